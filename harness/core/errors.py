@@ -1,0 +1,56 @@
+"""Who is to blame is part of every verdict.
+
+Three kinds of trouble, three exit codes, three colours in the report. A test whose board never started has not
+failed: nothing was learned about the product.
+
+====================  =========  ==================================================
+class                 exit code  means
+====================  =========  ==================================================
+``ProductFailure``    1          the platform or the firmware is wrong
+``UsageError``        2          the caller's mistake; the message says what to change
+``RigError``          3          board absent, port taken, emulator died
+====================  =========  ==================================================
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = ["HarnessError", "ProductFailure", "RigError", "UsageError"]
+
+
+class HarnessError(Exception):
+    """Something went wrong and a person has to read it.
+
+    ``what`` happened, ``where`` (a file, a board, an endpoint), and what to ``do`` about it. Always raised as one
+    of the three children, chained to the original exception where there is one.
+    """
+
+    exit_code: ClassVar[int]
+    blame: ClassVar[str]
+
+    def __init__(self, what: str, *, where: str | None = None, do: str | None = None) -> None:
+        self.what, self.where, self.do = what, where, do
+        message = f"{where}: {what}" if where else what
+        super().__init__(f"{message}\n  -> {do}" if do else message)
+
+
+class UsageError(HarnessError, ValueError):
+    """The caller asked for something that cannot be: the message names what to change."""
+
+    exit_code = 2
+    blame = "usage"
+
+
+class RigError(HarnessError, RuntimeError):
+    """The equipment failed - emulator, port, cluster, tool - so the product was not judged."""
+
+    exit_code = 3
+    blame = "rig"
+
+
+class ProductFailure(HarnessError, AssertionError):
+    """The platform or the firmware did something else than it must."""
+
+    exit_code = 1
+    blame = "product"

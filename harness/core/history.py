@@ -1,0 +1,153 @@
+"""The record of one test: what crossed which boundary, in order. Every judge reads only this.
+
+On disk a history is JSON Lines: one event a line, written as it happens, so that a crash loses at most the line
+it interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Any
+
+from harness.core.clock import Clock
+from harness.core.errors import UsageError
+
+__all__ = ["Event", "History", "Kind", "read_history"]
+
+
+class Kind(StrEnum):
+    """What sort of thing happened."""
+
+    MESSAGE = "message"
+    """Something crossed a boundary: a frame on a link, a Kubernetes or HTTP request, a watch event."""
+    STATE = "state"
+    """A resource changed in the cluster; ``data`` holds what is new."""
+    FAULT = "fault"
+    """The harness made something go wrong, or saw it go wrong."""
+    CONSOLE = "console"
+    """A board wrote a line."""
+    NOTE = "note"
+    """A remark: a test's step, a board's power, a judge's verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened.
+
+    ``at`` is seconds on the stack's clock and ``n`` the order of recording, from 0. ``source`` and ``target`` are
+    participants (``Device``, ``Gateway``, ``Kubernetes``, ``DeviceController``, ...). ``correlation`` is the name
+    of the device or the application that the event is about, or empty.
+    """
+
+    at: float
+    n: int
+    kind: Kind
+    source: str
+    target: str
+    name: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    correlation: str = ""
+
+    def to_json(self) -> str:
+        """One line of a history file, without the line feed. Bytes become hex, anything else unknown its text."""
+        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: object) -> object:
+    return value.hex() if isinstance(value, bytes | bytearray | memoryview) else str(value)
+
+
+class History:
+    """An append-only list of events; optionally also a file that grows with it."""
+
+    def __init__(self, clock: Clock, path: Path | None = None) -> None:
+        self._clock = clock
+        self._events: list[Event] = []
+        self._listeners: list[Callable[[Event], object]] = []
+        self._file: IO[str] | None = path.open("w", encoding="utf-8", buffering=1) if path else None
+        self.path = path
+
+    def record(
+        self,
+        kind: Kind,
+        source: str,
+        target: str,
+        name: str,
+        data: Mapping[str, Any] | None = None,
+        correlation: str = "",
+    ) -> Event:
+        """Append an event, now, and tell whoever listens."""
+        event = Event(self._clock.now(), len(self._events), kind, source, target, name, dict(data or {}), correlation)
+        self._events.append(event)
+        if self._file is not None:
+            self._file.write(event.to_json() + "\n")
+        for listener in tuple(self._listeners):
+            listener(event)
+        return event
+
+    def note(self, name: str, correlation: str = "", **data: Any) -> Event:
+        """Append a remark of the harness itself."""
+        return self.record(Kind.NOTE, "Harness", "", name, data, correlation)
+
+    def listen(self, listener: Callable[[Event], object]) -> Callable[[], None]:
+        """Call ``listener`` with every further event; returns what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(tuple(self._events))
+
+    def __getitem__(self, index: int) -> Event:
+        return self._events[index]
+
+    def close(self) -> None:
+        """Close the file; events can still be read."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def read_history(path: Path) -> tuple[list[Event], list[str]]:
+    """Read a history file: its events, and what is wrong with it in words (a last line cut by a crash).
+
+    Raises :class:`UsageError` naming the line where the file is not a history at all.
+    """
+    events: list[Event] = []
+    try:
+        lines = path.read_bytes().splitlines(keepends=True)
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=str(path), do="name a history.jsonl") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            events.append(_event(json.loads(line)))
+        except (ValueError, KeyError, TypeError) as error:
+            if number == len(lines) and not line.endswith(b"\n"):
+                return events, [f"line {number} was cut off; everything before it was read"]
+            raise UsageError(
+                f"line {number} is not an event ({error})",
+                where=str(path),
+                do="name a file that the harness wrote",
+            ) from error
+    return events, []
+
+
+def _event(raw: Any) -> Event:
+    return Event(
+        at=float(raw["at"]),
+        n=int(raw["n"]),
+        kind=Kind(raw["kind"]),
+        source=str(raw["source"]),
+        target=str(raw["target"]),
+        name=str(raw["name"]),
+        data=dict(raw.get("data") or {}),
+        correlation=str(raw.get("correlation") or ""),
+    )

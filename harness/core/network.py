@@ -1,0 +1,103 @@
+"""The one seam through which platform and harness reach the network.
+
+Tests that want another network hand in another :class:`Network`; nobody patches a socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TypeVar
+
+__all__ = ["Endpoint", "Listener", "Network", "SystemNetwork"]
+
+P = TypeVar("P", bound=asyncio.Protocol)
+
+Endpoint = tuple[str, int]
+"""Host and port."""
+
+
+class Listener(ABC):
+    """An open server socket."""
+
+    endpoint: Endpoint
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Stop accepting. Connections that were accepted stay their protocol's business."""
+
+
+class Network(ABC):
+    """Stream connections, with or without TLS."""
+
+    @abstractmethod
+    async def listen(
+        self,
+        protocol: Callable[[], asyncio.Protocol],
+        endpoint: Endpoint,
+        *,
+        tls: ssl.SSLContext | None = None,
+        handshake_timeout: float | None = None,
+    ) -> Listener:
+        """Accept connections at ``endpoint`` (port 0: any free one). Raises :class:`OSError` if it is taken."""
+
+    @abstractmethod
+    async def connect(
+        self,
+        protocol: Callable[[], P],
+        endpoint: Endpoint,
+        *,
+        tls: ssl.SSLContext | None = None,
+        server_name: str | None = None,
+        handshake_timeout: float | None = None,
+    ) -> P:
+        """Open a connection and return its protocol. Raises :class:`OSError` (:class:`ssl.SSLError` is one)."""
+
+
+class _SystemListener(Listener):
+    def __init__(self, server: asyncio.Server) -> None:
+        self._server = server
+        self.endpoint = server.sockets[0].getsockname()[:2]
+
+    async def close(self) -> None:
+        self._server.close()
+
+
+class SystemNetwork(Network):
+    """The operating system's TCP, through the running event loop."""
+
+    async def listen(
+        self,
+        protocol: Callable[[], asyncio.Protocol],
+        endpoint: Endpoint,
+        *,
+        tls: ssl.SSLContext | None = None,
+        handshake_timeout: float | None = None,
+    ) -> Listener:
+        host, port = endpoint
+        timeout = handshake_timeout if tls else None
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(protocol, host, port, ssl=tls, ssl_handshake_timeout=timeout, backlog=1024)
+        return _SystemListener(server)
+
+    async def connect(
+        self,
+        protocol: Callable[[], P],
+        endpoint: Endpoint,
+        *,
+        tls: ssl.SSLContext | None = None,
+        server_name: str | None = None,
+        handshake_timeout: float | None = None,
+    ) -> P:
+        host, port = endpoint
+        _, connected = await asyncio.get_running_loop().create_connection(
+            protocol,
+            host,
+            port,
+            ssl=tls,
+            server_hostname=(server_name or host) if tls else None,
+            ssl_handshake_timeout=handshake_timeout if tls else None,
+        )
+        return connected

@@ -1,0 +1,1 @@
+"""What the platform keeps in Kubernetes: three custom resources, their phases, and the port to the API server."""
