@@ -1,0 +1,1 @@
+"""Things that run firmware: virtual, emulated or real. One module or folder per tier."""

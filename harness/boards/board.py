@@ -1,0 +1,126 @@
+"""The contract of every board, whatever it is made of."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from harness.boards.console import Console
+from harness.core.clock import Clock
+from harness.core.identifiers import Randomness
+from harness.core.network import Endpoint, Network
+
+__all__ = ["Board", "BoardSettings", "BoardTap", "Credentials", "Power", "Tier", "World"]
+
+BoardTap = Callable[[str, str, dict[str, object]], object]
+"""Called as ``tap(board name, event name, data)`` for what the board's power and link do on the board's side."""
+
+
+class Power(StrEnum):
+    OFF = "off"
+    ON = "on"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a board holds to prove who it is and to know whom to trust; DER throughout.
+
+    Pre-provisioned: ``certificate`` is set. Enrollment by signing request: it is None and ``pairing_token`` is set.
+    """
+
+    authority: bytes
+    """The certificate of the authority that signs gateways (``ca-cert.der``)."""
+    private_key: bytes
+    """PKCS #8 (``device-key.der``)."""
+    certificate: bytes | None = None
+    """X.509 (``device-cert.der``)."""
+    pairing_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSettings:
+    """What a board is told from outside, never compiled in."""
+
+    name: str
+    credentials: Credentials
+    gateway: Endpoint
+    server_name: str
+    device_type: str | None = None
+    """What to claim at enrollment instead of the board's own value; likewise the next."""
+    capabilities: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What every board of a stack shares."""
+
+    clock: Clock
+    network: Network
+    randomness: Randomness
+    tap: BoardTap
+
+
+class Board(ABC):
+    """One board. Not powered when made; :meth:`power_off` or :meth:`cut_power` before it is dropped."""
+
+    kind: ClassVar[str]
+    """The platform: ``virtual``, ``mps2-an385``, ..."""
+    features: ClassVar[frozenset[str]]
+    """What scenarios may ask for: ``tls``, ``wasm``, ``csr``, ``ed25519``."""
+
+    name: str
+    console: Console
+
+    @property
+    @abstractmethod
+    def power(self) -> Power: ...
+
+    @abstractmethod
+    async def power_on(self) -> None:
+        """Start it; returns when the firmware runs, not when it is connected. Raises RigError if it does not."""
+
+    @abstractmethod
+    async def power_off(self) -> None:
+        """Clean stop: the link is closed in order. Nothing of the board is left."""
+
+    @abstractmethod
+    async def cut_power(self) -> None:
+        """As if the plug was pulled: no goodbye on the link."""
+
+    @abstractmethod
+    async def reset(self) -> None:
+        """Restart the firmware; what is in flash (identity, issued certificate) stays."""
+
+    @abstractmethod
+    async def cut_link(self) -> None:
+        """Break the board's connection and keep it from coming back."""
+
+    @abstractmethod
+    async def restore_link(self) -> None:
+        """Let the board connect again."""
+
+
+class Tier(ABC):
+    """A way of making boards: ``virtual``, ``qemu``, ``renode``, ``serial``."""
+
+    name: ClassVar[str]
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """Why this tier cannot run here, in one line that says how to get it; None where it can."""
+        return None
+
+    @abstractmethod
+    def kinds(self) -> tuple[str, ...]:
+        """The board kinds it can make; the first is the default."""
+
+    @abstractmethod
+    def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
+        """A board, powered off. Raises UsageError for an unknown kind."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of what boards of this tier share."""

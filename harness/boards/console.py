@@ -1,0 +1,69 @@
+"""What a board says on its console, line by line."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+
+from harness.core.clock import Clock
+from harness.core.errors import ProductFailure
+
+__all__ = ["Console"]
+
+
+class Console:
+    """The lines a board wrote, and the way to wait for one."""
+
+    def __init__(self, board: str, clock: Clock) -> None:
+        self.board = board
+        self.lines: list[str] = []
+        self._clock = clock
+        self._listeners: list[Callable[[str], object]] = []
+        self._partial = ""
+
+    def listen(self, listener: Callable[[str], object]) -> Callable[[], None]:
+        """Call ``listener`` with every further line; returns what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def feed(self, data: bytes) -> None:
+        """Bytes as they come from a serial port: split into lines, whatever is not UTF-8 replaced."""
+        *lines, self._partial = (self._partial + data.decode("utf-8", "replace")).replace("\r\n", "\n").split("\n")
+        for line in lines:
+            self.write(line)
+
+    def write(self, line: str) -> None:
+        """A whole line, without its end."""
+        self.lines.append(line)
+        for listener in tuple(self._listeners):
+            listener(line)
+
+    async def until(self, pattern: str, within: float = 5.0) -> re.Match[str]:
+        """Wait until a line matches ``pattern`` (a regular expression); lines already written count.
+
+        Raises ProductFailure with the last lines when it does not come within ``within`` seconds.
+        """
+        wanted = re.compile(pattern)
+        for line in self.lines:
+            if match := wanted.search(line):
+                return match
+        found: asyncio.Future[re.Match[str]] = asyncio.get_running_loop().create_future()
+
+        def look(line: str) -> None:
+            if not found.done() and (match := wanted.search(line)):
+                found.set_result(match)
+
+        stop = self.listen(look)
+        try:
+            async with self._clock.deadline(within):
+                return await found
+        except TimeoutError:
+            tail = "\n    ".join(self.lines[-5:]) or "(nothing)"
+            raise ProductFailure(
+                f"the console did not show {pattern!r} within {within:g} s; its last lines:\n    {tail}",
+                where=self.board,
+                do="compare the pattern with what the firmware prints",
+            ) from None
+        finally:
+            stop()
