@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
 from harness.boards.console import Console
 from harness.core.clock import Clock
+from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
 
-__all__ = ["Board", "BoardSettings", "BoardTap", "Credentials", "Power", "Tier", "World"]
-
-BoardTap = Callable[[str, str, dict[str, object]], object]
-"""Called as ``tap(board name, event name, data)`` for what the board's power and link do on the board's side."""
+__all__ = ["Board", "BoardSettings", "Credentials", "Power", "Tier", "World"]
 
 
 class Power(StrEnum):
@@ -60,7 +57,7 @@ class World:
     clock: Clock
     network: Network
     randomness: Randomness
-    tap: BoardTap
+    tap: Tap | None = None
 
 
 class Board(ABC):

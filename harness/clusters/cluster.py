@@ -1,26 +1,26 @@
-"""The contract of every cluster kind, and the tap on its requests."""
+"""The contract of every cluster kind.
+
+A cluster's tap is called for what crosses the API server's boundary. Requests that change something: source is the
+client's name, target ``Kubernetes``, name ``POST Device``, ``PATCH Device``, ``PUT Lease``, ``DELETE Application``;
+data holds ``code`` (the HTTP status), ``namespace``, ``name``, ``subresource`` (or empty) and the top-level fields of
+the request's body (``metadata``, ``spec``, ``status``). Watch deliveries of the three custom resources: source
+``Kubernetes``, target the client's name, name ``ADDED Device`` and so on, data ``namespace``, ``name`` and ``status``.
+The correlation is the object's name for Devices and Applications, else empty.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from harness.core.clock import Clock
+from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.api import ResourceApi
 
-__all__ = ["Cluster", "ClusterFactory", "RequestTap"]
-
-RequestTap = Callable[[str, str, str, dict[str, Any]], object]
-"""Called as ``tap(source, target, name, data)`` for what crosses the API server's boundary.
-
-Requests that change something: source is the client, target ``Kubernetes``, name ``POST Device``,
-``PATCH Device``, ``PUT Lease``, ``DELETE Application``; data holds ``name``, ``namespace``, ``code``,
-``subresource`` and the request's ``body``. Watch deliveries: source ``Kubernetes``, target the client, name
-``ADDED Device`` and so on, data ``name``, ``namespace`` and ``object``.
-"""
+__all__ = ["Cluster", "ClusterFactory"]
 
 
 class Cluster(ABC):
@@ -50,5 +50,5 @@ class Cluster(ABC):
         """Write a kubeconfig with which ``kubectl`` reaches this cluster over a real socket."""
 
 
-ClusterFactory = Callable[[Clock, Randomness, str, RequestTap], Cluster]
+ClusterFactory = Callable[[Clock, Randomness, str, Tap | None], Cluster]
 """How a cluster kind is made: clock, randomness, namespace, tap."""

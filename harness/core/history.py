@@ -16,7 +16,10 @@ from typing import IO, Any
 from harness.core.clock import Clock
 from harness.core.errors import UsageError
 
-__all__ = ["Event", "History", "Kind", "read_history"]
+__all__ = ["Event", "History", "Kind", "Tap", "read_history"]
+
+Tap = Callable[[str, str, str, Mapping[str, Any], str], object]
+"""An observer on a boundary, called as ``tap(source, target, name, data, correlation)``: an event's own words."""
 
 
 class Kind(StrEnum):
