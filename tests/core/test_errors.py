@@ -1,0 +1,26 @@
+"""Blame is a type."""
+
+import pytest
+
+from harness.core.errors import HarnessError, ProductFailure, RigError, UsageError
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "blame", "builtin"),
+    [
+        (ProductFailure, 1, "product", AssertionError),
+        (UsageError, 2, "usage", ValueError),
+        (RigError, 3, "rig", RuntimeError),
+    ],
+)
+def test_each_kind_has_its_own_code_and_ordinary_base(
+    error: type[HarnessError], code: int, blame: str, builtin: type[Exception]
+) -> None:
+    assert (error.exit_code, error.blame) == (code, blame)
+    assert issubclass(error, builtin)
+
+
+def test_the_message_says_what_where_and_what_to_do() -> None:
+    error = RigError("port taken", where="127.0.0.1:8081", do="stop the other one")
+    assert str(error) == "127.0.0.1:8081: port taken\n  -> stop the other one"
+    assert str(UsageError("no such board")) == "no such board"

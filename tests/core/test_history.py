@@ -1,0 +1,73 @@
+"""A history is what every judge reads: append-only, ordered, and readable after a crash."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.core.clock import ManualClock
+from harness.core.errors import UsageError
+from harness.core.history import Event, History, Kind, read_history
+
+
+def test_events_are_numbered_and_timed_in_order(tmp_path: Path) -> None:
+    clock = ManualClock(start=5)
+    history = History(clock, tmp_path / "history.jsonl")
+    history.record(Kind.MESSAGE, "Device", "Gateway", "Heartbeat", {"deviceTime": 1}, "board-1")
+    history.note("step", "board-1", text="power on")
+    assert [(event.n, event.at, event.kind) for event in history] == [(0, 5, "message"), (1, 5, "note")]
+    assert history[1].data == {"text": "power on"}
+    assert len(history) == 2
+
+
+def test_the_file_holds_what_the_memory_holds(tmp_path: Path) -> None:
+    history = History(ManualClock(), tmp_path / "history.jsonl")
+    history.record(Kind.CONSOLE, "Device", "", "line", {"text": "ol\u00e9\n", "raw": b"\x01\xff"}, "board-1")
+    history.close()
+    events, trouble = read_history(tmp_path / "history.jsonl")
+    assert trouble == []
+    assert events == [
+        Event(history[0].at, 0, Kind.CONSOLE, "Device", "", "line", {"text": "ol\u00e9\n", "raw": "01ff"}, "board-1")
+    ]
+
+
+def test_a_later_change_of_the_callers_data_does_not_change_the_record() -> None:
+    history = History(ManualClock())
+    data = {"a": 1}
+    history.record(Kind.NOTE, "", "", "x", data)
+    data["a"] = 2
+    assert history[0].data == {"a": 1}
+
+
+def test_listeners_hear_every_event_until_they_stop() -> None:
+    history = History(ManualClock())
+    heard: list[str] = []
+    stop = history.listen(lambda event: heard.append(event.name))
+    history.note("one")
+    stop()
+    history.note("two")
+    assert heard == ["one"]
+
+
+def test_a_line_that_a_crash_cut_off_is_reported_and_the_rest_read(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    history = History(ManualClock(), path)
+    history.note("whole")
+    history.note("cut")
+    history.close()
+    path.write_bytes(path.read_bytes()[:-20])
+    events, trouble = read_history(path)
+    assert [event.name for event in events] == ["whole"]
+    assert trouble == ["line 2 was cut off; everything before it was read"]
+
+
+@pytest.mark.parametrize("text", ["not json\n", '{"at": 1}\n', "[1]\n", '{"at":"x","n":0,"kind":"odd"}\n'])
+def test_a_file_that_is_no_history_is_refused_with_its_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="line 1 is not an event"):
+        read_history(path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_history(tmp_path / "nothing.jsonl")

@@ -1,0 +1,55 @@
+"""The system's network is the running loop's TCP."""
+
+import asyncio
+
+import pytest
+
+from harness.core.network import SystemNetwork
+
+
+class Echo(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.transport.write(data)
+
+
+class Caller(asyncio.Protocol):
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self.transport = transport
+        transport.write(b"ping")
+
+    def data_received(self, data: bytes) -> None:
+        self.answer.set_result(data)
+        self.transport.close()
+
+
+def test_what_is_sent_comes_back() -> None:
+    async def scene() -> bytes:
+        network = SystemNetwork()
+        listener = await network.listen(Echo, ("127.0.0.1", 0))
+        caller = await network.connect(Caller, listener.endpoint)
+        answer = await caller.answer
+        await listener.close()
+        return answer
+
+    assert asyncio.run(scene()) == b"ping"
+
+
+def test_a_port_that_is_taken_is_an_os_error() -> None:
+    async def scene() -> None:
+        network = SystemNetwork()
+        listener = await network.listen(Echo, ("127.0.0.1", 0))
+        try:
+            with pytest.raises(OSError, match=r"in use"):
+                await network.listen(Echo, listener.endpoint)
+        finally:
+            await listener.close()
+
+    asyncio.run(scene())
