@@ -17,6 +17,7 @@ def test_events_are_numbered_and_timed_in_order(tmp_path: Path) -> None:
     assert [(event.n, event.at, event.kind) for event in history] == [(0, 5, "message"), (1, 5, "note")]
     assert history[1].data == {"text": "power on"}
     assert len(history) == 2
+    history.close()
 
 
 def test_the_file_holds_what_the_memory_holds(tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""A finished run as it lies in its folder: one folder per test with ``result.json`` and ``history.jsonl``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from harness.core.errors import UsageError
+from harness.core.history import Event, read_history
+
+__all__ = ["Outcome", "TestRecord", "read_run"]
+
+Outcome = str
+"""``passed``, ``failed``, ``not run`` or ``skipped``."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestRecord:
+    """One test: how it ended, who is to blame, what was recorded, and pictures of its verdicts."""
+
+    __test__ = False
+
+    name: str
+    outcome: Outcome
+    blame: str | None
+    message: str
+    duration: float
+    rerun: str
+    details: dict[str, Any] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    trouble: list[str] = field(default_factory=list)
+    pictures: dict[str, str] = field(default_factory=dict)
+
+
+_OWN = {"test", "outcome", "blame", "message", "duration", "rerun"}
+
+
+def read_run(folder: Path) -> list[TestRecord]:
+    """Every test of the run in ``folder``, in the order of their names.
+
+    A test whose result was never written - the run was killed - is there as ``not run``, with what it recorded.
+    Raises UsageError when the folder holds no test at all.
+    """
+    tests = sorted({path.parent for pattern in ("result.json", "history.jsonl") for path in folder.rglob(pattern)})
+    if not tests:
+        raise UsageError("holds no test of a run", where=str(folder), do="name a folder like reports/<run>")
+    return [_read_test(test, str(test.relative_to(folder))) for test in tests]
+
+
+def _read_test(folder: Path, fallback: str) -> TestRecord:
+    trouble: list[str] = []
+    result: dict[str, Any] = {}
+    try:
+        result = orjson.loads((folder / "result.json").read_bytes())
+    except FileNotFoundError:
+        trouble.append("the test left no result: the run was cut short")
+    except ValueError as error:
+        trouble.append(f"result.json is not readable ({error})")
+    events: list[Event] = []
+    history = folder / "history.jsonl"
+    if history.exists():
+        try:
+            events, cut = read_history(history)
+            trouble += cut
+        except UsageError as error:
+            trouble.append(error.what)
+    return TestRecord(
+        name=str(result.get("test") or fallback),
+        outcome=str(result.get("outcome") or "not run"),
+        blame=result.get("blame"),
+        message=str(result.get("message") or ""),
+        duration=float(result.get("duration") or 0.0),
+        rerun=str(result.get("rerun") or ""),
+        details={key: value for key, value in result.items() if key not in _OWN},
+        events=events,
+        trouble=trouble,
+        pictures={path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.svg"))},
+    )
