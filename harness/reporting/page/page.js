@@ -1,6 +1,6 @@
 "use strict";
 const run = JSON.parse(document.getElementById("data").textContent);
-const ROW = 24, LANE = 190, LEFT = 180, OVERSCAN = 10;
+const ROW = 24, LEFT = 150, ASIDE = 320, OVERSCAN = 10;
 const KINDS = ["message", "state", "fault", "console", "note"];
 const $ = (id) => document.getElementById(id);
 
@@ -88,8 +88,10 @@ function timeline(all) {
   const order = ["User", "Harness", "Device", "Gateway", "Kubernetes"];
   const lanes = [...new Set(all.flatMap((event) => [event.source, event.target]).filter(Boolean))]
     .sort((a, b) => (order.indexOf(a) + 1 || 99) - (order.indexOf(b) + 1 || 99) || a.localeCompare(b));
+  const room = ($("main").clientWidth - ASIDE - LEFT - 40) / Math.max(lanes.length - 0.4, 1);
+  const LANE = Math.min(220, Math.max(128, room));
   const x = new Map(lanes.map((lane, index) => [lane, LEFT + index * LANE]));
-  const width = LEFT + lanes.length * LANE + 260;
+  const width = LEFT + (lanes.length - 0.4) * LANE;
   const kinds = new Set(KINDS);
   let events = all, selected = null;
 
