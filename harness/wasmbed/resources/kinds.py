@@ -1,0 +1,48 @@
+"""The resource types that the platform touches, and the definitions of its own three."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from harness.wasmbed.resources.api import Resource
+
+__all__ = [
+    "APPLICATION",
+    "CONFIG_MAP",
+    "CUSTOM_RESOURCE_DEFINITION",
+    "DEVICE",
+    "EVENT",
+    "GATEWAY",
+    "GROUP",
+    "LEASE",
+    "NAMESPACE",
+    "SECRET",
+    "load_crds",
+]
+
+GROUP = "wasmbed.io"
+
+DEVICE = Resource(GROUP, "v1", "devices", "Device")
+APPLICATION = Resource(GROUP, "v1", "applications", "Application")
+GATEWAY = Resource(GROUP, "v1", "gateways", "Gateway")
+
+NAMESPACE = Resource("", "v1", "namespaces", "Namespace")
+SECRET = Resource("", "v1", "secrets", "Secret")
+CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
+EVENT = Resource("", "v1", "events", "Event")
+LEASE = Resource("coordination.k8s.io", "v1", "leases", "Lease")
+CUSTOM_RESOURCE_DEFINITION = Resource(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition"
+)
+
+
+def load_crds() -> list[dict[str, Any]]:
+    """The three CustomResourceDefinitions, fresh copies, in the order devices, applications, gateways."""
+    folder = files(__package__) / "crds"
+    return [
+        yaml.safe_load((folder / f"{resource.plural}.yaml").read_text("utf-8"))
+        for resource in (DEVICE, APPLICATION, GATEWAY)
+    ]
