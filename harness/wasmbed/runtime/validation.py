@@ -7,7 +7,7 @@ declares with the application's limits. The messages are for the person who buil
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -116,7 +116,7 @@ def _check_import(imported: wasmtime.ImportType) -> str:
     return function.name
 
 
-def _check_memory(exports: dict[str, object], limits: Limits) -> tuple[int, int | None]:
+def _check_memory(exports: Mapping[str, object], limits: Limits) -> tuple[int, int | None]:
     memory = exports.get(MEMORY_EXPORT)
     if not isinstance(memory, wasmtime.MemoryType):
         found = "nothing of that name" if memory is None else _describe(memory)
@@ -131,7 +131,7 @@ def _check_memory(exports: dict[str, object], limits: Limits) -> tuple[int, int 
     return minimum, maximum
 
 
-def _check_function(exports: dict[str, object], name: str, role: str, results: Sequence[tuple[str, ...]]) -> None:
+def _check_function(exports: Mapping[str, object], name: str, role: str, results: Sequence[tuple[str, ...]]) -> None:
     expected = " or ".join(_signature((), result) for result in results)
     found = exports.get(name)
     if found is None:
