@@ -1,0 +1,60 @@
+"""Protocol version 1: envelopes to bytes and back, strictly as in ``wasmbed.cddl``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.wasmbed.protocol.envelope import decode_envelope, encode_envelope
+from harness.wasmbed.protocol.messages import Envelope, Message
+from harness.wasmbed.protocol.schema import DEVICE_MESSAGES, GATEWAY_MESSAGES, Layout
+
+__all__ = ["VERSION", "decode_device", "decode_gateway", "encode"]
+
+VERSION = 1
+
+
+def encode(envelope: Envelope) -> bytes:
+    """``envelope`` in deterministic encoding. Raises :class:`ValueError` where the contract does not allow a value."""
+    return encode_envelope(VERSION, envelope, _write)
+
+
+def decode_device(data: bytes) -> Envelope:
+    """What a device sent. Raises :class:`ProtocolError`, or its child :class:`UnknownTag`."""
+    return decode_envelope(VERSION, data, DEVICE_MESSAGES, _read)
+
+
+def decode_gateway(data: bytes) -> Envelope:
+    """What a gateway sent. Raises :class:`ProtocolError`, or its child :class:`UnknownTag`."""
+    return decode_envelope(VERSION, data, GATEWAY_MESSAGES, _read)
+
+
+def _write(layout: Layout, message: Message) -> list[Any]:
+    fields: dict[int, Any] = {}
+    for number, attribute, kind, required in layout.fields:
+        value = getattr(message, attribute)
+        if value is None and not required:
+            continue
+        try:
+            fields[number] = kind.write(value)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ValueError(f"{layout.message.__name__}.{attribute}: {error}") from error
+    return [layout.tag, fields]
+
+
+def _read(layout: Layout, body: list[Any]) -> Message:
+    if len(body) != 2 or body[1].__class__ is not dict:
+        raise ValueError("not a pair of tag and fields")
+    fields = body[1]
+    values = {}
+    for number, attribute, kind, required in layout.fields:
+        if number in fields:
+            try:
+                values[attribute] = kind.read(fields[number])
+            except ValueError as error:
+                raise ValueError(f"field {number} ({attribute}): {error}") from error
+        elif required:
+            raise ValueError(f"field {number} ({attribute}) is missing")
+    if len(values) < len(fields) and any(number.__class__ is not int or number < 0 for number in fields):
+        raise ValueError("a field number that is not an unsigned integer")
+    message: Message = layout.message(**values)
+    return message

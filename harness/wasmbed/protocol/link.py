@@ -1,0 +1,260 @@
+"""One end of a framed connection: messages in, messages out.
+
+Knows neither gateway nor board. It is an asyncio protocol rather than a pair of streams, so that an idle one costs
+little, and it holds what has arrived as bytes until somebody receives it, so that a flood costs no more than that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Protocol, cast
+
+from harness.core.network import Endpoint
+from harness.wasmbed.protocol import codec as version_1
+from harness.wasmbed.protocol.envelope import LARGEST_MESSAGE_ID
+from harness.wasmbed.protocol.errors import LinkClosed
+from harness.wasmbed.protocol.framing import DEFAULT_LIMIT, FrameDecoder, frame
+from harness.wasmbed.protocol.messages import Envelope, Message
+
+__all__ = ["Codec", "Direction", "Link", "LinkTap", "Side"]
+
+
+class Side(Enum):
+    """Which end of the connection this is."""
+
+    DEVICE = "device"
+    GATEWAY = "gateway"
+
+
+class Direction(Enum):
+    """Which way a message went, seen from the link."""
+
+    SENT = "sent"
+    RECEIVED = "received"
+
+
+LinkTap = Callable[[Direction, Envelope], object]
+"""Told of every message that was sent, and of every one that was received, when it is taken."""
+
+
+class Codec(Protocol):
+    """A protocol version: the modules ``codec`` and ``codec_v0``."""
+
+    def encode(self, envelope: Envelope) -> bytes: ...
+    def decode_device(self, data: bytes) -> Envelope: ...
+    def decode_gateway(self, data: bytes) -> Envelope: ...
+
+
+class Link(asyncio.Protocol):
+    """Either end of a framed connection, over TLS or anything else that is a stream.
+
+    ``opened`` is called with the link once the connection is there (TLS: after the handshake). One task at a time
+    may receive. While more than :attr:`HIGH_WATER` bytes lie here unreceived, no more is read from the peer.
+    """
+
+    HIGH_WATER = 64 << 10
+
+    __slots__ = (
+        "_closing",
+        "_codec",
+        "_decode",
+        "_frames",
+        "_limit",
+        "_lost",
+        "_next_id",
+        "_opened",
+        "_paused",
+        "_receiver",
+        "_transport",
+        "_waiters",
+        "_writable",
+        "tap",
+    )
+
+    def __init__(
+        self,
+        side: Side,
+        *,
+        opened: Callable[[Link], object],
+        limit: int = DEFAULT_LIMIT,
+        tap: LinkTap | None = None,
+        codec: Codec = version_1,
+    ) -> None:
+        self.tap = tap
+        self._opened = opened
+        self._limit = limit
+        self._codec = codec
+        self._decode = codec.decode_device if side is Side.GATEWAY else codec.decode_gateway
+        self._frames = FrameDecoder(limit)
+        self._next_id = 1
+        self._transport: asyncio.Transport | None = None
+        self._paused = False
+        self._writable = True
+        self._closing: str | None = None
+        self._lost: str | None = None
+        self._receiver: asyncio.Future[None] | None = None
+        self._waiters: list[asyncio.Future[None]] | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be sent any more; messages that arrived before may still be received."""
+        return self._closing is not None or self._lost is not None
+
+    @property
+    def peer_certificate(self) -> bytes | None:
+        """The certificate the peer proved to hold the key of, DER; None without TLS, without one, or once closed."""
+        tls = self._extra("ssl_object")
+        certificate: bytes | None = tls.getpeercert(binary_form=True) if tls else None
+        return certificate
+
+    @property
+    def tls_version(self) -> str | None:
+        """``TLSv1.3``; None without TLS or once closed."""
+        tls = self._extra("ssl_object")
+        return str(tls.version()) if tls else None
+
+    @property
+    def peer_address(self) -> Endpoint | None:
+        """Host and port of the peer; None where the transport has no such thing, or once closed."""
+        address = self._extra("peername")
+        return (address[0], address[1]) if isinstance(address, tuple) else None
+
+    async def receive(self) -> Envelope:
+        """The next message.
+
+        Raises :class:`ProtocolError` if it breaks the contract - after a bad frame length again and again, after a
+        bad message the next call goes on behind it - and :class:`LinkClosed` when the link is gone and everything
+        that arrived before was received.
+        """
+        while (payload := self._frames.pop()) is None:
+            if self._lost is not None:
+                raise self._gone()
+            self._resume()
+            if self._receiver is not None:
+                raise RuntimeError("another task is already receiving on this link")
+            self._receiver = asyncio.get_running_loop().create_future()
+            try:
+                await self._receiver
+            finally:
+                self._receiver = None
+        if self._paused and len(self._frames) < self.HIGH_WATER // 2:
+            self._resume()
+        envelope = self._decode(payload)
+        if self.tap is not None:
+            self.tap(Direction.RECEIVED, envelope)
+        return envelope
+
+    def send(self, message: Message, message_id: int | None = None) -> int:
+        """Send ``message`` as the reply to ``message_id``, or with a fresh id; returns the id.
+
+        Raises :class:`LinkClosed`, or :class:`ValueError` if the contract does not allow the message.
+        """
+        if self._transport is None or self.closed:
+            raise self._gone()
+        if message_id is None:
+            message_id = self._next_id
+            self._next_id = (message_id + 1) & LARGEST_MESSAGE_ID
+        envelope = Envelope(message_id, message)
+        data = frame(self._codec.encode(envelope), self._limit)
+        if self.tap is not None:
+            self.tap(Direction.SENT, envelope)
+        self._transport.write(data)
+        return message_id
+
+    async def drain(self) -> None:
+        """Wait while too much is still to be written. Raises :class:`LinkClosed` if that will not happen any more."""
+        while not self._writable and self._lost is None:
+            await self._changed()
+        if self._lost is not None:
+            raise self._gone()
+
+    async def close(self, reason: str = "closed by this side") -> None:
+        """Send what is still to be written, say goodbye, and wait until the connection is gone.
+
+        A peer may make that long: give it a deadline. Cancelled, it aborts.
+        """
+        if self._transport is None:
+            return
+        if not self.closed:
+            self._closing = reason
+            self._resume()
+            self._transport.close()
+        try:
+            while self._lost is None:
+                await self._changed()
+        except asyncio.CancelledError:
+            self._transport.abort()
+            raise
+
+    def abort(self, reason: str = "aborted by this side") -> None:
+        """Drop the connection at once, without goodbye."""
+        if self._transport is not None and self._lost is None:
+            self._closing = self._closing or reason
+            self._transport.abort()
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing is not None:
+            return
+        self._frames.push(data)
+        if len(self._frames) > self.HIGH_WATER and not self._frames.missing:
+            self._pause()
+        if self._receiver is not None and not self._receiver.done():
+            self._receiver.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = f"connection lost ({exc})" if exc else "closed by the peer"
+        self._transport = None
+        if self._receiver is not None and not self._receiver.done():
+            self._receiver.set_result(None)
+        self._wake()
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._wake()
+
+    def _extra(self, name: str) -> Any:
+        return self._transport.get_extra_info(name) if self._transport is not None else None
+
+    def _gone(self) -> LinkClosed:
+        """The exception for whoever still wants something of a link that is closed, or not open yet."""
+        if self._closing is not None:
+            return LinkClosed(self._closing, by_peer=False)
+        if self._lost is None:
+            return LinkClosed("not connected yet", by_peer=False)
+        if held := len(self._frames):
+            return LinkClosed(f"{self._lost} in the middle of a frame, after {held} bytes of it", by_peer=True)
+        return LinkClosed(self._lost, by_peer=True)
+
+    def _pause(self) -> None:
+        if not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+
+    async def _changed(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        if self._waiters is None:
+            self._waiters = []
+        self._waiters.append(waiter)
+        await waiter
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.set_result(None)
