@@ -1,0 +1,9 @@
+"""From a board's serial line to a gateway's socket: the way in for every board that has no network of its own.
+
+The bridge knows bytes only; TLS goes through it end to end. It is also where a link is cut.
+"""
+
+from harness.boards.bridge.bridge import Bridge, Counters
+from harness.boards.bridge.line import Line, Mark
+
+__all__ = ["Bridge", "Counters", "Line", "Mark"]

@@ -1,0 +1,74 @@
+"""The discipline of a serial link: connections over a wire that has none.
+
+A UART carries bytes and nothing else, so both ends mark where a connection starts and ends. ``0x10`` (DLE) opens a
+two-byte mark:
+
+=========  ==========================================  =======================================
+bytes      from the board                              from the bridge
+=========  ==========================================  =======================================
+``10 10``  the data byte ``0x10``                      the same
+``10 4f``  "connect": whatever was before is over      "connected"
+``10 43``  "closed"                                    "closed", or "could not connect"
+=========  ==========================================  =======================================
+
+Bytes outside a connection mean nothing and are dropped (line noise, the rest of a dead connection).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import IntEnum
+
+__all__ = ["Line", "Mark"]
+
+DLE = 0x10
+
+
+class Mark(IntEnum):
+    """The second byte of a mark."""
+
+    OPEN = 0x4F
+    CLOSE = 0x43
+
+    def wire(self) -> bytes:
+        """The mark as it goes over the wire."""
+        return bytes((DLE, self))
+
+
+class Line:
+    """Splits what comes in into data and marks, and stuffs what goes out."""
+
+    def __init__(self) -> None:
+        self._escaped = False
+
+    @staticmethod
+    def stuff(data: bytes) -> bytes:
+        """``data`` with every DLE doubled."""
+        return data.replace(b"\x10", b"\x10\x10")
+
+    def feed(self, data: bytes) -> Iterator[bytes | Mark]:
+        """Data and marks in the order they came. An unknown mark is noise and is dropped."""
+        start = 0
+        if self._escaped and data:
+            self._escaped = False
+            yield from self._mark(data[0])
+            start = 1
+        while start < len(data):
+            at = data.find(DLE, start)
+            if at < 0:
+                yield data[start:]
+                return
+            if at > start:
+                yield data[start:at]
+            if at + 1 == len(data):
+                self._escaped = True
+                return
+            yield from self._mark(data[at + 1])
+            start = at + 2
+
+    @staticmethod
+    def _mark(byte: int) -> Iterator[bytes | Mark]:
+        if byte == DLE:
+            yield b"\x10"
+        elif byte in (Mark.OPEN, Mark.CLOSE):
+            yield Mark(byte)

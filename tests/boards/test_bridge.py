@@ -1,0 +1,223 @@
+"""The bridge carries a board's bytes to the gateway and back, and is where a link is cut."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.boards.bridge import Bridge, Line, Mark
+from harness.core.network import SystemNetwork
+
+OPEN, CLOSE = Mark.OPEN.wire(), Mark.CLOSE.wire()
+
+
+class Peer(asyncio.Protocol):
+    """An end that remembers what it got and lets a test wait for it."""
+
+    def __init__(self) -> None:
+        self.received = bytearray()
+        self.lost = False
+        self.transport: Any = None
+        self._changed = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self._changed.set()
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        self._changed.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+        self._changed.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+
+class Scene:
+    """A board's end of the serial line, a bridge, and a gateway that takes connections."""
+
+    def __init__(self, board: Peer, bridge: Bridge) -> None:
+        self.board, self.bridge = board, bridge
+        self.calls: list[Peer] = []
+        self.notes: list[str] = []
+        self.called = asyncio.Event()
+
+    async def call(self, count: int) -> Peer:
+        async with asyncio.timeout(5):
+            while len(self.calls) < count:
+                self.called.clear()
+                await self.called.wait()
+        peer = self.calls[count - 1]
+        await peer.until(lambda: peer.transport is not None)
+        return peer
+
+
+@asynccontextmanager
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    network, loop = SystemNetwork(), asyncio.get_running_loop()
+    holder: list[Scene] = []
+
+    def accept() -> Peer:
+        peer = Peer()
+        holder[0].calls.append(peer)
+        holder[0].called.set()
+        return peer
+
+    gateway = await network.listen(accept, ("127.0.0.1", 0))
+
+    def note(source: str, target: str, name: str, data: Any, correlation: str) -> None:
+        holder[0].notes.append(name)
+
+    bridge = Bridge("board-1", gateway.endpoint, network, note)
+    path = str(tmp_path / "serial")
+    server = await loop.create_unix_server(lambda: bridge, path)
+    _, board = await loop.create_unix_connection(Peer, path)
+    holder.append(Scene(board, bridge))
+    try:
+        yield holder[0]
+    finally:
+        await bridge.close()
+        await gateway.close()
+        server.close()
+        await board.until(lambda: board.lost)
+        for peer in holder[0].calls:
+            peer.transport.abort()
+            await peer.until(lambda peer=peer: peer.lost)
+
+
+def run(tmp_path: Path, play: Callable[[Scene], Any]) -> None:
+    async def whole() -> None:
+        async with scene(tmp_path) as stage:
+            await play(stage)
+
+    asyncio.run(whole())
+
+
+def test_bytes_go_both_ways_unchanged(tmp_path: Path) -> None:
+    every_byte = bytes(range(256)) * 300
+
+    async def play(stage: Scene) -> None:
+        board = stage.board
+        board.transport.write(b"noise" + OPEN)
+        await board.until(lambda: bytes(board.received) == OPEN)
+        gateway = await stage.call(1)
+        board.transport.write(Line.stuff(every_byte))
+        await gateway.until(lambda: len(gateway.received) == len(every_byte))
+        assert bytes(gateway.received) == every_byte
+        gateway.transport.write(every_byte)
+        await board.until(lambda: bytes(board.received) == OPEN + Line.stuff(every_byte))
+        assert (stage.bridge.counters.up, stage.bridge.counters.down) == (len(every_byte), len(every_byte))
+        assert stage.notes == ["LinkOpened"]
+
+    run(tmp_path, play)
+
+
+def test_the_board_hears_when_the_gateway_hangs_up(tmp_path: Path) -> None:
+    async def play(stage: Scene) -> None:
+        stage.board.transport.write(OPEN)
+        gateway = await stage.call(1)
+        gateway.transport.close()
+        await stage.board.until(lambda: bytes(stage.board.received) == OPEN + CLOSE)
+
+    run(tmp_path, play)
+
+
+def test_a_board_that_connects_anew_ends_its_old_connection(tmp_path: Path) -> None:
+    async def play(stage: Scene) -> None:
+        stage.board.transport.write(OPEN)
+        first = await stage.call(1)
+        stage.board.transport.write(OPEN)
+        await stage.call(2)
+        await first.until(lambda: first.lost)
+        assert stage.bridge.counters.connections == 2
+
+    run(tmp_path, play)
+
+
+def test_a_board_that_closes_ends_the_connection_in_order(tmp_path: Path) -> None:
+    async def play(stage: Scene) -> None:
+        stage.board.transport.write(OPEN)
+        gateway = await stage.call(1)
+        stage.board.transport.write(b"bye" + CLOSE)
+        await gateway.until(lambda: gateway.lost)
+        assert bytes(gateway.received) == b"bye"
+
+    run(tmp_path, play)
+
+
+def test_a_cut_link_is_silent_until_it_is_restored(tmp_path: Path) -> None:
+    async def play(stage: Scene) -> None:
+        stage.board.transport.write(OPEN)
+        gateway = await stage.call(1)
+        await stage.board.until(lambda: bytes(stage.board.received) == OPEN)
+        stage.bridge.cut()
+        await gateway.until(lambda: gateway.lost)
+        stage.board.transport.write(OPEN)
+        stage.bridge.restore()
+        await stage.board.until(lambda: bytes(stage.board.received) == OPEN + CLOSE)
+        stage.board.transport.write(OPEN)
+        await stage.call(2)
+
+    run(tmp_path, play)
+
+
+def test_no_gateway_is_told_to_the_board(tmp_path: Path) -> None:
+    async def whole() -> None:
+        network = SystemNetwork()
+        listener = await network.listen(Peer, ("127.0.0.1", 0))
+        endpoint = listener.endpoint
+        await listener.close()
+        bridge = Bridge("board-1", endpoint, network)
+        path = str(tmp_path / "serial")
+        server = await asyncio.get_running_loop().create_unix_server(lambda: bridge, path)
+        _, board = await asyncio.get_running_loop().create_unix_connection(Peer, path)
+        board.transport.write(OPEN)
+        await board.until(lambda: bytes(board.received) == CLOSE)
+        await bridge.close()
+        server.close()
+        await board.until(lambda: board.lost)
+
+    asyncio.run(whole())
+
+
+def test_a_gateway_that_does_not_read_stops_the_board(tmp_path: Path) -> None:
+    async def play(stage: Scene) -> None:
+        stage.board.transport.write(OPEN)
+        gateway = await stage.call(1)
+        gateway.transport.pause_reading()
+        stage.board.transport.write(b"x" * (64 << 20))
+        await stage.board.until(lambda: bool(stage.board.received))
+        assert stage.board.transport.get_write_buffer_size() > 0
+        gateway.transport.resume_reading()
+        await gateway.until(lambda: len(gateway.received) == 64 << 20)
+
+    run(tmp_path, play)
+
+
+@given(st.lists(st.one_of(st.binary(min_size=1), st.sampled_from(Mark))), st.integers(1, 7))
+def test_any_split_of_the_line_gives_the_same_parts(parts: list[bytes | Mark], step: int) -> None:
+    wire = b"".join(part.wire() if isinstance(part, Mark) else Line.stuff(part) for part in parts)
+    line, seen = Line(), b""
+    for start in range(0, len(wire), step):
+        for part in line.feed(wire[start : start + step]):
+            seen += part.wire() if isinstance(part, Mark) else Line.stuff(part)
+    assert seen == wire
+
+
+@pytest.mark.parametrize("noise", [b"\x10\x00", b"\x10\xff", b"\x10"])
+def test_an_unknown_mark_is_noise(noise: bytes) -> None:
+    assert list(Line().feed(b"a" + noise)) == [b"a"]
