@@ -140,8 +140,9 @@ def test_a_board_that_connects_anew_ends_its_old_connection(tmp_path: Path) -> N
     async def play(stage: Scene) -> None:
         stage.board.transport.write(OPEN)
         first = await stage.call(1)
+        await stage.board.until(lambda: bytes(stage.board.received) == OPEN)
         stage.board.transport.write(OPEN)
-        await stage.call(2)
+        await stage.board.until(lambda: bytes(stage.board.received) == OPEN + OPEN)
         await first.until(lambda: first.lost)
         assert stage.bridge.counters.connections == 2
 
