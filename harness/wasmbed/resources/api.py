@@ -22,6 +22,7 @@ __all__ = [
     "ResourceApi",
     "ResourceList",
     "WatchEvent",
+    "api_error",
 ]
 
 Object = dict[str, Any]
@@ -82,6 +83,12 @@ class Gone(ApiError):
 
 class Invalid(ApiError):
     """422: the object breaks its schema; ``status["details"]["causes"]`` names the fields."""
+
+
+def api_error(status: Mapping[str, Any]) -> ApiError:
+    """The exception that fits a Status object."""
+    kinds: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 410: Gone, 422: Invalid}
+    return kinds.get(int(status.get("code") or 500), ApiError)(status)
 
 
 class ResourceApi(ABC):

@@ -1,0 +1,200 @@
+"""The port to Kubernetes on the official asynchronous client.
+
+The client brings what is Kubernetes' own - kubeconfig files, credentials and their renewal, TLS, the connection pool.
+Its generated models are not used: objects stay the JSON that the server sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import aiohttp
+
+from harness.core.errors import UsageError
+from harness.wasmbed.resources.api import Object, Resource, ResourceApi, ResourceList, WatchEvent, api_error
+from harness.wasmbed.resources.kinds import CUSTOM_RESOURCE_DEFINITION, NAMESPACE
+
+__all__ = ["KubernetesApi"]
+
+CLUSTER_SCOPED = frozenset({NAMESPACE, CUSTOM_RESOURCE_DEFINITION})
+PAGE = 500
+ANSWER_WITHIN = aiohttp.ClientTimeout(total=60)
+WATCH = aiohttp.ClientTimeout(total=None, sock_connect=30)
+
+
+class KubernetesApi(ResourceApi):
+    """One namespace of a real API server."""
+
+    def __init__(self, client: Any, namespace: str) -> None:
+        """``client`` is a ``kubernetes.aio.client.ApiClient``; it is closed with this."""
+        self._client = client
+        self.namespace = namespace
+
+    @classmethod
+    async def open(
+        cls, namespace: str, *, kubeconfig: Path | None = None, context: str | None = None, name: str = ""
+    ) -> KubernetesApi:
+        """Connect as a kubeconfig file says, or without one as the pod's service account does.
+
+        ``name`` becomes the user agent. Raises :class:`UsageError` where there is no usable configuration.
+        """
+        from kubernetes.aio import client
+        from kubernetes.aio import config as untyped
+
+        config: Any = untyped
+        configuration = client.Configuration()
+        try:
+            if kubeconfig is None:
+                config.load_incluster_config(client_configuration=configuration)
+            else:
+                await config.load_kube_config(
+                    str(kubeconfig), context, client_configuration=configuration, persist_config=False
+                )
+        except (config.ConfigException, OSError, ValueError) as error:
+            raise UsageError(
+                f"no connection to Kubernetes can be made from this: {error}",
+                where=str(kubeconfig or "the pod's service account"),
+                do="name a kubeconfig file (and a context that is in it)",
+            ) from error
+        api_client = client.ApiClient(configuration)
+        if name:
+            api_client.user_agent = name
+        return cls(api_client, namespace)
+
+    async def get(self, resource: Resource, name: str) -> Object:
+        return await self._call("GET", self._path(resource, name))
+
+    async def list(self, resource: Resource, *, label_selector: str = "", field_selector: str = "") -> ResourceList:
+        query = {"limit": str(PAGE), "labelSelector": label_selector, "fieldSelector": field_selector}
+        items: list[Object] = []
+        while True:
+            page = await self._call("GET", self._path(resource), query)
+            items += page["items"]
+            query["continue"] = page["metadata"].get("continue", "")
+            if not query["continue"]:
+                return ResourceList(items, page["metadata"]["resourceVersion"])
+
+    async def create(self, resource: Resource, body: Object) -> Object:
+        return await self._call("POST", self._path(resource), body=body)
+
+    async def replace(self, resource: Resource, name: str, body: Object) -> Object:
+        return await self._call("PUT", self._path(resource, name), body=body)
+
+    async def patch(self, resource: Resource, name: str, patch: Object) -> Object:
+        return await self._call("PATCH", self._path(resource, name), body=patch)
+
+    async def patch_status(self, resource: Resource, name: str, patch: Object) -> Object:
+        return await self._call("PATCH", f"{self._path(resource, name)}/status", body=patch)
+
+    async def delete(
+        self, resource: Resource, name: str, *, uid: str | None = None, resource_version: str | None = None
+    ) -> None:
+        options: Object = {"apiVersion": "v1", "kind": "DeleteOptions"}
+        if uid or resource_version:
+            given = {"uid": uid, "resourceVersion": resource_version}
+            options["preconditions"] = {key: value for key, value in given.items() if value}
+        await self._call("DELETE", self._path(resource, name), body=options)
+
+    @asynccontextmanager
+    async def watch(
+        self, resource: Resource, *, resource_version: str, label_selector: str = "", field_selector: str = ""
+    ) -> AsyncIterator[AsyncIterator[WatchEvent]]:
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "labelSelector": label_selector,
+            "fieldSelector": field_selector,
+        }
+        with _network_errors():
+            response = await self._request("GET", self._path(resource), query, timeout=WATCH)
+        try:
+            if response.status >= 400:
+                with _network_errors():
+                    raise api_error(_status(response, await response.read()))
+            async with aclosing(_events(response)) as events:
+                yield events
+        finally:
+            response.close()
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    def _path(self, resource: Resource, name: str | None = None) -> str:
+        root = "/apis" if resource.group else "/api"
+        scope = "" if resource in CLUSTER_SCOPED else f"/namespaces/{quote(self.namespace, safe='')}"
+        path = f"{root}/{resource.api_version}{scope}/{resource.plural}"
+        return f"{path}/{quote(name, safe='')}" if name is not None else path
+
+    async def _call(
+        self, method: str, path: str, query: dict[str, str] | None = None, body: Object | None = None
+    ) -> Object:
+        with _network_errors():
+            response = await self._request(method, path, query, body)
+            async with response:
+                data = await response.read()
+        if response.status >= 400:
+            raise api_error(_status(response, data))
+        answer: Object = json.loads(data)
+        return answer
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: Object | None = None,
+        timeout: aiohttp.ClientTimeout = ANSWER_WITHIN,
+    ) -> aiohttp.ClientResponse:
+        headers = {**self._client.default_headers, "Accept": "application/json"}
+        headers["Content-Type"] = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        given = {key: value for key, value in (query or {}).items() if value}
+        url = f"{self._client.configuration.host}{path}{'?' + urlencode(given) if given else ''}"
+        answer = await self._client.rest_client.request(
+            method, url, headers=headers, body=body, _request_timeout=timeout
+        )
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+
+class _network_errors:
+    """The port promises :class:`OSError` for everything between here and the server; aiohttp has its own tree."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, aiohttp.ClientError) and not isinstance(error, OSError):
+            raise ConnectionError(str(error) or type(error).__name__) from error
+
+
+def _status(response: aiohttp.ClientResponse, data: bytes) -> Object:
+    try:
+        status = json.loads(data)
+        if status["kind"] == "Status":
+            return {**status, "code": response.status}
+    except (ValueError, KeyError, TypeError):
+        pass
+    return {"code": response.status, "reason": response.reason, "message": data.decode("utf-8", "replace")[:500]}
+
+
+async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[WatchEvent, None]:
+    """One JSON document a line; a line has no limit, for an Application carries its module."""
+    rest = b""
+    with _network_errors():
+        async for data in response.content.iter_any():
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                if line:
+                    yield _event(json.loads(line))
+
+
+def _event(raw: Object) -> WatchEvent:
+    if raw["type"] == "ERROR":
+        raise api_error(raw["object"])
+    return WatchEvent(raw["type"], raw["object"])

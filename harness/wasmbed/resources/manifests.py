@@ -1,0 +1,87 @@
+"""Objects of the three custom resources, ready to be created."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.wasmbed.resources.api import Object, Resource
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
+
+__all__ = ["application", "device", "gateway"]
+
+
+def device(
+    name: str,
+    *,
+    public_key: bytes,
+    device_type: str,
+    mcu_type: str | None = None,
+    architecture: str | None = None,
+    capabilities: Sequence[str] = (),
+    firmware_version: str | None = None,
+    largest_module: int | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Object:
+    """A Device; ``public_key`` is SubjectPublicKeyInfo DER, ``largest_module`` in bytes."""
+    spec = {
+        "publicKey": b64encode(public_key).decode(),
+        "deviceType": device_type,
+        "mcuType": mcu_type,
+        "architecture": architecture,
+        "capabilities": list(dict.fromkeys(capabilities)),
+        "firmwareVersion": firmware_version,
+        "largestModule": largest_module,
+    }
+    return _object(DEVICE, name, spec, labels)
+
+
+def application(
+    name: str,
+    *,
+    module: bytes | None = None,
+    reference: str | None = None,
+    device_names: Sequence[str] | None = None,
+    match_labels: Mapping[str, str] | None = None,
+    all_devices: bool | None = None,
+    stopped: bool | None = None,
+    config: Mapping[str, Any] | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Object:
+    """An Application of ``module`` (or of the module that the store has under ``reference``) for one of the three
+    kinds of targets; ``config`` in the resource's own words (``memoryLimit``, ``fuel``, ``timeLimit``, ...)."""
+    targets: dict[str, Any] = {
+        "deviceNames": list(device_names) if device_names is not None else None,
+        "selector": {"matchLabels": dict(match_labels)} if match_labels is not None else None,
+        "allDevices": all_devices,
+    }
+    spec = {
+        "wasmBytes": b64encode(module).decode() if module is not None else None,
+        "wasmRef": reference,
+        "targetDevices": _present(targets),
+        "stopped": stopped,
+        "config": dict(config) if config else None,
+    }
+    return _object(APPLICATION, name, spec, labels)
+
+
+def gateway(name: str, *, endpoint: str, capacity: int | None = None) -> Object:
+    """A Gateway; ``endpoint`` is ``host:port``."""
+    return _object(GATEWAY, name, {"endpoint": endpoint, "capacity": capacity}, None)
+
+
+def _object(resource: Resource, name: str, spec: Mapping[str, Any], labels: Mapping[str, str] | None) -> Object:
+    metadata: Object = {"name": name}
+    if labels:
+        metadata["labels"] = dict(labels)
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": metadata,
+        "spec": _present(spec),
+    }
+
+
+def _present(fields: Mapping[str, Any]) -> Object:
+    return {key: value for key, value in fields.items() if value is not None}
