@@ -1,0 +1,105 @@
+"""The gateway's judgement on a peer's certificate, after TLS has proved that the peer holds its key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from harness.core.clock import Clock
+from harness.wasmbed.pki.authority import read_crl
+from harness.wasmbed.pki.errors import CertificateInvalid
+from harness.wasmbed.pki.keys import public_key_der, require_supported
+from harness.wasmbed.pki.names import common_name, require_label
+
+__all__ = ["CertificateManager", "PeerCertificate"]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerCertificate:
+    """What a certificate that may be trusted says about its holder."""
+
+    name: str
+    """The device's name: the subject's common name."""
+    serial: int
+    issuer: str
+    public_key: bytes
+    """SubjectPublicKeyInfo, DER."""
+    not_after: float
+    """Seconds since the epoch."""
+
+
+class CertificateManager:
+    """Trusts device certificates of one authority, as long as they are valid, not taken back, and for this use.
+
+    Raises :class:`CertificateInvalid` where it is made from something that is not an authority's certificate.
+    """
+
+    def __init__(self, authority: bytes, clock: Clock) -> None:
+        try:
+            self._authority = x509.load_der_x509_certificate(authority)
+            require_supported(self._authority.public_key())
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise CertificateInvalid("not an authority's certificate") from error
+        self._clock = clock
+        self._crl_number = -1
+        self._revoked: frozenset[int] = frozenset()
+
+    def update_revocations(self, crl: bytes) -> None:
+        """Take over a revocation list, DER.
+
+        Raises :class:`CertificateInvalid`, and keeps the list it has, if this one is not the authority's or is older.
+        An outdated list is still used: what was taken back stays so.
+        """
+        number, revoked = read_crl(crl, self._authority)
+        if number < self._crl_number:
+            raise CertificateInvalid(f"revocation list {number} is older than {self._crl_number}, which is in use")
+        self._crl_number, self._revoked = number, frozenset(revoked)
+
+    def check(self, certificate: bytes) -> PeerCertificate:
+        """Judge a peer's certificate, DER. Raises :class:`CertificateInvalid`, whose reason says what is wrong."""
+        try:
+            peer = x509.load_der_x509_certificate(certificate)
+            peer.verify_directly_issued_by(self._authority)
+            key = require_supported(peer.public_key())
+            self._check_usages(peer.extensions)
+        except InvalidSignature as error:
+            raise CertificateInvalid("bad signature: not signed by the device authority") from error
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+            raise CertificateInvalid(f"not a certificate of the device authority ({error})") from error
+        self._check_time(self._authority, "the authority's certificate")
+        self._check_time(peer, "the certificate")
+        if peer.serial_number in self._revoked:
+            raise CertificateInvalid("revoked")
+        return PeerCertificate(
+            name=require_label(common_name(peer.subject)),
+            serial=peer.serial_number,
+            issuer=peer.issuer.rfc4514_string(),
+            public_key=public_key_der(key),
+            not_after=peer.not_valid_after_utc.timestamp(),
+        )
+
+    def _check_time(self, certificate: x509.Certificate, what: str) -> None:
+        now = self._clock.utcnow()
+        not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        if now > not_after:
+            raise CertificateInvalid(f"expired: {what} was valid until {not_after:%Y-%m-%d %H:%M:%S} UTC")
+        if now < not_before:
+            raise CertificateInvalid(f"not yet valid: {what} is valid from {not_before:%Y-%m-%d %H:%M:%S} UTC")
+
+    @staticmethod
+    def _check_usages(extensions: x509.Extensions) -> None:
+        try:
+            is_authority = extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+            usage = extensions.get_extension_for_class(x509.KeyUsage).value
+            extended = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        except x509.ExtensionNotFound as error:
+            raise CertificateInvalid("wrong key usage: the certificate does not say what its key is for") from error
+        if is_authority:
+            raise CertificateInvalid("wrong key usage: an authority's certificate")
+        if not usage.digital_signature:
+            raise CertificateInvalid("wrong key usage: the key is not for digital signatures")
+        if ExtendedKeyUsageOID.CLIENT_AUTH not in extended:
+            raise CertificateInvalid("wrong key usage: the key is not for client authentication")

@@ -1,0 +1,99 @@
+"""A party's proof of who it is: a private key and the certificate for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+
+from harness.core.errors import UsageError
+from harness.wasmbed.pki.keys import (
+    PrivateKey,
+    load_private_key,
+    private_key_der,
+    public_key_der,
+    read_file,
+    signature_hash,
+    write_file,
+)
+from harness.wasmbed.pki.names import common_name, subject
+
+__all__ = [
+    "AUTHORITY_FILE",
+    "CERTIFICATE_FILE",
+    "KEY_FILE",
+    "Identity",
+    "create_signing_request",
+    "load_certificate",
+]
+
+AUTHORITY_FILE = "ca-cert.der"
+"""The certificate of the authority that signs one's peers."""
+CERTIFICATE_FILE = "device-cert.der"
+KEY_FILE = "device-key.der"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A private key and the certificate, DER, that says whose it is."""
+
+    private_key: PrivateKey
+    certificate: bytes
+
+    @property
+    def name(self) -> str:
+        """The certificate's common name."""
+        return common_name(x509.load_der_x509_certificate(self.certificate).subject)
+
+    @property
+    def private_key_der(self) -> bytes:
+        """PKCS #8."""
+        return private_key_der(self.private_key)
+
+    @property
+    def public_key_der(self) -> bytes:
+        """SubjectPublicKeyInfo."""
+        return public_key_der(self.private_key.public_key())
+
+    def save(self, folder: Path, authority: bytes) -> None:
+        """Write the three files a device carries; ``authority`` is the certificate, DER, of whom it trusts."""
+        write_file(folder / AUTHORITY_FILE, authority)
+        write_file(folder / CERTIFICATE_FILE, self.certificate)
+        write_file(folder / KEY_FILE, self.private_key_der, secret=True)
+
+    @classmethod
+    def load(cls, folder: Path) -> Identity:
+        """Read what :meth:`save` wrote. Raises :class:`UsageError` naming the file that is no good.
+
+        The authority's certificate is beside it: ``load_certificate(folder / AUTHORITY_FILE)``.
+        """
+        key = load_private_key(read_file(folder / KEY_FILE), str(folder / KEY_FILE))
+        certificate = load_certificate(folder / CERTIFICATE_FILE)
+        if x509.load_der_x509_certificate(certificate).public_key() != key.public_key():
+            raise UsageError(
+                f"the certificate is not for the key in {KEY_FILE}",
+                where=str(folder / CERTIFICATE_FILE),
+                do="provide a private key and the certificate that was issued for it",
+            )
+        return cls(key, certificate)
+
+
+def load_certificate(path: Path) -> bytes:
+    """A certificate's DER from a file. Raises :class:`UsageError` if it is something else."""
+    der = read_file(path)
+    try:
+        x509.load_der_x509_certificate(der).public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise UsageError(
+            "not a certificate in DER", where=str(path), do="provide an X.509 certificate in DER, not PEM"
+        ) from error
+    return der
+
+
+def create_signing_request(private_key: PrivateKey, name: str) -> bytes:
+    """A certification request (RFC 2986), DER, for ``name``; its signature proves possession of the key."""
+    request = x509.CertificateSigningRequestBuilder(subject(name)).sign(private_key, signature_hash(private_key))
+    return request.public_bytes(serialization.Encoding.DER)
