@@ -6,12 +6,15 @@ Tests that want another network hand in another :class:`Network`; nobody patches
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["Endpoint", "Listener", "Network", "SystemNetwork"]
+from harness.core.admission import Admission, Doorkeeper
+
+__all__ = ["Admission", "Endpoint", "Listener", "Network", "SystemNetwork"]
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
@@ -40,8 +43,13 @@ class Network(ABC):
         *,
         tls: ssl.SSLContext | None = None,
         handshake_timeout: float | None = None,
+        admission: Admission | None = None,
     ) -> Listener:
-        """Accept connections at ``endpoint`` (port 0: any free one). Raises :class:`OSError` if it is taken."""
+        """Accept connections at ``endpoint`` (port 0: any free one). Raises :class:`OSError` if it is taken.
+
+        With ``tls``, ``admission`` bounds those who are not through the handshake, and reports who is turned away;
+        ``handshake_timeout`` is then its own.
+        """
 
     @abstractmethod
     async def connect(
@@ -65,6 +73,23 @@ class _SystemListener(Listener):
         self._server.close()
 
 
+class _GuardedListener(Listener):
+    def __init__(self, doorkeeper: Doorkeeper) -> None:
+        self._doorkeeper = doorkeeper
+        self.endpoint = doorkeeper.endpoint
+
+    async def close(self) -> None:
+        await self._doorkeeper.close()
+
+
+async def _bind(host: str, port: int) -> socket.socket:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, address = found[0]
+    listener = socket.create_server((str(address[0]), port), family=family, backlog=1024)
+    listener.setblocking(False)
+    return listener
+
+
 class SystemNetwork(Network):
     """The operating system's TCP, through the running event loop."""
 
@@ -75,8 +100,11 @@ class SystemNetwork(Network):
         *,
         tls: ssl.SSLContext | None = None,
         handshake_timeout: float | None = None,
+        admission: Admission | None = None,
     ) -> Listener:
         host, port = endpoint
+        if tls is not None and admission is not None:
+            return _GuardedListener(Doorkeeper(await _bind(host, port), protocol, tls, admission))
         timeout = handshake_timeout if tls else None
         loop = asyncio.get_running_loop()
         server = await loop.create_server(protocol, host, port, ssl=tls, ssl_handshake_timeout=timeout, backlog=1024)

@@ -1,0 +1,224 @@
+"""Strangers at a TLS listener: honest ones get in, whatever the others do."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import os
+import resource
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import cast
+
+import pytest
+import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from harness.core.network import Admission, Listener, SystemNetwork
+
+LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
+
+
+@pytest.fixture(scope="module")
+def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's and a client's, of one self-signed certificate."""
+    folder: Path = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    start = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, start, start.replace(year=2120))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem, private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(pem))
+    (folder / "key.pem").write_bytes(key.private_bytes(pem, private, serialization.NoEncryption()))
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return server, ssl.create_default_context(cafile=str(folder / "cert.pem"))
+
+
+class Echo(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.WriteTransport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.transport.write(data)
+        self.transport.close()
+
+
+class World:
+    """A listener with its rejections, and the ways to knock at it."""
+
+    def __init__(self, client: ssl.SSLContext) -> None:
+        self.client = client
+        self.rejected: list[str] = []
+        self._changed: asyncio.Event = asyncio.Event()
+        self.listener: Listener | None = None
+        self.peers = ExitStack()
+
+    def reject(self, address: tuple[str, int], reason: str) -> None:
+        assert address[0] == "127.0.0.1"
+        self.rejected.append(reason)
+        self._changed.set()
+
+    async def until_rejected(self, count: int) -> list[str]:
+        async with asyncio.timeout(20):
+            while len(self.rejected) < count:
+                self._changed.clear()
+                await self._changed.wait()
+        return self.rejected
+
+    def knock(self) -> socket.socket:
+        assert self.listener is not None
+        return self.peers.enter_context(socket.create_connection(self.listener.endpoint))
+
+    async def talk(self) -> bytes:
+        assert self.listener is not None
+        host, port = self.listener.endpoint
+        async with asyncio.timeout(20):
+            reader, writer = await asyncio.open_connection(host, port, ssl=self.client, server_hostname="localhost")
+            writer.write(b"hello")
+            answer = await reader.read()
+            writer.close()
+            await writer.wait_closed()
+        return answer
+
+
+Scene = Callable[[World], Awaitable[None]]
+
+
+@pytest.fixture(params=LOOPS, ids=["asyncio", "uvloop"])
+def play(request: pytest.FixtureRequest, contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> Callable[..., None]:
+    def run(scene: Scene, **bounds: float) -> None:
+        async def main() -> None:
+            server, client = contexts
+            world = World(client)
+            admission = Admission(rejected=world.reject, **bounds)  # type: ignore[arg-type]
+            world.listener = await SystemNetwork().listen(Echo, ("localhost", 0), tls=server, admission=admission)
+            try:
+                await scene(world)
+            finally:
+                await world.listener.close()
+                world.peers.close()
+
+        with asyncio.Runner(loop_factory=request.param) as runner:
+            runner.run(main())
+
+    return run
+
+
+def test_an_honest_peer_gets_in(play: Callable[..., None]) -> None:
+    async def scene(world: World) -> None:
+        assert await world.talk() == b"hello"
+        assert await asyncio.gather(*(world.talk() for _ in range(10))) == [b"hello"] * 10
+        assert world.rejected == []
+
+    play(scene, handshakes=2)
+
+
+def test_what_is_not_tls_is_reported(play: Callable[..., None]) -> None:
+    async def scene(world: World) -> None:
+        with world.knock() as garbage:
+            garbage.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert await world.until_rejected(1) == ["http request"]
+        with world.knock() as cut:
+            cut.sendall(b"\x16\x03\x01")
+        assert "handshake" in (await world.until_rejected(2))[1]
+
+    play(scene)
+
+
+def test_the_silent_are_dropped_after_a_while(play: Callable[..., None]) -> None:
+    async def scene(world: World) -> None:
+        with world.knock() as first, world.knock() as second:
+            assert await world.until_rejected(2) == ["sent nothing for 0.05 s"] * 2
+            assert (first.recv(1), second.recv(1)) == (b"", b"")
+
+    play(scene, silence=0.05)
+
+
+def test_a_crowd_of_silent_peers_keeps_nobody_out(play: Callable[..., None]) -> None:
+    async def scene(world: World) -> None:
+        crowd = [world.knock() for _ in range(100)]
+        assert await world.talk() == b"hello"
+        assert len(await world.until_rejected(92)) <= 93
+        assert set(world.rejected) == {"made room for a newer connection before it sent anything"}
+        for peer in crowd:
+            peer.close()
+
+    play(scene, waiting=8)
+
+
+def test_slow_handshakes_give_way_to_those_who_wait(play: Callable[..., None]) -> None:
+    async def scene(world: World) -> None:
+        slow = [world.knock() for _ in range(6)]
+        for peer in slow:
+            peer.sendall(b"\x16")
+        assert await world.talk() == b"hello"
+        assert set(await world.until_rejected(5)) == {"no handshake within 0.05 s while others waited"}
+
+    play(scene, handshakes=2, waiting=3, patience=0.05)
+
+
+def test_a_handshake_has_a_deadline(play: Callable[..., None]) -> None:
+    async def scene(world: World) -> None:
+        with world.knock() as slow:
+            slow.sendall(b"\x16")
+            (reason,) = await world.until_rejected(1)
+            assert "taking longer than 0.05 seconds" in reason
+
+    play(scene, handshake=0.05)
+
+
+def test_closing_drops_the_silent(play: Callable[..., None]) -> None:
+    async def scene(world: World) -> None:
+        with world.knock() as silent:
+            assert await world.talk() == b"hello"
+            assert world.listener is not None
+            await world.listener.close()
+            assert world.rejected == ["the listener was closed"]
+            assert silent.recv(1) == b""
+
+    play(scene)
+
+
+def test_closing_drops_handshakes_and_those_who_wait_for_one(play: Callable[..., None]) -> None:
+    async def scene(world: World) -> None:
+        with world.knock() as shaking, world.knock() as queued, world.knock():
+            shaking.sendall(b"\x16")
+            queued.sendall(b"\x16")
+            await world.until_rejected(1)
+            assert world.listener is not None
+            await world.listener.close()
+            assert world.rejected == ["sent nothing for 0.05 s", *["the listener was closed"] * 2]
+
+    play(scene, handshakes=1, patience=20, silence=0.05)
+
+
+def test_without_file_descriptors_the_silent_go_first(play: Callable[..., None]) -> None:
+    async def scene(world: World) -> None:
+        for _ in range(8):
+            world.knock()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+        gaps = [os.dup(0)]
+        while gaps[-1] <= highest:
+            gaps.append(os.dup(0))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (gaps[-1] + 4, hard))
+        try:
+            assert set(await world.until_rejected(3)) == {"the machine has no file descriptor left"}
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for descriptor in gaps:
+                os.close(descriptor)
+        assert await world.talk() == b"hello"
+
+    play(scene)
