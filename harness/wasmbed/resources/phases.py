@@ -6,13 +6,14 @@ that has no phase yet is in the first one.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from enum import StrEnum
 
 from harness.wasmbed.resources.api import Resource
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 
-__all__ = ["MOVES", "ApplicationPhase", "DevicePhase", "GatewayPhase", "IllegalMove", "check", "is_legal"]
+__all__ = ["MOVES", "ApplicationPhase", "DevicePhase", "GatewayPhase", "IllegalMove", "check", "is_legal", "route"]
 
 
 class DevicePhase(StrEnum):
@@ -55,7 +56,7 @@ DEVICE_MOVES: Mapping[DevicePhase, frozenset[DevicePhase]] = {
 }
 """A link that ends takes a device to Disconnected from wherever it was. A new enrollment (after a reboot) starts there
 too: a gateway that finds a device Connected or Enrolled although it holds no link to it (its predecessor was killed)
-writes Disconnected first."""
+writes Disconnected first (:func:`route` says so)."""
 
 _Phase = ApplicationPhase
 APPLICATION_MOVES: Mapping[ApplicationPhase, frozenset[ApplicationPhase]] = {
@@ -109,3 +110,27 @@ def check(resource: Resource, source: str | None, target: str) -> str:
         return str(target)
     allowed = ", ".join(sorted(MOVES[resource].get(source or "", ()))) or "nothing"
     raise IllegalMove(f"{resource.kind}: {source or 'no phase'} -> {target}; after {source} may come {allowed}")
+
+
+def route(resource: Resource, source: str | None, target: str) -> list[str]:
+    """The fewest legal moves that lead from ``source`` to ``target``; empty if it is there already.
+
+    Raises :class:`IllegalMove` if none do.
+    """
+    moves = MOVES[resource]
+    start = source or next(iter(moves))
+    came_from: dict[str, str] = {start: start}
+    ahead = deque([start])
+    while ahead and target not in came_from:
+        here = ahead.popleft()
+        for there in sorted(moves.get(here, ())):
+            if there not in came_from:
+                came_from[there] = here
+                ahead.append(there)
+    if target not in came_from:
+        raise IllegalMove(f"{resource.kind}: nothing leads from {start} to {target}")
+    path: list[str] = []
+    while target != start:
+        path.append(target)
+        target = came_from[target]
+    return path[::-1]
