@@ -48,11 +48,23 @@ CRL_LIFETIME = 30 * DAY
 class Usages:
     """What a certificate's key may be used for (RFC 5280, sections 4.2.1.3 and 4.2.1.12)."""
 
-    digital_signature: bool = True
-    key_agreement: bool = False
+    key: tuple[str, ...] = ("digital_signature",)
+    """Attributes of :class:`cryptography.x509.KeyUsage`."""
     extended: tuple[x509.ObjectIdentifier, ...] = ()
-    """Extended usages; empty: the extension is left out."""
+    """Empty: the extension is left out."""
 
+
+_KEY_USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
 
 DEVICE_USAGES = Usages(extended=(ExtendedKeyUsageOID.CLIENT_AUTH,))
 SERVER_USAGES = Usages(extended=(ExtendedKeyUsageOID.SERVER_AUTH,))
@@ -77,7 +89,7 @@ class Authority:
         builder = (
             _builder(name, name, key.public_key(), clock.now() - ALLOWANCE, clock.now() + AUTHORITY_LIFETIME)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_key_usage(signs_certificates=True), critical=True)
+            .add_extension(_key_usage("key_cert_sign", "crl_sign"), critical=True)
         )
         return cls(key, builder.sign(key, signature_hash(key)), clock)
 
@@ -184,7 +196,7 @@ class Authority:
                 now + LIFETIME if not_after is None else not_after,
             )
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(usages), critical=True)
+            .add_extension(_key_usage(*usages.key), critical=True)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
         if usages.extended:
@@ -227,18 +239,8 @@ def _builder(
     )
 
 
-def _key_usage(usages: Usages | None = None, *, signs_certificates: bool = False) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=usages is not None and usages.digital_signature,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=usages is not None and usages.key_agreement,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        encipher_only=False,
-        decipher_only=False,
-    )
+def _key_usage(*usages: str) -> x509.KeyUsage:
+    return x509.KeyUsage(**{usage: usage in usages for usage in _KEY_USAGES})
 
 
 def _general_name(name: str) -> x509.GeneralName:
