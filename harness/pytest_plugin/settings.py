@@ -1,0 +1,42 @@
+"""pytest's command line and the environment, made into the options of a stack."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import pytest
+
+from harness.stack.options import StackOptions
+
+__all__ = ["add_options", "options_of", "read_options"]
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Offer every option of a stack, and ``--live``."""
+    group = parser.getgroup("wasmbed", "Wasmbed harness (each also as an environment variable, WASMBED_<NAME>)")
+    for option in dataclasses.fields(StackOptions):
+        default = "" if option.default is None else f" (default {option.default})"
+        group.addoption(
+            f"--{option.name}",
+            default=None,
+            metavar=option.metadata["metavar"],
+            help=option.metadata["help"] + default,
+        )
+    group.addoption("--live", action="store_true", help="show what the devices are doing while a test runs")
+
+
+def read_options(config: pytest.Config, environment: Mapping[str, str]) -> StackOptions:
+    """The options of this run; relative folders are the project's. Raises UsageError."""
+    from harness.stack.backends import check_names
+
+    options = StackOptions.parse(vars(config.option), environment)
+    check_names(options)
+    return options.replace(reports=config.rootpath / options.reports, modules=config.rootpath / options.modules)
+
+
+def options_of(item: pytest.Item, options: StackOptions) -> StackOptions:
+    """``options`` as the test's ``stack`` markers change them, the closest marker last. Raises UsageError."""
+    for marker in reversed(list(item.iter_markers("stack"))):
+        options = options.replace(**marker.kwargs)
+    return options

@@ -1,0 +1,54 @@
+"""One test's event loop and the stack that lives on it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness.stack import Stack, StackOptions
+
+__all__ = ["World", "new_runner"]
+
+
+def new_runner() -> asyncio.Runner:
+    """An event loop of its own: uvloop's where it is there, a quarter of the memory per connection."""
+    if sys.platform == "win32":
+        return asyncio.Runner()
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+class World:
+    """A stack, up, and the loop it runs on."""
+
+    def __init__(self, stack: Stack, runner: asyncio.Runner) -> None:
+        self.stack = stack
+        self._runner = runner
+
+    @classmethod
+    @contextmanager
+    def opened(cls, options: StackOptions, folder: Path) -> Iterator[World]:
+        """Bring a stack up, and take it down whatever happens in between."""
+        with new_runner() as runner:
+            stack = Stack(options, folder=folder)
+            runner.run(stack.start())
+            try:
+                yield cls(stack, runner)
+            finally:
+                runner.run(stack.stop())
+
+    def run_test(self, test: Callable[..., Coroutine[Any, Any, object]], arguments: dict[str, Any]) -> None:
+        """Run a test's body, then judge what was recorded by the invariants."""
+        self._runner.run(self._judged(test, arguments))
+
+    async def _judged(self, test: Callable[..., Coroutine[Any, Any, object]], arguments: dict[str, Any]) -> None:
+        __tracebackhide__ = True
+        await test(**arguments)
+        self.stack.judge()

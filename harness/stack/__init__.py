@@ -1,0 +1,24 @@
+"""One test's whole world: cluster, platform, boards and recorder, brought up together and taken down in reverse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.stack.options import StackOptions
+    from harness.stack.stack import Stack
+
+__all__ = ["Stack", "StackOptions"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the two on first use: the front doors read options long before, or without, building a world."""
+    if name == "Stack":
+        from harness.stack.stack import Stack
+
+        return Stack
+    if name == "StackOptions":
+        from harness.stack.options import StackOptions
+
+        return StackOptions
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,56 @@
+"""The WebAssembly modules that scenarios deploy: text or binary, by name, by path, or as bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.core.errors import UsageError
+
+__all__ = ["Modules", "read_module"]
+
+
+class Modules:
+    """A folder of modules: ``modules("hello")`` is ``hello.wat`` assembled, or ``hello.wasm`` as it is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, name: str) -> bytes:
+        """The binary of the module of that name. Raises UsageError naming the ones there are."""
+        for suffix in (".wasm", ".wat"):
+            path = self.folder / f"{name}{suffix}"
+            if path.is_file():
+                return read_module(path)
+        known = sorted({path.stem for path in self.folder.glob("*.wa*")})
+        raise UsageError(
+            f"there is no module {name!r}",
+            where=str(self.folder),
+            do=f"there are: {', '.join(known)}" if known else "name the folder with --modules",
+        )
+
+    def load(self, module: bytes | str | Path) -> bytes:
+        """The binary of whatever names or is a module."""
+        if isinstance(module, bytes):
+            return module
+        return read_module(module) if isinstance(module, Path) else self(module)
+
+
+def read_module(path: Path) -> bytes:
+    """The binary at ``path``; text is assembled. Raises UsageError saying where the text is wrong."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"cannot be read: {error.strerror}", where=str(path), do="name a .wasm or .wat file"
+        ) from error
+    return data if path.suffix == ".wasm" else assemble(data.decode("utf-8", "replace"), str(path))
+
+
+def assemble(text: str, where: str = "module") -> bytes:
+    """WebAssembly text to binary. Raises UsageError with the line that is wrong."""
+    import wasmtime
+
+    try:
+        return bytes(wasmtime.wat2wasm(text))
+    except wasmtime.WasmtimeError as error:
+        raise UsageError(f"is not WebAssembly text:\n{error}", where=where, do="correct it there") from error

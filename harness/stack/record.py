@@ -1,0 +1,139 @@
+"""A stack's history, with the questions a test asks it while it grows."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from harness.core.errors import ProductFailure, UsageError
+from harness.core.history import Event, History, Kind
+
+__all__ = ["Record", "format_events"]
+
+
+class Record(History):
+    """Everything that happened, to look back at and to wait for."""
+
+    def find(
+        self,
+        name: str | None = None,
+        *,
+        kind: Kind | None = None,
+        source: str | None = None,
+        target: str | None = None,
+        about: str | None = None,
+        **data: Any,
+    ) -> list[Event]:
+        """The events so far that match. ``about`` is a device or an application; each further keyword is a field of
+        ``data`` and the value it must have, or a function that judges it."""
+        wanted = _Wanted(name, kind, source, target, about, data)
+        return [event for event in self if wanted.fits(event)]
+
+    async def until(
+        self,
+        name: str | None = None,
+        *,
+        within: float = 10.0,
+        kind: Kind | None = None,
+        source: str | None = None,
+        target: str | None = None,
+        about: str | None = None,
+        after: Event | None = None,
+        **data: Any,
+    ) -> Event:
+        """The first event that matches (see :meth:`find`) and came ``after`` another; waits for it.
+
+        Raises ProductFailure with the last events when none comes ``within`` seconds.
+        """
+        wanted = _Wanted(name, kind, source, target, about, data)
+        start = 0 if after is None else after.n + 1
+        for index in range(start, len(self)):
+            if wanted.fits(self[index]):
+                return self[index]
+        found: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+
+        def look(event: Event) -> None:
+            if not found.done() and wanted.fits(event):
+                found.set_result(event)
+
+        stop = self.listen(look)
+        try:
+            async with self._clock.deadline(within):
+                return await found
+        except TimeoutError:
+            raise ProductFailure(
+                f"no event {wanted} within {within:g} s; the last events:\n{format_events(self, about)}",
+                where="history",
+            ) from None
+        finally:
+            stop()
+
+    def follows(self, sequence: str) -> None:
+        """Judge this history by the executable sequence diagram ``scenarios/sequences/<sequence>.mmd``.
+
+        Raises ProductFailure with a picture of what was missing, extra or misplaced.
+        """
+        try:
+            from harness.sequences import judge  # type: ignore[import-not-found,unused-ignore]
+        except ImportError:
+            raise UsageError(
+                "this version has no executable sequence diagrams",
+                where=f"history.follows({sequence!r})",
+                do="judge with history.find, history.until and the resources' final state",
+            ) from None
+        judge(sequence, self)
+
+
+class _Wanted:
+    def __init__(
+        self,
+        name: str | None,
+        kind: Kind | None,
+        source: str | None,
+        target: str | None,
+        about: str | None,
+        data: dict[str, Any],
+    ) -> None:
+        self._own = {
+            key: value
+            for key, value in {"name": name, "kind": kind, "source": source, "target": target}.items()
+            if value is not None
+        }
+        self._about, self._data = about, data
+
+    def fits(self, event: Event) -> bool:
+        if any(getattr(event, key) != value for key, value in self._own.items()):
+            return False
+        if self._about is not None and self._about not in (event.correlation, event.data.get("device")):
+            return False
+        return all(
+            value(event.data.get(key)) if callable(value) else event.data.get(key) == value
+            for key, value in self._data.items()
+        )
+
+    def __str__(self) -> str:
+        about = {} if self._about is None else {"about": self._about}
+        return " ".join(f"{key}={value}" for key, value in {**self._own, **about, **self._data}.items()) or "at all"
+
+
+def format_events(history: History, about: str | None = None, last: int = 12) -> str:
+    """The last events, one a line, those of one device or application only if ``about`` names it."""
+    start = history[0].at if len(history) else 0.0
+    lines = [
+        f"    {event.at - start:9.3f}  {_route(event)}{event.name}{_essence(event)}"
+        for event in history
+        if event.kind is not Kind.CONSOLE
+        and (about is None or about in (event.correlation, event.data.get("device"), event.data.get("name")))
+    ]
+    return "\n".join(lines[-last:]) or "    (none)"
+
+
+def _route(event: Event) -> str:
+    return f"{event.source} -> {event.target}  " if event.target else f"{event.source}  "
+
+
+def _essence(event: Event) -> str:
+    parts = [
+        f"{key}={event.data[key]}" for key in ("phase", "code", "reason", "message", "error") if event.data.get(key)
+    ]
+    return f"  ({', '.join(parts)})" if parts else ""
