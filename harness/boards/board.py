@@ -114,6 +114,10 @@ class Tier(ABC):
     def kinds(self) -> tuple[str, ...]:
         """The board kinds it can make; the first is the default."""
 
+    def features(self, kind: str | None = None) -> frozenset[str]:
+        """The ``features`` of boards of ``kind``, by default the tier's default kind, without making one."""
+        return frozenset()
+
     @abstractmethod
     def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
         """A board, powered off. Raises UsageError for an unknown kind."""
