@@ -43,6 +43,8 @@ class CertificateManager:
             require_supported(self._authority.public_key())
         except (ValueError, UnsupportedAlgorithm) as error:
             raise CertificateInvalid("not an authority's certificate") from error
+        self.authority = authority
+        """The authority's certificate, DER."""
         self._clock = clock
         self._crl_number = -1
         self._revoked: frozenset[int] = frozenset()
