@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.wasmbed.protocol.envelope import decode_envelope, encode_envelope
+from harness.wasmbed.protocol.envelope import decode_envelope, encode_envelope, read_fields, write_field
 from harness.wasmbed.protocol.messages import Envelope, Message
 from harness.wasmbed.protocol.schema import DEVICE_MESSAGES, GATEWAY_MESSAGES, Layout
 
@@ -29,15 +29,10 @@ def decode_gateway(data: bytes) -> Envelope:
 
 
 def _write(layout: Layout, message: Message) -> list[Any]:
-    fields: dict[int, Any] = {}
-    for number, attribute, kind, required in layout.fields:
-        value = getattr(message, attribute)
-        if value is None and not required:
-            continue
-        try:
-            fields[number] = kind.write(value)
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ValueError(f"{layout.message.__name__}.{attribute}: {error}") from error
+    fields = {}
+    for field in layout.fields:
+        if (value := write_field(layout, field, message)) is not None:
+            fields[field.number] = value
     return [layout.tag, fields]
 
 
@@ -45,16 +40,7 @@ def _read(layout: Layout, body: list[Any]) -> Message:
     if len(body) != 2 or body[1].__class__ is not dict:
         raise ValueError("not a pair of tag and fields")
     fields = body[1]
-    values = {}
-    for number, attribute, kind, required in layout.fields:
-        if number in fields:
-            try:
-                values[attribute] = kind.read(fields[number])
-            except ValueError as error:
-                raise ValueError(f"field {number} ({attribute}): {error}") from error
-        elif required:
-            raise ValueError(f"field {number} ({attribute}) is missing")
-    if len(values) < len(fields) and any(number.__class__ is not int or number < 0 for number in fields):
-        raise ValueError("a field number that is not an unsigned integer")
-    message: Message = layout.message(**values)
-    return message
+    for number in fields:
+        if number.__class__ is not int or number < 0:
+            raise ValueError("a field number that is not an unsigned integer")
+    return read_fields(layout, fields)

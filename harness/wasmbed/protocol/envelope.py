@@ -10,9 +10,9 @@ import cbor2
 from harness.wasmbed.protocol.deterministic import check_item
 from harness.wasmbed.protocol.errors import ProtocolError, UnknownTag, UnsupportedVersion
 from harness.wasmbed.protocol.messages import Envelope, Message
-from harness.wasmbed.protocol.schema import LAYOUTS, Layout
+from harness.wasmbed.protocol.schema import LAYOUTS, Field, Layout
 
-__all__ = ["LARGEST_MESSAGE_ID", "decode_envelope", "encode_envelope"]
+__all__ = ["LARGEST_MESSAGE_ID", "decode_envelope", "encode_envelope", "read_fields", "write_field"]
 
 LARGEST_MESSAGE_ID = (1 << 32) - 1
 
@@ -56,3 +56,29 @@ def decode_envelope(version: int, data: bytes, layouts: Mapping[int, Layout], re
         return Envelope(message_id, read(layout, body))
     except ValueError as error:
         raise ProtocolError(f"{layout.message.__name__}: {error}", message_id=message_id) from error
+
+
+def write_field(layout: Layout, field: Field, message: Message) -> Any:
+    """One field's value for the wire; None if the message has it not. Raises :class:`ValueError`."""
+    value = getattr(message, field.attribute)
+    if value is None and not field.required:
+        return None
+    try:
+        return field.kind.write(value)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{layout.message.__name__}.{field.attribute}: {error}") from error
+
+
+def read_fields(layout: Layout, given: Mapping[int, Any]) -> Message:
+    """The message that has the ``given`` values, by field number. Raises :class:`ValueError`."""
+    values = {}
+    for number, attribute, kind, required in layout.fields:
+        if number in given:
+            try:
+                values[attribute] = kind.read(given[number])
+            except ValueError as error:
+                raise ValueError(f"field {number} ({attribute}): {error}") from error
+        elif required:
+            raise ValueError(f"field {number} ({attribute}) is missing")
+    message: Message = layout.message(**values)
+    return message

@@ -41,7 +41,6 @@ class Layout:
     message: type[Any]
     tag: int
     fields: tuple[Field, ...]
-    numbers: frozenset[int]
 
 
 def _text(least: int = 0, most: int | None = None) -> Kind:
@@ -183,7 +182,7 @@ limits = Kind(_read_limits, _write_limits)
 
 
 def _layout(message: type[Any], tag: int, *fields: Field) -> Layout:
-    return Layout(message, tag, fields, frozenset(field.number for field in fields))
+    return Layout(message, tag, fields)
 
 
 _ERROR = _layout(
