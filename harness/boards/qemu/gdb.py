@@ -1,0 +1,81 @@
+"""The little of GDB's remote serial protocol that a test needs: memory and registers of a board.
+
+The protocol is described in the GDB manual, appendix "Remote Serial Protocol".
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from harness.core.errors import RigError
+
+__all__ = ["GdbStub"]
+
+REGISTERS = ("r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "sp", "lr", "pc")
+
+
+class GdbStub:
+    """A connection to a stub. The guest must be paused before :meth:`open`, and go on only after :meth:`close`."""
+
+    CHUNK = 1024
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def open(self, path: str) -> None:
+        """Connect to the stub's unix socket."""
+        self._reader, self._writer = await asyncio.open_unix_connection(path)
+        await self._ask("?")
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._writer is not None:
+            await self._ask("D")
+            self._writer.close()
+            await self._writer.wait_closed()
+            self._reader = self._writer = None
+
+    async def read_memory(self, address: int, count: int) -> bytes:
+        """``count`` bytes from ``address``. Raises RigError where there is no memory."""
+        data = b""
+        while len(data) < count:
+            size = min(self.CHUNK, count - len(data))
+            answer = await self._ask(f"m{address + len(data):x},{size:x}")
+            data += self._hex(answer, f"no memory to read at {address + len(data):#x}")
+        return data
+
+    async def write_memory(self, address: int, data: bytes) -> None:
+        """Write ``data`` at ``address``. Raises RigError where there is no memory."""
+        for start in range(0, len(data), self.CHUNK):
+            chunk = data[start : start + self.CHUNK]
+            if await self._ask(f"M{address + start:x},{len(chunk):x}:{chunk.hex()}") != "OK":
+                raise RigError(f"no memory to write at {address + start:#x}", where=self._name)
+
+    async def read_registers(self) -> dict[str, int]:
+        """The core registers of a Cortex-M by name, ``r0`` to ``pc``."""
+        data = self._hex(await self._ask("g"), "no registers to read")
+        words = (data[start : start + 4] for start in range(0, 4 * len(REGISTERS), 4))
+        return {name: int.from_bytes(word, "little") for name, word in zip(REGISTERS, words, strict=True)}
+
+    def _hex(self, answer: str, trouble: str) -> bytes:
+        if not answer or answer.startswith("E"):
+            raise RigError(trouble, where=self._name)
+        return bytes.fromhex(answer)
+
+    async def _ask(self, packet: str) -> str:
+        if self._reader is None or self._writer is None:
+            raise RigError("the debugger is not connected", where=self._name)
+        body = packet.encode("ascii")
+        self._writer.write(b"$" + body + b"#%02x" % (sum(body) % 256))
+        await self._writer.drain()
+        try:
+            if await self._reader.readexactly(1) != b"+":
+                raise RigError(f"the debug stub did not take {packet!r}", where=self._name)
+            answer = await self._reader.readuntil(b"#")
+            await self._reader.readexactly(2)
+        except (asyncio.IncompleteReadError, OSError) as error:
+            raise RigError("the debug stub hung up", where=self._name) from error
+        self._writer.write(b"+")
+        return answer[1:-1].decode("ascii")

@@ -1,0 +1,187 @@
+"""One QEMU process: started, talked to, and ended without a trace.
+
+The monitor, the link and the console are socket pairs made before QEMU starts, so there is no port to be taken, no
+path to be too long, and nothing to wait for. Where the system can, QEMU is told to die with its parent, so that a
+killed test run leaves no emulator behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from qemu.qmp import ExecuteError, QMPClient, QMPError
+
+from harness.core.clock import Clock
+from harness.core.errors import RigError
+
+__all__ = ["Machine"]
+
+# QEMU's exit is reported once, by `exited`; the library would log it as an error of its own.
+logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
+
+
+class Machine:
+    """A QEMU system emulator with a link and a console.
+
+    ``arguments`` is what follows the program's name, without monitor and serial lines; ``link`` and ``console`` are
+    the protocols on our side of the first and second UART.
+    """
+
+    START_WITHIN = 20.0
+    STOP_WITHIN = 2.0
+
+    def __init__(
+        self,
+        name: str,
+        program: str,
+        arguments: Sequence[str],
+        *,
+        link: asyncio.Protocol,
+        console: asyncio.Protocol,
+        clock: Clock,
+    ) -> None:
+        self.name = name
+        self.command = [program, *arguments]
+        self.exited: asyncio.Future[int] | None = None
+        self._protocols = (link, console)
+        self._clock = clock
+        self._process: asyncio.subprocess.Process | None = None
+        self._qmp = QMPClient(name)
+        self._transports: list[asyncio.BaseTransport] = []
+        self._stderr = b""
+        self._watch: asyncio.Task[None] | None = None
+        self._listener: Callable[[dict[str, Any]], object] | None = None
+        self._events: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The emulator's process id while it runs."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    async def start(self, on_event: Callable[[dict[str, Any]], object] | None = None) -> None:
+        """Run it; returns when the guest runs. ``on_event`` gets every QMP event.
+
+        Raises RigError with QEMU's own words when it does not start.
+        """
+        pairs = [socket.socketpair() for _ in ("qmp", "link", "console")]
+        ours, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        qmp, link, console = (end.fileno() for end in theirs)
+        command = [
+            *_dies_with_parent(),
+            *self.command,
+            *("-nodefaults", "-display", "none", "-S"),
+            *("-chardev", f"socket,id=qmp,fd={qmp}", "-mon", "chardev=qmp,mode=control"),
+            *("-chardev", f"socket,id=link,fd={link}", "-serial", "chardev:link"),
+            *("-chardev", f"socket,id=console,fd={console}", "-serial", "chardev:console"),
+        ]
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                pass_fds=(qmp, link, console),
+                start_new_session=True,
+            )
+        except OSError as error:
+            for end in ours:
+                end.close()
+            raise RigError(
+                f"{command[0]} did not start: {error}", where=self.name, do="run `wasmbed doctor`"
+            ) from error
+        finally:
+            for end in theirs:
+                end.close()
+        loop = asyncio.get_running_loop()
+        self.exited = loop.create_future()
+        self._watch = loop.create_task(self._wait(self._process), name=f"qemu {self.name}")
+        for end, protocol in zip(ours[1:], self._protocols, strict=True):
+            end.setblocking(False)
+            transport, _ = await loop.create_connection(lambda protocol=protocol: protocol, sock=end)  # type: ignore[misc]
+            self._transports.append(transport)
+        await self._open_monitor(ours[0], on_event)
+
+    async def _open_monitor(self, end: socket.socket, on_event: Callable[[dict[str, Any]], object] | None) -> None:
+        try:
+            async with self._clock.deadline(self.START_WITHIN):
+                await self._qmp.connect(end)
+                if on_event is not None:
+                    self._listener = on_event
+                    self._events = asyncio.get_running_loop().create_task(self._listen(), name=f"qmp {self.name}")
+                await self._qmp.execute("cont")
+        except (QMPError, OSError, EOFError, TimeoutError) as error:
+            end.close()
+            await self.kill()
+            raise RigError(
+                f"QEMU did not come up: {self._words() or error}",
+                where=self.name,
+                do="check the machine's name and image in its board.toml; `wasmbed doctor` names the QEMU found",
+            ) from error
+
+    async def _listen(self) -> None:
+        with self._qmp.listener() as events:
+            async for event in events:
+                if self._listener is not None:
+                    self._listener(dict(event))
+
+    async def _wait(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
+        self._stderr = await process.stderr.read()
+        code = await process.wait()
+        assert self.exited is not None
+        if not self.exited.done():
+            self.exited.set_result(code)
+
+    def _words(self) -> str:
+        return self._stderr.decode("utf-8", "replace").strip()
+
+    async def execute(self, command: str, **arguments: Any) -> Any:
+        """Run a QMP command. Raises RigError when QEMU refuses it or is gone."""
+        try:
+            return await self._qmp.execute(command, arguments or None)
+        except (ExecuteError, QMPError, EOFError, OSError) as error:
+            raise RigError(f"QEMU refused {command}: {error}", where=self.name) from error
+
+    async def stop(self) -> None:
+        """Ask QEMU to quit and wait; kill it if it will not."""
+        if self.pid is None:
+            return await self._release()
+        with contextlib.suppress(RigError):
+            await self.execute("quit")
+        try:
+            async with self._clock.deadline(self.STOP_WITHIN):
+                assert self.exited is not None
+                await asyncio.shield(self.exited)
+        except TimeoutError:
+            return await self.kill()
+        return await self._release()
+
+    async def kill(self) -> None:
+        """SIGKILL: the board's power is gone."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+        await self._release()
+
+    async def _release(self) -> None:
+        if self._watch is not None:
+            await self._watch
+        if self._events is not None:
+            self._events.cancel()
+            await asyncio.gather(self._events, return_exceptions=True)
+        with contextlib.suppress(QMPError, EOFError, OSError):
+            await self._qmp.disconnect()
+        for transport in self._transports:
+            transport.close()
+        self._transports.clear()
+
+
+def _dies_with_parent() -> list[str]:
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
