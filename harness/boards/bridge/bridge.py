@@ -78,6 +78,10 @@ class Bridge(asyncio.Protocol):
         self.is_cut = False
         self._tell_board(Mark.CLOSE)
 
+    def shut_down(self) -> None:
+        """Ask the board to close its session and stand still."""
+        self._tell_board(Mark.SHUTDOWN)
+
     async def close(self) -> None:
         """End both sides and wait for a connection that was being made."""
         self._hang_up("the bridge was closed", abort=True)

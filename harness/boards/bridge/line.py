@@ -8,7 +8,8 @@ bytes      from the board                              from the bridge
 =========  ==========================================  =======================================
 ``10 10``  the data byte ``0x10``                      the same
 ``10 4f``  "connect": whatever was before is over      "connected"
-``10 43``  "closed"                                    "closed", or "could not connect"
+``10 43``  "closed"                                    "closed", "could not connect", or "try now"
+``10 53``  never                                       "stop in order": close the session, then stand still
 =========  ==========================================  =======================================
 
 Bytes outside a connection mean nothing and are dropped (line noise, the rest of a dead connection).
@@ -29,6 +30,7 @@ class Mark(IntEnum):
 
     OPEN = 0x4F
     CLOSE = 0x43
+    SHUTDOWN = 0x53
 
     def wire(self) -> bytes:
         """The mark as it goes over the wire."""
@@ -70,5 +72,5 @@ class Line:
     def _mark(byte: int) -> Iterator[bytes | Mark]:
         if byte == DLE:
             yield b"\x10"
-        elif byte in (Mark.OPEN, Mark.CLOSE):
+        elif byte in Mark.__members__.values():
             yield Mark(byte)
