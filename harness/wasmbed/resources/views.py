@@ -218,6 +218,7 @@ class DeploymentRecord(_View):
     """The application controller's record of its last request for one device."""
 
     __slots__ = ()
+    revision = _text()
     generation = _number()
     session = _text()
     enrollments = _number()

@@ -1,0 +1,103 @@
+"""What every controller is: handlers that put keys into a work queue, workers that reconcile one key at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import ClassVar
+
+from harness.core.clock import Clock
+from harness.core.identifiers import Randomness
+from harness.wasmbed.controllers.queue import Closed, WorkQueue
+from harness.wasmbed.resources.api import ApiError, Conflict, NotFound
+
+__all__ = ["Controller"]
+
+log = logging.getLogger(__name__)
+
+
+class Controller(ABC):
+    """One reconciler and its queue. :meth:`run` may be called again after it ended: leadership comes and goes."""
+
+    name: ClassVar[str]
+    """The participant's name in a history, and the client's at the API server."""
+    workers: ClassVar[int] = 4
+    rest: ClassVar[float] = 0.0
+    """The least time between two looks at one key, in seconds."""
+
+    def __init__(self, clock: Clock, randomness: Randomness, *, resync: float) -> None:
+        self.clock, self.randomness = clock, randomness
+        self._resync = resync
+        self.queue = self._new_queue()
+
+    @abstractmethod
+    def watch(self) -> Iterable[Callable[[], None]]:
+        """Register with the informers, so that changes put keys into :attr:`queue`; returns what undoes that."""
+
+    @abstractmethod
+    def keys(self) -> Iterable[str]:
+        """Every key that there is, to be looked at when work begins and at every resync."""
+
+    @abstractmethod
+    async def reconcile(self, key: str) -> float | None:
+        """Bring what is closer to what is wanted; returns in how many seconds to look again, if nothing changes.
+
+        It may be cut off at any ``await``, and it may be called when there is nothing to do.
+        """
+
+    async def run(self) -> None:
+        """Reconcile until :meth:`finish` is called, or until this is cancelled."""
+        self.queue = self._new_queue()
+        undo = list(self.watch())
+        resync = asyncio.create_task(self._resync_forever(), name=f"{self.name}-resync")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(self.workers):
+                    group.create_task(self._work(), name=f"{self.name}-{number}")
+        finally:
+            resync.cancel()
+            self.queue.close()
+            for remove in undo:
+                remove()
+            await asyncio.wait([resync])
+
+    def finish(self) -> None:
+        """Let :meth:`run` return when the work in hand is done."""
+        self.queue.close()
+
+    def _new_queue(self) -> WorkQueue:
+        return WorkQueue(self.clock, self.randomness, rest=self.rest)
+
+    async def _resync_forever(self) -> None:
+        while True:
+            for key in tuple(self.keys()):
+                self.queue.add(key)
+            await self.clock.sleep(self.randomness.jitter(self._resync, 0.1))
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                key = await self.queue.get()
+            except Closed:
+                return
+            try:
+                again = await self.reconcile(key)
+            except NotFound:
+                self.queue.forget(key)  # deleted meanwhile; if not, a change or the resync brings it back
+            except Conflict as error:
+                log.debug("%s %s: %s", self.name, key, error)
+                self.queue.add_rate_limited(key)
+            except (OSError, ApiError) as error:
+                log.warning("%s %s: %s; trying again", self.name, key, error)
+                self.queue.add_rate_limited(key)
+            except Exception:
+                log.exception("%s %s: failed; trying again", self.name, key)
+                self.queue.add_rate_limited(key)
+            else:
+                self.queue.forget(key)
+                if again is not None:
+                    self.queue.add_after(key, again)
+            finally:
+                self.queue.done(key)

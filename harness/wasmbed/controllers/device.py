@@ -1,0 +1,161 @@
+"""The device controller: judges enrollments, and takes devices for disconnected when their gateway is gone."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import ClassVar
+
+from harness.core.clock import Clock
+from harness.core.identifiers import Randomness
+from harness.wasmbed.controllers.controller import Controller
+from harness.wasmbed.resources.api import Object, ResourceApi
+from harness.wasmbed.resources.conditions import with_condition
+from harness.wasmbed.resources.informer import Informer
+from harness.wasmbed.resources.kinds import DEVICE
+from harness.wasmbed.resources.phases import DevicePhase, GatewayPhase, check
+from harness.wasmbed.resources.timestamps import format_timestamp
+from harness.wasmbed.resources.views import Device, Gateway
+
+__all__ = ["DeviceController"]
+
+LINKED = frozenset({DevicePhase.ENROLLING, DevicePhase.ENROLLED, DevicePhase.CONNECTED})
+"""The phases in which a gateway holds a link to the device."""
+
+
+class DeviceController(Controller):
+    """Enrolling -> Enrolled or Failed; linked devices of an Offline gateway -> Disconnected.
+
+    Looks at a device only when one of these may be due, so heartbeats cost it nothing. Its writes are conditional on
+    the resourceVersion that it judged: the gateway moves the same phase.
+    """
+
+    name: ClassVar[str] = "DeviceController"
+
+    def __init__(
+        self,
+        api: ResourceApi,
+        devices: Informer,
+        gateways: Informer,
+        clock: Clock,
+        randomness: Randomness,
+        *,
+        resync: float,
+    ) -> None:
+        super().__init__(clock, randomness, resync=resync)
+        self._api, self._devices, self._gateways = api, devices, gateways
+        self._linked: defaultdict[str, set[str]] = defaultdict(set)
+
+    def watch(self) -> Iterable[Callable[[], None]]:
+        self._linked.clear()
+        for raw in self._devices.objects.values():
+            self._index(None, raw)
+        return [self._devices.add_handler(self._device_changed), self._gateways.add_handler(self._gateway_changed)]
+
+    def keys(self) -> Iterable[str]:
+        return [name for name, raw in self._devices.objects.items() if self._due(Device(raw))]
+
+    async def reconcile(self, key: str) -> float | None:
+        raw = self._devices.get(key)
+        if raw is None:
+            return None
+        device = Device(raw)
+        if self._gateway_is_offline(device):
+            await self._disconnect(device)
+        elif device.status.phase == DevicePhase.ENROLLING:
+            await self._enroll(device)
+        return None
+
+    async def _disconnect(self, device: Device) -> None:
+        message = f"gateway {device.status.gateway} is offline"
+        await self._write(
+            device,
+            DevicePhase.DISCONNECTED,
+            lastHeartbeat=None,
+            deviceStatus="Stopped",
+            health="unknown",
+            error="Connection lost",
+            conditions=with_condition(
+                device.status.conditions, "Connected", False, "GatewayOffline", message, now=self.clock.now()
+            ),
+        )
+
+    async def _enroll(self, device: Device) -> None:
+        now, reason = self.clock.now(), _what_is_wrong(device)
+        conditions = with_condition(
+            device.status.conditions,
+            "Enrolled",
+            reason is None,
+            "SpecAccepted" if reason is None else "SpecRefused",
+            reason or "",
+            now=now,
+            generation=device.generation,
+        )
+        if reason is not None:
+            await self._write(device, DevicePhase.FAILED, error=reason, health="unhealthy", conditions=conditions)
+            return
+        await self._write(
+            device,
+            DevicePhase.ENROLLED,
+            enrolledAt=format_timestamp(now),
+            enrollments=device.status.enrollments + 1,
+            error=None,
+            conditions=conditions,
+        )
+
+    async def _write(self, device: Device, phase: DevicePhase, **status: object) -> None:
+        patch: Object = {
+            "metadata": {"resourceVersion": device.resource_version},
+            "status": {
+                "phase": check(DEVICE, device.status.phase, phase),
+                "observedGeneration": device.generation,
+                **status,
+            },
+        }
+        self._devices.remember(await self._api.patch_status(DEVICE, device.name, patch))
+
+    def _due(self, device: Device) -> bool:
+        return device.status.phase == DevicePhase.ENROLLING or self._gateway_is_offline(device)
+
+    def _gateway_is_offline(self, device: Device) -> bool:
+        if device.status.phase not in LINKED or device.status.gateway is None:
+            return False
+        raw = self._gateways.get(device.status.gateway)
+        return raw is not None and Gateway(raw).status.phase == GatewayPhase.OFFLINE
+
+    def _device_changed(self, old: Object | None, new: Object | None) -> None:
+        self._index(old, new)
+        if new is not None and self._due(Device(new)):
+            self.queue.add(new["metadata"]["name"])
+
+    def _gateway_changed(self, old: Object | None, new: Object | None) -> None:
+        if new is not None and Gateway(new).status.phase == GatewayPhase.OFFLINE:
+            for name in self._linked.get(new["metadata"]["name"], ()):
+                self.queue.add(name)
+
+    def _index(self, old: Object | None, new: Object | None) -> None:
+        before, after = _link(old), _link(new)
+        if before != after:
+            for (gateway, name), put in ((before, set.discard), (after, set.add)):
+                if gateway:
+                    put(self._linked[gateway], name)
+
+
+def _link(raw: Object | None) -> tuple[str, str]:
+    """Gateway and name of a linked device; no gateway where there is no link."""
+    if raw is None:
+        return "", ""
+    device = Device(raw)
+    return (device.status.gateway or "" if device.status.phase in LINKED else ""), device.name
+
+
+def _what_is_wrong(device: Device) -> str | None:
+    if not device.spec.device_type:
+        return "spec.deviceType: missing"
+    try:
+        key = b64decode(device.spec.public_key or "", validate=True)
+    except ValueError as error:
+        return f"spec.publicKey: not base64 ({error})"
+    # A SubjectPublicKeyInfo is a DER SEQUENCE (RFC 5280, section 4.1).
+    return None if key.startswith(b"\x30") else "spec.publicKey: not a SubjectPublicKeyInfo in DER"

@@ -1,0 +1,104 @@
+"""How the application controller reaches a gateway: a port, and its HTTP form."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from base64 import b64decode
+from urllib.parse import quote
+
+import aiohttp
+
+from harness.core.clock import Clock
+from harness.wasmbed.resources.api import NotFound, ResourceApi
+from harness.wasmbed.resources.kinds import SECRET
+from harness.wasmbed.resources.views import Gateway
+
+__all__ = ["GatewayClient", "GatewayRefused", "HttpGatewayClient"]
+
+
+class GatewayRefused(Exception):
+    """The gateway answered, and the answer was no. ``status`` is that of HTTP."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(message)
+
+    @property
+    def final(self) -> bool:
+        """Whether the request itself is wrong, so that to repeat it changes nothing."""
+        return 400 <= self.status < 500 and self.status not in (401, 403, 404, 408, 409, 425, 429)
+
+
+class GatewayClient(ABC):
+    """Asks one of many gateways to do something on a device.
+
+    A return means accepted; what became of it is then in the Application's ``status.deviceStatuses``. Raises
+    :class:`GatewayRefused`, or :class:`OSError` (:class:`TimeoutError` is one) when there was no answer.
+    """
+
+    @abstractmethod
+    async def deploy(self, gateway: Gateway, application: str, device: str, body: bytes) -> None:
+        """``body`` is a :class:`~harness.wasmbed.resources.deployments.DeploymentRequest` in JSON."""
+
+    @abstractmethod
+    async def stop(self, gateway: Gateway, application: str, device: str) -> None: ...
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+class HttpGatewayClient(GatewayClient):
+    """The gateways' HTTP API, with each one's bearer token from its Secret ``gateway-<name>-api``."""
+
+    def __init__(self, api: ResourceApi, clock: Clock, *, answer_within: float = 10.0) -> None:
+        self._api, self._clock, self._answer_within = api, clock, answer_within
+        self._session: aiohttp.ClientSession | None = None
+        self._tokens: dict[str, str] = {}
+
+    async def deploy(self, gateway: Gateway, application: str, device: str, body: bytes) -> None:
+        await self._call("PUT", gateway, application, device, body)
+
+    async def stop(self, gateway: Gateway, application: str, device: str) -> None:
+        await self._call("DELETE", gateway, application, device, None)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _call(self, method: str, gateway: Gateway, application: str, device: str, body: bytes | None) -> None:
+        path = f"/api/v1/applications/{quote(application, safe='')}/devices/{quote(device, safe='')}"
+        url = f"{gateway.status.api_endpoint}{path}"
+        async with self._clock.deadline(self._answer_within):
+            known = gateway.name in self._tokens
+            try:
+                await self._send(method, url, await self._token(gateway.name), body)
+            except GatewayRefused as error:
+                if error.status != 401:
+                    raise
+                self._tokens.pop(gateway.name, None)  # it may have been replaced
+                if not known:
+                    raise
+                await self._send(method, url, await self._token(gateway.name), body)
+
+    async def _token(self, gateway: str) -> str:
+        if gateway not in self._tokens:
+            try:
+                secret = await self._api.get(SECRET, f"gateway-{gateway}-api")
+            except NotFound as error:
+                raise GatewayRefused(401, f"there is no Secret gateway-{gateway}-api with its token") from error
+            self._tokens[gateway] = b64decode((secret.get("data") or {}).get("token", "")).decode()
+        return self._tokens[gateway]
+
+    async def _send(self, method: str, url: str, token: str, body: bytes | None) -> None:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        try:
+            async with self._session.request(method, url, data=body, headers=headers) as answer:
+                text = await answer.text(errors="replace")
+        except aiohttp.ClientError as error:
+            raise ConnectionError(f"{url}: {error}") from error
+        if answer.status >= 300:
+            raise GatewayRefused(answer.status, text.strip()[:500] or answer.reason or str(answer.status))

@@ -1,0 +1,192 @@
+"""One process's controllers: their shared informers, the lease that lets them act, and their orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from harness.core.clock import Clock
+from harness.core.identifiers import Randomness
+from harness.wasmbed.controllers.application import ApplicationController
+from harness.wasmbed.controllers.controller import Controller
+from harness.wasmbed.controllers.device import DeviceController
+from harness.wasmbed.controllers.fleet import Fleet
+from harness.wasmbed.controllers.gateway import GatewayController
+from harness.wasmbed.controllers.gateway_client import GatewayClient, HttpGatewayClient
+from harness.wasmbed.controllers.lease import LeaderLease
+from harness.wasmbed.controllers.packages import Packages
+from harness.wasmbed.controllers.requests import Requests
+from harness.wasmbed.resources.api import Resource, ResourceApi
+from harness.wasmbed.resources.informer import Informer
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
+from harness.wasmbed.resources.modules import ConfigMapModuleStore
+
+__all__ = ["ControllerManager", "ControllerSettings"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerSettings:
+    """Times in seconds."""
+
+    resync: float = 300.0
+    """Every object is looked at this often, even if nothing seems to have changed."""
+    gateway_timeout: float = 30.0
+    """A gateway whose lastSeen is older is Offline."""
+    answer_within: float = 120.0
+    """A device's time for a whole deployment."""
+    attempts: int = 5
+    """How many deployments in a row a connected device may leave without an answer."""
+    stop_within: float = 30.0
+    """A device's time to confirm a stop."""
+    request_within: float = 10.0
+    """A gateway's time to answer a request."""
+    lease_duration: float = 15.0
+    """How long other managers wait for a leader that went silent."""
+    lease_name: str = "wasmbed-controllers"
+    finish_within: float = 5.0
+    """The time for work in hand when the manager is stopped."""
+
+
+class ControllerManager:
+    """The three controllers on ``clients(<name>)``; of several managers, the one with the lease acts.
+
+    ``identity`` names this one in the lease. ``gateway_client`` stands in for the gateways' HTTP API.
+    """
+
+    def __init__(
+        self,
+        clients: Callable[[str], ResourceApi],
+        clock: Clock,
+        randomness: Randomness,
+        *,
+        settings: ControllerSettings | None = None,
+        identity: str | None = None,
+        gateway_client: GatewayClient | None = None,
+    ) -> None:
+        self.settings = settings or ControllerSettings()
+        self.identity = identity or f"controllers-{randomness.token(4)}"
+        self._clients, self._clock, self._randomness = clients, clock, randomness
+        self._gateway_client = gateway_client
+        self._apis: list[ResourceApi] = []
+        self._informers: list[Informer] = []
+        self._controllers: list[Controller] = []
+        self._lease: LeaderLease | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._finishing, self._idle = asyncio.Event(), asyncio.Event()
+        self._idle.set()
+
+    @property
+    def leading(self) -> bool:
+        """Whether this manager is the one that acts."""
+        return self._lease is not None and self._lease.leading
+
+    async def start(self) -> None:
+        """Read the cluster and stand for the lease; returns when the local copies are complete."""
+        if self._task is not None:
+            return
+        self._finishing.clear()
+        self._build()
+        await asyncio.gather(*(informer.start() for informer in self._informers))
+        assert self._lease is not None
+        self._task = asyncio.create_task(self._lease.run(self._reconcile), name=self.identity)
+
+    async def stop(self) -> None:
+        """Finish the work in hand, give the lease back, let go of everything."""
+        if self._task is not None:
+            self._finishing.set()
+            await self._idle.wait()
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+        await asyncio.gather(*(informer.stop() for informer in self._informers))
+        if self._gateway_client is not None:
+            await self._gateway_client.close()
+        await asyncio.gather(*(api.close() for api in self._apis))
+        self._apis, self._informers, self._controllers, self._lease = [], [], [], None
+
+    def _build(self) -> None:
+        settings, clock, randomness = self.settings, self._clock, self._randomness
+
+        def informer(controller: type[Controller], resource: Resource) -> Informer:
+            made = Informer(apis[controller.name], resource, clock, randomness)
+            self._informers.append(made)
+            return made
+
+        apis = {kind.name: self._clients(kind.name) for kind in (DeviceController, ApplicationController)}
+        apis[GatewayController.name] = self._clients(GatewayController.name)
+        own = self._clients("ControllerManager")
+        self._apis = [*apis.values(), own]
+        api = apis[ApplicationController.name]
+        if self._gateway_client is None:
+            self._gateway_client = HttpGatewayClient(api, clock, answer_within=settings.request_within)
+        fleet = Fleet(informer(DeviceController, DEVICE), informer(GatewayController, GATEWAY))
+        applications = informer(ApplicationController, APPLICATION)
+        packages = Packages(ConfigMapModuleStore(api))
+        requests = Requests(
+            api,
+            applications,
+            fleet,
+            packages,
+            self._gateway_client,
+            clock,
+            randomness,
+            stop_within=settings.stop_within,
+        )
+        self._controllers = [
+            DeviceController(
+                apis[DeviceController.name], fleet.devices, fleet.gateways, clock, randomness, resync=settings.resync
+            ),
+            GatewayController(
+                apis[GatewayController.name],
+                fleet.gateways,
+                clock,
+                randomness,
+                timeout=settings.gateway_timeout,
+                resync=settings.resync,
+            ),
+            ApplicationController(
+                api,
+                applications,
+                fleet,
+                packages,
+                requests,
+                clock,
+                randomness,
+                resync=settings.resync,
+                answer_within=settings.answer_within,
+                attempts=settings.attempts,
+            ),
+        ]
+        self._lease = LeaderLease(
+            own, settings.lease_name, self.identity, clock, randomness, duration=settings.lease_duration
+        )
+
+    async def _reconcile(self) -> None:
+        """Run the controllers until this is cancelled; after a call of :meth:`stop`, only finish what is in hand."""
+        self._idle.clear()
+        running: list[asyncio.Task[Any]] = [
+            asyncio.create_task(controller.run(), name=controller.name) for controller in self._controllers
+        ]
+        finishing = asyncio.create_task(self._finishing.wait(), name="finishing")
+        try:
+            await asyncio.wait({*running, finishing}, return_when=asyncio.FIRST_COMPLETED)
+            for controller in self._controllers:
+                controller.finish()
+            with suppress(TimeoutError):
+                async with self._clock.deadline(self.settings.finish_within):
+                    await asyncio.wait(running)
+            for task in running:
+                if task.done() and (error := task.exception()):
+                    log.error("%s ended", task.get_name(), exc_info=error)
+        finally:
+            for task in (*running, finishing):
+                task.cancel()
+            await asyncio.wait({*running, finishing})
+            self._idle.set()
+        await asyncio.Event().wait()

@@ -1,0 +1,63 @@
+"""What one manager knows of an application beyond its status: what it asked just now, and what went wrong.
+
+None of it has to survive the manager. The next one asks again, and gateways take a request twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from harness.core.identifiers import Randomness
+from harness.wasmbed.resources.views import DeploymentRecord
+
+__all__ = ["Memory", "Trouble"]
+
+FIRST_DELAY = 0.25
+LONGEST_DELAY = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A device's gateway failed ``failures`` times in a row; not before ``next_try`` (clock seconds) again."""
+
+    failures: int
+    next_try: float
+    reason: str
+
+
+@dataclass(slots=True)
+class Memory:
+    """Of the application with that ``uid``, by device name."""
+
+    uid: str
+    requested: dict[str, str] = field(default_factory=dict)
+    """Which record's request a gateway accepted, by its ``requestedAt``."""
+    stops: dict[str, float] = field(default_factory=dict)
+    """When a gateway accepted to stop it, in clock seconds."""
+    unanswered: dict[str, int] = field(default_factory=dict)
+    """How many deployments it left without an answer, in a row."""
+    troubles: dict[str, Trouble] = field(default_factory=dict)
+
+    def is_confirmed(self, device: str, record: DeploymentRecord) -> bool:
+        """Whether the request on record was made by this process."""
+        return record.requested_at is not None and self.requested.get(device) == record.requested_at
+
+    def may_try(self, device: str, now: float) -> bool:
+        trouble = self.troubles.get(device)
+        return trouble is None or trouble.next_try <= now
+
+    def failed(self, device: str, reason: str, now: float, randomness: Randomness) -> None:
+        """The device's gateway could not be asked: later, and each time later."""
+        before = self.troubles.get(device)
+        failures = before.failures if before else 0
+        delay = min(FIRST_DELAY * 2 ** min(failures, 32), LONGEST_DELAY)
+        self.troubles[device] = Trouble(failures + 1, now + randomness.jitter(delay), reason)
+
+    def succeeded(self, device: str) -> None:
+        self.troubles.pop(device, None)
+
+    def next_try(self, now: float) -> float | None:
+        """Seconds until the first device may be tried that may not be now."""
+        return min(
+            (trouble.next_try - now for trouble in self.troubles.values() if trouble.next_try > now), default=None
+        )

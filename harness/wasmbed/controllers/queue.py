@@ -1,0 +1,141 @@
+"""A queue of keys to look at, after client-go's work queue.
+
+A key that waits is there once, however often it is added. One that is being worked on is not handed out a second
+time: added meanwhile, it comes again afterwards. Failures come back later and later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from harness.core.clock import Clock, Timer
+from harness.core.identifiers import Randomness
+
+__all__ = ["Closed", "WorkQueue"]
+
+
+class Closed(Exception):
+    """The queue hands out nothing more."""
+
+
+class WorkQueue:
+    """Keys, in the order in which they were added.
+
+    ``first_delay`` and ``longest_delay`` (seconds) bound the wait after failures. ``rest`` is the least time from the
+    end of the work on a key to its next start; what is added meanwhile is answered by one more look.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        randomness: Randomness,
+        *,
+        first_delay: float = 0.05,
+        longest_delay: float = 60.0,
+        rest: float = 0.0,
+    ) -> None:
+        self._clock, self._randomness = clock, randomness
+        self._first_delay, self._longest_delay, self._rest = first_delay, longest_delay, rest
+        self._ready: deque[str] = deque()
+        self._wanted: set[str] = set()
+        self._busy: set[str] = set()
+        self._later: dict[str, tuple[float, Timer]] = {}
+        self._resting: dict[str, Timer] = {}
+        self._failures: dict[str, int] = {}
+        self._getters: deque[asyncio.Future[None]] = deque()
+        self._closed = False
+
+    def __len__(self) -> int:
+        """How many keys wait for a worker."""
+        return len(self._ready)
+
+    def add(self, key: str) -> None:
+        """Look at ``key`` as soon as a worker is free."""
+        if self._closed or key in self._wanted:
+            return
+        self._wanted.add(key)
+        if key not in self._busy:
+            self._ready.append(key)
+            self._wake()
+
+    def add_after(self, key: str, seconds: float) -> None:
+        """Look at ``key`` in ``seconds``; of several such wishes the earliest counts."""
+        if self._closed:
+            return
+        due = self._clock.now() + seconds
+        if key in self._later:
+            earlier, timer = self._later[key]
+            if earlier <= due:
+                return
+            timer.cancel()
+        self._later[key] = due, self._clock.call_later(seconds, lambda: self._due(key))
+
+    def add_rate_limited(self, key: str) -> None:
+        """Look at ``key`` again after a failure, twice as late as after the one before."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        delay = min(self._first_delay * 2 ** min(failures, 32), self._longest_delay)
+        self.add_after(key, self._randomness.jitter(delay))
+
+    def forget(self, key: str) -> None:
+        """It went well: the next failure is the first again."""
+        self._failures.pop(key, None)
+
+    async def get(self) -> str:
+        """The next key; call :meth:`done` after the work. Raises :class:`Closed`."""
+        while not self._ready:
+            if self._closed:
+                raise Closed
+            getter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._getters.append(getter)
+            try:
+                await getter
+            finally:
+                if getter in self._getters:
+                    self._getters.remove(getter)
+                elif getter.cancelled():
+                    self._wake()
+        if self._closed:
+            raise Closed
+        key = self._ready.popleft()
+        self._wanted.discard(key)
+        self._busy.add(key)
+        return key
+
+    def done(self, key: str) -> None:
+        """The work on ``key`` has ended, well or not."""
+        if self._rest and not self._closed:
+            self._resting[key] = self._clock.call_later(self._rest, lambda: self._release(key))
+        else:
+            self._release(key)
+
+    def close(self) -> None:
+        """Hand out nothing more and forget every wish."""
+        self._closed = True
+        for _, timer in self._later.values():
+            timer.cancel()
+        for timer in self._resting.values():
+            timer.cancel()
+        self._later.clear()
+        self._resting.clear()
+        while self._getters:
+            self._wake()
+
+    def _due(self, key: str) -> None:
+        del self._later[key]
+        self.add(key)
+
+    def _release(self, key: str) -> None:
+        self._resting.pop(key, None)
+        self._busy.discard(key)
+        if key in self._wanted:
+            self._ready.append(key)
+            self._wake()
+
+    def _wake(self) -> None:
+        while self._getters:
+            getter = self._getters.popleft()
+            if not getter.done():
+                getter.set_result(None)
+                return

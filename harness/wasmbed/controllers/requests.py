@@ -1,0 +1,124 @@
+"""What the application controller asks of gateways, and how it takes the answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from harness.core.clock import Clock
+from harness.core.identifiers import Randomness
+from harness.wasmbed.controllers.fleet import Fleet
+from harness.wasmbed.controllers.gateway_client import GatewayClient, GatewayRefused
+from harness.wasmbed.controllers.memory import Memory
+from harness.wasmbed.controllers.packages import Packages
+from harness.wasmbed.protocol.messages import ApplicationState
+from harness.wasmbed.resources.api import ResourceApi
+from harness.wasmbed.resources.informer import Informer
+from harness.wasmbed.resources.kinds import APPLICATION
+from harness.wasmbed.resources.views import Application, Gateway
+
+__all__ = ["Requests"]
+
+AT_ONCE = 16
+"""The most requests at a time, over all applications."""
+
+
+class Requests:
+    """Deploys and stops on several devices at once. Both methods return in how many seconds there is more to do."""
+
+    def __init__(
+        self,
+        api: ResourceApi,
+        applications: Informer,
+        fleet: Fleet,
+        packages: Packages,
+        client: GatewayClient,
+        clock: Clock,
+        randomness: Randomness,
+        *,
+        stop_within: float,
+    ) -> None:
+        self._api, self._applications, self._fleet, self._packages = api, applications, fleet, packages
+        self._client, self._clock, self._randomness = client, clock, randomness
+        self._stop_within = stop_within
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    async def deploy(self, application: Application, memory: Memory, names: Sequence[str]) -> float | None:
+        """Ask for the devices whose requests are on record."""
+        if not names:
+            return None
+        body = await self._packages.body(application)
+        answers = await self._ask(
+            names, lambda gateway, name: self._client.deploy(gateway, application.name, name, body)
+        )
+        entries: dict[str, Any] = {}
+        for name, answer in answers.items():
+            memory.stops.pop(name, None)
+            if answer is None:
+                memory.succeeded(name)
+                memory.requested[name] = application.status.device_statuses[name].deployment.requested_at or ""
+            elif isinstance(answer, GatewayRefused) and answer.final:
+                memory.succeeded(name)
+                entries[name] = {"deployment": {"error": str(answer)}}
+            else:
+                memory.failed(name, f"its gateway did not take the deployment: {answer}", self._now, self._randomness)
+        await self._note(application, entries)
+        return 0.0 if any(answers.values()) else None
+
+    async def stop(self, application: Application, memory: Memory, names: Sequence[str]) -> float | None:
+        """Ask those devices to stop that were not asked yet; give up on those that did not confirm in time."""
+        asked = {name: self._now - memory.stops[name] for name in names if name in memory.stops}
+        silent = [name for name, seconds in asked.items() if seconds >= self._stop_within]
+        fresh = [name for name in names if name not in asked and memory.may_try(name, self._now)]
+        answers = await self._ask(fresh, lambda gateway, name: self._client.stop(gateway, application.name, name))
+        confirmed = f"it did not confirm the stop within {self._stop_within:g} s"
+        entries = {name: _stopped(confirmed) for name in silent}
+        for name, answer in answers.items():
+            if answer is None:
+                memory.succeeded(name)
+                memory.stops[name] = self._now
+            elif isinstance(answer, GatewayRefused) and answer.status == 404:
+                entries[name] = _stopped(None)
+            else:
+                memory.failed(name, f"its gateway did not take the stop: {answer}", self._now, self._randomness)
+        for name in entries:
+            memory.stops.pop(name, None)
+        await self._note(application, entries)
+        if entries:
+            return 0.0
+        waits = [self._stop_within - (self._now - memory.stops[name]) for name in names if name in memory.stops]
+        later = memory.next_try(self._now)
+        return min([*waits, later] if later is not None else waits, default=None)
+
+    @property
+    def _now(self) -> float:
+        return self._clock.now()
+
+    async def _ask(
+        self, names: Sequence[str], request: Callable[[Gateway, str], Awaitable[None]]
+    ) -> dict[str, Exception | None]:
+        """Each device's gateway; the value is None where it accepted."""
+
+        async def ask(name: str) -> Exception | None:
+            device = self._fleet.device(name)
+            gateway = self._fleet.gateway(device) if device else None
+            if gateway is None:
+                return ConnectionError("it is not online")
+            try:
+                async with self._slots:
+                    await request(gateway, name)
+            except (GatewayRefused, OSError) as error:
+                return error
+            return None
+
+        return dict(zip(names, await asyncio.gather(*map(ask, names)), strict=True))
+
+    async def _note(self, application: Application, entries: dict[str, Any]) -> None:
+        if entries:
+            patch = {"status": {"deviceStatuses": entries}}
+            self._applications.remember(await self._api.patch_status(APPLICATION, application.name, patch))
+
+
+def _stopped(error: str | None) -> dict[str, Any]:
+    return {"state": ApplicationState.STOPPED.value, "error": error}

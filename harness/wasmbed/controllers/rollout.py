@@ -1,0 +1,142 @@
+"""An application's devices added up: its phase, its statistics and what to tell people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Mapping
+from typing import Any
+
+from harness.wasmbed.controllers.standing import Standing, Verdict
+from harness.wasmbed.resources.conditions import with_condition
+from harness.wasmbed.resources.phases import ApplicationPhase
+from harness.wasmbed.resources.views import Application
+
+__all__ = ["Rollout"]
+
+Phase = ApplicationPhase
+
+ROLLING_OUT = frozenset({Phase.PENDING, Phase.CREATING, Phase.DEPLOYING, Phase.DEPLOYED, Phase.STOPPED})
+NAMED = 3
+
+
+class Rollout:
+    """The verdicts on all targets.
+
+    A running device that is ``away`` counts as running, because that is the last that was heard of it, but then the
+    application is not healthy.
+    """
+
+    def __init__(self, verdicts: Mapping[str, Verdict], away: Container[str] = ()) -> None:
+        self.verdicts = verdicts
+        self.count = Counter(verdict.standing for verdict in verdicts.values())
+        self.target = len(verdicts)
+        self.running = self.count[Standing.RUNNING]
+        self.failed = self.count[Standing.FAILED] + self.count[Standing.ERROR]
+        self.accepted = sorted(
+            name
+            for name, verdict in verdicts.items()
+            if verdict.standing in (Standing.DEPLOYED, Standing.RUNNING, Standing.ERROR)
+        )
+        self.unreachable = sum(
+            verdict.standing is Standing.RUNNING and name in away for name, verdict in verdicts.items()
+        )
+
+    @property
+    def in_progress(self) -> int:
+        """Devices that are being dealt with now."""
+        return self.count[Standing.DUE] + self.count[Standing.REQUESTED] + self.count[Standing.OUTDATED]
+
+    @property
+    def progress(self) -> int:
+        """Percent of the targets that have an answer."""
+        answered = sum(count for standing, count in self.count.items() if standing.answered)
+        return 100 * answered // self.target if self.target else 0
+
+    def phase(self, present: str) -> ApplicationPhase:
+        """The phase that these verdicts mean for an application that is in phase ``present``."""
+        rolling_out = present in ROLLING_OUT
+        if not self.target or (rolling_out and self.in_progress):
+            return Phase.DEPLOYING
+        if rolling_out and self.count[Standing.DEPLOYED]:
+            return Phase.DEPLOYED
+        if self.running == self.target:
+            return Phase.RUNNING
+        if self.running:
+            return Phase.PARTIALLY_RUNNING
+        if self.in_progress or self.count[Standing.WAITING] or self.count[Standing.DEPLOYED]:
+            return Phase.DEPLOYING
+        return Phase.ERROR if self.count[Standing.ERROR] else Phase.FAILED
+
+    def health(self, phase: str) -> str:
+        if phase in (Phase.FAILED, Phase.ERROR):
+            return "unhealthy"
+        if self.failed or self.unreachable:
+            return "degraded"
+        return "healthy" if phase == Phase.RUNNING else "unknown"
+
+    def error(self, standings: tuple[Standing, ...] = (Standing.FAILED, Standing.ERROR, Standing.DUE)) -> str | None:
+        """What went wrong, in words, for the first few devices."""
+        troubled = [
+            f"{name}: {verdict.reason}"
+            for name, verdict in sorted(self.verdicts.items())
+            if verdict.standing in standings and verdict.reason
+        ]
+        more = f" (and {len(troubled) - NAMED} more)" if len(troubled) > NAMED else ""
+        return "; ".join(troubled[:NAMED]) + more if troubled else None
+
+    def metrics(self, application: Application) -> dict[str, int]:
+        """The devices' metrics, added up."""
+        total: Counter[str] = Counter()
+        for name in self.accepted:
+            entry = application.status.device_statuses.get(name)
+            if entry is not None:
+                total.update(entry.metrics)
+        return dict(total)
+
+    def status(self, application: Application, phase: str, now: float) -> dict[str, Any]:
+        """What belongs into the Application's status, but for the moment of the update."""
+        present, generation = application.status, application.generation
+        waiting = self.count[Standing.WAITING]
+        remaining = [f"{waiting} not connected"] * bool(waiting) + [f"{self.in_progress} in progress"] * bool(
+            self.in_progress
+        )
+        message = f"{len(self.accepted)} of {self.target} devices have the module" + "".join(
+            f", {part}" for part in remaining
+        )
+        if not self.target:
+            message = "no device matches yet"
+        deployed = phase not in (Phase.CREATING, Phase.DEPLOYING, Phase.FAILED)
+        conditions = with_condition(
+            present.conditions, "Deployed", deployed, phase, message, now=now, generation=generation
+        )
+        conditions = with_condition(
+            conditions,
+            "Running",
+            phase == Phase.RUNNING,
+            phase,
+            f"{self.running} of {self.target} devices run it"
+            + (f", {self.unreachable} of them not connected" if self.unreachable else ""),
+            now=now,
+            generation=generation,
+        )
+        return {
+            "phase": phase,
+            "observedGeneration": generation,
+            "deployedDevices": self.accepted,
+            "deploymentProgress": self.progress,
+            "statistics": {
+                "target": self.target,
+                "deployed": len(self.accepted),
+                "running": self.running,
+                "failed": self.failed,
+            },
+            "metrics": {**dict.fromkeys(present.metrics), **self.metrics(application)},
+            "health": self.health(phase),
+            "error": self.error(),
+            "retryCount": sum(
+                max(present.device_statuses[name].deployment.attempts - 1, 0)
+                for name in self.verdicts
+                if name in present.device_statuses
+            ),
+            "conditions": conditions,
+        }

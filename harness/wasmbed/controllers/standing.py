@@ -1,0 +1,109 @@
+"""Where one device stands in the deployment of one application: a judgement on what the cluster says, no more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from harness.wasmbed.protocol.messages import ApplicationState
+from harness.wasmbed.resources.views import Device, DeviceEntry
+
+__all__ = ["LIVE", "NO_ANSWER", "Standing", "Verdict", "has_module", "judge", "obstacle"]
+
+LIVE = frozenset({ApplicationState.RECEIVING, ApplicationState.DEPLOYED, ApplicationState.RUNNING})
+"""The states in which a device holds the module, or is about to."""
+
+NO_ANSWER = "it gave no answer in time"
+
+
+class Standing(Enum):
+    WAITING = auto()
+    """The device is not connected; it is its turn when it comes."""
+    OUTDATED = auto()
+    """It has an earlier revision, which has to be stopped first."""
+    DUE = auto()
+    """The next thing is to ask its gateway to deploy."""
+    REQUESTED = auto()
+    """Its gateway was asked; the answer is still to come."""
+    DEPLOYED = auto()
+    """The module is there and has not started yet."""
+    RUNNING = auto()
+    FAILED = auto()
+    """It cannot have the module, or did not take it."""
+    ERROR = auto()
+    """The module broke at run time."""
+
+    @property
+    def answered(self) -> bool:
+        """Whether the device's part of the deployment is decided."""
+        return self in (Standing.DEPLOYED, Standing.RUNNING, Standing.FAILED, Standing.ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A standing, and where it is bad or late, why."""
+
+    standing: Standing
+    reason: str = ""
+
+
+def obstacle(device: Device | None, module_size: int) -> str | None:
+    """Why this device can never have a module of ``module_size`` bytes; None if it can."""
+    if device is None:
+        return "there is no such device"
+    if "wasm" not in device.spec.capabilities:
+        return "its firmware has no WebAssembly runtime (no capability wasm)"
+    largest = device.spec.largest_module
+    if largest is not None and module_size > largest:
+        return f"the module has {module_size} bytes, the device takes {largest}"
+    return None
+
+
+def has_module(device: Device, entry: DeviceEntry) -> bool:
+    """Whether the device may hold a module of this application, of whatever generation.
+
+    A request that was never answered counts; a device that enrolled since (it was rebooted) has lost what it had.
+    """
+    record = entry.deployment
+    asked = record.revision is not None and record.error is None
+    held = entry.state in LIVE if entry.state is not None else asked
+    return held and record.enrollments == device.status.enrollments
+
+
+def judge(
+    device: Device, entry: DeviceEntry, revision: str, *, away: str = "", confirmed: bool = True, expired: bool = False
+) -> Verdict:
+    """The standing of a device without :func:`obstacle` with regard to ``revision``.
+
+    ``away``: why it cannot be reached, if it cannot. ``confirmed``: this process knows that the request on record was
+    made (the record is written first). ``expired``: the answer to it is overdue.
+    """
+    next_step = Verdict(Standing.WAITING, away) if away else Verdict(Standing.DUE)
+    record = entry.deployment
+    if record.revision != revision:
+        return Verdict(Standing.OUTDATED) if has_module(device, entry) and not away else next_step
+    if record.enrollments != device.status.enrollments:
+        return next_step
+    if record.error is not None:
+        return Verdict(Standing.FAILED, record.error)
+    state = entry.state if entry.generation == record.generation else None
+    reason = entry.error or entry.code or ""
+    match state:
+        case ApplicationState.RUNNING:
+            return Verdict(Standing.RUNNING)
+        case ApplicationState.DEPLOYED:
+            return Verdict(Standing.DEPLOYED)
+        case ApplicationState.ERROR:
+            return Verdict(Standing.ERROR, reason)
+        case ApplicationState.FAILED:
+            # The gateway's own codes; they say nothing about the module or the device.
+            if entry.code not in ("CONNECTION_LOST", "TIMEOUT"):
+                return Verdict(Standing.FAILED, reason)
+            return Verdict(Standing.DUE, NO_ANSWER) if entry.code == "TIMEOUT" and not away else next_step
+        case ApplicationState.STOPPED:
+            return next_step
+    # Requested and not answered. A link that ended took the request with it.
+    made = confirmed or state is not None
+    if away or not made or record.session != device.status.connected_since:
+        return next_step
+    return Verdict(Standing.DUE, NO_ANSWER) if expired else Verdict(Standing.REQUESTED)
