@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from harness.core.clock import Clock
 from harness.core.errors import UsageError
-from harness.wasmbed.pki.errors import CertificateInvalid
+from harness.wasmbed.pki.errors import MALFORMED, CertificateInvalid
 from harness.wasmbed.pki.identity import AUTHORITY_FILE, Identity, load_certificate
 from harness.wasmbed.pki.keys import (
     Algorithm,
@@ -187,13 +187,13 @@ class Authority:
         not_after: float | None,
     ) -> bytes:
         now = self._clock.now()
+        if not_after is None:
+            not_after = now + LIFETIME
+        if not_before is None:
+            not_before = min(now, not_after) - ALLOWANCE
         builder = (
             _builder(
-                subject(common_name),
-                self._certificate.subject,
-                require_supported(public_key),
-                now - ALLOWANCE if not_before is None else not_before,
-                now + LIFETIME if not_after is None else not_after,
+                subject(common_name), self._certificate.subject, require_supported(public_key), not_before, not_after
             )
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(*usages.key), critical=True)
@@ -217,7 +217,7 @@ def read_crl(der: bytes, authority: x509.Certificate) -> tuple[int, dict[int, da
         signed = crl.issuer == authority.subject and crl.is_signature_valid(key)
         number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
         revoked = {entry.serial_number: entry.revocation_date_utc for entry in crl}
-    except (ValueError, TypeError, x509.ExtensionNotFound) as error:
+    except (*MALFORMED, x509.ExtensionNotFound) as error:
         raise CertificateInvalid("not a revocation list") from error
     if not signed:
         raise CertificateInvalid("a revocation list that the authority did not sign")

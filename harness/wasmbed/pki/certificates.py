@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from harness.core.clock import Clock
 from harness.wasmbed.pki.authority import read_crl
-from harness.wasmbed.pki.errors import CertificateInvalid
+from harness.wasmbed.pki.errors import MALFORMED, CertificateInvalid
 from harness.wasmbed.pki.keys import public_key_der, require_supported
 from harness.wasmbed.pki.names import common_name, require_label
 
@@ -41,7 +41,7 @@ class CertificateManager:
         try:
             self._authority = x509.load_der_x509_certificate(authority)
             require_supported(self._authority.public_key())
-        except (ValueError, UnsupportedAlgorithm) as error:
+        except MALFORMED as error:
             raise CertificateInvalid("not an authority's certificate") from error
         self.authority = authority
         """The authority's certificate, DER."""
@@ -69,7 +69,7 @@ class CertificateManager:
             self._check_usages(peer.extensions)
         except InvalidSignature as error:
             raise CertificateInvalid("bad signature: not signed by the device authority") from error
-        except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+        except MALFORMED as error:
             raise CertificateInvalid(f"not a certificate of the device authority ({error})") from error
         self._check_time(self._authority, "the authority's certificate")
         self._check_time(peer, "the certificate")

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-__all__ = ["CertificateInvalid"]
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+
+__all__ = ["MALFORMED", "CertificateInvalid"]
+
+MALFORMED = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises, while it reads or verifies, for bytes that are not what they should be."""
 
 
 class CertificateInvalid(Exception):

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from harness.core.errors import UsageError
+from harness.wasmbed.pki.errors import MALFORMED
 from harness.wasmbed.pki.keys import (
     PrivateKey,
     load_private_key,
@@ -86,7 +86,7 @@ def load_certificate(path: Path) -> bytes:
     der = read_file(path)
     try:
         x509.load_der_x509_certificate(der).public_key()
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except MALFORMED as error:
         raise UsageError(
             "not a certificate in DER", where=str(path), do="provide an X.509 certificate in DER, not PEM"
         ) from error

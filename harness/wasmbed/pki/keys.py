@@ -6,12 +6,11 @@ import os
 from enum import StrEnum
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from harness.core.errors import UsageError
-from harness.wasmbed.pki.errors import CertificateInvalid
+from harness.wasmbed.pki.errors import MALFORMED, CertificateInvalid
 
 __all__ = [
     "Algorithm",
@@ -69,7 +68,7 @@ def load_public_key(der: bytes) -> PublicKey:
     """A public key from SubjectPublicKeyInfo. Raises :class:`CertificateInvalid`."""
     try:
         return require_supported(serialization.load_der_public_key(der))
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except MALFORMED as error:
         raise CertificateInvalid("not a public key") from error
 
 
@@ -88,7 +87,7 @@ def load_private_key(der: bytes, where: str = "private key") -> PrivateKey:
         if isinstance(key, PrivateKey):
             require_supported(key.public_key())
             return key
-    except (ValueError, TypeError, UnsupportedAlgorithm, CertificateInvalid) as error:
+    except (*MALFORMED, CertificateInvalid) as error:
         raise UsageError("not a usable private key", where=where, do=do) from error
     raise UsageError("a private key of another kind", where=where, do=do)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 
-from harness.wasmbed.pki.errors import CertificateInvalid
+from harness.wasmbed.pki.errors import MALFORMED, CertificateInvalid
 from harness.wasmbed.pki.keys import PublicKey, public_key_der, require_supported
 from harness.wasmbed.pki.names import common_name, require_label
 
@@ -38,7 +37,7 @@ def read_signing_request(der: bytes) -> SigningRequest:
         public_key = require_supported(request.public_key())
         signed = request.is_signature_valid
         name = require_label(common_name(request.subject))
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except MALFORMED as error:
         raise CertificateInvalid("not a signing request") from error
     if not signed:
         raise CertificateInvalid("a signing request that is not signed with its own key")

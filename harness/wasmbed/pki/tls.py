@@ -2,7 +2,10 @@
 
 Whose word counts, where the machine's time and OpenSSL's own rules differ from the platform's: the dates in a
 certificate are judged on the given Clock - the gateway's by the certificate manager, after the handshake, so that it
-can answer; the device's at the end of the handshake - and OpenSSL's check of them is off.
+can answer; the device's at the end of the handshake - and OpenSSL's check of them is off. Its check of what a
+key is for cannot be turned off from Python: a device's certificate without client authentication among its extended
+usages, or whose key is for neither signatures nor key agreement, ends in the TLS alert ``unsupported_certificate``
+like one of an unknown authority in ``unknown_ca``. Every other wrong usage reaches the certificate manager.
 """
 
 from __future__ import annotations
