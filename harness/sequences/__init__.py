@@ -1,0 +1,43 @@
+"""Executable sequence diagrams: Mermaid in, verdict out; history in, Mermaid out.
+
+A ``sequenceDiagram`` in ``scenarios/sequences/`` states what must cross which boundary in which order. It is read
+(``reader``), bound to the events of histories (``bindings``), turned into what it allows (``compiler``, ``terms``), and
+each device or application in a history is judged by it (``judge``). The verdict is a few lines or a picture. The room
+reads histories only: it knows nothing of how they came to be.
+"""
+
+from harness.sequences.coverage import ArrowCoverage, Coverage, coverage
+from harness.sequences.documents import Document, read_documents
+from harness.sequences.flows import Sequence, catalogue, load, load_text
+from harness.sequences.judge import judge
+from harness.sequences.picture import verdict_picture
+from harness.sequences.reader import parse
+from harness.sequences.recorder import record
+from harness.sequences.scanner import DiagramError
+from harness.sequences.svg import Mark, render_svg
+from harness.sequences.verdict import Finding, InstanceVerdict, Trouble, Verdict
+from harness.sequences.writer import render
+
+__all__ = [
+    "ArrowCoverage",
+    "Coverage",
+    "DiagramError",
+    "Document",
+    "Finding",
+    "InstanceVerdict",
+    "Mark",
+    "Sequence",
+    "Trouble",
+    "Verdict",
+    "catalogue",
+    "coverage",
+    "judge",
+    "load",
+    "load_text",
+    "parse",
+    "read_documents",
+    "record",
+    "render",
+    "render_svg",
+    "verdict_picture",
+]

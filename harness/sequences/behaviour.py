@@ -1,0 +1,204 @@
+"""From the tree of a diagram to what it demands: bound arrows, time limits, blocks; referred diagrams put in place.
+
+Two kinds of note have a meaning; any other is a remark:
+
+- ``Note over Gateway: within 5s`` limits the time from the arrow before it to the arrow after it, in its own flow;
+- ``Note over Device,Gateway: ref device-enrollment`` stands for that whole sequence (UML calls it an interaction use).
+
+How often a ``loop`` turns is said in parentheses at the end of its text: ``(3)``, ``(1..*)``, ``(0..5)``; without, it
+turns any number of times.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from harness.core.errors import UsageError
+from harness.sequences.bindings import EventType, bind
+from harness.sequences.labels import Label, duration, read_label
+from harness.sequences.tree import Arrow, Diagram, Fragment, Item, Note, Section, plain
+
+__all__ = ["Behaviour", "Block", "BoundArrow", "Expansion", "Limit", "expand"]
+
+DEEPEST = 60
+"""Fragments inside fragments, as far as they can be judged."""
+
+_ONE_WAY = frozenset({"->", "-->", "->>", "-->>", "-)", "--)", "-|\\", "-|/", "--|\\", "--|/", "-\\\\", "-//"})
+_WITHIN = re.compile(r"within\b\s*(.*)", re.IGNORECASE)
+_REF = re.compile(r"ref\s+(\S+)", re.IGNORECASE)
+_BOUNDS = re.compile(r"\(([^()]*)\)\s*$")
+_RANGE = re.compile(r"(\d+)(?:\s*\.\.\s*(\d+|\*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class BoundArrow:
+    """An arrow and the event it stands for. ``origin`` names the sequence it is written in."""
+
+    position: int
+    arrow: Arrow
+    event: EventType
+    label: Label
+    origin: str
+    fragments: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.arrow.source}->>{self.arrow.target}: {self.label}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The next arrow comes within so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fragment that has a meaning; ``least`` and ``most`` are a loop's bounds."""
+
+    kind: str
+    sections: tuple[tuple[Behaviour, ...], ...]
+    least: int = 0
+    most: int | None = None
+
+
+Behaviour = BoundArrow | Limit | Block
+
+
+def expand(diagram: Diagram, name: str, file: str, refer: Callable[[str, str], tuple[Diagram, str, str]]) -> Expansion:
+    """Bind every arrow of ``diagram`` and put what it refers to in place.
+
+    ``refer(name, where)`` finds a referred diagram: the diagram, its name and its file. Raises UsageError with the
+    file and line of what is wrong.
+    """
+    expansion = Expansion(refer)
+    items, behaviour = expansion.expand(diagram.items, _Place(name, file, (file,), ()))
+    expansion.diagram = replace(diagram, items=tuple(items))
+    expansion.behaviour = tuple(behaviour)
+    if not expansion.arrows:
+        raise UsageError("the diagram has no arrow to judge", where=file, do="add the messages that must be seen")
+    return expansion
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    name: str
+    file: str
+    chain: tuple[str, ...]
+    fragments: tuple[str, ...]
+
+    def inside(self, kind: str) -> _Place:
+        return replace(self, fragments=(*self.fragments, kind))
+
+
+class Expansion:
+    """What came of a diagram: itself with references in place, its arrows by position, and its behaviour."""
+
+    diagram: Diagram
+    behaviour: tuple[Behaviour, ...]
+
+    def __init__(self, refer: Callable[[str, str], tuple[Diagram, str, str]]) -> None:
+        self._refer = refer
+        self.arrows: list[BoundArrow] = []
+
+    def expand(self, items: Sequence[Item], place: _Place) -> tuple[list[Item], list[Behaviour]]:
+        kept: list[Item] = []
+        behaviour: list[Behaviour] = []
+        for item in items:
+            match item:
+                case Arrow():
+                    behaviour.append(self._bind(item, place))
+                case Note():
+                    text = plain(item.text)[0]
+                    where = f"{place.file}:{item.line}"
+                    if found := _REF.fullmatch(text):
+                        item, inside = self._referred(found[1], where, place)
+                        behaviour.append(Block("ref", (inside,)))
+                    elif found := _WITHIN.match(text):
+                        behaviour.append(self._limit(found[1], where))
+                case Fragment():
+                    item, block = self._fragment(item, place)
+                    behaviour.append(block)
+                case _:
+                    pass
+            kept.append(item)
+        if behaviour and isinstance(behaviour[-1], Limit):
+            raise UsageError(
+                "a time limit has no arrow after it",
+                where=f"{place.file}:{items[-1].line}",
+                do="put the note between the two arrows whose distance it limits",
+            )
+        return kept, behaviour
+
+    def _bind(self, arrow: Arrow, place: _Place) -> BoundArrow:
+        where = f"{place.file}:{arrow.line}"
+        if arrow.form not in _ONE_WAY:
+            raise UsageError(
+                f"an arrow {arrow.form} does not say who sends to whom, or that it arrives",
+                where=where,
+                do="write ->> or -->> from the sender to the receiver",
+            )
+        try:
+            event, label = bind(arrow.source, arrow.target, read_label(arrow.text))
+        except UsageError as error:
+            raise UsageError(error.what, where=where, do=error.do) from None
+        bound = BoundArrow(len(self.arrows), arrow, event, label, place.name, place.fragments)
+        self.arrows.append(bound)
+        return bound
+
+    def _limit(self, text: str, where: str) -> Limit:
+        milliseconds = duration(text)
+        if milliseconds is None:
+            raise UsageError(
+                f"'within {text}' is no time limit", where=where, do="write it as within 5s or within 500ms"
+            )
+        if not self.arrows:
+            raise UsageError(
+                "a time limit before the first arrow measures nothing", where=where, do="put it after the first arrow"
+            )
+        return Limit(milliseconds / 1000)
+
+    def _referred(self, name: str, where: str, place: _Place) -> tuple[Fragment, tuple[Behaviour, ...]]:
+        diagram, found, file = self._refer(name, where)
+        if file in place.chain:
+            names = [*(link.rsplit("/", 1)[-1].removesuffix(".mmd") for link in place.chain), name]
+            raise UsageError(
+                f"the sequences refer to each other in a circle: {' -> '.join(names)}",
+                where=where,
+                do="take one of the references out",
+            )
+        inner = _Place(found, file, (*place.chain, file), place.inside("ref").fragments)
+        items, behaviour = self.expand(diagram.items, inner)
+        return Fragment("ref", (Section(found, tuple(items)),)), tuple(behaviour)
+
+    def _fragment(self, fragment: Fragment, place: _Place) -> tuple[Fragment, Block]:
+        where = f"{place.file}:{fragment.line}"
+        if len(place.fragments) >= DEEPEST:
+            raise UsageError(
+                f"fragments are nested more than {DEEPEST} deep", where=where, do="move the inner ones to a 'ref'"
+            )
+        sections, inside = [], []
+        for section in fragment.sections:
+            items, behaviour = self.expand(section.items, place.inside(fragment.kind))
+            sections.append(replace(section, items=tuple(items)))
+            inside.append(tuple(behaviour))
+        least, most = _bounds(fragment.sections[0].label, where) if fragment.kind == "loop" else (0, None)
+        return Fragment(fragment.kind, tuple(sections)), Block(fragment.kind, tuple(inside), least, most)
+
+
+def _bounds(label: str, where: str) -> tuple[int, int | None]:
+    found = _BOUNDS.search(plain(label)[0])
+    if not found:
+        return 0, None
+    bounds = _RANGE.fullmatch(found[1].strip())
+    least = int(bounds[1]) if bounds else 0
+    most = least if bounds and bounds[2] is None else None if not bounds or bounds[2] == "*" else int(bounds[2])
+    if not bounds or (most is not None and (most < least or most == 0)):
+        raise UsageError(
+            f"({found[1]}) does not say how often the loop turns",
+            where=where,
+            do="write (3), (1..*) or (0..5), or put a remark somewhere else",
+        )
+    return least, most

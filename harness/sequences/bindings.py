@@ -1,0 +1,240 @@
+"""Which arrow of a diagram is which event of a history: the table, and nothing but it.
+
+A participant of a diagram is bound by its name (``participant Device as IoT board``). An arrow is bound by its two
+ends and the event's name; the data it may ask about is known for each event. What belongs to parts that are not built
+yet is in the table too, with the reason, so that the diagrams of those flows can be written and checked.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from enum import Enum
+from functools import cache
+
+from harness.core.errors import UsageError
+from harness.core.history import Event
+from harness.sequences.fields import ANY, Field, check_condition, of_message, of_schema
+from harness.sequences.labels import Label
+from harness.wasmbed.protocol import messages
+from harness.wasmbed.resources.kinds import CONFIG_MAP, DEVICE, EVENT, GATEWAY, LEASE, SECRET, load_crds
+
+__all__ = ["PARTICIPANTS", "EventType", "Subject", "bind", "event_types"]
+
+
+class Subject(Enum):
+    """What an event is about, that is what its correlation names."""
+
+    DEVICE = "device"
+    APPLICATION = "application"
+
+
+PARTICIPANTS: Mapping[str, str] = {
+    "Device": "a board's firmware, as the gateway sees it",
+    "Gateway": "the server that devices connect to",
+    "Kubernetes": "the API server",
+    "DeviceController": "reconciles devices",
+    "ApplicationController": "reconciles applications",
+    "GatewayController": "reconciles gateways",
+    "User": "whoever applies resources, or sits at the dashboard",
+    "Dashboard": "the web page",
+    "ApiServer": "the REST API behind the dashboard",
+    "Compiler": "the service that makes modules from source",
+    "Px4": "the autopilot",
+    "MicroRos": "the bridge between the autopilot's topics and DDS",
+    "Dds": "the DDS middleware",
+}
+"""The participants that histories know, and those of the parts to come."""
+
+_CLIENTS = ("Gateway", "DeviceController", "ApplicationController", "GatewayController", "User")
+
+_DASHBOARD = "the dashboard and its REST API are not built yet"
+_COMPILER = "the compile service is not built yet"
+_PX4 = "the PX4 bridge is not built yet"
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One row: where an event goes, what it is called, what its data holds.
+
+    ``telling`` are the fields that tell events of this type apart (a recorded diagram shows them). ``named_after`` is
+    what comes before the subject's name in ``data.name``, where the correlation is empty. ``pending`` is why it
+    cannot happen yet.
+    """
+
+    source: str
+    target: str
+    name: str
+    subject: Subject | None
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    telling: tuple[str, ...] = ()
+    named_after: str | None = None
+    pending: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.source, self.target, self.name
+
+    def about(self, event: Event) -> tuple[Subject | None, str]:
+        """What ``event``, one of this type, is about; an empty name if it does not say."""
+        if self.named_after is not None:
+            name = str(event.data.get("name", ""))
+            return self.subject, name.removeprefix(self.named_after) if name.startswith(self.named_after) else ""
+        if "applicationId" in self.fields and "applicationId" not in event.data:
+            return Subject.DEVICE, event.correlation
+        return self.subject, event.correlation
+
+
+@cache
+def event_types() -> Mapping[tuple[str, str, str], EventType]:
+    """Every row of the table by source, target and name."""
+    rows = [*_link(), *_requests(), *_watches(), *_http(), *_to_come()]
+    return {row.key: row for row in rows}
+
+
+def _link() -> Iterator[EventType]:
+    """The device's link, as the gateway sees it."""
+    device = {"device": Field()}
+    certificate = Field(inside={"subject": Field(), "serial": Field(), "issuer": Field()})
+    connected = {**device, "certificate": certificate, "version": Field()}
+    yield EventType("Device", "Gateway", "TlsConnected", Subject.DEVICE, connected)
+    yield EventType("Device", "Gateway", "TlsRejected", Subject.DEVICE, {**device, "reason": Field()})
+    for source, target, union in (
+        ("Device", "Gateway", messages.DeviceMessage),
+        ("Gateway", "Device", messages.GatewayMessage),
+    ):
+        yield EventType(source, target, "ConnectionClosed", Subject.DEVICE, {**device, "reason": Field()})
+        for message in typing.get_args(union):
+            known = {**of_message(message), **device, "messageId": Field()}
+            if message is messages.Error:
+                known["code"] = replace(known["code"], values=tuple(messages.ErrorCode))
+            subject = Subject.APPLICATION if "applicationId" in known else Subject.DEVICE
+            telling = tuple(name for name in ("code", "ok", "state") if name in known)
+            yield EventType(source, target, message.__name__, subject, known, telling)
+
+
+def _resource_fields() -> Mapping[str, Mapping[str, Field]]:
+    open_fields = {"metadata": ANY, "spec": ANY, "status": ANY}
+    known: dict[str, Mapping[str, Field]] = {
+        resource.kind: open_fields for resource in (SECRET, CONFIG_MAP, LEASE, EVENT)
+    }
+    for definition in load_crds():
+        schema = of_schema(definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
+        inside = schema.inside or {}
+        known[definition["spec"]["names"]["kind"]] = {
+            "metadata": ANY,
+            **{name: inside[name] for name in ("spec", "status")},
+        }
+    return known
+
+
+def _subject(kind: str) -> Subject | None:
+    return {DEVICE.kind: Subject.DEVICE, GATEWAY.kind: None}.get(
+        kind, Subject.APPLICATION if kind == "Application" else None
+    )
+
+
+def _requests() -> Iterator[EventType]:
+    """Requests that change something at the API server."""
+    common = {"code": Field(), "namespace": Field(), "name": Field(), "subresource": Field()}
+    for kind, body in _resource_fields().items():
+        secret = kind == SECRET.kind
+        telling = ("status.phase",) if "status" in body and body["status"] is not ANY else ()
+        for source in _CLIENTS:
+            for verb in ("POST", "PUT", "PATCH", "DELETE"):
+                yield EventType(
+                    source,
+                    "Kubernetes",
+                    f"{verb} {kind}",
+                    Subject.DEVICE if secret else _subject(kind),
+                    {**common, **body},
+                    telling,
+                    named_after="pairing-" if secret else None,
+                )
+
+
+def _watches() -> Iterator[EventType]:
+    """What the API server tells those who watch."""
+    common = {"namespace": Field(), "name": Field()}
+    for kind, body in _resource_fields().items():
+        if body["status"] is ANY:
+            continue
+        for target in _CLIENTS:
+            for change in ("ADDED", "MODIFIED", "DELETED"):
+                known = {**common, "status": body["status"]}
+                yield EventType("Kubernetes", target, f"{change} {kind}", _subject(kind), known, ("status.phase",))
+
+
+def _http() -> Iterator[EventType]:
+    """The gateway's HTTP API, as its caller sees it."""
+    for name in ("DeployApplication", "StopApplication"):
+        known = {"device": Field(), "code": Field()}
+        yield EventType("ApplicationController", "Gateway", name, Subject.APPLICATION, known)
+
+
+_TO_COME: Mapping[str, tuple[tuple[str, str, str], ...]] = {
+    _DASHBOARD: (
+        ("User", "Dashboard", "CreateApplication, MonitorApplication, CreateDevice, ConnectDevice, DisconnectDevice"),
+        ("Dashboard", "User", "CompilationFailed, ApplicationStatus, DeviceStatus, Progress"),
+        ("Dashboard", "ApiServer", "POST /api/v1/compile, POST /api/v1/applications, GET /api/v1/applications/{id}"),
+        ("Dashboard", "ApiServer", "GET /api/v1/applications, GET /api/v1/devices, GET /api/v1/gateways"),
+        ("Dashboard", "ApiServer", "POST /api/v1/devices"),
+        ("ApiServer", "Dashboard", "CompilationResult, ApplicationRegistered, ApplicationStatus, DeviceStatus, Event"),
+        ("ApiServer", "Kubernetes", "POST Application, GET Application, POST Device, GET Device"),
+        ("Kubernetes", "ApiServer", "ADDED Application, MODIFIED Application, ADDED Device, MODIFIED Device"),
+    ),
+    _COMPILER: (
+        ("ApiServer", "Compiler", "Compile"),
+        ("Compiler", "ApiServer", "CompilationSucceeded, CompilationFailed"),
+    ),
+    _PX4: (
+        ("Px4", "MicroRos", "UorbTopic"),
+        ("MicroRos", "Dds", "DdsSample"),
+        ("Dds", "Gateway", "DdsSample"),
+        ("Gateway", "Device", "TopicData"),
+        ("Device", "Gateway", "ControlCommand"),
+        ("Gateway", "Dds", "DdsCommand"),
+        ("Dds", "MicroRos", "DdsCommand"),
+        ("MicroRos", "Px4", "MavlinkCommand"),
+        ("Px4", "MicroRos", "CommandAck"),
+    ),
+}
+
+
+def _to_come() -> Iterator[EventType]:
+    """Events of the parts that are not built yet; what their data will hold is not known."""
+    unknown = ANY.inside or {}
+    for reason, rows in _TO_COME.items():
+        for source, target, names in rows:
+            for name in names.split(", "):
+                yield EventType(source, target, name, Subject.APPLICATION, unknown, pending=reason)
+
+
+def bind(source: str, target: str, label: Label) -> tuple[EventType, Label]:
+    """The event that an arrow means, and its label with values in the events' own units.
+
+    Raises UsageError with a suggestion where there is no such participant, event or field.
+    """
+    for participant in (source, target):
+        if participant not in PARTICIPANTS:
+            raise UsageError(
+                f"no participant of a history is called {participant!r}", do=_suggest(participant, PARTICIPANTS)
+            )
+    table = event_types()
+    row = table.get((source, target, label.name))
+    if row is None:
+        here = [name for s, t, name in table if (s, t) == (source, target)]
+        elsewhere = [f"{label.name} goes {s}->>{t}" for s, t, name in table if name == label.name]
+        hint = "; ".join(elsewhere[:3]) if elsewhere and label.name not in here else _suggest(label.name, here)
+        raise UsageError(f"no event called {label.name!r} goes from {source} to {target}", do=hint)
+    if row.pending:
+        return row, label
+    return row, Label(label.name, tuple(check_condition(condition, row.fields) for condition in label.conditions))
+
+
+def _suggest(word: str, known: Iterable[str]) -> str:
+    choices = sorted(set(known))
+    close = get_close_matches(word, choices, n=3, cutoff=0.4) or choices[:12]
+    return f"did you mean {' or '.join(close)}?" if close else "nothing goes this way"

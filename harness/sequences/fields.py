@@ -1,0 +1,129 @@
+"""What is known of an event's data, so that a condition on a field that cannot exist is found when a diagram loads.
+
+Nothing is listed by hand that another room already fixes: frames come from the message classes, resources from the
+schemas of their definitions.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import Any, Union
+
+from harness.core.errors import UsageError
+from harness.sequences.labels import Condition, Test, duration
+
+__all__ = ["ANY", "Field", "check_condition", "known_paths", "of_message", "of_schema"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: the values it may have (empty: any), whether it is a time in milliseconds, and what is inside.
+
+    ``inside`` is None for a plain value; ``others`` is what every further name inside means.
+    """
+
+    values: tuple[str, ...] = ()
+    milliseconds: bool = False
+    inside: Mapping[str, Field] | None = None
+    others: Field | None = None
+
+
+ANY = Field(inside={}, others=Field(inside={}))
+"""A field of which nothing is known."""
+
+_MILLISECONDS = frozenset({"heartbeatInterval", "retryAfter", "wallTime", "deviceTime", "gatewayTime", "timeLimit"})
+
+
+def of_message(message: type) -> dict[str, Field]:
+    """The fields of a message class under their names in a history (camelCase)."""
+    hints = typing.get_type_hints(message)
+    return {_camel(item.name): _of_type(hints[item.name], _camel(item.name)) for item in fields(message)}
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _of_type(hint: Any, name: str) -> Field:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _of_type(next(argument for argument in arguments if argument is not type(None)), name)
+    if is_dataclass(hint) and isinstance(hint, type):
+        return Field(inside=of_message(hint))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return Field(inside={}, others=_of_type(arguments[1], name))
+    if isinstance(origin, type) and issubclass(origin, Sequence):
+        return Field(inside={}) if is_dataclass(arguments[0]) else _of_type(arguments[0], name)
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return Field(values=tuple(hint))
+    if hint is bytes:
+        return Field(inside={"size": Field(), "sha256": Field()})
+    return Field(values=("true", "false") if hint is bool else (), milliseconds=name in _MILLISECONDS)
+
+
+def of_schema(schema: Mapping[str, Any], name: str = "") -> Field:
+    """A field from its OpenAPI v3 schema."""
+    match schema.get("type"):
+        case "object":
+            properties = schema.get("properties", {})
+            others = schema.get("additionalProperties")
+            if not properties and others is None:
+                return ANY
+            return Field(
+                inside={key: of_schema(value, key) for key, value in properties.items()},
+                others=of_schema(others) if isinstance(others, Mapping) else None,
+            )
+        case "array":
+            return of_schema(schema.get("items", {}), name)
+        case "boolean":
+            return Field(values=("true", "false"))
+        case _:
+            return Field(values=tuple(map(str, schema.get("enum", ()))), milliseconds=name in _MILLISECONDS)
+
+
+def known_paths(known: Mapping[str, Field], prefix: str = "") -> Iterator[str]:
+    """Every path that could stand in a condition; an open name is shown as ``*``."""
+    for name, item in known.items():
+        yield prefix + name
+        yield from known_paths(item.inside or {}, f"{prefix}{name}.")
+        if item.others is not None and item.others is not ANY.others:
+            yield f"{prefix}{name}.*"
+            yield from known_paths(item.others.inside or {}, f"{prefix}{name}.*.")
+
+
+def check_condition(condition: Condition, known: Mapping[str, Field]) -> Condition:
+    """The condition with its values in the field's own unit. Raises UsageError, with a suggestion."""
+    path = ".".join(condition.path)
+    item = Field(inside=known)
+    for part in condition.path:
+        following = (item.inside or {}).get(part, item.others)
+        if following is None:
+            raise UsageError(f"there is no field {path!r} in this event", do=_suggest(path, known_paths(known)))
+        item = following
+    if condition.test in (Test.PRESENT, Test.ABSENT):
+        return condition
+    values = tuple(_value(value, item, path) for value in condition.values)
+    return Condition(condition.path, condition.test, values)
+
+
+def _value(value: str | float | bool | None, item: Field, path: str) -> str | float | bool | None:
+    if isinstance(value, str) and (milliseconds := duration(value)) is not None and item.milliseconds:
+        return milliseconds
+    written = str(value).lower() if isinstance(value, bool) else value
+    if item.values and written is not None and written not in item.values:
+        raise UsageError(f"{path!r} is never {written!r}", do=_suggest(str(written), item.values))
+    if item.milliseconds and not isinstance(value, float) and value is not None:
+        raise UsageError(f"{path!r} is a time, not {written!r}", do="write it as 30s, 500ms or 2min")
+    return value
+
+
+def _suggest(word: str, known: Iterable[str]) -> str:
+    choices = sorted(set(known))
+    close = get_close_matches(word, choices, n=3, cutoff=0.5) or choices[:12]
+    return f"did you mean {' or '.join(close)}?" if close else "it has no fields"

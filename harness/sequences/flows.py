@@ -1,0 +1,128 @@
+"""Executable sequences: found by name, read, bound, and ready to judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+
+from harness.core.errors import UsageError
+from harness.sequences.behaviour import BoundArrow, expand
+from harness.sequences.bindings import EventType, Subject
+from harness.sequences.compiler import Automaton, compile_behaviour
+from harness.sequences.labels import Condition
+from harness.sequences.matcher import Matcher
+from harness.sequences.reader import parse
+from harness.sequences.tree import Diagram
+
+__all__ = ["Sequence", "catalogue", "load", "load_text"]
+
+_HOUSE = Path(__file__).parents[2] / "scenarios" / "sequences"
+_SUFFIX = ".mmd"
+
+
+@dataclass(frozen=True, eq=False)
+class Sequence:
+    """A sequence diagram that can judge a history.
+
+    ``diagram`` has what it refers to in place, and ``arrows`` are in the order of its text. ``subject`` is what one
+    instance of the flow is about: a device, or an application on a device. ``pending`` is why no history can follow it
+    yet; empty where it can be judged.
+    """
+
+    name: str
+    file: str
+    diagram: Diagram
+    arrows: tuple[BoundArrow, ...]
+    automaton: Automaton = field(repr=False)
+    symbols: Mapping[tuple[str, str, str], tuple[tuple[int, tuple[Condition, ...]], ...]] = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        return self.diagram.title or self.name
+
+    @cached_property
+    def subject(self) -> Subject:
+        about = {arrow.event.subject for arrow in self.arrows}
+        return Subject.APPLICATION if Subject.APPLICATION in about else Subject.DEVICE
+
+    @cached_property
+    def pending(self) -> str:
+        return "; ".join(dict.fromkeys(arrow.event.pending for arrow in self.arrows if arrow.event.pending))
+
+    @cached_property
+    def matcher(self) -> Matcher:
+        return Matcher(self.automaton)
+
+    @cached_property
+    def events(self) -> Mapping[tuple[str, str, str], EventType]:
+        """The events that this diagram judges, by source, target and name; any other is none of its business."""
+        return {arrow.event.key: arrow.event for arrow in self.arrows}
+
+
+def load(sequence: str | Path, folder: Path | None = None) -> Sequence:
+    """Read an executable sequence: a file, or a name of one in ``folder`` (by default ``scenarios/sequences``).
+
+    Raises UsageError naming file and line: a diagram that does not parse, an arrow that binds to nothing, a label with
+    an unknown field, references in a circle.
+    """
+    path = _find(str(sequence), folder, where=None)
+    return load_text(_read(path), path.stem, file=str(path), folder=path.parent)
+
+
+def load_text(text: str, name: str, *, file: str = "", folder: Path | None = None) -> Sequence:
+    """An executable sequence from its text; ``folder`` is where it looks for those it refers to."""
+    file = file or name
+    known: dict[Path, Diagram] = {}
+
+    def refer(wanted: str, where: str) -> tuple[Diagram, str, str]:
+        path = _find(wanted, folder, where)
+        if path not in known:
+            known[path] = parse(_read(path), file=str(path))
+        return known[path], path.stem, str(path)
+
+    expansion = expand(parse(text, file=file), name, file, refer)
+    numbers: dict[tuple[tuple[str, str, str], tuple[Condition, ...]], int] = {}
+    for arrow in expansion.arrows:
+        numbers.setdefault((arrow.event.key, arrow.label.conditions), len(numbers))
+    symbols: dict[tuple[str, str, str], tuple[tuple[int, tuple[Condition, ...]], ...]] = {}
+    for (key, conditions), number in numbers.items():
+        symbols[key] = (*symbols.get(key, ()), (number, conditions))
+    of_arrows = [numbers[arrow.event.key, arrow.label.conditions] for arrow in expansion.arrows]
+    automaton = compile_behaviour(expansion.behaviour, of_arrows)
+    return Sequence(name, file, expansion.diagram, tuple(expansion.arrows), automaton, symbols)
+
+
+def catalogue(folder: Path | None = None) -> list[Sequence]:
+    """Every sequence in ``folder`` (by default the project's own), by name."""
+    where = folder or _home()
+    return [load(path, where) for path in sorted(where.glob(f"*{_SUFFIX}"))]
+
+
+def _home() -> Path:
+    near = Path("scenarios") / "sequences"
+    return near if near.is_dir() else _HOUSE
+
+
+def _find(sequence: str, folder: Path | None, where: str | None) -> Path:
+    if sequence.endswith(_SUFFIX) and Path(sequence).is_file():
+        return Path(sequence)
+    home = folder or _home()
+    path = home / f"{sequence.removesuffix(_SUFFIX)}{_SUFFIX}"
+    if path.is_file():
+        return path
+    names = sorted(file.stem for file in home.glob(f"*{_SUFFIX}"))
+    close = get_close_matches(Path(sequence).stem, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(names) or 'none'}"
+    raise UsageError(f"there is no sequence called {sequence!r} in {home}", where=where, do=hint)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=str(path), do="name a .mmd file") from error
+    except UnicodeDecodeError as error:
+        raise UsageError("is not UTF-8 text", where=str(path), do="name a .mmd file") from error

@@ -1,0 +1,140 @@
+"""Which events belong to which instance of a flow.
+
+An instance of a device's flow is a device. An instance of an application's flow is an application on a device: it has
+the application's events that name that device, those that name none, and - where the diagram asks for them - the
+device's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from harness.core.errors import UsageError
+from harness.core.history import Event, Kind
+from harness.sequences.bindings import PARTICIPANTS, EventType, Subject
+
+__all__ = ["Instance", "Instances", "collect", "unknown_participants"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Instance:
+    """``name`` is the device or the application that the flow is about; ``device`` where an application runs."""
+
+    name: str
+    device: str
+
+    def __str__(self) -> str:
+        return self.name if self.name == self.device else f"{self.name} on {self.device or 'no device'}"
+
+
+@dataclass(slots=True)
+class Instances:
+    """Each instance's events in order, and what could not be given to any."""
+
+    words: dict[Instance, list[Event]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+
+def collect(types: Mapping[tuple[str, str, str], EventType], subject: Subject, events: Iterable[Event]) -> Instances:
+    """Sort those ``events`` that are of one of ``types`` by the instances of a flow about ``subject``.
+
+    Raises UsageError for what is no history: events out of order, or one event with two correlations.
+    """
+    judged = list(_judged(types, _ordered(events)))
+    found = Instances()
+    if subject is Subject.DEVICE:
+        for event, _, name, _ in judged:
+            if name:
+                found.words.setdefault(Instance(name, name), []).append(event)
+    else:
+        _applications(judged, found.words)
+    nameless = sorted({event.name for event, _, name, _ in judged if not name})
+    if nameless:
+        found.remarks.append(f"about no device or application, so left out: {', '.join(nameless)}")
+    return found
+
+
+_Judged = tuple[Event, Subject | None, str, tuple[str, ...] | None]
+"""An event, what it is about, and for an application's the devices that it concerns (None: all)."""
+
+
+def _applications(judged: list[_Judged], words: dict[Instance, list[Event]]) -> None:
+    devices: dict[str, dict[str, None]] = {}
+    for _, subject, name, named in judged:
+        if subject is Subject.APPLICATION and name:
+            devices.setdefault(name, {}).update(dict.fromkeys(named or ()))
+    hosted: dict[str, list[Instance]] = {}
+    of_application: dict[str, list[Instance]] = {}
+    for application, where in devices.items():
+        instances = [Instance(application, device) for device in where] or [Instance(application, "")]
+        of_application[application] = instances
+        for instance in instances:
+            words[instance] = []
+            hosted.setdefault(instance.device, []).append(instance)
+    for event, subject, name, named in judged:
+        if subject is not Subject.APPLICATION:
+            concerned = hosted.get(name, [])
+        elif named is None:
+            concerned = of_application.get(name, [])
+        else:
+            concerned = [Instance(name, device) for device in named] if name else []
+        for instance in concerned:
+            words[instance].append(event)
+
+
+def _judged(types: Mapping[tuple[str, str, str], EventType], events: Iterable[Event]) -> Iterable[_Judged]:
+    for event in events:
+        row = types.get((event.source, event.target, event.name))
+        if row is None or event.kind is not Kind.MESSAGE:
+            continue
+        subject, name = row.about(event)
+        if not name and row.named_after is not None:
+            continue
+        if subject is not Subject.APPLICATION:
+            own = event.data.get("device")
+            if own is not None and event.correlation and own != event.correlation:
+                raise _two_names(event, str(own))
+            yield event, subject, name, None
+        else:
+            own = event.data.get("applicationId")
+            if own is not None and own != event.correlation:
+                raise _two_names(event, str(own))
+            yield event, subject, name, _devices(event)
+
+
+def _two_names(event: Event, other: str) -> UsageError:
+    return UsageError(
+        f"event {event.n} ({event.name}) has two correlations: {event.correlation!r} and {other!r}",
+        where="history",
+        do="a tap must name one device or application, the same in the correlation and in the data",
+    )
+
+
+def _devices(event: Event) -> tuple[str, ...] | None:
+    """The devices that an application's event concerns. A patch of nothing but some devices' statuses is about them."""
+    if (device := event.data.get("device")) is not None:
+        return (str(device),)
+    status = event.data.get("status")
+    if event.name.startswith("PATCH ") and isinstance(status, Mapping) and set(status) == {"deviceStatuses"}:
+        return tuple(map(str, status["deviceStatuses"] or ()))
+    return None
+
+
+def _ordered(events: Iterable[Event]) -> Iterable[Event]:
+    before: Event | None = None
+    for event in events:
+        if before is not None and (event.n <= before.n or event.at < before.at):
+            raise UsageError(
+                f"event {event.n} at {event.at:.3f} s comes after event {before.n} at {before.at:.3f} s",
+                where="history",
+                do="a history is in the order of its recording; do not sort or merge it",
+            )
+        before = event
+        yield event
+
+
+def unknown_participants(events: Iterable[Event]) -> list[str]:
+    """The participants of messages that no diagram can name."""
+    names = {name for event in events if event.kind is Kind.MESSAGE for name in (event.source, event.target)}
+    return sorted(name for name in names if name and name not in PARTICIPANTS)

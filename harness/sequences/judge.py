@@ -1,0 +1,70 @@
+"""The oracle: the events of each instance must be a word of the diagram.
+
+A history that ends in the middle of the diagram has not followed it, unless all that is left may be absent. Verdicts
+depend on nothing but the diagram and the events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+
+from harness.core.errors import UsageError
+from harness.core.history import Event
+from harness.sequences.diagnosis import diagnose
+from harness.sequences.flows import Sequence, load
+from harness.sequences.instances import Instance, collect, unknown_participants
+from harness.sequences.matcher import Letter
+from harness.sequences.verdict import InstanceVerdict, Verdict
+from harness.sequences.words import letters
+
+__all__ = ["judge"]
+
+_DIAGNOSED = 10
+"""Failed instances that are looked at closely; of the others only the place is told."""
+
+
+def judge(sequence: Sequence | str, events: Iterable[Event], only: Collection[str] = ()) -> Verdict:
+    """Judge ``events`` by ``sequence`` (or the name of one).
+
+    Every device (or application on a device) that has an event of the diagram is judged; with ``only``, those that
+    it names (a device or an application). If there is none to judge, the verdict is not ok: nothing was shown.
+
+    Raises UsageError where nothing can be judged: the sequence is pending, or the events are no history.
+    """
+    sequence = load(sequence) if isinstance(sequence, str) else sequence
+    if sequence.pending:
+        raise UsageError(f"cannot be judged yet: {sequence.pending}", where=f"sequence {sequence.name}")
+    events = list(events)
+    found = collect(sequence.events, sequence.subject, events)
+    instances: list[InstanceVerdict] = []
+    shared: dict[int, int] = {}
+    diagnosed = 0
+    for instance, word in found.words.items():
+        if only and not {instance.name, instance.device} & set(only):
+            continue
+        verdict = _judge_instance(sequence, instance, word, letters(sequence, instance, word, shared))
+        if not verdict.ok:
+            diagnosed += 1
+            if diagnosed <= _DIAGNOSED:
+                verdict = replace(verdict, finding=diagnose(sequence, verdict))
+        instances.append(verdict)
+    remarks = list(found.remarks)
+    if strangers := unknown_participants(events):
+        remarks.append(f"unknown to the bindings: {', '.join(strangers)}")
+    return Verdict(sequence, tuple(instances), tuple(remarks), tuple(sorted(only)))
+
+
+def _judge_instance(
+    sequence: Sequence, instance: Instance, word: list[Event], spelled: list[Letter]
+) -> InstanceVerdict:
+    matcher = sequence.matcher
+    possible = matcher.start
+    for index, letter in enumerate(spelled):
+        after = matcher.step(possible, letter)
+        if not after:
+            return InstanceVerdict(instance, tuple(word), index, tuple(matcher.expected(possible)))
+        possible = after
+    if matcher.accepting(possible) is None:
+        return InstanceVerdict(instance, tuple(word), len(word), tuple(matcher.expected(possible)))
+    return InstanceVerdict(instance, tuple(word), None, ())

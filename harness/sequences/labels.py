@@ -1,0 +1,162 @@
+"""What an executable arrow says: the event's name, and conditions on its data.
+
+::
+
+    EnrollmentRequest
+    EnrollmentResponse (heartbeatInterval = 30s)
+    PATCH Device (status.phase = Connected, status.error = null)
+    Error (code = DUPLICATE_DEVICE | GATEWAY_FULL, retryAfter)
+    PATCH Device (status.lastHeartbeat, no status.phase)
+    PATCH Application (status.deviceStatuses.{device}.state = running)
+
+A field alone must be there and not null; after ``no`` it must be absent. A list meets ``=`` when it holds the value.
+``{device}`` stands for the device that is being judged. Only the label's first line counts: what follows a ``<br/>``
+is for the reader.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from harness.core.errors import UsageError
+from harness.sequences.tree import plain
+
+__all__ = ["Condition", "Label", "Test", "duration", "read_label"]
+
+Value = str | float | bool | None
+
+_UNITS = {"ms": 1.0, "s": 1_000.0, "min": 60_000.0, "h": 3_600_000.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h)")
+_LABEL = re.compile(r"([^()]+?)\s*(?:\((.*)\))?")
+_PATH = re.compile(r"[A-Za-z_{][\w\-/{}]*(?:\.[\w\-/{}]+)*")
+_CONDITION = re.compile(rf"(no\s+)?({_PATH.pattern})\s*(?:(!?=)\s*(.*))?")
+
+
+class Test(Enum):
+    """How a field is judged."""
+
+    EQUAL = "="
+    DIFFERENT = "!="
+    PRESENT = "present"
+    ABSENT = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One requirement on an event's data; ``values`` are the ones that ``=`` or ``!=`` names."""
+
+    path: tuple[str, ...]
+    test: Test
+    values: tuple[Value, ...] = ()
+
+    @property
+    def per_device(self) -> bool:
+        return "{device}" in self.path
+
+    def holds(self, data: Mapping[str, Any], device: str) -> bool:
+        """Whether ``data`` meets it, ``{device}`` being ``device``."""
+        value: Any = data
+        for part in self.path:
+            key = device if part == "{device}" else part
+            if not isinstance(value, Mapping) or key not in value:
+                return self.test is Test.ABSENT
+            value = value[key]
+        if self.test is Test.ABSENT:
+            return False
+        if self.test is Test.PRESENT:
+            return value is not None
+        found = any(_same(wanted, value) for wanted in self.values)
+        return found == (self.test is Test.EQUAL)
+
+    def __str__(self) -> str:
+        path = ".".join(self.path)
+        if self.test in (Test.PRESENT, Test.ABSENT):
+            return path if self.test is Test.PRESENT else f"no {path}"
+        return f"{path} {self.test.value} {' | '.join(_written(value) for value in self.values)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """An event's name and what must hold of its data."""
+
+    name: str
+    conditions: tuple[Condition, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name} ({', '.join(map(str, self.conditions))})" if self.conditions else self.name
+
+
+def read_label(text: str) -> Label:
+    """Read an arrow's text. Raises UsageError (the caller adds where)."""
+    first = plain(text)[0]
+    found = _LABEL.fullmatch(first)
+    if not found:
+        raise UsageError(
+            f"the label {first!r} names no event",
+            do="write the event's name, then its conditions in one pair of parentheses",
+        )
+    name, conditions = found[1], found[2]
+    if conditions is None:
+        return Label(name)
+    return Label(name, tuple(_condition(part, first) for part in _split(conditions, ",")))
+
+
+def duration(text: str) -> float | None:
+    """``30s``, ``500 ms``, ``1.5min`` in milliseconds; None if it is no duration."""
+    found = _DURATION.fullmatch(text.strip())
+    return float(found[1]) * _UNITS[found[2]] if found else None
+
+
+def _condition(text: str, label: str) -> Condition:
+    found = _CONDITION.fullmatch(text)
+    if not found or (found[1] and found[3]) or found[4] == "":
+        raise UsageError(
+            f"{text!r} in {label!r} is no condition",
+            do="write 'field', 'no field', 'field = value', 'field = one | other' or 'field != value'",
+        )
+    path = tuple(found[2].split("."))
+    if found[3]:
+        return Condition(path, Test(found[3]), tuple(_value(part) for part in _split(found[4], "|")))
+    return Condition(path, Test.ABSENT if found[1] else Test.PRESENT)
+
+
+def _split(text: str, separator: str) -> list[str]:
+    parts, depth, start = [], False, 0
+    for index, character in enumerate(text):
+        if character == '"':
+            depth = not depth
+        elif character == separator and not depth:
+            parts.append(text[start:index].strip())
+            start = index + 1
+    return [*parts, text[start:].strip()]
+
+
+def _value(text: str) -> Value:
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        return text[1:-1]
+    if text in ("true", "false", "null"):
+        return {"true": True, "false": False, "null": None}[text]
+    if re.fullmatch(r"-?\d+(\.\d+)?", text):
+        return float(text)
+    return text
+
+
+def _written(value: Value) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float):
+        return f"{value:g}" if abs(value) < 1e6 else f"{value:.0f}"
+    ambiguous = _value(value) != value or re.search(r'[",|()]|^\s|\s$|^$', value)
+    return f'"{value}"' if ambiguous else value
+
+
+def _same(wanted: Value, value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return any(_same(wanted, element) for element in value)
+    if isinstance(wanted, bool) or isinstance(value, bool) or wanted is None:
+        return wanted is value
+    return wanted == value

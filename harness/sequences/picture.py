@@ -1,0 +1,96 @@
+"""A verdict as a picture: the whole diagram with its marks, beside what really happened."""
+
+from __future__ import annotations
+
+from harness.sequences.bindings import PARTICIPANTS, event_types
+from harness.sequences.canvas import LINE, Canvas, document
+from harness.sequences.folding import fold
+from harness.sequences.recorder import arrow_of, recorded_items
+from harness.sequences.svg import Mark, Panel, draw
+from harness.sequences.tree import Diagram, Item, Participant
+from harness.sequences.verdict import InstanceVerdict, Trouble, Verdict
+from harness.sequences.words import letters, path, run
+
+__all__ = ["verdict_picture"]
+
+_EDGE, _TOP = 16.0, 64.0
+_NEAR = 6
+"""Events before and after the place that are drawn one by one; the others are folded into loops."""
+
+
+def verdict_picture(verdict: Verdict) -> str:
+    """A stand-alone SVG. With several failures the first is drawn; without, the diagram and the first instance."""
+    sequence = verdict.sequence
+    shown = next((instance for instance in verdict.instances if not instance.ok), None)
+    shown = shown or next(iter(verdict.instances), None)
+    if shown is None:
+        marks = {position: Mark("unreached") for position in range(len(sequence.arrows))}
+        panels = [(f"expected: {sequence.name}", draw(sequence.diagram, marks))]
+        message = str(verdict).splitlines()[0]
+    else:
+        panels = [
+            (f"expected: {sequence.name}", _expected(verdict, shown)),
+            (f"seen: {shown.instance}", _seen(verdict, shown)),
+        ]
+        message = str(verdict).splitlines()[0] if shown.finding is None else shown.finding.text
+    return _compose(f"{sequence.title}: {message}", panels)
+
+
+def _compose(title: str, panels: list[tuple[str, Panel]]) -> str:
+    canvas = Canvas()
+    canvas.text(0, "title", _EDGE, 26, title, "start")
+    x = _EDGE
+    for heading, panel in panels:
+        canvas.text(0, "soft", x + 8, _TOP - 14, heading, "start")
+        canvas.rect(0, "frame", x, _TOP - 4, panel.width, panel.height + 8, 6)
+        canvas.add(0, f'<g transform="translate({x:.1f},{_TOP:.1f})">\n{panel.content}\n</g>')
+        x += panel.width + _EDGE
+    height = _TOP + max(panel.height for _, panel in panels) + _EDGE + LINE
+    return document(max(x, len(title) * 8.7 + 2 * _EDGE), height, title, str(canvas))
+
+
+def _expected(verdict: Verdict, shown: InstanceVerdict) -> Panel:
+    """What was seen plain, what was wanted at the place marked, what was never reached faint."""
+    sequence = verdict.sequence
+    word = shown.events if shown.place is None else shown.events[: shown.place]
+    steps = run(sequence, letters(sequence, shown.instance, word))
+    seen = set(path(sequence, steps))
+    marks = {position: Mark("unreached") for position in range(len(sequence.arrows)) if position not in seen}
+    marks |= {position: Mark("hint", "expected") for position in shown.expected}
+    if shown.finding:
+        badge = shown.finding.trouble.value
+        marks |= {
+            position: Mark("bad", badge, ghost=shown.finding.trouble is Trouble.MISSING)
+            for position in shown.finding.arrows
+        }
+    return draw(sequence.diagram, marks)
+
+
+def _seen(verdict: Verdict, shown: InstanceVerdict) -> Panel:
+    """What happened, folded where it is far from the place that differs; what is missing is drawn as a ghost."""
+    arrows = [arrow_of(event, event_types()) for event in shown.events]
+    place = len(arrows) if shown.place is None else shown.place
+    finding = shown.finding
+    odd = place if finding is None or finding.event is None else finding.event
+    first, last = max(min(place, odd) - _NEAR, 0), max(place, odd) + _NEAR
+    items = recorded_items(fold(arrows[:first]), counted=True)
+    marks: dict[int, Mark] = {}
+    drawn = len(Diagram(tuple(items)).arrows)
+    for index in range(first, min(last, len(arrows) + 1)):
+        if index == place and finding and finding.trouble is Trouble.MISSING:
+            for position in finding.arrows:
+                items.append(verdict.sequence.arrows[position].arrow)
+                marks[drawn] = Mark("bad", "missing", ghost=True)
+                drawn += 1
+        elif index == odd and not shown.ok:
+            marks[drawn] = Mark("bad", finding.trouble.value if finding else "here")
+        items += arrows[index : index + 1]
+        drawn += 1
+    items += recorded_items(fold(arrows[last:]), counted=True)
+    return draw(Diagram((*_people(items), *items)), marks)
+
+
+def _people(items: list[Item]) -> list[Participant]:
+    """The participants in the table's order, so that both panels show them alike."""
+    seen = {name for arrow in Diagram(tuple(items)).arrows for name in (arrow.source, arrow.target)}
+    return [Participant(name) for name in PARTICIPANTS if name in seen]

@@ -1,0 +1,232 @@
+"""The behaviour a diagram allows, as terms and their partial derivatives (Antimirov, 1996): exact, built as needed.
+
+A term is a regular expression over the positions of a diagram's arrows, with bounded repetition, interleaving
+(shuffle), atomic regions and time limits. What may follow once an arrow was seen is again a set of terms, so a history
+is judged event by event, without ever building the automaton of the whole diagram. Equal terms are one number, and
+each derivative is computed once.
+
+Time limits need to know when the flow that they stand in last moved. Flow 0 is the diagram itself; each section of a
+``par`` is a flow of its own, which starts where the flow around it stood when the ``par`` was entered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+__all__ = ["EMPTY", "Move", "Terms"]
+
+EMPTY = 0
+"""The term that allows nothing more."""
+
+
+class Move(NamedTuple):
+    """One way to take an event: the arrow's position, the term that remains, and what this does to the clocks.
+
+    ``opens`` are the flows that start (each group with the flow whose clock it takes over); ``limits`` the flows whose
+    clock must not be further back than so many seconds.
+    """
+
+    position: int
+    term: int
+    opens: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    limits: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Empty:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrow:
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Sequence:
+    first: int
+    then: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    options: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Repeat:
+    body: int
+    least: int
+    most: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Parallel:
+    flow: int
+    flows: tuple[int, ...]
+    sections: tuple[int, ...]
+    opened: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Atomic:
+    body: int
+    entered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Within:
+    flow: int
+    seconds: float
+    then: int
+
+
+_Row = _Empty | _Arrow | _Sequence | _Choice | _Repeat | _Parallel | _Atomic | _Within
+
+
+class Terms:
+    """A table of terms, each known by its number.
+
+    ``symbols`` gives for each position the symbol it stands for: a letter is the set of symbols (as bits) that one
+    event satisfies.
+    """
+
+    def __init__(self, symbols: list[int]) -> None:
+        self._symbols = symbols
+        self._rows: list[_Row] = [_Empty()]
+        self._numbers: dict[_Row, int] = {_Empty(): EMPTY}
+        self._nullable = [True]
+        self._locked = [False]
+        self._moves: dict[tuple[int, int], tuple[Move, ...]] = {}
+
+    def nullable(self, term: int) -> bool:
+        """Whether the history may end here."""
+        return self._nullable[term]
+
+    # how terms are made
+
+    def _number(self, row: _Row, nullable: bool, locked: bool = False) -> int:
+        number = self._numbers.get(row)
+        if number is None:
+            number = self._numbers[row] = len(self._rows)
+            self._rows.append(row)
+            self._nullable.append(nullable)
+            self._locked.append(locked)
+        return number
+
+    def arrow(self, position: int) -> int:
+        return self._number(_Arrow(position), False)
+
+    def sequence(self, first: int, then: int) -> int:
+        if first == EMPTY or then == EMPTY:
+            return first or then
+        nullable = self._nullable[first] and self._nullable[then]
+        return self._number(_Sequence(first, then), nullable, self._locked[first])
+
+    def choice(self, options: Iterable[int]) -> int:
+        flat: set[int] = set()
+        for option in options:
+            row = self._rows[option]
+            flat.update(row.options if isinstance(row, _Choice) else (option,))
+        if len(flat) == 1:
+            return flat.pop()
+        return self._number(_Choice(frozenset(flat)), any(self._nullable[option] for option in flat))
+
+    def repeat(self, body: int, least: int, most: int | None) -> int:
+        """From ``least`` to ``most`` times (None: any number)."""
+        if most == 0 or body == EMPTY:
+            return EMPTY
+        least = 0 if self._nullable[body] else least
+        return body if (least, most) == (1, 1) else self._number(_Repeat(body, least, most), least == 0)
+
+    def parallel(self, flow: int, flows: tuple[int, ...], sections: Iterable[int], *, opened: bool = False) -> int:
+        """Every interleaving of the sections; they are told apart by what they still allow, so their order is none.
+
+        ``flows`` are those of the sections, inside ``flow``; empty where nothing asks for the time.
+        """
+        left = tuple(sorted(section for section in sections if section != EMPTY))
+        if len(left) < 2 and (opened or not flows):
+            return left[0] if left else EMPTY
+        row = _Parallel(flow, flows, left, opened and bool(flows))
+        nullable = all(self._nullable[section] for section in left)
+        return self._number(row, nullable, any(self._locked[section] for section in left))
+
+    def atomic(self, body: int, *, entered: bool = False) -> int:
+        """Once ``body`` has begun, nothing that runs in parallel comes in between."""
+        return EMPTY if body == EMPTY else self._number(_Atomic(body, entered), self._nullable[body], entered)
+
+    def within(self, flow: int, seconds: float, then: int) -> int:
+        """The next event of ``then`` comes at most ``seconds`` after ``flow`` last moved."""
+        return EMPTY if then == EMPTY else self._number(_Within(flow, seconds, then), self._nullable[then])
+
+    # what may come next
+
+    def moves(self, term: int, letter: int) -> tuple[Move, ...]:
+        """The ways on from ``term`` with an event that satisfies the symbols in ``letter`` (-1: with any event)."""
+        key = (term, letter)
+        known = self._moves.get(key)
+        if known is None:
+            known = self._moves[key] = tuple(dict.fromkeys(self._derive(term, letter)))
+        return known
+
+    def _derive(self, term: int, letter: int) -> list[Move]:
+        found: list[Move] = []
+        while isinstance(row := self._rows[term], _Sequence):
+            then = row.then
+            found += [move._replace(term=self.sequence(move.term, then)) for move in self.moves(row.first, letter)]
+            if not self._nullable[row.first]:
+                return found
+            term = then
+        match row:
+            case _Arrow(position) if letter < 0 or letter >> self._symbols[position] & 1:
+                found.append(Move(position, EMPTY))
+            case _Choice(options):
+                for option in sorted(options):
+                    found += self.moves(option, letter)
+            case _Repeat(body, least, most):
+                again = self.repeat(body, max(least - 1, 0), None if most is None else most - 1)
+                for move in self.moves(body, letter):
+                    found.append(move._replace(term=self.sequence(move.term, again)))
+            case _Within(flow, seconds, then):
+                for move in self.moves(then, letter):
+                    found.append(move._replace(limits=((flow, seconds), *move.limits)))
+            case _Atomic(body):
+                for move in self.moves(body, letter):
+                    found.append(move._replace(term=self.atomic(move.term, entered=True)))
+            case _Parallel():
+                found += self._interleave(row, letter)
+        return found
+
+    def _interleave(self, row: _Parallel, letter: int) -> list[Move]:
+        opens = () if row.opened or not row.flows else ((row.flow, row.flows),)
+        found: list[Move] = []
+        locked = [section for section in row.sections if self._locked[section]]
+        for section in dict.fromkeys(locked or row.sections):
+            others = list(row.sections)
+            others.remove(section)
+            for move in self.moves(section, letter):
+                rest = self.parallel(row.flow, row.flows, [*others, move.term], opened=True)
+                found.append(move._replace(term=rest, opens=(*opens, *move.opens)))
+            if locked and (released := self._release(section)) is not None:
+                rest = self.parallel(row.flow, row.flows, [*others, released], opened=True)
+                found += self.moves(rest, letter)
+        return found
+
+    def _release(self, term: int) -> int | None:
+        """``term`` with the atomic region that it is in left behind; None if that is not finished."""
+        match self._rows[term]:
+            case _Atomic(body):
+                return EMPTY if self._nullable[body] else None
+            case _Sequence(first, then):
+                released = self._release(first)
+                return None if released is None else self.sequence(released, then)
+            case _Parallel(flow, flows, sections):
+                inside = next(section for section in sections if self._locked[section])
+                released = self._release(inside)
+                others = list(sections)
+                others.remove(inside)
+                return None if released is None else self.parallel(flow, flows, [*others, released], opened=True)
+            case _:
+                return None

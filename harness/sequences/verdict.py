@@ -1,0 +1,152 @@
+"""What the oracle says, and says it to people: the few arrows around the first place that differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.core.errors import ProductFailure
+from harness.core.history import Event
+from harness.sequences.behaviour import BoundArrow
+from harness.sequences.flows import Sequence
+from harness.sequences.instances import Instance
+
+__all__ = ["Finding", "InstanceVerdict", "Trouble", "Verdict", "route"]
+
+_BEFORE, _AFTER, _SHOWN, _RAW = 3, 2, 3, 1_200
+
+
+class Trouble(StrEnum):
+    """What is wrong at the first place that differs."""
+
+    MISSING = "missing"
+    """An arrow of the diagram was not seen."""
+    EXTRA = "extra"
+    """An event was seen that the diagram does not allow here."""
+    MISPLACED = "misplaced"
+    """An arrow of the diagram was seen, but not where it belongs."""
+    DIFFERENT = "different"
+    """The event came, with other data."""
+    LATE = "late"
+    """The event came after its time limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The simplest explanation: the ``trouble``, in words, and the arrows (positions) that it is about.
+
+    ``event`` is the index in the instance's events of the one that was seen elsewhere, for MISPLACED.
+    """
+
+    trouble: Trouble
+    text: str
+    arrows: tuple[int, ...] = ()
+    event: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceVerdict:
+    """One device, or one application on a device.
+
+    ``place`` is the index in ``events`` of the first that must not come there (their number: the history ended too
+    early), None where all is well; ``expected`` are the positions of the arrows that could have come instead.
+    """
+
+    instance: Instance
+    events: tuple[Event, ...]
+    place: int | None
+    expected: tuple[int, ...]
+    finding: Finding | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.place is None
+
+    @property
+    def event(self) -> Event | None:
+        """The first event that differs; None where all is well or the history ended."""
+        return self.events[self.place] if self.place is not None and self.place < len(self.events) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a history follows a sequence, and where not. ``str()`` is for people."""
+
+    sequence: Sequence
+    instances: tuple[InstanceVerdict, ...]
+    remarks: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return bool(self.instances) and all(instance.ok for instance in self.instances)
+
+    @property
+    def failures(self) -> tuple[InstanceVerdict, ...]:
+        return tuple(instance for instance in self.instances if not instance.ok)
+
+    def raise_on_failure(self) -> None:
+        """Raise ProductFailure with the verdict's text if it is not ok."""
+        if not self.ok:
+            raise ProductFailure(str(self), where=f"sequence {self.sequence.name}")
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        subject = self.sequence.subject.value
+        count = len(self.instances)
+        if not count:
+            named = f" {' or '.join(self.only)}" if self.only else ""
+            yield f"no event of this sequence was seen for any {subject}{named}, so the history does not follow it"
+            yield f"  the first arrow that was expected: {self.sequence.arrows[0]}"
+        elif self.ok:
+            yield f"{count} {subject}{'s' if count > 1 else ''} followed it"
+        else:
+            yield f"{len(self.failures)} of {count} {subject}{'s' if count > 1 else ''} did not follow it"
+        for failure in self.failures[:_SHOWN]:
+            yield ""
+            yield from self._failure(failure)
+        if rest := self.failures[_SHOWN:]:
+            names = ", ".join(str(failure.instance) for failure in rest[:10])
+            yield f"\nlikewise: {names}{f' and {len(rest) - 10} more' if len(rest) > 10 else ''}"
+        for remark in self.remarks:
+            yield f"note: {remark}"
+
+    def _failure(self, failure: InstanceVerdict) -> Iterator[str]:
+        place = failure.place or 0
+        finding = failure.finding
+        yield f"{failure.instance}: {finding.text if finding else f'event {place + 1} differs'}"
+        start = max(place - _BEFORE, 0)
+        if start:
+            yield f"    {'...':<10}{start} events as they should be"
+        for event in failure.events[start:place]:
+            yield f"    {'seen':<10}{route(event)}"
+        for position in failure.expected:
+            arrow = self.sequence.arrows[position]
+            wanted = (
+                " <- missing" if finding and position in finding.arrows and finding.trouble is Trouble.MISSING else ""
+            )
+            yield f"  > {'expected':<10}{arrow}   ({_origin(self.sequence, arrow)}){wanted}"
+        if failure.event is None:
+            yield f"  x {'seen':<10}nothing more: the history ends here"
+            return
+        yield f"  x {'seen':<10}{route(failure.event)}"
+        for event in failure.events[place + 1 : place + 1 + _AFTER]:
+            yield f"    {'then':<10}{route(event)}"
+        raw = failure.event.to_json()
+        yield f"    {'raw':<10}{raw if len(raw) <= _RAW else raw[:_RAW] + '... (cut)'}"
+
+
+def route(event: Event) -> str:
+    """An event as an arrow, with the data that tells it apart."""
+    status = event.data.get("status")
+    phase = status.get("phase") if isinstance(status, dict) else None
+    telling = {"status.phase": phase, **{key: event.data.get(key) for key in ("code", "ok", "state", "reason")}}
+    said = ", ".join(f"{key} = {value}" for key, value in telling.items() if value is not None)
+    return f"{event.source}->>{event.target}: {event.name}{f' ({said})' if said else ''}"
+
+
+def _origin(sequence: Sequence, arrow: BoundArrow) -> str:
+    return f"line {arrow.arrow.line}" + ("" if arrow.origin == sequence.name else f" of {arrow.origin}")

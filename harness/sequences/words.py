@@ -1,0 +1,56 @@
+"""An instance's events as the automaton reads them, and the way they take through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.core.history import Event
+from harness.sequences.flows import Sequence
+from harness.sequences.instances import Instance
+from harness.sequences.labels import Condition
+from harness.sequences.matcher import Letter, Possible, trail
+
+__all__ = ["letters", "path", "run"]
+
+
+def letters(
+    sequence: Sequence, instance: Instance, word: Iterable[Event], shared: dict[int, int] | None = None
+) -> list[Letter]:
+    """What each event of an instance is to the automaton. ``shared`` keeps what does not depend on the instance."""
+    shared = {} if shared is None else shared
+    found = []
+    for event in word:
+        symbols = shared.get(event.n)
+        if symbols is None:
+            candidates = sequence.symbols[event.source, event.target, event.name]
+            symbols = _satisfied(event, candidates, instance.device)
+            if not any(condition.per_device for _, conditions in candidates for condition in conditions):
+                shared[event.n] = symbols
+        found.append(Letter(symbols, event.at))
+    return found
+
+
+def _satisfied(event: Event, candidates: Iterable[tuple[int, tuple[Condition, ...]]], device: str) -> int:
+    symbols = 0
+    for number, conditions in candidates:
+        if all(condition.holds(event.data, device) for condition in conditions):
+            symbols |= 1 << number
+    return symbols
+
+
+def run(sequence: Sequence, word: Iterable[Letter]) -> list[Possible]:
+    """What was possible before the first event and after each; shorter than that where one must not come."""
+    matcher = sequence.matcher
+    steps = [matcher.start]
+    for letter in word:
+        after = matcher.step(steps[-1], letter)
+        if not after:
+            break
+        steps.append(after)
+    return steps
+
+
+def path(sequence: Sequence, steps: list[Possible]) -> list[int]:
+    """The arrow (position) that each event took, on one way through ``steps``; one that ends well if there is one."""
+    end = sequence.matcher.accepting(steps[-1]) or next(iter(steps[-1]))
+    return list(trail(steps, end))[::-1]
