@@ -13,7 +13,9 @@ __all__ = ["Console"]
 
 
 class Console:
-    """The lines a board wrote, and the way to wait for one."""
+    """The lines a board wrote, the newest :attr:`KEPT` at least, and the way to wait for one."""
+
+    KEPT = 10_000
 
     def __init__(self, board: str, clock: Clock) -> None:
         self.board = board
@@ -36,6 +38,8 @@ class Console:
     def write(self, line: str) -> None:
         """A whole line, without its end."""
         self.lines.append(line)
+        if len(self.lines) >= 2 * self.KEPT:
+            del self.lines[: -self.KEPT]
         for listener in tuple(self._listeners):
             listener(line)
 

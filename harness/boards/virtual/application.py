@@ -1,0 +1,189 @@
+"""One application on a virtual board, from the complete module to the end: loaded, entered, ticking, faulted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from harness.boards.virtual.guest import Fault, Guest, NotLoadable
+from harness.boards.virtual.host import Host
+from harness.boards.virtual.reception import DeploymentCode, Reception
+from harness.boards.virtual.runtime import Runtime
+from harness.core.clock import Clock
+from harness.wasmbed.protocol.messages import (
+    ApplicationState,
+    ApplicationStatus,
+    Deploy,
+    DeploymentResult,
+    DeviceMessage,
+    RuntimeFault,
+)
+from harness.wasmbed.runtime.interface import TICK_EXPORT, LogLevel
+
+__all__ = ["Application", "Send", "Surroundings"]
+
+
+class Send(Protocol):
+    """Sends a message to the gateway, as a reply if given an id; False while there is no session to send it on."""
+
+    def __call__(self, message: DeviceMessage, message_id: int | None = None) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an application needs of its board. ``memory`` is what there is for one application, in bytes."""
+
+    runtime: Runtime
+    clock: Clock
+    send: Send
+    drain: Callable[[], Awaitable[None]]
+    """Waits while more is being sent than the gateway takes."""
+    say: Callable[[str, LogLevel], object]
+    uptime_ms: Callable[[], int]
+    memory: int
+
+
+class Application:
+    """States: receiving, then deployed, running, or failed, error. Stopped ones are forgotten by the board."""
+
+    __slots__ = ("_around", "_guest", "_task", "busy", "deploy", "error", "message_id", "reception", "state", "unsent")
+
+    def __init__(self, around: Surroundings, deploy: Deploy, message_id: int) -> None:
+        self._around = around
+        self._guest: Guest | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.deploy, self.message_id = deploy, message_id
+        self.state = ApplicationState.RECEIVING
+        self.reception: Reception | None = None
+        self.busy = False
+        """Whether it is being loaded or called right now."""
+        self.error: str | None = None
+        self.unsent: RuntimeFault | None = None
+        """What could not be reported because the link was down."""
+
+    @property
+    def name(self) -> str:
+        return self.deploy.application_id
+
+    @property
+    def memory_bytes(self) -> int:
+        """What it holds of the board's memory."""
+        held = self._guest.memory_bytes if self._guest is not None else 0
+        return held + (self.reception.held if self.reception is not None else 0)
+
+    def start(self, module: bytes) -> None:
+        """Load ``module`` and run it, in a task of its own."""
+        self.reception = None
+        self._task = asyncio.get_running_loop().create_task(self._live(module), name=f"application {self.name}")
+
+    def refuse(self, code: str, message: str) -> None:
+        """Report that the deployment failed."""
+        self.reception = None
+        self.state, self.error = ApplicationState.FAILED, message
+        self.say(f"refused: {code}: {message}", LogLevel.ERROR)
+        self._around.send(DeploymentResult(self.name, ok=False, error=message, code=code), self.message_id)
+
+    def status(self, message_id: int | None = None) -> None:
+        """Report state, resource use, and what was published since the last report."""
+        guest = self._guest
+        publications = tuple(guest.host.publications) if guest is not None else ()
+        metrics = dict(guest.metrics) if guest is not None else {}
+        status = ApplicationStatus(self.name, self.state, metrics, self.error, publications or None)
+        if self._around.send(status, message_id) and guest is not None:
+            del guest.host.publications[: len(publications)]
+
+    def report_unsent(self) -> None:
+        """Now that there is a session: what happened while there was none."""
+        if self.unsent is not None:
+            fault, self.unsent = self.unsent, None
+            self._report(fault)
+        elif self._guest is not None and self._guest.host.publications:
+            self.status()
+
+    async def stop(self) -> None:
+        """End whatever it is doing and free what it holds."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        self._free()
+        self.reception = None
+        self.state = ApplicationState.STOPPED
+
+    def say(self, text: str, level: LogLevel = LogLevel.INFO) -> None:
+        self._around.say(f"app {self.name}: {text}", level)
+
+    async def _live(self, module: bytes) -> None:
+        deploy, around = self.deploy, self._around
+        host = Host(around.uptime_ms, deploy.arguments, deploy.environment)
+        limits = replace(deploy.limits, memory=min(deploy.limits.memory, around.memory))
+        self._guest = guest = Guest(around.runtime.worker(), host, limits, around.clock)
+        try:
+            self.busy = True
+            try:
+                await guest.load(module, deploy.sha256, deploy.entry)
+            except NotLoadable as error:
+                self._free()
+                self.refuse(DeploymentCode.INVALID_MODULE, error.reason)
+                return
+            except Fault as fault:
+                self._take_output()
+                self._free()
+                self.refuse(fault.code, f"start function: {fault.message}")
+                return
+            del module
+            self.state = ApplicationState.DEPLOYED
+            self.say(f"deployed, {guest.memory_bytes} bytes of memory")
+            around.send(DeploymentResult(self.name, ok=True, metrics=guest.metrics), self.message_id)
+            await self._run(guest)
+        finally:
+            self.busy = False
+
+    async def _run(self, guest: Guest) -> None:
+        try:
+            await self._call(guest, self.deploy.entry)
+            self.state = ApplicationState.RUNNING
+            self.say("running")
+            self.status()
+            while guest.has_tick:
+                delay = await self._call(guest, TICK_EXPORT)
+                if guest.host.publications:
+                    self.status()
+                    await self._around.drain()
+                if delay is None or delay <= 0:
+                    return
+                await self._around.clock.sleep(delay / 1000)
+        except Fault as fault:
+            self.state, self.error = ApplicationState.ERROR, f"{fault.code}: {fault.message}"
+            self.say(f"fault {self.error}", LogLevel.ERROR)
+            self._free()
+            self._report(RuntimeFault(self.name, fault.code, fault.message, fault.backtrace, fault.use))
+
+    async def _call(self, guest: Guest, function: str) -> int | None:
+        self.busy = True
+        try:
+            return await guest.call(function)
+        finally:
+            self.busy = False
+            self._take_output()
+
+    def _take_output(self) -> None:
+        if self._guest is None:
+            return
+        host = self._guest.host
+        for level, text in host.lines:
+            self.say(f"[{level.name.lower()}] {text}", level)
+        if host.dropped_lines:
+            self.say(f"{host.dropped_lines} more lines of one call were dropped", LogLevel.WARNING)
+        host.lines.clear()
+        host.dropped_lines = 0
+
+    def _report(self, fault: RuntimeFault) -> None:
+        if not self._around.send(fault):
+            self.unsent = fault
+
+    def _free(self) -> None:
+        if self._guest is not None:
+            self._guest.close()
+            self._guest = None

@@ -1,0 +1,151 @@
+"""The applications of one virtual board, and the gateway's messages about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.boards.virtual.application import Application, Surroundings
+from harness.boards.virtual.reception import DeploymentCode, Reception, Refused
+from harness.wasmbed.protocol.messages import (
+    ApplicationState,
+    ApplicationStatus,
+    ChunkAcknowledgment,
+    Deploy,
+    Error,
+    ErrorCode,
+    ModuleChunk,
+    Stop,
+    StopResult,
+)
+from harness.wasmbed.runtime.interface import LogLevel
+
+__all__ = ["MAXIMUM_APPLICATIONS", "Applications"]
+
+MAXIMUM_APPLICATIONS = 8
+"""On one board at a time, failed ones included until they are stopped or make room."""
+
+_OVER = frozenset({ApplicationState.FAILED, ApplicationState.ERROR})
+
+
+class Applications:
+    """Receives, runs and stops them. ``largest_module`` is in bytes, 0 on a board without a runtime."""
+
+    __slots__ = ("_around", "_largest", "_present", "errors")
+
+    def __init__(self, around: Surroundings, largest_module: int) -> None:
+        self._around = around
+        self._largest = largest_module
+        self._present: dict[str, Application] = {}
+        self.errors = 0
+        """Failed deployments and faults of applications that are gone."""
+
+    @property
+    def states(self) -> Mapping[str, ApplicationState]:
+        return {name: application.state for name, application in self._present.items()}
+
+    @property
+    def busy(self) -> bool:
+        """Whether a module is being received, loaded or called."""
+        return any(application.busy or application.reception is not None for application in self._present.values())
+
+    @property
+    def memory_bytes(self) -> int:
+        return sum(application.memory_bytes for application in self._present.values())
+
+    def count(self, *states: ApplicationState) -> int:
+        return sum(application.state in states for application in self._present.values())
+
+    async def deploy(self, message: Deploy, message_id: int) -> None:
+        """Expect a module's chunks, unless there is a reason not to. A transfer under way for the same application
+        is given up: on one link, in order, its sender has done so too."""
+        name = message.application_id
+        before = self._present.get(name)
+        application = Application(self._around, message, message_id)
+        if before is not None and before.state in (ApplicationState.DEPLOYED, ApplicationState.RUNNING):
+            # The one that runs stays; only this deployment has failed.
+            application.refuse(DeploymentCode.ALREADY_DEPLOYED, f"it is {before.state} already: stop it first")
+            self.errors += 1
+            return
+        if before is not None:
+            await self._forget(before)
+        try:
+            await self._make_room()
+            if not self._largest:
+                raise Refused(DeploymentCode.UNAVAILABLE, "this board has no WebAssembly runtime")
+            application.reception = Reception(message, self._largest)
+        except Refused as refusal:
+            application.refuse(refusal.code, refusal.message)
+            self.errors += 1
+            return
+        self._present[name] = application
+        application.say(f"receiving {message.size} bytes in {application.reception.chunks} chunks")
+
+    def chunk(self, message: ModuleChunk, message_id: int) -> None:
+        """Take a chunk and acknowledge it; start the application after the last.
+
+        A chunk that came before is acknowledged again: its sender has not seen the first acknowledgment in time.
+        """
+        application = self._present.get(message.application_id)
+        if application is None or application.state is ApplicationState.FAILED:
+            reason = f"a chunk of {message.application_id}, which is not being received"
+            self._around.send(Error(ErrorCode.PROTOCOL_ERROR, reason), message_id)
+            return
+        module: bytes | None = None
+        if application.reception is not None:
+            try:
+                module = application.reception.add(message)
+            except Refused as refusal:
+                application.refuse(refusal.code, refusal.message)
+                return
+        self._around.send(ChunkAcknowledgment(message.application_id, message.index), message_id)
+        if module is not None:
+            application.start(module)
+
+    async def stop(self, message: Stop, message_id: int) -> None:
+        """Stop and forget an application. One that is not here is as stopped as it was asked to be."""
+        application = self._present.get(message.application_id)
+        if application is not None:
+            await self._forget(application)
+            application.say("stopped")
+        self._around.send(StopResult(message.application_id, ok=True), message_id)
+
+    def status(self, name: str | None, message_id: int) -> None:
+        """Report on one application or, for None, on each of them. One that is not here counts as stopped."""
+        if name is not None and name not in self._present:
+            absent = ApplicationStatus(name, ApplicationState.STOPPED, error="not on this board")
+            self._around.send(absent, message_id)
+        for application in tuple(self._present.values()):
+            if name in (None, application.name):
+                application.status(message_id)
+
+    def link_lost(self) -> None:
+        """Give up what was being received: the rest of it will not come."""
+        for application in tuple(self._present.values()):
+            if application.reception is not None:
+                application.say("transfer given up: the link is down", LogLevel.WARNING)
+                del self._present[application.name]
+
+    def link_restored(self) -> None:
+        """Report what happened while there was nobody to report it to."""
+        for application in self._present.values():
+            application.report_unsent()
+
+    async def clear(self) -> None:
+        """Power is gone: end all of them."""
+        for application in tuple(self._present.values()):
+            await self._forget(application)
+
+    async def _make_room(self) -> None:
+        if len(self._present) < MAXIMUM_APPLICATIONS:
+            return
+        over = next((application for application in self._present.values() if application.state in _OVER), None)
+        if over is None:
+            raise Refused(
+                DeploymentCode.TOO_MANY_APPLICATIONS, f"this board holds {MAXIMUM_APPLICATIONS} applications at most"
+            )
+        await self._forget(over)
+
+    async def _forget(self, application: Application) -> None:
+        self.errors += application.state in _OVER
+        await application.stop()
+        self._present.pop(application.name, None)

@@ -1,0 +1,84 @@
+"""A board that is a task: the device side of the protocol without a machine under it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from harness.boards.board import Board, BoardSettings, Power, World
+from harness.boards.console import Console
+from harness.boards.virtual.firmware import Firmware
+from harness.boards.virtual.flash import ContextMaker, Flash
+from harness.boards.virtual.runtime import Runtime
+from harness.boards.virtual.uplink import Backoff
+from harness.wasmbed.runtime.interface import LogLevel
+
+__all__ = ["VirtualBoard"]
+
+
+class VirtualBoard(Board):
+    """Costs a task and a connection while it is on, and a task more for each application that does something."""
+
+    kind: ClassVar[str] = "virtual"
+    features: ClassVar[frozenset[str]] = frozenset({"tls", "wasm", "csr", "ed25519"})
+
+    def __init__(
+        self,
+        settings: BoardSettings,
+        world: World,
+        runtime: Runtime,
+        make_context: ContextMaker,
+        backoff: Backoff,
+        level: LogLevel,
+    ) -> None:
+        self.name = settings.name
+        self.console = Console(settings.name, world.clock)
+        self._settings, self._world, self._runtime = settings, world, runtime
+        self._backoff, self._level = backoff, level
+        self._flash = Flash(settings.name, settings.credentials, make_context)
+        self._firmware: Firmware | None = None
+        self._link_is_cut = False
+
+    @property
+    def power(self) -> Power:
+        return Power.OFF if self._firmware is None else Power.ON
+
+    async def power_on(self) -> None:
+        """Boot, unless it is on already."""
+        if self._firmware is None:
+            self._boot()
+
+    async def power_off(self) -> None:
+        if self._firmware is not None:
+            self._firmware.say("power: off")
+            await self._halt(goodbye=True)
+
+    async def cut_power(self) -> None:
+        await self._halt(goodbye=False)
+
+    async def reset(self) -> None:
+        """Restart the firmware; a board that is off stays off."""
+        if self._firmware is not None:
+            await self._halt(goodbye=False)
+            self._boot()
+
+    async def cut_link(self) -> None:
+        self._link_is_cut = True
+        if self._firmware is not None:
+            await self._firmware.uplink.stop(goodbye=False)
+
+    async def restore_link(self) -> None:
+        self._link_is_cut = False
+        if self._firmware is not None:
+            self._firmware.uplink.start(self.name)
+
+    def _boot(self) -> None:
+        self._firmware = Firmware(
+            self._settings, self._world, self._flash, self.console, self._runtime, self._backoff, self._level
+        )
+        if not self._link_is_cut:
+            self._firmware.uplink.start(self.name)
+
+    async def _halt(self, *, goodbye: bool) -> None:
+        firmware, self._firmware = self._firmware, None
+        if firmware is not None:
+            await firmware.halt(goodbye=goodbye)

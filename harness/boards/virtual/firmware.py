@@ -1,0 +1,154 @@
+"""What runs on a virtual board from power-on to power-off: boot, applications, uplink, and the console's words."""
+
+from __future__ import annotations
+
+from harness.boards.board import BoardSettings, World
+from harness.boards.console import Console
+from harness.boards.virtual.application import Surroundings
+from harness.boards.virtual.applications import Applications
+from harness.boards.virtual.flash import Flash
+from harness.boards.virtual.runtime import Runtime
+from harness.boards.virtual.session import Command
+from harness.boards.virtual.uplink import Backoff, Uplink
+from harness.wasmbed.protocol.messages import (
+    ApplicationState,
+    Deploy,
+    DeviceInfo,
+    EnrollmentRequest,
+    Heartbeat,
+    ModuleChunk,
+    Stop,
+)
+from harness.wasmbed.runtime.interface import LogLevel
+
+__all__ = ["CAPABILITIES", "FIRMWARE_VERSION", "LARGEST_MODULE", "MEMORY", "Firmware"]
+
+FIRMWARE_VERSION = "1.0.0"
+DEVICE_TYPE = "virtual"
+MCU_TYPE = "virtual"
+ARCHITECTURE = "virtual"
+CAPABILITIES = ("wasm", "tls", "cbor", "gpio", "sensor", "publish")
+RUNTIME_FEATURES = ("bulk-memory", "multi-value", "reference-types", "sign-extension")
+"""Of WebAssembly, beyond version 1.0."""
+MEMORY = 8 << 20
+"""Bytes that one application may have at most, whatever its own limit says."""
+LARGEST_MODULE = 1 << 20
+"""Bytes."""
+
+
+class Firmware:
+    """One run of the firmware: made at power-on, gone at power-off or reset."""
+
+    __slots__ = (
+        "_applications",
+        "_booted",
+        "_capabilities",
+        "_console",
+        "_flash",
+        "_level",
+        "_settings",
+        "_world",
+        "uplink",
+    )
+
+    def __init__(
+        self,
+        settings: BoardSettings,
+        world: World,
+        flash: Flash,
+        console: Console,
+        runtime: Runtime,
+        backoff: Backoff,
+        level: LogLevel,
+    ) -> None:
+        self._settings, self._world, self._flash, self._console, self._level = settings, world, flash, console, level
+        self._booted = world.clock.now()
+        self._capabilities = CAPABILITIES if settings.capabilities is None else settings.capabilities
+        self.uplink = Uplink(
+            self,
+            flash,
+            settings.gateway,
+            settings.server_name,
+            clock=world.clock,
+            network=world.network,
+            randomness=world.randomness,
+            backoff=backoff,
+        )
+        around = Surroundings(
+            runtime, world.clock, self.uplink.send, self.uplink.drain, self.say, self.uptime_ms, MEMORY
+        )
+        self._applications = Applications(around, LARGEST_MODULE if "wasm" in self._capabilities else 0)
+        self.say(f"wasmbed {FIRMWARE_VERSION} on {DEVICE_TYPE} board {settings.name}")
+        self.say(f"identity: {'certificate' if flash.has_certificate else 'key without certificate'}")
+
+    async def halt(self, *, goodbye: bool) -> None:
+        """Stop everything; with ``goodbye`` the link is closed in order, else it just breaks."""
+        await self.uplink.stop(goodbye=goodbye)
+        await self._applications.clear()
+
+    def uptime_ms(self) -> int:
+        return int(1000 * (self._world.clock.now() - self._booted))
+
+    def say(self, text: str, level: LogLevel = LogLevel.INFO) -> None:
+        """Write a console line, with the seconds since boot before it, unless it is too detailed."""
+        if level <= self._level:
+            self._console.write(f"[{self.uptime_ms() / 1000:10.3f}] {text}")
+
+    # What the session asks.
+
+    def enrollment_request(self, nonce: bytes, csr: bytes | None, token: str | None) -> EnrollmentRequest:
+        return EnrollmentRequest(
+            device_type=self._settings.device_type or DEVICE_TYPE,
+            mcu_type=MCU_TYPE,
+            architecture=ARCHITECTURE,
+            capabilities=self._capabilities,
+            public_key=self._flash.public_key,
+            firmware_version=FIRMWARE_VERSION,
+            nonce=nonce,
+            csr=csr,
+            pairing_token=token,
+            largest_module=LARGEST_MODULE,
+        )
+
+    def heartbeat(self, device_id: str) -> Heartbeat:
+        applications = self._applications
+        failed = applications.count(ApplicationState.FAILED, ApplicationState.ERROR)
+        metrics = {
+            "uptime_ms": self.uptime_ms(),
+            "memory_used_bytes": applications.memory_bytes,
+            "applications_running": applications.count(ApplicationState.RUNNING),
+            "errors": applications.errors + failed,
+        }
+        return Heartbeat(
+            device_id=device_id,
+            device_time=int(1000 * self._world.clock.now()),
+            status="degraded" if failed else "running",
+            metrics=metrics,
+            runtime_status=self._runtime_status(),
+            applications=applications.states,
+        )
+
+    def information(self) -> DeviceInfo:
+        return DeviceInfo(MEMORY, ARCHITECTURE, RUNTIME_FEATURES, LARGEST_MODULE)
+
+    async def obey(self, command: Command, message_id: int) -> None:
+        if isinstance(command, ModuleChunk):
+            self._applications.chunk(command, message_id)
+        elif isinstance(command, Deploy):
+            await self._applications.deploy(command, message_id)
+        elif isinstance(command, Stop):
+            await self._applications.stop(command, message_id)
+        else:
+            self._applications.status(command.application_id, message_id)
+
+    def connected(self) -> None:
+        self.say("link: heartbeat answered")
+        self._applications.link_restored()
+
+    def disconnected(self) -> None:
+        self._applications.link_lost()
+
+    def _runtime_status(self) -> str:
+        if "wasm" not in self._capabilities:
+            return "unavailable"
+        return "busy" if self._applications.busy else "ready"

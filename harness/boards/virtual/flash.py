@@ -1,0 +1,67 @@
+"""What a virtual board keeps when it is reset or loses power: who it is and whom it trusts."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from harness.boards.board import Credentials
+from harness.wasmbed.pki.identity import Identity, create_signing_request
+from harness.wasmbed.pki.keys import load_private_key, public_key_der
+
+__all__ = ["ContextMaker", "Flash"]
+
+ContextMaker = Callable[[bytes, Identity | None], ssl.SSLContext]
+"""Makes a client's TLS context from an authority's certificate (DER) and an identity, or shares one that fits."""
+
+
+class Flash:
+    """The board's key, certificates and pairing token. Raises UsageError if the key cannot be read."""
+
+    __slots__ = ("_authority", "_certificate", "_context", "_key", "_make_context", "_name", "pairing_token")
+
+    def __init__(self, name: str, credentials: Credentials, make_context: ContextMaker) -> None:
+        self._name = name
+        self._key = load_private_key(credentials.private_key, f"the private key of {name}")
+        self._authority = credentials.authority
+        self._certificate = credentials.certificate
+        self._make_context = make_context
+        self._context: ssl.SSLContext | None = None
+        self.pairing_token = credentials.pairing_token
+
+    @property
+    def has_certificate(self) -> bool:
+        """False until a signing request was answered, on a board that was made without one."""
+        return self._certificate is not None
+
+    @property
+    def public_key(self) -> bytes:
+        """SubjectPublicKeyInfo, DER."""
+        return public_key_der(self._key.public_key())
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """For every connection until another certificate is stored. Raises :class:`ssl.SSLError` if OpenSSL refuses
+        what is in here."""
+        if self._context is None:
+            identity = None if self._certificate is None else Identity(self._key, self._certificate)
+            self._context = self._make_context(self._authority, identity)
+        return self._context
+
+    def signing_request(self) -> bytes:
+        """A certification request for this board's name, DER (RFC 2986)."""
+        return create_signing_request(self._key, self._name)
+
+    def store(self, certificate: bytes) -> None:
+        """Keep an issued certificate and forget the token that paid for it.
+
+        Raises :class:`ValueError` if it is not a certificate for this board's key.
+        """
+        key = x509.load_der_x509_certificate(certificate).public_key()
+        issued = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        if issued != self.public_key:
+            raise ValueError("the certificate is for another key")
+        self._certificate, self._context, self.pairing_token = certificate, None, None

@@ -1,0 +1,88 @@
+"""A module on its way to the board: chunks put together, and every way in which that can go wrong."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+
+from harness.wasmbed.protocol.messages import Deploy, ModuleChunk
+
+__all__ = ["DeploymentCode", "Reception", "Refused"]
+
+
+class DeploymentCode(StrEnum):
+    """Why a board refuses a deployment: the codes of ``DeploymentResult``, beside the runtime's fault codes."""
+
+    TOO_LARGE = "TOO_LARGE"
+    """The module is larger than the board's largest."""
+    BAD_CHUNK = "BAD_CHUNK"
+    """One was left out, or has the wrong size."""
+    HASH_MISMATCH = "HASH_MISMATCH"
+    INVALID_MODULE = "INVALID_MODULE"
+    """Not WebAssembly, or not for this host interface, or larger in memory than its limit."""
+    ALREADY_DEPLOYED = "ALREADY_DEPLOYED"
+    """The application runs already: stop it first."""
+    TOO_MANY_APPLICATIONS = "TOO_MANY_APPLICATIONS"
+    UNAVAILABLE = "UNAVAILABLE"
+    """The board has no WebAssembly runtime."""
+
+
+class Refused(Exception):
+    """The deployment ends here."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+class Reception:
+    """The chunks of one module, in order."""
+
+    __slots__ = ("_data", "_next", "deploy")
+
+    def __init__(self, deploy: Deploy, largest: int) -> None:
+        """Raises :class:`Refused` if a module as announced cannot be received. ``largest`` is in bytes."""
+        if deploy.size > largest:
+            raise Refused(
+                DeploymentCode.TOO_LARGE, f"{deploy.size} bytes, the largest module this board loads is {largest}"
+            )
+        if not deploy.size or not deploy.chunk_size:
+            raise Refused(DeploymentCode.BAD_CHUNK, f"{deploy.size} bytes in chunks of {deploy.chunk_size}")
+        self.deploy = deploy
+        self._data = bytearray()
+        self._next = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes received so far."""
+        return len(self._data)
+
+    @property
+    def chunks(self) -> int:
+        """How many there will be."""
+        return -(-self.deploy.size // self.deploy.chunk_size)
+
+    def add(self, chunk: ModuleChunk) -> bytes | None:
+        """Take the next chunk; the whole module when it was the last. One that was taken before changes nothing.
+
+        Raises :class:`Refused`.
+        """
+        deploy = self.deploy
+        if chunk.index < self._next:
+            return None
+        if chunk.index > self._next:
+            raise Refused(DeploymentCode.BAD_CHUNK, f"chunk {chunk.index} came when {self._next} was due")
+        due = min(deploy.chunk_size, deploy.size - len(self._data))
+        if len(chunk.data) != due:
+            raise Refused(DeploymentCode.BAD_CHUNK, f"chunk {chunk.index} holds {len(chunk.data)} bytes, not {due}")
+        self._data += chunk.data
+        self._next += 1
+        if len(self._data) < deploy.size:
+            return None
+        module = bytes(self._data)
+        digest = hashlib.sha256(module).digest()
+        if digest != deploy.sha256:
+            raise Refused(
+                DeploymentCode.HASH_MISMATCH, f"SHA-256 is {digest.hex()}, announced was {deploy.sha256.hex()}"
+            )
+        return module

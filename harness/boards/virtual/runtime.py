@@ -1,0 +1,136 @@
+"""Where the modules of virtual boards are executed: a few threads, each with a wasmtime engine of its own.
+
+A module runs on a thread so that an endless loop does not stop the event loop, and each thread has its own engine
+because an engine's epoch is what ends a call: with one call at a time on an engine, its epoch moves only to end that
+call, and no timer has to tick meanwhile. An instance stays with the thread it was made on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import wasmtime
+
+from harness.boards.virtual.host import Host, define_functions
+from harness.boards.virtual.memory import MemoryCreator
+from harness.core.clock import Clock
+from harness.core.errors import RigError
+from harness.wasmbed.runtime.validation import configuration
+
+__all__ = ["Runtime", "Worker"]
+
+T = TypeVar("T")
+
+_CACHED_MODULES = 64
+"""Compiled modules that a worker keeps."""
+
+
+class Worker:
+    """One thread and its engine. Its methods are called on the event loop; what runs on the thread says so."""
+
+    def __init__(self, name: str) -> None:
+        config = configuration()
+        config.consume_fuel = True
+        config.epoch_interruption = True
+        self.memories = MemoryCreator(config)
+        self.engine = wasmtime.Engine(config)
+        self.linker = wasmtime.Linker(self.engine)
+        self._running: tuple[Host, wasmtime.Store] | None = None
+        define_functions(self.linker, self._current)
+        self._modules: OrderedDict[bytes, wasmtime.Module] = OrderedDict()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._turn = asyncio.Lock()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something runs on the thread right now."""
+        return self._turn.locked()
+
+    async def compile(self, module: bytes, digest: bytes) -> wasmtime.Module:
+        """``module`` compiled, or found by its SHA-256. Raises :class:`wasmtime.WasmtimeError` if it is none."""
+        compiled = self._modules.get(digest)
+        if compiled is None:
+            async with self._turn:
+                compiled = await self._finish(lambda: wasmtime.Module(self.engine, module))
+            self._modules[digest] = compiled
+            if len(self._modules) > _CACHED_MODULES:
+                self._modules.popitem(last=False)
+        else:
+            self._modules.move_to_end(digest)
+        return compiled
+
+    async def call(
+        self, job: Callable[[], T], host: Host, store: wasmtime.Store, *, fuel: int, seconds: float, clock: Clock
+    ) -> T:
+        """Run ``job`` on the thread, after whatever runs there, with ``fuel`` and at most ``seconds`` of time.
+
+        Cancelled, it ends the call and waits until the thread is free again.
+        """
+        async with self._turn:
+            self._running = (host, store)
+            store.set_fuel(fuel)
+            store.set_epoch_deadline(1)
+            timer = clock.call_later(seconds, self.engine.increment_epoch)
+            try:
+                return await self._finish(job)
+            finally:
+                timer.cancel()
+                self._running = None
+
+    async def close(self) -> None:
+        """Let go of the thread; what still runs there is ended."""
+        self.engine.increment_epoch()
+        async with self._turn:
+            self._thread.shutdown(wait=True)
+            self._modules.clear()
+
+    async def _finish(self, job: Callable[[], T]) -> T:
+        future = asyncio.get_running_loop().run_in_executor(self._thread, job)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            while not future.done():
+                self.engine.increment_epoch()
+                await _quietly(future)
+            if not future.cancelled():
+                future.exception()
+            raise
+
+    def _current(self) -> tuple[Host, wasmtime.Store]:
+        if self._running is None:
+            raise RigError("a module called the host while none was running", where="virtual board")
+        return self._running
+
+
+async def _quietly(future: asyncio.Future[T]) -> None:
+    try:
+        await asyncio.wait([future])
+    except asyncio.CancelledError:
+        return
+
+
+class Runtime:
+    """The workers that the boards of one tier share, made when they are first needed."""
+
+    def __init__(self, threads: int = 4) -> None:
+        self._names = itertools.count(1)
+        self._threads = threads
+        self._workers: list[Worker] = []
+        self._turns = itertools.count()
+
+    def worker(self) -> Worker:
+        """The worker for the next application: each gets its turn."""
+        if len(self._workers) < self._threads:
+            self._workers.append(Worker(f"wasm-{next(self._names)}"))
+        return self._workers[next(self._turns) % len(self._workers)]
+
+    async def close(self) -> None:
+        """End the threads. Can be used again afterwards."""
+        workers, self._workers = self._workers, []
+        for worker in workers:
+            await worker.close()

@@ -1,0 +1,57 @@
+"""The tier of virtual boards: what they share."""
+
+from __future__ import annotations
+
+import dataclasses
+import ssl
+from typing import ClassVar
+
+from harness.boards.board import Board, BoardSettings, Tier, World
+from harness.boards.virtual.board import VirtualBoard
+from harness.boards.virtual.runtime import Runtime
+from harness.boards.virtual.uplink import Backoff
+from harness.core.clock import Clock
+from harness.core.errors import UsageError
+from harness.wasmbed.pki.identity import Identity
+from harness.wasmbed.pki.tls import client_context
+from harness.wasmbed.runtime.interface import LogLevel
+
+__all__ = ["VirtualTier"]
+
+
+class VirtualTier(Tier):
+    """Boards in this process. ``level``: what they write to their consoles, up to this detail."""
+
+    name: ClassVar[str] = "virtual"
+
+    def __init__(self, *, backoff: Backoff | None = None, level: LogLevel = LogLevel.INFO) -> None:
+        self._backoff = backoff or Backoff()
+        self._level = level
+        self._runtime = Runtime()
+        self._strangers: dict[tuple[bytes, int], ssl.SSLContext] = {}
+
+    def kinds(self) -> tuple[str, ...]:
+        return (VirtualBoard.kind,)
+
+    def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
+        if kind not in self.kinds():
+            raise UsageError(f"no board kind {kind!r}", where="virtual tier", do=f"the kinds are {self.kinds()}")
+        own = dataclasses.replace(world, randomness=world.randomness.fork(settings.name))
+
+        def make_context(authority: bytes, identity: Identity | None) -> ssl.SSLContext:
+            return self._context(authority, identity, world.clock)
+
+        return VirtualBoard(settings, own, self._runtime, make_context, self._backoff, self._level)
+
+    async def close(self) -> None:
+        await self._runtime.close()
+        self._strangers.clear()
+
+    def _context(self, authority: bytes, identity: Identity | None, clock: Clock) -> ssl.SSLContext:
+        """A board keeps the context of its identity itself; those without one share theirs."""
+        if identity is not None:
+            return client_context(authority, identity, clock)
+        key = (authority, id(clock))
+        if key not in self._strangers:
+            self._strangers[key] = client_context(authority, None, clock)
+        return self._strangers[key]

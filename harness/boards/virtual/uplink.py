@@ -1,0 +1,189 @@
+"""How a virtual board keeps in touch: connect, serve the session, wait longer each time it fails, connect again."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass
+
+from harness.boards.virtual.flash import Flash
+from harness.boards.virtual.session import CertificateStored, Device, Rejected, Session, SessionMemory
+from harness.core.clock import Clock
+from harness.core.identifiers import Randomness
+from harness.core.network import Endpoint, Network
+from harness.wasmbed.protocol.errors import LinkClosed, ProtocolError
+from harness.wasmbed.protocol.link import Link, Side
+from harness.wasmbed.protocol.messages import DeviceMessage
+from harness.wasmbed.runtime.interface import LogLevel
+
+__all__ = ["Backoff", "Uplink"]
+
+CONNECTION_TIME = 30.0
+"""Seconds for the connection and the handshake together."""
+GOODBYE_TIME = 2.0
+"""Seconds that the gateway has to answer a goodbye."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait before the next attempt: ``first`` seconds, doubled with each failure up to ``longest``, made
+    shorter or longer by up to half. A gateway's own wish counts if it is longer, up to ``patience``."""
+
+    first: float = 0.25
+    longest: float = 30.0
+    patience: float = 600.0
+
+    def delay(self, failures: int, retry_after: float | None, randomness: Randomness) -> float:
+        """Seconds; ``failures`` counts from 0."""
+        delay = randomness.jitter(min(self.first * 2 ** min(failures, 30), self.longest))
+        if retry_after is not None:
+            delay = max(delay, min(retry_after, self.patience) + randomness.jitter(self.first / 2))
+        return delay
+
+
+class Uplink:
+    """The board's connection, again and again, from :meth:`start` to :meth:`stop`."""
+
+    __slots__ = (
+        "_backoff",
+        "_clock",
+        "_device",
+        "_failures",
+        "_flash",
+        "_gateway",
+        "_link",
+        "_memory",
+        "_network",
+        "_randomness",
+        "_server_name",
+        "_session",
+        "_task",
+    )
+
+    def __init__(
+        self,
+        device: Device,
+        flash: Flash,
+        gateway: Endpoint,
+        server_name: str,
+        *,
+        clock: Clock,
+        network: Network,
+        randomness: Randomness,
+        backoff: Backoff,
+    ) -> None:
+        self._device, self._flash = device, flash
+        self._gateway, self._server_name = gateway, server_name
+        self._clock, self._network, self._randomness, self._backoff = clock, network, randomness, backoff
+        self._memory = SessionMemory()
+        self._link: Link | None = None
+        self._session: Session | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._failures = 0
+
+    def start(self, name: str) -> None:
+        """Connect, in a task of that name."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._keep_in_touch(), name=name)
+
+    async def stop(self, *, goodbye: bool) -> None:
+        """Give up the connection, in order or as if it broke. Can be started again, and still knows its device id."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        link = self._link
+        if link is not None and not goodbye:
+            link.abort()
+        task.cancel()
+        await asyncio.wait([task])
+        if link is not None:
+            await self._close(link)
+        self._link, self._failures = None, 0
+
+    def send(self, message: DeviceMessage, message_id: int | None = None) -> bool:
+        """Send on the session there is; False if there is none."""
+        return self._session is not None and self._session.send(message, message_id)
+
+    async def drain(self) -> None:
+        """Wait while the gateway takes less than is sent."""
+        if self._link is not None:
+            with suppress(LinkClosed):
+                await self._link.drain()
+
+    async def _keep_in_touch(self) -> None:
+        while True:
+            try:
+                link = self._link = await self._connect()
+                delay = await self._serve(link)
+            except OSError as error:
+                self._device.say(f"link: no connection: {_words(error)}", LogLevel.WARNING)
+                delay = self._delay(None)
+            if delay:
+                self._device.say(f"link: next attempt in {delay:.2f} s")
+                await self._clock.sleep(delay)
+
+    async def _connect(self) -> Link:
+        host, port = self._gateway
+        self._device.say(f"link: connecting to {host}:{port}")
+        async with self._clock.deadline(CONNECTION_TIME):
+            return await self._network.connect(
+                lambda: Link(Side.DEVICE, opened=_nothing),
+                self._gateway,
+                tls=self._flash.context,
+                server_name=self._server_name,
+                handshake_timeout=CONNECTION_TIME,
+            )
+
+    async def _serve(self, link: Link) -> float:
+        """Run a session to its end, and the link's. Seconds to wait before the next."""
+        session = Session(link, self._device, self._memory, self._flash, self._clock, self._randomness)
+        self._session = session
+        self._device.say(f"link: up, {link.tls_version}")
+        again_at_once = False
+        try:
+            await session.run()
+        except LinkClosed as error:
+            self._device.say(f"link: down: {error.reason}", LogLevel.WARNING)
+        except ProtocolError as error:
+            self._device.say(f"link: the gateway broke the protocol: {error.reason}", LogLevel.ERROR)
+            with suppress(LinkClosed):
+                link.send(error.to_message(), error.message_id)
+        except Rejected as error:
+            self._device.say(f"link: {error.reason}", LogLevel.ERROR)
+        except CertificateStored:
+            again_at_once = True
+        finally:
+            self._session = None
+            self._device.disconnected()
+        await self._close(link)
+        self._link = None
+        if session.established or again_at_once:
+            self._failures = 0
+        return 0.0 if again_at_once else self._delay(session.retry_after)
+
+    def _delay(self, retry_after: float | None) -> float:
+        delay = self._backoff.delay(self._failures, retry_after, self._randomness)
+        self._failures += 1
+        return delay
+
+    async def _close(self, link: Link) -> None:
+        try:
+            async with self._clock.deadline(GOODBYE_TIME):
+                await link.close()
+        except TimeoutError:
+            await link.close()
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the gateway is not to be trusted: {getattr(error, 'verify_message', None) or error}"
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or str(error)).replace("_", " ").lower()
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or "no answer in time"
+
+
+def _nothing(_: Link) -> None:
+    pass

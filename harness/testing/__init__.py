@@ -1,0 +1,1 @@
+"""Conformance kits: what every cluster kind and every board tier has to do, for third parties too."""

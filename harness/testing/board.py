@@ -1,0 +1,160 @@
+"""Whether a board keeps to the contract: for whoever adds a tier, with no platform needed.
+
+    from harness.testing.board import check_board
+
+    asyncio.run(check_board(lambda settings, world: MyBoard(settings, world)))
+
+Each check has its own board, its own scripted gateway and its own authorities.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from harness.boards.board import BoardSettings, Credentials, World
+from harness.core.clock import SystemClock
+from harness.core.errors import ProductFailure, RigError, UsageError
+from harness.core.identifiers import Randomness
+from harness.core.network import SystemNetwork
+from harness.testing import board_applications as applications
+from harness.testing import board_link as link
+from harness.testing.bench import Bench, BoardFactory, Expectations
+from harness.wasmbed.pki.keys import Algorithm, generate_key, private_key_der
+
+__all__ = ["BOARD_CHECKS", "BoardCheck", "BoardFactory", "Expectations", "check_board", "run_board_check"]
+
+
+@dataclass(frozen=True, slots=True)
+class BoardCheck:
+    """One thing a board has to do; only boards with all of ``features`` have to."""
+
+    name: str
+    summary: str
+    features: frozenset[str]
+    function: Callable[[Bench], Awaitable[None]]
+
+
+def _checks(features: Iterable[str], *functions: Callable[[Bench], Awaitable[None]]) -> dict[str, BoardCheck]:
+    return {
+        function.__name__: BoardCheck(
+            function.__name__, (function.__doc__ or "").strip(), frozenset(features), function
+        )
+        for function in functions
+    }
+
+
+BOARD_CHECKS: Mapping[str, BoardCheck] = MappingProxyType(
+    _checks(
+        ("tls",),
+        link.boots_and_switches_off,
+        link.authenticates_with_tls_1_3,
+        link.enrolls_with_certificate,
+        link.waits_when_told_to,
+        link.keeps_its_heartbeat,
+        link.gives_up_a_silent_gateway,
+        link.resumes_after_a_lost_link,
+        link.enrolls_anew_when_forgotten,
+        link.comes_back_slower_and_slower,
+        link.restarts_with_its_identity,
+        link.leaves_nothing_without_power,
+        link.survives_garbage,
+        link.answers_unknown_tags,
+        link.tells_about_itself,
+        link.ignores_what_it_did_not_ask,
+        link.refuses_an_unknown_authority,
+        link.refuses_a_wrong_server_name,
+    )
+    | _checks(("tls", "csr"), link.enrolls_with_signing_request)
+    | _checks(
+        ("tls", "wasm"),
+        applications.runs_and_publishes,
+        applications.stops,
+        applications.tells_the_state,
+        applications.refuses_what_it_cannot_run,
+        applications.notices_a_missing_chunk,
+        applications.reports_faults,
+        applications.ends_an_endless_loop,
+        applications.keeps_what_runs,
+        applications.gives_up_a_broken_transfer,
+        applications.forgets_applications_at_reset,
+    )
+)
+"""Every check by name."""
+
+
+async def run_board_check(
+    name: str, factory: BoardFactory, *, expectations: Expectations | None = None, world: World | None = None
+) -> bool:
+    """Run one check; False if it does not apply to boards with these features.
+
+    Raises ProductFailure saying what the board did, RigError if there was no board to check, UsageError for an
+    unknown check.
+    """
+    check = BOARD_CHECKS.get(name)
+    if check is None:
+        raise UsageError(f"no check {name!r}", do=f"the checks are {', '.join(BOARD_CHECKS)}")
+    world = world or World(SystemClock(), SystemNetwork(), Randomness())
+    features = _features(factory, world)
+    if not check.features <= features:
+        return False
+    algorithm = Algorithm.ED25519 if "ed25519" in features else Algorithm.P256
+    board_name = name.replace("_", "-")
+    bench = Bench(board_name, factory, world, expectations or Expectations(), algorithm)
+    try:
+        async with bench.open():
+            await check.function(bench)
+    except ProductFailure as failure:
+        console = "".join(f"\n    {line}" for line in bench.console_tail())
+        raise ProductFailure(f"{failure.what}\n  the board's last lines:{console or ' none'}", where=name) from failure
+    return True
+
+
+async def check_board(
+    factory: BoardFactory,
+    *,
+    only: Iterable[str] | None = None,
+    at_once: int = 1,
+    expectations: Expectations | None = None,
+    world: World | None = None,
+    progress: Callable[[str, str], object] | None = None,
+) -> None:
+    """Run every check, or ``only`` some, ``at_once`` many together where the rig has as many boards.
+
+    ``progress`` is told each check's name and its outcome: ``passed``, ``skipped``, ``failed`` or ``not run``.
+    Raises ProductFailure with all failures by name; RigError if nothing failed but something could not be run.
+    """
+    failures: dict[str, ProductFailure] = {}
+    not_run: dict[str, RigError] = {}
+    turn = asyncio.Semaphore(at_once)
+
+    async def run(name: str) -> None:
+        async with turn:
+            try:
+                applies = await run_board_check(name, factory, expectations=expectations, world=world)
+                outcome = "passed" if applies else "skipped"
+            except ProductFailure as failure:
+                outcome, failures[name] = "failed", failure
+            except RigError as error:
+                outcome, not_run[name] = "not run", error
+        if progress is not None:
+            progress(name, outcome)
+
+    names = list(BOARD_CHECKS) if only is None else list(only)
+    await asyncio.gather(*(run(name) for name in names))
+    details = [str(error) for name in names for error in (failures.get(name), not_run.get(name)) if error is not None]
+    if failures:
+        raise ProductFailure(
+            f"{len(failures)} of {len(names)} board checks failed: {', '.join(failures)}\n" + "\n".join(details)
+        )
+    if not_run:
+        raise RigError(f"{len(not_run)} board checks could not be run\n" + "\n".join(details))
+
+
+def _features(factory: BoardFactory, world: World) -> frozenset[str]:
+    """What the factory's boards can do, asked of one that is never switched on."""
+    key = generate_key(Algorithm.P256)
+    credentials = Credentials(authority=b"", private_key=private_key_der(key))
+    return factory(BoardSettings("features", credentials, ("127.0.0.1", 0), "localhost"), world).features

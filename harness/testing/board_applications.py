@@ -1,0 +1,203 @@
+"""What a board has to do with applications: receive, judge, run, report, stop."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from dataclasses import replace
+
+from harness.core.errors import ProductFailure
+from harness.testing.bench import LIMITS, Bench, Peer, module, require
+from harness.wasmbed.protocol.messages import (
+    ApplicationState,
+    ApplicationStatus,
+    ApplicationStatusRequest,
+    ChunkAcknowledgment,
+    Deploy,
+    DeploymentResult,
+    DeviceInfo,
+    DeviceInfoRequest,
+    Heartbeat,
+    Limits,
+    ModuleChunk,
+    Publication,
+    RuntimeFault,
+    Stop,
+    StopResult,
+)
+from harness.wasmbed.runtime.interface import FaultCode, sensor_value
+
+
+async def runs_and_publishes(bench: Bench) -> None:
+    """Chunks acknowledged, then the result, then running with what the entry published; then its ticks."""
+    peer = await bench.enrolled()
+    binary = module("probe")
+    require((await peer.deploy("probe", binary, arguments=("alpha",), environment={"SITE": "hall"})).ok, "not ok")
+    status = await peer.expect(ApplicationStatus)
+    require(
+        (status.application_id, status.state, status.error) == ("probe", ApplicationState.RUNNING, None),
+        f"after the deployment the board sent {status}",
+    )
+    readings = struct.pack("<3i", sensor_value(2, 0), sensor_value(2, 1), sensor_value(0, 0))
+    expected = {"argument": b"alpha", "environment": b"hall", "sensor": readings, "checks": b"\x01" * 8}
+    published = {publication.topic: publication.payload for publication in status.publications or ()}
+    if "hardware-sensors" in bench.board.features:
+        del expected["sensor"], published["sensor"]
+    require(published == expected, f"published {published}, expected {expected}")
+    ticks = [publication for _ in range(3) for publication in (await peer.expect(ApplicationStatus)).publications or ()]
+    expected_ticks = [Publication("tick", bytes([number])) for number in (1, 2, 3)]
+    require(ticks == expected_ticks, f"ticks published {ticks}, expected {expected_ticks}")
+    await bench.board.console.until("conformance probe", bench.expectations.patience)
+    heartbeat = await peer.expect(Heartbeat)
+    require(heartbeat.applications == {"probe": ApplicationState.RUNNING}, f"heartbeat says {heartbeat.applications}")
+
+
+async def stops(bench: Bench) -> None:
+    """A stopped application is gone, and so is one that was never there; it can be deployed again."""
+    peer = await bench.enrolled()
+    for _ in range(2):
+        await _run_fine(peer)
+        result = await peer.expect(StopResult, peer.link.send(Stop("fine")))
+        require(result == StopResult("fine", ok=True), f"stopping gave {result}")
+        heartbeat = await peer.expect(Heartbeat)
+        require("fine" not in heartbeat.applications, f"after the stop the heartbeat says {heartbeat.applications}")
+    result = await peer.expect(StopResult, peer.link.send(Stop("never-there")))
+    require(result.application_id == "never-there", f"stopping what is not there gave {result}")
+
+
+async def tells_the_state(bench: Bench) -> None:
+    """A request for one application's status, or for all, is answered with its id."""
+    peer = await bench.enrolled()
+    await _run_fine(peer)
+    for name in ("fine", None):
+        status = await peer.expect(ApplicationStatus, peer.link.send(ApplicationStatusRequest(name)))
+        require((status.application_id, status.state) == ("fine", ApplicationState.RUNNING), f"told {status}")
+    status = await peer.expect(ApplicationStatus, peer.link.send(ApplicationStatusRequest("other")))
+    require(status.state is ApplicationState.STOPPED, f"an application that is not there is {status.state}")
+
+
+async def refuses_what_it_cannot_run(bench: Bench) -> None:
+    """Wrong hash, too large, not WebAssembly, unknown import, no such entry, too much memory: each with a reason."""
+    peer = await bench.enrolled()
+    faults = module("faults")
+    information = await peer.expect(DeviceInfo, peer.link.send(DeviceInfoRequest()))
+    announced = Deploy("huge", "huge", information.largest_module + 1, bytes(32), 256, LIMITS, "run")
+    request = peer.link.send(announced)
+    _require_refusal(await peer.expect(DeploymentResult, request))
+    tight = replace(LIMITS, memory=65_535)
+    for result in (
+        await peer.deploy("forged", faults, digest=hashlib.sha256(b"another").digest()),
+        await peer.deploy("noise", b"this is not WebAssembly"),
+        await peer.deploy("half", faults[: len(faults) // 2]),
+        await peer.deploy("stranger", module("stranger")),
+        await peer.deploy("nameless", faults, entry="no_such_entry"),
+        await peer.deploy("hungry", faults, entry="fine", limits=tight),
+    ):
+        _require_refusal(result)
+    await _run_fine(peer)
+
+
+async def notices_a_missing_chunk(bench: Bench) -> None:
+    """A chunk that was left out ends the deployment; one that comes twice is acknowledged twice."""
+    peer = await bench.enrolled()
+    faults = module("faults")
+    digest = hashlib.sha256(faults).digest()
+    request = peer.link.send(Deploy("gap", "gap", len(faults), digest, 16, LIMITS, "fine"))
+    for _ in range(2):
+        await peer.expect(ChunkAcknowledgment, peer.link.send(ModuleChunk("gap", 0, faults[:16])))
+    peer.link.send(ModuleChunk("gap", 2, faults[32:48]))
+    _require_refusal(await peer.expect(DeploymentResult, request))
+    await _run_fine(peer)
+
+
+async def reports_faults(bench: Bench) -> None:
+    """Traps, no fuel, too much memory, a pointer that strays: each with its code, and the board lives on."""
+    peer = await bench.enrolled()
+    faults = module("faults")
+    cases: list[tuple[str, Limits, FaultCode]] = [
+        ("trap", LIMITS, FaultCode.TRAP),
+        ("divide", LIMITS, FaultCode.TRAP),
+        ("reach", LIMITS, FaultCode.TRAP),
+        ("stray", LIMITS, FaultCode.TRAP),
+        ("deep", replace(LIMITS, fuel=10_000_000), FaultCode.TRAP),
+        ("spin", replace(LIMITS, fuel=10_000), FaultCode.OUT_OF_FUEL),
+        ("grow", LIMITS, FaultCode.MEMORY_LIMIT),
+    ]
+    for entry, limits, code in cases:
+        fault = await _fault(peer, faults, entry, limits)
+        require(fault.code == code, f"{entry}: reported {fault.code} ({fault.message}), expected {code}")
+        require(fault.message, f"{entry}: the fault has no message")
+    states = (await peer.expect(Heartbeat)).applications
+    failed = dict.fromkeys((entry for entry, _, _ in cases), ApplicationState.ERROR)
+    require(states == failed, f"after the faults the heartbeat says {states}")
+    for entry, _, _ in cases:
+        await peer.expect(StopResult, peer.link.send(Stop(entry)))
+    await _run_fine(peer)
+
+
+async def ends_an_endless_loop(bench: Bench) -> None:
+    """A call that takes too long is ended, and meanwhile the board keeps its heartbeat."""
+    peer = await bench.enrolled()
+    limit = round(5000 * bench.expectations.heartbeat)
+    fault = await _fault(peer, module("faults"), "spin", Limits(LIMITS.memory, (1 << 63) - 1, limit))
+    require(fault.code == FaultCode.TIME_LIMIT, f"reported {fault.code} ({fault.message}), expected TIME_LIMIT")
+    require(len(peer.heartbeats) > 2, f"{len(peer.heartbeats)} heartbeats while it ran for five of their intervals")
+    await _run_fine(peer)
+
+
+async def keeps_what_runs(bench: Bench) -> None:
+    """A second deployment of a running application is refused, and the first runs on, over a lost link too."""
+    peer = await bench.enrolled()
+    await _run_fine(peer)
+    _require_refusal(await peer.deploy("fine", module("faults"), entry="trap"))
+    peer.link.abort()
+    again = await bench.gateway.accept()
+    heartbeat = await again.expect(Heartbeat)
+    states = heartbeat.applications
+    require(states.get("fine") is ApplicationState.RUNNING, f"after the second deployment the heartbeat says {states}")
+
+
+async def gives_up_a_broken_transfer(bench: Bench) -> None:
+    """A connection that ends in the middle of a module leaves nothing of it, and the next deployment works."""
+    peer = await bench.enrolled()
+    faults = module("faults")
+    peer.link.send(Deploy("fine", "fine", len(faults), hashlib.sha256(faults).digest(), 16, LIMITS, "fine"))
+    await peer.expect(ChunkAcknowledgment, peer.link.send(ModuleChunk("fine", 0, faults[:16])))
+    peer.link.abort()
+    again = await bench.gateway.accept()
+    heartbeat = await again.expect(Heartbeat)
+    require(not heartbeat.applications, f"after the lost transfer the heartbeat says {heartbeat.applications}")
+    await _run_fine(again)
+
+
+async def forgets_applications_at_reset(bench: Bench) -> None:
+    """Applications are in memory: a reset ends them."""
+    peer = await bench.enrolled()
+    await _run_fine(peer)
+    await bench.board.reset()
+    again = await bench.gateway.accept()
+    await again.enroll(peer.device_id)
+    require(
+        not again.heartbeats[0].applications, f"after the reset the heartbeat says {again.heartbeats[0].applications}"
+    )
+
+
+async def _run_fine(peer: Peer) -> None:
+    result = await peer.deploy("fine", module("faults"), entry="fine")
+    require(result.ok, f"the board refused a good module: {result.code} {result.error}")
+    status = await peer.expect(ApplicationStatus)
+    require(status.state is ApplicationState.RUNNING, f"a module whose entry returned is {status.state}")
+
+
+async def _fault(peer: Peer, binary: bytes, entry: str, limits: Limits) -> RuntimeFault:
+    result = await peer.deploy(entry, binary, entry=entry, limits=limits)
+    require(result.ok, f"{entry}: the deployment was refused: {result.error}")
+    fault = await peer.expect(RuntimeFault)
+    if fault.application_id != entry:
+        raise ProductFailure(f"{entry}: the fault is reported for {fault.application_id}")
+    return fault
+
+
+def _require_refusal(result: DeploymentResult) -> None:
+    require(not result.ok, f"the board accepted {result.application_id}")
+    require(result.error and result.code, f"{result.application_id} was refused without code or message: {result}")

@@ -1,0 +1,272 @@
+"""What a board has to do on its link: connect, prove who it is, enroll, keep in touch, come back."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from harness.boards.board import Board, Power
+from harness.core.errors import ProductFailure
+from harness.testing.bench import Bench, require
+from harness.wasmbed.pki.authority import Authority
+from harness.wasmbed.protocol.framing import frame
+from harness.wasmbed.protocol.messages import (
+    DeviceInfo,
+    DeviceInfoRequest,
+    EnrollmentRequest,
+    EnrollmentResponse,
+    Error,
+    ErrorCode,
+    Heartbeat,
+    HeartbeatAcknowledgment,
+)
+
+__all__: list[str] = []
+
+
+async def boots_and_switches_off(bench: Bench) -> None:
+    """Power on and off are what they say, and a second time changes nothing."""
+    board = bench.board
+    require(board.power is Power.OFF, "the board was on before it was switched on")
+    await board.power_on()
+    require(board.power is Power.ON, "the board is off after power_on")
+    require(board.console.lines, "the console shows nothing after boot")
+    peer = await bench.gateway.accept()
+    await board.power_off()
+    require(board.power is Power.OFF, "the board is on after power_off")
+    await peer.closed()
+    await board.power_off()
+    await bench.gateway.silence(1.0)
+
+
+async def authenticates_with_tls_1_3(bench: Bench) -> None:
+    """TLS 1.3, with the certificate it was given."""
+    peer = await bench.connected()
+    require(peer.link.tls_version == "TLSv1.3", f"the link is {peer.link.tls_version}")
+    require(peer.link.peer_certificate == bench.certificate, "the board did not present its certificate")
+
+
+async def enrolls_with_certificate(bench: Bench) -> None:
+    """A complete request with the certificate's key, an acknowledgment with the request's id, then a heartbeat."""
+    peer = await bench.connected()
+    request = await peer.enroll(bench.randomness.uuid())
+    require(bench.certificate is not None, "no certificate")
+    certificate = x509.load_der_x509_certificate(bench.certificate or b"")
+    require(request.public_key == _public_key(certificate), "the request's public key is not the certificate's")
+    require({"tls", "cbor"} <= set(request.capabilities), f"capabilities {request.capabilities} lack tls or cbor")
+    require(request.csr is None and request.pairing_token is None, "a signing request although it has a certificate")
+    require(request.device_type and request.firmware_version, "device type or firmware version is empty")
+
+
+async def enrolls_with_signing_request(bench: Bench) -> None:
+    """Without a certificate: signing request and token, then back with what was issued, which survives a reset."""
+    bench.make_board(certificate=False)
+    peer = await bench.connected()
+    require(peer.link.peer_certificate is None, "the board presented a certificate it was not given")
+    envelope = await peer.receive()
+    request = envelope.message
+    if not isinstance(request, EnrollmentRequest) or request.csr is None:
+        raise ProductFailure(f"the board began with {request}, expected an enrollment request with signing request")
+    require(request.pairing_token == bench.pairing_token, "the pairing token is not the one it was given")
+    issued = bench.devices.sign_request(request.csr)
+    certificate = x509.load_der_x509_certificate(issued)
+    require(_public_key(certificate) == request.public_key, "the signing request is for another key")
+    name = certificate.subject.rfc4514_string()
+    require(name == f"CN={bench.name}", f"the signing request is for {name}, not CN={bench.name}")
+    device_id = bench.randomness.uuid()
+    peer.link.send(EnrollmentResponse(device_id, "scripted", "127.0.0.1:0", 1000, issued), envelope.message_id)
+    await peer.closed()
+    again = await bench.gateway.accept()
+    require(again.link.peer_certificate == issued, "the board came back without the certificate it was issued")
+    second = await again.enroll(device_id)
+    require(second.nonce != request.nonce, "the second enrollment request has the first one's nonce")
+    for restart in (bench.board.reset(), _power_cycle(bench.board)):
+        await restart
+        peer = await bench.gateway.accept()
+        require(peer.link.peer_certificate == issued, "the issued certificate did not survive")
+        await peer.enroll(device_id)
+
+
+async def waits_when_told_to(bench: Bench) -> None:
+    """After a refusal with a retry-after it does not come back earlier."""
+    peer = await bench.connected()
+    envelope = await peer.receive()
+    refused = bench.clock.now()
+    peer.link.send(Error(ErrorCode.DUPLICATE_DEVICE, "another one is here", retry_after=1500), envelope.message_id)
+    await peer.closed()
+    again = await bench.gateway.accept()
+    waited = bench.clock.now() - refused
+    require(waited >= 1.4, f"told to wait 1.5 s, the board came back after {waited:.2f} s")
+    await again.enroll(bench.randomness.uuid())
+
+
+async def keeps_its_heartbeat(bench: Bench) -> None:
+    """Heartbeats come with the interval it was told, by its own clock, and their time goes forward."""
+    interval = bench.expectations.heartbeat
+    peer = await bench.enrolled()
+    for _ in range(4):
+        await peer.expect(Heartbeat)
+    times = [heartbeat.device_time for heartbeat in peer.heartbeats]
+    gaps = [(later - earlier) / 1000 for earlier, later in itertools.pairwise(times)]
+    require(min(gaps) >= 0.5 * interval, f"told to beat every {interval:g} s, the board's gaps were {gaps}")
+    require(sum(gaps) <= 3 * interval * len(gaps), f"told to beat every {interval:g} s, the board's gaps were {gaps}")
+    first = peer.heartbeats[0]
+    require(first.runtime_status in ("ready", "busy", "unavailable"), f"runtime status {first.runtime_status!r}")
+
+
+async def gives_up_a_silent_gateway(bench: Bench) -> None:
+    """Heartbeats that nobody answers end the connection, and the board comes back as who it is."""
+    peer = await bench.enrolled()
+    peer.answers_heartbeats = False
+    await peer.closed()
+    again = await bench.gateway.accept()
+    heartbeat = await again.expect(Heartbeat)
+    require(heartbeat.device_id == peer.device_id, "the board came back with another device id")
+
+
+async def resumes_after_a_lost_link(bench: Bench) -> None:
+    """A cut link stays cut; restored, the board resumes with a heartbeat and its device id, without enrollment."""
+    peer = await bench.enrolled()
+    await bench.board.cut_link()
+    await peer.closed()
+    require(bench.board.power is Power.ON, "cutting the link switched the board off")
+    await bench.gateway.silence(1.0)
+    await bench.board.restore_link()
+    again = await bench.gateway.accept()
+    heartbeat = await again.expect(Heartbeat)
+    require(heartbeat.device_id == peer.device_id, f"resumed as {heartbeat.device_id}, not {peer.device_id}")
+
+
+async def enrolls_anew_when_forgotten(bench: Bench) -> None:
+    """A gateway that does not know its device id makes it enroll again."""
+    peer = await bench.enrolled()
+    peer.link.abort()
+    again = await bench.gateway.accept()
+    again.answers_heartbeats = False
+    envelope = await again.receive(heartbeats=True)
+    require(isinstance(envelope.message, Heartbeat), f"resumed with {envelope.message}, expected a heartbeat")
+    again.link.send(Error(ErrorCode.ENROLLMENT_FAILED, "unknown device id"), envelope.message_id)
+    again.answers_heartbeats = True
+    await again.enroll(bench.randomness.uuid())
+
+
+async def comes_back_slower_and_slower(bench: Bench) -> None:
+    """While every attempt fails, the pauses between them grow."""
+    peer = await bench.connected()
+    pauses = []
+    for _ in range(5):
+        lost = bench.clock.now()
+        peer.link.abort()
+        peer = await bench.gateway.accept()
+        pauses.append(bench.clock.now() - lost)
+    require(max(pauses[3:]) > 2 * min(pauses[:2]), f"the pauses were {', '.join(f'{p:.2f} s' for p in pauses)}")
+
+
+async def restarts_with_its_identity(bench: Bench) -> None:
+    """A reset ends the connection; the board boots, connects with the same certificate and enrolls again."""
+    peer = await bench.enrolled()
+    lines = len(bench.board.console.lines)
+    await bench.board.reset()
+    require(bench.board.power is Power.ON, "the board is off after a reset")
+    await peer.closed()
+    again = await bench.gateway.accept()
+    require(again.link.peer_certificate == bench.certificate, "the board came back with another certificate")
+    await again.enroll(peer.device_id)
+    require(len(bench.board.console.lines) > lines, "the console does not show the boot")
+
+
+async def leaves_nothing_without_power(bench: Bench) -> None:
+    """Without power the connection is gone, nothing comes back, and no task of the board is left."""
+    before = asyncio.all_tasks()
+    peer = await bench.enrolled()
+    await bench.board.cut_power()
+    require(bench.board.power is Power.OFF, "the board is on after cut_power")
+    await peer.closed()
+    left = [task.get_name() for task in asyncio.all_tasks() - before if not task.done()]
+    require(not left, f"tasks that are left: {', '.join(left)}")
+    await bench.gateway.silence(1.0)
+    again = await bench.enrolled()
+    require(again.link.peer_certificate == bench.certificate, "the board came back with another certificate")
+
+
+async def survives_garbage(bench: Bench) -> None:
+    """Bytes that are no message end the connection, not the board: it resumes, as who it was."""
+    peer = await bench.enrolled()
+    for garbage in (
+        frame(b"\xff\xff\xff"),
+        frame(b"\x83\x01\x01"),
+        frame(bytes.fromhex("830201820aa0")),  # [2, 1, [10, {}]]
+        (1 << 31).to_bytes(4, "big") + b"oversized",
+        bytes(4),
+    ):
+        peer.link.raw.write(garbage)
+        await peer.closed()
+        device_id, peer = peer.device_id, await bench.gateway.accept()
+        peer.device_id = (await peer.expect(Heartbeat)).device_id
+        require(peer.device_id == device_id, f"resumed as {peer.device_id}, not {device_id}")
+
+
+async def answers_unknown_tags(bench: Bench) -> None:
+    """A well-formed message of an unknown kind is answered with an error, and the session goes on."""
+    peer = await bench.enrolled()
+    peer.link.raw.write(frame(bytes.fromhex("83010b8218c8a0")))  # [1, 11, [200, {}]]
+    await peer.expect(Error, 11)
+    await peer.expect(Heartbeat)
+
+
+async def tells_about_itself(bench: Bench) -> None:
+    """Device information is answered with the request's id."""
+    peer = await bench.enrolled()
+    information = await peer.expect(DeviceInfo, peer.link.send(DeviceInfoRequest()))
+    require(information.memory > 0 and information.architecture, f"incomplete: {information}")
+
+
+async def refuses_an_unknown_authority(bench: Bench) -> None:
+    """A gateway whose certificate another authority signed is not told anything."""
+    board = bench.board
+    await bench.gateway.stop()
+    impostor = bench.make_gateway(
+        Authority.create("Impostors", bench.clock).issue_server("impostor", ("localhost", "127.0.0.1"))
+    )
+    impostor.endpoint = bench.gateway.endpoint
+    await impostor.start()
+    try:
+        await board.power_on()
+        await impostor.rejected()
+        await impostor.silence(0.2)
+    finally:
+        await impostor.stop()
+    await bench.gateway.start()
+    await (await bench.gateway.accept()).enroll(bench.randomness.uuid())
+
+
+async def refuses_a_wrong_server_name(bench: Bench) -> None:
+    """A gateway whose certificate is for another host is not told anything."""
+    bench.make_board(server_name="somebody-else.example")
+    await bench.board.power_on()
+    await bench.gateway.rejected()
+    await bench.gateway.silence(0.2)
+
+
+async def ignores_what_it_did_not_ask(bench: Bench) -> None:
+    """An answer without a question changes nothing."""
+    peer = await bench.enrolled()
+    peer.link.send(HeartbeatAcknowledgment(0))
+    peer.link.send(EnrollmentResponse(bench.randomness.uuid(), "other", "127.0.0.1:1", 1))
+    await peer.expect(Error)
+    heartbeat = await peer.expect(Heartbeat)
+    require(heartbeat.device_id == peer.device_id, "the board took over a device id that it did not ask for")
+
+
+def _public_key(certificate: x509.Certificate) -> bytes:
+    return certificate.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+async def _power_cycle(board: Board) -> None:
+    await board.power_off()
+    await board.power_on()
