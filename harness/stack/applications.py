@@ -6,9 +6,9 @@ from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
-from harness.core.errors import ProductFailure, UsageError
+from harness.core.errors import UsageError
 from harness.stack.record import Record
-from harness.stack.waiting import Conditions, wait_for
+from harness.stack.waiting import Conditions, Watched
 from harness.wasmbed.resources.api import Object, ResourceApi
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import APPLICATION
@@ -31,25 +31,15 @@ def parse_targets(text: str) -> dict[str, Any]:
     return {"match_labels": labels} if labels else {"device_names": parts}
 
 
-class ApplicationHandle:
+class ApplicationHandle(Watched[Application]):
     """One application, by name."""
 
-    def __init__(self, name: str, api: ResourceApi, informer: Informer, record: Record) -> None:
-        self.name = name
-        self._api, self._informer, self._record = api, informer, record
+    view = Application
+    status_view = ApplicationStatus
 
-    @property
-    def exists(self) -> bool:
-        """Whether there is an Application resource of that name."""
-        return self._informer.get(self.name) is not None
-
-    @property
-    def resource(self) -> Application:
-        """The resource as last seen. Raises ProductFailure when there is none."""
-        object = self._informer.get(self.name)
-        if object is None:
-            raise ProductFailure("there is no such resource", where=f"Application {self.name}")
-        return Application(object)
+    def __init__(self, name: str, informer: Informer, record: Record, api: ResourceApi) -> None:
+        super().__init__(name, informer, record)
+        self._api = api
 
     @property
     def status(self) -> ApplicationStatus:
@@ -60,26 +50,32 @@ class ApplicationHandle:
         entries = self.status.device_statuses
         return entries[device] if device in entries else DeviceEntry({})
 
-    async def until(self, *, within: float = 10.0, **conditions: Any) -> ApplicationHandle:
-        """Wait until the status is as asked, as in ``until(phase="Running", statistics={"running": 3})``.
+    def output(self, device: str) -> list[tuple[str, str]]:
+        """What it published on one device last: topics and payloads."""
+        return [(item["topic"], item["payload"]) for item in self.on(device).output]
 
-        Each keyword is a field of :class:`ApplicationStatus` and the value it must have, or a function that judges
-        the value. A status about an older spec does not count. Raises ProductFailure with what was there instead.
-        """
-        wanted = Conditions(ApplicationStatus, conditions)
+    async def wait(self, judge: Callable[[Object | None], bool], wanted: str, within: float) -> None:
+        """As for every resource; a status about an older spec does not count."""
+
+        def current(object: Object | None) -> bool:
+            if object is not None:
+                application = Application(object)
+                if application.status.observed_generation < application.generation:
+                    return False
+            return judge(object)
+
+        await super().wait(current, wanted, within)
+
+    async def until_on(self, device: str, *, within: float = 10.0, **conditions: Any) -> DeviceEntry:
+        """Wait until its entry for one device is as asked, as in ``until_on("pump-1", state="running")``."""
+        wanted = Conditions(DeviceEntry, conditions)
 
         def judge(object: Object | None) -> bool:
-            if object is None:
-                return False
-            application = Application(object)
-            return application.status.observed_generation >= application.generation and wanted.hold(object)
+            entries = Application(object).status.device_statuses if object is not None else {}
+            return device in entries and wanted.fits(entries[device])
 
-        await self._wait(judge, str(wanted), within)
-        return self
-
-    async def until_gone(self, *, within: float = 10.0) -> None:
-        """Wait until the resource is deleted and its finalizers are done."""
-        await self._wait(lambda object: object is None, "its end", within)
+        await self.wait(judge, f"{wanted} on {device}", within)
+        return self.on(device)
 
     async def stop(self) -> None:
         """Ask for it to be stopped on its devices; the resource stays."""
@@ -104,9 +100,3 @@ class ApplicationHandle:
 
     async def _change(self, spec: dict[str, Any]) -> None:
         self._informer.remember(await self._api.patch(APPLICATION, self.name, {"spec": spec}))
-
-    async def _wait(self, judge: Callable[[Object | None], bool], wanted: str, within: float) -> None:
-        await wait_for(self._informer, self.name, judge, wanted=wanted, within=within, record=self._record)
-
-    def __repr__(self) -> str:
-        return f"<application {self.name}>"

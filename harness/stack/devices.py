@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from harness.core.errors import ProductFailure
+from harness.stack.boards import Boards
 from harness.stack.record import Record
-from harness.stack.waiting import Conditions, wait_for
+from harness.stack.waiting import Watched
+from harness.wasmbed.resources.api import Object, ResourceApi
 from harness.wasmbed.resources.informer import Informer
+from harness.wasmbed.resources.kinds import DEVICE
 from harness.wasmbed.resources.views import Device, DeviceSpec, DeviceStatus
 
 __all__ = ["DeviceHandle"]
 
 
-class DeviceHandle:
-    """One device, by name. The resource need not exist yet."""
+class DeviceHandle(Watched[Device]):
+    """One device, by name."""
 
-    def __init__(
-        self,
-        name: str,
-        informer: Informer,
-        record: Record,
-        console: Callable[[], Sequence[str]],
-        rig: Callable[[str], None],
-    ) -> None:
-        self.name = name
-        self._informer, self._record, self._console, self._rig = informer, record, console, rig
+    view = Device
+    status_view = DeviceStatus
 
-    @property
-    def exists(self) -> bool:
-        """Whether there is a Device resource of that name."""
-        return self._informer.get(self.name) is not None
-
-    @property
-    def resource(self) -> Device:
-        """The resource as last seen. Raises ProductFailure when there is none."""
-        object = self._informer.get(self.name)
-        if object is None:
-            raise ProductFailure("there is no such resource", where=f"Device {self.name}")
-        return Device(object)
+    def __init__(self, name: str, informer: Informer, record: Record, boards: Boards, api: ResourceApi) -> None:
+        super().__init__(name, informer, record)
+        self._boards, self._api = boards, api
 
     @property
     def spec(self) -> DeviceSpec:
@@ -49,27 +34,18 @@ class DeviceHandle:
     def status(self) -> DeviceStatus:
         return self.resource.status
 
-    async def until(self, *, within: float = 10.0, **conditions: Any) -> DeviceHandle:
-        """Wait until the status is as asked, as in ``until(phase="Connected", within=5)``; returns this handle.
+    async def label(self, **labels: str) -> None:
+        """Give the resource these labels."""
+        self._informer.remember(await self._api.patch(DEVICE, self.name, {"metadata": {"labels": labels}}))
 
-        Each keyword is a field of :class:`DeviceStatus` and the value it must have, or a function that judges the
-        value. Raises ProductFailure with what was there instead, RigError when the board itself is gone.
-        """
-        wanted = Conditions(DeviceStatus, conditions)
+    def console(self) -> Sequence[str]:
+        """What the boards of this device wrote."""
+        return self._boards.console(self.name)
+
+    async def wait(self, judge: Callable[[Object | None], bool], wanted: str, within: float) -> None:
+        """As for every resource; raises RigError instead when a board of this device went off by itself."""
         try:
-            await wait_for(
-                self._informer,
-                self.name,
-                wanted.hold,
-                wanted=str(wanted),
-                within=within,
-                record=self._record,
-                console=self._console,
-            )
+            await super().wait(judge, wanted, within)
         except ProductFailure:
-            self._rig(self.name)
+            self._boards.check_alive(self.name)
             raise
-        return self
-
-    def __repr__(self) -> str:
-        return f"<device {self.name}>"

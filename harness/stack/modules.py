@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.core.errors import UsageError
 
-__all__ = ["Modules", "read_module"]
+__all__ = ["Modules", "assemble", "padded", "read_module"]
 
 
 class Modules:
@@ -54,3 +54,15 @@ def assemble(text: str, where: str = "module") -> bytes:
         return bytes(wasmtime.wat2wasm(text))
     except wasmtime.WasmtimeError as error:
         raise UsageError(f"is not WebAssembly text:\n{error}", where=where, do="correct it there") from error
+
+
+def padded(module: bytes, size: int) -> bytes:
+    """``module`` made to be of about ``size`` bytes, and at most that, by a custom section, which means nothing
+    (WebAssembly Core Specification, 5.5.3)."""
+    content = b"\x07padding" + bytes(max(size - len(module) - 16, 0))
+    length, rest = bytearray(), len(content)
+    while rest > 0x7F:
+        length.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    length.append(rest)
+    return module + b"\x00" + bytes(length) + content

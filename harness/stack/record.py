@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
-from harness.core.errors import ProductFailure, UsageError
+from harness.core.errors import ProductFailure
 from harness.core.history import Event, History, Kind
 
 __all__ = ["Record", "format_events"]
@@ -68,20 +69,30 @@ class Record(History):
         finally:
             stop()
 
-    def follows(self, sequence: str) -> None:
-        """Judge this history by the executable sequence diagram ``scenarios/sequences/<sequence>.mmd``.
+    def phases(self, about: str) -> list[str]:
+        """The phases that a device or an application has gone through, in order."""
+        return [
+            event.data["status"]["phase"]
+            for event in self
+            if event.kind is Kind.STATE
+            and event.data.get("name") == about
+            and "phase" in (event.data.get("status") or {})
+        ]
 
-        Raises ProductFailure with a picture of what was missing, extra or misplaced.
+    def follows(self, sequence: str, only: Collection[str] = ()) -> None:
+        """Judge this history by the executable sequence diagram of that name, for every device or application that
+        has a part in it, or for those that ``only`` names.
+
+        Leaves the verdict as a picture beside the history's file. Raises ProductFailure saying what was missing, extra
+        or misplaced.
         """
-        try:
-            from harness.sequences import judge  # type: ignore[import-not-found,unused-ignore]
-        except ImportError:
-            raise UsageError(
-                "this version has no executable sequence diagrams",
-                where=f"history.follows({sequence!r})",
-                do="judge with history.find, history.until and the resources' final state",
-            ) from None
-        judge(sequence, self)
+        from harness.sequences import judge, verdict_picture
+
+        verdict = judge(sequence, self, only)
+        if self.path is not None:
+            picture = self.path.with_name(f"{verdict.sequence.name}.svg")
+            picture.write_text(verdict_picture(verdict), encoding="utf-8")
+        verdict.raise_on_failure()
 
 
 class _Wanted:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.boards.board import Board
 from harness.core.clock import Clock
 from harness.core.history import Kind
 from harness.core.identifiers import Randomness
@@ -26,30 +25,30 @@ class Recorder:
     """Taps, and one informer for each custom resource."""
 
     def __init__(self, record: Record) -> None:
-        self._record = record
+        self.record = record
         self._informers: dict[Resource, Informer] = {}
 
     def cluster(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
         """The tap for the cluster."""
         if RECORDER not in (source, target):
-            self._record.record(Kind.MESSAGE, source, target, name, data, correlation)
+            self.record.record(Kind.MESSAGE, source, target, name, data, correlation)
 
     def platform(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
         """The tap for links and HTTP requests."""
-        self._record.record(Kind.MESSAGE, source, target, name, data, correlation)
+        self.record.record(Kind.MESSAGE, source, target, name, data, correlation)
 
-    def listen_to(self, board: Board, device: str) -> Callable[[], None]:
-        """Record every line of the board's console; returns what ends that."""
+    def boards(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
+        """The tap for boards: what they write on their consoles, and what passes on the way to the gateway."""
+        kind = Kind.CONSOLE if name == "Console" else Kind.MESSAGE
+        self.record.record(kind, source, target, name, data, correlation)
 
-        def heard(line: str) -> None:
-            data = {"line": line, "board": board.name}
-            self._record.record(Kind.CONSOLE, "Device", "", "Console", data, device)
+    def note(self, what: str, about: str = "", **data: Any) -> None:
+        """Record what the harness did."""
+        self.record.note(what, about, **data)
 
-        return board.console.listen(heard)
-
-    def fault(self, name: str, device: str, **data: Any) -> None:
-        """Record that the harness made something go wrong."""
-        self._record.record(Kind.FAULT, "Harness", "Device" if device else "Gateway", name, data, device)
+    def fault(self, what: str, target: str, about: str = "", **data: Any) -> None:
+        """Record that the harness made something go wrong at ``target``."""
+        self.record.record(Kind.FAULT, "Harness", target, what, data, about)
 
     async def watch(self, api: ResourceApi, clock: Clock, randomness: Randomness) -> None:
         """Begin to record the changes of the three custom resources; returns when their present state is known."""
@@ -78,7 +77,7 @@ class Recorder:
             if len(data) == 2 and change == "modified":
                 return
             correlation = "" if resource == GATEWAY else name
-            self._record.record(Kind.STATE, "Kubernetes", "", resource.kind, data, correlation)
+            self.record.record(Kind.STATE, "Kubernetes", "", resource.kind, data, correlation)
 
         return changed
 

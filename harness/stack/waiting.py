@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 import yaml
 
@@ -11,8 +11,11 @@ from harness.core.errors import ProductFailure, UsageError
 from harness.stack.record import Record, format_events
 from harness.wasmbed.resources.api import Object
 from harness.wasmbed.resources.informer import Informer
+from harness.wasmbed.resources.views import Application, Device, Gateway
 
-__all__ = ["Conditions", "wait_for"]
+__all__ = ["Conditions", "Watched"]
+
+View = TypeVar("View", Device, Application, Gateway)
 
 _MISSING = object()
 
@@ -30,11 +33,12 @@ class Conditions:
             )
         self._status, self._wanted = status, wanted
 
-    def hold(self, object: Object | None) -> bool:
-        """Whether the object is there and fulfils them all."""
-        if object is None:
-            return False
-        status = self._status(object.get("status") or {})
+    def hold(self, object: Object) -> bool:
+        """Whether the object fulfils them all."""
+        return self.fits(self._status(object.get("status") or {}))
+
+    def fits(self, status: Any) -> bool:
+        """Whether this status does."""
         return all(_fits(getattr(status, name), value) for name, value in self._wanted.items())
 
     def __str__(self) -> str:
@@ -61,30 +65,65 @@ def _plain(value: Any) -> str:
     return getattr(value, "__name__", "") if callable(value) else str(value)
 
 
-async def wait_for(
-    informer: Informer,
-    name: str,
-    judge: Callable[[Object | None], bool],
-    *,
-    wanted: str,
-    within: float,
-    record: Record,
-    console: Callable[[], Sequence[str]] = tuple,
-) -> Object | None:
-    """Wait until ``judge`` is content with the object ``name``.
+class Watched(Generic[View]):
+    """One resource, live, by its name; it need not exist yet."""
 
-    Raises ProductFailure with the status last seen, the last console lines and the last events.
-    """
-    try:
-        return await informer.wait_for(name, judge, within)
-    except TimeoutError:
-        kind = informer.resource.kind
-        seen = informer.get(name)
-        parts = [f"did not reach {wanted} within {within:g} s", f"  status last seen:\n{_show(seen)}"]
-        if lines := console()[-8:]:
-            parts.append("  console, last lines:\n" + "\n".join(f"    {line}" for line in lines))
-        parts.append(f"  events, the last:\n{format_events(record, name)}")
-        raise ProductFailure("\n".join(parts), where=f"{kind} {name}") from None
+    view: type[View]
+    status_view: type
+
+    def __init__(self, name: str, informer: Informer, record: Record) -> None:
+        self.name = name
+        self._informer, self._record = informer, record
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is such a resource."""
+        return self._informer.get(self.name) is not None
+
+    @property
+    def resource(self) -> View:
+        """The resource as last seen. Raises ProductFailure when there is none."""
+        object = self._informer.get(self.name)
+        if object is None:
+            raise ProductFailure("there is no such resource", where=str(self))
+        return self.view(object)
+
+    async def until(self, *, within: float = 10.0, **conditions: Any) -> Self:
+        """Wait until the status is as asked, as in ``until(phase="Connected", within=5)``; returns this handle.
+
+        Each keyword is a field of the status in Python's spelling, and the value it must have or a function that
+        judges the value. Raises ProductFailure with what was there instead.
+        """
+        wanted = Conditions(self.status_view, conditions)
+        await self.wait(lambda object: object is not None and wanted.hold(object), str(wanted), within)
+        return self
+
+    async def until_gone(self, *, within: float = 10.0) -> None:
+        """Wait until the resource is deleted and its finalizers are done."""
+        await self.wait(lambda object: object is None, "its end", within)
+
+    async def wait(self, judge: Callable[[Object | None], bool], wanted: str, within: float) -> None:
+        """Wait until ``judge`` is content. Raises ProductFailure with the status last seen, the last console lines
+        and the last events."""
+        try:
+            await self._informer.wait_for(self.name, judge, within)
+        except TimeoutError:
+            seen = self._informer.get(self.name)
+            parts = [f"did not reach {wanted} within {within:g} s", f"  status last seen:\n{_show(seen)}"]
+            if lines := self.console()[-8:]:
+                parts.append("  console, last lines:\n" + "\n".join(f"    {line}" for line in lines))
+            parts.append(f"  events, the last:\n{format_events(self._record, self.name)}")
+            raise ProductFailure("\n".join(parts), where=str(self)) from None
+
+    def console(self) -> Sequence[str]:
+        """What its boards wrote, if it has any."""
+        return ()
+
+    def __str__(self) -> str:
+        return f"{self._informer.resource.kind} {self.name}"
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
 
 
 def _show(object: Object | None) -> str:

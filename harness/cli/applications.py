@@ -1,0 +1,143 @@
+"""``wasmbed deploy`` and ``stop``: applications, through the cluster."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.cluster import asynchronous, cluster_options, connected
+from harness.core.errors import ProductFailure, UsageError
+
+if TYPE_CHECKING:
+    from harness.wasmbed.resources.api import ResourceApi
+    from harness.wasmbed.resources.views import ApplicationStatus
+
+SETTLED = {"Running", "PartiallyRunning", "Failed", "Error"}
+
+
+@click.command()
+@click.argument("module", type=click.Path(path_type=Path))
+@click.option("--to", required=True, help="all; labels as in site=roof; or device names as in pump-1,pump-2.")
+@click.option("--name", help="The application's name; by default the file's.")
+@click.option("--memory", type=int, help="The most linear memory, in bytes.")
+@click.option("--fuel", type=int, help="The most fuel for one call.")
+@click.option("--time-limit", type=int, help="The longest time for one call, in milliseconds.")
+@click.option("--entry", help="The exported function to call, by default run.")
+@click.option("--wait", default=30.0, show_default=True, help="Seconds to wait for the devices' answers; 0: do not.")
+@cluster_options
+@asynchronous
+async def deploy(
+    module: Path,
+    to: str,
+    name: str | None,
+    memory: int | None,
+    fuel: int | None,
+    time_limit: int | None,
+    entry: str | None,
+    wait: float,
+    kubeconfig: Path | None,
+    namespace: str,
+) -> int:
+    """Deploy MODULE (.wasm, or .wat text) to devices and say what became of it.
+
+    A name that is there already is redeployed.
+    """
+    from harness.stack.applications import parse_targets
+    from harness.stack.modules import read_module
+    from harness.wasmbed.protocol.messages import Limits
+    from harness.wasmbed.resources import manifests
+    from harness.wasmbed.resources.views import ApplicationConfig
+    from harness.wasmbed.runtime.validation import InvalidModule, validate
+
+    binary = read_module(module)
+    given = {"memoryLimit": memory, "fuel": fuel, "timeLimit": time_limit, "entry": entry}
+    config = {key: value for key, value in given.items() if value is not None}
+    limits = ApplicationConfig(config)
+    try:
+        validate(binary, Limits(limits.memory_limit, limits.fuel, limits.time_limit), limits.entry)
+    except InvalidModule as error:
+        raise UsageError(error.reason, where=str(module), do="see docs/host-interface.md") from error
+    name = name or re.sub(r"[^a-z0-9]+", "-", module.stem.lower()).strip("-")
+    manifest = manifests.application(name, module=binary, config=config, **parse_targets(to))
+    async with connected(kubeconfig, namespace) as api:
+        generation = await _apply(api, name, manifest)
+        if not wait:
+            click.echo(f"application {name} accepted")
+            return 0
+        with _waiting(f"deploying {name} to {to}"):
+            status = await _settled(api, name, generation, wait, lambda status: status.phase in SETTLED)
+    numbers = status.statistics
+    click.echo(f"application {name}: {status.phase}, running on {numbers.running} of {numbers.target} devices")
+    for device, entry_status in status.device_statuses.items():
+        if entry_status.error:
+            click.echo(f"  {device}: {entry_status.code or entry_status.state}: {entry_status.error}", err=True)
+    if status.error:
+        click.echo(f"  {status.error}", err=True)
+    return 0 if status.phase == "Running" else ProductFailure.exit_code
+
+
+@click.command()
+@click.argument("name")
+@click.option("--wait", default=30.0, show_default=True, help="Seconds to wait until it has stopped; 0: do not.")
+@cluster_options
+@asynchronous
+async def stop(name: str, wait: float, kubeconfig: Path | None, namespace: str) -> None:
+    """Stop the application NAME on its devices; it stays known, and a new deployment starts it again."""
+    from harness.wasmbed.resources.kinds import APPLICATION
+
+    async with connected(kubeconfig, namespace) as api:
+        changed = await api.patch(APPLICATION, name, {"spec": {"stopped": True}})
+        if wait:
+            with _waiting(f"stopping {name}"):
+                await _settled(
+                    api, name, changed["metadata"]["generation"], wait, lambda status: status.phase == "Stopped"
+                )
+    click.echo(f"application {name} {'stopped' if wait else 'told to stop'}")
+
+
+async def _apply(api: ResourceApi, name: str, manifest: dict[str, Any]) -> int:
+    from harness.wasmbed.resources.api import Conflict
+    from harness.wasmbed.resources.kinds import APPLICATION
+
+    try:
+        written = await api.create(APPLICATION, manifest)
+    except Conflict:
+        present = await api.get(APPLICATION, name)
+        present["spec"] = {**manifest["spec"], "stopped": False}
+        written = await api.replace(APPLICATION, name, present)
+    return int(written["metadata"]["generation"])
+
+
+async def _settled(api: ResourceApi, name: str, generation: int, within: float, wanted: Any) -> ApplicationStatus:
+    from harness.core.clock import SystemClock
+    from harness.core.identifiers import Randomness
+    from harness.wasmbed.resources.informer import Informer
+    from harness.wasmbed.resources.kinds import APPLICATION
+    from harness.wasmbed.resources.views import Application
+
+    informer = Informer(api, APPLICATION, SystemClock(), Randomness(), field_selector=f"metadata.name={name}")
+    await informer.start()
+    try:
+        found = await informer.wait_for(
+            name,
+            lambda object: (
+                object is not None
+                and Application(object).status.observed_generation >= generation
+                and wanted(Application(object).status)
+            ),
+            within,
+        )
+    except TimeoutError as error:
+        raise ProductFailure(str(error), where="application", do="see wasmbed apps and wasmbed devices") from error
+    finally:
+        await informer.stop()
+    return Application(found or {}).status
+
+
+def _waiting(what: str) -> Any:
+    from rich.console import Console
+
+    return Console(stderr=True).status(what)

@@ -1,0 +1,89 @@
+"""How the commands reach a cluster that is already there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from harness.core.errors import RigError, UsageError
+from harness.wasmbed.resources.api import ApiError, Invalid, NotFound, ResourceApi
+
+__all__ = ["cluster_options", "connected", "default_kubeconfig", "explained"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def default_kubeconfig() -> Path:
+    """Where ``wasmbed up`` leaves its kubeconfig and the other commands look for one, unless told otherwise."""
+    return Path(click.get_app_dir("wasmbed")) / "kubeconfig"
+
+
+def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--kubeconfig`` and ``--namespace``."""
+    command = click.option(
+        "-n", "--namespace", default="wasmbed", show_default=True, help="Where Wasmbed's resources are."
+    )(command)
+    return click.option(
+        "--kubeconfig",
+        type=click.Path(path_type=Path),
+        help="How to reach the cluster; else $KUBECONFIG, else what wasmbed up wrote.",
+    )(command)
+
+
+def asynchronous(command: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """Run an ``async def`` command."""
+
+    @wraps(command)
+    def run(*arguments: P.args, **options: P.kwargs) -> T:
+        return asyncio.run(command(*arguments, **options))
+
+    return run
+
+
+@asynccontextmanager
+async def connected(kubeconfig: Path | None, namespace: str) -> AsyncIterator[ResourceApi]:
+    """The cluster's API; what it refuses inside the block becomes an error for people."""
+    path = kubeconfig or Path(os.environ.get("KUBECONFIG") or default_kubeconfig())
+    if not path.is_file():
+        raise UsageError(
+            "there is no kubeconfig",
+            where=str(path),
+            do="start a platform with wasmbed up, or name one with --kubeconfig",
+        )
+    from harness.wasmbed.resources.kubernetes_api import KubernetesApi
+
+    api = await KubernetesApi.open(namespace, kubeconfig=path, name="User")
+    try:
+        with explained(str(path)):
+            yield api
+    finally:
+        await api.close()
+
+
+class explained:
+    """Turns what a cluster answers into an error that says whose fault it is."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, NotFound):
+            raise UsageError(str(error), where=self._where, do="see wasmbed status, and --namespace") from error
+        if isinstance(error, Invalid):
+            raise UsageError(str(error), where=self._where, do="correct those fields") from error
+        if isinstance(error, ApiError):
+            raise RigError(f"the cluster refused: {error} ({error.code} {error.reason})", where=self._where) from error
+        if isinstance(error, OSError):
+            raise RigError(
+                f"the cluster cannot be reached: {error}", where=self._where, do="is the platform up? see wasmbed up"
+            ) from error

@@ -1,0 +1,48 @@
+"""``wasmbed doctor``: what can run here."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+TOOLS = {"kubectl": "install the distribution's kubernetes-client, or fetch it from kubernetes.io"}
+"""Programs that are used where they are there, and how to get them."""
+
+
+@click.command()
+def doctor() -> None:
+    """Say for every tier of boards, kind of cluster and tool whether it is available, or why not."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from harness.stack.backends import BOARDS, CLUSTERS, backends
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "name", "state"):
+        table.add_column(heading, overflow="fold")
+    for group, label in ((BOARDS, "boards"), (CLUSTERS, "cluster")):
+        for backend in backends(group):
+            table.add_row(label, backend.name, _state(backend.unavailable))
+    for tool, how in TOOLS.items():
+        path = shutil.which(tool)
+        table.add_row("tool", tool, _state(None if path else f"not found: {how}", path or ""))
+    table.add_row("python", platform.python_version(), _state(None, sys.executable))
+    table.add_row("loop", "uvloop", _state(*_uvloop()))
+    Console(highlight=False).print(table)
+
+
+def _state(trouble: str | None, detail: str = "") -> str:
+    from rich.markup import escape
+
+    return f"[yellow]{escape(trouble)}[/]" if trouble else f"[green]available[/]  {escape(detail)}".rstrip()
+
+
+def _uvloop() -> tuple[str | None, str]:
+    try:
+        return None, version("uvloop")
+    except PackageNotFoundError:
+        return "not found, asyncio's own loop is used: a connection costs more memory", ""

@@ -1,0 +1,86 @@
+"""The ``wasmbed`` command: what there is, and errors as one message with an exit code that says whose fault it is."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib import import_module
+from typing import Any
+
+import click
+
+from harness.core.errors import HarnessError
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "up": ("platform", "Bring the platform up with boards, until Ctrl-C."),
+    "status": ("resources", "Show how gateways, devices and applications are."),
+    "devices": ("resources", "List the devices."),
+    "apps": ("resources", "List the applications."),
+    "deploy": ("applications", "Deploy a WebAssembly module to devices."),
+    "stop": ("applications", "Stop an application on its devices."),
+    "doctor": ("doctor", "Say what can run here, and why not."),
+    "check": ("check", "Judge a recorded history by the invariants."),
+}
+INTERNAL_ERROR = 70
+"""``EX_SOFTWARE`` of sysexits.h: a bug of the harness itself."""
+INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"harness.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="wasmbed-harness")
+def wasmbed() -> None:
+    """WebAssembly applications on microcontrollers: the platform, its boards, and what they are doing.
+
+    Exit codes: 0 good, 1 the platform is wrong, 2 the command is, 3 the equipment is.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code; whatever goes wrong becomes one message on stderr."""
+    try:
+        result: Any = wasmbed.main(arguments, prog_name="wasmbed", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except HarnessError as error:
+        click.echo(f"{click.style('error', fg='red')}: {error}", err=True)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        click.echo(
+            f"{click.style('error', fg='red')}: a bug in the harness: {type(error).__name__}: {error}\n"
+            f"  at {frame.filename}:{frame.lineno} in {frame.name}\n  -> please report it with the command you gave",
+            err=True,
+        )
+        return INTERNAL_ERROR

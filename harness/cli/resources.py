@@ -1,0 +1,116 @@
+"""``wasmbed status``, ``devices`` and ``apps``: what the cluster holds, for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.cluster import asynchronous, cluster_options, connected
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+COLOURS = {
+    "Connected": "green",
+    "Running": "green",
+    "Online": "green",
+    "Failed": "red",
+    "Error": "red",
+    "Disconnected": "yellow",
+    "Offline": "yellow",
+    "PartiallyRunning": "yellow",
+}
+
+
+@click.command()
+@cluster_options
+@asynchronous
+async def status(kubeconfig: Path | None, namespace: str) -> None:
+    """Show how gateways, devices and applications are, in one look."""
+    from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
+    from harness.wasmbed.resources.views import Application, Device, Gateway
+
+    async with connected(kubeconfig, namespace) as api:
+        gateways = [Gateway(item) for item in (await api.list(GATEWAY)).items]
+        devices = [Device(item) for item in (await api.list(DEVICE)).items]
+        applications = [Application(item) for item in (await api.list(APPLICATION)).items]
+    table = _table("gateway", "phase", "endpoint", "devices")
+    for gateway in gateways:
+        state = gateway.status
+        table.add_row(gateway.name, _phase(state.phase), gateway.spec.endpoint, str(state.connected_devices))
+    _print(table, f"no gateway in namespace {namespace}")
+    click.echo(f"devices: {_count(device.status.phase for device in devices)}")
+    click.echo(f"applications: {_count(application.status.phase for application in applications)}")
+
+
+@click.command()
+@cluster_options
+@asynchronous
+async def devices(kubeconfig: Path | None, namespace: str) -> None:
+    """List the devices: phase, gateway, last heartbeat, error."""
+    from harness.wasmbed.resources.kinds import DEVICE
+    from harness.wasmbed.resources.views import Device
+
+    async with connected(kubeconfig, namespace) as api:
+        found = [Device(item) for item in (await api.list(DEVICE)).items]
+    table = _table("device", "phase", "type", "gateway", "last heartbeat", "error")
+    for device in found:
+        state = device.status
+        table.add_row(
+            device.name,
+            _phase(state.phase),
+            device.spec.device_type,
+            state.gateway,
+            state.last_heartbeat,
+            state.error,
+        )
+    _print(table, f"no device in namespace {namespace}")
+
+
+@click.command()
+@cluster_options
+@asynchronous
+async def apps(kubeconfig: Path | None, namespace: str) -> None:
+    """List the applications: phase, how many of their devices run them, error."""
+    from harness.wasmbed.resources.kinds import APPLICATION
+    from harness.wasmbed.resources.views import Application
+
+    async with connected(kubeconfig, namespace) as api:
+        found = [Application(item) for item in (await api.list(APPLICATION)).items]
+    table = _table("application", "phase", "running", "failed", "error")
+    for application in found:
+        state, numbers = application.status, application.status.statistics
+        running = f"{numbers.running}/{numbers.target}"
+        table.add_row(application.name, _phase(state.phase), running, str(numbers.failed), state.error)
+    _print(table, f"no application in namespace {namespace}")
+
+
+def _table(*headings: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _print(table: Table, nothing: str) -> None:
+    from rich.console import Console
+
+    if table.row_count:
+        Console(highlight=False).print(table)
+    else:
+        click.echo(nothing)
+
+
+def _phase(phase: str) -> str:
+    colour = COLOURS.get(phase)
+    return f"[{colour}]{phase}[/]" if colour else phase
+
+
+def _count(phases: object) -> str:
+    counted = Counter(phases)  # type: ignore[call-overload]
+    return ", ".join(f"{number} {phase}" for phase, number in counted.most_common()) or "none"

@@ -1,0 +1,93 @@
+"""``--live``: what the devices and applications of the running test are doing, while they do it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from harness.core.history import Event, History, Kind
+
+__all__ = ["Progress", "shown"]
+
+COLOURS = {
+    "Connected": "green",
+    "Running": "green",
+    "Failed": "red",
+    "Error": "red",
+    "Disconnected": "yellow",
+    "PartiallyRunning": "yellow",
+}
+WIDTH = 40
+
+
+class Progress:
+    """Counts phases from a history's events and draws them."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self._phases: dict[str, dict[str, str]] = {"Device": {}, "Application": {}}
+        self._running: dict[str, tuple[int, int]] = {}
+        self._start: float | None = None
+        self._seconds = 0.0
+        self._events = 0
+
+    def hear(self, event: Event) -> None:
+        """Take one event into account."""
+        self._start = event.at if self._start is None else self._start
+        self._seconds, self._events = event.at - self._start, self._events + 1
+        if event.kind is not Kind.STATE or event.name not in self._phases:
+            return
+        name, status = str(event.data["name"]), event.data.get("status") or {}
+        if event.data["change"] == "deleted":
+            self._phases[event.name].pop(name, None)
+        elif phase := status.get("phase"):
+            self._phases[event.name][name] = phase
+        if "running" in (status.get("statistics") or {}):
+            self._running[name] = (status["statistics"]["running"], len(self._phases["Device"]))
+
+    def __rich__(self) -> Table:
+        table = Table.grid(padding=(0, 1))
+        table.add_row(Text(self.title, style="bold"), "", f"{self._seconds:.1f} s, {self._events} events")
+        devices = Counter(self._phases["Device"].values())
+        if devices:
+            table.add_row("  devices", _bar(devices), ", ".join(f"{n} {phase}" for phase, n in devices.most_common()))
+        for name, phase in self._phases["Application"].items():
+            running, total = self._running.get(name, (0, 0))
+            counted = Counter({phase: running, "": max(total - running, 0)})
+            table.add_row(f"  {name}", _bar(counted), f"{phase}, running on {running}")
+        return table
+
+
+def _bar(counted: Counter[str]) -> Text:
+    total, bar, drawn = sum(counted.values()), Text(), 0
+    for position, (phase, number) in enumerate(sorted(counted.items(), key=lambda item: item[0] not in COLOURS), 1):
+        width = WIDTH - drawn if position == len(counted) else round(WIDTH * number / max(total, 1))
+        bar.append("━" * width, style=COLOURS.get(phase, "bright_black"))
+        drawn += width
+    return bar
+
+
+@contextmanager
+def shown(config: pytest.Config, history: History, title: str) -> Iterator[None]:
+    """Draw the progress on the terminal until the block ends; elsewhere than on a terminal, once at the end."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    progress = Progress(title.removeprefix("test_").replace("_", " "))
+    stop = history.listen(progress.hear)
+    for event in history:
+        progress.hear(event)
+    if capture is not None:
+        capture.suspend_global_capture(in_=False)
+    try:
+        with Live(progress, console=Console(), refresh_per_second=10, redirect_stdout=False, redirect_stderr=False):
+            yield
+    finally:
+        stop()
+        if capture is not None:
+            capture.resume_global_capture()

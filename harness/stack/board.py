@@ -1,0 +1,68 @@
+"""A board whose switches and plugs leave a trace in the history, whatever tier it is of."""
+
+from __future__ import annotations
+
+from harness.boards.board import Board, Power
+from harness.stack.recorder import Recorder
+
+__all__ = ["RecordedBoard"]
+
+
+class RecordedBoard(Board):
+    """Another board, with everything that is done to it written down before it is done."""
+
+    def __init__(self, board: Board, device: str, recorder: Recorder) -> None:
+        self._board, self._recorder = board, recorder
+        self.name, self.console = board.name, board.console
+        self.device = device
+        """The name of the device that it enrolls as."""
+        self.wanted = Power.OFF
+        """What it was last told to be; a board that is off and should be on has died."""
+
+    @property
+    def kind(self) -> str:  # type: ignore[override]
+        return self._board.kind
+
+    @property
+    def features(self) -> frozenset[str]:  # type: ignore[override]
+        return self._board.features
+
+    @property
+    def power(self) -> Power:
+        return self._board.power
+
+    async def power_on(self) -> None:
+        self._note("power on")
+        self.wanted = Power.ON
+        await self._board.power_on()
+
+    async def power_off(self) -> None:
+        self._note("power off")
+        self.wanted = Power.OFF
+        await self._board.power_off()
+
+    async def cut_power(self) -> None:
+        self._fault("cut power")
+        self.wanted = Power.OFF
+        await self._board.cut_power()
+
+    async def reset(self) -> None:
+        self._fault("reset")
+        await self._board.reset()
+
+    async def cut_link(self) -> None:
+        self._fault("cut link")
+        await self._board.cut_link()
+
+    async def restore_link(self) -> None:
+        self._note("restore link")
+        await self._board.restore_link()
+
+    def _note(self, what: str) -> None:
+        self._recorder.note(what, self.device, board=self.name)
+
+    def _fault(self, what: str) -> None:
+        self._recorder.fault(what, "Device", self.device, board=self.name)
+
+    def __repr__(self) -> str:
+        return f"<board {self.name}, {self.kind}, {self.power}>"

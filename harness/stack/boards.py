@@ -1,0 +1,182 @@
+"""The boards of a stack: made, powered on, recorded, and switched off at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+from harness.boards.board import Board, BoardSettings, Credentials, Power, Tier, World
+from harness.core.errors import RigError, UsageError
+from harness.core.network import Endpoint
+from harness.stack.backends import BOARDS, backends, load_tier
+from harness.stack.board import RecordedBoard
+from harness.stack.bounded import bounded
+from harness.stack.credentials import Certificate, Pki
+from harness.stack.options import StackOptions
+from harness.stack.recorder import Recorder
+from harness.wasmbed.pki.keys import Algorithm
+
+__all__ = ["Boards"]
+
+POWER_OFF = 20.0
+"""Seconds that switching a board off may take."""
+
+
+class Boards:
+    """Every board of the stack by name."""
+
+    def __init__(self, options: StackOptions, world: World, pki: Pki, recorder: Recorder, gateway: Endpoint) -> None:
+        self._options, self._world, self._pki, self._recorder = options, world, pki, recorder
+        self.gateway = gateway
+        """Where boards that are made from now on look for the gateway."""
+        self._tiers: dict[str, Tier] = {}
+        self._boards: dict[str, RecordedBoard] = {}
+        self._credentials: dict[str, Credentials] = {}
+        self._numbers: dict[str, int] = {}
+
+    @overload
+    async def power_on(
+        self,
+        kind: str | None = None,
+        *,
+        count: None = None,
+        name: str | None = None,
+        certificate: Certificate | str = Certificate.VALID,
+        twin_of: Board | None = None,
+        device_type: str | None = None,
+        capabilities: Sequence[str] | None = None,
+    ) -> Board: ...
+
+    @overload
+    async def power_on(
+        self,
+        kind: str | None = None,
+        *,
+        count: int,
+        name: str | None = None,
+        certificate: Certificate | str = Certificate.VALID,
+        device_type: str | None = None,
+        capabilities: Sequence[str] | None = None,
+    ) -> list[Board]: ...
+
+    async def power_on(
+        self,
+        kind: str | None = None,
+        *,
+        count: int | None = None,
+        name: str | None = None,
+        certificate: Certificate | str = Certificate.VALID,
+        twin_of: Board | None = None,
+        device_type: str | None = None,
+        capabilities: Sequence[str] | None = None,
+    ) -> Board | list[Board]:
+        """Switch on a new board, or ``count`` of them, and return when their firmware runs.
+
+        ``kind`` is any kind of board that any tier here can make, the default one of ``--boards`` unless given.
+        ``certificate`` says what the board has to prove who it is (see :class:`Certificate`); ``twin_of`` gives it
+        another board's identity instead. ``device_type`` and ``capabilities`` are what it claims at enrollment
+        instead of its own. ``name`` is the device's; with a ``count`` it is numbered.
+
+        Raises UsageError for an unknown kind or a name that is taken, RigError when a board does not start.
+        """
+        tier = self._tier_of(kind)
+        kind = kind or tier.kinds()[0]
+        made = []
+        for each in self._names(kind, name, count):
+            if twin_of is None:
+                algorithm = Algorithm.ED25519 if "ed25519" in tier.features(kind) else Algorithm.P256
+                credentials = await self._pki.credentials(each, certificate, algorithm=algorithm)
+                device = each
+            else:
+                credentials, device = self._credentials[twin_of.name], self.device_of(twin_of)
+            settings = BoardSettings(
+                each,
+                credentials,
+                gateway=self.gateway,
+                server_name=self.gateway[0],
+                device_type=device_type,
+                capabilities=tuple(capabilities) if capabilities is not None else None,
+            )
+            board = RecordedBoard(tier.make(kind, settings, self._world), device, self._recorder)
+            self._boards[each], self._credentials[each] = board, credentials
+            made.append(board)
+        await asyncio.gather(*(board.power_on() for board in made))
+        return list(made) if count is not None else made[0]
+
+    def __getitem__(self, name: str) -> RecordedBoard:
+        """The board of that name. Raises UsageError naming the ones there are."""
+        if name not in self._boards:
+            raise UsageError(f"there is no board {name!r}", do=f"there are: {', '.join(self._boards) or 'none yet'}")
+        return self._boards[name]
+
+    def __iter__(self) -> Iterator[RecordedBoard]:
+        return iter(tuple(self._boards.values()))
+
+    def __len__(self) -> int:
+        return len(self._boards)
+
+    def credentials(self, board: Board) -> Credentials:
+        """What the board was given to prove who it is."""
+        return self._credentials[board.name]
+
+    def device_of(self, board: Board | str) -> str:
+        """The name of the device that a board enrolls as."""
+        name = board if isinstance(board, str) else board.name
+        return self._boards[name].device if name in self._boards else name
+
+    def console(self, device: str) -> list[str]:
+        """What the boards of that device wrote."""
+        return [line for board in self._of(device) for line in board.console.lines]
+
+    def check_alive(self, device: str) -> None:
+        """Raise RigError when a board of that device went off by itself."""
+        for board in self._of(device):
+            if board.wanted is Power.ON and board.power is Power.OFF:
+                lines = "".join(f"\n    {line}" for line in board.console.lines[-8:])
+                raise RigError(f"the board went off by itself; its last lines:{lines}", where=board.name)
+
+    async def stop(self) -> None:
+        """Switch everything off."""
+        boards = [board for board in self._boards.values() if board.power is Power.ON]
+        work = (bounded(self._world.clock, POWER_OFF, f"power off {board.name}", board.power_off()) for board in boards)
+        results = await asyncio.gather(*work, return_exceptions=True)
+        for tier in self._tiers.values():
+            await bounded(self._world.clock, POWER_OFF, f"close tier {tier.name}", tier.close())
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    def _of(self, device: str) -> list[RecordedBoard]:
+        return [board for board in self._boards.values() if board.device == device]
+
+    def _names(self, kind: str, name: str | None, count: int | None) -> list[str]:
+        if name is not None and count is None:
+            if name in self._boards:
+                raise UsageError(f"there is a board {name!r} already", do="give the new one another name, or none")
+            return [name]
+        stem = name or kind
+        names: list[str] = []
+        while len(names) < (count or 1):
+            self._numbers[stem] = self._numbers.get(stem, 0) + 1
+            if (numbered := f"{stem}-{self._numbers[stem]}") not in self._boards:
+                names.append(numbered)
+        return names
+
+    def _tier_of(self, kind: str | None) -> Tier:
+        default = self._tier(self._options.boards)
+        if kind is None or kind in default.kinds():
+            return default
+        known = list(default.kinds())
+        for backend in backends(BOARDS):
+            if backend.unavailable is None and backend.name != default.name:
+                tier = self._tier(backend.name)
+                if kind in tier.kinds():
+                    return tier
+                known += tier.kinds()
+        raise UsageError(f"no tier here makes boards of kind {kind!r}", do=f"there are: {', '.join(known)}")
+
+    def _tier(self, name: str) -> Tier:
+        if name not in self._tiers:
+            self._tiers[name] = load_tier(name)()
+        return self._tiers[name]

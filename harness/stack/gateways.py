@@ -1,0 +1,108 @@
+"""The gateway of a stack, and what can be done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from harness.core.clock import Clock
+from harness.core.errors import UsageError
+from harness.core.identifiers import Randomness
+from harness.core.network import Endpoint, Network
+from harness.stack.bounded import bounded
+from harness.stack.credentials import Pki
+from harness.stack.recorder import Recorder
+from harness.stack.waiting import Watched
+from harness.wasmbed.gateway.gateway import Gateway
+from harness.wasmbed.gateway.settings import GatewaySettings
+from harness.wasmbed.resources.api import ResourceApi
+from harness.wasmbed.resources.kinds import GATEWAY
+from harness.wasmbed.resources.views import Gateway as GatewayResource
+from harness.wasmbed.resources.views import GatewayStatus
+
+__all__ = ["GatewayControl"]
+
+START = 20.0
+STOP = 20.0
+
+
+class GatewayControl(Watched[GatewayResource]):
+    """One gateway that keeps its name, identity and port over restarts, so that its devices find it again."""
+
+    view = GatewayResource
+    status_view = GatewayStatus
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        pki: Pki,
+        client: Callable[[str], ResourceApi],
+        clock: Clock,
+        network: Network,
+        randomness: Randomness,
+        recorder: Recorder,
+    ) -> None:
+        super().__init__(settings.name, recorder.informer(GATEWAY), recorder.record)
+        self._settings, self._pki, self._client = settings, pki, client
+        self._clock, self._network, self._randomness, self._recorder = clock, network, randomness, recorder
+        self._identity = pki.gateway(settings.name)
+        self._gateway: Gateway | None = None
+
+    @property
+    def status(self) -> GatewayStatus:
+        """The status of its resource, as last seen."""
+        return self.resource.status
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where devices reach it; stays the same over restarts."""
+        return self._settings.listen
+
+    @property
+    def http_endpoint(self) -> Endpoint:
+        """Where its HTTP API is; stays the same over restarts."""
+        return self._settings.http
+
+    @property
+    def running(self) -> bool:
+        return self._gateway is not None
+
+    async def start(self) -> None:
+        """Bring it up. Raises RigError when its port is taken."""
+        if self._gateway is not None:
+            raise UsageError("the gateway is running", where=self.name, do="stop or kill it first")
+        gateway = Gateway(
+            self._settings,
+            self._identity,
+            self._pki.certificates(),
+            self._client("Gateway"),
+            self._clock,
+            self._network,
+            self._randomness.fork(self.name),
+            tap=self._recorder.platform,
+            authority=self._pki.devices,
+        )
+        await bounded(self._clock, START, f"start of gateway {self.name}", gateway.start())
+        self._gateway = gateway
+        self._settings = replace(self._settings, listen=gateway.endpoint, http=gateway.http_endpoint)
+
+    async def stop(self) -> None:
+        """Let it drain and end; its devices are told. Does nothing when it is not running."""
+        gateway, self._gateway = self._gateway, None
+        if gateway is not None:
+            self._pki.gateway_stopped()
+            await bounded(self._clock, STOP, f"stop of gateway {self.name}", gateway.stop())
+
+    async def kill(self) -> None:
+        """As if its process was killed: no goodbye to anyone."""
+        gateway, self._gateway = self._gateway, None
+        if gateway is not None:
+            self._recorder.fault("kill gateway", "Gateway", gateway=self.name)
+            self._pki.gateway_stopped()
+            await bounded(self._clock, STOP, f"kill of gateway {self.name}", gateway.kill())
+
+    async def restart(self) -> None:
+        """Stop it in order, and start it again at the same place."""
+        self._recorder.fault("restart gateway", "Gateway", gateway=self.name)
+        await self.stop()
+        await self.start()

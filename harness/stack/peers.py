@@ -1,0 +1,120 @@
+"""A device driven by hand, message by message: for what no board does by itself - silence, garbage, old messages."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeVar
+
+from harness.boards.board import Credentials
+from harness.core.clock import Clock
+from harness.core.errors import ProductFailure
+from harness.core.identifiers import Randomness
+from harness.core.network import Endpoint, Network
+from harness.wasmbed.pki.identity import Identity
+from harness.wasmbed.pki.keys import load_private_key, public_key_der
+from harness.wasmbed.pki.tls import client_context
+from harness.wasmbed.protocol.errors import LinkClosed
+from harness.wasmbed.protocol.link import Link, Side
+from harness.wasmbed.protocol.messages import (
+    DeviceMessage,
+    EnrollmentAcknowledgment,
+    EnrollmentRequest,
+    EnrollmentResponse,
+    Heartbeat,
+    HeartbeatAcknowledgment,
+    Message,
+)
+
+__all__ = ["Peer"]
+
+M = TypeVar("M", bound=Message)
+
+
+class Peer:
+    """One connection to the gateway. Speaks when told, answers nothing by itself."""
+
+    def __init__(self, name: str, credentials: Credentials, clock: Clock, randomness: Randomness) -> None:
+        self.name = name
+        self._key = load_private_key(credentials.private_key, f"the private key of {name}")
+        self.credentials = credentials
+        self._clock, self._randomness = clock, randomness
+        self._link = _RawLink(Side.DEVICE, opened=lambda link: None)
+
+    async def connect(self, network: Network, endpoint: Endpoint, *, within: float = 10.0) -> None:
+        """Connect with mutual TLS. Raises OSError (SSLError is one) where the gateway does not want that."""
+        certificate = self.credentials.certificate
+        identity = Identity(self._key, certificate) if certificate is not None else None
+        context = client_context(self.credentials.authority, identity, self._clock)
+        async with self._clock.deadline(within):
+            await network.connect(lambda: self._link, endpoint, tls=context, server_name=endpoint[0])
+
+    def request(self) -> EnrollmentRequest:
+        """An enrollment request that the gateway should like; each has a nonce of its own."""
+        return EnrollmentRequest(
+            device_type="mcu",
+            mcu_type="by hand",
+            architecture="by hand",
+            capabilities=("tls", "cbor", "wasm"),
+            public_key=public_key_der(self._key.public_key()),
+            firmware_version="0",
+            nonce=self._randomness.bytes(16),
+        )
+
+    def send(self, message: DeviceMessage, message_id: int | None = None) -> int:
+        """Send one message; returns its id."""
+        return self._link.send(message, message_id)
+
+    def write(self, data: bytes) -> None:
+        """Send these very bytes."""
+        self._link.write(data)
+
+    async def receive(self, kind: type[M], *, within: float = 10.0) -> M:
+        """The next message, which must be of that kind. Raises ProductFailure when something else comes, or nothing."""
+        try:
+            async with self._clock.deadline(within):
+                message = (await self._link.receive()).message
+        except TimeoutError:
+            raise ProductFailure(f"no {kind.__name__} within {within:g} s", where=f"peer {self.name}") from None
+        except LinkClosed as error:
+            raise ProductFailure(f"no {kind.__name__}: {error}", where=f"peer {self.name}") from error
+        if not isinstance(message, kind):
+            raise ProductFailure(f"{message} came where {kind.__name__} was due", where=f"peer {self.name}")
+        return message
+
+    async def enroll(self) -> str:
+        """Enroll and send the first heartbeat, as a board does; returns the device id."""
+        self.send(self.request())
+        response = await self.receive(EnrollmentResponse)
+        self.send(EnrollmentAcknowledgment(response.device_id))
+        await self.beat(response.device_id)
+        return response.device_id
+
+    async def beat(self, device_id: str) -> None:
+        """Send a heartbeat and take its acknowledgment."""
+        self.send(Heartbeat(device_id, 0, "active", {}, "ready"))
+        await self.receive(HeartbeatAcknowledgment)
+
+    async def until_closed(self, *, within: float = 10.0) -> None:
+        """Wait until the gateway has closed the connection, whatever it still says. Raises ProductFailure if not."""
+        try:
+            async with self._clock.deadline(within):
+                while True:
+                    await self._link.receive()
+        except LinkClosed:
+            return
+        except TimeoutError:
+            raise ProductFailure(f"still connected after {within:g} s", where=f"peer {self.name}") from None
+
+    async def close(self) -> None:
+        """End the connection, if there is one still."""
+        self._link.abort()
+        await self._link.close()
+
+
+class _RawLink(Link):
+    """A link into which anything can be written."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.write = transport.write
+        super().connection_made(transport)

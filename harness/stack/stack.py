@@ -1,0 +1,247 @@
+"""The composition: cluster, authorities, gateway, controllers, boards and recorder, each from the room it lives in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from harness import invariants
+from harness.boards.board import Board, Credentials, World
+from harness.clusters.cluster import Cluster
+from harness.core.clock import SystemClock
+from harness.core.errors import HarnessError, RigError, UsageError
+from harness.core.identifiers import Randomness
+from harness.core.network import Endpoint, SystemNetwork
+from harness.stack.applications import ApplicationHandle
+from harness.stack.backends import load_cluster
+from harness.stack.boards import Boards
+from harness.stack.bounded import bounded
+from harness.stack.credentials import Certificate, Pki
+from harness.stack.devices import DeviceHandle
+from harness.stack.gateways import GatewayControl
+from harness.stack.modules import Modules
+from harness.stack.options import StackOptions
+from harness.stack.peers import Peer
+from harness.stack.record import Record
+from harness.stack.recorder import RECORDER, Recorder
+from harness.wasmbed.controllers import ControllerManager
+from harness.wasmbed.gateway.settings import GatewaySettings
+from harness.wasmbed.resources import manifests
+from harness.wasmbed.resources.api import ResourceApi
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
+
+__all__ = ["Stack"]
+
+START = 30.0
+STOP = 20.0
+RETRY_AFTER = 0.5
+"""Seconds after which the gateway wants to see a device again that it had to turn away for now."""
+NAMESPACE = "wasmbed"
+ANY_PORT: Endpoint = ("127.0.0.1", 0)
+
+
+class Stack:
+    """One test's whole world, up between :meth:`start` and :meth:`stop` (or inside ``async with``).
+
+    ``folder`` receives ``history.jsonl``; without one the history is kept in memory only. ``listen`` and ``http`` are
+    where the gateway listens for devices and for HTTP.
+    """
+
+    history: Record
+    """Everything that crossed a boundary, in order."""
+    boards: Boards
+    gateway: GatewayControl
+    pki: Pki
+    api: ResourceApi
+    """The cluster as ``User``, the person or program that uses the platform."""
+    cluster: Cluster
+    modules: Modules
+
+    def __init__(
+        self,
+        options: StackOptions | None = None,
+        *,
+        folder: Path | None = None,
+        listen: Endpoint = ANY_PORT,
+        http: Endpoint = ANY_PORT,
+    ) -> None:
+        self.options = options or StackOptions()
+        self.clock = SystemClock()
+        self.network = SystemNetwork()
+        self.randomness = Randomness(self.options.seed)
+        self._folder, self._listen, self._http = folder, listen, http
+        self._ends = AsyncExitStack()
+        self._numbers: dict[str, int] = {}
+
+    async def start(self) -> Self:
+        """Bring everything up. What was up already is taken down again when something does not come up.
+
+        Raises RigError naming the part and what to do, or UsageError for options that cannot be.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def _start(self) -> None:
+        self.modules = Modules(self.options.modules)
+        self.history = Record(self.clock, self._history_file())
+        self._ends.callback(self.history.close)
+        recorder = self._recorder = Recorder(self.history)
+
+        self.cluster = load_cluster(self.options.cluster)(
+            self.clock, self.randomness.fork("cluster"), NAMESPACE, recorder.cluster
+        )
+        self._at_end("the cluster", self.cluster.stop)
+        await self._bounded("the cluster", self.cluster.start())
+        self.api = self._client("User")
+        self._at_end("the recorder", recorder.stop)
+        watching = recorder.watch(self._client(RECORDER), self.clock, self.randomness.fork("recorder"))
+        await self._bounded("the recorder", watching)
+
+        self.pki = Pki(self.clock, self.randomness.fork("pki"), self.api)
+        settings = GatewaySettings(
+            listen=self._listen,
+            http=self._http,
+            heartbeat_interval=self.options.heartbeat,
+            retry_after=RETRY_AFTER,
+        )
+        self.gateway = GatewayControl(
+            settings, self.pki, self._client, self.clock, self.network, self.randomness, recorder
+        )
+        self._ends.push_async_callback(self.gateway.stop)
+        await self.gateway.start()
+
+        controllers = ControllerManager(self._client, self.clock, self.randomness.fork("controllers"))
+        self._at_end("the controllers", controllers.stop)
+        await self._bounded("the controllers", controllers.start())
+
+        world = World(self.clock, self.network, self.randomness.fork("boards"), recorder.boards)
+        self.boards = Boards(self.options, world, self.pki, recorder, self.gateway.endpoint)
+        self._ends.push_async_callback(self.boards.stop)
+        self.history.note("stack started", **self._described())
+
+    async def stop(self) -> None:
+        """Take everything down in reverse order; each part has its bound. May be called more than once."""
+        ends, self._ends = self._ends, AsyncExitStack()
+        await ends.aclose()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def device(self, board: Board | str) -> DeviceHandle:
+        """The device that a board enrolls as, or the device of that name."""
+        name = self.boards.device_of(board)
+        return DeviceHandle(name, self._recorder.informer(DEVICE), self.history, self.boards, self.api)
+
+    def application(self, name: str) -> ApplicationHandle:
+        """The application of that name, whoever made it."""
+        return ApplicationHandle(name, self._recorder.informer(APPLICATION), self.history, self.api)
+
+    async def deploy(
+        self,
+        module: bytes | str | Path,
+        *,
+        to: Board | DeviceHandle | str | Sequence[Board | DeviceHandle | str] | Mapping[str, str] = "all",
+        name: str | None = None,
+        memory: int | None = None,
+        fuel: int | None = None,
+        time_limit: int | None = None,
+        entry: str | None = None,
+        args: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> ApplicationHandle:
+        """Create an Application of ``module`` (a binary, a name for :attr:`modules`, or a file); does not wait for it.
+
+        ``to``: boards or devices, ``"all"``, or labels. ``memory`` is in bytes, ``time_limit`` in milliseconds for
+        one call, ``fuel`` for one call too; the schema's defaults apply where they are None.
+        """
+        given: dict[str, Any] = {"memoryLimit": memory, "fuel": fuel, "timeLimit": time_limit, "entry": entry}
+        config = {key: value for key, value in given.items() if value is not None}
+        if args:
+            config["args"] = list(args)
+        if env:
+            config["env"] = dict(env)
+        name = name or self._name(module)
+        binary = self.modules.load(module)
+        manifest = manifests.application(name, module=binary, config=config, **self._targets(to))
+        self._recorder.informer(APPLICATION).remember(await self.api.create(APPLICATION, manifest))
+        return self.application(name)
+
+    async def peer(
+        self,
+        name: str = "peer",
+        *,
+        certificate: Certificate | str = Certificate.VALID,
+        credentials: Credentials | None = None,
+    ) -> Peer:
+        """A device driven by hand, connected to the gateway (see :class:`Peer`); closed at the end at the latest."""
+        credentials = credentials or await self.pki.credentials(name, certificate)
+        peer = Peer(name, credentials, self.clock, self.randomness.fork(f"peer {name} {len(self.history)}"))
+        await peer.connect(self.network, self.gateway.endpoint)
+        self._at_end(f"the connection of {name}", peer.close)
+        return peer
+
+    def judge(self) -> None:
+        """Judge the history so far by the invariants. Raises ProductFailure naming every one that was broken."""
+        invariants.judge(self.history)
+
+    def _targets(self, to: Any) -> dict[str, Any]:
+        if to == "all":
+            return {"all_devices": True}
+        if isinstance(to, Mapping):
+            return {"match_labels": to}
+        several = to if isinstance(to, Sequence) and not isinstance(to, str) else [to]
+        if not several:
+            raise UsageError("names no device", where="deploy(to=[])", do="name a board, a device, labels or 'all'")
+        names = [each.name if isinstance(each, DeviceHandle) else self.boards.device_of(each) for each in several]
+        return {"device_names": names}
+
+    def _name(self, module: bytes | str | Path) -> str:
+        stem = "app" if isinstance(module, bytes) else Path(module).stem
+        self._numbers[stem] = number = self._numbers.get(stem, 0) + 1
+        return f"{stem}-{number}"
+
+    def _client(self, name: str) -> ResourceApi:
+        api = self.cluster.client(name)
+        self._at_end(f"the connection of {name}", api.close)
+        return api
+
+    def _history_file(self) -> Path | None:
+        if self._folder is None:
+            return None
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RigError(
+                f"cannot be made: {error.strerror}", where=str(self._folder), do="name another folder with --reports"
+            ) from error
+        return self._folder / "history.jsonl"
+
+    def _at_end(self, what: str, stop: Callable[[], Awaitable[object]]) -> None:
+        async def end() -> None:
+            await bounded(self.clock, STOP, f"end of {what}", stop())
+
+        self._ends.push_async_callback(end)
+
+    async def _bounded(self, what: str, work: Awaitable[object]) -> None:
+        try:
+            await bounded(self.clock, START, f"start of {what}", work)
+        except HarnessError:
+            raise
+        except OSError as error:
+            raise RigError(f"did not start: {error}", where=what, do="see wasmbed doctor") from error
+
+    def _described(self) -> dict[str, Any]:
+        host, port = self.gateway.endpoint
+        return {"boards": self.options.boards, "cluster": self.options.cluster, "gateway": f"{host}:{port}"}

@@ -1,0 +1,67 @@
+"""Peers that cannot prove who they are: told why where TLS allows it, and never more than a log line otherwise."""
+
+import pytest
+
+from harness.stack import Stack
+
+
+@pytest.mark.parametrize(
+    ("certificate", "reason"),
+    [("expired", "expired"), ("not-yet-valid", "not yet valid"), ("revoked", "revoked"), ("wrong-usage", "usage")],
+)
+async def test_a_bad_certificate_is_refused(stack: Stack, certificate: str, reason: str) -> None:
+    """The handshake completes, so that the device can be told to renew its certificate; it gets no resource."""
+    board = await stack.boards.power_on(certificate=certificate)
+    refused = await stack.history.until("Error", about=board.name, source="Gateway")
+    assert refused.data["code"] == "CERTIFICATE_INVALID"
+    assert refused.data["action"] == "RENEW_CERTIFICATE"
+    assert reason in refused.data["message"]
+    await board.console.until("CERTIFICATE_INVALID")
+    await stack.history.until("ConnectionClosed", about=board.name, after=refused)
+    assert not stack.device(board).exists
+
+
+async def test_an_unknown_authority_ends_the_handshake(stack: Stack) -> None:
+    """A certificate that somebody else signed: a TLS alert, no session, no resource."""
+    board = await stack.boards.power_on(certificate="unknown-authority")
+    rejected = await stack.history.until("TlsRejected")
+    assert rejected.data["reason"]
+    assert not stack.history.find("TlsConnected", about=board.name)
+    assert not stack.device(board).exists
+
+
+async def test_a_revoked_device_cannot_come_back(stack: Stack) -> None:
+    """Revocation reaches a running gateway: the session ends, and the device is refused from then on."""
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected")
+    await stack.pki.revoke(stack.boards.credentials(board))
+    dismissed = await stack.history.until("Error", about=device.name, code="CERTIFICATE_INVALID")
+    assert "revoked" in dismissed.data["message"]
+    await device.until(phase="Disconnected")
+    await board.reset()
+    await stack.history.until("Error", about=device.name, code="CERTIFICATE_INVALID", after=dismissed)
+    assert device.status.phase == "Disconnected"
+
+
+async def test_another_key_under_a_registered_name_is_refused(stack: Stack) -> None:
+    """The key that enrolled first is the device's; a valid certificate for another key is not enough."""
+    peer = await stack.peer("meter")
+    await peer.enroll()
+    await peer.close()
+    await stack.device("meter").until(phase="Disconnected")
+
+    impostor = await stack.peer("meter")
+    impostor.send(impostor.request())
+    refused = await stack.history.until("Error", about="meter", source="Gateway")
+    assert refused.data["code"] == "CERTIFICATE_INVALID"
+    assert stack.device("meter").status.phase == "Disconnected"
+
+
+async def test_without_a_certificate_a_peer_may_only_pair(stack: Stack) -> None:
+    """Anything but a signing request with a token from a peer without certificate is refused."""
+    peer = await stack.peer("nobody", certificate="request")
+    peer.send(peer.request())
+    refused = await stack.history.until("Error", source="Gateway")
+    assert refused.data["code"] in ("ENROLLMENT_FAILED", "CERTIFICATE_INVALID", "PROTOCOL_ERROR")
+    await peer.until_closed()
+    assert not stack.device("nobody").exists

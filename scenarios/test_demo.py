@@ -1,0 +1,51 @@
+"""The flagship: one fleet from power-on to a gateway's death, in four acts. ``make demo`` runs it on 20 boards."""
+
+from harness.stack import Stack
+
+
+async def test_a_fleet_enrolls(stack: Stack) -> None:
+    """Every board proves who it is over mutual TLS 1.3 and becomes a Connected device in Kubernetes."""
+    boards = await stack.boards.power_on(count=stack.options.fleet)
+    for board in boards:
+        device = await stack.device(board).until(phase="Connected", health="healthy", within=60)
+        assert device.status.wasm_runtime == "ready"
+    assert len({stack.device(board).status.device_id for board in boards}) == len(boards)
+
+
+async def test_a_fleet_runs_an_application(stack: Stack) -> None:
+    """One resource in Kubernetes, and a WebAssembly module runs on every board and publishes its readings."""
+    boards = await stack.boards.power_on(count=stack.options.fleet)
+    for board in boards:
+        await stack.device(board).until(phase="Connected", within=60)
+    application = await stack.deploy("thermometer", to="all")
+    await application.until(phase="Running", statistics={"running": len(boards)}, within=60)
+    for board in boards:
+        await application.until_on(board.name, output=lambda output: len(output) == 3, within=60)
+    assert application.status.health == "healthy"
+
+
+async def test_a_broken_module_harms_nobody(stack: Stack) -> None:
+    """An endless loop is cut by its fuel on every board; the boards stay Connected and run the next application."""
+    boards = await stack.boards.power_on(count=stack.options.fleet)
+    for board in boards:
+        await stack.device(board).until(phase="Connected", within=60)
+    endless = await stack.deploy("endless", to="all", fuel=100_000)
+    await endless.until(phase="Error", statistics={"failed": len(boards)}, within=60)
+    hello = await stack.deploy("hello", to="all")
+    await hello.until(phase="Running", statistics={"running": len(boards)}, within=60)
+    assert all(stack.device(board).status.phase == "Connected" for board in boards)
+
+
+async def test_a_fleet_survives_the_death_of_its_gateway(stack: Stack) -> None:
+    """The gateway is killed without a goodbye; its successor gets every board back, under the id it had."""
+    boards = await stack.boards.power_on(count=stack.options.fleet)
+    devices = [await stack.device(board).until(phase="Connected", within=60) for board in boards]
+    before = {device.name: (device.status.device_id, device.status.connected_since) for device in devices}
+    await stack.gateway.kill()
+    await stack.gateway.start()
+    for device in devices:
+        device_id, session = before[device.name]
+        await device.until(
+            phase="Connected", connected_since=lambda moment, old=session: moment not in (None, old), within=60
+        )
+        assert device.status.device_id == device_id

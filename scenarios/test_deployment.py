@@ -1,0 +1,170 @@
+"""Applications that do what they should: deployed, run, watched, stopped, replaced."""
+
+from hashlib import sha256
+
+from harness.stack import Stack
+from harness.stack.modules import padded
+
+
+async def test_an_application_is_deployed_and_runs(stack: Stack) -> None:
+    """A module reaches the device in chunks, runs, and what it published can be read in Kubernetes."""
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected")
+    application = await stack.deploy("hello", to=board)
+    await application.until(phase="Running", health="healthy", deployment_progress=100)
+
+    status = application.status
+    assert (status.statistics.target, status.statistics.running, status.statistics.failed) == (1, 1, 0)
+    assert list(status.deployed_devices) == [device.name]
+    await application.until_on(device.name, state="running", output=len)
+    assert application.output(device.name) == [("greeting", "hello from a module")]
+    await board.console.until("hello from a module")
+    phases = stack.history.phases(application.name)
+    assert phases == ["Pending", "Creating", "Deploying", "Deployed", "Running"]
+
+
+async def test_a_deployment_goes_step_by_step(stack: Stack) -> None:
+    """Resource, request to the gateway, announcement, chunks with acknowledgments, result, status: in order."""
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected")
+    module = stack.modules("hello")
+    application = await stack.deploy(module, to=board, name="hello")
+    await application.until(phase="Running")
+
+    history, about = stack.history, "hello"
+    step = await history.until("POST Application", about=about, source="User", code=201)
+    step = await history.until(
+        "DeployApplication", about=about, source="ApplicationController", device=device.name, after=step
+    )
+    step = await history.until("Deploy", about=about, source="Gateway", device=device.name, after=step)
+    assert step.data["size"] == len(module)
+    assert step.data["sha256"] == sha256(module).hexdigest()
+    step = await history.until("ModuleChunk", about=about, source="Gateway", index=0, after=step)
+    step = await history.until("ChunkAcknowledgment", about=about, source="Device", index=0, after=step)
+    step = await history.until("DeploymentResult", about=about, source="Device", ok=True, after=step)
+    await history.until("ApplicationStatus", about=about, source="Device", state="running", after=step)
+
+
+async def test_a_module_that_ticks_reads_its_sensor(stack: Stack) -> None:
+    """Three readings, one a tick, the same on every board without a sensor."""
+    board = await stack.boards.power_on()
+    name = (await stack.device(board).until(phase="Connected")).name
+    application = await stack.deploy("thermometer", to=board)
+    await application.until_on(name, within=20, output=lambda output: len(output) == 3)
+    readings = [int(payload, 16) for _, payload in application.output(name)]
+    assert readings == [19_500, 19_537, 19_574]
+    assert application.status.phase == "Running"
+
+
+async def test_arguments_and_environment_reach_the_module(stack: Stack) -> None:
+    """``config.args`` and ``config.env`` are what the module reads."""
+    board = await stack.boards.power_on()
+    name = (await stack.device(board).until(phase="Connected")).name
+    application = await stack.deploy("echo", to=board, args=["first"], env={"SITE": "roof"})
+    await application.until_on(name, output=lambda output: len(output) == 2)
+    assert application.output(name) == [("argument", "first"), ("SITE", "roof")]
+
+
+async def test_a_large_module_arrives_whole(stack: Stack) -> None:
+    """A module of many chunks goes over, every one acknowledged, and the hash is right."""
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected")
+    name, room = device.name, device.spec.largest_module or 65_536
+    module = padded(stack.modules("hello"), min(100_000, room))
+    application = await stack.deploy(module, to=board, name="heavy")
+    await application.until(phase="Running", within=20)
+    chunks = stack.history.find("ModuleChunk", about="heavy", device=name)
+    acknowledged = stack.history.find("ChunkAcknowledgment", about="heavy", device=name)
+    assert len(chunks) > 4
+    assert [event.data["index"] for event in acknowledged] == [event.data["index"] for event in chunks]
+
+
+async def test_an_application_is_stopped_and_started_again(stack: Stack) -> None:
+    """``spec.stopped`` stops it on its devices, and back; the resource stays."""
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected")
+    application = await stack.deploy("hello", to=board)
+    await application.until(phase="Running")
+    await application.stop()
+    await application.until(phase="Stopped", statistics={"running": 0})
+    await application.until_on(device.name, state="stopped")
+    await stack.history.until("StopResult", about=application.name, source="Device", ok=True)
+
+    await application.start()
+    await application.until(phase="Running", statistics={"running": 1})
+    assert device.status.phase == "Connected"
+
+
+async def test_a_deleted_application_is_stopped_first(stack: Stack) -> None:
+    """The resource goes when its devices have stopped it, not before."""
+    board = await stack.boards.power_on()
+    await stack.device(board).until(phase="Connected")
+    application = await stack.deploy("hello", to=board)
+    await application.until(phase="Running")
+    await application.delete()
+    await application.until_gone()
+    stopped = await stack.history.until("StopResult", about=application.name, source="Device", ok=True)
+    gone = await stack.history.until("Application", about=application.name, change="deleted")
+    assert stopped.n < gone.n
+
+
+async def test_a_changed_module_is_redeployed(stack: Stack) -> None:
+    """The old module is stopped, the new one runs, and its output is the new one's."""
+    board = await stack.boards.power_on()
+    name = (await stack.device(board).until(phase="Connected")).name
+    application = await stack.deploy("hello", to=board)
+    await application.until(phase="Running")
+    first = await stack.history.until("DeploymentResult", about=application.name, ok=True)
+
+    await application.redeploy(stack.modules("hello_again"))
+    await application.until(phase="Running", observed_generation=2)
+    await stack.history.until("Stop", about=application.name, source="Gateway", after=first)
+    await application.until_on(name, output=lambda output: output and output[-1]["payload"] == "hello again")
+
+
+async def test_an_application_for_labelled_devices(stack: Stack) -> None:
+    """A selector means the devices that carry the labels, and those only."""
+    boards = await stack.boards.power_on(count=3)
+    for board in boards:
+        await stack.device(board).until(phase="Connected")
+    for board in boards[:2]:
+        await stack.device(board).label(site="roof")
+    application = await stack.deploy("idle", to={"site": "roof"})
+    await application.until(phase="Running", statistics={"target": 2, "running": 2})
+    assert sorted(application.status.deployed_devices) == sorted(board.name for board in boards[:2])
+
+
+async def test_a_device_that_comes_later_gets_the_application_too(stack: Stack) -> None:
+    """An application for all devices reaches one that was not there when it was made."""
+    first = await stack.boards.power_on()
+    await stack.device(first).until(phase="Connected")
+    application = await stack.deploy("idle", to="all")
+    await application.until(phase="Running", statistics={"target": 1, "running": 1})
+    await stack.boards.power_on()
+    await application.until(phase="Running", statistics={"target": 2, "running": 2})
+
+
+async def test_an_application_returns_after_a_reboot(stack: Stack) -> None:
+    """A reset device has lost its module and gets it again."""
+    board = await stack.boards.power_on()
+    await stack.device(board).until(phase="Connected")
+    application = await stack.deploy("idle", to=board)
+    await application.until(phase="Running")
+    first = await stack.history.until("DeploymentResult", about=application.name, ok=True)
+    await board.reset()
+    await stack.history.until("DeploymentResult", about=application.name, ok=True, after=first, within=20)
+    await application.until(phase="Running", statistics={"running": 1})
+
+
+async def test_two_applications_share_a_device(stack: Stack) -> None:
+    """One that stops does not disturb the other."""
+    board = await stack.boards.power_on()
+    name = (await stack.device(board).until(phase="Connected")).name
+    one = await stack.deploy("idle", to=board, name="one")
+    two = await stack.deploy("hello", to=board, name="two")
+    await one.until(phase="Running")
+    await two.until(phase="Running")
+    await one.stop()
+    await one.until(phase="Stopped")
+    assert two.on(name).state == "running"
+    assert two.status.phase == "Running"

@@ -1,0 +1,122 @@
+"""Modules that cannot run, and modules that break: found out as early as can be, reported where the user looks."""
+
+import pytest
+
+from harness.core.errors import ProductFailure
+from harness.stack import Stack
+from harness.stack.applications import ApplicationHandle
+from harness.stack.modules import padded
+
+
+async def deployed(stack: Stack, module: bytes | str, **limits: int) -> tuple[ApplicationHandle, str]:
+    """``module`` on its way to one connected device, and the device's name."""
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected")
+    return await stack.deploy(module, to=board, name="app", **limits), device.name  # type: ignore[arg-type]
+
+
+async def assert_never_sent(stack: Stack, application: ApplicationHandle, reason: str) -> None:
+    """The application Failed for ``reason``, and not a byte of it has left the gateway."""
+    await application.until(phase="Failed", health="unhealthy")
+    assert application.status.error is not None
+    assert reason in application.status.error
+    assert application.status.statistics.running == 0
+    assert not stack.history.find("Deploy", source="Gateway")
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [(b"\x7fELF not a module at all", "not a WebAssembly binary"), (b"\0asm\1\0\0\0\1\xff\xff", "malformed")],
+    ids=["not-wasm", "broken"],
+)
+async def test_a_bad_module_is_refused(stack: Stack, module: bytes, reason: str) -> None:
+    """What is not WebAssembly never leaves the gateway."""
+    application, _ = await deployed(stack, module)
+    await assert_never_sent(stack, application, reason)
+
+
+async def test_a_module_with_a_missing_import_is_refused(stack: Stack) -> None:
+    """A function that no device offers: the message names it."""
+    application, _ = await deployed(stack, "missing_import")
+    await assert_never_sent(stack, application, "wasmbed.fly")
+
+
+async def test_a_module_that_needs_too_much_memory_is_refused(stack: Stack) -> None:
+    """More memory from the start than the limit allows."""
+    application, _ = await deployed(stack, "hungry")
+    await assert_never_sent(stack, application, "memory")
+
+
+async def test_a_module_without_its_entry_is_refused(stack: Stack) -> None:
+    """The entry that the application names must be there."""
+    board = await stack.boards.power_on()
+    await stack.device(board).until(phase="Connected")
+    application = await stack.deploy("hello", to=board, entry="start")
+    await assert_never_sent(stack, application, "'start'")
+
+
+@pytest.mark.parametrize(
+    ("module", "limits", "code"),
+    [
+        ("endless", {"fuel": 100_000}, "OUT_OF_FUEL"),
+        ("trap", {}, "TRAP"),
+        ("stray_pointer", {}, "TRAP"),
+        ("greedy", {"memory": 262_144}, "MEMORY_LIMIT"),
+    ],
+)
+async def test_a_module_that_breaks_is_reported(stack: Stack, module: str, limits: dict[str, int], code: str) -> None:
+    """The device ends it, says why, and stays Connected; the application is in Error."""
+    application, device = await deployed(stack, module, **limits)
+    await application.until(phase="Error", health="unhealthy")
+    entry = await application.until_on(device, state="error", code=code)
+    assert entry.error
+    fault = await stack.history.until("RuntimeFault", about="app", source="Device", device=device)
+    assert fault.data["code"] == code
+    assert stack.device(device).status.phase == "Connected"
+
+
+async def test_an_endless_loop_is_cut_by_time(stack: Stack) -> None:
+    """With fuel for ever, the wall clock ends it."""
+    application, device = await deployed(stack, "endless", fuel=1 << 50, time_limit=300)
+    await application.until_on(device, state="error", code="TIME_LIMIT")
+    await application.until(phase="Error")
+
+
+async def test_a_broken_application_does_not_take_its_device_along(stack: Stack) -> None:
+    """After a trap the same device runs the next application."""
+    application, device = await deployed(stack, "trap")
+    await application.until(phase="Error")
+    healthy = await stack.deploy("hello", to=device)
+    await healthy.until(phase="Running")
+    assert stack.device(device).status.health == "healthy"
+
+
+async def test_an_application_is_mended_by_a_new_module(stack: Stack) -> None:
+    """Error and Failed are not the end: a module that works runs."""
+    application, _ = await deployed(stack, "trap")
+    await application.until(phase="Error")
+    await application.redeploy(stack.modules("hello"))
+    await application.until(phase="Running", error=None)
+
+
+async def test_an_application_for_a_device_that_is_not_there_waits(stack: Stack) -> None:
+    """A deployment is not lost: it happens when its device comes."""
+    application = await stack.deploy("hello", to="late-1")
+    with pytest.raises(ProductFailure, match="did not reach phase=Running"):
+        await application.until(phase="Running", within=0.5)
+    await stack.boards.power_on(name="late-1")
+    await application.until(phase="Running", within=20)
+
+
+async def test_a_board_that_dies_in_the_middle_of_a_transfer(stack: Stack) -> None:
+    """The transfer is cut; with power again the device gets the whole module."""
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected")
+    heavy = padded(stack.modules("hello"), min(900_000, device.spec.largest_module or 65_536))
+    application = await stack.deploy(heavy, to=board, name="heavy")
+    await stack.history.until("ChunkAcknowledgment", about="heavy", source="Device")
+    await board.cut_power()
+    await device.until(phase="Disconnected", within=15)
+    assert not stack.history.find("DeploymentResult", about="heavy")
+    await board.power_on()
+    await application.until(phase="Running", within=30)

@@ -1,0 +1,172 @@
+"""How a board becomes a Device: by certificate, by signing request, again after a reboot, and when it may not."""
+
+from base64 import b64encode
+
+import pytest
+
+from harness.core.history import Kind
+from harness.stack import Stack
+from harness.wasmbed.pki.keys import load_private_key, public_key_der
+
+
+async def test_a_device_with_a_certificate_enrolls(stack: Stack) -> None:
+    """A board with a certificate becomes a Connected device, and Kubernetes knows all of it."""
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected", wasm_runtime="ready", health="healthy")
+
+    status = device.status
+    assert status.device_status == "Running"
+    assert status.gateway == stack.gateway.name
+    assert status.device_id
+    assert status.connected_since
+    assert status.last_heartbeat
+    assert status.error is None
+    key = load_private_key(stack.boards.credentials(board).private_key, "test")
+    assert device.spec.public_key == b64encode(public_key_der(key.public_key())).decode()
+    assert {"tls", "cbor"} <= set(device.spec.capabilities)
+    assert stack.history.phases(device.name) == ["Pending", "Enrolling", "Enrolled", "Connected"]
+
+
+async def test_enrollment_goes_step_by_step(stack: Stack) -> None:
+    """Handshake, request, resource, confirmation by the controller, response, acknowledgment, heartbeat: in order."""
+    board = await stack.boards.power_on()
+    name = (await stack.device(board).until(phase="Connected")).name
+
+    history = stack.history
+    handshake = await history.until("TlsConnected", about=name, source="Device")
+    assert handshake.data["certificate"]["subject"].endswith(name)
+    assert handshake.data["version"] == "TLSv1.3"
+    step = await history.until("EnrollmentRequest", about=name, source="Device", after=handshake)
+    step = await history.until("POST Device", about=name, source="Gateway", code=201, after=step)
+    step = await history.until(
+        "PATCH Device",
+        about=name,
+        source="DeviceController",
+        after=step,
+        status=lambda status: status["phase"] == "Enrolled",
+    )
+    step = await history.until("EnrollmentResponse", about=name, source="Gateway", after=step)
+    assert step.data["deviceId"] == stack.device(board).status.device_id
+    assert step.data["heartbeatInterval"] == stack.options.heartbeat * 1000
+    step = await history.until("EnrollmentAcknowledgment", about=name, source="Device", after=step)
+    step = await history.until("Heartbeat", about=name, source="Device", after=step)
+    await history.until("HeartbeatAcknowledgment", about=name, source="Gateway", after=step)
+
+
+@pytest.mark.requires("csr")
+async def test_a_device_enrolls_by_signing_request(stack: Stack) -> None:
+    """A board without certificate pays with a one-time token, gets a certificate, and comes back with it."""
+    board = await stack.boards.power_on(certificate="request")
+    device = await stack.device(board).until(phase="Connected")
+
+    history = stack.history
+    first = await history.until("TlsConnected", about=device.name, certificate=None)
+    request = await history.until("EnrollmentRequest", about=device.name, csr=bool, after=first)
+    issued = await history.until("EnrollmentResponse", about=device.name, certificate=bool, after=request)
+    second = await history.until("TlsConnected", about=device.name, certificate=bool, after=issued)
+    response = await history.until("EnrollmentResponse", about=device.name, certificate=None, after=second)
+    assert response.data["deviceId"] == issued.data["deviceId"] == device.status.device_id
+    assert history.find("DELETE Secret", source="Gateway", code=200), "the token was not consumed"
+
+
+@pytest.mark.requires("csr")
+async def test_a_pairing_token_serves_once(stack: Stack) -> None:
+    """Whoever has overheard a token that was used cannot enroll with it."""
+    board = await stack.boards.power_on(certificate="request")
+    device = await stack.device(board).until(phase="Connected")
+    known = device.resource.resource_version
+    await board.power_off()
+    await stack.device(board).until(phase="Disconnected")
+
+    thief = await stack.boards.power_on(twin_of=board)
+    refused = await stack.history.until("Error", about=device.name, source="Gateway")
+    assert refused.data["code"] in ("ENROLLMENT_FAILED", "CERTIFICATE_INVALID")
+    assert thief.name != device.name
+    assert device.status.phase == "Disconnected"
+    assert int(device.resource.resource_version) > int(known)
+
+
+async def test_a_device_keeps_its_id_over_a_reboot(stack: Stack) -> None:
+    """A board that was reset enrolls anew and is the same device."""
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected")
+    device_id, since = device.status.device_id, device.status.connected_since
+
+    await board.reset()
+    await device.until(phase="Connected", connected_since=lambda moment: moment not in (None, since))
+    assert device.status.device_id == device_id
+    assert len(stack.history.find("EnrollmentRequest", about=device.name)) == 2
+
+
+async def test_a_device_of_an_unknown_type_is_refused(stack: Stack) -> None:
+    """The gateway says what it knows, and Kubernetes never hears of the device."""
+    board = await stack.boards.power_on(device_type="toaster")
+    refused = await stack.history.until("Error", about=board.name, source="Gateway")
+    assert refused.data["code"] == "ENROLLMENT_FAILED"
+    assert "toaster" in refused.data["message"]
+    await stack.history.until("ConnectionClosed", about=board.name)
+    assert not stack.device(board).exists
+
+
+@pytest.mark.parametrize("capabilities", [("tls", "cbor", "teleport"), ("wasm",)], ids=["unknown", "missing"])
+async def test_a_device_with_unsupported_capabilities_is_refused(stack: Stack, capabilities: tuple[str, ...]) -> None:
+    """A capability that nobody knows, or a required one that is missing: refused by name, no resource."""
+    board = await stack.boards.power_on(capabilities=capabilities)
+    refused = await stack.history.until("Error", about=board.name, source="Gateway")
+    assert refused.data["code"] == "UNSUPPORTED_CAPABILITY"
+    assert ("teleport" if "teleport" in capabilities else "cbor") in refused.data["message"]
+    assert not stack.device(board).exists
+
+
+async def test_a_second_device_of_the_same_name_is_refused(stack: Stack) -> None:
+    """While a device is connected, whoever comes with the same identity is told to come later; the first stays."""
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected")
+    twin = await stack.boards.power_on(twin_of=board)
+
+    refused = await stack.history.until("Error", about=device.name, code="DUPLICATE_DEVICE")
+    assert refused.data["retryAfter"] > 0
+    await twin.console.until("DUPLICATE_DEVICE")
+    assert device.status.phase == "Connected"
+    assert stack.history.phases(device.name).count("Disconnected") == 0
+
+
+async def test_the_twin_gets_in_when_the_first_has_gone(stack: Stack) -> None:
+    """The refusal is for the time being: once the first device's session is over, the second is that device."""
+    first = await stack.peer("meter")
+    await first.enroll()
+    await stack.device("meter").until(phase="Connected")
+    device_id = stack.device("meter").status.device_id
+    await first.close()
+    await stack.device("meter").until(phase="Disconnected", error="Connection lost")
+
+    second = await stack.peer("meter", credentials=first.credentials)
+    assert await second.enroll() == device_id
+    await stack.device("meter").until(phase="Connected")
+
+
+async def test_a_replayed_request_is_refused(stack: Stack) -> None:
+    """The very same enrollment request a second time is an attack, whoever sends it."""
+    peer = await stack.peer("meter")
+    request = peer.request()
+    peer.send(request)
+    await stack.history.until("EnrollmentResponse", about="meter")
+    await peer.close()
+    await stack.device("meter").until(phase="Disconnected")
+
+    again = await stack.peer("meter", credentials=peer.credentials)
+    again.send(request)
+    refused = await stack.history.until("Error", about="meter", source="Gateway")
+    assert refused.data["code"] == "REPLAYED_MESSAGE"
+    assert stack.device("meter").status.phase == "Disconnected"
+
+
+async def test_many_devices_enroll_at_once(stack: Stack) -> None:
+    """A fleet becomes Connected, every device with an id of its own."""
+    boards = await stack.boards.power_on(count=stack.options.fleet)
+    for board in boards:
+        await stack.device(board).until(phase="Connected", within=30)
+    ids = {stack.device(board).status.device_id for board in boards}
+    assert len(ids) == len(boards)
+    requests = [event.correlation for event in stack.history.find("EnrollmentRequest", kind=Kind.MESSAGE)]
+    assert sorted(requests) == sorted(board.name for board in boards)

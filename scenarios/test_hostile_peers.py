@@ -1,0 +1,58 @@
+"""Peers that do not keep to the contract: each is shown the door, and nobody else notices."""
+
+import pytest
+
+from harness.stack import Stack
+from harness.wasmbed.protocol.framing import frame
+from harness.wasmbed.protocol.messages import EnrollmentAcknowledgment, Error
+
+UNKNOWN_DEVICE = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        pytest.param(frame(b"\xff\xff\xff\xff"), id="not-cbor"),
+        pytest.param(frame(bytes.fromhex("830101")), id="cut-short"),
+        pytest.param(frame(bytes.fromhex("8301018200a0")), id="fields-missing"),
+        pytest.param(frame(bytes.fromhex("8309018200a0")), id="unknown-version"),
+        pytest.param(frame(bytes.fromhex("8301018200a000")), id="trailing-bytes"),
+        pytest.param(bytes.fromhex("7fffffff"), id="too-long"),
+    ],
+)
+async def test_garbage_ends_the_session_and_changes_nothing(stack: Stack, garbage: bytes) -> None:
+    """A frame that breaks the contract: an error message, the end of the session, no change of state."""
+    peer = await stack.peer("vandal")
+    peer.write(garbage)
+    assert (await peer.receive(Error)).code == "PROTOCOL_ERROR"
+    await peer.until_closed()
+    assert not stack.device("vandal").exists
+
+
+async def test_half_a_frame_and_then_nothing(stack: Stack) -> None:
+    """A peer that dies in the middle of a frame costs nothing, and the gateway serves the next."""
+    peer = await stack.peer("half")
+    peer.write(frame(bytes(256))[:100])
+    await peer.close()
+    await stack.history.until("ConnectionClosed", about="half")
+    board = await stack.boards.power_on()
+    await stack.device(board).until(phase="Connected")
+    assert not stack.device("half").exists
+
+
+async def test_messages_out_of_order_are_refused(stack: Stack) -> None:
+    """An acknowledgment before any enrollment is an error, not an enrollment."""
+    peer = await stack.peer("hasty")
+    peer.send(EnrollmentAcknowledgment(UNKNOWN_DEVICE))
+    assert (await peer.receive(Error)).code in ("PROTOCOL_ERROR", "ENROLLMENT_FAILED")
+    assert not stack.device("hasty").exists
+
+
+async def test_an_unknown_message_is_answered_and_survived(stack: Stack) -> None:
+    """An unknown tag gets an error; the session goes on."""
+    peer = await stack.peer("future")
+    device_id = await peer.enroll()
+    peer.write(frame(bytes.fromhex("830105821863a0")))
+    assert (await peer.receive(Error)).code == "PROTOCOL_ERROR"
+    await peer.beat(device_id)
+    assert stack.device("future").status.phase == "Connected"
