@@ -1,0 +1,169 @@
+"""What devices say about applications, on its way to ``status.deviceStatuses`` of the Application."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections import deque
+from typing import Any
+
+from harness.core.clock import Clock
+from harness.wasmbed.gateway.sessions import Session
+from harness.wasmbed.gateway.settings import GatewaySettings
+from harness.wasmbed.gateway.statuses import StatusWriter
+from harness.wasmbed.protocol.errors import ProtocolError
+from harness.wasmbed.protocol.messages import (
+    ApplicationState,
+    ApplicationStatus,
+    DeploymentResult,
+    Heartbeat,
+    Publication,
+    RuntimeFault,
+    StopResult,
+)
+from harness.wasmbed.resources.kinds import APPLICATION
+from harness.wasmbed.resources.timestamps import format_timestamp
+
+__all__ = ["OUTPUTS", "ApplicationRecord", "ApplicationReports", "is_name"]
+
+OUTPUTS = 20
+"""Publications kept in the status, the last ones."""
+
+_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+
+def is_name(text: str) -> bool:
+    """Whether a resource can have this name (RFC 1123 subdomain)."""
+    return _NAME.fullmatch(text) is not None
+
+
+class ApplicationRecord:
+    """What is known of one application on one device."""
+
+    __slots__ = ("generation", "output", "state")
+
+    def __init__(self) -> None:
+        self.state: ApplicationState | None = None
+        self.generation: int | None = None
+        self.output: deque[dict[str, str]] | None = None
+
+
+class ApplicationReports:
+    """Writes them down: changes of state at once, metrics and outputs once per status interval."""
+
+    def __init__(self, settings: GatewaySettings, clock: Clock, writer: StatusWriter) -> None:
+        self._settings, self._clock, self._writer = settings, clock, writer
+
+    def begin(self, session: Session, application: str, generation: int | None) -> None:
+        """A deployment is under way; what came before is over."""
+        record = self._record(session, application)
+        record.generation, record.output = generation, None
+        self._change(session, application, record, ApplicationState.RECEIVING, output=[], metrics=None)
+
+    def failed(self, session: Session, application: str, generation: int | None, code: str, reason: str) -> None:
+        """A deployment failed, here or on the device."""
+        record = self._record(session, application)
+        record.generation = generation
+        self._change(session, application, record, ApplicationState.FAILED, code=code, error=reason)
+
+    def deployed(self, session: Session, result: DeploymentResult) -> None:
+        """The device's word on a deployment."""
+        record = self._record(session, result.application_id)
+        metrics = dict(result.metrics)
+        if result.ok:
+            self._change(session, result.application_id, record, ApplicationState.DEPLOYED, metrics=metrics)
+        else:
+            code, error = result.code or "DEPLOYMENT_FAILED", result.error or "the device gave no reason"
+            state = ApplicationState.FAILED
+            self._change(session, result.application_id, record, state, code=code, error=error, metrics=metrics)
+
+    def status(self, session: Session, status: ApplicationStatus) -> None:
+        """A state, metrics and publications."""
+        record = self._record(session, status.application_id)
+        more: dict[str, Any] = {"metrics": dict(status.metrics)}
+        if status.publications:
+            record.output = record.output or deque(maxlen=OUTPUTS)
+            record.output.extend(map(_output, status.publications))
+            more["output"] = list(record.output)
+        if status.error is not None or status.state is not record.state:
+            self._change(session, status.application_id, record, status.state, error=status.error, **more)
+        else:
+            self._write(session, status.application_id, record, more, after=self._settings.status_interval)
+
+    def fault(self, session: Session, fault: RuntimeFault) -> None:
+        """A call into the module ended early."""
+        record = self._record(session, fault.application_id)
+        error = "\n    ".join((fault.message, *fault.backtrace))
+        state, metrics = ApplicationState.ERROR, dict(fault.resource_use)
+        self._change(session, fault.application_id, record, state, code=fault.code, error=error, metrics=metrics)
+
+    def stopped(self, session: Session, result: StopResult) -> None:
+        """The device's word on a stop."""
+        record = self._record(session, result.application_id)
+        if result.ok:
+            self._change(session, result.application_id, record, ApplicationState.STOPPED)
+            (session.applications or {}).pop(result.application_id, None)
+        else:
+            self.not_stopped(session, result.application_id, "STOP_FAILED", result.error or "the device gave no reason")
+
+    def not_stopped(self, session: Session, application: str, code: str, reason: str) -> None:
+        """A stop came to nothing; whether the application runs is not known."""
+        record = self._record(session, application)
+        self._change(session, application, record, ApplicationState.ERROR, code=code, error=reason)
+
+    def heartbeat(self, session: Session, heartbeat: Heartbeat) -> None:
+        """Take over states that are news: what happened while there was no link, or was not reported otherwise.
+
+        While a deployment or a stop is in hand its outcome counts, and a failed deployment stays failed.
+        """
+        busy = session.work.job.application if session.work is not None and session.work.job is not None else None
+        for application, state in heartbeat.applications.items():
+            record = self._record(session, application)
+            if state is record.state or record.state is ApplicationState.FAILED or application == busy:
+                continue
+            record.state = state
+            healthy = state not in (ApplicationState.ERROR, ApplicationState.FAILED)
+            entry = {"state": state.value, "code": None, "error": None} if healthy else {"state": state.value}
+            self._write(session, application, record, entry)
+
+    def _record(self, session: Session, application: str) -> ApplicationRecord:
+        if session.applications is None:
+            session.applications = {}
+        record = session.applications.get(application)
+        if record is None:
+            if not is_name(application):
+                raise ProtocolError(f"{application!r:.80} is not the name of an application")
+            if len(session.applications) >= self._settings.device_applications:
+                raise ProtocolError(f"more than {self._settings.device_applications} applications on one device")
+            record = session.applications[application] = ApplicationRecord()
+        return record
+
+    def _change(
+        self,
+        session: Session,
+        application: str,
+        record: ApplicationRecord,
+        state: ApplicationState,
+        *,
+        code: str | None = None,
+        error: str | None = None,
+        **more: Any,
+    ) -> None:
+        record.state = state
+        self._write(session, application, record, {"state": state.value, "code": code, "error": error, **more})
+
+    def _write(
+        self, session: Session, application: str, record: ApplicationRecord, entry: dict[str, Any], after: float = 0.0
+    ) -> None:
+        entry["updated"] = format_timestamp(self._clock.now())
+        if record.generation is not None:
+            entry["generation"] = record.generation
+        self._writer.put(APPLICATION, application, {"deviceStatuses": {session.name: entry}}, after=after)
+
+
+def _output(publication: Publication) -> dict[str, str]:
+    try:
+        return {"topic": publication.topic, "payload": publication.payload.decode(), "encoding": "text"}
+    except UnicodeDecodeError:
+        payload = b64encode(publication.payload).decode()
+        return {"topic": publication.topic, "payload": payload, "encoding": "base64"}

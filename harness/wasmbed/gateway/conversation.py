@@ -1,0 +1,189 @@
+"""What a session does with each message: who may say what when, and who answers it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from harness.wasmbed.gateway.applications import ApplicationReports
+from harness.wasmbed.gateway.cache import DeviceCache
+from harness.wasmbed.gateway.devices import DeviceRecords
+from harness.wasmbed.gateway.enrollment import Enrollment
+from harness.wasmbed.gateway.heartbeats import HeartbeatMonitor
+from harness.wasmbed.gateway.metrics import Metrics
+from harness.wasmbed.gateway.pairing import Pairing
+from harness.wasmbed.gateway.refusals import Refused, certificate_invalid
+from harness.wasmbed.gateway.sessions import Session, Sessions, SessionState
+from harness.wasmbed.gateway.settings import GatewaySettings
+from harness.wasmbed.gateway.work import Work
+from harness.wasmbed.pki.certificates import CertificateManager, PeerCertificate
+from harness.wasmbed.pki.errors import CertificateInvalid
+from harness.wasmbed.protocol.messages import (
+    ApplicationStatus,
+    DeploymentResult,
+    DeviceMessage,
+    EnrollmentAcknowledgment,
+    EnrollmentRequest,
+    EnrollmentResponse,
+    Error,
+    ErrorCode,
+    Heartbeat,
+    RuntimeFault,
+    StopResult,
+)
+from harness.wasmbed.resources.phases import DevicePhase
+
+__all__ = ["Conversation"]
+
+log = logging.getLogger(__name__)
+
+_KNOWN_PHASES = frozenset({DevicePhase.ENROLLED, DevicePhase.CONNECTED, DevicePhase.DISCONNECTED})
+"""The phases from which a device may come back without enrolling."""
+
+
+class Conversation:
+    """The gateway's side of every session. ``endpoint`` is what devices are told, once it is known."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        certificates: CertificateManager,
+        cache: DeviceCache,
+        sessions: Sessions,
+        enrollment: Enrollment,
+        pairing: Pairing,
+        monitor: HeartbeatMonitor,
+        records: DeviceRecords,
+        reports: ApplicationReports,
+        work: Work,
+        metrics: Metrics,
+        endpoint: Callable[[], str],
+    ) -> None:
+        self._settings, self._certificates = settings, certificates
+        self._cache, self._sessions, self._enrollment, self._pairing = cache, sessions, enrollment, pairing
+        self._monitor, self._records, self._reports, self._work = monitor, records, reports, work
+        self._metrics, self._endpoint = metrics, endpoint
+
+    async def handle(self, session: Session, message_id: int, message: DeviceMessage) -> None:
+        """Deal with one message. Raises :class:`Refused` to answer with an error."""
+        self._metrics.message(type(message))
+        if session.state is SessionState.CLOSING:
+            return
+        if session.state is SessionState.OPENED:
+            await self._begin(session, message_id, message)
+        elif isinstance(message, Heartbeat):
+            self._check_fresh(session, message_id)
+            self._heartbeat(session, message_id, message)
+        elif isinstance(message, EnrollmentRequest):
+            self._enrollment.check_nonce(session.name, message)
+            raise Refused(ErrorCode.DUPLICATE_DEVICE, f"device {session.name} is enrolled already", closes=False)
+        elif isinstance(message, EnrollmentAcknowledgment):
+            self._check_id(session, message.device_id)
+        elif session.state is SessionState.CONNECTED:
+            self._report(session, message_id, message)
+        else:
+            raise _unexpected(message)
+
+    async def _begin(self, session: Session, message_id: int, message: DeviceMessage) -> None:
+        self._sessions.check_open(self._settings.retry_after)
+        session.stop_timer()
+        certificate = session.link.peer_certificate
+        if session.anonymous or certificate is None:
+            if not isinstance(message, EnrollmentRequest):
+                raise Refused(ErrorCode.ENROLLMENT_FAILED, "without a certificate a device may only ask for one")
+            await self._pair(session, message_id, message)
+            return
+        try:
+            peer = self._certificates.check(certificate)
+        except CertificateInvalid as error:
+            raise certificate_invalid(error.reason) from error
+        if isinstance(message, EnrollmentRequest):
+            await self._enroll(session, peer, message_id, message)
+        elif isinstance(message, Heartbeat):
+            self._return(session, peer, message_id, message)
+        else:
+            raise _unexpected(message)
+
+    async def _pair(self, session: Session, message_id: int, request: EnrollmentRequest) -> None:
+        try:
+            device_id, certificate = await self._pairing.pair(session, request)
+        except Refused as refused:
+            self._metrics.enrollment(refused.error.code)
+            raise
+        self._metrics.enrollment("paired")
+        session.link.send(self._response(device_id, certificate), message_id)
+        session.state = SessionState.CLOSING
+        self._sessions.release(session)
+
+    async def _enroll(
+        self, session: Session, peer: PeerCertificate, message_id: int, request: EnrollmentRequest
+    ) -> None:
+        session.state = SessionState.ENROLLING
+        try:
+            session.device_id = await self._enrollment.enroll(session, peer, request)
+        except Refused as refused:
+            self._metrics.enrollment(refused.error.code)
+            raise
+        self._metrics.enrollment("ok")
+        session.link.send(self._response(session.device_id), message_id)
+        session.state = SessionState.ENROLLED
+        self._monitor.watch(session)
+
+    def _return(self, session: Session, peer: PeerCertificate, message_id: int, heartbeat: Heartbeat) -> None:
+        """A device that was here before, or at another gateway, and was not rebooted since."""
+        device = self._cache.get(peer.name)
+        known = device is not None and device.status.phase in _KNOWN_PHASES
+        if device is None or not known or device.status.device_id != heartbeat.device_id:
+            raise Refused(ErrorCode.ENROLLMENT_FAILED, "unknown device id: enroll again", closes=False)
+        self._enrollment.check_key(device, peer.public_key)
+        self._enrollment.claim(session, peer.name)
+        session.device_id = heartbeat.device_id
+        session.state = SessionState.ENROLLED
+        self._monitor.watch(session)
+        self._heartbeat(session, message_id, heartbeat)
+
+    def _heartbeat(self, session: Session, message_id: int, heartbeat: Heartbeat) -> None:
+        self._check_id(session, heartbeat.device_id)
+        self._monitor.accept(session, heartbeat, message_id)
+        if session.state is SessionState.CONNECTED:
+            self._records.heartbeat(session)
+        else:
+            session.state = SessionState.CONNECTED
+            session.connected_since = session.heard_at
+            session.on_record = True
+            self._records.connected(session)
+        if heartbeat.applications:
+            self._reports.heartbeat(session, heartbeat)
+
+    def _report(self, session: Session, message_id: int, message: DeviceMessage) -> None:
+        expected = self._work.feed(session, message_id, message)
+        match message:
+            case ApplicationStatus():
+                self._reports.status(session, message)
+            case DeploymentResult():
+                self._reports.deployed(session, message)
+            case StopResult():
+                self._reports.stopped(session, message)
+            case RuntimeFault():
+                self._check_fresh(session, message_id)
+                self._reports.fault(session, message)
+            case Error() if not expected:
+                log.warning("device %s: error %s: %s", session.name, message.code, message.message)
+
+    def _check_id(self, session: Session, device_id: str) -> None:
+        if device_id != session.device_id:
+            raise Refused(ErrorCode.ENROLLMENT_FAILED, "the device id is not the one this session was given")
+
+    @staticmethod
+    def _check_fresh(session: Session, message_id: int) -> None:
+        if message_id == session.last_message_id:
+            raise Refused(ErrorCode.REPLAYED_MESSAGE, f"message {message_id} was received before", closes=False)
+        session.last_message_id = message_id
+
+    def _response(self, device_id: str, certificate: bytes | None = None) -> EnrollmentResponse:
+        interval = int(self._settings.heartbeat_interval * 1000)
+        return EnrollmentResponse(device_id, self._settings.name, self._endpoint(), interval, certificate)
+
+
+def _unexpected(message: DeviceMessage) -> Refused:
+    return Refused(ErrorCode.PROTOCOL_ERROR, f"{type(message).__name__} was not expected now")

@@ -1,0 +1,214 @@
+"""The gateway's HTTP API: health and metrics for everybody, sessions and deployments for who has the token."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from hmac import compare_digest
+from typing import Any, cast
+
+import orjson
+from aiohttp import web
+
+from harness.core.clock import Clock, Timer
+from harness.core.history import Tap
+from harness.core.network import Listener, Network
+from harness.wasmbed.gateway.applications import is_name
+from harness.wasmbed.gateway.deployments import Deployments, NotConnected
+from harness.wasmbed.gateway.modules import TooManyModules
+from harness.wasmbed.gateway.sessions import Session, Sessions
+from harness.wasmbed.gateway.settings import GatewaySettings
+from harness.wasmbed.gateway.work import QueueFull
+from harness.wasmbed.resources.deployments import DeploymentRequest
+from harness.wasmbed.resources.timestamps import format_timestamp
+
+__all__ = ["HttpApi"]
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class HttpApi:
+    """Serves until :meth:`stop`. ``not_ready`` says why the gateway is not ready, if it is not."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        clock: Clock,
+        network: Network,
+        sessions: Sessions,
+        deployments: Deployments,
+        metrics: Callable[[], bytes],
+        not_ready: Callable[[], str | None],
+        tap: Tap | None,
+    ) -> None:
+        self._settings, self._clock, self._network = settings, clock, network
+        self._sessions, self._deployments = sessions, deployments
+        self._metrics, self._not_ready, self._tap = metrics, not_ready, tap
+        self._token = b""
+        self._runner: web.AppRunner | None = None
+        self._door: _Door | None = None
+        self._listener: Listener | None = None
+
+    async def start(self, token: str) -> tuple[str, int]:
+        """Begin to serve; returns host and port. Raises :class:`OSError` if the port is taken."""
+        self._token = token.encode()
+        app = web.Application(client_max_size=self._settings.http_body_limit, middlewares=[self._guard])
+        device = "/api/v1/applications/{application}/devices/{device}"
+        app.add_routes(
+            [
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+                web.get("/metrics", self._render_metrics),
+                web.get("/api/v1/sessions", self._list_sessions),
+                web.put(device, self._deploy),
+                web.delete(device, self._stop),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=self._settings.close_timeout)
+        await self._runner.setup()
+        server = self._runner.server
+        assert server is not None
+        self._door = _Door(server, self._settings, self._clock)
+        self._listener = await self._network.listen(self._door, self._settings.http)
+        return self._listener.endpoint
+
+    async def stop(self) -> None:
+        """Finish what is being answered, and stop."""
+        if self._listener is not None:
+            await self._listener.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._door is not None:
+            self._door.close()
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self._door is not None:
+            self._door.heard(request.protocol)
+        if request.path.startswith("/api/"):
+            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or not compare_digest(token.strip().encode(), self._token):
+                answer = _refuse(401, f"the bearer token of Secret gateway-{self._settings.name}-api is needed")
+                answer.headers["WWW-Authenticate"] = "Bearer"
+                return answer
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            return _refuse(error.status, error.reason)
+        except TimeoutError:
+            return _refuse(408, f"the request was not complete within {self._settings.http_timeout:g} s")
+
+    async def _healthz(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, request: web.Request) -> web.StreamResponse:
+        reason = self._not_ready()
+        return web.Response(text="ok\n") if reason is None else _refuse(503, reason)
+
+    async def _render_metrics(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(body=self._metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    async def _list_sessions(self, request: web.Request) -> web.StreamResponse:
+        return _json(200, {"sessions": [_describe(session) for session in self._sessions]})
+
+    async def _deploy(self, request: web.Request) -> web.StreamResponse:
+        application, device = _names(request)
+        async with self._clock.deadline(self._settings.http_timeout):
+            body = await request.read()
+        try:
+            wanted = DeploymentRequest.from_json(orjson.loads(body))
+        except ValueError as error:
+            return _refuse(400, f"the body is not a deployment request: {error}")
+        self._record("DeployApplication", application, device)
+        return await self._accept(self._deployments.deploy(application, device, wanted))
+
+    async def _stop(self, request: web.Request) -> web.StreamResponse:
+        application, device = _names(request)
+        self._record("StopApplication", application, device)
+        return await self._accept(self._deployments.stop(application, device))
+
+    async def _accept(self, action: Awaitable[None]) -> web.StreamResponse:
+        try:
+            await action
+        except NotConnected as error:
+            return _refuse(404, str(error))
+        except (QueueFull, TooManyModules) as error:
+            answer = _refuse(429, str(error))
+            answer.headers["Retry-After"] = str(max(1, round(self._settings.retry_after)))
+            return answer
+        return _json(202, {"accepted": True})
+
+    def _record(self, name: str, application: str, device: str) -> None:
+        if self._tap is not None:
+            self._tap("ApplicationController", "Gateway", name, {"device": device}, application)
+
+
+class _Door:
+    """Makes protocols for connections: not more than there may be, and not for long for who says nothing."""
+
+    def __init__(self, server: web.Server, settings: GatewaySettings, clock: Clock) -> None:
+        self._server, self._settings, self._clock = server, settings, clock
+        self._unheard: dict[object, Timer] = {}
+
+    def __call__(self) -> asyncio.Protocol:
+        if len(self._server.connections) >= self._settings.http_connections:
+            log.warning("more than %d HTTP connections: one is refused", self._settings.http_connections)
+            return _Refusal()
+        protocol = self._server()
+
+        def expire() -> None:
+            del self._unheard[protocol]
+            protocol.force_close()
+
+        self._unheard[protocol] = self._clock.call_later(self._settings.http_timeout, expire)
+        return protocol
+
+    def heard(self, protocol: object) -> None:
+        """A whole request has come."""
+        timer = self._unheard.pop(protocol, None)
+        if timer is not None:
+            timer.cancel()
+
+    def close(self) -> None:
+        """Wait for nobody any more."""
+        for timer in self._unheard.values():
+            timer.cancel()
+        self._unheard.clear()
+
+
+class _Refusal(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        writer = cast(asyncio.Transport, transport)
+        writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+
+def _names(request: web.Request) -> tuple[str, str]:
+    application, device = request.match_info["application"], request.match_info["device"]
+    if not (is_name(application) and is_name(device)):
+        raise web.HTTPBadRequest(reason="application and device must be names of resources")
+    return application, device
+
+
+def _describe(session: Session) -> dict[str, Any]:
+    address = session.link.peer_address
+    return {
+        "device": session.name or None,
+        "deviceId": session.device_id or None,
+        "state": session.state.value,
+        "address": f"{address[0]}:{address[1]}" if address else None,
+        "connectedSince": format_timestamp(session.connected_since) if session.connected_since else None,
+        "lastHeartbeat": format_timestamp(session.heard_at) if session.heartbeat else None,
+        "applications": {name: record.state for name, record in (session.applications or {}).items()},
+    }
+
+
+def _refuse(status: int, reason: str) -> web.Response:
+    return _json(status, {"error": reason})
+
+
+def _json(status: int, body: dict[str, Any]) -> web.Response:
+    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")

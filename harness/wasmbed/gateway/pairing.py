@@ -1,0 +1,97 @@
+"""Enrollment of a device that has no certificate yet: a signing request, and a token that is good once.
+
+Whoever shows the token and proves that the key in the request is theirs gets a certificate for it, and nothing else:
+the device is registered when it comes back with that certificate.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from hmac import compare_digest
+
+from harness.core.clock import Clock
+from harness.wasmbed.gateway.cache import DeviceCache
+from harness.wasmbed.gateway.enrollment import Enrollment
+from harness.wasmbed.gateway.refusals import Refused, try_again
+from harness.wasmbed.gateway.sessions import Session
+from harness.wasmbed.gateway.settings import GatewaySettings
+from harness.wasmbed.pki.authority import Authority
+from harness.wasmbed.pki.errors import CertificateInvalid
+from harness.wasmbed.pki.requests import read_signing_request
+from harness.wasmbed.protocol.messages import EnrollmentRequest, ErrorCode
+from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, ResourceApi
+from harness.wasmbed.resources.kinds import SECRET
+
+__all__ = ["PURPOSE_LABEL", "Pairing"]
+
+PURPOSE_LABEL = "wasmbed.io/purpose"
+_BAD_TOKEN = "the pairing token is no good: it is wrong, was used already, or was never given"
+"""One answer for all three, so that nobody learns which devices wait to be paired."""
+
+
+class Pairing:
+    """Issues first certificates. Without an ``authority`` nobody gets one."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        api: ResourceApi,
+        clock: Clock,
+        cache: DeviceCache,
+        enrollment: Enrollment,
+        authority: Authority | None,
+    ) -> None:
+        self._settings, self._api, self._clock = settings, api, clock
+        self._cache, self._enrollment, self._authority = cache, enrollment, authority
+
+    async def pair(self, session: Session, request: EnrollmentRequest) -> tuple[str, bytes]:
+        """Judge the request of an anonymous peer; returns a device id and the certificate. Raises :class:`Refused`."""
+        if request.csr is None or request.pairing_token is None:
+            raise _failed("a device without a certificate has to send a signing request and a pairing token")
+        if self._authority is None:
+            raise _failed("this gateway issues no certificates: provision the device with one")
+        self._enrollment.check_claims(request)
+        try:
+            asked = read_signing_request(request.csr)
+        except CertificateInvalid as error:
+            raise _failed(f"the signing request is no good: {error.reason}") from error
+        if asked.public_key_der != request.public_key:
+            raise _failed("the key in the request is not the signing request's")
+        self._enrollment.check_nonce(asked.name, request)
+        self._enrollment.claim(session, asked.name)
+        device = self._cache.get(asked.name)
+        try:
+            self._enrollment.check_key(device, request.public_key)
+        except Refused as error:
+            raise _failed(f"device {asked.name} is registered with another key: delete the Device first") from error
+        certificate = self._authority.sign_request(request.csr)
+        try:
+            async with self._clock.deadline(self._settings.api_timeout):
+                await self._consume(f"pairing-{asked.name}", request.pairing_token)
+        except (Conflict, NotFound) as error:
+            raise _failed(_BAD_TOKEN) from error
+        except (OSError, ApiError) as error:
+            raise try_again(f"the API server cannot be reached: {error}", self._settings.retry_after) from error
+        return self._enrollment.provisional_id(asked.name), certificate
+
+    async def _consume(self, name: str, token: str) -> None:
+        secret = await self._api.get(SECRET, name)
+        if not compare_digest(_token(secret), token.encode()):
+            raise _failed(_BAD_TOKEN)
+        await self._api.delete(SECRET, name, resource_version=secret["metadata"]["resourceVersion"])
+
+
+def _token(secret: Object) -> bytes:
+    if (secret["metadata"].get("labels") or {}).get(PURPOSE_LABEL) != "pairing":
+        raise _failed(_BAD_TOKEN)
+    try:
+        token = b64decode((secret.get("data") or {}).get("token", ""), validate=True)
+    except ValueError as error:
+        raise _failed(_BAD_TOKEN) from error
+    if not token:
+        raise _failed(_BAD_TOKEN)
+    return token
+
+
+def _failed(reason: str) -> Refused:
+    return Refused(ErrorCode.ENROLLMENT_FAILED, reason)

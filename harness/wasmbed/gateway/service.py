@@ -1,0 +1,158 @@
+"""The life of a link: from the handshake, through the messages, to the goodbye. One task for each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from harness.core.clock import Clock
+from harness.core.history import Tap
+from harness.wasmbed.gateway.conversation import Conversation
+from harness.wasmbed.gateway.devices import DeviceRecords
+from harness.wasmbed.gateway.refusals import Refused
+from harness.wasmbed.gateway.sessions import Session, Sessions, SessionState
+from harness.wasmbed.gateway.settings import GatewaySettings
+from harness.wasmbed.gateway.taps import LinkRecorder
+from harness.wasmbed.gateway.work import Work
+from harness.wasmbed.protocol.errors import LinkClosed, ProtocolError, UnknownTag
+from harness.wasmbed.protocol.link import Link
+from harness.wasmbed.protocol.messages import DeviceMessage, Error
+
+__all__ = ["LinkService"]
+
+log = logging.getLogger(__name__)
+
+
+class LinkService:
+    """Serves links. :meth:`opened` is called for each when its handshake is over."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        clock: Clock,
+        sessions: Sessions,
+        conversation: Conversation,
+        records: DeviceRecords,
+        work: Work,
+        tap: Tap | None,
+    ) -> None:
+        self._settings, self._clock, self._sessions = settings, clock, sessions
+        self._conversation, self._records, self._work, self._tap = conversation, records, work, tap
+        self._tasks: dict[asyncio.Task[None], Session] = {}
+        self._farewells: set[asyncio.Task[None]] = set()
+
+    def opened(self, link: Link) -> None:
+        """Take in a link, if need be in place of one that has not spoken."""
+        certificate = link.peer_certificate
+        session = Session(link, anonymous=certificate is None)
+        if self._tap is not None:
+            link.tap = recorder = LinkRecorder(self._tap, session)
+            recorder.opened(certificate, link.tls_version)
+        evicted = self._sessions.open(session)
+        if evicted is not None:
+            log.warning("more than %d connections that say nothing: one is dropped", self._settings.unclaimed)
+            evicted.link.abort("made room for a newer connection before it said anything")
+        self._expect_first_message(session)
+        task = asyncio.create_task(self._serve(session))
+        self._tasks[task] = session
+        task.add_done_callback(self._tasks.pop)
+
+    def dismiss(self, session: Session, error: Error) -> None:
+        """End a session from outside, with an error for the device."""
+        farewell = asyncio.create_task(self._say_goodbye(session, error, None))
+        self._farewells.add(farewell)
+        farewell.add_done_callback(self._farewells.discard)
+
+    async def close(self) -> None:
+        """Wait until every session is over: dismiss them first."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def abandon(self) -> None:
+        """Drop every link at once, without a goodbye."""
+        tasks = [*self._tasks, *self._farewells]
+        for session in self._tasks.values():
+            session.link.abort("the gateway was killed")
+            self._work.abandon(session)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _expect_first_message(self, session: Session) -> None:
+        seconds = self._settings.first_message_timeout
+        reason = f"no message within {seconds:g} s"
+        session.timer = self._clock.call_later(seconds, lambda: session.link.abort(reason))
+
+    async def _serve(self, session: Session) -> None:
+        closed = LinkClosed("the gateway was killed", by_peer=False)
+        try:
+            await self._converse(session)
+        except LinkClosed as error:
+            closed = error
+        except Exception as error:
+            log.exception("session of %s failed", session.name or "an unknown device")
+            closed = LinkClosed(f"the gateway failed: {error!r}", by_peer=False)
+            session.link.abort(closed.reason)
+        finally:
+            self._end(session, closed)
+
+    async def _converse(self, session: Session) -> None:
+        link = session.link
+        while True:
+            try:
+                envelope = await link.receive()
+            except UnknownTag as error:
+                link.send(error.to_message(), error.message_id)
+                continue
+            except ProtocolError as error:
+                await self._refuse(session, error.to_message(), error.message_id)
+                continue
+            session.spoke = True
+            message: DeviceMessage = envelope.message  # type: ignore[assignment]
+            try:
+                await self._conversation.handle(session, envelope.message_id, message)
+            except ProtocolError as error:
+                await self._refuse(session, error.to_message(), envelope.message_id)
+            except Refused as refused:
+                await self._refuse(session, refused.error, envelope.message_id, closes=refused.closes)
+            if session.state is SessionState.CLOSING:
+                await self._close(link, "paired: the device comes back with its certificate")
+            elif session.timer is None:
+                self._expect_first_message(session)
+            await link.drain()
+
+    async def _refuse(self, session: Session, error: Error, message_id: int | None, *, closes: bool = True) -> None:
+        log.warning(
+            "device %s: %s: %s", session.name or session.link.peer_address or "unknown", error.code, error.message
+        )
+        if not closes:
+            session.link.send(error, message_id)
+            return
+        await self._say_goodbye(session, error, message_id)
+        raise LinkClosed(f"{error.code}: {error.message}", by_peer=False)
+
+    async def _say_goodbye(self, session: Session, error: Error, message_id: int | None) -> None:
+        session.state = SessionState.CLOSING
+        session.stop_timer()
+        try:
+            session.link.send(error, message_id)
+        except LinkClosed:
+            return
+        await self._close(session.link, f"{error.code}: {error.message}")
+
+    async def _close(self, link: Link, reason: str) -> None:
+        try:
+            async with self._clock.deadline(self._settings.close_timeout):
+                await link.close(reason)
+        except TimeoutError:
+            link.abort(reason)
+
+    def _end(self, session: Session, closed: LinkClosed) -> None:
+        session.stop_timer()
+        self._work.close(session, closed.reason)
+        self._sessions.close(session)
+        if session.on_record:
+            self._records.disconnected(session.name)
+        recorder = session.link.tap
+        if isinstance(recorder, LinkRecorder):
+            recorder.closed(closed.by_peer, closed.reason)

@@ -1,0 +1,152 @@
+"""Who is connected: one :class:`Session` for each link, and the table that bounds them and knows them by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from harness.core.clock import Timer
+from harness.wasmbed.gateway.refusals import try_again
+from harness.wasmbed.gateway.settings import GatewaySettings
+from harness.wasmbed.protocol.link import Link
+from harness.wasmbed.protocol.messages import ErrorCode, Heartbeat
+
+if TYPE_CHECKING:
+    from harness.wasmbed.gateway.applications import ApplicationRecord
+    from harness.wasmbed.gateway.work import DeviceWork
+
+__all__ = ["Session", "SessionState", "Sessions"]
+
+
+class SessionState(Enum):
+    """Where a session is in its life; it only ever goes forward."""
+
+    OPENED = "opened"
+    """Secured, and nothing said that counts."""
+    ENROLLING = "enrolling"
+    ENROLLED = "enrolled"
+    """The enrollment response is out; the device has to acknowledge and send its first heartbeat."""
+    CONNECTED = "connected"
+    CLOSING = "closing"
+
+
+class Session:
+    """One link and what the gateway knows about the device at its end; small, for there may be many."""
+
+    __slots__ = (
+        "anonymous",
+        "applications",
+        "connected_since",
+        "device_id",
+        "heard_at",
+        "heartbeat",
+        "last_message_id",
+        "link",
+        "name",
+        "on_record",
+        "spoke",
+        "state",
+        "timer",
+        "work",
+        "written_at",
+    )
+
+    def __init__(self, link: Link, *, anonymous: bool) -> None:
+        self.link = link
+        self.anonymous = anonymous
+        """It came without a certificate."""
+        self.state = SessionState.OPENED
+        self.spoke = False
+        self.name = ""
+        """The device's, once it is known who it is."""
+        self.device_id = ""
+        self.on_record = False
+        """Its Device's status tells of this session, so the end of it has to be told too."""
+        self.connected_since = 0.0
+        self.heard_at = 0.0
+        """When the last heartbeat came."""
+        self.written_at = 0.0
+        """When a heartbeat was last handed over for writing, or is going to be."""
+        self.heartbeat: Heartbeat | None = None
+        self.last_message_id: int | None = None
+        self.timer: Timer | None = None
+        """The one thing the session waits for with a deadline: its first message, or the next heartbeat."""
+        self.applications: dict[str, ApplicationRecord] | None = None
+        self.work: DeviceWork | None = None
+
+    def stop_timer(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+
+class Sessions:
+    """All sessions. A device's name is claimed by one session at a time."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._settings = settings
+        self._all: dict[Session, None] = {}
+        self._unclaimed: dict[Session, None] = {}
+        self._named: dict[str, Session] = {}
+        self.draining = False
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(tuple(self._all))
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    @property
+    def named(self) -> int:
+        """How many sessions belong to a device."""
+        return len(self._named)
+
+    def get(self, name: str) -> Session | None:
+        """The session of the device of that name, from its claim on."""
+        return self._named.get(name)
+
+    def connected(self, name: str) -> Session | None:
+        """The same, if it got as far as its first heartbeat and is not on its way out."""
+        session = self._named.get(name)
+        return session if session is not None and session.state is SessionState.CONNECTED else None
+
+    def open(self, session: Session) -> Session | None:
+        """Take in a new session; returns one that has to make room for it, or itself if there is none to be had."""
+        evicted = self._choose_victim(session) if len(self._unclaimed) >= self._settings.unclaimed else None
+        if evicted is not None:
+            self.close(evicted)
+        if evicted is not session:
+            self._all[session] = self._unclaimed[session] = None
+        return evicted
+
+    def claim(self, session: Session, name: str, retry_after: float) -> None:
+        """Make ``name`` this session's. Raises :class:`Refused` when the gateway is full or the name is taken."""
+        self.check_open(retry_after)
+        if name in self._named:
+            raise try_again(f"device {name} already has a session here", retry_after, ErrorCode.DUPLICATE_DEVICE)
+        if len(self._named) >= self._settings.sessions:
+            raise try_again(f"all {self._settings.sessions} sessions are in use", retry_after, ErrorCode.GATEWAY_FULL)
+        self._unclaimed.pop(session, None)
+        self._named[name] = session
+        session.name = name
+
+    def check_open(self, retry_after: float) -> None:
+        """Raise :class:`Refused` while no session may begin."""
+        if self.draining:
+            raise try_again("the gateway is shutting down", retry_after, ErrorCode.GATEWAY_DRAINING)
+
+    def release(self, session: Session) -> None:
+        """Give the name back; the session stays until its link is closed."""
+        if self._named.get(session.name) is session:
+            del self._named[session.name]
+
+    def close(self, session: Session) -> None:
+        """The session is over."""
+        self.release(session)
+        self._all.pop(session, None)
+        self._unclaimed.pop(session, None)
+
+    def _choose_victim(self, newcomer: Session) -> Session:
+        silent = [session for session in self._unclaimed if not session.spoke]
+        return next((session for session in silent if session.anonymous), silent[0] if silent else newcomer)

@@ -1,0 +1,101 @@
+"""Every bound and period of a gateway in one place. Times are seconds, sizes bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from harness.core.errors import UsageError
+from harness.core.network import Endpoint
+from harness.wasmbed.protocol.framing import DEFAULT_LIMIT, HARD_LIMIT
+
+__all__ = ["KNOWN_CAPABILITIES", "REQUIRED_CAPABILITIES", "GatewaySettings"]
+
+KNOWN_CAPABILITIES = frozenset({"wasm", "tls", "cbor", "gpio", "sensor", "publish"})
+REQUIRED_CAPABILITIES = frozenset({"tls", "cbor"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """How one gateway behaves. Raises :class:`UsageError` for a value that cannot be."""
+
+    name: str = "gateway-1"
+    """Its resource's name."""
+    listen: Endpoint = ("127.0.0.1", 8081)
+    http: Endpoint = ("127.0.0.1", 8080)
+    advertise: str | None = None
+    """``host:port`` that devices are told; where it listens unless something stands between."""
+    device_types: frozenset[str] = frozenset({"mcu", "virtual"})
+
+    heartbeat_interval: float = 30.0
+    missed_heartbeats: int = 3
+    """So many intervals without a heartbeat end a session."""
+    status_interval: float = 10.0
+    """A device's heartbeats, and an application's outputs, are written at most once per interval."""
+    last_seen_interval: float = 10.0
+    """Between two signs of life in the Gateway's own status; likewise the comparison of sessions with the record."""
+
+    sessions: int = 10_000
+    unclaimed: int = 512
+    """Secured connections that have not said who they are."""
+    waiting: int = 1024
+    """Connections that have not begun the handshake."""
+    handshakes: int = 64
+    """Handshakes at once."""
+    silence_timeout: float = 5.0
+    handshake_timeout: float = 10.0
+    handshake_patience: float = 2.0
+    """The same while others wait for the place."""
+    first_message_timeout: float = 10.0
+    close_timeout: float = 2.0
+    """For a peer to take the last message and say goodbye."""
+    frame_limit: int = DEFAULT_LIMIT
+
+    enrollment_timeout: float = 10.0
+    """For the device controller to confirm an enrollment."""
+    retry_after: float = 5.0
+    """What a peer that is turned away for now is told."""
+    nonces: int = 65_536
+    """Enrollment nonces remembered, to tell a replay."""
+
+    chunk_size: int = 4096
+    chunk_window: int = 4
+    """Chunks sent ahead of their acknowledgment."""
+    reply_timeout: float = 10.0
+    """For each step of an exchange that the gateway began."""
+    chunk_attempts: int = 3
+    """How often a chunk is sent, or the result waited for, before a transfer fails."""
+    modules: int = 64
+    """Different modules held at once."""
+    device_queue: int = 32
+    """Deployments and stops that wait for one device."""
+    device_applications: int = 64
+    """Applications that one device may report on."""
+
+    api_timeout: float = 10.0
+    """For one request to the API server."""
+    api_requests: int = 32
+    """Status writes at once."""
+    http_connections: int = 128
+    http_body_limit: int = 2 << 20
+    http_timeout: float = 10.0
+    """For a client to send its request."""
+    start_timeout: float = 30.0
+    """For the API server to answer at all."""
+    drain_timeout: float = 10.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int | float) and value <= 0:
+                raise UsageError(f"{field.name} is {value}", where=f"gateway {self.name}", do="use a value above zero")
+        if self.frame_limit > HARD_LIMIT or self.chunk_size + 512 > self.frame_limit:
+            raise UsageError(
+                f"chunks of {self.chunk_size} bytes do not fit frames of {self.frame_limit}",
+                where=f"gateway {self.name}",
+                do=f"keep frame_limit at most {HARD_LIMIT}, and chunk_size 512 below it",
+            )
+
+    @property
+    def heartbeat_timeout(self) -> float:
+        """Without a heartbeat for so long, a session is over."""
+        return self.heartbeat_interval * self.missed_heartbeats

@@ -1,0 +1,243 @@
+"""Status writes, coalesced: what changes fast is merged while it waits, and nothing that was put here is lost.
+
+One write at a time for each object. While the API server cannot be reached the patches wait and merge; steps from
+phase to phase stay apart, in order, so that only legal moves are written, each conditional on the resourceVersion it
+was judged by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from harness.core.clock import Clock, Timer
+from harness.core.identifiers import Randomness
+from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, Resource, ResourceApi
+from harness.wasmbed.resources.phases import IllegalMove, check, is_legal
+
+__all__ = ["StatusWriter", "merge"]
+
+log = logging.getLogger(__name__)
+
+Status = dict[str, Any]
+Key = tuple[Resource, str]
+
+FIRST_DELAY = 0.1
+LONGEST_DELAY = 10.0
+_PERMANENT = {400, 403, 405, 413, 415, 422}
+"""Statuses that the same patch will meet again."""
+
+
+def merge(first: Status, second: Status) -> Status:
+    """One JSON merge patch (RFC 7386) that does what ``first`` and then ``second`` would."""
+    merged = dict(first)
+    for name, value in second.items():
+        old = merged.get(name)
+        merged[name] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+class _Step:
+    __slots__ = ("status", "waiters")
+
+    def __init__(self, status: Status, waiters: list[asyncio.Future[Object]] | None = None) -> None:
+        self.status = status
+        self.waiters = waiters
+
+    def absorb(self, later: _Step) -> None:
+        self.status = merge(self.status, later.status)
+        if later.waiters:
+            self.waiters = [*(self.waiters or ()), *later.waiters]
+
+
+class _Entry:
+    __slots__ = ("failures", "steps", "task", "timer")
+
+    def __init__(self) -> None:
+        self.steps: list[_Step] = []
+        self.timer: Timer | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.failures = 0
+
+    def add(self, step: _Step) -> None:
+        """Append; from a step of the same phase on, all that lies between is overtaken and merged."""
+        phase = step.status.get("phase")
+        start = len(self.steps)
+        if phase is None:
+            start = max(start - 1, 0)
+        else:
+            start = next((n for n, old in enumerate(self.steps) if old.status.get("phase") in (phase, None)), start)
+        overtaken, self.steps = self.steps[start:], self.steps[:start]
+        for later in (*overtaken[1:], step) if overtaken else ():
+            overtaken[0].absorb(later)
+        self.steps.append(overtaken[0] if overtaken else step)
+
+
+class StatusWriter:
+    """Writes ``status`` patches of any resource through one API client.
+
+    ``current`` is where the last known form of an object is read, ``written`` is told what the API server answered.
+    ``detour`` may give a step to write first where a move is not legal directly, as a status with its phase.
+    """
+
+    def __init__(
+        self,
+        api: ResourceApi,
+        clock: Clock,
+        randomness: Randomness,
+        *,
+        requests: int,
+        timeout: float,
+        current: Callable[[Resource, str], Object | None] = lambda resource, name: None,
+        written: Callable[[Resource, Object], object] = lambda resource, written: None,
+        detour: Callable[[Resource, str], Status | None] = lambda resource, phase: None,
+    ) -> None:
+        self._api, self._clock, self._randomness = api, clock, randomness
+        self._slots = asyncio.Semaphore(requests)
+        self._timeout = timeout
+        self._current, self._written, self._detour = current, written, detour
+        self._entries: dict[Key, _Entry] = {}
+        self._idle: asyncio.Future[None] | None = None
+        self._abandoned = False
+        self.writes = 0
+        """Patches the API server accepted."""
+        self.failures = 0
+        """Attempts that failed; all but the hopeless are tried again."""
+
+    def __len__(self) -> int:
+        """Objects with something still to write."""
+        return len(self._entries)
+
+    def put(self, resource: Resource, name: str, status: Status, *, after: float = 0.0) -> None:
+        """Merge ``status`` into the object's, at once or ``after`` seconds, whichever of several comes first."""
+        self._add((resource, name), _Step(status), after)
+
+    async def write(self, resource: Resource, name: str, status: Status) -> Object:
+        """The same at once, and wait for the API server's answer.
+
+        Raises :class:`ApiError` (not for conflicts) or :class:`IllegalMove` if it will never be; otherwise goes on
+        trying: give it a deadline. Cancelled, it leaves the patch to be written.
+        """
+        waiter: asyncio.Future[Object] = asyncio.get_running_loop().create_future()
+        self._add((resource, name), _Step(status, [waiter]), 0.0)
+        return await waiter
+
+    async def flush(self) -> None:
+        """Write everything now, and wait for it: give it a deadline."""
+        for key, entry in tuple(self._entries.items()):
+            self._start(key, entry)
+        while self._entries:
+            if self._idle is None:
+                self._idle = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._idle)
+
+    async def abandon(self) -> None:
+        """Forget what is not written, and whatever comes."""
+        self._abandoned = True
+        tasks = []
+        for entry in self._entries.values():
+            if entry.timer is not None:
+                entry.timer.cancel()
+            for step in entry.steps:
+                for waiter in step.waiters or ():
+                    waiter.cancel()
+            if entry.task is not None:
+                entry.task.cancel()
+                tasks.append(entry.task)
+        self._entries.clear()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _add(self, key: Key, step: _Step, after: float) -> None:
+        if self._abandoned:
+            for waiter in step.waiters or ():
+                waiter.cancel()
+            return
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = self._entries[key] = _Entry()
+        entry.add(step)
+        if after <= 0:
+            self._start(key, entry)
+        elif entry.timer is None and entry.task is None:
+            entry.timer = self._clock.call_later(after, lambda: self._start(key, entry))
+
+    def _start(self, key: Key, entry: _Entry) -> None:
+        if entry.timer is not None:
+            entry.timer.cancel()
+            entry.timer = None
+        if entry.task is None:
+            entry.task = asyncio.create_task(self._run(key, entry))
+
+    async def _run(self, key: Key, entry: _Entry) -> None:
+        while entry.steps:
+            step = entry.steps.pop(0)
+            try:
+                async with self._slots, self._clock.deadline(self._timeout):
+                    answer = await self._attempt(*key, step.status)
+            except NotFound as error:
+                self._give_up(key, [step, *entry.steps], error)
+                entry.steps.clear()
+            except IllegalMove as error:
+                self._give_up(key, [step], error)
+            except (OSError, ApiError) as error:
+                if isinstance(error, ApiError) and error.code in _PERMANENT:
+                    self._give_up(key, [step], error)
+                    continue
+                self.failures += 1
+                entry.failures += 1
+                later, entry.steps = entry.steps, [step]
+                for other in later:
+                    entry.add(other)
+                log.warning("%s %s: %s; trying again", key[0].kind, key[1], error or type(error).__name__)
+                delay = min(FIRST_DELAY * 2 ** min(entry.failures - 1, 16), LONGEST_DELAY)
+                await self._clock.sleep(self._randomness.jitter(delay))
+            except Exception as error:
+                log.exception("%s %s: status not written", key[0].kind, key[1])
+                self._give_up(key, [step], error)
+            else:
+                entry.failures = 0
+                self.writes += 1
+                for waiter in step.waiters or ():
+                    if not waiter.done():
+                        waiter.set_result(answer)
+        del self._entries[key]
+        if not self._entries and self._idle is not None:
+            self._idle.set_result(None)
+            self._idle = None
+
+    async def _attempt(self, resource: Resource, name: str, status: Status) -> Object:
+        phase = status.get("phase")
+        if phase is None:
+            return await self._patch(resource, name, {"status": status})
+        current = self._current(resource, name)
+        while True:
+            if current is None:
+                current = await self._api.get(resource, name)
+            present = (current.get("status") or {}).get("phase")
+            target = status
+            if not is_legal(resource, present, phase):
+                target = self._detour(resource, phase) or status
+                check(resource, present, target["phase"])
+            version = {"resourceVersion": current["metadata"]["resourceVersion"]}
+            try:
+                current = await self._patch(resource, name, {"metadata": version, "status": target})
+            except Conflict:
+                current = None
+                continue
+            if target is status:
+                return current
+
+    async def _patch(self, resource: Resource, name: str, patch: Object) -> Object:
+        answer = await self._api.patch_status(resource, name, patch)
+        self._written(resource, answer)
+        return answer
+
+    def _give_up(self, key: Key, steps: list[_Step], error: Exception) -> None:
+        log.info("%s %s: status not written: %s", key[0].kind, key[1], error)
+        self.failures += 1
+        for step in steps:
+            for waiter in step.waiters or ():
+                if not waiter.done():
+                    waiter.set_exception(error)

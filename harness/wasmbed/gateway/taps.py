@@ -1,0 +1,84 @@
+"""What crosses a device's link, told to a tap in the words of the record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cryptography import x509
+
+from harness.core.history import Tap
+from harness.wasmbed.gateway.sessions import Session
+from harness.wasmbed.pki.errors import CertificateInvalid
+from harness.wasmbed.pki.requests import read_signing_request
+from harness.wasmbed.protocol.describe import describe
+from harness.wasmbed.protocol.link import Direction
+from harness.wasmbed.protocol.messages import EnrollmentRequest, Envelope
+
+__all__ = ["LinkRecorder"]
+
+DEVICE, GATEWAY = "Device", "Gateway"
+
+
+class LinkRecorder:
+    """One link's, from the handshake to the end. The name comes from the certificate, or from the signing request;
+    until it is known nothing is told."""
+
+    def __init__(self, tap: Tap, session: Session) -> None:
+        self._tap, self._session = tap, session
+        self._name = ""
+        self._connected: dict[str, Any] | None = None
+
+    def opened(self, certificate: bytes | None, version: str | None) -> None:
+        """The handshake is over."""
+        self._connected = {"certificate": _describe_certificate(certificate), "version": version}
+        if certificate is not None:
+            self._name = _common_name(certificate)
+            self._tell_connected()
+
+    def __call__(self, direction: Direction, envelope: Envelope) -> None:
+        """A message was sent or received."""
+        message = envelope.message
+        if isinstance(message, EnrollmentRequest) and not self._name and message.csr is not None:
+            self._name = _requested_name(message.csr)
+        self._tell_connected()
+        source, target = (GATEWAY, DEVICE) if direction is Direction.SENT else (DEVICE, GATEWAY)
+        data = describe(message)
+        data["messageId"] = envelope.message_id
+        data["device"] = self._name
+        correlation = getattr(message, "application_id", None) or self._name
+        self._tap(source, target, type(message).__name__, data, correlation)
+
+    def closed(self, by_device: bool, reason: str) -> None:
+        """The link is gone."""
+        self._tell_connected()
+        source, target = (DEVICE, GATEWAY) if by_device else (GATEWAY, DEVICE)
+        self._tap(source, target, "ConnectionClosed", {"reason": reason, "device": self._name}, self._name)
+
+    def _tell_connected(self) -> None:
+        if self._connected is not None:
+            data, self._connected = {**self._connected, "device": self._name}, None
+            self._tap(DEVICE, GATEWAY, "TlsConnected", data, self._name)
+
+
+def _describe_certificate(der: bytes | None) -> dict[str, str] | None:
+    if der is None:
+        return None
+    certificate = x509.load_der_x509_certificate(der)
+    return {
+        "subject": certificate.subject.rfc4514_string(),
+        "serial": str(certificate.serial_number),
+        "issuer": certificate.issuer.rfc4514_string(),
+    }
+
+
+def _common_name(der: bytes) -> str:
+    subject = x509.load_der_x509_certificate(der).subject
+    names = subject.get_attributes_for_oid(x509.oid.NameOID.COMMON_NAME)
+    return str(names[0].value) if names else ""
+
+
+def _requested_name(csr: bytes) -> str:
+    try:
+        return read_signing_request(csr).name
+    except CertificateInvalid:
+        return ""
