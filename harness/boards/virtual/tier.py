@@ -33,6 +33,9 @@ class VirtualTier(Tier):
     def kinds(self) -> tuple[str, ...]:
         return (VirtualBoard.kind,)
 
+    def features(self, kind: str | None = None) -> frozenset[str]:
+        return VirtualBoard.features
+
     def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
         if kind not in self.kinds():
             raise UsageError(f"no board kind {kind!r}", where="virtual tier", do=f"the kinds are {self.kinds()}")

@@ -1,0 +1,134 @@
+"""Which boards can be had here: tiers found by entry point, and the words for choosing among them.
+
+A tier registers under the entry point group ``harness.boards``; its name there is what ``--boards`` calls it. One
+that cannot be loaded or cannot run is listed with the reason, and only choosing it is an error.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+
+from harness.boards.board import Board, BoardSettings, Tier, World
+from harness.core.errors import RigError, UsageError
+
+__all__ = ["GROUP", "Catalogue", "Entry", "Selection", "registered"]
+
+GROUP = "harness.boards"
+WHERE = "--boards"
+LARGEST_COUNT = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """So many boards of one kind."""
+
+    kind: str
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}={self.count}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A tier of the catalogue. ``unavailable`` says why it cannot run here; ``load`` then raises RigError."""
+
+    name: str
+    load: Callable[[], type[Tier]]
+    unavailable: str | None = None
+
+
+def registered() -> list[Entry]:
+    """The tiers that are installed, by name, whether they can run here or not."""
+    found = []
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        try:
+            tier: type[Tier] = point.load()
+        except Exception as error:  # whatever a third party's import does wrong must not take the others along
+            found.append(Entry(point.name, point.load, f"cannot be loaded: {error}"))
+        else:
+            found.append(Entry(point.name, lambda tier=tier: tier, tier.unavailable()))  # type: ignore[misc]
+    return found
+
+
+class Catalogue:
+    """The tiers there are, each made when it is first needed; :meth:`close` when the boards are off."""
+
+    def __init__(self, entries: Iterable[Entry] | None = None) -> None:
+        self.entries = {entry.name: entry for entry in (registered() if entries is None else entries)}
+        self._tiers: dict[str, Tier] = {}
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """The tier of each kind of board that can be had, in the order of the tiers."""
+        usable = (entry.name for entry in self.entries.values() if entry.unavailable is None)
+        return {kind: name for name in usable for kind in self.tier(name).kinds()}
+
+    def tier(self, name: str) -> Tier:
+        """The tier of that name. Raises UsageError for an unknown one, RigError where it cannot run here."""
+        if name in self._tiers:
+            return self._tiers[name]
+        entry = self.entries.get(name)
+        if entry is None:
+            raise UsageError(f"there is no tier {name!r}", where=WHERE, do=self._offer(name))
+        if entry.unavailable is not None:
+            raise RigError(f"tier {name!r} cannot run here", where=WHERE, do=entry.unavailable)
+        self._tiers[name] = entry.load()()
+        return self._tiers[name]
+
+    def find(self, name: str) -> tuple[Tier, str]:
+        """Tier and kind for a kind's name, or for a tier's, which means the first of its kinds.
+
+        Raises UsageError for an unknown one, RigError for a tier that cannot run here.
+        """
+        if name in self.entries:
+            tier = self.tier(name)
+            return tier, name if name in tier.kinds() else tier.kinds()[0]
+        kinds = self.kinds
+        if name not in kinds:
+            raise UsageError(f"there are no boards of kind {name!r}", where=WHERE, do=self._offer(name))
+        return self.tier(kinds[name]), name
+
+    def parse(self, text: str) -> list[Selection]:
+        """What ``virtual=5`` or ``virtual=5,mps2-an385`` means; a count left out is 1, the same kind twice adds up.
+
+        Raises UsageError saying which part is wrong, RigError for a tier that cannot run here.
+        """
+        counts: dict[str, int] = {}
+        for part in (part.strip() for part in text.split(",")):
+            name, _, number = (piece.strip() for piece in part.partition("="))
+            if not name or ("=" in part and not number):
+                raise UsageError(f"{part!r} in {text!r} is not KIND=COUNT", where=WHERE, do=self._offer(name))
+            _, kind = self.find(name)
+            counts[kind] = counts.get(kind, 0) + _count(number or "1", part)
+        return [Selection(kind, count) for kind, count in counts.items()]
+
+    def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
+        """A board of that kind or tier, powered off. Raises as :meth:`find` does."""
+        tier, kind = self.find(kind)
+        return tier.make(kind, settings, world)
+
+    async def close(self) -> None:
+        """Let go of what the tiers hold."""
+        tiers, self._tiers = self._tiers, {}
+        for tier in tiers.values():
+            await tier.close()
+
+    def _offer(self, name: str) -> str:
+        names = [*self.entries, *(kind for kind in self.kinds if kind not in self.entries)]
+        close = difflib.get_close_matches(name, names, n=1)
+        meant = f"did you mean {close[0]!r}? " if close else ""
+        return f"{meant}write for example virtual=5; there are: {', '.join(names) or 'none, is the harness installed?'}"
+
+
+def _count(number: str, part: str) -> int:
+    if not number.isascii() or not number.isdigit() or not 0 < int(number[:9]) <= LARGEST_COUNT:
+        raise UsageError(
+            f"{number!r} in {part!r} is no count of boards",
+            where=WHERE,
+            do=f"give 1 to {LARGEST_COUNT}, as in virtual=5",
+        )
+    return int(number)
