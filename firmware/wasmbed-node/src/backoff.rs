@@ -1,0 +1,61 @@
+//! How long to wait before the next attempt to connect.
+
+use crate::random::Random;
+
+const FIRST: u64 = 250;
+const LONGEST: u64 = 30_000;
+/// How far a gateway's own wish is followed.
+const PATIENCE: u64 = 600_000;
+
+/// Doubles with each failure up to a limit, made shorter or longer by up to half. Times are in milliseconds.
+#[derive(Debug, Default)]
+pub struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// Something went well.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// How long to wait after one more failure. A gateway's own wish counts if it is longer.
+    pub fn next(&mut self, retry_after: Option<u64>, random: &mut Random) -> u64 {
+        let base = LONGEST.min(FIRST << self.failures.min(16));
+        self.failures += 1;
+        let delay = base / 2 + random.below(base);
+        match retry_after {
+            Some(wish) => delay.max(wish.min(PATIENCE) + random.below(FIRST / 2)),
+            None => delay,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hardware::Entropy;
+
+    struct Zero;
+
+    impl Entropy for Zero {
+        fn sample(&self) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn the_wait_grows_to_a_limit_and_follows_the_gateways_wish() {
+        let mut random = Random::new(&[0; 32], b"", &Zero);
+        let mut backoff = Backoff::default();
+        for failures in 0..40 {
+            let base = LONGEST.min(FIRST << failures.min(16));
+            let delay = backoff.next(None, &mut random);
+            assert!((base / 2..base + base / 2).contains(&delay), "{delay} after {failures} failures");
+        }
+        assert!(backoff.next(Some(90_000), &mut random) >= 90_000);
+        assert!(backoff.next(Some(u64::MAX), &mut random) < PATIENCE + FIRST);
+        backoff.reset();
+        assert!(backoff.next(None, &mut random) < 2 * FIRST);
+    }
+}

@@ -1,0 +1,246 @@
+//! From boot to power-off: connect, serve the session, wait longer each time it fails, connect again.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::applications::{Applications, NoSession};
+use crate::backoff::Backoff;
+use crate::hardware::{Hardware, LinkState};
+use crate::provisioning::Provisioning;
+use crate::random::Random;
+use crate::session::{Facts, Memory, Outcome, Session};
+#[cfg(feature = "tls")]
+use crate::tls;
+
+/// Milliseconds until the link has to be open.
+const OPEN_WITHIN: u64 = 30_000;
+
+const DEVICE_TYPE: &str = "mcu";
+
+/// Why there is no node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unusable(&'static str);
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0)
+    }
+}
+
+/// A board's firmware, from boot on.
+pub struct Node<'a> {
+    hardware: Hardware,
+    provisioning: &'a Provisioning<'a>,
+    #[cfg(feature = "tls")]
+    identity: tls::Identity,
+    #[cfg(feature = "tls")]
+    buffers: tls::Buffers,
+    /// The one that was provisioned, or issued.
+    certificate: Option<Vec<u8>>,
+    random: Random,
+    memory: Memory,
+    applications: Applications,
+    backoff: Backoff,
+}
+
+impl<'a> Node<'a> {
+    /// Boots.
+    ///
+    /// # Errors
+    /// The provisioned key is not one this board can use.
+    pub fn new(hardware: Hardware, provisioning: &'a Provisioning<'a>) -> Result<Self, Unusable> {
+        let name = provisioning.name;
+        hardware.log(format_args!("wasmbed {} on {} board {name}", env!("CARGO_PKG_VERSION"), hardware.profile.board));
+        let random = Random::new(provisioning.entropy, name.as_bytes(), hardware.entropy);
+        #[cfg(feature = "tls")]
+        let identity = tls::Identity::from_pkcs8(provisioning.private_key)
+            .ok_or(Unusable("the private key is not P-256 in PKCS #8"))?;
+        #[cfg(feature = "tls")]
+        let certificate = provisioning.certificate.map(<[u8]>::to_vec).or_else(|| {
+            let stored = crate::storage::load_certificate(hardware.flash)?;
+            identity.owns(stored, name).then(|| stored.to_vec())
+        });
+        #[cfg(not(feature = "tls"))]
+        let certificate = provisioning.certificate.map(<[u8]>::to_vec);
+        let with = if certificate.is_some() { "certificate" } else { "key without certificate" };
+        hardware.log(format_args!("identity: {with}"));
+        let may_run = provisioning.capabilities.as_ref().is_none_or(|claimed| claimed.contains(&"wasm"));
+        let largest_module = if may_run { hardware.profile.largest_module } else { 0 };
+        Ok(Self {
+            hardware,
+            provisioning,
+            #[cfg(feature = "tls")]
+            identity,
+            #[cfg(feature = "tls")]
+            buffers: tls::Buffers::new(hardware.profile.largest_record),
+            certificate,
+            random,
+            memory: Memory::default(),
+            applications: Applications::new(hardware, largest_module),
+            backoff: Backoff::default(),
+        })
+    }
+
+    /// Keeps in touch with the gateway until the other side of the link asks the board to stop.
+    pub fn run(&mut self) {
+        loop {
+            let retry = self.attempt();
+            self.hardware.link.close();
+            let delay = match retry {
+                Retry::AtOnce => continue,
+                Retry::Never => return self.hardware.log(format_args!("power: off")),
+                Retry::After(wish) => self.backoff.next(wish, &mut self.random),
+            };
+            self.hardware.log(format_args!("link: next attempt in {}.{:02} s", delay / 1000, delay % 1000 / 10));
+            let until = self.hardware.clock.now() + delay;
+            while self.hardware.clock.now() < until && !self.hardware.link.take_hint() {
+                if self.hardware.link.shutdown_requested() {
+                    break;
+                }
+                let more = self.applications.advance(&mut NoSession);
+                self.hardware.rest(more.min(until));
+            }
+        }
+    }
+
+    fn attempt(&mut self) -> Retry {
+        let link = self.hardware.link;
+        self.hardware.log(format_args!("link: connecting to {}", self.provisioning.gateway));
+        link.open(self.provisioning.gateway);
+        let deadline = self.hardware.clock.now() + OPEN_WITHIN;
+        loop {
+            let trouble = match link.state() {
+                LinkState::Open => break,
+                _ if link.shutdown_requested() => return Retry::Never,
+                LinkState::Closed => "refused",
+                LinkState::Opening if self.hardware.clock.now() >= deadline => "no answer in time",
+                LinkState::Opening => {
+                    let more = self.applications.advance(&mut NoSession);
+                    self.hardware.rest(more.min(deadline));
+                    continue;
+                }
+            };
+            self.hardware.log(format_args!("link: no connection: {trouble}"));
+            return Retry::After(None);
+        }
+        self.converse()
+    }
+
+    fn capabilities(&self) -> Vec<&'a str> {
+        match &self.provisioning.capabilities {
+            Some(claimed) => claimed.clone(),
+            None if self.hardware.profile.largest_module == 0 => Vec::from(["tls", "cbor", "gpio", "sensor"]),
+            None => Vec::from(["wasm", "tls", "cbor", "gpio", "sensor", "publish"]),
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn converse(&mut self) -> Retry {
+        let certificate = self.certificate.take();
+        let request = match &certificate {
+            Some(_) => None,
+            None => match self.identity.signing_request(self.provisioning.name) {
+                Ok(request) => Some((request, self.provisioning.pairing_token)),
+                Err(_) => return self.settle(Outcome::Rejected("the device's name is none".into()), None),
+            },
+        };
+        let capabilities = self.capabilities();
+        let credentials = tls::Credentials {
+            identity: &self.identity,
+            certificate: certificate.as_deref(),
+            authority: self.provisioning.authority,
+            server_name: self.provisioning.server_name,
+            now: Some(self.provisioning.boot_time)
+                .filter(|&boot_time| boot_time > 0)
+                .map(|boot_time| (boot_time + self.hardware.clock.now()) / 1000),
+        };
+        let facts = Facts {
+            device_type: self.provisioning.device_type.unwrap_or(DEVICE_TYPE),
+            capabilities,
+            public_key: self.identity.public_key(),
+            request,
+            boot_time: self.provisioning.boot_time,
+        };
+        let (hardware, memory, applications, backoff) =
+            (self.hardware, &mut self.memory, &mut self.applications, &mut self.backoff);
+        let served =
+            tls::with_connection(&hardware, &mut self.buffers, &mut self.random, credentials, |transport, random| {
+                hardware.log(format_args!("link: up, TLSv1.3"));
+                let mut session = Session::new(hardware, transport, random, memory, &facts);
+                let outcome = session.run(applications);
+                if session.established {
+                    backoff.reset();
+                }
+                (outcome, session.retry_after)
+            });
+        self.certificate = certificate;
+        match served {
+            Ok((outcome, retry_after)) => self.settle(outcome, retry_after),
+            Err(error) => {
+                self.hardware.log(format_args!("link: no connection: {error}"));
+                Retry::After(None)
+            }
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn converse(&mut self) -> Retry {
+        let facts = Facts {
+            device_type: self.provisioning.device_type.unwrap_or(DEVICE_TYPE),
+            capabilities: self.capabilities(),
+            public_key: self.provisioning.public_key.unwrap_or_default(),
+            request: None,
+            boot_time: self.provisioning.boot_time,
+        };
+        self.hardware.log(format_args!("link: up, plain"));
+        let mut transport = crate::transport::Plain(self.hardware);
+        let mut session = Session::new(self.hardware, &mut transport, &mut self.random, &mut self.memory, &facts);
+        let outcome = session.run(&mut self.applications);
+        let (established, retry_after) = (session.established, session.retry_after);
+        if established {
+            self.backoff.reset();
+        }
+        self.settle(outcome, retry_after)
+    }
+
+    fn settle(&mut self, outcome: Outcome, retry_after: Option<u64>) -> Retry {
+        match outcome {
+            Outcome::Shutdown => return Retry::Never,
+            Outcome::Down(ended) => self.hardware.log(format_args!("link: down: {ended}")),
+            Outcome::Rejected(reason) => self.hardware.log(format_args!("link: {reason}")),
+            Outcome::Broken(error) => {
+                self.hardware.log(format_args!("link: the gateway broke the protocol: {error}"));
+            }
+            Outcome::Issued(certificate) => return self.keep(certificate),
+        }
+        Retry::After(retry_after)
+    }
+
+    #[cfg(feature = "tls")]
+    fn keep(&mut self, certificate: Vec<u8>) -> Retry {
+        if !self.identity.owns(&certificate, self.provisioning.name) {
+            self.hardware.log(format_args!("link: no usable certificate: it is for another key or name"));
+            return Retry::After(None);
+        }
+        if crate::storage::store_certificate(self.hardware.flash, &certificate) {
+            self.hardware.log(format_args!("enrollment: certificate stored, connecting with it"));
+        } else {
+            self.hardware.log(format_args!("enrollment: certificate not stored, connecting with it"));
+        }
+        self.certificate = Some(certificate);
+        self.backoff.reset();
+        Retry::AtOnce
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn keep(&mut self, _: Vec<u8>) -> Retry {
+        Retry::After(None)
+    }
+}
+
+enum Retry {
+    AtOnce,
+    /// After as many milliseconds at least.
+    After(Option<u64>),
+    Never,
+}

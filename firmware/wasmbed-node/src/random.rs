@@ -1,0 +1,76 @@
+//! Random numbers: HMAC_DRBG (NIST SP 800-90A) over SHA-256, seeded by provisioning and by the board.
+
+use rand_core::{CryptoRng, RngCore};
+use rfc6979::{ByteArray, HmacDrbg};
+use sha2::{Digest, Sha256};
+
+use crate::hardware::Entropy;
+
+/// The node's generator.
+pub struct Random(HmacDrbg<Sha256>);
+
+impl Random {
+    /// `seed` is the secret; `salt` keeps boards apart that were given the same one by mistake.
+    pub fn new(seed: &[u8], salt: &[u8], entropy: &dyn Entropy) -> Self {
+        let mut sampled = Sha256::new();
+        sampled.update(salt);
+        for _ in 0..8 {
+            sampled.update(entropy.sample().to_be_bytes());
+        }
+        let seed: ByteArray<_> = Sha256::digest(seed);
+        Self(HmacDrbg::new(&seed, &sampled.finalize(), &[]))
+    }
+
+    /// A number below `bound`, near enough to uniform for jitter.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next_u64() % bound.max(1)
+    }
+}
+
+impl RngCore for Random {
+    fn next_u32(&mut self) -> u32 {
+        rand_core::impls::next_u32_via_fill(self)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        rand_core::impls::next_u64_via_fill(self)
+    }
+
+    fn fill_bytes(&mut self, out: &mut [u8]) {
+        self.0.fill_bytes(out);
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), rand_core::Error> {
+        self.fill_bytes(out);
+        Ok(())
+    }
+}
+
+impl CryptoRng for Random {}
+
+#[cfg(test)]
+mod tests {
+    use core::cell::Cell;
+
+    use super::*;
+
+    struct Counter(Cell<u64>);
+
+    impl Entropy for Counter {
+        fn sample(&self) -> u64 {
+            self.0.replace(self.0.get() + 1)
+        }
+    }
+
+    #[test]
+    fn a_second_boot_with_the_same_seed_is_another_sequence() {
+        let entropy = Counter(Cell::new(0));
+        let first = Random::new(&[7; 32], b"a", &entropy).next_u64();
+        let second = Random::new(&[7; 32], b"a", &entropy).next_u64();
+        assert_ne!(first, second);
+        entropy.0.set(0);
+        assert_eq!(Random::new(&[7; 32], b"a", &entropy).next_u64(), first);
+        entropy.0.set(0);
+        assert_ne!(Random::new(&[7; 32], b"b", &entropy).next_u64(), first);
+    }
+}

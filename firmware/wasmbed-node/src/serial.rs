@@ -1,0 +1,244 @@
+//! The discipline of a serial link: connections over a wire that has none. The other end is `harness/boards/bridge`.
+//!
+//! `0x10` (DLE) opens a two-byte mark: `10 10` is the data byte `0x10`, `10 4f` asks for a connection or tells that
+//! it is there, `10 43` ends one or tells that there is none, `10 53` (to the board) asks it to stop in order.
+//! Bytes outside a connection mean nothing.
+
+use core::cell::Cell;
+
+use crate::hardware::{Link, LinkState};
+
+const DLE: u8 = 0x10;
+const OPEN: u8 = 0x4f;
+const CLOSE: u8 = 0x43;
+const SHUTDOWN: u8 = 0x53;
+
+/// A UART.
+pub trait Port {
+    /// A byte that has arrived.
+    fn read(&self) -> Option<u8>;
+
+    /// Sends a byte, waiting a little where it must; false: the other side takes none.
+    fn write(&self, byte: u8) -> bool;
+}
+
+/// A [`Link`] over a [`Port`].
+pub struct SerialLink<P> {
+    port: P,
+    state: Cell<LinkState>,
+    escaped: Cell<bool>,
+    /// A data byte that was met while looking for marks.
+    next: Cell<Option<u8>>,
+    hint: Cell<bool>,
+    shutdown: Cell<bool>,
+}
+
+impl<P: Port> SerialLink<P> {
+    /// A link that is closed.
+    pub const fn new(port: P) -> Self {
+        Self {
+            port,
+            state: Cell::new(LinkState::Closed),
+            escaped: Cell::new(false),
+            next: Cell::new(None),
+            hint: Cell::new(false),
+            shutdown: Cell::new(false),
+        }
+    }
+
+    /// Ends what a board before its reset may have left open, also in the middle of a mark.
+    pub fn reset(&self) {
+        self.port.write(0);
+        self.mark(CLOSE);
+    }
+
+    fn mark(&self, mark: u8) -> bool {
+        self.port.write(DLE) && self.port.write(mark)
+    }
+
+    /// The next data byte, once all marks before it have been obeyed.
+    fn advance(&self) -> Option<u8> {
+        if let Some(byte) = self.next.take() {
+            return Some(byte);
+        }
+        loop {
+            let byte = self.port.read()?;
+            if self.escaped.replace(false) {
+                match byte {
+                    DLE => {}
+                    OPEN if self.state.get() == LinkState::Opening => {
+                        self.state.set(LinkState::Open);
+                        continue;
+                    }
+                    CLOSE => {
+                        if self.state.replace(LinkState::Closed) == LinkState::Closed {
+                            self.hint.set(true);
+                        }
+                        continue;
+                    }
+                    SHUTDOWN => {
+                        self.shutdown.set(true);
+                        continue;
+                    }
+                    _ => continue,
+                }
+            } else if byte == DLE {
+                self.escaped.set(true);
+                continue;
+            }
+            if self.state.get() == LinkState::Open {
+                return Some(byte);
+            }
+        }
+    }
+}
+
+impl<P: Port> Link for SerialLink<P> {
+    fn open(&self, _endpoint: &str) {
+        self.next.set(None);
+        self.hint.set(false);
+        let asked = self.mark(OPEN);
+        self.state.set(if asked { LinkState::Opening } else { LinkState::Closed });
+    }
+
+    fn state(&self) -> LinkState {
+        let next = self.advance();
+        self.next.set(next);
+        self.state.get()
+    }
+
+    fn read(&self, buffer: &mut [u8]) -> usize {
+        let mut count = 0;
+        while count < buffer.len() {
+            let Some(byte) = self.advance() else { break };
+            buffer[count] = byte;
+            count += 1;
+        }
+        count
+    }
+
+    fn write(&self, data: &[u8]) -> usize {
+        if self.state.get() != LinkState::Open {
+            return 0;
+        }
+        for (count, &byte) in data.iter().enumerate() {
+            if !self.port.write(byte) {
+                return count;
+            }
+            if byte == DLE && !self.port.write(byte) {
+                // Half a mark is out and cannot be taken back.
+                self.state.set(LinkState::Closed);
+                return count;
+            }
+        }
+        data.len()
+    }
+
+    fn close(&self) {
+        self.next.set(None);
+        if self.state.replace(LinkState::Closed) != LinkState::Closed {
+            self.mark(CLOSE);
+        }
+    }
+
+    fn take_hint(&self) -> bool {
+        self.state();
+        self.hint.replace(false)
+    }
+
+    fn shutdown_requested(&self) -> bool {
+        self.state();
+        self.shutdown.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::VecDeque;
+    use alloc::vec::Vec;
+    use core::cell::RefCell;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Wire {
+        to_board: RefCell<VecDeque<u8>>,
+        from_board: RefCell<Vec<u8>>,
+    }
+
+    impl Port for &Wire {
+        fn read(&self) -> Option<u8> {
+            self.to_board.borrow_mut().pop_front()
+        }
+
+        fn write(&self, byte: u8) -> bool {
+            self.from_board.borrow_mut().push(byte);
+            true
+        }
+    }
+
+    impl Wire {
+        fn say(&self, bytes: &[u8]) {
+            self.to_board.borrow_mut().extend(bytes);
+        }
+    }
+
+    fn read(link: &impl Link) -> Vec<u8> {
+        let mut buffer = [0; 64];
+        let count = link.read(&mut buffer);
+        buffer[..count].to_vec()
+    }
+
+    #[test]
+    fn data_passes_only_inside_a_connection_and_unchanged() {
+        let wire = Wire::default();
+        let link = SerialLink::new(&wire);
+        wire.say(b"noise");
+        assert_eq!(link.state(), LinkState::Closed);
+        link.open("gateway:1");
+        wire.say(b"old\x10\x4fA\x10\x10B");
+        assert_eq!(link.state(), LinkState::Open);
+        assert_eq!(read(&link), b"A\x10B");
+        assert_eq!(link.write(b"a\x10b"), 3);
+        link.close();
+        assert_eq!(*wire.from_board.borrow(), b"\x10\x4fa\x10\x10b\x10\x43");
+    }
+
+    #[test]
+    fn what_came_before_the_end_can_still_be_read() {
+        let wire = Wire::default();
+        let link = SerialLink::new(&wire);
+        link.open("gateway:1");
+        wire.say(b"\x10\x4flast\x10\x43gone");
+        assert_eq!(link.state(), LinkState::Open);
+        assert_eq!(read(&link), b"last");
+        assert_eq!(link.state(), LinkState::Closed);
+        assert_eq!(link.write(b"x"), 0);
+    }
+
+    #[test]
+    fn a_mark_may_be_split_and_an_unknown_one_is_noise() {
+        let wire = Wire::default();
+        let link = SerialLink::new(&wire);
+        link.open("gateway:1");
+        wire.say(b"\x10");
+        assert_eq!(link.state(), LinkState::Opening);
+        wire.say(b"\x4f\x10\x7fA\x10");
+        assert_eq!(read(&link), b"A");
+        wire.say(b"\x43");
+        assert_eq!(link.state(), LinkState::Closed);
+        assert!(!link.take_hint());
+    }
+
+    #[test]
+    fn a_closed_link_hears_hints_and_the_request_to_stop() {
+        let wire = Wire::default();
+        let link = SerialLink::new(&wire);
+        wire.say(b"\x10\x43");
+        assert!(link.take_hint());
+        assert!(!link.take_hint());
+        assert!(!link.shutdown_requested());
+        wire.say(b"\x10\x53");
+        assert!(link.shutdown_requested());
+    }
+}
