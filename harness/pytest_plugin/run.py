@@ -20,10 +20,11 @@ from harness.stack.options import StackOptions
 if TYPE_CHECKING:
     from harness.pytest_plugin.world import World
 
-__all__ = ["BLAME", "PLUGIN", "WORLD", "Run", "blame_of"]
+__all__ = ["BLAME", "PLUGIN", "UNKNOWN", "WORLD", "Run", "blame_of"]
 
 WORLD = pytest.StashKey["World"]()
 """Where a test keeps its world while it has one."""
+UNKNOWN = "unknown"
 BLAME = "blame"
 """The property of a pytest report that says who is to blame; see :func:`blame_of`."""
 PLUGIN = "wasmbed-run"
@@ -41,7 +42,7 @@ class Run:
         self._config = config
         worker: dict[str, Any] | None = getattr(config, "workerinput", None)
         self._is_worker = worker is not None
-        self._blames: Counter[str | None] = Counter()
+        self._blames: Counter[str] = Counter()
         self._not_run: list[pytest.TestReport] = []
         self._page: Path | None = None
         if worker is not None:
@@ -95,7 +96,7 @@ class Run:
         blame = blame_of(report)
         if blame == RigError.blame:
             self._not_run.append(report)
-        elif report.failed:
+        elif blame is not None:
             self._blames[blame] += 1
 
     @pytest.hookimpl(tryfirst=True)
@@ -120,7 +121,7 @@ class Run:
                 reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
                 write(f"NOT RUN {report.nodeid}\n  {str(reason).removeprefix('not run: ')}", yellow=True)
         if len(self._blames) > 0:
-            names = {ProductFailure.blame: "the product", UsageError.blame: "the caller", None: "not known"}
+            names = {ProductFailure.blame: "the product", UsageError.blame: "the caller"}
             parts = [f"{names.get(blame, blame)} {count}" for blame, count in self._blames.most_common()]
             write(f"to blame: {', '.join(parts)}", red=True)
         if self._page is not None:
@@ -130,7 +131,7 @@ class Run:
 
 
 def blame_of(report: pytest.TestReport) -> str | None:
-    """Who is to blame for a test that did not pass: ``product``, ``rig``, ``usage``, or None: nobody can say."""
+    """Who is to blame for a test that did not pass: ``product``, ``rig``, ``usage`` or ``unknown``; else None."""
     return next((str(value) for name, value in report.user_properties if name == BLAME), None)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from harness.core.errors import HarnessError, ProductFailure, RigError, UsageError
-from harness.pytest_plugin.run import BLAME, Run
+from harness.pytest_plugin.run import BLAME, UNKNOWN, Run
 from harness.pytest_plugin.settings import options_of
 from harness.stack.options import StackOptions
 
@@ -88,8 +88,7 @@ def _error(call: pytest.CallInfo[None]) -> BaseException | None:
 
 
 def _blame(item: pytest.Item, report: pytest.TestReport, error: BaseException) -> None:
-    if blame := _whose(error):
-        report.user_properties.append((BLAME, blame))
+    report.user_properties.append((BLAME, _whose(error) or UNKNOWN))
     if isinstance(error, RigError):
         path, line, _ = item.location
         report.outcome = "skipped"

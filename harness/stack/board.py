@@ -11,10 +11,10 @@ __all__ = ["RecordedBoard"]
 class RecordedBoard(Board):
     """Another board, with everything that is done to it written down before it is done."""
 
-    def __init__(self, board: Board, device: str, recorder: Recorder) -> None:
+    def __init__(self, name: str, board: Board, recorder: Recorder) -> None:
         self._board, self._recorder = board, recorder
-        self.name, self.console = board.name, board.console
-        self.device = device
+        self.name, self.console = name, board.console
+        self.device = board.name
         """The name of the device that it enrolls as."""
         self.wanted = Power.OFF
         """What it was last told to be; a board that is off and should be on has died."""

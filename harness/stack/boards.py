@@ -91,14 +91,14 @@ class Boards:
             else:
                 credentials, device = self._credentials[twin_of.name], self.device_of(twin_of)
             settings = BoardSettings(
-                each,
+                device,
                 credentials,
                 gateway=self.gateway,
                 server_name=self.gateway[0],
                 device_type=device_type,
                 capabilities=tuple(capabilities) if capabilities is not None else None,
             )
-            board = RecordedBoard(tier.make(kind, settings, self._world), device, self._recorder)
+            board = RecordedBoard(each, tier.make(kind, settings, self._world), self._recorder)
             self._boards[each], self._credentials[each] = board, credentials
             made.append(board)
         await asyncio.gather(*(board.power_on() for board in made))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from harness.boards.board import Credentials
 from harness.core.clock import Clock
@@ -115,6 +115,5 @@ class _RawLink(Link):
     """A link into which anything can be written."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.write = transport.write
+        self.write = cast(asyncio.Transport, transport).write
         super().connection_made(transport)

@@ -25,9 +25,8 @@ class Conditions:
     judges it. ``statistics={"running": 3}`` asks only for the fields it names."""
 
     def __init__(self, status: type, wanted: Mapping[str, Any]) -> None:
-        unknown = [name for name in wanted if not hasattr(status, name)]
-        if unknown:
-            known = sorted(name for name in vars(status) if not name.startswith("_"))
+        known = sorted(name for name in vars(status) if not name.startswith("_"))
+        if unknown := [name for name in wanted if name not in known]:
             raise UsageError(
                 f"{status.__name__} has no {', '.join(unknown)}", where="until", do=f"its fields: {', '.join(known)}"
             )

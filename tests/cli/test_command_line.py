@@ -1,0 +1,129 @@
+"""The commands that need no cluster, and errors as one message with the right exit code."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.cli.main import COMMANDS, run
+from harness.core.clock import ManualClock
+from harness.core.history import History, Kind
+
+
+def test_help_lists_every_command_and_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from harness.cli.main import run; code = run(['--help']);"
+        "heavy = {'wasmtime', 'aiohttp', 'kubernetes', 'rich', 'cryptography'} & set(sys.modules);"
+        "assert not heavy, heavy; sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(command in done.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([command, "--help"]) == 0
+    assert "Usage: wasmbed" in capsys.readouterr().out
+
+
+def test_without_a_command_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 0
+    assert "Commands" in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["fly"]) == 2
+    assert "No such command 'fly'" in capsys.readouterr().err
+
+
+def test_a_bug_is_one_message_with_its_place(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(COMMANDS, "broken", ("no_such_module", ""))
+    assert run(["broken"]) == 70
+    error = capsys.readouterr().err
+    assert "a bug in the harness" in error
+    assert "Traceback" not in error
+
+
+def test_doctor_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor"]) == 0
+    output = capsys.readouterr().out
+    assert "virtual" in output
+    assert "embedded" in output
+    assert "kubectl" in output
+
+
+def test_doctor_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert run(["doctor"]) == 0
+    assert "not found: install" in capsys.readouterr().out
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    history = History(ManualClock(), tmp_path / "history.jsonl")
+    history.record(
+        Kind.STATE, "Kubernetes", "", "Device", {"change": "added", "name": "a", "status": {"phase": "Pending"}}, "a"
+    )
+    history.close()
+    return tmp_path / "history.jsonl"
+
+
+def test_check_finds_a_good_history_good(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", str(recorded)]) == 0
+    assert "good" in capsys.readouterr().out
+
+
+def test_check_names_what_is_broken(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = '{"at":1,"n":1,"kind":"state","source":"Kubernetes","target":"","name":"Device",'
+    line += '"data":{"change":"modified","name":"a","status":{"phase":"Connected"}},"correlation":"a"}'
+    recorded.write_text(recorded.read_text() + line + '\n{"at": 2, "n"')
+    assert run(["check", str(recorded.parent)]) == 1
+    output = capsys.readouterr().out
+    assert "a went from Pending to Connected" in output
+    assert "was cut off" in output
+
+
+def test_check_refuses_what_is_no_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text").write_text("hello\nyou\n")
+    assert run(["check", str(tmp_path / "text")]) == 2
+    assert run(["check", str(tmp_path / "nowhere")]) == 2
+    assert run(["check", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "is not an event" in error
+    assert "cannot be read" in error
+    assert "holds no history" in error
+
+
+def test_without_a_kubeconfig_the_message_says_how_to_get_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nothing"))
+    assert run(["devices"]) == 2
+    assert "wasmbed up" in capsys.readouterr().err
+
+
+def test_a_cluster_that_is_gone_is_the_rigs_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: x\n"
+        "contexts: [{name: x, context: {cluster: x, user: x}}]\nusers: [{name: x, user: {token: t}}]\n"
+        "clusters: [{name: x, cluster: {server: 'http://127.0.0.1:9'}}]\n"
+    )
+    assert run(["devices", "--kubeconfig", str(kubeconfig)]) == 3
+    assert "cannot be reached" in capsys.readouterr().err
+
+
+def test_a_module_that_cannot_run_is_refused_before_it_is_sent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = tmp_path / "bad.wasm"
+    assert run(["deploy", str(module), "--to", "all"]) == 2
+    module.write_bytes(b"nothing")
+    assert run(["deploy", str(module), "--to", "all"]) == 2
+    error = capsys.readouterr().err
+    assert "cannot be read" in error
+    assert "not a WebAssembly binary" in error

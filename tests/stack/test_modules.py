@@ -1,0 +1,48 @@
+"""Modules by name, by path, as text and as bytes."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.core.errors import UsageError
+from harness.stack.modules import Modules, padded
+from harness.wasmbed.protocol.messages import Limits
+from harness.wasmbed.runtime.validation import validate
+
+TEXT = '(module (memory (export "memory") 1) (func (export "run")))'
+
+
+@pytest.fixture
+def modules(tmp_path: Path) -> Modules:
+    (tmp_path / "idle.wat").write_text(TEXT)
+    (tmp_path / "raw.wasm").write_bytes(b"as it is")
+    (tmp_path / "broken.wat").write_text("(module\n  (fun))")
+    return Modules(tmp_path)
+
+
+def test_text_is_assembled_and_binaries_are_taken_as_they_are(modules: Modules) -> None:
+    assert modules("idle").startswith(b"\0asm")
+    assert modules("raw") == b"as it is"
+    assert modules.load(b"bytes") == b"bytes"
+    assert modules.load("idle") == modules.load(modules.folder / "idle.wat")
+
+
+def test_what_is_not_there_is_named_with_what_is(modules: Modules, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no module 'hallo'\n  -> there are: broken, idle, raw"):
+        modules("hallo")
+    with pytest.raises(UsageError, match="--modules"):
+        Modules(tmp_path / "nowhere")("idle")
+    with pytest.raises(UsageError, match="cannot be read"):
+        modules.load(tmp_path / "gone.wasm")
+
+
+def test_text_that_is_wrong_is_shown(modules: Modules) -> None:
+    with pytest.raises(UsageError, match=r"broken\.wat(.|\n)*expected(.|\n)*fun"):
+        modules("broken")
+
+
+@pytest.mark.parametrize("size", [100, 300, 20_000, 900_000])
+def test_a_padded_module_is_the_same_module(modules: Modules, size: int) -> None:
+    module = padded(modules("idle"), size)
+    assert size - 8 <= len(module) <= size
+    assert validate(module, Limits(65_536, 1, 1)).entry == "run"

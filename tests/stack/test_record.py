@@ -1,0 +1,112 @@
+"""A history that can be asked and waited for."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from harness.core.clock import SystemClock
+from harness.core.errors import ProductFailure, UsageError
+from harness.core.history import Kind
+from harness.stack.record import Record
+from harness.stack.recorder import RECORDER, Recorder, changes
+from harness.stack.waiting import Conditions
+from harness.wasmbed.resources.views import ApplicationStatus, DeviceStatus
+
+
+@pytest.fixture
+def record() -> Record:
+    record = Record(SystemClock())
+    record.record(Kind.MESSAGE, "Device", "Gateway", "Heartbeat", {"deviceId": "a"}, "pump-1")
+    record.record(Kind.MESSAGE, "Gateway", "Device", "Deploy", {"device": "pump-1"}, "app")
+    record.record(Kind.STATE, "Kubernetes", "", "Device", {"name": "pump-1", "status": {"phase": "Pending"}}, "pump-1")
+    record.record(Kind.STATE, "Kubernetes", "", "Device", {"name": "pump-1", "status": {"health": "x"}}, "pump-1")
+    record.record(Kind.STATE, "Kubernetes", "", "Device", {"name": "pump-1", "status": {"phase": "Failed"}}, "pump-1")
+    return record
+
+
+def test_events_are_found_by_their_words_and_their_data(record: Record) -> None:
+    assert [event.n for event in record.find("Heartbeat", deviceId="a")] == [0]
+    assert [event.n for event in record.find(about="pump-1", kind=Kind.MESSAGE)] == [0, 1]
+    assert [event.n for event in record.find(source="Gateway")] == [1]
+    assert record.find("Heartbeat", deviceId=lambda value: value != "a") == []
+    assert record.find("Heartbeat", target="Kubernetes") == []
+
+
+def test_phases_are_those_a_resource_went_through(record: Record) -> None:
+    assert record.phases("pump-1") == ["Pending", "Failed"]
+    assert record.phases("pump-2") == []
+
+
+def test_until_takes_what_was_there_and_what_comes(run: Callable[..., Any], record: Record) -> None:
+    async def story() -> None:
+        first = await record.until("Heartbeat")
+        assert first.n == 0
+        with pytest.raises(ProductFailure, match="no event name=Heartbeat about=pump-1 within") as failure:
+            await record.until("Heartbeat", about="pump-1", after=first, within=0.01)
+        assert "Gateway -> Device  Deploy" in str(failure.value)
+
+    run(story())
+
+
+def test_until_wakes_at_the_event(run: Callable[..., Any], record: Record) -> None:
+    async def story() -> int:
+        import asyncio
+
+        waiting = asyncio.ensure_future(record.until("Stop", about="app"))
+        asyncio.get_running_loop().call_soon(record.record, Kind.MESSAGE, "Gateway", "Device", "Stop", {}, "app")
+        return (await waiting).n
+
+    assert run(story()) == 5
+
+
+def test_a_failure_without_events_says_so(run: Callable[..., Any]) -> None:
+    with pytest.raises(ProductFailure, match=r"\(none\)"):
+        run(Record(SystemClock()).until("Heartbeat", within=0.01))
+
+
+def test_a_sequence_that_is_not_there_is_the_callers_mistake(record: Record) -> None:
+    with pytest.raises(UsageError, match="no-such-sequence"):
+        record.follows("no-such-sequence")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "patch"),
+    [
+        ({}, {"a": 1}, {"a": 1}),
+        ({"a": 1, "b": {"c": 1, "d": 2}}, {"a": 1, "b": {"c": 1, "d": 3}}, {"b": {"d": 3}}),
+        ({"a": 1, "b": 2}, {"b": 2}, {"a": None}),
+        ({"a": None}, {"a": None}, {}),
+        ({"a": [1]}, {"a": [1, 2]}, {"a": [1, 2]}),
+    ],
+)
+def test_changes_are_a_merge_patch(old: dict[str, Any], new: dict[str, Any], patch: dict[str, Any]) -> None:
+    assert changes(old, new) == patch
+
+
+def test_the_recorders_own_watches_are_no_history(record: Record) -> None:
+    recorder, before = Recorder(record), len(record)
+    recorder.cluster("Kubernetes", RECORDER, "ADDED Device", {}, "pump-1")
+    assert len(record) == before
+    recorder.cluster("User", "Kubernetes", "POST Device", {}, "pump-1")
+    recorder.boards("Device", "", "Console", {"text": "hello"}, "pump-1")
+    recorder.boards("Device", "Bridge", "Opened", {}, "pump-1")
+    recorder.fault("cut link", "Device", "pump-1", board="pump-1")
+    kinds = [event.kind for event in record][before:]
+    assert kinds == [Kind.MESSAGE, Kind.CONSOLE, Kind.MESSAGE, Kind.FAULT]
+
+
+def test_conditions_ask_only_for_what_they_name() -> None:
+    status = {"status": {"phase": "Running", "statistics": {"running": 2, "target": 3}, "deployedDevices": ["a", "b"]}}
+    assert Conditions(ApplicationStatus, {"statistics": {"running": 2}}).hold(status)
+    assert not Conditions(ApplicationStatus, {"statistics": {"running": 3}}).hold(status)
+    assert not Conditions(ApplicationStatus, {"statistics": {"flying": 3}}).hold(status)
+    assert Conditions(ApplicationStatus, {"deployed_devices": ["a", "b"]}).hold(status)
+    assert Conditions(ApplicationStatus, {"deployed_devices": lambda names: len(names) == 2}).hold(status)
+    assert Conditions(ApplicationStatus, {"error": None}).hold(status)
+    assert Conditions(DeviceStatus, {}).hold({})
+
+
+def test_a_condition_on_no_field_is_the_callers_mistake() -> None:
+    with pytest.raises(UsageError, match=r"DeviceStatus has no phaze(.|\n)*phase"):
+        Conditions(DeviceStatus, {"phaze": "Connected"})
