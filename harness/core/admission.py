@@ -1,8 +1,9 @@
 """How strangers get in: a TLS listener that stays open to honest peers whatever else knocks.
 
 ``loop.create_server(ssl=...)`` starts a handshake for whoever connects, as many as connect, and tells nobody about
-those that fail. Here a peer that has sent nothing costs a file descriptor and no TLS state; the silent ones are
-bounded and the oldest has to go; handshakes run a bounded number at a time; and every failure is reported.
+those that fail - not even the peer, whose alert it drops. Here a peer that has sent nothing costs a file descriptor
+and no TLS state; the silent ones are bounded and the oldest has to go; handshakes run a bounded number at a time;
+every failure is reported, and answered with its alert (RFC 8446, section 6).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["Admission", "Doorkeeper"]
 
@@ -62,6 +65,7 @@ class Doorkeeper:
         admission: Admission,
     ) -> None:
         self._listener, self._protocol, self._tls, self._admission = listener, protocol, tls, admission
+        tls.sslobject_class = _Alerting
         self.endpoint: tuple[str, int] = listener.getsockname()[:2]
         self._loop = asyncio.get_running_loop()
         self._silent: dict[_Peer, None] = {}
@@ -188,6 +192,8 @@ class Doorkeeper:
             self._impatience = self._loop.call_at(due, self._lose_patience)
 
     async def _shake_hands(self, peer: _Peer) -> None:
+        # The loop closes the socket before it tells of the failure: the alert goes out on a duplicate.
+        spare = peer.connection.dup()
         try:
             await self._loop.connect_accepted_socket(
                 self._protocol, peer.connection, ssl=self._tls, ssl_handshake_timeout=self._admission.handshake
@@ -195,8 +201,11 @@ class Doorkeeper:
         except asyncio.CancelledError:
             self._report(peer, peer.verdict)
         except OSError as error:
+            with suppress(OSError):
+                spare.send(getattr(error, "alert", b""))
             self._report(peer, _reason(error))
         finally:
+            spare.close()
             del self._shaking[peer]
             if not self._closed:
                 self._start_handshakes()
@@ -222,6 +231,27 @@ class Doorkeeper:
     def _report(self, peer: _Peer, reason: str) -> None:
         if self._admission.rejected is not None:
             self._admission.rejected(peer.address, reason)
+
+
+class _Alerting(ssl.SSLObject):
+    """Leaves the alert that a failed handshake has written with the error, as ``alert``."""
+
+    _outgoing: ssl.MemoryBIO
+
+    @classmethod
+    def _create(cls, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, **options: Any) -> _Alerting:
+        made: _Alerting = super()._create(incoming, outgoing, **options)  # type: ignore[misc]
+        made._outgoing = outgoing
+        return made
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            error.alert = self._outgoing.read()  # type: ignore[attr-defined]
+            raise
 
 
 def _reason(error: OSError) -> str:
