@@ -28,6 +28,9 @@ STYLE = """
 .wsq .tab { fill: var(--head); stroke: var(--line); }
 .wsq .divider { stroke: var(--line); stroke-dasharray: 5 4; }
 .wsq .name, .wsq .title { font-weight: 600; }
+.wsq text.soft, .wsq text.guard { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }
+.wsq .bad text.soft { stroke: var(--bad-paper); }
+.wsq .hint text.soft { stroke: var(--hint-paper); }
 .wsq .title { font-size: 14px; }
 .wsq .soft, .wsq .guard { fill: var(--muted); }
 .wsq .stroke { fill: none; stroke: var(--ink); stroke-width: 1.3; }

@@ -182,7 +182,7 @@ class _Diagnosis:
         return str(self._sequence.arrows[position])
 
     def _before(self, index: int) -> str:
-        return self._events[index - 1].name if index else "the beginning"
+        return route(self._events[index - 1]).partition(": ")[2] if index else "the beginning"
 
 
 def _seen(condition: Condition, event: Event, device: str) -> str:

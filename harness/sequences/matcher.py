@@ -17,7 +17,7 @@ Configuration = tuple[int, tuple[float, ...]]
 Possible = Mapping[Configuration, tuple[Configuration, int] | None]
 """The configurations that are possible, each with one that led to it and the arrow that was taken."""
 
-_MOST = 20_000
+_MOST = 2_000
 """Possible configurations at once, beyond which a diagram is refused as too ambiguous."""
 
 _TOLERANCE = 1e-6
@@ -54,14 +54,23 @@ class Matcher:
                     after.setdefault((move.term, moved), (configuration, move.position))
                 else:
                     after.setdefault((move.term, ()), (configuration, move.position))
-        if len(after) > 1 and with_clocks:
-            after = _undominated(after)
+        if len(after) > 1:
+            after = _undominated(after) if with_clocks else self._distinct(after)
         if len(after) > _MOST:
             raise UsageError(
                 f"the diagram is too ambiguous: more than {_MOST} ways to read the same events",
                 do="give the arrows that look alike conditions that tell them apart",
             )
         return after
+
+    def _distinct(
+        self, after: dict[Configuration, tuple[Configuration, int] | None]
+    ) -> dict[Configuration, tuple[Configuration, int] | None]:
+        """One configuration of each shape: where sections look alike it does not matter which of them moved."""
+        by_shape: dict[int, Configuration] = {}
+        for configuration in after:
+            by_shape.setdefault(self.automaton.terms.shape(configuration[0]), configuration)
+        return after if len(by_shape) == len(after) else {kept: after[kept] for kept in by_shape.values()}
 
     def _clocks(
         self,

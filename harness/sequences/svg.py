@@ -25,7 +25,7 @@ from harness.sequences.tree import (
 
 __all__ = ["Mark", "Panel", "draw", "render_svg"]
 
-_WIDEST = 44
+_WIDEST = 36
 _HEAD, _GAP, _SELF, _MARGIN, _INSET = 34.0, 26.0, 34.0, 24.0, 9.0
 _GROUND, _FRAMES, _LIFELINES, _ACTIVE, _FRONT = range(5)
 
@@ -139,8 +139,7 @@ class _Drawing:
             if isinstance(item, Arrow):
                 mark = self._marks.get(position)
                 position += 1
-                badge = (len(mark.badge) + 3) * CHARACTER if mark and mark.badge else 0
-                width = _text_width(_label(item.text)) + badge + 30
+                width = _text_width(_label(item.text)) + _badge_width(mark) + 30
                 one, other = sorted((self._index[item.source], self._index[item.target]))
                 yield (one, one + 1, width + _SELF) if one == other else (one, other, width)
             elif isinstance(item, Note):
@@ -227,7 +226,7 @@ class _Drawing:
             self._canvas.open(_FRONT, f"{mark.style}{' ghost' if mark.ghost else ''}")
             self._band(mark, source, target, lines, top, height)
         ends = self._line(arrow, source, target, line_y)
-        self._texts(lines, ends, top, own)
+        self._texts(lines, ends, top, own, _badge_width(mark) / 2)
         if self._number:
             self._figure(ends[0], line_y)
         if mark:
@@ -241,7 +240,7 @@ class _Drawing:
         if mark.style in ("bad", "hint"):
             self._canvas.rect(_FRONT, "band", left - 8, top - 1, width + 16, height - 2)
         if mark.badge:
-            size = (len(mark.badge) + 2) * 6.7
+            size = _badge_width(mark) - 6
             self._canvas.rect(_FRONT, "pill", left - 4, top + 1, size, 16, 8)
             self._canvas.text(_FRONT, "badge", left - 4 + size / 2, top + 13, mark.badge)
 
@@ -278,14 +277,14 @@ class _Drawing:
         elif ">>" in form or "|" in form:
             self._canvas.path(_FRONT, "tip", f"M{back:.1f},{y - 4:.1f} L{x:.1f},{y:.1f} L{back:.1f},{y + 4:.1f} Z")
 
-    def _texts(self, lines: list[str], ends: tuple[float, float], top: float, own: bool) -> None:
+    def _texts(self, lines: list[str], ends: tuple[float, float], top: float, own: bool, shift: float) -> None:
         for index, line in enumerate(lines):
             style = "soft" if index else "name"
             y = top + 12 + index * LINE
             if own:
                 self._canvas.text(_FRONT, style, ends[1] + 8, y + 8, line, "start")
             else:
-                self._canvas.text(_FRONT, style, (ends[0] + ends[1]) / 2, y, line)
+                self._canvas.text(_FRONT, style, (ends[0] + ends[1]) / 2 + shift, y, line)
 
     def _figure(self, x: float, y: float) -> None:
         assert self._number is not None
@@ -367,6 +366,10 @@ class _Drawing:
             self._canvas.text(_FRONT, "guard", frame.left + width + 10, frame.top + 14, shown, "start")
         self._y += LINE + 14
         return frame
+
+
+def _badge_width(mark: Mark | None) -> float:
+    return (len(mark.badge) + 2) * 6.7 + 6 if mark and mark.badge else 0.0
 
 
 def _span(need: tuple[int, int, float]) -> int:

@@ -99,11 +99,17 @@ class Terms:
         self._numbers: dict[_Row, int] = {_Empty(): EMPTY}
         self._nullable = [True]
         self._locked = [False]
+        self._shapes = [0]
+        self._shape_numbers: dict[_Row, int] = {_Empty(): 0}
         self._moves: dict[tuple[int, int], tuple[Move, ...]] = {}
 
     def nullable(self, term: int) -> bool:
         """Whether the history may end here."""
         return self._nullable[term]
+
+    def shape(self, term: int) -> int:
+        """A number that terms share which allow the same events, by arrows that only stand in different places."""
+        return self._shapes[term]
 
     # how terms are made
 
@@ -114,7 +120,29 @@ class Terms:
             self._rows.append(row)
             self._nullable.append(nullable)
             self._locked.append(locked)
+            shape = self._shape(row)
+            self._shapes.append(self._shape_numbers.setdefault(shape, len(self._shape_numbers)))
         return number
+
+    def _shape(self, row: _Row) -> _Row:
+        shapes = self._shapes
+        match row:
+            case _Arrow(position):
+                return _Arrow(self._symbols[position])
+            case _Sequence(first, then):
+                return _Sequence(shapes[first], shapes[then])
+            case _Choice(options):
+                return _Choice(frozenset(shapes[option] for option in options))
+            case _Repeat(body, least, most):
+                return _Repeat(shapes[body], least, most)
+            case _Parallel(_, flows, sections, opened):
+                return _Parallel(0, flows, tuple(sorted(shapes[section] for section in sections)), opened)
+            case _Atomic(body, entered):
+                return _Atomic(shapes[body], entered)
+            case _Within(flow, seconds, then):
+                return _Within(flow, seconds, shapes[then])
+            case _:
+                return row
 
     def arrow(self, position: int) -> int:
         return self._number(_Arrow(position), False)
