@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from base64 import b64decode
+from io import BytesIO
 from urllib.parse import quote
 
 import aiohttp
@@ -96,9 +98,17 @@ class HttpGatewayClient(GatewayClient):
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         try:
-            async with self._session.request(method, url, data=body, headers=headers) as answer:
+            data = None if body is None else BytesIO(body)  # aiohttp sends what is a file in pieces
+            async with self._session.request(method, url, data=data, headers=headers) as answer:
                 text = await answer.text(errors="replace")
         except aiohttp.ClientError as error:
             raise ConnectionError(f"{url}: {error}") from error
         if answer.status >= 300:
-            raise GatewayRefused(answer.status, text.strip()[:500] or answer.reason or str(answer.status))
+            raise GatewayRefused(answer.status, _reason(text) or answer.reason or str(answer.status))
+
+
+def _reason(text: str) -> str:
+    try:
+        return str(json.loads(text)["error"])
+    except (ValueError, KeyError, TypeError):
+        return text.strip()[:500]
