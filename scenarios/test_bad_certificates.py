@@ -21,9 +21,10 @@ async def test_a_bad_certificate_is_refused(stack: Stack, certificate: str, reas
     assert not stack.device(board).exists
 
 
-async def test_an_unknown_authority_ends_the_handshake(stack: Stack) -> None:
-    """A certificate that somebody else signed: a TLS alert, no session, no resource."""
-    board = await stack.boards.power_on(certificate="unknown-authority")
+@pytest.mark.parametrize("certificate", ["unknown-authority", "server-only"])
+async def test_what_tls_itself_refuses_ends_the_handshake(stack: Stack, certificate: str) -> None:
+    """A certificate that somebody else signed, or that is for servers: a TLS alert, no session, no resource."""
+    board = await stack.boards.power_on(certificate=certificate)
     rejected = await stack.history.until("TlsRejected")
     assert rejected.data["reason"]
     assert not stack.history.find("TlsConnected", about=board.name)

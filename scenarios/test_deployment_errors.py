@@ -26,7 +26,7 @@ async def assert_never_sent(stack: Stack, application: ApplicationHandle, reason
 
 @pytest.mark.parametrize(
     ("module", "reason"),
-    [(b"\x7fELF not a module at all", "not a WebAssembly binary"), (b"\0asm\1\0\0\0\1\xff\xff", "malformed")],
+    [(b"\x7fELF not a module at all", "not a WebAssembly"), (b"\0asm\1\0\0\0\1\xff\xff", "malformed")],
     ids=["not-wasm", "broken"],
 )
 async def test_a_bad_module_is_refused(stack: Stack, module: bytes, reason: str) -> None:

@@ -8,13 +8,12 @@ from enum import StrEnum
 from typing import Any
 
 from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from harness.boards.board import Credentials
 from harness.core.clock import Clock
 from harness.core.errors import ProductFailure, UsageError
 from harness.core.identifiers import Randomness
-from harness.wasmbed.pki.authority import DAY, Authority, Usages
+from harness.wasmbed.pki.authority import DAY, DEVICE_USAGES, SERVER_USAGES, Authority, Usages
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import Algorithm, generate_key, private_key_der
@@ -37,7 +36,9 @@ class Certificate(StrEnum):
     NOT_YET_VALID = "not-yet-valid"
     REVOKED = "revoked"
     WRONG_USAGE = "wrong-usage"
-    """A certificate for servers."""
+    """For a client, but its key is for key agreement and not for signatures."""
+    SERVER_ONLY = "server-only"
+    """For a server: TLS itself refuses it."""
     UNKNOWN_AUTHORITY = "unknown-authority"
     """Signed by somebody whom the gateway does not know."""
 
@@ -80,7 +81,9 @@ class Pki:
         elif certificate is Certificate.NOT_YET_VALID:
             options = {"not_before": self._clock.now() + DAY, "not_after": self._clock.now() + 30 * DAY}
         elif certificate is Certificate.WRONG_USAGE:
-            options = {"usages": Usages(extended=(ExtendedKeyUsageOID.SERVER_AUTH,))}
+            options = {"usages": Usages(("key_agreement",), DEVICE_USAGES.extended)}
+        elif certificate is Certificate.SERVER_ONLY:
+            options = {"usages": SERVER_USAGES}
         issued = authority.issue_device(name, key.public_key(), **options)
         credentials = Credentials(self.servers.certificate, private_key, certificate=issued)
         if certificate is Certificate.REVOKED:

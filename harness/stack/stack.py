@@ -37,6 +37,8 @@ __all__ = ["Stack"]
 
 START = 30.0
 STOP = 20.0
+STATUS_INTERVAL = 0.5
+"""Seconds between two writes of heartbeats or outputs: tests want to see them."""
 RETRY_AFTER = 0.5
 """Seconds after which the gateway wants to see a device again that it had to turn away for now."""
 NAMESPACE = "wasmbed"
@@ -109,6 +111,7 @@ class Stack:
             listen=self._listen,
             http=self._http,
             heartbeat_interval=self.options.heartbeat,
+            status_interval=STATUS_INTERVAL,
             retry_after=RETRY_AFTER,
         )
         self.gateway = GatewayControl(
