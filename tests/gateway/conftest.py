@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 import uvloop
 import wasmtime
+from cryptography import x509
 
 from harness.core.clock import Clock, SystemClock
 from harness.core.identifiers import Randomness
@@ -22,6 +23,7 @@ from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.identity import Identity, create_signing_request
 from harness.wasmbed.pki.keys import generate_key
 from harness.wasmbed.pki.tls import client_context
+from harness.wasmbed.protocol.errors import LinkClosed
 from harness.wasmbed.protocol.link import Link, Side
 from harness.wasmbed.protocol.messages import (
     ChunkAcknowledgment,
@@ -240,8 +242,6 @@ class ScriptedDevice:
 
     async def closed(self) -> str:
         """Wait until the gateway has closed the link; returns why, as this end sees it."""
-        from harness.wasmbed.protocol.errors import LinkClosed
-
         with pytest.raises(LinkClosed) as closed:
             await self.receive()
         return closed.value.reason
@@ -286,7 +286,9 @@ class ScriptedDevice:
 
     async def take_module(self) -> tuple[Deploy, int, bytes]:
         """Receive a deployment to the last chunk; returns it, its message id, and the module."""
-        envelope = await self.receive()
+        return await self._take_chunks(await self.receive())
+
+    async def _take_chunks(self, envelope: Envelope) -> tuple[Deploy, int, bytes]:
         deploy = envelope.message
         assert isinstance(deploy, Deploy), envelope
         module = b""
@@ -297,6 +299,18 @@ class ScriptedDevice:
             module += chunk.message.data
             self.link.send(ChunkAcknowledgment(deploy.application_id, chunk.message.index), chunk.message_id)
         return deploy, envelope.message_id, module
+
+    async def take_module_after_leftovers(self) -> tuple[Deploy, int, bytes]:
+        """The same, past chunks of a transfer that was given up."""
+        while not isinstance((envelope := await self.receive()).message, Deploy):
+            assert isinstance(envelope.message, ModuleChunk)
+        return await self._take_chunks(envelope)
+
+    async def beat_between_chunks(self, **changes: Any) -> None:
+        """A heartbeat while a transfer is under way."""
+        self.link.send(self.heartbeat(**changes))
+        while not isinstance((await self.receive()).message, HeartbeatAcknowledgment):
+            pass
 
     async def accept_deployment(self) -> tuple[Deploy, bytes]:
         """The same, and report success."""
@@ -316,6 +330,8 @@ class World:
         self.controller = Confirmer(self.api, clock)
         self.events: list[Event] = []
         self.recorded = asyncio.Event()
+        self.poison: str | None = None
+        """The device whose next heartbeat breaks the recorder."""
         quick = {"listen": ("127.0.0.1", 0), "http": ("127.0.0.1", 0), "retry_after": 1.5}
         self.settings = GatewaySettings(**{**quick, **settings})
         self.identity = self.servers.issue_server("gateway")
@@ -336,6 +352,8 @@ class World:
         )
 
     def _record(self, *event: Any) -> None:
+        if self.poison == event[4] and event[2] == "Heartbeat":
+            raise RuntimeError("the recorder broke")
         self.events.append(event)  # type: ignore[arg-type]
         self.recorded.set()
         self.recorded = asyncio.Event()
@@ -379,8 +397,6 @@ class World:
         await self.api.create(SECRET, secret)
 
     async def revoke(self, *identities: Identity) -> None:
-        from cryptography import x509
-
         for identity in identities:
             self.devices.revoke(x509.load_der_x509_certificate(identity.certificate).serial_number)
         await self.publish_crl(b64encode(self.devices.crl()).decode())
@@ -453,10 +469,7 @@ class World:
     async def http(self, method: str, path: str, *, token: str | None = None, **more: Any) -> tuple[int, Any]:
         """Status and body, parsed if it is JSON."""
         if token is None:
-            secret = await self.api.get(SECRET, "gateway-gateway-1-api")
-            from base64 import b64decode
-
-            token = b64decode(secret["data"]["token"]).decode()
+            token = await self.token()
         host, port = self.gateway.http_endpoint
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         async with (
@@ -464,6 +477,10 @@ class World:
             session.request(method, f"http://{host}:{port}{path}", headers=headers, **more) as answer,
         ):
             return answer.status, await (answer.json() if answer.content_type == "application/json" else answer.text())
+
+    async def token(self) -> str:
+        secret = await self.api.get(SECRET, "gateway-gateway-1-api")
+        return b64decode(secret["data"]["token"]).decode()
 
     async def deploy(
         self, device: str = "dev-1", application: str = "app-1", module: bytes = MODULE, **changes: Any
@@ -477,6 +494,11 @@ class World:
 
 
 Scene = Callable[[World], Awaitable[None]]
+
+
+@pytest.fixture
+def memory_api() -> type[MemoryApi]:
+    return MemoryApi
 
 
 @pytest.fixture

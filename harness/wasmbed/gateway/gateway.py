@@ -74,7 +74,6 @@ class Gateway:
         self._tasks: set[asyncio.Task[None]] = set()
 
         self.sessions = Sessions(settings)
-        self._metrics = Metrics()
         self._cache = DeviceCache(api, clock, randomness)
         self._writer = StatusWriter(
             api,
@@ -86,6 +85,7 @@ class Gateway:
             written=self._cache.remember,
             detour=detour,
         )
+        self._metrics = Metrics(self.sessions, self._writer)
         self._records = DeviceRecords(settings, clock, self._writer, self._cache)
         reports = ApplicationReports(settings, clock, self._writer)
         work = Work(settings, clock, reports, self._metrics)
@@ -122,7 +122,7 @@ class Gateway:
             network,
             self.sessions,
             Deployments(self.sessions, self._cache, ModuleLibrary(settings.modules), reports, work),
-            lambda: self._metrics.render(self.sessions, self._writer),
+            self._metrics.render,
             self._not_ready,
             tap,
         )

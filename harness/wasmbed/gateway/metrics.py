@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from collections import Counter as Tally
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from harness.wasmbed.gateway.sessions import Sessions, SessionState
 from harness.wasmbed.gateway.statuses import StatusWriter
 
 __all__ = ["Metrics"]
 
+_PREFIX = "wasmbed_gateway"
 
-class Metrics:
-    """One gateway's, in a registry of its own."""
 
-    def __init__(self) -> None:
-        registry = self._registry = CollectorRegistry()
-        self._sessions = Gauge("wasmbed_gateway_sessions", "Sessions by state.", ["state"], registry=registry)
-        self._pending = Gauge("wasmbed_gateway_status_pending", "Objects with a status to write.", registry=registry)
-        self._writes = Gauge("wasmbed_gateway_status_writes", "Status patches written so far.", registry=registry)
-        self._failures = Gauge(
-            "wasmbed_gateway_status_failures", "Status patches that failed so far.", registry=registry
-        )
-        self._rejected = Counter("wasmbed_gateway_tls_rejected", "Connections without a handshake.", registry=registry)
-        self._enrollments = Counter(
-            "wasmbed_gateway_enrollments", "Enrollment requests by result.", ["result"], registry=registry
-        )
-        self._messages = Counter(
-            "wasmbed_gateway_messages", "Messages received from devices.", ["type"], registry=registry
-        )
-        self._jobs = Counter(
-            "wasmbed_gateway_jobs", "Deployments and stops by result.", ["job", "result"], registry=registry
-        )
+class Metrics(Collector):
+    """One gateway's, in a registry of its own: what is counted here, and what its parts know when asked."""
+
+    def __init__(self, sessions: Sessions, writer: StatusWriter) -> None:
+        self._sessions, self._writer = sessions, writer
+        self._registry = CollectorRegistry()
+        self._rejected = self._counter("tls_rejected", "Connections that did not get through the handshake.")
+        self._enrollments = self._counter("enrollments", "Enrollment requests by result.", "result")
+        self._messages = self._counter("messages", "Messages received from devices.", "type")
+        self._jobs = self._counter("jobs", "Deployments and stops by result.", "job", "result")
         self._by_type: dict[type, Counter] = {}
+        self._registry.register(self)
 
     def tls_rejected(self) -> None:
         self._rejected.inc()
 
     def enrollment(self, result: str) -> None:
-        """``result`` is ``ok`` or an error code."""
+        """``result`` is ``ok``, ``paired`` or an error code."""
         self._enrollments.labels(result).inc()
 
     def message(self, kind: type) -> None:
@@ -49,14 +46,20 @@ class Metrics:
     def job_done(self, job: str, ok: bool) -> None:
         self._jobs.labels(job, "ok" if ok else "failed").inc()
 
-    def render(self, sessions: Sessions, writer: StatusWriter) -> bytes:
+    def render(self) -> bytes:
         """The text exposition format."""
-        counts = dict.fromkeys(SessionState, 0)
-        for session in sessions:
-            counts[session.state] += 1
-        for state, count in counts.items():
-            self._sessions.labels(state.value).set(count)
-        self._pending.set(len(writer))
-        self._writes.set(writer.writes)
-        self._failures.set(writer.failures)
         return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """What is known without counting; called by the registry."""
+        counts = Tally(session.state for session in self._sessions)
+        sessions = GaugeMetricFamily(f"{_PREFIX}_sessions", "Sessions by state.", labels=["state"])
+        for state in SessionState:
+            sessions.add_metric([state.value], counts[state])
+        yield sessions
+        yield GaugeMetricFamily(f"{_PREFIX}_status_pending", "Objects with a status to write.", len(self._writer))
+        yield CounterMetricFamily(f"{_PREFIX}_status_writes", "Status patches accepted.", self._writer.writes)
+        yield CounterMetricFamily(f"{_PREFIX}_status_failures", "Status patches that failed.", self._writer.failures)
+
+    def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
+        return Counter(f"{_PREFIX}_{name}", documentation, labels, registry=self._registry)

@@ -1,0 +1,267 @@
+"""Peers that mean no good, or are broken: none takes the gateway down or keeps others out."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import struct
+from typing import Any
+
+import cbor2
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.core.errors import UsageError
+from harness.wasmbed.gateway import GatewaySettings
+from harness.wasmbed.gateway.replay import NonceMemory
+from harness.wasmbed.pki.keys import public_key_der
+from harness.wasmbed.pki.tls import client_context
+from harness.wasmbed.protocol.messages import EnrollmentResponse, Error
+from harness.wasmbed.resources.kinds import SECRET
+
+Play = Any
+World = Any
+
+
+def frame(payload: bytes) -> bytes:
+    return struct.pack(">I", len(payload)) + payload
+
+
+def raw(device: Any, data: bytes) -> None:
+    """Bytes that no link would send."""
+    device.link._transport.write(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\xff\xff\xff\xff", "above the limit of 1048576"),
+        (b"\0\0\0\0", "length zero"),
+        (frame(b"\xff\xff"), ""),
+        (frame(cbor2.dumps([9, 1, [0, {}]])), "protocol version 9"),
+        (frame(cbor2.dumps([1, 1, [0, {}]])), "Heartbeat"),
+        (frame(cbor2.dumps([1, 1, [0, {}]]) + b"\0"), ""),
+    ],
+    ids=["length", "zero", "garbage", "version", "fields", "trailing"],
+)
+def test_what_breaks_the_contract_ends_the_session_and_changes_nothing(play: Play, data: bytes, words: str) -> None:
+    async def scene(world: World) -> None:
+        device = await world.connected("dev-1")
+        other = await world.connected("dev-2")
+        raw(device, data)
+        error = await device.expect(Error)
+        assert error.code == "PROTOCOL_ERROR"
+        assert words in error.message
+        await device.closed()
+        await world.phase("dev-1", "Disconnected")
+        await other.beat()
+        first = await world.device("dev-3")
+        raw(first, data)
+        assert (await first.expect(Error)).code == "PROTOCOL_ERROR"
+        await first.closed()
+        assert world.find_device("dev-3") is None
+
+    play(scene)
+
+
+def test_an_unknown_tag_is_answered_and_the_session_goes_on(play: Play) -> None:
+    async def scene(world: World) -> None:
+        device = await world.connected("dev-1")
+        raw(device, frame(cbor2.dumps([1, 77, [99, {}]])))
+        envelope = await device.receive()
+        assert isinstance(envelope.message, Error)
+        assert (envelope.message.code, envelope.message_id) == ("PROTOCOL_ERROR", 77)
+        await device.beat()
+
+    play(scene)
+
+
+def test_half_a_frame_is_waited_for_but_not_for_ever(play: Play) -> None:
+    async def scene(world: World) -> None:
+        device = await world.connected("dev-1")
+        raw(device, b"\0\0\1\0half")
+        await device.closed()
+        await world.phase("dev-1", "Disconnected")
+        (closed,) = await world.until_recorded("ConnectionClosed")
+        assert closed[3]["reason"] == "3 heartbeats missed"
+
+    play(scene, heartbeat_interval=0.05)
+
+
+def test_a_link_cut_in_the_middle_of_a_frame_is_told_as_that(play: Play) -> None:
+    async def scene(world: World) -> None:
+        device = await world.connected("dev-1")
+        raw(device, b"\0\0\1\0half")
+        await device.link.close()
+        (closed,) = await world.until_recorded("ConnectionClosed")
+        assert "in the middle of a frame" in closed[3]["reason"]
+
+    play(scene)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.binary(min_size=1, max_size=60).map(frame) | st.binary(min_size=1, max_size=40), max_size=5))
+def test_no_bytes_take_the_gateway_down(play: Play, noise: list[bytes]) -> None:
+    async def scene(world: World) -> None:
+        device = await world.device("dev-1")
+        for data in noise:
+            raw(device, data)
+        await device.link.close()
+        await world.until_recorded("ConnectionClosed")
+        assert world.find_device() is None
+        honest = await world.device("dev-2")
+        await honest.connect()
+
+    play(scene)
+
+
+def test_a_crowd_without_a_handshake_keeps_nobody_out(play: Play) -> None:
+    async def scene(world: World) -> None:
+        crowd = [socket.create_connection(world.gateway.endpoint) for _ in range(300)]
+        device = await world.connected("dev-1")
+        await device.beat()
+        assert len(await world.until_recorded("TlsRejected", 200)) >= 200
+        for stranger in crowd:
+            stranger.close()
+
+    play(scene, waiting=50)
+
+
+def test_a_slow_loris_in_the_handshake_keeps_nobody_out(play: Play) -> None:
+    async def scene(world: World) -> None:
+        crowd = [socket.create_connection(world.gateway.endpoint) for _ in range(20)]
+        for stranger in crowd:
+            stranger.sendall(b"\x16\x03\x01\x02\x00\x01")
+        device = await world.connected("dev-1")
+        await device.beat()
+        for stranger in crowd:
+            stranger.close()
+
+    play(scene, handshakes=4, handshake_patience=0.02)
+
+
+def test_secured_connections_that_say_nothing_make_room(play: Play) -> None:
+    async def scene(world: World) -> None:
+        silent = await world.device("silent")
+        crowd = [await world.dial(None) for _ in range(10)]
+        assert len(world.gateway.sessions) == 4
+        device = await world.connected("dev-1")
+        await device.beat()
+        await asyncio.gather(*(stranger.closed() for stranger in crowd[:6]))
+        await silent.connect()
+        assert len(await world.until_recorded("ConnectionClosed", 8)) == 8
+        assert {event[3]["reason"] for event in world.named("ConnectionClosed")} == {
+            "made room for a newer connection before it said anything"
+        }
+
+    play(scene, unclaimed=4)
+
+
+def test_when_all_are_busy_the_newcomer_goes(play: Play) -> None:
+    async def scene(world: World) -> None:
+        asked, answer = asyncio.Event(), asyncio.Event()
+
+        async def take_time() -> None:
+            asked.set()
+            await answer.wait()
+
+        await world.give_token("dev-1")
+        world.api.fail = lambda verb, resource, name: take_time() if resource == SECRET else None
+        key, csr = world.signing_request("dev-1")
+        busy = await world.dial(None)
+        request = busy.request(public_key=public_key_der(key.public_key()), csr=csr, pairing_token="sesame")
+        busy.link.send(request)
+        await asked.wait()
+        claims = [await world.dial(None) for _ in range(2)]
+        await claims[0].closed()
+        answer.set()
+        assert (await busy.expect(EnrollmentResponse)).certificate
+
+    play(scene, unclaimed=1)
+
+
+def test_a_full_gateway_says_so(play: Play) -> None:
+    async def scene(world: World) -> None:
+        first = await world.connected("dev-1")
+        second = await world.device("dev-2")
+        error = await second.refused(second.request())
+        assert (error.code, error.retry_after) == ("GATEWAY_FULL", 1500)
+        await second.closed()
+        assert world.find_device("dev-2") is None
+        await first.link.close()
+        await world.phase("dev-1", "Disconnected")
+        third = await world.dial(second.identity)
+        await third.connect()
+
+    play(scene, sessions=1)
+
+
+def test_a_device_that_does_not_read_holds_up_only_itself(play: Play) -> None:
+    async def scene(world: World) -> None:
+        deaf, other = await world.connected("deaf"), await world.connected("dev-2")
+        deaf.link._transport.pause_reading()
+        beat = deaf.heartbeat()
+        for _ in range(20_000):
+            deaf.link.send(beat)
+            if not deaf.link._writable:
+                break
+        await other.beat()
+        deaf.link.abort()
+        await world.phase("deaf", "Disconnected")
+        await other.beat()
+
+    play(scene)
+
+
+def test_tls_of_before_is_not_spoken(play: Play) -> None:
+    async def scene(world: World) -> None:
+        old = client_context(world.servers.certificate, world.make_identity("dev-1"), world.clock)
+        old.minimum_version = ssl.TLSVersion.TLSv1_2
+        old.maximum_version = ssl.TLSVersion.TLSv1_2
+        host, port = world.gateway.endpoint
+        with pytest.raises(ssl.SSLError, match=r"(?i)version"):
+            await asyncio.open_connection(host, port, ssl=old, server_hostname="localhost")
+        (rejected,) = await world.until_recorded("TlsRejected")
+        assert rejected[3]["reason"] == "unsupported protocol"
+
+    play(scene)
+
+
+def test_a_fault_of_the_gateway_ends_one_session_only(play: Play) -> None:
+    async def scene(world: World) -> None:
+        device, other = await world.connected("dev-1"), await world.connected("dev-2")
+        world.poison = "dev-1"
+        device.link.send(device.heartbeat())
+        await device.closed()
+        await world.phase("dev-1", "Disconnected")
+        await other.beat()
+        (closed,) = await world.until_recorded("ConnectionClosed")
+        assert "the gateway failed" in closed[3]["reason"]
+
+    play(scene)
+
+
+def test_nonces_are_remembered_but_not_for_ever() -> None:
+    memory = NonceMemory(2)
+    assert memory.is_fresh("dev-1", b"1")
+    assert not memory.is_fresh("dev-1", b"1")
+    assert memory.is_fresh("dev-2", b"1")
+    assert memory.is_fresh("dev-1", b"2")
+    assert len(memory) == 2
+    assert memory.is_fresh("dev-1", b"1")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"heartbeat_interval": 0}, "heartbeat_interval is 0"),
+        ({"sessions": -1}, "sessions is -1"),
+        ({"frame_limit": 32 << 20}, "keep frame_limit at most"),
+        ({"chunk_size": 1 << 20}, "chunks of 1048576 bytes do not fit"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        GatewaySettings(**wrong)

@@ -1,0 +1,189 @@
+"""The HTTP API: who may ask what, and what is answered to nonsense."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+Play = Any
+World = Any
+
+DEVICE = "/api/v1/applications/app-1/devices/dev-1"
+
+
+def test_health_and_readiness_are_for_everybody(play: Play) -> None:
+    async def scene(world: World) -> None:
+        assert await world.http("GET", "/healthz", token="") == (200, "ok\n")
+        assert await world.http("GET", "/readyz", token="") == (200, "ok\n")
+
+    play(scene)
+
+
+def test_metrics_are_what_prometheus_reads(play: Play) -> None:
+    async def scene(world: World) -> None:
+        device = await world.connected("dev-1")
+        await device.beat()
+        bad = await world.device("dev-2")
+        await bad.refused(bad.request(device_type="toaster"))
+        with socket.create_connection(world.gateway.endpoint) as stranger:
+            stranger.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            await world.until_recorded("TlsRejected")
+        await world.make_application()
+        await world.deploy()
+        await device.accept_deployment()
+        await world.state("deployed")
+        status, text = await world.http("GET", "/metrics", token="")
+        assert status == 200
+        values = {
+            (sample.name.removeprefix("wasmbed_gateway_"), *sample.labels.values()): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+        assert values["sessions", "connected"] == 1
+        assert values["enrollments_total", "ok"] == 1
+        assert values["enrollments_total", "ENROLLMENT_FAILED"] == 1
+        assert values["tls_rejected_total",] == 1
+        assert values["messages_total", "Heartbeat"] == 2
+        assert values["jobs_total", "deployment", "ok"] == 1
+        assert values["status_writes_total",] >= 4
+        assert values["status_pending",] == 1, "the heartbeat, which can wait"
+
+    play(scene)
+
+
+def test_sessions_are_listed(play: Play) -> None:
+    async def scene(world: World) -> None:
+        device = await world.connected("dev-1")
+        await world.dial(None)
+        await world.make_application()
+        await world.deploy()
+        await device.accept_deployment()
+        await world.state("deployed")
+        status, body = await world.http("GET", "/api/v1/sessions")
+        assert status == 200
+        one, other = body["sessions"]
+        assert (one["device"], one["deviceId"], one["state"]) == ("dev-1", device.id, "connected")
+        assert one["address"].startswith("127.0.0.1:")
+        assert one["connectedSince"] == one["lastHeartbeat"]
+        assert one["applications"] == {"app-1": "deployed"}
+        assert (other["device"], other["state"], other["lastHeartbeat"]) == (None, "opened", None)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("token", ["", "guess", "é"])
+def test_without_the_token_nothing_is_done(play: Play, token: str) -> None:
+    async def scene(world: World) -> None:
+        await world.connected("dev-1")
+        for method, path in (("GET", "/api/v1/sessions"), ("PUT", DEVICE), ("DELETE", DEVICE)):
+            status, body = await world.http(method, path, token=token)
+            assert status == 401
+            assert "Secret gateway-gateway-1-api" in body["error"]
+
+    play(scene)
+
+
+def test_a_device_that_is_not_here_is_not_found(play: Play) -> None:
+    async def scene(world: World) -> None:
+        assert (await world.deploy())[0] == 404
+        status, body = await world.stop()
+        assert (status, body["error"]) == (404, "device dev-1 has no session at this gateway")
+        half = await world.device("dev-1")
+        await half.enroll()
+        assert (await world.stop())[0] == 404
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"wasmBytes": "!"}, "wasmBytes"),
+        ({"sha256": "00"}, "sha256: does not match wasmBytes"),
+        ({"limits": None}, "limits"),
+        ({"args": "x"}, "args"),
+    ],
+)
+def test_a_bad_body_is_refused_naming_the_field(play: Play, changes: dict[str, Any], words: str) -> None:
+    async def scene(world: World) -> None:
+        await world.connected("dev-1")
+        status, body = await world.deploy(**changes)
+        assert status == 400
+        assert words in body["error"]
+
+    play(scene)
+
+
+def test_what_is_not_a_request_is_refused(play: Play) -> None:
+    async def scene(world: World) -> None:
+        assert (await world.http("PUT", DEVICE, data=b"{"))[0] == 400
+        assert (await world.http("PUT", DEVICE, data=b"x" * 2000))[0] == 413
+        assert (await world.http("DELETE", "/api/v1/applications/APP/devices/dev-1"))[0] == 400
+        assert (await world.http("DELETE", "/api/v1/applications/app-1/devices/..%2Fx"))[0] in (400, 404)
+        status, body = await world.http("GET", "/nothing")
+        assert (status, body) == (404, {"error": "Not Found"})
+        assert (await world.http("POST", DEVICE))[0] == 405
+
+    play(scene, http_body_limit=1000)
+
+
+def test_only_so_many_jobs_wait_for_a_device(play: Play) -> None:
+    async def scene(world: World) -> None:
+        await world.connected("dev-1")
+        for n in range(3):
+            assert (await world.deploy(application=f"app-{n}"))[0] == 202
+        status, body = await world.deploy(application="app-3")
+        assert (status, body["error"]) == (429, "2 jobs wait for device dev-1")
+
+    play(scene, device_queue=2)
+
+
+def test_only_so_many_modules_are_held(play: Play) -> None:
+    async def scene(world: World) -> None:
+        device = await world.connected("dev-1")
+        assert (await world.deploy())[0] == 202
+        assert (await world.deploy(application="app-2"))[0] == 202
+        status, body = await world.deploy(application="app-3", module=b"another")
+        assert (status, body["error"]) == (429, "1 modules are waiting to be sent")
+        for _ in range(2):
+            await device.accept_deployment()
+        await device.beat()
+
+    play(scene, modules=1)
+
+
+def test_a_slow_client_is_let_go(play: Play) -> None:
+    async def scene(world: World) -> None:
+        host, port = world.gateway.http_endpoint
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost")
+        assert await asyncio.wait_for(reader.read(), 20) == b""
+        writer.close()
+        token = await world.token()
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(
+            f"PUT {DEVICE} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 9\r\n\r\n{{".encode()
+        )
+        answer = await asyncio.wait_for(reader.readline(), 20)
+        assert b"408" in answer
+        writer.close()
+
+    play(scene, http_timeout=0.1, close_timeout=0.1)
+
+
+def test_only_so_many_connections_are_served(play: Play) -> None:
+    async def scene(world: World) -> None:
+        host, port = world.gateway.http_endpoint
+        first = await asyncio.open_connection(host, port)
+        first[1].write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200" in await first[0].readline()
+        reader, writer = await asyncio.open_connection(host, port)
+        assert b"503" in await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+        first[1].close()
+
+    play(scene, http_connections=1)

@@ -1,0 +1,212 @@
+"""Enrollment by signing request: a token that is good once buys a certificate, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.wasmbed.gateway import Gateway
+from harness.wasmbed.pki.certificates import CertificateManager
+from harness.wasmbed.pki.identity import Identity
+from harness.wasmbed.pki.keys import public_key_der
+from harness.wasmbed.protocol.messages import EnrollmentResponse
+from harness.wasmbed.resources.kinds import SECRET
+
+Play = Any
+World = Any
+
+
+async def ask(world: World, name: str = "dev-1", **changes: Any) -> tuple[Any, Any, Any]:
+    """An anonymous device, its key, and a proper request for a certificate, but for the changes."""
+    device = await world.dial(None)
+    key, csr = world.signing_request(name)
+    own = public_key_der(key.public_key())
+    fields = {"public_key": own, "csr": csr, "pairing_token": "sesame", **changes}
+    return device, key, device.request(**fields)
+
+
+def test_a_token_and_a_signing_request_buy_a_certificate(play: Play) -> None:
+    async def scene(world: World) -> None:
+        await world.give_token("dev-1")
+        device, key, request = await ask(world)
+        response = await device.ask(request, EnrollmentResponse)
+        await device.closed()
+        assert response.certificate is not None
+        assert world.find_device() is None
+        assert not [name for kind, name in world.api.objects if name == "pairing-dev-1"]
+        assert [event[2] for event in world.events] == ["TlsConnected", "EnrollmentRequest", "EnrollmentResponse"]
+        assert {event[4] for event in world.events} == {"dev-1"}
+        assert world.events[0][3]["certificate"] is None
+
+        again = await world.dial(Identity(key, response.certificate))
+        await again.connect()
+        assert again.id == response.device_id
+        await world.phase("dev-1", "Connected")
+
+    play(scene)
+
+
+def test_a_token_is_good_once(play: Play) -> None:
+    async def scene(world: World) -> None:
+        await world.give_token("dev-1")
+        device, _, request = await ask(world)
+        await device.ask(request, EnrollmentResponse)
+        second, _, request = await ask(world)
+        error = await second.refused(request)
+        assert error.code == "ENROLLMENT_FAILED"
+        assert "the pairing token is no good" in error.message
+        await second.closed()
+
+    play(scene)
+
+
+def test_of_two_that_show_a_token_at_once_one_gets_it(play: Play) -> None:
+    async def scene(world: World) -> None:
+        await world.give_token("dev-1")
+        secret = world.api.objects[SECRET.plural, "pairing-dev-1"]
+
+        async def overtake(verb: str, resource: Any, name: str) -> None:
+            if verb == "delete":
+                world.api.fail = lambda verb, resource, name: None
+                await world.api.patch(SECRET, name, {"data": secret["data"], "metadata": {"labels": {"x": "y"}}})
+
+        world.api.fail = lambda *asked: overtake(*asked)
+        device, _, request = await ask(world)
+        assert "the pairing token is no good" in (await device.refused(request)).message
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"csr": None}, "has to send a signing request and a pairing token"),
+        ({"pairing_token": None}, "has to send a signing request and a pairing token"),
+        ({"pairing_token": "guess"}, "the pairing token is no good"),
+        ({"csr": b"\x30\x00"}, "the signing request is no good: not a signing request"),
+        ({"public_key": b"another"}, "the key in the request is not the signing request's"),
+        ({"device_type": "toaster"}, "unknown device type"),
+    ],
+)
+def test_a_bad_request_gets_no_certificate(play: Play, changes: dict[str, Any], words: str) -> None:
+    async def scene(world: World) -> None:
+        await world.give_token("dev-1")
+        device, _, request = await ask(world, **changes)
+        error = await device.refused(request)
+        assert error.code == "ENROLLMENT_FAILED"
+        assert words in error.message
+        await device.closed()
+        assert world.find_device() is None
+        assert (SECRET.plural, "pairing-dev-1") in world.api.objects
+
+    play(scene)
+
+
+@pytest.mark.parametrize("secret", [{"labels": {}}, {"data": {"token": "!"}}, {"data": {}}])
+def test_not_every_secret_is_a_token(play: Play, secret: dict[str, Any]) -> None:
+    async def scene(world: World) -> None:
+        await world.give_token("dev-1", **({"labels": secret["labels"]} if "labels" in secret else {}))
+        if "data" in secret:
+            world.api.objects[SECRET.plural, "pairing-dev-1"]["data"] = secret["data"]
+        device, _, request = await ask(world)
+        assert "the pairing token is no good" in (await device.refused(request)).message
+
+    play(scene)
+
+
+def test_without_a_certificate_a_device_may_only_ask_for_one(play: Play) -> None:
+    async def scene(world: World) -> None:
+        device = await world.dial(None)
+        device.id = "01234567-89ab-cdef-0123-456789abcdef"
+        error = await device.refused(device.heartbeat())
+        assert error.code == "ENROLLMENT_FAILED"
+        await device.closed()
+
+    play(scene)
+
+
+def test_a_registered_device_is_not_given_to_another_key(play: Play) -> None:
+    async def scene(world: World) -> None:
+        first = await world.connected("dev-1")
+        await first.link.close()
+        await world.phase("dev-1", "Disconnected")
+        await world.give_token("dev-1")
+        device, _, request = await ask(world)
+        error = await device.refused(request)
+        assert error.code == "ENROLLMENT_FAILED"
+        assert "registered with another key: delete the Device first" in error.message
+        assert (SECRET.plural, "pairing-dev-1") in world.api.objects
+
+    play(scene)
+
+
+def test_a_device_pairs_again_with_its_own_key(play: Play) -> None:
+    async def scene(world: World) -> None:
+        await world.give_token("dev-1")
+        device, key, request = await ask(world)
+        first = await device.ask(request, EnrollmentResponse)
+        again = await world.dial(Identity(key, first.certificate))
+        await again.connect()
+        await again.link.close()
+        await world.phase("dev-1", "Disconnected")
+        await world.give_token("dev-1", "again")
+        third = await world.dial(None)
+        response = await third.ask(
+            third.request(public_key=request.public_key, csr=request.csr, pairing_token="again"), EnrollmentResponse
+        )
+        assert response.device_id == first.device_id
+
+    play(scene)
+
+
+def test_an_api_server_that_is_away_costs_no_token(play: Play) -> None:
+    async def scene(world: World) -> None:
+        await world.give_token("dev-1")
+
+        def away(verb: str, resource: Any, name: str) -> None:
+            if resource == SECRET:
+                raise ConnectionRefusedError("connection refused")
+
+        world.api.fail = away
+        device, _, request = await ask(world)
+        error = await device.refused(request)
+        assert (error.code, error.retry_after) == ("ENROLLMENT_FAILED", 1500)
+        world.api.fail = lambda verb, resource, name: None
+        second, _, request = await ask(world)
+        await second.ask(request, EnrollmentResponse)
+
+    play(scene)
+
+
+def test_a_gateway_without_an_authority_issues_nothing(play: Play) -> None:
+    async def scene(world: World) -> None:
+        world.gateway = Gateway(
+            world.settings,
+            world.identity,
+            CertificateManager(world.devices.certificate, world.clock),
+            world.api,
+            world.clock,
+            world.network,
+            world.randomness,
+        )
+        await world.gateway.start()
+        await world.give_token("dev-1")
+        device, _, request = await ask(world)
+        assert "provision the device" in (await device.refused(request)).message
+
+    play(scene, starts=False)
+
+
+def test_unclaimed_ids_are_not_kept_for_ever(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.wasmbed.gateway.enrollment._PROVISIONAL_IDS", 1)
+
+    async def scene(world: World) -> None:
+        ids = []
+        for name in ("dev-1", "dev-2", "dev-1"):
+            await world.give_token(name)
+            device, _, request = await ask(world, name)
+            ids.append((await device.ask(request, EnrollmentResponse)).device_id)
+        assert len(set(ids)) == 3
+
+    play(scene)

@@ -1,0 +1,271 @@
+"""The status writer: coalescing, order, conflicts, and an API server that comes and goes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.core.clock import ManualClock
+from harness.core.identifiers import Randomness
+from harness.wasmbed.gateway.devices import detour
+from harness.wasmbed.gateway.statuses import StatusWriter, merge
+from harness.wasmbed.resources.api import ApiError, Invalid, NotFound
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
+from harness.wasmbed.resources.phases import IllegalMove
+
+Api = Any
+Scene = Callable[[Api, StatusWriter, ManualClock], Awaitable[None]]
+
+
+@pytest.fixture
+def write(memory_api: Callable[[], Api]) -> Callable[[Scene], None]:
+    """Run a scene with an API that has the device ``dev-1``, a writer and a clock."""
+
+    def run(scene: Scene) -> None:
+        async def main() -> None:
+            api, clock = memory_api(), ManualClock()
+            api.known = {}
+            options = {"current": lambda resource, name: api.known.get(name), "detour": detour}
+            writer = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, **options)
+            await api.create(DEVICE, {"metadata": {"name": "dev-1"}, "spec": {}})
+            await api.create(APPLICATION, {"metadata": {"name": "app-1"}, "spec": {}})
+            try:
+                await scene(api, writer, clock)
+            finally:
+                await writer.abandon()
+
+        asyncio.run(main())
+
+    return run
+
+
+def patches(api: Api) -> list[Any]:
+    return [body["status"] for verb, _, _, body in api.requests if verb == "patch_status"]
+
+
+def status(api: Api, plural: str = "devices", name: str = "dev-1") -> Any:
+    return api.objects[plural, name].get("status")
+
+
+def refuse(error: Exception) -> Callable[..., None]:
+    def fail(verb: str, resource: Any, name: str) -> None:
+        if verb == "patch_status":
+            raise error
+
+    return fail
+
+
+def work(*asked: Any) -> None:
+    """The API does as it should."""
+
+
+def test_what_comes_while_a_write_is_under_way_is_merged(write: Any) -> None:
+    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
+        gate = asyncio.Event()
+        api.fail = lambda verb, resource, name: gate.wait()
+        writer.put(APPLICATION, "app-1", {"deviceStatuses": {"dev-1": {"state": "receiving"}}})
+        await clock.advance(0)
+        for n in range(10):
+            writer.put(APPLICATION, "app-1", {"deviceStatuses": {f"dev-{n}": {"state": "running"}}})
+        assert len(writer) == 1
+        gate.set()
+        await writer.flush()
+        assert len(patches(api)) == 2
+        assert len(status(api, "applications", "app-1")["deviceStatuses"]) == 10
+        assert writer.writes == 2
+
+    write(scene)
+
+
+def test_what_can_wait_is_written_at_the_earliest_time_named(write: Any) -> None:
+    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
+        writer.put(DEVICE, "dev-1", {"health": "healthy"}, after=10)
+        writer.put(DEVICE, "dev-1", {"health": "degraded"}, after=20)
+        await clock.advance(9)
+        assert patches(api) == []
+        await clock.advance(1)
+        assert patches(api) == [{"health": "degraded"}]
+        writer.put(DEVICE, "dev-1", {"health": "healthy"}, after=10)
+        writer.put(DEVICE, "dev-1", {"error": None})
+        await clock.advance(0)
+        assert patches(api)[1:] == [{"health": "healthy", "error": None}]
+        await clock.advance(20)
+        assert len(patches(api)) == 2
+
+    write(scene)
+
+
+def test_phases_are_written_one_after_the_other(write: Any) -> None:
+    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
+        for phase in ("Enrolling", "Enrolled", "Connected"):
+            writer.put(DEVICE, "dev-1", {"phase": phase})
+        writer.put(DEVICE, "dev-1", {"health": "healthy"})
+        await writer.flush()
+        assert [patch["phase"] for patch in patches(api)] == ["Enrolling", "Enrolled", "Connected"]
+        assert status(api) == {"phase": "Connected", "health": "healthy"}
+
+    write(scene)
+
+
+def test_phases_that_were_overtaken_are_not_written(write: Any) -> None:
+    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
+        await api.patch_status(DEVICE, "dev-1", {"status": {"phase": "Connected"}})
+        api.requests.clear()
+        api.fail = refuse(ConnectionRefusedError("away"))
+        for _ in range(3):
+            writer.put(DEVICE, "dev-1", {"phase": "Disconnected", "lastHeartbeat": None})
+            writer.put(DEVICE, "dev-1", {"phase": "Connected", "lastHeartbeat": "now"})
+        await clock.advance(1)
+        api.fail = work
+        api.requests.clear()
+        await clock.advance(20)
+        assert [patch["phase"] for patch in patches(api)] == ["Disconnected", "Connected"]
+        assert status(api) == {"phase": "Connected", "lastHeartbeat": "now"}
+
+    write(scene)
+
+
+def test_while_the_api_server_is_away_nothing_is_lost(write: Any) -> None:
+    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
+        api.fail = refuse(ConnectionRefusedError("away"))
+        for n in range(5):
+            writer.put(DEVICE, "dev-1", {"deviceMetrics": {f"m{n}": n}})
+            await clock.advance(3)
+        api.fail = refuse(ApiError({"code": 503, "reason": "ServiceUnavailable"}))
+        await clock.advance(10)
+        attempts = len(patches(api))
+        assert writer.failures == attempts < 20
+        api.fail = work
+        await clock.advance(20)
+        assert status(api)["deviceMetrics"] == {f"m{n}": n for n in range(5)}
+        assert len(writer) == 0
+
+    write(scene)
+
+
+def test_an_api_server_that_does_not_answer_is_given_up_for_now(write: Any) -> None:
+    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
+        api.fail = lambda verb, resource, name: asyncio.Event().wait()
+        writer.put(DEVICE, "dev-1", {"health": "healthy"})
+        await clock.advance(4)
+        api.fail = work
+        await clock.advance(2)
+        assert status(api) == {"health": "healthy"}
+
+    write(scene)
+
+
+def test_a_conflict_is_judged_anew(write: Any) -> None:
+    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
+        api.known["dev-1"] = api.objects["devices", "dev-1"]
+        await api.patch_status(DEVICE, "dev-1", {"status": {"phase": "Enrolling"}})
+        await api.patch_status(DEVICE, "dev-1", {"status": {"phase": "Enrolled"}})
+        written = await writer.write(DEVICE, "dev-1", {"phase": "Enrolling", "deviceId": "x"})
+        assert written["status"]["deviceId"] == "x"
+        phases = [event.object["status"]["phase"] for kind, event in api.log if "status" in event.object]
+        assert phases == ["Enrolling", "Enrolled", "Disconnected", "Enrolling"]
+
+    write(scene)
+
+
+def test_an_illegal_move_is_never_written(write: Any) -> None:
+    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
+        writer.put(DEVICE, "dev-1", {"phase": "Disconnected"})
+        await writer.flush()
+        assert patches(api) == []
+        with pytest.raises(IllegalMove, match=r"Pending -> Connected|no phase -> "):
+            await writer.write(DEVICE, "dev-1", {"phase": "Connected"})
+        await writer.write(DEVICE, "dev-1", {"phase": "Enrolling"})
+
+    write(scene)
+
+
+def test_an_object_that_is_gone_takes_its_writes_along(write: Any) -> None:
+    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
+        writer.put(DEVICE, "ghost", {"phase": "Disconnected"})
+        writer.put(DEVICE, "ghost", {"phase": "Connected"})
+        with pytest.raises(NotFound):
+            await writer.write(DEVICE, "ghost", {"health": "healthy"})
+        assert len(writer) == 0
+
+    write(scene)
+
+
+def test_a_hopeless_patch_is_dropped(write: Any) -> None:
+    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
+        api.fail = refuse(Invalid({"code": 422, "reason": "Invalid", "message": "status.health: wrong"}))
+        with pytest.raises(Invalid, match="wrong"):
+            await writer.write(DEVICE, "dev-1", {"health": "?"})
+        api.fail = refuse(KeyError("a bug"))
+        with pytest.raises(KeyError):
+            await writer.write(DEVICE, "dev-1", {"health": "?"})
+        api.fail = work
+        await writer.write(DEVICE, "dev-1", {"health": "healthy"})
+
+    write(scene)
+
+
+def test_a_patch_whose_writer_went_away_is_still_written(write: Any) -> None:
+    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
+        api.fail = refuse(ConnectionRefusedError("away"))
+        waiting = asyncio.create_task(writer.write(DEVICE, "dev-1", {"phase": "Enrolling"}))
+        await clock.advance(1)
+        second = asyncio.create_task(writer.write(DEVICE, "dev-1", {"phase": "Enrolling", "deviceId": "x"}))
+        await clock.advance(0)
+        waiting.cancel()
+        api.fail = work
+        await clock.advance(20)
+        assert (await second)["status"] == {"phase": "Enrolling", "deviceId": "x"}
+
+    write(scene)
+
+
+def test_what_is_abandoned_is_not_written(write: Any) -> None:
+    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
+        api.fail = refuse(ConnectionRefusedError("away"))
+        waiting = asyncio.create_task(writer.write(DEVICE, "dev-1", {"phase": "Enrolling"}))
+        writer.put(APPLICATION, "app-1", {"health": "healthy"}, after=5)
+        await clock.advance(1)
+        await writer.abandon()
+        api.fail = work
+        writer.put(DEVICE, "dev-1", {"health": "healthy"})
+        with pytest.raises(asyncio.CancelledError):
+            await writer.write(DEVICE, "dev-1", {"health": "healthy"})
+        await clock.advance(20)
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert status(api) is None
+
+    write(scene)
+
+
+values = st.recursive(
+    st.none() | st.integers(0, 3),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
+)
+objects = st.dictionaries(st.sampled_from("abc"), values, max_size=3)
+
+
+def _prune(value: Any) -> Any:
+    return {k: _prune(v) for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+
+
+@given(st.lists(objects, max_size=4), objects)
+def test_a_later_value_always_wins(steps: list[Any], last: Any) -> None:
+    merged: Any = {}
+    for step in steps:
+        merged = merge(merged, step)
+    merged = merge(merged, last)
+
+    def agrees(whole: Any, part: Any) -> bool:
+        if isinstance(part, dict):
+            return isinstance(whole, dict) and all(key in whole and agrees(whole[key], part[key]) for key in part)
+        return bool(whole == part)
+
+    assert agrees(merged, last)
