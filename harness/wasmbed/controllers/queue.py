@@ -91,11 +91,12 @@ class WorkQueue:
             self._getters.append(getter)
             try:
                 await getter
-            finally:
-                if getter in self._getters:
+            except asyncio.CancelledError:
+                if not getter.cancelled():
+                    self._wake()  # the call came all the same; it is another's now
+                elif getter in self._getters:
                     self._getters.remove(getter)
-                elif getter.cancelled():
-                    self._wake()
+                raise
         if self._closed:
             raise Closed
         key = self._ready.popleft()

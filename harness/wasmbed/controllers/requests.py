@@ -72,20 +72,18 @@ class Requests:
         silent = [name for name, seconds in asked.items() if seconds >= self._stop_within]
         fresh = [name for name in names if name not in asked and memory.may_try(name, self._now)]
         answers = await self._ask(fresh, lambda gateway, name: self._client.stop(gateway, application.name, name))
-        confirmed = f"it did not confirm the stop within {self._stop_within:g} s"
-        entries = {name: _stopped(confirmed) for name in silent}
+        why = f"it did not confirm the stop within {self._stop_within:g} s"
+        entries = {name: {"state": ApplicationState.STOPPED.value, "error": why} for name in silent}
         for name, answer in answers.items():
             if answer is None:
                 memory.succeeded(name)
                 memory.stops[name] = self._now
-            elif isinstance(answer, GatewayRefused) and answer.status == 404:
-                entries[name] = _stopped(None)
             else:
                 memory.failed(name, f"its gateway did not take the stop: {answer}", self._now, self._randomness)
-        for name in entries:
-            memory.stops.pop(name, None)
+        for name in silent:
+            del memory.stops[name]
         await self._note(application, entries)
-        if entries:
+        if silent:
             return 0.0
         waits = [self._stop_within - (self._now - memory.stops[name]) for name in names if name in memory.stops]
         later = memory.next_try(self._now)
@@ -118,7 +116,3 @@ class Requests:
         if entries:
             patch = {"status": {"deviceStatuses": entries}}
             self._applications.remember(await self._api.patch_status(APPLICATION, application.name, patch))
-
-
-def _stopped(error: str | None) -> dict[str, Any]:
-    return {"state": ApplicationState.STOPPED.value, "error": error}

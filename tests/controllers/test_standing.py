@@ -1,0 +1,172 @@
+"""The judgement on one device, as a table."""
+
+import pytest
+
+from harness.wasmbed.controllers.rollout import Rollout
+from harness.wasmbed.controllers.standing import NO_ANSWER, Standing, Verdict, has_module, judge, obstacle
+from harness.wasmbed.resources.views import Application, Device, DeviceEntry
+
+DEVICE = Device(
+    {
+        "metadata": {"name": "edge-1"},
+        "spec": {"capabilities": ["wasm"], "largestModule": 1000},
+        "status": {"phase": "Connected", "connectedSince": "s1", "enrollments": 1},
+    }
+)
+RECORD = {"revision": "r", "generation": 3, "session": "s1", "enrollments": 1, "attempts": 1}
+
+
+def entry(state=None, *, generation=3, record=(), **fields):
+    raw = {"state": state, "generation": generation, **fields, "deployment": {**RECORD, **dict(record)}}
+    return DeviceEntry(raw)
+
+
+@pytest.mark.parametrize(
+    ("given", "away", "expected"),
+    [
+        # nothing asked yet
+        (DeviceEntry({}), "", Standing.DUE),
+        (DeviceEntry({}), "asleep", Standing.WAITING),
+        # asked
+        (entry(), "", Standing.REQUESTED),
+        (entry("receiving"), "", Standing.REQUESTED),
+        (entry("deployed"), "", Standing.DEPLOYED),
+        (entry("running"), "", Standing.RUNNING),
+        (entry("error", error="trap"), "", Standing.ERROR),
+        (entry("failed", code="MEMORY_LIMIT"), "", Standing.FAILED),
+        (entry(record={"error": "refused"}), "", Standing.FAILED),
+        # what the gateway could not do says nothing about the device
+        (entry("failed", code="CONNECTION_LOST"), "", Standing.DUE),
+        (entry("failed", code="TIMEOUT"), "", Standing.DUE),
+        (entry("failed", code="TIMEOUT"), "asleep", Standing.WAITING),
+        (entry("stopped"), "", Standing.DUE),
+        # an answer about an earlier request is none
+        (entry("running", generation=2), "", Standing.REQUESTED),
+        (entry("failed", generation=None), "", Standing.REQUESTED),
+        # the link went away and came back
+        (entry("receiving", record={"session": "s0"}), "", Standing.DUE),
+        (entry("running", record={"session": "s0"}), "", Standing.RUNNING),
+        (entry("running"), "asleep", Standing.RUNNING),
+        (entry("receiving"), "asleep", Standing.WAITING),
+        # the device was restarted
+        (entry("running", record={"enrollments": 0}), "", Standing.DUE),
+        (entry("error", record={"enrollments": 0}), "", Standing.DUE),
+        (entry("running", record={"enrollments": 0}), "asleep", Standing.WAITING),
+        # another revision
+        (entry("running", record={"revision": "q"}), "", Standing.OUTDATED),
+        (entry("receiving", record={"revision": "q"}), "", Standing.OUTDATED),
+        (entry(record={"revision": "q"}), "", Standing.OUTDATED),
+        (entry("running", record={"revision": "q"}), "asleep", Standing.WAITING),
+        (entry("stopped", record={"revision": "q"}), "", Standing.DUE),
+        (entry("error", record={"revision": "q"}), "", Standing.DUE),
+        (entry("running", record={"revision": "q", "enrollments": 0}), "", Standing.DUE),
+        (entry(record={"revision": "q", "error": "refused"}), "", Standing.DUE),
+    ],
+)
+def test_where_a_device_stands(given, away, expected):
+    assert judge(DEVICE, given, "r", away=away).standing is expected
+
+
+def test_a_request_on_record_that_this_process_did_not_make_is_made_again():
+    assert judge(DEVICE, entry(), "r", confirmed=False).standing is Standing.DUE
+    assert judge(DEVICE, entry("receiving"), "r", confirmed=False).standing is Standing.REQUESTED
+
+
+def test_an_overdue_answer_is_asked_for_again():
+    assert judge(DEVICE, entry("receiving"), "r", expired=True) == Verdict(Standing.DUE, NO_ANSWER)
+    assert judge(DEVICE, entry("running"), "r", expired=True).standing is Standing.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("device", "size", "part"),
+    [
+        (None, 10, "no such device"),
+        (Device({"spec": {"capabilities": ["tls"]}}), 10, "no capability wasm"),
+        (DEVICE, 1001, "1001 bytes, the device takes 1000"),
+    ],
+)
+def test_why_a_device_can_never_have_a_module(device, size, part):
+    assert part in obstacle(device, size)
+
+
+def test_most_devices_can():
+    assert obstacle(DEVICE, 1000) is None
+    assert obstacle(Device({"spec": {"capabilities": ["wasm"]}}), 1 << 20) is None
+
+
+def test_a_request_without_an_answer_may_have_brought_the_module():
+    assert has_module(DEVICE, entry())
+    assert not has_module(DEVICE, entry(record={"error": "refused"}))
+    assert not has_module(DEVICE, DeviceEntry({}))
+
+
+W, O, D, Q, A, R, F, E = (  # noqa: E741
+    Standing.WAITING,
+    Standing.OUTDATED,
+    Standing.DUE,
+    Standing.REQUESTED,
+    Standing.DEPLOYED,
+    Standing.RUNNING,
+    Standing.FAILED,
+    Standing.ERROR,
+)
+
+
+@pytest.mark.parametrize(
+    ("present", "standings", "phase", "progress", "health"),
+    [
+        ("Creating", [], "Deploying", 0, "unknown"),
+        ("Creating", [D, W], "Deploying", 0, "unknown"),
+        ("Creating", [W], "Deploying", 0, "unknown"),
+        ("Creating", [F, F], "Failed", 100, "unhealthy"),
+        ("Deploying", [R, Q], "Deploying", 50, "unknown"),
+        ("Deploying", [R, O], "Deploying", 50, "unknown"),
+        ("Deploying", [A, F], "Deployed", 100, "degraded"),
+        ("Deploying", [R, A], "Deployed", 100, "unknown"),
+        ("Deployed", [R, R], "Running", 100, "healthy"),
+        ("Deployed", [R, F], "PartiallyRunning", 100, "degraded"),
+        ("Deployed", [R, W], "PartiallyRunning", 50, "unknown"),
+        ("Deployed", [E, F], "Error", 100, "unhealthy"),
+        ("Deployed", [Q], "Deploying", 0, "unknown"),
+        ("Running", [R, D], "PartiallyRunning", 50, "unknown"),
+        ("Running", [D], "Deploying", 0, "unknown"),
+        ("Running", [E, R], "PartiallyRunning", 100, "degraded"),
+        ("Running", [E], "Error", 100, "unhealthy"),
+        ("PartiallyRunning", [R, R], "Running", 100, "healthy"),
+        ("Running", [O, O], "Deploying", 0, "unknown"),
+        ("Error", [E, W], "Deploying", 50, "degraded"),
+        ("Failed", [F, D], "Deploying", 50, "degraded"),
+        ("Stopped", [D], "Deploying", 0, "unknown"),
+        ("Stopped", [R], "Running", 100, "healthy"),
+    ],
+)
+def test_what_the_standings_add_up_to(present, standings, phase, progress, health):
+    rollout = Rollout({f"edge-{n}": Verdict(standing) for n, standing in enumerate(standings)})
+    assert rollout.phase(present) == phase
+    assert rollout.progress == progress
+    assert rollout.health(phase) == health
+
+
+def test_running_devices_out_of_reach_make_it_degraded():
+    rollout = Rollout({"edge-1": Verdict(R), "edge-2": Verdict(R)}, {"edge-2", "edge-9"})
+    assert rollout.phase("Running") == "Running"
+    assert rollout.health("Running") == "degraded"
+    status = rollout.status(Application({}), "Running", 0.0)
+    assert "1 of them not connected" in status["conditions"][1]["message"]
+
+
+def test_an_error_names_a_few_devices_and_counts_the_rest():
+    verdicts = {f"edge-{n}": Verdict(F, "no memory") for n in range(5)}
+    assert Rollout(verdicts).error() == ("edge-0: no memory; edge-1: no memory; edge-2: no memory (and 2 more)")
+    assert Rollout({"edge-1": Verdict(R), "edge-2": Verdict(W, "asleep")}).error() is None
+
+
+def test_metrics_are_added_up_over_the_devices_that_have_the_module():
+    entries = {name: {"metrics": {"calls": 2, "fuel_used": 5}} for name in ("edge-1", "edge-2", "edge-3")}
+    application = Application({"status": {"deviceStatuses": entries, "metrics": {"gone": 1}}})
+    rollout = Rollout({"edge-1": Verdict(R), "edge-2": Verdict(E), "edge-3": Verdict(F)})
+    assert rollout.status(application, "PartiallyRunning", 0.0)["metrics"] == {
+        "calls": 4,
+        "fuel_used": 10,
+        "gone": None,
+    }
