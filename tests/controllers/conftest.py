@@ -174,8 +174,8 @@ class World:
             await self._tick()
         return found
 
-    async def _tick(self):
-        await self.clock.advance(self.STEP)
+    async def _tick(self, step=STEP):
+        await self.clock.advance(step)
         if self.clock.now() >= self.beat:
             self.beat = self.clock.now() + 10
             for name in self.alive:
@@ -183,8 +183,10 @@ class World:
                 await self.api.patch_status(GATEWAY, name, {"status": {"lastSeen": seen}})
 
     async def settle(self, seconds=1.0):
-        for _ in range(round(seconds / self.STEP)):
-            await self._tick()
+        """Let ``seconds`` pass, in larger steps where they are many."""
+        step = max(self.STEP, seconds / 200)
+        for _ in range(round(seconds / step)):
+            await self._tick(step)
 
     async def get(self, resource, name):
         return VIEWS[resource](await self.api.get(resource, name))
@@ -203,14 +205,16 @@ class World:
         except AssertionError as error:
             raise AssertionError(f"{name} is not {phase}: {seen.status}; {self.gateways.calls}") from error
 
-    async def gone(self, name, resource=APPLICATION):
+    async def gone(self, name, resource=APPLICATION, within=30.0):
+        """Move time until there is no such resource."""
+
         async def gone():
             try:
                 await self.api.get(resource, name)
             except NotFound:
                 return True
 
-        await self.until(gone)
+        await self.until(gone, within)
 
     async def gateway(self, name, **status):
         """A gateway that registered, is Online and goes on saying so while it is in ``alive``."""

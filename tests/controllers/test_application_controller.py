@@ -512,7 +512,7 @@ def test_a_deletion_is_not_held_up_for_ever(play, away):
             await world.move("edge-1", "Disconnected")
         world.gateways.stop_answers["edge-1"] = []
         await world.api.delete(APPLICATION, "blink")
-        await world.gone("blink")
+        await world.gone("blink", within=60)
 
     play(scenario)
 
@@ -677,6 +677,7 @@ def test_a_resync_finds_what_no_event_told(play):
         await world.reaches("blink", "Running")
         (controller,) = [c for c in manager._controllers if c.name == "ApplicationController"]
         looks = []
+        await world.settle(10)
         controller.queue.add = looks.append
         await world.settle(340)
         assert looks == ["blink"]
