@@ -1,0 +1,101 @@
+"""The platform without a recorder: what is measured is the product, not the harness that watches it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from harness.boards.board import Board, BoardSettings, Credentials, World
+from harness.boards.virtual import VirtualTier
+from harness.clusters.embedded import EmbeddedCluster
+from harness.core.clock import Clock, SystemClock
+from harness.core.identifiers import Randomness
+from harness.core.network import Endpoint, Network, SystemNetwork
+from harness.wasmbed.controllers import ControllerManager
+from harness.wasmbed.gateway.gateway import Gateway
+from harness.wasmbed.gateway.settings import GatewaySettings
+from harness.wasmbed.pki.authority import Authority
+from harness.wasmbed.pki.certificates import CertificateManager
+from harness.wasmbed.pki.keys import generate_key, private_key_der
+from harness.wasmbed.resources.api import Object
+from harness.wasmbed.resources.informer import Informer
+from harness.wasmbed.resources.kinds import DEVICE
+
+
+@dataclass
+class Platform:
+    """A running platform, and boards to go with it."""
+
+    cluster: EmbeddedCluster
+    gateway: Gateway
+    world: World
+    servers: Authority
+    devices: Authority
+    tier: VirtualTier = field(default_factory=VirtualTier)
+
+    def boards(self, count: int, prefix: str = "board", gateway: Endpoint | None = None) -> list[Board]:
+        """Boards with certificates, switched off."""
+        return [self._board(f"{prefix}-{number}", gateway or self.gateway.endpoint) for number in range(count)]
+
+    def _board(self, name: str, gateway: Endpoint) -> Board:
+        key = generate_key()
+        certificate = self.devices.issue_device(name, key.public_key())
+        credentials = Credentials(self.servers.certificate, private_key_der(key), certificate)
+        return self.tier.make("virtual", BoardSettings(name, credentials, gateway, gateway[0]), self.world)
+
+    async def all_connected(
+        self, names: set[str], one: Callable[[], object] = lambda: None, within: float = 300.0
+    ) -> None:
+        """Return when every Device of ``names`` is Connected in the cluster; ``one`` is called at each."""
+        waiting = set(names)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        informer = Informer(self.cluster.client("Benchmark"), DEVICE, self.world.clock, self.world.randomness)
+
+        def look(_old: Object | None, device: Object | None) -> None:
+            if device is None or device["metadata"]["name"] not in waiting:
+                return
+            if device.get("status", {}).get("phase") == "Connected":
+                waiting.discard(device["metadata"]["name"])
+                one()
+            if not waiting and not done.done():
+                done.set_result(None)
+
+        informer.add_handler(look)
+        await informer.start()
+        try:
+            async with self.world.clock.deadline(within):
+                await done
+        finally:
+            await informer.stop()
+
+
+@asynccontextmanager
+async def platform(clock: Clock | None = None, network: Network | None = None) -> AsyncIterator[Platform]:
+    """Bring the platform up, without boards, and take everything down again."""
+    clock, network, randomness = clock or SystemClock(), network or SystemNetwork(), Randomness()
+    cluster = EmbeddedCluster(clock, randomness)
+    await cluster.start()
+    servers, devices = Authority.create("servers", clock), Authority.create("devices", clock)
+    gateway = Gateway(
+        GatewaySettings(listen=("127.0.0.1", 0), http=("127.0.0.1", 0)),
+        servers.issue_server("gateway-1"),
+        CertificateManager(devices.certificate, clock),
+        cluster.client("Gateway"),
+        clock,
+        network,
+        randomness,
+        authority=devices,
+    )
+    controllers = ControllerManager(cluster.client, clock, randomness)
+    await controllers.start()
+    await gateway.start()
+    running = Platform(cluster, gateway, World(clock, network, randomness), servers, devices)
+    try:
+        yield running
+    finally:
+        await running.tier.close()
+        await gateway.kill()
+        await controllers.stop()
+        await cluster.stop()
