@@ -18,7 +18,7 @@ help:
 	@echo "make coverage   line coverage of harness/"
 
 demo: $(READY)
-	@$(BIN)/pytest scenarios/test_demo.py --fleet=20 --live -q
+	@$(BIN)/pytest scenarios/test_demo.py --fleet=20 --live -q -o console_output_style=classic
 
 test: $(READY)
 	@$(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
-import pytest
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -24,6 +24,7 @@ COLOURS = {
     "Disconnected": "yellow",
     "PartiallyRunning": "yellow",
 }
+OUTCOMES = {"passed": "green", "skipped": "yellow", "not run": "yellow"}
 WIDTH = 40
 
 
@@ -32,6 +33,7 @@ class Progress:
 
     def __init__(self, title: str) -> None:
         self.title = title
+        self.outcome = ""
         self._phases: dict[str, dict[str, str]] = {"Device": {}, "Application": {}}
         self._running: dict[str, tuple[int, int]] = {}
         self._start: float | None = None
@@ -52,9 +54,11 @@ class Progress:
         if "running" in (status.get("statistics") or {}):
             self._running[name] = (status["statistics"]["running"], len(self._phases["Device"]))
 
-    def __rich__(self) -> Table:
+    def __rich__(self) -> Group:
+        heading = Text(self.title, style="bold")
+        heading.append(f"  {self.outcome}", style=OUTCOMES.get(self.outcome, "red"))
+        heading.append(f"  {self._seconds:.1f} s, {self._events} events", style="dim")
         table = Table.grid(padding=(0, 1))
-        table.add_row(Text(self.title, style="bold"), "", f"{self._seconds:.1f} s, {self._events} events")
         devices = Counter(self._phases["Device"].values())
         if devices:
             table.add_row("  devices", _bar(devices), ", ".join(f"{n} {phase}" for phase, n in devices.most_common()))
@@ -62,7 +66,7 @@ class Progress:
             running, total = self._running.get(name, (0, 0))
             counted = Counter({phase: running, "": max(total - running, 0)})
             table.add_row(f"  {name}", _bar(counted), f"{phase}, running on {running}")
-        return table
+        return Group(heading, table)
 
 
 def _bar(counted: Counter[str]) -> Text:
@@ -75,19 +79,18 @@ def _bar(counted: Counter[str]) -> Text:
 
 
 @contextmanager
-def shown(config: pytest.Config, history: History, title: str) -> Iterator[None]:
-    """Draw the progress on the terminal until the block ends; elsewhere than on a terminal, once at the end."""
-    capture = config.pluginmanager.getplugin("capturemanager")
-    progress = Progress(title.removeprefix("test_").replace("_", " "))
-    stop = history.listen(progress.hear)
+def shown(screen: TextIO, history: History, title: str, outcome: Callable[[], str]) -> Iterator[None]:
+    """Draw the progress on ``screen`` until the block ends, with the outcome in the end; where that is not a
+    terminal, only then."""
+    progress = Progress(title)
     for event in history:
         progress.hear(event)
-    if capture is not None:
-        capture.suspend_global_capture(in_=False)
-    try:
-        with Live(progress, console=Console(), refresh_per_second=10, redirect_stdout=False, redirect_stderr=False):
+    stop = history.listen(progress.hear)
+    with Live(progress, console=Console(file=screen), redirect_stdout=False, redirect_stderr=False):
+        try:
             yield
-    finally:
-        stop()
-        if capture is not None:
-            capture.resume_global_capture()
+        finally:
+            stop()
+            progress.outcome = outcome()
+    if not screen.isatty():
+        screen.write("\n")

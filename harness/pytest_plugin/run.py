@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,10 +47,15 @@ class Run:
         self._blames: Counter[str] = Counter()
         self._not_run: list[pytest.TestReport] = []
         self._page: Path | None = None
+        self._live = bool(config.getoption("live")) and not self._is_worker
+        # What tests print is captured at the file descriptor: this one leads past that.
+        self._screen = os.fdopen(os.dup(sys.stdout.fileno()), "w") if self._live else None
         if worker is not None:
             self.folder = Path(worker[WORKER_INPUT])
         else:
-            self.folder = options.reports / SystemClock().utcnow().strftime("%Y-%m-%dT%H-%M-%S-%f")[:-3]
+            self.folder = (
+                config.rootpath / options.reports / SystemClock().utcnow().strftime("%Y-%m-%dT%H-%M-%S-%f")[:-3]
+            )
 
     @classmethod
     def of(cls, config: pytest.Config) -> Run:
@@ -67,15 +74,30 @@ class Run:
         with World.opened(options, self.folder_of(item)) as world:
             item.stash[WORLD] = world
             try:
-                if self._config.getoption("live") and not self._is_worker:
-                    from harness.pytest_plugin.live import shown
-
-                    with shown(self._config, world.stack.history, item.name):
-                        yield world
-                else:
+                with self._shown(item, world):
                     yield world
             finally:
                 del item.stash[WORLD]
+
+    @contextmanager
+    def _shown(self, item: pytest.Item, world: World) -> Iterator[None]:
+        if self._screen is None:
+            yield
+            return
+        from harness.pytest_plugin.live import shown
+        from harness.pytest_plugin.verdict import Verdict
+
+        verdict = Verdict.of(item, self.options)
+        with shown(self._screen, world.stack.history, verdict.title or item.name, lambda: verdict.outcome):
+            yield
+
+    def pytest_unconfigure(self) -> None:
+        if self._screen is not None:
+            self._screen.close()
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """No dots between the pictures of ``--live``."""
+        return ("passed", "", "") if self._live and report.when == "call" and report.passed else None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:

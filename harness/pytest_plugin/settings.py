@@ -27,16 +27,17 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def read_options(config: pytest.Config, environment: Mapping[str, str]) -> StackOptions:
-    """The options of this run; relative folders are the project's. Raises UsageError."""
+    """The options of this run. Raises UsageError."""
     from harness.stack.backends import check_names
 
     options = StackOptions.parse(vars(config.option), environment)
     check_names(options)
-    return options.replace(reports=config.rootpath / options.reports, modules=config.rootpath / options.modules)
+    return options
 
 
 def options_of(item: pytest.Item, options: StackOptions) -> StackOptions:
-    """``options`` as the test's ``stack`` markers change them, the closest marker last. Raises UsageError."""
+    """``options`` as the test's ``stack`` markers change them, the closest marker last, with the project's folder
+    before a relative path. Raises UsageError."""
     for marker in reversed(list(item.iter_markers("stack"))):
         options = options.replace(**marker.kwargs)
-    return options
+    return options.replace(modules=item.config.rootpath / options.modules)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from harness.pytest_plugin.run import BLAME, UNKNOWN, Run
 from harness.pytest_plugin.settings import options_of
 from harness.stack.options import StackOptions
 
-__all__ = ["Verdict", "judge_phase"]
+__all__ = ["VERDICT", "Verdict", "judge_phase"]
 
 VERDICT = pytest.StashKey["Verdict"]()
+"""Where a test keeps what is known of how it ends."""
 
 
 @dataclass
@@ -50,6 +52,7 @@ class Verdict:
                 used = asdict(options_of(item, options))
             except UsageError:
                 used = asdict(options)
+            used["modules"] = options.modules
             item.stash[VERDICT] = cls(item.nodeid, title, rerun=rerun, seed=options.seed, options=used)
         return item.stash[VERDICT]
 
@@ -75,7 +78,8 @@ def judge_phase(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.T
     elif report.skipped and verdict.outcome == "passed":
         verdict.outcome, verdict.message = "skipped", _skip_reason(report)
     if report.when == "teardown":
-        verdict.write(run.folder_of(item))
+        with suppress(OSError):  # the history has met the same trouble, and the test was not run
+            verdict.write(run.folder_of(item))
 
 
 def _error(call: pytest.CallInfo[None]) -> BaseException | None:

@@ -1,0 +1,174 @@
+"""The plugin as its user meets it: a project of its own, run by a pytest of its own."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PASSES = '''
+async def test_enrolls(stack):
+    """A device enrolls."""
+    board = await stack.boards.power_on()
+    await stack.device(board).until(phase="Connected")
+'''
+PRODUCT = """
+async def test_wrong(stack):
+    await stack.device("nobody").until(phase="Connected", within=0.1)
+"""
+ASSERTION = """
+async def test_assertion(stack):
+    assert 1 == 2
+"""
+INVARIANT = """
+from harness.core.history import Kind
+async def test_invariant(stack):
+    data = {"change": "added", "name": "x", "status": {"phase": "Dancing"}}
+    stack.history.record(Kind.STATE, "Kubernetes", "", "Device", data, "x")
+"""
+RIG = """
+import pytest
+from harness.core.errors import RigError
+async def test_rig(stack):
+    raise RigError("the board is not there", where="bench 4", do="plug it in")
+@pytest.fixture
+def broken(stack):
+    raise RigError("the emulator died")
+async def test_rig_in_setup(broken):
+    raise AssertionError("never reached")
+"""
+USAGE = """
+import pytest
+async def test_usage(stack):
+    await stack.boards.power_on("toaster")
+@pytest.mark.stack(hartbeat=1)
+async def test_marker(stack):
+    raise AssertionError("never reached")
+"""
+SKIPPED = """
+import pytest
+@pytest.mark.requires("csr", "teleport")
+async def test_needs_more(stack):
+    raise AssertionError("never reached")
+"""
+PLAIN = """
+def test_plain():
+    pass
+"""
+
+
+class Project:
+    """A folder with tests, and what a run of them left."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+
+    def run(self, code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        (self.folder / "test_it.py").write_text(code)
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--import-mode=importlib", *arguments]
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "WASMBED_"))}
+        return subprocess.run(
+            command, cwd=self.folder, env=kept | environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def results(self) -> dict[str, dict[str, Any]]:
+        (run,) = (self.folder / "reports").iterdir()
+        found = (json.loads(path.read_text()) for path in run.glob("*/result.json"))
+        return {result["test"].rpartition("::")[2]: result for result in found}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def test_a_good_run_leaves_histories_results_and_a_page(project: Project) -> None:
+    done = project.run(PASSES + PLAIN, "--seed=7", "--heartbeat=5")
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
+    page = re.search(r"report: (reports/\S+/index\.html)", done.stdout)
+    assert page
+    assert (project.folder / page[1]).stat().st_size > 1000
+    (result,) = project.results().values()
+    assert (result["outcome"], result["blame"], result["seed"]) == ("passed", None, 7)
+    assert result["title"] == "A device enrolls."
+    assert result["rerun"] == "pytest test_it.py::test_enrolls --seed=7 --heartbeat=5.0"
+    assert result["options"]["cluster"] == "embedded"
+    (history,) = project.folder.glob("reports/*/*/history.jsonl")
+    assert '"EnrollmentRequest"' in history.read_text()
+
+
+def test_a_run_without_a_stack_leaves_nothing(project: Project) -> None:
+    assert project.run(PLAIN).returncode == 0
+    assert not (project.folder / "reports").exists()
+
+
+def test_every_ending_has_its_blame_and_the_product_its_exit_code(project: Project) -> None:
+    done = project.run(PASSES + PRODUCT + ASSERTION + INVARIANT + RIG + USAGE + SKIPPED, "-n", "2")
+    assert done.returncode == 1, done.stdout
+    assert "4 failed, 1 passed, 1 skipped, 1 error, 2 not run" in done.stdout
+    outcomes = {name: (result["outcome"], result["blame"]) for name, result in project.results().items()}
+    assert outcomes == {
+        "test_enrolls": ("passed", None),
+        "test_wrong": ("failed", "product"),
+        "test_assertion": ("failed", "product"),
+        "test_invariant": ("failed", "product"),
+        "test_rig": ("not run", "rig"),
+        "test_rig_in_setup": ("not run", "rig"),
+        "test_usage": ("failed", "usage"),
+        "test_marker": ("failed", "usage"),
+        "test_needs_more": ("skipped", None),
+    }
+    assert "bench 4: the board is not there" in done.stdout
+    assert "to blame: the product 3, the caller 2" in done.stdout
+    assert "have no teleport" in project.results()["test_needs_more"]["message"]
+    assert "Dancing" in project.results()["test_invariant"]["message"]
+    assert "there is no such resource" in project.results()["test_wrong"]["message"]
+    assert "test_it.py::test_usage: no tier here makes boards of kind 'toaster'" in done.stdout
+    assert "power_on" not in done.stdout, "a usage error needs no traceback"
+
+
+def test_only_rig_errors_is_exit_code_3(project: Project) -> None:
+    done = project.run(PASSES + RIG)
+    assert done.returncode == 3, done.stdout
+    assert "1 passed, 2 not run" in done.stdout
+
+
+def test_only_usage_errors_is_exit_code_2(project: Project) -> None:
+    assert project.run(PASSES + USAGE).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "message"),
+    [
+        (["--heartbeat=soon"], {}, "--heartbeat: 'soon' is not possible"),
+        (["--boards=paper"], {}, "--boards: there is no 'paper' here"),
+        ([], {"WASMBED_SEED": "x"}, "WASMBED_SEED: 'x' is not possible"),
+    ],
+)
+def test_a_wrong_option_is_one_clear_message(
+    project: Project, arguments: list[str], environment: dict[str, str], message: str
+) -> None:
+    done = project.run(PASSES, *arguments, **environment)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert message in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_the_rigs_fault(project: Project) -> None:
+    (project.folder / "reports").write_text("a file")
+    done = project.run(PASSES)
+    assert done.returncode == 3, done.stdout
+    assert "name another folder with --reports" in done.stdout
+
+
+def test_live_shows_what_the_devices_do(project: Project) -> None:
+    done = project.run(PASSES, "--live", "-q")
+    assert done.returncode == 0, done.stdout
+    assert "A device enrolls.  passed" in done.stdout
+    assert "1 Connected" in done.stdout
