@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from harness.boards.board import Credentials
+from harness.core.errors import UsageError
 from harness.wasmbed.pki.identity import Identity, create_signing_request
 from harness.wasmbed.pki.keys import load_private_key, public_key_der
 
@@ -19,7 +20,7 @@ ContextMaker = Callable[[bytes, Identity | None], ssl.SSLContext]
 
 
 class Flash:
-    """The board's key, certificates and pairing token. Raises UsageError if the key cannot be read."""
+    """The board's key, certificates and pairing token. Raises UsageError for credentials that cannot be used."""
 
     __slots__ = ("_authority", "_certificate", "_context", "_key", "_make_context", "_name", "pairing_token")
 
@@ -29,7 +30,7 @@ class Flash:
         self._authority = credentials.authority
         self._certificate = credentials.certificate
         self._make_context = make_context
-        self._context: ssl.SSLContext | None = None
+        self._context = self._load()
         self.pairing_token = credentials.pairing_token
 
     @property
@@ -44,12 +45,17 @@ class Flash:
 
     @property
     def context(self) -> ssl.SSLContext:
-        """For every connection until another certificate is stored. Raises :class:`ssl.SSLError` if OpenSSL refuses
-        what is in here."""
-        if self._context is None:
-            identity = None if self._certificate is None else Identity(self._key, self._certificate)
-            self._context = self._make_context(self._authority, identity)
+        """For every connection until another certificate is stored."""
         return self._context
+
+    def _load(self) -> ssl.SSLContext:
+        identity = None if self._certificate is None else Identity(self._key, self._certificate)
+        try:
+            return self._make_context(self._authority, identity)
+        except ssl.SSLError as error:
+            raise UsageError(
+                f"OpenSSL refuses these credentials: {error.reason or error}", where=self._name, do="issue new ones"
+            ) from error
 
     def signing_request(self) -> bytes:
         """A certification request for this board's name, DER (RFC 2986)."""
@@ -64,4 +70,5 @@ class Flash:
         issued = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         if issued != self.public_key:
             raise ValueError("the certificate is for another key")
-        self._certificate, self._context, self.pairing_token = certificate, None, None
+        self._certificate, self.pairing_token = certificate, None
+        self._context = self._load()
