@@ -1,0 +1,171 @@
+"""Server-side apply: managers own fields; who sets another's field to another value is told of the conflict.
+
+Ownership is recorded from the first apply of an object on (before that, all its fields count as those of a manager
+``before-first-apply``), so that objects nobody applies cost nothing to update.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.clusters.embedded import field_sets
+from harness.clusters.embedded.errors import Refusal
+from harness.clusters.embedded.field_sets import Path, Paths
+from harness.clusters.embedded.schema import Schema
+from harness.clusters.embedded.values import Object, same
+
+__all__ = ["APPLY_PATCH", "Manager", "apply_patch", "track_update"]
+
+APPLY_PATCH = "application/apply-patch+yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """One entry of ``metadata.managedFields``, its fields apart."""
+
+    name: str
+    operation: str
+    api_version: str
+    subresource: str = ""
+
+    def __str__(self) -> str:
+        text = f'"{self.name}"'
+        if self.subresource:
+            text += f' with subresource "{self.subresource}"'
+        return f"{text} using {self.api_version}" if self.operation == "Update" else text
+
+
+@dataclass(frozen=True, slots=True)
+class _Owned:
+    paths: Paths
+    time: str
+
+
+Ownership = dict[Manager, _Owned]
+
+
+def apply_patch(
+    live: Object | None, config: Object, schema: Schema, manager: Manager, *, force: bool, now: str
+) -> Object:
+    """The object that follows when ``manager`` applies ``config``: merged, what it no longer says removed.
+
+    Raises the 409 refusal naming every field that another manager owns and that would change, unless ``force``.
+    """
+    current = live or {}
+    ownership = _load(current, before_first_apply=live is not None, schema=schema)
+    wanted = field_sets.fields_of(config, schema)
+    merged: Object = _merge(current, config, schema)
+    given_up = ownership[manager].paths - wanted if manager in ownership else frozenset()
+    others = {one: owned for one, owned in ownership.items() if one != manager}
+    for path in sorted(given_up, key=len, reverse=True):
+        if not any(path in owned.paths for owned in others.values()):
+            merged = field_sets.removed(merged, path, schema)
+    conflicts = [
+        (one, path)
+        for one, owned in others.items()
+        for path in sorted(owned.paths & wanted)
+        if not _equal(field_sets.at(current, path, schema), field_sets.at(merged, path, schema))
+    ]
+    if conflicts and not force:
+        raise _conflict(conflicts)
+    for one, path in conflicts:
+        others[one] = replace(others[one], paths=others[one].paths - {path})
+    before = ownership.get(manager)
+    others[manager] = before if before is not None and before.paths == wanted else _Owned(wanted, now)
+    return _with_ownership(merged, others)
+
+
+def track_update(old: Object, new: Object, schema: Schema, manager: Manager, now: str) -> Object:
+    """``new`` with the fields that changed since ``old`` given to ``manager``."""
+    ownership = _load(old, before_first_apply=True, schema=schema)
+    before, after = field_sets.fields_of(old, schema), field_sets.fields_of(new, schema)
+    gone = before - after
+    changed = frozenset(
+        path
+        for path in after
+        if path not in before or not _equal(field_sets.at(old, path, schema), field_sets.at(new, path, schema))
+    )
+    for one, owned in ownership.items():
+        if one != manager:
+            ownership[one] = replace(owned, paths=owned.paths - changed - gone)
+    mine = ownership.get(manager, _Owned(frozenset(), now))
+    paths = (mine.paths | changed) - gone
+    if paths != mine.paths:
+        ownership[manager] = _Owned(paths, now)
+    return _with_ownership(new, ownership)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return (one is ... and other is ...) or (one is not ... and other is not ... and same(one, other))
+
+
+def _merge(live: Any, config: Any, schema: Schema | None) -> Any:
+    if type(config) is dict and type(live) is dict and not (schema is not None and schema.atomic):
+        merged = dict(live)
+        for name, item in config.items():
+            merged[name] = _merge(live.get(name), item, schema.child(name) if schema is not None else None)
+        return merged
+    if type(config) is list and type(live) is list and schema is not None and schema.list_type != "atomic":
+        items = list(live)
+        for item in config:
+            index = field_sets.index_of(items, field_sets.element(item, schema), schema)
+            if index is None:
+                items.append(item)
+            else:
+                items[index] = _merge(items[index], item, schema.items)
+        return items
+    return config
+
+
+def _load(stored: Object, *, before_first_apply: bool, schema: Schema) -> Ownership:
+    entries = (stored.get("metadata") or {}).get("managedFields") or []
+    if not entries and before_first_apply:
+        owner = Manager("before-first-apply", "Update", stored.get("apiVersion", ""))
+        return {owner: _Owned(field_sets.fields_of(stored, schema), "")}
+    ownership: Ownership = {}
+    for entry in entries:
+        manager = Manager(
+            entry.get("manager", ""),
+            entry.get("operation", "Update"),
+            entry.get("apiVersion", ""),
+            entry.get("subresource", ""),
+        )
+        ownership[manager] = _Owned(field_sets.load(entry.get("fieldsV1")), entry.get("time") or "")
+    return ownership
+
+
+def _with_ownership(stored: Object, ownership: Ownership) -> Object:
+    entries = []
+    for manager, owned in ownership.items():
+        if not owned.paths:
+            continue
+        entry: Object = {
+            "manager": manager.name,
+            "operation": manager.operation,
+            "apiVersion": manager.api_version,
+            "fieldsType": "FieldsV1",
+            "fieldsV1": field_sets.dump(owned.paths),
+        }
+        if owned.time:
+            entry["time"] = owned.time
+        if manager.subresource:
+            entry["subresource"] = manager.subresource
+        entries.append(entry)
+    return {**stored, "metadata": {**stored["metadata"], "managedFields": entries}}
+
+
+def _conflict(conflicts: list[tuple[Manager, Path]]) -> Refusal:
+    causes = [
+        {"reason": "FieldManagerConflict", "message": f"conflict with {one}", "field": field_sets.dotted(path)}
+        for one, path in conflicts
+    ]
+    if len(conflicts) == 1:
+        message = f"Apply failed with 1 conflict: conflict with {conflicts[0][0]}: {field_sets.dotted(conflicts[0][1])}"
+    else:
+        lines = []
+        for manager in sorted({one for one, _ in conflicts}, key=str):
+            lines.append(f"conflicts with {manager}:")
+            lines.extend(f"- {field_sets.dotted(path)}" for one, path in conflicts if one == manager)
+        message = f"Apply failed with {len(conflicts)} conflicts: " + "\n".join(lines)
+    return Refusal(409, "Conflict", message, {"causes": causes})

@@ -1,0 +1,146 @@
+"""The cluster kind ``embedded``: the API server of this package, with Wasmbed's resource types and a namespace."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+from harness.clusters.cluster import Cluster
+from harness.clusters.embedded.client import InProcessApi
+from harness.clusters.embedded.front import HttpFront
+from harness.clusters.embedded.kubeconfig import replace_file, write_kubeconfig
+from harness.clusters.embedded.messages import Request
+from harness.clusters.embedded.patches import MERGE_PATCH
+from harness.clusters.embedded.server import ApiServer
+from harness.clusters.embedded.values import Object, copy_value
+from harness.core.clock import Clock, SystemClock
+from harness.core.errors import RigError, UsageError
+from harness.core.history import Tap
+from harness.core.identifiers import Randomness
+from harness.core.network import Endpoint, Network, SystemNetwork
+from harness.wasmbed.pki.authority import Authority
+from harness.wasmbed.pki.tls import server_context
+from harness.wasmbed.resources.api import ResourceApi
+from harness.wasmbed.resources.kinds import CUSTOM_RESOURCE_DEFINITION, load_crds
+
+__all__ = ["EmbeddedCluster"]
+
+_HOST = "127.0.0.1"
+
+
+@cache
+def _definitions() -> tuple[Object, ...]:
+    return tuple(load_crds())
+
+
+class EmbeddedCluster(Cluster):
+    """A Kubernetes API in this process. It has a socket only once somebody asks for a kubeconfig."""
+
+    kind: ClassVar[str] = "embedded"
+
+    def __init__(
+        self,
+        clock: Clock,
+        randomness: Randomness,
+        namespace: str = "wasmbed",
+        tap: Tap | None = None,
+        *,
+        port: int = 0,
+        snapshot: Path | None = None,
+        network: Network | None = None,
+    ) -> None:
+        """``port``: where to listen, 0 for any. ``snapshot``: a file to go on from, and to leave at the end."""
+        self._clock = clock
+        self._randomness = randomness
+        self.namespace = namespace
+        self._tap = tap
+        self._port = port
+        self._snapshot = snapshot
+        self._network = network or SystemNetwork()
+        self._server: ApiServer | None = None
+        self._front: HttpFront | None = None
+        self._access: tuple[Endpoint, bytes, str] | None = None
+
+    @property
+    def server(self) -> ApiServer:
+        """The API server. Raises :class:`RigError` before :meth:`start`."""
+        if self._server is None:
+            raise RigError("the embedded cluster is not started", do="call start() first")
+        return self._server
+
+    async def start(self) -> None:
+        server = ApiServer(self._clock, self._randomness.fork("cluster"), tap=self._tap)
+        if self._snapshot is not None and self._snapshot.exists():
+            self._load(server, self._snapshot)
+        for definition in _definitions():
+            await _install(server, copy_value(definition))
+        server.create_namespace(self.namespace)
+        self._server = server
+
+    @staticmethod
+    def _load(server: ApiServer, path: Path) -> None:
+        try:
+            server.load(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                f"the snapshot cannot be read: {error}",
+                where=str(path),
+                do="name a snapshot that an embedded cluster wrote, or delete the file to begin anew",
+            ) from error
+
+    async def stop(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            if self._snapshot is not None:
+                replace_file(self._snapshot, server.dump())
+            server.close()
+        if self._front is not None:
+            await self._front.stop()
+            self._front = self._access = None
+
+    def save(self) -> None:
+        """Write the snapshot now. Raises :class:`UsageError` where the cluster has no file for it."""
+        if self._snapshot is None:
+            raise UsageError("the cluster has no file for a snapshot", do="name one: EmbeddedCluster(snapshot=PATH)")
+        replace_file(self._snapshot, self.server.dump())
+
+    def client(self, name: str) -> ResourceApi:
+        return InProcessApi(self.server, self.namespace, name)
+
+    async def write_kubeconfig(self, path: Path) -> None:
+        endpoint, authority, token = await self._listen()
+        write_kubeconfig(path, endpoint, authority, token, self.namespace)
+
+    async def _listen(self) -> tuple[Endpoint, bytes, str]:
+        if self._access is None:
+            # Other programs judge this certificate, by the machine's time, whatever clock the cluster runs on.
+            authority = Authority.create("wasmbed embedded cluster", SystemClock(), algorithm="p256")
+            identity = authority.issue_server(_HOST, (_HOST, "localhost"), algorithm="p256")
+            token = Randomness().token(32)
+            tls = server_context(identity, authority.certificate)
+            front = HttpFront(self.server, self._network, token=token, tls=tls)
+            endpoint = await front.start((_HOST, self._port))
+            self._front = front
+            self._access = (endpoint, authority.certificate, token)
+        return self._access
+
+
+async def _install(server: ApiServer, definition: Object) -> None:
+    """Apply a CustomResourceDefinition, which a snapshot may have brought already."""
+    resource = CUSTOM_RESOURCE_DEFINITION
+    path = f"/apis/{resource.api_version}/{resource.plural}"
+    response = await server.handle(Request("POST", path, body=definition, client="Harness"))
+    if response.status == 409:
+        patch: dict[str, Any] = {"spec": definition["spec"]}
+        headers = {"content-type": MERGE_PATCH}
+        name = definition["metadata"]["name"]
+        response = await server.handle(
+            Request("PATCH", f"{path}/{name}", headers=headers, body=patch, client="Harness")
+        )
+    if response.status >= 400:
+        raise RigError(
+            f"the embedded cluster refused a resource type: {response.content.value()['message']}",
+            where=definition["metadata"]["name"],
+            do="correct the CustomResourceDefinition",
+        )

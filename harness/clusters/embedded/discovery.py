@@ -1,0 +1,102 @@
+"""Discovery: which groups, versions and resources there are, in the classic form that every client understands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.clusters.embedded.errors import no_such_path
+from harness.clusters.embedded.types import Registry, ResourceType
+from harness.clusters.embedded.values import Object
+
+__all__ = ["VERSION", "api_groups", "api_versions", "group", "resources", "root_paths"]
+
+VERSION = {
+    "major": "1",
+    "minor": "32",
+    "gitVersion": "v1.32.0+wasmbed",
+    "gitCommit": "",
+    "gitTreeState": "clean",
+    "buildDate": "1970-01-01T00:00:00Z",
+    "goVersion": "",
+    "compiler": "",
+    "platform": "",
+}
+"""The version whose API is served."""
+
+
+def api_versions() -> Object:
+    """``/api``."""
+    return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
+
+
+def api_groups(registry: Registry) -> Object:
+    """``/apis``."""
+    groups = [_group(name, versions) for name, versions in registry.group_versions().items() if name]
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+
+
+def group(registry: Registry, name: str) -> Object:
+    """``/apis/GROUP``."""
+    versions = registry.group_versions().get(name)
+    if not versions or not name:
+        raise no_such_path()
+    return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions)}
+
+
+def _group(name: str, versions: list[str]) -> Object:
+    listed = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
+    return {"name": name, "versions": listed, "preferredVersion": listed[0]}
+
+
+def resources(registry: Registry, group_name: str, version: str) -> Object:
+    """``/api/v1`` or ``/apis/GROUP/VERSION``."""
+    types = registry.of(group_name, version)
+    if not types:
+        raise no_such_path()
+    listed: list[Object] = []
+    for served in types:
+        listed.append(_resource(served))
+        if served.has_status:
+            listed.append(_status(served))
+    return {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": types[0].api_version,
+        "resources": listed,
+    }
+
+
+def _resource(served: ResourceType) -> Object:
+    described: dict[str, Any] = {
+        "name": served.plural,
+        "singularName": served.called,
+        "namespaced": served.namespaced,
+        "kind": served.kind,
+        "verbs": list(served.verbs),
+    }
+    if served.short_names:
+        described["shortNames"] = list(served.short_names)
+    if served.categories:
+        described["categories"] = list(served.categories)
+    return described
+
+
+def _status(served: ResourceType) -> Object:
+    return {
+        "name": f"{served.plural}/status",
+        "singularName": "",
+        "namespaced": served.namespaced,
+        "kind": served.kind,
+        "verbs": ["get", "patch", "update"],
+    }
+
+
+def root_paths(registry: Registry) -> Object:
+    """``/``."""
+    paths = ["/api", "/api/v1", "/apis"]
+    for name, versions in registry.group_versions().items():
+        if name:
+            paths.append(f"/apis/{name}")
+            paths.extend(f"/apis/{name}/{version}" for version in versions)
+    paths += ["/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
+    return {"paths": paths}

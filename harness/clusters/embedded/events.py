@@ -1,0 +1,127 @@
+"""Events, which two API groups serve: one set of objects, kept in the form of the core group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.clusters.embedded import errors
+from harness.clusters.embedded.builders import ANY, INTEGER, OBJECT_META, STRING, TIME, obj
+from harness.clusters.embedded.schema import Schema
+from harness.clusters.embedded.types import Column, ResourceType
+from harness.clusters.embedded.values import Object, lookup
+
+__all__ = ["core_type", "grouped_type"]
+
+_RENAMED = {
+    "involvedObject": "regarding",
+    "message": "note",
+    "source": "deprecatedSource",
+    "firstTimestamp": "deprecatedFirstTimestamp",
+    "lastTimestamp": "deprecatedLastTimestamp",
+    "count": "deprecatedCount",
+    "reportingComponent": "reportingController",
+}
+"""Members of an event in the core group, and what they are called in ``events.k8s.io``."""
+_BACK = {new: old for old, new in _RENAMED.items()}
+
+_REFERENCE = obj(
+    apiVersion=STRING, kind=STRING, namespace=STRING, name=STRING, uid=STRING, resourceVersion=STRING, fieldPath=STRING
+)
+_MEMBERS: Object = {
+    "apiVersion": STRING,
+    "kind": STRING,
+    "metadata": OBJECT_META,
+    "involvedObject": _REFERENCE,
+    "reason": STRING,
+    "message": STRING,
+    "source": obj(component=STRING, host=STRING),
+    "firstTimestamp": TIME,
+    "lastTimestamp": TIME,
+    "count": INTEGER,
+    "type": STRING,
+    "eventTime": TIME,
+    "series": {**ANY, "nullable": True},
+    "action": STRING,
+    "related": {**_REFERENCE, "nullable": True},
+    "reportingComponent": STRING,
+    "reportingInstance": STRING,
+}
+
+
+def _last_seen(event: Object) -> Any:
+    seen = lookup(event, ("series", "lastObservedTime")) or event.get("lastTimestamp") or event.get("eventTime")
+    return seen or lookup(event, ("metadata", "creationTimestamp"))
+
+
+def _about(event: Object) -> str:
+    about = event.get("involvedObject") or {}
+    return f"{about.get('kind', '').lower()}/{about.get('name', '')}"
+
+
+_COLUMNS = (
+    Column("Last Seen", _last_seen, "date"),
+    Column("Type", ("type",)),
+    Column("Reason", ("reason",)),
+    Column("Object", _about),
+    Column("Source", ("source", "component"), priority=1),
+    Column("Message", ("message",)),
+    Column("First Seen", ("firstTimestamp",), "date", priority=1),
+    Column("Count", ("count",), priority=1),
+    Column("Name", ("metadata", "name"), format="name", priority=1),
+)
+
+
+def _prepare(new: Object, old: Object | None) -> None:
+    about = lookup(new, ("involvedObject", "namespace")) or "default"
+    if about != new["metadata"]["namespace"]:
+        cause = errors.invalid_value("involvedObject.namespace", about, "does not match event.namespace")
+        raise errors.invalid("", "Event", new["metadata"].get("name", ""), [cause])
+
+
+def core_type() -> ResourceType:
+    """``v1`` Event, the form that is stored."""
+    return ResourceType(
+        "",
+        "v1",
+        "events",
+        "Event",
+        Schema({"type": "object", "description": "Something that happened to an object.", "properties": _MEMBERS}),
+        short_names=("ev",),
+        columns=_COLUMNS,
+        prepare=_prepare,
+        selectable={
+            **{f"involvedObject.{member}": ("involvedObject", member) for member in _REFERENCE["properties"]},
+            "reason": ("reason",),
+            "type": ("type",),
+            "source": ("source", "component"),
+            "reportingComponent": ("reportingComponent",),
+        },
+    )
+
+
+def grouped_type() -> ResourceType:
+    """``events.k8s.io/v1`` Event, another form of the same objects."""
+    members = {_RENAMED.get(name, name): schema for name, schema in _MEMBERS.items()}
+    return ResourceType(
+        "events.k8s.io",
+        "v1",
+        "events",
+        "Event",
+        Schema({"type": "object", "description": "Something that happened to an object.", "properties": members}),
+        short_names=("ev",),
+        columns=_COLUMNS,
+        prepare=_prepare,
+        selectable={
+            **{f"regarding.{member}": ("involvedObject", member) for member in _REFERENCE["properties"]},
+            "reason": ("reason",),
+            "type": ("type",),
+            "reportingController": ("reportingComponent",),
+        },
+        storage="events",
+        from_storage=lambda stored: _renamed(stored, _RENAMED, "events.k8s.io/v1"),
+        to_storage=lambda served: _renamed(served, _BACK, "v1"),
+    )
+
+
+def _renamed(event: Object, names: dict[str, str], api_version: str) -> Object:
+    return {names.get(name, name): value for name, value in event.items()} | {"apiVersion": api_version}

@@ -1,0 +1,307 @@
+"""How objects end: finalizers, owners and their dependents, namespaces with all they hold, types with all of theirs.
+
+What follows from a deletion happens at once, in the same request, as far as finalizers let it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from harness.clusters.embedded import errors
+from harness.clusters.embedded.builtin import CRD_TYPE
+from harness.clusters.embedded.definitions import types_of
+from harness.clusters.embedded.errors import Refusal
+from harness.clusters.embedded.owners import Owners
+from harness.clusters.embedded.state import State
+from harness.clusters.embedded.store import Entry, Key
+from harness.clusters.embedded.types import ResourceType
+from harness.clusters.embedded.values import Object
+
+__all__ = ["Lifecycle"]
+
+_FOREGROUND = "foregroundDeletion"
+_LASTING = ("default", "kube-public", "kube-system")
+
+
+class Lifecycle:
+    """Deletion, and what follows from it."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._owners = Owners()
+        self._terminating: set[str] = set()
+        self._ended: deque[tuple[str, ResourceType, Entry]] = deque()
+        self._draining = False
+
+    def created(self, served: ResourceType, entry: Entry) -> None:
+        """An object came: serve what it defines; it goes again if all its owners are gone."""
+        if served is CRD_TYPE:
+            self._serve(entry.object)
+        owners = entry.object["metadata"].get("ownerReferences")
+        if owners and not any(self._owners.exists(owner["uid"]) for owner in owners):
+            key = (entry.object["metadata"].get("namespace", ""), entry.object["metadata"]["name"])
+            self.delete(served, key)
+
+    def changed(self, served: ResourceType, entry: Entry) -> None:
+        """An object changed: serve what it defines now."""
+        if served is CRD_TYPE:
+            self._serve(entry.object)
+
+    def _serve(self, definition: Object) -> None:
+        spec = definition["spec"]
+        if definition["status"]["conditions"][1]["status"] != "True" or "deletionTimestamp" in definition["metadata"]:
+            return
+        types = types_of(definition)
+        names = {served.version for served in types}
+        for served in tuple(self._state.registry):
+            same_type = (served.group, served.plural) == (spec["group"], spec["names"]["plural"])
+            if same_type and served.version not in names:
+                self._state.registry.remove(served.group, served.plural, served.version)
+        for served in types:
+            self._state.registry.add(served)
+        self._owners.follow(types[0].collection, self._state.collection(types[0]))
+
+    def kinds_taken(self, definition: Object) -> set[str]:
+        """The kinds of a definition's group that other types have."""
+        spec = definition["spec"]
+        return {
+            served.kind
+            for served in self._state.registry
+            if served.group == spec["group"] and served.plural != spec["names"]["plural"]
+        }
+
+    def check_definition_open(self, served: ResourceType) -> None:
+        """Raise the refusal while a type is being removed."""
+        if served.custom:
+            definition = self._state.collection(CRD_TYPE).get(("", served.name))
+            if definition is not None and "deletionTimestamp" in definition.object["metadata"]:
+                message = "create not allowed while custom resource definition is terminating"
+                raise Refusal(405, "MethodNotAllowed", message, {"group": served.group, "kind": served.plural})
+
+    def delete(
+        self,
+        served: ResourceType,
+        key: Key,
+        *,
+        uid: str | None = None,
+        version: str | None = None,
+        policy: str = "Background",
+        dry_run: bool = False,
+    ) -> tuple[Entry, bool]:
+        """Delete an object: its last state, and whether it is gone. Raises the refusals 403, 404 and 409."""
+        collection = self._state.collection(served)
+        entry = collection.get(key)
+        if entry is None:
+            raise errors.not_found(served.group, served.plural, key[1])
+        self._check_preconditions(served, entry, uid, version)
+        is_namespace = served.name == "namespaces"
+        if is_namespace and key[1] in _LASTING:
+            raise errors.forbidden("", "namespaces", key[1], "this namespace may not be deleted")
+        if dry_run:
+            return entry, True
+        meta = entry.object["metadata"]
+        if policy == "Orphan":
+            self._orphan(meta["uid"])
+        finalizers = list(meta.get("finalizers") or ())
+        if (
+            policy == "Foreground"
+            and _FOREGROUND not in finalizers
+            and self._owners.blocked(meta["uid"], self._state.store)
+        ):
+            finalizers.append(_FOREGROUND)
+        if not finalizers and self.may_go(served, key):
+            return self.remove(served, key, {**entry.object, "metadata": dict(meta)}), True
+        if "deletionTimestamp" not in meta:
+            entry = self._mark(served, key, entry, finalizers)
+            self._follow_deletion(served, key, entry, foreground=_FOREGROUND in finalizers)
+        return entry, collection.get(key) is None
+
+    @staticmethod
+    def _check_preconditions(served: ResourceType, entry: Entry, uid: str | None, version: str | None) -> None:
+        meta = entry.object["metadata"]
+        for label, wanted, actual, why in (
+            ("UID", uid, meta["uid"], "deleted and then recreated"),
+            ("ResourceVersion", version, meta["resourceVersion"], "modified"),
+        ):
+            if wanted and wanted != actual:
+                message = f"the {label} in the precondition ({wanted}) does not match the {label} in record ({actual})"
+                message += f". The object might have been {why}"
+                raise errors.conflict(served.group, served.plural, meta["name"], message)
+
+    def _mark(self, served: ResourceType, key: Key, entry: Entry, finalizers: list[str]) -> Entry:
+        meta = {**entry.object["metadata"], "deletionTimestamp": self._state.now(), "deletionGracePeriodSeconds": 0}
+        if finalizers:
+            meta["finalizers"] = finalizers
+        if served.counts_generation:
+            meta["generation"] = meta.get("generation", 0) + 1
+        marked = {**entry.object, "metadata": meta}
+        if served.name == "namespaces":
+            marked["status"] = {**marked.get("status", {}), "phase": "Terminating"}
+            self._terminating.add(key[1])
+        elif served is CRD_TYPE:
+            message = "CustomResource deletion is in progress"
+            condition = {
+                "type": "Terminating",
+                "status": "True",
+                "lastTransitionTime": meta["deletionTimestamp"],
+                "reason": "InstanceDeletionInProgress",
+                "message": message,
+            }
+            status = marked["status"]
+            marked["status"] = {**status, "conditions": [*status["conditions"], condition]}
+        return self._state.store.write(self._state.collection(served), "MODIFIED", key, marked)
+
+    def _follow_deletion(self, served: ResourceType, key: Key, entry: Entry, *, foreground: bool) -> None:
+        """Delete what a marked object holds: a namespace's contents, a definition's objects, dependents."""
+        if served.name == "namespaces":
+            self._empty_namespace(key[1])
+        elif served is CRD_TYPE:
+            for one in self._types_of(entry.object):
+                for instance, _ in tuple(self._state.collection(one).entries()):
+                    self._delete_if_there(one, instance)
+            self._finish_definition(key[1])
+        elif foreground:
+            for name, dependent in self._owners.dependents(entry.object["metadata"]["uid"]):
+                self._delete_if_there(self._state.registry.storing(name), dependent, policy="Foreground")
+
+    def _delete_if_there(self, served: ResourceType, key: Key, policy: str = "Background") -> None:
+        if self._state.collection(served).get(key) is not None:
+            self.delete(served, key, policy=policy)
+
+    def may_go(self, served: ResourceType, key: Key) -> bool:
+        """Whether nothing but finalizers can hold an object: namespaces and definitions go when they are empty."""
+        if served.name == "namespaces":
+            return key[1] in self._terminating and self._is_empty(key[1])
+        if served is CRD_TYPE:
+            definition = self._state.collection(CRD_TYPE).get(key)
+            return definition is None or all(
+                not len(self._state.collection(one)) for one in self._types_of(definition.object)
+            )
+        return True
+
+    def remove(self, served: ResourceType, key: Key, last: Object) -> Entry:
+        """Take an object out of the store, and do what follows. ``last`` is its last state."""
+        collection = self._state.collection(served)
+        entry = self._state.store.write(collection, "DELETED", key, last)
+        self._ended.append((key[0], served, entry))
+        if not self._draining:
+            self._draining = True
+            try:
+                while self._ended:
+                    self._after_removal(*self._ended.popleft())
+            finally:
+                self._draining = False
+        return entry
+
+    def _after_removal(self, namespace: str, served: ResourceType, entry: Entry) -> None:
+        meta = entry.object["metadata"]
+        for name, key in self._owners.dependents(meta["uid"]):
+            self._lost_owner(name, key)
+        for owner in meta.get("ownerReferences") or ():
+            self._maybe_release(owner["uid"])
+        if served.name == "namespaces":
+            self._terminating.discard(meta["name"])
+        elif served is CRD_TYPE:
+            self._withdraw(entry.object)
+        if namespace in self._terminating:
+            self._finish_namespace(namespace)
+        if served.custom:
+            self._finish_definition(served.name)
+
+    def _lost_owner(self, name: str, key: Key) -> None:
+        served = self._state.registry.storing(name)
+        entry = self._state.collection(served).get(key)
+        if entry is None:
+            return
+        owners = entry.object["metadata"]["ownerReferences"]
+        left = [owner for owner in owners if self._owners.exists(owner["uid"])]
+        if left:
+            self._set_metadata(served, key, entry, {"ownerReferences": left})
+        else:
+            self.delete(served, key)
+
+    def _set_metadata(self, served: ResourceType, key: Key, entry: Entry, members: dict[str, Any]) -> None:
+        meta = {**entry.object["metadata"], **members}
+        meta = {name: value for name, value in meta.items() if name not in members or value}
+        self._state.store.write(
+            self._state.collection(served), "MODIFIED", key, {**entry.object, "metadata": meta}
+        )  # fmt: skip
+
+    def _orphan(self, uid: str) -> None:
+        for name, key in self._owners.dependents(uid):
+            served = self._state.registry.storing(name)
+            entry = self._state.collection(served).get(key)
+            if entry is not None:
+                owners = [one for one in entry.object["metadata"]["ownerReferences"] if one["uid"] != uid]
+                self._set_metadata(served, key, entry, {"ownerReferences": owners})
+
+    def _maybe_release(self, uid: str) -> None:
+        place = self._owners.place(uid)
+        if place is None or self._owners.blocked(uid, self._state.store):
+            return
+        served = self._state.registry.storing(place[0])
+        entry = self._state.collection(served).get(place[1])
+        finalizers = entry.object["metadata"].get("finalizers") or [] if entry else []
+        if entry is None or _FOREGROUND not in finalizers:
+            return
+        left = [item for item in finalizers if item != _FOREGROUND]
+        if left:
+            self._set_metadata(served, place[1], entry, {"finalizers": left})
+        else:
+            meta = {name: value for name, value in entry.object["metadata"].items() if name != "finalizers"}
+            self.remove(served, place[1], {**entry.object, "metadata": meta})
+
+    def _namespaced(self) -> list[ResourceType]:
+        registry = self._state.registry
+        return [one for one in registry if one.namespaced and one.from_storage is None and "get" in one.verbs]
+
+    def _empty_namespace(self, namespace: str) -> None:
+        for served in self._namespaced():
+            for key, _ in tuple(self._state.collection(served).entries(namespace)):
+                self._delete_if_there(served, key)
+        self._finish_namespace(namespace)
+
+    def _is_empty(self, namespace: str) -> bool:
+        return all(self._state.collection(served).is_empty(namespace) for served in self._namespaced())
+
+    def _finish_namespace(self, namespace: str) -> None:
+        served = self._state.registry.storing("namespaces")
+        entry = self._state.collection(served).get(("", namespace))
+        if (
+            entry is not None
+            and not entry.object["metadata"].get("finalizers")
+            and self.may_go(served, ("", namespace))
+        ):
+            self.remove(served, ("", namespace), {**entry.object, "metadata": dict(entry.object["metadata"])})
+
+    def _types_of(self, definition: Object) -> list[ResourceType]:
+        spec = definition["spec"]
+        wanted = (spec["group"], spec["names"]["plural"])
+        return [one for one in self._state.registry if (one.group, one.plural) == wanted and one.custom]
+
+    def _finish_definition(self, name: str) -> None:
+        entry = self._state.collection(CRD_TYPE).get(("", name))
+        if entry is None or "deletionTimestamp" not in entry.object["metadata"]:
+            return
+        if not entry.object["metadata"].get("finalizers") and self.may_go(CRD_TYPE, ("", name)):
+            self.remove(CRD_TYPE, ("", name), {**entry.object, "metadata": dict(entry.object["metadata"])})
+
+    def _withdraw(self, definition: Object) -> None:
+        for served in self._types_of(definition):
+            self._state.drop(served)
+            self._owners.unfollow(served.collection)
+        spec = definition["spec"]
+        self._state.registry.remove(spec["group"], spec["names"]["plural"])
+
+    def restored(self) -> None:
+        """Take up the work on what a snapshot brought: indexes, types, namespaces in their end."""
+        self._owners.clear()
+        self._terminating.clear()
+        for _, entry in tuple(self._state.collection(CRD_TYPE).entries()):
+            self._serve(entry.object)
+        for served in tuple(self._state.registry):
+            self._owners.follow(served.collection, self._state.collection(served))
+        for (_, name), entry in tuple(self._state.store.collection("namespaces").entries()):
+            if "deletionTimestamp" in entry.object["metadata"]:
+                self._terminating.add(name)

@@ -1,0 +1,126 @@
+"""Three of the four ways to patch; the fourth, server-side apply, is in :mod:`.apply`.
+
+Each takes the object and the patch and returns a new object that shares with the old one what the patch leaves alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonpatch
+import jsonpointer
+
+from harness.clusters.embedded.errors import Refusal, bad_request
+from harness.clusters.embedded.schema import Schema
+from harness.clusters.embedded.values import Object, copy_value
+
+__all__ = ["JSON_PATCH", "MERGE_PATCH", "STRATEGIC_PATCH", "json_patch", "merge_patch", "strategic_patch"]
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+
+_OPERATIONS_LIMIT = 10_000
+
+
+def merge_patch(value: Any, patch: Any) -> Any:
+    """RFC 7386. The patch becomes part of the result."""
+    if type(patch) is not dict:
+        return patch
+    merged: Object = dict(value) if type(value) is dict else {}
+    for key, item in patch.items():
+        if item is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge_patch(merged.get(key), item) if type(item) is dict else item
+    return merged
+
+
+def json_patch(value: Object, patch: Any) -> Any:
+    """RFC 6902. Raises the 422 refusal where a test fails or a path is not there, the 400 one for what is no patch."""
+    if not isinstance(patch, list) or not all(isinstance(operation, dict) for operation in patch):
+        raise bad_request("error decoding patch: json: a JSON patch is an array of operations")
+    if len(patch) > _OPERATIONS_LIMIT:
+        message = f"The allowed maximum operations in a JSON patch is {_OPERATIONS_LIMIT}, got {len(patch)}"
+        raise Refusal(413, "RequestEntityTooLarge", f"Request entity too large: {message}")
+    try:
+        return jsonpatch.JsonPatch(patch).apply(copy_value(value), in_place=True)
+    except (jsonpatch.JsonPatchConflict, jsonpatch.JsonPatchTestFailed, jsonpointer.JsonPointerException) as error:
+        message = f"the server rejected our request due to an error in our request: {error}"
+        raise Refusal(422, "Invalid", message, {}) from error
+    except (jsonpatch.InvalidJsonPatch, TypeError, ValueError) as error:
+        raise bad_request(f"error decoding patch: {error}") from error
+
+
+def strategic_patch(value: Any, patch: Any, schema: Schema | None) -> Any:
+    """Kubernetes' strategic merge patch: like a merge patch, but lists with merge keys are merged item by item."""
+    if type(patch) is not dict:
+        return patch
+    directive = patch.get("$patch")
+    if directive == "replace":
+        return {key: item for key, item in patch.items() if key != "$patch"}
+    if directive == "delete":
+        return {}
+    _check_directive(directive)
+    merged: Object = dict(value) if type(value) is dict else {}
+    if (retained := patch.get("$retainKeys")) is not None:
+        merged = {key: item for key, item in merged.items() if key in retained}
+    for key, item in patch.items():
+        if key.startswith("$deleteFromPrimitiveList/"):
+            name = key.partition("/")[2]
+            merged[name] = [one for one in merged.get(name) or () if one not in item]
+        elif key.startswith("$"):
+            continue
+        elif item is None:
+            merged.pop(key, None)
+        else:
+            child = schema.child(key) if schema is not None else None
+            merged[key] = _strategic_member(merged.get(key), item, child)
+    for key, order in patch.items():
+        if key.startswith("$setElementOrder/"):
+            name = key.partition("/")[2]
+            if type(merged.get(name)) is list:
+                child = schema.child(name) if schema is not None else None
+                merged[name] = _ordered(merged[name], order, child)
+    return merged
+
+
+def _strategic_member(value: Any, patch: Any, schema: Schema | None) -> Any:
+    if type(patch) is dict:
+        return strategic_patch(value, patch, schema)
+    if type(patch) is not list or schema is None or schema.raw.get("x-kubernetes-patch-strategy") != "merge":
+        return patch
+    current = list(value) if type(value) is list else []
+    key = schema.raw.get("x-kubernetes-patch-merge-key")
+    if key is None:
+        return current + [item for item in patch if item not in current]
+    if any(type(item) is dict and item.get("$patch") == "replace" for item in patch):
+        return [item for item in patch if item.get("$patch") != "replace"]
+    for item in patch:
+        if type(item) is not dict or key not in item:
+            raise bad_request(f"map: {item} does not contain declared merge key: {key}")
+        place = next((index for index, one in enumerate(current) if one.get(key) == item[key]), None)
+        if item.get("$patch") == "delete":
+            current = [one for one in current if one.get(key) != item[key]]
+        elif place is None:
+            current.append(strategic_patch({}, item, schema.items))
+        else:
+            current[place] = strategic_patch(current[place], item, schema.items)
+    return current
+
+
+def _ordered(items: list[Any], order: list[Any], schema: Schema | None) -> list[Any]:
+    """``items`` in the order that the patch gives; those it does not name keep their place at the end."""
+    key = schema.raw.get("x-kubernetes-patch-merge-key") if schema is not None else None
+    wanted = [item.get(key) if type(item) is dict else item for item in order]
+
+    def place(item: Any) -> int:
+        identity = item.get(key) if type(item) is dict else item
+        return wanted.index(identity) if identity in wanted else len(wanted)
+
+    return sorted(items, key=place)
+
+
+def _check_directive(directive: Any) -> None:
+    if directive not in (None, "merge"):
+        raise bad_request(f"Unknown patch type: {directive}")

@@ -1,0 +1,272 @@
+"""Getting, listing and watching."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from harness.clusters.embedded import errors
+from harness.clusters.embedded.errors import Refusal, bad_request
+from harness.clusters.embedded.messages import Content, Listing, Plain, Stored
+from harness.clusters.embedded.selectors import FieldSelector, parse_field_selector, parse_label_selector
+from harness.clusters.embedded.state import State
+from harness.clusters.embedded.store import Entry, Key
+from harness.clusters.embedded.tables import GROUP_VERSION, MetadataForm, TableForm
+from harness.clusters.embedded.types import ResourceType
+from harness.clusters.embedded.values import Object, copy_value
+from harness.clusters.embedded.watching import Presentation, Selection, Watcher
+
+__all__ = ["AsStored", "Reader", "Selectors"]
+
+DEFAULT_QUEUE_LIMIT = 10_000
+"""How many events wait for one watcher before it is ended."""
+
+
+class AsStored:
+    """Objects in the form in which they are kept."""
+
+    def encode(self, entry: Entry) -> bytes:
+        return entry.json
+
+    def copy(self, entry: Entry) -> Object:
+        copied: Object = copy_value(entry.object)
+        return copied
+
+
+class _Converted:
+    """Objects in the form of another version or group."""
+
+    def __init__(self, convert: Callable[[Object], Object]) -> None:
+        self._convert = convert
+
+    def encode(self, entry: Entry) -> bytes:
+        return orjson.dumps(self._convert(entry.object))
+
+    def copy(self, entry: Entry) -> Object:
+        copied: Object = copy_value(self._convert(entry.object))
+        return copied
+
+
+AS_STORED = AsStored()
+_METADATA = MetadataForm()
+
+
+def plain_form(served: ResourceType) -> Presentation:
+    """A type's own form."""
+    return _Converted(served.from_storage) if served.from_storage else AS_STORED
+
+
+class Selectors:
+    """What a list or a watch is restricted to, from the query."""
+
+    def __init__(self, served: ResourceType, query: Mapping[str, str], namespace: str, name: str = "") -> None:
+        labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
+        self.namespace, self.name = namespace, name
+        self.selective = bool(labels or fields)
+        self.predicate: Callable[[Object], bool] | None = None
+        by_label = parse_label_selector(labels) if labels else None
+        by_field = parse_field_selector(fields, served.selectable, served.custom) if fields else None
+        if by_field is not None:
+            self._narrow(by_field, served)
+        if by_label is not None and by_field is not None:
+            one, other = by_label, by_field
+            self.predicate = lambda stored: one(_labels(stored)) and other(stored)
+        elif by_label is not None:
+            only = by_label
+            self.predicate = lambda stored: only(_labels(stored))
+        else:
+            self.predicate = by_field
+
+    def _narrow(self, by_field: FieldSelector, served: ResourceType) -> None:
+        """Names in a field selector find objects without looking at others."""
+        self.name = self.name or by_field.name
+        if served.namespaced:
+            self.namespace = self.namespace or by_field.namespace
+
+    def choose(self, entries: Iterable[tuple[Key, Entry]]) -> list[tuple[Key, Entry]]:
+        chosen = [(key, entry) for key, entry in entries if not self.name or key[1] == self.name]
+        if self.predicate is not None:
+            chosen = [(key, entry) for key, entry in chosen if self.predicate(entry.object)]
+        return chosen
+
+
+def _labels(stored: Object) -> Mapping[str, str]:
+    labels: Mapping[str, str] = stored["metadata"].get("labels") or {}
+    return labels
+
+
+class Reader:
+    """Get, list, watch."""
+
+    def __init__(self, state: State, queue_limit: int = DEFAULT_QUEUE_LIMIT) -> None:
+        self._state = state
+        self._queue_limit = queue_limit
+
+    def get(self, served: ResourceType, key: Key, form: Presentation, query: Mapping[str, str]) -> Content:
+        """One object. Raises the 404 refusal."""
+        if query.get("resourceVersion"):
+            self._state.check_version(query["resourceVersion"])
+        entry = self._state.collection(served).get(key)
+        if entry is None:
+            raise errors.not_found(served.group, served.plural, key[1])
+        return self.present(entry, form)
+
+    @staticmethod
+    def present(entry: Entry, form: Presentation) -> Content:
+        """One object in the form that the client wants."""
+        if isinstance(form, TableForm):
+            return Plain(form.table([entry], {"resourceVersion": str(entry.version)}))
+        return Stored(entry, form)
+
+    def list(self, served: ResourceType, namespace: str, form: Presentation, query: Mapping[str, str]) -> Content:
+        """The objects that match, or a page of them. Raises the refusals 400, 410 and 504."""
+        selectors = Selectors(served, query, namespace)
+        collection = self._state.collection(served)
+        version, after, past = self._page_start(query)
+        if past:
+            entries = collection.entries_at(version, selectors.namespace)
+        elif selectors.name and (selectors.namespace or not served.namespaced):
+            key = (selectors.namespace, selectors.name)
+            found = collection.get(key)
+            entries = iter([(key, found)] if found is not None else [])
+        else:
+            entries = collection.entries(selectors.namespace)
+        chosen = selectors.choose(entries)
+        if after is not None:
+            chosen = [(key, entry) for key, entry in chosen if key > after]
+        metadata: Object = {"resourceVersion": str(version)}
+        limit = _number(query, "limit")
+        if limit and len(chosen) > limit:
+            metadata["continue"] = _continue_token(version, chosen[limit - 1][0])
+            if not selectors.selective:
+                metadata["remainingItemCount"] = len(chosen) - limit
+            chosen = chosen[:limit]
+        found_entries = [entry for _, entry in chosen]
+        if isinstance(form, TableForm):
+            return Plain(form.table(found_entries, metadata))
+        if isinstance(form, MetadataForm):
+            return Listing("PartialObjectMetadataList", GROUP_VERSION, metadata, found_entries, form)
+        return Listing(served.lists_as, served.api_version, metadata, found_entries, form)
+
+    def _page_start(self, query: Mapping[str, str]) -> tuple[int, Key | None, bool]:
+        """The version to list, the key to go on after, and whether that version may be in the past."""
+        token, wanted, match = (query.get(name, "") for name in ("continue", "resourceVersion", "resourceVersionMatch"))
+        if token:
+            if wanted not in ("", "0"):
+                raise bad_request("specifying resource version is not allowed when using continue")
+            version, after = _read_continue(token)
+            return min(version, self._state.store.version), after, True
+        if match and not wanted:
+            raise bad_request("resourceVersionMatch is forbidden unless resourceVersion is provided")
+        if wanted and wanted != "0":
+            version = self._state.check_version(wanted)
+            if match == "Exact":
+                return version, None, True
+        return self._state.store.version, None, False
+
+    def watch(
+        self,
+        served: ResourceType,
+        namespace: str,
+        name: str,
+        form: Presentation,
+        query: Mapping[str, str],
+        *,
+        encoded: bool,
+        delivered: Callable[[str, Object], object] | None,
+    ) -> Watcher:
+        """A watch from the query's resourceVersion on; from the present state where it names none."""
+        selectors = Selectors(served, query, namespace, name)
+        selection = Selection(selectors.namespace, selectors.name, selectors.predicate)
+        watcher = Watcher(selection, form, encoded=encoded, limit=self._queue_limit, delivered=delivered)
+        collection = self._state.collection(served)
+        wanted = query.get("resourceVersion", "")
+        initial = query.get("sendInitialEvents")
+        if initial == "true" and query.get("resourceVersionMatch") != "NotOlderThan":
+            raise bad_request("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+        try:
+            if initial == "true" or (initial is None and wanted in ("", "0")):
+                entries = [entry for _, entry in selectors.choose(collection.entries(selectors.namespace))]
+                watcher.begin(
+                    entries, self._initial_end(served) if initial and _true(query, "allowWatchBookmarks") else None
+                )
+            else:
+                version = self._state.store.parse_version(wanted) if wanted else self._state.store.version
+                if version > self._state.store.version:
+                    raise errors.expired(f"too large resource version: {version}, current: {self._state.store.version}")
+                for change in collection.changes_after(version):
+                    if _concerns(selection, change.key):
+                        watcher.offer(change, {})
+        except Refusal as refusal:
+            if refusal.code != 410:
+                raise
+            watcher.put("ERROR", refusal.status())
+            watcher.close()
+            return watcher
+        self._state.hub(served).add(watcher)
+        if seconds := _number(query, "timeoutSeconds"):
+            watcher.limit_time(self._state.clock, seconds)
+        if _true(query, "allowWatchBookmarks"):
+            watcher.send_bookmarks(self._state.clock, lambda: self._bookmark(served))
+        return watcher
+
+    def _bookmark(self, served: ResourceType) -> Object:
+        metadata = {"resourceVersion": str(self._state.store.version), "creationTimestamp": None}
+        return {"kind": served.kind, "apiVersion": served.api_version, "metadata": metadata}
+
+    def _initial_end(self, served: ResourceType) -> Object:
+        bookmark = self._bookmark(served)
+        bookmark["metadata"]["annotations"] = {"k8s.io/initial-events-end": "true"}
+        return bookmark
+
+
+def _concerns(selection: Selection, key: Key) -> bool:
+    return selection.namespace in ("", key[0]) and selection.name in ("", key[1])
+
+
+def _number(query: Mapping[str, str], name: str) -> int:
+    text = query.get(name, "0") or "0"
+    if not text.isascii() or not text.isdigit():
+        raise bad_request(f'{name}: Invalid value: "{text}": must be a whole number, not negative')
+    return int(text)
+
+
+def _true(query: Mapping[str, str], name: str) -> bool:
+    return query.get(name) in ("true", "1")
+
+
+def _continue_token(version: int, key: Key) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps({"v": "meta.k8s.io/v1", "rv": version, "after": key})).decode()
+
+
+def _read_continue(token: str) -> tuple[int, Key]:
+    try:
+        read: Any = orjson.loads(base64.urlsafe_b64decode(token))
+        return int(read["rv"]), (str(read["after"][0]), str(read["after"][1]))
+    except (ValueError, KeyError, IndexError, TypeError, binascii.Error) as error:
+        raise bad_request("continue key is not valid") from error
+
+
+def requested_form(served: ResourceType, accept: str, query: Mapping[str, str], state: State) -> Presentation:
+    """The first form that ``Accept`` names and the server has. Raises the 406 refusal."""
+    if not accept or accept == "application/json":
+        return plain_form(served)
+    for clause in accept.split(","):
+        media, *parameters = (part.strip() for part in clause.split(";"))
+        if media not in ("application/json", "application/*", "*/*"):
+            continue
+        options = dict(parameter.partition("=")[::2] for parameter in parameters)
+        kind = options.get("as")
+        if kind is None:
+            return plain_form(served)
+        if options.get("g", "meta.k8s.io") != "meta.k8s.io" or options.get("v", "v1") != "v1":
+            continue
+        if kind == "Table":
+            return TableForm(served, query.get("includeObject", ""), state.clock)
+        if kind in ("PartialObjectMetadata", "PartialObjectMetadataList"):
+            return _METADATA
+    raise Refusal(406, "NotAcceptable", "only the following media types are accepted: application/json")

@@ -1,0 +1,276 @@
+"""What the server does for one resource type: the verbs, their options, and their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from harness.clusters.embedded import errors
+from harness.clusters.embedded.apply import APPLY_PATCH
+from harness.clusters.embedded.bodies import media_type
+from harness.clusters.embedded.errors import Refusal, bad_request, method_not_allowed
+from harness.clusters.embedded.lifecycle import Lifecycle
+from harness.clusters.embedded.messages import Listing, Plain, Request, Response
+from harness.clusters.embedded.patches import JSON_PATCH, MERGE_PATCH, json_patch, merge_patch, strategic_patch
+from harness.clusters.embedded.reading import Reader, Selectors, plain_form, requested_form
+from harness.clusters.embedded.recording import Recorder, client_of
+from harness.clusters.embedded.reviews import REVIEWS
+from harness.clusters.embedded.state import State
+from harness.clusters.embedded.store import Key
+from harness.clusters.embedded.types import ResourceType
+from harness.clusters.embedded.values import Object, copy_value
+from harness.clusters.embedded.writing import Options, Outcome, Writer
+
+__all__ = ["Resources", "Target"]
+
+_VALIDATION = ("Ignore", "Warn", "Strict")
+_POLICIES = ("Background", "Foreground", "Orphan")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a request's path names."""
+
+    served: ResourceType
+    namespace: str
+    name: str
+    subresource: str
+
+    @property
+    def key(self) -> Key:
+        return (self.namespace, self.name)
+
+
+class Resources:
+    """The verbs."""
+
+    def __init__(
+        self, state: State, reader: Reader, writer: Writer, lifecycle: Lifecycle, recorder: Recorder | None
+    ) -> None:
+        self._state = state
+        self._reader = reader
+        self._writer = writer
+        self._lifecycle = lifecycle
+        self._recorder = recorder
+
+    def ensure_namespace(self, name: str) -> None:
+        served = self._state.registry.storing("namespaces")
+        if self._state.collection(served).get(("", name)) is None:
+            self._writer.create(served, "", {"metadata": {"name": name}}, Options())
+
+    def handle(self, request: Request, target: Target, body: Any) -> Response:
+        """Answer a request for a resource. Raises refusals."""
+        method = request.method
+        if method == "GET":
+            return self._read(request, target)
+        verb = self._verb(method, target)
+        if target.served.name in REVIEWS:
+            return self._review(target, body)
+        dry_run = _dry_run(request, body if method == "DELETE" else None)
+        told = copy_value(body) if self._recorder is not None and not dry_run else None
+        try:
+            response, name = verb(request, target, body, dry_run)
+        except Refusal as refusal:
+            self._tell(request, target, target.name or _name_in(body), refusal.code, told, dry_run)
+            raise
+        self._tell(request, target, name, response.status, told, dry_run)
+        return response
+
+    def _tell(self, request: Request, target: Target, name: str, code: int, body: Any, dry_run: bool) -> None:
+        if self._recorder is not None and not dry_run:
+            place = (target.namespace, name, target.subresource)
+            self._recorder.request(request, target.served, place, code, body)
+
+    def _verb(self, method: str, target: Target) -> Callable[..., tuple[Response, str]]:
+        named = bool(target.name)
+        scoped = bool(target.namespace) or not target.served.namespaced
+        verbs: dict[str, Callable[..., tuple[Response, str]]] = {}
+        if not named and scoped:
+            verbs = {"POST": self._create, "DELETE": self._delete_collection}
+        elif named and target.subresource:
+            verbs = {"PUT": self._replace, "PATCH": self._patch}
+        elif named:
+            verbs = {"PUT": self._replace, "PATCH": self._patch, "DELETE": self._delete}
+        if target.served.verbs == ("create",):
+            verbs = {"POST": self._create} if not named else {}
+        if method not in verbs:
+            raise method_not_allowed(("GET", *verbs))
+        return verbs[method]
+
+    def _read(self, request: Request, target: Target) -> Response:
+        served, query = target.served, request.query
+        if "get" not in served.verbs:
+            raise method_not_allowed(("POST",))
+        form = requested_form(served, request.headers.get("accept", ""), query, self._state)
+        if query.get("watch") in ("true", "1") and not target.subresource:
+            told = self._recorder.watch(request.client, served) if self._recorder is not None else None
+            watcher = self._reader.watch(
+                served,
+                target.namespace,
+                target.name,
+                form,
+                query,
+                encoded=not request.in_process,
+                delivered=told,
+            )
+            return Response(200, Plain(None), watcher=watcher)
+        if target.name:
+            return Response(200, self._reader.get(served, target.key, form, query))
+        return Response(200, self._reader.list(served, target.namespace, form, query))
+
+    @staticmethod
+    def _review(target: Target, body: Any) -> Response:
+        if not isinstance(body, dict):
+            raise bad_request("the body of a review is a JSON object")
+        about = {"apiVersion": target.served.api_version, "kind": target.served.kind, "metadata": {}}
+        return Response(201, Plain(REVIEWS[target.served.name]({**about, **body})))
+
+    def _create(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
+        outcome = self._writer.create(
+            target.served, target.namespace, _object(body), self._options(request, dry_run)
+        )  # fmt: skip
+        return self._written(request, target, outcome), outcome.entry.object["metadata"]["name"]
+
+    def _replace(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
+        proposed = _object(body)
+        outcome = self._writer.update(
+            target.served,
+            target.key,
+            target.subresource,
+            lambda _: proposed,
+            self._options(request, dry_run),
+            put=True,
+        )
+        return self._written(request, target, outcome), target.name
+
+    def _patch(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
+        served, media, options = target.served, media_type(request), self._options(request, dry_run)
+        change: Callable[[Object], Any]
+        if media == APPLY_PATCH:
+            if not request.query.get("fieldManager"):
+                cause = errors.required("fieldManager", "is required for apply patch")
+                raise errors.invalid("meta.k8s.io", "PatchOptions", "", [cause])
+            outcome = self._writer.apply(served, target.key, target.subresource, _object(body), options)
+            return self._written(request, target, outcome), target.name
+        if options.force:
+            cause = errors.forbidden_field("force", "may not be specified for non-apply patch")
+            raise errors.invalid("meta.k8s.io", "PatchOptions", "", [cause])
+        if media == JSON_PATCH:
+
+            def change(old: Object) -> Any:
+                return json_patch(old, body)
+
+        elif media == MERGE_PATCH:
+            patch = _object(body)
+
+            def change(old: Object) -> Any:
+                return merge_patch(old, patch)
+
+        else:
+            if served.custom:
+                raise errors.unsupported_media_type((JSON_PATCH, MERGE_PATCH, APPLY_PATCH))
+            strategic = _object(body)
+
+            def change(old: Object) -> Any:
+                return copy_value(strategic_patch(old, strategic, served.schema))
+
+        outcome = self._writer.update(served, target.key, target.subresource, change, options)
+        return self._written(request, target, outcome), target.name
+
+    def _delete(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
+        served, options = target.served, body if isinstance(body, dict) else {}
+        conditions = options.get("preconditions") or {}
+        entry, gone = self._lifecycle.delete(
+            served,
+            target.key,
+            uid=conditions.get("uid"),
+            version=conditions.get("resourceVersion"),
+            policy=_policy(request, options),
+            dry_run=dry_run,
+        )
+        if not gone or served.name == "namespaces":
+            form = requested_form(served, request.headers.get("accept", ""), request.query, self._state)
+            return Response(200, self._reader.present(entry, form)), target.name
+        details = {
+            "name": target.name,
+            "group": served.group,
+            "kind": served.plural,
+            "uid": entry.object["metadata"]["uid"],
+        }
+        return Response(200, Plain(_success(details))), target.name
+
+    def _delete_collection(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
+        served, options = target.served, body if isinstance(body, dict) else {}
+        if "deletecollection" not in served.verbs:
+            raise method_not_allowed()
+        selectors = Selectors(served, request.query, target.namespace)
+        chosen = selectors.choose(self._state.collection(served).entries(target.namespace))
+        deleted = []
+        for key, _ in chosen:
+            if self._state.collection(served).get(key) is not None:
+                policy = _policy(request, options)
+                deleted.append(self._lifecycle.delete(served, key, policy=policy, dry_run=dry_run)[0])
+        metadata = {"resourceVersion": str(self._state.store.version)}
+        content = Listing(served.lists_as, served.api_version, metadata, deleted, plain_form(served))
+        return Response(200, content), ""
+
+    def _options(self, request: Request, dry_run: bool) -> Options:
+        query = request.query
+        if not query:
+            return Options(dry_run, client_of(request.headers.get("user-agent", request.client)))
+        validation = query.get("fieldValidation") or "Warn"
+        if validation not in _VALIDATION:
+            cause = errors.unsupported_value("fieldValidation", validation, _VALIDATION)
+            raise errors.invalid("meta.k8s.io", "PatchOptions", "", [cause])
+        manager = query.get("fieldManager") or client_of(request.headers.get("user-agent", request.client))
+        return Options(dry_run, manager, validation, query.get("force") in ("true", "1"))
+
+    def _written(self, request: Request, target: Target, outcome: Outcome) -> Response:
+        form = requested_form(target.served, request.headers.get("accept", ""), request.query, self._state)
+        response = Response(201 if outcome.created else 200, self._reader.present(outcome.entry, form))
+        if outcome.warnings:
+            quoted = (warning.replace("\\", "\\\\").replace('"', '\\"') for warning in outcome.warnings)
+            response.headers["Warning"] = ", ".join(f'299 - "{text}"' for text in quoted)
+        return response
+
+
+def _object(body: Any) -> Object:
+    if not isinstance(body, dict):
+        raise bad_request("the body of the request is no JSON object")
+    return body
+
+
+def _name_in(body: Any) -> str:
+    meta = body.get("metadata") if isinstance(body, dict) else None
+    name = meta.get("name") if isinstance(meta, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def _dry_run(request: Request, delete_options: Any) -> bool:
+    wanted = request.query.get("dryRun", "")
+    if isinstance(delete_options, dict) and delete_options.get("dryRun"):
+        wanted = delete_options["dryRun"][0]
+    if wanted not in ("", "All"):
+        raise bad_request(f'dryRun: Unsupported value: "{wanted}": supported values: "All"')
+    return wanted == "All"
+
+
+def _policy(request: Request, options: Object) -> str:
+    policy = options.get("propagationPolicy") or request.query.get("propagationPolicy") or "Background"
+    if options.get("orphanDependents") is True:
+        policy = "Orphan"
+    if policy not in _POLICIES:
+        cause = errors.unsupported_value("propagationPolicy", policy, _POLICIES)
+        raise errors.invalid("meta.k8s.io", "DeleteOptions", "", [cause])
+    return str(policy)
+
+
+def _success(details: Object) -> Object:
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": {name: value for name, value in details.items() if value},
+    }

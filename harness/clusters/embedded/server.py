@@ -1,0 +1,193 @@
+"""The API server itself: from a request to its answer, with no socket in between.
+
+Everything here happens at once, on the event loop of the caller: two requests never overlap.
+"""
+
+from __future__ import annotations
+
+import logging
+from urllib.parse import unquote
+
+from harness.clusters.embedded import discovery, openapi_v2
+from harness.clusters.embedded.bodies import read_body
+from harness.clusters.embedded.errors import Refusal, bad_request, method_not_allowed, no_such_path
+from harness.clusters.embedded.lifecycle import Lifecycle
+from harness.clusters.embedded.messages import Content, Plain, Raw, Request, Response
+from harness.clusters.embedded.openapi import OpenApi
+from harness.clusters.embedded.reading import DEFAULT_QUEUE_LIMIT, Reader
+from harness.clusters.embedded.recording import Recorder
+from harness.clusters.embedded.resources import Resources, Target
+from harness.clusters.embedded.reviews import review_types
+from harness.clusters.embedded.snapshot import dump_snapshot, load_snapshot
+from harness.clusters.embedded.state import DEFAULT_LOG_LIMIT, State
+from harness.clusters.embedded.writing import Writer
+from harness.core.clock import Clock
+from harness.core.history import Tap
+from harness.core.identifiers import Randomness
+from harness.wasmbed.resources.api import Resource
+
+__all__ = ["DEFAULT_BODY_LIMIT", "ApiServer"]
+
+DEFAULT_BODY_LIMIT = 3 << 20
+"""The longest body, in bytes; longer ones get 413."""
+
+OPEN_PATHS = frozenset(("/healthz", "/livez", "/readyz", "/version"))
+"""What may be asked without a token."""
+
+_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+_log = logging.getLogger(__name__)
+
+
+class ApiServer:
+    """A Kubernetes API server in memory."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        randomness: Randomness,
+        *,
+        tap: Tap | None = None,
+        recorded_group: str = "wasmbed.io",
+        log_limit: int = DEFAULT_LOG_LIMIT,
+        queue_limit: int = DEFAULT_QUEUE_LIMIT,
+        body_limit: int = DEFAULT_BODY_LIMIT,
+    ) -> None:
+        self.body_limit = body_limit
+        self.closed = False
+        self._state = State(clock, randomness, log_limit)
+        for served in review_types():
+            self._state.registry.add(served)
+        self._lifecycle = Lifecycle(self._state)
+        self._lifecycle.restored()
+        self._openapi = OpenApi(self._state.registry)
+        self._resources = Resources(
+            self._state,
+            Reader(self._state, queue_limit),
+            Writer(self._state, self._lifecycle),
+            self._lifecycle,
+            Recorder(tap, recorded_group) if tap is not None else None,
+        )
+        for name in _NAMESPACES:
+            self.create_namespace(name)
+
+    def create_namespace(self, name: str) -> None:
+        """Make a namespace that is not there yet."""
+        self._resources.ensure_namespace(name)
+
+    async def handle(self, request: Request) -> Response:
+        """The answer to a request; refusals and failures too are answers."""
+        try:
+            return self._answer(request)
+        except Refusal as refusal:
+            return _refused(refusal)
+        except RecursionError:
+            return _refused(bad_request("exceeded max depth: the body is nested too deeply"))
+        except Exception as error:
+            _log.exception("%s %s failed", request.method, request.path)
+            message = f"Internal error occurred: {error!r}"
+            return _refused(Refusal(500, "InternalError", message, {"causes": [{"message": repr(error)}]}))
+
+    def _answer(self, request: Request) -> Response:
+        parts = [unquote(part) for part in request.path.split("/") if part]
+        if len(parts) > 2 and parts[0] == "api":
+            return self._resource(request, "", parts[1], parts[2:])
+        if len(parts) > 3 and parts[0] == "apis":
+            return self._resource(request, parts[1], parts[2], parts[3:])
+        if request.method not in ("GET", "HEAD"):
+            raise method_not_allowed(("GET", "HEAD"))
+        return self._document(request, parts)
+
+    def _document(self, request: Request, parts: list[str]) -> Response:
+        registry = self._state.registry
+        content: Content
+        match parts:
+            case []:
+                content = Plain(discovery.root_paths(registry))
+            case ["version"]:
+                content = Plain(discovery.VERSION)
+            case ["healthz" | "livez" | "readyz"]:
+                return Response(200, Raw(b"ok"), content_type="text/plain; charset=utf-8")
+            case ["api"]:
+                content = Plain(discovery.api_versions())
+            case ["apis"]:
+                content = Plain(discovery.api_groups(registry))
+            case ["apis", group]:
+                content = Plain(discovery.group(registry, group))
+            case ["api", version]:
+                content = Plain(discovery.resources(registry, "", version))
+            case ["apis", group, version]:
+                content = Plain(discovery.resources(registry, group, version))
+            case ["openapi", "v2"]:
+                return self._openapi_2(request)
+            case ["openapi", "v3"]:
+                content = Plain(self._openapi.index())
+            case ["openapi", "v3", "api", version]:
+                content = Raw(self._openapi.group_version("", version))
+            case ["openapi", "v3", "apis", group, version]:
+                content = Raw(self._openapi.group_version(group, version))
+            case _:
+                raise no_such_path()
+        return Response(200, content)
+
+    def _openapi_2(self, request: Request) -> Response:
+        document = self._openapi.version_2()
+        if "protobuf" in request.headers.get("accept", "").split(",")[0]:
+            return Response(200, Raw(openapi_v2.encode(document)), content_type=openapi_v2.MEDIA_TYPE)
+        return Response(200, Plain(document))
+
+    def _resource(self, request: Request, group: str, version: str, parts: list[str]) -> Response:
+        namespace = ""
+        if parts[0] == "namespaces" and len(parts) > 2 and (group or parts[2] not in ("status", "finalize")):
+            namespace, parts = parts[1], parts[2:]
+        served = self._state.registry.find(group, version, parts[0])
+        if served is None or len(parts) > 3 or (namespace and not served.namespaced):
+            raise no_such_path()
+        name = parts[1] if len(parts) > 1 else ""
+        subresource = parts[2] if len(parts) > 2 else ""
+        if subresource and not (subresource == "status" and served.has_status):
+            raise no_such_path()
+        if name and served.namespaced and not namespace:
+            raise no_such_path()
+        body = read_body(request, self.body_limit) if request.method not in ("GET", "HEAD") else None
+        return self._resources.handle(request, Target(served, namespace, name, subresource), body)
+
+    def dump(self) -> bytes:
+        """A snapshot of everything stored."""
+        return dump_snapshot(self._state)
+
+    def load(self, snapshot: bytes) -> None:
+        """Go on from a snapshot. Raises :class:`ValueError` where it is none."""
+        load_snapshot(self._state, snapshot)
+        self._lifecycle.restored()
+
+    def break_watches(self) -> None:
+        """End every watch, as a server that restarts does; clients go on from where they were."""
+        for hub in self._state.hubs():
+            hub.close()
+
+    def forget_changes(self) -> None:
+        """Forget what happened up to now: who resumes from before gets 410 and has to list again."""
+        self._state.store.compact()
+
+    def close(self) -> None:
+        """End every watch and refuse further calls in this process."""
+        self.closed = True
+        self.break_watches()
+
+    def is_namespaced(self, resource: Resource) -> bool:
+        """Whether a type's objects live in namespaces; unknown types do."""
+        served = self._state.registry.find(resource.group, resource.version, resource.plural)
+        return served is None or served.namespaced
+
+    @property
+    def version(self) -> int:
+        """The present resourceVersion."""
+        return self._state.store.version
+
+    def watch_count(self) -> int:
+        """How many watches are open."""
+        return sum(len(hub.watchers()) for hub in self._state.hubs())
+
+
+def _refused(refusal: Refusal) -> Response:
+    return Response(refusal.code, Plain(refusal.status()), dict(refusal.headers))

@@ -1,0 +1,45 @@
+"""Everything stored, as one JSON document: so that a server can go on where it, or another, left off."""
+
+from __future__ import annotations
+
+import orjson
+
+from harness.clusters.embedded.state import State
+from harness.clusters.embedded.store import Entry
+
+__all__ = ["dump_snapshot", "load_snapshot"]
+
+_FORM = "wasmbed-embedded-cluster/1"
+
+
+def dump_snapshot(state: State) -> bytes:
+    """The document."""
+    collections = {
+        name: [entry.object for _, entry in collection.entries()] for name, collection in state.store.collections()
+    }
+    return orjson.dumps({"form": _FORM, "resourceVersion": state.store.version, "objects": collections})
+
+
+def load_snapshot(state: State, document: bytes) -> None:
+    """Replace what is stored. Raises :class:`ValueError` with what is wrong, and then changes nothing."""
+    read = orjson.loads(document)
+    if not isinstance(read, dict) or read.get("form") != _FORM:
+        raise ValueError(f"it does not begin with the form {_FORM!r}")
+    version, objects = read.get("resourceVersion"), read.get("objects")
+    if not isinstance(version, int) or not isinstance(objects, dict):
+        raise ValueError("it lacks resourceVersion or objects")
+    loaded = []
+    try:
+        for name, items in objects.items():
+            for item in items:
+                meta = item["metadata"]
+                key = (meta.get("namespace", ""), meta["name"])
+                loaded.append((name, key, Entry(item, int(meta["resourceVersion"]))))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"an object in it is not whole: {error}") from error
+    if any(entry.version > version for _, _, entry in loaded):
+        raise ValueError("an object in it is newer than the snapshot")
+    state.clear()
+    for name, key, entry in loaded:
+        state.store.collection(name).load(key, entry)
+    state.store.restore(version)

@@ -1,0 +1,92 @@
+"""What all operations of one server share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from harness.clusters.embedded import errors
+from harness.clusters.embedded.builtin import built_in_types
+from harness.clusters.embedded.errors import Refusal
+from harness.clusters.embedded.store import Collection, Store
+from harness.clusters.embedded.types import Registry, ResourceType
+from harness.clusters.embedded.watching import Hub
+from harness.core.clock import Clock
+from harness.core.identifiers import Randomness
+
+__all__ = ["DEFAULT_LOG_LIMIT", "State"]
+
+DEFAULT_LOG_LIMIT = 10_000
+"""How many changes of one type are kept for watches to resume from."""
+
+
+class State:
+    """The store, the types, the watchers, and where time and randomness come from."""
+
+    def __init__(self, clock: Clock, randomness: Randomness, log_limit: int = DEFAULT_LOG_LIMIT) -> None:
+        self.clock = clock
+        self.randomness = randomness
+        self.log_limit = log_limit
+        self.store = Store(log_limit)
+        self.registry = Registry()
+        self._hubs: dict[str, Hub] = {}
+        for served in built_in_types():
+            self.registry.add(served)
+
+    def collection(self, served: ResourceType) -> Collection:
+        """Where a type's objects are."""
+        collection = self.store.collection(served.collection)
+        if served.collection not in self._hubs:
+            hub = self._hubs[served.collection] = Hub()
+            collection.listeners.append(hub.publish)
+        return collection
+
+    def hub(self, served: ResourceType) -> Hub:
+        """Who watches a type."""
+        self.collection(served)
+        return self._hubs[served.collection]
+
+    def hubs(self) -> list[Hub]:
+        return list(self._hubs.values())
+
+    def drop(self, served: ResourceType) -> None:
+        """Forget a type's objects and end the watches of it."""
+        if (hub := self._hubs.pop(served.collection, None)) is not None:
+            hub.close()
+        self.store.drop(served.collection)
+
+    def now(self) -> str:
+        """The time as objects carry it (RFC 3339, whole seconds)."""
+        return datetime.fromtimestamp(int(self.clock.now()), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def check_version(self, text: str) -> int:
+        """A resourceVersion that a reader demands. Raises the refusal for one that is not reached yet."""
+        version = self.store.parse_version(text)
+        if version > self.store.version:
+            message = f"Too large resource version: {version}, current: {self.store.version}"
+            cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+            details = {"causes": [cause], "retryAfterSeconds": 1}
+            raise Refusal(504, "Timeout", f"Timeout: {message}", details)
+        return version
+
+    def namespace_is_open(self, namespace: str, served: ResourceType, name: str) -> None:
+        """Raise the refusal unless objects can be created in a namespace."""
+        entry = self.store.collection("namespaces").get(("", namespace))
+        if entry is None:
+            raise errors.not_found("", "namespaces", namespace)
+        if "deletionTimestamp" in entry.object["metadata"]:
+            why = f"unable to create new content in namespace {namespace} because it is being terminated"
+            cause = {
+                "reason": "NamespaceTerminating",
+                "message": f"namespace {namespace} is being terminated",
+                "field": "metadata.namespace",
+            }
+            raise errors.forbidden(served.group, served.plural, name, why, [cause])
+
+    def clear(self) -> None:
+        """Forget all objects and the types that they defined."""
+        for hub in self._hubs.values():
+            hub.close()
+        self._hubs.clear()
+        self.store = Store(self.log_limit)
+        for served in [served for served in self.registry if served.custom]:
+            self.registry.remove(served.group, served.plural)

@@ -1,0 +1,204 @@
+"""What is stored, in which version, and what changed: one counter for everything, one log per resource type.
+
+An entry is never altered, and neither is the object in it; whoever hands an object out of the server copies it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import orjson
+
+from harness.clusters.embedded.errors import Refusal, expired
+from harness.clusters.embedded.values import Object
+
+__all__ = ["Change", "Collection", "Entry", "Key", "Store"]
+
+Key = tuple[str, str]
+"""Namespace (empty where the type has none) and name."""
+
+ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
+
+
+class Entry:
+    """One version of one object."""
+
+    __slots__ = ("_json", "object", "version")
+
+    def __init__(self, stored: Object, version: int) -> None:
+        self.object = stored
+        self.version = version
+        self._json: bytes | None = None
+
+    @property
+    def json(self) -> bytes:
+        """The object's JSON, made once for all who read it."""
+        if self._json is None:
+            self._json = orjson.dumps(self.object)
+        return self._json
+
+    def forget_json(self) -> None:
+        """Free the JSON of a version that is no longer current."""
+        self._json = None
+
+
+class Change:
+    """What happened at one resourceVersion: the entry it left, and the one it found."""
+
+    __slots__ = ("entry", "key", "previous", "type", "version")
+
+    def __init__(self, kind: ChangeType, key: Key, entry: Entry, previous: Entry | None) -> None:
+        self.type: ChangeType = kind
+        self.key = key
+        self.entry = entry
+        self.previous = previous
+        self.version = entry.version
+
+
+class Collection:
+    """All objects of one resource type, with the log of their last changes."""
+
+    def __init__(self, floor: int, log_limit: int) -> None:
+        self._entries: dict[Key, Entry] = {}
+        self._namespaces: dict[str, dict[str, Entry]] = {}
+        self._order: list[Key] | None = []
+        self._log: deque[Change] = deque()
+        self._log_limit = log_limit
+        self._floor = floor
+        """Changes up to this version are forgotten."""
+        self.listeners: list[Callable[[Change], object]] = []
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: Key) -> Entry | None:
+        return self._entries.get(key)
+
+    def is_empty(self, namespace: str) -> bool:
+        """Whether a namespace has none of these objects."""
+        return not self._namespaces.get(namespace)
+
+    def entries(self, namespace: str = "") -> Iterator[tuple[Key, Entry]]:
+        """The objects of one namespace, or all, in the order of namespace and name."""
+        if namespace:
+            inside = self._namespaces.get(namespace, {})
+            return iter([((namespace, name), inside[name]) for name in sorted(inside)])
+        if self._order is None:
+            self._order = sorted(self._entries)
+        return iter([(key, self._entries[key]) for key in self._order])
+
+    def entries_at(self, version: int, namespace: str = "") -> Iterator[tuple[Key, Entry]]:
+        """The same as it was at an earlier version. Raises the 410 refusal where that is forgotten."""
+        past: dict[Key, Entry | None] = {}
+        for change in self._newest_first(version):
+            past[change.key] = change.previous
+        if not past:
+            return self.entries(namespace)
+        state: dict[Key, Entry | None] = {**self._entries, **past}
+        return iter(
+            [(key, entry) for key, entry in sorted(state.items(), key=lambda item: item[0])
+             if entry is not None and namespace in ("", key[0])]
+        )  # fmt: skip
+
+    def changes_after(self, version: int) -> list[Change]:
+        """What happened since, oldest first. Raises the 410 refusal where a part of it is forgotten."""
+        return self._newest_first(version)[::-1]
+
+    def _newest_first(self, version: int) -> list[Change]:
+        if version < self._floor:
+            raise expired(f"too old resource version: {version} ({self._floor})")
+        found = []
+        for change in reversed(self._log):
+            if change.version <= version:
+                break
+            found.append(change)
+        return found
+
+    def record(self, change: Change) -> None:
+        """Make a change, log it, and tell the listeners."""
+        namespace, name = key = change.key
+        if change.type == "DELETED":
+            del self._entries[key]
+            del self._namespaces[namespace][name]
+            self._order = None
+        else:
+            if change.type == "ADDED":
+                self._order = None
+            self._entries[key] = change.entry
+            self._namespaces.setdefault(namespace, {})[name] = change.entry
+        self._log.append(change)
+        if len(self._log) > self._log_limit:
+            self._floor = self._log.popleft().version
+        for listener in self.listeners:
+            listener(change)
+        if change.previous is not None:
+            change.previous.forget_json()
+        if change.type == "DELETED":
+            change.entry.forget_json()
+
+    def compact(self, version: int) -> None:
+        """Forget the log: watches and pages that start before ``version`` get 410."""
+        self._log.clear()
+        self._floor = version
+
+    def load(self, key: Key, entry: Entry) -> None:
+        """Put an object of a snapshot in its place, without a change."""
+        self._entries[key] = entry
+        self._namespaces.setdefault(key[0], {})[key[1]] = entry
+        self._order = None
+
+
+class Store:
+    """Every collection, by the name of its type (``devices.wasmbed.io``), and the one resourceVersion."""
+
+    def __init__(self, log_limit: int) -> None:
+        self.version = 1
+        self._log_limit = log_limit
+        self._collections: dict[str, Collection] = {}
+        self._floor = 0
+        self._dropped: dict[str, int] = {}
+
+    def collection(self, name: str) -> Collection:
+        """A type's collection, made where it is not there yet."""
+        found = self._collections.get(name)
+        if found is None:
+            floor = self._dropped.get(name, self._floor)
+            found = self._collections[name] = Collection(floor, self._log_limit)
+        return found
+
+    def collections(self) -> Iterator[tuple[str, Collection]]:
+        return iter(tuple(self._collections.items()))
+
+    def drop(self, name: str) -> None:
+        """Forget a type."""
+        self._collections.pop(name, None)
+        self._dropped[name] = self.version
+
+    def compact(self) -> None:
+        """Forget what happened: watches and pages that start before now get 410."""
+        self._floor = self.version
+        self._dropped.clear()
+        for collection in self._collections.values():
+            collection.compact(self.version)
+
+    def restore(self, version: int) -> None:
+        """Go on from the resourceVersion of a snapshot, whose past is not known."""
+        self.version = version
+        self.compact()
+
+    def write(self, collection: Collection, kind: ChangeType, key: Key, stored: Object) -> Entry:
+        """Give ``stored`` the next resourceVersion and record the change; ``stored`` is the store's from then on."""
+        self.version += 1
+        stored["metadata"]["resourceVersion"] = str(self.version)
+        entry = Entry(stored, self.version)
+        collection.record(Change(kind, key, entry, collection.get(key)))
+        return entry
+
+    def parse_version(self, text: str) -> int:
+        """A resourceVersion that a client sent. Raises the 400 refusal for one that is no number."""
+        if not text.isascii() or not text.isdigit():
+            message = f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+            raise Refusal(400, "BadRequest", f"resourceVersion: {message}")
+        return int(text)

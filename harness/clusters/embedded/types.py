@@ -1,0 +1,123 @@
+"""Resource types as data, and the registry in which requests find them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.clusters.embedded.schema import Schema
+from harness.clusters.embedded.values import Object
+
+__all__ = ["ALL_VERBS", "Column", "Registry", "ResourceType"]
+
+ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of Table output: a path of keys into the object, or a function of it."""
+
+    name: str
+    value: tuple[str, ...] | Callable[[Object], Any]
+    type: str = "string"
+    description: str = ""
+    format: str = ""
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResourceType:
+    """One resource type in one version, as it is served."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    schema: Schema
+    namespaced: bool = True
+    singular: str = ""
+    list_kind: str = ""
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ALL_VERBS
+    has_status: bool = False
+    """Whether the status is a subresource: written through it alone, and outside ``metadata.generation``."""
+    counts_generation: bool = False
+    custom: bool = False
+    """Whether it comes from a CustomResourceDefinition."""
+    unconditional_update: bool = True
+    """Whether a PUT may leave out the resourceVersion."""
+    columns: tuple[Column, ...] = ()
+    selectable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Field selectors beside ``metadata.name`` and ``metadata.namespace``, and the paths that they read."""
+    prepare: Callable[[Object, Object | None], None] | None = None
+    """Completes and checks a new object (the second argument is the stored one); raises :class:`Refusal`."""
+    storage: str = ""
+    """The name of the collection that keeps the objects; differs where two groups serve the same ones."""
+    from_storage: Callable[[Object], Object] | None = None
+    to_storage: Callable[[Object], Object] | None = None
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def name(self) -> str:
+        """The plural with its group: ``devices.wasmbed.io``."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def collection(self) -> str:
+        return self.storage or self.name
+
+    @property
+    def lists_as(self) -> str:
+        return self.list_kind or f"{self.kind}List"
+
+    @property
+    def called(self) -> str:
+        """The singular name."""
+        return self.singular or self.kind.lower()
+
+
+class Registry:
+    """The types that are served, by group, version and plural."""
+
+    def __init__(self) -> None:
+        self._types: dict[tuple[str, str, str], ResourceType] = {}
+        self.revision = 0
+        """Grows with every change, for whoever keeps something made from it."""
+
+    def __iter__(self) -> Iterator[ResourceType]:
+        return iter(self._types.values())
+
+    def add(self, served: ResourceType) -> None:
+        """Serve a type, in place of one of the same group, version and plural."""
+        self._types[served.group, served.version, served.plural] = served
+        self.revision += 1
+
+    def remove(self, group: str, plural: str, version: str = "") -> None:
+        """Serve a type no longer: in one version, or in all."""
+        for key in [key for key in self._types if (key[0], key[2]) == (group, plural) and version in ("", key[1])]:
+            del self._types[key]
+        self.revision += 1
+
+    def find(self, group: str, version: str, plural: str) -> ResourceType | None:
+        return self._types.get((group, version, plural))
+
+    def storing(self, collection: str) -> ResourceType:
+        """The type in whose form a collection keeps its objects."""
+        return next(served for served in self if served.collection == collection and served.from_storage is None)
+
+    def group_versions(self) -> dict[str, list[str]]:
+        """Every group with its versions, in the order in which they came; the core group is the empty name."""
+        found: dict[str, list[str]] = {}
+        for group, version, _ in self._types:
+            versions = found.setdefault(group, [])
+            if version not in versions:
+                versions.append(version)
+        return found
+
+    def of(self, group: str, version: str) -> list[ResourceType]:
+        return [served for served in self if (served.group, served.version) == (group, version)]

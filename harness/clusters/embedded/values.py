@@ -1,0 +1,105 @@
+"""JSON values: copied where they change hands, shared where they did not change.
+
+A stored object is never altered: a change makes a new one that shares the parts that stayed. What stayed is then
+known by identity, so that an update costs what it changes, not what it carries.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["Object", "copy_value", "drop_nulls", "lookup", "same", "share"]
+
+Object = dict[str, Any]
+
+_SCALARS = frozenset((str, int, float, bool, type(None)))
+
+
+def copy_value(value: Any) -> Any:
+    """A copy that shares nothing that can be altered. Raises :class:`TypeError` for what JSON has no form for."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return value
+    if kind is dict:
+        copied = {}
+        for key, item in value.items():
+            if type(key) is not str:
+                raise TypeError(f"a JSON object's keys are strings, not {type(key).__name__}: {key!r}")
+            copied[key] = item if type(item) in _SCALARS else copy_value(item)
+        return copied
+    if kind is list or kind is tuple:
+        return [item if type(item) in _SCALARS else copy_value(item) for item in value]
+    for scalar in (str, int, float):
+        if isinstance(value, scalar):
+            return scalar(value)
+    raise TypeError(f"JSON has no form for {kind.__name__}: {value!r}")
+
+
+def share(new: Any, old: Any) -> Any:
+    """``new`` with every part that equals its counterpart in ``old`` replaced by that very part.
+
+    ``new`` belongs to the caller and is altered. Returns ``old`` itself when nothing differs; 1, 1.0 and true do.
+    """
+    if new is old:
+        return old
+    kind = type(new)
+    if kind is not type(old):
+        return new
+    if kind is dict:
+        equal = len(new) == len(old)
+        for key, item in new.items():
+            if key not in old:
+                equal = False
+                continue
+            known = old[key]
+            if item is not known:
+                new[key] = shared = share(item, known)
+                equal = equal and shared is known
+        return old if equal else new
+    if kind is list:
+        equal = len(new) == len(old)
+        for index, (item, known) in enumerate(zip(new, old, strict=False)):
+            if item is not known:
+                new[index] = shared = share(item, known)
+                equal = equal and shared is known
+        return old if equal else new
+    return old if new == old else new
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same JSON, the order of an object's keys aside."""
+    if one is other:
+        return True
+    kind = type(one)
+    if kind is not type(other):
+        return False
+    if kind is dict:
+        return len(one) == len(other) and all(key in other and same(item, other[key]) for key, item in one.items())
+    if kind is list:
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
+
+
+def lookup(value: Any, path: tuple[str, ...]) -> Any:
+    """The value at a path of keys, or None where it leads nowhere."""
+    for key in path:
+        if type(value) is not dict:
+            return None
+        value = value.get(key)
+    return value
+
+
+def drop_nulls(value: Any, old: Any) -> None:
+    """Remove members that are null, in place, from what is not part of ``old``."""
+    if value is old:
+        return
+    if type(value) is dict:
+        known = old if type(old) is dict else {}
+        for key in [key for key, item in value.items() if item is None]:
+            del value[key]
+        for key, item in value.items():
+            drop_nulls(item, known.get(key))
+    elif type(value) is list:
+        known_items = old if type(old) is list else []
+        for index, item in enumerate(value):
+            drop_nulls(item, known_items[index] if index < len(known_items) else None)

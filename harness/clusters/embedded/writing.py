@@ -1,0 +1,323 @@
+"""Creating and changing objects: everything between a decoded body and the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.clusters.embedded import apply, errors, metadata
+from harness.clusters.embedded.definitions import complete_definition, established_status
+from harness.clusters.embedded.errors import Cause, bad_request
+from harness.clusters.embedded.lifecycle import Lifecycle
+from harness.clusters.embedded.state import State
+from harness.clusters.embedded.store import Entry, Key
+from harness.clusters.embedded.types import ResourceType
+from harness.clusters.embedded.values import Object, copy_value, drop_nulls, same, share
+
+__all__ = ["Options", "Outcome", "Writer"]
+
+_GENERATED_NAME_LIMIT = 63
+_EMPTY: tuple[Any, ...] = (None, {}, [])
+_KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a writing request asks for beside its body."""
+
+    dry_run: bool = False
+    manager: str = "unknown"
+    validation: str = "Warn"
+    """What becomes of unknown fields: ``Ignore``, ``Warn`` or ``Strict``."""
+    force: bool = False
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a write came to: the object as it is now."""
+
+    entry: Entry
+    created: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+class Writer:
+    """Create, replace, patch."""
+
+    def __init__(self, state: State, lifecycle: Lifecycle) -> None:
+        self._state = state
+        self._lifecycle = lifecycle
+
+    def create(
+        self,
+        served: ResourceType,
+        namespace: str,
+        body: Object,
+        options: Options,
+        managed: list[Object] | None = None,
+    ) -> Outcome:
+        """A new object, with these ``managedFields``. Raises the refusals 400, 403, 404 (namespace), 409 and 422."""
+        meta = self._metadata(served, body, namespace)
+        if meta.get("resourceVersion"):
+            raise bad_request("resourceVersion should not be set on objects to be created")
+        name = meta.get("name") or self._generate(meta.get("generateName"))
+        if name:
+            meta["name"] = name
+        if served.namespaced:
+            self._state.namespace_is_open(namespace, served, name)
+        self._lifecycle.check_definition_open(served)
+        for member in (*_KEPT, "resourceVersion", "selfLink", "managedFields"):
+            meta.pop(member, None)
+        if served.has_status:
+            body.pop("status", None)
+        new, warnings = self._admit(served, body, None, options)
+        meta = new["metadata"]
+        key = (meta.get("namespace", ""), meta["name"])
+        collection = self._state.collection(served)
+        if collection.get(key) is not None:
+            raise errors.already_exists(served.group, served.plural, name)
+        meta["uid"] = self._state.randomness.uuid()
+        meta["creationTimestamp"] = self._state.now()
+        if served.counts_generation:
+            meta["generation"] = 1
+        if managed:
+            meta["managedFields"] = managed
+        if options.dry_run:
+            return Outcome(Entry(new, 0), True, warnings)
+        entry = self._state.store.write(collection, "ADDED", key, new)
+        self._lifecycle.created(served, entry)
+        return Outcome(entry, True, warnings)
+
+    def apply(self, served: ResourceType, key: Key, subresource: str, config: Object, options: Options) -> Outcome:
+        """Server-side apply; creates what is not there."""
+        config_meta = self._metadata(served, config, key[0])
+        if config_meta.get("managedFields"):
+            raise bad_request("metadata.managedFields must be nil")
+        if config_meta.setdefault("name", key[1]) != key[1]:
+            raise _wrong_name(config_meta["name"], key[1])
+        config = _relevant(served, config, subresource)
+        unknown: list[str] = []
+        served.schema.prune(config, None, "", unknown)
+        warnings = self._unknown(served, unknown, options)
+        manager = apply.Manager(options.manager, "Apply", served.api_version, subresource)
+        schema, now = served.schema, self._state.now()
+        if self._state.collection(served).get(key) is None:
+            if subresource:
+                raise errors.not_found(served.group, served.plural, key[1])
+            owned = apply.apply_patch(None, config, schema, manager, force=options.force, now=now)
+            outcome = self.create(served, key[0], config, options, owned["metadata"]["managedFields"])
+            outcome.warnings += warnings
+            return outcome
+
+        def applied(old: Object) -> Any:
+            return copy_value(apply.apply_patch(old, config, schema, manager, force=options.force, now=now))
+
+        outcome = self.update(served, key, subresource, applied, options, applied=True)
+        outcome.warnings += warnings
+        return outcome
+
+    def update(
+        self,
+        served: ResourceType,
+        key: Key,
+        subresource: str,
+        change: Callable[[Object], Any],
+        options: Options,
+        *,
+        put: bool = False,
+        applied: bool = False,
+    ) -> Outcome:
+        """Make the object what ``change`` returns for it. ``change`` gets the stored object and must not alter it."""
+        collection = self._state.collection(served)
+        entry = collection.get(key)
+        if entry is None:
+            raise errors.not_found(served.group, served.plural, key[1])
+        old = served.from_storage(entry.object) if served.from_storage else entry.object
+        proposed = change(old)
+        if not isinstance(proposed, dict):
+            raise bad_request("the object is no JSON object")
+        new = dict(proposed)
+        meta = new["metadata"] = dict(self._metadata(served, new, key[0]))
+        self._check_identity(served, key, meta, old, put=put)
+        if subresource:
+            meta = new["metadata"] = {**old["metadata"], **_managed_of(meta)}
+            changed = {"status": new["status"]} if "status" in new else {}
+            new = {name: item for name, item in old.items() if name != "status"} | {"metadata": meta} | changed
+        else:
+            _keep(meta, old["metadata"], _KEPT)
+            if served.has_status:
+                _keep(new, old, ("status",))
+        if not meta.get("managedFields") and old["metadata"].get("managedFields"):
+            meta["managedFields"] = old["metadata"]["managedFields"]
+        elif meta.get("managedFields") == [{}]:
+            del meta["managedFields"]
+        if share(new, old) is old:
+            return Outcome(entry)
+        new, warnings = self._admit(served, new, entry.object, options)
+        self._check_finalizers(served, new["metadata"], entry.object["metadata"])
+        if share(new, entry.object) is entry.object:
+            return Outcome(entry, warnings=warnings)
+        if served.counts_generation and self._spec_changed(served, new, entry.object):
+            new["metadata"] = {**new["metadata"], "generation": entry.object["metadata"].get("generation", 0) + 1}
+        if new["metadata"].get("managedFields") and not applied:
+            manager = apply.Manager(options.manager, "Update", served.api_version, subresource)
+            new = apply.track_update(entry.object, new, served.schema, manager, self._state.now())
+        elif applied and _only_times_differ(new, entry.object):
+            return Outcome(entry, warnings=warnings)
+        return Outcome(self._amend(served, key, new, options), warnings=warnings)
+
+    def _amend(self, served: ResourceType, key: Key, new: Object, options: Options) -> Entry:
+        """Store a changed object, or let it go when nothing holds it any more."""
+        collection = self._state.collection(served)
+        if options.dry_run:
+            current = collection.get(key)
+            return Entry(new, current.version if current else 0)
+        meta = new["metadata"] = dict(new["metadata"])
+        if "deletionTimestamp" in meta and not meta.get("finalizers") and self._lifecycle.may_go(served, key):
+            return self._lifecycle.remove(served, key, new)
+        entry = self._state.store.write(collection, "MODIFIED", key, new)
+        self._lifecycle.changed(served, entry)
+        return entry
+
+    def _admit(
+        self, served: ResourceType, new: Object, stored: Object | None, options: Options
+    ) -> tuple[Object, list[str]]:
+        """Prune, default, validate, complete. ``new`` comes in the served form and leaves in the stored one."""
+        old = served.from_storage(stored) if stored is not None and served.from_storage else stored
+        if not served.custom:
+            drop_nulls(new, old)
+        if old is None or new["metadata"] is not old["metadata"]:
+            new["metadata"] = {name: item for name, item in new["metadata"].items() if item not in _EMPTY}
+        unknown: list[str] = []
+        served.schema.prune(new, old, "", unknown)
+        warnings = self._unknown(served, unknown, options)
+        causes: list[Cause] = []
+        served.schema.default(new, old)
+        served.schema.validate(new, old, "", causes)
+        wrong_types = [cause for cause in causes if cause.reason == "FieldValueTypeInvalid"]
+        if wrong_types and not served.custom:
+            raise bad_request(f"{_in_version(served)}: {wrong_types[0]}")
+        meta = new["metadata"]
+        if not wrong_types and (old is None or meta is not old["metadata"]):
+            causes.extend(metadata.check_metadata(meta, served.plural))
+        if causes:
+            raise errors.invalid(served.group, served.kind, meta.get("name", ""), causes)
+        if served.to_storage:
+            new = served.to_storage(new)
+        if served.prepare is not None:
+            served.prepare(new, stored)
+        elif served.name == "customresourcedefinitions.apiextensions.k8s.io":
+            complete_definition(new, stored)
+            new["status"] = established_status(new, self._lifecycle.kinds_taken(new), self._state.now())
+        return new, warnings
+
+    @staticmethod
+    def _unknown(served: ResourceType, unknown: list[str], options: Options) -> list[str]:
+        """What to say of fields that were dropped. Raises the 400 refusal where validation is strict."""
+        said = [f'unknown field "{path}"' for path in unknown]
+        if said and options.validation == "Strict":
+            raise bad_request(f"{_in_version(served)}: strict decoding error: {', '.join(said)}")
+        return said if options.validation == "Warn" else []
+
+    def _metadata(self, served: ResourceType, body: Object, namespace: str) -> Object:
+        """The body's metadata, after checking that the body is about this type and namespace."""
+        if served.custom and not body.get("kind"):
+            raise bad_request("Object 'Kind' is missing in the body of the request")
+        kind, api_version = body.setdefault("kind", served.kind), body.setdefault("apiVersion", served.api_version)
+        if (kind, api_version) != (served.kind, served.api_version):
+            what = "the API version in the data ({}) does not match the expected API version ({})"
+            raise bad_request(what.format(f"{api_version}, Kind={kind}", f"{served.api_version}, Kind={served.kind}"))
+        meta = body.setdefault("metadata", {})
+        if not isinstance(meta, dict):
+            raise bad_request(f"{_in_version(served)}: metadata is no JSON object")
+        if served.namespaced:
+            if meta.setdefault("namespace", namespace) != namespace:
+                raise bad_request(
+                    "the namespace of the provided object does not match the namespace sent on the request"
+                )
+        else:
+            meta.pop("namespace", None)
+        for member in ("name", "generateName", "resourceVersion"):
+            if not isinstance(meta.get(member) or "", str):
+                raise bad_request(f"{_in_version(served)}: metadata.{member} is no string")
+        return meta
+
+    def _check_identity(self, served: ResourceType, key: Key, meta: Object, old: Object, *, put: bool) -> None:
+        if meta.get("name", key[1]) != key[1] or (put and not meta.get("name")):
+            raise _wrong_name(meta.get("name", ""), key[1])
+        uid, version = meta.get("uid"), meta.get("resourceVersion")
+        if uid and uid != old["metadata"]["uid"]:
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
+            raise errors.conflict(served.group, served.plural, key[1], why)
+        if version and version != old["metadata"]["resourceVersion"]:
+            raise errors.conflict(served.group, served.plural, key[1])
+        if not version and not served.unconditional_update:
+            cause = errors.Cause(
+                "FieldValueInvalid",
+                "metadata.resourceVersion",
+                "Invalid value: 0x0: must be specified for an update",
+            )
+            raise errors.invalid(served.group, served.kind, key[1], [cause])
+        meta["resourceVersion"] = old["metadata"]["resourceVersion"]
+
+    @staticmethod
+    def _check_finalizers(served: ResourceType, meta: Object, old: Object) -> None:
+        if "deletionTimestamp" not in old:
+            return
+        added = [item for item in meta.get("finalizers") or () if item not in (old.get("finalizers") or ())]
+        if added:
+            listed = "[]string{" + ", ".join(f'"{item}"' for item in added) + "}"
+            message = f"no new finalizers can be added if the object is being deleted, found new finalizers {listed}"
+            cause = errors.forbidden_field("metadata.finalizers", message)
+            raise errors.invalid(served.group, served.kind, meta["name"], [cause])
+
+    @staticmethod
+    def _spec_changed(served: ResourceType, new: Object, old: Object) -> bool:
+        beside = {"metadata", "status"} if served.has_status else {"metadata"}
+        return any(new.get(name) is not old.get(name) for name in {**new, **old} if name not in beside)
+
+    def _generate(self, prefix: str | None) -> str:
+        if not prefix:
+            return ""
+        alphabet = metadata.NAME_SUFFIX_ALPHABET
+        suffix = "".join(alphabet[byte % len(alphabet)] for byte in self._state.randomness.bytes(5))
+        return prefix[: _GENERATED_NAME_LIMIT - 5] + suffix
+
+
+def _relevant(served: ResourceType, config: Object, subresource: str) -> Object:
+    """The part of an applied configuration that the request can set."""
+    if subresource:
+        return {name: item for name, item in config.items() if name in ("apiVersion", "kind", "metadata", subresource)}
+    return {name: item for name, item in config.items() if name != "status" or not served.has_status}
+
+
+def _keep(new: Object, old: Object, members: tuple[str, ...]) -> None:
+    for member in members:
+        if member in old:
+            new[member] = old[member]
+        else:
+            new.pop(member, None)
+
+
+def _managed_of(meta: Object) -> Object:
+    return {"managedFields": meta["managedFields"]} if "managedFields" in meta else {}
+
+
+def _only_times_differ(new: Object, old: Object) -> bool:
+    """Whether an apply changed nothing but when it was made."""
+
+    def plain(stored: Object) -> Object:
+        entries = stored["metadata"].get("managedFields") or []
+        managed = [{**entry, "time": None} for entry in entries]
+        return {**stored, "metadata": {**stored["metadata"], "managedFields": managed}}
+
+    return same(plain(new), plain(old))
+
+
+def _in_version(served: ResourceType) -> str:
+    return f'{served.kind} in version "{served.version}" cannot be handled as a {served.kind}'
+
+
+def _wrong_name(given: str, expected: str) -> errors.Refusal:
+    return bad_request(f"the name of the object ({given}) does not match the name on the URL ({expected})")
