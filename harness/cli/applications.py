@@ -71,10 +71,10 @@ async def deploy(
             status = await _settled(api, name, generation, wait, lambda status: status.phase in SETTLED)
     numbers = status.statistics
     click.echo(f"application {name}: {status.phase}, running on {numbers.running} of {numbers.target} devices")
-    for device, entry_status in status.device_statuses.items():
-        if entry_status.error:
-            click.echo(f"  {device}: {entry_status.code or entry_status.state}: {entry_status.error}", err=True)
-    if status.error:
+    failures = {device: found for device, found in status.device_statuses.items() if found.error}
+    for device, found in failures.items():
+        click.echo(f"  {device}: {found.code or found.state}: {found.error}", err=True)
+    if status.error and not failures:
         click.echo(f"  {status.error}", err=True)
     return 0 if status.phase == "Running" else ProductFailure.exit_code
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -43,7 +42,10 @@ def asynchronous(command: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]
 
     @wraps(command)
     def run(*arguments: P.args, **options: P.kwargs) -> T:
-        return asyncio.run(command(*arguments, **options))
+        from harness.core.loop import new_runner
+
+        with new_runner() as runner:
+            return runner.run(command(*arguments, **options))
 
     return run
 

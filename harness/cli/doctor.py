@@ -19,14 +19,16 @@ def doctor() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from harness.stack.backends import BOARDS, CLUSTERS, backends
+    from harness.boards.catalogue import registered
+    from harness.stack.backends import clusters
 
     table = Table(box=None, pad_edge=False)
     for heading in ("", "name", "state"):
         table.add_column(heading, overflow="fold")
-    for group, label in ((BOARDS, "boards"), (CLUSTERS, "cluster")):
-        for backend in backends(group):
-            table.add_row(label, backend.name, _state(backend.unavailable))
+    for tier in registered():
+        table.add_row("boards", tier.name, _state(tier.unavailable))
+    for name, unavailable in clusters().items():
+        table.add_row("cluster", name, _state(unavailable))
     for tool, how in TOOLS.items():
         path = shutil.which(tool)
         table.add_row("tool", tool, _state(None if path else f"not found: {how}", path or ""))

@@ -31,10 +31,11 @@ async def up(
     boards: str, kubeconfig: Path | None, port: int, http_port: int, heartbeat: str, history: Path | None
 ) -> None:
     """Bring the platform up with boards and keep it running until Ctrl-C."""
-    from harness.stack.options import StackOptions, parse_fleet
+    from harness.boards.catalogue import Catalogue
+    from harness.stack.options import StackOptions
     from harness.stack.stack import Stack
 
-    fleet = parse_fleet(boards)
+    fleet = Catalogue().parse(boards)
     options = StackOptions.parse({"heartbeat": heartbeat}, {})
     kubeconfig = kubeconfig or default_kubeconfig()
     stop = _stop_signal()
@@ -46,10 +47,9 @@ async def up(
         click.echo(f"HTTP API  http://{_endpoint(stack.gateway.http_endpoint)} (/healthz, /metrics)")
         click.echo(f"cluster   export KUBECONFIG={kubeconfig.resolve()}")
         shown = _Phases(stack)
-        for kind, count in fleet.items():
-            if stop.done():
-                break
-            await stack.boards.power_on(kind, count=count)
+        for selection in fleet:
+            if not stop.done():
+                await stack.boards.power_on(selection.kind, count=selection.count)
         click.echo("running; Ctrl-C ends it")
         await stop
         shown.end()

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness.core.loop import new_runner
 from harness.stack import Stack, StackOptions
 
-__all__ = ["World", "new_runner"]
-
-
-def new_runner() -> asyncio.Runner:
-    """An event loop of its own: uvloop's where it is there, a quarter of the memory per connection."""
-    if sys.platform == "win32":
-        return asyncio.Runner()
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.Runner()
-    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+__all__ = ["World"]
 
 
 class World:

@@ -18,6 +18,7 @@ class RecordedBoard(Board):
         """The name of the device that it enrolls as."""
         self.wanted = Power.OFF
         """What it was last told to be; a board that is off and should be on has died."""
+        self.console.listen(self._heard)
 
     @property
     def kind(self) -> str:  # type: ignore[override]
@@ -57,6 +58,9 @@ class RecordedBoard(Board):
     async def restore_link(self) -> None:
         self._note("restore link")
         await self._board.restore_link()
+
+    def _heard(self, line: str) -> None:
+        self._recorder.console(line, self.device, board=self.name)
 
     def _note(self, what: str) -> None:
         self._recorder.note(what, self.device, board=self.name)

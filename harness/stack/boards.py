@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from typing import overload
 
-from harness.boards.board import Board, BoardSettings, Credentials, Power, Tier, World
+from harness.boards.board import Board, BoardSettings, Credentials, Power, World
+from harness.boards.catalogue import Catalogue
+from harness.boards.fleet import Fleet
 from harness.core.errors import RigError, UsageError
 from harness.core.network import Endpoint
-from harness.stack.backends import BOARDS, backends, load_tier
 from harness.stack.board import RecordedBoard
 from harness.stack.bounded import bounded
 from harness.stack.credentials import Certificate, Pki
@@ -20,7 +20,7 @@ from harness.wasmbed.pki.keys import Algorithm
 __all__ = ["Boards"]
 
 POWER_OFF = 20.0
-"""Seconds that switching a board off may take."""
+"""Seconds that switching all boards off may take."""
 
 
 class Boards:
@@ -30,7 +30,7 @@ class Boards:
         self._options, self._world, self._pki, self._recorder = options, world, pki, recorder
         self.gateway = gateway
         """Where boards that are made from now on look for the gateway."""
-        self._tiers: dict[str, Tier] = {}
+        self._catalogue = Catalogue()
         self._boards: dict[str, RecordedBoard] = {}
         self._credentials: dict[str, Credentials] = {}
         self._numbers: dict[str, int] = {}
@@ -73,15 +73,15 @@ class Boards:
     ) -> Board | list[Board]:
         """Switch on a new board, or ``count`` of them, and return when their firmware runs.
 
-        ``kind`` is any kind of board that any tier here can make, the default one of ``--boards`` unless given.
+        ``kind`` is any kind of board that any tier here can make, or a tier; ``--boards`` unless given.
         ``certificate`` says what the board has to prove who it is (see :class:`Certificate`); ``twin_of`` gives it
         another board's identity instead. ``device_type`` and ``capabilities`` are what it claims at enrollment
         instead of its own. ``name`` is the device's; with a ``count`` it is numbered.
 
         Raises UsageError for an unknown kind or a name that is taken, RigError when a board does not start.
         """
-        tier = self._tier_of(kind)
-        kind = kind or tier.kinds()[0]
+        certificate = Certificate.of(certificate)
+        tier, kind = self._catalogue.find(kind or self._options.boards)
         made = []
         for each in self._names(kind, name, count):
             if twin_of is None:
@@ -101,7 +101,7 @@ class Boards:
             board = RecordedBoard(each, tier.make(kind, settings, self._world), self._recorder)
             self._boards[each], self._credentials[each] = board, credentials
             made.append(board)
-        await asyncio.gather(*(board.power_on() for board in made))
+        await Fleet(made).power_on()
         return list(made) if count is not None else made[0]
 
     def __getitem__(self, name: str) -> RecordedBoard:
@@ -138,14 +138,10 @@ class Boards:
 
     async def stop(self) -> None:
         """Switch everything off."""
-        boards = [board for board in self._boards.values() if board.power is Power.ON]
-        work = (bounded(self._world.clock, POWER_OFF, f"power off {board.name}", board.power_off()) for board in boards)
-        results = await asyncio.gather(*work, return_exceptions=True)
-        for tier in self._tiers.values():
-            await bounded(self._world.clock, POWER_OFF, f"close tier {tier.name}", tier.close())
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        try:
+            await bounded(self._world.clock, POWER_OFF, "power off of the boards", Fleet(self).stop())
+        finally:
+            await bounded(self._world.clock, POWER_OFF, "end of the tiers", self._catalogue.close())
 
     def _of(self, device: str) -> list[RecordedBoard]:
         return [board for board in self._boards.values() if board.device == device]
@@ -162,21 +158,3 @@ class Boards:
             if (numbered := f"{stem}-{self._numbers[stem]}") not in self._boards:
                 names.append(numbered)
         return names
-
-    def _tier_of(self, kind: str | None) -> Tier:
-        default = self._tier(self._options.boards)
-        if kind is None or kind in default.kinds():
-            return default
-        known = list(default.kinds())
-        for backend in backends(BOARDS):
-            if backend.unavailable is None and backend.name != default.name:
-                tier = self._tier(backend.name)
-                if kind in tier.kinds():
-                    return tier
-                known += tier.kinds()
-        raise UsageError(f"no tier here makes boards of kind {kind!r}", do=f"there are: {', '.join(known)}")
-
-    def _tier(self, name: str) -> Tier:
-        if name not in self._tiers:
-            self._tiers[name] = load_tier(name)()
-        return self._tiers[name]

@@ -42,6 +42,14 @@ class Certificate(StrEnum):
     UNKNOWN_AUTHORITY = "unknown-authority"
     """Signed by somebody whom the gateway does not know."""
 
+    @classmethod
+    def of(cls, name: Certificate | str) -> Certificate:
+        """The member of that name. Raises UsageError naming the ones there are."""
+        try:
+            return cls(name)
+        except ValueError as error:
+            raise UsageError(f"there is no {name!r}", where="certificate", do=f"one of: {', '.join(cls)}") from error
+
 
 class Pki:
     """The authority that signs gateways, the one that signs devices, and a third that nobody trusts."""
@@ -67,7 +75,7 @@ class Pki:
     ) -> Credentials:
         """Credentials for a device of that name. Returns when the gateways can know what they must of them: the
         pairing token is there, or the revocation published."""
-        certificate = Certificate(certificate)
+        certificate = Certificate.of(certificate)
         key = generate_key(algorithm)
         private_key = private_key_der(key)
         if certificate is Certificate.REQUEST:

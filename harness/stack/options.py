@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.core.errors import UsageError
 
-__all__ = ["StackOptions", "parse_fleet"]
+__all__ = ["StackOptions"]
 
 
 def _seed(text: str) -> int:
@@ -117,15 +117,3 @@ class StackOptions:
             for option in dataclasses.fields(self)
             if (value := getattr(self, option.name)) != option.default
         ]
-
-
-def parse_fleet(text: str) -> dict[str, int]:
-    """``virtual=5,mps2-an385`` -> ``{"virtual": 5, "mps2-an385": 1}``; raises UsageError."""
-    fleet: dict[str, int] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        kind, _, count = part.partition("=")
-        try:
-            fleet[kind] = fleet.get(kind, 0) + (_count(count) if count else 1)
-        except ValueError as error:
-            raise UsageError(f"{part!r}: {error}", where="--boards", do="write KIND=COUNT, as in virtual=5") from error
-    return fleet

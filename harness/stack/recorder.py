@@ -37,10 +37,9 @@ class Recorder:
         """The tap for links and HTTP requests."""
         self.record.record(Kind.MESSAGE, source, target, name, data, correlation)
 
-    def boards(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
-        """The tap for boards: what they write on their consoles, and what passes on the way to the gateway."""
-        kind = Kind.CONSOLE if name == "Console" else Kind.MESSAGE
-        self.record.record(kind, source, target, name, data, correlation)
+    def console(self, line: str, about: str, **data: Any) -> None:
+        """Record a line that a board wrote."""
+        self.record.record(Kind.CONSOLE, "Device", "", "Console", {"text": line, **data}, about)
 
     def note(self, what: str, about: str = "", **data: Any) -> None:
         """Record what the harness did."""

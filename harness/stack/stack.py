@@ -39,6 +39,8 @@ START = 30.0
 STOP = 20.0
 STATUS_INTERVAL = 0.5
 """Seconds between two writes of heartbeats or outputs: tests want to see them."""
+LAST_SEEN_INTERVAL = 2.0
+"""Seconds between two signs of life of the gateway."""
 RETRY_AFTER = 0.5
 """Seconds after which the gateway wants to see a device again that it had to turn away for now."""
 NAMESPACE = "wasmbed"
@@ -112,6 +114,7 @@ class Stack:
             http=self._http,
             heartbeat_interval=self.options.heartbeat,
             status_interval=STATUS_INTERVAL,
+            last_seen_interval=LAST_SEEN_INTERVAL,
             retry_after=RETRY_AFTER,
         )
         self.gateway = GatewayControl(
@@ -124,7 +127,7 @@ class Stack:
         self._at_end("the controllers", controllers.stop)
         await self._bounded("the controllers", controllers.start())
 
-        world = World(self.clock, self.network, self.randomness.fork("boards"), recorder.boards)
+        world = World(self.clock, self.network, self.randomness.fork("boards"), recorder.platform)
         self.boards = Boards(self.options, world, self.pki, recorder, self.gateway.endpoint)
         self._ends.push_async_callback(self.boards.stop)
         self.history.note("stack started", **self._described())

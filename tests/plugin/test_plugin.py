@@ -129,7 +129,7 @@ def test_every_ending_has_its_blame_and_the_product_its_exit_code(project: Proje
     assert "have no teleport" in project.results()["test_needs_more"]["message"]
     assert "Dancing" in project.results()["test_invariant"]["message"]
     assert "there is no such resource" in project.results()["test_wrong"]["message"]
-    assert "test_it.py::test_usage: no tier here makes boards of kind 'toaster'" in done.stdout
+    assert "test_it.py::test_usage: --boards: there are no boards of kind 'toaster'" in done.stdout
     assert "power_on" not in done.stdout, "a usage error needs no traceback"
 
 

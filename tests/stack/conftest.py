@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from harness.pytest_plugin.world import new_runner
+from harness.core.loop import new_runner
 
 
 @pytest.fixture

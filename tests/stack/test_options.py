@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import UsageError
+from harness.core.errors import RigError, UsageError
 from harness.stack import StackOptions
 from harness.stack.applications import parse_targets
-from harness.stack.backends import BOARDS, backends, check_names, load_cluster, load_tier
-from harness.stack.options import parse_fleet
+from harness.stack.backends import check_names, clusters, features, load_cluster
 
 
 def test_what_is_given_goes_before_the_environment() -> None:
@@ -50,13 +49,6 @@ def test_an_unknown_option_of_a_marker_is_refused() -> None:
         StackOptions().replace(hartbeat=1)
 
 
-def test_a_fleet_is_kinds_and_numbers() -> None:
-    assert parse_fleet("virtual=5, mps2-an385,virtual=1") == {"virtual": 6, "mps2-an385": 1}
-    for wrong in ("virtual=x", "virtual=0"):
-        with pytest.raises(UsageError, match="KIND=COUNT"):
-            parse_fleet(wrong)
-
-
 def test_targets_are_all_labels_or_names() -> None:
     assert parse_targets("all") == {"all_devices": True}
     assert parse_targets("site=roof,kind=mcu") == {"match_labels": {"site": "roof", "kind": "mcu"}}
@@ -70,9 +62,17 @@ def test_a_tier_or_cluster_that_is_not_there_is_named_with_those_that_are() -> N
     with pytest.raises(UsageError, match=r"--boards: there is no 'paper' here\n  -> there are: .*virtual"):
         check_names(StackOptions(boards="paper"))
     with pytest.raises(UsageError, match=r"--cluster: there is no 'paper' here\n  -> there are: embedded"):
+        check_names(StackOptions(cluster="paper"))
+
+
+def test_a_cluster_kind_that_cannot_be_loaded_or_run_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RigError, match="--cluster=paper: cannot be loaded"):
         load_cluster("paper")
+    monkeypatch.setattr(load_cluster("embedded"), "unavailable", lambda: "the machine is too small")
+    with pytest.raises(RigError, match="too small"):
+        load_cluster("embedded")
+    assert clusters()["embedded"] == "the machine is too small"
 
 
-def test_the_virtual_tier_is_available() -> None:
-    assert load_tier("virtual").name == "virtual"
-    assert {backend.name: backend.unavailable for backend in backends(BOARDS)}["virtual"] is None
+def test_what_the_virtual_boards_can_do_is_known_beforehand() -> None:
+    assert {"csr", "wasm"} <= features(StackOptions())

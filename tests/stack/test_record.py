@@ -89,8 +89,8 @@ def test_the_recorders_own_watches_are_no_history(record: Record) -> None:
     recorder.cluster("Kubernetes", RECORDER, "ADDED Device", {}, "pump-1")
     assert len(record) == before
     recorder.cluster("User", "Kubernetes", "POST Device", {}, "pump-1")
-    recorder.boards("Device", "", "Console", {"text": "hello"}, "pump-1")
-    recorder.boards("Device", "Bridge", "Opened", {}, "pump-1")
+    recorder.console("hello", "pump-1", board="pump-1")
+    recorder.platform("Device", "Bridge", "Opened", {}, "pump-1")
     recorder.fault("cut link", "Device", "pump-1", board="pump-1")
     kinds = [event.kind for event in record][before:]
     assert kinds == [Kind.MESSAGE, Kind.CONSOLE, Kind.MESSAGE, Kind.FAULT]

@@ -1,0 +1,220 @@
+"""A stack comes up whole, says what is wrong when it does not, and leaves nothing behind."""
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.boards.board import Power
+from harness.clusters.cluster import Cluster
+from harness.core.clock import SystemClock
+from harness.core.errors import ProductFailure, RigError, UsageError
+from harness.core.history import Kind, read_history
+from harness.stack import Stack, StackOptions
+from harness.stack.bounded import bounded
+from harness.wasmbed.resources.kinds import DEVICE
+
+Run = Callable[..., Any]
+OPTIONS = StackOptions(modules=Path(__file__).parents[2] / "scenarios" / "modules")
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def one_life(folder: Path | None = None) -> None:
+    """Everything a stack can do, briefly."""
+    async with Stack(OPTIONS, folder=folder) as stack:
+        boards = await stack.boards.power_on(count=3)
+        for board in boards:
+            await stack.device(board).until(phase="Connected")
+        application = await stack.deploy("hello", to="all")
+        await application.until(phase="Running", statistics={"running": 3})
+        await boards[0].cut_power()
+        await stack.gateway.restart()
+        await stack.peer("by-hand")
+        if folder is not None:
+            await stack.cluster.write_kubeconfig(folder / "kubeconfig")
+        await stack.device(boards[1]).until(phase="Connected")
+
+
+def test_nothing_is_left_behind(run: Run, tmp_path: Path) -> None:
+    async def life() -> set[str]:
+        await one_life(tmp_path)
+        return {task.get_name() for task in asyncio.all_tasks()} - {"Task-1"}
+
+    run(one_life())  # what is loaded and opened once for the whole process
+    files, threads = open_files(), threading.active_count()
+    tasks_before = 1
+    left = run(life())
+    assert len(left) <= tasks_before, left
+    assert open_files() == files
+    assert threading.active_count() == threads
+
+
+def test_the_history_is_on_disk_and_complete(run: Run, tmp_path: Path) -> None:
+    run(one_life(tmp_path))
+    events, trouble = read_history(tmp_path / "history.jsonl")
+    assert not trouble
+    assert {event.kind for event in events} == set(Kind)
+    participants = {event.source for event in events}
+    assert {"Device", "Gateway", "Kubernetes", "DeviceController", "ApplicationController", "User"} <= participants
+    assert "Recorder" not in participants
+    assert [event.n for event in events] == list(range(len(events)))
+
+
+def test_two_stacks_live_side_by_side(run: Run) -> None:
+    async def both() -> None:
+        async with Stack(OPTIONS) as one, Stack(OPTIONS) as other:
+            board = await one.boards.power_on(name="mine")
+            await one.device(board).until(phase="Connected")
+            assert (await other.api.list(DEVICE)).items == []
+            assert one.gateway.endpoint != other.gateway.endpoint
+
+    run(both())
+
+
+def test_a_port_in_use_is_named(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        stack = Stack(OPTIONS, listen=("127.0.0.1", port))
+        with pytest.raises(RigError, match=rf"cannot listen for TLS at 127\.0\.0\.1:{port}(.|\n)*-> end what uses"):
+            run(stack.start())
+    run(stack.stop())
+
+
+def test_a_cluster_that_does_not_start_is_taken_down(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped: list[str] = []
+
+    class Broken(Cluster):
+        kind = "broken"
+
+        def __init__(self, *_: object) -> None: ...
+
+        async def start(self) -> None:
+            raise ConnectionRefusedError("nobody there")
+
+        async def stop(self) -> None:
+            stopped.append(self.kind)
+
+        def client(self, name: str) -> Any:
+            raise NotImplementedError
+
+        async def write_kubeconfig(self, path: Path) -> None:
+            raise NotImplementedError
+
+    monkeypatch.setattr("harness.stack.stack.load_cluster", lambda name: Broken)
+    with pytest.raises(RigError, match="the cluster: did not start: nobody there"):
+        run(Stack(OPTIONS).start())
+    assert stopped == ["broken"]
+
+
+def test_what_takes_too_long_is_the_rigs_fault(run: Run) -> None:
+    async def never() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    with pytest.raises(RigError, match=r"start of the moon: not done within 0\.01 s"):
+        run(bounded(SystemClock(), 0.01, "start of the moon", never()))
+
+
+def test_until_shows_what_was_there_instead(run: Run) -> None:
+    async def story() -> None:
+        async with Stack(OPTIONS) as stack:
+            board = await stack.boards.power_on()
+            device = await stack.device(board).until(phase="Connected")
+            with pytest.raises(ProductFailure) as failure:
+                await device.until(phase="Failed", within=0.1)
+            with pytest.raises(ProductFailure, match="there is no such resource"):
+                await stack.device("nobody").until(phase="Connected", within=0.1)
+            with pytest.raises(ProductFailure, match="there is no such resource"):
+                _ = stack.device("nobody").status
+            with pytest.raises(ProductFailure, match="did not reach its end"):
+                await device.until_gone(within=0.1)
+            text = str(failure.value)
+            assert "Device virtual-1: did not reach phase=Failed within 0.1 s" in text
+            assert "phase: Connected" in text
+            assert "console, last lines" in text
+            assert "Device -> Gateway  Heartbeat" in text
+            assert repr(device) == "<Device virtual-1>"
+
+    run(story())
+
+
+def test_a_board_that_died_is_the_rigs_fault(run: Run) -> None:
+    async def story() -> None:
+        async with Stack(OPTIONS) as stack:
+            board = await stack.boards.power_on()
+            device = await stack.device(board).until(phase="Connected")
+            await stack.boards["virtual-1"]._board.cut_power()  # behind the stack's back, as an emulator that crashes
+            with pytest.raises(RigError, match="virtual-1: the board went off by itself"):
+                await device.until(phase="Connected", connected_since=None, within=0.1)
+
+    run(story())
+
+
+def test_boards_are_named_and_found(run: Run) -> None:
+    async def story() -> None:
+        async with Stack(OPTIONS) as stack:
+            pump = await stack.boards.power_on(name="pump")
+            pumps = await stack.boards.power_on(count=2, name="pump")
+            assert [board.name for board in pumps] == ["pump-1", "pump-2"]
+            assert len(stack.boards) == len(list(stack.boards)) == 3
+            assert stack.boards["pump"] is pump
+            assert (pump.kind, pump.power) == ("virtual", Power.ON)
+            assert "csr" in pump.features
+            with pytest.raises(UsageError, match="there is a board 'pump' already"):
+                await stack.boards.power_on(name="pump")
+            with pytest.raises(UsageError, match=r"no board 'tap'\n  -> there are: pump, pump-1, pump-2"):
+                _ = stack.boards["tap"]
+            with pytest.raises(UsageError, match=r"'toaster'\n  -> .*there are: .*virtual"):
+                await stack.boards.power_on("toaster")
+            with pytest.raises(UsageError, match="there is no 'golden'"):
+                await stack.boards.power_on(certificate="golden")
+            with pytest.raises(UsageError, match="names no device"):
+                await stack.deploy("idle", to=[])
+            with pytest.raises(UsageError, match="the gateway is running"):
+                await stack.gateway.start()
+            await stack.gateway.stop()
+            await stack.gateway.stop()
+            assert not stack.gateway.running
+            await stack.pki.revoke(await stack.pki.credentials("later"))
+            with pytest.raises(UsageError, match="no certificate"):
+                await stack.pki.revoke(await stack.pki.credentials("poor", "request"))
+
+    run(story())
+
+
+def test_a_seed_gives_the_same_device_ids(run: Run) -> None:
+    async def ids() -> list[str | None]:
+        async with Stack(OPTIONS.replace(seed=7)) as stack:
+            peer = await stack.peer("one")
+            first = await peer.enroll()
+            return [first, await (await stack.peer("two")).enroll()]
+
+    assert run(ids()) == run(ids())
+
+
+def test_a_peer_says_what_did_not_come(run: Run) -> None:
+    from harness.wasmbed.protocol.messages import EnrollmentResponse, Error, HeartbeatAcknowledgment
+
+    async def story() -> None:
+        async with Stack(OPTIONS) as stack:
+            peer = await stack.peer("one")
+            with pytest.raises(ProductFailure, match=r"no Error within 0\.05 s"):
+                await peer.receive(Error, within=0.05)
+            with pytest.raises(ProductFailure, match="still connected"):
+                await peer.until_closed(within=0.05)
+            peer.send(peer.request())
+            with pytest.raises(ProductFailure, match="came where HeartbeatAcknowledgment was due"):
+                await peer.receive(HeartbeatAcknowledgment)
+            await stack.gateway.kill()
+            await peer.until_closed()
+            with pytest.raises(ProductFailure, match="no EnrollmentResponse"):
+                await peer.receive(EnrollmentResponse)
+
+    run(story())
