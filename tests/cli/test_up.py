@@ -1,0 +1,147 @@
+"""``wasmbed up`` and the commands that talk to it, as a person uses them."""
+
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.cli.main import run
+from harness.core.history import read_history
+
+MODULES = Path(__file__).parents[2] / "scenarios" / "modules"
+
+
+class Platform:
+    """A running ``wasmbed up``."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.kubeconfig = folder / "kubeconfig"
+        self.history = folder / "history"
+        command = [sys.executable, "-c", "from harness.cli import main; main()", "up", "--port=0", "--http-port=0"]
+        command += [f"--kubeconfig={self.kubeconfig}", f"--history={self.history}", *arguments]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.said = ""
+
+    def until(self, text: str) -> None:
+        """Read on until ``text`` was said."""
+        assert self.process.stdout
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            while text not in self.said:
+                assert selector.select(timeout=30), f"{text!r} did not come: {self.said}"
+                line = os.read(self.process.stdout.fileno(), 65_536).decode()
+                assert line, f"{text!r} did not come: {self.said}"
+                self.said += line
+
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal and wait for the exit code."""
+        self.process.send_signal(number)
+        assert self.process.stdout
+        self.said += self.process.stdout.read()
+        self.process.stdout.close()
+        return self.process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    platform = Platform(tmp_path_factory.mktemp("up"), "--boards=virtual=3")
+    try:
+        platform.until("3 Connected")
+        yield platform
+    finally:
+        if platform.process.poll() is None:
+            platform.end(signal.SIGTERM)
+
+
+@pytest.fixture(autouse=True)
+def kubeconfig(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "platform" in request.fixturenames:
+        monkeypatch.setenv("KUBECONFIG", str(request.getfixturevalue("platform").kubeconfig))
+
+
+def test_up_says_where_everything_is(platform: Platform) -> None:
+    for words in ("gateway   127.0.0.1:", "HTTP API  http://127.0.0.1:", f"export KUBECONFIG={platform.kubeconfig}"):
+        assert words in platform.said
+
+
+def test_status_and_devices_show_the_fleet(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["status"]) == 0
+    output = capsys.readouterr().out
+    assert "devices: 3 Connected" in output
+    assert "Online" in output
+    assert run(["devices", "--kubeconfig", str(platform.kubeconfig)]) == 0
+    output = capsys.readouterr().out
+    assert [f"virtual-{number}" in output for number in (1, 2, 3)] == [True] * 3
+    assert run(["devices", "-n", "default"]) == 0
+    assert "no device in namespace default" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl here")
+def test_kubectl_sees_the_devices_connected(platform: Platform) -> None:
+    done = subprocess.run(["kubectl", "get", "devices", "-A"], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.count("Connected") == 3
+
+
+def test_an_application_is_deployed_listed_redeployed_and_stopped(
+    platform: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["deploy", str(MODULES / "hello.wat"), "--to", "all"]) == 0
+    assert "application hello: Running, running on 3 of 3 devices" in capsys.readouterr().out
+    assert run(["deploy", str(MODULES / "idle.wat"), "--to", "virtual-1", "--name", "hello", "--fuel=1000"]) == 0
+    assert "application hello: Running, running on 1 of 1 devices" in capsys.readouterr().out
+    assert run(["stop", "hello"]) == 0
+    assert "application hello stopped" in capsys.readouterr().out
+    assert run(["apps"]) == 0
+    assert "Stopped" in capsys.readouterr().out
+    assert run(["deploy", str(MODULES / "idle.wat"), "--to", "virtual-1", "--wait=0", "--name=soon"]) == 0
+    assert "application soon accepted" in capsys.readouterr().out
+
+
+def test_a_module_that_breaks_is_the_products_failure(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["deploy", str(MODULES / "trap.wat"), "--to", "virtual-2"]) == 1
+    captured = capsys.readouterr()
+    assert "application trap: Error" in captured.out
+    assert "virtual-2: TRAP" in captured.err
+
+
+def test_nobody_answering_in_time_is_said(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["deploy", str(MODULES / "idle.wat"), "--to", "site=nowhere", "--wait=0.2", "--name=lonely"]) == 1
+    assert "Application lonely" in capsys.readouterr().err
+
+
+def test_wrong_words_are_the_callers_mistake(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["stop", "nobody"]) == 2
+    assert "wasmbed status" in capsys.readouterr().err
+    assert run(["deploy", str(MODULES / "idle.wat"), "--to", "virtual-1", "--name=Not_A_Name"]) == 2
+    assert "Not_A_Name" in capsys.readouterr().err
+
+
+def test_a_port_in_use_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert run(["up", f"--port={port}", "--http-port=0", "--kubeconfig", str(tmp_path / "k")]) == 3
+    assert f"cannot listen for TLS at 127.0.0.1:{port}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--boards=toaster"], ["--heartbeat=soon"]])
+def test_up_refuses_what_cannot_be(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["up", *arguments]) == 2
+    assert "->" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> None:
+    platform = Platform(tmp_path)
+    platform.until("1 Connected")
+    assert platform.end(number) == 0
+    assert platform.said.endswith("stopping\nstopped\n")
+    events, trouble = read_history(platform.history / "history.jsonl")
+    assert not trouble
+    assert "Offline" in [(event.data.get("status") or {}).get("phase") for event in events if event.name == "Gateway"]
