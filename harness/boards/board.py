@@ -48,6 +48,9 @@ class BoardSettings:
     device_type: str | None = None
     """What to claim at enrollment instead of the board's own value; likewise the next."""
     capabilities: tuple[str, ...] | None = None
+    self_test: str | None = None
+    """A fault for the firmware to provoke once, to see it reported: ``panic``, ``hard-fault``, ``stack-overflow``,
+    ``heap-exhaustion`` or ``hang``; boards without firmware have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,9 @@ class World:
 class Board(ABC):
     """One board. Not powered when made; :meth:`power_off` or :meth:`cut_power` before it is dropped."""
 
-    kind: ClassVar[str]
+    kind: str
     """The platform: ``virtual``, ``mps2-an385``, ..."""
-    features: ClassVar[frozenset[str]]
+    features: frozenset[str]
     """What scenarios may ask for: ``tls``, ``wasm``, ``csr``, ``ed25519``."""
 
     name: str

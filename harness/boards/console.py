@@ -52,6 +52,11 @@ class Console:
         for line in self.lines:
             if match := wanted.search(line):
                 return match
+        return await self.until_next(pattern, within)
+
+    async def until_next(self, pattern: str, within: float = 5.0) -> re.Match[str]:
+        """As :meth:`until`, but only lines that are still to come count."""
+        wanted = re.compile(pattern)
         found: asyncio.Future[re.Match[str]] = asyncio.get_running_loop().create_future()
 
         def look(line: str) -> None:

@@ -30,7 +30,7 @@ class Machine:
     """A QEMU system emulator with a link and a console.
 
     ``arguments`` is what follows the program's name, without monitor and serial lines; ``link`` and ``console`` are
-    the protocols on our side of the first and second UART.
+    the protocols on our side of the two serial lines, in that order if ``link_first``.
     """
 
     START_WITHIN = 20.0
@@ -44,12 +44,14 @@ class Machine:
         *,
         link: asyncio.Protocol,
         console: asyncio.Protocol,
+        link_first: bool = True,
         clock: Clock,
     ) -> None:
         self.name = name
         self.command = [program, *arguments]
         self.exited: asyncio.Future[int] | None = None
         self._protocols = (link, console)
+        self._serials = ("link", "console") if link_first else ("console", "link")
         self._clock = clock
         self._process: asyncio.subprocess.Process | None = None
         self._qmp = QMPClient(name)
@@ -77,8 +79,9 @@ class Machine:
             *self.command,
             *("-nodefaults", "-display", "none", "-S"),
             *("-chardev", f"socket,id=qmp,fd={qmp}", "-mon", "chardev=qmp,mode=control"),
-            *("-chardev", f"socket,id=link,fd={link}", "-serial", "chardev:link"),
-            *("-chardev", f"socket,id=console,fd={console}", "-serial", "chardev:console"),
+            *("-chardev", f"socket,id=link,fd={link}"),
+            *("-chardev", f"socket,id=console,fd={console}"),
+            *(part for serial in self._serials for part in ("-serial", f"chardev:{serial}")),
         ]
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -144,9 +147,13 @@ class Machine:
     async def execute(self, command: str, **arguments: Any) -> Any:
         """Run a QMP command. Raises RigError when QEMU refuses it or is gone."""
         try:
-            return await self._qmp.execute(command, arguments or None)
+            return await self._qmp.execute(command, arguments)
         except (ExecuteError, QMPError, EOFError, OSError) as error:
             raise RigError(f"QEMU refused {command}: {error}", where=self.name) from error
+
+    async def monitor(self, command: str) -> str:
+        """Run a command of QEMU's human monitor; returns what it printed."""
+        return str(await self.execute("human-monitor-command", **{"command-line": command}))
 
     async def stop(self) -> None:
         """Ask QEMU to quit and wait; kill it if it will not."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from harness.boards.board import Board, BoardSettings, Power, World
 from harness.boards.console import Console
 from harness.boards.virtual.firmware import Firmware
@@ -18,8 +16,8 @@ __all__ = ["VirtualBoard"]
 class VirtualBoard(Board):
     """Costs a task and a connection while it is on, and a task more for each application that does something."""
 
-    kind: ClassVar[str] = "virtual"
-    features: ClassVar[frozenset[str]] = frozenset({"tls", "wasm", "csr", "ed25519"})
+    kind = "virtual"
+    features = frozenset({"tls", "wasm", "csr", "ed25519"})
 
     def __init__(
         self,

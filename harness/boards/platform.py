@@ -1,0 +1,101 @@
+"""What a kind of board is, read from its folder in ``platforms/``: the same facts for emulator, linker and scenarios.
+
+The keys are described in ``platforms/README.md``.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.core.errors import UsageError
+
+__all__ = ["Platform", "Region", "find_platforms", "load_platform"]
+
+ROOT = Path(__file__).resolve().parents[2]
+PLATFORMS_VARIABLE = "WASMBED_PLATFORMS"
+IMAGES_VARIABLE = "WASMBED_IMAGES"
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A piece of memory: where it starts and how long it is, bytes."""
+
+    origin: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """One kind of board, as its ``board.toml`` says."""
+
+    name: str
+    summary: str
+    image: str
+    features: frozenset[str]
+    cannot: tuple[str, ...]
+    refused: str | None
+    """Why a board of this kind is not started; None for those that are."""
+    program: str
+    """The emulator's program."""
+    machine: str
+    """The emulator's name for the board."""
+    minimum: tuple[int, ...]
+    """The oldest version of the emulator that has it."""
+    memory_backend: str | None
+    """The RAM that a file can back, so that ``storage`` outlives a power cut."""
+    link: int
+    """Which serial line is the link; the other one is the console."""
+    provisioning: Region
+    largest_module: int
+
+    @property
+    def image_path(self) -> Path:
+        """Where ``make firmware`` leaves the image."""
+        return Path(os.environ.get(IMAGES_VARIABLE) or ROOT / "firmware" / "images") / self.image
+
+
+def find_platforms(program: str) -> dict[str, Platform]:
+    """Every platform whose emulator is ``program``, by name, those that are refused last.
+
+    The folder is the repository's ``platforms/``, or what ``WASMBED_PLATFORMS`` names.
+    """
+    folder = Path(os.environ.get(PLATFORMS_VARIABLE) or ROOT / "platforms")
+    found = [load_platform(path) for path in sorted(folder.glob("*/board.toml"))]
+    found.sort(key=lambda platform: platform.refused is not None)
+    return {platform.name: platform for platform in found if platform.program == program}
+
+
+def load_platform(path: Path) -> Platform:
+    """Read one ``board.toml``. Raises UsageError naming the file and the key that is wrong."""
+    try:
+        facts = tomllib.loads(path.read_text(encoding="utf-8"))
+        return _platform(facts)
+    except (OSError, tomllib.TOMLDecodeError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"is not a board description: {error}", where=str(path), do="see platforms/README.md"
+        ) from error
+    except KeyError as error:
+        raise UsageError(f"lacks the key {error}", where=str(path), do="see platforms/README.md") from error
+
+
+def _platform(facts: dict[str, Any]) -> Platform:
+    emulator, serial = facts["emulator"], facts["serial"]
+    return Platform(
+        name=str(facts["name"]),
+        summary=str(facts["summary"]),
+        image=str(facts["image"]),
+        features=frozenset(facts["features"]),
+        cannot=tuple(facts.get("cannot", ())),
+        refused=facts.get("refused"),
+        program=str(emulator["program"]),
+        machine=str(emulator["machine"]),
+        minimum=tuple(int(part) for part in str(emulator["minimum"]).split(".")),
+        memory_backend=emulator.get("memory_backend"),
+        link=int(serial["link"]),
+        provisioning=Region(**facts["memory"]["provisioning"]),
+        largest_module=int(facts["limits"]["module"]),
+    )

@@ -1,0 +1,48 @@
+"""What a board is told from outside, as the blob that its firmware finds in memory.
+
+``"WBID"``, a 4-byte big-endian length, that many bytes of CBOR (a map by field number), and the SHA-256 of the CBOR.
+The same format serves QEMU, Renode and real flash; ``firmware/wasmbed-node/src/provisioning.rs`` reads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import cbor2
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
+
+from harness.boards.board import BoardSettings, World
+
+__all__ = ["provisioning_blob"]
+
+MAGIC = b"WBID"
+VERSION = 1
+
+
+def provisioning_blob(settings: BoardSettings, world: World, *, watchdog: int | None = None) -> bytes:
+    """The blob for a board that is about to be switched on: it carries the time and fresh entropy.
+
+    ``watchdog`` is the time in milliseconds without a sign of life until the board resets itself.
+    """
+    credentials = settings.credentials
+    host, port = settings.gateway
+    public_key = load_der_private_key(credentials.private_key, password=None).public_key()
+    fields: dict[int, object] = {
+        0: VERSION,
+        1: settings.name,
+        2: credentials.private_key,
+        3: credentials.certificate,
+        4: credentials.authority,
+        5: f"{host}:{port}",
+        6: settings.server_name,
+        7: int(world.clock.now() * 1000),
+        8: world.randomness.bytes(32),
+        9: credentials.pairing_token,
+        10: settings.device_type,
+        11: list(settings.capabilities) if settings.capabilities is not None else None,
+        12: public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        13: watchdog,
+        14: settings.self_test,
+    }
+    body = cbor2.dumps({number: value for number, value in fields.items() if value is not None}, canonical=True)
+    return MAGIC + len(body).to_bytes(4, "big") + body + hashlib.sha256(body).digest()
