@@ -11,7 +11,6 @@ from aiohttp import web
 
 from harness.clusters.embedded.errors import Refusal
 from harness.clusters.embedded.messages import Plain, Request, Response
-from harness.clusters.embedded.recording import client_of
 from harness.clusters.embedded.server import OPEN_PATHS, ApiServer
 from harness.clusters.embedded.watching import Watcher
 from harness.core.errors import RigError
@@ -82,7 +81,7 @@ class HttpFront:
                 request.query,
                 request.headers,
                 body,
-                client_of(request.headers.get("User-Agent", "")),
+                _client(request.headers.get("User-Agent", "")),
             )
         )
         if response.watcher is not None:
@@ -110,3 +109,9 @@ async def _stream(request: web.BaseRequest, watcher: Watcher) -> web.StreamRespo
     finally:
         watcher.close()
     return stream
+
+
+def _client(user_agent: str) -> str:
+    """Who a client is, in a history's words: the first word of what it calls itself; ``kubectl`` is the User."""
+    word = user_agent.partition("/")[0].partition(" ")[0]
+    return "User" if word.startswith("kubectl") or not word else word

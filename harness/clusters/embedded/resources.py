@@ -14,13 +14,13 @@ from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Listing, Plain, Request, Response
 from harness.clusters.embedded.patches import JSON_PATCH, MERGE_PATCH, json_patch, merge_patch, strategic_patch
 from harness.clusters.embedded.reading import Reader, Selectors, plain_form, requested_form
-from harness.clusters.embedded.recording import Recorder, client_of
 from harness.clusters.embedded.reviews import REVIEWS
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Key
 from harness.clusters.embedded.types import ResourceType
 from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.embedded.writing import Options, Outcome, Writer
+from harness.clusters.recording import Recorder
 
 __all__ = ["Resources", "Target"]
 
@@ -79,8 +79,17 @@ class Resources:
 
     def _tell(self, request: Request, target: Target, name: str, code: int, body: Any, dry_run: bool) -> None:
         if self._recorder is not None and not dry_run:
-            place = (target.namespace, name, target.subresource)
-            self._recorder.request(request, target.served, place, code, body)
+            self._recorder.request(
+                request.client,
+                request.method,
+                target.served.kind,
+                group=target.served.group,
+                namespace=target.namespace,
+                name=name,
+                subresource=target.subresource,
+                code=code,
+                body=body,
+            )
 
     def _verb(self, method: str, target: Target) -> Callable[..., tuple[Response, str]]:
         named = bool(target.name)
@@ -104,7 +113,6 @@ class Resources:
             raise method_not_allowed(("POST",))
         form = requested_form(served, request.headers.get("accept", ""), query, self._state)
         if query.get("watch") in ("true", "1") and not target.subresource:
-            told = self._recorder.watch(request.client, served) if self._recorder is not None else None
             watcher = self._reader.watch(
                 served,
                 target.namespace,
@@ -112,12 +120,18 @@ class Resources:
                 form,
                 query,
                 encoded=not request.in_process,
-                delivered=told,
+                delivered=self._deliveries(request.client, served),
             )
             return Response(200, Plain(None), watcher=watcher)
         if target.name:
             return Response(200, self._reader.get(served, target.key, form, query))
         return Response(200, self._reader.list(served, target.namespace, form, query))
+
+    def _deliveries(self, client: str, served: ResourceType) -> Callable[[str, Object], object] | None:
+        recorder = self._recorder
+        if recorder is None or not recorder.tells_watches_of(served.group):
+            return None
+        return lambda change, stored: recorder.delivery(client, change, served.kind, stored)
 
     @staticmethod
     def _review(target: Target, body: Any) -> Response:
@@ -218,12 +232,12 @@ class Resources:
     def _options(self, request: Request, dry_run: bool) -> Options:
         query = request.query
         if not query:
-            return Options(dry_run, client_of(request.headers.get("user-agent", request.client)))
+            return Options(dry_run, _manager(request))
         validation = query.get("fieldValidation") or "Warn"
         if validation not in _VALIDATION:
             cause = errors.unsupported_value("fieldValidation", validation, _VALIDATION)
             raise errors.invalid("meta.k8s.io", "PatchOptions", "", [cause])
-        manager = query.get("fieldManager") or client_of(request.headers.get("user-agent", request.client))
+        manager = query.get("fieldManager") or _manager(request)
         return Options(dry_run, manager, validation, query.get("force") in ("true", "1"))
 
     def _written(self, request: Request, target: Target, outcome: Outcome) -> Response:
@@ -264,6 +278,11 @@ def _policy(request: Request, options: Object) -> str:
         cause = errors.unsupported_value("propagationPolicy", policy, _POLICIES)
         raise errors.invalid("meta.k8s.io", "DeleteOptions", "", [cause])
     return str(policy)
+
+
+def _manager(request: Request) -> str:
+    """The field manager of a request that names none: what the client calls itself."""
+    return request.headers.get("user-agent", request.client).partition("/")[0] or "unknown"
 
 
 def _success(details: Object) -> Object:

@@ -6,7 +6,7 @@ along and leave alone every part that is that very part (see :mod:`.values`): it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from typing import Any
 
 from harness.clusters.embedded import errors
@@ -272,9 +272,10 @@ def _checks(raw: Mapping[str, Any]) -> tuple[Check, ...]:
         limit((list,), lambda value: len(value) < fewest, f"should have at least {fewest} items")
     if (at_least := raw.get("minProperties")) is not None:
         limit((dict,), lambda value: len(value) < at_least, f"should have at least {at_least} properties")
-    for keyword, kind in (("maxItems", list), ("maxProperties", dict)):
-        if (limit_of := raw.get(keyword)) is not None:
-            checks.append(_at_most(kind, limit_of))
+    if (most_items := raw.get("maxItems")) is not None:
+        checks.append(_at_most(list, most_items))
+    if (most_members := raw.get("maxProperties")) is not None:
+        checks.append(_at_most(dict, most_members))
     if (allowed := raw.get("enum")) is not None:
         checks.append(_enumeration(allowed))
     return tuple(checks)
@@ -290,9 +291,9 @@ def _format(name: str, fits: Callable[[Any], bool]) -> Check:
     return check
 
 
-def _at_most(kind: type, limit: int) -> Check:
+def _at_most(kind: type[Sized], limit: int) -> Check:
     def check(value: Any, path: str) -> Cause | None:
-        count = len(value) if type(value) is kind else 0
+        count = len(value) if isinstance(value, kind) else 0
         return errors.too_many(path, count, limit) if count > limit else None
 
     return check

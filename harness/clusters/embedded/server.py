@@ -15,12 +15,12 @@ from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Content, Plain, Raw, Request, Response
 from harness.clusters.embedded.openapi import OpenApi
 from harness.clusters.embedded.reading import DEFAULT_QUEUE_LIMIT, Reader
-from harness.clusters.embedded.recording import Recorder
 from harness.clusters.embedded.resources import Resources, Target
 from harness.clusters.embedded.reviews import review_types
 from harness.clusters.embedded.snapshot import dump_snapshot, load_snapshot
 from harness.clusters.embedded.state import DEFAULT_LOG_LIMIT, State
 from harness.clusters.embedded.writing import Writer
+from harness.clusters.recording import Recorder
 from harness.core.clock import Clock
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
@@ -47,7 +47,6 @@ class ApiServer:
         randomness: Randomness,
         *,
         tap: Tap | None = None,
-        recorded_group: str = "wasmbed.io",
         log_limit: int = DEFAULT_LOG_LIMIT,
         queue_limit: int = DEFAULT_QUEUE_LIMIT,
         body_limit: int = DEFAULT_BODY_LIMIT,
@@ -65,7 +64,7 @@ class ApiServer:
             Reader(self._state, queue_limit),
             Writer(self._state, self._lifecycle),
             self._lifecycle,
-            Recorder(tap, recorded_group) if tap is not None else None,
+            Recorder(tap) if tap is not None else None,
         )
         for name in _NAMESPACES:
             self.create_namespace(name)

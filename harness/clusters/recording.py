@@ -1,0 +1,72 @@
+"""What every cluster kind tells its tap, in the words of the contract in :mod:`harness.clusters.cluster`."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from harness.core.history import Tap
+from harness.wasmbed.resources.api import Object
+from harness.wasmbed.resources.kinds import GROUP
+
+__all__ = ["Recorder"]
+
+_SERVER = "Kubernetes"
+_TEXT_LIMIT = 1024
+_PARTS = ("metadata", "spec", "status")
+_CORRELATED = ("Device", "Application")
+
+
+class Recorder:
+    """A tap on the API server's boundary."""
+
+    def __init__(self, tap: Tap) -> None:
+        self._tap = tap
+
+    def request(
+        self,
+        client: str,
+        method: str,
+        kind: str,
+        *,
+        group: str,
+        namespace: str,
+        name: str,
+        subresource: str = "",
+        code: int,
+        body: Any,
+    ) -> None:
+        """A request that changes something, with the HTTP status of its answer. A JSON patch is told as it is."""
+        data: Object = {"code": code, "namespace": namespace, "name": name, "subresource": subresource}
+        if isinstance(body, dict):
+            data.update({part: _short(body[part]) for part in _PARTS if part in body})
+        elif isinstance(body, list):
+            data["operations"] = _short(body)
+        self._tap(client, _SERVER, f"{method} {kind}", data, _correlation(group, kind, name))
+
+    @staticmethod
+    def tells_watches_of(group: str) -> bool:
+        """Whether watch deliveries of a group's types are told."""
+        return group == GROUP
+
+    def delivery(self, client: str, change: str, kind: str, stored: Object) -> None:
+        """A watch event that reached ``client``."""
+        name = stored["metadata"]["name"]
+        data = {"namespace": stored["metadata"].get("namespace", ""), "name": name, "status": stored.get("status", {})}
+        self._tap(_SERVER, client, f"{change} {kind}", data, _correlation(GROUP, kind, name))
+
+
+def _correlation(group: str, kind: str, name: str) -> str:
+    return name if group == GROUP and kind in _CORRELATED else ""
+
+
+def _short(value: Any) -> Any:
+    """A copy in which long texts, such as modules, are told by size and digest only."""
+    if type(value) is dict:
+        return {name: _short(item) for name, item in value.items()}
+    if type(value) is list:
+        return [_short(item) for item in value]
+    if type(value) is str and len(value) > _TEXT_LIMIT:
+        data = value.encode()
+        return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    return value
