@@ -36,7 +36,7 @@ class Claimant:
 def test_the_first_one_acts_and_the_others_wait(play):
     async def scenario(world):
         claimants = [Claimant(world, identity) for identity in ("a", "b", "c")]
-        for _ in range(30):
+        for _ in range(10):
             await world.settle(5)
             assert sum(claimant.acting for claimant in claimants) == 1
         lease = await world.api.get(LEASE, "test")

@@ -74,14 +74,14 @@ def test_failures_come_back_later_and_later_until_forgotten():
             bench.queue.add_rate_limited("a")
             start = bench.clock.now()
             while not bench.got:
-                await bench.after(0.01)
+                await bench.after(0.05)
             waits.append(bench.clock.now() - start)
             bench.got.clear()
         for wait, nominal in zip(waits, (1, 2, 4, 8, 8, 8), strict=True):
-            assert nominal * 0.5 <= wait <= nominal * 1.5 + 0.02
+            assert nominal * 0.5 <= wait <= nominal * 1.5 + 0.1
         bench.queue.forget("a")
         bench.queue.add_rate_limited("a")
-        assert await bench.after(1.5) == ["a"]
+        assert await bench.after(1.6) == ["a"]
 
     asyncio.run(scenario())
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
@@ -32,7 +34,7 @@ def test_moves_lead_to_phases_that_exist(resource):
 )
 def test_lives_of_a_device(life):
     phases = life.split()
-    for source, target in zip(phases, phases[1:], strict=False):
+    for source, target in pairwise(phases):
         assert check(DEVICE, source, target) == target
 
 
@@ -48,7 +50,7 @@ def test_lives_of_a_device(life):
 )
 def test_lives_of_an_application(life):
     phases = life.split()
-    for source, target in zip(phases, phases[1:], strict=False):
+    for source, target in pairwise(phases):
         assert is_legal(APPLICATION, source, target)
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import aiohttp
+import yaml
 
 from harness.core.errors import UsageError
 from harness.wasmbed.resources.api import Object, Resource, ResourceApi, ResourceList, WatchEvent, api_error
@@ -48,6 +50,7 @@ class KubernetesApi(ResourceApi):
 
         config: Any = untyped
         configuration = client.Configuration()
+        where = str(kubeconfig or "the pod's service account")
         try:
             if kubeconfig is None:
                 config.load_incluster_config(client_configuration=configuration)
@@ -55,10 +58,10 @@ class KubernetesApi(ResourceApi):
                 await config.load_kube_config(
                     str(kubeconfig), context, client_configuration=configuration, persist_config=False
                 )
-        except (config.ConfigException, OSError, ValueError) as error:
+        except (config.ConfigException, OSError, ValueError, TypeError, yaml.YAMLError) as error:
             raise UsageError(
                 f"no connection to Kubernetes can be made from this: {error}",
-                where=str(kubeconfig or "the pod's service account"),
+                where=where,
                 do="name a kubeconfig file (and a context that is in it)",
             ) from error
         api_client = client.ApiClient(configuration)
@@ -154,13 +157,25 @@ class KubernetesApi(ResourceApi):
         headers = {**self._client.default_headers, "Accept": "application/json"}
         headers["Content-Type"] = "application/merge-patch+json" if method == "PATCH" else "application/json"
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        rest, configuration = self._client.rest_client, self._client.configuration
+        if rest.pool_manager is None:
+            rest.pool_manager = rest._create_pool_manager()
         given = {key: value for key, value in (query or {}).items() if value}
-        url = f"{self._client.configuration.host}{path}{'?' + urlencode(given) if given else ''}"
-        answer = await self._client.rest_client.request(
-            method, url, headers=headers, body=body, _request_timeout=timeout
+        options = {
+            "server_hostname": configuration.tls_server_name,
+            "proxy": rest.proxy,
+            "proxy_headers": rest.proxy_headers,
+            # aiohttp sends a file in pieces; the client's own request method would hand it one large string.
+            "data": BytesIO(json.dumps(body).encode()) if body is not None else None,
+        }
+        session: aiohttp.ClientSession = rest.pool_manager
+        return await session.request(
+            method,
+            f"{configuration.host}{path}{'?' + urlencode(given) if given else ''}",
+            headers=headers,
+            timeout=timeout,
+            **{name: value for name, value in options.items() if value is not None},
         )
-        response: aiohttp.ClientResponse = answer.response
-        return response
 
 
 class _network_errors:
