@@ -20,6 +20,7 @@ from harness.sequences.fields import ANY, Field, check_condition, of_message, of
 from harness.sequences.labels import Label
 from harness.wasmbed.protocol import messages
 from harness.wasmbed.resources.kinds import CONFIG_MAP, DEVICE, EVENT, GATEWAY, LEASE, SECRET, load_crds
+from harness.wasmbed.runtime.interface import FaultCode
 
 __all__ = ["PARTICIPANTS", "EventType", "Subject", "bind", "event_types"]
 
@@ -38,6 +39,7 @@ PARTICIPANTS: Mapping[str, str] = {
     "DeviceController": "reconciles devices",
     "ApplicationController": "reconciles applications",
     "GatewayController": "reconciles gateways",
+    "ControllerManager": "elects the leader among the controllers",
     "User": "whoever applies resources, or sits at the dashboard",
     "Dashboard": "the web page",
     "ApiServer": "the REST API behind the dashboard",
@@ -49,6 +51,12 @@ PARTICIPANTS: Mapping[str, str] = {
 """The participants that histories know, and those of the parts to come."""
 
 _CLIENTS = ("Gateway", "DeviceController", "ApplicationController", "GatewayController", "User")
+
+_CODES: Mapping[type, tuple[str, ...]] = {
+    messages.Error: tuple(messages.ErrorCode),
+    messages.RuntimeFault: tuple(FaultCode),
+}
+"""What a code may be, where the message class does not say it."""
 
 _DASHBOARD = "the dashboard and its REST API are not built yet"
 _COMPILER = "the compile service is not built yet"
@@ -108,8 +116,8 @@ def _link() -> Iterator[EventType]:
         yield EventType(source, target, "ConnectionClosed", Subject.DEVICE, {**device, "reason": Field()})
         for message in typing.get_args(union):
             known = {**of_message(message), **device, "messageId": Field()}
-            if message is messages.Error:
-                known["code"] = replace(known["code"], values=tuple(messages.ErrorCode))
+            if message in _CODES:
+                known["code"] = replace(known["code"], values=_CODES[message])
             subject = Subject.APPLICATION if "applicationId" in known else Subject.DEVICE
             telling = tuple(name for name in ("code", "ok", "state") if name in known)
             yield EventType(source, target, message.__name__, subject, known, telling)
@@ -176,13 +184,12 @@ def _http() -> Iterator[EventType]:
 
 _TO_COME: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     _DASHBOARD: (
-        ("User", "Dashboard", "CreateApplication, MonitorApplication, CreateDevice, ConnectDevice, DisconnectDevice"),
-        ("Dashboard", "User", "CompilationFailed, ApplicationStatus, DeviceStatus, Progress"),
-        ("Dashboard", "ApiServer", "POST /api/v1/compile, POST /api/v1/applications, GET /api/v1/applications/{id}"),
-        ("Dashboard", "ApiServer", "GET /api/v1/applications, GET /api/v1/devices, GET /api/v1/gateways"),
-        ("Dashboard", "ApiServer", "POST /api/v1/devices"),
-        ("ApiServer", "Dashboard", "CompilationResult, ApplicationRegistered, ApplicationStatus, DeviceStatus, Event"),
-        ("ApiServer", "Kubernetes", "POST Application, GET Application, POST Device, GET Device"),
+        ("User", "Dashboard", "CreateApplication, MonitorApplication, CreateDevice"),
+        ("Dashboard", "User", "CompilationFailed, ApplicationRegistered, ApplicationStatus, DeviceStatus"),
+        ("Dashboard", "ApiServer", "POST /api/v1/compile, POST /api/v1/applications, POST /api/v1/devices"),
+        ("Dashboard", "ApiServer", "GET /api/v1/applications/{id}, GET /api/v1/applications, GET /api/v1/devices"),
+        ("ApiServer", "Dashboard", "CompilationResult, ApplicationRegistered, ApplicationStatus, DeviceStatus"),
+        ("ApiServer", "Kubernetes", "POST Application, GET Application, POST Secret, GET Device"),
         ("Kubernetes", "ApiServer", "ADDED Application, MODIFIED Application, ADDED Device, MODIFIED Device"),
     ),
     _COMPILER: (
@@ -190,7 +197,7 @@ _TO_COME: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("Compiler", "ApiServer", "CompilationSucceeded, CompilationFailed"),
     ),
     _PX4: (
-        ("Px4", "MicroRos", "UorbTopic"),
+        ("Px4", "MicroRos", "UorbTopic, CommandAcknowledgment"),
         ("MicroRos", "Dds", "DdsSample"),
         ("Dds", "Gateway", "DdsSample"),
         ("Gateway", "Device", "TopicData"),
@@ -198,7 +205,6 @@ _TO_COME: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("Gateway", "Dds", "DdsCommand"),
         ("Dds", "MicroRos", "DdsCommand"),
         ("MicroRos", "Px4", "MavlinkCommand"),
-        ("Px4", "MicroRos", "CommandAck"),
     ),
 }
 

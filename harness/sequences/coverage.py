@@ -62,7 +62,8 @@ def coverage(sequences: Iterable[Sequence], events: Iterable[Event]) -> Coverage
         rows.update(dict.fromkeys(key for key in keys if key[0] == sequence.name))
         if sequence.pending:
             continue
-        for instance, word in collect(sequence.events, sequence.subject, events).words.items():
+        found = collect(sequence.events, sequence.subject, events, sequence.refusals)
+        for instance, word in found.words.items():
             steps = run(sequence, letters(sequence, instance, word))
             if len(steps) > len(word) and sequence.matcher.accepting(steps[-1]) is not None:
                 seen.update(keys[position] for position in path(sequence, steps))

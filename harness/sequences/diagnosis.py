@@ -125,11 +125,11 @@ class _Diagnosis:
             arrow = self._sequence.arrows[position]
             if arrow.event.key != (event.source, event.target, event.name):
                 continue
-            wrong = [str(test) for test in arrow.label.conditions if not test.holds(event.data, self._device)]
+            wrong = [test for test in arrow.label.conditions if not test.holds(event.data, self._device)]
             if not wrong:
                 continue
-            seen = ", ".join(_seen(test, event, self._device) for test in arrow.label.conditions)
-            text = f"{event.name} came with other data: expected {', '.join(wrong)}; seen {seen}"
+            seen = ", ".join(_seen(test, event, self._device) for test in wrong)
+            text = f"{event.name} came with other data: expected {', '.join(map(str, wrong))}; seen {seen}"
             after = self._matcher.insert(self._possible, position, event.at)
             yield self._explained(Finding(Trouble.DIFFERENT, text, (position,)), after, self._place + 1)
 
@@ -142,11 +142,9 @@ class _Diagnosis:
         possible = self._possible
         for position in way:
             possible = self._matcher.insert(possible, position, event.at)
-        text = " and ".join(map(self._arrow, way))
-        plain = self._explained(
-            Finding(Trouble.MISSING, f"{text} is missing before {event.name}", tuple(way)), possible, self._place
-        )
-        yield plain
+        text = self._arrow(way[0]) + (f" and {len(way) - 1} more" if len(way) > 1 else "")
+        text = f"{text} {'are' if len(way) > 1 else 'is'} missing before {event.name}"
+        yield self._explained(Finding(Trouble.MISSING, text, tuple(way)), possible, self._place)
         stuck, reach = self._go(possible, self._place)
         if len(way) == 1 and reach < len(self._letters) and self._letters[reach].symbols >> self._symbol(way[0]) & 1:
             late = f"{self._arrow(way[0])} came too late: after {self._before(reach)}"

@@ -57,6 +57,12 @@ class Sequence:
         return Matcher(self.automaton)
 
     @cached_property
+    def refusals(self) -> frozenset[tuple[str, str, str]]:
+        """The requests of which also the refused ones are judged: those of which an arrow asks for the ``code``."""
+        asked = (arrow for arrow in self.arrows if arrow.label.asks_for("code"))
+        return frozenset(arrow.event.key for arrow in asked)
+
+    @cached_property
     def events(self) -> Mapping[tuple[str, str, str], EventType]:
         """The events that this diagram judges, by source, target and name; any other is none of its business."""
         return {arrow.event.key: arrow.event for arrow in self.arrows}

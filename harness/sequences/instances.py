@@ -7,14 +7,14 @@ device's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from harness.core.errors import UsageError
 from harness.core.history import Event, Kind
 from harness.sequences.bindings import PARTICIPANTS, EventType, Subject
 
-__all__ = ["Instance", "Instances", "collect", "unknown_participants"]
+__all__ = ["Instance", "Instances", "collect", "refused", "unknown_participants"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,12 +36,25 @@ class Instances:
     remarks: list[str] = field(default_factory=list)
 
 
-def collect(types: Mapping[tuple[str, str, str], EventType], subject: Subject, events: Iterable[Event]) -> Instances:
+Key = tuple[str, str, str]
+
+
+def refused(event: Event) -> bool:
+    """Whether this is a request that was turned down: it changed nothing, and such a conflict is everyday life."""
+    code = event.data.get("code")
+    return isinstance(code, int) and code >= 400
+
+
+def collect(
+    types: Mapping[Key, EventType], subject: Subject, events: Iterable[Event], refusals: Collection[Key] = ()
+) -> Instances:
     """Sort those ``events`` that are of one of ``types`` by the instances of a flow about ``subject``.
+
+    Requests that were refused are left out, except those of the types named by ``refusals``.
 
     Raises UsageError for what is no history: events out of order, or one event with two correlations.
     """
-    judged = list(_judged(types, _ordered(events)))
+    judged = list(_judged(types, _ordered(events), refusals))
     found = Instances()
     if subject is Subject.DEVICE:
         for event, _, name, _ in judged:
@@ -83,10 +96,10 @@ def _applications(judged: list[_Judged], words: dict[Instance, list[Event]]) -> 
             words[instance].append(event)
 
 
-def _judged(types: Mapping[tuple[str, str, str], EventType], events: Iterable[Event]) -> Iterable[_Judged]:
+def _judged(types: Mapping[Key, EventType], events: Iterable[Event], refusals: Collection[Key]) -> Iterable[_Judged]:
     for event in events:
         row = types.get((event.source, event.target, event.name))
-        if row is None or event.kind is not Kind.MESSAGE:
+        if row is None or event.kind is not Kind.MESSAGE or (refused(event) and row.key not in refusals):
             continue
         subject, name = row.about(event)
         if not name and row.named_after is not None:
@@ -137,4 +150,4 @@ def _ordered(events: Iterable[Event]) -> Iterable[Event]:
 def unknown_participants(events: Iterable[Event]) -> list[str]:
     """The participants of messages that no diagram can name."""
     names = {name for event in events if event.kind is Kind.MESSAGE for name in (event.source, event.target)}
-    return sorted(name for name in names if name and name not in PARTICIPANTS)
+    return sorted(name for name in names if name not in PARTICIPANTS and name not in ("", "Harness"))

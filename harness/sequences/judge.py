@@ -36,7 +36,7 @@ def judge(sequence: Sequence | str, events: Iterable[Event], only: Collection[st
     if sequence.pending:
         raise UsageError(f"cannot be judged yet: {sequence.pending}", where=f"sequence {sequence.name}")
     events = list(events)
-    found = collect(sequence.events, sequence.subject, events)
+    found = collect(sequence.events, sequence.subject, events, sequence.refusals)
     instances: list[InstanceVerdict] = []
     shared: dict[int, int] = {}
     diagnosed = 0

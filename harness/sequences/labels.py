@@ -10,8 +10,9 @@
     PATCH Application (status.deviceStatuses.{device}.state = running)
 
 A field alone must be there and not null; after ``no`` it must be absent. A list meets ``=`` when it holds the value.
-``{device}`` stands for the device that is being judged. Only the label's first line counts: what follows a ``<br/>``
-is for the reader.
+``{device}`` stands for the device that is being judged. A request without a condition on its ``code`` is one that was
+not refused; the refused ones are judged only by diagrams that ask for the ``code``. Only the label's first line
+counts: what follows a ``<br/>`` is for the reader.
 """
 
 from __future__ import annotations
@@ -85,6 +86,10 @@ class Label:
 
     name: str
     conditions: tuple[Condition, ...] = ()
+
+    def asks_for(self, field: str) -> bool:
+        """Whether a condition is on ``field`` or something inside it."""
+        return any(condition.path[0] == field for condition in self.conditions)
 
     def __str__(self) -> str:
         return f"{self.name} ({', '.join(map(str, self.conditions))})" if self.conditions else self.name

@@ -142,8 +142,11 @@ class Verdict:
 def route(event: Event) -> str:
     """An event as an arrow, with the data that tells it apart."""
     status = event.data.get("status")
-    phase = status.get("phase") if isinstance(status, dict) else None
-    telling = {"status.phase": phase, **{key: event.data.get(key) for key in ("code", "ok", "state", "reason")}}
+    status = status if isinstance(status, dict) else {}
+    telling = {"status.phase": status.get("phase")}
+    if event.name.startswith("PATCH ") and isinstance(devices := status.get("deviceStatuses"), dict):
+        telling |= {f"{name}.state": (found or {}).get("state") for name, found in list(devices.items())[:2]}
+    telling |= {key: event.data.get(key) for key in ("code", "ok", "state", "reason")}
     said = ", ".join(f"{key} = {value}" for key, value in telling.items() if value is not None)
     return f"{event.source}->>{event.target}: {event.name}{f' ({said})' if said else ''}"
 

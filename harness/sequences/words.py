@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from harness.core.history import Event
 from harness.sequences.flows import Sequence
-from harness.sequences.instances import Instance
+from harness.sequences.instances import Instance, refused
 from harness.sequences.labels import Condition
 from harness.sequences.matcher import Letter, Possible, trail
 
@@ -31,8 +31,10 @@ def letters(
 
 
 def _satisfied(event: Event, candidates: Iterable[tuple[int, tuple[Condition, ...]]], device: str) -> int:
-    symbols = 0
+    symbols, turned_down = 0, refused(event)
     for number, conditions in candidates:
+        if turned_down and not any(condition.path == ("code",) for condition in conditions):
+            continue
         if all(condition.holds(event.data, device) for condition in conditions):
             symbols |= 1 << number
     return symbols
