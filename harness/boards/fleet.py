@@ -48,7 +48,7 @@ class Fleet:
         A board that does not start leaves the others alone. Raises RigError naming those that did not.
         """
         off = [board for board in self if board.power is Power.OFF]
-        await _each(off, Board.power_on, "did not start", at_once, progress)
+        await _each(off, lambda board: board.power_on(), "did not start", at_once, progress)
 
     async def cycle(
         self,

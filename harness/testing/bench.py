@@ -31,6 +31,7 @@ from harness.wasmbed.protocol.messages import (
     EnrollmentRequest,
     EnrollmentResponse,
     Envelope,
+    Error,
     Heartbeat,
     HeartbeatAcknowledgment,
     Limits,
@@ -87,6 +88,7 @@ class Peer:
         self.device_id = ""
         self.heartbeats: list[Heartbeat] = []
         self.answers_heartbeats = True
+        self._superfluous: int | None = None
         self._clock, self._expectations = clock, expectations
 
     async def receive(self, *, heartbeats: bool = False) -> Envelope:
@@ -99,6 +101,10 @@ class Peer:
                         self._note(envelope.message, envelope.message_id)
                         if not heartbeats:
                             continue
+                    if envelope.message_id == self._superfluous and isinstance(
+                        envelope.message, Error | ChunkAcknowledgment
+                    ):
+                        continue
                     return envelope
         except TimeoutError:
             raise ProductFailure(f"the board sent nothing for {self._expectations.patience:g} s") from None
@@ -172,6 +178,8 @@ class Peer:
             )
             envelope = await self.receive()
             if isinstance(envelope.message, DeploymentResult):
+                # Refused before this chunk: whatever the board still says about it does not matter.
+                self._superfluous = sent
                 return self._verdict(envelope, application, request)
             acknowledgment = ChunkAcknowledgment(application, index)
             require(envelope == Envelope(sent, acknowledgment), f"sent {envelope}, expected {acknowledgment} to {sent}")

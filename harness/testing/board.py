@@ -22,6 +22,7 @@ from harness.core.network import SystemNetwork
 from harness.testing import board_applications as applications
 from harness.testing import board_link as link
 from harness.testing.bench import Bench, BoardFactory, Expectations
+from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.keys import Algorithm, generate_key, private_key_der
 
 __all__ = ["BOARD_CHECKS", "BoardCheck", "BoardFactory", "Expectations", "check_board", "run_board_check"]
@@ -29,18 +30,24 @@ __all__ = ["BOARD_CHECKS", "BoardCheck", "BoardFactory", "Expectations", "check_
 
 @dataclass(frozen=True, slots=True)
 class BoardCheck:
-    """One thing a board has to do; only boards with all of ``features`` have to."""
+    """One thing a board has to do; only boards with all of ``features`` have to.
+
+    ``alone``: it looks at the whole process, so no other check may run at the same time.
+    """
 
     name: str
     summary: str
     features: frozenset[str]
     function: Callable[[Bench], Awaitable[None]]
+    alone: bool = False
 
 
-def _checks(features: Iterable[str], *functions: Callable[[Bench], Awaitable[None]]) -> dict[str, BoardCheck]:
+def _checks(
+    features: Iterable[str], *functions: Callable[[Bench], Awaitable[None]], alone: bool = False
+) -> dict[str, BoardCheck]:
     return {
         function.__name__: BoardCheck(
-            function.__name__, (function.__doc__ or "").strip(), frozenset(features), function
+            function.__name__, (function.__doc__ or "").strip(), frozenset(features), function, alone
         )
         for function in functions
     }
@@ -59,7 +66,6 @@ BOARD_CHECKS: Mapping[str, BoardCheck] = MappingProxyType(
         link.enrolls_anew_when_forgotten,
         link.comes_back_slower_and_slower,
         link.restarts_with_its_identity,
-        link.leaves_nothing_without_power,
         link.survives_garbage,
         link.answers_unknown_tags,
         link.tells_about_itself,
@@ -67,6 +73,7 @@ BOARD_CHECKS: Mapping[str, BoardCheck] = MappingProxyType(
         link.refuses_an_unknown_authority,
         link.refuses_a_wrong_server_name,
     )
+    | _checks(("tls",), link.leaves_nothing_without_power, alone=True)
     | _checks(("tls", "csr"), link.enrolls_with_signing_request)
     | _checks(
         ("tls", "wasm"),
@@ -121,7 +128,7 @@ async def check_board(
     world: World | None = None,
     progress: Callable[[str, str], object] | None = None,
 ) -> None:
-    """Run every check, or ``only`` some, ``at_once`` many together where the rig has as many boards.
+    """Run every check, or ``only`` some, up to ``at_once`` together where the rig has as many boards.
 
     ``progress`` is told each check's name and its outcome: ``passed``, ``skipped``, ``failed`` or ``not run``.
     Raises ProductFailure with all failures by name; RigError if nothing failed but something could not be run.
@@ -143,7 +150,10 @@ async def check_board(
             progress(name, outcome)
 
     names = list(BOARD_CHECKS) if only is None else list(only)
-    await asyncio.gather(*(run(name) for name in names))
+    alone = [name for name in names if name in BOARD_CHECKS and BOARD_CHECKS[name].alone]
+    await asyncio.gather(*(run(name) for name in names if name not in alone))
+    for name in alone:
+        await run(name)
     details = [str(error) for name in names for error in (failures.get(name), not_run.get(name)) if error is not None]
     if failures:
         raise ProductFailure(
@@ -156,5 +166,6 @@ async def check_board(
 def _features(factory: BoardFactory, world: World) -> frozenset[str]:
     """What the factory's boards can do, asked of one that is never switched on."""
     key = generate_key(Algorithm.P256)
-    credentials = Credentials(authority=b"", private_key=private_key_der(key))
+    authority = Authority.create("Check servers", world.clock).certificate
+    credentials = Credentials(authority, private_key_der(key))
     return factory(BoardSettings("features", credentials, ("127.0.0.1", 0), "localhost"), world).features

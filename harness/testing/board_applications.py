@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from dataclasses import replace
+from typing import Any
 
 from harness.core.errors import ProductFailure
 from harness.testing.bench import LIMITS, Bench, Peer, module, require
@@ -85,15 +86,17 @@ async def refuses_what_it_cannot_run(bench: Bench) -> None:
     request = peer.link.send(announced)
     _require_refusal(await peer.expect(DeploymentResult, request))
     tight = replace(LIMITS, memory=65_535)
-    for result in (
-        await peer.deploy("forged", faults, digest=hashlib.sha256(b"another").digest()),
-        await peer.deploy("noise", b"this is not WebAssembly"),
-        await peer.deploy("half", faults[: len(faults) // 2]),
-        await peer.deploy("stranger", module("stranger")),
-        await peer.deploy("nameless", faults, entry="no_such_entry"),
-        await peer.deploy("hungry", faults, entry="fine", limits=tight),
-    ):
-        _require_refusal(result)
+    wrong: dict[str, dict[str, Any]] = {
+        "forged": {"binary": faults, "digest": hashlib.sha256(b"another").digest()},
+        "noise": {"binary": b"this is not WebAssembly"},
+        "text": {"binary": b'(module (memory (export "memory") 1) (func (export "fine")))'},
+        "half": {"binary": faults[: len(faults) // 2]},
+        "stranger": {"binary": module("stranger"), "entry": "run"},
+        "nameless": {"binary": faults, "entry": "no_such_entry"},
+        "hungry": {"binary": faults, "limits": tight},
+    }
+    for name, parts in wrong.items():
+        _require_refusal(await peer.deploy(name, **{"entry": "fine", **parts}))
     await _run_fine(peer)
 
 

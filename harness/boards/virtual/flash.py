@@ -28,9 +28,9 @@ class Flash:
         self._name = name
         self._key = load_private_key(credentials.private_key, f"the private key of {name}")
         self._authority = credentials.authority
-        self._certificate = credentials.certificate
         self._make_context = make_context
-        self._context = self._load()
+        self._context = self._load(credentials.certificate)
+        self._certificate = credentials.certificate
         self.pairing_token = credentials.pairing_token
 
     @property
@@ -48,15 +48,6 @@ class Flash:
         """For every connection until another certificate is stored."""
         return self._context
 
-    def _load(self) -> ssl.SSLContext:
-        identity = None if self._certificate is None else Identity(self._key, self._certificate)
-        try:
-            return self._make_context(self._authority, identity)
-        except ssl.SSLError as error:
-            raise UsageError(
-                f"OpenSSL refuses these credentials: {error.reason or error}", where=self._name, do="issue new ones"
-            ) from error
-
     def signing_request(self) -> bytes:
         """A certification request for this board's name, DER (RFC 2986)."""
         return create_signing_request(self._key, self._name)
@@ -70,5 +61,16 @@ class Flash:
         issued = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         if issued != self.public_key:
             raise ValueError("the certificate is for another key")
+        self._context = self._load(certificate)
         self._certificate, self.pairing_token = certificate, None
-        self._context = self._load()
+
+    def _load(self, certificate: bytes | None) -> ssl.SSLContext:
+        identity = None if certificate is None else Identity(self._key, certificate)
+        try:
+            return self._make_context(self._authority, identity)
+        except (ssl.SSLError, ValueError) as error:
+            raise UsageError(
+                f"OpenSSL refuses these credentials: {getattr(error, 'reason', None) or error}",
+                where=self._name,
+                do="issue new ones",
+            ) from error

@@ -17,6 +17,7 @@ __all__ = ["Fault", "Guest", "NotLoadable"]
 
 T = TypeVar("T")
 
+MAGIC = b"\0asm"
 _BACKTRACE = 16
 """Frames that are reported, innermost first."""
 _LARGEST_FUEL = (1 << 63) - 1
@@ -65,6 +66,8 @@ class Guest:
 
     async def load(self, module: bytes, digest: bytes, entry: str) -> None:
         """Compile and instantiate. Raises :class:`NotLoadable`, or :class:`Fault` of the module's start function."""
+        if not module.startswith(MAGIC):  # wasmtime would take the text format too; no other board does
+            raise NotLoadable(f"not a WebAssembly binary: it begins with {module[:4].hex()}")
         try:
             compiled = await self._worker.compile(module, digest)
         except wasmtime.WasmtimeError as error:
@@ -149,7 +152,10 @@ def _last_line(error: Exception) -> str:
 
 
 def _backtrace(trap: wasmtime.Trap) -> tuple[str, ...]:
-    return tuple(
-        f"{frame.func_name or f'function {frame.func_index}'} at {frame.module_offset:#x}"
-        for frame in trap.frames[:_BACKTRACE]
-    )
+    return tuple(_place(frame) for frame in trap.frames[:_BACKTRACE])
+
+
+def _place(frame: wasmtime.Frame) -> str:
+    name = frame.func_name or f"function {frame.func_index}"
+    known = frame.module_offset < 1 << 32
+    return f"{name} at {frame.module_offset:#x}" if known else name

@@ -47,7 +47,6 @@ class Host:
         self.lines: list[tuple[LogLevel, str]] = []
         self.dropped_lines = 0
         self.publications: list[Publication] = []
-        self.pins: dict[int, bool] = {}
         self.violation: str | None = None
         """What the module did that has to trap, once it has; no function does anything after that."""
         self._uptime_ms = uptime_ms
@@ -57,13 +56,8 @@ class Host:
 
     def log(self, level: int, pointer: int, length: int) -> None:
         data = self._read("log", pointer, length)
-        if data is None:
-            return
-        if len(self.lines) >= MAXIMUM_LOG_LINES:
-            self.dropped_lines += 1
-            return
-        text = data[:MAXIMUM_LOG_LINE].decode("utf-8", "replace")
-        self.lines.append((_LEVELS.get(level, LogLevel.DEBUG), text))
+        if data is not None:
+            self._say(_LEVELS.get(level, LogLevel.DEBUG), data[:MAXIMUM_LOG_LINE].decode("utf-8", "replace"))
 
     def clock_ms(self) -> int:
         return self._uptime_ms()
@@ -90,7 +84,7 @@ class Host:
 
     def gpio_write(self, pin: int, level: int) -> None:
         if self.violation is None:
-            self.pins[pin] = level != 0
+            self._say(LogLevel.DEBUG, f"gpio {pin} {'high' if level else 'low'}")
 
     def argument(self, index: int, pointer: int, capacity: int) -> int:
         present = 0 <= index < len(self._arguments)
@@ -102,6 +96,12 @@ class Host:
             return -1
         value = self._environment.get(name.decode("utf-8", "replace"))
         return self._hand_over("environment", value, pointer, capacity)
+
+    def _say(self, level: LogLevel, text: str) -> None:
+        if len(self.lines) < MAXIMUM_LOG_LINES:
+            self.lines.append((level, text))
+        else:
+            self.dropped_lines += 1
 
     def _read(self, function: str, pointer: int, length: int) -> bytes | None:
         if self.violation is not None:

@@ -1,0 +1,141 @@
+"""Which boards can be had, and the words for choosing among them."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.metadata import EntryPoint, EntryPoints
+from typing import ClassVar
+
+import pytest
+
+from harness.boards.board import Board, BoardSettings, Credentials, Tier, World
+from harness.boards.catalogue import Catalogue, Entry, Selection, registered
+from harness.boards.virtual import VirtualTier
+from harness.core.clock import SystemClock
+from harness.core.errors import RigError, UsageError
+from harness.core.identifiers import Randomness
+from harness.core.network import SystemNetwork
+from harness.wasmbed.pki.authority import Authority
+from harness.wasmbed.pki.keys import generate_key, private_key_der
+
+
+class Emulated(Tier):
+    """Two kinds of boards that nobody can make."""
+
+    name: ClassVar[str] = "emulated"
+    closed: ClassVar[list[str]] = []
+
+    def kinds(self) -> tuple[str, ...]:
+        return ("big-board", "small-board")
+
+    def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        self.closed.append(self.name)
+
+
+def absent() -> type[Tier]:
+    raise AssertionError("an unavailable tier was loaded")
+
+
+def catalogue() -> Catalogue:
+    return Catalogue(
+        [
+            Entry("virtual", lambda: VirtualTier),
+            Entry("emulated", lambda: Emulated),
+            Entry("serial", absent, "needs a serial port: plug a board in"),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "selection"),
+    [
+        ("virtual", [Selection("virtual", 1)]),
+        ("virtual=5", [Selection("virtual", 5)]),
+        (" virtual = 5 , small-board=3 ", [Selection("virtual", 5), Selection("small-board", 3)]),
+        ("virtual=2,small-board,virtual=3", [Selection("virtual", 5), Selection("small-board", 1)]),
+        ("emulated=2", [Selection("big-board", 2)]),
+        ("emulated,big-board", [Selection("big-board", 2)]),
+    ],
+)
+def test_a_selection_in_words(text: str, selection: list[Selection]) -> None:
+    assert catalogue().parse(text) == selection
+    assert catalogue().parse(",".join(str(each) for each in selection)) == selection
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "not KIND=COUNT"),
+        ("virtual,,", "not KIND=COUNT"),
+        ("=5", "not KIND=COUNT"),
+        ("virtual=", "not KIND=COUNT"),
+        ("virtual=0", "no count of boards"),
+        ("virtual=-1", "no count of boards"),
+        ("virtual=five", "no count of boards"),
+        ("virtual=1.5", "no count of boards"),
+        ("virtual=²", "no count of boards"),
+        ("virtual=5=6", "no count of boards"),
+        ("virtual=99999999999999999999", "no count of boards"),
+        ("virtul=5", "did you mean 'virtual'?"),
+        ("small-bord", "did you mean 'small-board'?"),
+        ("toaster", "there are: virtual, emulated, serial, big-board, small-board"),
+    ],
+)
+def test_a_selection_that_cannot_be_says_what_to_change(text: str, words: str) -> None:
+    with pytest.raises(UsageError) as wrong:
+        catalogue().parse(text)
+    assert words in str(wrong.value)
+    assert "--boards" in str(wrong.value)
+
+
+def test_a_tier_that_cannot_run_here_is_a_fault_of_the_rig() -> None:
+    with pytest.raises(RigError, match="plug a board in"):
+        catalogue().parse("serial=1")
+    with pytest.raises(UsageError, match="no tier 'qemu'"):
+        catalogue().tier("qemu")
+
+
+def test_boards_come_from_the_tier_of_their_kind() -> None:
+    async def scene() -> None:
+        boards = catalogue()
+        assert boards.kinds == {"virtual": "virtual", "big-board": "emulated", "small-board": "emulated"}
+        world = World(SystemClock(), SystemNetwork(), Randomness())
+        authority = Authority.create("Servers", world.clock).certificate
+        credentials = Credentials(authority, private_key_der(generate_key()))
+        settings = BoardSettings("b", credentials, ("127.0.0.1", 1), "localhost")
+        assert boards.make("virtual", settings, world).kind == "virtual"
+        with pytest.raises(NotImplementedError):
+            boards.make("small-board", settings, world)
+        assert boards.tier("emulated") is boards.find("small-board")[0]
+        await boards.close()
+        assert Emulated.closed == ["emulated"]
+
+    asyncio.run(scene())
+
+
+def test_the_virtual_tier_is_registered() -> None:
+    entries = {entry.name: entry for entry in registered()}
+    assert entries["virtual"].load() is VirtualTier
+    assert entries["virtual"].unavailable is None
+
+
+def test_a_tier_that_does_not_load_does_not_take_the_others_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = EntryPoints(
+        [
+            EntryPoint("broken", "harness.no_such_module:Tier", "harness.boards"),
+            EntryPoint("virtual", "harness.boards.virtual:VirtualTier", "harness.boards"),
+        ]
+    )
+    monkeypatch.setattr("harness.boards.catalogue.entry_points", lambda group: points.select(group=group))
+    boards = Catalogue()
+    assert boards.parse("virtual=2") == [Selection("virtual", 2)]
+    with pytest.raises(RigError, match=r"No module named 'harness\.no_such_module'"):
+        boards.tier("broken")
+
+
+def test_a_catalogue_of_nothing_says_so() -> None:
+    with pytest.raises(UsageError, match="is the harness installed"):
+        Catalogue([]).parse("virtual")

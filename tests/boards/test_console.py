@@ -1,0 +1,62 @@
+"""What a board says, in lines, and the waiting for one."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from harness.boards.console import Console
+from harness.core.clock import ManualClock, SystemClock
+from harness.core.errors import ProductFailure
+
+
+def test_bytes_become_lines_wherever_they_are_cut() -> None:
+    console = Console("pump", SystemClock())
+    for part in (b"one\r", b"\ntw", b"o\n\xff\n", b"half"):
+        console.feed(part)
+    assert console.lines == ["one", "two", "\ufffd"]
+
+
+def test_listeners_hear_what_comes_until_they_leave() -> None:
+    console, heard = Console("pump", SystemClock()), []
+    console.write("before")
+    leave = console.listen(heard.append)
+    console.write("now")
+    leave()
+    console.write("after")
+    assert heard == ["now"]
+
+
+def test_only_the_newest_lines_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Console, "KEPT", 10)
+    console = Console("pump", SystemClock())
+    for number in range(1000):
+        console.write(str(number))
+        assert len(console.lines) < 20
+    assert console.lines[-10:] == [str(number) for number in range(990, 1000)]
+
+
+def test_waiting_for_a_line() -> None:
+    async def scene() -> None:
+        clock = ManualClock()
+        console = Console("pump", clock)
+        console.write("version 1.2")
+        assert (await console.until(r"version (\d)"))[1] == "1"
+        waiting = asyncio.create_task(console.until("ready"))
+        await clock.advance(1)
+        console.write("not yet")
+        console.write("ready")
+        console.write("ready again")
+        assert (await waiting)[0] == "ready"
+        late = asyncio.create_task(console.until("never", within=5))
+        await clock.advance(5)
+        with pytest.raises(ProductFailure, match="ready again") as failure:
+            await late
+        assert "pump" in str(failure.value)
+        silent = asyncio.create_task(Console("other", clock).until("x", within=1))
+        await clock.advance(1)
+        with pytest.raises(ProductFailure, match="nothing"):
+            await silent
+
+    asyncio.run(scene())

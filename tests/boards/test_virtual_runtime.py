@@ -1,0 +1,329 @@
+"""Modules on virtual boards: calls, limits, faults, the host's functions, and threads that stay free."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import hashlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import wasmtime
+
+from harness.boards.virtual.guest import Fault, Guest, NotLoadable
+from harness.boards.virtual.host import MAXIMUM_LOG_LINES, MAXIMUM_PUBLICATIONS, Host
+from harness.boards.virtual.memory import LinearMemory
+from harness.boards.virtual.runtime import Runtime, Worker
+from harness.core.clock import ManualClock, SystemClock
+from harness.core.errors import RigError
+from harness.wasmbed.protocol.messages import Limits
+from harness.wasmbed.runtime.interface import FUNCTIONS, FaultCode, LogLevel
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+LIMITS = Limits(memory=4 * 65_536, fuel=1_000_000, wall_time=5_000)
+IMPORTS = "".join(
+    f'(import "wasmbed" "{function.name}" (func ${function.name} (param {" ".join(function.parameter_types)}) '
+    f"{f'(result {function.result})' if function.result else ''}))"
+    for function in FUNCTIONS.values()
+)
+
+
+def assemble(body: str) -> bytes:
+    return bytes(wasmtime.wat2wasm(f'(module {IMPORTS} (memory (export "memory") 1) {body})'))
+
+
+@asynccontextmanager
+async def runtime(threads: int = 4) -> AsyncIterator[Runtime]:
+    shared = Runtime(threads)
+    try:
+        yield shared
+    finally:
+        await shared.close()
+
+
+@asynccontextmanager
+async def loaded(
+    module: bytes,
+    *,
+    entry: str = "run",
+    limits: Limits = LIMITS,
+    host: Host | None = None,
+    worker: Worker | None = None,
+    clock: SystemClock | ManualClock | None = None,
+) -> AsyncIterator[Guest]:
+    async with runtime() as shared:
+        guest = Guest(worker or shared.worker(), host or Host(lambda: 1234), limits, clock or SystemClock())
+        try:
+            await guest.load(module, hashlib.sha256(module).digest(), entry)
+            yield guest
+        finally:
+            guest.close()
+
+
+def test_a_call_returns_what_the_function_does_and_what_it_used(run: Run) -> None:
+    async def scene() -> None:
+        async with loaded(assemble('(func (export "run") (result i32) i32.const 42)')) as guest:
+            assert await guest.call("run") == 42
+            assert guest.metrics["fuel_used"] > 0
+            assert guest.metrics["memory_bytes"] == guest.memory_bytes == 65_536
+            assert not guest.has_tick
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    ("body", "limits", "code", "words"),
+    [
+        ("unreachable", LIMITS, FaultCode.TRAP, "unreachable"),
+        ("(drop (i32.div_u (i32.const 1) (i32.const 0)))", LIMITS, FaultCode.TRAP, "divide by zero"),
+        ("(drop (i32.load (i32.const 65533)))", LIMITS, FaultCode.TRAP, "out of bounds"),
+        ("(call $self)", replace(LIMITS, fuel=10**8), FaultCode.TRAP, "stack"),
+        ("(loop (br 0))", replace(LIMITS, fuel=1000), FaultCode.OUT_OF_FUEL, "1000 units"),
+        ("(loop (br 0))", replace(LIMITS, fuel=0), FaultCode.OUT_OF_FUEL, "0 units"),
+        ("(loop (br 0))", Limits(65_536, (1 << 64) - 1, 20), FaultCode.TIME_LIMIT, "20 ms"),
+        ("(drop (memory.grow (i32.const 1000))) unreachable", LIMITS, FaultCode.MEMORY_LIMIT, "262144 bytes"),
+        ("(drop (memory.grow (i32.const 3))) unreachable", LIMITS, FaultCode.TRAP, "unreachable"),
+        ("(call $log (i32.const 2) (i32.const 65530) (i32.const 7))", LIMITS, FaultCode.TRAP, "wasmbed.log: 7 bytes"),
+        ("(call $log (i32.const 2) (i32.const -1) (i32.const 0))", LIMITS, FaultCode.TRAP, "0xffffffff"),
+        (
+            "(drop (call $argument (i32.const 0) (i32.const 65536) (i32.const 9)))",
+            LIMITS,
+            FaultCode.TRAP,
+            "wasmbed.argument",
+        ),
+        (
+            "(drop (call $environment (i32.const 70000) (i32.const 1) (i32.const 0) (i32.const 9)))",
+            LIMITS,
+            FaultCode.TRAP,
+            "wasmbed.environment",
+        ),
+        (
+            "(drop (call $publish (i32.const 0) (i32.const 1) (i32.const 65536) (i32.const 1))) (loop (br 0))",
+            replace(LIMITS, fuel=10**15),
+            FaultCode.TRAP,
+            "wasmbed.publish",
+        ),
+    ],
+)
+def test_a_call_that_ends_early_says_why(run: Run, body: str, limits: Limits, code: FaultCode, words: str) -> None:
+    async def scene() -> None:
+        host = Host(lambda: 0, ("x",))
+        async with loaded(assemble(f'(func $self (export "run") {body})'), limits=limits, host=host) as guest:
+            with pytest.raises(Fault) as fault:
+                await guest.call("run")
+            assert (fault.value.code, words in fault.value.message) == (code, True), fault.value.message
+            assert fault.value.backtrace
+            assert len(fault.value.backtrace) <= 16
+            assert fault.value.use["memory_bytes"] >= 65_536
+            assert ("fuel_used" in fault.value.use) == (code is FaultCode.OUT_OF_FUEL)
+            assert "\n" not in fault.value.message
+
+    run(scene())
+
+
+def test_a_refused_growth_that_the_module_survives_is_no_fault_of_the_next_call(run: Run) -> None:
+    body = '(func (export "run") (drop (memory.grow (i32.const 1000)))) (func (export "tick") (result i32) unreachable)'
+
+    async def scene() -> None:
+        async with loaded(assemble(body)) as guest:
+            await guest.call("run")
+            assert guest.has_tick
+            with pytest.raises(Fault) as fault:
+                await guest.call("tick")
+            assert fault.value.code is FaultCode.TRAP
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    ("module", "entry", "words"),
+    [
+        (b"no module", "run", "begins with 6e6f206d"),
+        (b'(module (memory (export "memory") 1) (func (export "run")))', "run", "not a WebAssembly binary"),
+        (assemble('(func (export "run"))')[:-2], "run", "not a module this runtime can load"),
+        (bytes(wasmtime.wat2wasm('(module (import "env" "x" (func)))')), "run", "unknown import"),
+        (bytes(wasmtime.wat2wasm('(module (import "wasmbed" "log" (func)))')), "run", "types incompatible"),
+        (bytes(wasmtime.wat2wasm('(module (func (export "run")))')), "run", "linear memory"),
+        (bytes(wasmtime.wat2wasm('(module (memory 1) (func (export "run")))')), "run", "linear memory"),
+        (bytes(wasmtime.wat2wasm('(module (memory (export "memory") 5))')), "run", "above the limit of 262144"),
+        (assemble('(func (export "run"))'), "start", "'start'"),
+        (assemble('(func (export "run") (param i32))'), "run", "'run'"),
+        (assemble('(func (export "run")) (func (export "tick") (result i64) i64.const 1)'), "run", "'tick'"),
+        (assemble('(global (export "run") i32 (i32.const 1))'), "run", "'run'"),
+    ],
+)
+def test_what_cannot_be_loaded_is_refused_in_words(run: Run, module: bytes, entry: str, words: str) -> None:
+    async def scene() -> None:
+        with pytest.raises(NotLoadable) as refused:
+            async with loaded(module, entry=entry):
+                pass
+        assert words in refused.value.reason
+
+    run(scene())
+
+
+def test_a_start_function_runs_under_the_same_limits(run: Run) -> None:
+    async def scene() -> None:
+        module = assemble('(func $endless (loop (br 0))) (start $endless) (func (export "run"))')
+        with pytest.raises(Fault) as fault:
+            async with loaded(module):
+                pass
+        assert fault.value.code is FaultCode.OUT_OF_FUEL
+
+    run(scene())
+
+
+def test_the_time_limit_is_on_the_given_clock(run: Run) -> None:
+    async def scene() -> None:
+        clock = ManualClock()
+        module = assemble('(func (export "run") (loop (br 0)))')
+        limits = Limits(65_536, (1 << 63) - 1, 60_000)
+        async with loaded(module, limits=limits, clock=clock) as guest:
+            call = asyncio.create_task(guest.call("run"))
+            await clock.advance(59.0)
+            assert not call.done()
+            await clock.advance(1.0)
+            with pytest.raises(Fault, match="60000 ms"):
+                await call
+
+    run(scene())
+
+
+def test_an_endless_loop_holds_up_its_own_thread_only(run: Run) -> None:
+    async def scene() -> None:
+        endless = assemble('(func (export "run") (loop (br 0)))')
+        limits = Limits(65_536, (1 << 63) - 1, 60_000)
+        async with runtime(threads=2) as shared:
+            first, second = shared.worker(), shared.worker()
+            assert first is not second
+            assert shared.worker() is first
+            async with loaded(endless, limits=limits, worker=first) as stuck:
+                call = asyncio.create_task(stuck.call("run"))
+                async with loaded(assemble('(func (export "run") (result i32) i32.const 1)'), worker=second) as other:
+                    assert await other.call("run") == 1
+                assert first.busy
+                call.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await call
+                assert not first.busy
+                # The thread is free again, and the interruption did not hit the next call.
+                async with loaded(assemble('(func (export "run") (result i32) i32.const 2)'), worker=first) as next_one:
+                    assert await next_one.call("run") == 2
+
+    run(scene())
+
+
+def test_a_module_is_compiled_once_on_a_worker_and_the_oldest_is_forgotten(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.boards.virtual.runtime._CACHED_MODULES", 2)
+
+    async def scene() -> None:
+        modules = [assemble(f'(func (export "run") (result i32) i32.const {number})') for number in range(3)]
+        digests = [hashlib.sha256(module).digest() for module in modules]
+        async with runtime() as shared:
+            worker = shared.worker()
+            first = await worker.compile(modules[0], digests[0])
+            assert await worker.compile(modules[0], digests[0]) is first
+            await worker.compile(modules[1], digests[1])
+            assert await worker.compile(modules[0], digests[0]) is first
+            await worker.compile(modules[2], digests[2])
+            assert await worker.compile(modules[0], digests[0]) is first
+            with pytest.raises(wasmtime.WasmtimeError):
+                await worker.compile(b"nothing", bytes(32))
+
+    run(scene())
+
+
+def test_memory_is_given_back(run: Run) -> None:
+    async def scene() -> None:
+        module = assemble('(func (export "run"))')
+        async with runtime(threads=1) as shared:
+            for _ in range(3):
+                async with loaded(module, worker=shared.worker()):
+                    assert len(shared.worker().memories._live) == 1
+            gc.collect()
+            assert not shared.worker().memories._live
+
+    run(scene())
+
+
+def test_nobody_running_is_a_fault_of_the_rig(run: Run) -> None:
+    async def scene() -> None:
+        async with runtime() as shared:
+            with pytest.raises(RigError, match="none was running"):
+                shared.worker()._current()
+
+    run(scene())
+
+
+def test_everything_a_module_may_ask_of_the_host() -> None:
+    host = Host(lambda: 77, ("alpha", "\u00e4"), {"SITE": "hall"})
+    memory = host.memory = LinearMemory(65_536, 65_536)
+    memory.write(0, b"topic" + b"\xff" + b"SITE" + "grüße".encode())
+    assert host.clock_ms() == 77
+
+    host.log(LogLevel.ERROR, 0, 5)
+    host.log(99, 0, 6)
+    host.log(LogLevel.INFO, 0, 300)
+    assert host.lines[:2] == [(LogLevel.ERROR, "topic"), (LogLevel.DEBUG, "topic\ufffd")]
+    assert len(host.lines[2][1]) <= 256
+
+    assert host.publish(0, 5, 0, 1024) == 0
+    assert [(p.topic, len(p.payload)) for p in host.publications] == [("topic", 1024)]
+    assert host.publish(0, 6, 0, 1) == host.publish(0, 0, 0, 1) == host.publish(0, 129, 0, 1) == -1
+    assert host.publish(0, 5, 0, 1025) == -1
+    assert host.publish(0, 5, 0, 0) == 0
+
+    assert [host.sensor_read(3) for _ in range(2)] == [19_800, 19_837]
+    assert host.sensor_read(-1) == 19_400
+    assert -(1 << 31) <= host.sensor_read((1 << 31) - 1) < 1 << 31
+
+    assert host.argument(0, 100, 3) == 5
+    assert memory.read(100, 4) == b"alp\0"
+    assert host.argument(1, 100, 9) == 2
+    assert host.argument(2, 100, 9) == host.argument(-1, 100, 9) == -1
+    assert host.environment(6, 4, 200, 9) == 4
+    assert memory.read(200, 4) == b"hall"
+    assert host.environment(0, 5, 200, 9) == -1
+
+    host.gpio_write(13, 1)
+    host.gpio_write(13, 0)
+    assert host.lines[-2:] == [(LogLevel.DEBUG, "gpio 13 high"), (LogLevel.DEBUG, "gpio 13 low")]
+    assert host.violation is None
+
+
+def test_what_a_module_says_is_bounded() -> None:
+    host = Host(lambda: 0)
+    host.memory = LinearMemory(65_536, 65_536)
+    host.memory.write(0, b"t")
+    for _ in range(MAXIMUM_LOG_LINES + 5):
+        host.log(LogLevel.INFO, 0, 1)
+    assert (len(host.lines), host.dropped_lines) == (MAXIMUM_LOG_LINES, 5)
+    answers = [host.publish(0, 1, 0, 1) for _ in range(MAXIMUM_PUBLICATIONS + 2)]
+    assert answers == [0] * MAXIMUM_PUBLICATIONS + [-1, -1]
+
+
+def test_nothing_happens_after_a_violation() -> None:
+    host = Host(lambda: 0, ("x",), {"t": "y"})
+    host.memory = LinearMemory(65_536, 65_536)
+    host.memory.write(0, b"t")
+    host.log(LogLevel.INFO, 65_536, 1)
+    assert host.violation is not None
+    reason = host.violation
+    host.log(LogLevel.INFO, 0, 1)
+    host.gpio_write(1, 1)
+    assert host.publish(0, 1, 0, 1) == host.argument(0, 0, 1) == host.environment(0, 1, 0, 1) == -1
+    assert (host.lines, host.publications, host.violation) == ([], [], reason)
+
+
+def test_a_memory_that_starts_with_nothing() -> None:
+    memory = LinearMemory(0, 0)
+    assert memory.read(0, 1) is None
+    assert memory.read(0, 0) == b""
+    assert not memory.write(0, b"x")
+    assert not memory.grow(65_536)
+    assert memory.refused

@@ -1,0 +1,242 @@
+"""The kit for boards: the virtual board passes, and boards with something wrong fail the check that is about it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import pytest
+
+from harness.boards.board import Board, BoardSettings, Power, World
+from harness.boards.virtual import Backoff, VirtualBoard, VirtualTier
+from harness.boards.virtual.applications import Applications
+from harness.boards.virtual.flash import Flash
+from harness.boards.virtual.reception import Reception
+from harness.boards.virtual.session import Session
+from harness.core.errors import ProductFailure, RigError, UsageError
+from harness.testing.board import BOARD_CHECKS, BoardFactory, Expectations, check_board, run_board_check
+from harness.wasmbed.protocol.messages import DeploymentResult, StopResult
+from harness.wasmbed.runtime.interface import LogLevel
+
+HURRY = Expectations(patience=2.0, heartbeat=0.2)
+
+
+def with_tier(play: Callable[[VirtualTier], Any], backoff: Backoff | None = None) -> None:
+    async def scene() -> None:
+        tier = VirtualTier(backoff=backoff or Backoff(first=0.1))
+        try:
+            async with asyncio.timeout(60):
+                await play(tier)
+        finally:
+            await tier.close()
+
+    asyncio.run(scene())
+
+
+def made_by(tier: VirtualTier) -> BoardFactory:
+    return lambda settings, world: tier.make("virtual", settings, world)
+
+
+def test_the_virtual_board_passes() -> None:
+    outcomes: dict[str, str] = {}
+    with_tier(lambda tier: check_board(made_by(tier), at_once=10, progress=outcomes.__setitem__))
+    assert outcomes == dict.fromkeys(BOARD_CHECKS, "passed")
+
+
+def fails(check: str, factory: Callable[[VirtualTier], BoardFactory] = made_by, backoff: Backoff | None = None) -> str:
+    """What the kit says about a board that fails ``check``."""
+    failure: list[ProductFailure] = []
+
+    async def play(tier: VirtualTier) -> None:
+        with pytest.raises(ProductFailure) as caught:
+            await check_board(factory(tier), only=[check], expectations=HURRY)
+        failure.append(caught.value)
+
+    with_tier(play, backoff or Backoff(first=0.05, longest=0.2))
+    assert f"1 of 1 board checks failed: {check}" in str(failure[0])
+    return str(failure[0])
+
+
+# Each of these breaks one thing of the virtual board, and names the check that has to notice.
+
+
+def test_a_board_that_stays_on_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ignored(self: VirtualBoard) -> None: ...
+
+    monkeypatch.setattr(VirtualBoard, "power_off", ignored)
+    words = fails("boots_and_switches_off")
+    assert "the board is on after power_off" in words
+    assert "enrollment: requested" in words, "the console's last lines belong to the verdict"
+
+
+def test_a_certificate_that_does_not_survive_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def store(self: Flash, certificate: bytes) -> None: ...
+
+    monkeypatch.setattr(Flash, "store", store)
+    assert "without the certificate it was issued" in fails("enrolls_with_signing_request")
+
+
+def test_a_board_that_ignores_retry_after_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Backoff, "delay", lambda self, failures, retry_after, randomness: 0.01)
+    assert "told to wait 1.5 s" in fails("waits_when_told_to")
+
+
+def test_a_board_that_hammers_the_gateway_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Backoff, "delay", lambda self, failures, retry_after, randomness: 0.2)
+    assert "the pauses were" in fails("comes_back_slower_and_slower")
+
+
+def test_a_heartbeat_that_is_too_fast_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    enrolled = Session._enrolled
+
+    def hasty(self: Session, response: Any, message_id: int) -> None:
+        enrolled(self, replace(response, heartbeat_interval=response.heartbeat_interval // 10), message_id)
+
+    monkeypatch.setattr(Session, "_enrolled", hasty)
+    assert "the board's gaps were" in fails("keeps_its_heartbeat")
+
+
+def test_a_board_that_waits_for_a_dead_gateway_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.boards.virtual.session.MISSED_HEARTBEATS", 10_000)
+    assert "did not end the connection" in fails("gives_up_a_silent_gateway")
+
+
+def test_what_is_left_after_a_power_cut_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[asyncio.Task[None]] = []
+
+    async def leaking(self: VirtualBoard) -> None:
+        started.append(asyncio.create_task(self._world.clock.sleep(1), name="forgotten"))
+        await self._halt(goodbye=False)
+
+    monkeypatch.setattr(VirtualBoard, "cut_power", leaking)
+
+    async def wait_for_it(tier: VirtualTier) -> None:
+        with pytest.raises(ProductFailure, match="tasks that are left: forgotten"):
+            await run_board_check("leaves_nothing_without_power", made_by(tier), expectations=HURRY)
+        await asyncio.gather(*started)
+
+    with_tier(wait_for_it)
+
+
+def test_trust_in_anybody_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ssl
+
+    def gullible(self: VirtualTier, *_: Any) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+
+    monkeypatch.setattr(VirtualTier, "_context", gullible)
+    assert "no handshake failed" in fails("refuses_an_unknown_authority")
+    assert "did not present its certificate" in fails("authenticates_with_tls_1_3")
+
+
+def test_a_board_that_believes_any_hash_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    add = Reception.add
+
+    def believing(self: Reception, chunk: Any) -> bytes | None:
+        import hashlib
+
+        data = bytes(self._data) + chunk.data
+        self.deploy = replace(self.deploy, sha256=hashlib.sha256(data).digest())
+        return add(self, chunk)
+
+    monkeypatch.setattr(Reception, "add", believing)
+    assert "the board accepted" in fails("refuses_what_it_cannot_run")
+
+
+def test_an_application_that_cannot_be_stopped_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stop(self: Applications, message: Any, message_id: int) -> None:
+        self._around.send(StopResult(message.application_id, ok=False, error="no"), message_id)
+
+    monkeypatch.setattr(Applications, "stop", stop)
+    assert "stopping gave" in fails("stops")
+
+
+def test_a_reply_with_another_id_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    send = Session.send
+
+    def confused(self: Session, message: Any, message_id: int | None = None) -> bool:
+        return send(self, message, None if isinstance(message, DeploymentResult) else message_id)
+
+    monkeypatch.setattr(Session, "send", confused)
+    assert "DeploymentResult to" in fails("runs_and_publishes")
+
+
+# What is not the board's fault, and what does not apply.
+
+
+class Absent(VirtualBoard):
+    """A board that is not there."""
+
+    async def power_on(self) -> None:
+        raise RigError("no board answers", do="plug it in")
+
+
+class Plain(VirtualBoard):
+    """A board that can only do TLS."""
+
+    features: ClassVar[frozenset[str]] = frozenset({"tls"})
+
+
+def variant(kind: type[VirtualBoard]) -> Callable[[VirtualTier], BoardFactory]:
+    def factory(tier: VirtualTier) -> BoardFactory:
+        def make(settings: BoardSettings, world: World) -> Board:
+            return kind(
+                settings,
+                world,
+                tier._runtime,
+                lambda authority, identity: tier._context(authority, identity, world.clock),
+                Backoff(first=0.05),
+                LogLevel.INFO,
+            )
+
+        return make
+
+    return factory
+
+
+def test_a_board_that_is_not_there_was_not_judged() -> None:
+    outcomes: dict[str, str] = {}
+
+    async def play(tier: VirtualTier) -> None:
+        with pytest.raises(RigError, match=r"1 board checks could not be run\n.*no board answers"):
+            await check_board(variant(Absent)(tier), only=["boots_and_switches_off"], progress=outcomes.__setitem__)
+
+    with_tier(play)
+    assert outcomes == {"boots_and_switches_off": "not run"}
+
+
+def test_checks_that_do_not_apply_are_skipped() -> None:
+    outcomes: dict[str, str] = {}
+
+    async def play(tier: VirtualTier) -> None:
+        names = ["enrolls_with_certificate", "enrolls_with_signing_request", "stops"]
+        await check_board(variant(Plain)(tier), only=names, progress=outcomes.__setitem__)
+
+    with_tier(play)
+    assert outcomes == {
+        "enrolls_with_certificate": "passed",
+        "enrolls_with_signing_request": "skipped",
+        "stops": "skipped",
+    }
+
+
+def test_a_check_that_does_not_exist() -> None:
+    async def play(tier: VirtualTier) -> None:
+        with pytest.raises(UsageError, match="the checks are boots_and_switches_off"):
+            await run_board_check("flies", made_by(tier))
+
+    with_tier(play)
+
+
+def test_every_check_says_what_it_is_about() -> None:
+    assert len(BOARD_CHECKS) >= 28
+    for name, check in BOARD_CHECKS.items():
+        assert check.name == name
+        assert check.summary.endswith(".")
+        assert check.features <= VirtualBoard.features
+    assert Power.ON != Power.OFF
