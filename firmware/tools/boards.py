@@ -1,0 +1,120 @@
+"""The boards of `platforms/` as the build needs them, and the linker script that each one's memory map makes."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PLATFORMS = Path(__file__).resolve().parents[2] / "platforms"
+
+
+@dataclass(frozen=True)
+class Region:
+    """A range of memory, in bytes."""
+
+    origin: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        return self.origin + self.size
+
+
+@dataclass(frozen=True)
+class Board:
+    """What ``board.toml`` says, as far as the image depends on it."""
+
+    name: str
+    image: str
+    target: str
+    profile: str
+    flash: Region
+    ram: Region
+    stack: int
+    heap: Region | None
+    provisioning: Region
+    storage: Region
+    retained: Region
+    limits: dict[str, int]
+    budget: dict[str, int]
+
+    @classmethod
+    def read(cls, path: Path) -> Board:
+        """Raises ValueError naming the file and what is wrong in it."""
+        try:
+            data = tomllib.loads(path.read_text("utf-8"))
+            memory: dict[str, Any] = data["memory"]
+
+            def region(name: str) -> Region:
+                return Region(memory[name]["origin"], memory[name]["size"])
+
+            board = cls(
+                data["name"],
+                data["image"],
+                data["build"]["target"],
+                data["build"]["profile"],
+                *(region("flash"), region("ram"), memory["stack"]),
+                region("heap") if "heap" in memory else None,
+                *(region("provisioning"), region("storage"), region("retained")),
+                data["limits"],
+                data["budget"],
+            )
+        except KeyError as error:
+            raise ValueError(f"{path}: {error} is missing") from error
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"{path}: {error}") from error
+        board._check(path)
+        return board
+
+    def _check(self, path: Path) -> None:
+        names = ("flash", "ram", "heap", "provisioning", "storage", "retained")
+        regions = [(name, region) for name in names if (region := getattr(self, name)) is not None]
+        for index, (name, region) in enumerate(regions):
+            for other_name, other in regions[index + 1 :]:
+                if region.origin < other.end and other.origin < region.end:
+                    raise ValueError(f"{path}: memory.{name} and memory.{other_name} overlap")
+
+    def linker_script(self) -> str:
+        """``memory.x`` for cortex-m-rt's ``link.x``.
+
+        The stack lies at the bottom of RAM: when it overflows it leaves RAM, and that is a fault.
+        """
+        flash, ram, stack = self.flash, self.ram, self.stack
+        heap = self.heap or Region(0, 0)
+        numbers = {
+            "ram_size": ram.size,
+            "stack_start": ram.origin,
+            "stack_size": stack,
+            "provisioning_start": self.provisioning.origin,
+            "provisioning_size": self.provisioning.size,
+            "storage_start": self.storage.origin,
+            "storage_size": self.storage.size,
+            "retained_start": self.retained.origin,
+            "largest_module": self.limits["module"],
+            "largest_memory": self.limits["memory"],
+            "largest_frame": self.limits["frame"],
+            "largest_record": self.limits["record"],
+            "value_stack": self.limits["value_stack"],
+            "applications": self.limits["applications"],
+        }
+        lines = [
+            f"/* Made from platforms/{self.name}/board.toml. */",
+            "MEMORY {",
+            f"  FLASH : ORIGIN = {flash.origin:#x}, LENGTH = {flash.size:#x}",
+            f"  RAM : ORIGIN = {ram.origin + stack:#x}, LENGTH = {ram.size - stack:#x}",
+            "}",
+            f"_stack_start = {ram.origin + stack:#x};",
+            f"_stack_end = {ram.origin:#x};",
+            f"_board_heap_start = {f'{heap.origin:#x}' if self.heap else '__sheap'};",
+            f"_board_heap_end = {heap.end if self.heap else ram.end:#x};",
+            *(f"_board_{name} = {value:#x};" for name, value in numbers.items()),
+        ]
+        return "\n".join(lines) + "\n"
+
+
+def find_boards() -> dict[str, Board]:
+    """Every board by name. Raises ValueError for one that is described wrongly."""
+    boards = (Board.read(path) for path in sorted(PLATFORMS.glob("*/board.toml")))
+    return {board.name: board for board in boards}

@@ -1,0 +1,89 @@
+"""What an image needs of its board's memory, read from the ELF file."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.boards import Board
+
+SECTION_ALLOCATED = 2
+NO_BITS = 8
+
+
+@dataclass(frozen=True)
+class Image:
+    """Sizes in bytes."""
+
+    board: Board
+    flash: int
+    static: int
+    """RAM of the firmware's variables."""
+    sha256: str
+
+    @property
+    def heap(self) -> int:
+        """What is left of RAM, or set aside, for the heap."""
+        board = self.board
+        return board.heap.size if board.heap else board.ram.size - board.stack - self.static
+
+    def complaints(self) -> list[str]:
+        """Every budget that is exceeded."""
+        need = {"flash": self.flash, "ram": self.static + self.board.stack}
+        return [
+            f"{self.board.name}: {used:,} bytes of {kind}, the budget is {self.board.budget[kind]:,}: make it smaller, "
+            f"or raise budget.{kind} in platforms/{self.board.name}/board.toml"
+            for kind, used in need.items()
+            if used > self.board.budget[kind]
+        ]
+
+
+def measure(board: Board, elf: Path) -> Image:
+    """Read the sizes of an image (ELF32, little-endian)."""
+    data = elf.read_bytes()
+    flash = static = 0
+    for kind, flags, address, size in _sections(data):
+        if not flags & SECTION_ALLOCATED:
+            continue
+        in_ram = board.ram.origin <= address < board.ram.end
+        static += size if in_ram else 0
+        # Variables with a value lie in flash, too, from where they are copied.
+        flash += size if kind != NO_BITS else 0
+    return Image(board, flash, static, hashlib.sha256(data).hexdigest())
+
+
+def _sections(data: bytes) -> list[tuple[int, int, int, int]]:
+    if data[:6] != b"\x7fELF\x01\x01":
+        raise ValueError("not an ELF file of 32 bits, little-endian")
+    (offset,) = struct.unpack_from("<I", data, 0x20)
+    entry, count = struct.unpack_from("<HH", data, 0x2E)
+    found = []
+    for index in range(count):
+        _, kind, flags, address, _, size = struct.unpack_from("<6I", data, offset + index * entry)
+        found.append((kind, flags, address, size))
+    return found
+
+
+def table(images: list[Image]) -> str:
+    """The images and what they need, for people."""
+    head = ("board", "flash", "of", "variables", "stack", "heap", "SHA-256")
+    rows = [
+        (
+            image.board.name,
+            f"{image.flash:,}",
+            f"{100 * image.flash / image.board.flash.size:.0f} %",
+            f"{image.static:,}",
+            f"{image.board.stack:,}",
+            f"{image.heap:,}",
+            image.sha256[:16],
+        )
+        for image in images
+    ]
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    lines = []
+    for row in (head, *rows):
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)

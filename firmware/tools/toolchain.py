@@ -1,0 +1,94 @@
+"""Which Rust compiler can build for bare metal here, and how it has to be called.
+
+rustup's is taken where it has the target. Otherwise Debian's, which brings the sources of the standard library, so
+that cargo can build it: `core` and `alloc` for the target, in half a minute.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PACKAGES = Path(__file__).resolve().parents[2] / "system-packages.txt"
+LINKER = "arm-none-eabi-ld"
+SIZE = "arm-none-eabi-size"
+
+
+class Missing(Exception):
+    """A tool is not here; the message says which one and how to get it."""
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """``cargo`` and what to give it, to build for ``targets``."""
+
+    cargo: str
+    description: str
+    arguments: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    sources: tuple[Path, ...] = ()
+    """Folders whose names would end up in the images."""
+
+    def run(self, arguments: list[str], rustflags: dict[str, list[str]], cwd: Path, **variables: str) -> None:
+        """Run cargo; ``rustflags`` by target. Raises CalledProcessError."""
+        remaps = [f"--remap-path-prefix={path}={path.name}" for path in (cwd, *self.sources)]
+        config = [
+            argument
+            for target, flags in rustflags.items()
+            for argument in ("--config", f"target.{target}.rustflags={[*flags, *remaps]!r}")
+        ]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("RUSTFLAGS", "CARGO_ENCODED"))}
+        command = [self.cargo, *arguments, *self.arguments, *config]
+        subprocess.run(command, cwd=cwd, env=environment | self.environment | variables, check=True)
+
+
+def find_toolchain(*targets: str) -> Toolchain:
+    """A toolchain for ``targets``. Raises Missing."""
+    cargo = shutil.which("cargo")
+    home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
+    registry = home / "registry" / "src"
+    if cargo and set(targets) <= _rustup_targets():
+        return Toolchain(cargo, "rustup's Rust", sources=(registry,))
+    for cargo in ("/usr/bin/cargo", "/usr/bin/cargo-web"):
+        rustc = cargo.replace("cargo", "rustc")
+        library = _library(rustc)
+        if Path(cargo).is_file() and library:
+            return Toolchain(
+                cargo,
+                "the distribution's Rust, with core and alloc built from its sources",
+                ("-Zbuild-std=core,alloc", "-Zbuild-std-features=compiler-builtins-mem"),
+                {"RUSTC": rustc, "RUSTC_BOOTSTRAP": "1"},
+                (registry, library),
+            )
+    raise Missing(
+        f"no Rust compiler for {' and '.join(targets)}\n"
+        f"  -> rustup target add {' '.join(targets)}\n"
+        f"  -> or, on Debian: apt-get install rustc-web cargo-web rust-web-src"
+    )
+
+
+def require(program: str, package: str) -> str:
+    """The path of ``program``. Raises Missing."""
+    path = shutil.which(program)
+    if path is None:
+        raise Missing(f"{program} is not installed\n  -> apt-get install {package} (all packages: {PACKAGES.name})")
+    return path
+
+
+def _rustup_targets() -> set[str]:
+    if not shutil.which("rustup"):
+        return set()
+    listed = subprocess.run(["rustup", "target", "list", "--installed"], capture_output=True, text=True, check=False)
+    return set(listed.stdout.split())
+
+
+def _library(rustc: str) -> Path | None:
+    """The sources of the standard library that belong to ``rustc``."""
+    if not Path(rustc).is_file():
+        return None
+    asked = subprocess.run([rustc, "--print", "sysroot"], capture_output=True, text=True, check=False)
+    library = Path(asked.stdout.strip()) / "lib" / "rustlib" / "src" / "rust" / "library"
+    return library.resolve() if library.is_dir() else None

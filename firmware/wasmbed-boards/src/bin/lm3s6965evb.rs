@@ -1,0 +1,21 @@
+//! The image for lm3s6965evb.
+#![no_std]
+#![no_main]
+
+use wasmbed_boards::{Board, TickSource, Uart, start};
+
+static BOARD: Board = Board {
+    name: "lm3s6965evb",
+    architecture: "armv7m",
+    link: Uart::Pl011(0x4000_c000),
+    link_interrupt: 5,
+    console: Uart::Pl011(0x4000_d000),
+    ticks: TickSource::Core(12_500_000),
+    watchdog: None,
+    lights: None,
+};
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    start(&BOARD)
+}

@@ -1,0 +1,21 @@
+//! The image for mps2-an386.
+#![no_std]
+#![no_main]
+
+use wasmbed_boards::{Board, TickSource, Uart, start};
+
+static BOARD: Board = Board {
+    name: "mps2-an386",
+    architecture: "armv7em",
+    link: Uart::Cmsdk(0x4000_4000),
+    link_interrupt: 0,
+    console: Uart::Cmsdk(0x4000_5000),
+    ticks: TickSource::Reference(1_000_000),
+    watchdog: Some((0x4000_8000, 25_000_000)),
+    lights: Some(0x4002_8000),
+};
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    start(&BOARD)
+}

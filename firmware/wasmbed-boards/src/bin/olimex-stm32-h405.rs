@@ -1,0 +1,21 @@
+//! The image for olimex-stm32-h405 (STM32F405).
+#![no_std]
+#![no_main]
+
+use wasmbed_boards::{Board, TickSource, Uart, start};
+
+static BOARD: Board = Board {
+    name: "olimex-stm32-h405",
+    architecture: "armv7em",
+    link: Uart::Stm32(0x4001_1000),
+    link_interrupt: 37,
+    console: Uart::Stm32(0x4000_4400),
+    ticks: TickSource::Reference(21_000_000),
+    watchdog: None,
+    lights: None,
+};
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    start(&BOARD)
+}

@@ -1,0 +1,101 @@
+//! What all boards share: they differ in a [`Board`] and in their memory map, which `build.py` writes from
+//! `platforms/<board>/board.toml`.
+//!
+//! One thread, and one interrupt besides the clock's: a byte on the link.
+#![no_std]
+
+extern crate alloc;
+
+mod clock;
+mod fault;
+mod heap;
+mod layout;
+mod machine;
+mod retained;
+mod self_test;
+mod uart;
+mod watchdog;
+
+use cortex_m_rt::exception;
+use wasmbed_node::node::Node;
+use wasmbed_node::provisioning::Provisioning;
+
+pub use crate::clock::TickSource;
+use crate::machine::MACHINE;
+pub use crate::uart::Uart;
+
+/// What is different on each board, apart from its memory map.
+pub struct Board {
+    /// Its name, as in `platforms/`.
+    pub name: &'static str,
+    /// For example `armv7m`.
+    pub architecture: &'static str,
+    /// To the gateway.
+    pub link: Uart,
+    /// The interrupt of a byte on the link.
+    pub link_interrupt: u16,
+    /// For people and for the harness.
+    pub console: Uart,
+    /// What SysTick counts.
+    pub ticks: TickSource,
+    /// Address of a CMSDK watchdog, and the frequency it counts at.
+    pub watchdog: Option<(usize, u32)>,
+    /// Address of the register whose low bits are the board's lights.
+    pub lights: Option<usize>,
+}
+
+/// Boots, and never returns.
+pub fn start(board: &'static Board) -> ! {
+    heap::init();
+    MACHINE.init(board);
+    let hardware = MACHINE.hardware();
+    let boot = retained::boot();
+    MACHINE.say(format_args!(
+        "BOOT board={} firmware={} reset={} boots={}",
+        board.name,
+        env!("CARGO_PKG_VERSION"),
+        boot.cause.as_str(),
+        boot.count
+    ));
+    let trouble = match Provisioning::read(layout::provisioning()) {
+        Err(unprovisioned) => alloc::format!("{unprovisioned}"),
+        Ok(provisioning) => {
+            MACHINE.start_watchdog(provisioning.watchdog);
+            if boot.count == 0
+                && let Some(fault) = provisioning.self_test
+            {
+                self_test::provoke(fault);
+            }
+            match Node::new(hardware, &provisioning) {
+                Ok(mut node) => {
+                    node.run();
+                    halt();
+                }
+                Err(unusable) => alloc::format!("{unusable}"),
+            }
+        }
+    };
+    MACHINE.say(format_args!("HALT {trouble}"));
+    halt();
+}
+
+/// There is nothing more to do until somebody resets the board.
+fn halt() -> ! {
+    loop {
+        MACHINE.hardware().rest(u64::MAX);
+    }
+}
+
+#[exception]
+fn SysTick() {
+    MACHINE.clock_wrapped();
+}
+
+#[exception]
+unsafe fn DefaultHandler(interrupt: i16) {
+    if MACHINE.is_link(interrupt) {
+        MACHINE.link_interrupt();
+    } else {
+        panic!("unexpected interrupt {interrupt}");
+    }
+}

@@ -1,0 +1,270 @@
+//! The board as the node sees it.
+
+use core::cell::{Cell, UnsafeCell};
+use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+
+use cortex_m::asm;
+use cortex_m::interrupt::{self, InterruptNumber};
+use cortex_m::peripheral::{NVIC, SYST};
+use wasmbed_node::hardware::{
+    Clock, Console, Entropy, Flash, Hardware, Peripherals, Profile, Watchdog, simulated_sensor,
+};
+use wasmbed_node::serial::{Port, SerialLink};
+
+use crate::clock::SysTickClock;
+use crate::watchdog::CmsdkWatchdog;
+use crate::{Board, heap, layout, retained};
+
+/// Milliseconds without a sign of life until the watchdog bites, where the blob does not say.
+const WATCHDOG: u32 = 30_000;
+/// Bytes that can wait to be read from the link; a power of two.
+const RING: usize = if cfg!(feature = "plain") { 128 } else { 2048 };
+
+/// The one board there is.
+pub static MACHINE: Machine = Machine::new();
+
+/// Which output pins are high, one bit each; there for a debugger to look at.
+#[unsafe(no_mangle)]
+pub static WASMBED_PINS: AtomicU32 = AtomicU32::new(0);
+
+/// Everything that is not the node.
+pub struct Machine {
+    board: Cell<Option<&'static Board>>,
+    link: SerialLink<LinkPort>,
+    clock: SysTickClock,
+    watchdog: Cell<Option<CmsdkWatchdog>>,
+    ring: UnsafeCell<[u8; RING]>,
+    /// Bytes ever put into the ring, by the interrupt.
+    head: AtomicUsize,
+    /// Bytes ever taken from it.
+    tail: AtomicUsize,
+    /// Whether the interrupt is off because the ring is full.
+    deaf: AtomicBool,
+}
+
+// SAFETY: there is one core and one thread. What interrupts use as well: the ring, whose indices are atomic and which
+// is written at the head and read at the tail only; the board, set before there are any; and the clock, which the
+// thread uses with interrupts disabled.
+unsafe impl Sync for Machine {}
+
+impl Machine {
+    const fn new() -> Self {
+        Self {
+            board: Cell::new(None),
+            link: SerialLink::new(LinkPort),
+            clock: SysTickClock::new(),
+            watchdog: Cell::new(None),
+            ring: UnsafeCell::new([0; RING]),
+            head: AtomicUsize::new(0),
+            tail: AtomicUsize::new(0),
+            deaf: AtomicBool::new(false),
+        }
+    }
+
+    /// To be called once, before anything else here.
+    pub fn init(&self, board: &'static Board) {
+        self.board.set(Some(board));
+        interrupt::free(|_| self.clock.init(board.ticks));
+        board.console.init(false);
+        board.link.init(true);
+        // SAFETY: the handler's state is there.
+        unsafe { NVIC::unmask(Interrupt(board.link_interrupt)) };
+        self.link.reset();
+    }
+
+    /// The watchdog, if the board has one, with the time that the blob says.
+    pub fn start_watchdog(&self, milliseconds: Option<u32>) {
+        if let Some((base, frequency)) = self.board.get().and_then(|board| board.watchdog) {
+            let watchdog = CmsdkWatchdog::new(base, frequency);
+            watchdog.start(milliseconds.unwrap_or(WATCHDOG));
+            self.watchdog.set(Some(watchdog));
+        }
+    }
+
+    /// As the node wants it.
+    pub fn hardware(&'static self) -> Hardware {
+        let (name, architecture) = self.board.get().map_or(("", ""), |board| (board.name, board.architecture));
+        Hardware {
+            profile: Profile {
+                board: name,
+                architecture,
+                memory: layout::ram_size() as u64,
+                largest_module: layout::largest_module(),
+                largest_memory: layout::largest_memory(),
+                value_stack: layout::value_stack(),
+                largest_frame: layout::largest_frame(),
+                largest_record: layout::largest_record(),
+                applications: layout::applications(),
+                heap: heap::usage,
+            },
+            clock: self,
+            link: &self.link,
+            entropy: self,
+            console: self,
+            flash: self,
+            peripherals: self,
+            watchdog: self,
+        }
+    }
+
+    /// Writes a line for programs: without the time before it.
+    pub fn say(&self, text: fmt::Arguments<'_>) {
+        struct Out<'a>(&'a Machine);
+        impl Write for Out<'_> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                self.0.write_console(text);
+                Ok(())
+            }
+        }
+        let _ = writeln!(Out(self), "{text}");
+    }
+
+    /// Writes to the console, whatever state the rest is in.
+    pub fn write_console(&self, text: &str) {
+        if let Some(board) = self.board.get() {
+            for byte in text.bytes() {
+                board.console.send(byte);
+            }
+        }
+    }
+
+    pub fn is_link(&self, interrupt: i16) -> bool {
+        self.board.get().is_some_and(|board| i32::from(interrupt) == i32::from(board.link_interrupt))
+    }
+
+    /// Bytes have arrived.
+    pub fn link_interrupt(&self) {
+        let Some(board) = self.board.get() else { return };
+        board.link.acknowledge();
+        while board.link.has_byte() {
+            let head = self.head.load(Ordering::Relaxed);
+            if head.wrapping_sub(self.tail.load(Ordering::Acquire)) == RING {
+                // The sender has to wait until there is room.
+                board.link.listen(false);
+                self.deaf.store(true, Ordering::Relaxed);
+                return;
+            }
+            let byte = board.link.take();
+            // SAFETY: this place is not read before the head has moved past it.
+            unsafe { self.ring.get().cast::<u8>().add(head % RING).write(byte) };
+            self.head.store(head.wrapping_add(1), Ordering::Release);
+        }
+    }
+
+    pub fn clock_wrapped(&self) {
+        self.clock.wrapped();
+    }
+
+    fn has_bytes(&self) -> bool {
+        self.head.load(Ordering::Acquire) != self.tail.load(Ordering::Relaxed)
+    }
+
+    fn ticks(&self) -> u64 {
+        interrupt::free(|_| self.clock.ticks())
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Interrupt(u16);
+
+// SAFETY: the number is the board's, and stays what it is.
+unsafe impl InterruptNumber for Interrupt {
+    fn number(self) -> u16 {
+        self.0
+    }
+}
+
+/// The link's UART, through the ring.
+struct LinkPort;
+
+impl Port for LinkPort {
+    fn read(&self) -> Option<u8> {
+        let machine = &MACHINE;
+        let tail = machine.tail.load(Ordering::Relaxed);
+        let waiting = machine.head.load(Ordering::Acquire).wrapping_sub(tail);
+        if waiting <= RING / 2 && machine.deaf.load(Ordering::Relaxed) {
+            machine.deaf.store(false, Ordering::Relaxed);
+            if let Some(board) = machine.board.get() {
+                interrupt::free(|_| machine.link_interrupt());
+                board.link.listen(true);
+            }
+        }
+        if waiting == 0 {
+            return None;
+        }
+        // SAFETY: the head has moved past this place, and the interrupt will not write it before the tail has.
+        let byte = unsafe { machine.ring.get().cast::<u8>().add(tail % RING).read() };
+        machine.tail.store(tail.wrapping_add(1), Ordering::Release);
+        Some(byte)
+    }
+
+    fn write(&self, byte: u8) -> bool {
+        MACHINE.board.get().is_some_and(|board| board.link.send(byte))
+    }
+}
+
+impl Clock for Machine {
+    fn now(&self) -> u64 {
+        self.ticks() * 1000 / u64::from(self.clock.frequency())
+    }
+
+    fn sleep_until(&self, deadline: u64) {
+        let deadline = deadline.saturating_mul(u64::from(self.clock.frequency())).div_ceil(1000);
+        interrupt::free(|_| {
+            if !self.has_bytes() && self.clock.ticks() < deadline {
+                self.clock.wake_at(deadline);
+                // An interrupt that is pending wakes the processor although it is not taken yet.
+                asm::wfi();
+            }
+        });
+    }
+}
+
+impl Entropy for Machine {
+    fn sample(&self) -> u64 {
+        // No board here has a source of true randomness: the blob's seed is the secret, this keeps boots apart.
+        self.ticks() ^ u64::from(SYST::get_current()) << 24 ^ u64::from(retained::count()) << 48
+    }
+}
+
+impl Console for Machine {
+    fn write(&self, text: &str) {
+        self.write_console(text);
+    }
+}
+
+impl Flash for Machine {
+    fn contents(&self) -> &[u8] {
+        layout::storage()
+    }
+
+    fn replace(&self, data: &[u8]) -> bool {
+        layout::replace_storage(data)
+    }
+}
+
+impl Peripherals for Machine {
+    fn gpio_write(&self, pin: i32, high: bool) {
+        let Some(bit) = u32::try_from(pin).ok().and_then(|pin| 1_u32.checked_shl(pin)) else { return };
+        let before = WASMBED_PINS.load(Ordering::Relaxed);
+        let pins = if high { before | bit } else { before & !bit };
+        WASMBED_PINS.store(pins, Ordering::Relaxed);
+        if let Some(lights) = self.board.get().and_then(|board| board.lights) {
+            // SAFETY: a register that the board says is there.
+            unsafe { (lights as *mut u32).write_volatile(pins & 0b11) };
+        }
+    }
+
+    fn sensor_read(&self, channel: i32, reading: u32) -> i32 {
+        simulated_sensor(channel, reading)
+    }
+}
+
+impl Watchdog for Machine {
+    fn feed(&self) {
+        if let Some(watchdog) = self.watchdog.get() {
+            watchdog.feed();
+        }
+    }
+}

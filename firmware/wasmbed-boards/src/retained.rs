@@ -1,0 +1,85 @@
+//! A few words of RAM that nothing loads or clears: they tell a reset from a power-on, and why it happened.
+
+use crate::layout;
+
+const MAGIC: u32 = 0x5742_4f4f; // "WBOO"
+
+/// Why the firmware starts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Cause {
+    PowerOn = 0,
+    /// Somebody pulled the reset line.
+    External = 1,
+    Panic = 2,
+    HardFault = 3,
+    StackOverflow = 4,
+    HeapExhaustion = 5,
+    Watchdog = 6,
+}
+
+impl Cause {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PowerOn => "power-on",
+            Self::External => "external",
+            Self::Panic => "panic",
+            Self::HardFault => "hard-fault",
+            Self::StackOverflow => "stack-overflow",
+            Self::HeapExhaustion => "heap-exhaustion",
+            Self::Watchdog => "watchdog",
+        }
+    }
+
+    fn from_word(word: u32) -> Self {
+        [Self::Panic, Self::HardFault, Self::StackOverflow, Self::HeapExhaustion, Self::Watchdog]
+            .into_iter()
+            .find(|&cause| cause as u32 == word)
+            .unwrap_or(Self::External)
+    }
+}
+
+/// What is known of this boot.
+#[derive(Clone, Copy)]
+pub struct Boot {
+    pub cause: Cause,
+    /// Resets since power-on.
+    pub count: u32,
+}
+
+fn word(index: usize) -> *mut u32 {
+    (layout::retained_start() as *mut u32).wrapping_add(index)
+}
+
+fn read(index: usize) -> u32 {
+    // SAFETY: the linker script sets the words aside, and this module alone uses them.
+    unsafe { word(index).read_volatile() }
+}
+
+fn write(index: usize, value: u32) {
+    // SAFETY: as above.
+    unsafe { word(index).write_volatile(value) }
+}
+
+/// To be called once after each reset.
+pub fn boot() -> Boot {
+    let boot = if read(0) == MAGIC {
+        Boot { cause: Cause::from_word(read(1)), count: read(2).wrapping_add(1) }
+    } else {
+        Boot { cause: Cause::PowerOn, count: 0 }
+    };
+    write(0, MAGIC);
+    write(1, Cause::External as u32);
+    write(2, boot.count);
+    boot
+}
+
+/// Resets since power-on.
+pub fn count() -> u32 {
+    read(2)
+}
+
+/// Says why the reset that is about to come does.
+pub fn set_cause(cause: Cause) {
+    write(1, cause as u32);
+}

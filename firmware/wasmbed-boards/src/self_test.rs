@@ -1,0 +1,42 @@
+//! Faults on demand, to see each of them reported. Asked for in the provisioning blob, and only at the first boot.
+
+use alloc::vec::Vec;
+use core::hint::black_box;
+
+use crate::machine::MACHINE;
+
+/// Does what is asked for, if it is known.
+pub fn provoke(fault: &str) {
+    MACHINE.say(format_args!("SELF-TEST {fault}"));
+    match fault {
+        "panic" => panic!("provoked"),
+        "hard-fault" => hard_fault(),
+        "stack-overflow" => {
+            black_box(overflow(1));
+        }
+        "heap-exhaustion" => exhaust(),
+        "hang" => loop {
+            cortex_m::asm::nop();
+        },
+        _ => {}
+    }
+}
+
+fn hard_fault() {
+    let nowhere = black_box(0xdead_bee0_usize) as *const u32;
+    // SAFETY: none; that is the point.
+    black_box(unsafe { nowhere.read_volatile() });
+}
+
+#[inline(never)]
+fn overflow(depth: u32) -> u32 {
+    let block = black_box([depth; 64]);
+    if black_box(true) { overflow(depth.wrapping_add(block[1])).wrapping_add(block[2]) } else { depth }
+}
+
+fn exhaust() {
+    let mut blocks = Vec::new();
+    loop {
+        blocks.push(black_box([0_u8; 512].to_vec()));
+    }
+}
