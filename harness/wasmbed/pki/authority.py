@@ -77,7 +77,7 @@ class Authority:
         self._key = private_key
         self._certificate = certificate
         self._clock = clock
-        self._revoked: dict[int, datetime] = {}
+        self._revoked: dict[int, x509.RevokedCertificate] = {}
         self._crl_number = 1
         self.certificate = certificate.public_bytes(serialization.Encoding.DER)
 
@@ -128,9 +128,13 @@ class Authority:
         return self.issue_device(request.name, request.public_key)
 
     def revoke(self, serial: int) -> None:
-        """Take back the certificate with this serial number; :meth:`crl` then has it."""
+        """Take back the certificate with this serial number; :meth:`crl` then has it.
+
+        Raises :class:`ValueError` for a number that no certificate has (RFC 5280, section 4.1.2.2).
+        """
         if serial not in self._revoked:
-            self._revoked[serial] = self._clock.utcnow().replace(microsecond=0)
+            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(_moment(self._clock.now()))
+            self._revoked[serial] = entry.build()
             self._crl_number += 1
 
     def crl(self) -> bytes:
@@ -144,10 +148,8 @@ class Authority:
             .add_extension(x509.CRLNumber(self._crl_number), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
-        for serial, moment in self._revoked.items():
-            builder = builder.add_revoked_certificate(
-                x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(moment).build()
-            )
+        for entry in self._revoked.values():
+            builder = builder.add_revoked_certificate(entry)
         return builder.sign(self._key, signature_hash(self._key)).public_bytes(serialization.Encoding.DER)
 
     def save(self, folder: Path) -> None:
@@ -206,8 +208,8 @@ class Authority:
         return builder.sign(self._key, signature_hash(self._key)).public_bytes(serialization.Encoding.DER)
 
 
-def read_crl(der: bytes, authority: x509.Certificate) -> tuple[int, dict[int, datetime]]:
-    """A revocation list's number, and when it took back which serial number.
+def read_crl(der: bytes, authority: x509.Certificate) -> tuple[int, dict[int, x509.RevokedCertificate]]:
+    """A revocation list's number, and its entries by serial number.
 
     Raises :class:`CertificateInvalid` if it is malformed or not signed by ``authority``.
     """
@@ -216,7 +218,7 @@ def read_crl(der: bytes, authority: x509.Certificate) -> tuple[int, dict[int, da
         key = require_supported(authority.public_key())
         signed = crl.issuer == authority.subject and crl.is_signature_valid(key)
         number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-        revoked = {entry.serial_number: entry.revocation_date_utc for entry in crl}
+        revoked = {entry.serial_number: entry for entry in crl}
     except (*MALFORMED, x509.ExtensionNotFound) as error:
         raise CertificateInvalid("not a revocation list") from error
     if not signed:

@@ -37,8 +37,7 @@ def server_context(
     context.verify_mode = ssl.CERT_OPTIONAL
     context.verify_flags |= ssl.VerifyFlags(NO_CHECK_TIME)
     context.num_tickets = 0
-    if rejected is not None:
-        context.sslobject_class = _reporting(rejected)
+    context.sslobject_class = _refusing(rejected)
     return context
 
 
@@ -76,18 +75,32 @@ def _load_identity(context: ssl.SSLContext, identity: Identity) -> None:
         context.load_cert_chain(file.name)
 
 
-def _reporting(rejected: Callable[[str], object]) -> type[ssl.SSLObject]:
-    class Reporting(ssl.SSLObject):
+def _refusing(rejected: Callable[[str], object] | None) -> type[ssl.SSLObject]:
+    class Refusing(ssl.SSLObject):
+        """The gateway's end, which tells of a refusal, and lets a peer whose certificate it refuses hear the alert.
+
+        asyncio and uvloop write what OpenSSL has to say when it wants to read, but not when it fails: so it fails at
+        the next call, or when the peer has closed, or at the handshake's timeout.
+        """
+
+        refusal: ssl.SSLError | None = None
+
         def do_handshake(self) -> None:
+            if self.refusal is not None:
+                raise self.refusal
             try:
                 super().do_handshake()
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 raise
             except ssl.SSLError as error:
-                rejected(_reason(error))
-                raise
+                if rejected is not None:
+                    rejected(_reason(error))
+                if not isinstance(error, ssl.SSLCertVerificationError):
+                    raise
+                self.refusal = error
+                raise ssl.SSLWantReadError from error
 
-    return Reporting
+    return Refusing
 
 
 def _checking_dates(clock: Clock) -> type[ssl.SSLObject]:
@@ -95,8 +108,7 @@ def _checking_dates(clock: Clock) -> type[ssl.SSLObject]:
         def do_handshake(self) -> None:
             super().do_handshake()
             certificate = self.getpeercert(binary_form=True)
-            if certificate is None:
-                raise ssl.SSLCertVerificationError("the server has no certificate")
+            assert certificate is not None, "OpenSSL requires the server's"
             peer, now = x509.load_der_x509_certificate(certificate), clock.utcnow()
             if now > peer.not_valid_after_utc:
                 raise ssl.SSLCertVerificationError("the server's certificate has expired")
