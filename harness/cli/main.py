@@ -21,7 +21,8 @@ COMMANDS = {
     "deploy": ("applications", "Deploy a WebAssembly module to devices."),
     "stop": ("applications", "Stop an application on its devices."),
     "doctor": ("doctor", "Say what can run here, and why not."),
-    "check": ("check", "Judge a recorded history by the invariants."),
+    "check": ("check", "Judge a recorded history by the invariants, and by sequences."),
+    "sequences": ("sequences", "List the executable sequence diagrams, read and record them."),
 }
 INTERNAL_ERROR = 70
 """``EX_SOFTWARE`` of sysexits.h: a bug of the harness itself."""

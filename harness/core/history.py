@@ -131,7 +131,8 @@ def read_history(path: Path) -> tuple[list[Event], list[str]]:
         if not line.strip():
             continue
         try:
-            events.append(_event(json.loads(line)))
+            twice = line.count(b'"correlation"') > 1
+            events.append(_event(json.loads(line, object_pairs_hook=_unambiguous if twice else None)))
         except (ValueError, KeyError, TypeError) as error:
             if number == len(lines) and not line.endswith(b"\n"):
                 return events, [f"line {number} was cut off; everything before it was read"]
@@ -143,14 +144,23 @@ def read_history(path: Path) -> tuple[list[Event], list[str]]:
     return events, []
 
 
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(found := dict(pairs)) != len(pairs):
+        raise ValueError("it says the same twice")
+    return found
+
+
 def _event(raw: Any) -> Event:
+    at, correlation = float(raw["at"]), raw.get("correlation") or ""
+    if not isinstance(correlation, str):
+        raise ValueError("an event has one correlation")
     return Event(
-        at=float(raw["at"]),
+        at=at,
         n=int(raw["n"]),
         kind=Kind(raw["kind"]),
         source=str(raw["source"]),
         target=str(raw["target"]),
         name=str(raw["name"]),
         data=dict(raw.get("data") or {}),
-        correlation=str(raw.get("correlation") or ""),
+        correlation=correlation,
     )

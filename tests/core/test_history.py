@@ -72,3 +72,15 @@ def test_a_file_that_is_no_history_is_refused_with_its_line(tmp_path: Path, text
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         read_history(tmp_path / "nothing.jsonl")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['"correlation":["a","b"]', '"correlation":"a","correlation":"b"'],
+    ids=["a list", "the key twice"],
+)
+def test_an_event_with_two_correlations_is_refused(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text(f'{{"at":1,"n":0,"kind":"note","source":"","target":"","name":"x",{line}}}\n')
+    with pytest.raises(UsageError, match="line 1 is not an event"):
+        read_history(path)

@@ -1,0 +1,98 @@
+"""``wasmbed sequences``: the flows that histories are judged by, diagrams read, histories drawn."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from harness.sequences import Document, Sequence
+
+__all__ = ["sequences"]
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def sequences(ctx: click.Context) -> None:
+    """Executable sequence diagrams: list them, read any, record one from a history."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_flows)
+
+
+@sequences.command("list")
+@click.argument("names", nargs=-1)
+@click.option("--arrows", is_flag=True, help="Show each arrow, and the event that it is bound to.")
+def list_flows(names: tuple[str, ...] = (), arrows: bool = False) -> None:
+    """List the flows: arrows, bindings, state. With NAMES only those."""
+    from harness.sequences import catalogue, load
+
+    flows = [load(name) for name in names] if names else catalogue()
+    if arrows:
+        click.echo("\n\n".join("\n".join(_arrows(flow)) for flow in flows))
+        return
+    rows = [("sequence", "about", "arrows", "bindings", "state"), *map(_row, flows)]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=False)) + f"  {row[4]}")
+
+
+def _row(flow: Sequence) -> tuple[str, str, str, str, str]:
+    state = f"pending: {flow.pending}" if flow.pending else "ready"
+    return flow.name, flow.subject.value, str(len(flow.arrows)), f"{len(flow.events)} events", state
+
+
+def _arrows(flow: Sequence) -> list[str]:
+    lines = [f"{flow.name}: {flow.title}", f"  about one {flow.subject.value}; {_row(flow)[4]}"]
+    for arrow in flow.arrows:
+        where = f"line {arrow.arrow.line}" + ("" if arrow.origin == flow.name else f" of {arrow.origin}")
+        event = arrow.event
+        about = f"about {event.subject.value}" if event.subject else "about nothing"
+        pending = f"; pending: {event.pending}" if event.pending else ""
+        lines.append(f"  {arrow}")
+        lines.append(f"      {where}; {event.name} from {event.source} to {event.target}, {about}{pending}")
+    return lines
+
+
+@sequences.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def parse(file: Path, as_json: bool) -> None:
+    """Read FILE - a .mmd file, or every Mermaid block of a Markdown file - and show what its diagrams hold."""
+    from harness.sequences import read_documents
+
+    documents = read_documents(file)
+    if as_json:
+        click.echo(json.dumps([document.summary() for document in documents], ensure_ascii=False, indent=2))
+        return
+    for document in documents:
+        click.echo("\n".join(_document(document)))
+
+
+def _document(document: Document) -> list[str]:
+    diagram = document.diagram
+    kinds = Counter(fragment.kind for _, fragment in diagram.fragments)
+    fragments = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none"
+    return [
+        f"line {document.line}: {document.title or '(no title)'}",
+        f"    participants  {len(diagram.participants)}: {', '.join(item.name for item in diagram.participants)}",
+        f"    arrows        {len(diagram.arrows)}",
+        f"    fragments     {fragments}",
+    ]
+
+
+@sequences.command()
+@click.argument("history", type=click.Path(path_type=Path))
+@click.option("--about", type=click.Choice(["device", "application"]), help="Which flow; by default applications'.")
+def record(history: Path, about: str | None) -> None:
+    """Turn HISTORY, a history.jsonl, into a diagram that accepts it: the start of a new executable sequence."""
+    from harness.core.history import read_history
+    from harness.sequences import record as as_diagram
+
+    events, trouble = read_history(history)
+    for line in trouble:
+        click.echo(f"note: {line}", err=True)
+    click.echo(as_diagram(events, about), nl=False)
