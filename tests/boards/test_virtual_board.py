@@ -361,6 +361,20 @@ def test_commands_before_the_enrollment_are_answered_with_an_error(run: Run) -> 
     run(play())
 
 
+def test_a_bug_in_the_firmware_is_seen_on_the_console(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: object) -> None:
+        raise RuntimeError("stack smashed")
+
+    monkeypatch.setattr("harness.boards.virtual.session.Session._enroll", broken)
+
+    async def play() -> None:
+        async with scene() as bench:
+            await bench.connected()
+            await shows(bench, "panic: RuntimeError.*stack smashed")
+
+    run(play())
+
+
 # Heartbeats
 
 

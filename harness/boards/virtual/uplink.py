@@ -87,6 +87,7 @@ class Uplink:
         """Connect, in a task of that name."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._keep_in_touch(), name=name)
+            self._task.add_done_callback(self._show_panic)
 
     async def stop(self, *, goodbye: bool) -> None:
         """Give up the connection, in order or as if it broke. Can be started again, and still knows its device id."""
@@ -111,6 +112,10 @@ class Uplink:
         if self._link is not None:
             with suppress(LinkClosed):
                 await self._link.drain()
+
+    def _show_panic(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._device.say(f"panic: {error!r}", LogLevel.ERROR)
 
     async def _keep_in_touch(self) -> None:
         while True:
