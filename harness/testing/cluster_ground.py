@@ -1,0 +1,134 @@
+"""What a check of a cluster kind stands on: the cluster, a client of it, and what its tap was told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from harness.clusters.cluster import Cluster
+from harness.core.clock import Clock
+from harness.core.errors import ProductFailure
+from harness.core.identifiers import Randomness
+from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceApi, WatchEvent
+from harness.wasmbed.resources.kinds import DEVICE
+from harness.wasmbed.resources.manifests import device
+
+__all__ = ["Ground", "Told", "refused", "require"]
+
+PATIENCE = 10.0
+"""Seconds within which a cluster has to do what it does by itself."""
+
+E = TypeVar("E", bound=ApiError)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One call of the tap."""
+
+    source: str
+    target: str
+    name: str
+    data: Mapping[str, Any]
+    correlation: str
+
+
+def require(holds: object, what: str) -> None:
+    """Raise ProductFailure saying ``what`` was found unless it holds."""
+    if not holds:
+        raise ProductFailure(what)
+
+
+@asynccontextmanager
+async def refused(kind: type[E], what: str) -> AsyncIterator[list[E]]:
+    """The block must be refused with ``kind``; the list holds the refusal afterwards. ``what`` names the request."""
+    caught: list[E] = []
+    try:
+        yield caught
+    except ApiError as error:
+        if not isinstance(error, kind):
+            raise ProductFailure(f"{what} was refused with {error.code} {error.reason}: {error}") from error
+        caught.append(error)
+        return
+    raise ProductFailure(f"{what} was not refused, but has to be with {kind.__name__}")
+
+
+@dataclass
+class Ground:
+    """A started cluster and a client called ``Checker``; every check uses names of its own."""
+
+    cluster: Cluster
+    api: ResourceApi
+    clock: Clock
+    randomness: Randomness
+    told: list[Told] = field(default_factory=list)
+
+    def name(self, prefix: str = "check") -> str:
+        """A name that nobody has used."""
+        return f"{prefix}-{self.randomness.token(4)}"
+
+    async def make_device(self, **more: Any) -> Object:
+        """A Device that the API server stored."""
+        return await self.api.create(DEVICE, self.device(**more))
+
+    def device(self, **more: Any) -> Object:
+        """A Device to be created, of type ``virtual``."""
+        name = more.pop("name", None) or self.name()
+        return device(name, public_key=b"no key at all", device_type="virtual", **more)
+
+    async def reaches(self, resource: Resource, name: str, holds: Callable[[Object], object], what: str) -> Object:
+        """The object once ``holds`` is true of it; ProductFailure saying ``what`` did not come."""
+        field_selector = f"metadata.name={name}"
+        try:
+            async with self.clock.deadline(PATIENCE):
+                while True:
+                    listed = await self.api.list(resource, field_selector=field_selector)
+                    for found in listed.items:
+                        if holds(found):
+                            return found
+                    version = listed.resource_version
+                    async with self.api.watch(
+                        resource, resource_version=version, field_selector=field_selector
+                    ) as events:
+                        async for event in events:
+                            if event.type in ("ADDED", "MODIFIED") and holds(event.object):
+                                return event.object
+        except TimeoutError as error:
+            raise ProductFailure(f"{what} did not come within {PATIENCE:g} s") from error
+
+    async def goes(self, resource: Resource, name: str, what: str) -> None:
+        """Wait until there is no such object; ProductFailure saying ``what`` stayed."""
+        field_selector = f"metadata.name={name}"
+        try:
+            async with self.clock.deadline(PATIENCE):
+                while (listed := await self.api.list(resource, field_selector=field_selector)).items:
+                    version = listed.resource_version
+                    async with self.api.watch(
+                        resource, resource_version=version, field_selector=field_selector
+                    ) as events:
+                        async for event in events:
+                            if event.type == "DELETED":
+                                break
+        except TimeoutError as error:
+            raise ProductFailure(f"{what} stayed for {PATIENCE:g} s") from error
+
+    async def events(self, events: AsyncIterator[WatchEvent], count: int) -> list[WatchEvent]:
+        """The next events of a watch that are no bookmarks; ProductFailure if they do not come."""
+        taken: list[WatchEvent] = []
+        try:
+            async with self.clock.deadline(PATIENCE):
+                while len(taken) < count:
+                    event = await anext(events)
+                    if event.type != "BOOKMARK":
+                        taken.append(event)
+        except (TimeoutError, StopAsyncIteration) as error:
+            seen = ", ".join(f"{one.type} {one.object['metadata']['name']}" for one in taken) or "nothing"
+            ended = "ended" if isinstance(error, StopAsyncIteration) else f"was silent for {PATIENCE:g} s"
+            raise ProductFailure(f"a watch told {seen} of {count} events and then {ended}") from error
+        return taken
+
+    async def at_once(self, *calls: Any) -> list[Any]:
+        """What these coroutines return, run together."""
+        return list(await asyncio.gather(*calls))

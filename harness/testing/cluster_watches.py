@@ -1,0 +1,145 @@
+"""What a cluster kind has to do with watches, its tap and its kubeconfig. Each function is one check."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from harness.testing.cluster_ground import Ground, Told, refused, require
+from harness.wasmbed.resources.api import ApiError, Conflict, WatchEvent
+from harness.wasmbed.resources.kinds import DEVICE
+from harness.wasmbed.resources.kubernetes_api import KubernetesApi
+
+
+async def tells_changes_in_order(ground: Ground) -> None:
+    """A watch tells what happens after its resourceVersion, in order, each change once."""
+    before = await ground.api.list(DEVICE)
+    name = (await ground.make_device())["metadata"]["name"]
+    async with ground.api.watch(DEVICE, resource_version=before.resource_version) as events:
+        await ground.api.patch(DEVICE, name, {"metadata": {"labels": {"a": "b"}}})
+        await ground.api.patch_status(DEVICE, name, {"status": {"phase": "Enrolling"}})
+        await ground.api.delete(DEVICE, name)
+        seen = await ground.events(events, 4)
+    kinds = [event.type for event in seen]
+    require(kinds == ["ADDED", "MODIFIED", "MODIFIED", "DELETED"], f"the watch told {kinds}")
+    versions = [event.object["metadata"]["resourceVersion"] for event in seen]
+    require(len(set(versions)) == 4, f"resourceVersions repeat: {versions}")
+    require(seen[2].object["status"]["phase"] == "Enrolling", "a change is told without what changed")
+
+
+async def goes_on_where_it_stopped(ground: Ground) -> None:
+    """A watch from the last version seen misses nothing and repeats nothing."""
+    name = (await ground.make_device())["metadata"]["name"]
+    field = f"metadata.name={name}"
+    version = (await ground.api.list(DEVICE, field_selector=field)).resource_version
+    seen: list[str] = []
+    for step in range(3):
+        await ground.api.patch(DEVICE, name, {"spec": {"firmwareVersion": f"{step}a"}})
+        await ground.api.patch(DEVICE, name, {"spec": {"firmwareVersion": f"{step}b"}})
+        async with ground.api.watch(DEVICE, resource_version=version, field_selector=field) as events:
+            for event in await ground.events(events, 2):
+                seen.append(event.object["spec"]["firmwareVersion"])
+                version = event.object["metadata"]["resourceVersion"]
+    require(seen == ["0a", "0b", "1a", "1b", "2a", "2b"], f"three watches in a row told {seen}")
+
+
+async def watches_a_selection(ground: Ground) -> None:
+    """A watch with selectors tells of objects that come to match as ADDED, that cease to as DELETED."""
+    shelf = ground.name("shelf")
+    version = (await ground.api.list(DEVICE)).resource_version
+    async with ground.api.watch(DEVICE, resource_version=version, label_selector=f"shelf={shelf}") as events:
+        other = (await ground.make_device(labels={"shelf": "other"}))["metadata"]["name"]
+        name = (await ground.make_device(labels={"shelf": shelf}))["metadata"]["name"]
+        await ground.api.patch(DEVICE, name, {"metadata": {"labels": {"shelf": "other"}}})
+        await ground.api.patch(DEVICE, other, {"metadata": {"labels": {"shelf": shelf}}})
+        seen = [(event.type, event.object["metadata"]["name"]) for event in await ground.events(events, 3)]
+    require(seen == [("ADDED", name), ("DELETED", name), ("ADDED", other)], f"the watch told {seen}")
+
+
+async def serves_many_watchers(ground: Ground) -> None:
+    """Twenty watchers see the same, each its own copy."""
+    name = (await ground.make_device())["metadata"]["name"]
+    version = (await ground.api.list(DEVICE)).resource_version
+    async with AsyncExitStack() as stack:
+        watches = [
+            await stack.enter_async_context(
+                ground.api.watch(DEVICE, resource_version=version, field_selector=f"metadata.name={name}")
+            )
+            for _ in range(20)
+        ]
+        for step in range(3):
+            await ground.api.patch(DEVICE, name, {"spec": {"firmwareVersion": str(step)}})
+        told: list[list[WatchEvent]] = await ground.at_once(*(ground.events(events, 3) for events in watches))
+    versions = {tuple(event.object["spec"]["firmwareVersion"] for event in seen) for seen in told}
+    require(versions == {("0", "1", "2")}, f"the watchers saw {sorted(versions)}")
+    told[0][0].object["spec"]["firmwareVersion"] = "altered"
+    require(told[1][0].object["spec"]["firmwareVersion"] == "0", "two watchers share an object")
+
+
+async def tells_the_tap(ground: Ground) -> None:
+    """Requests that change something, and deliveries of the three custom resources, reach the tap as documented."""
+    version = (await ground.api.list(DEVICE)).resource_version
+    async with ground.api.watch(DEVICE, resource_version=version) as events:
+        start = len(ground.told)
+        made = await ground.make_device()
+        name = made["metadata"]["name"]
+        await ground.api.patch_status(DEVICE, name, {"status": {"phase": "Enrolling"}})
+        async with refused(Conflict, "a second object of one name"):
+            await ground.make_device(name=name)
+        await ground.api.get(DEVICE, name)
+        await ground.api.delete(DEVICE, name)
+        await ground.events(events, 3)
+    told = [one for one in ground.told[start:] if one.correlation == name]
+    requests = [one for one in told if one.target == "Kubernetes"]
+    found = [(one.source, one.name, one.data["code"], one.data["subresource"]) for one in requests]
+    expected = [
+        ("Checker", "POST Device", 201, ""),
+        ("Checker", "PATCH Device", 200, "status"),
+        ("Checker", "POST Device", 409, ""),
+        ("Checker", "DELETE Device", 200, ""),
+    ]
+    require(found == expected, f"the tap was told of the requests {found}")
+    place = {"namespace": ground.api.namespace, "name": name}
+    require(all(place.items() <= one.data.items() for one in requests), "a request is told without its object's place")
+    require(requests[0].data["spec"] == made["spec"], "a request is told without its spec")
+    require(requests[1].data["status"] == {"phase": "Enrolling"}, "a request is told without its status")
+    deliveries: list[Told] = [one for one in told if one.source == "Kubernetes"]
+    seen = [(one.target, one.name, one.data["status"].get("phase")) for one in deliveries]
+    expected_deliveries = [
+        ("Checker", "ADDED Device", "Pending"),
+        ("Checker", "MODIFIED Device", "Enrolling"),
+        ("Checker", "DELETED Device", "Enrolling"),
+    ]
+    require(seen == expected_deliveries, f"the tap was told of the deliveries {seen}")
+
+
+async def writes_a_kubeconfig(ground: Ground) -> None:
+    """The kubeconfig leads other programs to the same objects, over a real socket, and only with its credentials."""
+    made = await ground.make_device()
+    name = made["metadata"]["name"]
+    with tempfile.TemporaryDirectory(prefix="wasmbed-check-") as folder:
+        path = Path(folder) / "kubeconfig"
+        await ground.cluster.write_kubeconfig(path)
+        require(path.stat().st_mode & 0o077 == 0, "others may read the kubeconfig")
+        outside = await KubernetesApi.open(ground.api.namespace, kubeconfig=path, name="Outsider")
+        try:
+            require(await outside.get(DEVICE, name) == made, "an object is another one over the socket")
+            version = made["metadata"]["resourceVersion"]
+            async with outside.watch(DEVICE, resource_version=version) as events:
+                await ground.api.patch(DEVICE, name, {"metadata": {"labels": {"a": "b"}}})
+                seen = (await ground.events(events, 1))[0].object
+            require(seen["metadata"]["labels"] == {"a": "b"}, "a change is told without what changed")
+            await outside.patch_status(DEVICE, name, {"status": {"phase": "Enrolling"}})
+        finally:
+            await outside.close()
+    found = await ground.api.get(DEVICE, name)
+    require(found["status"]["phase"] == "Enrolling", "what came over the socket was not stored")
+
+
+async def refuses_what_it_does_not_know(ground: Ground) -> None:
+    """A resource type that there is not is answered with 404."""
+    unknown = type(DEVICE)(DEVICE.group, DEVICE.version, "nonsenses", "Nonsense")
+    async with refused(ApiError, "a list of a type that there is not") as caught:
+        await ground.api.list(unknown)
+    require(caught[0].code == 404, f"the answer is {caught[0].code}, not 404")
