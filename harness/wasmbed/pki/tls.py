@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ssl
 import tempfile
-from collections.abc import Callable
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -26,18 +25,12 @@ NO_CHECK_TIME = 0x200000
 """``X509_V_FLAG_NO_CHECK_TIME`` of OpenSSL, which Python's ssl has no name for."""
 
 
-def server_context(
-    identity: Identity, device_authority: bytes, rejected: Callable[[str], object] | None = None
-) -> ssl.SSLContext:
-    """A gateway's: asks for a client certificate of ``device_authority`` (DER), and lets in who has none.
-
-    ``rejected`` is told why, whenever a handshake fails on what the peer sent.
-    """
+def server_context(identity: Identity, device_authority: bytes) -> ssl.SSLContext:
+    """A gateway's: asks for a client certificate of ``device_authority`` (DER), and lets in who has none."""
     context = _context(ssl.PROTOCOL_TLS_SERVER, identity, device_authority)
     context.verify_mode = ssl.CERT_OPTIONAL
     context.verify_flags |= ssl.VerifyFlags(NO_CHECK_TIME)
     context.num_tickets = 0
-    context.sslobject_class = _refusing(rejected)
     return context
 
 
@@ -75,34 +68,6 @@ def _load_identity(context: ssl.SSLContext, identity: Identity) -> None:
         context.load_cert_chain(file.name)
 
 
-def _refusing(rejected: Callable[[str], object] | None) -> type[ssl.SSLObject]:
-    class Refusing(ssl.SSLObject):
-        """The gateway's end, which tells of a refusal, and lets a peer whose certificate it refuses hear the alert.
-
-        asyncio and uvloop write what OpenSSL has to say when it wants to read, but not when it fails: so it fails at
-        the next call, or when the peer has closed, or at the handshake's timeout.
-        """
-
-        refusal: ssl.SSLError | None = None
-
-        def do_handshake(self) -> None:
-            if self.refusal is not None:
-                raise self.refusal
-            try:
-                super().do_handshake()
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                raise
-            except ssl.SSLError as error:
-                if rejected is not None:
-                    rejected(_reason(error))
-                if not isinstance(error, ssl.SSLCertVerificationError):
-                    raise
-                self.refusal = error
-                raise ssl.SSLWantReadError from error
-
-    return Refusing
-
-
 def _checking_dates(clock: Clock) -> type[ssl.SSLObject]:
     class CheckingDates(ssl.SSLObject):
         def do_handshake(self) -> None:
@@ -116,9 +81,3 @@ def _checking_dates(clock: Clock) -> type[ssl.SSLObject]:
                 raise ssl.SSLCertVerificationError("the server's certificate is not yet valid")
 
     return CheckingDates
-
-
-def _reason(error: ssl.SSLError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return str(error.verify_message)
-    return (error.reason or str(error)).replace("_", " ").lower()
