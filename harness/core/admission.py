@@ -1,15 +1,16 @@
 """How strangers get in: a TLS listener that stays open to honest peers whatever else knocks.
 
 ``loop.create_server(ssl=...)`` starts a handshake for whoever connects, as many as connect, and tells nobody about
-those that fail - not even the peer, whose alert it drops. Here a peer that has sent nothing costs a file descriptor
-and no TLS state; the silent ones are bounded and the oldest has to go; handshakes run a bounded number at a time;
-every failure is reported, and answered with its alert (RFC 8446, section 6).
+those that fail - not even the peer, whose alert it drops. Here a peer costs a file descriptor and no TLS state until
+its ClientHello is there; those without one are bounded and the oldest has to go; handshakes run a bounded number at a
+time; every failure is reported, and answered with its alert (RFC 8446, section 6).
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import resource
 import socket
 import ssl
 from collections import deque
@@ -23,6 +24,12 @@ __all__ = ["Admission", "Doorkeeper"]
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _BATCH = 64
 """Connections accepted in one go, before those that came earlier get their turn."""
+_HANDSHAKE_RECORD = b"\x16"
+_HEADER = 5
+_CLIENT_HELLO = b"\x01"
+_MESSAGE_HEADER = 4
+_LARGEST_RECORD = _HEADER + (1 << 14)
+"""Of TLS (RFC 8446, section 5.1)."""
 _RECOVERY = 1.0
 """Seconds until accepting is tried again when the machine had no file descriptor left."""
 
@@ -31,14 +38,15 @@ _RECOVERY = 1.0
 class Admission:
     """The bounds of a TLS listener; times in seconds.
 
-    ``waiting``: connections without a handshake under way; one more drops the oldest that has not sent a byte, or
-    stays in the system's queue if all have. ``handshakes``: at once. ``silence``: until the first byte must be
-    there. ``handshake``: for all of a handshake; while others wait for its place, only ``patience``. ``rejected`` is
-    told who was turned away and why.
+    ``waiting``: connections without a handshake under way, never more than half the file descriptors there may be;
+    one more drops the oldest, those first that have not sent their ClientHello. ``handshakes``: at once; who came last
+    is next, for the first may be gone or never have meant it. ``silence``: until the ClientHello must be there.
+    ``handshake``: for all of a handshake; while others wait for its place, ``patience`` for a peer whose turn it is.
+    ``rejected`` is told who was turned away and why.
     """
 
-    waiting: int = 1024
-    handshakes: int = 64
+    waiting: int = 4096
+    handshakes: int = 256
     silence: float = 5.0
     handshake: float = 10.0
     patience: float = 2.0
@@ -50,6 +58,8 @@ class _Peer:
     connection: socket.socket
     address: tuple[str, int]
     since: float
+    wanted: int = 1
+    """Bytes that must have come before it is worth looking again."""
     handshake: asyncio.Task[None] | None = None
     verdict: str = ""
 
@@ -68,6 +78,7 @@ class Doorkeeper:
         tls.sslobject_class = _Alerting
         self.endpoint: tuple[str, int] = listener.getsockname()[:2]
         self._loop = asyncio.get_running_loop()
+        self._waiting = min(admission.waiting, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         self._silent: dict[_Peer, None] = {}
         self._queued: deque[_Peer] = deque()
         self._shaking: dict[_Peer, None] = {}
@@ -109,9 +120,6 @@ class Doorkeeper:
 
     def _accept(self) -> None:
         for _ in range(_BATCH):
-            if self._full() and not self._find_silent():
-                self._pause()
-                return
             try:
                 connection, address = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -119,46 +127,42 @@ class Doorkeeper:
             except OSError as error:
                 if error.errno not in _OUT_OF_RESOURCES:
                     raise
-                self._make_room()
+                if not self._drop_oldest("the machine has no file descriptor left"):
+                    self._pause()
+                    self._recovery = self._loop.call_later(_RECOVERY, self._resume)
                 return
             connection.setblocking(False)
-            if self._full():
-                self._drop_silent("made room for a newer connection before it sent anything")
+            if len(self._silent) + len(self._queued) >= self._waiting:
+                self._drop_oldest("made room for a newer connection")
             peer = _Peer(connection, address[:2], self._loop.time())
             self._silent[peer] = None
             self._loop.add_reader(connection, self._heard, peer)
             self._watch_silence()
 
-    def _full(self) -> bool:
-        return len(self._silent) + len(self._queued) >= self._admission.waiting
-
-    def _make_room(self) -> None:
-        if self._find_silent():
-            self._drop_silent("the machine has no file descriptor left")
-        else:
-            self._pause()
-            self._recovery = self._loop.call_later(_RECOVERY, self._resume)
+    def _drop_oldest(self, reason: str) -> bool:
+        """Turn away one of those who wait, the silent first; False if there is nobody."""
+        while self._silent:
+            peer = next(iter(self._silent))
+            if not _said_hello(peer):  # the loop may not have come round to what it sent
+                self._drop_silent(reason)
+                return True
+            self._promote(peer)
+        if self._queued:
+            self._reject(self._queued.popleft(), reason)
+            return True
+        return False
 
     # The silent.
 
     def _heard(self, peer: _Peer) -> None:
+        if _said_hello(peer, woken=True):
+            self._promote(peer)
+
+    def _promote(self, peer: _Peer) -> None:
         self._loop.remove_reader(peer.connection)
         del self._silent[peer]
         self._queued.append(peer)
         self._start_handshakes()
-
-    def _find_silent(self) -> bool:
-        """Whether the first of the silent is so still: the loop may not have come round to what it sent."""
-        while self._silent:
-            peer = next(iter(self._silent))
-            try:
-                peer.connection.recv(1, socket.MSG_PEEK)
-            except BlockingIOError:
-                return True
-            except OSError:
-                pass
-            self._heard(peer)
-        return False
 
     def _drop_silent(self, reason: str) -> None:
         peer = next(iter(self._silent))
@@ -175,18 +179,17 @@ class Doorkeeper:
         self._silence = None
         limit = self._loop.time() - self._admission.silence
         while self._silent and next(iter(self._silent)).since <= limit:
-            self._drop_silent(f"sent nothing for {self._admission.silence:g} s")
+            self._drop_silent(f"no ClientHello within {self._admission.silence:g} s")
         self._watch_silence()
 
     # Handshakes.
 
     def _start_handshakes(self) -> None:
         while self._queued and len(self._shaking) < self._admission.handshakes:
-            peer = self._queued.popleft()
+            peer = self._queued.pop()
             peer.since = self._loop.time()
             self._shaking[peer] = None
             peer.handshake = self._loop.create_task(self._shake_hands(peer))
-            self._resume()
         if self._queued and self._impatience is None:
             due = next(iter(self._shaking)).since + self._admission.patience
             self._impatience = self._loop.call_at(due, self._lose_patience)
@@ -213,11 +216,12 @@ class Doorkeeper:
     def _lose_patience(self) -> None:
         self._impatience = None
         limit = self._loop.time() - self._admission.patience
-        slow = [peer for peer in tuple(self._shaking)[: len(self._queued)] if peer.since <= limit]
+        oldest = tuple(self._shaking)[: len(self._queued)]
+        slow = [peer for peer in oldest if peer.since <= limit and not _has_more(peer)]
         for peer in slow:
             self._interrupt(peer, f"no handshake within {self._admission.patience:g} s while others waited")
-        if not slow:
-            self._start_handshakes()
+        if self._queued and not slow:
+            self._impatience = self._loop.call_later(self._admission.patience, self._lose_patience)
 
     def _interrupt(self, peer: _Peer, reason: str) -> None:
         peer.verdict = reason
@@ -252,6 +256,49 @@ class _Alerting(ssl.SSLObject):
         except ssl.SSLError as error:
             error.alert = self._outgoing.read()  # type: ignore[attr-defined]
             raise
+
+
+def _said_hello(peer: _Peer, *, woken: bool = False) -> bool:
+    """Whether a whole ClientHello is there, or something that is for the handshake to judge.
+
+    If not, the loop is asked to wake only for all of it. ``woken``: it did; for less, that is the end of the stream.
+    """
+    try:
+        data = peer.connection.recv(_LARGEST_RECORD, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    needed = _bytes_of_hello(data)
+    ended = woken and needed == peer.wanted
+    said = ended or len(data) >= needed or data[:1] not in (_HANDSHAKE_RECORD, b"")
+    peer.wanted = 1 if said else needed
+    peer.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, peer.wanted)
+    return said
+
+
+def _bytes_of_hello(data: bytes) -> int:
+    """How long a stream that begins with ``data`` has to be to hold a ClientHello, as far as can be said yet.
+
+    A record (RFC 8446, section 5.1) with a handshake message (section 4), which may go on in the next record.
+    """
+    if len(data) < _HEADER:
+        return _HEADER
+    record = _HEADER + int.from_bytes(data[3:_HEADER], "big")
+    message = _HEADER + _MESSAGE_HEADER
+    if len(data) < record or data[_HEADER : _HEADER + 1] != _CLIENT_HELLO:
+        return record
+    if record >= message + int.from_bytes(data[_HEADER + 1 : message], "big") >= message:
+        return record
+    return record + _HEADER + 1
+
+
+def _has_more(peer: _Peer) -> bool:
+    """Whether something it sent still waits for this side."""
+    try:
+        return bool(peer.connection.recv(1, socket.MSG_PEEK))
+    except OSError:
+        return False
 
 
 def _reason(error: OSError) -> str:

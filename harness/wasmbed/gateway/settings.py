@@ -37,9 +37,9 @@ class GatewaySettings:
     sessions: int = 10_000
     unclaimed: int = 512
     """Secured connections that have not said who they are."""
-    waiting: int = 1024
+    waiting: int = 4096
     """Connections that have not begun the handshake."""
-    handshakes: int = 64
+    handshakes: int = 256
     """Handshakes at once."""
     silence_timeout: float = 5.0
     handshake_timeout: float = 10.0
