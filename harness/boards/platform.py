@@ -59,13 +59,13 @@ class Platform:
 
 
 def find_platforms(program: str) -> dict[str, Platform]:
-    """Every platform whose emulator is ``program``, by name, those that are refused last.
+    """Every platform whose emulator is ``program``, by name: the most capable first, those that are refused last.
 
     The folder is the repository's ``platforms/``, or what ``WASMBED_PLATFORMS`` names.
     """
     folder = Path(os.environ.get(PLATFORMS_VARIABLE) or ROOT / "platforms")
     found = [load_platform(path) for path in sorted(folder.glob("*/board.toml"))]
-    found.sort(key=lambda platform: platform.refused is not None)
+    found.sort(key=lambda platform: (platform.refused is not None, -len(platform.features), platform.name))
     return {platform.name: platform for platform in found if platform.program == program}
 
 
