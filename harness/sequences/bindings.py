@@ -76,7 +76,7 @@ class EventType:
     target: str
     name: str
     subject: Subject | None
-    fields: Mapping[str, Field] = field(default_factory=dict)
+    fields: Mapping[str, Field] = field(default_factory=dict, compare=False)
     telling: tuple[str, ...] = ()
     named_after: str | None = None
     pending: str = ""

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Union
 
 from harness.core.errors import UsageError
-from harness.sequences.labels import Condition, Test, duration
+from harness.sequences.labels import Comparison, Condition, duration
 
 __all__ = ["ANY", "Field", "check_condition", "known_paths", "of_message", "of_schema"]
 
@@ -106,7 +106,7 @@ def check_condition(condition: Condition, known: Mapping[str, Field]) -> Conditi
         if following is None:
             raise UsageError(f"there is no field {path!r} in this event", do=_suggest(path, known_paths(known)))
         item = following
-    if condition.test in (Test.PRESENT, Test.ABSENT):
+    if condition.test in (Comparison.PRESENT, Comparison.ABSENT):
         return condition
     values = tuple(_value(value, item, path) for value in condition.values)
     return Condition(condition.path, condition.test, values)

@@ -26,7 +26,7 @@ from typing import Any
 from harness.core.errors import UsageError
 from harness.sequences.tree import plain
 
-__all__ = ["Condition", "Label", "Test", "duration", "read_label"]
+__all__ = ["Comparison", "Condition", "Label", "duration", "read_label"]
 
 Value = str | float | bool | None
 
@@ -37,7 +37,7 @@ _PATH = re.compile(r"[A-Za-z_{][\w\-/{}]*(?:\.[\w\-/{}]+)*")
 _CONDITION = re.compile(rf"(no\s+)?({_PATH.pattern})\s*(?:(!?=)\s*(.*))?")
 
 
-class Test(Enum):
+class Comparison(Enum):
     """How a field is judged."""
 
     EQUAL = "="
@@ -51,7 +51,7 @@ class Condition:
     """One requirement on an event's data; ``values`` are the ones that ``=`` or ``!=`` names."""
 
     path: tuple[str, ...]
-    test: Test
+    test: Comparison
     values: tuple[Value, ...] = ()
 
     @property
@@ -64,19 +64,19 @@ class Condition:
         for part in self.path:
             key = device if part == "{device}" else part
             if not isinstance(value, Mapping) or key not in value:
-                return self.test is Test.ABSENT
+                return self.test is Comparison.ABSENT
             value = value[key]
-        if self.test is Test.ABSENT:
+        if self.test is Comparison.ABSENT:
             return False
-        if self.test is Test.PRESENT:
+        if self.test is Comparison.PRESENT:
             return value is not None
         found = any(_same(wanted, value) for wanted in self.values)
-        return found == (self.test is Test.EQUAL)
+        return found == (self.test is Comparison.EQUAL)
 
     def __str__(self) -> str:
         path = ".".join(self.path)
-        if self.test in (Test.PRESENT, Test.ABSENT):
-            return path if self.test is Test.PRESENT else f"no {path}"
+        if self.test in (Comparison.PRESENT, Comparison.ABSENT):
+            return path if self.test is Comparison.PRESENT else f"no {path}"
         return f"{path} {self.test.value} {' | '.join(_written(value) for value in self.values)}"
 
 
@@ -125,8 +125,8 @@ def _condition(text: str, label: str) -> Condition:
         )
     path = tuple(found[2].split("."))
     if found[3]:
-        return Condition(path, Test(found[3]), tuple(_value(part) for part in _split(found[4], "|")))
-    return Condition(path, Test.ABSENT if found[1] else Test.PRESENT)
+        return Condition(path, Comparison(found[3]), tuple(_value(part) for part in _split(found[4], "|")))
+    return Condition(path, Comparison.ABSENT if found[1] else Comparison.PRESENT)
 
 
 def _split(text: str, separator: str) -> list[str]:

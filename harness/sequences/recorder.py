@@ -10,7 +10,7 @@ from harness.core.history import Event
 from harness.sequences.bindings import PARTICIPANTS, EventType, Subject, event_types
 from harness.sequences.folding import Loop, fold
 from harness.sequences.instances import Instance, collect
-from harness.sequences.labels import Condition, Label, Test, Value
+from harness.sequences.labels import Comparison, Condition, Label, Value
 from harness.sequences.tree import Arrow, Caption, Diagram, Fragment, Item, Participant, Section
 from harness.sequences.writer import escape, render
 
@@ -102,6 +102,6 @@ def arrow_of(event: Event, types: Mapping[tuple[str, str, str], EventType]) -> A
             value = value.get(part) if isinstance(value, Mapping) else None
         if isinstance(value, str | bool) and not (isinstance(value, str) and set(value) & set('"<>\n\r')):
             told: Value = value
-            conditions.append(Condition(tuple(path.split(".")), Test.EQUAL, (told,)))
+            conditions.append(Condition(tuple(path.split(".")), Comparison.EQUAL, (told,)))
     text = str(Label(event.name, tuple(conditions)))
     return Arrow(event.source, "->>", event.target, escape(text))

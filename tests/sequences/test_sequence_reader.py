@@ -301,7 +301,9 @@ _texts = st.one_of(
     _words.map(str.strip),
     st.sampled_from(["a<br/>b", "#quot;x#quot;", "#59; and #35;", "a: b", "wrap: c", "x %% y", "-->> arrow"]),
 )
-_names = st.from_regex(r"[A-Z][a-z0-9_]{0,6}( [A-Z][a-z]{1,4})?", fullmatch=True)
+_names = st.from_regex(r"[A-Z][a-z0-9_]{0,6}( [A-Z][a-z]{1,4})?", fullmatch=True).filter(
+    lambda name: "as" not in name.lower().split()
+)
 _labels = st.one_of(st.none(), _words.map(str.strip).filter(bool))
 
 
