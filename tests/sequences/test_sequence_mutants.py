@@ -275,7 +275,8 @@ class _Naive:
         self._keys = {arrow.event.key for arrow in sequence.arrows}
 
     def accepts(self, events: list[Event]) -> bool:
-        mine = [event for event in events if (event.source, event.target, event.name) in self._keys]
+        judged = [event for event in events if (event.source, event.target, event.name) in self._keys]
+        mine = [event for event in judged if _concerns_the_device(event)]
         states: set[tuple[Rest, float | None]] = {(self._behaviour, None)}
         for event in mine:
             states = {after for rest, since in states for after in self._step(rest, since, None, event)}
@@ -345,6 +346,11 @@ class _Naive:
         return all(condition.holds(event.data, DEVICE) for condition in arrow.label.conditions)
 
 
+def _concerns_the_device(event: Event) -> bool:
+    status = event.data.get("status")
+    return not isinstance(status, dict) or set(status) != {"deviceStatuses"} or DEVICE in status["deviceStatuses"]
+
+
 # why a mutant may live
 
 _OPTIONAL = {"opt", "loop", "alt"}
@@ -366,6 +372,8 @@ def _reason(sequence: Sequence, mutant: Mutant, events: list[Event], arrows: lis
                 return "sections that run in parallel"
             if "loop" in here | set(other.fragments):
                 return "turns of a loop in another order"
+        case "alter" if not _concerns_the_device(mutant.events[mutant.index]):
+            return "what may be absent, and was made to be about no device"
         case "alter":
             return "what another arrow of the diagram asks for" if _asked_elsewhere(sequence, mutant, arrow) else ""
         case _:
