@@ -322,11 +322,11 @@ class ScriptedDevice:
 class World:
     """Two authorities, an API, a gateway, and whatever devices a test makes."""
 
-    def __init__(self, clock: Clock, **settings: Any) -> None:
+    def __init__(self, clock: Clock, api: Any = None, **settings: Any) -> None:
         self.clock, self.network, self.randomness = clock, SystemNetwork(), Randomness()
         self.servers = Authority.create("servers", clock, algorithm="p256")
         self.devices = Authority.create("devices", clock, algorithm="p256")
-        self.api = MemoryApi()
+        self.api = api or MemoryApi()
         self.controller = Confirmer(self.api, clock)
         self.events: list[Event] = []
         self.recorded = asyncio.Event()
@@ -494,6 +494,16 @@ class World:
 
 
 Scene = Callable[[World], Awaitable[None]]
+
+
+@pytest.fixture
+def make_world() -> type[World]:
+    return World
+
+
+@pytest.fixture
+def module() -> bytes:
+    return MODULE
 
 
 @pytest.fixture

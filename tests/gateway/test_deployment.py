@@ -117,6 +117,21 @@ def test_a_module_is_judged_before_a_byte_of_it_is_sent(play: Play) -> None:
     play(scene)
 
 
+def test_a_refusal_comes_at_its_turn(play: Play) -> None:
+    async def scene(world: World) -> None:
+        await world.make_application()
+        device = await world.connected("dev-1")
+        await world.stop()
+        await world.deploy(module=b"(module)", generation=2)
+        stop = await device.receive()
+        device.link.send(StopResult("app-1", True), stop.message_id)
+        assert (await world.state("failed"))["generation"] == 2
+        await device.beat()
+        assert world.entry()["state"] == "failed"
+
+    play(scene)
+
+
 def test_a_module_larger_than_the_device_takes_is_refused(play: Play) -> None:
     async def scene(world: World) -> None:
         await world.make_application()

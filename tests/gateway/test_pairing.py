@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from harness.wasmbed.gateway import Gateway
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import public_key_der
-from harness.wasmbed.protocol.messages import EnrollmentResponse
+from harness.wasmbed.protocol.messages import EnrollmentResponse, Error
 from harness.wasmbed.resources.kinds import SECRET
 
 Play = Any
@@ -99,6 +100,25 @@ def test_a_bad_request_gets_no_certificate(play: Play, changes: dict[str, Any], 
         await device.closed()
         assert world.find_device() is None
         assert (SECRET.plural, "pairing-dev-1") in world.api.objects
+
+    play(scene)
+
+
+def test_without_the_token_nobody_takes_a_device_s_name(play: Play) -> None:
+    async def scene(world: World) -> None:
+        asked, answer = asyncio.Event(), asyncio.Event()
+
+        async def take_time() -> None:
+            asked.set()
+            await answer.wait()
+
+        world.api.fail = lambda verb, resource, name: take_time() if resource == SECRET else None
+        stranger, _, request = await ask(world)
+        stranger.link.send(request)
+        await asked.wait()
+        await world.connected("dev-1")
+        answer.set()
+        assert "the pairing token is no good" in (await stranger.expect(Error)).message
 
     play(scene)
 

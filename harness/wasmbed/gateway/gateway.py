@@ -121,7 +121,7 @@ class Gateway:
             clock,
             network,
             self.sessions,
-            Deployments(self.sessions, self._cache, ModuleLibrary(settings.modules), reports, work),
+            Deployments(self.sessions, self._cache, ModuleLibrary(settings.modules), work),
             self._metrics.render,
             self._not_ready,
             tap,

@@ -1,7 +1,7 @@
 """Enrollment of a device that has no certificate yet: a signing request, and a token that is good once.
 
 Whoever shows the token and proves that the key in the request is theirs gets a certificate for it, and nothing else:
-the device is registered when it comes back with that certificate.
+the device is registered when it comes back with that certificate. Who has no token cannot even take its name.
 """
 
 from __future__ import annotations
@@ -58,27 +58,31 @@ class Pairing:
         if asked.public_key_der != request.public_key:
             raise _failed("the key in the request is not the signing request's")
         self._enrollment.check_nonce(asked.name, request)
-        self._enrollment.claim(session, asked.name)
-        device = self._cache.get(asked.name)
-        try:
-            self._enrollment.check_key(device, request.public_key)
-        except Refused as error:
-            raise _failed(f"device {asked.name} is registered with another key: delete the Device first") from error
-        certificate = self._authority.sign_request(request.csr)
         try:
             async with self._clock.deadline(self._settings.api_timeout):
-                await self._consume(f"pairing-{asked.name}", request.pairing_token)
+                version = await self._check_token(f"pairing-{asked.name}", request.pairing_token)
+                self._enrollment.claim(session, asked.name)
+                self._check_key(asked.name, request.public_key)
+                certificate = self._authority.sign_request(request.csr)
+                await self._api.delete(SECRET, f"pairing-{asked.name}", resource_version=version)
         except (Conflict, NotFound) as error:
             raise _failed(_BAD_TOKEN) from error
         except (OSError, ApiError) as error:
-            raise try_again(f"the API server cannot be reached: {error}", self._settings.retry_after) from error
+            reason = str(error) or "no answer in time"
+            raise try_again(f"the pairing token could not be checked: {reason}", self._settings.retry_after) from error
         return self._enrollment.provisional_id(asked.name), certificate
 
-    async def _consume(self, name: str, token: str) -> None:
+    async def _check_token(self, name: str, token: str) -> str:
         secret = await self._api.get(SECRET, name)
         if not compare_digest(_token(secret), token.encode()):
             raise _failed(_BAD_TOKEN)
-        await self._api.delete(SECRET, name, resource_version=secret["metadata"]["resourceVersion"])
+        return str(secret["metadata"]["resourceVersion"])
+
+    def _check_key(self, name: str, public_key: bytes) -> None:
+        try:
+            self._enrollment.check_key(self._cache.get(name), public_key)
+        except Refused as error:
+            raise _failed(f"device {name} is registered with another key: delete the Device first") from error
 
 
 def _token(secret: Object) -> bytes:

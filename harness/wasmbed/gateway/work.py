@@ -30,11 +30,12 @@ class QueueFull(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Bring a module to a device and start it."""
+    """Bring a module to a device and start it, or say at its turn why that cannot be: ``refusal``."""
 
     application: str
     module: Module
     request: DeploymentRequest
+    refusal: ExchangeFailed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,8 @@ class Work:
         ok = False
         try:
             if isinstance(job, Deployment):
+                if job.refusal is not None:
+                    raise job.refusal
                 self._reports.begin(session, job.application, job.request.generation)
                 arguments = (session.link, self._clock, self._settings)
                 work.exchange = transfer = Transfer(job.application, job.module, job.request, *arguments)
