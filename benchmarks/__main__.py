@@ -16,7 +16,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-MODULES = ("enrollment", "memory", "cluster")
+MODULES = ("enrollment", "memory", "cluster", "qemu")
 OUTPUT = Path("reports") / "bench.json"
 
 
