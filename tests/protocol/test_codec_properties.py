@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 import cbor2
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.wasmbed.protocol import codec, codec_v0
@@ -22,8 +22,9 @@ from harness.wasmbed.protocol.messages import (
     Publication,
 )
 
-QUICK = settings(max_examples=150, deadline=None)
-THOROUGH = settings(max_examples=400, deadline=None)
+# However busy the machine is: no deadline, and no complaint about slow generation.
+QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+THOROUGH = settings(QUICK, max_examples=400)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 unsigned = st.integers(0, 2**64 - 1)
