@@ -211,11 +211,10 @@ _TO_COME: Mapping[str, tuple[tuple[str, str, str], ...]] = {
 
 def _to_come() -> Iterator[EventType]:
     """Events of the parts that are not built yet; what their data will hold is not known."""
-    unknown = ANY.inside or {}
     for reason, rows in _TO_COME.items():
         for source, target, names in rows:
             for name in names.split(", "):
-                yield EventType(source, target, name, Subject.APPLICATION, unknown, pending=reason)
+                yield EventType(source, target, name, Subject.APPLICATION, pending=reason)
 
 
 def bind(source: str, target: str, label: Label) -> tuple[EventType, Label]:

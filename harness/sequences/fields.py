@@ -24,17 +24,18 @@ __all__ = ["ANY", "Field", "check_condition", "known_paths", "of_message", "of_s
 class Field:
     """One field: the values it may have (empty: any), whether it is a time in milliseconds, and what is inside.
 
-    ``inside`` is None for a plain value; ``others`` is what every further name inside means.
+    ``inside`` is None for a plain value; ``others`` is what every further name inside means. Of ``anything`` nothing is
+    known.
     """
 
     values: tuple[str, ...] = ()
     milliseconds: bool = False
     inside: Mapping[str, Field] | None = None
     others: Field | None = None
+    anything: bool = False
 
 
-ANY = Field(inside={}, others=Field(inside={}))
-"""A field of which nothing is known."""
+ANY = Field(anything=True)
 
 _MILLISECONDS = frozenset({"heartbeatInterval", "retryAfter", "wallTime", "deviceTime", "gatewayTime", "timeLimit"})
 
@@ -92,7 +93,7 @@ def known_paths(known: Mapping[str, Field], prefix: str = "") -> Iterator[str]:
     for name, item in known.items():
         yield prefix + name
         yield from known_paths(item.inside or {}, f"{prefix}{name}.")
-        if item.others is not None and item.others is not ANY.others:
+        if item.others is not None:
             yield f"{prefix}{name}.*"
             yield from known_paths(item.others.inside or {}, f"{prefix}{name}.*.")
 
@@ -102,6 +103,8 @@ def check_condition(condition: Condition, known: Mapping[str, Field]) -> Conditi
     path = ".".join(condition.path)
     item = Field(inside=known)
     for part in condition.path:
+        if item.anything:
+            break
         following = (item.inside or {}).get(part, item.others)
         if following is None:
             raise UsageError(f"there is no field {path!r} in this event", do=_suggest(path, known_paths(known)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -17,58 +17,60 @@ STEP = 0.01
 """Seconds from one event to the next: no time limit is near."""
 
 
-def event_data(
-    event: EventType, conditions: Iterable[Condition], device: str = DEVICE, application: str = APPLICATION
-) -> dict[str, Any]:
-    """Data that meets ``conditions``, with what an event of this type always holds."""
-    data: dict[str, Any] = {}
-    if "device" in event.fields:
-        data["device"] = device
-    if "applicationId" in event.fields:
-        data["applicationId"] = application
-    if event.named_after is not None:
-        data["name"] = event.named_after + device
-    for condition in conditions:
-        if condition.test is not Comparison.ABSENT:
-            value = "something" if condition.test is not Comparison.EQUAL else condition.values[0]
-            put(data, condition.path, value, device)
-    return data
+class Builder:
+    """Makes events that meet an arrow's conditions, and hold what an event of their type always holds."""
+
+    device, application, step = DEVICE, APPLICATION, STEP
+
+    def data(self, event: EventType, conditions: Sequence[Condition], device: str = DEVICE) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        if "device" in event.fields:
+            data["device"] = device
+        if "applicationId" in event.fields:
+            data["applicationId"] = APPLICATION
+        if event.named_after is not None:
+            data["name"] = event.named_after + device
+        for condition in sorted(conditions, key=lambda condition: -len(condition.path)):
+            if condition.test is not Comparison.ABSENT:
+                _put(data, condition.path, _some_value(condition, conditions), device)
+        return data
+
+    def event(self, number: int, event: EventType, data: dict[str, Any], device: str = DEVICE) -> Event:
+        correlation = APPLICATION if event.subject is Subject.APPLICATION else device
+        if event.named_after is not None:
+            correlation = ""
+        return Event(number * STEP, number, Kind.MESSAGE, *event.key, data, correlation)
+
+    def history(self, text: str, device: str = DEVICE) -> list[Event]:
+        """A history from lines like arrows; their conditions become the events' data."""
+        lines = [line.strip() for line in text.strip().splitlines()]
+        events = []
+        for number, arrow in enumerate(parse("\n".join(["sequenceDiagram", *lines])).arrows):
+            event, label = bind(arrow.source, arrow.target, read_label(arrow.text))
+            events.append(self.event(number, event, self.data(event, label.conditions, device), device))
+        return events
 
 
-def put(data: dict[str, Any], path: tuple[str, ...], value: Any, device: str = DEVICE) -> None:
+def _put(data: dict[str, Any], path: tuple[str, ...], value: object, device: str) -> None:
     *parents, last = (device if part == "{device}" else part for part in path)
     for part in parents:
-        inside = data.setdefault(part, {})
-        data = inside if isinstance(inside, dict) else data.setdefault(f"{part}?", {})
-    if last in data and data[last] != value:
-        data[last] = [*(data[last] if isinstance(data[last], list) else [data[last]]), value]
+        data = data.setdefault(part, {})
+    if last in data and not isinstance(data[last], dict):
+        data[last] = [data[last], value]
     else:
         data.setdefault(last, value)
 
 
-def make_event(
-    number: int, event: EventType, data: dict[str, Any], device: str = DEVICE, application: str = APPLICATION
-) -> Event:
-    correlation = application if event.subject is Subject.APPLICATION else device
-    if event.named_after is not None:
-        correlation = ""
-    return Event(1.0 + number * STEP, number, Kind.MESSAGE, *event.key, data, correlation)
+def _some_value(condition: Condition, others: Sequence[Condition]) -> object:
+    if condition.test is Comparison.EQUAL:
+        return condition.values[0]
+    around = any(other.path[: len(condition.path)] == condition.path for other in others if other is not condition)
+    return {"some": "thing"} if around else "something"
 
 
 @pytest.fixture
-def history() -> Callable[..., list[Event]]:
-    """A history from lines like arrows; their conditions become the events' data."""
-
-    def make(text: str, device: str = DEVICE, application: str = APPLICATION) -> list[Event]:
-        lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-        events = []
-        for number, arrow in enumerate(parse("sequenceDiagram\n" + "\n".join(lines)).arrows):
-            event, label = bind(arrow.source, arrow.target, read_label(arrow.text))
-            data = event_data(event, label.conditions, device, application)
-            events.append(make_event(number, event, data, device, application))
-        return events
-
-    return make
+def build() -> Builder:
+    return Builder()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from harness.core.history import Event, Kind
+from harness.core.history import Event
 from harness.sequences import Sequence, judge, load
 from harness.sequences.behaviour import Behaviour, Block, BoundArrow, Limit, expand
 from harness.sequences.bindings import PARTICIPANTS, Subject
@@ -45,10 +45,12 @@ class Mutant:
 
 
 @pytest.mark.parametrize("name", FLOWS)
-def test_every_mutant_is_caught_or_is_a_word_itself(name: str, record_property: Callable[[str, object], None]) -> None:
+def test_every_mutant_is_caught_or_is_a_word_itself(
+    name: str, build: Any, record_property: Callable[[str, object], None]
+) -> None:
     sequence = load(name)
     naive = _Naive(sequence)
-    histories = list(_histories(sequence))
+    histories = list(_histories(sequence, build))
     made: Counter[str] = Counter()
     caught: Counter[str] = Counter()
     survived: Counter[str] = Counter()
@@ -75,7 +77,7 @@ def test_every_mutant_is_caught_or_is_a_word_itself(name: str, record_property: 
 # histories that take every arrow
 
 
-def _histories(sequence: Sequence) -> Iterator[list[Event]]:
+def _histories(sequence: Sequence, build: Any) -> Iterator[list[Event]]:
     missing = set(range(len(sequence.arrows)))
     while missing:
         way = _way_through(sequence, min(missing))
@@ -83,7 +85,7 @@ def _histories(sequence: Sequence) -> Iterator[list[Event]]:
         events = []
         for number, position in enumerate(way):
             arrow = sequence.arrows[position]
-            events.append(_event(number, arrow, _data(arrow)))
+            events.append(build.event(number, arrow.event, build.data(arrow.event, arrow.label.conditions)))
         yield events
 
 
@@ -114,42 +116,6 @@ def _search(
                     seen.add(after[0])
                     queue.append((after, [*way, position]))
     raise AssertionError("no way")
-
-
-def _data(arrow: BoundArrow) -> dict[str, Any]:
-    data: dict[str, Any] = {}
-    fields = arrow.event.fields
-    data |= {"device": DEVICE} if "device" in fields else {}
-    data |= {"applicationId": APPLICATION} if "applicationId" in fields else {}
-    if arrow.event.named_after is not None:
-        data["name"] = arrow.event.named_after + DEVICE
-    for condition in sorted(arrow.label.conditions, key=lambda condition: -len(condition.path)):
-        if condition.test is not Comparison.ABSENT:
-            _put(data, condition.path, _some_value(condition, arrow.label.conditions))
-    return data
-
-
-def _some_value(condition: Condition, others: tuple[Condition, ...]) -> object:
-    if condition.test is Comparison.EQUAL:
-        return condition.values[0]
-    around = any(other.path[: len(condition.path)] == condition.path for other in others if other is not condition)
-    return {"some": "thing"} if around else "something"
-
-
-def _put(data: dict[str, Any], parts: tuple[str, ...], value: object) -> None:
-    *parents, last = (DEVICE if part == "{device}" else part for part in parts)
-    for part in parents:
-        data = data.setdefault(part, {})
-    if last in data and not isinstance(data[last], dict):
-        data[last] = [data[last], value]
-    else:
-        data.setdefault(last, value)
-
-
-def _event(number: int, arrow: BoundArrow, data: dict[str, Any]) -> Event:
-    correlation = APPLICATION if arrow.event.subject is Subject.APPLICATION else DEVICE
-    correlation = "" if arrow.event.named_after is not None else correlation
-    return Event(number * STEP, number, Kind.MESSAGE, *arrow.event.key, data, correlation)
 
 
 def _arrows(sequence: Sequence, events: list[Event]) -> list[BoundArrow]:

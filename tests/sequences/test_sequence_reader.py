@@ -371,13 +371,13 @@ _diagrams = st.builds(
 
 
 @given(_diagrams)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_what_is_written_reads_back_the_same(diagram: Diagram) -> None:
     assert parse(render(diagram)) == diagram
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(DiagramError):
         diagram = parse("sequenceDiagram\n" + text)
