@@ -51,6 +51,8 @@ class BoardSettings:
     self_test: str | None = None
     """A fault for the firmware to provoke once, to see it reported: ``panic``, ``hard-fault``, ``stack-overflow``,
     ``heap-exhaustion`` or ``hang``; boards without firmware have none."""
+    watchdog: float | None = None
+    """Seconds without a sign of life after which the board resets itself, instead of the board's own value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,9 @@ class World:
     network: Network
     randomness: Randomness
     tap: Tap | None = None
+    """What goes over the links."""
+    faults: Tap | None = None
+    """What the boards themselves report of their failures: ``Crash``."""
 
 
 class Board(ABC):
@@ -77,6 +82,11 @@ class Board(ABC):
     @property
     @abstractmethod
     def power(self) -> Power: ...
+
+    @property
+    def pid(self) -> int | None:
+        """The process that the board is while it is on, to account for it; None for a board that has none."""
+        return None
 
     @abstractmethod
     async def power_on(self) -> None:

@@ -1,12 +1,15 @@
 """The last words of a firmware, read from its console.
 
 A firmware that fails writes ``FAULT cause=... name=value ...``, ``PANIC file:line: message`` and
-``BACKTRACE address ...`` (see ``firmware/README.md``); the addresses become names by the image's symbols.
+``BACKTRACE address ...``, and at the next start ``BOOT ... reset=cause`` (see ``firmware/README.md``); the addresses
+become names by the image's symbols.
 """
 
 from __future__ import annotations
 
 import bisect
+import contextlib
+import io
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -16,9 +19,13 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-__all__ = ["CrashReader", "Symbols"]
+__all__ = ["CAUSES", "CrashReader", "Symbols"]
+
+CAUSES = frozenset({"panic", "hard-fault", "stack-overflow", "heap-exhaustion", "watchdog"})
+"""Why a firmware fails, in its own words; any other reason of a reset is somebody's will."""
 
 _FACT = re.compile(r"(\w+)=(\S+)")
+_ADDRESS = re.compile("0x[0-9a-fA-F]{1,16}")
 _FAULT_STATUS = ("cfsr", "hfsr", "mmfar", "bfar")
 
 
@@ -39,55 +46,88 @@ class Symbols:
         except (OSError, ELFError):
             return cls([])
 
-    def name(self, address: int) -> str:
+    def caller(self, address: int) -> str:
+        """As :meth:`name`, for a return address: the call before it may be the last instruction of its function."""
+        return self.name(address, back=1)
+
+    def name(self, address: int, *, back: int = 0) -> str:
         """``function+0x12`` for an address in a function, else the address itself."""
-        at = bisect.bisect_right(self._functions, (address, 1 << 64, "")) - 1
+        at = bisect.bisect_right(self._functions, (address - back, 1 << 64, "")) - 1
         if at >= 0:
             start, size, name = self._functions[at]
-            if start <= address < start + size:
-                return f"{name}+{address - start:#x}"
+            if start <= address - back < start + size:
+                return f"{_readable(name)}+{address - start:#x}"
         return f"{address:#010x}"
 
 
 def _functions(table: SymbolTableSection) -> list[tuple[int, int, str]]:
+    return [
+        # Bit 0 of a Thumb function's address says that it is one.
+        (symbol["st_value"] & ~1, symbol["st_size"], symbol.name)
+        for symbol in table.iter_symbols()
+        if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_size"]
+    ]
+
+
+@lru_cache(maxsize=1024)
+def _readable(name: str) -> str:
+    if not name.startswith(("_ZN", "_R")):
+        return name
     from rust_demangler import demangle
 
-    found = []
-    for symbol in table.iter_symbols():
-        if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_size"]:
-            name = symbol.name
-            if name.startswith(("_ZN", "_R")):
-                name = re.sub(r"::h[0-9a-f]{16}$", "", demangle(name))
-            found.append((symbol["st_value"] & ~1, symbol["st_size"], name))
-    return found
+    try:
+        # The library prints what it cannot read.
+        with contextlib.redirect_stdout(io.StringIO()):
+            return re.sub(r"::h[0-9a-f]{16}$", "", demangle(name))
+    except Exception:  # each of its two manglings has an error of its own, and some names end in an IndexError
+        return name
 
 
 class CrashReader:
-    """Gathers what belongs to one crash from the lines of a console."""
+    """Puts a crash together from the lines of a console."""
 
     def __init__(self, image: Path) -> None:
         self._image = image
         self._crash: dict[str, Any] = {}
+        self._told = False
 
     def read(self, line: str) -> dict[str, Any] | None:
-        """The crash that ``line`` completes: cause, message, registers, faultStatus and backtrace as far as told."""
+        """The crash that ``line`` completes: cause, message, registers, faultStatus and backtrace as far as told.
+
+        A firmware that says when it boots that it was reset for a crash of which it told nothing has crashed too.
+        """
         kind, _, rest = line.partition(" ")
         if kind == "FAULT":
-            facts = dict(_FACT.findall(rest))
-            self._crash["cause"] = facts.pop("cause", "unknown")
-            status = {name: facts.pop(name) for name in _FAULT_STATUS if name in facts}
-            registers = {name: value for name, value in facts.items() if value.startswith("0x")}
-            numbers = {name: value for name, value in facts.items() if name not in registers}
-            parts = {"registers": registers, "faultStatus": status, "numbers": numbers}
-            self._crash |= {name: part for name, part in parts.items() if part}
-            if "pc" in registers:
-                self._crash["at"] = Symbols.of(self._image).name(int(registers["pc"], 16))
+            self._fault(dict(_FACT.findall(rest)))
         elif kind == "PANIC":
             self._crash.setdefault("cause", "panic")
             self._crash["message"] = rest
         elif kind == "BACKTRACE":
             symbols = Symbols.of(self._image)
-            addresses = (int(word, 16) for word in rest.split() if re.fullmatch("0x[0-9a-fA-F]+", word))
-            crash, self._crash = self._crash, {}
-            return crash | {"backtrace": [symbols.name(address) for address in addresses]}
+            addresses = (int(word, 16) for word in rest.split() if _ADDRESS.fullmatch(word))
+            self._crash.setdefault("cause", "unknown")
+            self._crash["backtrace"] = [symbols.caller(address) for address in addresses]
+            self._told = True
+            return self._take()
+        elif kind == "BOOT":
+            reset, told = dict(_FACT.findall(rest)).get("reset"), self._told
+            self._told = False
+            if self._crash:
+                return self._take()
+            if reset in CAUSES and not told:
+                return {"cause": reset}
         return None
+
+    def _fault(self, facts: dict[str, str]) -> None:
+        self._crash["cause"] = facts.pop("cause", "unknown")
+        status = {name: facts.pop(name) for name in _FAULT_STATUS if name in facts}
+        registers = {name: value for name, value in facts.items() if _ADDRESS.fullmatch(value)}
+        numbers = {name: value for name, value in facts.items() if name not in registers}
+        parts = {"registers": registers, "faultStatus": status, "numbers": numbers}
+        self._crash |= {name: part for name, part in parts.items() if part}
+        if "pc" in registers:
+            self._crash["at"] = Symbols.of(self._image).name(int(registers["pc"], 16))
+
+    def _take(self) -> dict[str, Any]:
+        crash, self._crash = self._crash, {}
+        return crash

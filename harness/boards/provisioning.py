@@ -19,11 +19,8 @@ MAGIC = b"WBID"
 VERSION = 1
 
 
-def provisioning_blob(settings: BoardSettings, world: World, *, watchdog: int | None = None) -> bytes:
-    """The blob for a board that is about to be switched on: it carries the time and fresh entropy.
-
-    ``watchdog`` is the time in milliseconds without a sign of life until the board resets itself.
-    """
+def provisioning_blob(settings: BoardSettings, world: World) -> bytes:
+    """The blob for a board that is about to be switched on: it carries the time and fresh entropy."""
     credentials = settings.credentials
     host, port = settings.gateway
     public_key = load_der_private_key(credentials.private_key, password=None).public_key()
@@ -41,7 +38,7 @@ def provisioning_blob(settings: BoardSettings, world: World, *, watchdog: int | 
         10: settings.device_type,
         11: list(settings.capabilities) if settings.capabilities is not None else None,
         12: public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
-        13: watchdog,
+        13: round(settings.watchdog * 1000) if settings.watchdog is not None else None,
         14: settings.self_test,
     }
     body = cbor2.dumps({number: value for number, value in fields.items() if value is not None}, canonical=True)

@@ -32,6 +32,10 @@ class RecordedBoard(Board):
     def power(self) -> Power:
         return self._board.power
 
+    @property
+    def pid(self) -> int | None:
+        return self._board.pid
+
     async def power_on(self) -> None:
         self._note("power on")
         self.wanted = Power.ON

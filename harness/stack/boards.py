@@ -46,6 +46,8 @@ class Boards:
         twin_of: Board | None = None,
         device_type: str | None = None,
         capabilities: Sequence[str] | None = None,
+        self_test: str | None = None,
+        watchdog: float | None = None,
     ) -> Board: ...
 
     @overload
@@ -58,6 +60,8 @@ class Boards:
         certificate: Certificate | str = Certificate.VALID,
         device_type: str | None = None,
         capabilities: Sequence[str] | None = None,
+        self_test: str | None = None,
+        watchdog: float | None = None,
     ) -> list[Board]: ...
 
     async def power_on(
@@ -70,13 +74,17 @@ class Boards:
         twin_of: Board | None = None,
         device_type: str | None = None,
         capabilities: Sequence[str] | None = None,
+        self_test: str | None = None,
+        watchdog: float | None = None,
     ) -> Board | list[Board]:
         """Switch on a new board, or ``count`` of them, and return when their firmware runs.
 
         ``kind`` is any kind of board that any tier here can make, or a tier; ``--boards`` unless given.
         ``certificate`` says what the board has to prove who it is (see :class:`Certificate`); ``twin_of`` gives it
         another board's identity instead. ``device_type`` and ``capabilities`` are what it claims at enrollment
-        instead of its own. ``name`` is the device's; with a ``count`` it is numbered.
+        instead of its own. ``name`` is the device's; with a ``count`` it is numbered. ``self_test`` is a fault that
+        the firmware provokes once, and ``watchdog`` the seconds of silence after which it resets itself, on boards
+        that have such things (see :class:`BoardSettings`).
 
         Raises UsageError for an unknown kind or a name that is taken, RigError when a board does not start.
         """
@@ -97,6 +105,8 @@ class Boards:
                 server_name=self.gateway[0],
                 device_type=device_type,
                 capabilities=tuple(capabilities) if capabilities is not None else None,
+                self_test=self_test,
+                watchdog=watchdog,
             )
             board = RecordedBoard(each, tier.make(kind, settings, self._world), self._recorder)
             self._boards[each], self._credentials[each] = board, credentials

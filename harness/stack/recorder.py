@@ -37,6 +37,10 @@ class Recorder:
         """The tap for links and HTTP requests."""
         self.record.record(Kind.MESSAGE, source, target, name, data, correlation)
 
+    def failure(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
+        """The tap for what boards report of their own failures."""
+        self.record.record(Kind.FAULT, source, target, name, data, correlation)
+
     def console(self, line: str, about: str, **data: Any) -> None:
         """Record a line that a board wrote."""
         self.record.record(Kind.CONSOLE, "Device", "", "Console", {"text": line, **data}, about)

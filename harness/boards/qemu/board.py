@@ -17,6 +17,7 @@ from harness.boards.platform import Platform
 from harness.boards.provisioning import provisioning_blob
 from harness.boards.qemu.gdb import GdbStub
 from harness.boards.qemu.machine import Machine
+from harness.boards.qemu.startup import Startup
 from harness.core.errors import HarnessError, RigError, UsageError
 
 __all__ = ["QemuBoard"]
@@ -27,7 +28,7 @@ MEMORY_BACKEND_SIZE = 16 << 20
 class QemuBoard(Board):
     """A board of one of the kinds in ``platforms/``. ``start_places`` bounds how many machines start at a time."""
 
-    FIRST_LINE_WITHIN = 20.0
+    RUNS_WITHIN = 20.0
     GOODBYE_WITHIN = 2.0
 
     def __init__(
@@ -52,7 +53,6 @@ class QemuBoard(Board):
 
     @property
     def pid(self) -> int | None:
-        """The emulator's process, to account for its memory and time."""
         return self._machine.pid if self._machine is not None else None
 
     @property
@@ -72,6 +72,10 @@ class QemuBoard(Board):
 
     async def _start(self) -> None:
         folder = Path(self._folder.name)
+        if self._settings.self_test == "hang" and "watchdog" not in self.features:
+            raise UsageError(
+                f"a {self.kind} has no watchdog to end a hang", where=self.name, do="ask for another self-test"
+            )
         blob = provisioning_blob(self._settings, self._world)
         if len(blob) > self.platform.provisioning.size:
             raise UsageError(
@@ -91,29 +95,17 @@ class QemuBoard(Board):
             link_first=self.platform.link == 0,
             clock=self._world.clock,
         )
-        first_line: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def said_something(_line: str) -> None:
-            if not first_line.done():
-                first_line.set_result(None)
-
-        stop_listening = self.console.listen(said_something)
         self._machine = machine
+        startup = Startup(self.name, self.platform, self.console)
         try:
             await machine.start()
-            async with self._world.clock.deadline(self.FIRST_LINE_WITHIN):
-                await first_line
-        except BaseException as error:
+            assert machine.exited is not None
+            await startup.wait(machine.exited, self._world.clock, self.RUNS_WITHIN)
+        except BaseException:
             await self._end(machine.kill())
-            if isinstance(error, TimeoutError):
-                raise RigError(
-                    f"the board wrote nothing within {self.FIRST_LINE_WITHIN:g} s",
-                    where=self.name,
-                    do=f"check that {self.platform.image} is an image for {self.kind}: `make firmware`",
-                ) from None
             raise
         finally:
-            stop_listening()
+            startup.end()
 
     def arguments(self, folder: Path) -> list[str]:
         """QEMU's arguments for this board; ``folder`` holds its blob and what it keeps."""
@@ -191,8 +183,8 @@ class QemuBoard(Board):
         return self._machine
 
     def _heard(self, line: str) -> None:
-        if (crash := self._crashes.read(line)) is not None and self._world.tap is not None:
-            self._world.tap("Device", "", "Crash", {"device": self.name} | crash, self.name)
+        if (crash := self._crashes.read(line)) is not None and self._world.faults is not None:
+            self._world.faults("Device", "", "Crash", {"device": self.name} | crash, self.name)
 
     def close(self) -> None:
         """Forget what the board kept."""

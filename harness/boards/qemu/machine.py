@@ -92,22 +92,28 @@ class Machine:
                 pass_fds=(qmp, link, console),
                 start_new_session=True,
             )
-        except OSError as error:
+        except BaseException as error:
             for end in ours:
                 end.close()
-            raise RigError(
-                f"{command[0]} did not start: {error}", where=self.name, do="run `wasmbed doctor`"
-            ) from error
+            if isinstance(error, OSError):
+                raise RigError(
+                    f"{command[0]} did not start: {error}", where=self.name, do="run `wasmbed doctor`"
+                ) from error
+            raise
         finally:
             for end in theirs:
                 end.close()
         loop = asyncio.get_running_loop()
         self.exited = loop.create_future()
         self._watch = loop.create_task(self._wait(self._process), name=f"qemu {self.name}")
-        for end, protocol in zip(ours[1:], self._protocols, strict=True):
-            end.setblocking(False)
-            transport, _ = await loop.create_connection(lambda protocol=protocol: protocol, sock=end)  # type: ignore[misc]
-            self._transports.append(transport)
+        with contextlib.ExitStack() as unused:
+            for end in ours:
+                unused.callback(end.close)
+            for end, protocol in zip(ours[1:], self._protocols, strict=True):
+                end.setblocking(False)
+                transport, _ = await loop.create_connection(lambda protocol=protocol: protocol, sock=end)  # type: ignore[misc]
+                self._transports.append(transport)
+            unused.pop_all()
         await self._open_monitor(ours[0], on_event)
 
     async def _open_monitor(self, end: socket.socket, on_event: Callable[[dict[str, Any]], object] | None) -> None:
