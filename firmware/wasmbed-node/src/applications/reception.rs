@@ -65,10 +65,13 @@ impl Reception {
         self.size.div_ceil(self.chunk_size)
     }
 
-    /// Takes the next chunk; the whole module when it was the last.
+    /// Takes the next chunk; the whole module when it was the last. One that was taken before changes nothing.
     pub fn add(&mut self, chunk: &ModuleChunk<'_>) -> Result<Option<Vec<u8>>, Refused> {
         let (index, length) = (chunk.index, chunk.data.len());
-        if index != self.next {
+        if index < self.next {
+            return Ok(None);
+        }
+        if index > self.next {
             return Err(Refused::new("BAD_CHUNK", format!("chunk {index} came when {} was due", self.next)));
         }
         let due = self.chunk_size.min(self.size - self.data.len());
@@ -118,6 +121,16 @@ mod tests {
         assert_eq!(reception.add(&chunk(1, b"34")).unwrap(), None);
         assert_eq!(reception.held(), 4);
         assert_eq!(reception.add(&chunk(2, b"5")).unwrap().unwrap(), b"12345");
+    }
+
+    #[test]
+    fn a_chunk_that_comes_twice_counts_once() {
+        let mut reception = Reception::new(&deploy(b"1234", 2), 4).unwrap();
+        for _ in 0..2 {
+            assert_eq!(reception.add(&chunk(0, b"12")).unwrap(), None);
+        }
+        assert_eq!(reception.held(), 2);
+        assert_eq!(reception.add(&chunk(1, b"34")).unwrap().unwrap(), b"1234");
     }
 
     #[test]
