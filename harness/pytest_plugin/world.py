@@ -39,5 +39,13 @@ class World:
 
     async def _judged(self, test: Callable[..., Coroutine[Any, Any, object]], arguments: dict[str, Any]) -> None:
         __tracebackhide__ = True
-        await test(**arguments)
+        clock, limit = self.stack.clock, self.stack.options.deadline
+        start = clock.now()
+        try:
+            async with clock.deadline(limit):
+                await test(**arguments)
+        except TimeoutError as error:
+            if clock.now() - start < limit:
+                raise
+            raise TimeoutError(f"the test did not end within {limit:g} s (--deadline); it hung above") from error
         self.stack.judge()

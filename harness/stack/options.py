@@ -67,6 +67,10 @@ class StackOptions:
         default=30.0,
         metadata={"parse": _seconds, "help": "seconds between two heartbeats of a device", "metavar": "SECONDS"},
     )
+    deadline: float = field(
+        default=300.0,
+        metadata={"parse": _seconds, "help": "seconds that the body of one test may take", "metavar": "SECONDS"},
+    )
     fleet: int = field(
         default=5, metadata={"parse": _count, "help": "boards in the scenarios about fleets", "metavar": "N"}
     )

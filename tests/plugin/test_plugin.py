@@ -49,6 +49,16 @@ async def test_usage(stack):
 async def test_marker(stack):
     raise AssertionError("never reached")
 """
+HANGS = """
+import asyncio
+import pytest
+@pytest.mark.stack(deadline=0.2)
+async def test_hangs(stack):
+    await asyncio.get_running_loop().create_future()
+@pytest.mark.stack(deadline=5)
+async def test_times_out_by_itself(stack):
+    raise TimeoutError("my own")
+"""
 SKIPPED = """
 import pytest
 @pytest.mark.requires("csr", "teleport")
@@ -109,9 +119,9 @@ def test_a_run_without_a_stack_leaves_nothing(project: Project) -> None:
 
 
 def test_every_ending_has_its_blame_and_the_product_its_exit_code(project: Project) -> None:
-    done = project.run(PASSES + PRODUCT + ASSERTION + INVARIANT + RIG + USAGE + SKIPPED, "-n", "2")
+    done = project.run(PASSES + PRODUCT + ASSERTION + INVARIANT + RIG + USAGE + HANGS + SKIPPED, "-n", "2")
     assert done.returncode == 1, done.stdout
-    assert "4 failed, 1 passed, 1 skipped, 1 error, 2 not run" in done.stdout
+    assert "6 failed, 1 passed, 1 skipped, 1 error, 2 not run" in done.stdout
     outcomes = {name: (result["outcome"], result["blame"]) for name, result in project.results().items()}
     assert outcomes == {
         "test_enrolls": ("passed", None),
@@ -122,12 +132,16 @@ def test_every_ending_has_its_blame_and_the_product_its_exit_code(project: Proje
         "test_rig_in_setup": ("not run", "rig"),
         "test_usage": ("failed", "usage"),
         "test_marker": ("failed", "usage"),
+        "test_hangs": ("failed", None),
+        "test_times_out_by_itself": ("failed", None),
         "test_needs_more": ("skipped", None),
     }
     assert "bench 4: the board is not there" in done.stdout
-    assert "to blame: the product 3, the caller 2" in done.stdout
+    assert "to blame: the product 3, the caller 2, unknown 2" in done.stdout
     assert "have no teleport" in project.results()["test_needs_more"]["message"]
     assert "Dancing" in project.results()["test_invariant"]["message"]
+    assert "the test did not end within 0.2 s (--deadline)" in project.results()["test_hangs"]["message"]
+    assert "my own" in project.results()["test_times_out_by_itself"]["message"]
     assert "there is no such resource" in project.results()["test_wrong"]["message"]
     assert "test_it.py::test_usage: --boards: there are no boards of kind 'toaster'" in done.stdout
     assert "power_on" not in done.stdout, "a usage error needs no traceback"
