@@ -33,7 +33,8 @@ class _Explanation:
 
     @property
     def rank(self) -> tuple[bool, int, int, int]:
-        return (self.done, self.reach, -len(self.finding.arrows), -_ORDER.index(self.finding.trouble))
+        changes = max(len(self.finding.arrows), 1)
+        return (self.done, self.reach, -changes, -_ORDER.index(self.finding.trouble))
 
 
 def diagnose(sequence: Sequence, verdict: InstanceVerdict) -> Finding:

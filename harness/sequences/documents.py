@@ -86,10 +86,16 @@ def _blocks(text: str) -> Iterator[tuple[str, int, str | None]]:
     """The Mermaid blocks of a Markdown text (CommonMark): content, first line, and the heading above."""
     heading: str | None = None
     inside_heading = False
+    lines = text.splitlines()
     for token in MarkdownIt("commonmark").parse(text):
         if token.type in ("heading_open", "heading_close"):
             inside_heading = token.type == "heading_open"
         elif inside_heading and token.type == "inline":
             heading = token.content
         elif token.type == "fence" and token.info.split()[:1] == ["mermaid"]:
-            yield token.content, (token.map[0] if token.map else 0) + 2, heading
+            start, end = token.map or (0, 0)
+            written, content = lines[start + 1 : end], token.content.splitlines()
+            as_written = written[: len(content)]
+            if [line.strip() for line in as_written] == [line.strip() for line in content]:
+                content = as_written
+            yield "\n".join(content), start + 2, heading

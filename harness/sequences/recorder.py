@@ -38,7 +38,7 @@ def _subjects(about: str | None) -> list[Subject]:
     try:
         return [Subject(about)]
     except ValueError as error:
-        do = f"choose {' or '.join(Subject)}"
+        do = f"choose {' or '.join(subject.value for subject in Subject)}"
         raise UsageError(f"a sequence cannot be about {about!r}", do=do) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,8 +43,8 @@ class Builder:
         return Event(number * STEP, number, Kind.MESSAGE, *event.key, data, correlation)
 
     def history(self, text: str, device: str = DEVICE) -> list[Event]:
-        """A history from lines like arrows; their conditions become the events' data."""
-        lines = [line.strip() for line in text.strip().splitlines()]
+        """A history from lines like arrows; their conditions become the events' data. A line goes on after a comma."""
+        lines = [line.strip() for line in re.sub(r",\s*\n\s*", ", ", text.strip()).splitlines()]
         events = []
         for number, arrow in enumerate(parse("\n".join(["sequenceDiagram", *lines])).arrows):
             event, label = bind(arrow.source, arrow.target, read_label(arrow.text))
@@ -63,7 +64,8 @@ def _put(data: dict[str, Any], path: tuple[str, ...], value: object, device: str
 
 def _some_value(condition: Condition, others: Sequence[Condition]) -> object:
     if condition.test is Comparison.EQUAL:
-        return condition.values[0]
+        value = condition.values[0]
+        return int(value) if isinstance(value, float) and value.is_integer() else value
     around = any(other.path[: len(condition.path)] == condition.path for other in others if other is not condition)
     return {"some": "thing"} if around else "something"
 
