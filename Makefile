@@ -8,20 +8,37 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench coverage setup
+.PHONY: help demo test test-boards lint bench coverage setup boards firmware firmware-check
 
 help:
-	@echo "make demo       the flagship scenarios on 20 virtual boards, and a page to look at"
+	@echo "make demo       the flagship scenarios on 20 virtual boards and 3 emulated ones, and a page to look at"
 	@echo "make test       the tests and scenarios, on $(WORKERS) workers (WORKERS=n)"
+	@echo "make test-boards  every scenario again, on real firmware in QEMU"
+	@echo "make firmware   the boards' images, with their sizes (BOARDS=\"mps2-an385 ...\" for some)"
 	@echo "make lint       ruff, mypy --strict, import contract"
 	@echo "make bench      figures against their peers, in reports/bench.json"
 	@echo "make coverage   line coverage of harness/"
 
-demo: $(READY)
+demo: $(READY) boards
 	@$(BIN)/pytest scenarios/test_demo.py --fleet=20 --live -q -o console_output_style=classic
 
-test: $(READY)
+test: $(READY) boards
 	@$(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+test-boards: $(READY) boards
+	@$(BIN)/pytest scenarios --boards=qemu -n $(WORKERS) $(PYTEST_ARGS)
+
+# The images as far as they can be had here: what is missing is said, and left out.
+boards:
+	@.ci/system-packages
+	@$(PYTHON) firmware/build.py || echo "left out: emulated boards; see above for what is missing" >&2
+
+firmware:
+	@.ci/system-packages
+	@$(PYTHON) firmware/build.py --twice $(BOARDS)
+
+firmware-check:
+	@cd firmware && cargo fmt --check && cargo clippy --locked --all-targets -- -D warnings && cargo test --locked --quiet
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -45,5 +62,5 @@ $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "no virtual environment could be made: install Python's venv module (Debian: apt install python3-venv)" >&2; rm -rf $(VENV); exit 2; }
 	@echo "setting up $(VENV) (once; a minute or so)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --upgrade pip
-	@$(BIN)/python -m pip install --quiet -c constraints.txt -e . --group dev
+	@$(BIN)/python -m pip install --quiet --quiet -c constraints.txt -e . --group dev
 	@touch $@
