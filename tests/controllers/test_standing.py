@@ -156,7 +156,7 @@ def test_running_devices_out_of_reach_make_it_degraded():
 
 
 def test_an_error_names_a_few_devices_and_counts_the_rest():
-    verdicts = {f"edge-{n}": Verdict(F, "no memory") for n in range(5)}
+    verdicts = {f"edge-{n}": Verdict(F, "no memory\n    function 0 at 0x2e") for n in range(5)}
     assert Rollout(verdicts).error() == ("edge-0: no memory; edge-1: no memory; edge-2: no memory (and 2 more)")
     assert Rollout({"edge-1": Verdict(R), "edge-2": Verdict(W, "asleep")}).error() is None
 

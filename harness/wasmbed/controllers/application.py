@@ -90,7 +90,8 @@ class ApplicationController(Controller):
         memory = self._memories.get(key)
         if memory is not None and (raw is None or memory.uid != raw["metadata"]["uid"]):
             self._packages.forget(memory.uid)
-            memory = self._memories.pop(key) and None
+            del self._memories[key]
+            memory = None
         if raw is None:
             return None
         application = Application(raw)
@@ -148,7 +149,7 @@ class ApplicationController(Controller):
     async def _stop(self, application: Application, memory: Memory) -> float | None:
         nothing, now = Rollout({}), self.clock.now()
         if application.status.phase != Phase.STOPPED:
-            application = await self._write(application, Phase.STOPPING, lambda _: {"health": "unknown"})
+            application = await self._write(application, Phase.STOPPING, lambda _: _stopping(memory))
         holders = self._fleet.holders(application)
         if holders:
             return await self._requests.stop(application, memory, holders)
@@ -166,7 +167,7 @@ class ApplicationController(Controller):
         stopped = application.status.phase in (Phase.PENDING, Phase.STOPPED)
         if holders:
             if not stopped:
-                application = await self._write(application, Phase.STOPPING, lambda _: {"health": "unknown"})
+                application = await self._write(application, Phase.STOPPING, lambda _: _stopping(memory))
             return await self._requests.stop(application, memory, holders)
         if not stopped:
             application = await self._write(application, Phase.STOPPED, lambda _: {"health": "unknown"})
@@ -298,6 +299,11 @@ class ApplicationController(Controller):
 
 def _named(verdicts: Mapping[str, Verdict], standing: Standing) -> list[str]:
     return [name for name, verdict in verdicts.items() if verdict.standing is standing]
+
+
+def _stopping(memory: Memory) -> dict[str, Any]:
+    troubles = [f"{name}: {trouble.reason}" for name, trouble in memory.troubles.items()]
+    return {"health": "unknown", "error": troubles[0] if troubles else None}
 
 
 def _same(present: Any, wanted: Any) -> bool:

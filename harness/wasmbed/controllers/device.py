@@ -151,8 +151,6 @@ def _link(raw: Object | None) -> tuple[str, str]:
 
 
 def _what_is_wrong(device: Device) -> str | None:
-    if not device.spec.device_type:
-        return "spec.deviceType: missing"
     try:
         key = b64decode(device.spec.public_key or "", validate=True)
     except ValueError as error:

@@ -75,9 +75,9 @@ class Rollout:
         return "healthy" if phase == Phase.RUNNING else "unknown"
 
     def error(self, standings: tuple[Standing, ...] = (Standing.FAILED, Standing.ERROR, Standing.DUE)) -> str | None:
-        """What went wrong, in words, for the first few devices."""
+        """What went wrong, a line for each of the first few devices; backtraces are in their own statuses."""
         troubled = [
-            f"{name}: {verdict.reason}"
+            f"{name}: {verdict.reason.splitlines()[0]}"
             for name, verdict in sorted(self.verdicts.items())
             if verdict.standing in standings and verdict.reason
         ]

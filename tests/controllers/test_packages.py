@@ -1,0 +1,108 @@
+import asyncio
+import json
+from base64 import b64encode
+
+import pytest
+
+from harness.wasmbed.controllers import packages
+from harness.wasmbed.controllers.packages import BadModule, Packages
+from harness.wasmbed.resources import manifests
+from harness.wasmbed.resources.deployments import DeploymentRequest
+from harness.wasmbed.resources.modules import LARGEST_MODULE, ModuleMissing, ModuleStore
+from harness.wasmbed.resources.views import Application
+
+MODULE = b"\0asm\1\0\0\0"
+
+
+class Store(ModuleStore):
+    """Modules in a dictionary; counts how often one is asked for."""
+
+    def __init__(self):
+        self.modules, self.asked = {}, 0
+
+    async def put(self, module):
+        raise NotImplementedError
+
+    async def get(self, reference):
+        self.asked += 1
+        try:
+            return self.modules[reference]
+        except KeyError as error:
+            raise ModuleMissing(reference) from error
+
+
+def application(name="blink", generation=1, **options):
+    raw = manifests.application(name, all_devices=True, **options)
+    raw["metadata"].update(uid=f"uid-{name}", generation=generation)
+    return Application(raw)
+
+
+def revision(**options):
+    return asyncio.run(Packages(Store()).get(application(**options))).revision
+
+
+def test_a_body_is_the_request():
+    body = asyncio.run(Packages(Store()).body(application(module=MODULE, config={"fuel": 7, "env": {"A": "b"}})))
+    request = DeploymentRequest.from_json(json.loads(body))
+    assert (request.module, request.fuel, request.env, request.name) == (MODULE, 7, {"A": "b"}, "blink")
+    assert request.generation == 1
+
+
+def test_the_revision_is_of_what_runs():
+    same = revision(module=MODULE)
+    assert revision(module=MODULE, generation=5, stopped=True) == same
+    assert revision(module=MODULE + b"\0") != same
+    assert revision(module=MODULE, config={"args": ["x"]}) != same
+
+
+def test_a_module_is_fetched_once_for_each_generation():
+    async def scenario():
+        store = Store()
+        store.modules["r"] = MODULE
+        held = Packages(store)
+        for generation in (1, 1, 2):
+            blink = application(reference="r", generation=generation)
+            assert (await held.get(blink)).size == len(MODULE)
+            await held.body(blink)
+        assert store.asked == 2
+        held.forget("uid-blink")
+        await held.get(application(reference="r", generation=2))
+        assert store.asked == 3
+
+    asyncio.run(scenario())
+
+
+def test_only_the_last_few_bodies_are_kept(monkeypatch):
+    monkeypatch.setattr(packages, "BODIES", 2)
+
+    async def scenario():
+        store = Store()
+        store.modules["r"] = MODULE
+        held = Packages(store)
+        for name in ("a", "b", "c"):
+            await held.body(application(name, reference="r"))
+        await held.get(application("a", reference="r"))
+        assert store.asked == 3
+        await held.body(application("a", reference="r"))
+        assert store.asked == 4
+
+    asyncio.run(scenario())
+
+
+def test_a_module_that_is_too_large():
+    with pytest.raises(BadModule, match=f"{LARGEST_MODULE + 1} bytes; at most {LARGEST_MODULE}"):
+        revision(module=MODULE + bytes(LARGEST_MODULE + 1 - len(MODULE)))
+
+
+def test_what_is_not_base64():
+    blink = application(module=MODULE)
+    blink.raw["spec"]["wasmBytes"] = b64encode(MODULE).decode()[:-3]
+    with pytest.raises(BadModule, match=r"spec\.wasmBytes: not base64") as caught:
+        asyncio.run(Packages(Store()).get(blink))
+    assert not caught.value.missing
+
+
+def test_a_missing_module_may_still_come():
+    with pytest.raises(BadModule, match=r"spec\.wasmRef") as caught:
+        revision(reference="r")
+    assert caught.value.missing
