@@ -39,13 +39,17 @@ class World:
 
     async def _judged(self, test: Callable[..., Coroutine[Any, Any, object]], arguments: dict[str, Any]) -> None:
         __tracebackhide__ = True
-        clock, limit = self.stack.clock, self.stack.options.deadline
-        start = clock.now()
+        limit, loop = self.stack.options.deadline, asyncio.get_running_loop()
+        body = asyncio.timeout(None)
         try:
-            async with clock.deadline(limit):
-                await test(**arguments)
+            async with body:
+                overdue = self.stack.clock.call_later(limit, lambda: body.reschedule(loop.time()))
+                try:
+                    await test(**arguments)
+                finally:
+                    overdue.cancel()
         except TimeoutError as error:
-            if clock.now() - start < limit:
+            if not body.expired():
                 raise
             raise TimeoutError(f"the test did not end within {limit:g} s (--deadline); it hung above") from error
         self.stack.judge()
