@@ -1,0 +1,117 @@
+"""What the API server makes of manifests: defaults, and refusals that name the field."""
+
+import pytest
+
+from harness.wasmbed.resources import manifests
+from harness.wasmbed.resources.api import Invalid
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
+
+MODULE = b"\0asm\1\0\0\0"
+
+
+def application(**spec):
+    body = manifests.application("blink", module=MODULE, all_devices=True)
+    body["spec"] |= spec
+    body["spec"] = {name: value for name, value in body["spec"].items() if value is not None}
+    return body
+
+
+def device(**spec):
+    body = manifests.device("edge-1", public_key=b"\x30", device_type="mcu")
+    body["spec"] |= spec
+    return body
+
+
+def test_an_application_has_its_defaults(play):
+    async def scenario(cluster, clock):
+        api = cluster.client("User")
+        created = await api.create(APPLICATION, application())
+        config = {"memoryLimit": 1_048_576, "fuel": 10_000_000, "timeLimit": 5_000, "entry": "run"}
+        assert created["spec"]["config"] == config
+        assert created["spec"]["stopped"] is False
+        assert created["status"] == {"phase": "Pending"}
+        assert (await api.create(DEVICE, device()))["status"] == {"phase": "Pending"}
+
+    play(scenario)
+
+
+def test_a_status_given_at_creation_is_dropped(play):
+    async def scenario(cluster, clock):
+        created = await cluster.client("User").create(DEVICE, {**device(), "status": {"phase": "Connected"}})
+        assert created["status"]["phase"] == "Pending"
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (application(wasmBytes=None), "spec"),
+        (application(wasmRef="0" * 64), "spec"),
+        (application(wasmBytes=None, wasmRef="0" * 63), "spec.wasmRef"),
+        (application(wasmBytes="not base64!"), "spec.wasmBytes"),
+        (application(wasmBytes="A" * 1_398_108), "spec.wasmBytes"),
+        (application(targetDevices={}), "spec.targetDevices"),
+        (application(targetDevices=None), "spec.targetDevices"),
+        (application(targetDevices={"allDevices": False}), "spec.targetDevices.allDevices"),
+        (application(targetDevices={"allDevices": True, "deviceNames": ["a"]}), "spec.targetDevices"),
+        (application(targetDevices={"deviceNames": []}), "spec.targetDevices.deviceNames"),
+        (application(targetDevices={"deviceNames": ["a", "a"]}), "spec.targetDevices.deviceNames"),
+        (application(targetDevices={"selector": {"matchLabels": {}}}), "spec.targetDevices.selector.matchLabels"),
+        (application(config={"memoryLimit": 65_535}), "spec.config.memoryLimit"),
+        (application(config={"fuel": 0}), "spec.config.fuel"),
+        (application(config={"entry": ""}), "spec.config.entry"),
+        (application(config={"timeLimit": "1s"}), "spec.config.timeLimit"),
+    ],
+)
+def test_an_application_that_breaks_the_schema(play, body, field):
+    async def scenario(cluster, clock):
+        with pytest.raises(Invalid) as caught:
+            await cluster.client("User").create(APPLICATION, body)
+        # For oneOf with two matches Kubernetes names the field in the message only.
+        causes = [f"{cause['field']} {cause['message']}" for cause in caught.value.status["details"]["causes"]]
+        assert any(field in cause for cause in causes), causes
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "field"),
+    [
+        ("edge.1", {}, "metadata.name"),
+        ("e" * 64, {}, "metadata.name"),
+        ("edge-1", {"publicKey": "%%%%"}, "spec.publicKey"),
+        ("edge-1", {"deviceType": ""}, "spec.deviceType"),
+        ("edge-1", {"largestModule": -1}, "spec.largestModule"),
+        ("edge-1", {"capabilities": ["wasm", "wasm"]}, "spec.capabilities[1]"),
+    ],
+)
+def test_a_device_that_breaks_the_schema(play, name, spec, field):
+    async def scenario(cluster, clock):
+        body = device(**spec)
+        body["metadata"]["name"] = name
+        with pytest.raises(Invalid) as caught:
+            await cluster.client("User").create(DEVICE, body)
+        assert field in [cause["field"] for cause in caught.value.status["details"]["causes"]]
+
+    play(scenario)
+
+
+def test_only_phases_that_exist_are_written(play):
+    async def scenario(cluster, clock):
+        api = cluster.client("User")
+        await api.create(GATEWAY, manifests.gateway("gateway-1", endpoint="127.0.0.1:8081"))
+        with pytest.raises(Invalid, match="Gone"):
+            await api.patch_status(GATEWAY, "gateway-1", {"status": {"phase": "Gone"}})
+
+    play(scenario)
+
+
+def test_selectable_fields_select(play):
+    async def scenario(cluster, clock):
+        api = cluster.client("User")
+        await api.create(APPLICATION, application(stopped=True))
+        for selector, count in (("spec.stopped=true", 1), ("spec.stopped=false", 0), ("status.phase=Pending", 1)):
+            assert len((await api.list(APPLICATION, field_selector=selector)).items) == count
+
+    play(scenario)
