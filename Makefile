@@ -51,8 +51,9 @@ bench: $(READY)
 
 coverage: $(READY)
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
-	@$(BIN)/coverage report
+	@$(BIN)/coverage run -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	@$(BIN)/coverage combine -q
+	@$(BIN)/coverage report --fail-under=90
 
 setup: $(READY)
 
