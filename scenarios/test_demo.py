@@ -1,5 +1,8 @@
 """The flagship: one fleet from power-on to a gateway's death, in four acts. ``make demo`` runs it on 20 boards."""
 
+import pytest
+
+from harness.boards.qemu import QemuTier
 from harness.stack import Stack
 
 
@@ -49,3 +52,18 @@ async def test_a_fleet_survives_the_death_of_its_gateway(stack: Stack) -> None:
             phase="Connected", connected_since=lambda moment, old=session: moment not in (None, old), within=60
         )
         assert device.status.device_id == device_id
+
+
+@pytest.mark.skipif(QemuTier.unavailable() is not None, reason=f"no emulated boards: {QemuTier.unavailable()}")
+async def test_real_firmware_joins_the_fleet(stack: Stack) -> None:
+    """Three emulated microcontrollers boot our firmware beside virtual boards; the same bytes run on all of them."""
+    emulated = await stack.boards.power_on("mps2-an385", count=3)
+    boards = [*emulated, *await stack.boards.power_on("virtual", count=3)]
+    for board in boards:
+        await stack.device(board).until(phase="Connected", within=60)
+    application = await stack.deploy("thermometer", to="all")
+    await application.until(phase="Running", statistics={"running": len(boards)}, within=60)
+    for board in boards:
+        await application.until_on(board.name, output=lambda output: len(output) == 3, within=60)
+    outputs = [application.on(board.name).output for board in boards]
+    assert all(output == outputs[0] for output in outputs)
