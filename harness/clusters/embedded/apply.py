@@ -58,7 +58,7 @@ def apply_patch(
     merged: Object = _merge(current, config, schema)
     given_up = ownership[manager].paths - wanted if manager in ownership else frozenset()
     others = {one: owned for one, owned in ownership.items() if one != manager}
-    for path in sorted(given_up, key=len, reverse=True):
+    for path in sorted(given_up, key=len):  # Items of lists before their members, by which they are found.
         if not any(path in owned.paths for owned in others.values()):
             merged = field_sets.removed(merged, path, schema)
     conflicts = [

@@ -125,20 +125,20 @@ def _core() -> list[ResourceType]:
         built_in(
             "", "v1", "configmaps", "ConfigMap", "Configuration data for others to consume.",
             obj(data=mapping(STRING), binaryData=mapping(BYTES), immutable=BOOLEAN),
-            (Column("Data", _size("data", "binaryData"), description="Number of keys"),),
+            (Column("Data", _size("data", "binaryData"), "integer", description="Number of keys"),),
             short_names=("cm",), prepare=preparation.config_map,
         ),
         built_in(
             "", "v1", "secrets", "Secret", "Secret data, values in base64.",
             obj(data=mapping(BYTES), stringData=mapping(STRING), type=STRING, immutable=BOOLEAN),
-            (Column("Type", ("type",)), Column("Data", _size("data"), description="Number of keys")),
+            (Column("Type", ("type",)), Column("Data", _size("data"), "integer", description="Number of keys")),
             prepare=preparation.secret, selectable={"type": ("type",)},
         ),
         built_in(
             "", "v1", "serviceaccounts", "ServiceAccount", "An identity for processes.",
             obj(secrets=keyed(ANY, "name"), imagePullSecrets=keyed(obj(name=STRING), "name"),
                 automountServiceAccountToken=BOOLEAN),
-            (Column("Secrets", _size("secrets"), description="Number of secrets"),), short_names=("sa",),
+            (Column("Secrets", _size("secrets"), "integer", description="Number of secrets"),), short_names=("sa",),
         ),
         built_in(
             "", "v1", "services", "Service", "A named port; stored only, nothing listens and no address is given.",

@@ -66,7 +66,7 @@ _COLUMNS = (
     Column("Source", ("source", "component"), priority=1),
     Column("Message", ("message",)),
     Column("First Seen", ("firstTimestamp",), "date", priority=1),
-    Column("Count", ("count",), priority=1),
+    Column("Count", ("count",), "integer", priority=1),
     Column("Name", ("metadata", "name"), format="name", priority=1),
 )
 

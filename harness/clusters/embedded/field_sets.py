@@ -72,20 +72,23 @@ def index_of(items: list[Any], part: str, schema: Schema | None) -> int | None:
 
 
 def at(value: Any, path: Path, schema: Schema | None) -> Any:
-    """The value at a path; the ellipsis where there is none."""
+    """The value at a path; the ellipsis where there is none, and just True for an item whose members are owned."""
+    whole = True
     for part in path:
         if part.startswith("f:"):
             if type(value) is not dict or part[2:] not in value:
                 return ...
             value = value[part[2:]]
             schema = schema.child(part[2:]) if schema is not None else None
+            whole = True
         else:
             index = index_of(value, part, schema) if type(value) is list else None
             if index is None:
                 return ...
             value = value[index]
             schema = schema.items if schema is not None else None
-    return value
+            whole = part[0] == "v" or (schema is not None and schema.atomic)
+    return value if whole else True
 
 
 def removed(value: Any, path: Path, schema: Schema | None) -> Any:

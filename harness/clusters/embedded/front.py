@@ -18,6 +18,7 @@ from harness.core.network import Endpoint, Listener, Network
 
 __all__ = ["HttpFront"]
 
+_HANDSHAKE_SECONDS = 10.0
 _SHUTDOWN_SECONDS = 1.0
 
 
@@ -43,7 +44,9 @@ class HttpFront:
             self._handle, request_factory=make_request, handler_cancellation=True, access_log=None
         )  # fmt: skip
         try:
-            self._listener = await self._network.listen(http, endpoint, tls=self._tls)
+            self._listener = await self._network.listen(
+                http, endpoint, tls=self._tls, handshake_timeout=_HANDSHAKE_SECONDS
+            )
         except OSError as error:
             raise RigError(
                 f"the Kubernetes API cannot listen on port {endpoint[1]}: {error.strerror or error}",
@@ -58,9 +61,13 @@ class HttpFront:
         if self._listener is not None:
             await self._listener.close()
             self._listener = None
-        if self._http is not None:
-            await self._http.shutdown(_SHUTDOWN_SECONDS)
-            self._http = None
+        http, self._http = self._http, None
+        if http is not None:
+            transports = [connection.transport for connection in http.connections]
+            await http.shutdown(_SHUTDOWN_SECONDS)
+            for transport in transports:
+                if transport is not None:  # A peer that is gone never answers TLS's goodbye.
+                    transport.abort()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.rel_url.raw_path

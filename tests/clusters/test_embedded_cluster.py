@@ -1,0 +1,307 @@
+"""The cluster kind: its clients in this process, its tap, its kubeconfig and its snapshot."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from pathlib import Path
+
+import orjson
+import pytest
+import yaml
+
+from harness.clusters.embedded import EmbeddedCluster
+from harness.core.clock import ManualClock, SystemClock
+from harness.core.errors import RigError, UsageError
+from harness.core.identifiers import Randomness
+from harness.testing.cluster import CLUSTER_CHECKS, check_cluster
+from harness.wasmbed.resources.api import ApiError, Gone, NotFound, Resource
+from harness.wasmbed.resources.kinds import APPLICATION, CONFIG_MAP, CUSTOM_RESOURCE_DEFINITION, DEVICE, NAMESPACE
+from harness.wasmbed.resources.manifests import application, device
+
+
+def with_cluster(scene, clock=None, **settings):
+    async def main():
+        cluster = EmbeddedCluster(clock or SystemClock(), Randomness(3), **settings)
+        await cluster.start()
+        try:
+            async with asyncio.timeout(20):
+                return await scene(cluster)
+        finally:
+            await cluster.stop()
+
+    return asyncio.run(main())
+
+
+def board(name="d1", **more):
+    return device(name, public_key=b"key", device_type="virtual", **more)
+
+
+def test_it_passes_the_conformance_kit():
+    outcomes = {}
+    asyncio.run(check_cluster(EmbeddedCluster, progress=outcomes.__setitem__))
+    assert outcomes == dict.fromkeys(CLUSTER_CHECKS, "passed")
+
+
+def test_the_resource_types_and_the_namespace_are_there():
+    async def scene(cluster):
+        api = cluster.client("User")
+        listed = await api.list(CUSTOM_RESOURCE_DEFINITION)
+        assert {item["metadata"]["name"] for item in listed.items} >= {"devices.wasmbed.io", "applications.wasmbed.io"}
+        assert (await api.get(NAMESPACE, "edge"))["status"]["phase"] == "Active"
+
+    with_cluster(scene, namespace="edge")
+
+
+def test_before_and_after():
+    async def main():
+        cluster = EmbeddedCluster(SystemClock(), Randomness())
+        with pytest.raises(RigError, match="not started"):
+            cluster.client("User")
+        await cluster.stop()
+        await cluster.start()
+        api = cluster.client("User")
+        await cluster.stop()
+        await cluster.stop()
+        with pytest.raises(OSError, match="stopped"):
+            await api.list(DEVICE)
+        await api.close()
+
+    asyncio.run(main())
+
+
+def test_a_call_lets_others_have_a_turn():
+    async def scene(cluster):
+        api = cluster.client("User")
+        turns = []
+
+        async def caller(name):
+            for _ in range(3):
+                await api.list(DEVICE)
+                turns.append(name)
+
+        await asyncio.gather(caller("a"), caller("b"))
+        assert turns == ["a", "b"] * 3
+
+    with_cluster(scene)
+
+
+def test_refusals_come_as_the_ports_exceptions():
+    async def scene(cluster):
+        api = cluster.client("User")
+        with pytest.raises(NotFound) as caught:
+            await api.get(DEVICE, "no/body")
+        assert caught.value.status["message"] == 'devices.wasmbed.io "no/body" not found'
+        with pytest.raises(ApiError, match="could not find the requested resource"):
+            await api.list(Resource("wasmbed.io", "v1", "nonsenses", "Nonsense"))
+        with pytest.raises(TypeError, match="JSON has no form for set"):
+            await api.create(DEVICE, {"metadata": {"name": {1}}})
+        await api.create(DEVICE, board())
+        before = cluster.server.version
+        await api.patch(DEVICE, "d1", {"metadata": {"labels": {"a": "b"}}})
+        cluster.server.forget_changes()
+        async with api.watch(DEVICE, resource_version=str(before)) as events:
+            with pytest.raises(Gone):
+                await anext(events)
+        with pytest.raises(ApiError):
+            async with api.watch(DEVICE, resource_version="x"):
+                pass
+
+    with_cluster(scene)
+
+
+def test_a_watch_brings_bookmarks_and_ends_with_the_server():
+    clock = ManualClock()
+
+    async def scene(cluster):
+        api = cluster.client("User")
+        version = (await api.list(DEVICE)).resource_version
+        async with api.watch(DEVICE, resource_version=version) as events:
+            waiting = asyncio.ensure_future(anext(events))
+            await clock.advance(61)
+            event = await waiting
+            assert (event.type, event.object["kind"]) == ("BOOKMARK", "Device")
+            event.object["kind"] = "altered"
+            cluster.server.break_watches()
+            with pytest.raises(StopAsyncIteration):
+                await anext(events)
+        async with api.watch(DEVICE, resource_version=version, label_selector="a=b") as events:
+            assert cluster.server.watch_count() == 1
+        assert cluster.server.watch_count() == 0
+
+    with_cluster(scene, clock)
+
+
+def test_the_tap_is_told_in_the_contracts_words():
+    told = []
+
+    async def scene(cluster):
+        start = len(told)
+        gateway, user = cluster.client("Gateway"), cluster.client("User")
+        version = (await gateway.list(APPLICATION)).resource_version
+        async with gateway.watch(APPLICATION, resource_version=version) as events:
+            module = bytes(2000)
+            await user.create(APPLICATION, application("app", module=module, all_devices=True))
+            await anext(events)
+        await user.create(CONFIG_MAP, {"metadata": {"name": "c"}, "data": {"k": "v"}})
+        with pytest.raises(NotFound):
+            await gateway.patch_status(DEVICE, "none", {"status": {"phase": "Enrolling"}})
+        return told[start:]
+
+    made, delivered, config, refused = with_cluster(scene, tap=lambda *call: told.append(call))
+    assert made[:3] == ("User", "Kubernetes", "POST Application")
+    assert made[4] == "app"
+    assert (made[3]["code"], made[3]["namespace"], made[3]["name"], made[3]["subresource"]) == (
+        201,
+        "wasmbed",
+        "app",
+        "",
+    )
+    assert made[3]["spec"]["wasmBytes"].keys() == {"size", "sha256"}
+    assert made[3]["metadata"] == {"name": "app"}
+    assert delivered == (
+        "Kubernetes",
+        "Gateway",
+        "ADDED Application",
+        {"namespace": "wasmbed", "name": "app", "status": {"phase": "Pending"}},
+        "app",
+    )
+    assert config[2:] == (
+        "POST ConfigMap",
+        {"code": 201, "namespace": "wasmbed", "name": "c", "subresource": "", "metadata": {"name": "c"}},
+        "",
+    )
+    assert refused[3]["code"] == 404
+    assert refused[3]["status"] == {"phase": "Enrolling"}
+
+
+def test_json_patches_and_dry_runs_at_the_tap(play):
+    async def scene(api):
+        await api("POST", "/api/v1/namespaces/default/configmaps?dryRun=All", {"metadata": {"name": "c"}})
+        assert [call for call in api.told if call[2] == "POST ConfigMap"] == []
+        await api("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"generateName": "c-"}})
+        name = api.told[-1][3]["name"]
+        assert name.startswith("c-")
+        path = f"/api/v1/namespaces/default/configmaps/{name}"
+        await api("PATCH", path, [{"op": "add", "path": "/data", "value": {}}], "application/json-patch+json")
+        assert api.told[-1][3]["operations"] == [{"op": "add", "path": "/data", "value": {}}]
+        watch = await api.ask("GET", "/api/v1/configmaps?watch=1")
+        count = len(api.told)
+        assert len(await api.lines(watch)) == 1
+        assert len(api.told) == count
+
+    play(scene, tapped=True)
+
+
+def test_a_kubeconfig_is_private_and_complete(tmp_path):
+    async def scene(cluster):
+        path = tmp_path / "deep" / "config"
+        await cluster.write_kubeconfig(path)
+        first = path.read_bytes()
+        await cluster.write_kubeconfig(path)
+        assert path.read_bytes() == first
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        config = yaml.safe_load(first)
+        assert config["contexts"][0]["context"]["namespace"] == "edge"
+        assert config["clusters"][0]["cluster"]["server"].startswith("https://127.0.0.1:")
+        assert [one.name for one in path.parent.iterdir()] == ["config"]
+        (tmp_path / "file").write_text("")
+        with pytest.raises(UsageError, match="cannot be written"):
+            await cluster.write_kubeconfig(tmp_path / "file" / "config")
+
+    with_cluster(scene, namespace="edge")
+
+
+def test_a_port_in_use_is_the_rigs_fault(tmp_path):
+    async def scene(cluster):
+        (_, port), _, _ = await cluster._listen()
+        other = EmbeddedCluster(SystemClock(), Randomness(), port=port)
+        await other.start()
+        try:
+            with pytest.raises(RigError, match=f"port {port}"):
+                await other.write_kubeconfig(tmp_path / "config")
+        finally:
+            await other.stop()
+
+    with_cluster(scene)
+
+
+def test_a_snapshot_is_where_the_next_one_goes_on(tmp_path):
+    path = tmp_path / "cluster.json"
+
+    async def first(cluster):
+        api = cluster.client("User")
+        await api.create(NAMESPACE, {"metadata": {"name": "ending", "finalizers": ["x.io/a"]}})
+        await api.delete(NAMESPACE, "ending")
+        made = await api.create(DEVICE, board())
+        owner = {"apiVersion": "wasmbed.io/v1", "kind": "Device", "name": "d1", "uid": made["metadata"]["uid"]}
+        await api.create(CONFIG_MAP, {"metadata": {"name": "child", "ownerReferences": [owner]}})
+        cluster.save()
+        assert orjson.loads(path.read_bytes())["resourceVersion"] == cluster.server.version
+        await api.patch_status(DEVICE, "d1", {"status": {"phase": "Enrolling"}})
+        return await api.get(DEVICE, "d1"), cluster.server.version
+
+    async def second(cluster):
+        api = cluster.client("User")
+        found, version = await api.get(DEVICE, "d1"), cluster.server.version
+        async with api.watch(DEVICE, resource_version="2") as events:
+            with pytest.raises(Gone):
+                await anext(events)
+        await api.patch(NAMESPACE, "ending", {"metadata": {"finalizers": None}})
+        with pytest.raises(NotFound):
+            await api.get(NAMESPACE, "ending")
+        await api.delete(DEVICE, "d1")
+        with pytest.raises(NotFound):
+            await api.get(CONFIG_MAP, "child")
+        return found, version
+
+    left = with_cluster(first, snapshot=path)
+    found, version = with_cluster(second, snapshot=path)
+    assert (found, version) == left
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"form":"wasmbed-embedded-cluster/1"}',
+        b'{"form":"wasmbed-embedded-cluster/1","resourceVersion":3,"objects":{"devices.wasmbed.io":[{}]}}',
+        b'{"form":"wasmbed-embedded-cluster/1","resourceVersion":3,"objects":{"x":[{"metadata":{"name":"a","resourceVersion":"9"}}]}}',
+    ],
+)
+def test_a_snapshot_that_is_none_is_named(tmp_path: Path, content):
+    path = tmp_path / "cluster.json"
+    path.write_bytes(content)
+
+    async def main():
+        cluster = EmbeddedCluster(SystemClock(), Randomness(), snapshot=path)
+        with pytest.raises(UsageError, match="the snapshot cannot be read") as caught:
+            await cluster.start()
+        assert caught.value.where == str(path)
+        await cluster.stop()
+
+    asyncio.run(main())
+    assert path.read_bytes() == content
+
+
+def test_saving_needs_a_file():
+    async def scene(cluster):
+        with pytest.raises(UsageError, match="no file for a snapshot"):
+            cluster.save()
+
+    with_cluster(scene)
+
+
+def test_a_definition_that_is_refused_is_the_rigs_fault(monkeypatch):
+    from harness.clusters.embedded import cluster as module
+
+    monkeypatch.setattr(module, "_definitions", lambda: ({"metadata": {"name": "x"}, "spec": {}},))
+
+    async def main():
+        with pytest.raises(RigError, match="refused a resource type"):
+            await EmbeddedCluster(SystemClock(), Randomness()).start()
+
+    asyncio.run(main())

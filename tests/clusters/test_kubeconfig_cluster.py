@@ -1,0 +1,135 @@
+"""The cluster kind for an existing cluster, tried on the embedded one behind its socket."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from harness.clusters.embedded import EmbeddedCluster
+from harness.clusters.kubeconfig import KubeconfigCluster
+from harness.core.clock import ManualClock, SystemClock
+from harness.core.errors import RigError, UsageError
+from harness.core.identifiers import Randomness
+from harness.testing.cluster import CLUSTER_CHECKS, check_cluster
+from harness.wasmbed.resources.api import NotFound
+from harness.wasmbed.resources.kinds import DEVICE, NAMESPACE
+from harness.wasmbed.resources.manifests import device
+
+
+def behind(scene, tmp_path, **settings):
+    async def main():
+        embedded = EmbeddedCluster(SystemClock(), Randomness(), **settings)
+        await embedded.start()
+        try:
+            path = tmp_path / "config"
+            await embedded.write_kubeconfig(path)
+            async with asyncio.timeout(40):
+                await scene(embedded, path)
+        finally:
+            await embedded.stop()
+
+    asyncio.run(main())
+
+
+def test_it_passes_the_conformance_kit(tmp_path):
+    async def scene(embedded, path):
+        outcomes = {}
+        await check_cluster(lambda *given: KubeconfigCluster(*given, kubeconfig=path), progress=outcomes.__setitem__)
+        assert outcomes == dict.fromkeys(CLUSTER_CHECKS, "passed")
+        names = [item["metadata"]["name"] for item in (await embedded.client("Test").list(NAMESPACE)).items]
+        assert not [name for name in names if name.startswith("check-")]
+
+    behind(scene, tmp_path)
+
+
+def test_a_namespace_that_was_there_stays(tmp_path):
+    async def scene(embedded, path):
+        cluster = KubeconfigCluster(SystemClock(), Randomness(), "mine", kubeconfig=path)
+        await embedded.client("Test").create(NAMESPACE, {"metadata": {"name": "mine"}})
+        await cluster.start()
+        first, second = (cluster.client("User") for _ in range(2))
+        await asyncio.gather(*(first.list(DEVICE) for _ in range(5)))
+        made = await first.create(DEVICE, device("d1", public_key=b"k", device_type="virtual"))
+        assert await second.get(DEVICE, "d1") == made
+        await cluster.stop()
+        await cluster.stop()
+        assert await embedded.client("Test").get(NAMESPACE, "mine")
+
+    behind(scene, tmp_path, namespace="other")
+
+
+def test_a_cluster_that_is_gone_is_left_alone(tmp_path):
+    async def scene(embedded, path):
+        cluster = KubeconfigCluster(SystemClock(), Randomness(), "mine", kubeconfig=path)
+        await cluster.start()
+        await embedded.client("Test").delete(NAMESPACE, "mine")
+        await cluster.stop()
+
+    behind(scene, tmp_path)
+
+
+def test_the_tap_is_told_nothing_without_an_answer(tmp_path):
+    told = []
+
+    async def scene(embedded, path):
+        cluster = KubeconfigCluster(
+            SystemClock(), Randomness(), "mine", lambda *call: told.append(call), kubeconfig=path
+        )
+        await cluster.start()
+        client = cluster.client("User")
+        with pytest.raises(NotFound):
+            await client.delete(NAMESPACE, "nobody")
+        assert [(call[2], call[3]["code"], call[3]["namespace"]) for call in told] == [("DELETE Namespace", 404, "")]
+        await embedded.stop()
+        with pytest.raises(OSError):  # noqa: PT011
+            await client.create(DEVICE, device("d", public_key=b"k", device_type="virtual"))
+        assert len(told) == 1
+        await cluster.stop()
+
+    behind(scene, tmp_path)
+
+
+def test_what_is_wrong_with_the_file_or_the_cluster_is_said(tmp_path, monkeypatch):
+    async def scene(embedded, path):
+        broken = tmp_path / "broken"
+        broken.write_text("not: a kubeconfig")
+        with pytest.raises(UsageError, match="no connection to Kubernetes can be made"):
+            await KubeconfigCluster(SystemClock(), Randomness(), kubeconfig=broken).start()
+        token = next(line for line in path.read_text().splitlines() if "token" in line)
+        stranger = tmp_path / "stranger"
+        stranger.write_text(path.read_text().replace(token, "    token: wrong"))
+        cluster = KubeconfigCluster(SystemClock(), Randomness(), kubeconfig=stranger)
+        with pytest.raises(RigError, match="refused to be set up: Unauthorized"):
+            await cluster.start()
+        await cluster.stop()
+        cluster = KubeconfigCluster(SystemClock(), Randomness(), kubeconfig=path)
+        with pytest.raises(UsageError, match="cannot be copied"):
+            await cluster.write_kubeconfig(tmp_path / "broken" / "config")
+        await embedded.stop()
+        with pytest.raises(RigError, match="cannot be reached"):
+            await cluster.start()
+        await cluster.stop()
+
+    behind(scene, tmp_path)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nowhere"))
+    assert "nowhere is not there" in KubeconfigCluster.unavailable()
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    assert KubeconfigCluster.unavailable() is None
+
+
+def test_a_type_that_is_never_established_is_waited_for_only_so_long(tmp_path, monkeypatch):
+    monkeypatch.setattr("harness.clusters.kubeconfig._is_established", lambda _: False)
+
+    async def scene(embedded, path):
+        clock = ManualClock()
+        cluster = KubeconfigCluster(clock, Randomness(), kubeconfig=path)
+        starting = asyncio.ensure_future(cluster.start())
+        while embedded.server.watch_count() == 0:
+            await embedded.client("Test").list(DEVICE)
+        await clock.advance(31)
+        with pytest.raises(RigError, match="was not established within 30 s"):
+            await starting
+        await cluster.stop()
+
+    behind(scene, tmp_path)
