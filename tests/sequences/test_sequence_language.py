@@ -305,6 +305,9 @@ def _language(body: str, longest: int = 4) -> set[str]:
     }
 
 
+_MIXED = {"abcd", "abdc", "cabd", "dabc", "cdab", "dcab"}
+
+
 @pytest.mark.parametrize(
     ("body", "language"),
     [
@@ -321,6 +324,9 @@ def _language(body: str, longest: int = 4) -> set[str]:
         ("par/a/b/and/c/end", {"abc", "acb", "cab"}),
         ("par/critical/a/b/end/and/c/end", {"abc", "cab"}),
         ("par/critical/a/option/b/end/and/c/end", {"ac", "ca", "abc", "cab"}),
+        ("par/par/critical/a/b/end/and/c/end/and/d/end", {"abcd", "abdc", "cabd", "dabc", "cdab", "dcab"}),
+        ("par/par/critical/a/option/b/end/and/c/end/and/d/end", {"acd", "adc", "cad", "dac", "cda", "dca"} | _MIXED),
+        ("par/critical/par/a/and/b/end/end/and/c/end", {"abc", "bac", "cab", "cba"}),
         ("critical/a/option/b/option/c/end", {"a", "ab", "ac"}),
         ("a/break/b/end/c", {"ab", "ac"}),
         ("loop (2)/a/break/b/end/end/c", {"aac", "abc", "aabc"}),

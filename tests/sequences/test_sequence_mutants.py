@@ -21,7 +21,7 @@ from harness.sequences.behaviour import Behaviour, Block, BoundArrow, Limit, exp
 from harness.sequences.bindings import PARTICIPANTS, Subject
 from harness.sequences.fields import Field
 from harness.sequences.flows import catalogue
-from harness.sequences.instances import Instance
+from harness.sequences.instances import Instance, collect
 from harness.sequences.labels import Comparison, Condition
 from harness.sequences.matcher import Configuration
 from harness.sequences.tree import Diagram, Fragment
@@ -31,7 +31,7 @@ DEVICE, APPLICATION = "board-1", "blink"
 STEP = 0.01
 FLOWS = [flow.name for flow in catalogue() if not flow.pending]
 _SAMPLE = 10
-"""Of the mutants that were caught, every so many is also given to the naive reading, which is slow."""
+"""Of the mutants that were caught, every so many also goes to the judge with its explanations, and to the naive one."""
 KINDS = ("drop", "swap", "duplicate", "retarget", "alter", "late")
 
 
@@ -59,8 +59,9 @@ def test_every_mutant_is_caught_or_is_a_word_itself(
         arrows = _arrows(sequence, events)
         for mutant in _mutants(sequence, events, arrows):
             made[mutant.kind] += 1
-            accepted = judge(sequence, mutant.events).ok
+            accepted = _follows(sequence, mutant.events)
             if accepted or made.total() % _SAMPLE == 0:
+                assert accepted == judge(sequence, mutant.events).ok
                 assert accepted == naive.accepts(mutant.events), (mutant.kind, mutant.index)
             if not accepted:
                 caught[mutant.kind] += 1
@@ -123,6 +124,14 @@ def _arrows(sequence: Sequence, events: list[Event]) -> list[BoundArrow]:
     return [
         sequence.arrows[position] for position in path(sequence, run(sequence, letters(sequence, instance, events)))
     ]
+
+
+def _follows(sequence: Sequence, events: list[Event]) -> bool:
+    """What the verdict's ``ok`` is, without the explanations."""
+    words = collect(sequence.events, sequence.subject, events, sequence.refusals).words
+    runs = [(word, run(sequence, letters(sequence, instance, word))) for instance, word in words.items()]
+    ended = [len(steps) > len(word) and sequence.matcher.accepting(steps[-1]) is not None for word, steps in runs]
+    return bool(ended) and all(ended)
 
 
 # the changes
