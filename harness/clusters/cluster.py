@@ -27,6 +27,8 @@ class Cluster(ABC):
     """A Kubernetes API for one test's world, with Wasmbed's CRDs installed and the namespace made."""
 
     kind: ClassVar[str]
+    shared: ClassVar[bool] = False
+    """Whether other worlds may live on the same cluster at the same time: then each needs a namespace of its own."""
 
     @classmethod
     def unavailable(cls) -> str | None:

@@ -39,6 +39,7 @@ class KubeconfigCluster(Cluster):
     """
 
     kind: ClassVar[str] = "kubeconfig"
+    shared: ClassVar[bool] = True
 
     def __init__(
         self,

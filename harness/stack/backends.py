@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, cast
 
+from harness.clusters.cluster import Cluster
+from harness.core.clock import Clock
 from harness.core.errors import HarnessError, RigError, UsageError
+from harness.core.history import Tap
+from harness.core.identifiers import Randomness
 from harness.stack.options import StackOptions
 
-__all__ = ["CLUSTERS", "check_names", "clusters", "features", "load_cluster"]
+__all__ = ["CLUSTERS", "check_names", "clusters", "features", "make_cluster"]
 
 CLUSTERS = "harness.clusters"
 BOARDS = "harness.boards"
+NAMESPACE = "wasmbed"
 
 
 def clusters() -> dict[str, str | None]:
@@ -36,14 +41,23 @@ def check_names(options: StackOptions) -> None:
             )
 
 
-def load_cluster(name: str) -> Any:
-    """The cluster class of that name; its constructor is a :data:`harness.clusters.cluster.ClusterFactory`.
+def make_cluster(options: StackOptions, clock: Clock, randomness: Randomness, tap: Tap) -> Cluster:
+    """The cluster that ``options`` ask for, with a namespace of its own where others may be using it too.
 
-    Raises RigError where it cannot run here.
+    Raises RigError where it cannot run here, UsageError where a kubeconfig is given and nobody wants one.
     """
-    cluster = _load(name)
-    if reason := cluster.unavailable():
-        raise RigError(reason, where=f"--cluster={name}", do="see wasmbed doctor")
+    from harness.clusters.kubeconfig import KubeconfigCluster
+
+    kind = _load(options.cluster)
+    given: dict[str, Any] = {}
+    if options.kubeconfig is not None:
+        if not issubclass(kind, KubeconfigCluster):
+            raise UsageError("is for --cluster=kubeconfig", where="--kubeconfig", do="add that, or leave this out")
+        given["kubeconfig"] = options.kubeconfig
+    elif reason := kind.unavailable():
+        raise RigError(reason, where=f"--cluster={options.cluster}", do="see wasmbed doctor")
+    namespace = f"{NAMESPACE}-{Randomness().token(4)}" if kind.shared else NAMESPACE
+    cluster: Cluster = kind(clock, randomness, namespace, tap, **given)
     return cluster
 
 
@@ -58,9 +72,9 @@ def _names(group: str) -> list[str]:
     return sorted(entry.name for entry in entry_points(group=group))
 
 
-def _load(name: str) -> Any:
+def _load(name: str) -> type[Any]:
     try:
         (entry,) = entry_points(group=CLUSTERS, name=name)
-        return entry.load()
+        return cast("type[Any]", entry.load())
     except (ImportError, AttributeError, ValueError) as error:
         raise RigError(f"cannot be loaded: {error}", where=f"--cluster={name}", do="install what it needs") from error

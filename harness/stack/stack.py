@@ -16,7 +16,7 @@ from harness.core.errors import HarnessError, RigError, UsageError
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, SystemNetwork
 from harness.stack.applications import ApplicationHandle
-from harness.stack.backends import load_cluster
+from harness.stack.backends import make_cluster
 from harness.stack.boards import Boards
 from harness.stack.bounded import bounded
 from harness.stack.credentials import Certificate, Pki
@@ -43,7 +43,6 @@ LAST_SEEN_INTERVAL = 2.0
 """Seconds between two signs of life of the gateway."""
 RETRY_AFTER = 0.5
 """Seconds after which the gateway wants to see a device again that it had to turn away for now."""
-NAMESPACE = "wasmbed"
 ANY_PORT: Endpoint = ("127.0.0.1", 0)
 
 
@@ -98,9 +97,7 @@ class Stack:
         self._ends.callback(self.history.close)
         recorder = self._recorder = Recorder(self.history)
 
-        self.cluster = load_cluster(self.options.cluster)(
-            self.clock, self.randomness.fork("cluster"), NAMESPACE, recorder.cluster
-        )
+        self.cluster = make_cluster(self.options, self.clock, self.randomness.fork("cluster"), recorder.cluster)
         self._at_end("the cluster", self.cluster.stop)
         await self._bounded("the cluster", self.cluster.start())
         self.api = self._client("User")

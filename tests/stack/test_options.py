@@ -1,13 +1,17 @@
 """Options come from one place, and a wrong one is refused with what to do."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness.clusters.cluster import Cluster
+from harness.core.clock import ManualClock
 from harness.core.errors import RigError, UsageError
+from harness.core.identifiers import Randomness
 from harness.stack import StackOptions
 from harness.stack.applications import parse_targets
-from harness.stack.backends import check_names, clusters, features, load_cluster
+from harness.stack.backends import check_names, clusters, features, make_cluster
 
 
 def test_what_is_given_goes_before_the_environment() -> None:
@@ -65,13 +69,27 @@ def test_a_tier_or_cluster_that_is_not_there_is_named_with_those_that_are() -> N
         check_names(StackOptions(cluster="paper"))
 
 
+def make(**options: Any) -> Cluster:
+    return make_cluster(StackOptions(**options), ManualClock(), Randomness(), lambda *_: None)
+
+
 def test_a_cluster_kind_that_cannot_be_loaded_or_run_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RigError, match="--cluster=paper: cannot be loaded"):
-        load_cluster("paper")
-    monkeypatch.setattr(load_cluster("embedded"), "unavailable", lambda: "the machine is too small")
+        make(cluster="paper")
+    monkeypatch.setattr(type(make()), "unavailable", lambda: "the machine is too small")
     with pytest.raises(RigError, match="too small"):
-        load_cluster("embedded")
+        make()
     assert clusters()["embedded"] == "the machine is too small"
+
+
+def test_a_kubeconfig_is_for_a_cluster_that_wants_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--kubeconfig: is for --cluster=kubeconfig"):
+        make(kubeconfig=tmp_path / "kubeconfig")
+
+
+def test_worlds_on_a_shared_cluster_have_namespaces_of_their_own(tmp_path: Path) -> None:
+    one, other = (make(cluster="kubeconfig", kubeconfig=tmp_path / "kubeconfig") for _ in range(2))
+    assert one.client("User").namespace != other.client("User").namespace
 
 
 def test_what_the_virtual_boards_can_do_is_known_beforehand() -> None:

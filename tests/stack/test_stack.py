@@ -79,6 +79,24 @@ def test_two_stacks_live_side_by_side(run: Run) -> None:
     run(both())
 
 
+def test_a_stack_on_a_cluster_that_is_there_already(run: Run, tmp_path: Path) -> None:
+    async def story() -> None:
+        kubeconfig = tmp_path / "kubeconfig"
+        async with Stack(OPTIONS) as host:
+            await host.cluster.write_kubeconfig(kubeconfig)
+            async with Stack(OPTIONS.replace(cluster="kubeconfig", kubeconfig=kubeconfig)) as guest:
+                board = await guest.boards.power_on()
+                device = await guest.device(board).until(phase="Connected")
+                application = await guest.deploy("hello", to=board)
+                await application.until(phase="Running")
+                await application.until_on(device.name, output=len)
+                assert (await host.api.list(DEVICE)).items == []
+                guest.judge()
+                guest.history.follows("device-enrollment")
+
+    run(story())
+
+
 def test_a_port_in_use_is_named(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -94,8 +112,6 @@ def test_a_cluster_that_does_not_start_is_taken_down(run: Run, monkeypatch: pyte
     class Broken(Cluster):
         kind = "broken"
 
-        def __init__(self, *_: object) -> None: ...
-
         async def start(self) -> None:
             raise ConnectionRefusedError("nobody there")
 
@@ -108,7 +124,7 @@ def test_a_cluster_that_does_not_start_is_taken_down(run: Run, monkeypatch: pyte
         async def write_kubeconfig(self, path: Path) -> None:
             raise NotImplementedError
 
-    monkeypatch.setattr("harness.stack.stack.load_cluster", lambda name: Broken)
+    monkeypatch.setattr("harness.stack.stack.make_cluster", lambda *_: Broken())
     with pytest.raises(RigError, match="the cluster: did not start: nobody there"):
         run(Stack(OPTIONS).start())
     assert stopped == ["broken"]
