@@ -178,25 +178,35 @@ unsafe impl InterruptNumber for Interrupt {
 /// The link's UART, through the ring.
 struct LinkPort;
 
+impl LinkPort {
+    /// There is room again: lets bytes come.
+    fn listen(board: &Board) {
+        MACHINE.deaf.store(false, Ordering::Relaxed);
+        board.link.listen(true);
+        // One that has come while nobody listened does not interrupt any more.
+        interrupt::free(|_| MACHINE.link_interrupt());
+    }
+}
+
 impl Port for LinkPort {
-    fn read(&self) -> Option<u8> {
+    fn peek(&self) -> Option<u8> {
         let machine = &MACHINE;
         let tail = machine.tail.load(Ordering::Relaxed);
         let waiting = machine.head.load(Ordering::Acquire).wrapping_sub(tail);
-        if waiting <= RING / 2 && machine.deaf.load(Ordering::Relaxed) {
-            machine.deaf.store(false, Ordering::Relaxed);
-            if let Some(board) = machine.board.get() {
-                interrupt::free(|_| machine.link_interrupt());
-                board.link.listen(true);
-            }
-        }
-        if waiting == 0 {
-            return None;
+        if waiting <= RING / 2
+            && machine.deaf.load(Ordering::Relaxed)
+            && let Some(board) = machine.board.get()
+        {
+            Self::listen(board);
         }
         // SAFETY: the head has moved past this place, and the interrupt will not write it before the tail has.
-        let byte = unsafe { machine.ring.get().cast::<u8>().add(tail % RING).read() };
-        machine.tail.store(tail.wrapping_add(1), Ordering::Release);
-        Some(byte)
+        (waiting > 0).then(|| unsafe { machine.ring.get().cast::<u8>().add(tail % RING).read() })
+    }
+
+    fn take(&self) {
+        if MACHINE.has_bytes() {
+            MACHINE.tail.fetch_add(1, Ordering::Release);
+        }
     }
 
     fn write(&self, byte: u8) -> bool {

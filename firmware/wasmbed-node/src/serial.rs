@@ -15,20 +15,23 @@ const SHUTDOWN: u8 = 0x53;
 
 /// A UART.
 pub trait Port {
-    /// A byte that has arrived.
-    fn read(&self) -> Option<u8>;
+    /// The next byte that has arrived; it stays where it is.
+    fn peek(&self) -> Option<u8>;
+
+    /// Takes the byte that [`Self::peek`] showed.
+    fn take(&self);
 
     /// Sends a byte, waiting a little where it must; false: the other side takes none.
     fn write(&self, byte: u8) -> bool;
 }
 
-/// A [`Link`] over a [`Port`].
+/// A [`Link`] over a [`Port`]. Data stays in the port until it is read, so that a board that sees it there does not
+/// go to sleep.
 pub struct SerialLink<P> {
     port: P,
     state: Cell<LinkState>,
+    /// Whether the byte before the next one was a DLE.
     escaped: Cell<bool>,
-    /// A data byte that was met while looking for marks.
-    next: Cell<Option<u8>>,
     hint: Cell<bool>,
     shutdown: Cell<bool>,
 }
@@ -40,7 +43,6 @@ impl<P: Port> SerialLink<P> {
             port,
             state: Cell::new(LinkState::Closed),
             escaped: Cell::new(false),
-            next: Cell::new(None),
             hint: Cell::new(false),
             shutdown: Cell::new(false),
         }
@@ -56,61 +58,54 @@ impl<P: Port> SerialLink<P> {
         self.port.write(DLE) && self.port.write(mark)
     }
 
-    /// The next data byte, once all marks before it have been obeyed.
-    fn advance(&self) -> Option<u8> {
-        if let Some(byte) = self.next.take() {
-            return Some(byte);
-        }
+    /// Obeys the marks, and drops the noise, before the next data byte; that byte, if it has arrived.
+    fn next(&self) -> Option<u8> {
         loop {
-            let byte = self.port.read()?;
-            if self.escaped.replace(false) {
-                match byte {
-                    DLE => {}
-                    OPEN if self.state.get() == LinkState::Opening => {
-                        self.state.set(LinkState::Open);
-                        continue;
-                    }
-                    CLOSE => {
-                        if self.state.replace(LinkState::Closed) == LinkState::Closed {
-                            self.hint.set(true);
-                        }
-                        continue;
-                    }
-                    SHUTDOWN => {
-                        self.shutdown.set(true);
-                        continue;
-                    }
-                    _ => continue,
-                }
-            } else if byte == DLE {
-                self.escaped.set(true);
-                continue;
-            }
-            if self.state.get() == LinkState::Open {
+            let byte = self.port.peek()?;
+            let is_data = (byte == DLE) == self.escaped.get();
+            if is_data && self.state.get() == LinkState::Open {
                 return Some(byte);
             }
+            self.port.take();
+            let escaped = self.escaped.replace(byte == DLE && !self.escaped.get());
+            if escaped && !is_data {
+                self.obey(byte);
+            }
+        }
+    }
+
+    fn obey(&self, mark: u8) {
+        match mark {
+            OPEN if self.state.get() == LinkState::Opening => self.state.set(LinkState::Open),
+            CLOSE => {
+                if self.state.replace(LinkState::Closed) == LinkState::Closed {
+                    self.hint.set(true);
+                }
+            }
+            SHUTDOWN => self.shutdown.set(true),
+            _ => {}
         }
     }
 }
 
 impl<P: Port> Link for SerialLink<P> {
     fn open(&self, _endpoint: &str) {
-        self.next.set(None);
         self.hint.set(false);
         let asked = self.mark(OPEN);
         self.state.set(if asked { LinkState::Opening } else { LinkState::Closed });
     }
 
     fn state(&self) -> LinkState {
-        let next = self.advance();
-        self.next.set(next);
+        self.next();
         self.state.get()
     }
 
     fn read(&self, buffer: &mut [u8]) -> usize {
         let mut count = 0;
         while count < buffer.len() {
-            let Some(byte) = self.advance() else { break };
+            let Some(byte) = self.next() else { break };
+            self.port.take();
+            self.escaped.set(false);
             buffer[count] = byte;
             count += 1;
         }
@@ -135,7 +130,6 @@ impl<P: Port> Link for SerialLink<P> {
     }
 
     fn close(&self) {
-        self.next.set(None);
         if self.state.replace(LinkState::Closed) != LinkState::Closed {
             self.mark(CLOSE);
         }
@@ -167,8 +161,12 @@ mod tests {
     }
 
     impl Port for &Wire {
-        fn read(&self) -> Option<u8> {
-            self.to_board.borrow_mut().pop_front()
+        fn peek(&self) -> Option<u8> {
+            self.to_board.borrow().front().copied()
+        }
+
+        fn take(&self) {
+            self.to_board.borrow_mut().pop_front();
         }
 
         fn write(&self, byte: u8) -> bool {
@@ -214,6 +212,18 @@ mod tests {
         assert_eq!(read(&link), b"last");
         assert_eq!(link.state(), LinkState::Closed);
         assert_eq!(link.write(b"x"), 0);
+    }
+
+    #[test]
+    fn looking_at_the_state_takes_no_data() {
+        let wire = Wire::default();
+        let link = SerialLink::new(&wire);
+        link.open("gateway:1");
+        wire.say(b"\x10\x4f\x10\x10A");
+        assert_eq!(link.state(), LinkState::Open);
+        assert_eq!(wire.to_board.borrow().len(), 2);
+        assert_eq!(link.state(), LinkState::Open);
+        assert_eq!(read(&link), b"\x10A");
     }
 
     #[test]

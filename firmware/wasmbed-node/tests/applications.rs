@@ -1,0 +1,274 @@
+//! Deployment and runtime, against a gateway that follows a script.
+
+mod support;
+
+use sha2::{Digest, Sha256};
+use support::{Board, Move};
+use wasmbed_protocol::messages::{
+    ApplicationStatusRequest, Deploy, GatewayMessage, HeartbeatAcknowledgment, Limits, ModuleChunk, Stop, Texts,
+};
+
+const LIMITS: Limits = Limits { memory: 128 << 10, fuel: 100_000, wall_time: 1000 };
+
+fn module(text: &str) -> &'static [u8] {
+    wat::parse_str(text).unwrap().leak()
+}
+
+/// The moves that deliver a module as application `id` in chunks of 64 bytes.
+fn delivery(id: &'static str, module: &'static [u8], limits: Limits) -> Vec<Move> {
+    let deploy = GatewayMessage::Deploy(Deploy {
+        application_id: id,
+        name: id,
+        size: module.len() as u64,
+        sha256: Sha256::digest(module).into(),
+        chunk_size: 64,
+        limits,
+        entry: "run",
+        arguments: vec!["first", "second"],
+        environment: Some(Texts(vec![("COLOUR", "blue")])),
+    });
+    let chunks = module.chunks(64).enumerate().map(|(index, data)| {
+        let chunk = ModuleChunk { application_id: id, index: index as u64, data };
+        Move::Say(101 + index as u32, GatewayMessage::ModuleChunk(chunk))
+    });
+    [Move::Await("Heartbeat"), Move::Say(100, deploy)].into_iter().chain(chunks).collect()
+}
+
+fn run(text: &str, limits: Limits, until: &'static str) -> (Board, support::Report) {
+    let mut board = Board::enrolled(10_000);
+    let mut moves = delivery("app", module(text), limits);
+    moves.push(Move::Await(until));
+    let report = board.session(None, moves);
+    (board, report)
+}
+
+const INTERFACE: &str = r#"
+    (import "wasmbed" "log" (func $log (param i32 i32 i32)))
+    (import "wasmbed" "clock_ms" (func $clock_ms (result i64)))
+    (import "wasmbed" "publish" (func $publish (param i32 i32 i32 i32) (result i32)))
+    (import "wasmbed" "sensor_read" (func $sensor_read (param i32) (result i32)))
+    (import "wasmbed" "gpio_write" (func $gpio_write (param i32 i32)))
+    (import "wasmbed" "argument" (func $argument (param i32 i32 i32) (result i32)))
+    (import "wasmbed" "environment" (func $environment (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "hello topic COLOUR")
+"#;
+
+#[test]
+fn a_module_is_received_run_and_reported() {
+    let text = format!(
+        r#"(module {INTERFACE} (func (export "run")
+            (call $log (i32.const 2) (i32.const 0) (i32.const 5))
+            (call $gpio_write (i32.const 3) (i32.const 7))
+            (i32.store (i32.const 64) (call $sensor_read (i32.const 1)))
+            (drop (call $publish (i32.const 6) (i32.const 5) (i32.const 64) (i32.const 4)))
+            (drop (call $publish (i32.const 6) (i32.const 5) (i32.const 80)
+                (call $argument (i32.const 1) (i32.const 80) (i32.const 3))))
+            (drop (call $publish (i32.const 6) (i32.const 5) (i32.const 96)
+                (call $environment (i32.const 12) (i32.const 6) (i32.const 96) (i32.const 16))))))"#
+    );
+    let (board, report) = run(&text, LIMITS, "ApplicationStatus");
+    let names = report.names();
+    assert!(names.ends_with(&["ChunkAcknowledgment", "DeploymentResult", "ApplicationStatus"]), "{names:?}");
+    assert!(report.messages("DeploymentResult")[0].contains("ok: true"));
+    let status = report.messages("ApplicationStatus")[0];
+    assert!(status.contains("state: Running"), "{status}");
+    // 20000 + 100 * 1 - 500, little-endian; the argument's length, not what fitted; the variable.
+    assert!(status.contains("payload: [144, 76, 0, 0]"), "{status}");
+    assert!(status.contains("payload: [115, 101, 99, 0, 0, 0]"), "{status}");
+    assert!(status.contains("payload: [98, 108, 117, 101]"), "{status}");
+    assert!(board.bench.said("app app: [info] hello\n"));
+    assert_eq!(*board.bench.pins.borrow(), [(3, true)]);
+}
+
+#[test]
+fn a_module_ticks_at_its_own_pace() {
+    let text = format!(
+        r#"(module {INTERFACE}
+            (func (export "run"))
+            (func (export "tick") (result i32)
+                (i64.store (i32.const 64) (call $clock_ms))
+                (drop (call $publish (i32.const 6) (i32.const 5) (i32.const 64) (i32.const 8)))
+                (i32.const 250)))"#
+    );
+    let mut board = Board::enrolled(10_000);
+    let mut moves = delivery("app", module(&text), LIMITS);
+    moves.push(Move::Until(600));
+    let report = board.session(None, moves);
+    let times: Vec<_> = report.messages("ApplicationStatus");
+    assert_eq!(times.len(), 4, "{times:?}"); // running, 0, 250, 500
+    assert!(times[2].contains("payload: [250, 0,"), "{}", times[2]);
+    assert!(times[3].contains("payload: [244, 1,"), "{}", times[3]);
+}
+
+#[test]
+fn a_call_that_ends_early_is_reported_with_its_cause() {
+    let endless = r#"(module (memory (export "memory") 1) (func (export "run") (loop (br 0))))"#;
+    let trap = r#"(module (memory (export "memory") 1) (func (export "run") unreachable))"#;
+    let greedy = r#"(module (memory (export "memory") 1)
+        (func (export "run") (if (i32.eq (memory.grow (i32.const 9)) (i32.const -1)) (then unreachable))))"#;
+    let stray = format!(
+        r#"(module {INTERFACE} (func (export "run") (call $log (i32.const 2) (i32.const 65530) (i32.const 7))))"#
+    );
+    let deep = r#"(module (memory (export "memory") 1) (func (export "run") (call 0)))"#;
+    let slow = Limits { fuel: u64::MAX, wall_time: 0, ..LIMITS };
+    for (text, limits, code) in [
+        (endless, LIMITS, "OUT_OF_FUEL"),
+        (trap, LIMITS, "TRAP"),
+        (greedy, LIMITS, "MEMORY_LIMIT"),
+        (&stray, LIMITS, "TRAP"),
+        (deep, LIMITS, "TRAP"),
+    ] {
+        let (board, report) = run(text, limits, "RuntimeFault");
+        let fault = report.messages("RuntimeFault")[0];
+        assert!(fault.contains(&format!("code: \"{code}\"")), "{fault}");
+        assert!(fault.contains("memory_bytes") && fault.contains("fuel_used"), "{fault}");
+        assert!(report.messages("DeploymentResult")[0].contains("ok: true"));
+        assert!(board.bench.said(&format!("app app: fault {code}: ")));
+        assert_eq!((board.applications.failed(), board.applications.running()), (1, 0));
+    }
+    let mut board = Board::enrolled(1000);
+    let mut moves = delivery("app", module(endless), slow);
+    moves.extend([Move::Await("Heartbeat"), Move::Await("RuntimeFault")]);
+    board.bench.tick_on_look();
+    let report = board.session(None, moves);
+    assert!(report.messages("RuntimeFault")[0].contains("TIME_LIMIT"));
+}
+
+#[test]
+fn heartbeats_go_on_while_a_module_computes() {
+    let text = r#"(module (memory (export "memory") 1) (func (export "run") (loop (br 0))))"#;
+    let mut board = Board::enrolled(1000);
+    board.bench.tick_on_look();
+    let acknowledgment =
+        || Move::Say(0, GatewayMessage::HeartbeatAcknowledgment(HeartbeatAcknowledgment { gateway_time: 0 }));
+    let mut moves = delivery("app", module(text), Limits { fuel: u64::MAX, wall_time: 100_000, ..LIMITS });
+    for _ in 0..3 {
+        moves.extend([acknowledgment(), Move::Await("Heartbeat")]);
+    }
+    let report = board.session(None, moves);
+    let beats = report.messages("Heartbeat");
+    assert_eq!(beats.len(), 4);
+    assert!(beats[3].contains("runtime_status: \"busy\""), "{}", beats[3]);
+    assert!(report.messages("RuntimeFault").is_empty());
+}
+
+#[test]
+fn what_is_no_module_for_this_board_is_refused() {
+    for (text, code) in [
+        (r#"(module (func (export "run")))"#, "INVALID_MODULE"),
+        (r#"(module (memory (export "memory") 1))"#, "INVALID_MODULE"),
+        (r#"(module (memory (export "memory") 1) (func (export "run") (param i32)))"#, "INVALID_MODULE"),
+        (r#"(module (memory (export "memory") 3) (func (export "run")))"#, "INVALID_MODULE"),
+        (
+            r#"(module (import "wasmbed" "no" (func)) (memory (export "memory") 1) (func (export "run")))"#,
+            "INVALID_MODULE",
+        ),
+        (r#"(module (memory (export "memory") 1) (func (export "run")) (func unreachable) (start 1))"#, "TRAP"),
+        (
+            r#"(module (memory (export "memory") 1) (func (export "run")) (func (loop (br 0))) (start 1))"#,
+            "OUT_OF_FUEL",
+        ),
+    ] {
+        let (board, report) = run(text, LIMITS, "DeploymentResult");
+        let result = report.messages("DeploymentResult")[0];
+        assert!(result.contains("ok: false") && result.contains(&format!("Some(\"{code}\")")), "{text}: {result}");
+        assert_eq!(board.applications.failed(), 1);
+    }
+}
+
+#[test]
+fn damaged_and_unexpected_chunks_are_refused() {
+    let mut moves = delivery("app", module(r#"(module (memory (export "memory") 1) (func (export "run")))"#), LIMITS);
+    let Some(Move::Say(id, GatewayMessage::ModuleChunk(_))) = moves.pop() else { unreachable!() };
+    let wrong = ModuleChunk { application_id: "app", index: 7, data: b"x" };
+    moves.push(Move::Say(id, GatewayMessage::ModuleChunk(wrong.clone())));
+    moves.push(Move::Say(300, GatewayMessage::ModuleChunk(wrong)));
+    moves.push(Move::Await("Error"));
+    let report = Board::enrolled(10_000).session(None, moves);
+    assert!(report.messages("DeploymentResult")[0].contains("BAD_CHUNK"));
+    assert!(report.messages("Error")[0].contains("which is not being received"));
+    assert_eq!(report.sent.last().unwrap().0, 300);
+}
+
+#[test]
+fn an_application_is_stopped_and_deployed_again() {
+    let text = r#"(module (memory (export "memory") 1) (func (export "run")))"#;
+    let stop = |id| Move::Say(id, GatewayMessage::Stop(Stop { application_id: "app" }));
+    let ask = |id| {
+        let request = ApplicationStatusRequest { application_id: Some("app") };
+        Move::Say(id, GatewayMessage::ApplicationStatusRequest(request))
+    };
+    let mut moves = delivery("app", module(text), LIMITS);
+    moves.push(Move::Await("ApplicationStatus"));
+    moves.extend(delivery("app", module(text), LIMITS).into_iter().skip(1).take(1));
+    moves.extend([Move::Await("DeploymentResult"), stop(500), Move::Await("StopResult"), ask(501)]);
+    moves.push(Move::Await("ApplicationStatus"));
+    moves.extend(delivery("app", module(text), LIMITS).into_iter().skip(1));
+    moves.extend([Move::Await("ApplicationStatus"), stop(502), stop(503), Move::Await("StopResult")]);
+    let mut board = Board::enrolled(10_000);
+    let report = board.session(None, moves);
+    let results = report.messages("DeploymentResult");
+    assert!(results[0].contains("ok: true"));
+    assert!(results[1].contains("ALREADY_DEPLOYED"), "{}", results[1]);
+    assert!(results[2].contains("ok: true"));
+    assert!(report.messages("ApplicationStatus")[1].contains("state: Stopped"));
+    assert_eq!(report.messages("StopResult").len(), 3);
+    assert!(board.applications.states().0.is_empty());
+}
+
+#[test]
+fn a_board_holds_as_many_applications_as_it_may_and_failed_ones_make_room() {
+    let good = module(r#"(module (memory (export "memory") 1) (func (export "run")))"#);
+    let bad = module(r#"(module (memory (export "memory") 1) (func (export "run") unreachable))"#);
+    let mut moves = delivery("one", good, LIMITS);
+    moves.push(Move::Await("ApplicationStatus"));
+    for (id, module, until) in
+        [("two", bad, "RuntimeFault"), ("three", good, "ApplicationStatus"), ("four", good, "DeploymentResult")]
+    {
+        moves.extend(delivery(id, module, LIMITS).into_iter().skip(1).take(if id == "four" { 1 } else { 99 }));
+        moves.push(Move::Await(until));
+    }
+    let mut board = Board::enrolled(10_000);
+    let report = board.session(None, moves);
+    assert!(report.messages("DeploymentResult")[3].contains("TOO_MANY_APPLICATIONS"));
+    assert_eq!(board.applications.running(), 2);
+    assert_eq!(board.applications.errors(), 2);
+}
+
+#[test]
+fn what_happened_while_the_link_was_down_is_told_afterwards() {
+    let text = format!(
+        r#"(module {INTERFACE}
+            (global $left (mut i32) (i32.const 3))
+            (func (export "run"))
+            (func (export "tick") (result i32)
+                (global.set $left (i32.sub (global.get $left) (i32.const 1)))
+                (if (i32.eqz (global.get $left)) (then unreachable))
+                (drop (call $publish (i32.const 6) (i32.const 5) (i32.const 0) (i32.const 5)))
+                (i32.const 100)))"#
+    );
+    let mut board = Board::enrolled(10_000);
+    let mut moves = delivery("app", module(&text), LIMITS);
+    moves.extend([Move::Await("ApplicationStatus"), Move::Await("ApplicationStatus")]);
+    board.session(None, moves);
+    while board.applications.failed() == 0 {
+        let due = board.applications.advance(&mut wasmbed_node::applications::NoSession);
+        board.bench.hardware().rest(due);
+    }
+    let acknowledgment = GatewayMessage::HeartbeatAcknowledgment(HeartbeatAcknowledgment { gateway_time: 0 });
+    let moves = vec![Move::Await("Heartbeat"), Move::Say(1, acknowledgment), Move::Await("RuntimeFault")];
+    let report = board.session(None, moves);
+    assert!(report.messages("Heartbeat")[0].contains("status: \"degraded\""));
+    assert!(report.messages("RuntimeFault")[0].contains("TRAP"));
+}
+
+#[test]
+fn a_transfer_ends_with_its_link() {
+    let mut moves = delivery("app", module(r#"(module (memory (export "memory") 1) (func (export "run")))"#), LIMITS);
+    moves.truncate(2);
+    let mut board = Board::enrolled(10_000);
+    board.session(None, moves);
+    assert!(board.bench.said("app app: transfer given up: the link is down"));
+    assert!(board.applications.states().0.is_empty());
+}
