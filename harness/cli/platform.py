@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.cluster import asynchronous, default_kubeconfig
+from harness.core.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.core.history import Event
     from harness.stack import Stack
+
+PORT = click.IntRange(0, 65535)
 
 
 @click.command()
@@ -22,8 +25,12 @@ if TYPE_CHECKING:
     "--boards", default="virtual=1", show_default=True, help="Kinds and numbers, as in virtual=5,mps2-an385=2."
 )
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="Where to write how to reach the cluster.")
-@click.option("--port", default=8081, show_default=True, help="Of the gateway, for devices; 0: any free one.")
-@click.option("--http-port", default=8080, show_default=True, help="Of the gateway's HTTP API; 0: any free one.")
+@click.option(
+    "--port", type=PORT, default=8081, show_default=True, help="Of the gateway, for devices; 0: any free one."
+)
+@click.option(
+    "--http-port", type=PORT, default=8080, show_default=True, help="Of the gateway's HTTP API; 0: any free one."
+)
 @click.option("--heartbeat", default="30", show_default=True, help="Seconds between two heartbeats.")
 @click.option("--history", type=click.Path(path_type=Path), help="A folder to record everything in.")
 @asynchronous
@@ -41,8 +48,13 @@ async def up(
     stop = _stop_signal()
     stack = Stack(options, folder=history, listen=("127.0.0.1", port), http=("127.0.0.1", http_port))
     async with stack:
-        kubeconfig.parent.mkdir(parents=True, exist_ok=True)
-        await stack.cluster.write_kubeconfig(kubeconfig)
+        try:
+            kubeconfig.parent.mkdir(parents=True, exist_ok=True)
+            await stack.cluster.write_kubeconfig(kubeconfig)
+        except OSError as error:
+            raise UsageError(
+                f"cannot be written: {error.strerror}", where=str(kubeconfig), do="name another file with --kubeconfig"
+            ) from error
         click.echo(f"gateway   {_endpoint(stack.gateway.endpoint)} (TLS 1.3, for devices)")
         click.echo(f"HTTP API  http://{_endpoint(stack.gateway.http_endpoint)} (/healthz, /metrics)")
         click.echo(f"cluster   export KUBECONFIG={kubeconfig.resolve()}")

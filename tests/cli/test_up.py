@@ -136,6 +136,19 @@ def test_up_refuses_what_cannot_be(arguments: list[str], capsys: pytest.CaptureF
     assert "->" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--port", "--http-port"])
+def test_a_port_that_cannot_be_is_the_callers_mistake(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["up", f"{option}=65536"]) == 2
+    assert f"'{option}': 65536 is not in the range" in capsys.readouterr().err
+
+
+def test_a_kubeconfig_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" / "kubeconfig"
+    assert run(["up", "--port=0", "--http-port=0", f"--kubeconfig={place}"]) == 2
+    assert f"{place}: cannot be written" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> None:
     platform = Platform(tmp_path)
