@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 
 import cbor2
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 
 from harness.boards.board import BoardSettings, World
+from harness.core.errors import UsageError
 
 __all__ = ["provisioning_blob"]
 
@@ -20,10 +22,18 @@ VERSION = 1
 
 
 def provisioning_blob(settings: BoardSettings, world: World) -> bytes:
-    """The blob for a board that is about to be switched on: it carries the time and fresh entropy."""
+    """The blob for a board that is about to be switched on: it carries the time and fresh entropy.
+
+    Raises UsageError for a private key that is none.
+    """
     credentials = settings.credentials
     host, port = settings.gateway
-    public_key = load_der_private_key(credentials.private_key, password=None).public_key()
+    try:
+        public_key = load_der_private_key(credentials.private_key, password=None).public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise UsageError(
+            f"its private key cannot be read: {error}", where=settings.name, do="give a P-256 key in PKCS #8, DER"
+        ) from error
     fields: dict[int, object] = {
         0: VERSION,
         1: settings.name,

@@ -45,7 +45,7 @@ class QemuBoard(Board):
         self._machine: Machine | None = None
         self._bridge: Bridge | None = None
         self._link_is_cut = False
-        self._folder = tempfile.TemporaryDirectory(prefix="wasmbed-qemu-", ignore_cleanup_errors=True)
+        self._kept: tempfile.TemporaryDirectory[str] | None = None
 
     @property
     def power(self) -> Power:
@@ -70,8 +70,14 @@ class QemuBoard(Board):
         async with self._places:
             await self._start()
 
+    @property
+    def _folder(self) -> Path:
+        if self._kept is None:
+            self._kept = tempfile.TemporaryDirectory(prefix="wasmbed-qemu-", ignore_cleanup_errors=True)
+        return Path(self._kept.name)
+
     async def _start(self) -> None:
-        folder = Path(self._folder.name)
+        folder = self._folder
         if self._settings.self_test == "hang" and "watchdog" not in self.features:
             raise UsageError(
                 f"a {self.kind} has no watchdog to end a hang", where=self.name, do="ask for another self-test"
@@ -99,8 +105,7 @@ class QemuBoard(Board):
         startup = Startup(self.name, self.platform, self.console)
         try:
             await machine.start()
-            assert machine.exited is not None
-            await startup.wait(machine.exited, self._world.clock, self.RUNS_WITHIN)
+            await startup.wait(machine, self._world.clock, self.RUNS_WITHIN)
         except BaseException:
             await self._end(machine.kill())
             raise
@@ -163,7 +168,7 @@ class QemuBoard(Board):
     @contextlib.asynccontextmanager
     async def debugger(self) -> AsyncIterator[GdbStub]:
         """The board's memory and registers, while it stands still."""
-        machine, path = self._running(), Path(self._folder.name) / "gdb"
+        machine, path = self._running(), self._folder / "gdb"
         stub = GdbStub(self.name)
         await machine.execute("stop")
         await machine.monitor(f"gdbserver unix:{path},server=on,wait=off")
@@ -188,7 +193,9 @@ class QemuBoard(Board):
 
     def close(self) -> None:
         """Forget what the board kept."""
-        self._folder.cleanup()
+        if self._kept is not None:
+            self._kept.cleanup()
+            self._kept = None
 
 
 class _ConsoleLine(asyncio.Protocol):

@@ -128,7 +128,7 @@ class Machine:
             end.close()
             await self.kill()
             raise RigError(
-                f"QEMU did not come up: {self._words() or error}",
+                f"QEMU did not come up: {self.words or error}",
                 where=self.name,
                 do="check the machine's name and image in its board.toml; `wasmbed doctor` names the QEMU found",
             ) from error
@@ -147,7 +147,9 @@ class Machine:
         if not self.exited.done():
             self.exited.set_result(code)
 
-    def _words(self) -> str:
+    @property
+    def words(self) -> str:
+        """What QEMU said on stderr, once it has ended."""
         return self._stderr.decode("utf-8", "replace").strip()
 
     async def execute(self, command: str, **arguments: Any) -> Any:

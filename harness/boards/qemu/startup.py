@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.boards.console import Console
 from harness.boards.platform import Platform
+from harness.boards.qemu.machine import Machine
 from harness.core.clock import Clock
 from harness.core.errors import RigError
 
@@ -29,17 +30,20 @@ class Startup:
         self._verdict: asyncio.Future[RigError | None] = asyncio.get_running_loop().create_future()
         self.end = console.listen(self._heard)
 
-    async def wait(self, exited: asyncio.Future[int], clock: Clock, within: float) -> None:
-        """Return when the firmware runs. Raises RigError saying why it does not: the emulator ``exited``, the image is
+    async def wait(self, machine: Machine, clock: Clock, within: float) -> None:
+        """Return when the firmware runs. Raises RigError saying why it does not: the ``machine`` ended, the image is
         for another board or for none, the firmware halted, or nothing of that ``within`` seconds."""
+        assert machine.exited is not None
         try:
             async with clock.deadline(within):
-                either: set[asyncio.Future[Any]] = {exited, self._verdict}
+                either: set[asyncio.Future[Any]] = {machine.exited, self._verdict}
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
             raise self._trouble(f"the firmware did not come up within {within:g} s; it wrote") from None
         if not self._verdict.done():
-            raise self._trouble(f"the emulator ended with code {exited.result()}; the board wrote")
+            words = next((line for line in machine.words.splitlines() if "warning: " not in line), "without a word")
+            code = machine.exited.result()
+            raise self._trouble(f"the emulator ended with code {code} ({words}); the board wrote")
         if (error := self._verdict.result()) is not None:
             raise error
 

@@ -1,0 +1,350 @@
+"""A board in QEMU with real firmware: its switches, its lines, its memory, and everything that can be wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.boards.board import Board, BoardSettings, Power, World
+from harness.boards.platform import IMAGES_VARIABLE, find_platforms
+from harness.boards.qemu import QemuBoard, QemuTier
+from harness.boards.qemu.board import provisioning_blob
+from harness.core.clock import SystemClock
+from harness.core.errors import HarnessError, RigError, UsageError
+from harness.core.identifiers import Randomness
+from harness.core.network import SystemNetwork
+from harness.testing.bench import Bench, Expectations
+from harness.wasmbed.pki.keys import Algorithm
+from harness.wasmbed.protocol.messages import Heartbeat
+
+KIND = "mps2-an385"
+PLATFORM = find_platforms("qemu-system-arm")[KIND]
+MISSING = QemuTier.unavailable() or (None if PLATFORM.image_path.exists() else f"no image of {KIND}: `make firmware`")
+pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+DEVICE_ID = "00000000-0000-4000-8000-000000000001"
+
+
+def emulators() -> set[int]:
+    """The processes of QEMU that this one has started."""
+    children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    pids = {int(pid) for file in children for pid in file.read_text().split()}
+    return {pid for pid in pids if b"qemu-system" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    yield
+    assert not emulators()
+
+
+@asynccontextmanager
+async def scene(kind: str = KIND, **settings: Any) -> AsyncIterator[Bench]:
+    tier = QemuTier()
+
+    def factory(given: BoardSettings, world: World) -> Board:
+        return tier.make(kind, replace(given, **settings), world)
+
+    world = World(SystemClock(), SystemNetwork(), Randomness(7))
+    bench = Bench("pump-1", factory, world, Expectations(patience=20), Algorithm.P256)
+    try:
+        async with bench.open():
+            yield bench
+    finally:
+        await tier.close()
+
+
+def qemu(bench: Bench) -> QemuBoard:
+    assert isinstance(bench.board, QemuBoard)
+    return bench.board
+
+
+async def trouble(bench: Bench, *words: str, error: type[HarnessError] = RigError) -> None:
+    """The board does not start, says why, and leaves nothing."""
+    with pytest.raises(error) as caught:
+        await bench.board.power_on()
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+    assert bench.board.power is Power.OFF
+    assert not emulators()
+
+
+def test_power_on_off_cut_and_reset(run: Run) -> None:
+    async def play() -> None:
+        async with scene() as bench:
+            board = qemu(bench)
+            assert (board.power, board.pid) == (Power.OFF, None)
+            await board.reset()
+            await board.power_off()
+            await board.cut_power()
+            peer = await bench.enrolled()
+            assert emulators() == {board.pid}
+            await board.reset()
+            await peer.closed()
+            peer = await bench.gateway.accept()
+            await peer.enroll(DEVICE_ID)
+            assert [line for line in board.console.lines if "reset=external boots=1" in line]
+            await board.power_off()
+            await peer.closed()
+            assert board.console.lines[-1].endswith("power: off")
+            assert not emulators()
+            peer = await bench.enrolled()
+            await board.cut_power()
+            await peer.closed()
+            assert (board.power, emulators()) == (Power.OFF, set())
+
+    run(play())
+
+
+def test_the_link_carries_the_session_and_the_console_words(run: Run) -> None:
+    async def play() -> None:
+        async with scene() as bench:
+            peer = await bench.enrolled()
+            await peer.expect(Heartbeat)
+            board = qemu(bench)
+            assert board.counters.connections == 1
+            assert min(board.counters.up, board.counters.down) > 500
+            assert all(line.isprintable() for line in board.console.lines)
+            await board.cut_link()
+            await peer.closed()
+            await board.power_off()
+            await board.power_on()
+            await board.console.until_next("link: connecting", 20)
+            await bench.gateway.silence(0.3)
+            await board.restore_link()
+            again = await bench.gateway.accept()
+            await again.enroll(DEVICE_ID)
+
+    run(play())
+
+
+def test_a_gateway_that_comes_later_is_found(run: Run) -> None:
+    async def play() -> None:
+        async with scene() as bench:
+            await bench.gateway.stop()
+            await bench.board.power_on()
+            await bench.board.console.until("link: no connection", 20)
+            await bench.gateway.start()
+            await (await bench.gateway.accept()).enroll(DEVICE_ID)
+
+    run(play())
+
+
+def test_a_paused_board_says_nothing_until_it_goes_on(run: Run) -> None:
+    async def play() -> None:
+        async with scene() as bench:
+            peer = await bench.enrolled()
+            board = qemu(bench)
+            await board.pause()
+            said = board.counters.up
+            await bench.clock.sleep(3 * bench.expectations.heartbeat)
+            assert board.counters.up == said
+            await board.resume()
+            await peer.expect(Heartbeat)
+            await board.cut_power()
+            for switch in (board.pause, board.resume):
+                with pytest.raises(UsageError, match="the board is off"):
+                    await switch()
+
+    run(play())
+
+
+def test_memory_and_registers_of_a_running_board(run: Run) -> None:
+    async def play() -> None:
+        async with scene() as bench:
+            peer = await bench.enrolled()
+            place = PLATFORM.provisioning
+            async with qemu(bench).debugger() as debugger:
+                assert await debugger.read_memory(place.origin, 4) == b"WBID"
+                registers = await debugger.read_registers()
+                assert registers["pc"] < 0x40_0000
+                assert 0x2000_0000 < registers["sp"] <= 0x2002_0000
+                await debugger.write_memory(place.origin + place.size - 8, b"written!")
+                with pytest.raises(RigError, match="no memory"):
+                    await debugger.read_memory(0x9000_0000, 4)
+            await peer.expect(Heartbeat)
+            async with qemu(bench).debugger() as debugger:
+                assert await debugger.read_memory(place.origin + place.size - 8, 8) == b"written!"
+            await peer.expect(Heartbeat)
+
+    run(play())
+
+
+def test_without_an_image_it_says_how_to_get_one(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play() -> None:
+        async with scene() as bench:
+            monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))
+            await trouble(bench, "no image mps2-an385.elf", "make firmware")
+
+    run(play())
+
+
+def test_an_image_for_another_board_is_noticed(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mps2-an386.elf").symlink_to(PLATFORM.image_path)
+    monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))
+
+    async def play() -> None:
+        async with scene("mps2-an386") as bench:
+            await trouble(bench, "mps2-an386.elf is an image for mps2-an385", "make firmware")
+
+    run(play())
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "Lockup"), (b"this is no ELF file", "Lockup|QEMU did not come up")],
+)
+def test_what_is_no_image_is_noticed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, words: str
+) -> None:
+    (tmp_path / PLATFORM.image).write_bytes(content)
+    monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))
+
+    async def play() -> None:
+        async with scene() as bench:
+            with pytest.raises(RigError, match=words):
+                await bench.board.power_on()
+
+    run(play())
+
+
+SILENT = 'void reset(void) { for (;;) __asm__ volatile("wfi"); }'
+CHATTER = """
+#define UART1 ((volatile unsigned *)0x40005000)
+void reset(void) {
+    UART1[4] = 16;
+    UART1[2] = 1;
+    for (const char *text = "\\xff\\xfe\\x01 BOOT\\nHALT? no\\n"; *text; text++) {
+        while (UART1[1] & 1) {}
+        UART1[0] = *text;
+    }
+    for (;;) __asm__ volatile("wfi");
+}"""
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [(SILENT, ["did not come up within 1 s", "wrote nothing"]), (CHATTER, ["did not come up", "BOOT", "HALT? no"])],
+    ids=["silent", "chatter"],
+)
+def test_other_firmware_is_noticed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, words: list[str]
+) -> None:
+    compiler = shutil.which("arm-none-eabi-gcc")
+    if compiler is None:
+        pytest.skip("needs arm-none-eabi-gcc (see system-packages.txt)")
+    (tmp_path / "other.c").write_text(
+        f'{source}\n__attribute__((section(".vectors"), used)) void *const vectors[] = {{(void *)0x20010000, reset}};'
+    )
+    flags = ["-mcpu=cortex-m3", "-mthumb", "-Os", "-nostdlib", "-Wl,--section-start=.vectors=0", "-Wl,-Ttext=0x80"]
+    command = [compiler, *flags, "-Wl,-e,reset", "-o", tmp_path / PLATFORM.image, tmp_path / "other.c"]
+    subprocess.run(command, check=True)
+    monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(QemuBoard, "RUNS_WITHIN", 1.0)
+
+    async def play() -> None:
+        async with scene() as bench:
+            await trouble(bench, *words, "make firmware")
+
+    run(play())
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda blob: blob[:-40], "truncated or damaged"),
+        (lambda blob: blob[:200], "truncated or damaged"),
+        (lambda blob: blob[:300] + bytes([blob[300] ^ 1]) + blob[301:], "truncated or damaged"),
+        (lambda blob: b"WBXX" + blob[4:], "no provisioning blob"),
+        (lambda blob: b"", "no provisioning blob"),
+        (lambda blob: blob[:4] + b"\x00\x10\x00\x00" + blob[8:], "longer than its place"),
+    ],
+    ids=["end", "most", "bit", "magic", "all", "length"],
+)
+def test_a_bad_blob_is_the_firmwares_complaint(
+    run: Run, monkeypatch: pytest.MonkeyPatch, damage: Callable[[bytes], bytes], words: str
+) -> None:
+    monkeypatch.setattr(
+        "harness.boards.qemu.board.provisioning_blob",
+        lambda settings, world: damage(provisioning_blob(settings, world)),
+    )
+
+    async def play() -> None:
+        async with scene() as bench:
+            await trouble(bench, "the firmware halted", words)
+
+    run(play())
+
+
+def test_a_blob_that_does_not_fit_is_refused(run: Run) -> None:
+    async def play() -> None:
+        async with scene(capabilities=("x" * 70_000,)) as bench:
+            await trouble(bench, "65536 are there", error=UsageError)
+
+    run(play())
+
+
+def test_an_emulator_that_dies_leaves_a_board_without_power(run: Run) -> None:
+    async def play() -> None:
+        async with scene() as bench:
+            peer, board = await bench.enrolled(), qemu(bench)
+            assert board.pid is not None
+            os.kill(board.pid, signal.SIGKILL)
+            await peer.closed()
+            while board.pid is not None:
+                await asyncio.wait([asyncio.ensure_future(bench.clock.sleep(0.01))])
+            assert board.power is Power.OFF
+            await board.power_off()
+            again = await bench.enrolled()
+            await again.expect(Heartbeat)
+
+    run(play())
+
+
+def test_a_start_that_is_interrupted_leaves_nothing(run: Run) -> None:
+    async def play() -> None:
+        async with scene() as bench:
+            for _ in range(2):
+                starting = asyncio.create_task(bench.board.power_on())
+                await bench.board.console.until_next("^BOOT", 20)
+                starting.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await starting
+                assert not emulators()
+                assert bench.board.power is Power.OFF
+            await (await bench.connected()).enroll(DEVICE_ID)
+
+    run(play())
+
+
+def test_a_start_that_is_interrupted_at_any_moment_leaves_nothing(run: Run) -> None:
+    async def play() -> None:
+        async with scene() as bench:
+            for moment in range(0, 60, 4):
+                starting = asyncio.create_task(bench.board.power_on())
+                await bench.clock.sleep(moment / 1000)
+                starting.cancel()
+                await asyncio.gather(starting, return_exceptions=True)
+                await bench.board.cut_power()
+                assert not emulators()
+
+    run(play())
+
+
+def test_a_hang_needs_a_watchdog(run: Run) -> None:
+    async def play() -> None:
+        async with scene(self_test="hang") as bench:
+            qemu(bench).features -= {"watchdog"}
+            await trouble(bench, "no watchdog", error=UsageError)
+
+    run(play())

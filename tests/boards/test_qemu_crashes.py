@@ -1,0 +1,87 @@
+"""Real firmware is made to fail in every way there is: each is an event with its cause, and the board comes back."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from harness.boards.platform import find_platforms
+from harness.boards.qemu import QemuTier
+from harness.core.history import Event, Kind
+from harness.core.loop import new_runner
+from harness.stack import Stack, StackOptions
+
+KIND = "mps2-an385"
+IMAGE = find_platforms("qemu-system-arm")[KIND].image_path
+MISSING = QemuTier.unavailable() or (None if IMAGE.exists() else f"no image of {KIND}: `make firmware`")
+pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+
+CAUSES = {
+    "panic": "panic",
+    "hard-fault": "hard-fault",
+    "stack-overflow": "stack-overflow",
+    "heap-exhaustion": "heap-exhaustion",
+    "hang": "watchdog",
+}
+
+
+@pytest.fixture(scope="module")
+def crashes() -> dict[str, Event]:
+    """One board for each self-test, all in one world: the event of each crash, once the board is Connected again."""
+
+    async def crash(stack: Stack, self_test: str) -> Event:
+        watchdog = 3.0 if self_test == "hang" else None
+        board = await stack.boards.power_on(KIND, name=self_test, self_test=self_test, watchdog=watchdog)
+        event = await stack.history.until("Crash", about=board.name, within=20)
+        await stack.device(board).until(phase="Connected", within=20)
+        assert stack.history.find("Crash", about=board.name) == [event]
+        return event
+
+    async def play() -> dict[str, Event]:
+        async with asyncio.timeout(90), Stack(StackOptions(boards="qemu")) as stack:
+            events = {self_test: await crash(stack, self_test) for self_test in CAUSES}
+            stack.judge()
+        return events
+
+    with new_runner() as runner:
+        return runner.run(play())
+
+
+@pytest.mark.parametrize("self_test", CAUSES)
+def test_a_crash_is_a_fault_with_its_cause(crashes: dict[str, Event], self_test: str) -> None:
+    event = crashes[self_test]
+    assert (event.kind, event.source, event.correlation) == (Kind.FAULT, "Device", self_test)
+    assert event.data["device"] == self_test
+    assert event.data["cause"] == CAUSES[self_test]
+    assert len(event.data["backtrace"]) > 1
+
+
+def test_a_hard_fault_tells_where_and_why(crashes: dict[str, Event]) -> None:
+    data = crashes["hard-fault"].data
+    assert "wasmbed_boards::" in data["at"]
+    assert {"pc", "lr", "sp", "r0", "r12"} <= data["registers"].keys()
+    assert data["faultStatus"]["bfar"] == "0xdeadbee0"
+    assert int(data["faultStatus"]["cfsr"], 16) & 0x8200 == 0x8200  # BFARVALID, PRECISERR
+
+
+def test_a_panic_tells_its_message_and_who_called(crashes: dict[str, Event]) -> None:
+    data = crashes["panic"].data
+    assert data["message"].endswith("provoked")
+    assert "self_test.rs" in data["message"]
+    assert any("wasmbed_boards::" in function for function in data["backtrace"])
+
+
+def test_a_stack_overflow_shows_the_recursion(crashes: dict[str, Event]) -> None:
+    data = crashes["stack-overflow"].data
+    assert sum("self_test::overflow" in function for function in data["backtrace"]) > 3
+
+
+def test_heap_exhaustion_tells_what_was_left(crashes: dict[str, Event]) -> None:
+    data = crashes["heap-exhaustion"].data
+    assert int(data["numbers"]["free"]) < int(data["numbers"]["used"])
+    assert "memory allocation" in data["message"]
+
+
+def test_a_hang_tells_where_it_hung(crashes: dict[str, Event]) -> None:
+    assert "wasmbed_boards::" in crashes["hang"].data["at"]

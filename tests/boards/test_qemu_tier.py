@@ -1,0 +1,104 @@
+"""The tier of emulated boards without any emulator: what it offers, and what it says when something is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.boards.board import BoardSettings, Credentials, World
+from harness.boards.platform import IMAGES_VARIABLE
+from harness.boards.qemu import QemuTier
+from harness.boards.qemu import tier as room
+from harness.core.clock import SystemClock
+from harness.core.errors import RigError, UsageError
+from harness.core.identifiers import Randomness
+from harness.core.network import SystemNetwork
+
+SETTINGS = BoardSettings("pump-1", Credentials(b"", b""), ("127.0.0.1", 1), "localhost")
+WORLD = World(SystemClock(), SystemNetwork(), Randomness(1))
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    room.qemu_version.cache_clear()
+    yield
+    room.qemu_version.cache_clear()
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for QEMU, alone on the PATH, that tells its version."""
+    path = tmp_path / room.PROGRAM
+    says(path, "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return path
+
+
+def says(program: Path, words: str) -> None:
+    program.write_text(f"#!/bin/sh\necho '{words}'\n")
+    program.chmod(0o755)
+    room.qemu_version.cache_clear()
+
+
+def test_without_qemu_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert room.qemu_version() is None
+    assert "apt-get install qemu-system-arm" in (QemuTier.unavailable() or "")
+    with pytest.raises(RigError, match=r"needs QEMU 7\.2 or newer; found: none"):
+        QemuTier().make("mps2-an385", SETTINGS, WORLD)
+
+
+def test_without_images_it_says_how_to_get_them(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))
+    assert "make firmware" in (QemuTier.unavailable() or "")
+    (tmp_path / "mps2-an500.elf").touch()
+    assert QemuTier.unavailable() is None
+
+
+def test_an_image_that_is_only_for_refused_boards_does_not_count(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))
+    (tmp_path / "stm32vldiscovery.elf").touch()
+    assert "make firmware" in (QemuTier.unavailable() or "")
+
+
+@pytest.mark.parametrize(("words", "found"), [("QEMU emulator version 6.1.9", "6.1.9"), ("what?", "none")])
+def test_a_qemu_that_is_too_old_is_named(program: Path, words: str, found: str) -> None:
+    says(program, words)
+    with pytest.raises(RigError, match=rf"mps2-an385: needs QEMU 7\.2 or newer; found: {found}"):
+        QemuTier().make("mps2-an385", SETTINGS, WORLD)
+
+
+def test_versions_are_numbers(program: Path) -> None:
+    says(program, "QEMU emulator version 10.0.2 (Debian)")
+    assert room.qemu_version() == (10, 0, 2)
+    assert QemuTier().make("mps2-an385", SETTINGS, WORLD).kind == "mps2-an385"
+
+
+def test_a_board_that_only_a_newer_qemu_has(program: Path) -> None:
+    with pytest.raises(RigError, match=r"olimex-stm32-h405: needs QEMU 8\.\d+ or newer; found: 7\.2\.22"):
+        QemuTier().make("olimex-stm32-h405", SETTINGS, WORLD)
+
+
+def test_a_refused_board_says_why(program: Path) -> None:
+    with pytest.raises(UsageError, match="stm32vldiscovery: "):
+        QemuTier().make("stm32vldiscovery", SETTINGS, WORLD)
+
+
+def test_an_unknown_kind_is_the_callers_mistake(program: Path) -> None:
+    with pytest.raises(UsageError, match="no board kind 'quantum'"):
+        QemuTier().make("quantum", SETTINGS, WORLD)
+
+
+def test_the_default_can_do_most() -> None:
+    tier = QemuTier()
+    kinds = tier.kinds()
+    assert kinds[0].startswith("mps2-")
+    assert kinds[-1] == "stm32vldiscovery"
+    assert {"mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "netduinoplus2", "lm3s6965evb"} <= set(kinds)
+    assert tier.features() == tier.features(kinds[0]) >= {"tls", "wasm", "csr", "storage", "watchdog"}
+    assert "storage" not in tier.features("netduinoplus2")
+    assert "wasm" not in tier.features("lm3s6965evb")
