@@ -19,6 +19,7 @@ async def test_a_bad_certificate_is_refused(stack: Stack, certificate: str, reas
     await board.console.until("CERTIFICATE_INVALID")
     await stack.history.until("ConnectionClosed", about=board.name, after=refused)
     assert not stack.device(board).exists
+    stack.history.follows("certificate-invalid")
 
 
 @pytest.mark.parametrize("certificate", ["unknown-authority", "server-only"])
@@ -40,8 +41,10 @@ async def test_a_revoked_device_cannot_come_back(stack: Stack) -> None:
     assert "revoked" in dismissed.data["message"]
     await device.until(phase="Disconnected")
     await board.reset()
-    await stack.history.until("Error", about=device.name, code="CERTIFICATE_INVALID", after=dismissed)
+    again = await stack.history.until("Error", about=device.name, code="CERTIFICATE_INVALID", after=dismissed)
     assert device.status.phase == "Disconnected"
+    await stack.history.until("ConnectionClosed", about=device.name, after=again)
+    stack.history.follows("certificate-invalid")
 
 
 async def test_another_key_under_a_registered_name_is_refused(stack: Stack) -> None:
@@ -56,6 +59,8 @@ async def test_another_key_under_a_registered_name_is_refused(stack: Stack) -> N
     refused = await stack.history.until("Error", about="meter", source="Gateway")
     assert refused.data["code"] == "CERTIFICATE_INVALID"
     assert stack.device("meter").status.phase == "Disconnected"
+    await stack.history.until("ConnectionClosed", about="meter", after=refused)
+    stack.history.follows("certificate-invalid")
 
 
 async def test_without_a_certificate_a_peer_may_only_pair(stack: Stack) -> None:

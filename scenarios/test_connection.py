@@ -13,6 +13,7 @@ async def test_a_lost_connection_is_noticed_at_once(stack: Stack) -> None:
     await board.cut_link()
     await device.until(phase="Disconnected", device_status="Stopped", last_heartbeat=None, error="Connection lost")
     await stack.history.until("ConnectionClosed", about=device.name, source="Device")
+    stack.history.follows("connection-lost")
 
 
 async def test_a_device_reconnects_without_enrolling_again(stack: Stack) -> None:
@@ -28,6 +29,8 @@ async def test_a_device_reconnects_without_enrolling_again(stack: Stack) -> None
     assert len(stack.history.find("EnrollmentRequest", about=device.name)) == 1
     phases = stack.history.phases(device.name)
     assert phases == ["Pending", "Enrolling", "Enrolled", "Connected", "Disconnected", "Connected"]
+    stack.history.follows("connection-establishment")
+    stack.history.follows("device-connection")
 
 
 async def test_a_clean_power_off_disconnects(stack: Stack) -> None:
@@ -36,6 +39,7 @@ async def test_a_clean_power_off_disconnects(stack: Stack) -> None:
     device = await stack.device(board).until(phase="Connected")
     await board.power_off()
     await device.until(phase="Disconnected", device_status="Stopped")
+    stack.history.follows("connection-lost")
 
 
 async def test_a_board_that_loses_power_comes_back_as_the_same_device(stack: Stack) -> None:
@@ -48,6 +52,7 @@ async def test_a_board_that_loses_power_comes_back_as_the_same_device(stack: Sta
     await board.power_on()
     await device.until(phase="Connected", within=15)
     assert device.status.device_id == device_id
+    stack.history.follows("device-connection")
 
 
 @pytest.mark.stack(heartbeat=0.3)
@@ -63,6 +68,7 @@ async def test_heartbeats_keep_coming(stack: Stack) -> None:
     assert beat.data["deviceId"] == device.status.device_id
     assert beat.data["runtimeStatus"] == "ready"
     assert device.status.phase == "Connected"
+    stack.history.follows("heartbeat-and-monitoring")
 
 
 @pytest.mark.stack(heartbeat=0.3)
@@ -75,6 +81,7 @@ async def test_three_missed_heartbeats_end_the_session(stack: Stack) -> None:
     assert "heartbeat" in closed.data["reason"]
     await device.until(phase="Disconnected", last_heartbeat=None, device_status="Stopped", error="Connection lost")
     await peer.until_closed()
+    stack.history.follows("connection-lost")
 
 
 @pytest.mark.stack(heartbeat=0.3)
@@ -100,6 +107,7 @@ async def test_devices_survive_a_gateway_restart(stack: Stack) -> None:
             phase="Connected", connected_since=lambda moment, old=session: moment not in (None, old), within=30
         )
     assert [device.status.device_id for device in devices] == ids
+    stack.history.follows("device-connection")
 
 
 async def test_devices_survive_a_killed_gateway(stack: Stack) -> None:
@@ -111,6 +119,7 @@ async def test_devices_survive_a_killed_gateway(stack: Stack) -> None:
     await stack.gateway.start()
     await device.until(phase="Connected", connected_since=lambda moment: moment not in (None, session), within=30)
     assert device.status.device_id == device_id
+    stack.history.follows("device-connection")
 
 
 async def test_a_stopped_gateway_leaves_no_device_connected(stack: Stack) -> None:
@@ -120,3 +129,4 @@ async def test_a_stopped_gateway_leaves_no_device_connected(stack: Stack) -> Non
     await stack.gateway.stop()
     await device.until(phase="Disconnected")
     await stack.gateway.until(phase="Offline", connected_devices=0)
+    stack.history.follows("connection-lost")

@@ -13,6 +13,7 @@ async def test_a_fleet_enrolls(stack: Stack) -> None:
         device = await stack.device(board).until(phase="Connected", health="healthy", within=60)
         assert device.status.wasm_runtime == "ready"
     assert len({stack.device(board).status.device_id for board in boards}) == len(boards)
+    stack.history.follows("device-enrollment")
 
 
 async def test_a_fleet_runs_an_application(stack: Stack) -> None:
@@ -25,6 +26,7 @@ async def test_a_fleet_runs_an_application(stack: Stack) -> None:
     for board in boards:
         await application.until_on(board.name, output=lambda output: len(output) == 3, within=60)
     assert application.status.health == "healthy"
+    stack.history.follows("application-monitoring")
 
 
 async def test_a_broken_module_harms_nobody(stack: Stack) -> None:
@@ -37,6 +39,8 @@ async def test_a_broken_module_harms_nobody(stack: Stack) -> None:
     hello = await stack.deploy("hello", to="all")
     await hello.until(phase="Running", statistics={"running": len(boards)}, within=60)
     assert all(stack.device(board).status.phase == "Connected" for board in boards)
+    stack.history.follows("runtime-error", only=[endless.name])
+    stack.history.follows("application-deployment", only=[hello.name])
 
 
 async def test_a_fleet_survives_the_death_of_its_gateway(stack: Stack) -> None:
@@ -52,6 +56,7 @@ async def test_a_fleet_survives_the_death_of_its_gateway(stack: Stack) -> None:
             phase="Connected", connected_since=lambda moment, old=session: moment not in (None, old), within=60
         )
         assert device.status.device_id == device_id
+    stack.history.follows("device-connection")
 
 
 @pytest.mark.skipif(QemuTier.unavailable() is not None, reason=f"no emulated boards: {QemuTier.unavailable()}")
@@ -67,3 +72,4 @@ async def test_real_firmware_joins_the_fleet(stack: Stack) -> None:
         await application.until_on(board.name, output=lambda output: len(output) == 3, within=60)
     outputs = [application.on(board.name).output for board in boards]
     assert all(output == outputs[0] for output in outputs)
+    stack.history.follows("application-deployment")

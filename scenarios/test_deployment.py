@@ -21,6 +21,8 @@ async def test_an_application_is_deployed_and_runs(stack: Stack) -> None:
     await board.console.until("hello from a module")
     phases = stack.history.phases(application.name)
     assert phases == ["Pending", "Creating", "Deploying", "Deployed", "Running"]
+    stack.history.follows("application-deployment")
+    stack.history.follows("execution-on-device")
 
 
 async def test_a_deployment_goes_step_by_step(stack: Stack) -> None:
@@ -43,6 +45,7 @@ async def test_a_deployment_goes_step_by_step(stack: Stack) -> None:
     step = await history.until("ChunkAcknowledgment", about=about, source="Device", index=0, after=step)
     step = await history.until("DeploymentResult", about=about, source="Device", ok=True, after=step)
     await history.until("ApplicationStatus", about=about, source="Device", state="running", after=step)
+    stack.history.follows("application-deployment")
 
 
 async def test_a_module_that_ticks_reads_its_sensor(stack: Stack) -> None:
@@ -54,6 +57,7 @@ async def test_a_module_that_ticks_reads_its_sensor(stack: Stack) -> None:
     readings = [int(payload, 16) for _, payload in application.output(name)]
     assert readings == [19_500, 19_537, 19_574]
     assert application.status.phase == "Running"
+    stack.history.follows("application-monitoring")
 
 
 async def test_arguments_and_environment_reach_the_module(stack: Stack) -> None:
@@ -63,6 +67,7 @@ async def test_arguments_and_environment_reach_the_module(stack: Stack) -> None:
     application = await stack.deploy("echo", to=board, args=["first"], env={"SITE": "roof"})
     await application.until_on(name, output=lambda output: len(output) == 2)
     assert application.output(name) == [("argument", "first"), ("SITE", "roof")]
+    stack.history.follows("execution-on-device")
 
 
 async def test_a_large_module_arrives_whole(stack: Stack) -> None:
@@ -77,6 +82,7 @@ async def test_a_large_module_arrives_whole(stack: Stack) -> None:
     acknowledged = stack.history.find("ChunkAcknowledgment", about="heavy", device=name)
     assert len(chunks) > 4
     assert [event.data["index"] for event in acknowledged] == [event.data["index"] for event in chunks]
+    stack.history.follows("application-deployment")
 
 
 async def test_an_application_is_stopped_and_started_again(stack: Stack) -> None:
@@ -93,6 +99,7 @@ async def test_an_application_is_stopped_and_started_again(stack: Stack) -> None
     await application.start()
     await application.until(phase="Running", statistics={"running": 1})
     assert device.status.phase == "Connected"
+    stack.history.follows("application-stop")
 
 
 async def test_a_deleted_application_is_stopped_first(stack: Stack) -> None:
@@ -106,6 +113,7 @@ async def test_a_deleted_application_is_stopped_first(stack: Stack) -> None:
     stopped = await stack.history.until("StopResult", about=application.name, source="Device", ok=True)
     gone = await stack.history.until("Application", about=application.name, change="deleted")
     assert stopped.n < gone.n
+    stack.history.follows("application-stop")
 
 
 async def test_a_changed_module_is_redeployed(stack: Stack) -> None:
@@ -120,6 +128,7 @@ async def test_a_changed_module_is_redeployed(stack: Stack) -> None:
     await application.until(phase="Running", observed_generation=2)
     await stack.history.until("Stop", about=application.name, source="Gateway", after=first)
     await application.until_on(name, output=lambda output: output and output[-1]["payload"] == "hello again")
+    stack.history.follows("execution-on-device")
 
 
 async def test_an_application_for_labelled_devices(stack: Stack) -> None:
@@ -132,6 +141,7 @@ async def test_an_application_for_labelled_devices(stack: Stack) -> None:
     application = await stack.deploy("idle", to={"site": "roof"})
     await application.until(phase="Running", statistics={"target": 2, "running": 2})
     assert sorted(application.status.deployed_devices) == sorted(board.name for board in boards[:2])
+    stack.history.follows("application-deployment")
 
 
 async def test_a_device_that_comes_later_gets_the_application_too(stack: Stack) -> None:
@@ -142,6 +152,7 @@ async def test_a_device_that_comes_later_gets_the_application_too(stack: Stack) 
     await application.until(phase="Running", statistics={"target": 1, "running": 1})
     await stack.boards.power_on()
     await application.until(phase="Running", statistics={"target": 2, "running": 2})
+    stack.history.follows("execution-on-device")
 
 
 async def test_an_application_returns_after_a_reboot(stack: Stack) -> None:
@@ -154,6 +165,7 @@ async def test_an_application_returns_after_a_reboot(stack: Stack) -> None:
     await board.reset()
     await stack.history.until("DeploymentResult", about=application.name, ok=True, after=first, within=20)
     await application.until(phase="Running", statistics={"running": 1})
+    stack.history.follows("execution-on-device")
 
 
 async def test_two_applications_share_a_device(stack: Stack) -> None:
@@ -168,3 +180,4 @@ async def test_two_applications_share_a_device(stack: Stack) -> None:
     await one.until(phase="Stopped")
     assert two.on(name).state == "running"
     assert two.status.phase == "Running"
+    stack.history.follows("execution-on-device")

@@ -33,18 +33,21 @@ async def test_a_bad_module_is_refused(stack: Stack, module: bytes, reason: str)
     """What is not WebAssembly never leaves the gateway."""
     application, _ = await deployed(stack, module)
     await assert_never_sent(stack, application, reason)
+    stack.history.follows("deployment-failure")
 
 
 async def test_a_module_with_a_missing_import_is_refused(stack: Stack) -> None:
     """A function that no device offers: the message names it."""
     application, _ = await deployed(stack, "missing_import")
     await assert_never_sent(stack, application, "wasmbed.fly")
+    stack.history.follows("deployment-failure")
 
 
 async def test_a_module_that_needs_too_much_memory_is_refused(stack: Stack) -> None:
     """More memory from the start than the limit allows."""
     application, _ = await deployed(stack, "hungry")
     await assert_never_sent(stack, application, "memory")
+    stack.history.follows("deployment-failure")
 
 
 async def test_a_module_without_its_entry_is_refused(stack: Stack) -> None:
@@ -53,6 +56,7 @@ async def test_a_module_without_its_entry_is_refused(stack: Stack) -> None:
     await stack.device(board).until(phase="Connected")
     application = await stack.deploy("hello", to=board, entry="start")
     await assert_never_sent(stack, application, "'start'")
+    stack.history.follows("deployment-failure")
 
 
 @pytest.mark.parametrize(
@@ -73,6 +77,7 @@ async def test_a_module_that_breaks_is_reported(stack: Stack, module: str, limit
     fault = await stack.history.until("RuntimeFault", about="app", source="Device", device=device)
     assert fault.data["code"] == code
     assert stack.device(device).status.phase == "Connected"
+    stack.history.follows("runtime-error")
 
 
 async def test_an_endless_loop_is_cut_by_time(stack: Stack) -> None:
@@ -80,6 +85,7 @@ async def test_an_endless_loop_is_cut_by_time(stack: Stack) -> None:
     application, device = await deployed(stack, "endless", fuel=1 << 50, time_limit=300)
     await application.until_on(device, state="error", code="TIME_LIMIT")
     await application.until(phase="Error")
+    stack.history.follows("runtime-error")
 
 
 async def test_a_broken_application_does_not_take_its_device_along(stack: Stack) -> None:

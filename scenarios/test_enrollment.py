@@ -25,6 +25,7 @@ async def test_a_device_with_a_certificate_enrolls(stack: Stack) -> None:
     assert device.spec.public_key == b64encode(public_key_der(key.public_key())).decode()
     assert {"tls", "cbor"} <= set(device.spec.capabilities)
     assert stack.history.phases(device.name) == ["Pending", "Enrolling", "Enrolled", "Connected"]
+    stack.history.follows("device-enrollment")
 
 
 async def test_enrollment_goes_step_by_step(stack: Stack) -> None:
@@ -51,6 +52,8 @@ async def test_enrollment_goes_step_by_step(stack: Stack) -> None:
     step = await history.until("EnrollmentAcknowledgment", about=name, source="Device", after=step)
     step = await history.until("Heartbeat", about=name, source="Device", after=step)
     await history.until("HeartbeatAcknowledgment", about=name, source="Gateway", after=step)
+    stack.history.follows("connection-establishment")
+    stack.history.follows("device-enrollment")
 
 
 @pytest.mark.requires("csr")
@@ -67,6 +70,7 @@ async def test_a_device_enrolls_by_signing_request(stack: Stack) -> None:
     response = await history.until("EnrollmentResponse", about=device.name, certificate=None, after=second)
     assert response.data["deviceId"] == issued.data["deviceId"] == device.status.device_id
     assert history.find("DELETE Secret", source="Gateway", code=200), "the token was not consumed"
+    stack.history.follows("device-enrollment-by-request")
 
 
 @pytest.mark.requires("csr")
@@ -84,6 +88,8 @@ async def test_a_pairing_token_serves_once(stack: Stack) -> None:
     assert thief.name != device.name
     assert device.status.phase == "Disconnected"
     assert int(device.resource.resource_version) > int(known)
+    await stack.history.until("ConnectionClosed", about=device.name, after=refused)
+    stack.history.follows("enrollment-failure")
 
 
 async def test_a_device_keeps_its_id_over_a_reboot(stack: Stack) -> None:
@@ -96,6 +102,7 @@ async def test_a_device_keeps_its_id_over_a_reboot(stack: Stack) -> None:
     await device.until(phase="Connected", connected_since=lambda moment: moment not in (None, since))
     assert device.status.device_id == device_id
     assert len(stack.history.find("EnrollmentRequest", about=device.name)) == 2
+    stack.history.follows("device-connection")
 
 
 async def test_a_device_of_an_unknown_type_is_refused(stack: Stack) -> None:
@@ -106,6 +113,7 @@ async def test_a_device_of_an_unknown_type_is_refused(stack: Stack) -> None:
     assert "toaster" in refused.data["message"]
     await stack.history.until("ConnectionClosed", about=board.name)
     assert not stack.device(board).exists
+    stack.history.follows("enrollment-failure")
 
 
 @pytest.mark.parametrize("capabilities", [("tls", "cbor", "teleport"), ("wasm",)], ids=["unknown", "missing"])
@@ -116,6 +124,8 @@ async def test_a_device_with_unsupported_capabilities_is_refused(stack: Stack, c
     assert refused.data["code"] == "UNSUPPORTED_CAPABILITY"
     assert ("teleport" if "teleport" in capabilities else "cbor") in refused.data["message"]
     assert not stack.device(board).exists
+    await stack.history.until("ConnectionClosed", about=board.name, after=refused)
+    stack.history.follows("enrollment-failure")
 
 
 async def test_a_second_device_of_the_same_name_is_refused(stack: Stack) -> None:
@@ -129,6 +139,8 @@ async def test_a_second_device_of_the_same_name_is_refused(stack: Stack) -> None
     await twin.console.until("DUPLICATE_DEVICE")
     assert device.status.phase == "Connected"
     assert stack.history.phases(device.name).count("Disconnected") == 0
+    await stack.history.until("ConnectionClosed", about=device.name, after=refused)
+    stack.history.follows("enrollment-failure")
 
 
 async def test_the_twin_gets_in_when_the_first_has_gone(stack: Stack) -> None:
@@ -143,6 +155,7 @@ async def test_the_twin_gets_in_when_the_first_has_gone(stack: Stack) -> None:
     second = await stack.peer("meter", credentials=first.credentials)
     assert await second.enroll() == device_id
     await stack.device("meter").until(phase="Connected")
+    stack.history.follows("device-connection")
 
 
 async def test_a_replayed_request_is_refused(stack: Stack) -> None:
@@ -159,6 +172,8 @@ async def test_a_replayed_request_is_refused(stack: Stack) -> None:
     refused = await stack.history.until("Error", about="meter", source="Gateway")
     assert refused.data["code"] == "REPLAYED_MESSAGE"
     assert stack.device("meter").status.phase == "Disconnected"
+    await stack.history.until("ConnectionClosed", about="meter", after=refused)
+    stack.history.follows("enrollment-failure")
 
 
 async def test_many_devices_enroll_at_once(stack: Stack) -> None:
@@ -170,3 +185,4 @@ async def test_many_devices_enroll_at_once(stack: Stack) -> None:
     assert len(ids) == len(boards)
     requests = [event.correlation for event in stack.history.find("EnrollmentRequest", kind=Kind.MESSAGE)]
     assert sorted(requests) == sorted(board.name for board in boards)
+    stack.history.follows("device-enrollment")

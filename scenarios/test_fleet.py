@@ -18,6 +18,7 @@ async def test_an_application_for_a_whole_fleet(stack: Stack) -> None:
     application = await stack.deploy("hello", to=boards)
     await application.until(phase="Running", statistics={"target": count, "running": count, "failed": 0}, within=30)
     assert sorted(application.status.deployed_devices) == sorted(board.name for board in boards)
+    stack.history.follows("application-deployment")
 
 
 async def test_partial_success_over_many_devices(stack: Stack) -> None:
@@ -34,6 +35,7 @@ async def test_partial_success_over_many_devices(stack: Stack) -> None:
     assert all(board.name in (application.status.error or "") for board in unable)
     for board in able:
         assert application.on(board.name).state == "running"
+    stack.history.follows("execution-on-device")
 
 
 async def test_an_application_outlives_a_lost_connection(stack: Stack) -> None:
@@ -50,6 +52,7 @@ async def test_an_application_outlives_a_lost_connection(stack: Stack) -> None:
     await stack.device(boards[0]).until(phase="Connected", within=20)
     await application.until(phase="Running", statistics={"running": 3}, health="healthy", within=20)
     assert len(stack.history.find("DeploymentResult", about=application.name)) == 3
+    stack.history.follows("device-connection", only=[boards[0].name])
 
 
 async def test_an_outdated_write_is_a_conflict(stack: Stack) -> None:
