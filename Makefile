@@ -26,7 +26,8 @@ test: $(READY) boards
 	@$(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)
 
 test-boards: $(READY) boards
-	@$(BIN)/pytest scenarios --boards=qemu -n $(WORKERS) $(PYTEST_ARGS)
+	@if [ -e firmware/images/mps2-an385.elf ]; then $(BIN)/pytest scenarios --boards=qemu -n $(WORKERS) $(PYTEST_ARGS); \
+	else echo "left out: the scenarios on real firmware, there is no image" >&2; fi
 
 # The images as far as they can be had here: what is missing is said, and left out.
 boards:
@@ -37,7 +38,9 @@ firmware:
 	@.ci/system-packages
 	@$(PYTHON) firmware/build.py --twice $(BOARDS)
 
+# The firmware's own tests run on the host, with its ordinary toolchain.
 firmware-check:
+	@command -v cargo >/dev/null || { echo "cargo is not there: install Rust (rustup, or Debian's rustc-web and cargo-web)" >&2; exit 3; }
 	@cd firmware && cargo fmt --check && cargo clippy --locked --all-targets -- -D warnings && cargo test --locked --quiet
 
 lint: $(READY)
