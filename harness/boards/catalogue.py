@@ -118,10 +118,14 @@ class Catalogue:
             await tier.close()
 
     def _offer(self, name: str) -> str:
-        names = [*self.entries, *(kind for kind in self.kinds if kind not in self.entries)]
+        usable = [entry.name for entry in self.entries.values() if entry.unavailable is None]
+        names = [*usable, *(kind for kind in self.kinds if kind not in usable)]
         close = difflib.get_close_matches(name, names, n=1)
         meant = f"did you mean {close[0]!r}? " if close else ""
-        return f"{meant}write for example virtual=5; there are: {', '.join(names) or 'none, is the harness installed?'}"
+        there = ", ".join(names) or "none, is the harness installed?"
+        absent = [f"{entry.name}: {entry.unavailable}" for entry in self.entries.values() if entry.unavailable]
+        missing = f"; cannot run here: {'; '.join(absent)}" if absent else ""
+        return f"{meant}write for example virtual=5; there are: {there}{missing}"
 
 
 def _count(number: str, part: str) -> int:

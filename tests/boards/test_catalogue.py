@@ -81,7 +81,8 @@ def test_a_selection_in_words(text: str, selection: list[Selection]) -> None:
         ("virtual=99999999999999999999", "no count of boards"),
         ("virtul=5", "did you mean 'virtual'?"),
         ("small-bord", "did you mean 'small-board'?"),
-        ("toaster", "there are: virtual, emulated, serial, big-board, small-board"),
+        ("toaster", "there are: virtual, emulated, big-board, small-board"),
+        ("usb-board", "cannot run here: serial: needs a serial port: plug a board in"),
     ],
 )
 def test_a_selection_that_cannot_be_says_what_to_change(text: str, words: str) -> None:
