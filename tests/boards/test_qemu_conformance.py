@@ -1,0 +1,59 @@
+"""Emulated boards keep to the contract of every board: one kind to all of it, each that was built to the essence."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from harness.boards.platform import find_platforms
+from harness.boards.qemu import QemuTier
+from harness.boards.qemu.tier import qemu_version
+from harness.core.loop import new_runner
+from harness.testing.board import BOARD_CHECKS, Expectations, check_board
+
+WHOLE = "mps2-an385"
+ESSENCE = ("enrolls_with_certificate", "survives_garbage", "restarts_with_its_identity", "runs_and_publishes")
+PLATFORMS = find_platforms("qemu-system-arm")
+MISSING = QemuTier.unavailable()
+pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+
+
+def outcomes(kind: str, only: tuple[str, ...] | None = None) -> dict[str, str]:
+    """What became of each check; raises if one failed."""
+    if not PLATFORMS[kind].image_path.exists():
+        pytest.skip(f"no image of {kind}: `make firmware`")
+    if (qemu_version() or ()) < PLATFORMS[kind].minimum:
+        pytest.skip(f"this QEMU has no {kind}")
+    found: dict[str, str] = {}
+
+    async def play() -> None:
+        tier = QemuTier()
+        try:
+            async with asyncio.timeout(170):
+                await check_board(
+                    lambda settings, world: tier.make(kind, settings, world),
+                    only=only,
+                    at_once=4,
+                    expectations=Expectations(patience=20),
+                    progress=found.__setitem__,
+                )
+        finally:
+            await tier.close()
+
+    with new_runner() as runner:
+        runner.run(play())
+    return found
+
+
+def test_the_whole_kit() -> None:
+    assert outcomes(WHOLE) == dict.fromkeys(BOARD_CHECKS, "passed")
+
+
+@pytest.mark.parametrize(
+    "kind", [name for name, platform in PLATFORMS.items() if platform.refused is None and name != WHOLE]
+)
+def test_the_essence(kind: str) -> None:
+    found = outcomes(kind, ESSENCE)
+    features = PLATFORMS[kind].features
+    assert found == {name: "passed" if BOARD_CHECKS[name].features <= features else "skipped" for name in ESSENCE}
