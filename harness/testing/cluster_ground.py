@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -77,26 +77,6 @@ class Ground:
         """A Device to be created, of type ``virtual``."""
         name = more.pop("name", None) or self.name()
         return device(name, public_key=b"no key at all", device_type="virtual", **more)
-
-    async def reaches(self, resource: Resource, name: str, holds: Callable[[Object], object], what: str) -> Object:
-        """The object once ``holds`` is true of it; ProductFailure saying ``what`` did not come."""
-        field_selector = f"metadata.name={name}"
-        try:
-            async with self.clock.deadline(PATIENCE):
-                while True:
-                    listed = await self.api.list(resource, field_selector=field_selector)
-                    for found in listed.items:
-                        if holds(found):
-                            return found
-                    version = listed.resource_version
-                    async with self.api.watch(
-                        resource, resource_version=version, field_selector=field_selector
-                    ) as events:
-                        async for event in events:
-                            if event.type in ("ADDED", "MODIFIED") and holds(event.object):
-                                return event.object
-        except TimeoutError as error:
-            raise ProductFailure(f"{what} did not come within {PATIENCE:g} s") from error
 
     async def goes(self, resource: Resource, name: str, what: str) -> None:
         """Wait until there is no such object; ProductFailure saying ``what`` stayed."""

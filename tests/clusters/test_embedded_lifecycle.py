@@ -55,6 +55,9 @@ def test_finalizers_hold_an_object(play):
 def test_preconditions_of_a_deletion(play):
     async def scene(api):
         made = await api("POST", WIDGETS, api.widget())
+        for wrong in ({"dryRun": -1}, {"preconditions": "x"}, {"preconditions": {"uid": 1}}, [], "x"):
+            code, _, status = await api.refused("DELETE", f"{WIDGETS}/one", wrong)
+            assert (code, "has to be DeleteOptions" in status["message"]) == (400, True)
         for conditions, text in (({"uid": "x"}, "the UID in the precondition (x)"), ({"resourceVersion": "1"}, "1")):
             code, reason, status = await api.refused("DELETE", f"{WIDGETS}/one", {"preconditions": conditions})
             assert (code, reason) == (409, "Conflict")
@@ -324,6 +327,10 @@ def test_definitions_that_are_wrong_or_ask_for_what_is_not_there(play):
     ]
     where = "spec.versions[0].schema.openAPIV3Schema.properties[spec]"
     cases += [
+        (with_schema(minimum="1"), f"{where}.minimum", "FieldValueInvalid"),
+        (with_schema(properties={"a": 1}), f"{where}.properties[a]", "FieldValueInvalid"),
+        (with_schema(anyOf=["x"]), f"{where}.anyOf[0]", "FieldValueInvalid"),
+        (with_schema(required=[1]), f"{where}.required", "FieldValueInvalid"),
         (with_schema(type="word"), f"{where}.type", "FieldValueNotSupported"),
         (with_schema(properties={"a": {}}), f"{where}.properties[a].type", "FieldValueRequired"),
         (

@@ -37,6 +37,9 @@ def test_json_patch(play):
         assert (await api.refused("PATCH", ONE, [{"op": "dance", "path": "/spec"}], JSON_PATCH))[0] == 400
         many = [{"op": "test", "path": "/spec/size", "value": 2}] * 10_001
         assert (await api.refused("PATCH", ONE, many, JSON_PATCH))[0] == 413
+        deep = [{"op": "add", "path": "/spec/anything", "value": {}}]
+        deep += [{"op": "add", "path": "/spec/anything" + "/a" * depth, "value": {}} for depth in range(1, 200)]
+        assert "exceeded max depth" in (await api.refused("PATCH", ONE, deep, JSON_PATCH))[2]["message"]
         assert await api("GET", ONE) == patched
 
     play(scene)
@@ -99,7 +102,12 @@ def test_strategic_patches_merge_lists_by_their_keys(play):
 
         assert await finalizers(finalizers=["x.io/b", "x.io/a"]) == ["x.io/a", "x.io/b"]
         assert await finalizers(**{"$deleteFromPrimitiveList/finalizers": ["x.io/a"]}) == ["x.io/b"]
-        for wrong in ({"$patch": "dance"}, {"spec": {"template": {"spec": {"containers": [{"image": "x"}]}}}}):
+        for wrong in (
+            {"$patch": "dance"},
+            {"$retainKeys": 1},
+            {"spec": {"$setElementOrder/x": {}}},
+            {"spec": {"template": {"spec": {"containers": [{"image": "x"}]}}}},
+        ):
             assert (await api.refused("PATCH", f"{DEPLOYMENTS}/web", wrong, STRATEGIC_PATCH))[0] == 400
 
     play(scene)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from harness.clusters.embedded.formats import FORMATS, compile_pattern
 from harness.clusters.embedded.patches import merge_patch
 from harness.clusters.embedded.schema import Schema
-from harness.clusters.embedded.values import copy_value, drop_nulls, lookup, same, share
+from harness.clusters.embedded.values import NESTING_LIMIT, copy_value, drop_nulls, is_too_deep, lookup, same, share
 
 JSON = st.recursive(
     st.none()
@@ -79,6 +79,14 @@ def test_a_merge_patch_does_what_the_rfc_says(value, patch):
     before = text(value)
     assert text(merge_patch(value, copy.deepcopy(patch))) == text(reference(value, patch))
     assert text(value) == before
+
+
+def test_nesting_has_a_limit():
+    value = 1
+    for _ in range(NESTING_LIMIT):
+        value = {"a": 2, "b": value}
+    assert not is_too_deep(value)
+    assert is_too_deep([value])
 
 
 def test_values_that_json_has_no_form_for_are_refused():

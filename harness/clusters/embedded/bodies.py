@@ -12,6 +12,7 @@ from harness.clusters.embedded.errors import Refusal, bad_request, unsupported_m
 from harness.clusters.embedded.messages import Request
 from harness.clusters.embedded.patches import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from harness.clusters.embedded.protobuf import PROTOBUF, decode
+from harness.clusters.embedded.values import NESTING_LIMIT, is_too_deep
 
 __all__ = ["media_type", "read_body"]
 
@@ -41,13 +42,24 @@ def read_body(request: Request, limit: int) -> Any:
     if media == PROTOBUF:
         return decode(body)
     if media in (_YAML, APPLY_PATCH):
-        return _read_yaml(body)
+        return _checked(_read_yaml(body), body)
     if media != _JSON and media not in _PATCHES:
         raise unsupported_media_type((_JSON, _YAML, PROTOBUF))
+    return _checked(_read_json(body), body)
+
+
+def _read_json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise bad_request(f"couldn't get version/kind; json parse error: {error}") from error
+
+
+def _checked(value: Any, body: bytes) -> Any:
+    brackets = body.count(b"{") + body.count(b"[")
+    if brackets > NESTING_LIMIT and is_too_deep(value):
+        raise bad_request(f"exceeded max depth: the body is nested more than {NESTING_LIMIT} times")
+    return value
 
 
 def _read_yaml(body: bytes) -> Any:

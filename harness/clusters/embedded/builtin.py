@@ -82,6 +82,12 @@ _POD_SPEC = obj(
 ) | {"x-kubernetes-preserve-unknown-fields": True}
 """What matters for lists that merge; all else of a pod's specification is stored as it comes."""
 
+_POD_STATUS = {
+    **obj(phase=default(STRING, "Pending"), conditions=CONDITIONS),
+    "default": {},
+    "x-kubernetes-preserve-unknown-fields": True,
+}
+
 _TEMPLATE = obj(metadata=OBJECT_META, spec=_POD_SPEC)
 
 _PORT = obj(
@@ -91,9 +97,9 @@ _PORT = obj(
 
 
 def _pod_ready(pod: Object) -> str:
-    statuses = lookup(pod, ("status", "containerStatuses")) or []
-    total = len(lookup(pod, ("spec", "containers")) or [])
-    return f"{sum(bool(status.get('ready')) for status in statuses)}/{total}"
+    statuses = lookup(pod, ("status", "containerStatuses"))
+    ready = [one for one in statuses if lookup(one, ("ready",)) is True] if isinstance(statuses, list) else []
+    return f"{len(ready)}/{len(pod['spec']['containers'])}"
 
 
 def _replicas_ready(workload: Object) -> str:
@@ -143,6 +149,7 @@ def _core() -> list[ResourceType]:
         built_in(
             "", "v1", "services", "Service", "A named port; stored only, nothing listens and no address is given.",
             obj(
+                "spec",
                 spec=obj(ports=keyed(_PORT, "port", "protocol"), selector=mapping(STRING), clusterIP=STRING,
                          type=default(STRING, "ClusterIP"), externalName=STRING, externalIPs=unique(STRING),
                          sessionAffinity=default(STRING, "None"))
@@ -156,8 +163,7 @@ def _core() -> list[ResourceType]:
         ),
         built_in(
             "", "v1", "pods", "Pod", "Containers; stored only, nothing runs them.",
-            obj(spec=_POD_SPEC, status={**obj(phase=default(STRING, "Pending"), conditions=CONDITIONS), "default": {},
-                                        "x-kubernetes-preserve-unknown-fields": True}),
+            obj("spec", spec=_POD_SPEC, status=_POD_STATUS),
             (Column("Ready", _pod_ready), Column("Status", ("status", "phase")),
              Column("Node", _or_none("spec", "nodeName"), priority=1)),
             short_names=("po",), categories=("all",), has_status=True,

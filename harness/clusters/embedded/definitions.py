@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from harness.clusters.embedded import errors
@@ -20,6 +21,29 @@ __all__ = ["complete_definition", "established_status", "types_of"]
 _COLUMN_TYPES = ("integer", "number", "string", "boolean", "date")
 _TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _LOGICAL = ("allOf", "anyOf", "oneOf")
+_NUMBER = (int, float)
+_KEYWORDS: Mapping[str, type | tuple[type, ...]] = {
+    "type": str,
+    "format": str,
+    "pattern": str,
+    "description": str,
+    "title": str,
+    "nullable": bool,
+    "required": list,
+    "enum": list,
+    "properties": dict,
+    "items": dict,
+    "additionalProperties": (dict, bool),
+    "not": dict,
+    **dict.fromkeys(_LOGICAL, list),
+    **dict.fromkeys(("minimum", "maximum", "multipleOf"), _NUMBER),
+    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), int),
+    **dict.fromkeys(("exclusiveMinimum", "exclusiveMaximum"), bool),
+    "x-kubernetes-list-type": str,
+    "x-kubernetes-list-map-keys": list,
+    "x-kubernetes-map-type": str,
+}
+"""The types of a schema's keywords."""
 _VERSION = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?\Z")
 
 
@@ -100,6 +124,12 @@ def _check_version(version: Object, field: str, causes: list[Cause]) -> None:
 
 def _check_schema(schema: Object, field: str, causes: list[Cause], *, structural: bool = True) -> None:
     """Structural rules, patterns that do not compile, and what is refused because it would not be enforced."""
+    misfits = [name for name, kinds in _KEYWORDS.items() if name in schema and not isinstance(schema[name], kinds)]
+    causes.extend(
+        errors.invalid_value(f"{field}.{name}", schema[name], "is not of the keyword's type") for name in misfits
+    )
+    if misfits or not _check_nested(schema, field, causes):
+        return
     kind = schema.get("type")
     free = schema.get("x-kubernetes-int-or-string") or schema.get("x-kubernetes-preserve-unknown-fields")
     if kind is not None and kind not in _TYPES:
@@ -137,6 +167,21 @@ def _check_schema(schema: Object, field: str, causes: list[Cause], *, structural
     for keyword in _LOGICAL:
         for index, child in enumerate(schema.get(keyword) or ()):
             _check_schema(child, f"{field}.{keyword}[{index}]", causes, structural=False)
+
+
+def _check_nested(schema: Object, field: str, causes: list[Cause]) -> bool:
+    """Whether all that has to be a schema in a schema is a JSON object."""
+    nested = [(f"{field}.properties[{name}]", child) for name, child in (schema.get("properties") or {}).items()]
+    for keyword in _LOGICAL:
+        nested += [(f"{field}.{keyword}[{index}]", child) for index, child in enumerate(schema.get(keyword) or ())]
+    wrong = [errors.invalid_value(where, child, "is no schema") for where, child in nested if type(child) is not dict]
+    wrong += [
+        errors.invalid_value(f"{field}.{keyword}", schema[keyword], "has to be a list of names")
+        for keyword in ("required", "x-kubernetes-list-map-keys")
+        if not all(isinstance(name, str) for name in schema.get(keyword) or ())
+    ]
+    causes.extend(wrong)
+    return not wrong
 
 
 def types_of(definition: Object) -> list[ResourceType]:
@@ -227,7 +272,7 @@ def established_status(definition: Object, taken: set[str], now: str) -> Object:
 
 
 def _verdict(condition: Object) -> tuple[str, str, str]:
-    return condition["type"], condition["status"], condition["reason"]
+    return condition["type"], condition["status"], condition.get("reason", "")
 
 
 def _condition(kind: str, holds: bool, reason: str, message: str, now: str) -> Object:

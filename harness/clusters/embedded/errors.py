@@ -27,6 +27,7 @@ __all__ = [
     "no_such_path",
     "not_found",
     "required",
+    "show",
     "too_long",
     "too_many",
     "type_invalid",

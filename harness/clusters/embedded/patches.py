@@ -12,7 +12,7 @@ import jsonpointer
 
 from harness.clusters.embedded.errors import Refusal, bad_request
 from harness.clusters.embedded.schema import Schema
-from harness.clusters.embedded.values import Object, copy_value
+from harness.clusters.embedded.values import NESTING_LIMIT, Object, copy_value, is_too_deep
 
 __all__ = ["JSON_PATCH", "MERGE_PATCH", "STRATEGIC_PATCH", "json_patch", "merge_patch", "strategic_patch"]
 
@@ -44,12 +44,15 @@ def json_patch(value: Object, patch: Any) -> Any:
         message = f"The allowed maximum operations in a JSON patch is {_OPERATIONS_LIMIT}, got {len(patch)}"
         raise Refusal(413, "RequestEntityTooLarge", f"Request entity too large: {message}")
     try:
-        return jsonpatch.JsonPatch(patch).apply(copy_value(value), in_place=True)
+        patched = jsonpatch.JsonPatch(patch).apply(copy_value(value), in_place=True)
     except (jsonpatch.JsonPatchConflict, jsonpatch.JsonPatchTestFailed, jsonpointer.JsonPointerException) as error:
         message = f"the server rejected our request due to an error in our request: {error}"
         raise Refusal(422, "Invalid", message, {}) from error
     except (jsonpatch.InvalidJsonPatch, TypeError, ValueError) as error:
         raise bad_request(f"error decoding patch: {error}") from error
+    if is_too_deep(patched):
+        raise bad_request(f"exceeded max depth: the object would be nested more than {NESTING_LIMIT} times")
+    return patched
 
 
 def strategic_patch(value: Any, patch: Any, schema: Schema | None) -> Any:
@@ -61,7 +64,7 @@ def strategic_patch(value: Any, patch: Any, schema: Schema | None) -> Any:
         return {key: item for key, item in patch.items() if key != "$patch"}
     if directive == "delete":
         return {}
-    _check_directive(directive)
+    _check_directives(patch)
     merged: Object = dict(value) if type(value) is dict else {}
     if (retained := patch.get("$retainKeys")) is not None:
         merged = {key: item for key, item in merged.items() if key in retained}
@@ -121,6 +124,10 @@ def _ordered(items: list[Any], order: list[Any], schema: Schema | None) -> list[
     return sorted(items, key=place)
 
 
-def _check_directive(directive: Any) -> None:
-    if directive not in (None, "merge"):
-        raise bad_request(f"Unknown patch type: {directive}")
+def _check_directives(patch: Object) -> None:
+    if patch.get("$patch") not in (None, "merge"):
+        raise bad_request(f"Unknown patch type: {patch['$patch']}")
+    for key, value in patch.items():
+        listing = key == "$retainKeys" or key.startswith(("$deleteFromPrimitiveList/", "$setElementOrder/"))
+        if listing and type(value) is not list:
+            raise bad_request(f"{key} in a strategic merge patch has to be a list")

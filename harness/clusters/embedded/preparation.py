@@ -12,6 +12,7 @@ from harness.clusters.embedded.values import Object, lookup, same
 
 __all__ = ["config_map", "namespace", "secret", "workload"]
 
+_NAME_LABEL = "kubernetes.io/metadata.name"
 _DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}\Z")
 _DATA_KEY_MESSAGE = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  "
@@ -28,12 +29,13 @@ def _refuse(new: Object, causes: list[Cause]) -> None:
 
 def namespace(new: Object, old: Object | None) -> None:
     """Active until it is deleted, held by its contents, and labelled with its name."""
-    metadata = new["metadata"]
     if old is None:
         new["spec"] = {"finalizers": ["kubernetes"]}
         new["status"] = {"phase": "Active"}
-    if "name" in metadata:
-        metadata["labels"] = {**(metadata.get("labels") or {}), "kubernetes.io/metadata.name": metadata["name"]}
+    metadata = new["metadata"]
+    labels = metadata.get("labels") or {}
+    if labels.get(_NAME_LABEL) != metadata["name"]:
+        new["metadata"] = {**metadata, "labels": {**labels, _NAME_LABEL: metadata["name"]}}
 
 
 def config_map(new: Object, old: Object | None) -> None:

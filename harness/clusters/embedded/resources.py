@@ -9,12 +9,14 @@ from typing import Any
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.apply import APPLY_PATCH
 from harness.clusters.embedded.bodies import media_type
-from harness.clusters.embedded.errors import Refusal, bad_request, method_not_allowed
+from harness.clusters.embedded.builders import BOOLEAN, INTEGER, STRING, array, obj
+from harness.clusters.embedded.errors import Refusal, bad_request, method_not_allowed, show
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Listing, Plain, Request, Response
 from harness.clusters.embedded.patches import JSON_PATCH, MERGE_PATCH, json_patch, merge_patch, strategic_patch
 from harness.clusters.embedded.reading import Reader, Selectors, plain_form, requested_form
 from harness.clusters.embedded.reviews import REVIEWS
+from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Key
 from harness.clusters.embedded.types import ResourceType
@@ -25,6 +27,15 @@ from harness.clusters.recording import Recorder
 __all__ = ["Resources", "Target"]
 
 _VALIDATION = ("Ignore", "Warn", "Strict")
+_DELETE_OPTIONS = Schema(
+    obj(
+        preconditions=obj(uid=STRING, resourceVersion=STRING),
+        propagationPolicy=STRING,
+        orphanDependents={**BOOLEAN, "nullable": True},
+        gracePeriodSeconds=INTEGER,
+        dryRun=array(STRING),
+    )
+)
 _POLICIES = ("Background", "Foreground", "Orphan")
 
 
@@ -67,6 +78,8 @@ class Resources:
         verb = self._verb(method, target)
         if target.served.name in REVIEWS:
             return self._review(target, body)
+        if method == "DELETE" and body is not None:
+            _check_delete_options(body)
         dry_run = _dry_run(request, body if method == "DELETE" else None)
         told = copy_value(body) if self._recorder is not None and not dry_run else None
         try:
@@ -193,7 +206,7 @@ class Resources:
         return self._written(request, target, outcome), target.name
 
     def _delete(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
-        served, options = target.served, body if isinstance(body, dict) else {}
+        served, options = target.served, body or {}
         conditions = options.get("preconditions") or {}
         entry, gone = self._lifecycle.delete(
             served,
@@ -215,7 +228,7 @@ class Resources:
         return Response(200, Plain(_success(details))), target.name
 
     def _delete_collection(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
-        served, options = target.served, body if isinstance(body, dict) else {}
+        served, options = target.served, body or {}
         if "deletecollection" not in served.verbs:
             raise method_not_allowed()
         selectors = Selectors(served, request.query, target.namespace)
@@ -244,8 +257,7 @@ class Resources:
         form = requested_form(target.served, request.headers.get("accept", ""), request.query, self._state)
         response = Response(201 if outcome.created else 200, self._reader.present(outcome.entry, form))
         if outcome.warnings:
-            quoted = (warning.replace("\\", "\\\\").replace('"', '\\"') for warning in outcome.warnings)
-            response.headers["Warning"] = ", ".join(f'299 - "{text}"' for text in quoted)
+            response.headers["Warning"] = ", ".join(f"299 - {show(warning)}" for warning in outcome.warnings)
         return response
 
 
@@ -268,6 +280,13 @@ def _dry_run(request: Request, delete_options: Any) -> bool:
     if wanted not in ("", "All"):
         raise bad_request(f'dryRun: Unsupported value: "{wanted}": supported values: "All"')
     return wanted == "All"
+
+
+def _check_delete_options(body: Any) -> None:
+    causes: list[errors.Cause] = []
+    _DELETE_OPTIONS.validate(body, None, "DeleteOptions", causes)
+    if causes:
+        raise bad_request(f"the body of a deletion has to be DeleteOptions: {causes[0]}")
 
 
 def _policy(request: Request, options: Object) -> str:

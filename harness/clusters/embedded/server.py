@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from harness.clusters.embedded import discovery, openapi_v2
 from harness.clusters.embedded.bodies import read_body
-from harness.clusters.embedded.errors import Refusal, bad_request, method_not_allowed, no_such_path
+from harness.clusters.embedded.errors import Refusal, method_not_allowed, no_such_path
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Content, Plain, Raw, Request, Response
 from harness.clusters.embedded.openapi import OpenApi
@@ -79,8 +79,6 @@ class ApiServer:
             return self._answer(request)
         except Refusal as refusal:
             return _refused(refusal)
-        except RecursionError:
-            return _refused(bad_request("exceeded max depth: the body is nested too deeply"))
         except Exception as error:
             _log.exception("%s %s failed", request.method, request.path)
             message = f"Internal error occurred: {error!r}"

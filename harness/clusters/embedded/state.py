@@ -15,7 +15,7 @@ from harness.core.identifiers import Randomness
 
 __all__ = ["DEFAULT_LOG_LIMIT", "State"]
 
-DEFAULT_LOG_LIMIT = 10_000
+DEFAULT_LOG_LIMIT = 4_000
 """How many changes of one type are kept for watches to resume from."""
 
 

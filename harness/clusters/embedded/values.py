@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Object", "copy_value", "drop_nulls", "lookup", "same", "share"]
+__all__ = ["NESTING_LIMIT", "Object", "copy_value", "drop_nulls", "is_too_deep", "lookup", "same", "share"]
 
 Object = dict[str, Any]
+
+NESTING_LIMIT = 100
+"""How deep objects and lists may lie in each other; what writes JSON has its limit at 254."""
 
 _SCALARS = frozenset((str, int, float, bool, type(None)))
 
@@ -103,3 +106,19 @@ def drop_nulls(value: Any, old: Any) -> None:
         known_items = old if type(old) is list else []
         for index, item in enumerate(value):
             drop_nulls(item, known_items[index] if index < len(known_items) else None)
+
+
+def is_too_deep(value: Any) -> bool:
+    """Whether a value is nested more deeply than :data:`NESTING_LIMIT`."""
+    level = [value]
+    for _ in range(NESTING_LIMIT):
+        inside: list[Any] = []
+        for item in level:
+            if type(item) is dict:
+                inside.extend(item.values())
+            elif type(item) is list:
+                inside.extend(item)
+        if not inside:
+            return False
+        level = inside
+    return any(type(item) is dict or type(item) is list for item in level)

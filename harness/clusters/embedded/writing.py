@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.clusters.embedded import apply, errors, metadata
+from harness.clusters.embedded.builtin import CRD_TYPE
 from harness.clusters.embedded.definitions import complete_definition, established_status
 from harness.clusters.embedded.errors import Cause, bad_request
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Entry, Key
 from harness.clusters.embedded.types import ResourceType
-from harness.clusters.embedded.values import Object, copy_value, drop_nulls, same, share
+from harness.clusters.embedded.values import Object, copy_value, drop_nulls, share
 
 __all__ = ["Options", "Outcome", "Writer"]
 
@@ -134,24 +135,7 @@ class Writer:
         if entry is None:
             raise errors.not_found(served.group, served.plural, key[1])
         old = served.from_storage(entry.object) if served.from_storage else entry.object
-        proposed = change(old)
-        if not isinstance(proposed, dict):
-            raise bad_request("the object is no JSON object")
-        new = dict(proposed)
-        meta = new["metadata"] = dict(self._metadata(served, new, key[0]))
-        self._check_identity(served, key, meta, old, put=put)
-        if subresource:
-            meta = new["metadata"] = {**old["metadata"], **_managed_of(meta)}
-            changed = {"status": new["status"]} if "status" in new else {}
-            new = {name: item for name, item in old.items() if name != "status"} | {"metadata": meta} | changed
-        else:
-            _keep(meta, old["metadata"], _KEPT)
-            if served.has_status:
-                _keep(new, old, ("status",))
-        if not meta.get("managedFields") and old["metadata"].get("managedFields"):
-            meta["managedFields"] = old["metadata"]["managedFields"]
-        elif meta.get("managedFields") == [{}]:
-            del meta["managedFields"]
+        new = self._settable(served, key, subresource, change(old), old, put=put)
         if share(new, old) is old:
             return Outcome(entry)
         new, warnings = self._admit(served, new, entry.object, options)
@@ -163,9 +147,31 @@ class Writer:
         if new["metadata"].get("managedFields") and not applied:
             manager = apply.Manager(options.manager, "Update", served.api_version, subresource)
             new = apply.track_update(entry.object, new, served.schema, manager, self._state.now())
-        elif applied and _only_times_differ(new, entry.object):
-            return Outcome(entry, warnings=warnings)
         return Outcome(self._amend(served, key, new, options), warnings=warnings)
+
+    def _settable(
+        self, served: ResourceType, key: Key, subresource: str, proposed: Any, old: Object, *, put: bool
+    ) -> Object:
+        """The stored object with what the request may change of it taken from ``proposed``."""
+        if not isinstance(proposed, dict):
+            raise bad_request("the object is no JSON object")
+        new = dict(proposed)
+        meta = new["metadata"] = dict(self._metadata(served, new, key[0]))
+        self._check_identity(served, key, meta, old, put=put)
+        managed = meta.get("managedFields") or old["metadata"].get("managedFields")
+        if subresource:
+            meta = dict(old["metadata"])
+            status = {"status": new["status"]} if "status" in new else {}
+            new = {name: item for name, item in old.items() if name != "status"} | {"metadata": meta} | status
+        else:
+            _keep(meta, old["metadata"], _KEPT)
+            if served.has_status:
+                _keep(new, old, ("status",))
+        if managed and managed != [{}]:
+            meta["managedFields"] = managed
+        else:
+            meta.pop("managedFields", None)
+        return new
 
     def _amend(self, served: ResourceType, key: Key, new: Object, options: Options) -> Entry:
         """Store a changed object, or let it go when nothing holds it any more."""
@@ -207,7 +213,7 @@ class Writer:
             new = served.to_storage(new)
         if served.prepare is not None:
             served.prepare(new, stored)
-        elif served.name == "customresourcedefinitions.apiextensions.k8s.io":
+        elif served is CRD_TYPE:
             complete_definition(new, stored)
             new["status"] = established_status(new, self._lifecycle.kinds_taken(new), self._state.now())
         return new, warnings
@@ -298,21 +304,6 @@ def _keep(new: Object, old: Object, members: tuple[str, ...]) -> None:
             new[member] = old[member]
         else:
             new.pop(member, None)
-
-
-def _managed_of(meta: Object) -> Object:
-    return {"managedFields": meta["managedFields"]} if "managedFields" in meta else {}
-
-
-def _only_times_differ(new: Object, old: Object) -> bool:
-    """Whether an apply changed nothing but when it was made."""
-
-    def plain(stored: Object) -> Object:
-        entries = stored["metadata"].get("managedFields") or []
-        managed = [{**entry, "time": None} for entry in entries]
-        return {**stored, "metadata": {**stored["metadata"], "managedFields": managed}}
-
-    return same(plain(new), plain(old))
 
 
 def _in_version(served: ResourceType) -> str:
