@@ -94,3 +94,4 @@ def shown(screen: TextIO, history: History, title: str, outcome: Callable[[], st
             progress.outcome = outcome()
     if not screen.isatty():
         screen.write("\n")
+        screen.flush()
