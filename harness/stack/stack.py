@@ -211,7 +211,7 @@ class Stack:
         return {"device_names": names}
 
     def _name(self, module: bytes | str | Path) -> str:
-        stem = "app" if isinstance(module, bytes) else Path(module).stem
+        stem = "app" if isinstance(module, bytes) else Path(module).stem.lower().replace("_", "-")
         self._numbers[stem] = number = self._numbers.get(stem, 0) + 1
         return f"{stem}-{number}"
 

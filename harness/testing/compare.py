@@ -1,0 +1,134 @@
+"""Whether two histories tell the same story: one scenario on two tiers of boards, for example.
+
+    difference(on_virtual, on_qemu, ("virtual", "qemu"))        # "" or a diff to read
+
+What a board is and when things happen differs from tier to tier; what is said, in which order, and what becomes of
+the resources must not. So a history is reduced to what each device and each application went through: the messages
+one way, the messages the other way, and the phases. Names and ids become ``device 1``, ``id 1`` in the order in which
+they appear; times, measurements, keys and free words become ``...``; of the heartbeats of a connection the first
+counts. Requests to the cluster are left out: how many there are depends on timing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from harness.core.errors import ProductFailure
+from harness.core.history import Event, Kind
+
+__all__ = ["difference", "require_alike", "story"]
+
+VARIES = frozenset(
+    {
+        *("architecture", "certificate", "deviceType", "firmwareVersion", "largestModule", "mcuType"),
+        *("backtrace", "error", "message", "reason"),
+        *("deviceTime", "gatewayTime", "nonce", "publicKey", "csr", "pairingToken"),
+        *("gatewayEndpoint", "gatewayName", "memory", "metrics", "resourceUse", "runtimeFeatures"),
+    }
+)
+"""Fields of a message whose presence counts, not their value."""
+LEFT_OUT = frozenset({"device", "messageId"})
+IDS = frozenset({"deviceId"})
+SPOKEN = {"Device", "Gateway", "ApplicationController"}
+"""Between whom messages are compared."""
+BEATS = frozenset({"Heartbeat", "HeartbeatAcknowledgment"})
+
+
+def story(events: Iterable[Event]) -> list[str]:
+    """What happened, a line each, subject by subject: equal for two runs of a scenario unless something differs."""
+    return [line for subject in _Subjects(events).told.values() for line in subject.lines()]
+
+
+def difference(first: Iterable[Event], second: Iterable[Event], names: tuple[str, str] = ("first", "second")) -> str:
+    """The lines of the two stories that differ, with their neighbours, as a unified diff; empty if they are alike."""
+    lines = difflib.unified_diff(story(first), story(second), *names, lineterm="", n=2)
+    return "\n".join(line for line in lines if not line.startswith("@@"))
+
+
+def require_alike(
+    first: Iterable[Event], second: Iterable[Event], names: tuple[str, str] = ("first", "second")
+) -> None:
+    """Raise ProductFailure with the difference, if there is one."""
+    if found := difference(first, second, names):
+        raise ProductFailure(f"{names[0]} and {names[1]} tell different stories:\n{found}", where="compare")
+
+
+class _Subject:
+    """One device or application, and what it went through, a list for each direction."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self._lanes: dict[str, list[str]] = {}
+        self._beaten: set[str] = set()
+
+    def add(self, lane: str, name: str, text: str) -> None:
+        if name == "TlsConnected":
+            self._beaten.clear()
+        if name in BEATS and name in self._beaten:
+            return
+        self._beaten.add(name)
+        lines = self._lanes.setdefault(lane, [])
+        if not lines or lines[-1] != text:
+            lines.append(text)
+
+    def lines(self) -> Iterator[str]:
+        for lane in sorted(self._lanes):
+            yield f"{self.label}, {lane}:"
+            yield from (f"    {text}" for text in self._lanes[lane])
+
+
+class _Subjects:
+    def __init__(self, events: Iterable[Event]) -> None:
+        self.told: dict[str, _Subject] = {}
+        self._labels: dict[str, str] = {}
+        self._ids: dict[str, str] = {}
+        for event in events:
+            if event.correlation:
+                self._hear(event)
+
+    def _hear(self, event: Event) -> None:
+        if event.kind is Kind.MESSAGE and {event.source, event.target} <= SPOKEN:
+            self._label(event.data.get("device"), "device")
+            subject = self._subject(event.correlation, "application")
+            data = {key: self._field(key, value) for key, value in event.data.items() if key not in LEFT_OUT}
+            on = f" on {self._labels[event.data['device']]}" if subject.label.startswith("application") else ""
+            subject.add(f"{event.source} to {event.target}", event.name, f"{event.name}{on} {_text(data)}")
+        elif event.kind is Kind.STATE and event.name in ("Device", "Application"):
+            subject = self._subject(event.correlation, event.name.lower())
+            phase = (event.data.get("status") or {}).get("phase")
+            if phase or event.data["change"] == "deleted":
+                subject.add("phases", "phase", str(phase or "deleted"))
+        elif event.kind is Kind.FAULT and event.name == "Crash":
+            self._subject(event.correlation, "device").add("faults", "Crash", f"Crash {event.data.get('cause')}")
+
+    def _subject(self, name: str, kind: str) -> _Subject:
+        if name not in self.told:
+            self.told[name] = _Subject(self._label(name, kind))
+        return self.told[name]
+
+    def _label(self, name: str | None, kind: str) -> str:
+        if name and name not in self._labels:
+            number = sum(label.startswith(kind) for label in self._labels.values()) + 1
+            self._labels[name] = f"{kind} {number}"
+        return self._labels.get(name or "", "")
+
+    def _plain(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {self._labels.get(key, key): self._plain(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._plain(item) for item in value]
+        return self._labels.get(value, value) if isinstance(value, str) else value
+
+    def _field(self, key: str, value: Any) -> Any:
+        if key in IDS and isinstance(value, str):
+            return self._ids.setdefault(value, f"id {len(self._ids) + 1}")
+        if key in VARIES and value is not None:
+            return "..."
+        return self._plain(value)
+
+
+def _text(data: Any) -> str:
+    return json.dumps(data, sort_keys=True, ensure_ascii=False, default=str)

@@ -1,0 +1,114 @@
+"""Two histories are compared by the story they tell, whatever the boards were and whenever things happened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from harness.core.errors import ProductFailure
+from harness.core.history import Event, Kind
+from harness.testing.compare import difference, require_alike, story
+
+
+class Scene:
+    """Writes a history of one device and one application."""
+
+    def __init__(self, device: str, number: int, at: float = 0.0) -> None:
+        self.device, self.at, self.events = device, at, list[Event]()
+        self.id = f"{number:08}-0000-4000-8000-000000000000"
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events)
+
+    def add(self, kind: Kind, source: str, target: str, name: str, about: str | None = None, **data: Any) -> Scene:
+        self.at += 0.25
+        self.events.append(Event(self.at, len(self.events), kind, source, target, name, data, about or self.device))
+        return self
+
+    def up(self, name: str, about: str | None = None, **data: Any) -> Scene:
+        return self.add(Kind.MESSAGE, "Device", "Gateway", name, about, device=self.device, **data)
+
+    def down(self, name: str, about: str | None = None, **data: Any) -> Scene:
+        return self.add(Kind.MESSAGE, "Gateway", "Device", name, about, device=self.device, **data)
+
+    def phase(self, kind: str, phase: str | None, about: str | None = None) -> Scene:
+        change = "modified" if phase else "deleted"
+        return self.add(Kind.STATE, "Kubernetes", "", kind, about, change=change, status={"phase": phase})
+
+    def enrolled(self, beats: int = 1, **request: Any) -> Scene:
+        self.up("TlsConnected", version="TLSv1.3", certificate={"serial": self.id})
+        self.up("EnrollmentRequest", messageId=1, **{"capabilities": ["tls"], "mcuType": self.device, **request})
+        self.phase("Device", "Enrolling").phase("Device", "Enrolled")
+        self.down("EnrollmentResponse", messageId=1, deviceId=self.id, gatewayEndpoint=f"127.0.0.1:{self.at}")
+        self.up("EnrollmentAcknowledgment", deviceId=self.id, messageId=1)
+        for number in range(beats):
+            self.up("Heartbeat", deviceId=self.id, deviceTime=self.at, metrics={"x": self.at}, messageId=number)
+            self.down("HeartbeatAcknowledgment", gatewayTime=self.at, messageId=number)
+        return self.phase("Device", "Connected")
+
+    def deployed(self, application: str, phase: str = "Running") -> Scene:
+        self.add(Kind.MESSAGE, "User", "Kubernetes", "CREATE Application", application)
+        self.down("Deploy", application, applicationId=application, size=10)
+        self.up("DeploymentResult", application, applicationId=application, ok=True, metrics={"fuel_used": self.at})
+        return self.phase("Application", "Deploying", application).phase("Application", phase, application)
+
+
+def test_the_same_story_of_other_boards_at_another_time_is_the_same() -> None:
+    first = Scene("virtual-1", 17).enrolled(beats=1).deployed("hello-1")
+    second = Scene("mps2-an385-1", 4711, at=99.0).enrolled(beats=3).deployed("other")
+    assert difference(first, second) == ""
+    require_alike(first, second)
+    lines = story(first)
+    assert "device 1, phases:" in lines
+    assert "device 1, Device to Gateway:" in lines
+    assert '    EnrollmentAcknowledgment {"deviceId": "id 1"}' in lines
+    assert '    Deploy on device 1 {"applicationId": "application 1", "size": 10}' in lines
+    for secret in ("virtual-1", "hello-1", "00000017", "127.0.0.1"):
+        assert secret not in json.dumps(lines)
+
+
+def test_what_crosses_in_time_is_no_difference() -> None:
+    first = Scene("a", 1).up("Heartbeat").down("Stop").up("StopResult")
+    second = Scene("b", 2).down("Stop").up("Heartbeat").up("StopResult")
+    assert difference(first, second) == ""
+
+
+@pytest.mark.parametrize(
+    ("other", "shown"),
+    [
+        (Scene("b", 2).enrolled().deployed("app", "Failed"), ["-    Running", "+    Failed"]),
+        (Scene("b", 2).enrolled(capabilities=["tls", "wasm"]).deployed("app"), ['+    EnrollmentRequest {"capabil']),
+        (Scene("b", 2).enrolled(csr="aa").deployed("app"), ['"csr": "..."']),
+        (Scene("b", 2).enrolled().deployed("app").up("Error", code="PROTOCOL_ERROR"), ["+    Error", "PROTOCOL_ERROR"]),
+        (Scene("b", 2).enrolled(), ["-application 1, phases:"]),
+        (Scene("b", 2).enrolled().deployed("app").phase("Application", None, "app"), ["+    deleted"]),
+        (
+            Scene("b", 2).enrolled().add(Kind.FAULT, "Device", "", "Crash", cause="panic").deployed("app"),
+            ["+    Crash"],
+        ),
+        (Scene("b", 2).enrolled().enrolled().deployed("app"), ["+    TlsConnected"]),
+    ],
+)
+def test_a_difference_is_shown(other: Scene, shown: list[str]) -> None:
+    first = Scene("a", 1).enrolled().deployed("app")
+    with pytest.raises(ProductFailure) as caught:
+        require_alike(first, other, ("virtual", "qemu"))
+    text = str(caught.value)
+    assert "--- virtual" in text
+    assert "+++ qemu" in text
+    for words in shown:
+        assert words in text
+
+
+def test_another_id_on_the_way_is_a_difference() -> None:
+    first = Scene("a", 1).enrolled().up("Heartbeat").up("TlsConnected").up("Heartbeat", deviceId=Scene("a", 1).id)
+    second = Scene("a", 1).enrolled().up("Heartbeat").up("TlsConnected").up("Heartbeat", deviceId=Scene("a", 2).id)
+    assert '+    Heartbeat {"deviceId": "id 2"}' in difference(first, second)
+
+
+def test_empty_histories_are_alike() -> None:
+    assert story([]) == []
+    assert difference([], []) == ""

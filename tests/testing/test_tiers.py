@@ -1,0 +1,64 @@
+"""The same scenario on a simulated device and on real firmware tells the same story."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from harness.boards.platform import find_platforms
+from harness.boards.qemu import QemuTier
+from harness.core.history import Event
+from harness.core.loop import new_runner
+from harness.stack import Stack, StackOptions
+from harness.testing.compare import difference, require_alike
+
+KIND = "mps2-an385"
+IMAGE = find_platforms("qemu-system-arm")[KIND].image_path
+MISSING = QemuTier.unavailable() or (None if IMAGE.exists() else f"no image of {KIND}: `make firmware`")
+pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+
+
+def played(kind: str, *, certificate: str = "valid", module: str = "hello", outcome: str = "Running") -> list[Event]:
+    """Enrollment, deployment, stop, and the end of the board, on a board of that kind."""
+
+    async def play() -> list[Event]:
+        async with asyncio.timeout(50), Stack(StackOptions()) as stack:
+            board = await stack.boards.power_on(kind, certificate=certificate)
+            device = await stack.device(board).until(phase="Connected", within=20)
+            application = await stack.deploy(module, to=board)
+            await application.until(phase=outcome, within=20)
+            if outcome == "Running":
+                await application.until_on(device.name, state="running")
+                await application.stop()
+                await application.until(phase="Stopped")
+            await application.delete()
+            await application.until_gone()
+            await board.cut_link()
+            await device.until(phase="Disconnected")
+            await board.restore_link()
+            await device.until(phase="Connected", within=20)
+            await board.power_off()
+            await device.until(phase="Disconnected")
+            return list(stack.history)
+
+    with new_runner() as runner:
+        return runner.run(play())
+
+
+@pytest.mark.parametrize("certificate", ["valid", "request"])
+def test_enrollment_deployment_and_stop(certificate: str) -> None:
+    virtual, emulated = (played(kind, certificate=certificate) for kind in ("virtual", KIND))
+    require_alike(virtual, emulated, ("virtual", KIND))
+
+
+@pytest.mark.parametrize(("module", "outcome"), [("trap", "Error"), ("missing_import", "Failed")])
+def test_what_goes_wrong_goes_wrong_alike(module: str, outcome: str) -> None:
+    virtual, emulated = (played(kind, module=module, outcome=outcome) for kind in ("virtual", KIND))
+    require_alike(virtual, emulated, ("virtual", KIND))
+
+
+def test_another_story_is_told_apart() -> None:
+    shown = difference(played("virtual"), played(KIND, module="trap", outcome="Error"), ("virtual", KIND))
+    assert "-    Running" in shown
+    assert "+    RuntimeFault on device 1" in shown
