@@ -85,9 +85,10 @@ class Kubectl:
         self.old = old
         self._program = program
         self._folder = folder
+        self._started = []
 
     async def start(self, *arguments, stdin=None):
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             self._program,
             *arguments,
             stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
@@ -95,6 +96,15 @@ class Kubectl:
             stderr=asyncio.subprocess.STDOUT,
             env={"HOME": str(self._folder), "KUBECONFIG": str(self._folder / "config"), "PATH": os.environ["PATH"]},
         )
+        self._started.append(process)
+        return process
+
+    async def end(self):
+        """Leave no process behind."""
+        for process in self._started:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
 
     async def run(self, *arguments, stdin=None):
         """Exit code and output."""
@@ -120,12 +130,14 @@ def kubectl(request, tmp_path):
     def run(scene):
         async def main():
             cluster = EmbeddedCluster(SystemClock(), Randomness())
+            kubectl = Kubectl(program, request.param == "1.20", tmp_path)
             await cluster.start()
             try:
                 await cluster.write_kubeconfig(tmp_path / "config")
                 async with asyncio.timeout(50):
-                    await scene(Kubectl(program, request.param == "1.20", tmp_path), cluster)
+                    await scene(kubectl, cluster)
             finally:
+                await kubectl.end()
                 await cluster.stop()
 
         asyncio.run(main())

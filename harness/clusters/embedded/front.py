@@ -40,9 +40,7 @@ class HttpFront:
         def make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
             return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=limit)
 
-        http = web.Server(
-            self._handle, request_factory=make_request, handler_cancellation=True, access_log=None
-        )  # fmt: skip
+        http = web.Server(self._handle, request_factory=make_request, handler_cancellation=True, access_log=None)
         try:
             self._listener = await self._network.listen(
                 http, endpoint, tls=self._tls, handshake_timeout=_HANDSHAKE_SECONDS

@@ -224,9 +224,7 @@ class Lifecycle:
     def _set_metadata(self, served: ResourceType, key: Key, entry: Entry, members: dict[str, Any]) -> None:
         meta = {**entry.object["metadata"], **members}
         meta = {name: value for name, value in meta.items() if name not in members or value}
-        self._state.store.write(
-            self._state.collection(served), "MODIFIED", key, {**entry.object, "metadata": meta}
-        )  # fmt: skip
+        self._state.store.write(self._state.collection(served), "MODIFIED", key, {**entry.object, "metadata": meta})
 
     def _orphan(self, uid: str) -> None:
         for name, key in self._owners.dependents(uid):

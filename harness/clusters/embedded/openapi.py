@@ -70,13 +70,12 @@ class OpenApi:
             "info": {"title": "Kubernetes", "version": "v1.32.0"},
             "paths": {
                 path: {"patch": {"parameters": [_QUERY_2], "x-kubernetes-group-version-kind": _kind(served)}}
-                for served in self._registry if "patch" in served.verbs
+                for served in self._registry
+                if "patch" in served.verbs
                 for path in list(_paths(served))[1:]
             },
-            "definitions": {
-                name: _version_2(schema) for name, schema in definitions(list(self._registry)).items()
-            },
-        }  # fmt: skip
+            "definitions": {name: _version_2(schema) for name, schema in definitions(list(self._registry)).items()},
+        }
 
 
 def definitions(types: list[ResourceType]) -> dict[str, Object]:

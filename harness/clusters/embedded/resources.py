@@ -154,9 +154,7 @@ class Resources:
         return Response(201, Plain(REVIEWS[target.served.name]({**about, **body})))
 
     def _create(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
-        outcome = self._writer.create(
-            target.served, target.namespace, _object(body), self._options(request, dry_run)
-        )  # fmt: skip
+        outcome = self._writer.create(target.served, target.namespace, _object(body), self._options(request, dry_run))
         return self._written(request, target, outcome), outcome.entry.object["metadata"]["name"]
 
     def _replace(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:

@@ -93,11 +93,10 @@ def parse_field_selector(text: str, selectable: Mapping[str, tuple[str, ...]], c
     for part in re.split(r"(?<!\\),", text):
         if not part:
             continue
-        label, operator, value = (item.strip() for item in re.split(r"(!=|==|=)", part, maxsplit=1)) if (
-            "=" in part
-        ) else ("", "", "")  # fmt: skip
-        if not label:
+        match = re.fullmatch(r"([^=!]+)(!=|==|=)(.*)", part, re.DOTALL)
+        if match is None:
             raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
+        label, operator, value = (item.strip() for item in match.groups())
         path = _COMMON.get(label) or selectable.get(label)
         if path is None:
             known = ", ".join(f'"{name}"' for name in (*_COMMON, *selectable))

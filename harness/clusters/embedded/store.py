@@ -98,9 +98,12 @@ class Collection:
             return self.entries(namespace)
         state: dict[Key, Entry | None] = {**self._entries, **past}
         return iter(
-            [(key, entry) for key, entry in sorted(state.items(), key=lambda item: item[0])
-             if entry is not None and namespace in ("", key[0])]
-        )  # fmt: skip
+            [
+                (key, entry)
+                for key, entry in sorted(state.items(), key=lambda item: item[0])
+                if entry is not None and namespace in ("", key[0])
+            ]
+        )
 
     def changes_after(self, version: int) -> list[Change]:
         """What happened since, oldest first. Raises the 410 refusal where a part of it is forgotten."""
