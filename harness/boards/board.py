@@ -13,7 +13,7 @@ from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
 
-__all__ = ["Board", "BoardSettings", "Credentials", "Power", "Tier", "World"]
+__all__ = ["About", "Board", "BoardSettings", "Credentials", "Power", "Tier", "World"]
 
 
 class Power(StrEnum):
@@ -113,6 +113,15 @@ class Board(ABC):
         """Let the board connect again."""
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a kind of board is, for people: in words, what it cannot do, and why it is not to be had (None: it is)."""
+
+    summary: str
+    cannot: tuple[str, ...] = ()
+    unavailable: str | None = None
+
+
 class Tier(ABC):
     """A way of making boards: ``virtual``, ``qemu``, ``renode``, ``serial``."""
 
@@ -130,6 +139,14 @@ class Tier(ABC):
     def features(self, kind: str | None = None) -> frozenset[str]:
         """The ``features`` of boards of ``kind``, by default the tier's default kind, without making one."""
         return frozenset()
+
+    def memory(self, kind: str) -> int:
+        """About how many bytes of memory a board of ``kind`` takes while it is on."""
+        return 0
+
+    @abstractmethod
+    def about(self, kind: str) -> About:
+        """What boards of ``kind`` are."""
 
     @abstractmethod
     def make(self, kind: str, settings: BoardSettings, world: World) -> Board:

@@ -20,6 +20,7 @@ COMMANDS = {
     "apps": ("resources", "List the applications."),
     "deploy": ("applications", "Deploy a WebAssembly module to devices."),
     "stop": ("applications", "Stop an application on its devices."),
+    "boards": ("boards", "List the kinds of boards, and what each can do."),
     "doctor": ("doctor", "Say what can run here, and why not."),
     "check": ("check", "Judge a recorded history by the invariants, and by sequences."),
     "sequences": ("sequences", "List the executable sequence diagrams, read and record them."),

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from harness.boards.board import Board, BoardSettings, Credentials, Tier, World
+from harness.boards.board import About, Board, BoardSettings, Credentials, Tier, World
 from harness.boards.catalogue import Catalogue, Entry, Selection, registered
 from harness.boards.virtual import VirtualTier
 from harness.core.clock import SystemClock
@@ -27,6 +27,9 @@ class Emulated(Tier):
 
     def kinds(self) -> tuple[str, ...]:
         return ("big-board", "small-board")
+
+    def about(self, kind: str) -> About:
+        return About("cannot be made")
 
     def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
         raise NotImplementedError

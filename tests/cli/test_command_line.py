@@ -127,3 +127,17 @@ def test_a_module_that_cannot_run_is_refused_before_it_is_sent(
     error = capsys.readouterr().err
     assert "cannot be read" in error
     assert "not a WebAssembly binary" in error
+
+
+def test_boards_lists_each_kind_with_what_it_can_and_cannot_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    assert run(["boards", "--verbose"]) == 0
+    output = capsys.readouterr().out
+    assert "virtual" in output
+    assert "csr ed25519 tls wasm" in output
+    if QemuTier.unavailable() is None:
+        assert "stm32vldiscovery: not TLS: 8 KiB of RAM do not hold a handshake" in output
+    else:
+        assert str(QemuTier.unavailable()) in output

@@ -9,8 +9,8 @@ import subprocess
 from functools import cache
 from typing import ClassVar
 
-from harness.boards.board import Board, BoardSettings, Tier, World
-from harness.boards.platform import find_platforms
+from harness.boards.board import About, Board, BoardSettings, Tier, World
+from harness.boards.platform import Platform, find_platforms
 from harness.boards.qemu.board import QemuBoard
 from harness.core.errors import RigError, UsageError
 
@@ -19,6 +19,9 @@ __all__ = ["QemuTier", "qemu_version"]
 PROGRAM = "qemu-system-arm"
 AT_ONCE = 2
 """Machines that start at a time: with more, each takes longer than all do in turn."""
+
+MEMORY = 24 << 20
+"""Bytes of one machine whose firmware is connected, measured as PSS among a few of them, and some reserve."""
 
 
 @cache
@@ -57,6 +60,13 @@ class QemuTier(Tier):
     def features(self, kind: str | None = None) -> frozenset[str]:
         return self._platforms[kind or self.kinds()[0]].features
 
+    def memory(self, kind: str) -> int:
+        return MEMORY
+
+    def about(self, kind: str) -> About:
+        platform = self._platforms[kind]
+        return About(platform.summary, platform.cannot, platform.refused or self._missing(platform))
+
     def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
         platform = self._platforms.get(kind)
         if platform is None:
@@ -65,13 +75,24 @@ class QemuTier(Tier):
             )
         if platform.refused is not None:
             raise UsageError(platform.refused, where=kind, do="choose another board: `wasmbed boards` lists them")
-        version = qemu_version()
-        if version is None or version < platform.minimum:
-            wanted, found = (".".join(map(str, parts)) if parts else "none" for parts in (platform.minimum, version))
-            raise RigError(f"needs QEMU {wanted} or newer; found: {found}", where=kind, do="install a newer QEMU")
+        if (missing := self._too_old(platform)) is not None:
+            raise RigError(missing, where=kind, do="install a newer QEMU")
         board = QemuBoard(platform, settings, world, self._places)
         self._boards.append(board)
         return board
+
+    @staticmethod
+    def _too_old(platform: Platform) -> str | None:
+        version = qemu_version()
+        if version is not None and version >= platform.minimum:
+            return None
+        wanted, found = (".".join(map(str, parts)) if parts else "none" for parts in (platform.minimum, version))
+        return f"needs QEMU {wanted} or newer; found: {found}"
+
+    def _missing(self, platform: Platform) -> str | None:
+        if not platform.image_path.exists():
+            return f"there is no image {platform.image}: run `make firmware`"
+        return self._too_old(platform)
 
     async def close(self) -> None:
         for board in self._boards:

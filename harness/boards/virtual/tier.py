@@ -6,7 +6,7 @@ import dataclasses
 import ssl
 from typing import ClassVar
 
-from harness.boards.board import Board, BoardSettings, Tier, World
+from harness.boards.board import About, Board, BoardSettings, Tier, World
 from harness.boards.virtual.board import VirtualBoard
 from harness.boards.virtual.runtime import Runtime
 from harness.boards.virtual.uplink import Backoff
@@ -35,6 +35,9 @@ class VirtualTier(Tier):
 
     def features(self, kind: str | None = None) -> frozenset[str]:
         return VirtualBoard.features
+
+    def about(self, kind: str) -> About:
+        return About("a task in this process that speaks the protocol and runs modules in wasmtime")
 
     def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
         if kind not in self.kinds():
