@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.boards.qemu import QemuTier
 from harness.cli.main import COMMANDS, run
 from harness.core.clock import ManualClock
 from harness.core.history import History, Kind
