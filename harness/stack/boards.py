@@ -8,6 +8,7 @@ from typing import overload
 from harness.boards.board import Board, BoardSettings, Credentials, Power, World
 from harness.boards.catalogue import Catalogue
 from harness.boards.fleet import Fleet
+from harness.boards.usage import Usage, check_fits, usage_of
 from harness.core.errors import RigError, UsageError
 from harness.core.network import Endpoint
 from harness.stack.board import RecordedBoard
@@ -86,10 +87,12 @@ class Boards:
         the firmware provokes once, and ``watchdog`` the seconds of silence after which it resets itself, on boards
         that have such things (see :class:`BoardSettings`).
 
-        Raises UsageError for an unknown kind or a name that is taken, RigError when a board does not start.
+        Raises UsageError for an unknown kind or a name that is taken, RigError when a board does not start, or when
+        so many do not fit into memory.
         """
         certificate = Certificate.of(certificate)
         tier, kind = self._catalogue.find(kind or self._options.boards)
+        check_fits(count or 1, tier.memory(kind), kind)
         made = []
         for each in self._names(kind, name, count):
             if twin_of is None:
@@ -125,6 +128,12 @@ class Boards:
 
     def __len__(self) -> int:
         return len(self._boards)
+
+    def usage(self) -> dict[str, Usage]:
+        """Memory and processor time of each board that is on and a process of its own, by the board's name."""
+        pids = {board.name: board.pid for board in self}
+        found = {name: usage_of(pid) for name, pid in pids.items() if pid is not None}
+        return {name: usage for name, usage in found.items() if usage is not None}
 
     def credentials(self, board: Board) -> Credentials:
         """What the board was given to prove who it is."""

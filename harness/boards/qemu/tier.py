@@ -20,8 +20,8 @@ PROGRAM = "qemu-system-arm"
 AT_ONCE = 2
 """Machines that start at a time: with more, each takes longer than all do in turn."""
 
-MEMORY = 24 << 20
-"""Bytes of one machine whose firmware is connected, measured as PSS among a few of them, and some reserve."""
+MEMORY = 30 << 20
+"""Bytes of one machine whose firmware is connected: 29 million were measured (PSS) on QEMU 7.2, eight at a time."""
 
 
 @cache

@@ -1,0 +1,88 @@
+"""``wasmbed up`` with emulated boards: they connect, Ctrl-C ends them all, and so does a kill."""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.boards.platform import find_platforms
+from harness.boards.qemu import QemuTier
+
+KIND = "mps2-an385"
+IMAGE = find_platforms("qemu-system-arm")[KIND].image_path
+MISSING = QemuTier.unavailable() or (None if IMAGE.exists() else f"no image of {KIND}: `make firmware`")
+pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-c", "from harness.cli import main; main()", "up", "--port=0", "--http-port=0"]
+    command += [f"--boards={KIND}=3", f"--kubeconfig={tmp_path / 'kubeconfig'}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def until(process: subprocess.Popen[bytes], text: str) -> None:
+    assert process.stdout
+    said = ""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while text not in said:
+            assert selector.select(timeout=45), said
+            part = os.read(process.stdout.fileno(), 65_536).decode()
+            assert part, said
+            said += part
+
+
+def emulators(process: subprocess.Popen[bytes]) -> dict[int, int]:
+    """A descriptor that becomes readable when the emulator ends, for each that the process has started."""
+    children = Path(f"/proc/{process.pid}/task").glob("*/children")
+    pids = [int(pid) for file in children for pid in file.read_text().split()]
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids}
+    return {pid: os.pidfd_open(pid) for pid in pids if re.match(rb"qemu-system|.*/qemu-system", commands[pid])}
+
+
+def all_end(descriptors: dict[int, int]) -> None:
+    with selectors.DefaultSelector() as selector:
+        for pid, descriptor in descriptors.items():
+            selector.register(descriptor, selectors.EVENT_READ)
+            assert selector.select(timeout=20), f"emulator {pid} goes on"
+            selector.unregister(descriptor)
+            os.close(descriptor)
+
+
+KILL = pytest.param(
+    signal.SIGKILL,
+    -signal.SIGKILL,
+    marks=pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv of util-linux"),
+)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), KILL])
+def test_three_boards_come_up_and_none_is_left(up: subprocess.Popen[bytes], number: signal.Signals, code: int) -> None:
+    until(up, "3 Connected")
+    running = emulators(up)
+    assert len(running) == 3
+    up.send_signal(number)
+    assert up.wait(30) == code
+    all_end(running)
+
+
+def test_interrupted_while_they_start_none_is_left(up: subprocess.Popen[bytes]) -> None:
+    until(up, "cluster")
+    up.send_signal(signal.SIGINT)
+    running = emulators(up)
+    assert up.wait(45) == 0
+    all_end(running)
