@@ -29,12 +29,13 @@ class Toolchain:
     description: str
     arguments: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
-    sources: tuple[Path, ...] = ()
-    """Folders whose names would end up in the images."""
+    sources: dict[Path, str] = field(default_factory=dict)
+    """Folders that would be named in the images, and what they are called there instead."""
 
     def run(self, arguments: list[str], rustflags: dict[str, list[str]], cwd: Path, **variables: str) -> None:
         """Run cargo; ``rustflags`` by target. Raises CalledProcessError."""
-        remaps = [f"--remap-path-prefix={path}={path.name}" for path in (cwd, *self.sources)]
+        names = {cwd: "firmware"} | self.sources
+        remaps = [f"--remap-path-prefix={path}={name}" for path, name in names.items()]
         config = [
             argument
             for target, flags in rustflags.items()
@@ -51,7 +52,7 @@ def find_toolchain(*targets: str) -> Toolchain:
     home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
     registry = home / "registry" / "src"
     if cargo and set(targets) <= _rustup_targets():
-        return Toolchain(cargo, "rustup's Rust", sources=(registry,))
+        return Toolchain(cargo, "rustup's Rust", sources={registry: "crates"})
     for cargo in ("/usr/bin/cargo", "/usr/bin/cargo-web"):
         rustc = cargo.replace("cargo", "rustc")
         library = _library(rustc)
@@ -61,7 +62,7 @@ def find_toolchain(*targets: str) -> Toolchain:
                 "the distribution's Rust, with core and alloc built from its sources",
                 ("-Zbuild-std=core,alloc", "-Zbuild-std-features=compiler-builtins-mem"),
                 {"RUSTC": rustc, "RUSTC_BOOTSTRAP": "1"},
-                (registry, library),
+                {registry: "crates", library: "rust", library.resolve(): "rust"},
             )
     raise Missing(
         f"no Rust compiler for {' and '.join(targets)}\n"
@@ -91,4 +92,4 @@ def _library(rustc: str) -> Path | None:
         return None
     asked = subprocess.run([rustc, "--print", "sysroot"], capture_output=True, text=True, check=False)
     library = Path(asked.stdout.strip()) / "lib" / "rustlib" / "src" / "rust" / "library"
-    return library.resolve() if library.is_dir() else None
+    return library if library.is_dir() else None

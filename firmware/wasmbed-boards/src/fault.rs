@@ -9,16 +9,19 @@ use core::panic::PanicInfo;
 
 use cortex_m::peripheral::{SCB, scb};
 
+use crate::guard::REGION;
 use crate::layout;
 use crate::machine::MACHINE;
 use crate::retained::{Cause, set_cause};
 
+// Bits of the configurable fault status register.
+const MMARVALID: u32 = 1 << 7;
+const BFARVALID: u32 = 1 << 15;
+const STKOF: u32 = 1 << 20;
 /// Return addresses in a line.
 const BACKTRACE: usize = 24;
 /// Words of the stack that are looked at for them.
 const DEPTH: usize = 1024;
-/// Faults this far below the stack are its overflow, bytes.
-const GUARD: usize = 4096;
 
 // The stack lies at the bottom of RAM, so that an overflow leaves RAM and faults instead of eating other data. Then
 // there is no stack to handle the fault on: the handlers bring their own.
@@ -69,9 +72,11 @@ unsafe extern "C" fn report_fault(stack: usize, saved: &[u32; 8]) -> ! {
         let scb = &*SCB::PTR;
         (scb.cfsr.read(), scb.hfsr.read(), scb.mmfar.read(), scb.bfar.read())
     };
-    let near_bottom = |address: usize| (bottom.saturating_sub(GUARD)..bottom).contains(&address);
-    // BFARVALID; otherwise the register holds an older address, or none.
-    let overflown = stack < bottom || (cfsr & 1 << 15 != 0 && near_bottom(bfar as usize));
+    let is_below = |address: u32| (bottom.saturating_sub(REGION)..bottom).contains(&(address as usize));
+    let overflown = stack < bottom
+        || cfsr & STKOF != 0
+        || (cfsr & MMARVALID != 0 && is_below(mmfar))
+        || (cfsr & BFARVALID != 0 && is_below(bfar));
     let cause = if is_watchdog {
         Cause::Watchdog
     } else if overflown {

@@ -8,6 +8,7 @@ extern crate alloc;
 
 mod clock;
 mod fault;
+mod guard;
 mod heap;
 mod layout;
 mod machine;
@@ -18,9 +19,10 @@ mod watchdog;
 
 use cortex_m_rt::exception;
 use wasmbed_node::node::Node;
-use wasmbed_node::provisioning::Provisioning;
+use wasmbed_node::provisioning;
 
 pub use crate::clock::TickSource;
+pub use crate::guard::Guard;
 use crate::machine::MACHINE;
 pub use crate::uart::Uart;
 
@@ -38,6 +40,8 @@ pub struct Board {
     pub console: Uart,
     /// What SysTick counts.
     pub ticks: TickSource,
+    /// Of the memory below the stack.
+    pub guard: Guard,
     /// Address of a CMSDK watchdog, and the frequency it counts at.
     pub watchdog: Option<(usize, u32)>,
     /// Address of the register whose low bits are the board's lights.
@@ -46,6 +50,7 @@ pub struct Board {
 
 /// Boots, and never returns.
 pub fn start(board: &'static Board) -> ! {
+    board.guard.init();
     heap::init();
     MACHINE.init(board);
     let hardware = MACHINE.hardware();
@@ -57,7 +62,7 @@ pub fn start(board: &'static Board) -> ! {
         boot.cause.as_str(),
         boot.count
     ));
-    let trouble = match Provisioning::read(layout::provisioning()) {
+    let trouble = match provisioning::read(layout::provisioning()) {
         Err(unprovisioned) => alloc::format!("{unprovisioned}"),
         Ok(provisioning) => {
             MACHINE.start_watchdog(provisioning.watchdog);

@@ -17,7 +17,7 @@ use crate::watchdog::CmsdkWatchdog;
 use crate::{Board, heap, layout, retained};
 
 /// Milliseconds without a sign of life until the watchdog bites, where the blob does not say.
-const WATCHDOG: u32 = 30_000;
+const WATCHDOG: u64 = 30_000;
 /// Bytes that can wait to be read from the link; a power of two.
 const RING: usize = if cfg!(feature = "plain") { 128 } else { 2048 };
 
@@ -74,7 +74,7 @@ impl Machine {
     }
 
     /// The watchdog, if the board has one, with the time that the blob says.
-    pub fn start_watchdog(&self, milliseconds: Option<u32>) {
+    pub fn start_watchdog(&self, milliseconds: Option<u64>) {
         if let Some((base, frequency)) = self.board.get().and_then(|board| board.watchdog) {
             let watchdog = CmsdkWatchdog::new(base, frequency);
             watchdog.start(milliseconds.unwrap_or(WATCHDOG));

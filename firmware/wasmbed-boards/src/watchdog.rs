@@ -15,8 +15,8 @@ impl CmsdkWatchdog {
     }
 
     /// Starts it, or gives it another time.
-    pub fn start(self, milliseconds: u32) {
-        let count = u64::from(self.frequency) * u64::from(milliseconds) / 1000;
+    pub fn start(self, milliseconds: u64) {
+        let count = u64::from(self.frequency).saturating_mul(milliseconds) / 1000;
         self.write(0xc00, UNLOCK);
         self.write(0x00, u32::try_from(count).unwrap_or(u32::MAX)); // LOAD
         self.write(0x08, 0b11); // CONTROL: interrupt, reset

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 use wasmbed_node::node::Node;
-use wasmbed_node::provisioning::Provisioning;
+use wasmbed_node::provisioning;
 
 use crate::machine::Machine;
 
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 
 fn run(blob: &str, flash: Option<String>) -> Result<(), String> {
     let blob = fs::read(blob).map_err(|error| error.to_string())?;
-    let provisioning = Provisioning::read(&blob).map_err(|error| error.to_string())?;
+    let provisioning = provisioning::read(&blob).map_err(|error| error.to_string())?;
     let machine = Box::leak(Box::new(Machine::new(flash.map(Into::into))));
     let mut node = Node::new(machine.hardware(), &provisioning).map_err(|error| error.to_string())?;
     node.run();

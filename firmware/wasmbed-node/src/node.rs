@@ -36,6 +36,7 @@ pub struct Node<'a> {
     #[cfg(feature = "tls")]
     buffers: tls::Buffers,
     /// The one that was provisioned, or issued.
+    #[cfg(feature = "tls")]
     certificate: Option<Vec<u8>>,
     random: Random,
     memory: Memory,
@@ -61,7 +62,7 @@ impl<'a> Node<'a> {
             identity.owns(stored, name).then(|| stored.to_vec())
         });
         #[cfg(not(feature = "tls"))]
-        let certificate = provisioning.certificate.map(<[u8]>::to_vec);
+        let certificate = provisioning.certificate;
         let with = if certificate.is_some() { "certificate" } else { "key without certificate" };
         hardware.log(format_args!("identity: {with}"));
         let may_run = provisioning.capabilities.as_ref().is_none_or(|claimed| claimed.contains(&"wasm"));
@@ -73,6 +74,7 @@ impl<'a> Node<'a> {
             identity,
             #[cfg(feature = "tls")]
             buffers: tls::Buffers::new(hardware.profile.largest_record),
+            #[cfg(feature = "tls")]
             certificate,
             random,
             memory: Memory::default(),
@@ -87,6 +89,7 @@ impl<'a> Node<'a> {
             let retry = self.attempt();
             self.hardware.link.close();
             let delay = match retry {
+                #[cfg(feature = "tls")]
                 Retry::AtOnce => continue,
                 Retry::Never => return self.hardware.log(format_args!("power: off")),
                 Retry::After(wish) => self.backoff.next(wish, &mut self.random),
@@ -139,10 +142,10 @@ impl<'a> Node<'a> {
         let certificate = self.certificate.take();
         let request = match &certificate {
             Some(_) => None,
-            None => match self.identity.signing_request(self.provisioning.name) {
-                Ok(request) => Some((request, self.provisioning.pairing_token)),
-                Err(_) => return self.settle(Outcome::Rejected("the device's name is none".into()), None),
-            },
+            None => {
+                let request = self.identity.signing_request(self.provisioning.name);
+                Some((request, self.provisioning.pairing_token))
+            }
         };
         let capabilities = self.capabilities();
         let credentials = tls::Credentials {
@@ -239,6 +242,7 @@ impl<'a> Node<'a> {
 }
 
 enum Retry {
+    #[cfg(feature = "tls")]
     AtOnce,
     /// After as many milliseconds at least.
     After(Option<u64>),

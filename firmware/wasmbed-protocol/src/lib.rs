@@ -11,6 +11,7 @@ pub mod deterministic;
 mod field;
 pub mod framing;
 pub mod messages;
+pub mod provisioning;
 
 pub use codec::{Envelope, ProtocolError, decode_device, decode_gateway, encode_device, encode_gateway};
 pub use framing::FrameDecoder;

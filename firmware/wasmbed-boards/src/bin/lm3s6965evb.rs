@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-use wasmbed_boards::{Board, TickSource, Uart, start};
+use wasmbed_boards::{Board, Guard, TickSource, Uart, start};
 
 static BOARD: Board = Board {
     name: "lm3s6965evb",
@@ -11,6 +11,7 @@ static BOARD: Board = Board {
     link_interrupt: 5,
     console: Uart::Pl011(0x4000_d000),
     ticks: TickSource::Core(12_500_000),
+    guard: Guard::Void,
     watchdog: None,
     lights: None,
 };

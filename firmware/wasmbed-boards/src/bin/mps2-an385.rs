@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-use wasmbed_boards::{Board, TickSource, Uart, start};
+use wasmbed_boards::{Board, Guard, TickSource, Uart, start};
 
 static BOARD: Board = Board {
     name: "mps2-an385",
@@ -11,6 +11,7 @@ static BOARD: Board = Board {
     link_interrupt: 0,
     console: Uart::Cmsdk(0x4000_5000),
     ticks: TickSource::Reference(1_000_000),
+    guard: Guard::Region,
     watchdog: Some((0x4000_8000, 25_000_000)),
     lights: Some(0x4002_8000),
 };

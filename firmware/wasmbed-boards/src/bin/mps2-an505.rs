@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-use wasmbed_boards::{Board, TickSource, Uart, start};
+use wasmbed_boards::{Board, Guard, TickSource, Uart, start};
 
 static BOARD: Board = Board {
     name: "mps2-an505",
@@ -11,6 +11,7 @@ static BOARD: Board = Board {
     link_interrupt: 33,
     console: Uart::Cmsdk(0x5020_1000),
     ticks: TickSource::Core(20_000_000),
+    guard: Guard::Limit,
     watchdog: Some((0x5008_1000, 20_000_000)),
     lights: Some(0x5030_2000),
 };

@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-use wasmbed_boards::{Board, TickSource, Uart, start};
+use wasmbed_boards::{Board, Guard, TickSource, Uart, start};
 
 static BOARD: Board = Board {
     name: "netduinoplus2",
@@ -11,6 +11,7 @@ static BOARD: Board = Board {
     link_interrupt: 37,
     console: Uart::Stm32(0x4000_4400),
     ticks: TickSource::Reference(21_000_000),
+    guard: Guard::Void,
     watchdog: None,
     lights: None,
 };

@@ -5,19 +5,13 @@
 use core::fmt;
 use core::net::IpAddr;
 
+use der::asn1::{BitStringRef, ObjectIdentifier};
+use der::{Decode, Tag, TagNumber, Tagged};
 use ed25519_dalek::Signature as Ed25519Signature;
 use ed25519_dalek::VerifyingKey as Ed25519Key;
 use p256::ecdsa::{Signature as P256Signature, VerifyingKey as P256Key, signature::Verifier};
-use x509_cert::certificate::Certificate;
-use x509_cert::der::asn1::ObjectIdentifier;
-use x509_cert::der::oid::AssociatedOid;
-use x509_cert::der::oid::db::rfc5280::{ANY_EXTENDED_KEY_USAGE, ID_KP_SERVER_AUTH};
-use x509_cert::der::oid::db::rfc5912::{ECDSA_WITH_SHA_256, ID_EC_PUBLIC_KEY};
-use x509_cert::der::oid::db::rfc8410::ID_ED_25519;
-use x509_cert::der::{Decode, Header, Reader, SliceReader};
-use x509_cert::ext::pkix::name::GeneralName;
-use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName};
-use x509_cert::spki::SubjectPublicKeyInfoOwned;
+
+use crate::tls::x509::{self, Certificate, contents, elements};
 
 /// Why a gateway was not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,11 +32,11 @@ pub enum PublicKey {
 }
 
 impl PublicKey {
-    fn new(info: &SubjectPublicKeyInfoOwned) -> Option<Self> {
-        let bytes = info.subject_public_key.as_bytes()?;
-        match info.algorithm.oid {
-            ID_EC_PUBLIC_KEY => P256Key::from_sec1_bytes(bytes).ok().map(Self::P256),
-            ID_ED_25519 => Ed25519Key::from_bytes(bytes.try_into().ok()?).ok().map(Self::Ed25519),
+    fn new(certificate: &Certificate<'_>) -> Option<Self> {
+        let key = certificate.public_key;
+        match certificate.key_algorithm {
+            x509::EC_PUBLIC_KEY => P256Key::from_sec1_bytes(key).ok().map(Self::P256),
+            x509::ED25519 => Ed25519Key::from_bytes(key.try_into().ok()?).ok().map(Self::Ed25519),
             _ => None,
         }
     }
@@ -60,8 +54,8 @@ impl PublicKey {
 
     const fn signature_algorithm(&self) -> ObjectIdentifier {
         match self {
-            Self::P256(_) => ECDSA_WITH_SHA_256,
-            Self::Ed25519(_) => ID_ED_25519,
+            Self::P256(_) => x509::ECDSA_WITH_SHA256,
+            Self::Ed25519(_) => x509::ED25519,
         }
     }
 }
@@ -76,84 +70,85 @@ pub fn check_server(
     server_name: &str,
     now: Option<u64>,
 ) -> Result<PublicKey, Distrust> {
-    let signed = signed_part(certificate).ok_or(Distrust("the gateway's certificate is malformed"))?;
-    let certificate =
-        Certificate::from_der(certificate).map_err(|_| Distrust("the gateway's certificate is malformed"))?;
-    let authority = Certificate::from_der(authority)
-        .map_err(|_| Distrust("the provisioned authority is malformed"))?
-        .tbs_certificate;
-    let authority_key = PublicKey::new(&authority.subject_public_key_info)
-        .ok_or(Distrust("the provisioned authority's key is neither P-256 nor Ed25519"))?;
-    let subject = &certificate.tbs_certificate;
-
-    let signature = certificate.signature.as_bytes().unwrap_or_default();
-    if subject.issuer != authority.subject
-        || certificate.signature_algorithm != subject.signature
-        || certificate.signature_algorithm.oid != authority_key.signature_algorithm()
-        || !authority_key.verifies(signed, signature)
+    const MALFORMED: Distrust = Distrust("the gateway's certificate is malformed");
+    let certificate = Certificate::read(certificate).map_err(|_| MALFORMED)?;
+    let authority = Certificate::read(authority).map_err(|_| Distrust("the provisioned authority is malformed"))?;
+    let authority_key =
+        PublicKey::new(&authority).ok_or(Distrust("the provisioned authority's key is neither P-256 nor Ed25519"))?;
+    if certificate.issuer != authority.subject
+        || certificate.signature_algorithm != authority_key.signature_algorithm()
+        || !authority_key.verifies(certificate.signed, certificate.signature)
     {
         return Err(Distrust("the gateway's certificate is not from the provisioned authority"));
     }
     if let Some(now) = now {
-        for validity in [&subject.validity, &authority.validity] {
-            if now < validity.not_before.to_unix_duration().as_secs() {
+        for (first, last) in [certificate.validity, authority.validity] {
+            if now < first {
                 return Err(Distrust("the gateway's certificate is not valid yet"));
             }
-            if now > validity.not_after.to_unix_duration().as_secs() {
+            if now > last {
                 return Err(Distrust("the gateway's certificate has expired"));
             }
         }
     }
-    check_usage(&certificate)?;
-    if !names(&certificate, server_name) {
+    if !check_extensions(&certificate, server_name).map_err(|_| MALFORMED)?? {
         return Err(Distrust("the gateway's certificate is for another name"));
     }
-    PublicKey::new(&subject.subject_public_key_info).ok_or(Distrust("the gateway's key is neither P-256 nor Ed25519"))
+    PublicKey::new(&certificate).ok_or(Distrust("the gateway's key is neither P-256 nor Ed25519"))
 }
 
-/// The encoding of the first element of the outer sequence.
-fn signed_part(certificate: &[u8]) -> Option<&[u8]> {
-    let mut reader = SliceReader::new(certificate).ok()?;
-    Header::decode(&mut reader).ok()?;
-    reader.tlv_bytes().ok()
-}
-
-fn extension<'a, T: Decode<'a> + AssociatedOid>(certificate: &'a Certificate) -> Result<Option<T>, Distrust> {
-    let extensions = certificate.tbs_certificate.extensions.as_deref().unwrap_or_default();
-    let Some(extension) = extensions.iter().find(|extension| extension.extn_id == T::OID) else { return Ok(None) };
-    T::from_der(extension.extn_value.as_bytes())
-        .map(Some)
-        .map_err(|_| Distrust("the gateway's certificate has a malformed extension"))
-}
-
-fn check_usage(certificate: &Certificate) -> Result<(), Distrust> {
-    const UNDERSTOOD: [ObjectIdentifier; 4] =
-        [KeyUsage::OID, ExtendedKeyUsage::OID, SubjectAltName::OID, BasicConstraints::OID];
-    let extensions = certificate.tbs_certificate.extensions.as_deref().unwrap_or_default();
-    if extensions.iter().any(|extension| extension.critical && !UNDERSTOOD.contains(&extension.extn_id)) {
-        return Err(Distrust("the gateway's certificate has a critical extension that is not understood"));
+/// Whether the extensions name `server_name`, and nothing in them speaks against the certificate.
+fn check_extensions(certificate: &Certificate<'_>, server_name: &str) -> der::Result<Result<bool, Distrust>> {
+    let mut is_named = false;
+    for extension in certificate.extensions() {
+        let extension = extension?;
+        match extension.id {
+            x509::KEY_USAGE => {
+                let usage = BitStringRef::from_der(extension.value)?.raw_bytes();
+                if usage.first().is_none_or(|usage| usage & 0x80 == 0) {
+                    return Ok(Err(Distrust("the gateway's certificate is not for signatures")));
+                }
+            }
+            x509::EXTENDED_KEY_USAGE => {
+                let mut is_for_servers = false;
+                for purpose in elements(contents(extension.value)?) {
+                    let purpose: ObjectIdentifier = purpose?.try_into()?;
+                    is_for_servers |= matches!(purpose, x509::SERVER_AUTHENTICATION | x509::ANY_EXTENDED_KEY_USAGE);
+                }
+                if !is_for_servers {
+                    return Ok(Err(Distrust("the gateway's certificate is not for a server")));
+                }
+            }
+            x509::SUBJECT_ALTERNATIVE_NAME => is_named = names(extension.value, server_name)?,
+            x509::BASIC_CONSTRAINTS => {}
+            _ if extension.critical => {
+                let reason = "the gateway's certificate has a critical extension that is not understood";
+                return Ok(Err(Distrust(reason)));
+            }
+            _ => {}
+        }
     }
-    if extension::<KeyUsage>(certificate)?.is_some_and(|usage| !usage.digital_signature()) {
-        return Err(Distrust("the gateway's certificate is not for signatures"));
-    }
-    if extension::<ExtendedKeyUsage>(certificate)?.is_some_and(|usage| {
-        !usage.0.iter().any(|&purpose| purpose == ID_KP_SERVER_AUTH || purpose == ANY_EXTENDED_KEY_USAGE)
-    }) {
-        return Err(Distrust("the gateway's certificate is not for a server"));
-    }
-    Ok(())
+    Ok(Ok(is_named))
 }
 
-/// Whether the certificate's subject alternative names (RFC 9525; the common name does not count) cover `server_name`.
-fn names(certificate: &Certificate, server_name: &str) -> bool {
-    let Ok(Some(names)) = extension::<SubjectAltName>(certificate) else { return false };
+/// Whether subject alternative names (RFC 9525; the common name does not count) cover `server_name`.
+fn names(alternatives: &[u8], server_name: &str) -> der::Result<bool> {
+    const DNS_NAME: Tag = Tag::ContextSpecific { constructed: false, number: TagNumber::N2 };
+    const IP_ADDRESS: Tag = Tag::ContextSpecific { constructed: false, number: TagNumber::N7 };
     let address: Option<IpAddr> = server_name.parse().ok();
-    names.0.iter().any(|name| match (name, address) {
-        (GeneralName::DnsName(name), None) => covers(name.as_str(), server_name),
-        (GeneralName::IpAddress(bytes), Some(IpAddr::V4(address))) => bytes.as_bytes() == address.octets(),
-        (GeneralName::IpAddress(bytes), Some(IpAddr::V6(address))) => bytes.as_bytes() == address.octets(),
-        _ => false,
-    })
+    for name in elements(contents(alternatives)?) {
+        let name = name?;
+        let (tag, value) = (name.tag(), name.value());
+        let is_it = match address {
+            None => tag == DNS_NAME && core::str::from_utf8(value).is_ok_and(|pattern| covers(pattern, server_name)),
+            Some(IpAddr::V4(address)) => tag == IP_ADDRESS && value == address.octets(),
+            Some(IpAddr::V6(address)) => tag == IP_ADDRESS && value == address.octets(),
+        };
+        if is_it {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn covers(pattern: &str, name: &str) -> bool {

@@ -1,19 +1,19 @@
 //! The device's key: what it proves, and the signing request by which it asks for a certificate.
 
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use p256::ecdsa::{DerSignature, SigningKey, signature::Signer};
 use p256::pkcs8::{DecodePrivateKey, EncodePublicKey};
-use x509_cert::attr::AttributeTypeAndValue;
-use x509_cert::certificate::Certificate;
-use x509_cert::der::asn1::{BitString, SetOfVec, Utf8StringRef};
-use x509_cert::der::oid::db::rfc4519::COMMON_NAME;
-use x509_cert::der::oid::db::rfc5912::ECDSA_WITH_SHA_256;
-use x509_cert::der::{self, Decode, Encode};
-use x509_cert::name::{RdnSequence, RelativeDistinguishedName};
-use x509_cert::request::{CertReq, CertReqInfo, Version};
-use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
+
+use crate::tls::x509::{COMMON_NAME, Certificate, ECDSA_WITH_SHA256, element};
+
+const INTEGER: u8 = 0x02;
+const BIT_STRING: u8 = 0x03;
+const OBJECT_IDENTIFIER: u8 = 0x06;
+const UTF8_STRING: u8 = 0x0c;
+const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
+const ATTRIBUTES: u8 = 0xa0;
 
 /// A P-256 key.
 pub struct Identity {
@@ -39,39 +39,20 @@ impl Identity {
     }
 
     /// A certification request (RFC 2986) for `name`, DER.
-    ///
-    /// # Errors
-    /// `name` is no text a certificate can carry.
-    pub fn signing_request(&self, name: &str) -> der::Result<Vec<u8>> {
-        let info = CertReqInfo {
-            version: Version::V1,
-            subject: common_name(name)?,
-            public_key: SubjectPublicKeyInfoOwned::from_der(&self.public_key)?,
-            attributes: SetOfVec::default(),
-        };
-        let signature: DerSignature = self.key.sign(&info.to_der()?);
-        let algorithm = AlgorithmIdentifierOwned { oid: ECDSA_WITH_SHA_256, parameters: None };
-        CertReq { info, algorithm, signature: BitString::from_bytes(signature.as_bytes())? }.to_der()
+    pub fn signing_request(&self, name: &str) -> Vec<u8> {
+        let common_name = element(OBJECT_IDENTIFIER, &[COMMON_NAME.as_bytes()]);
+        let attribute = element(SEQUENCE, &[&common_name, &element(UTF8_STRING, &[name.as_bytes()])]);
+        let subject = element(SEQUENCE, &[&element(SET, &[&attribute])]);
+        let version = element(INTEGER, &[&[0]]);
+        let info = element(SEQUENCE, &[&version, &subject, &self.public_key, &element(ATTRIBUTES, &[])]);
+        let signature: DerSignature = self.key.sign(&info);
+        let algorithm = element(SEQUENCE, &[&element(OBJECT_IDENTIFIER, &[ECDSA_WITH_SHA256.as_bytes()])]);
+        element(SEQUENCE, &[&info, &algorithm, &element(BIT_STRING, &[&[0], signature.as_bytes()])])
     }
 
     /// Whether `certificate` (DER) was issued to `name` for this key.
     pub fn owns(&self, certificate: &[u8], name: &str) -> bool {
-        let Ok(certificate) = Certificate::from_der(certificate) else { return false };
-        let certificate = certificate.tbs_certificate;
-        let key_matches =
-            certificate.subject_public_key_info.to_der().is_ok_and(|public_key| public_key == self.public_key);
-        key_matches
-            && certificate
-                .subject
-                .0
-                .iter()
-                .flat_map(|relative| relative.0.iter())
-                .any(|attribute| attribute.oid == COMMON_NAME && attribute.value.value() == name.to_string().as_bytes())
+        Certificate::read(certificate)
+            .is_ok_and(|certificate| certificate.public_key_info == self.public_key && certificate.is_called(name))
     }
-}
-
-fn common_name(name: &str) -> der::Result<RdnSequence> {
-    let value = der::Any::from(Utf8StringRef::new(name)?);
-    let attribute = AttributeTypeAndValue { oid: COMMON_NAME, value };
-    Ok(RdnSequence(Vec::from([RelativeDistinguishedName(SetOfVec::try_from([attribute])?)])))
 }

@@ -3,6 +3,7 @@
 mod certificate;
 mod identity;
 mod records;
+mod x509;
 
 use alloc::vec;
 use alloc::vec::Vec;

@@ -1,0 +1,64 @@
+//! What a board is told from outside: the map in its provisioning blob, `provisioning.cddl`.
+
+use alloc::vec::Vec;
+
+use minicbor::Decoder;
+
+use crate::deterministic::check_item;
+use crate::field::{Field, Out, ReadError, WriteResult, message};
+
+/// The version of the map.
+pub const VERSION: u64 = 1;
+
+message! {
+    /// Who the board is and whom it trusts.
+    Provisioning<'a> {
+        /// Of this map.
+        0 => version: u64,
+        /// The device's name: subject common name of its certificate or signing request.
+        1 => name: &'a str [1..=253],
+        /// PKCS #8, P-256.
+        2 => private_key: &'a [u8],
+        /// X.509; absent: enroll by signing request.
+        3 => certificate: Option<&'a [u8]>,
+        /// The certificate of the authority that signs gateways.
+        4 => authority: &'a [u8],
+        /// `host:port`.
+        5 => gateway: &'a str,
+        /// The name the gateway's certificate must carry.
+        6 => server_name: &'a str,
+        /// Milliseconds since the Unix epoch when the board is switched on; 0: not known, validity is not checked.
+        7 => boot_time: u64,
+        /// Never given twice.
+        8 => entropy: &'a [u8] [32..=64],
+        /// The one-time secret that goes with a signing request.
+        9 => pairing_token: Option<&'a str>,
+        /// What to claim at enrollment instead of the board's own value.
+        10 => device_type: Option<&'a str>,
+        /// Likewise.
+        11 => capabilities: Option<Vec<&'a str>>,
+        /// SubjectPublicKeyInfo of the private key; needed by boards that cannot compute it.
+        12 => public_key: Option<&'a [u8]>,
+        /// Milliseconds without a sign of life until the watchdog bites.
+        13 => watchdog: Option<u64>,
+        /// A fault to provoke once, to see it reported: `panic`, `hard-fault`, `stack-overflow`, `heap-exhaustion`,
+        /// `hang`.
+        14 => self_test: Option<&'a str>,
+    }
+}
+
+impl<'a> Provisioning<'a> {
+    /// None: not a map of this version, or a field is missing or of the wrong type or size.
+    pub fn decode(map: &'a [u8]) -> Option<Self> {
+        check_item(map).ok()?;
+        Self::read(&mut Decoder::new(map)).ok().filter(|provisioning| provisioning.version == VERSION)
+    }
+
+    /// The map, in deterministic encoding.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        // Writing to a vector cannot fail.
+        let _ = self.write(&mut Out::new(&mut out));
+        out
+    }
+}
