@@ -121,12 +121,18 @@ def test_what_is_wrong_with_the_file_or_the_cluster_is_said(tmp_path, monkeypatc
 def test_a_type_that_is_never_established_is_waited_for_only_so_long(tmp_path, monkeypatch):
     monkeypatch.setattr("harness.clusters.kubeconfig._is_established", lambda _: False)
 
+    class NoticedClock(ManualClock):
+        waited_on = asyncio.Event()
+
+        def call_later(self, seconds, callback):
+            self.waited_on.set()
+            return super().call_later(seconds, callback)
+
     async def scene(embedded, path):
-        clock = ManualClock()
+        clock = NoticedClock()
         cluster = KubeconfigCluster(clock, Randomness(), kubeconfig=path)
         starting = asyncio.ensure_future(cluster.start())
-        while embedded.server.watch_count() == 0:
-            await embedded.client("Test").list(DEVICE)
+        await clock.waited_on.wait()
         await clock.advance(31)
         with pytest.raises(RigError, match="was not established within 30 s"):
             await starting
