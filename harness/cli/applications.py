@@ -16,17 +16,20 @@ if TYPE_CHECKING:
     from harness.wasmbed.resources.views import ApplicationStatus
 
 SETTLED = {"Running", "PartiallyRunning", "Failed", "Error"}
+SECONDS = click.FloatRange(min=0)
 
 
 @click.command()
 @click.argument("module", type=click.Path(path_type=Path))
 @click.option("--to", required=True, help="all; labels as in site=roof; or device names as in pump-1,pump-2.")
 @click.option("--name", help="The application's name; by default the file's.")
-@click.option("--memory", type=int, help="The most linear memory, in bytes.")
-@click.option("--fuel", type=int, help="The most fuel for one call.")
-@click.option("--time-limit", type=int, help="The longest time for one call, in milliseconds.")
+@click.option("--memory", type=click.IntRange(min=1), help="The most linear memory, in bytes.")
+@click.option("--fuel", type=click.IntRange(min=1), help="The most fuel for one call.")
+@click.option("--time-limit", type=click.IntRange(min=1), help="The longest time for one call, in milliseconds.")
 @click.option("--entry", help="The exported function to call, by default run.")
-@click.option("--wait", default=30.0, show_default=True, help="Seconds to wait for the devices' answers; 0: do not.")
+@click.option(
+    "--wait", default=30.0, type=SECONDS, show_default=True, help="Seconds to wait for the answers; 0: do not."
+)
 @cluster_options
 @asynchronous
 async def deploy(
@@ -61,8 +64,11 @@ async def deploy(
     except InvalidModule as error:
         raise UsageError(error.reason, where=str(module), do="see docs/host-interface.md") from error
     name = name or re.sub(r"[^a-z0-9]+", "-", module.stem.lower()).strip("-")
-    manifest = manifests.application(name, module=binary, config=config, **parse_targets(to))
+    targets = parse_targets(to)
+    manifest = manifests.application(name, module=binary, config=config, **targets)
     async with connected(kubeconfig, namespace) as api:
+        if wait:
+            await _check_targets(api, to, targets)
         generation = await _apply(api, name, manifest)
         if not wait:
             click.echo(f"application {name} accepted")
@@ -81,7 +87,9 @@ async def deploy(
 
 @click.command()
 @click.argument("name")
-@click.option("--wait", default=30.0, show_default=True, help="Seconds to wait until it has stopped; 0: do not.")
+@click.option(
+    "--wait", default=30.0, type=SECONDS, show_default=True, help="Seconds to wait until it has stopped; 0: do not."
+)
 @cluster_options
 @asynchronous
 async def stop(name: str, wait: float, kubeconfig: Path | None, namespace: str) -> None:
@@ -96,6 +104,24 @@ async def stop(name: str, wait: float, kubeconfig: Path | None, namespace: str) 
                     api, name, changed["metadata"]["generation"], wait, lambda status: status.phase == "Stopped"
                 )
     click.echo(f"application {name} {'stopped' if wait else 'told to stop'}")
+
+
+async def _check_targets(api: ResourceApi, to: str, targets: dict[str, Any]) -> None:
+    """Raise UsageError when there is nobody to wait for."""
+    from harness.wasmbed.resources.kinds import DEVICE
+
+    found = (await api.list(DEVICE)).items
+    devices = {device["metadata"]["name"]: device["metadata"].get("labels", {}) for device in found}
+    if not devices:
+        raise UsageError("there is no device yet", where=f"--to {to}", do="switch boards on, or do not wait: --wait 0")
+    labels = targets.get("match_labels", {})
+    if labels and not any(labels.items() <= those.items() for those in devices.values()):
+        there = sorted({f"{key}={value}" for those in devices.values() for key, value in those.items()})
+        offer = f"the labels there are: {', '.join(there) or 'none; kubectl label device adds one'}"
+        raise UsageError("no device has these labels", where=f"--to {to}", do=offer)
+    if absent := sorted(set(targets.get("device_names", ())) - set(devices)):
+        offer = f"the devices there are: {', '.join(sorted(devices)[:20])}; or do not wait: --wait 0"
+        raise UsageError(f"there is no device {', '.join(absent)}", where=f"--to {to}", do=offer)
 
 
 async def _apply(api: ResourceApi, name: str, manifest: dict[str, Any]) -> int:
@@ -131,7 +157,13 @@ async def _settled(api: ResourceApi, name: str, generation: int, within: float, 
             within,
         )
     except TimeoutError as error:
-        raise ProductFailure(str(error), where="application", do="see wasmbed apps and wasmbed devices") from error
+        status = Application(informer.get(name) or {}).status
+        numbers = status.statistics
+        words = f"is {status.phase} after {within:g} s, running on {numbers.running} of {numbers.target} devices"
+        reasons = [str(condition["message"]) for condition in status.conditions if condition.get("message")]
+        raise ProductFailure(
+            "; ".join([words, *reasons]), where=f"application {name}", do="see wasmbed devices, or wait longer: --wait"
+        ) from error
     finally:
         await informer.stop()
     return Application(found or {}).status

@@ -26,7 +26,7 @@ def parse_targets(text: str) -> dict[str, Any]:
     if parts == ["all"]:
         return {"all_devices": True}
     labels = dict(part.split("=", 1) for part in parts if "=" in part)
-    if not parts or (labels and len(labels) != len(parts)) or not all(labels):
+    if not parts or (labels and len(labels) != len(parts)) or not all(labels) or "=" in "".join(labels.values()):
         raise UsageError(f"{text!r} names no devices", do="write all, or labels (site=roof,kind=mcu), or device names")
     return {"match_labels": labels} if labels else {"device_names": parts}
 

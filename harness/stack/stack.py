@@ -227,7 +227,9 @@ class Stack:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RigError(
-                f"cannot be made: {error.strerror}", where=str(self._folder), do="name another folder with --reports"
+                f"cannot be made: {error.strerror}",
+                where=str(self._folder),
+                do="name a folder that can be made: --reports of a test run, --history of wasmbed up",
             ) from error
         return self._folder / "history.jsonl"
 

@@ -112,8 +112,27 @@ def test_a_module_that_breaks_is_the_products_failure(platform: Platform, capsys
 
 
 def test_nobody_answering_in_time_is_said(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["deploy", str(MODULES / "idle.wat"), "--to", "site=nowhere", "--wait=0.2", "--name=lonely"]) == 1
-    assert "Application lonely" in capsys.readouterr().err
+    assert run(["deploy", str(MODULES / "idle.wat"), "--to", "virtual-1", "--wait=0.000001", "--name=lonely"]) == 1
+    error = capsys.readouterr().err
+    assert "application lonely: is " in error
+    assert "of 0 devices" in error or "of 1 devices" in error
+
+
+@pytest.mark.parametrize(
+    ("to", "words"),
+    [("site=nowhere", "no device has these labels"), ("pump", "no device pump"), ("site==", "names no devices")],
+)
+def test_a_deployment_to_nobody_is_refused(
+    platform: Platform, capsys: pytest.CaptureFixture[str], to: str, words: str
+) -> None:
+    assert run(["deploy", str(MODULES / "idle.wat"), "--to", to, "--name=nobody"]) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--wait=-1", "--memory=-5", "--fuel=0"])
+def test_numbers_that_cannot_be_are_refused(capsys: pytest.CaptureFixture[str], option: str) -> None:
+    assert run(["deploy", str(MODULES / "idle.wat"), "--to", "all", option]) == 2
+    assert option.split("=")[0] in capsys.readouterr().err
 
 
 def test_wrong_words_are_the_callers_mistake(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
