@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import jsonpatch
-import jsonpointer
 
 from harness.clusters.embedded.errors import Refusal, bad_request
 from harness.clusters.embedded.schema import Schema
@@ -45,7 +44,7 @@ def json_patch(value: Object, patch: Any) -> Any:
         raise Refusal(413, "RequestEntityTooLarge", f"Request entity too large: {message}")
     try:
         patched = jsonpatch.JsonPatch(patch).apply(copy_value(value), in_place=True)
-    except (jsonpatch.JsonPatchConflict, jsonpatch.JsonPatchTestFailed, jsonpointer.JsonPointerException) as error:
+    except (jsonpatch.JsonPatchConflict, jsonpatch.JsonPatchTestFailed, jsonpatch.JsonPointerException) as error:
         message = f"the server rejected our request due to an error in our request: {error}"
         raise Refusal(422, "Invalid", message, {}) from error
     except (jsonpatch.InvalidJsonPatch, TypeError, ValueError) as error:
