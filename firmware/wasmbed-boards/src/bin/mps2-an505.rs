@@ -8,7 +8,7 @@ static BOARD: Board = Board {
     name: "mps2-an505",
     architecture: "armv8m.main",
     link: Uart::Cmsdk(0x5020_0000),
-    link_interrupt: 33,
+    link_interrupt: 32,
     console: Uart::Cmsdk(0x5020_1000),
     ticks: TickSource::Core(20_000_000),
     guard: Guard::Limit,
