@@ -187,3 +187,17 @@ def test_only_so_many_connections_are_served(play: Play) -> None:
         first[1].close()
 
     play(scene, http_connections=1)
+
+
+def test_half_requests_do_not_keep_others_out(play: Play) -> None:
+    async def scene(world: World) -> None:
+        host, port = world.gateway.http_endpoint
+        halves = [await asyncio.open_connection(host, port) for _ in range(4)]
+        for _, writer in halves:
+            writer.write(b"GET /readyz HTTP/1.1\r\nHo")
+        assert (await world.http("GET", "/readyz"))[0] == 200
+        assert await asyncio.wait_for(halves[0][0].read(), 20) == b""
+        for _, writer in halves:
+            writer.close()
+
+    play(scene, http_connections=4)

@@ -67,7 +67,12 @@ class HttpApi:
                 web.delete(device, self._stop),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=self._settings.close_timeout)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=self._settings.close_timeout,
+            keepalive_timeout=self._settings.http_timeout,
+        )
         await self._runner.setup()
         server = self._runner.server
         assert server is not None
@@ -147,24 +152,40 @@ class HttpApi:
 
 
 class _Door:
-    """Makes protocols for connections: not more than there may be, and not for long for who says nothing."""
+    """Makes protocols for connections: not more than there may be, and not for long for who says nothing.
+
+    When all places are taken, a newcomer gets that of the connection that has been without a whole request longest.
+    """
 
     def __init__(self, server: web.Server, settings: GatewaySettings, clock: Clock) -> None:
         self._server, self._settings, self._clock = server, settings, clock
         self._unheard: dict[object, Timer] = {}
+        self._turned_away = 0
+        self._report: Timer | None = None
 
     def __call__(self) -> asyncio.Protocol:
         if len(self._server.connections) >= self._settings.http_connections:
-            log.warning("more than %d HTTP connections: one is refused", self._settings.http_connections)
-            return _Refusal()
+            self._count()
+            if not self._unheard:
+                return _Refusal()
+            self._drop(next(iter(self._unheard)))
         protocol = self._server()
-
-        def expire() -> None:
-            del self._unheard[protocol]
-            protocol.force_close()
-
-        self._unheard[protocol] = self._clock.call_later(self._settings.http_timeout, expire)
+        self._unheard[protocol] = self._clock.call_later(self._settings.http_timeout, lambda: self._drop(protocol))
         return protocol
+
+    def _drop(self, protocol: Any) -> None:
+        self._unheard.pop(protocol).cancel()
+        protocol.force_close()
+
+    def _count(self) -> None:
+        self._turned_away += 1
+        if self._report is None:
+            self._report = self._clock.call_later(self._settings.http_timeout, self._tell)
+
+    def _tell(self) -> None:
+        self._report = None
+        limit, count, self._turned_away = self._settings.http_connections, self._turned_away, 0
+        log.warning("more than %d HTTP connections: %d were turned away", limit, count)
 
     def heard(self, protocol: object) -> None:
         """A whole request has come."""
@@ -177,6 +198,9 @@ class _Door:
         for timer in self._unheard.values():
             timer.cancel()
         self._unheard.clear()
+        if self._report is not None:
+            self._report.cancel()
+            self._tell()
 
 
 class _Refusal(asyncio.Protocol):
