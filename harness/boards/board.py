@@ -74,7 +74,8 @@ class Board(ABC):
     kind: str
     """The platform: ``virtual``, ``mps2-an385``, ..."""
     features: frozenset[str]
-    """What scenarios may ask for: ``tls``, ``wasm``, ``csr``, ``ed25519``."""
+    """What scenarios may ask for: ``tls``, ``wasm``, ``csr``, ``ed25519``, ``watchdog``, and ``storage``: it keeps an
+    issued certificate without power."""
 
     name: str
     console: Console
