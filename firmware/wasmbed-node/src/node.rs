@@ -15,6 +15,8 @@ use crate::tls;
 /// Milliseconds until the link has to be open.
 const OPEN_WITHIN: u64 = 30_000;
 
+/// Milliseconds that two closings of one connection may be apart.
+const CROSSING: u64 = 50;
 const DEVICE_TYPE: &str = "mcu";
 
 /// Why there is no node.
@@ -87,7 +89,7 @@ impl<'a> Node<'a> {
     pub fn run(&mut self) {
         loop {
             let retry = self.attempt();
-            self.hardware.link.close();
+            self.hang_up();
             let delay = match retry {
                 #[cfg(feature = "tls")]
                 Retry::AtOnce => continue,
@@ -103,6 +105,17 @@ impl<'a> Node<'a> {
                 let more = self.applications.advance(&mut NoSession);
                 self.hardware.rest(more.min(until));
             }
+        }
+    }
+
+    /// Closes the link. If it was open, the other side may have closed it at the same time, and its word of that must
+    /// not be taken for an answer to what comes next.
+    fn hang_up(&self) {
+        let (hardware, link) = (&self.hardware, self.hardware.link);
+        let settled = hardware.clock.now() + if link.state() == LinkState::Open { CROSSING } else { 0 };
+        link.close();
+        while hardware.clock.now() < settled && !link.take_hint() {
+            hardware.rest(settled);
         }
     }
 
