@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from harness.boards.qemu import QemuTier
-from harness.boards.virtual import VirtualBoard
 from harness.boards.virtual.board import VirtualBoard
 from harness.cli.main import COMMANDS, run
 from harness.core.clock import ManualClock
