@@ -2,6 +2,8 @@
 
 from hashlib import sha256
 
+import pytest
+
 from harness.stack import Stack
 from harness.stack.modules import padded
 
@@ -114,6 +116,35 @@ async def test_a_deleted_application_is_stopped_first(stack: Stack) -> None:
     gone = await stack.history.until("Application", about=application.name, change="deleted")
     assert stopped.n < gone.n
     stack.history.follows("application-stop")
+
+
+@pytest.mark.stack(heartbeat=0.3)
+async def test_an_application_deleted_while_its_device_was_away_is_stopped_when_it_returns(stack: Stack) -> None:
+    """The resource does not wait for a device that is away. Once back it names what runs, and is told to stop what
+    exists no more, once; its other application goes on."""
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected")
+    gone = await stack.deploy("idle", to=board, name="gone")
+    kept = await stack.deploy("hello", to=board, name="kept")
+    await gone.until(phase="Running")
+    await kept.until(phase="Running")
+    await board.cut_link()
+    await device.until(phase="Disconnected")
+    await gone.delete()
+    await gone.until_gone()
+    away = await stack.history.until("Application", about="gone", change="deleted")
+
+    await board.restore_link()
+    named = await stack.history.until("Heartbeat", about=device.name, source="Device", after=away, within=20)
+    assert set(named.data["applications"]) == {"gone", "kept"}
+    stop = await stack.history.until("Stop", about="gone", source="Gateway", device=device.name, after=named)
+    stopped = await stack.history.until("StopResult", about="gone", source="Device", ok=True, after=stop)
+    beat = await stack.history.until("Heartbeat", about=device.name, source="Device", after=stopped)
+    beat = await stack.history.until("Heartbeat", about=device.name, source="Device", after=beat)
+    assert set(beat.data["applications"]) == {"kept"}
+    assert len(stack.history.find("Stop", about="gone")) == 1
+    assert kept.on(device.name).state == "running"
+    assert not stack.history.find("Stop", about="kept")
 
 
 async def test_a_changed_module_is_redeployed(stack: Stack) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from harness.core.clock import ManualClock
 from harness.core.identifiers import Randomness
 from harness.wasmbed.gateway.devices import detour
-from harness.wasmbed.gateway.statuses import StatusWriter, merge
+from harness.wasmbed.gateway.statuses import StatusWriter, merge, pace
 from harness.wasmbed.resources.api import ApiError, Invalid, NotFound
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
 from harness.wasmbed.resources.phases import IllegalMove
@@ -96,6 +96,68 @@ def test_what_can_wait_is_written_at_the_earliest_time_named(write: Any) -> None
         assert patches(api)[1:] == [{"health": "healthy", "error": None}]
         await clock.advance(20)
         assert len(patches(api)) == 2
+
+    write(scene)
+
+
+def test_a_large_object_rests_after_a_write(write: Any) -> None:
+    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
+        fleet = {f"dev-{n}": {"state": "receiving"} for n in range(1000)}
+        paced = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, pace=pace)
+        paced.put(APPLICATION, "app-1", {"deviceStatuses": fleet})
+        await clock.advance(0)
+        assert (len(patches(api)), len(paced)) == (1, 0)
+        paced.put(APPLICATION, "app-1", {"metrics": {"n": 1}}, after=20)
+        for n in range(1000):
+            paced.put(APPLICATION, "app-1", {"deviceStatuses": {f"dev-{n}": {"state": "running"}}})
+        paced.put(DEVICE, "dev-1", {"health": "healthy"})
+        await clock.advance(0.4)
+        assert (patches(api)[1:], len(paced)) == ([{"health": "healthy"}], 1)
+        await clock.advance(0.2)
+        assert len(patches(api)) == 3
+        assert {entry["state"] for entry in status(api, "applications", "app-1")["deviceStatuses"].values()} == {
+            "running"
+        }
+        await clock.advance(1)
+        paced.put(APPLICATION, "app-1", {"health": "healthy"})
+        await clock.advance(0)
+        assert len(patches(api)) == 4
+        await paced.abandon()
+
+    write(scene)
+
+
+def test_what_comes_while_a_write_is_under_way_rests_with_it(write: Any) -> None:
+    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
+        gate = asyncio.Event()
+        api.fail = lambda verb, resource, name: gate.wait()
+        paced = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, pace=lambda *written: 2.0)
+        paced.put(APPLICATION, "app-1", {"metrics": {"n": 1}})
+        await clock.advance(0)
+        paced.put(APPLICATION, "app-1", {"metrics": {"n": 2}})
+        gate.set()
+        await clock.advance(1)
+        assert (len(patches(api)), len(paced)) == (1, 1)
+        await clock.advance(1)
+        assert (len(patches(api)), len(paced)) == (2, 0)
+        await paced.abandon()
+
+    write(scene)
+
+
+def test_nothing_rests_at_the_end(write: Any) -> None:
+    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
+        paced = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, pace=lambda *written: 1000.0)
+        for n in range(2):
+            paced.put(APPLICATION, "app-1", {"metrics": {"n": n}})
+            await clock.advance(0)
+        assert (len(patches(api)), len(paced)) == (1, 1)
+        await paced.flush()
+        assert status(api, "applications", "app-1") == {"metrics": {"n": 1}}
+        paced.put(APPLICATION, "app-1", {"metrics": {"n": 2}})
+        paced.put(DEVICE, "dev-1", {"health": "healthy"})
+        await paced.flush()
+        assert len(patches(api)) == 4
 
     write(scene)
 
@@ -187,11 +249,14 @@ def test_an_illegal_move_is_never_written(write: Any) -> None:
 
 def test_an_object_that_is_gone_takes_its_writes_along(write: Any) -> None:
     async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
+        gone: list[Any] = []
+        writer = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, gone=lambda *told: gone.append(told))
         writer.put(DEVICE, "ghost", {"phase": "Disconnected"})
         writer.put(DEVICE, "ghost", {"phase": "Connected"})
         with pytest.raises(NotFound):
             await writer.write(DEVICE, "ghost", {"health": "healthy"})
         assert len(writer) == 0
+        assert gone == [(DEVICE, "ghost", {"phase": "Connected", "health": "healthy"})]
 
     write(scene)
 

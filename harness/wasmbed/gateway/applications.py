@@ -40,12 +40,14 @@ def is_name(text: str) -> bool:
 class ApplicationRecord:
     """What is known of one application on one device."""
 
-    __slots__ = ("generation", "output", "state")
+    __slots__ = ("generation", "orphan", "output", "state")
 
     def __init__(self) -> None:
         self.state: ApplicationState | None = None
         self.generation: int | None = None
         self.output: deque[dict[str, str]] | None = None
+        self.orphan = False
+        """It does not exist and the device was told to stop it: nothing of it is written."""
 
 
 class ApplicationReports:
@@ -57,7 +59,7 @@ class ApplicationReports:
     def begin(self, session: Session, application: str, generation: int | None) -> None:
         """A deployment is under way; what came before is over."""
         record = self._record(session, application)
-        record.generation, record.output = generation, None
+        record.generation, record.output, record.orphan = generation, None, False
         self._change(session, application, record, ApplicationState.RECEIVING, output=[], metrics=None)
 
     def failed(self, session: Session, application: str, generation: int | None, code: str, reason: str) -> None:
@@ -102,7 +104,8 @@ class ApplicationReports:
         record = self._record(session, result.application_id)
         if result.ok:
             self._change(session, result.application_id, record, ApplicationState.STOPPED)
-            (session.applications or {}).pop(result.application_id, None)
+            if not record.orphan:
+                (session.applications or {}).pop(result.application_id, None)
         else:
             self.not_stopped(session, result.application_id, "STOP_FAILED", result.error or "the device gave no reason")
 
@@ -155,6 +158,8 @@ class ApplicationReports:
     def _write(
         self, session: Session, application: str, record: ApplicationRecord, entry: dict[str, Any], after: float = 0.0
     ) -> None:
+        if record.orphan:
+            return
         entry["updated"] = format_timestamp(self._clock.now())
         if record.generation is not None:
             entry["generation"] = record.generation

@@ -64,12 +64,14 @@ class DeviceRecords:
         """Write where the record and the living ``sessions`` disagree.
 
         So it is after a restart, and when somebody else judged this gateway dead although it was only unreachable.
+        What became of applications meanwhile is found out with the next heartbeats.
         """
         for device in self._cache:
             session, phase = sessions.get(device.name), device.status.phase
             if session is not None:
                 if session.state is SessionState.CONNECTED and phase in (_Phase.DISCONNECTED, _Phase.ENROLLED):
                     self.connected(session)
+                    session.forget_states()
             elif phase in _LINKED and device.status.gateway == self._settings.name:
                 self.disconnected(device.name)
 

@@ -22,6 +22,7 @@ from harness.wasmbed.gateway.heartbeats import HeartbeatMonitor
 from harness.wasmbed.gateway.http_api import HttpApi
 from harness.wasmbed.gateway.metrics import Metrics
 from harness.wasmbed.gateway.modules import ModuleLibrary
+from harness.wasmbed.gateway.orphans import Orphans
 from harness.wasmbed.gateway.pairing import Pairing
 from harness.wasmbed.gateway.refusals import certificate_invalid, try_again
 from harness.wasmbed.gateway.registration import Registration
@@ -29,7 +30,7 @@ from harness.wasmbed.gateway.revocations import Revocations
 from harness.wasmbed.gateway.service import LinkService
 from harness.wasmbed.gateway.sessions import Sessions
 from harness.wasmbed.gateway.settings import GatewaySettings
-from harness.wasmbed.gateway.statuses import StatusWriter
+from harness.wasmbed.gateway.statuses import StatusWriter, pace
 from harness.wasmbed.gateway.work import Work
 from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.certificates import CertificateManager
@@ -84,11 +85,14 @@ class Gateway:
             current=self._cache.current,
             written=self._cache.remember,
             detour=detour,
+            pace=pace,
+            gone=lambda *unwritten: orphans.gone(*unwritten),
         )
         self._metrics = Metrics(self.sessions, self._writer)
         self._records = DeviceRecords(settings, clock, self._writer, self._cache)
         reports = ApplicationReports(settings, clock, self._writer)
         work = Work(settings, clock, reports, self._metrics)
+        orphans = Orphans(self.sessions, work)
         enrollment = Enrollment(
             settings, api, clock, randomness, self._cache, self._records, self.sessions, self._retry_after
         )

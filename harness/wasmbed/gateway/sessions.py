@@ -10,7 +10,7 @@ from harness.core.clock import Timer
 from harness.wasmbed.gateway.refusals import try_again
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.protocol.link import Link
-from harness.wasmbed.protocol.messages import ErrorCode, Heartbeat
+from harness.wasmbed.protocol.messages import ApplicationState, ErrorCode, Heartbeat
 
 if TYPE_CHECKING:
     from harness.wasmbed.gateway.applications import ApplicationRecord
@@ -74,6 +74,12 @@ class Session:
         """The one thing the session waits for with a deadline: its first message, or the next heartbeat."""
         self.applications: dict[str, ApplicationRecord] | None = None
         self.work: DeviceWork | None = None
+
+    def forget_states(self) -> None:
+        """Let what the next heartbeat says of applications be news. A failed deployment stays failed."""
+        for record in (self.applications or {}).values():
+            if record.state is not ApplicationState.FAILED:
+                record.state = None
 
     def stop_timer(self) -> None:
         if self.timer is not None:

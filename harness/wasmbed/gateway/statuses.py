@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 from harness.core.clock import Clock, Timer
@@ -17,7 +18,7 @@ from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, Resource, ResourceApi
 from harness.wasmbed.resources.phases import IllegalMove, check, is_legal
 
-__all__ = ["StatusWriter", "merge"]
+__all__ = ["StatusWriter", "merge", "pace"]
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ Key = tuple[Resource, str]
 
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 10.0
+PER_DEVICE = 0.0005
 _PERMANENT = {400, 403, 405, 413, 415, 422}
 """Statuses that the same patch will meet again."""
 
@@ -37,6 +39,15 @@ def merge(first: Status, second: Status) -> Status:
         old = merged.get(name)
         merged[name] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
+
+
+def pace(resource: Resource, written: Object) -> float:
+    """Seconds to leave an object alone after a write: in proportion to the devices in it.
+
+    A large fleet's Application is sent whole to everybody who watches it. So its writes take the same share of time
+    however large it is, and what the devices of the fleet report meanwhile goes into one.
+    """
+    return PER_DEVICE * len((written.get("status") or {}).get("deviceStatuses") or ())
 
 
 class _Step:
@@ -53,13 +64,16 @@ class _Step:
 
 
 class _Entry:
-    __slots__ = ("failures", "steps", "task", "timer")
+    __slots__ = ("due", "failures", "rests_until", "steps", "task", "timer")
 
     def __init__(self) -> None:
         self.steps: list[_Step] = []
         self.timer: Timer | None = None
+        self.due = 0.0
+        """When the timer fires, if there is one."""
         self.task: asyncio.Task[None] | None = None
         self.failures = 0
+        self.rests_until = 0.0
 
     def add(self, step: _Step) -> None:
         """Append; from a step of the same phase on, all that lies between is overtaken and merged."""
@@ -80,6 +94,8 @@ class StatusWriter:
 
     ``current`` is where the last known form of an object is read, ``written`` is told what the API server answered.
     ``detour`` may give a step to write first where a move is not legal directly, as a status with its phase.
+    ``pace`` says for how many seconds to leave an object alone that was written. ``gone`` is told what could not be
+    written because the object does not exist.
     """
 
     def __init__(
@@ -93,14 +109,17 @@ class StatusWriter:
         current: Callable[[Resource, str], Object | None] = lambda resource, name: None,
         written: Callable[[Resource, Object], object] = lambda resource, written: None,
         detour: Callable[[Resource, str], Status | None] = lambda resource, phase: None,
+        pace: Callable[[Resource, Object], float] = lambda resource, written: 0.0,
+        gone: Callable[[Resource, str, Status], object] = lambda resource, name, status: None,
     ) -> None:
         self._api, self._clock, self._randomness = api, clock, randomness
         self._slots = asyncio.Semaphore(requests)
         self._timeout = timeout
         self._current, self._written, self._detour = current, written, detour
+        self._pace, self._gone = pace, gone
         self._entries: dict[Key, _Entry] = {}
         self._idle: asyncio.Future[None] | None = None
-        self._abandoned = False
+        self._flushing = self._abandoned = False
         self.writes = 0
         """Patches the API server accepted."""
         self.failures = 0
@@ -108,7 +127,7 @@ class StatusWriter:
 
     def __len__(self) -> int:
         """Objects with something still to write."""
-        return len(self._entries)
+        return sum(bool(entry.steps or entry.task) for entry in self._entries.values())
 
     def put(self, resource: Resource, name: str, status: Status, *, after: float = 0.0) -> None:
         """Merge ``status`` into the object's, at once or ``after`` seconds, whichever of several comes first."""
@@ -125,8 +144,10 @@ class StatusWriter:
         return await waiter
 
     async def flush(self) -> None:
-        """Write everything now, and wait for it: give it a deadline."""
+        """Write everything now, and from now on without a rest, and wait for it: give it a deadline."""
+        self._flushing = True
         for key, entry in tuple(self._entries.items()):
+            entry.rests_until = 0.0
             self._start(key, entry)
         while self._entries:
             if self._idle is None:
@@ -158,10 +179,16 @@ class StatusWriter:
         if entry is None:
             entry = self._entries[key] = _Entry()
         entry.add(step)
+        self._start_later(key, entry, max(after, entry.rests_until - self._clock.now()))
+
+    def _start_later(self, key: Key, entry: _Entry, after: float) -> None:
+        due = self._clock.now() + after
         if after <= 0:
             self._start(key, entry)
-        elif entry.timer is None and entry.task is None:
-            entry.timer = self._clock.call_later(after, lambda: self._start(key, entry))
+        elif entry.task is None and (entry.timer is None or due < entry.due):
+            if entry.timer is not None:
+                entry.timer.cancel()
+            entry.timer, entry.due = self._clock.call_later(after, lambda: self._start(key, entry)), due
 
     def _start(self, key: Key, entry: _Entry) -> None:
         if entry.timer is not None:
@@ -171,14 +198,16 @@ class StatusWriter:
             entry.task = asyncio.create_task(self._run(key, entry))
 
     async def _run(self, key: Key, entry: _Entry) -> None:
+        rest = 0.0
         while entry.steps:
             step = entry.steps.pop(0)
             try:
                 async with self._slots, self._clock.deadline(self._timeout):
                     answer = await self._attempt(*key, step.status)
             except NotFound as error:
-                self._give_up(key, [step, *entry.steps], error)
-                entry.steps.clear()
+                given_up, entry.steps = [step, *entry.steps], []
+                self._give_up(key, given_up, error)
+                self._gone(*key, reduce(merge, (one.status for one in given_up)))
             except IllegalMove as error:
                 self._give_up(key, [step], error)
             except (OSError, ApiError) as error:
@@ -202,7 +231,16 @@ class StatusWriter:
                 for waiter in step.waiters or ():
                     if not waiter.done():
                         waiter.set_result(answer)
-        del self._entries[key]
+                if not self._flushing:
+                    entry.rests_until = self._clock.now() + self._pace(key[0], answer)
+            rest = entry.rests_until - self._clock.now()
+            if rest > 0:
+                break
+        entry.task = None
+        if rest > 0:
+            self._start_later(key, entry, rest)
+        else:
+            del self._entries[key]
         if not self._entries and self._idle is not None:
             self._idle.set_result(None)
             self._idle = None

@@ -79,6 +79,13 @@ class Work:
         if work.task is None:
             work.task = asyncio.create_task(self._run(session, work))
 
+    def is_about(self, session: Session, application: str) -> bool:
+        """Whether something is in hand or waits for that application on the device."""
+        work = session.work
+        return work is not None and any(
+            job is not None and job.application == application for job in (work.job, *work.waiting)
+        )
+
     def feed(self, session: Session, message_id: int, message: DeviceMessage) -> bool:
         """Hand a device's message to the exchange in hand; False if it is not a reply to it."""
         exchange = session.work.exchange if session.work is not None else None

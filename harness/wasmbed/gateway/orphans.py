@@ -1,0 +1,50 @@
+"""Applications that run on a device and exist no more: deleted while the device was away, or without its controller.
+
+The API server says so itself, when what a device reports is written down: so it costs no request and no watch of its
+own, and a copy that lags behind cannot stop what was just made.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from harness.wasmbed.gateway.sessions import Sessions
+from harness.wasmbed.gateway.work import QueueFull, Stopping, Work
+from harness.wasmbed.protocol.messages import ApplicationState
+from harness.wasmbed.resources.api import Resource
+from harness.wasmbed.resources.kinds import APPLICATION
+
+__all__ = ["Orphans"]
+
+log = logging.getLogger(__name__)
+
+_OVER = frozenset({ApplicationState.STOPPED, ApplicationState.FAILED})
+
+
+class Orphans:
+    """Has them stopped, once in a session."""
+
+    def __init__(self, sessions: Sessions, work: Work) -> None:
+        self._sessions, self._work = sessions, work
+
+    def gone(self, resource: Resource, name: str, status: dict[str, Any]) -> None:
+        """There is no such object to write ``status`` to."""
+        if resource == APPLICATION:
+            for device in status.get("deviceStatuses", ()):
+                self._stop(name, device)
+
+    def _stop(self, application: str, device: str) -> None:
+        session = self._sessions.connected(device)
+        record = (session.applications or {}).get(application) if session is not None else None
+        if session is None or record is None or record.orphan or record.state is None or record.state in _OVER:
+            return
+        if self._work.is_about(session, application):
+            return
+        try:
+            self._work.add(session, Stopping(application))
+        except QueueFull:
+            record.state = None  # the next heartbeat is news again
+            return
+        record.orphan = True
+        log.warning("device %s: application %s does not exist: it is stopped", device, application)

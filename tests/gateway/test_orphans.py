@@ -1,0 +1,222 @@
+"""Applications that exist no more and go on on a device: stopped when the device names them, once in a session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.core.clock import ManualClock
+from harness.wasmbed.protocol.messages import (
+    ApplicationState,
+    ApplicationStatus,
+    DeploymentResult,
+    HeartbeatAcknowledgment,
+    Publication,
+    Stop,
+    StopResult,
+)
+from harness.wasmbed.resources.api import ApiError
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
+
+Play = Any
+World = Any
+
+RUNNING = ApplicationState.RUNNING
+
+
+def writes(world: World) -> int:
+    """How often something was to be written to an Application."""
+    return sum(request[:2] == ("patch_status", "Application") for request in world.api.requests)
+
+
+async def expect_stops(device: Any, *applications: str, ok: bool = True) -> None:
+    """Take a Stop for each, in any order, and confirm it, or not."""
+    left = set(applications)
+    while left:
+        envelope = await device.receive()
+        assert isinstance(envelope.message, Stop), envelope
+        left.remove(envelope.message.application_id)
+        error = None if ok else "it does not end"
+        device.link.send(StopResult(envelope.message.application_id, ok, error), envelope.message_id)
+
+
+async def beat(device: Any, *applications: str) -> None:
+    """A heartbeat that names them, and is answered with nothing but its acknowledgment."""
+    await device.beat(applications=dict.fromkeys(applications, RUNNING))
+
+
+@pytest.mark.parametrize("by", ["heartbeat", "status"])
+def test_what_exists_no_more_is_stopped_when_its_device_returns(play: Play, by: str) -> None:
+    async def scene(world: World) -> None:
+        for name in ("app-1", "app-2"):
+            await world.make_application(name)
+        device = await world.connected("dev-1")
+        for name in ("app-1", "app-2"):
+            await world.deploy(application=name)
+            await device.accept_deployment()
+            await world.state("deployed", application=name)
+        device.link.abort()
+        await world.phase("dev-1", "Disconnected")
+        await world.api.delete(APPLICATION, "app-1")
+
+        back = await world.dial(device.identity)
+        back.id = device.id
+        if by == "heartbeat":
+            await beat(back, "app-1", "app-2")
+        else:
+            await back.beat()
+            back.link.send(ApplicationStatus("app-1", RUNNING))
+            back.link.send(ApplicationStatus("app-2", RUNNING))
+        await expect_stops(back, "app-1")
+        await world.until_recorded("StopResult")
+        (stop,) = world.named("Stop")
+        assert (stop[:2], stop[3]["device"], stop[4]) == (("Gateway", "Device"), "dev-1", "app-1")
+        await world.state("running", application="app-2")
+        await beat(back, "app-2")
+
+    play(scene)
+
+
+def test_it_is_told_once_in_a_session_whatever_becomes_of_it(play: Play) -> None:
+    async def scene(world: World) -> None:
+        device = await world.connected("dev-1")
+        await beat(device, "gone", "lost")
+        await expect_stops(device, "gone", ok=False)
+        await expect_stops(device, "lost")
+        count = writes(world)
+        for state in (RUNNING, ApplicationState.ERROR, RUNNING):
+            await device.beat(applications={"gone": state, "lost": state})
+            device.link.send(ApplicationStatus("gone", state, {"n": 1}, None, [Publication("t", b"1")]))
+        await device.beat()
+        assert (len(world.named("Stop")), writes(world)) == (2, count)
+
+        device.link.abort()
+        await world.phase("dev-1", "Disconnected")
+        back = await world.dial(device.identity)
+        back.id = device.id
+        await beat(back, "gone")
+        await expect_stops(back, "gone")
+
+    play(scene)
+
+
+@pytest.mark.parametrize("state", [ApplicationState.STOPPED, ApplicationState.FAILED])
+def test_what_does_not_run_needs_no_stop(play: Play, state: ApplicationState) -> None:
+    async def scene(world: World) -> None:
+        device = await world.connected("dev-1")
+        await device.beat(applications={"gone": state, "other": RUNNING})
+        await expect_stops(device, "other")
+        await world.until(lambda: writes(world) == 2)
+        await device.beat()
+        assert len(world.named("Stop")) == 1
+
+    play(scene)
+
+
+def test_a_fleet_costs_few_requests(play: Play) -> None:
+    async def scene(world: World) -> None:
+        devices = [await world.connected(f"dev-{n}") for n in range(8)]
+        for device in devices:
+            device.link.send(device.heartbeat(applications={"gone": RUNNING}))
+        for device in devices:
+            await device.expect(HeartbeatAcknowledgment)
+            await expect_stops(device, "gone")
+        assert len(world.named("Stop")) == 8
+        for device in devices:
+            await beat(device, "gone")
+        assert writes(world) <= 8
+
+    play(scene)
+
+
+def test_an_api_server_that_does_not_answer_stops_nothing(play: Play) -> None:
+    async def scene(world: World) -> None:
+        def refuse(verb: str, resource: Any, name: str) -> None:
+            if verb == "patch_status" and resource == APPLICATION:
+                raise failures.pop() if failures else ConnectionRefusedError("away")
+
+        failures = [ConnectionRefusedError("away"), ApiError({"code": 503, "reason": "ServiceUnavailable"})]
+        await world.make_application()
+        device = await world.connected("dev-1")
+        world.api.fail = refuse
+        await beat(device, "app-1")
+        await world.clock.advance(20)
+        await beat(device, "app-1")
+        assert failures == []
+        world.api.fail = lambda verb, resource, name: None
+        await world.clock.advance(20)
+        assert world.entry()["state"] == "running"
+        assert world.named("Stop") == []
+
+    play(scene, clock=ManualClock())
+
+
+def test_a_new_one_of_the_same_name_is_not_stopped(play: Play) -> None:
+    async def scene(world: World) -> None:
+        device = await world.connected("dev-1")
+        await beat(device, "app-1")
+        await expect_stops(device, "app-1")
+        await world.until_recorded("StopResult")
+        await world.make_application()
+        await world.deploy()
+        await device.accept_deployment()
+        await world.state("deployed")
+        await beat(device, "app-1")
+        await world.state("running")
+        assert len(world.named("Stop")) == 1
+
+    play(scene)
+
+
+def test_a_deployment_that_is_under_way_ends_first(play: Play) -> None:
+    async def scene(world: World) -> None:
+        device = await world.connected("dev-1")
+        await world.deploy()
+        _, message_id, _ = await device.take_module()
+        for _ in range(3):
+            await device.beat(applications={"app-1": ApplicationState.RECEIVING})
+        assert writes(world) == 1
+        assert world.named("Stop") == []
+        device.link.send(DeploymentResult("app-1", True), message_id)
+        await expect_stops(device, "app-1")
+
+    play(scene)
+
+
+def test_more_than_the_queue_takes_are_stopped_heartbeat_by_heartbeat(play: Play) -> None:
+    async def scene(world: World) -> None:
+        names = [f"gone-{n}" for n in range(6)]
+        device = await world.connected("dev-1")
+        left = set(names)
+        while left:
+            device.link.send(device.heartbeat(applications=dict.fromkeys(left, RUNNING)))
+            told = await world.until_recorded("Stop", 7 - len(left))
+            envelope = await device.receive()
+            while isinstance(envelope.message, HeartbeatAcknowledgment):
+                envelope = await device.receive()
+            left.remove(envelope.message.application_id)
+            device.link.send(StopResult(envelope.message.application_id, True), envelope.message_id)
+            assert told
+        assert {event[4] for event in world.named("Stop")} == set(names)
+        assert len(world.named("Stop")) == 6
+
+    play(scene, device_queue=2)
+
+
+def test_what_was_deleted_while_the_gateway_was_cut_off_is_found_out(play: Play) -> None:
+    async def scene(world: World) -> None:
+        await world.make_application()
+        device = await world.connected("dev-1")
+        await beat(device, "app-1")
+        await world.state("running")
+        await world.api.delete(APPLICATION, "app-1")
+        await beat(device, "app-1")
+        assert world.named("Stop") == []
+        await world.api.patch_status(DEVICE, "dev-1", {"status": {"phase": "Disconnected"}})
+        await world.clock.advance(10)
+        await world.phase("dev-1", "Connected")
+        await beat(device, "app-1")
+        await expect_stops(device, "app-1")
+
+    play(scene, clock=ManualClock())
