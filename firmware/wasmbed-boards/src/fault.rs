@@ -3,7 +3,6 @@
 //! `FAULT cause=<cause> <name>=<value> ...`, `PANIC <file>:<line>: <message>`, and `BACKTRACE <address> ...`: what
 //! looks like return addresses on the stack, innermost first.
 
-use core::arch::global_asm;
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 
@@ -26,10 +25,10 @@ const DEPTH: usize = 1024;
 // The stack lies at the bottom of RAM, so that an overflow leaves RAM and faults instead of eating other data. Then
 // there is no stack to handle the fault on: the handlers bring their own.
 #[cfg(target_arch = "arm")]
-global_asm!(
+core::arch::global_asm!(
     ".section .bss.fault_stack,\"aw\",%nobits",
     ".p2align 3",
-    "fault_stack: .space 1536",
+    "fault_stack: .space 1024",
     "fault_stack_end:",
     ".section .text.HardFault,\"ax\",%progbits",
     ".global HardFault",
@@ -85,7 +84,7 @@ unsafe extern "C" fn report_fault(stack: usize, saved: &[u32; 8]) -> ! {
         Cause::HardFault
     };
     set_cause(cause);
-    let has_frame = (bottom..=top - size_of::<Frame>()).contains(&stack) && stack % 4 == 0;
+    let has_frame = (bottom..=top - size_of::<Frame>()).contains(&stack) && stack.is_multiple_of(4);
     let mut out = Out;
     let _ = write!(out, "FAULT cause={}", cause.as_str());
     if has_frame {

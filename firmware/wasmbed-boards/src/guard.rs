@@ -1,8 +1,6 @@
 //! What makes a stack that overflows a fault at once. The stack lies at the bottom of RAM, so what is below it needs
 //! no protection for its own sake, and where nothing answers there a fault comes by itself.
 
-use core::arch::asm;
-
 use crate::layout;
 
 /// How the memory below the stack is guarded.
@@ -41,7 +39,7 @@ impl Guard {
                 // compiler's target, ARMv7-M, does not have.
                 #[cfg(target_arch = "arm")]
                 unsafe {
-                    asm!(".inst.w 0xf380880a", in("r0") layout::stack_start(), options(nomem, nostack, preserves_flags));
+                    core::arch::asm!(".inst.w 0xf380880a", in("r0") layout::stack_start(), options(nomem, nostack, preserves_flags));
                 }
             }
         }

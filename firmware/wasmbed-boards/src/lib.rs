@@ -62,6 +62,7 @@ pub fn start(board: &'static Board) -> ! {
         boot.cause.as_str(),
         boot.count
     ));
+    calm_down(boot.failures);
     let trouble = match provisioning::read(layout::provisioning()) {
         Err(unprovisioned) => alloc::format!("{unprovisioned}"),
         Ok(provisioning) => {
@@ -82,6 +83,16 @@ pub fn start(board: &'static Board) -> ! {
     };
     MACHINE.say(format_args!("HALT {trouble}"));
     halt();
+}
+
+/// Waits before the next try of a firmware that fails again and again: longer each time, up to ten seconds.
+fn calm_down(failures: u32) {
+    let Some(exponent) = failures.checked_sub(3) else { return };
+    let clock = MACHINE.hardware().clock;
+    let until = clock.now() + (100 << exponent.min(7)).min(10_000);
+    while clock.now() < until {
+        clock.sleep_until(until);
+    }
 }
 
 /// There is nothing more to do until somebody resets the board.

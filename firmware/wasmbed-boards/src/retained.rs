@@ -45,6 +45,8 @@ pub struct Boot {
     pub cause: Cause,
     /// Resets since power-on.
     pub count: u32,
+    /// How many of the latest resets in a row were not asked for.
+    pub failures: u32,
 }
 
 fn word(index: usize) -> *mut u32 {
@@ -63,14 +65,16 @@ fn write(index: usize, value: u32) {
 
 /// To be called once after each reset.
 pub fn boot() -> Boot {
-    let boot = if read(0) == MAGIC {
-        Boot { cause: Cause::from_word(read(1)), count: read(2).wrapping_add(1) }
-    } else {
-        Boot { cause: Cause::PowerOn, count: 0 }
-    };
+    let mut boot = Boot { cause: Cause::PowerOn, count: 0, failures: 0 };
+    if read(0) == MAGIC {
+        boot.cause = Cause::from_word(read(1));
+        boot.count = read(2).wrapping_add(1);
+        boot.failures = if boot.cause == Cause::External { 0 } else { read(3).wrapping_add(1) };
+    }
     write(0, MAGIC);
     write(1, Cause::External as u32);
     write(2, boot.count);
+    write(3, boot.failures);
     boot
 }
 

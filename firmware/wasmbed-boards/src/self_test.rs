@@ -10,7 +10,7 @@ pub fn provoke(fault: &str) {
     MACHINE.say(format_args!("SELF-TEST {fault}"));
     match fault {
         "panic" => panic!("provoked"),
-        "hard-fault" => hard_fault(),
+        "hard-fault" => cortex_m::asm::udf(),
         "stack-overflow" => {
             black_box(overflow(1));
         }
@@ -20,12 +20,6 @@ pub fn provoke(fault: &str) {
         },
         _ => {}
     }
-}
-
-fn hard_fault() {
-    let nowhere = black_box(0xdead_bee0_usize) as *const u32;
-    // SAFETY: none; that is the point.
-    black_box(unsafe { nowhere.read_volatile() });
 }
 
 #[inline(never)]

@@ -143,11 +143,17 @@ impl<'a> Node<'a> {
     }
 
     fn capabilities(&self) -> Vec<&'a str> {
-        match &self.provisioning.capabilities {
-            Some(claimed) => claimed.clone(),
-            None if self.hardware.profile.largest_module == 0 => Vec::from(["tls", "cbor", "gpio", "sensor"]),
-            None => Vec::from(["wasm", "tls", "cbor", "gpio", "sensor", "publish"]),
+        if let Some(claimed) = &self.provisioning.capabilities {
+            return claimed.clone();
         }
+        let mut capabilities = Vec::from(["cbor", "gpio", "sensor"]);
+        if cfg!(feature = "tls") {
+            capabilities.push("tls");
+        }
+        if self.hardware.profile.largest_module > 0 {
+            capabilities.extend(["wasm", "publish"]);
+        }
+        capabilities
     }
 
     #[cfg(feature = "tls")]

@@ -1,13 +1,18 @@
-//! Random numbers: HMAC_DRBG (NIST SP 800-90A) over SHA-256, seeded by provisioning and by the board.
+//! Random numbers, seeded by provisioning and by the board.
+//!
+//! HMAC_DRBG (NIST SP 800-90A) over SHA-256 where they become keys. A board without TLS needs nonces only, and has
+//! not the memory for more than a chain of hashes.
 
 use rand_core::{CryptoRng, RngCore};
-use rfc6979::{ByteArray, HmacDrbg};
 use sha2::{Digest, Sha256};
 
 use crate::hardware::Entropy;
 
+#[cfg(feature = "tls")]
+type Generator = rfc6979::HmacDrbg<Sha256>;
+
 /// The node's generator.
-pub struct Random(HmacDrbg<Sha256>);
+pub struct Random(Generator);
 
 impl Random {
     /// `seed` is the secret; `salt` keeps boards apart that were given the same one by mistake.
@@ -17,13 +22,29 @@ impl Random {
         for _ in 0..8 {
             sampled.update(entropy.sample().to_be_bytes());
         }
-        let seed: ByteArray<_> = Sha256::digest(seed);
-        Self(HmacDrbg::new(&seed, &sampled.finalize(), &[]))
+        Self(Generator::new(&Sha256::digest(seed), &sampled.finalize(), &[]))
     }
 
     /// A number below `bound`, near enough to uniform for jitter.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.next_u64() % bound.max(1)
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+struct Generator([u8; 32]);
+
+#[cfg(not(feature = "tls"))]
+impl Generator {
+    fn new(seed: &[u8], nonce: &[u8], _: &[u8]) -> Self {
+        Self(Sha256::new().chain_update(seed).chain_update(nonce).finalize().into())
+    }
+
+    fn fill_bytes(&mut self, out: &mut [u8]) {
+        for block in out.chunks_mut(32) {
+            block.copy_from_slice(&Sha256::new().chain_update([0]).chain_update(self.0).finalize()[..block.len()]);
+            self.0 = Sha256::new().chain_update([1]).chain_update(self.0).finalize().into();
+        }
     }
 }
 

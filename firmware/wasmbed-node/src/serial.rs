@@ -78,9 +78,8 @@ impl<P: Port> SerialLink<P> {
         match mark {
             OPEN if self.state.get() == LinkState::Opening => self.state.set(LinkState::Open),
             CLOSE => {
-                if self.state.replace(LinkState::Closed) == LinkState::Closed {
-                    self.hint.set(true);
-                }
+                let before = self.state.replace(LinkState::Closed);
+                self.hint.set(before == LinkState::Closed || self.hint.get());
             }
             SHUTDOWN => self.shutdown.set(true),
             _ => {}

@@ -11,7 +11,7 @@ static BOARD: Board = Board {
     link_interrupt: 5,
     console: Uart::Pl011(0x4000_d000),
     ticks: TickSource::Core(12_500_000),
-    guard: Guard::Void,
+    guard: Guard::Region,
     watchdog: None,
     lights: None,
 };

@@ -228,7 +228,6 @@ impl Application {
                 self.say(hardware, format_args!("fault {text}"));
                 self.state = ApplicationState::Error;
                 self.error = Some(text);
-                drop(guest);
                 self.report_fault(fault, outbox);
                 return u64::MAX;
             }
