@@ -6,7 +6,8 @@ What a board is and when things happen differs from tier to tier; what is said, 
 the resources must not. So a history is reduced to what each device and each application went through: the messages
 one way, the messages the other way, and the phases. Names and ids become ``device 1``, ``id 1`` in the order in which
 they appear; times, measurements, keys and free words become ``...``; of the heartbeats of a connection the first
-counts. Requests to the cluster are left out: how many there are depends on timing.
+counts. Requests to the cluster are left out: how many there are depends on timing; so is what is said about an
+application that was deleted, when the gateway tidies up behind it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ VARIES = frozenset(
 """Fields of a message whose presence counts, not their value."""
 LEFT_OUT = frozenset({"device", "messageId"})
 IDS = frozenset({"deviceId"})
+SETS = frozenset({"capabilities"})
+"""Lists whose order means nothing."""
 SPOKEN = {"Device", "Gateway", "ApplicationController"}
 """Between whom messages are compared."""
 BEATS = frozenset({"Heartbeat", "HeartbeatAcknowledgment"})
@@ -65,6 +68,8 @@ class _Subject:
         self._beaten: set[str] = set()
 
     def add(self, lane: str, name: str, text: str) -> None:
+        if self._lanes.get("phases", [""])[-1] == "deleted" and name != "phase":
+            return
         if name == "TlsConnected":
             self._beaten.clear()
         if name in BEATS and name in self._beaten:
@@ -127,6 +132,8 @@ class _Subjects:
             return self._ids.setdefault(value, f"id {len(self._ids) + 1}")
         if key in VARIES and value is not None:
             return "..."
+        if key in SETS and value is not None:
+            return sorted(value)
         return self._plain(value)
 
 
