@@ -16,7 +16,7 @@ use crate::runtime::{
 const MODULE: &str = "wasmbed";
 const LEVELS: [&str; 4] = ["error", "warning", "info", "debug"];
 /// Heap that a module's memory must leave to the rest of the node, bytes.
-const RESERVE: usize = 16 << 10;
+const RESERVE: usize = 8 << 10;
 /// Elements of a table.
 const LARGEST_TABLE: usize = 10_000;
 
