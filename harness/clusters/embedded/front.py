@@ -14,11 +14,12 @@ from harness.clusters.embedded.messages import Plain, Request, Response
 from harness.clusters.embedded.server import OPEN_PATHS, ApiServer
 from harness.clusters.embedded.watching import Watcher
 from harness.core.errors import RigError
-from harness.core.network import Endpoint, Listener, Network
+from harness.core.network import Admission, Endpoint, Listener, Network
 
 __all__ = ["HttpFront"]
 
-_HANDSHAKE_SECONDS = 10.0
+_ADMISSION = Admission(waiting=1024)
+"""More at a time than clients have business here; a silent connection costs little, and not for long."""
 _SHUTDOWN_SECONDS = 1.0
 
 
@@ -42,9 +43,7 @@ class HttpFront:
 
         http = web.Server(self._handle, request_factory=make_request, handler_cancellation=True, access_log=None)
         try:
-            self._listener = await self._network.listen(
-                http, endpoint, tls=self._tls, handshake_timeout=_HANDSHAKE_SECONDS
-            )
+            self._listener = await self._network.listen(http, endpoint, tls=self._tls, admission=_ADMISSION)
         except OSError as error:
             raise RigError(
                 f"the Kubernetes API cannot listen on port {endpoint[1]}: {error.strerror or error}",

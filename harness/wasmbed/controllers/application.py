@@ -18,14 +18,14 @@ from harness.wasmbed.controllers.memory import Memory
 from harness.wasmbed.controllers.packages import BadModule, Package, Packages
 from harness.wasmbed.controllers.requests import Requests
 from harness.wasmbed.controllers.rollout import Rollout
-from harness.wasmbed.controllers.standing import NO_ANSWER, Standing, Verdict, has_module, judge, obstacle
+from harness.wasmbed.controllers.standing import IN_VAIN, Standing, Verdict, has_module, judge, obstacle
 from harness.wasmbed.controllers.targets import TargetIndex, application_key, device_key
 from harness.wasmbed.resources.api import Object, ResourceApi
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import APPLICATION
 from harness.wasmbed.resources.phases import ApplicationPhase, route
 from harness.wasmbed.resources.timestamps import format_timestamp, parse_timestamp
-from harness.wasmbed.resources.views import Application, DeviceEntry, Gateway
+from harness.wasmbed.resources.views import Application, DeploymentRecord, DeviceEntry, Gateway
 
 __all__ = ["FINALIZER", "ApplicationController"]
 
@@ -44,8 +44,8 @@ NO_ENTRY = DeviceEntry({})
 
 
 class ApplicationController(Controller):
-    """Deploys, redeploys and stops. A device has ``answer_within`` seconds for a whole deployment, and may miss that
-    ``attempts`` times; a stop that is not confirmed within ``stop_within`` seconds is taken for done."""
+    """Deploys, redeploys and stops. A device has ``answer_within`` seconds for a whole deployment, and may miss that,
+    or refuse because it has the application already, ``attempts`` times; a stop that is not confirmed within ``stop_within`` seconds is taken for done."""
 
     name: ClassVar[str] = "ApplicationController"
     rest: ClassVar[float] = 0.05
@@ -118,7 +118,7 @@ class ApplicationController(Controller):
         due = [name for name in _named(verdicts, Standing.DUE) if memory.may_try(name, now)]
         wave = due[:WAVE]
         rollout = Rollout(verdicts, self._fleet.away(verdicts))
-        records = {name: self._record(application, memory, name, package, verdicts[name], now) for name in wave}
+        records = {name: self._record(application, name, package, now) for name in wave}
         application = await self._write(
             application,
             rollout.phase(application.status.phase),
@@ -187,6 +187,7 @@ class ApplicationController(Controller):
             verdicts[name] = self._second_thought(
                 memory,
                 name,
+                record,
                 judge(
                     device,
                     entry,
@@ -198,11 +199,11 @@ class ApplicationController(Controller):
             )
         return verdicts
 
-    def _second_thought(self, memory: Memory, name: str, verdict: Verdict) -> Verdict:
+    def _second_thought(self, memory: Memory, name: str, record: DeploymentRecord, verdict: Verdict) -> Verdict:
         if verdict.standing.answered:
-            memory.unanswered.pop(name, None)
-        elif verdict.reason == NO_ANSWER and memory.unanswered.get(name, 0) + 1 >= self._attempts:
-            return Verdict(Standing.FAILED, NO_ANSWER)
+            memory.in_vain.pop(name, None)
+        elif verdict.reason in IN_VAIN and memory.add_in_vain(name, record) >= self._attempts:
+            return Verdict(Standing.FAILED, verdict.reason)
         elif verdict.standing is Standing.DUE and name in memory.troubles:
             return Verdict(Standing.DUE, memory.troubles[name].reason)
         return verdict
@@ -220,14 +221,10 @@ class ApplicationController(Controller):
                 leaving.append(name)
         return leaving, gone
 
-    def _record(
-        self, application: Application, memory: Memory, name: str, package: Package, verdict: Verdict, now: float
-    ) -> Object:
+    def _record(self, application: Application, name: str, package: Package, now: float) -> Object:
         """The request for one device as it is put on record, before it is made; what was there is about another."""
         device, entry = self._fleet.device(name), application.status.device_statuses.get(name, NO_ENTRY)
         before = entry.deployment
-        if verdict.reason == NO_ANSWER:
-            memory.unanswered[name] = memory.unanswered.get(name, 0) + 1
         return {
             **dict.fromkeys(field for field in entry.raw if field != "deployment"),
             "deployment": {

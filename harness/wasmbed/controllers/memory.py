@@ -34,13 +34,19 @@ class Memory:
     """Which record's request a gateway accepted, by its ``requestedAt``."""
     stops: dict[str, float] = field(default_factory=dict)
     """When a gateway accepted to stop it, in clock seconds."""
-    unanswered: dict[str, int] = field(default_factory=dict)
-    """How many deployments it left without an answer, in a row."""
+    in_vain: dict[str, set[str]] = field(default_factory=dict)
+    """The records, by ``requestedAt``, of the deployments that came to nothing in a row and are made again."""
     troubles: dict[str, Trouble] = field(default_factory=dict)
 
     def is_confirmed(self, device: str, record: DeploymentRecord) -> bool:
         """Whether the request on record was made by this process."""
         return record.requested_at is not None and self.requested.get(device) == record.requested_at
+
+    def add_in_vain(self, device: str, record: DeploymentRecord) -> int:
+        """Note that the request on record came to nothing; returns how many did, each counted once."""
+        records = self.in_vain.setdefault(device, set())
+        records.add(record.requested_at or "")
+        return len(records)
 
     def may_try(self, device: str, now: float) -> bool:
         trouble = self.troubles.get(device)

@@ -8,19 +8,25 @@ from enum import Enum, auto
 from harness.wasmbed.protocol.messages import ApplicationState
 from harness.wasmbed.resources.views import Device, DeviceEntry
 
-__all__ = ["LIVE", "NO_ANSWER", "Standing", "Verdict", "has_module", "judge", "obstacle"]
+__all__ = ["IN_VAIN", "LIVE", "Standing", "Verdict", "has_module", "judge", "obstacle"]
 
 LIVE = frozenset({ApplicationState.RECEIVING, ApplicationState.DEPLOYED, ApplicationState.RUNNING})
 """The states in which a device holds the module, or is about to."""
 
 NO_ANSWER = "it gave no answer in time"
+HELD_ALREADY = "it refused the deployment because it has the application already"
+IN_VAIN = frozenset({NO_ANSWER, HELD_ALREADY})
+"""Why a deployment that came to nothing is made again, but not for ever."""
+
+_ALREADY_DEPLOYED = "ALREADY_DEPLOYED"
+"""The device's code for a deployment of an application that it has."""
 
 
 class Standing(Enum):
     WAITING = auto()
     """The device is not connected; it is its turn when it comes."""
     OUTDATED = auto()
-    """It has an earlier revision, which has to be stopped first."""
+    """It has an earlier revision, or one that nobody knows of, which has to be stopped first."""
     DUE = auto()
     """The next thing is to ask its gateway to deploy."""
     REQUESTED = auto()
@@ -62,11 +68,13 @@ def obstacle(device: Device | None, module_size: int) -> str | None:
 def has_module(device: Device, entry: DeviceEntry) -> bool:
     """Whether the device may hold a module of this application, of whatever generation.
 
-    A request that was never answered counts; a device that enrolled since (it was rebooted) has lost what it had.
+    A request that was never answered counts. So does a deployment that the device refused because it has the
+    application. One that enrolled since is taken for rebooted, without what it had. It need not be: a device that a
+    gateway does not know enrolls anew as well, and goes on running its modules. Then it refuses the next deployment.
     """
     record = entry.deployment
     asked = record.revision is not None and record.error is None
-    held = entry.state in LIVE if entry.state is not None else asked
+    held = entry.state in LIVE or _refused_as_held(entry) if entry.state is not None else asked
     return held and record.enrollments == device.status.enrollments
 
 
@@ -95,6 +103,8 @@ def judge(
             return Verdict(Standing.DEPLOYED)
         case ApplicationState.ERROR:
             return Verdict(Standing.ERROR, reason)
+        case ApplicationState.FAILED if _refused_as_held(entry):
+            return next_step if away else Verdict(Standing.OUTDATED, HELD_ALREADY)
         case ApplicationState.FAILED:
             # The gateway's own codes; they say nothing about the module or the device.
             if entry.code not in ("CONNECTION_LOST", "TIMEOUT"):
@@ -107,3 +117,7 @@ def judge(
     if away or not made or record.session != device.status.connected_since:
         return next_step
     return Verdict(Standing.DUE, NO_ANSWER) if expired else Verdict(Standing.REQUESTED)
+
+
+def _refused_as_held(entry: DeviceEntry) -> bool:
+    return entry.state == ApplicationState.FAILED and entry.code == _ALREADY_DEPLOYED
