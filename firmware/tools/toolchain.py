@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PACKAGES = Path(__file__).resolve().parents[2] / "system-packages.txt"
+DISTRIBUTION = Path("/usr/bin")
 LINKER = "arm-none-eabi-ld"
-SIZE = "arm-none-eabi-size"
 
 
 class Missing(Exception):
@@ -41,9 +41,10 @@ class Toolchain:
             for target, flags in rustflags.items()
             for argument in ("--config", f"target.{target}.rustflags={[*flags, *remaps]!r}")
         ]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("RUSTFLAGS", "CARGO_ENCODED"))}
+        # Flags of the caller would be in the way of these.
+        inherited = {name: value for name, value in os.environ.items() if "RUSTFLAGS" not in name}
         command = [self.cargo, *arguments, *self.arguments, *config]
-        subprocess.run(command, cwd=cwd, env=environment | self.environment | variables, check=True)
+        subprocess.run(command, cwd=cwd, env=inherited | self.environment | variables, check=True)
 
 
 def find_toolchain(*targets: str) -> Toolchain:
@@ -53,17 +54,15 @@ def find_toolchain(*targets: str) -> Toolchain:
     registry = home / "registry" / "src"
     if cargo and set(targets) <= _rustup_targets():
         return Toolchain(cargo, "rustup's Rust", sources={registry: "crates"})
-    for cargo in ("/usr/bin/cargo", "/usr/bin/cargo-web"):
-        rustc = cargo.replace("cargo", "rustc")
-        library = _library(rustc)
-        if Path(cargo).is_file() and library:
-            return Toolchain(
-                cargo,
-                "the distribution's Rust, with core and alloc built from its sources",
-                ("-Zbuild-std=core,alloc", "-Zbuild-std-features=compiler-builtins-mem"),
-                {"RUSTC": rustc, "RUSTC_BOOTSTRAP": "1"},
-                {registry: "crates", library: "rust", library.resolve(): "rust"},
-            )
+    library = _library(DISTRIBUTION / "rustc")
+    if library and (DISTRIBUTION / "cargo").is_file():
+        return Toolchain(
+            str(DISTRIBUTION / "cargo"),
+            "the distribution's Rust, with core and alloc built from its sources",
+            ("-Zbuild-std=core,alloc", "-Zbuild-std-features=compiler-builtins-mem"),
+            {"RUSTC": str(DISTRIBUTION / "rustc"), "RUSTC_BOOTSTRAP": "1"},
+            {registry: "crates", library: "rust", library.resolve(): "rust"},
+        )
     raise Missing(
         f"no Rust compiler for {' and '.join(targets)}\n"
         f"  -> rustup target add {' '.join(targets)}\n"
@@ -86,9 +85,9 @@ def _rustup_targets() -> set[str]:
     return set(listed.stdout.split())
 
 
-def _library(rustc: str) -> Path | None:
+def _library(rustc: Path) -> Path | None:
     """The sources of the standard library that belong to ``rustc``."""
-    if not Path(rustc).is_file():
+    if not rustc.is_file():
         return None
     asked = subprocess.run([rustc, "--print", "sysroot"], capture_output=True, text=True, check=False)
     library = Path(asked.stdout.strip()) / "lib" / "rustlib" / "src" / "rust" / "library"

@@ -14,7 +14,9 @@ use crate::runtime::{
 };
 
 const MODULE: &str = "wasmbed";
-const LEVELS: [&str; 4] = ["error", "warning", "info", "debug"];
+const LEVELS: [&str; 3] = ["error", "warning", "info"];
+/// What is more detailed than this is not written, only counted.
+const DETAIL: i32 = 2;
 /// Heap that a module's memory must leave to the rest of the node, bytes.
 const RESERVE: usize = 8 << 10;
 /// Elements of a table.
@@ -153,8 +155,8 @@ fn hand_over(
 fn log(mut caller: Caller<'_, Host>, level: i32, pointer: i32, length: i32) -> Result<(), Error> {
     let (text, host) = range(&mut caller, "log", pointer, unsigned(length))?;
     host.lines = host.lines.saturating_add(1);
-    if host.lines <= MAXIMUM_LOG_LINES {
-        let level = usize::try_from(level).ok().and_then(|level| LEVELS.get(level)).unwrap_or(&LEVELS[3]);
+    if host.lines <= MAXIMUM_LOG_LINES && (0..=DETAIL).contains(&level) {
+        let level = LEVELS[level as usize];
         let text = String::from_utf8_lossy(&text[..text.len().min(MAXIMUM_LOG_LINE)]);
         host.say(&format!("[{level}] {text}"));
     }

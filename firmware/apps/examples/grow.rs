@@ -1,0 +1,24 @@
+//! Takes memory, a page at a time, until it gets no more; then fails, or with the argument `stop` is content.
+#![cfg_attr(target_arch = "wasm32", no_std)]
+
+#[cfg(target_arch = "wasm32")]
+fn grow() -> bool {
+    core::arch::wasm32::memory_grow::<0>(1) != usize::MAX
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn grow() -> bool {
+    false
+}
+
+/// Publishes how many pages it got.
+#[unsafe(no_mangle)]
+pub extern "C" fn run() {
+    let mut pages = 0;
+    while grow() {
+        pages += 1;
+    }
+    wasmbed_guest::publish_number("pages", pages);
+    let content = wasmbed_guest::argument(0).is_some_and(|argument| argument.as_str() == "stop");
+    assert!(content, "no more memory");
+}

@@ -1,0 +1,143 @@
+//! The host interface for applications in Rust: `docs/host-interface.md`, without its pointers.
+#![no_std]
+
+use core::fmt::{self, Write};
+
+#[cfg(target_arch = "wasm32")]
+mod host {
+    #[link(wasm_import_module = "wasmbed")]
+    unsafe extern "C" {
+        pub fn log(level: i32, pointer: *const u8, length: usize);
+        pub safe fn clock_ms() -> i64;
+        pub fn publish(topic: *const u8, topic_length: usize, payload: *const u8, payload_length: usize) -> i32;
+        pub safe fn sensor_read(channel: i32) -> i32;
+        pub safe fn gpio_write(pin: i32, level: i32);
+        pub fn argument(index: i32, pointer: *mut u8, capacity: usize) -> i32;
+        pub fn environment(name: *const u8, name_length: usize, pointer: *mut u8, capacity: usize) -> i32;
+    }
+}
+
+/// There is no host on a computer: this is here so that the samples can be checked there.
+#[cfg(not(target_arch = "wasm32"))]
+#[allow(clippy::missing_safety_doc)]
+mod host {
+    pub unsafe fn log(_: i32, _: *const u8, _: usize) {}
+    pub fn clock_ms() -> i64 {
+        0
+    }
+    pub unsafe fn publish(_: *const u8, _: usize, _: *const u8, _: usize) -> i32 {
+        -1
+    }
+    pub fn sensor_read(_: i32) -> i32 {
+        0
+    }
+    pub fn gpio_write(_: i32, _: i32) {}
+    pub unsafe fn argument(_: i32, _: *mut u8, _: usize) -> i32 {
+        -1
+    }
+    pub unsafe fn environment(_: *const u8, _: usize, _: *mut u8, _: usize) -> i32 {
+        -1
+    }
+}
+
+/// Milliseconds since the device booted.
+pub fn clock_ms() -> i64 {
+    host::clock_ms()
+}
+
+/// A reading of a sensor, in thousandths of its unit.
+pub fn sensor_read(channel: i32) -> i32 {
+    host::sensor_read(channel)
+}
+
+/// Writes a line to the console.
+pub fn log(text: &str) {
+    // SAFETY: the range is the text's.
+    unsafe { host::log(2, text.as_ptr(), text.len()) }
+}
+
+/// Publishes a payload; false: it was refused.
+pub fn publish(topic: &str, payload: &[u8]) -> bool {
+    // SAFETY: the ranges are the topic's and the payload's.
+    unsafe { host::publish(topic.as_ptr(), topic.len(), payload.as_ptr(), payload.len()) == 0 }
+}
+
+/// Publishes a number as text.
+pub fn publish_number(topic: &str, number: i64) -> bool {
+    let mut text = Text::new();
+    let _ = write!(text, "{number}");
+    publish(topic, text.as_str().as_bytes())
+}
+
+/// Sets an output pin.
+pub fn gpio_write(pin: i32, high: bool) {
+    host::gpio_write(pin, i32::from(high));
+}
+
+/// The `index`-th argument, cut off at 64 bytes.
+pub fn argument(index: i32) -> Option<Text> {
+    // SAFETY: the range is the buffer's.
+    Text::filled(|buffer| unsafe { host::argument(index, buffer.as_mut_ptr(), buffer.len()) })
+}
+
+/// An environment variable's value, cut off at 64 bytes.
+pub fn environment(name: &str) -> Option<Text> {
+    // SAFETY: the ranges are the name's and the buffer's.
+    Text::filled(|buffer| unsafe { host::environment(name.as_ptr(), name.len(), buffer.as_mut_ptr(), buffer.len()) })
+}
+
+/// The `index`-th argument as a number, or `default`.
+pub fn number(index: i32, default: i32) -> i32 {
+    argument(index).and_then(|text| text.as_str().parse().ok()).unwrap_or(default)
+}
+
+/// A short text.
+pub struct Text {
+    bytes: [u8; 64],
+    length: usize,
+}
+
+impl Text {
+    /// An empty one.
+    pub const fn new() -> Self {
+        Self { bytes: [0; 64], length: 0 }
+    }
+
+    fn filled(fill: impl FnOnce(&mut [u8; 64]) -> i32) -> Option<Self> {
+        let mut text = Self::new();
+        let length = usize::try_from(fill(&mut text.bytes)).ok()?;
+        text.length = length.min(text.bytes.len());
+        Some(text)
+    }
+
+    /// What is in it, up to where it is no text any more.
+    pub fn as_str(&self) -> &str {
+        let bytes = &self.bytes[..self.length];
+        match core::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => core::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+        }
+    }
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = &mut self.bytes[self.length..];
+        let target = room.get_mut(..text.len()).ok_or(fmt::Error)?;
+        target.copy_from_slice(text.as_bytes());
+        self.length += text.len();
+        Ok(())
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    core::arch::wasm32::unreachable()
+}

@@ -1,0 +1,128 @@
+"""The sample applications do the same on a virtual board, in wasmtime, as on real firmware, in wasmi."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.boards.platform import find_platforms
+from harness.boards.qemu import QemuTier
+from harness.core.loop import new_runner
+from harness.stack import Stack, StackOptions
+
+KIND = "mps2-an385"
+MODULES = Path(__file__).parents[2] / "firmware" / "apps" / "modules"
+IMAGE = find_platforms("qemu-system-arm")[KIND].image_path
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A module, what it is told, and how many publications or which fault it comes to."""
+
+    module: str
+    publications: int = 0
+    fault: str | None = None
+    args: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def name(self) -> str:
+        return "-".join((self.module, *self.args))
+
+
+SAMPLES = (
+    Sample("blink", 4, env=(("PERIOD_MS", "20"),)),
+    Sample("sensor-average", 3, args=("1", "4", "3")),
+    Sample("pid", 11),
+    Sample("pid", 11, args=("45", "300")),
+    Sample("matrix", 1, args=("16", "3")),
+    Sample("checksum", 1, args=("123456789",)),
+    Sample("counter", 5),
+    Sample("grow", 1, args=("stop",)),
+    Sample("grow", fault="MEMORY_LIMIT"),
+    Sample("trap", fault="TRAP"),
+    Sample("loop", fault="OUT_OF_FUEL"),
+)
+PAGES = 4
+
+
+def missing() -> str | None:
+    """Why the comparison cannot be made here."""
+    if reason := QemuTier.unavailable():
+        return reason
+    if not IMAGE.exists():
+        return f"there is no image of {KIND}: `make firmware`"
+    absent = sorted({sample.module for sample in SAMPLES if not (MODULES / f"{sample.module}.wasm").exists()})
+    return f"not built: {', '.join(absent)}: `make apps`" if absent else None
+
+
+pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+
+
+async def deeds(stack: Stack, sample: Sample, device: str) -> dict[str, Any]:
+    """What an application published on a device, and the code of the fault it ended with."""
+    if sample.fault is not None:
+        fault = await stack.history.until("RuntimeFault", about=sample.name, within=30, device=device)
+        return {"publications": [], "fault": fault.data["code"]}
+    publications: list[Any] = []
+    latest = None
+    while len(publications) < sample.publications:
+        latest = await stack.history.until(
+            "ApplicationStatus", about=sample.name, within=30, after=latest, device=device
+        )
+        publications += latest.data.get("publications", [])
+    return {"publications": publications[: sample.publications], "fault": None}
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Of each sample, what it did on the virtual board and on the emulated one."""
+
+    async def play() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+        found = {}
+        async with asyncio.timeout(120), Stack(StackOptions(boards="qemu")) as stack:
+            boards = [await stack.boards.power_on(kind) for kind in ("virtual", KIND)]
+            devices = [(await stack.device(board).until(phase="Connected", within=20)).name for board in boards]
+            for sample in SAMPLES:
+                application = await stack.deploy(
+                    MODULES / f"{sample.module}.wasm",
+                    to=boards,
+                    name=sample.name,
+                    args=sample.args,
+                    env=dict(sample.env),
+                    memory=PAGES << 16,
+                    fuel=1_000_000,
+                    time_limit=20_000,
+                )
+                virtual, emulated = [await deeds(stack, sample, device) for device in devices]
+                found[sample.name] = (virtual, emulated)
+                await application.delete()
+                await application.until_gone(within=20)
+            stack.judge()
+        return found
+
+    with new_runner() as runner:
+        return runner.run(play())
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+def test_a_sample_does_the_same_everywhere(results: dict[str, Any], sample: Sample) -> None:
+    virtual, emulated = results[sample.name]
+    assert virtual == emulated
+    assert len(virtual["publications"]) == sample.publications
+    assert virtual["fault"] == sample.fault
+
+
+def test_the_samples_compute_what_they_should(results: dict[str, Any]) -> None:
+    def published(name: str) -> list[str]:
+        return [bytes.fromhex(item["payload"]).decode() for item in results[name][1]["publications"]]
+
+    assert published("checksum-123456789") == ["cbf43926"]  # the check value of CRC-32/ISO-HDLC
+    assert published("counter") == ["1", "2", "3", "4", "5"]
+    assert published("blink") == ["on", "off", "on", "off"]
+    assert published("pid")[-1] == "yes"
+    assert published("grow-stop") == [str(PAGES - 1)]
