@@ -45,7 +45,8 @@ NO_ENTRY = DeviceEntry({})
 
 class ApplicationController(Controller):
     """Deploys, redeploys and stops. A device has ``answer_within`` seconds for a whole deployment, and may miss that,
-    or refuse because it has the application already, ``attempts`` times; a stop that is not confirmed within ``stop_within`` seconds is taken for done."""
+    or refuse because it has the application already, ``attempts`` times; a stop that is
+    not confirmed within ``stop_within`` seconds is taken for done."""
 
     name: ClassVar[str] = "ApplicationController"
     rest: ClassVar[float] = 0.05
