@@ -8,13 +8,14 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-boards lint bench coverage setup boards firmware firmware-check
+.PHONY: help demo test test-boards lint bench coverage setup boards firmware firmware-check apps
 
 help:
 	@echo "make demo       the flagship scenarios on 20 virtual boards and 3 emulated ones, and a page to look at"
 	@echo "make test       the tests and scenarios, on $(WORKERS) workers (WORKERS=n)"
 	@echo "make test-boards  every scenario again, on real firmware in QEMU"
 	@echo "make firmware   the boards' images, with their sizes (BOARDS=\"mps2-an385 ...\" for some)"
+	@echo "make apps       the sample applications, to WebAssembly"
 	@echo "make lint       ruff, mypy --strict, import contract"
 	@echo "make bench      figures against their peers, in reports/bench.json"
 	@echo "make coverage   line coverage of harness/"
@@ -37,6 +38,10 @@ boards:
 firmware:
 	@.ci/system-packages
 	@$(PYTHON) firmware/build.py --twice $(BOARDS)
+
+apps: $(READY)
+	@.ci/system-packages
+	@$(BIN)/python firmware/apps.py
 
 # The firmware's own tests run on the host, with its ordinary toolchain.
 firmware-check:
