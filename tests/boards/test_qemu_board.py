@@ -118,8 +118,9 @@ def test_the_link_carries_the_session_and_the_console_words(run: Run) -> None:
             await board.cut_link()
             await peer.closed()
             await board.power_off()
+            connecting = asyncio.create_task(board.console.until_next("link: connecting", 20))
             await board.power_on()
-            await board.console.until_next("link: connecting", 20)
+            await connecting
             await bench.gateway.silence(0.3)
             await board.restore_link()
             again = await bench.gateway.accept()
