@@ -53,7 +53,7 @@ def usage(digital_signature: bool) -> x509.KeyUsage:
         digital_signature=digital_signature,
         key_encipherment=not digital_signature,
         decipher_only=False,
-        **{usage: False for usage in others},
+        **dict.fromkeys(others, False),
     )
 
 
