@@ -10,11 +10,12 @@ from harness.sequences.coverage import ArrowCoverage, Coverage, coverage
 from harness.sequences.documents import Document, read_documents
 from harness.sequences.flows import Sequence, catalogue, load, load_text
 from harness.sequences.judge import judge
+from harness.sequences.layout import Mark
 from harness.sequences.picture import verdict_picture
 from harness.sequences.reader import parse
 from harness.sequences.recorder import record
 from harness.sequences.scanner import DiagramError
-from harness.sequences.svg import Mark, render_svg
+from harness.sequences.svg import render_svg
 from harness.sequences.verdict import Finding, InstanceVerdict, Trouble, Verdict
 from harness.sequences.writer import render
 

@@ -40,6 +40,7 @@ PARTICIPANTS: Mapping[str, str] = {
     "ApplicationController": "reconciles applications",
     "GatewayController": "reconciles gateways",
     "ControllerManager": "elects the leader among the controllers",
+    "Bridge": "carries a board's serial line to the gateway",
     "User": "whoever applies resources, or sits at the dashboard",
     "Dashboard": "the web page",
     "ApiServer": "the REST API behind the dashboard",
@@ -146,7 +147,7 @@ def _subject(kind: str) -> Subject | None:
 
 def _requests() -> Iterator[EventType]:
     """Requests that change something at the API server."""
-    common = {"code": Field(), "namespace": Field(), "name": Field(), "subresource": Field()}
+    common = {"code": Field(), "namespace": Field(), "name": Field(), "subresource": Field(), "operations": ANY}
     for kind, body in _resource_fields().items():
         secret = kind == SECRET.kind
         telling = ("status.phase",) if "status" in body and body["status"] is not ANY else ()

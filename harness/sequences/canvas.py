@@ -38,7 +38,7 @@ STYLE = """
 .wsq .dotted { stroke-dasharray: 5 4; }
 .wsq .number { fill: var(--ink); }
 .wsq text.figure { fill: var(--paper); font-size: 9px; }
-.wsq .unreached { opacity: .4; }
+.wsq .unreached { opacity: .5; }
 .wsq .bad .stroke { stroke: var(--bad); stroke-width: 2; }
 .wsq .bad .tip { fill: var(--bad); }
 .wsq .bad .name { fill: var(--bad); }

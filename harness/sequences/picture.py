@@ -5,8 +5,9 @@ from __future__ import annotations
 from harness.sequences.bindings import PARTICIPANTS, event_types
 from harness.sequences.canvas import LINE, Canvas, document
 from harness.sequences.folding import fold
+from harness.sequences.layout import Mark
 from harness.sequences.recorder import arrow_of, recorded_items
-from harness.sequences.svg import Mark, Panel, draw
+from harness.sequences.svg import Panel, draw
 from harness.sequences.tree import Diagram, Item, Participant
 from harness.sequences.verdict import InstanceVerdict, Trouble, Verdict
 from harness.sequences.words import letters, path, run

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from harness.sequences.canvas import CHARACTER, LINE, Canvas, document
+from harness.sequences.layout import (
+    INSET,
+    MARGIN,
+    SELF,
+    Column,
+    Mark,
+    arrow_lines,
+    badge_width,
+    box_label,
+    columns,
+    text_width,
+    wrapped,
+)
 from harness.sequences.tree import (
     Activation,
     Arrow,
@@ -23,20 +34,10 @@ from harness.sequences.tree import (
     walk,
 )
 
-__all__ = ["Mark", "Panel", "draw", "render_svg"]
+__all__ = ["Panel", "draw", "render_svg"]
 
-_WIDEST = 36
-_HEAD, _GAP, _SELF, _MARGIN, _INSET = 34.0, 26.0, 34.0, 24.0, 9.0
+_HEAD = 34.0
 _GROUND, _FRAMES, _LIFELINES, _ACTIVE, _FRONT = range(5)
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """How an arrow is set apart: ``bad``, ``hint`` or ``unreached``; ``badge`` says why; a ghost was never seen."""
-
-    style: str
-    badge: str = ""
-    ghost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +61,6 @@ def draw(diagram: Diagram, marks: Mapping[int, Mark]) -> Panel:
 
 
 @dataclass
-class _Column:
-    participant: Participant
-    lines: list[str]
-    x: float = 0.0
-    start: float = 0.0
-    end: float | None = None
-    active: list[float] = field(default_factory=list)
-
-    @property
-    def width(self) -> float:
-        return max(len(line) for line in self.lines) * CHARACTER + 24
-
-
-@dataclass
 class _Frame:
     fragment: Fragment
     top: float
@@ -85,10 +72,7 @@ class _Drawing:
     def __init__(self, diagram: Diagram, marks: Mapping[int, Mark]) -> None:
         self._diagram, self._marks = diagram, marks
         self._canvas = Canvas()
-        self._columns = {item.name: _Column(item, plain(item.title)) for item in diagram.participants}
-        self._order = list(self._columns)
-        self._index = {name: index for index, name in enumerate(self._order)}
-        self._depth = max((depth for depth, _ in diagram.fragments), default=-1) + 1
+        self._columns, self._width = columns(diagram, marks)
         self._number: tuple[float, float] | None = None
         self._creating: set[str] = set()
         self._destroying: set[str] = set()
@@ -97,8 +81,7 @@ class _Drawing:
 
     def panel(self) -> Panel:
         if not self._columns:
-            return Panel(_MARGIN * 2, _MARGIN * 2, "")
-        self._place_columns()
+            return Panel(MARGIN * 2, MARGIN * 2, "")
         self._heads()
         frames: list[_Frame] = []
         for visit, item, index in walk(self._diagram.items):
@@ -112,54 +95,11 @@ class _Drawing:
             self._canvas.line(_LIFELINES, "lifeline", column.x, column.start, column.x, end)
             while column.active:
                 self._end_activation(column, self._y)
-        return Panel(self._width, self._y + _MARGIN / 2, str(self._canvas))
-
-    # columns
-
-    def _place_columns(self) -> None:
-        columns = list(self._columns.values())
-        gaps = [(one.width + other.width) / 2 + _GAP for one, other in pairwise(columns)]
-        outer = 0.0
-        for first, last, width in sorted(self._needs(), key=_span):
-            if last == len(columns):
-                outer = max(outer, width - columns[-1].width / 2)
-            elif (lack := width - sum(gaps[first:last])) > 0:
-                for gap in range(first, last):
-                    gaps[gap] += lack / (last - first)
-        margin = _MARGIN + self._depth * _INSET
-        columns[0].x = margin + columns[0].width / 2
-        for index, distance in enumerate(gaps):
-            columns[index + 1].x = columns[index].x + distance
-        self._width = columns[-1].x + columns[-1].width / 2 + outer + margin
-
-    def _needs(self) -> Iterator[tuple[int, int, float]]:
-        """Pairs of columns and how far apart they must be; one past the last column stands for the right edge."""
-        position = 0
-        for _, item, _ in walk(self._diagram.items):
-            if isinstance(item, Arrow):
-                mark = self._marks.get(position)
-                position += 1
-                width = _text_width(_label(item.text)) + _badge_width(mark) + 30
-                one, other = sorted((self._index[item.source], self._index[item.target]))
-                yield (one, one + 1, width + _SELF) if one == other else (one, other, width)
-            elif isinstance(item, Note):
-                columns = sorted(self._index[name] for name in item.participants)
-                width = _text_width(_wrapped(item.text)) + 30
-                if len(columns) == 2 and columns[0] != columns[1]:
-                    yield columns[0], columns[1], width - 60
-                elif item.placement == "over":
-                    half = width / 2 + 10
-                    yield columns[0], columns[0] + 1, half
-                    if columns[0]:
-                        yield columns[0] - 1, columns[0], half
-                elif item.placement == "right of":
-                    yield columns[0], columns[0] + 1, width + 20
-                elif columns[0]:
-                    yield columns[0] - 1, columns[0], width + 20
+        return Panel(self._width, self._y + MARGIN / 2, str(self._canvas))
 
     def _heads(self) -> None:
         boxes = [item for item in self._diagram.items if isinstance(item, Box) and item.participants]
-        self._y = _MARGIN + (LINE + 4 if any(box.label for box in boxes) else 0)
+        self._y = MARGIN + (LINE + 4 if any(box.label for box in boxes) else 0)
         tallest = max(len(column.lines) for column in self._columns.values())
         height = _HEAD + (tallest - 1) * LINE
         for box in boxes:
@@ -167,7 +107,7 @@ class _Drawing:
             left = min(column.x - column.width / 2 for column in members) - 8
             right = max(column.x + column.width / 2 for column in members) + 8
             self._canvas.rect(_GROUND, "group", left, self._y - LINE - 6, right - left, height + LINE + 12)
-            self._canvas.text(_GROUND, "soft", (left + right) / 2, self._y - 7, _box_label(box.label))
+            self._canvas.text(_GROUND, "soft", (left + right) / 2, self._y - 7, box_label(box.label))
         created = {
             item.name for _, item, _ in walk(self._diagram.items) if isinstance(item, Participant) and item.created
         }
@@ -177,7 +117,7 @@ class _Drawing:
                 self._head(column, self._y, height)
         self._y += height + 12
 
-    def _head(self, column: _Column, top: float, height: float) -> None:
+    def _head(self, column: Column, top: float, height: float) -> None:
         radius = height / 2 if column.participant.actor else 4
         self._canvas.rect(_FRONT, "head", column.x - column.width / 2, top, column.width, height, radius)
         y = top + height / 2 - (len(column.lines) - 1) * LINE / 2 + 4
@@ -211,12 +151,12 @@ class _Drawing:
         mark = self._marks.get(self._position)
         self._position += 1
         source, target = self._columns[arrow.source], self._columns[arrow.target]
-        lines = _label(arrow.text)
+        lines = arrow_lines(arrow.text)
         own = source is target
         top = self._y
         text_height = len(lines) * LINE if any(lines) else 0
         line_y = top + 8 + (LINE if own else text_height)
-        height = max(text_height + 22, _SELF + 16) if own else text_height + 20
+        height = max(text_height + 22, SELF + 16) if own else text_height + 20
         if target.participant.name in self._creating:
             self._creating.discard(target.participant.name)
             self._head(target, line_y - _HEAD / 2, _HEAD)
@@ -226,7 +166,7 @@ class _Drawing:
             self._canvas.open(_FRONT, f"{mark.style}{' ghost' if mark.ghost else ''}")
             self._band(mark, source, target, lines, top, height)
         ends = self._line(arrow, source, target, line_y)
-        self._texts(lines, ends, top, own, _badge_width(mark) / 2)
+        self._texts(lines, ends, top, own, badge_width(mark) / 2)
         if self._number:
             self._figure(ends[0], line_y)
         if mark:
@@ -234,21 +174,21 @@ class _Drawing:
         self._y = top + height
         self._after(arrow, source, target, line_y)
 
-    def _band(self, mark: Mark, source: _Column, target: _Column, lines: list[str], top: float, height: float) -> None:
+    def _band(self, mark: Mark, source: Column, target: Column, lines: list[str], top: float, height: float) -> None:
         left, right = min(source.x, target.x), max(source.x, target.x)
-        width = max(right - left, _text_width(lines) + 20 if left == right else 0)
+        width = max(right - left, text_width(lines) + 20 if left == right else 0)
         if mark.style in ("bad", "hint"):
             self._canvas.rect(_FRONT, "band", left - 8, top - 1, width + 16, height - 2)
         if mark.badge:
-            size = _badge_width(mark) - 6
+            size = badge_width(mark) - 6
             self._canvas.rect(_FRONT, "pill", left - 4, top + 1, size, 16, 8)
             self._canvas.text(_FRONT, "badge", left - 4 + size / 2, top + 13, mark.badge)
 
-    def _line(self, arrow: Arrow, source: _Column, target: _Column, y: float) -> tuple[float, float]:
+    def _line(self, arrow: Arrow, source: Column, target: Column, y: float) -> tuple[float, float]:
         form = arrow.form
         style = "stroke dotted" if "--" in form else "stroke"
         if source is target:
-            x, far = source.x, source.x + _SELF
+            x, far = source.x, source.x + SELF
             self._canvas.path(_FRONT, style, f"M{x:.1f},{y:.1f} H{far:.1f} V{y + 22:.1f} H{x + 2:.1f}")
             self._tip(form, x, y + 22, -1)
             return x, far
@@ -293,7 +233,7 @@ class _Drawing:
         self._canvas.text(_FRONT, "figure", x, y + 3, f"{value:g}")
         self._number = (value + step, step)
 
-    def _after(self, arrow: Arrow, source: _Column, target: _Column, y: float) -> None:
+    def _after(self, arrow: Arrow, source: Column, target: Column, y: float) -> None:
         if arrow.activation == "+":
             target.active.append(y)
         elif arrow.activation == "-" and source.active:
@@ -304,16 +244,16 @@ class _Drawing:
                 column.end = y
                 self._canvas.path(_FRONT, "stroke", f"M{column.x - 6:.1f},{y - 6:.1f} l12,12 m0,-12 l-12,12")
 
-    def _end_activation(self, column: _Column, y: float) -> None:
+    def _end_activation(self, column: Column, y: float) -> None:
         start = column.active.pop()
         x = column.x - 4 + 4 * len(column.active)
         self._canvas.rect(_ACTIVE, "active", x, start, 8, max(y - start, 4), 1)
 
     def _note(self, note: Note) -> None:
-        lines = _wrapped(note.text)
-        width, height = _text_width(lines) + 20, len(lines) * LINE + 10
-        columns = [self._columns[name] for name in note.participants]
-        left, right = min(column.x for column in columns), max(column.x for column in columns)
+        lines = wrapped(note.text)
+        width, height = text_width(lines) + 20, len(lines) * LINE + 10
+        places = [self._columns[name].x for name in note.participants]
+        left, right = min(places), max(places)
         if left != right:
             width = max(width, right - left + 60)
         centre = (left + right) / 2
@@ -347,7 +287,7 @@ class _Drawing:
             self._y += 10
 
     def _enter(self, fragment: Fragment, depth: int) -> _Frame:
-        margin = _MARGIN / 2 + depth * _INSET
+        margin = MARGIN / 2 + depth * INSET
         frame = _Frame(fragment, self._y, margin, self._width - margin)
         if fragment.kind == "rect":
             self._y += 8
@@ -366,46 +306,3 @@ class _Drawing:
             self._canvas.text(_FRONT, "guard", frame.left + width + 10, frame.top + 14, shown, "start")
         self._y += LINE + 14
         return frame
-
-
-def _badge_width(mark: Mark | None) -> float:
-    return (len(mark.badge) + 2) * 6.7 + 6 if mark and mark.badge else 0.0
-
-
-def _span(need: tuple[int, int, float]) -> int:
-    return need[1] - need[0]
-
-
-def _label(text: str) -> list[str]:
-    """An arrow's lines: a condition in parentheses goes under the event's name."""
-    first, *others = plain(text)
-    name, bracket, conditions = first.partition(" (")
-    if bracket and len(first) > 24:
-        others = [f"({conditions}", *others]
-        first = name
-    return [line for part in (first, *others) for line in _wrap(part)]
-
-
-def _wrapped(text: str) -> list[str]:
-    return [line for part in plain(text) for line in _wrap(part)]
-
-
-def _wrap(text: str) -> list[str]:
-    return textwrap.wrap(text, _WIDEST, break_on_hyphens=False) or [""]
-
-
-def _text_width(lines: list[str]) -> float:
-    return max((len(line) for line in lines), default=0) * CHARACTER
-
-
-def _box_label(label: str) -> str:
-    """A box's text without the colour that may stand first."""
-    first, _, rest = label.strip().partition(" ")
-    if first.lower().startswith(("rgb", "hsl")):
-        return label[label.find(")") + 1 :].strip()
-    return rest.strip() if rest and first.lower() in _COLOURS else label.strip()
-
-
-_COLOURS = frozenset(
-    {"transparent", "aqua", "purple", "green", "red", "blue", "grey", "gray", "lightblue", "lightgreen", "yellow"}
-)

@@ -200,32 +200,40 @@ class Terms:
         return known
 
     def _derive(self, term: int, letter: int) -> list[Move]:
+        """Along a sequence, as far as what stands first may be absent; limits on the way bind whatever comes next."""
         found: list[Move] = []
-        while isinstance(row := self._rows[term], _Sequence):
-            then = row.then
-            found += [move._replace(term=self.sequence(move.term, then)) for move in self.moves(row.first, letter)]
+        limits: dict[int, float] = {}
+        while True:
+            row = self._rows[term]
+            if isinstance(row, _Within):
+                limits[row.flow] = min(row.seconds, limits.get(row.flow, row.seconds))
+                term = row.then
+                continue
+            bound = tuple(limits.items())
+            if not isinstance(row, _Sequence):
+                return found + [move._replace(limits=bound + move.limits) for move in self._derive_one(row, letter)]
+            for move in self.moves(row.first, letter):
+                rest = self.sequence(move.term, row.then)
+                found.append(move._replace(term=rest, limits=bound + move.limits))
             if not self._nullable[row.first]:
                 return found
-            term = then
+            term = row.then
+
+    def _derive_one(self, row: _Row, letter: int) -> list[Move]:
         match row:
             case _Arrow(position) if letter < 0 or letter >> self._symbols[position] & 1:
-                found.append(Move(position, EMPTY))
+                return [Move(position, EMPTY)]
             case _Choice(options):
-                for option in sorted(options):
-                    found += self.moves(option, letter)
+                return [move for option in sorted(options) for move in self.moves(option, letter)]
             case _Repeat(body, least, most):
                 again = self.repeat(body, max(least - 1, 0), None if most is None else most - 1)
-                for move in self.moves(body, letter):
-                    found.append(move._replace(term=self.sequence(move.term, again)))
-            case _Within(flow, seconds, then):
-                for move in self.moves(then, letter):
-                    found.append(move._replace(limits=((flow, seconds), *move.limits)))
+                return [move._replace(term=self.sequence(move.term, again)) for move in self.moves(body, letter)]
             case _Atomic(body):
-                for move in self.moves(body, letter):
-                    found.append(move._replace(term=self.atomic(move.term, entered=True)))
+                return [move._replace(term=self.atomic(move.term, entered=True)) for move in self.moves(body, letter)]
             case _Parallel():
-                found += self._interleave(row, letter)
-        return found
+                return self._interleave(row, letter)
+            case _:
+                return []
 
     def _interleave(self, row: _Parallel, letter: int) -> list[Move]:
         opens = () if row.opened or not row.flows else ((row.flow, row.flows),)

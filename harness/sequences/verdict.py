@@ -105,12 +105,18 @@ class Verdict:
             yield f"{count} {subject}{'s' if count > 1 else ''} followed it"
         else:
             yield f"{len(self.failures)} of {count} {subject}{'s' if count > 1 else ''} did not follow it"
-        for failure in self.failures[:_SHOWN]:
+        alike: dict[object, list[InstanceVerdict]] = {}
+        for failure in self.failures:
+            event = failure.event
+            kind = (event.source, event.target, event.name) if event else None
+            alike.setdefault((failure.place, failure.expected, kind), []).append(failure)
+        for failures in list(alike.values())[:_SHOWN]:
             yield ""
-            yield from self._failure(failure)
-        if rest := self.failures[_SHOWN:]:
-            names = ", ".join(str(failure.instance) for failure in rest[:10])
-            yield f"\nlikewise: {names}{f' and {len(rest) - 10} more' if len(rest) > 10 else ''}"
+            yield from self._failure(failures[0])
+            if others := failures[1:]:
+                yield f"    {'likewise':<10}{_names(others)}"
+        if rest := [failure for failures in list(alike.values())[_SHOWN:] for failure in failures]:
+            yield f"\nothers in other ways: {_names(rest)}"
         for remark in self.remarks:
             yield f"note: {remark}"
 
@@ -137,6 +143,11 @@ class Verdict:
             yield f"    {'then':<10}{route(event)}"
         raw = failure.event.to_json()
         yield f"    {'raw':<10}{raw if len(raw) <= _RAW else raw[:_RAW] + '... (cut)'}"
+
+
+def _names(failures: list[InstanceVerdict]) -> str:
+    names = ", ".join(str(failure.instance) for failure in failures[:10])
+    return f"{names}{f' and {len(failures) - 10} more' if len(failures) > 10 else ''}"
 
 
 def route(event: Event) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.core.errors import ProductFailure, UsageError
-from harness.core.history import Event, Kind
+from harness.core.history import Event, Kind, read_history
 from harness.sequences import Trouble, judge, load, load_text
 
 ENROLLED = """
@@ -252,8 +253,23 @@ def test_many_failures_are_summed_up(build: Any) -> None:
     events = [event for n in range(20) for event in build.history(text, f"board-{n:02}")]
     shown = str(judge("device-enrollment", _renumber(events)))
     assert shown.startswith("20 of 20 devices did not follow it")
-    assert "likewise: board-03, board-04" in shown
-    assert shown.endswith("board-12 and 7 more")
+    assert shown.count("board-00: EnrollmentRequest came with other data") == 1
+    assert shown.endswith("    likewise  " + ", ".join(f"board-{n:02}" for n in range(1, 11)) + " and 9 more")
+    different = [build.history("\n".join(ENROLLED.split("\n")[:n]), f"b{n}") for n in range(2, 8)]
+    shown = str(judge("device-enrollment", _renumber([event for events in different for event in events])))
+    assert shown.endswith("others in other ways: b5, b6, b7")
+
+
+def test_diagrams_of_ten_thousand_arrows_are_judged_or_refused(build: Any) -> None:
+    beat = "Device->>Gateway: Heartbeat\nGateway->>Device: HeartbeatAcknowledgment\n"
+    flow = load_text("sequenceDiagram\n" + beat * 5_000, "long")
+    events = build.history(beat)
+    many = [replace(events[n % 2], n=n, at=n * 0.01) for n in range(10_000)]
+    assert judge(flow, many).ok
+    assert not judge(flow, many[:-1]).ok
+    deep = "sequenceDiagram\n" + beat + ("Note over Device: within 5s\nopt\n" + beat + "end\n") * 2_500
+    with pytest.raises(UsageError, match="too ambiguous"):
+        judge(load_text(deep, "deep"), many)
 
 
 def test_a_history_without_the_flow_does_not_follow_it() -> None:
@@ -409,3 +425,14 @@ def test_a_hundred_thousand_events_over_a_thousand_devices(build: Any) -> None:
     assert len(verdict.instances) == 1000
     broken = [event for event in events if not (event.correlation == "b77" and event.name == "POST Device")]
     assert [str(item.instance) for item in judge(flow, broken).failures] == ["b77"]
+
+
+def test_a_gateway_that_answered_before_the_device_was_registered() -> None:
+    """A real history, of a gateway that was broken for it; the picture in the documentation is its verdict."""
+    events, trouble = read_history(Path(__file__).parent / "histories" / "answered-too-soon.jsonl")
+    assert not trouble
+    (failure,) = judge("device-enrollment", events).failures
+    assert failure.finding is not None
+    assert failure.finding.trouble is Trouble.MISPLACED
+    assert failure.finding.text.startswith("EnrollmentResponse came too early")
+    assert judge("connection-establishment", events).ok
