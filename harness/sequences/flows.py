@@ -69,7 +69,8 @@ class Sequence:
 
 
 def load(sequence: str | Path, folder: Path | None = None) -> Sequence:
-    """Read an executable sequence: a file, or a name of one in ``folder`` (by default ``scenarios/sequences``).
+    """Read an executable sequence: a file, or a name of one in ``folder``, by default ``scenarios/sequences`` here and
+    then the harness's own.
 
     Raises UsageError naming file and line: a diagram that does not parse, an arrow that binds to nothing, a label with
     an unknown field, references in a circle.
@@ -102,27 +103,29 @@ def load_text(text: str, name: str, *, file: str = "", folder: Path | None = Non
 
 
 def catalogue(folder: Path | None = None) -> list[Sequence]:
-    """Every sequence in ``folder`` (by default the project's own), by name."""
-    where = folder or _home()
-    return [load(path, where) for path in sorted(where.glob(f"*{_SUFFIX}"))]
+    """Every sequence in ``folder``, by name; without one, of those here and of the harness's own."""
+    homes = (folder,) if folder else reversed(_homes(None))
+    found = {path.stem: path for home in homes for path in home.glob(f"*{_SUFFIX}")}
+    return [load(found[name]) for name in sorted(found)]
 
 
-def _home() -> Path:
-    near = Path("scenarios") / "sequences"
-    return near if near.is_dir() else _HOUSE
+def _homes(folder: Path | None) -> tuple[Path, ...]:
+    """Where sequences are looked for; the first that has one of the name gives it."""
+    return (folder or Path("scenarios") / "sequences", _HOUSE)
 
 
 def _find(sequence: str, folder: Path | None, where: str | None) -> Path:
     if sequence.endswith(_SUFFIX) and Path(sequence).is_file():
         return Path(sequence)
-    home = folder or _home()
-    path = home / f"{sequence.removesuffix(_SUFFIX)}{_SUFFIX}"
-    if path.is_file():
-        return path
-    names = sorted(file.stem for file in home.glob(f"*{_SUFFIX}"))
+    homes = _homes(folder)
+    for home in homes:
+        path = home / f"{sequence.removesuffix(_SUFFIX)}{_SUFFIX}"
+        if path.is_file():
+            return path
+    names = sorted({file.stem for home in homes for file in home.glob(f"*{_SUFFIX}")})
     close = get_close_matches(Path(sequence).stem, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(names) or 'none'}"
-    raise UsageError(f"there is no sequence called {sequence!r} in {home}", where=where, do=hint)
+    raise UsageError(f"there is no sequence called {sequence!r} in {homes[0]}", where=where, do=hint)
 
 
 def _read(path: Path) -> str:

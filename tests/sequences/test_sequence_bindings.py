@@ -160,10 +160,23 @@ def test_a_sequence_is_found_by_name_file_and_folder(tmp_path: Path) -> None:
     assert "did you mean device-enrollment" in (error.value.do or "")
     with pytest.raises(UsageError, match="there is no sequence") as error:
         load("zzz", tmp_path)
-    assert error.value.do == "there are: mine"
+    assert "application-deployment" in (error.value.do or "")
+    assert "mine" in (error.value.do or "")
     (tmp_path / "latin.mmd").write_bytes(b"sequenceDiagram\nA->>B: \xe9")
     with pytest.raises(UsageError, match="not UTF-8"):
         load("latin", tmp_path)
+
+
+def test_own_sequences_stand_beside_those_of_the_harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "scenarios" / "sequences"
+    own.mkdir(parents=True)
+    (own / "pump.mmd").write_text("sequenceDiagram\nNote over Device,Gateway: ref device-enrollment\n")
+    (own / "runtime-error.mmd").write_text("sequenceDiagram\nDevice->>Gateway: RuntimeFault\n")
+    monkeypatch.chdir(tmp_path)
+    flows = {flow.name: flow for flow in catalogue()}
+    assert {"pump", "device-enrollment"} <= flows.keys()
+    assert len(flows["pump"].arrows) == len(load("device-enrollment").arrows)
+    assert len(flows["runtime-error"].arrows) == 1
 
 
 @pytest.mark.parametrize(
