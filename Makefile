@@ -8,7 +8,7 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-boards lint bench coverage setup boards firmware firmware-check apps
+.PHONY: help demo test test-boards lint bench docs coverage setup boards firmware firmware-check apps
 
 help:
 	@echo "make demo       the flagship scenarios on 20 virtual boards and 3 emulated ones, and a page to look at"
@@ -17,6 +17,7 @@ help:
 	@echo "make firmware   the boards' images, with their sizes (BOARDS=\"mps2-an385 ...\" for some)"
 	@echo "make apps       the sample applications, to WebAssembly"
 	@echo "make lint       ruff, mypy --strict, import contract"
+	@echo "make docs       the documentation, in docs/build"
 	@echo "make bench      figures against their peers, in reports/bench.json"
 	@echo "make coverage   line coverage of harness/"
 
@@ -53,6 +54,10 @@ lint: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+docs: $(READY)
+	@$(BIN)/sphinx-build -W --keep-going -q docs docs/build
+	@echo "documentation: docs/build/index.html"
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks

@@ -1,0 +1,23 @@
+"""How Sphinx builds these pages: ``make docs``."""
+
+import sys
+from importlib.metadata import version as installed
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "extensions"))
+
+project = "Wasmbed harness"
+author = "the Wasmbed harness developers"
+version = release = installed("wasmbed-harness")
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click", "house"]
+exclude_patterns = ["build", "extensions"]
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
+autodoc_class_signature = "separated"
+html_theme = "furo"
+html_title = project
+pygments_style = "tango"
+pygments_dark_style = "github-dark"

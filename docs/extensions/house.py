@@ -1,0 +1,137 @@
+"""Directives for what the reference pages take from the code: tables, and the sequences as pictures.
+
+``{house} options`` makes the table of that name (see :data:`TABLES`); ``{flow} device-enrollment`` draws an executable
+sequence with the harness's own pen, so that no page loads anything from elsewhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.pycode import ModuleAnalyzer
+from sphinx.util.docutils import SphinxDirective
+
+from harness.sequences import catalogue, load, render_svg
+from harness.sequences.bindings import event_types
+
+Row = tuple[str, ...]
+
+
+def options() -> Iterable[Row]:
+    from harness.stack import StackOptions
+
+    yield "option", "environment", "default", "what it is"
+    for option in dataclasses.fields(StackOptions):
+        default = "" if option.default in (None, "") else f"`{option.default}`"
+        yield (
+            f"`--{option.name}={option.metadata['metavar']}`",
+            f"`WASMBED_{option.name.upper()}`",
+            default,
+            option.metadata["help"],
+        )
+
+
+def fixtures() -> Iterable[Row]:
+    import harness.pytest_plugin as plugin
+
+    yield "fixture", "what it gives"
+    for name, value in vars(plugin).items():
+        function = getattr(value, "_get_wrapped_function", None)
+        if function is not None:
+            yield f"`{name}`", first_paragraph(function())
+
+
+def events() -> Iterable[Row]:
+    yield "event", "from, to", "data"
+    for row in event_types().values():
+        if not row.pending:
+            yield f"`{row.name}`", f"{row.source}, {row.target}", ", ".join(row.fields)
+
+
+def kinds() -> Iterable[Row]:
+    from harness.core.history import Kind
+
+    yield "kind", "what it is"
+    words = ModuleAnalyzer.for_module(Kind.__module__).find_attr_docs()
+    for kind in Kind:
+        yield f"`{kind.value}`", " ".join(words["Kind", kind.name])
+
+
+def errors() -> Iterable[Row]:
+    from harness.core import errors as module
+
+    yield "error", "exit code", "blame", "means"
+    for each in (module.ProductFailure, module.UsageError, module.RigError):
+        yield f"`{each.__name__}`", str(each.exit_code), each.blame, first_paragraph(each)
+
+
+def codes() -> Iterable[Row]:
+    from harness.wasmbed.protocol.messages import ErrorCode
+    from harness.wasmbed.runtime.interface import FaultCode
+
+    yield "code", "where"
+    yield from ((f"`{code}`", "`Error`: the gateway, or a device, refuses") for code in ErrorCode)
+    yield from ((f"`{code}`", "`RuntimeFault`: a call of an application ended early") for code in FaultCode)
+
+
+def invariants() -> Iterable[Row]:
+    from harness.invariants import RULES
+
+    yield "invariant", "what must hold in any history"
+    for name, rule in RULES.items():
+        yield f"`{name}`", first_paragraph(rule)
+
+
+def flows() -> Iterable[Row]:
+    yield "sequence", "what it is", "state"
+    for flow in catalogue():
+        yield f"`{flow.name}`", flow.title, (flow.pending and f"pending: {flow.pending}") or "ready"
+
+
+TABLES: dict[str, Callable[[], Iterable[Row]]] = {
+    table.__name__: table for table in (options, fixtures, events, kinds, errors, codes, invariants, flows)
+}
+
+
+def first_paragraph(thing: Any) -> str:
+    return " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split()).replace("``", "`")
+
+
+class Table(SphinxDirective):
+    """A table of :data:`TABLES`."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        rows = list(TABLES[self.arguments[0]]())
+        lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+        lines.insert(1, "|" + " --- |" * len(rows[0]))
+        return self.parse_text_to_nodes("\n".join(lines) + "\n")
+
+
+class Flow(SphinxDirective):
+    """An executable sequence, drawn."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        flow = load(self.arguments[0])
+        self.env.note_dependency(flow.file)
+        folder = Path(self.env.app.outdir) / "_static" / "flows"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{flow.name}.svg").write_text(render_svg(flow.diagram), encoding="utf-8")
+        root = "../" * self.env.docname.count("/")
+        picture = f'<img class="flow" src="{root}_static/flows/{flow.name}.svg" alt="{flow.title}" loading="lazy">'
+        return [nodes.raw("", picture, format="html")]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_directive("house", Table)
+    app.add_directive("flow", Flow)
+    return {"parallel_read_safe": False}

@@ -1,0 +1,94 @@
+"""The tutorial, followed to the letter: files are written, commands run, and what they print is what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from harness.boards.platform import find_platforms
+from harness.boards.qemu import QemuTier
+
+DOCS = Path(__file__).parents[2] / "docs"
+OPTION = re.compile(r"^:(caption|class): (.*)\n", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+    caption: str = ""
+    kind: str = ""
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    for token in MarkdownIt().parse(page.read_text("utf-8")):
+        if token.type == "fence":
+            head, _, body = token.content.partition("\n\n")
+            options = dict(OPTION.findall(head + "\n"))
+            text = body if options else token.content
+            yield Block(
+                token.info.removeprefix("{code-block} "), text, options.get("caption", ""), options.get("class", "")
+            )
+
+
+def told(expected: str, output: str) -> bool:
+    """Whether ``output`` has these lines one after the other; ``...`` stands for anything within a line."""
+    lines = (".*".join(map(re.escape, re.split(r"\.{3}(?=[ /])", line))) for line in expected.strip("\n").splitlines())
+    return (
+        re.search(r"^" + r"\n".join(rf" *{line.strip()} *" for line in lines) + "$", output, re.MULTILINE) is not None
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its commands are for a POSIX shell")
+def test_the_tutorial_works_as_it_stands(tmp_path: Path) -> None:
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "WASMBED_"))},
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "80",
+    }
+    has_images = QemuTier.unavailable() is None and find_platforms("qemu-system-arm")["mps2-an385"].image_path.exists()
+    folder, output, steps = tmp_path, "", 0
+    for block in blocks(DOCS / "tutorial.md"):
+        if block.caption:
+            (folder / block.caption).write_text(block.text, "utf-8")
+        elif block.language == "sh":
+            if block.kind == "needs-qemu" and not has_images:
+                continue
+            script = f"set -e\n{block.text}\npwd > {tmp_path}/here"
+            done = subprocess.run(
+                ["sh", "-c", script],
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            output = done.stdout + done.stderr
+            assert (done.returncode != 0) == (block.kind == "fails"), output
+            if done.returncode == 0:
+                folder = Path((tmp_path / "here").read_text("utf-8").strip())
+            steps += 1
+        elif block.language == "text":
+            assert told(block.text, output), f"the tutorial says\n{block.text}\nand this was printed:\n{output}"
+    assert steps >= 5
+
+
+@pytest.mark.parametrize("page", ["how-to/add-a-board.md", "how-to/add-a-cluster.md"])
+def test_programs_in_the_guides_run(page: str, tmp_path: Path) -> None:
+    programs = [block.text for block in blocks(DOCS / page) if block.kind == "runs"]
+    assert programs
+    for program in programs:
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "passed" in done.stdout
