@@ -95,6 +95,8 @@ async def test_a_broken_application_does_not_take_its_device_along(stack: Stack)
     healthy = await stack.deploy("hello", to=device)
     await healthy.until(phase="Running")
     assert stack.device(device).status.health == "healthy"
+    stack.history.follows("runtime-error", only=[application.name])
+    stack.history.follows("application-deployment", only=[healthy.name])
 
 
 async def test_an_application_is_mended_by_a_new_module(stack: Stack) -> None:
@@ -112,6 +114,7 @@ async def test_an_application_for_a_device_that_is_not_there_waits(stack: Stack)
         await application.until(phase="Running", within=0.5)
     await stack.boards.power_on(name="late-1")
     await application.until(phase="Running", within=20)
+    stack.history.follows("device-enrollment")
 
 
 async def test_a_board_that_dies_in_the_middle_of_a_transfer(stack: Stack) -> None:
@@ -126,3 +129,4 @@ async def test_a_board_that_dies_in_the_middle_of_a_transfer(stack: Stack) -> No
     assert not stack.history.find("DeploymentResult", about="heavy")
     await board.power_on()
     await application.until(phase="Running", within=30)
+    stack.history.follows("device-connection")
