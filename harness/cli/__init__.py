@@ -1,5 +1,10 @@
 """The command line front door: ``wasmbed``. Every command is a module that is imported when it is called."""
 
-from harness.cli.main import main
+import sys
+
+try:
+    from harness.cli.main import main
+except KeyboardInterrupt:
+    sys.exit(130)
 
 __all__ = ["main"]

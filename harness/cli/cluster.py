@@ -11,18 +11,14 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
+from harness.cli.kubeconfig import default_kubeconfig
 from harness.core.errors import RigError, UsageError
 from harness.wasmbed.resources.api import ApiError, Invalid, NotFound, ResourceApi
 
-__all__ = ["cluster_options", "connected", "default_kubeconfig", "explained"]
+__all__ = ["cluster_options", "connected", "explained"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-def default_kubeconfig() -> Path:
-    """Where ``wasmbed up`` leaves its kubeconfig and the other commands look for one, unless told otherwise."""
-    return Path(click.get_app_dir("wasmbed")) / "kubeconfig"
 
 
 def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,7 +60,7 @@ async def connected(kubeconfig: Path | None, namespace: str) -> AsyncIterator[Re
 
     api = await KubernetesApi.open(namespace, kubeconfig=path, name="User")
     try:
-        with explained(str(path)):
+        with explained(str(path), namespace):
             yield api
     finally:
         await api.close()
@@ -73,16 +69,17 @@ async def connected(kubeconfig: Path | None, namespace: str) -> AsyncIterator[Re
 class explained:
     """Turns what a cluster answers into an error that says whose fault it is."""
 
-    def __init__(self, where: str) -> None:
-        self._where = where
+    def __init__(self, where: str, namespace: str) -> None:
+        self._where, self._namespace = where, namespace
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, NotFound):
-            raise UsageError(str(error), where=self._where, do="see wasmbed status, and --namespace") from error
+            where = f"namespace {self._namespace}"
+            raise UsageError(str(error), where=where, do="see wasmbed status, and --namespace") from error
         if isinstance(error, Invalid):
-            raise UsageError(str(error), where=self._where, do="correct those fields") from error
+            raise UsageError(str(error), do="correct those fields") from error
         if isinstance(error, ApiError):
             raise RigError(f"the cluster refused: {error} ({error.code} {error.reason})", where=self._where) from error
         if isinstance(error, OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from importlib import import_module
@@ -57,7 +58,9 @@ def wasmbed() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever presses Ctrl-C now has what he wants already
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -75,6 +78,7 @@ def run(arguments: list[str]) -> int:
         click.echo(f"{click.style('error', fg='red')}: {error}", err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:
         return 0

@@ -5,19 +5,27 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.cluster import asynchronous, default_kubeconfig
-from harness.core.errors import UsageError
+from harness.cli.cluster import asynchronous
+from harness.cli.kubeconfig import Kubeconfig
+from harness.core.errors import RigError
 
 if TYPE_CHECKING:
+    from harness.boards.catalogue import Selection
     from harness.core.history import Event
     from harness.stack import Stack
 
 PORT = click.IntRange(0, 65535)
+OPTIONS = {"listen": "--port", "http": "--http-port"}
+"""Which option says where the gateway listens, by the gateway's setting."""
+SETTLED = {"Connected", "Disconnected", "Failed"}
+INTERRUPTED = 130
 
 
 @click.command()
@@ -36,50 +44,106 @@ PORT = click.IntRange(0, 65535)
 @asynchronous
 async def up(
     boards: str, kubeconfig: Path | None, port: int, http_port: int, heartbeat: str, history: Path | None
-) -> None:
-    """Bring the platform up with boards and keep it running until Ctrl-C."""
+) -> int:
+    """Bring the platform up with boards and keep it running until Ctrl-C.
+
+    The kubeconfig is there as long as the platform runs. Who cannot wait for the end presses Ctrl-C again.
+    """
+    end = _End()
     from harness.boards.catalogue import Catalogue
     from harness.stack.options import StackOptions
     from harness.stack.stack import Stack
 
     fleet = Catalogue().parse(boards)
     options = StackOptions.parse({"heartbeat": heartbeat}, {})
-    kubeconfig = kubeconfig or default_kubeconfig()
-    stop = _stop_signal()
     stack = Stack(options, folder=history, listen=("127.0.0.1", port), http=("127.0.0.1", http_port))
-    async with stack:
+    file = Kubeconfig(kubeconfig)
+    await file.check(stack.clock)
+    phases = _Phases()
+    try:
+        if await end.unless(_bring_up(stack, file, fleet, phases)) and not end.wanted.done():
+            click.echo("running; Ctrl-C ends it")
+            await end.wanted
+    except BaseException:
+        await stack.abandon()
+        raise
+    else:
+        return await _take_down(stack, end, phases)
+    finally:
+        file.remove()
+
+
+async def _bring_up(stack: Stack, file: Kubeconfig, fleet: Sequence[Selection], phases: _Phases) -> None:
+    from harness.wasmbed.gateway.gateway import CannotListen
+
+    try:
+        await stack.start()
+    except CannotListen as error:
+        option = OPTIONS[error.setting]
+        raise RigError(
+            error.what, where=option, do=f"end what uses the port, or choose another: {option}=N, 0 for any free one"
+        ) from error
+    await file.write(stack.cluster)
+    click.echo(f"gateway   {_endpoint(stack.gateway.endpoint)} (TLS 1.3, for devices)")
+    click.echo(f"HTTP API  http://{_endpoint(stack.gateway.http_endpoint)} (/healthz, /metrics)")
+    click.echo(f"cluster   export KUBECONFIG={file.path.resolve()}")
+    phases.follow(stack)
+    for selection in fleet:
+        await stack.boards.power_on(selection.kind, count=selection.count)
+
+
+async def _take_down(stack: Stack, end: _End, phases: _Phases) -> int:
+    """In order where nothing is under way; whoever is still enrolling is not waited for. Returns the exit code."""
+    phases.end()
+    unsettled = phases.boards - phases.count(SETTLED)
+    if unsettled:
+        _say(f"stopping at once: {unsettled} of {phases.boards} boards were still on their way in")
+    else:
+        _say("stopping")
+    work = asyncio.create_task(stack.abandon() if unsettled else stack.stop())
+    await asyncio.wait([work, end.insisted], return_when=asyncio.FIRST_COMPLETED)
+    hurried = not work.done()
+    if hurried:
+        _say("stopping at once")
+        await stack.abandon()
+    await work
+    _say("stopped")
+    return INTERRUPTED if hurried else 0
+
+
+class _End:
+    """The signals that end it: the first is a wish, the second an order."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.wanted: asyncio.Future[None] = loop.create_future()
+        self.insisted: asyncio.Future[None] = loop.create_future()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # Under nohup a hangup is to be ignored.
+            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, self._signalled)
+
+    async def unless(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Do the work; False when the end was wanted before it was done, and it was given up."""
+        task = asyncio.create_task(work)
+        await asyncio.wait([task, self.wanted], return_when=asyncio.FIRST_COMPLETED)
+        task.cancel()
         try:
-            kubeconfig.parent.mkdir(parents=True, exist_ok=True)
-            await stack.cluster.write_kubeconfig(kubeconfig)
-        except OSError as error:
-            raise UsageError(
-                f"cannot be written: {error.strerror}", where=str(kubeconfig), do="name another file with --kubeconfig"
-            ) from error
-        click.echo(f"gateway   {_endpoint(stack.gateway.endpoint)} (TLS 1.3, for devices)")
-        click.echo(f"HTTP API  http://{_endpoint(stack.gateway.http_endpoint)} (/healthz, /metrics)")
-        click.echo(f"cluster   export KUBECONFIG={kubeconfig.resolve()}")
-        shown = _Phases(stack)
-        for selection in fleet:
-            if not stop.done():
-                await stack.boards.power_on(selection.kind, count=selection.count)
-        click.echo("running; Ctrl-C ends it")
-        await stop
-        shown.end()
-        click.echo("stopping")
-    click.echo("stopped")
+            await task
+        except asyncio.CancelledError:
+            return False
+        return True
+
+    def _signalled(self) -> None:
+        asked = self.insisted if self.wanted.done() else self.wanted
+        if not asked.done():
+            asked.set_result(None)
 
 
-def _stop_signal() -> asyncio.Future[None]:
-    loop = asyncio.get_running_loop()
-    stopped: asyncio.Future[None] = loop.create_future()
-
-    def stop() -> None:
-        if not stopped.done():
-            stopped.set_result(None)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    return stopped
+def _say(words: str) -> None:
+    """Tell it, if anybody is there: after a hangup the terminal is gone."""
+    with suppress(OSError):
+        click.echo(words)
 
 
 def _endpoint(endpoint: tuple[str, int]) -> str:
@@ -89,11 +153,31 @@ def _endpoint(endpoint: tuple[str, int]) -> str:
 class _Phases:
     """Tells how many devices are in which phase whenever that changes and nothing else is about to happen."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self) -> None:
         self._phases: dict[str, str] = {}
         self._due: asyncio.Handle | None = None
         self._said = ""
-        self.end = stack.history.listen(self._heard)
+        self._stack: Stack | None = None
+
+    def follow(self, stack: Stack) -> None:
+        """Listen from now on."""
+        self._stack, self._stop = stack, stack.history.listen(self._heard)
+
+    def end(self) -> None:
+        """Say no more."""
+        if self._stack is not None:
+            self._stop()
+        if self._due is not None:
+            self._due.cancel()
+
+    @property
+    def boards(self) -> int:
+        """How many boards there are."""
+        return len(self._stack.boards) if self._stack is not None else 0
+
+    def count(self, phases: set[str]) -> int:
+        """How many devices are in one of these phases."""
+        return sum(phase in phases for phase in self._phases.values())
 
     def _heard(self, event: Event) -> None:
         if event.kind != "state" or event.name != "Device":
@@ -110,4 +194,4 @@ class _Phases:
         counted = ", ".join(f"{number} {phase}" for phase, number in Counter(self._phases.values()).most_common())
         if counted != self._said:
             self._said = counted
-            click.echo(f"devices   {counted}")
+            _say(f"devices   {counted}")

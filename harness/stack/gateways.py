@@ -95,9 +95,14 @@ class GatewayControl(Watched[GatewayResource]):
 
     async def kill(self) -> None:
         """As if its process was killed: no goodbye to anyone."""
+        if self._gateway is not None:
+            self._recorder.fault("kill gateway", "Gateway", gateway=self.name)
+        await self.abandon()
+
+    async def abandon(self) -> None:
+        """End it at once, whatever it is doing: the end of the stack, and no fault."""
         gateway, self._gateway = self._gateway, None
         if gateway is not None:
-            self._recorder.fault("kill gateway", "Gateway", gateway=self.name)
             self._pki.gateway_stopped()
             await bounded(self._clock, STOP, f"kill of gateway {self.name}", gateway.kill())
 

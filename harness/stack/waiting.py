@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Self, TypeVar
 
@@ -11,25 +12,18 @@ from harness.core.errors import ProductFailure, UsageError
 from harness.stack.record import Record, format_events
 from harness.wasmbed.resources.api import Object
 from harness.wasmbed.resources.informer import Informer
-from harness.wasmbed.resources.views import Application, Device, Gateway
+from harness.wasmbed.resources.views import Application, Device, Gateway, choices, field_names, part
 
 __all__ = ["Conditions", "Watched"]
 
 View = TypeVar("View", Device, Application, Gateway)
-
-_MISSING = object()
-
 
 class Conditions:
     """What a status must be: field names in Python's spelling, each with the value it must have or a function that
     judges it. ``statistics={"running": 3}`` asks only for the fields it names."""
 
     def __init__(self, status: type, wanted: Mapping[str, Any]) -> None:
-        known = sorted(name for name in vars(status) if not name.startswith("_"))
-        if unknown := [name for name in wanted if name not in known]:
-            raise UsageError(
-                f"{status.__name__} has no {', '.join(unknown)}", where="until", do=f"its fields: {', '.join(known)}"
-            )
+        _check(status, wanted)
         self._status, self._wanted = status, wanted
 
     def hold(self, object: Object) -> bool:
@@ -42,6 +36,26 @@ class Conditions:
 
     def __str__(self) -> str:
         return " ".join(f"{name}={_plain(value)}" for name, value in self._wanted.items()) or "existence"
+
+
+def _check(view: type, wanted: Mapping[str, Any]) -> None:
+    """Raise UsageError for what no status of this kind can ever be."""
+    known = field_names(view)
+    for name, value in wanted.items():
+        if name not in known:
+            raise _impossible(f"{view.__name__} has no {name}", name, known, "its fields")
+        allowed = choices(view, name)
+        if allowed is not None and isinstance(value, str) and value not in allowed:
+            raise _impossible(f"{name} of {view.__name__} is never {value!r}", value, allowed, "it can be")
+        inner = part(view, name)
+        if inner is not None and isinstance(value, Mapping):
+            _check(inner, value)
+
+
+def _impossible(what: str, name: str, known: Sequence[str], there: str) -> UsageError:
+    close = difflib.get_close_matches(name, known, n=1)
+    meant = f"did you mean {close[0]!r}? " if close else ""
+    return UsageError(what, where="until", do=f"{meant}{there}: {', '.join(known)}")
 
 
 def _fits(found: Any, wanted: Any) -> bool:
@@ -57,7 +71,7 @@ def _fits(found: Any, wanted: Any) -> bool:
 def _item(found: Any, key: str) -> Any:
     if isinstance(found, Mapping):
         return found.get(key)
-    return getattr(found, key, _MISSING)
+    return getattr(found, key)
 
 
 def _plain(value: Any) -> str:

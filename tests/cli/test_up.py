@@ -7,13 +7,19 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from harness.cli.cluster import connected
 from harness.cli.main import run
+from harness.cli.platform import _End, _Phases, _take_down
 from harness.core.history import read_history
+from harness.core.loop import new_runner
+from harness.stack import Stack
+from harness.wasmbed.resources.api import ResourceApi
+from harness.wasmbed.resources.kinds import DEVICE
 
 MODULES = Path(__file__).parents[2] / "scenarios" / "modules"
 
@@ -112,10 +118,21 @@ def test_a_module_that_breaks_is_the_products_failure(platform: Platform, capsys
 
 
 def test_nobody_answering_in_time_is_said(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["deploy", str(MODULES / "idle.wat"), "--to", "virtual-1", "--wait=0.000001", "--name=lonely"]) == 1
+    """A device that is registered and never connects."""
+    ghost = {"apiVersion": DEVICE.api_version, "kind": DEVICE.kind, "metadata": {"name": "ghost"}}
+    ghost["spec"] = {"publicKey": "AAAA", "deviceType": "mcu"}
+
+    async def through_api(work: Callable[[ResourceApi], Awaitable[object]]) -> None:
+        async with connected(platform.kubeconfig, "wasmbed") as api:
+            await work(api)
+
+    with new_runner() as runner:
+        runner.run(through_api(lambda api: api.create(DEVICE, ghost)))
+        assert run(["deploy", str(MODULES / "idle.wat"), "--to", "ghost", "--wait=0.5", "--name=lonely"]) == 1
+        runner.run(through_api(lambda api: api.delete(DEVICE, "ghost")))
     error = capsys.readouterr().err
     assert "application lonely: is " in error
-    assert "of 0 devices" in error or "of 1 devices" in error
+    assert "running on 0 of " in error
 
 
 @pytest.mark.parametrize(
@@ -142,11 +159,16 @@ def test_wrong_words_are_the_callers_mistake(platform: Platform, capsys: pytest.
     assert "Not_A_Name" in capsys.readouterr().err
 
 
-def test_a_port_in_use_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("option", "other", "what"), [("port", "http-port", "TLS"), ("http-port", "port", "HTTP")])
+def test_a_port_in_use_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, other: str, what: str
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert run(["up", f"--port={port}", "--http-port=0", "--kubeconfig", str(tmp_path / "k")]) == 3
-    assert f"cannot listen for TLS at 127.0.0.1:{port}" in capsys.readouterr().err
+        assert run(["up", f"--{option}={port}", f"--{other}=0", "--kubeconfig", str(tmp_path / "k")]) == 3
+    error = capsys.readouterr().err
+    assert f"--{option}: cannot listen for {what} at 127.0.0.1:{port}" in error
+    assert f"--{option}=N" in error
 
 
 @pytest.mark.parametrize("arguments", [["--boards=toaster"], ["--heartbeat=soon"]])
@@ -161,19 +183,93 @@ def test_a_port_that_cannot_be_is_the_callers_mistake(option: str, capsys: pytes
     assert f"'{option}': 65536 is not in the range" in capsys.readouterr().err
 
 
-def test_a_kubeconfig_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "file").touch()
-    place = tmp_path / "file" / "kubeconfig"
+def up_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> str:
     assert run(["up", "--port=0", "--http-port=0", f"--kubeconfig={place}"]) == 2
-    assert f"{place}: cannot be written" in capsys.readouterr().err
+    return capsys.readouterr().err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_kubeconfig_in_no_folder_is_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "no" / "such" / "kubeconfig"
+    assert f"there is no folder {place.parent}" in up_refused(place, capsys)
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_kubeconfig_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / ("k" * 300)
+    error = up_refused(place, capsys)
+    assert str(place) in error
+    assert "cannot be written" in error
+
+
+def test_somebody_elses_kubeconfig_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "config"
+    place.write_text("current-context: production\n")
+    assert "not from wasmbed up" in up_refused(place, capsys)
+    assert place.read_text() == "current-context: production\n"
+
+
+def test_the_kubeconfig_of_a_running_platform_is_left_alone(
+    platform: Platform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = platform.kubeconfig.read_bytes()
+    assert "belongs to a platform that is running" in up_refused(platform.kubeconfig, capsys)
+    assert platform.kubeconfig.read_bytes() == written
+
+
+def test_the_kubeconfig_of_a_dead_platform_is_replaced_and_removed(tmp_path: Path) -> None:
+    crashed = Platform(tmp_path)
+    crashed.until("1 Connected")
+    crashed.end(signal.SIGKILL)
+    left = crashed.kubeconfig.read_bytes()
+    platform = Platform(tmp_path)
+    platform.until("1 Connected")
+    assert platform.kubeconfig.read_bytes() != left
+    assert platform.end(signal.SIGTERM) == 0
+    assert f"note: {platform.kubeconfig} was left by a platform that runs no more" in platform.said
+    assert not platform.kubeconfig.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> None:
     platform = Platform(tmp_path)
     platform.until("1 Connected")
     assert platform.end(number) == 0
     assert platform.said.endswith("stopping\nstopped\n")
+    assert not platform.kubeconfig.exists()
     events, trouble = read_history(platform.history / "history.jsonl")
     assert not trouble
     assert "Offline" in [(event.data.get("status") or {}).get("phase") for event in events if event.name == "Gateway"]
+
+
+def test_boards_on_their_way_in_are_not_waited_for(tmp_path: Path) -> None:
+    platform = Platform(tmp_path, "--boards=virtual=200")
+    platform.until("export KUBECONFIG")
+    assert platform.end(signal.SIGINT) == 0
+    *_, stopping, stopped = platform.said.splitlines()
+    assert stopped == "stopped"
+    assert stopping.startswith("stopping at once: ")
+    assert stopping.endswith("boards were still on their way in")
+    assert "ENROLLMENT_FAILED" not in platform.said
+    assert not read_history(platform.history / "history.jsonl")[1]
+
+
+def test_an_end_that_is_insisted_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """A second signal while it goes down in order: at once, and the exit code says interrupted."""
+
+    async def insist() -> int:
+        stack, phases = Stack(), _Phases()
+        await stack.start()
+        phases.follow(stack)
+        await stack.device(await stack.boards.power_on()).until(phase="Connected")
+        end = _End()
+        os.kill(os.getpid(), signal.SIGINT)
+        await end.wanted
+        os.kill(os.getpid(), signal.SIGINT)
+        await end.insisted
+        code = await _take_down(stack, end, phases)
+        assert not stack.gateway.running
+        return code
+
+    with new_runner() as runner:
+        assert runner.run(insist()) == 130
+    assert capsys.readouterr().out == "stopping\nstopping at once\nstopped\n"

@@ -196,6 +196,9 @@ def test_json_patches_and_dry_runs_at_the_tap(play):
 def test_a_kubeconfig_is_private_and_complete(tmp_path):
     async def scene(cluster):
         path = tmp_path / "deep" / "config"
+        with pytest.raises(UsageError, match="cannot be written"):
+            await cluster.write_kubeconfig(path)
+        path.parent.mkdir()
         await cluster.write_kubeconfig(path)
         first = path.read_bytes()
         await cluster.write_kubeconfig(path)

@@ -42,8 +42,7 @@ def write_kubeconfig(path: Path, endpoint: Endpoint, authority: bytes, token: st
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, readable by its owner only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file whole or not at all, readable by its owner only; its folder must be there."""
     beside = path.with_name(f".{path.name}.new")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:

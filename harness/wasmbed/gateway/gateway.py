@@ -41,12 +41,20 @@ from harness.wasmbed.protocol.link import Link, Side
 from harness.wasmbed.protocol.messages import ErrorCode
 from harness.wasmbed.resources.api import ApiError, ResourceApi
 
-__all__ = ["Gateway"]
+__all__ = ["CannotListen", "Gateway"]
 
 log = logging.getLogger(__name__)
 
 _BATCH = 64
 """Certificates judged anew in one go when the revocation list changes."""
+
+
+class CannotListen(RigError):
+    """A port is taken, or not to be had. ``setting`` is the one of :class:`GatewaySettings` that names it."""
+
+    def __init__(self, setting: str, what: str, *, where: str, do: str) -> None:
+        super().__init__(what, where=where, do=do)
+        self.setting = setting
 
 
 class Gateway:
@@ -214,7 +222,7 @@ class Gateway:
         try:
             return await self._http.start(token)
         except OSError as error:
-            raise self._cannot_listen("HTTP", self.settings.http, error) from error
+            raise self._cannot_listen("http", "HTTP", self.settings.http, error) from error
 
     async def _listen(self) -> Listener:
         settings = self.settings
@@ -230,14 +238,15 @@ class Gateway:
         try:
             return await self._network.listen(self._make_link, settings.listen, tls=tls, admission=admission)
         except OSError as error:
-            raise self._cannot_listen("TLS", settings.listen, error) from error
+            raise self._cannot_listen("listen", "TLS", settings.listen, error) from error
 
     def _make_link(self) -> Link:
         return Link(Side.GATEWAY, opened=self._service.opened, limit=self.settings.frame_limit)
 
-    def _cannot_listen(self, what: str, endpoint: Endpoint, error: OSError) -> RigError:
+    def _cannot_listen(self, setting: str, what: str, endpoint: Endpoint, error: OSError) -> CannotListen:
         host, port = endpoint
-        return RigError(
+        return CannotListen(
+            setting,
             f"cannot listen for {what} at {host}:{port}: {error.strerror or error}",
             where=f"gateway {self.settings.name}",
             do="end what uses the port, or choose another (0: any free one)",

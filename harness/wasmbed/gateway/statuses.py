@@ -168,6 +168,9 @@ class StatusWriter:
                 entry.task.cancel()
                 tasks.append(entry.task)
         self._entries.clear()
+        if self._idle is not None:
+            self._idle.set_result(None)
+            self._idle = None
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _add(self, key: Key, step: _Step, after: float) -> None:

@@ -6,8 +6,11 @@ absent or null has the value that its declaration here names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
+
+from harness.wasmbed.protocol.messages import ApplicationState
+from harness.wasmbed.resources.phases import ApplicationPhase, DevicePhase, GatewayPhase
 
 __all__ = [
     "Application",
@@ -24,9 +27,14 @@ __all__ = [
     "GatewayStatus",
     "Statistics",
     "TargetDevices",
+    "choices",
+    "field_names",
+    "part",
 ]
 
 T = TypeVar("T")
+
+HEALTH = ("healthy", "degraded", "unhealthy", "unknown")
 
 
 def _camel_case(name: str) -> str:
@@ -37,8 +45,12 @@ def _camel_case(name: str) -> str:
 class _Field(Generic[T]):
     """An attribute whose value is read from the wrapped object under the same name in camelCase."""
 
-    def __init__(self, default: T, convert: Callable[[Any], T] | None = None) -> None:
-        self._default, self._convert = default, convert
+    def __init__(
+        self, default: T, convert: Callable[[Any], T] | None = None, choices: Iterable[str] | None = None
+    ) -> None:
+        self.default, self._convert = default, convert
+        self.choices = None if choices is None else tuple(map(str, choices))
+        """The only values that there are, where the schema says so."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._key = _camel_case(name)
@@ -46,7 +58,7 @@ class _Field(Generic[T]):
     def __get__(self, view: _View, owner: type) -> T:
         value = view.raw.get(self._key)
         if value is None:
-            return self._default
+            return self.default
         return self._convert(value) if self._convert else value
 
 
@@ -65,8 +77,25 @@ class _View:
         return f"{type(self).__name__}({self.raw!r})"
 
 
-def _text() -> _Field[str | None]:
-    return _Field[str | None](None)
+def field_names(view: type) -> list[str]:
+    """The fields of a view, in Python's spelling."""
+    return sorted(name for name, field in vars(view).items() if isinstance(field, _Field))
+
+
+def choices(view: type, name: str) -> tuple[str, ...] | None:
+    """The values that a field can have, where the schema lists them."""
+    field = vars(view)[name]
+    return field.choices if isinstance(field, _Field) else None
+
+
+def part(view: type, name: str) -> type | None:
+    """The view that a field's value is, if it is one."""
+    field = vars(view)[name]
+    return type(field.default) if isinstance(field, _Field) and isinstance(field.default, _View) else None
+
+
+def _text(choices: Iterable[str] | None = None) -> _Field[str | None]:
+    return _Field[str | None](None, choices=choices)
 
 
 def _number() -> _Field[int]:
@@ -138,7 +167,7 @@ class DeviceSpec(_View):
 
 class DeviceStatus(_View):
     __slots__ = ()
-    phase = _Field("Pending")
+    phase = _Field("Pending", choices=DevicePhase)
     observed_generation = _number()
     device_id = _text()
     gateway = _text()
@@ -147,7 +176,7 @@ class DeviceStatus(_View):
     connected_since = _text()
     last_heartbeat = _text()
     device_status = _text()
-    health = _text()
+    health = _text(HEALTH)
     device_metrics = _metrics()
     wasm_runtime = _text()
     error = _text()
@@ -231,7 +260,7 @@ class DeviceEntry(_View):
     """One device's row in an Application's status; the gateway writes all of it but ``deployment``."""
 
     __slots__ = ()
-    state = _text()
+    state = _text(ApplicationState)
     generation = _Field[int | None](None)
     error = _text()
     code = _text()
@@ -261,7 +290,7 @@ class _Entries(Mapping[str, DeviceEntry]):
 
 class ApplicationStatus(_View):
     __slots__ = ()
-    phase = _Field("Pending")
+    phase = _Field("Pending", choices=ApplicationPhase)
     observed_generation = _number()
     deployed_devices = _texts()
     deployment_progress = _number()
@@ -269,7 +298,7 @@ class ApplicationStatus(_View):
     device_statuses = _Field[Mapping[str, DeviceEntry]]({}, _entries)
     metrics = _metrics()
     last_update = _text()
-    health = _text()
+    health = _text(HEALTH)
     error = _text()
     retry_count = _number()
     conditions = _conditions()
@@ -289,7 +318,7 @@ class GatewaySpec(_View):
 
 class GatewayStatus(_View):
     __slots__ = ()
-    phase = _Field("Pending")
+    phase = _Field("Pending", choices=GatewayPhase)
     connected_devices = _number()
     last_seen = _text()
     version = _text()

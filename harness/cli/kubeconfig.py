@@ -1,0 +1,113 @@
+"""The kubeconfig that ``wasmbed up`` writes for the other commands, and takes away again at its end."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+
+from harness.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.clusters.cluster import Cluster
+    from harness.core.clock import Clock
+
+__all__ = ["Kubeconfig", "default_kubeconfig", "is_alive", "server_of"]
+
+CONTEXT = "wasmbed"
+ANSWERS_WITHIN = 2.0
+
+
+def default_kubeconfig() -> Path:
+    """Where ``wasmbed up`` leaves its kubeconfig and the other commands look for one, unless told otherwise."""
+    return Path(click.get_app_dir("wasmbed")) / "kubeconfig"
+
+
+def server_of(path: Path) -> tuple[str, int] | None:
+    """The API server of a kubeconfig that ``wasmbed up`` wrote; None for any other file."""
+    import yaml
+
+    try:
+        config = yaml.safe_load(path.read_text("utf-8"))
+        if config["current-context"] != CONTEXT or [each["name"] for each in config["clusters"]] != [CONTEXT]:
+            return None
+        server = urlsplit(config["clusters"][0]["cluster"]["server"])
+    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
+        return None
+    return (server.hostname, server.port) if server.hostname and server.port else None
+
+
+async def is_alive(server: tuple[str, int], clock: Clock) -> bool:
+    """Whether anybody listens there."""
+    try:
+        async with clock.deadline(ANSWERS_WITHIN):
+            _, writer = await asyncio.open_connection(*server)
+    except OSError:
+        return False
+    writer.transport.abort()
+    return True
+
+
+class Kubeconfig:
+    """One such file; ``path`` None means the default one."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path or default_kubeconfig()
+        self._is_default = path is None
+        self._written: bytes | None = None
+
+    async def check(self, clock: Clock) -> None:
+        """See before anything is started whether it can be written. Raises UsageError."""
+        if not self._is_default and not self.path.parent.is_dir():
+            raise UsageError(
+                f"there is no folder {self.path.parent}",
+                where=f"--kubeconfig {self.path}",
+                do="make it first, or name a file elsewhere",
+            )
+        try:
+            self.path.stat()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._unwritable(error) from error
+        server = server_of(self.path)
+        if server is None:
+            raise UsageError(
+                "is there already, and not from wasmbed up: it is left alone",
+                where=str(self.path),
+                do="name another file with --kubeconfig",
+            )
+        if await is_alive(server, clock):
+            raise UsageError(
+                "belongs to a platform that is running",
+                where=str(self.path),
+                do="end that one, or name another file with --kubeconfig",
+            )
+        click.echo(f"note: {self.path} was left by a platform that runs no more; it is replaced", err=True)
+
+    async def write(self, cluster: Cluster) -> None:
+        """Write how to reach the cluster. Raises UsageError where that cannot be."""
+        try:
+            if self._is_default:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            await cluster.write_kubeconfig(self.path)
+            self._written = self.path.read_bytes()
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def remove(self) -> None:
+        """Take it away, unless it is somebody else's by now."""
+        written, self._written = self._written, None
+        try:
+            if written is not None and self.path.read_bytes() == written:
+                self.path.unlink()
+        except OSError as error:
+            click.echo(f"note: {self.path} is left behind: {error.strerror}", err=True)
+
+    def _unwritable(self, error: OSError) -> UsageError:
+        return UsageError(
+            f"cannot be written: {error.strerror}", where=str(self.path), do="name another file with --kubeconfig"
+        )

@@ -1,0 +1,55 @@
+"""What ``until`` refuses to wait for, and that it knows the same values as the schemas."""
+
+from typing import Any
+
+import pytest
+
+from harness.core.errors import UsageError
+from harness.stack.waiting import Conditions
+from harness.wasmbed.resources.kinds import load_crds
+from harness.wasmbed.resources.views import (
+    ApplicationStatus,
+    DeviceEntry,
+    DeviceStatus,
+    GatewayStatus,
+    choices,
+    field_names,
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "conditions", "words"),
+    [
+        (DeviceStatus, {"phase": "Conected"}, "'Conected'(.|\n)*did you mean 'Connected'"),
+        (DeviceStatus, {"phase": "Running"}, "DeviceStatus is never 'Running'(.|\n)*Pending, Enrolling"),
+        (DeviceStatus, {"health": "good"}, "healthy, degraded, unhealthy, unknown"),
+        (DeviceStatus, {"phaze": "Connected"}, "has no phaze(.|\n)*did you mean 'phase'"),
+        (ApplicationStatus, {"statistics": {"runing": 3}}, "has no runing(.|\n)*did you mean 'running'"),
+        (DeviceEntry, {"state": "Running"}, "did you mean 'running'"),
+        (GatewayStatus, {"phase": "Ofline"}, "did you mean 'Offline'"),
+    ],
+)
+def test_what_can_never_be_is_not_waited_for(status: type, conditions: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        Conditions(status, conditions)
+
+
+def test_what_can_be_is() -> None:
+    Conditions(DeviceStatus, {"phase": "Connected", "error": None, "health": lambda health: health != "healthy"})
+    Conditions(ApplicationStatus, {"phase": "Running", "statistics": {"running": 3}, "deployed_devices": ["pump"]})
+
+
+def test_the_values_are_the_schemas() -> None:
+    device, application, gateway = (
+        definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
+        for definition in load_crds()
+    )
+    entry = application["deviceStatuses"]["additionalProperties"]["properties"]
+    for view, schema in (
+        (DeviceStatus, device),
+        (ApplicationStatus, application),
+        (GatewayStatus, gateway),
+        (DeviceEntry, entry),
+    ):
+        found = {name: list(values) for name in field_names(view) if (values := choices(view, name)) is not None}
+        assert found == {name: schema[name]["enum"] for name in schema if "enum" in schema[name]}
