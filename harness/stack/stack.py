@@ -134,6 +134,12 @@ class Stack:
         ends, self._ends = self._ends, AsyncExitStack()
         await ends.aclose()
 
+    async def abandon(self) -> None:
+        """The same without patience: what is under way - enrollments, deployments - is dropped and not waited for."""
+        if (gateway := getattr(self, "gateway", None)) is not None:
+            await gateway.abandon()
+        await self.stop()
+
     async def __aenter__(self) -> Self:
         return await self.start()
 
