@@ -45,6 +45,13 @@ core::arch::global_asm!(
     ".size HardFault, . - HardFault",
     ".global NonMaskableInt",
     ".thumb_set NonMaskableInt, HardFault",
+    // Renode does not turn these into hard faults where they are not enabled.
+    ".global MemoryManagement",
+    ".thumb_set MemoryManagement, HardFault",
+    ".global BusFault",
+    ".thumb_set BusFault, HardFault",
+    ".global UsageFault",
+    ".thumb_set UsageFault, HardFault",
     report = sym report_fault,
 );
 

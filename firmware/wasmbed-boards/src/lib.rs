@@ -15,6 +15,7 @@ mod machine;
 mod retained;
 mod self_test;
 mod uart;
+mod uarte;
 mod watchdog;
 
 use cortex_m_rt::exception;

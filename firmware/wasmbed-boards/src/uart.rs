@@ -1,9 +1,11 @@
-//! Serial ports of three kinds, driven alike: a byte at a time, received by interrupt.
+//! Serial ports of five kinds, driven alike: a byte at a time, received by interrupt.
 
 use core::hint;
 
+use crate::uarte;
+
 /// How often a port that takes no byte is asked again: some milliseconds.
-const PATIENCE: u32 = 200_000;
+pub const PATIENCE: u32 = 200_000;
 
 /// A UART and the address of its registers.
 #[derive(Clone, Copy)]
@@ -12,16 +14,20 @@ pub enum Uart {
     Cmsdk(usize),
     /// STM32F1, F2 and F4.
     Stm32(usize),
+    /// STM32F7.
+    Stm32F7(usize),
+    /// Nordic's nRF52.
+    Nrf52(usize),
     /// Arm's PL011 (PrimeCell).
     Pl011(usize),
 }
 
-fn read(address: usize) -> u32 {
+pub fn read(address: usize) -> u32 {
     // SAFETY: only addresses of device registers get here; reading them has no effect on memory.
     unsafe { (address as *const u32).read_volatile() }
 }
 
-fn write(address: usize, value: u32) {
+pub fn write(address: usize, value: u32) {
     // SAFETY: only addresses of device registers get here; writing them has no effect on memory.
     unsafe { (address as *mut u32).write_volatile(value) }
 }
@@ -42,6 +48,11 @@ impl Uart {
                 write(base + 0x08, 0x8b); // BRR: 16 MHz to 115200
                 write(base + 0x0c, if receive { 0x202c } else { 0x2008 }); // CR1: UE, TE, and RXNEIE, RE
             }
+            Self::Stm32F7(base) => {
+                write(base + 0x0c, 0x8b); // BRR: 16 MHz to 115200
+                write(base, if receive { 0x2d } else { 0x09 }); // CR1: UE, TE, and RXNEIE, RE
+            }
+            Self::Nrf52(base) => uarte::init(base, receive),
             Self::Pl011(base) => {
                 write(base + 0x24, 6); // IBRD, FBRD: 12.5 MHz to 115200
                 write(base + 0x28, 50);
@@ -57,6 +68,8 @@ impl Uart {
         match self {
             Self::Cmsdk(base) => write(base + 0x08, if on { 0b1011 } else { 0b0011 }),
             Self::Stm32(base) => write(base + 0x0c, if on { 0x202c } else { 0x200c }),
+            Self::Stm32F7(base) => write(base, if on { 0x2d } else { 0x0d }),
+            Self::Nrf52(base) => uarte::listen(base, on),
             Self::Pl011(base) => write(base + 0x38, if on { 0x50 } else { 0 }),
         }
     }
@@ -65,7 +78,7 @@ impl Uart {
     pub fn acknowledge(self) {
         match self {
             Self::Cmsdk(base) => write(base + 0x0c, 0b10),
-            Self::Stm32(_) => {}
+            Self::Stm32(_) | Self::Stm32F7(_) | Self::Nrf52(_) => {}
             Self::Pl011(base) => write(base + 0x44, 0x50),
         }
     }
@@ -75,6 +88,8 @@ impl Uart {
         match self {
             Self::Cmsdk(base) => read(base + 0x04) & 0b10 != 0,
             Self::Stm32(base) => read(base) & 0x20 != 0,
+            Self::Stm32F7(base) => read(base + 0x1c) & 0x20 != 0,
+            Self::Nrf52(base) => uarte::has_byte(base),
             Self::Pl011(base) => read(base + 0x18) & 0x10 == 0,
         }
     }
@@ -84,6 +99,8 @@ impl Uart {
         match self {
             Self::Cmsdk(base) | Self::Pl011(base) => read(base) as u8,
             Self::Stm32(base) => read(base + 0x04) as u8,
+            Self::Stm32F7(base) => read(base + 0x24) as u8,
+            Self::Nrf52(base) => uarte::take(base),
         }
     }
 
@@ -92,6 +109,8 @@ impl Uart {
         let (status, ready, data) = match self {
             Self::Cmsdk(base) => (base + 0x04, (0b01, 0), base),
             Self::Stm32(base) => (base, (0x80, 0x80), base + 0x04),
+            Self::Stm32F7(base) => (base + 0x1c, (0x80, 0x80), base + 0x28),
+            Self::Nrf52(base) => return uarte::send(base, byte),
             Self::Pl011(base) => (base + 0x18, (0x20, 0), base),
         };
         for _ in 0..PATIENCE {

@@ -1,0 +1,85 @@
+//! Nordic's UARTE, which moves bytes by DMA: one at a time, so that none waits for others to come.
+
+use core::cell::UnsafeCell;
+use core::hint;
+
+use crate::uart::{PATIENCE, read, write};
+
+const STARTRX: usize = 0x000;
+const STARTTX: usize = 0x008;
+const ENDRX: usize = 0x110;
+const ENDTX: usize = 0x120;
+const INTENSET: usize = 0x304;
+const INTENCLR: usize = 0x308;
+const ENABLE: usize = 0x500;
+const BAUDRATE: usize = 0x524;
+const RXD: usize = 0x534;
+const TXD: usize = 0x544;
+/// Behind the address of a buffer: how many bytes it takes.
+const MAXCNT: usize = 0x004;
+/// Bit of the event ENDRX among the interrupts.
+const ENDRX_INTERRUPT: u32 = 1 << 4;
+
+/// Where DMA puts the byte that has arrived, and where it finds the one to be sent: in RAM.
+struct Buffers(UnsafeCell<[u8; 2]>);
+
+// SAFETY: one UARTE receives, and only its handler reads what it received; the thread sends, and waits for the end of it.
+unsafe impl Sync for Buffers {}
+
+static BUFFERS: Buffers = Buffers(UnsafeCell::new([0; 2]));
+
+fn received() -> *mut u8 {
+    BUFFERS.0.get().cast()
+}
+
+fn sent() -> *mut u8 {
+    received().wrapping_add(1)
+}
+
+pub fn init(base: usize, receive: bool) {
+    write(base + BAUDRATE, 0x01d7_e000); // 115200
+    write(base + ENABLE, 8);
+    write(base + TXD, sent().addr() as u32);
+    write(base + TXD + MAXCNT, 1);
+    if receive {
+        write(base + RXD, received().addr() as u32);
+        write(base + RXD + MAXCNT, 1);
+        write(base + ENDRX, 0);
+        write(base + INTENSET, ENDRX_INTERRUPT);
+        write(base + STARTRX, 1);
+    }
+}
+
+pub fn listen(base: usize, on: bool) {
+    write(base + if on { INTENSET } else { INTENCLR }, ENDRX_INTERRUPT);
+}
+
+pub fn has_byte(base: usize) -> bool {
+    read(base + ENDRX) != 0
+}
+
+pub fn take(base: usize) -> u8 {
+    // SAFETY: the transfer has ended, and the next one is not begun yet.
+    let byte = unsafe { received().read_volatile() };
+    // In Renode a byte that comes between the end of a transfer and the start of the next one is written behind the
+    // buffer unless the transfer starts before its event is cleared; and a byte that is waiting is only taken by a
+    // start after that.
+    write(base + STARTRX, 1);
+    write(base + ENDRX, 0);
+    write(base + STARTRX, 1);
+    byte
+}
+
+pub fn send(base: usize, byte: u8) -> bool {
+    // SAFETY: the transfer before this one has ended.
+    unsafe { sent().write_volatile(byte) };
+    write(base + ENDTX, 0);
+    write(base + STARTTX, 1);
+    for _ in 0..PATIENCE {
+        if read(base + ENDTX) != 0 {
+            return true;
+        }
+        hint::spin_loop();
+    }
+    false
+}
