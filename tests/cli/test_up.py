@@ -120,7 +120,7 @@ def test_a_module_that_breaks_is_the_products_failure(platform: Platform, capsys
 def test_nobody_answering_in_time_is_said(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
     """A device that is registered and never connects."""
     ghost = {"apiVersion": DEVICE.api_version, "kind": DEVICE.kind, "metadata": {"name": "ghost"}}
-    ghost["spec"] = {"publicKey": "AAAA", "deviceType": "mcu"}
+    ghost["spec"] = {"publicKey": "AAAA", "deviceType": "mcu", "capabilities": ["wasm", "tls", "cbor"]}
 
     async def through_api(work: Callable[[ResourceApi], Awaitable[object]]) -> None:
         async with connected(platform.kubeconfig, "wasmbed") as api:
