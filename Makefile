@@ -8,7 +8,7 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-boards lint bench docs coverage setup boards firmware firmware-check apps
+.PHONY: page page-check help demo test test-boards lint bench docs coverage setup boards firmware firmware-check apps
 
 help:
 	@echo "make demo       the flagship scenarios on 20 virtual boards and 3 emulated ones, and a page to look at"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-boards  every scenario again, on real firmware in QEMU"
 	@echo "make firmware   the boards' images, with their sizes (BOARDS=\"mps2-an385 ...\" for some)"
 	@echo "make apps       the sample applications, to WebAssembly"
+	@echo "make page       the report's page, built from harness/reporting/frontend (needs Node 20.19 or newer)"
 	@echo "make lint       ruff, mypy --strict, import contract"
 	@echo "make docs       the documentation, in docs/build"
 	@echo "make bench      figures against their peers, in reports/bench.json"
@@ -48,6 +49,19 @@ apps: $(READY)
 firmware-check:
 	@command -v cargo >/dev/null || { echo "cargo is not there: install Rust (rustup, or Debian's rustc-web and cargo-web)" >&2; exit 3; }
 	@cd firmware && cargo fmt --check && cargo clippy --locked --all-targets -- -D warnings && cargo test --locked --quiet
+
+# The page that reports are made of is committed as it is built, so that a clone or a wheel needs no Node.
+page:
+	@command -v npm >/dev/null || { echo "npm is not there: install Node 20.19 or newer" >&2; exit 3; }
+	@cd harness/reporting/frontend && npm ci --silent && npm run --silent build -- --logLevel warn
+
+# That what is committed is what the sources make, byte for byte; left out, with a line, where there is no Node.
+page-check:
+	@if command -v npm >/dev/null; then \
+	cp harness/reporting/page/page.html .page-committed.html && $(MAKE) --no-print-directory page && \
+	if cmp harness/reporting/page/page.html .page-committed.html; then rm .page-committed.html; \
+	else rm .page-committed.html; echo "harness/reporting/page is not what its sources make: commit what make page built" >&2; exit 1; fi; \
+	else echo "left out: building the report's page again, there is no npm" >&2; fi
 
 lint: $(READY)
 	@$(BIN)/ruff check .

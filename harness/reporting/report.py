@@ -1,9 +1,12 @@
-"""The page: everything a run recorded in one file that opens without a network."""
+"""The page: everything a run recorded in one file that opens without a network.
+
+The page itself is built from ``frontend`` and kept beside as ``page/page.html``; only the data of a run is put into it.
+"""
 
 from __future__ import annotations
 
-import base64
-import gzip
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,23 +14,36 @@ from typing import Any
 import orjson
 
 from harness.core.errors import UsageError
-from harness.core.history import Event
-from harness.reporting.runs import TestRecord, read_run
+from harness.core.history import Kind
+from harness.reporting.exercised import Exercised
+from harness.reporting.packing import pack_events
+from harness.reporting.runs import TestRecord, iterate_run
+from harness.reporting.series import series
 
-__all__ = ["write_run_report"]
+__all__ = ["build_page", "write_run_report"]
+
+FORMAT = 1
+"""Of the page's data; the page says so when it is of another."""
+_RUN, _EVENTS, _TITLE = "<!--RUN-->", "<!--EVENTS-->", "<!--TITLE-->"
 
 
-def write_run_report(folder: Path) -> Path:
+def write_run_report(folder: Path, *, trend: Sequence[Mapping[str, Any]] = ()) -> Path:
     """Write ``index.html`` for the run in ``folder`` and return its path.
 
-    The page holds each test's events compressed and unpacks them when the test is opened. Raises UsageError when
-    the folder holds no run or cannot be written.
+    ``trend`` are earlier runs, oldest first: ``run``, ``at``, ``passed``, ``failed``, ``not_run``, ``skipped``,
+    ``flaky``, ``duration`` and, if there are, ``figures``.
+
+    Raises UsageError when the folder holds no run or cannot be written.
     """
-    page = build_page(folder.name, read_run(folder))
-    path = folder / "index.html"
+    path, part = folder / "index.html", folder / ".index.html"
+    tests = iterate_run(folder)
     try:
-        path.write_text(page, encoding="utf-8")
+        with part.open("w", encoding="utf-8") as file:
+            file.writelines(build_page(folder.name, tests, trend))
+        part.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            part.unlink()
         raise UsageError(
             f"the report cannot be written: {error.strerror}",
             where=str(path),
@@ -36,25 +52,39 @@ def write_run_report(folder: Path) -> Path:
     return path
 
 
-def build_page(title: str, tests: list[TestRecord]) -> str:
-    """The HTML document for ``tests``; styles, script and data are inside."""
-    assets = files("harness.reporting") / "page"
-    parts = {
-        "TITLE": title.replace("&", "&amp;").replace("<", "&lt;"),
-        "STYLE": (assets / "page.css").read_text("utf-8"),
-        "SCRIPT": (assets / "page.js").read_text("utf-8"),
-        "DATA": _script_safe(orjson.dumps({"run": title, "tests": [_test(test) for test in tests]}).decode()),
-    }
-    page = (assets / "page.html").read_text("utf-8")
-    for name, text in parts.items():
-        page = page.replace(f"/*{name}*/", text, 1)
-    return page
+def build_page(title: str, tests: Iterable[TestRecord], trend: Sequence[Mapping[str, Any]] = ()) -> Iterator[str]:
+    """The HTML document for ``tests`` in pieces; styles, script and data are inside.
+
+    ``tests`` are read one at a time, so that only one history is in memory.
+    """
+    page = (files("harness.reporting") / "page" / "page.html").read_text("utf-8")
+    head, rest = page.replace(_TITLE, title.replace("&", "&amp;").replace("<", "&lt;")).split(_EVENTS, 1)
+    yield head
+    summaries, exercised = [], Exercised()
+    for index, test in enumerate(tests):
+        summaries.append(_summary(test))
+        exercised.add(test)
+        yield _script(f"events-{index}", pack_events(test.events) | {"series": series(test.events)})
+    before, after = rest.split(_RUN, 1)
+    yield before
+    yield _script(
+        "run",
+        {
+            "format": FORMAT,
+            "run": title,
+            "tests": summaries,
+            "coverage": exercised.rows(),
+            "problems": exercised.problems,
+            "trend": [dict(row) for row in trend],
+        },
+    )
+    yield after
 
 
-def _test(test: TestRecord) -> dict[str, Any]:
-    packed = gzip.compress(orjson.dumps([_row(event) for event in test.events], default=str), 6, mtime=0)
+def _summary(test: TestRecord) -> dict[str, Any]:
     return {
         "name": test.name,
+        "title": test.title,
         "outcome": test.outcome,
         "blame": test.blame,
         "message": test.message,
@@ -63,14 +93,13 @@ def _test(test: TestRecord) -> dict[str, Any]:
         "details": test.details,
         "trouble": test.trouble,
         "pictures": test.pictures,
-        "count": len(test.events),
-        "events": base64.b64encode(packed).decode(),
+        "events": len(test.events),
+        "faults": sum(event.kind is Kind.FAULT for event in test.events),
+        "boards": len({event.data.get("board") for event in test.events if event.kind is Kind.CONSOLE} - {None}),
     }
 
 
-def _row(event: Event) -> list[Any]:
-    return [event.at, event.kind, event.source, event.target, event.name, event.correlation, dict(event.data)]
-
-
-def _script_safe(text: str) -> str:
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+def _script(name: str, data: object) -> str:
+    text = orjson.dumps(data, default=str).decode()
+    safe = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return f'<script type="application/json" id="{name}">{safe}</script>\n'

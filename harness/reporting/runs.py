@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import orjson
 from harness.core.errors import UsageError
 from harness.core.history import Event, read_history
 
-__all__ = ["Outcome", "TestRecord", "read_run"]
+__all__ = ["Outcome", "TestRecord", "iterate_run", "read_run"]
 
 Outcome = str
 """``passed``, ``failed``, ``not run`` or ``skipped``."""
@@ -19,11 +20,15 @@ Outcome = str
 
 @dataclass(frozen=True, slots=True)
 class TestRecord:
-    """One test: how it ended, who is to blame, what was recorded, and pictures of its verdicts."""
+    """One test: how it ended, who is to blame, what was recorded, and pictures of its verdicts.
+
+    ``details`` is what else ``result.json`` says: the seed, the options. ``trouble`` is what the record lacks.
+    """
 
     __test__ = False
 
     name: str
+    title: str
     outcome: Outcome
     blame: str | None
     message: str
@@ -33,13 +38,21 @@ class TestRecord:
     events: list[Event] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
     pictures: dict[str, str] = field(default_factory=dict)
+    folder: Path | None = None
 
 
-_OWN = {"test", "outcome", "blame", "message", "duration", "rerun"}
+_OWN = {"test", "title", "outcome", "blame", "message", "duration", "rerun"}
 
 
 def read_run(folder: Path) -> list[TestRecord]:
-    """Every test of the run in ``folder``, in the order of their names.
+    """Every test of the run in ``folder``; see :func:`iterate_run`."""
+    return list(iterate_run(folder))
+
+
+def iterate_run(folder: Path, *, histories: bool = True) -> Iterator[TestRecord]:
+    """Every test of the run in ``folder``, in the order of their names, read one at a time.
+
+    Without ``histories`` only the results are read: no events, no pictures.
 
     A test whose result was never written - the run was killed - is there as ``not run``, with what it recorded.
     Raises UsageError when the folder holds no test at all.
@@ -47,21 +60,15 @@ def read_run(folder: Path) -> list[TestRecord]:
     tests = sorted({path.parent for pattern in ("result.json", "history.jsonl") for path in folder.rglob(pattern)})
     if not tests:
         raise UsageError("holds no test of a run", where=str(folder), do="name a folder like reports/<run>")
-    return [_read_test(test, str(test.relative_to(folder))) for test in tests]
+    return (_read_test(test, str(test.relative_to(folder)), histories) for test in tests)
 
 
-def _read_test(folder: Path, fallback: str) -> TestRecord:
+def _read_test(folder: Path, fallback: str, histories: bool) -> TestRecord:
     trouble: list[str] = []
-    result: dict[str, Any] = {}
-    try:
-        result = orjson.loads((folder / "result.json").read_bytes())
-    except FileNotFoundError:
-        trouble.append("the test left no result: the run was cut short")
-    except ValueError as error:
-        trouble.append(f"result.json is not readable ({error})")
+    result = _read_result(folder / "result.json", trouble)
     events: list[Event] = []
     history = folder / "history.jsonl"
-    if history.exists():
+    if histories and history.exists():
         try:
             events, cut = read_history(history)
             trouble += cut
@@ -69,6 +76,7 @@ def _read_test(folder: Path, fallback: str) -> TestRecord:
             trouble.append(error.what)
     return TestRecord(
         name=str(result.get("test") or fallback),
+        title=str(result.get("title") or ""),
         outcome=str(result.get("outcome") or "not run"),
         blame=result.get("blame"),
         message=str(result.get("message") or ""),
@@ -77,5 +85,24 @@ def _read_test(folder: Path, fallback: str) -> TestRecord:
         details={key: value for key, value in result.items() if key not in _OWN},
         events=events,
         trouble=trouble,
-        pictures={path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.svg"))},
+        pictures={path.stem: path.read_text("utf-8", "replace") for path in _pictures(folder, histories)},
+        folder=folder,
     )
+
+
+def _pictures(folder: Path, wanted: bool) -> list[Path]:
+    return sorted(folder.glob("*.svg")) if wanted else []
+
+
+def _read_result(path: Path, trouble: list[str]) -> dict[str, Any]:
+    try:
+        result = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        trouble.append("the test left no result: the run was cut short")
+    except ValueError as error:
+        trouble.append(f"result.json is not readable ({error})")
+    else:
+        if isinstance(result, dict):
+            return result
+        trouble.append("result.json is not readable (it is no object)")
+    return {}

@@ -1,0 +1,52 @@
+"""Which arrows of which executable sequences a run has exercised, and which never."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.core.errors import UsageError
+from harness.reporting.runs import TestRecord
+from harness.sequences import Coverage, Sequence, catalogue, coverage
+
+__all__ = ["Exercised"]
+
+
+class Exercised:
+    """Adds up, test by test, how often each arrow of the catalogue was seen. ``problems`` says what is left out."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self._sequences: list[Sequence] = []
+        self._seen = Coverage(())
+        try:
+            self._sequences = catalogue()
+            self._seen = coverage(self._sequences, [])
+        except UsageError as error:
+            self.problems.append(f"the coverage of sequences is left out: {error.where or ''} {error.what}")
+
+    def add(self, test: TestRecord) -> None:
+        """Count what ``test`` recorded."""
+        if not self._sequences or not test.events:
+            return
+        try:
+            for sequence in self._sequences:
+                own = [event for event in test.events if (event.source, event.target, event.name) in sequence.events]
+                if own:
+                    self._seen += coverage([sequence], own)
+        except UsageError as error:
+            self.problems.append(f"{test.name} is left out of the coverage of sequences: {error.what}")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One for each sequence: its name, title, why it is pending (or None), and ``[line, arrow, times seen]``."""
+        arrows: dict[str, list[list[Any]]] = {}
+        for arrow in self._seen.arrows:
+            arrows.setdefault(arrow.sequence, []).append([arrow.line, arrow.arrow, arrow.seen])
+        return [
+            {
+                "name": sequence.name,
+                "title": sequence.title,
+                "pending": sequence.pending or None,
+                "arrows": arrows.get(sequence.name, []),
+            }
+            for sequence in self._sequences
+        ]

@@ -1,0 +1,51 @@
+// Which view is shown is in the address, so that a link or the back button leads to the same place.
+
+import { useEffect, useState } from "preact/hooks";
+import type { Run } from "./data";
+import { Overview } from "./overview";
+import { TestPage } from "./test";
+
+export interface Place {
+  test: number | null;
+  tab: string;
+  event: number | null;
+}
+
+function read(tests: number): Place {
+  const found = /^#test-(\d+)(?:\/([a-z]+))?(?:\/(\d+))?$/.exec(location.hash);
+  const test = found && Number(found[1]) < tests ? Number(found[1]) : null;
+  return { test, tab: found?.[2] ?? "timeline", event: found?.[3] ? Number(found[3]) : null };
+}
+
+export function address(test: number, tab = "timeline", event: number | null = null): string {
+  return `#test-${test}/${tab}${event === null ? "" : `/${event}`}`;
+}
+
+export function App({ run }: { run: Run }) {
+  const [place, setPlace] = useState(() => read(run.tests.length));
+  useEffect(() => {
+    const follow = (): void => setPlace(read(run.tests.length));
+    addEventListener("hashchange", follow);
+    return () => removeEventListener("hashchange", follow);
+  }, []);
+  useEffect(() => {
+    const press = (event: KeyboardEvent): void => {
+      const typing = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement;
+      if (event.ctrlKey || event.metaKey || event.altKey || typing) return;
+      const step = event.key === "]" ? 1 : event.key === "[" ? -1 : 0;
+      if (event.key === "/") {
+        event.preventDefault();
+        document.querySelector<HTMLInputElement>("input[type=search]")?.focus();
+      } else if (event.key === "o") location.hash = "#run";
+      else if (step && place.test !== null) {
+        const next = place.test + step;
+        if (next >= 0 && next < run.tests.length) location.hash = address(next, place.tab);
+      }
+    };
+    addEventListener("keydown", press);
+    return () => removeEventListener("keydown", press);
+  }, [place]);
+  return place.test === null
+    ? <Overview run={run} />
+    : <TestPage key={place.test} run={run} index={place.test} place={place} />;
+}

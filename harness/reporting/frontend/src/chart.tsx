@@ -1,0 +1,60 @@
+// One line over time, in its own units: drawn as steps, read by pointer or from its table.
+
+import { useRef, useState } from "preact/hooks";
+import { quantity, seconds } from "./words";
+
+const WIDTH = 480, HEIGHT = 96, LOW = 88, HIGH = 8;
+
+interface Props {
+  name: string;
+  unit: string;
+  points: [at: number, value: number][];
+  axis: "time" | "runs";
+  end?: number;
+  /** Where a fault happened. */
+  marks?: number[];
+}
+
+export function Chart({ name, unit, points, axis, end, marks = [] }: Props) {
+  const box = useRef<SVGSVGElement>(null);
+  const [over, setOver] = useState<number | null>(null);
+  const start = axis === "runs" ? 1 : 0, stop = Math.max(end ?? points.at(-1)?.[0] ?? 1, start + 1e-9);
+  const top = Math.max(...points.map(([, value]) => value), axis === "runs" && unit === "%" ? 100 : 1e-9);
+  const x = (at: number): number => ((at - start) / (stop - start)) * WIDTH;
+  const y = (value: number): number => LOW - (value / top) * (LOW - HIGH);
+  const path = points.map(([at, value], index) =>
+    index === 0 ? `M${x(at).toFixed(1)},${y(value).toFixed(1)}` : axis === "runs" ? `L${x(at).toFixed(1)},${y(value).toFixed(1)}` : `H${x(at).toFixed(1)}V${y(value).toFixed(1)}`).join("");
+  const point = over === null ? undefined : points[over];
+  const label = (at: number): string => (axis === "time" ? seconds(at) : `run ${at}`);
+  const find = (event: PointerEvent): void => {
+    const place = box.current!.getBoundingClientRect();
+    const at = start + ((event.clientX - place.left) / place.width) * (stop - start);
+    const next = points.findIndex(([time]) => time > at);
+    setOver(next < 0 ? points.length - 1 : Math.max(0, next - 1));
+  };
+  return (
+    <figure class="chart">
+      <figcaption>
+        <span class="own">{name}</span>{" "}
+        <span class="number">{point ? `${quantity(point[1], unit)} at ${label(point[0])}` : `at most ${quantity(top, unit)}`}</span>
+      </figcaption>
+      <svg ref={box} viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" aria-hidden="true" onPointerMove={find} onPointerLeave={() => setOver(null)}>
+        <path class="base" d={`M0,${LOW}H${WIDTH}`} />
+        {marks.slice(0, 200).map((at) => <path key={at} class="fault-mark" d={`M${x(at).toFixed(1)},${HIGH - 4}V${LOW}`} />)}
+        <path class="area" d={`${path}V${LOW}H${x(points[0]?.[0] ?? start)}Z`} />
+        <path class="line" d={path} />
+        {point && <path class="cross" d={`M${x(point[0])},${HIGH - 4}V${LOW}`} />}
+      </svg>
+      <div class="ends quiet" aria-hidden="true"><span>{axis === "time" ? "0" : "oldest"}</span><span>{axis === "time" ? seconds(stop) : "newest"}</span></div>
+      <details>
+        <summary>values</summary>
+        <div class="values" role="region" aria-label={`Values of ${name}`} tabIndex={0}>
+          <table>
+            <thead><tr><th scope="col">{axis === "time" ? "time" : "run"}</th><th scope="col">{name}</th></tr></thead>
+            <tbody>{points.map(([at, value]) => <tr key={at}><td class="number">{label(at)}</td><td class="number">{quantity(value, unit)}</td></tr>)}</tbody>
+          </table>
+        </div>
+      </details>
+    </figure>
+  );
+}

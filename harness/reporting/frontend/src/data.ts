@@ -1,0 +1,76 @@
+// What harness/reporting/report.py puts into the page.
+
+export type Outcome = "passed" | "failed" | "not run" | "skipped";
+
+export interface Test {
+  name: string;
+  title: string;
+  outcome: Outcome;
+  blame: string | null;
+  message: string;
+  duration: number;
+  rerun: string;
+  details: Record<string, unknown>;
+  trouble: string[];
+  pictures: Record<string, string>;
+  events: number;
+  faults: number;
+  boards: number;
+}
+
+export interface SequenceCoverage {
+  name: string;
+  title: string;
+  pending: string | null;
+  arrows: [line: number, arrow: string, seen: number][];
+}
+
+export interface TrendRow {
+  run: string;
+  at?: string | null;
+  passed?: number;
+  failed?: number;
+  not_run?: number;
+  skipped?: number;
+  flaky?: number;
+  duration?: number;
+  figures?: Record<string, number>;
+}
+
+export interface Run {
+  format: number;
+  run: string;
+  tests: Test[];
+  coverage: SequenceCoverage[];
+  problems: string[];
+  trend: TrendRow[];
+}
+
+export interface Series {
+  name: string;
+  unit: string;
+  points: [at: number, value: number][];
+}
+
+export interface PackedEvents {
+  strings: string[];
+  columns: string;
+  chunk: number;
+  chunks: string[];
+  series: Series[];
+}
+
+export const FORMAT = 1;
+
+/** The JSON in the page under that id, or null where there is none. */
+export function embedded<T>(id: string): T | null {
+  const text = document.getElementById(id)?.textContent;
+  return text ? (JSON.parse(text) as T) : null;
+}
+
+export async function gunzip(base64: string): Promise<Response> {
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let index = 0; index < text.length; index += 1) bytes[index] = text.charCodeAt(index);
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
+}

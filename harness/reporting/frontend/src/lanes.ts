@@ -1,0 +1,67 @@
+// What the map's lanes are, and the phases that a device or an application went through.
+
+import { type EventStore, STATE } from "./store";
+
+const PHASES = new Set([
+  "Pending", "Enrolling", "Enrolled", "Connected", "Disconnected", "Failed", "Creating", "Deploying", "Deployed", "Running", "PartiallyRunning",
+  "Stopping", "Stopped", "Error", "Online", "Offline",
+]);
+
+export class Lane {
+  /** Where each phase begins, by time; "" where the object went. */
+  readonly phases: [at: number, phase: string][] = [];
+
+  constructor(readonly name: string, readonly events: Uint32Array, store: EventStore, subject: boolean) {
+    if (!subject) return;
+    for (const n of events) {
+      if (store.kind[n] !== STATE || store.subject(n) !== name) continue;
+      const said = store.brief(n);
+      if (PHASES.has(said)) this.phases.push([store.at[n]!, said]);
+      else if (said === "deleted") this.phases.push([store.at[n]!, ""]);
+    }
+  }
+
+  phaseAt(at: number): string {
+    let phase = "";
+    for (const [start, said] of this.phases) {
+      if (start > at) break;
+      phase = said;
+    }
+    return phase;
+  }
+
+  holds(n: number): boolean {
+    let low = 0, high = this.events.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.events[middle]! < n) low = middle + 1;
+      else high = middle;
+    }
+    return this.events[low] === n;
+  }
+}
+
+/** One for each thing with phases, applications last; boards without a resource too. */
+export function boardLanes(store: EventStore): Lane[] {
+  const kinds = new Map<string, number>();
+  const order = ["Gateway", "Device", "Application"];
+  for (let n = 0; n < store.length; n += 1) {
+    if (store.kind[n] === STATE) kinds.set(store.subject(n), order.indexOf(store.name(n)));
+    else if (store.source(n) === "Device" && !kinds.has(store.subject(n))) kinds.set(store.subject(n), 1);
+  }
+  return [...kinds].filter(([name]) => name).sort(([a, first], [b, second]) => first - second || a.localeCompare(b, "en", { numeric: true }))
+    .map(([name]) => new Lane(name, store.about(name), store, true));
+}
+
+export function participantLanes(store: EventStore): Lane[] {
+  const found = new Map<number, number[]>();
+  for (let n = 0; n < store.length; n += 1) {
+    const [source, target] = [store.sourceIds[n]!, store.targetIds[n]!];
+    for (const id of source === target ? [source] : [source, target]) {
+      const list = found.get(id);
+      if (list) list.push(n);
+      else if (id) found.set(id, [n]);
+    }
+  }
+  return [...found].map(([id, list]) => new Lane(store.strings[id]!, Uint32Array.from(list), store, false)).sort((a, b) => a.name.localeCompare(b.name));
+}

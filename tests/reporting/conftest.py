@@ -1,0 +1,66 @@
+"""Runs to make reports of, and the distribution's Chromium to look at them with."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from harness.core.clock import ManualClock
+from harness.core.history import History, Kind
+
+ROOT = Path(__file__).parents[2]
+
+
+def _module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def write_fleet() -> Callable[[Path, int, int], Path]:
+    """Writes a run with the history of a large fleet; the one that the benchmark measures with."""
+    return _module(ROOT / "benchmarks" / "histories.py").write_fleet
+
+
+@pytest.fixture(scope="session")
+def leave() -> Callable[..., Path]:
+    """Leaves one test in a run's folder, as a front door does."""
+
+    def leave(folder: Path, *, outcome: str = "passed", blame: str | None = None, **result: Any) -> Path:
+        folder.mkdir(parents=True)
+        clock = ManualClock()
+        history = History(clock, folder / "history.jsonl")
+        history.record(Kind.MESSAGE, "Device", "Gateway", "Heartbeat", {"note": "</script><b>"}, "board-1")
+        history.close()
+        said = {"test": f"scenarios/{folder.name}.py::test_it", "outcome": outcome, "blame": blame, "message": ""}
+        said |= {"duration": 0.5, "rerun": f"pytest scenarios/{folder.name}.py::test_it --seed=7", "seed": 7} | result
+        (folder / "result.json").write_text(json.dumps(said))
+        return folder
+
+    return leave
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """The distribution's Chromium under Playwright; nothing is downloaded."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if executable is None:
+        pytest.skip("there is no Chromium to look at the page with: install the distribution's package chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with playwright.sync_playwright() as engine:
+        opened = engine.chromium.launch(executable_path=executable, args=[*root, "--disable-dev-shm-usage"])
+        yield opened
+        opened.close()

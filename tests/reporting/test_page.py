@@ -1,0 +1,350 @@
+"""The page as a person meets it: opened from the disk in a browser, used by keyboard and pointer, in light and dark."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.reporting import write_run_report
+
+TABS = ("timeline", "sequences", "resources", "consoles", "metrics")
+PROJECT = '''
+"""A run with one of each."""
+from harness.core.errors import RigError
+from harness.core.history import Kind
+
+async def test_a_device_enrolls_and_runs(stack):
+    """A device enrolls, loses its link and comes back."""
+    board = await stack.boards.power_on()
+    device = stack.device(board)
+    await device.until(phase="Connected")
+    await board.cut_link()
+    await device.until(phase="Disconnected")
+    await board.restore_link()
+    await device.until(phase="Connected")
+
+async def test_an_answer_too_many(stack):
+    board = await stack.boards.power_on()
+    await stack.device(board).until(phase="Connected")
+    answer = stack.history.find("EnrollmentResponse")[0]
+    stack.history.record(Kind.MESSAGE, "Gateway", "Device", answer.name, answer.data, answer.correlation)
+    stack.history.follows("device-enrollment")
+
+async def test_a_board_is_absent(stack):
+    raise RigError("the board is not there", where="bench 4", do="plug it in")
+'''
+
+
+@pytest.fixture(scope="module")
+def real_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What pytest left of a project with a good test, a wrong platform and an absent board."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "test_project.py").write_text(PROJECT)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("WASMBED_", "PYTEST_"))}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--seed=7", "-c", os.devnull]
+    done = subprocess.run(
+        [*command, f"--rootdir={folder}", str(folder)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    runs = list((folder / "reports").iterdir())
+    assert len(runs) == 1, done.stdout + done.stderr
+    return runs[0]
+
+
+@pytest.fixture(scope="module")
+def cut_run(real_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run, killed in the middle of the good test."""
+    run = tmp_path_factory.mktemp("cut") / "run"
+    (test,) = real_run.glob("*enrolls_and_runs")
+    shutil.copytree(test, run / test.name)
+    (run / test.name / "result.json").unlink()
+    history = run / test.name / "history.jsonl"
+    lines = history.read_bytes().splitlines(keepends=True)
+    history.write_bytes(b"".join(lines[:40]) + lines[40][:25])
+    write_run_report(run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def fleet(write_fleet: Callable[[Path, int, int], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = write_fleet(tmp_path_factory.mktemp("fleet") / "run", 1_000, 40_000)
+    write_run_report(run)
+    return run
+
+
+@contextmanager
+def opened(browser: Any, run: Path, place: str = "", **context: Any) -> Iterator[Any]:
+    """The run's page at ``place``; fails when the page asked for anything but itself, or stumbled."""
+    asked: list[str] = []
+    trouble: list[str] = []
+    page = browser.new_page(viewport=context.pop("viewport", {"width": 1280, "height": 900}), **context)
+    page.set_default_timeout(15_000)
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
+    page.goto((run / "index.html").as_uri() + place)
+    page.wait_for_selector("h1")
+    if place:
+        page.wait_for_selector("[role=tab]")
+    yield page
+    page.close()
+    assert trouble == []
+    assert [url for url in asked if not url.startswith(("data:", (run / "index.html").as_uri()))] == []
+
+
+def place_of(run: Path, outcome: str, tab: str = "timeline") -> str:
+    """Where the page shows the run's test of that ``outcome``."""
+    results = [json.loads(path.read_text()) for path in sorted(run.glob("*/result.json"))]
+    return f"#test-{[result['outcome'] for result in results].index(outcome)}/{tab}"
+
+
+def settled(page: Any) -> None:
+    """Wait until what was asked for is drawn: two frames after nothing is being unpacked."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def test_the_overview_tells_how_it_went_and_finds_a_test(browser: Any, real_run: Path) -> None:
+    with opened(browser, real_run) as page:
+        lead = page.inner_text(".lead")
+        assert "1 passed" in " ".join(lead.split())
+        assert "1 failed" in " ".join(lead.split())
+        assert "1 not run" in " ".join(lead.split())
+        assert page.locator(".test .own").all_inner_texts() == [
+            "an answer too many",
+            "a board is absent",
+            "A device enrolls, loses its link and comes back.",
+        ]
+        page.get_by_role("button", name="failed", exact=True).click()
+        assert page.locator(".test").count() == 1
+        page.get_by_role("button", name="failed", exact=True).click()
+        page.keyboard.press("/")
+        page.keyboard.type("bench 4")
+        page.wait_for_function("document.querySelectorAll('.test').length === 1")
+        assert page.locator(".test .own").inner_text() == "a board is absent"
+
+
+def test_the_overview_shows_which_arrows_were_exercised(browser: Any, real_run: Path) -> None:
+    with opened(browser, real_run) as page:
+        section = page.get_by_role("region", name="Sequences exercised")
+        connection = section.locator("details", has_text="Device enrollment with a certificate").first
+        connection.locator("summary").click()
+        rows = connection.locator("tbody tr").all_inner_texts()
+        assert any("EnrollmentRequest" in row and "never" not in row for row in rows)
+        section.get_by_role("checkbox").check()
+        assert section.locator("tbody tr").count() == section.locator("tbody tr.never").count() > 20
+
+
+def test_a_failure_says_whose_fault_and_how_to_run_it_again(browser: Any, real_run: Path) -> None:
+    with opened(browser, real_run, place_of(real_run, "failed")) as page:
+        verdict = page.get_by_role("region", name="Verdict")
+        assert "To blame: product" in verdict.inner_text()
+        assert "did not follow it" in verdict.inner_text()
+        page.evaluate("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+        page.get_by_role("button", name="Copy the command").click()
+        copied = page.evaluate("window.copied")
+        assert copied == page.inner_text(".command code")
+        assert copied.startswith("pytest ")
+        assert copied.endswith("--seed=7")
+        verdict.get_by_role("link", name="The diagram").click()
+        picture = page.get_by_role("img", name="EnrollmentResponse")
+        assert picture.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 500
+
+
+def test_the_rig_is_blamed_apart(browser: Any, real_run: Path) -> None:
+    with opened(browser, real_run, place_of(real_run, "not run")) as page:
+        assert "not run" in page.inner_text(".verdict .outcome")
+        assert "plug it in" in page.inner_text(".verdict")
+
+
+def test_from_a_console_line_to_the_frame_and_the_change_next_to_it(browser: Any, real_run: Path) -> None:
+    with opened(browser, real_run, place_of(real_run, "passed", "consoles")) as page:
+        page.get_by_role("option", name="enrolled at").first.click()
+        detail = page.get_by_role("complementary", name="Event")
+        beside = detail.locator(".beside")
+        beside.locator("tr", has_text="message").get_by_role("button").first.click()
+        page.wait_for_selector("[role=tab][aria-selected=true]:has-text('Timeline')")
+        assert page.locator("[role=option][aria-selected=true]").get_by_text("Device", exact=False).count() > 0
+        frame = detail.locator("h3").inner_text()
+        assert frame in {"PATCH Device", "MODIFIED Device", "EnrollmentResponse", "ADDED Device", "POST Device"}
+        beside.locator("tr", has_text="resource change").get_by_role("button").last.click()
+        page.wait_for_selector(".detail .diff ins")
+        assert detail.locator("h3").inner_text() == "Device"
+        assert "status.phase" in detail.locator(".diff").inner_text()
+
+
+def test_the_timeline_by_keyboard(browser: Any, real_run: Path) -> None:
+    with opened(browser, real_run, place_of(real_run, "passed")) as page:
+        page.get_by_role("listbox", name="Events").focus()
+        page.keyboard.press("Home")
+        first = page.inner_text(".detail h3")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowDown")
+        assert page.url.endswith("/timeline/2")
+        page.keyboard.press("f")
+        page.wait_for_selector(".detail h3.fault")
+        assert page.inner_text(".detail h3") == "cut link" != first
+        page.keyboard.press("]")
+        assert "#test-" in page.url
+        page.get_by_role("group", name="Events over time").focus()
+        page.keyboard.press("+")
+        page.wait_for_function("document.querySelector('.map').innerText.includes('all of it')")
+        assert page.get_by_role("button", name="all of it").is_enabled()
+        page.keyboard.press("0")
+        page.wait_for_function("[...document.querySelectorAll('.map button')].at(-1).disabled")
+        page.keyboard.press("o")
+        page.wait_for_selector(".tests")
+
+
+def test_the_map_zooms_by_dragging_and_leads_to_events(browser: Any, real_run: Path) -> None:
+    with opened(browser, real_run, place_of(real_run, "passed")) as page:
+        box = page.locator(".map canvas").bounding_box()
+        before = page.locator(".controls [role=status]").inner_text()
+        page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 20)
+        page.wait_for_selector(".tip")
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 20, steps=4)
+        page.mouse.up()
+        page.wait_for_selector("text=show all")
+        after = page.locator(".controls [role=status]").inner_text()
+        assert " of " in after
+        assert after != before
+        page.get_by_role("button", name="show all").click()
+        assert page.locator(".controls [role=status]").inner_text() == before
+
+
+def test_filters_leave_what_was_asked_for(browser: Any, real_run: Path) -> None:
+    with opened(browser, real_run, place_of(real_run, "passed")) as page:
+        page.get_by_role("button", name="fault", exact=True).click()
+        assert page.locator("[role=option]").count() == 1
+        page.get_by_role("button", name="fault", exact=True).click()
+        page.get_by_label("Find in events").fill("heartbeatInterval")
+        page.wait_for_function("document.querySelectorAll('[role=option]').length < 4")
+        assert "EnrollmentResponse" in page.locator("[role=option]").first.inner_text()
+        page.get_by_label("Find in events").fill("")
+        page.get_by_label("Only about").fill("virtual-1")
+        page.wait_for_function("document.querySelector('.controls [role=status]').innerText.includes(' of ')")
+
+
+def test_resources_are_told_change_by_change(browser: Any, real_run: Path) -> None:
+    with opened(browser, real_run, place_of(real_run, "passed", "resources")) as page:
+        page.get_by_role("option", name="Device virtual-1").click()
+        changes = page.locator(".changes > li")
+        page.wait_for_selector(".changes > li")
+        assert "added Pending" in " ".join(changes.first.inner_text().split())
+        assert any("Connection lost" in text for text in changes.all_inner_texts())
+        lost = changes.filter(has_text="Connection lost").first
+        assert lost.locator("tr", has_text="status.phase").locator("del").inner_text() == "Connected"
+
+
+def test_metrics_are_drawn_with_their_values(browser: Any, real_run: Path) -> None:
+    with opened(browser, real_run, place_of(real_run, "passed", "metrics")) as page:
+        names = page.locator(".chart .own").all_inner_texts()
+        assert "TLS sessions at the gateway" in names
+        assert "frames on the links" in names
+        assert page.locator(".chart").first.locator(".fault-mark").count() == 1
+        page.locator(".chart summary").first.click()
+        assert page.locator(".chart").first.locator("tbody tr").count() > 2
+
+
+def test_a_history_that_was_cut_says_so_and_shows_what_there_is(browser: Any, cut_run: Path) -> None:
+    with opened(browser, cut_run, "#test-0/timeline") as page:
+        trouble = page.inner_text(".trouble")
+        assert "the test left no result: the run was cut short" in trouble
+        assert "line 41 was cut off" in trouble
+        assert "40 events" in page.inner_text(".verdict")
+        assert page.locator("[role=option]").count() > 10
+
+
+def test_a_thousand_boards_are_scrolled_without_making_every_row(browser: Any, fleet: Path) -> None:
+    with opened(browser, fleet, "#test-0/timeline") as page:
+        assert "40,000 events" in page.inner_text(".verdict")
+        listbox = page.get_by_role("listbox", name="Events")
+        listbox.focus()
+        page.keyboard.press("End")
+        page.wait_for_selector("[role=option][aria-posinset='40000'][aria-selected=true]")
+        assert page.locator("[role=option]").count() < 100
+        page.get_by_label("Only about").fill("board-0500")
+        page.wait_for_function("document.querySelector('.controls [role=status]').innerText.includes(' of 40,000')")
+        assert page.locator("[role=option]").first.inner_text().endswith("power on board-0500")
+        page.get_by_role("tab", name="Consoles 1,000").click()
+        assert page.get_by_role("listbox", name="Boards").get_by_role("option").count() < 100
+        page.get_by_label("Find a board").fill("0999")
+        page.get_by_role("option", name="board-0999").click()
+        page.wait_for_selector("text=wasmbed 1.0.0 on virtual board board-0999")
+
+
+def test_a_thousand_tests_are_a_list_one_can_scroll(browser: Any, leave: Callable[..., Path], tmp_path: Path) -> None:
+    first = leave(tmp_path / "run" / "test-0000")
+    for number in range(1, 400):
+        shutil.copytree(first, tmp_path / "run" / f"test-{number:04}")
+    write_run_report(tmp_path / "run")
+    with opened(browser, tmp_path / "run") as page:
+        assert 0 < page.locator(".test").count() < 60
+        page.evaluate("document.querySelector('.rows').scrollTop = 1e6")
+        page.wait_for_selector("a[href='#test-399/timeline']")
+
+
+def test_earlier_runs_are_drawn_where_there_are_any(browser: Any, real_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(real_run, run)
+    trend = [{"run": f"run-{n}", "passed": 9 - n, "failed": n, "not_run": 0, "duration": 4.5 + n} for n in range(5)]
+    write_run_report(run, trend=[*trend, {"run": "run", "passed": 1, "failed": 1, "figures": {"enroll_rate": 0.48}}])
+    with opened(browser, run) as page:
+        section = page.get_by_role("region", name="Earlier runs", exact=True)
+        assert section.locator(".chart .own").all_inner_texts() == [
+            "passed of those judged",
+            "time in tests",
+            "enroll_rate",
+        ]
+        assert section.locator(".wide tbody tr").first.inner_text().startswith("run (this)")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_serious_stands_in_anybodys_way(browser: Any, real_run: Path, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    found = []
+    with opened(browser, real_run, color_scheme=scheme) as page:
+        dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 21, 23)"
+        assert dark == (scheme == "dark")
+        found += [("overview", problem) for problem in serious(axe.run(page).response)]
+        for outcome in ("failed", "passed"):
+            for tab in TABS:
+                page.goto((real_run / "index.html").as_uri() + place_of(real_run, outcome, tab) + "/30")
+                page.wait_for_selector(f"#tab-{tab}[aria-selected=true]")
+                settled(page)
+                found += [(tab, problem) for problem in serious(axe.run(page).response)]
+    assert found == []
+
+
+def serious(response: dict[str, Any]) -> list[str]:
+    return [
+        f"{violation['id']}: {[node['html'][:120] for node in violation['nodes'][:3]]}"
+        for violation in response["violations"]
+        if violation["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize("width", [320, 480, 800])
+def test_narrow_windows_have_no_horizontal_scroll(browser: Any, real_run: Path, width: int) -> None:
+    with opened(browser, real_run, viewport={"width": width, "height": 800}) as page:
+        places = [
+            "#run",
+            *(f"{place_of(real_run, outcome, tab)}/20" for outcome in ("failed", "passed") for tab in TABS),
+        ]
+        for place in places:
+            page.goto((real_run / "index.html").as_uri() + place)
+            page.wait_for_selector("[role=tab]" if place != "#run" else ".tests")
+            settled(page)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
