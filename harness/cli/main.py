@@ -25,6 +25,8 @@ COMMANDS = {
     "doctor": ("doctor", "Say what can run here, and why not."),
     "check": ("check", "Judge a recorded history by the invariants, and by sequences."),
     "sequences": ("sequences", "List the executable sequence diagrams, read and record them."),
+    "compare": ("compare", "Say what changed from one run to another."),
+    "trend": ("trend", "Show how the runs went over time: rates, times, benchmarks."),
 }
 INTERNAL_ERROR = 70
 """``EX_SOFTWARE`` of sysexits.h: a bug of the harness itself."""

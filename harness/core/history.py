@@ -73,6 +73,8 @@ class History:
         self._listeners: list[Callable[[Event], object]] = []
         self._file: IO[str] | None = path.open("w", encoding="utf-8", buffering=1) if path else None
         self.path = path
+        self.lost: str | None = None
+        """Why the file ends early, if it does: the disk is full. The events themselves are all here."""
 
     def record(
         self,
@@ -87,7 +89,7 @@ class History:
         event = Event(self._clock.now(), len(self._events), kind, source, target, name, dict(data or {}), correlation)
         self._events.append(event)
         if self._file is not None:
-            self._file.write(event.to_json() + "\n")
+            self._write(event)
         for listener in tuple(self._listeners):
             listener(event)
         return event
@@ -112,9 +114,21 @@ class History:
 
     def close(self) -> None:
         """Close the file; events can still be read."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            try:
+                file.close()
+            except OSError as error:
+                self.lost = self.lost or error.strerror
+
+    def _write(self, event: Event) -> None:
+        """Add a line. Who is observed must not feel it when that is impossible: the file ends, the record goes on."""
+        assert self._file is not None
+        try:
+            self._file.write(event.to_json() + "\n")
+        except OSError as error:
+            self.lost = error.strerror
+            self.close()
 
 
 def read_history(path: Path) -> tuple[list[Event], list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 
 from harness.core.errors import ProductFailure
@@ -83,15 +84,17 @@ class Record(History):
         """Judge this history by the executable sequence diagram of that name, for every device or application that
         has a part in it, or for those that ``only`` names.
 
-        Leaves the verdict as a picture beside the history's file. Raises ProductFailure saying what was missing, extra
+        Leaves the verdict as a note, and as a picture beside the history's file. Raises ProductFailure saying what was missing, extra
         or misplaced.
         """
         from harness.sequences import judge, verdict_picture
 
         verdict = judge(sequence, self, only)
+        self.note("sequence judged", sequence=verdict.sequence.name, followed=verdict.ok)
         if self.path is not None:
             picture = self.path.with_name(f"{verdict.sequence.name}.svg")
-            picture.write_text(verdict_picture(verdict), encoding="utf-8")
+            with suppress(OSError):  # a full disk changes no verdict
+                picture.write_text(verdict_picture(verdict), encoding="utf-8")
         verdict.raise_on_failure()
 
 

@@ -1,0 +1,127 @@
+"""What is done when a run has ended, from whichever front door: everything that is made from its folder.
+
+Nothing here can change a verdict: what cannot be written is said, and the rest is made all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.core.clock import Clock
+from harness.core.errors import UsageError
+from harness.reporting.annotations import annotate
+from harness.reporting.junit import junit_xml
+from harness.reporting.report import write_run_report
+from harness.reporting.retention import KEPT, is_run, prune_runs
+from harness.reporting.runs import TestRecord, iterate_run
+from harness.reporting.summary import summarize
+from harness.reporting.trend import FILE, public_row, read_figures, trend_row
+from harness.reporting.trend_file import append, read_trend
+from harness.reporting.trend_source import source_state
+
+__all__ = ["Ci", "Finished", "finish_run"]
+
+SHOWN = 60
+"""Runs in the page's trend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ci:
+    """What a CI job wants to be told, and where."""
+
+    annotations: bool = False
+    summary: Path | None = None
+    """A Markdown file to append to."""
+    workspace: Path | None = None
+    link: str = ""
+    """The job's page."""
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str], *, annotations: bool = False, summary: Path | None = None) -> Ci:
+        """What ``environment`` says, as GitHub Actions does; what is given goes before it."""
+        running = environment.get("GITHUB_ACTIONS") == "true"
+        page, workspace = environment.get("GITHUB_STEP_SUMMARY", ""), environment.get("GITHUB_WORKSPACE", "")
+        parts = [environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID")]
+        return cls(
+            annotations or running,
+            summary or (Path(page) if running and page else None),
+            Path(workspace) if running and workspace else None,
+            "{}/{}/actions/runs/{}".format(*parts) if running and all(parts) else "",
+        )
+
+
+@dataclass(slots=True)
+class Finished:
+    """What was made: the ``page`` if it was, ``lines`` for the output as they are, and what went wrong in words."""
+
+    page: Path | None = None
+    lines: list[str] = field(default_factory=list)
+    trouble: list[str] = field(default_factory=list)
+
+
+def finish_run(folder: Path, *, root: Path, clock: Clock, keep: int = KEPT, ci: Ci | None = None) -> Finished:
+    """Write the page, ``junit.xml``, the line of the trend and what CI asks for; remove runs above ``keep``.
+
+    ``root`` is the folder that the tests' files are relative to. Never raises for what cannot be written.
+    """
+    ci = ci or Ci()
+    done = Finished()
+    try:
+        tests = list(iterate_run(folder, histories=False))
+    except UsageError as error:
+        done.trouble.append(str(error))
+        return done
+    rows = _trend(folder, root, tests, clock, done)
+    done.page = _try(done, lambda: write_run_report(folder, trend=[public_row(row) for row in rows[-SHOWN:]]))
+    document = junit_xml(folder.name, tests, ended=clock.utcnow())
+    _try(done, lambda: (folder / "junit.xml").write_bytes(document))
+    if ci.summary is not None:
+        flaky = rows[-1].get("flaky_tests", ()) if rows and rows[-1].get("run") == folder.name else ()
+        text = summarize(folder.name, tests, flaky=flaky, note=_where(folder, root))
+        _try(done, lambda: _append_text(ci.summary, text))
+    if ci.annotations:
+        done.lines += annotate(tests, root=root, workspace=ci.workspace)
+    if is_run(folder):
+        prune_runs(folder.parent, clock, keep=keep)
+    return done
+
+
+def _trend(folder: Path, root: Path, tests: list[TestRecord], clock: Clock, done: Finished) -> list[dict[str, Any]]:
+    path, figures = folder.parent / FILE, read_figures(folder.parent / "bench.json")
+    source = source_state(root)
+
+    def row(earlier: list[dict[str, Any]]) -> dict[str, Any]:
+        return trend_row(folder.name, tests, earlier, at=clock.utcnow(), source=source, figures=figures)
+
+    try:
+        return append(path, row)
+    except UsageError as error:
+        done.trouble.append(str(error))
+    try:
+        return read_trend(path)[0]
+    except UsageError:
+        return []
+
+
+def _try(done: Finished, work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except UsageError as error:
+        done.trouble.append(str(error))
+    except OSError as error:
+        done.trouble.append(f"{error.filename or 'the report'}: cannot be written: {error.strerror}")
+    return None
+
+
+def _append_text(path: Path | None, text: str) -> None:
+    if path is not None:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+
+def _where(folder: Path, root: Path) -> str:
+    shown = folder.relative_to(root) if folder.is_relative_to(root) else folder
+    return f"The whole report: `{shown / 'index.html'}`"

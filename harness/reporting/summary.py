@@ -1,0 +1,104 @@
+"""What a run came to, as Markdown: for the page of a CI job, a chat, a pull request."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from harness.reporting.runs import TestRecord
+
+__all__ = ["OUTCOMES", "counts_in_words", "plain", "summarize"]
+
+OUTCOMES = ("failed", "not run", "passed", "skipped")
+"""The worst first."""
+DETAILED = 25
+"""How many tests are told about in full; the rest by name."""
+LISTED = 200
+MESSAGE = 4000
+"""Characters of a message: a job's page takes 1 MiB in all."""
+SLOWEST = 5
+_WHOSE = {"product": "the product", "rig": "the rig", "usage": "the caller"}
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
+
+
+def summarize(run: str, tests: Iterable[TestRecord], *, flaky: Sequence[str] = (), note: str = "") -> str:
+    """The summary of ``run``: counts, what failed or was not run with blame and how to run it again, the slowest.
+
+    ``flaky`` are names of tests; ``note`` is a further line, such as where the whole report is.
+    """
+    records = list(tests)
+    lines = [f"## {_mark(records)} {plain(run)}: {counts_in_words(record.outcome for record in records)}", ""]
+    bad = [record for outcome in ("failed", "not run") for record in records if record.outcome == outcome]
+    if bad:
+        blames = Counter(_whose(record) for record in bad)
+        lines += [f"To blame: {', '.join(f'{name} {count}' for name, count in blames.most_common())}.", ""]
+    for record in bad[:DETAILED]:
+        lines += _told(record)
+    if rest := bad[DETAILED:]:
+        lines += ["And without details:", "", *(f"- {_code(record.name)}" for record in rest[:LISTED]), ""]
+        if more := len(rest) - LISTED:
+            lines += [f"and {more} more.", ""] if more > 0 else []
+    if flaky:
+        named = ", ".join(_code(name) for name in flaky[:LISTED])
+        lines += [f"Flaky (both passed and failed with the same sources and options): {named}", ""]
+    lines += _slowest(records)
+    if note:
+        lines += [note, ""]
+    return "\n".join(lines)
+
+
+def counts_in_words(outcomes: Iterable[str]) -> str:
+    """``2 failed, 70 passed``: only what there is, the worst first."""
+    found = Counter(outcomes)
+    known = [*OUTCOMES, *sorted(set(found) - set(OUTCOMES))]
+    return ", ".join(f"{found[outcome]} {outcome}" for outcome in known if found[outcome]) or "no test"
+
+
+def plain(text: str) -> str:
+    """``text`` without colours and control characters; line feeds and tabs stay."""
+    return _CONTROL.sub("", text.replace("\r\n", "\n"))
+
+
+def _mark(records: Sequence[TestRecord]) -> str:
+    outcomes = {record.outcome for record in records}
+    return "❌" if "failed" in outcomes else "⚠️" if "not run" in outcomes or not records else "✅"
+
+
+def _whose(record: TestRecord) -> str:
+    return _WHOSE.get(record.blame or "", "nobody can say")
+
+
+def _told(record: TestRecord) -> list[str]:
+    head = f"{record.outcome} (to blame: {_whose(record)})" if record.blame else record.outcome
+    message = plain(record.message).strip() or "; ".join(record.trouble) or "(no message)"
+    if len(message) > MESSAGE:
+        message = message[:MESSAGE] + f"\n... {len(message) - MESSAGE} more characters, in the report"
+    lines = [f"<details><summary>{head}: <code>{escape(plain(record.name))}</code></summary>", ""]
+    if record.title:
+        lines += [escape(plain(record.title)), ""]
+    lines += _fenced(message)
+    if record.rerun:
+        lines += ["Just this again:", "", *_fenced(plain(record.rerun), "sh")]
+    return [*lines, "</details>", ""]
+
+
+def _slowest(records: Sequence[TestRecord]) -> list[str]:
+    slow = sorted(records, key=lambda record: -record.duration)[:SLOWEST]
+    if not slow:
+        return []
+    rows = [f"| {_code(record.name).replace('|', chr(92) + '|')} | {record.duration:.2f} s |" for record in slow]
+    total = sum(record.duration for record in records)
+    return [f"| the slowest of {len(records)} | {total:.1f} s in all |", "|---|---:|", *rows, ""]
+
+
+def _fenced(text: str, language: str = "text") -> list[str]:
+    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text) or [""]))
+    return [f"{fence}{language}", text, fence, ""]
+
+
+def _code(text: str) -> str:
+    text = plain(text).replace("\n", " ")
+    ticks = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    return f"{ticks} {text} {ticks}" if "`" in text else f"`{text}`"

@@ -1,0 +1,105 @@
+"""``trend.jsonl`` on disk: many runs append at once, a line is whole or not there, a torn one harms nobody."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from harness.core.errors import UsageError
+
+__all__ = ["RUNS", "append", "read_trend"]
+
+RUNS = 200
+"""How many runs are looked back at, unless told otherwise."""
+_LIMIT = 64 * 1024 * 1024
+
+Row = dict[str, Any]
+
+
+def read_trend(path: Path, *, last: int = RUNS) -> tuple[list[Row], list[str]]:
+    """The ``last`` lines, oldest first, and what is wrong with the file in words. No file is no line.
+
+    Raises UsageError when there is a file that cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > _LIMIT:
+                file.seek(size - _LIMIT)
+                file.readline()
+            return _parsed(file.read(), last)
+    except FileNotFoundError:
+        return [], []
+    except OSError as error:
+        raise UsageError(
+            f"cannot be read: {error.strerror}", where=str(path), do="name the trend.jsonl of a reports folder"
+        ) from error
+
+
+def append(path: Path, make: Callable[[list[Row]], Row], *, last: int = RUNS) -> list[Row]:
+    """Append the line that ``make`` says, given those before it; returns all of them.
+
+    Nobody else appends meanwhile. Raises UsageError when it cannot be written; the file is then as it was.
+    """
+    try:
+        with _locked(path) as descriptor:
+            earlier, _ = read_trend(path, last=last)
+            row = make(earlier)
+            _write(descriptor, orjson.dumps(row, default=str) + b"\n")
+    except OSError as error:
+        raise UsageError(
+            f"this run is not in the trend: {error.strerror}",
+            where=str(path),
+            do="free the disk, or name a folder that can be written: --reports",
+        ) from error
+    return [*earlier, row]
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _write(descriptor: int, line: bytes) -> None:
+    size = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":  # torn by a crash: end it, so that ours is a line
+        line = b"\n" + line
+    try:
+        written = 0
+        while written < len(line):
+            written += os.write(descriptor, line[written:])
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise
+
+
+def _parsed(content: bytes, last: int) -> tuple[list[Row], list[str]]:
+    rows: deque[Row] = deque(maxlen=max(last, 1))
+    broken = []
+    for number, line in enumerate(content.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = orjson.loads(line)
+        except ValueError:
+            row = None
+        if isinstance(row, Mapping) and isinstance(row.get("run"), str):
+            rows.append(dict(row))
+        else:
+            broken.append(str(number))
+    if not broken:
+        return list(rows), []
+    lines = f"lines {', '.join(broken[:10])} are" if len(broken) > 1 else f"line {broken[0]} is"
+    return list(rows), [f"{lines} no run and left out"]
