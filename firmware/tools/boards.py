@@ -115,6 +115,7 @@ class Board:
 
 
 def find_boards() -> dict[str, Board]:
-    """Every board by name. Raises ValueError for one that is described wrongly."""
-    boards = (Board.read(path) for path in sorted(PLATFORMS.glob("*/board.toml")))
+    """Every board that there is an image for, by name. Raises ValueError for one that is described wrongly."""
+    paths = (path for path in sorted(PLATFORMS.glob("*/board.toml")) if "[build]" in path.read_text("utf-8"))
+    boards = (Board.read(path) for path in paths)
     return {board.name: board for board in boards}
