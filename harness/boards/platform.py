@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import UsageError
+from harness.core.house import house
 
 __all__ = ["Platform", "Region", "find_platforms", "load_platform"]
 
@@ -63,7 +64,7 @@ def find_platforms(program: str) -> dict[str, Platform]:
 
     The folder is the repository's ``platforms/``, or what ``WASMBED_PLATFORMS`` names.
     """
-    folder = Path(os.environ.get(PLATFORMS_VARIABLE) or ROOT / "platforms")
+    folder = Path(os.environ.get(PLATFORMS_VARIABLE) or house("platforms"))
     found = [load_platform(path) for path in sorted(folder.glob("*/board.toml"))]
     found.sort(key=lambda platform: (platform.refused is not None, -len(platform.features), platform.name))
     return {platform.name: platform for platform in found if platform.program == program}

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.core.errors import UsageError
+from harness.core.house import house
 from harness.sequences.behaviour import BoundArrow, expand
 from harness.sequences.bindings import EventType, Subject
 from harness.sequences.compiler import Automaton, compile_behaviour
@@ -19,7 +20,7 @@ from harness.sequences.tree import Diagram
 
 __all__ = ["Sequence", "catalogue", "load", "load_text"]
 
-_HOUSE = Path(__file__).parents[2] / "scenarios" / "sequences"
+_HOUSE = house("scenarios/sequences")
 _SUFFIX = ".mmd"
 
 

@@ -5,27 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.core.errors import UsageError
+from harness.core.house import house
 
 __all__ = ["Modules", "assemble", "padded", "read_module"]
 
 
 class Modules:
-    """A folder of modules: ``modules("hello")`` is ``hello.wat`` assembled, or ``hello.wasm`` as it is."""
+    """A folder of modules: ``modules("hello")`` is ``hello.wat`` assembled, or ``hello.wasm`` as it is. What is not in
+    it may be one of the harness's own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def __call__(self, name: str) -> bytes:
         """The binary of the module of that name. Raises UsageError naming the ones there are."""
-        for suffix in (".wasm", ".wat"):
-            path = self.folder / f"{name}{suffix}"
-            if path.is_file():
-                return read_module(path)
-        known = sorted({path.stem for path in self.folder.glob("*.wa*")})
+        homes = (self.folder, house("scenarios/modules"))
+        for home in homes:
+            for suffix in (".wasm", ".wat"):
+                path = home / f"{name}{suffix}"
+                if path.is_file():
+                    return read_module(path)
+        known = [sorted({path.stem for path in home.glob("*.wa*")}) for home in homes]
+        own = f"the harness's own: {', '.join(known[1])}"
         raise UsageError(
             f"there is no module {name!r}",
             where=str(self.folder),
-            do=f"there are: {', '.join(known)}" if known else "name the folder with --modules",
+            do=f"there are: {', '.join(known[0])}; {own}" if known[0] else f"name the folder with --modules; {own}",
         )
 
     def load(self, module: bytes | str | Path) -> bytes:

@@ -28,12 +28,20 @@ def test_text_is_assembled_and_binaries_are_taken_as_they_are(modules: Modules) 
 
 
 def test_what_is_not_there_is_named_with_what_is(modules: Modules, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no module 'hallo'\n  -> there are: broken, idle, raw"):
+    with pytest.raises(
+        UsageError, match=r"no module 'hallo'\n  -> there are: broken, idle, raw; the harness's own: .*hello"
+    ):
         modules("hallo")
-    with pytest.raises(UsageError, match="--modules"):
-        Modules(tmp_path / "nowhere")("idle")
+    with pytest.raises(UsageError, match=r"--modules; the harness's own: .*hello"):
+        Modules(tmp_path / "nowhere")("hallo")
     with pytest.raises(UsageError, match="cannot be read"):
         modules.load(tmp_path / "gone.wasm")
+
+
+def test_the_harness_has_modules_of_its_own(modules: Modules, tmp_path: Path) -> None:
+    assert modules("hello") == Modules(tmp_path / "nowhere")("hello")
+    (tmp_path / "hello.wasm").write_bytes(b"the folder's")
+    assert modules("hello") == b"the folder's"
 
 
 def test_text_that_is_wrong_is_shown(modules: Modules) -> None:

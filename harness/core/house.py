@@ -1,0 +1,16 @@
+"""Where the files are that come with the harness and are not Python: board descriptions, sequences, modules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["house"]
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_INSTALLED = _PACKAGE / "house"
+"""Where a wheel has them (see ``setup.py``); in the repository they are beside the package."""
+
+
+def house(folder: str) -> Path:
+    """A folder of the repository, for example ``scenarios/sequences``, wherever the harness is installed."""
+    return (_INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent) / folder

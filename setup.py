@@ -1,0 +1,19 @@
+"""Puts into a wheel what stands beside the package in the repository; ``harness/core/house.py`` finds it there."""
+
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+FOLDERS = ("platforms", "scenarios/sequences", "scenarios/modules")
+
+
+class BuildWithFolders(build_py):
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            for folder in FOLDERS:
+                self.copy_tree(folder, str(Path(self.build_lib, "harness", "house", folder)))
+
+
+setup(cmdclass={"build_py": BuildWithFolders})
