@@ -28,10 +28,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "stack(**options): options of this test's stack, as in stack(heartbeat=0.5)")
     config.addinivalue_line("markers", "requires(*features): skip where the boards lack one, as in requires('csr')")
     from harness.pytest_plugin.run import PLUGIN, Run
-    from harness.pytest_plugin.settings import read_options
+    from harness.pytest_plugin.settings import read_defaults, read_options
 
     try:
-        run = Run(config, read_options(config, os.environ))
+        run = Run(config, read_options(config, os.environ), read_defaults(config))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
     config.pluginmanager.register(run, PLUGIN)
@@ -54,8 +54,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     world = pyfuncitem.stash.get(WORLD, None)
     if world is None or not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
+    from harness.pytest_plugin.awaiting import watched
+
+    __tracebackhide__ = True
     arguments: dict[str, Any] = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    world.run_test(pyfuncitem.obj, arguments)
+    world.begin()
+    world.run(watched(pyfuncitem.obj(**arguments)))
+    world.judge()
     return True
 
 
@@ -63,15 +68,20 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    if "stack" in getattr(item, "fixturenames", ()):
-        from harness.pytest_plugin.verdict import judge_phase
+    if "stack" not in getattr(item, "fixturenames", ()):
+        return (yield)
+    from harness.pytest_plugin.verdict import judge_phase, trim_traceback
 
-        judge_phase(item, call, report)
+    if not item.config.option.fulltrace:
+        trim_traceback(call)
+    report = yield
+    judge_phase(item, call, report)
     return report
 
 
-def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+def pytest_report_teststatus(
+    report: pytest.TestReport | pytest.CollectReport,
+) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
     """What the rig could not judge is counted as ``not run``."""
     from harness.pytest_plugin.run import blame_of
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 import pytest
 
+from harness.stack import sources
 from harness.stack.options import StackOptions
 
-__all__ = ["add_options", "options_of", "read_options"]
+__all__ = ["add_options", "options_of", "read_defaults", "read_options"]
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -28,11 +29,12 @@ def add_options(parser: pytest.Parser) -> None:
 
 def read_options(config: pytest.Config, environment: Mapping[str, str]) -> StackOptions:
     """The options of this run. Raises UsageError."""
-    from harness.stack.backends import check_names
+    return sources.read_options(vars(config.option), environment, config.rootpath)
 
-    options = StackOptions.parse(vars(config.option), environment)
-    check_names(options)
-    return options
+
+def read_defaults(config: pytest.Config) -> StackOptions:
+    """The options of a run that nobody gave any. Raises UsageError."""
+    return StackOptions.of(sources.read_file(config.rootpath)[0])
 
 
 def options_of(item: pytest.Item, options: StackOptions) -> StackOptions:

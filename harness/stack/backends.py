@@ -12,7 +12,7 @@ from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.stack.options import StackOptions
 
-__all__ = ["CLUSTERS", "check_names", "clusters", "features", "make_cluster"]
+__all__ = ["CLUSTERS", "check_names", "check_options", "clusters", "features", "make_cluster"]
 
 CLUSTERS = "harness.clusters"
 BOARDS = "harness.boards"
@@ -41,18 +41,29 @@ def check_names(options: StackOptions) -> None:
             )
 
 
+def check_options(options: StackOptions) -> None:
+    """As :func:`check_names`, and that the options do not contradict each other. Raises UsageError."""
+    check_names(options)
+    if options.kubeconfig is not None:
+        _check_kubeconfig(_load(options.cluster))
+
+
+def _check_kubeconfig(kind: type[Any]) -> None:
+    from harness.clusters.kubeconfig import KubeconfigCluster
+
+    if not issubclass(kind, KubeconfigCluster):
+        raise UsageError("is for --cluster=kubeconfig", where="--kubeconfig", do="add that, or leave this out")
+
+
 def make_cluster(options: StackOptions, clock: Clock, randomness: Randomness, tap: Tap) -> Cluster:
     """The cluster that ``options`` ask for, with a namespace of its own where others may be using it too.
 
     Raises RigError where it cannot run here, UsageError where a kubeconfig is given and nobody wants one.
     """
-    from harness.clusters.kubeconfig import KubeconfigCluster
-
     kind = _load(options.cluster)
     given: dict[str, Any] = {}
     if options.kubeconfig is not None:
-        if not issubclass(kind, KubeconfigCluster):
-            raise UsageError("is for --cluster=kubeconfig", where="--kubeconfig", do="add that, or leave this out")
+        _check_kubeconfig(kind)
         given["kubeconfig"] = options.kubeconfig
     elif reason := kind.unavailable():
         raise RigError(reason, where=f"--cluster={options.cluster}", do="see wasmbed doctor")

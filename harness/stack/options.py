@@ -1,20 +1,33 @@
 """The one place that reads options, whichever front door they come through.
 
-A field of :class:`StackOptions` is at once a pytest option (``--heartbeat``), an environment variable
-(``WASMBED_HEARTBEAT``) and a keyword of the ``stack`` marker.
+A field of :class:`StackOptions` is at once a pytest option (``--heartbeat``), a Robot variable (``HEARTBEAT``), an
+environment variable (``WASMBED_HEARTBEAT``), a key of the project's file (see :mod:`harness.stack.sources`) and a
+keyword of the ``stack`` marker.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.core.errors import UsageError
 
-__all__ = ["StackOptions"]
+__all__ = ["Given", "StackOptions"]
+
+NOT_REPEATED = {"profile", "reports"}
+"""Options that a command to run a test again does not need."""
+_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+class Given(NamedTuple):
+    """What somebody wrote for an option, and where."""
+
+    text: str
+    where: str
 
 
 def _seed(text: str) -> int:
@@ -25,9 +38,9 @@ def _seed(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError("must be a positive number of seconds")
+    written = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+) ?([a-z]*)", text.strip())
+    if not written or written[2] not in _UNITS or not (value := float(written[1]) * _UNITS[written[2]]):
+        raise ValueError("must be a positive number of seconds, or one with a unit as in 500ms, 5s, 2min, 1h")
     return value
 
 
@@ -36,6 +49,12 @@ def _count(text: str) -> int:
     if value < 1:
         raise ValueError("must be at least 1")
     return value
+
+
+def _switch(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise ValueError("must be yes or no")
+    return text == "yes"
 
 
 def _name(text: str) -> str:
@@ -74,9 +93,21 @@ class StackOptions:
     fleet: int = field(
         default=5, metadata={"parse": _count, "help": "boards in the scenarios about fleets", "metavar": "N"}
     )
+    record: bool = field(
+        default=False,
+        metadata={
+            "parse": _switch,
+            "help": "record the boards that can be, to replay their runs (yes or no)",
+            "metavar": "YES",
+        },
+    )
     reports: Path = field(
         default=Path("reports"),
         metadata={"parse": Path, "help": "folder for the histories and the page of each run", "metavar": "FOLDER"},
+    )
+    profile: str | None = field(
+        default=None,
+        metadata={"parse": _name, "help": "set of options from the project's harness.toml", "metavar": "NAME"},
     )
     modules: Path = field(
         default=Path("scenarios/modules"),
@@ -84,19 +115,40 @@ class StackOptions:
     )
 
     @classmethod
+    def names(cls) -> list[str]:
+        """Every option there is."""
+        return [option.name for option in dataclasses.fields(cls)]
+
+    @classmethod
     def parse(cls, given: Mapping[str, str | None], environment: Mapping[str, str]) -> StackOptions:
-        """Options from text: what was ``given`` goes before ``WASMBED_<NAME>`` in ``environment``.
+        """Options from text: what was ``given`` goes before ``WASMBED_<NAME>`` in ``environment``; no file is read.
 
         Raises UsageError naming the option, its value and what it must be.
         """
+        return cls.of(cls.gather(given, environment))
+
+    @classmethod
+    def gather(
+        cls, given: Mapping[str, str | None], environment: Mapping[str, str], spelling: str = "--{name}"
+    ) -> dict[str, Given]:
+        """What was written for each option, and where; ``spelling`` is how the front door writes one."""
+        found: dict[str, Given] = {}
+        for name in cls.names():
+            variable = f"WASMBED_{name.upper()}"
+            if (text := given.get(name)) is not None:
+                found[name] = Given(text, spelling.format(name=name, NAME=name.upper()))
+            elif (text := environment.get(variable)) is not None:
+                found[name] = Given(text, variable)
+        return found
+
+    @classmethod
+    def of(cls, written: Mapping[str, Given]) -> StackOptions:
+        """Options from what was written for them. Raises UsageError as :meth:`parse` does."""
         values: dict[str, Any] = {}
         for option in dataclasses.fields(cls):
-            variable = f"WASMBED_{option.name.upper()}"
-            text, where = given.get(option.name), f"--{option.name}"
-            if text is None:
-                text, where = environment.get(variable), variable
-            if text is None:
+            if option.name not in written:
                 continue
+            text, where = written[option.name]
             try:
                 values[option.name] = option.metadata["parse"](text)
             except ValueError as error:
@@ -109,15 +161,24 @@ class StackOptions:
 
     def replace(self, **changes: Any) -> StackOptions:
         """These options with some changed; raises UsageError for a name that is no option."""
-        known = [option.name for option in dataclasses.fields(self)]
+        known = self.names()
         if unknown := sorted(set(changes) - set(known)):
             raise UsageError(f"no such option: {', '.join(unknown)}", do=f"the options are {', '.join(known)}")
         return dataclasses.replace(self, **changes)
 
-    def arguments(self) -> list[str]:
-        """The command line that gives these options again; defaults left out."""
-        return [
-            f"--{option.name}={value}"
-            for option in dataclasses.fields(self)
-            if (value := getattr(self, option.name)) != option.default
-        ]
+    def changed(self, base: StackOptions | None = None) -> dict[str, str]:
+        """What has to be written to get these options where one would get ``base``; its profile is spelled out."""
+        base = base or StackOptions()
+        return {
+            name: _written(getattr(self, name))
+            for name in self.names()
+            if name not in NOT_REPEATED and getattr(self, name) != getattr(base, name)
+        }
+
+    def arguments(self, base: StackOptions | None = None) -> list[str]:
+        """The command line that gives these options where none would give ``base``."""
+        return [f"--{name}={text}" for name, text in self.changed(base).items()]
+
+
+def _written(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -65,6 +65,26 @@ import pytest
 async def test_needs_more(stack):
     raise AssertionError("never reached")
 """
+FORGOTTEN = """
+async def test_nothing_done(stack):
+    stack.boards.power_on()
+async def test_attribute(stack):
+    board = stack.boards.power_on()
+    board.name
+async def test_unpacked(stack):
+    one, two = stack.boards.power_on(count=2)
+async def test_measured(stack):
+    len(stack.boards.power_on(count=2))
+async def test_other_warnings_stay(stack):
+    import warnings
+    warnings.warn("something else")
+"""
+INTERRUPTED = """
+import asyncio, os, signal
+async def test_interrupted(stack):
+    asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGINT)
+    await asyncio.get_running_loop().create_future()
+"""
 PLAIN = """
 def test_plain():
     pass
@@ -145,6 +165,8 @@ def test_every_ending_has_its_blame_and_the_product_its_exit_code(project: Proje
     assert "the test did not end within 0.2 s (--deadline)" in project.results()["test_hangs"]["message"]
     assert "my own" in project.results()["test_times_out_by_itself"]["message"]
     assert "there is no such resource" in project.results()["test_wrong"]["message"]
+    assert "FAILED test_it.py::test_wrong - Device nobody: did not reach" in done.stdout
+    assert "in wait" not in done.stdout, "the harness's own frames are of no use to whoever reads a failure"
     assert "test_it.py::test_usage: --boards: there are no boards of kind 'toaster'" in done.stdout
     assert "power_on" not in done.stdout, "a usage error needs no traceback"
 
@@ -171,3 +193,40 @@ def test_a_folder_that_cannot_be_written_is_the_rigs_fault(project: Project) -> 
     done = project.run(PASSES)
     assert done.returncode == 3, done.stdout
     assert "--reports" in done.stdout
+
+
+def test_a_forgotten_await_is_told_in_words(project: Project) -> None:
+    done = project.run(FORGOTTEN)
+    assert done.returncode == 1, "the warning is nobody's"
+    results = project.results()
+    assert results.pop("test_other_warnings_stay")["blame"] is None
+    assert {result["blame"] for result in results.values()} == {"usage"}
+    for result in results.values():
+        assert "Boards.power_on() was called and never awaited" in result["message"]
+        assert re.search(r"test_it\.py:\d+: ", result["message"])
+    assert "Unraisable" not in done.stdout
+
+
+def test_an_interrupted_test_leaves_a_result(project: Project) -> None:
+    done = project.run(INTERRUPTED, "--seed=3")
+    assert done.returncode == pytest.ExitCode.INTERRUPTED, done.stdout
+    (result,) = project.results().values()
+    assert (result["outcome"], result["blame"]) == ("not run", None)
+    assert "interrupted" in result["message"]
+    assert result["rerun"] == "pytest test_it.py::test_interrupted --seed=3"
+
+
+def test_tests_that_cannot_be_collected_are_told_by_pytest(project: Project) -> None:
+    done = project.run("import nonsense", "-n", "1")
+    assert "No module named 'nonsense'" in done.stdout
+    assert "INTERNALERROR" not in done.stdout + done.stderr
+
+
+def test_options_come_from_the_projects_file_and_its_profiles(project: Project) -> None:
+    (project.folder / "harness.toml").write_text("seed = 4\n[profiles.slow]\nheartbeat = '60s'\n")
+    assert project.run(PASSES, "--profile=slow", "--fleet=7").returncode == 0
+    (result,) = project.results().values()
+    assert (result["seed"], result["options"]["heartbeat"], result["options"]["fleet"]) == (4, 60, 7)
+    assert result["rerun"] == "pytest test_it.py::test_enrolls --heartbeat=60.0 --fleet=7"
+    done = project.run(PASSES, WASMBED_PROFILE="fast")
+    assert "WASMBED_PROFILE: there is no profile 'fast'\n  -> there are: slow" in done.stderr

@@ -30,6 +30,7 @@ def test_what_is_given_goes_before_the_environment() -> None:
         ("heartbeat", "0"),
         ("heartbeat", "inf"),
         ("heartbeat", "nan"),
+        ("heartbeat", "5 parsecs"),
         ("fleet", "0"),
         ("boards", ""),
     ],
@@ -46,6 +47,22 @@ def test_arguments_give_the_options_again() -> None:
     assert options.arguments() == ["--seed=3", "--heartbeat=0.5"]
     given = dict(argument.removeprefix("--").split("=") for argument in options.arguments())
     assert StackOptions.parse(given, {}) == options
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0.5", 0.5), ("500ms", 0.5), ("5s", 5), ("2min", 120), ("1 h", 3600), (".5", 0.5)]
+)
+def test_seconds_may_have_a_unit(text: str, seconds: float) -> None:
+    assert StackOptions.parse({"heartbeat": text}, {}).heartbeat == pytest.approx(seconds)
+
+
+def test_arguments_are_what_differs_from_the_projects_own() -> None:
+    own = StackOptions(fleet=3, record=True)
+    assert StackOptions(seed=1, profile="quick", reports=Path("x")).arguments(own) == [
+        "--seed=1",
+        "--fleet=5",
+        "--record=no",
+    ]
 
 
 def test_an_unknown_option_of_a_marker_is_refused() -> None:

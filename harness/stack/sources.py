@@ -1,0 +1,88 @@
+"""Where options come from: the command line, the environment, and the project's file with its profiles.
+
+The file is ``harness.toml``, or the table ``[tool.wasmbed-harness]`` of ``pyproject.toml``. It holds options by their
+names, and named sets of them under ``profiles``, one of which is chosen with ``--profile``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.core.errors import UsageError
+from harness.stack.options import Given, StackOptions
+
+__all__ = ["read_file", "read_options"]
+
+FILE = "harness.toml"
+TABLE = "[tool.wasmbed-harness]"
+PROFILES = "profiles"
+
+
+def read_options(
+    given: Mapping[str, str | None], environment: Mapping[str, str], root: Path, *, spelling: str = "--{name}"
+) -> StackOptions:
+    """The options of a run in the project at ``root``, in any front door.
+
+    What was ``given`` there goes before ``WASMBED_<NAME>`` in the environment, that before the chosen profile, and
+    that before the project's other defaults. ``spelling`` is how the front door writes an option.
+    Raises UsageError naming what is wrong and where it came from.
+    """
+    from harness.stack.backends import check_options
+
+    written = StackOptions.gather(given, environment, spelling)
+    defaults, profiles = read_file(root)
+    chosen = written.get("profile") or defaults.get("profile")
+    options = StackOptions.of(defaults | _profile(chosen, profiles) | written)
+    check_options(options)
+    return options
+
+
+def read_file(root: Path) -> tuple[dict[str, Given], dict[str, dict[str, Given]]]:
+    """The defaults and the profiles of the project at ``root``; nothing where there is no file. Raises UsageError."""
+    own, shared = root / FILE, root / "pyproject.toml"
+    if own.is_file():
+        return _split(_load(own), FILE)
+    table = _load(shared).get("tool", {}).get("wasmbed-harness", {}) if shared.is_file() else {}
+    return _split(table, f"pyproject.toml {TABLE}")
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=str(path), do="make it readable") from error
+    except ValueError as error:
+        raise UsageError(f"is not TOML: {error}", where=str(path), do="correct it there") from error
+
+
+def _split(table: Any, file: str) -> tuple[dict[str, Given], dict[str, dict[str, Given]]]:
+    if not isinstance(table, dict) or not isinstance(table.get(PROFILES, {}), dict):
+        raise UsageError("is no table", where=file, do="write [profiles.<name>] and option = value below it")
+    defaults = {name: value for name, value in table.items() if name != PROFILES}
+    profiles = {name: _texts(values, f"{file} profiles.{name}") for name, values in table.get(PROFILES, {}).items()}
+    return _texts(defaults, file), profiles
+
+
+def _texts(values: Any, where: str) -> dict[str, Given]:
+    known = StackOptions.names()
+    if not isinstance(values, dict):
+        raise UsageError("is no table", where=where, do="write option = value lines below its name")
+    if unknown := sorted(set(values) - set(known)):
+        raise UsageError(f"no such option: {', '.join(unknown)}", where=where, do=f"the options are {', '.join(known)}")
+    return {name: Given(_text(value), f"{where}: {name}") for name, value in values.items()}
+
+
+def _text(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _profile(chosen: Given | None, profiles: Mapping[str, dict[str, Given]]) -> dict[str, Given]:
+    if chosen is None:
+        return {}
+    if chosen.text not in profiles:
+        known = ", ".join(sorted(profiles)) or f"none; write [profiles.{chosen.text}] into {FILE}"
+        raise UsageError(f"there is no profile {chosen.text!r}", where=chosen.where, do=f"there are: {known}")
+    return profiles[chosen.text]
