@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import ClassVar
 
+from harness.boards.bridge import Counters
 from harness.boards.console import Console
+from harness.boards.gdb import GdbStub
 from harness.core.clock import Clock
+from harness.core.errors import UsageError
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
@@ -53,6 +58,9 @@ class BoardSettings:
     ``heap-exhaustion`` or ``hang``; boards without firmware have none."""
     watchdog: float | None = None
     """Seconds without a sign of life after which the board resets itself, instead of the board's own value."""
+    recording: Path | None = None
+    """A folder to record the board's runs in, each in a folder of its own, so that they can be replayed; only for
+    boards with the feature ``record``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +83,7 @@ class Board(ABC):
     """The platform: ``virtual``, ``mps2-an385``, ..."""
     features: frozenset[str]
     """What scenarios may ask for: ``tls``, ``wasm``, ``csr``, ``ed25519``, ``watchdog``, and ``storage``: it keeps an
-    issued certificate without power."""
+    issued certificate without power; ``pause``, ``debug`` and ``record``: what an emulator can do with it."""
 
     name: str
     console: Console
@@ -87,6 +95,16 @@ class Board(ABC):
     @property
     def pid(self) -> int | None:
         """The process that the board is while it is on, to account for it; None for a board that has none."""
+        return None
+
+    @property
+    def counters(self) -> Counters | None:
+        """What went over its link since it was last switched on; None for a board that does not count."""
+        return None
+
+    @property
+    def recording(self) -> Path | None:
+        """The folder of its present or last run's recording, if that is recorded."""
         return None
 
     @abstractmethod
@@ -112,6 +130,22 @@ class Board(ABC):
     @abstractmethod
     async def restore_link(self) -> None:
         """Let the board connect again."""
+
+    async def pause(self) -> None:
+        """Let the processor stand still, and with it the board's time. Raises UsageError without ``pause``."""
+        raise self._lacks("pause")
+
+    async def resume(self) -> None:
+        """Let a paused board go on."""
+        raise self._lacks("pause")
+
+    def debugger(self) -> AbstractAsyncContextManager[GdbStub]:
+        """The board's memory and registers, while it stands still. Raises UsageError without ``debug``."""
+        raise self._lacks("debug")
+
+    def _lacks(self, feature: str) -> UsageError:
+        able = "ask for a board that has it: `wasmbed boards` lists what each can do"
+        return UsageError(f"a {self.kind} lacks the feature {feature!r}", where=self.name, do=able)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ def provisioning_blob(settings: BoardSettings, world: World) -> bytes:
         12: public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
         13: round(settings.watchdog * 1000) if settings.watchdog is not None else None,
         14: settings.self_test,
+        15: True if settings.recording is not None else None,
     }
     body = cbor2.dumps({number: value for number, value in fields.items() if value is not None}, canonical=True)
     return MAGIC + len(body).to_bytes(4, "big") + body + hashlib.sha256(body).digest()

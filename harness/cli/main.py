@@ -24,6 +24,7 @@ COMMANDS = {
     "boards": ("boards", "List the kinds of boards, and what each can do."),
     "doctor": ("doctor", "Say what can run here, and why not."),
     "check": ("check", "Judge a recorded history by the invariants, and by sequences."),
+    "replay": ("replay", "Run a recorded board once more, byte for byte, also under a debugger."),
     "sequences": ("sequences", "List the executable sequence diagrams, read and record them."),
     "compare": ("compare", "Say what changed from one run to another."),
     "trend": ("trend", "Show how the runs went over time: rates, times, benchmarks."),

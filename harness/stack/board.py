@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
 from harness.boards.board import Board, Power
+from harness.boards.bridge import Counters
+from harness.boards.gdb import GdbStub
 from harness.stack.recorder import Recorder
 
 __all__ = ["RecordedBoard"]
@@ -36,10 +42,22 @@ class RecordedBoard(Board):
     def pid(self) -> int | None:
         return self._board.pid
 
+    @property
+    def counters(self) -> Counters | None:
+        return self._board.counters
+
+    @property
+    def recording(self) -> Path | None:
+        return self._board.recording
+
     async def power_on(self) -> None:
         self._note("power on")
         self.wanted = Power.ON
-        await self._board.power_on()
+        try:
+            await self._board.power_on()
+        finally:
+            if self.recording is not None:
+                self._note("recorded", replay=f"wasmbed replay {shlex.quote(str(self.recording))}")
 
     async def power_off(self) -> None:
         self._note("power off")
@@ -63,11 +81,22 @@ class RecordedBoard(Board):
         self._note("restore link")
         await self._board.restore_link()
 
+    async def pause(self) -> None:
+        self._fault("pause")
+        await self._board.pause()
+
+    async def resume(self) -> None:
+        self._note("resume")
+        await self._board.resume()
+
+    def debugger(self) -> AbstractAsyncContextManager[GdbStub]:
+        return self._board.debugger()
+
     def _heard(self, line: str) -> None:
         self._recorder.console(line, self.device, board=self.name)
 
-    def _note(self, what: str) -> None:
-        self._recorder.note(what, self.device, board=self.name)
+    def _note(self, what: str, **data: str) -> None:
+        self._recorder.note(what, self.device, board=self.name, **data)
 
     def _fault(self, what: str) -> None:
         self._recorder.fault(what, "Device", self.device, board=self.name)

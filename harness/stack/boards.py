@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import overload
 
 from harness.boards.board import Board, BoardSettings, Credentials, Power, World
@@ -27,8 +28,17 @@ POWER_OFF = 20.0
 class Boards:
     """Every board of the stack by name."""
 
-    def __init__(self, options: StackOptions, world: World, pki: Pki, recorder: Recorder, gateway: Endpoint) -> None:
+    def __init__(
+        self,
+        options: StackOptions,
+        world: World,
+        pki: Pki,
+        recorder: Recorder,
+        gateway: Endpoint,
+        folder: Path | None = None,
+    ) -> None:
         self._options, self._world, self._pki, self._recorder = options, world, pki, recorder
+        self._folder = folder
         self.gateway = gateway
         """Where boards that are made from now on look for the gateway."""
         self._catalogue = Catalogue()
@@ -49,6 +59,7 @@ class Boards:
         capabilities: Sequence[str] | None = None,
         self_test: str | None = None,
         watchdog: float | None = None,
+        record: bool | None = None,
     ) -> Board: ...
 
     @overload
@@ -63,6 +74,7 @@ class Boards:
         capabilities: Sequence[str] | None = None,
         self_test: str | None = None,
         watchdog: float | None = None,
+        record: bool | None = None,
     ) -> list[Board]: ...
 
     async def power_on(
@@ -77,6 +89,7 @@ class Boards:
         capabilities: Sequence[str] | None = None,
         self_test: str | None = None,
         watchdog: float | None = None,
+        record: bool | None = None,
     ) -> Board | list[Board]:
         """Switch on a new board, or ``count`` of them, and return when their firmware runs.
 
@@ -85,13 +98,15 @@ class Boards:
         another board's identity instead. ``device_type`` and ``capabilities`` are what it claims at enrollment
         instead of its own. ``name`` is the device's; with a ``count`` it is numbered. ``self_test`` is a fault that
         the firmware provokes once, and ``watchdog`` the seconds of silence after which it resets itself, on boards
-        that have such things (see :class:`BoardSettings`).
+        that have such things (see :class:`BoardSettings`). With ``record`` (by default ``--record``) everything that
+        reaches the board is recorded, so that its run can be replayed: `wasmbed replay`.
 
-        Raises UsageError for an unknown kind or a name that is taken, RigError when a board does not start, or when
-        so many do not fit into memory.
+        Raises UsageError for an unknown kind, a name that is taken or a board that cannot be recorded, RigError when
+        a board does not start, or when so many do not fit into memory.
         """
         certificate = Certificate.of(certificate)
         tier, kind = self._catalogue.find(kind or self._options.boards)
+        recordings = self._recordings(tier.features(kind), kind, record)
         check_fits(count or 1, tier.memory(kind), kind)
         made = []
         for each in self._names(kind, name, count):
@@ -110,6 +125,7 @@ class Boards:
                 capabilities=tuple(capabilities) if capabilities is not None else None,
                 self_test=self_test,
                 watchdog=watchdog,
+                recording=recordings / each if recordings is not None else None,
             )
             board = RecordedBoard(each, tier.make(kind, settings, self._world), self._recorder)
             self._boards[each], self._credentials[each] = board, credentials
@@ -161,6 +177,17 @@ class Boards:
             await bounded(self._world.clock, POWER_OFF, "power off of the boards", Fleet(self).stop())
         finally:
             await bounded(self._world.clock, POWER_OFF, "end of the tiers", self._catalogue.close())
+
+    def _recordings(self, features: frozenset[str], kind: str, wanted: bool | None) -> Path | None:
+        if wanted is None:
+            wanted = self._options.record and "record" in features
+        if not wanted:
+            return None
+        if "record" not in features:
+            raise UsageError(f"a {kind} cannot be recorded", where="record", do="record boards of the tier qemu")
+        if self._folder is None:
+            raise UsageError("there is no folder for recordings", where="record", do="give the stack a folder")
+        return self._folder / "boards"
 
     def _of(self, device: str) -> list[RecordedBoard]:
         return [board for board in self._boards.values() if board.device == device]

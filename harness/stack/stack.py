@@ -125,7 +125,7 @@ class Stack:
         await self._bounded("the controllers", controllers.start())
 
         world = World(self.clock, self.network, self.randomness.fork("boards"), recorder.platform, recorder.failure)
-        self.boards = Boards(self.options, world, self.pki, recorder, self.gateway.endpoint)
+        self.boards = Boards(self.options, world, self.pki, recorder, self.gateway.endpoint, self._folder)
         self._ends.push_async_callback(self.boards.stop)
         self.history.note("stack started", **self._described())
 

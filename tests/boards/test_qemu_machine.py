@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from harness.boards.qemu.gdb import GdbStub
+from harness.boards.gdb import GdbStub
 from harness.boards.qemu.machine import Machine
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError

@@ -12,6 +12,9 @@ from harness.core.network import Endpoint, Network
 
 __all__ = ["Bridge", "Counters"]
 
+MOST_WAITING = 65_536
+"""Bytes for a board that asks for each, before the gateway has to wait."""
+
 
 @dataclass(slots=True)
 class Counters:
@@ -25,10 +28,13 @@ class Counters:
 class Bridge(asyncio.Protocol):
     """The asyncio protocol of the board's serial stream; it makes and ends the gateway's connection as told.
 
-    :meth:`cut` breaks the connection and lets no other be made until :meth:`restore`.
+    :meth:`cut` breaks the connection and lets no other be made until :meth:`restore`. ``on_request``: the board asks
+    for each byte, and gets none before.
     """
 
-    def __init__(self, board: str, gateway: Endpoint, network: Network, tap: Tap | None = None) -> None:
+    def __init__(
+        self, board: str, gateway: Endpoint, network: Network, tap: Tap | None = None, *, on_request: bool = False
+    ) -> None:
         self.board = board
         self.counters = Counters()
         self.is_cut = False
@@ -36,6 +42,7 @@ class Bridge(asyncio.Protocol):
         self._network = network
         self._tap = tap
         self._line = Line()
+        self._requests = _Requests() if on_request else None
         self._serial: asyncio.Transport | None = None
         self._far: _FarEnd | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -44,6 +51,8 @@ class Bridge(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._serial = cast(asyncio.Transport, transport)
+        if self._requests is not None:
+            self._requests.transport = self._serial
 
     def data_received(self, data: bytes) -> None:
         for part in self._line.feed(data):
@@ -51,6 +60,10 @@ class Bridge(asyncio.Protocol):
                 self._open()
             elif part is Mark.CLOSE:
                 self._hang_up("the board closed it")
+            elif part is Mark.ASK and self._requests is not None:
+                self._requests.ask()
+                if not self._requests.waiting:
+                    self.resume_writing()
             elif isinstance(part, bytes):
                 self._to_gateway(part)
 
@@ -94,6 +107,8 @@ class Bridge(asyncio.Protocol):
 
     def _open(self) -> None:
         self._hang_up("the board connects anew", abort=True)
+        if self._requests is not None:
+            self._requests.forget()
         if self.is_cut:
             return
         self._far = _FarEnd(self)
@@ -126,7 +141,15 @@ class Bridge(asyncio.Protocol):
 
     def _tell_board(self, mark: Mark) -> None:
         if self._serial is not None and not self.is_cut:
-            self._serial.write(mark.wire())
+            self._write(mark.wire())
+
+    def _write(self, data: bytes) -> None:
+        if self._requests is not None:
+            self._requests.write(data)
+            if self._requests.waiting > MOST_WAITING:
+                self.pause_writing()
+        elif self._serial is not None:
+            self._serial.write(data)
 
     def _note(self, name: str, **data: object) -> None:
         if self._tap is not None:
@@ -136,7 +159,7 @@ class Bridge(asyncio.Protocol):
         """Bytes from the gateway on their way to the board."""
         if far is self._far and self._serial is not None:
             self.counters.down += len(data)
-            self._serial.write(Line.stuff(data))
+            self._write(Line.stuff(data))
 
     def far_lost(self, far: _FarEnd) -> None:
         """The gateway closed the connection."""
@@ -149,6 +172,37 @@ class Bridge(asyncio.Protocol):
         """The gateway takes no more for now: let the serial line wait too."""
         if self._serial is not None:
             self._serial.pause_reading() if full else self._serial.resume_reading()
+
+
+class _Requests:
+    """Gives out a byte for each time that it is asked for one."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self._waiting = bytearray()
+        self._is_asked = False
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def write(self, data: bytes) -> None:
+        self._waiting += data
+        self._give()
+
+    def ask(self) -> None:
+        # A board that was reset in between asks again; it still wants one byte.
+        self._is_asked = True
+        self._give()
+
+    def forget(self) -> None:
+        self._waiting.clear()
+
+    def _give(self) -> None:
+        if self._waiting and self._is_asked and self.transport is not None:
+            self._is_asked = False
+            self.transport.write(self._waiting[:1])
+            del self._waiting[:1]
 
 
 class _FarEnd(asyncio.Protocol):

@@ -10,6 +10,7 @@ bytes      from the board                              from the bridge
 ``10 4f``  "connect": whatever was before is over      "connected"
 ``10 43``  "closed"                                    "closed", "could not connect", or "try now"
 ``10 53``  never                                       "stop in order": close the session, then stand still
+``10 41``  "one byte": it gets only what it asks for   never
 =========  ==========================================  =======================================
 
 Bytes outside a connection mean nothing and are dropped (line noise, the rest of a dead connection).
@@ -31,6 +32,7 @@ class Mark(IntEnum):
     OPEN = 0x4F
     CLOSE = 0x43
     SHUTDOWN = 0x53
+    ASK = 0x41
 
     def wire(self) -> bytes:
         """The mark as it goes over the wire."""

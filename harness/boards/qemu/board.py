@@ -7,22 +7,25 @@ import contextlib
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from harness.boards.board import Board, BoardSettings, Power, World
 from harness.boards.bridge import Bridge, Counters
 from harness.boards.console import Console
 from harness.boards.crash import CrashReader
+from harness.boards.gdb import GdbStub
 from harness.boards.platform import Platform
 from harness.boards.provisioning import provisioning_blob
-from harness.boards.qemu.gdb import GdbStub
+from harness.boards.qemu.arguments import MEMORY_SIZE, inherited, machine_arguments
 from harness.boards.qemu.machine import Machine
+from harness.boards.qemu.recording import Recording
 from harness.boards.qemu.startup import Startup
 from harness.core.errors import HarnessError, RigError, UsageError
 
-__all__ = ["QemuBoard"]
+__all__ = ["EMULATED", "QemuBoard"]
 
-MEMORY_BACKEND_SIZE = 16 << 20
+EMULATED = frozenset({"pause", "debug", "record"})
+"""The features that a board has for being emulated."""
 
 
 class QemuBoard(Board):
@@ -35,7 +38,7 @@ class QemuBoard(Board):
         self, platform: Platform, settings: BoardSettings, world: World, start_places: asyncio.Semaphore
     ) -> None:
         self.kind = platform.name
-        self.features = platform.features
+        self.features = platform.features | EMULATED
         self.name = settings.name
         self.console = Console(settings.name, world.clock)
         self.platform = platform
@@ -44,8 +47,10 @@ class QemuBoard(Board):
         self.console.listen(self._heard)
         self._machine: Machine | None = None
         self._bridge: Bridge | None = None
+        self._recording: Recording | None = None
+        self._recorded: IO[bytes] | None = None
         self._link_is_cut = False
-        self._kept: tempfile.TemporaryDirectory[str] | None = None
+        self._memory: IO[bytes] | None = None
 
     @property
     def power(self) -> Power:
@@ -57,8 +62,11 @@ class QemuBoard(Board):
 
     @property
     def counters(self) -> Counters:
-        """What went over the link since the board was switched on."""
         return self._bridge.counters if self._bridge is not None else Counters()
+
+    @property
+    def recording(self) -> Path | None:
+        return self._recording.folder if self._recording is not None else None
 
     async def power_on(self) -> None:
         if self.power is Power.ON:
@@ -70,14 +78,7 @@ class QemuBoard(Board):
         async with self._places:
             await self._start()
 
-    @property
-    def _folder(self) -> Path:
-        if self._kept is None:
-            self._kept = tempfile.TemporaryDirectory(prefix="wasmbed-qemu-", ignore_cleanup_errors=True)
-        return Path(self._kept.name)
-
     async def _start(self) -> None:
-        folder = self._folder
         if self._settings.self_test == "hang" and "watchdog" not in self.features:
             raise UsageError(
                 f"a {self.kind} has no watchdog to end a hang", where=self.name, do="ask for another self-test"
@@ -89,16 +90,37 @@ class QemuBoard(Board):
                 where=self.name,
                 do="use shorter certificates or names",
             )
-        (folder / "blob").write_bytes(blob)
-        self._bridge = Bridge(self.name, self._settings.gateway, self._world.network, self._world.tap)
+        if self._memory is None:
+            self._memory = _nameless()
+            self._memory.truncate(MEMORY_SIZE)
+        with _nameless() as file:
+            file.write(blob)
+            await self._run(blob, file, self._memory)
+
+    async def _run(self, blob: bytes, file: IO[bytes], memory: IO[bytes]) -> None:
+        arguments = machine_arguments(self.platform, self.platform.image_path, inherited(file), inherited(memory))
+        self._recording = None
+        if self._settings.recording is not None:
+            self._recording = Recording.begin(self._settings.recording, self.platform, self.name, blob, memory)
+            arguments += self._recording.arguments("record")
+            self._recorded = self._recording.open_console()
+        self._bridge = Bridge(
+            self.name,
+            self._settings.gateway,
+            self._world.network,
+            self._world.tap,
+            on_request=self._recording is not None,
+        )
         self._bridge.is_cut = self._link_is_cut
         machine = Machine(
             self.name,
             self.platform.program,
-            self.arguments(folder),
+            arguments,
             link=self._bridge,
-            console=_ConsoleLine(self.console),
+            console=_ConsoleLine(self.console, self._recorded),
             link_first=self.platform.link == 0,
+            files=(file.fileno(), memory.fileno()),
+            roomy=self._recording is not None,
             clock=self._world.clock,
         )
         self._machine = machine
@@ -107,27 +129,16 @@ class QemuBoard(Board):
             await machine.start()
             await startup.wait(machine, self._world.clock, self.RUNS_WITHIN)
         except BaseException:
-            await self._end(machine.kill())
+            await self._end(self._cut(machine))
             raise
         finally:
             startup.end()
-
-    def arguments(self, folder: Path) -> list[str]:
-        """QEMU's arguments for this board; ``folder`` holds its blob and what it keeps."""
-        machine, extra = self.platform.machine, []
-        if self.platform.memory_backend is not None:
-            backend = self.platform.memory_backend
-            path = folder / "memory"
-            machine += f",memory-backend={backend}"
-            extra = ["-object", f"memory-backend-file,id={backend},size={MEMORY_BACKEND_SIZE},mem-path={path},share=on"]
-        blob = f"loader,file={folder / 'blob'},addr={self.platform.provisioning.origin:#x},force-raw=on"
-        return [*extra, "-M", machine, "-kernel", str(self.platform.image_path), "-device", blob]
 
     async def power_off(self) -> None:
         if self._machine is None:
             return
         if self.power is Power.ON and self._bridge is not None and not self._bridge.is_cut:
-            said_goodbye = asyncio.create_task(self.console.until_next(r"^power: off$", self.GOODBYE_WITHIN))
+            said_goodbye = asyncio.create_task(self.console.until_next(r"\] power: off$", self.GOODBYE_WITHIN))
             self._bridge.shut_down()
             with contextlib.suppress(HarnessError):
                 await said_goodbye
@@ -135,24 +146,35 @@ class QemuBoard(Board):
 
     async def cut_power(self) -> None:
         if self._machine is not None:
-            await self._end(self._machine.kill())
+            await self._end(self._cut(self._machine))
+
+    async def _cut(self, machine: Machine) -> None:
+        if self._recorded is None:
+            return await machine.kill()
+        # QEMU completes its log only if it ends by itself; the link breaks as without power.
+        if self._bridge is not None:
+            self._bridge.cut()
+        return await machine.stop()
 
     async def _end(self, ending: Any) -> None:
         await ending
         if self._bridge is not None:
             await self._bridge.close()
+        if self._recorded is not None:
+            self._recorded.close()
+            self._recorded = None
         self._machine = None
 
     async def reset(self) -> None:
+        self._check_unrecorded("a reset from outside")
         if self._machine is not None:
             await self._machine.execute("system_reset")
 
     async def pause(self) -> None:
-        """Let the processor stand still, and with it the board's time."""
+        self._check_unrecorded("a pause")
         await self._running().execute("stop")
 
     async def resume(self) -> None:
-        """Let a paused board go on."""
         await self._running().execute("cont")
 
     async def cut_link(self) -> None:
@@ -167,13 +189,14 @@ class QemuBoard(Board):
 
     @contextlib.asynccontextmanager
     async def debugger(self) -> AsyncIterator[GdbStub]:
-        """The board's memory and registers, while it stands still."""
-        machine, path = self._running(), self._folder / "gdb"
-        stub = GdbStub(self.name)
+        self._check_unrecorded("what a debugger does")
+        machine, stub = self._running(), GdbStub(self.name)
         await machine.execute("stop")
-        await machine.monitor(f"gdbserver unix:{path},server=on,wait=off")
         try:
-            await stub.open(str(path))
+            with tempfile.TemporaryDirectory(prefix="wasmbed-gdb-") as folder:
+                path = Path(folder) / "gdb"
+                await machine.monitor(f"gdbserver unix:{path},server=on,wait=off")
+                await stub.open(str(path))
             try:
                 yield stub
             finally:
@@ -181,6 +204,14 @@ class QemuBoard(Board):
         finally:
             await machine.monitor("gdbserver none")
             await machine.execute("cont")
+
+    def _check_unrecorded(self, what: str) -> None:
+        if self._recorded is not None:
+            raise UsageError(
+                f"QEMU does not record {what}",
+                where=self.name,
+                do="do it to a board that is not recorded; `wasmbed replay --gdb` debugs a recording",
+            )
 
     def _running(self) -> Machine:
         if self._machine is None or self._machine.pid is None:
@@ -193,14 +224,21 @@ class QemuBoard(Board):
 
     def close(self) -> None:
         """Forget what the board kept."""
-        if self._kept is not None:
-            self._kept.cleanup()
-            self._kept = None
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
+
+
+def _nameless() -> IO[bytes]:
+    """A file that is gone with this process, however it ends."""
+    return tempfile.TemporaryFile(buffering=0)
 
 
 class _ConsoleLine(asyncio.Protocol):
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, copy: IO[bytes] | None) -> None:
+        self._console, self._copy = console, copy
 
     def data_received(self, data: bytes) -> None:
+        if self._copy is not None:
+            self._copy.write(data)
         self._console.feed(data)

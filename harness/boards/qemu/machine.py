@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import shutil
 import socket
 from collections.abc import Callable, Sequence
@@ -30,7 +31,8 @@ class Machine:
     """A QEMU system emulator with a link and a console.
 
     ``arguments`` is what follows the program's name, without monitor and serial lines; ``link`` and ``console`` are
-    the protocols on our side of the two serial lines, in that order if ``link_first``.
+    the protocols on our side of the two serial lines, in that order if ``link_first``. ``files`` are the descriptors
+    that it inherits; ``roomy`` lines hold many thousands of bytes written one by one, where others hold a few hundred.
     """
 
     START_WITHIN = 20.0
@@ -45,6 +47,8 @@ class Machine:
         link: asyncio.Protocol,
         console: asyncio.Protocol,
         link_first: bool = True,
+        files: Sequence[int] = (),
+        roomy: bool = False,
         clock: Clock,
     ) -> None:
         self.name = name
@@ -52,6 +56,8 @@ class Machine:
         self.exited: asyncio.Future[int] | None = None
         self._protocols = (link, console)
         self._serials = ("link", "console") if link_first else ("console", "link")
+        self._files = tuple(files)
+        self._pair = _tcp_pair if roomy else socket.socketpair
         self._clock = clock
         self._process: asyncio.subprocess.Process | None = None
         self._qmp = QMPClient(name)
@@ -66,12 +72,12 @@ class Machine:
         """The emulator's process id while it runs."""
         return self._process.pid if self._process and self._process.returncode is None else None
 
-    async def start(self, on_event: Callable[[dict[str, Any]], object] | None = None) -> None:
-        """Run it; returns when the guest runs. ``on_event`` gets every QMP event.
+    async def start(self, on_event: Callable[[dict[str, Any]], object] | None = None, *, paused: bool = False) -> None:
+        """Run it; returns when the guest runs, or is about to if ``paused``. ``on_event`` gets every QMP event.
 
         Raises RigError with QEMU's own words when it does not start.
         """
-        pairs = [socket.socketpair() for _ in ("qmp", "link", "console")]
+        pairs = [socket.socketpair(), self._pair(), self._pair()]
         ours, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         qmp, link, console = (end.fileno() for end in theirs)
         command = [
@@ -89,7 +95,7 @@ class Machine:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
-                pass_fds=(qmp, link, console),
+                pass_fds=(qmp, link, console, *self._files),
                 start_new_session=True,
             )
         except BaseException as error:
@@ -114,16 +120,19 @@ class Machine:
                 transport, _ = await loop.create_connection(lambda protocol=protocol: protocol, sock=end)  # type: ignore[misc]
                 self._transports.append(transport)
             unused.pop_all()
-        await self._open_monitor(ours[0], on_event)
+        await self._open_monitor(ours[0], on_event, paused)
 
-    async def _open_monitor(self, end: socket.socket, on_event: Callable[[dict[str, Any]], object] | None) -> None:
+    async def _open_monitor(
+        self, end: socket.socket, on_event: Callable[[dict[str, Any]], object] | None, paused: bool
+    ) -> None:
         try:
             async with self._clock.deadline(self.START_WITHIN):
                 await self._qmp.connect(end)
                 if on_event is not None:
                     self._listener = on_event
                     self._events = asyncio.get_running_loop().create_task(self._listen(), name=f"qmp {self.name}")
-                await self._qmp.execute("cont")
+                if not paused:
+                    await self._qmp.execute("cont")
         except (QMPError, OSError, EOFError, TimeoutError) as error:
             end.close()
             await self.kill()
@@ -197,6 +206,23 @@ class Machine:
         self._transports.clear()
 
 
+def _tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """As socketpair, but the system puts small writes together."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        near = socket.create_connection(server.getsockname())
+        far, peer = server.accept()
+        while peer != near.getsockname():  # a stranger was faster
+            far.close()
+            far, peer = server.accept()
+    for end in (near, far):
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return near, far
+
+
 def _dies_with_parent() -> list[str]:
     setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
+    if setpriv is None:
+        return []
+    # A parent that was gone before the signal was asked for sends none any more.
+    alive = 'parent=$1; shift; test "$PPID" = "$parent" && exec "$@"'
+    return [setpriv, "--pdeathsig", "KILL", "sh", "-c", alive, "sh", str(os.getpid())]

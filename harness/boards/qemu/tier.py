@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from harness.boards.board import About, Board, BoardSettings, Tier, World
 from harness.boards.platform import Platform, find_platforms
-from harness.boards.qemu.board import QemuBoard
+from harness.boards.qemu.board import EMULATED, QemuBoard
 from harness.core.errors import RigError, UsageError
 
 __all__ = ["QemuTier", "qemu_version"]
@@ -58,7 +58,7 @@ class QemuTier(Tier):
         return tuple(self._platforms)
 
     def features(self, kind: str | None = None) -> frozenset[str]:
-        return self._platforms[kind or self.kinds()[0]].features
+        return self._platforms[kind or self.kinds()[0]].features | EMULATED
 
     def memory(self, kind: str) -> int:
         return MEMORY

@@ -15,7 +15,8 @@ REGISTERS = ("r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", 
 
 
 class GdbStub:
-    """A connection to a stub. The guest must be paused before :meth:`open`, and go on only after :meth:`close`."""
+    """A connection to a stub. The guest stands still from before :meth:`open` to :meth:`close`, but for :meth:`step`
+    and :meth:`run_to`."""
 
     CHUNK = 1024
 
@@ -58,6 +59,17 @@ class GdbStub:
         data = self._hex(await self._ask("g"), "no registers to read")
         words = (data[start : start + 4] for start in range(0, 4 * len(REGISTERS), 4))
         return {name: int.from_bytes(word, "little") for name, word in zip(REGISTERS, words, strict=True)}
+
+    async def step(self) -> None:
+        """Let the processor execute one instruction."""
+        await self._ask("s")
+
+    async def run_to(self, address: int) -> None:
+        """Let it run until it is about to execute the instruction at ``address``."""
+        if await self._ask(f"Z1,{address:x},2") != "OK":
+            raise RigError(f"no breakpoint can be set at {address:#x}", where=self._name)
+        await self._ask("c")
+        await self._ask(f"z1,{address:x},2")
 
     def _hex(self, answer: str, trouble: str) -> bytes:
         if not answer or answer.startswith("E"):

@@ -1,0 +1,29 @@
+"""How QEMU is told to be a board."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO
+
+from harness.boards.platform import Platform
+
+__all__ = ["MEMORY_SIZE", "inherited", "machine_arguments"]
+
+MEMORY_SIZE = 16 << 20
+"""Bytes of the RAM that a file backs."""
+
+
+def inherited(file: IO[bytes]) -> str:
+    """The name of an open file for a process that inherits its descriptor."""
+    return f"/dev/fd/{file.fileno()}"
+
+
+def machine_arguments(platform: Platform, image: Path, blob: Path | str, memory: Path | str) -> list[str]:
+    """QEMU's arguments for a board with that image and provisioning blob; the file ``memory`` holds what it keeps."""
+    machine, extra = platform.machine, []
+    if platform.memory_backend is not None:
+        backend = platform.memory_backend
+        machine += f",memory-backend={backend}"
+        extra = ["-object", f"memory-backend-file,id={backend},size={MEMORY_SIZE},mem-path={memory},share=on"]
+    loader = f"loader,file={blob},addr={platform.provisioning.origin:#x},force-raw=on"
+    return [*extra, "-M", machine, "-kernel", str(image), "-device", loader]

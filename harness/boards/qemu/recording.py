@@ -1,0 +1,134 @@
+"""A board's run under QEMU's record/replay: what has to be kept so that it happens again, byte for byte.
+
+QEMU's log holds what came from outside, and when, counted in instructions; image, blob and what the board had stored
+are kept beside it. In QEMU 7.2 three things need care while it records (measured): a byte for a serial line is
+delivered only when the processor wakes for another reason; further bytes are queued without asking the line whether it
+has room, so that a line with a buffer of one byte loses them; and when a byte of the board's finds no room on our side,
+the log cannot be replayed. So a board that is recorded wakes every 0.1 ms and asks for each byte of its link
+(``Bridge``, ``on_request``), and its lines are roomy (``Machine``).
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from harness.boards.platform import Platform
+from harness.core.errors import RigError, UsageError
+
+__all__ = ["Recording", "find_recordings"]
+
+DESCRIPTION = "recording.json"
+SHIFT = 2
+"""An instruction takes 2 to the power of this many nanoseconds: about as long as QEMU needs for one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One recorded run of a board, from power-on to its end, in a folder of its own."""
+
+    folder: Path
+
+    @classmethod
+    def begin(cls, parent: Path, platform: Platform, board: str, blob: bytes, memory: IO[bytes]) -> Recording:
+        """A new recording below ``parent``, numbered. ``memory`` is what the board has kept."""
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            number = 1 + sum(path.is_dir() for path in parent.iterdir())
+            recording = cls(parent / str(number))
+            recording.folder.mkdir()
+            digest = hashlib.sha256(platform.image_path.read_bytes()).hexdigest()
+            image = parent.parent / f"{platform.name}-{digest[:16]}.elf"
+            if not image.exists():
+                shutil.copyfile(platform.image_path, image)
+            recording.blob.write_bytes(blob)
+            if os.fstat(memory.fileno()).st_blocks:  # not all hole: the board was on before
+                memory.seek(0)
+                with gzip.open(recording._kept_memory, "wb", compresslevel=1) as target:
+                    shutil.copyfileobj(memory, target)
+            facts = {
+                "board": board,
+                "kind": platform.name,
+                "program": platform.program,
+                "link": platform.link,
+                "image": os.path.relpath(image, recording.folder),
+            }
+            (recording.folder / DESCRIPTION).write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+        except OSError as error:
+            raise RigError(
+                f"the recording cannot be kept: {error}", where=board, do="name another folder with --reports"
+            ) from error
+        return recording
+
+    @property
+    def blob(self) -> Path:
+        """The provisioning blob of the run."""
+        return self.folder / "blob"
+
+    @property
+    def console(self) -> Path:
+        """What the board wrote, as it did."""
+        return self.folder / "console"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was recorded: ``board``, ``kind``, ``program``, ``link``, ``image``. Raises UsageError if it is not
+        told."""
+        try:
+            facts: dict[str, Any] = json.loads((self.folder / DESCRIPTION).read_text("utf-8"))
+            missing = {"board", "kind", "program", "link", "image"} - facts.keys()
+        except (OSError, ValueError, AttributeError) as error:
+            raise UsageError(f"is no recording: {error}", where=str(self.folder)) from error
+        if missing:
+            raise UsageError(
+                f"is no recording: {DESCRIPTION} lacks {', '.join(sorted(missing))}", where=str(self.folder)
+            )
+        return facts
+
+    @property
+    def image(self) -> Path:
+        """The image that ran."""
+        return (self.folder / str(self.facts["image"])).resolve()
+
+    def open_console(self) -> IO[bytes]:
+        """Where the board's console goes."""
+        return self.console.open("wb", buffering=0)
+
+    def arguments(self, mode: str) -> list[str]:
+        """QEMU's arguments to ``record`` or to ``replay`` it."""
+        return ["-icount", f"shift={SHIFT},rr={mode},rrfile={self.folder / 'log'}"]
+
+    def check(self) -> None:
+        """Raise UsageError if something of it is missing, or if it never came to its end."""
+        missing = [
+            str(path) for path in (self.image, self.blob, self.console, self.folder / "log") if not path.exists()
+        ]
+        if missing:
+            raise UsageError(f"is incomplete: there is no {', '.join(missing)}", where=str(self.folder))
+        if (self.folder / "log").stat().st_size == 0:
+            raise UsageError(
+                "was not finished: the emulator was killed before it wrote its log",
+                where=str(self.folder),
+                do="record it again, and let the test end by itself",
+            )
+
+    def unpack_memory(self, target: IO[bytes]) -> None:
+        """Write what the board had kept before the run, if anything."""
+        if self._kept_memory.exists():
+            with gzip.open(self._kept_memory, "rb") as source:
+                shutil.copyfileobj(source, target)
+
+    @property
+    def _kept_memory(self) -> Path:
+        return self.folder / "memory.gz"
+
+
+def find_recordings(path: Path) -> list[Recording]:
+    """The recordings in a folder, by name; ``path`` may be one."""
+    return [Recording(found.parent) for found in sorted(path.rglob(DESCRIPTION))]

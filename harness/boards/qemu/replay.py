@@ -1,0 +1,95 @@
+"""A recorded run of a board, once more: the same instructions, the same bytes on its lines."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.boards.platform import Platform
+from harness.boards.qemu.arguments import inherited, machine_arguments
+from harness.boards.qemu.machine import Machine
+from harness.boards.qemu.recording import Recording
+from harness.core.clock import Clock
+from harness.core.errors import RigError
+
+__all__ = ["replay"]
+
+
+async def replay(
+    recording: Recording,
+    platform: Platform,
+    clock: Clock,
+    *,
+    heard: Callable[[bytes], object] = lambda data: None,
+    gdb: Callable[[Path], object] | None = None,
+    within: float | None = None,
+) -> bytes:
+    """Replay to the end; returns what the board wrote on its console, which ``heard`` gets as it comes.
+
+    With ``gdb`` the board stands still before its first instruction until a debugger lets it go; ``gdb`` is told the
+    unix socket to connect to. Raises RigError if QEMU gives up, or is not done ``within`` seconds.
+    """
+    recording.check()
+    facts = recording.facts
+    console = _Console(heard)
+    with (
+        tempfile.TemporaryDirectory(prefix="wasmbed-replay-") as folder,
+        tempfile.TemporaryFile(buffering=0) as memory,
+    ):
+        recording.unpack_memory(memory)
+        stub = Path(folder) / "gdb"
+        extra = ["-gdb", f"unix:{stub},server=on,wait=off"] if gdb is not None else []
+        machine = Machine(
+            str(facts["board"]),
+            str(facts["program"]),
+            [
+                *machine_arguments(platform, recording.image, recording.blob, inherited(memory)),
+                *recording.arguments("replay"),
+                *extra,
+            ],
+            link=asyncio.Protocol(),
+            console=console,
+            link_first=facts["link"] == 0,
+            files=(memory.fileno(),),
+            clock=clock,
+        )
+        try:
+            await machine.start(paused=gdb is not None)
+            if gdb is not None:
+                gdb(stub)
+            assert machine.exited is not None
+            try:
+                if within is None:
+                    code = await asyncio.shield(machine.exited)
+                else:
+                    async with clock.deadline(within):
+                        code = await asyncio.shield(machine.exited)
+            except TimeoutError:
+                raise RigError(f"the replay did not end within {within:g} s", where=str(recording.folder)) from None
+            await console.ended
+        finally:
+            await machine.kill()
+        if code != 0:
+            raise RigError(
+                f"QEMU gave the replay up: {machine.words or f'code {code}'}",
+                where=str(recording.folder),
+                do="replay with the version of QEMU that recorded",
+            )
+    return bytes(console.data)
+
+
+class _Console(asyncio.Protocol):
+    def __init__(self, heard: Callable[[bytes], object]) -> None:
+        self.data = bytearray()
+        self.ended = asyncio.get_running_loop().create_future()
+        self._heard = heard
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+        self._heard(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)

@@ -1,0 +1,85 @@
+"""``wasmbed replay``: a recorded run of a board, once more."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.cluster import asynchronous
+from harness.core.errors import RigError, UsageError
+
+if TYPE_CHECKING:
+    from harness.boards.qemu.recording import Recording
+
+OFFERED = 8
+"""Recordings that an error names; the others are counted."""
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--board", help="The board, where several were recorded.")
+@click.option("--gdb", is_flag=True, help="Wait for a debugger before the first instruction.")
+@asynchronous
+async def replay(run: Path, board: str | None, gdb: bool) -> None:
+    """Replay the recorded board of RUN, a folder like reports/<run> or one below it, and print what it wrote."""
+    from harness.boards.platform import find_platforms
+    from harness.boards.qemu.replay import replay as replayed
+    from harness.core.clock import SystemClock
+
+    recording = _choose(run, board)
+    facts = recording.facts
+    platform = find_platforms(facts["program"]).get(facts["kind"])
+    if platform is None:
+        raise UsageError(
+            f"a {facts['kind']} was recorded, and there is none here", where=str(run), do="see wasmbed boards"
+        )
+
+    def waiting(stub: Path) -> None:
+        attach = shlex.join(["gdb-multiarch", str(recording.image), "-ex", f"target remote {stub}"])
+        click.echo(f"{facts['board']} stands before its first instruction; attach to it with\n  {attach}", err=True)
+
+    def show(data: bytes) -> None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+    written = await replayed(recording, platform, SystemClock(), heard=show, gdb=waiting if gdb else None)
+    _compare(recording, written)
+    click.echo(f"replayed {facts['board']}: the {len(written)} bytes that were recorded", err=True)
+
+
+def _choose(run: Path, board: str | None) -> Recording:
+    from harness.boards.qemu.recording import find_recordings
+
+    found = find_recordings(run)
+    if not found:
+        raise UsageError(
+            "holds no recording of a board",
+            where=str(run),
+            do="record with --record=yes, or power_on(..., record=True), on boards of the tier qemu",
+        )
+    names = sorted({recording.facts["board"] for recording in found})
+    chosen = [recording for recording in found if board in (None, recording.facts["board"])]
+    if not chosen:
+        raise UsageError(f"no board {board!r} was recorded", where=str(run), do=f"there are: {', '.join(names)}")
+    if len(chosen) > 1:
+        offer = [f"\n     {recording.folder}  ({recording.facts['board']})" for recording in chosen[:OFFERED]]
+        more = f"\n     and {len(chosen) - OFFERED} more" if len(chosen) > OFFERED else ""
+        raise UsageError(
+            f"holds {len(chosen)} recordings", where=str(run), do=f"name one of them: {''.join(offer)}{more}"
+        )
+    return chosen[0]
+
+
+def _compare(recording: Recording, written: bytes) -> None:
+    recorded = recording.console.read_bytes()
+    if written != recorded:
+        at = next((at for at, pair in enumerate(zip(written, recorded, strict=False)) if pair[0] != pair[1]), None)
+        raise RigError(
+            f"the replay differs from byte {min(len(written), len(recorded)) if at is None else at} on",
+            where=str(recording.folder),
+            do="replay with the QEMU and the board.toml that it was recorded with",
+        )
