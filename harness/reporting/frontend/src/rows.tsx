@@ -56,7 +56,8 @@ export function Rows({ role = "listbox", chosen = -1, ...props }: Props) {
     const step = steps[event.key];
     if (step !== undefined && props.choose && props.length) {
       event.preventDefault();
-      props.choose(Math.max(0, Math.min(props.length - 1, chosen < 0 ? (step > 0 ? 0 : props.length - 1) : chosen + step)));
+      const from = chosen >= 0 ? chosen : event.key === "End" || step === -1 ? props.length : -1;
+      props.choose(Math.max(0, Math.min(props.length - 1, from + step)));
     } else if (props.keys?.(event)) event.preventDefault();
   };
   const listbox = role === "listbox", slug = props.label.replace(/\W+/g, "-");
