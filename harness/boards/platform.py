@@ -52,6 +52,8 @@ class Platform:
     """Which serial line is the link; the other one is the console."""
     provisioning: Region
     largest_module: int
+    folder: Path
+    """Where its ``board.toml`` is, and what else the emulator needs."""
 
     @property
     def image_path(self) -> Path:
@@ -74,7 +76,7 @@ def load_platform(path: Path) -> Platform:
     """Read one ``board.toml``. Raises UsageError naming the file and the key that is wrong."""
     try:
         facts = tomllib.loads(path.read_text(encoding="utf-8"))
-        return _platform(facts)
+        return _platform(facts, path.parent)
     except (OSError, tomllib.TOMLDecodeError, TypeError, ValueError) as error:
         raise UsageError(
             f"is not a board description: {error}", where=str(path), do="see platforms/README.md"
@@ -83,7 +85,7 @@ def load_platform(path: Path) -> Platform:
         raise UsageError(f"lacks the key {error}", where=str(path), do="see platforms/README.md") from error
 
 
-def _platform(facts: dict[str, Any]) -> Platform:
+def _platform(facts: dict[str, Any], folder: Path) -> Platform:
     emulator, serial = facts["emulator"], facts["serial"]
     return Platform(
         name=str(facts["name"]),
@@ -99,4 +101,5 @@ def _platform(facts: dict[str, Any]) -> Platform:
         link=int(serial["link"]),
         provisioning=Region(**facts["memory"]["provisioning"]),
         largest_module=int(facts["limits"]["module"]),
+        folder=folder,
     )

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any
+from typing import Any, Protocol
 
 from harness.boards.console import Console
 from harness.boards.platform import Platform
-from harness.boards.qemu.machine import Machine
 from harness.core.clock import Clock
 from harness.core.errors import RigError
 
-__all__ = ["Startup"]
+__all__ = ["Emulator", "Startup"]
 
 _BOOT = re.compile(r"^BOOT board=(\S+)")
 _RUNS = re.compile(r"\] identity: |^SELF-TEST ")
 REPORTED = 5
 """Lines that a failure shows."""
+
+
+class Emulator(Protocol):
+    """What runs the board."""
+
+    @property
+    def exited(self) -> asyncio.Future[int] | None:
+        """Its exit status, once it has ended."""
+
+    @property
+    def words(self) -> str:
+        """What it said at its end."""
 
 
 class Startup:
@@ -30,7 +41,7 @@ class Startup:
         self._verdict: asyncio.Future[RigError | None] = asyncio.get_running_loop().create_future()
         self.end = console.listen(self._heard)
 
-    async def wait(self, machine: Machine, clock: Clock, within: float) -> None:
+    async def wait(self, machine: Emulator, clock: Clock, within: float) -> None:
         """Return when the firmware runs. Raises RigError saying why it does not: the ``machine`` ended, the image is
         for another board or for none, the firmware halted, or nothing of that ``within`` seconds."""
         assert machine.exited is not None

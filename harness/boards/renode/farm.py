@@ -1,0 +1,277 @@
+"""Host processes, each with so many machines: where a board gets its place, and where virtual time is held.
+
+Renode freezes all machines of an emulation with one, and pyrenode3 has one emulation a process; so a fleet is several
+hosts, and what acts on time (:meth:`Farm.run_for`, :meth:`Farm.snapshot`) acts on all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+from harness.boards.renode import requests as ask
+from harness.boards.renode.driver import HostProcess
+from harness.boards.renode.platform import RenodePlatform
+from harness.boards.usage import Usage, usage_of
+from harness.core.clock import Clock
+from harness.core.errors import RigError, UsageError
+
+__all__ = ["MACHINES", "Farm", "Place", "Snapshot", "Tenant"]
+
+MACHINES = 8
+"""Machines of a host, unless told otherwise."""
+
+
+class Tenant(Protocol):
+    """A board that has a place."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it has power and is not paused."""
+
+    def evicted(self, trouble: RigError | None) -> None:
+        """Its machine is gone; ``trouble`` says why, None if nobody is to blame."""
+
+    def froze(self) -> object:
+        """What :meth:`thawed` wants to know later about the present moment."""
+
+    async def thawed(self, state: object) -> None:
+        """Its machine is as it was at :meth:`froze`; its lines are new, and whatever was on them is lost."""
+
+
+class Place:
+    """A board's machine, in a host."""
+
+    def __init__(self, host: _Host, machine: ask.Machine, tenant: Tenant) -> None:
+        self._host = host
+        self.machine, self.tenant = machine, tenant
+
+    @property
+    def name(self) -> str:
+        return self.machine.name
+
+    async def ask(self, request: ask.Request) -> str:
+        """Have the host carry it out. Raises as :meth:`HostProcess.ask` does."""
+        return await self._host.process.ask(request)
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes of its host."""
+        return self._host.process.pids
+
+    @property
+    def share(self) -> Usage | None:
+        """Its part of what the host has used: as much as every other machine's there."""
+        found = [usage for pid in self.pids if (usage := usage_of(pid)) is not None]
+        if not found:
+            return None
+        whole, count = sum(found[1:], start=found[0]), len(self._host.places)
+        return Usage(whole.memory // count, whole.cpu / count)
+
+
+class _Host:
+    def __init__(self, process: HostProcess) -> None:
+        self.process = process
+        self.places: list[Place] = []
+        self.reserved = 0
+        self.quantum = 1.0
+        self.starting = asyncio.Lock()
+        process.on_end = self.ended
+
+    async def start(self) -> None:
+        async with self.starting:
+            if self.process.trouble is not None:
+                raise self.process.trouble
+            if self.process.pid is None:
+                await self.process.start()
+
+    def ended(self, trouble: RigError) -> None:
+        for place in self.places:
+            place.tenant.evicted(trouble)
+        self.places.clear()
+
+
+class Farm:
+    """All hosts of a tier. ``per_host``: machines of each."""
+
+    def __init__(self, per_host: int = MACHINES, host: Callable[[str, Clock], HostProcess] = HostProcess) -> None:
+        if per_host < 1:
+            raise UsageError(f"{per_host} machines a host are too few", do="give at least 1")
+        self._per_host, self._make = per_host, host
+        self._hosts: list[_Host] = []
+        self._numbers = 0
+        self._folder: Path | None = None
+        self.stands = False
+        """Whether virtual time stands still unless :meth:`run_for` moves it."""
+
+    @property
+    def folder(self) -> Path:
+        """For the terminals and blobs of all machines, and for what is saved; gone with the farm."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="wasmbed-renode-"))
+        return self._folder
+
+    @property
+    def pids(self) -> list[int]:
+        """Every process of every host."""
+        return [pid for host in self._hosts for pid in host.process.pids]
+
+    async def place(self, name: str, kind: RenodePlatform, tenant: Tenant, clock: Clock) -> Place:
+        """Make a machine for a board, without power, in a host that has room, or in a new one.
+
+        Raises RigError with Renode's words if it cannot be made.
+        """
+        host = self._reserve(clock)
+        try:
+            await host.start()
+            self._numbers += 1
+            unique = f"{name}-{self._numbers}"
+            lines = (self.folder / f"{self._numbers}.{what}" for what in ("link", "console"))
+            machine = kind.machine(unique, *lines)
+            host.quantum = min(host.quantum, kind.quantum)
+            await host.process.ask(ask.Create(machine, host.quantum))
+            if not self.stands:
+                await host.process.ask(ask.Run())
+        except BaseException:
+            if not host.places and host.reserved == 1:
+                # A machine that was half made cannot be taken away again.
+                self._hosts.remove(host)
+                await host.process.kill()
+            raise
+        finally:
+            host.reserved -= 1
+        place = Place(host, machine, tenant)
+        host.places.append(place)
+        return place
+
+    def _reserve(self, clock: Clock) -> _Host:
+        for host in self._hosts:
+            room = len(host.places) + host.reserved < self._per_host
+            if room and host.process.trouble is None:
+                break
+        else:
+            host = _Host(self._make(f"host {len(self._hosts) + 1}", clock))
+            self._hosts.append(host)
+        host.reserved += 1
+        return host
+
+    # time
+
+    async def run_for(self, seconds: float) -> None:
+        """Let exactly so much virtual time pass for every machine that has power; before and after it stands still."""
+        self.stands = True
+        await self._all(ask.RunFor(seconds))
+
+    async def run(self) -> None:
+        """Let virtual time follow the real one again."""
+        self.stands = False
+        await self._all(ask.Run())
+
+    @asynccontextmanager
+    async def paced(self, clock: Clock, step: float) -> AsyncIterator[None]:
+        """Inside, the boards' time follows ``clock``, ``step`` seconds at a time; never before it."""
+
+        async def follow() -> None:
+            while True:
+                await clock.sleep(step)
+                await self.run_for(step)
+
+        self.stands = True
+        await self._all(ask.Stand())
+        task = asyncio.create_task(follow(), name="pace of Renode")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await self.run()
+
+    async def _all(self, request: ask.Request) -> None:
+        up = [host.process for host in self._hosts if host.process.pid is not None]
+        await asyncio.gather(*(process.ask(request) for process in up))
+
+    # snapshots
+
+    async def snapshot(self, folder: Path | None = None) -> Snapshot:
+        """Save every host, in files below ``folder``. Raises RigError if that cannot be, for lack of room perhaps."""
+        await self._all(ask.Stand())
+        saved = []
+        try:
+            for host in self._hosts:
+                if host.process.pid is not None:
+                    self._numbers += 1
+                    path = (folder or self.folder) / f"{self._numbers}.save"
+                    await host.process.ask(ask.Save(str(path.resolve())))
+                    states = [(place, place.tenant.froze()) for place in host.places]
+                    saved.append(_Saved(host, path, states))
+        finally:
+            if not self.stands:
+                await self._all(ask.Run())
+        return Snapshot(self, saved)
+
+    async def load(self, saved: Iterable[_Saved]) -> None:
+        """Bring every host back to what was saved of it."""
+        await asyncio.gather(*(self._load(each) for each in saved))
+        if not self.stands:
+            await self._all(ask.Run())
+
+    async def _load(self, saved: _Saved) -> None:
+        host = saved.host
+        for place in host.places:
+            place.tenant.evicted(None)
+        host.places = [place for place, _ in saved.states]
+        if host.process.pid is None:
+            process = self._make(host.process.name, host.process.clock)
+            process.on_end = host.ended
+            host.process = process
+            _forget_lines(host.places)
+            await process.start()
+            if host not in self._hosts:
+                self._hosts.append(host)
+        machines = tuple(place.machine for place in host.places)
+        await host.process.ask(ask.Load(str(saved.path.resolve()), machines, saved.live))
+        for place, state in saved.states:
+            await place.tenant.thawed(state)
+
+    async def close(self) -> None:
+        """End every host and delete their files."""
+        hosts, self._hosts = self._hosts, []
+        await asyncio.gather(*(host.process.kill() for host in hosts))
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+
+def _forget_lines(places: Iterable[Place]) -> None:
+    """Remove what a host that was killed has left: it would be in the way of the next one."""
+    for place in places:
+        for wire in (place.machine.link, place.machine.console):
+            Path(wire.path).unlink(missing_ok=True)
+
+
+class _Saved:
+    def __init__(self, host: _Host, path: Path, states: list[tuple[Place, object]]) -> None:
+        self.host, self.path, self.states = host, path, states
+        self.live = tuple(place.name for place, _ in states if place.tenant.is_live)
+
+
+class Snapshot:
+    """All Renode boards of a stack as they were at a moment."""
+
+    def __init__(self, farm: Farm, saved: list[_Saved]) -> None:
+        self._farm, self._saved = farm, saved
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes."""
+        return sum(each.path.stat().st_size for each in self._saved)
+
+    async def restore(self) -> None:
+        """Go back: every board is as it was, but its connection is gone, so it connects anew. Boards that were made
+        since then are off. Raises RigError if a file cannot be read any more."""
+        await self._farm.load(self._saved)

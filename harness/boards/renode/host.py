@@ -1,0 +1,200 @@
+"""The program that owns a Renode: ``python -m harness.boards.renode.host FOLDER``.
+
+It reads requests from its standard input and answers on its standard output, in turn; it ends with its input, and
+Renode with it. Its files are in ``FOLDER``. ``RENODE`` in the environment names the program if it is not on the PATH;
+pyrenode3 is preferred where it is installed, unless ``RENODE`` is set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from harness.boards.renode import requests as ask
+from harness.boards.renode.installation import find_program
+from harness.boards.renode.library import LibraryMonitor, has_library
+from harness.boards.renode.monitor import ConsoleMonitor, Gone, Monitor, die_with_parent
+from harness.boards.renode.replies import Reply, read_reply
+from harness.boards.renode.script import BEGIN, STAND, START, Command, commands
+from harness.core.errors import UsageError
+
+__all__ = ["Host", "main"]
+
+VIRTUAL_TIME = re.compile(r"Elapsed Virtual Time: (?:(\d+)\.)?(\d+):(\d+):(\d+(?:\.\d+)?)")
+REQUEST_LIMIT = 1 << 20
+
+
+class Failed(Exception):
+    """A command that Renode refused; its argument is the :class:`~harness.boards.renode.requests.Trouble`."""
+
+    def __init__(self, trouble: ask.Trouble) -> None:
+        super().__init__(trouble)
+        self.trouble = trouble
+
+
+class Host:
+    """Carries out requests, one after the other, on one Renode.
+
+    Virtual time passes only while some processor runs: Renode 1.15 lets it run away from the real time, and then
+    waits for that to catch up, when all processors are held.
+    """
+
+    def __init__(self, monitor: Monitor) -> None:
+        self.monitor = monitor
+        self._machines: dict[str, ask.Machine] = {}
+        self._live: set[str] = set()
+        self._is_wanted = self._is_started = False
+
+    async def begin(self) -> str:
+        """Bring Renode up; returns its version. Raises Gone or Failed."""
+        version = await self.monitor.open()
+        for command in BEGIN:
+            await self._type(command)
+        return version
+
+    async def carry_out(self, request: ask.Request) -> str:
+        """The value of a request. Raises Failed, Gone, or UsageError for what Renode's grammar has no words for."""
+        known = request.machine.name if isinstance(request, ask.Create) else getattr(request, "name", None)
+        if isinstance(request, ask.Create):
+            self._machines[request.machine.name] = request.machine
+        elif isinstance(request, ask.Load):
+            self._machines = {machine.name: machine for machine in request.machines}
+        elif known is not None and known not in self._machines:
+            raise UsageError(f"there is no machine {known!r}", where="Renode")
+        after = self._live_after(request)
+        if not after:
+            await self._move(False)
+        value = await self._carry_out(request)
+        self._live = after
+        await self._move(self._is_wanted and bool(after))
+        return value
+
+    async def _carry_out(self, request: ask.Request) -> str:
+        if isinstance(request, ask.Run | ask.Stand):
+            self._is_wanted = isinstance(request, ask.Run)
+            return ""
+        if isinstance(request, ask.RunFor | ask.Save | ask.Load):
+            self._is_wanted = False
+            await self._move(False)
+        if isinstance(request, ask.RunFor) and not self._live:
+            return ""
+        value, errors = "", list[str]()
+        for command in commands(request, self._machines):
+            reply = await self._type(command)
+            value = reply.value or value
+            errors += reply.errors
+        if isinstance(request, ask.Now):
+            return _seconds(value)
+        if errors and isinstance(request, ask.Create | ask.PowerOn):
+            raise Failed(ask.Trouble(type(request).__name__, errors[0], tuple(errors)))
+        return value
+
+    def _live_after(self, request: ask.Request) -> set[str]:
+        match request:
+            case ask.PowerOn(name) | ask.Resume(name):
+                return self._live | {name}
+            case ask.PowerOff(name) | ask.Pause(name):
+                return self._live - {name}
+            case ask.Load(live=live):
+                return set(live)
+        return self._live
+
+    async def _move(self, runs: bool) -> None:
+        if runs is not self._is_started:
+            await self._type(START if runs else STAND)
+            self._is_started = runs
+
+    async def _type(self, command: Command) -> Reply:
+        reply = read_reply(await self.monitor.execute(command.text), answers=command.answers)
+        if reply.trouble is not None:
+            raise Failed(ask.Trouble(command.text, reply.trouble, reply.errors))
+        return reply
+
+
+def _seconds(told: str) -> str:
+    found = VIRTUAL_TIME.search(told)
+    if found is None:
+        raise Failed(ask.Trouble("emulation GetTimeSourceInfo", f"it told no time: {told}"))
+    days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return f"{days * 86_400 + hours * 3600 + minutes * 60 + seconds:.6f}"
+
+
+class _Pipe:
+    """Where the answers go: the standard output, of which nobody else has any."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def tell(self, **facts: Any) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._stream.write(json.dumps(facts).encode() + b"\n")
+            self._stream.flush()
+
+
+async def serve(host: Host, requests: asyncio.StreamReader, pipe: _Pipe) -> None:
+    """Answer until there are no more requests, or no more Renode."""
+    try:
+        version = await host.begin()
+        pipe.tell(event="ready", version=version, via=host.monitor.via, pid=host.monitor.pid)
+        ended = asyncio.create_task(host.monitor.ended())
+        answering = asyncio.create_task(_answer(host, requests, pipe))
+        await asyncio.wait({ended, answering}, return_when=asyncio.FIRST_COMPLETED)
+        answering.cancel()
+        if ended.done():
+            raise ended.result()
+        ended.cancel()
+        # What went wrong in answering is an error of this program: let it be seen.
+        with contextlib.suppress(asyncio.CancelledError):
+            await answering
+    except Gone as gone:
+        pipe.tell(event="ended", status=gone.args[0], words=gone.args[1])
+    except Failed as failed:
+        pipe.tell(event="ended", status=None, words=f"{failed.trouble.command}: {failed.trouble.words}")
+    finally:
+        await host.monitor.close()
+
+
+async def _answer(host: Host, requests: asyncio.StreamReader, pipe: _Pipe) -> None:
+    while line := await requests.readline():
+        number, request = ask.decode_request(line)
+        try:
+            pipe.tell(id=number, value=await host.carry_out(request))
+        except Failed as failed:
+            pipe.tell(id=number, trouble=asdict(failed.trouble))
+        except UsageError as error:
+            pipe.tell(id=number, usage={"what": error.what, "where": error.where, "do": error.do})
+
+
+def choose(folder: Path) -> Monitor:
+    """Renode by its library where that is installed and nobody named a program, else by its program."""
+    if has_library() and "RENODE" not in os.environ:
+        return LibraryMonitor(folder)
+    return ConsoleMonitor(find_program() or "renode", folder)
+
+
+async def _main(folder: Path, pipe: _Pipe) -> None:
+    requests = asyncio.StreamReader(limit=REQUEST_LIMIT)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(requests), sys.stdin)
+    await serve(Host(choose(folder)), requests, pipe)
+
+
+def main(arguments: list[str]) -> int:
+    """Run until the standard input ends."""
+    # Elsewhere it notices when its input ends.
+    die_with_parent()
+    # Whatever a library prints must not get between the answers.
+    pipe = _Pipe(os.fdopen(os.dup(1), "wb"))
+    os.dup2(2, 1)
+    asyncio.run(_main(Path(arguments[0]), pipe))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

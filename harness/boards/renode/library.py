@@ -1,0 +1,75 @@
+"""Renode inside the host's own process, through pyrenode3 where that is installed.
+
+It is imported here only: it loads a .NET runtime, and its emulation and monitor are there once a process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from harness.boards.renode.monitor import Gone
+
+__all__ = ["LibraryMonitor", "has_library"]
+
+LIBRARY = "pyrenode3"
+
+
+def has_library() -> bool:
+    """Whether pyrenode3 can be imported here; nothing is loaded."""
+    return find_spec(LIBRARY) is not None
+
+
+class LibraryMonitor:
+    """The monitor of a Renode that lives in this process; its files are below ``folder``."""
+
+    via = LIBRARY
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        # .NET wants to be called by the thread that loaded it.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="renode")
+        self._monitor: Any = None
+
+    @property
+    def pid(self) -> int:
+        return os.getpid()
+
+    async def open(self) -> str:
+        for name in ("tmp", "config"):
+            (self._folder / name).mkdir(exist_ok=True)
+        os.environ |= {"TMPDIR": str(self._folder / "tmp"), "XDG_CONFIG_HOME": str(self._folder / "config")}
+
+        def load() -> str:
+            self._monitor = import_module(f"{LIBRARY}.wrappers").Monitor()
+            manager = import_module("Antmicro.Renode.Core").EmulationManager.Instance
+            return str(manager.VersionString).rpartition("version ")[2].split()[0]
+
+        try:
+            return await self._call(load)
+        except Exception as error:  # whatever the runtime, the library or Renode say: it is told to a person
+            raise Gone(None, f"{LIBRARY}: {error}") from error
+
+    async def execute(self, command: str) -> str:
+        def execute() -> str:
+            said, failed = self._monitor.execute(command)
+            return f"{said}\n{failed}" if failed else str(said)
+
+        return await self._call(execute)
+
+    async def _call(self, function: Callable[[], str]) -> str:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+    async def ended(self) -> Gone:
+        # It ends with this process, and the harness sees that.
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    async def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)

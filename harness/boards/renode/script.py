@@ -1,0 +1,129 @@
+"""The monitor commands that a request comes to, in Renode's own grammar.
+
+Nothing here talks to Renode: what is generated can be read, tested, and typed into a monitor by hand. A machine is
+made once and keeps its place; its power is the processor's ``IsHalted``. (Removing machines while others run, and
+making new ones, costs more, and Renode 1.15 on Mono was seen to crash after ``mach rem``.) The reset vector has to be
+where the processor looks for it: a ``macro reset`` is the monitor's and is not in what ``Save`` writes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.boards.renode import requests as ask
+from harness.core.errors import UsageError
+
+__all__ = ["BEGIN", "STAND", "START", "Command", "commands", "quoted_path"]
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_OBJECT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_PATH = re.compile(r"/[^\s\"'$;@]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A line for the monitor. ``answers``: it has something to say; all others say nothing unless they fail."""
+
+    text: str
+    answers: bool = False
+
+
+BEGIN = (Command("logLevel 2"),)
+"""For a fresh Renode: log warnings and errors only."""
+
+
+START = Command("start", answers=True)
+STAND = Command("pause", answers=True)
+
+
+def commands(request: ask.Request, machines: Mapping[str, ask.Machine]) -> list[Command]:
+    """What to type, one line by one, stopping at the first that fails; ``machines`` are those of the host by name.
+
+    Raises UsageError for what the monitor's grammar has no words for: a name or path with odd characters.
+    """
+    match request:
+        case ask.Create(machine, quantum):
+            return _silent(*_created(machine), f'emulation SetGlobalQuantum "{_seconds(quantum)}"')
+        case ask.PowerOn(name, blob, address):
+            machine = machines[name]
+            empty = [f"sysbus ZeroRange <{start:#x} {size:#x}>" for start, size in machine.memory]
+            load = f"sysbus LoadBinary {quoted_path(blob)} {address:#x}"
+            return _silent(_select(name), *empty, "machine Reset", load, f"{machine.cpu} IsHalted false")
+        case ask.PowerOff(name) | ask.Pause(name):
+            return _silent(_select(name), f"{machines[name].cpu} IsHalted true")
+        case ask.Resume(name):
+            return _silent(_select(name), f"{machines[name].cpu} IsHalted false")
+        case ask.Reset(name):
+            return _silent(_select(name), "machine Reset")
+        case ask.RunFor(seconds):
+            return _silent(f'emulation RunFor "{_seconds(seconds)}"')
+        case ask.Now():
+            return [Command("emulation GetTimeSourceInfo", answers=True)]
+        case ask.Save(path):
+            return _silent(f"Save {quoted_path(path)}")
+        case ask.Load(path):
+            return [*_silent("Clear", f"Load {quoted_path(path)}"), *BEGIN]
+        case ask.Execute(name, command):
+            return [*_silent(_select(name)), Command(_one_line(command), answers=True)]
+    raise ValueError(f"{type(request).__name__} is no command")
+
+
+def quoted_path(path: str) -> str:
+    """A path as the monitor reads it. Raises UsageError for one with characters that it has no way to write."""
+    if not _PATH.fullmatch(path):
+        raise UsageError(
+            f"Renode's monitor cannot read the path {path!r}",
+            do="use an absolute path without blanks, quotes, '$', ';' and '@'",
+        )
+    return f"@{path}"
+
+
+def _created(machine: ask.Machine) -> list[str]:
+    return [
+        f'mach create "{_checked(_NAME, machine.name, "name of a machine")}"',
+        f"machine LoadPlatformDescription {quoted_path(machine.description)}",
+        *(_one_line(command) for command in machine.commands),
+        f"{_checked(_OBJECT, machine.cpu, 'processor')} PerformanceInMips {machine.mips}",
+        f"sysbus LoadELF {quoted_path(machine.image)}",
+        *_wired("link", machine.name, machine.link),
+        *_wired("console", machine.name, machine.console),
+        f"{machine.cpu} IsHalted true",
+    ]
+
+
+def _wired(what: str, name: str, wire: ask.Wire) -> list[str]:
+    # A pseudo terminal and no socket: Renode's server sockets listen on every interface of the computer.
+    quoted_path(wire.path)
+    return [
+        f'emulation CreateUartPtyTerminal "{name}-{what}" "{wire.path}" true',
+        f"connector Connect {_checked(_OBJECT, wire.uart, 'UART')} {name}-{what}",
+    ]
+
+
+def _select(name: str) -> str:
+    return f'mach set "{_checked(_NAME, name, "name of a machine")}"'
+
+
+def _silent(*lines: str) -> list[Command]:
+    return [Command(line) for line in lines]
+
+
+def _seconds(seconds: float) -> str:
+    if not 0 < seconds < 1e7:
+        raise UsageError(f"{seconds} is no stretch of time", do="give a positive number of seconds")
+    # Renode's time has six decimals.
+    return f"{max(seconds, 1e-6):.6f}"
+
+
+def _one_line(command: str) -> str:
+    if "\n" in command or "\r" in command or not command.strip():
+        raise UsageError(f"{command!r} is not one line for Renode's monitor", do="give the commands one by one")
+    return command.strip()
+
+
+def _checked(pattern: re.Pattern[str], text: str, what: str) -> str:
+    if not pattern.fullmatch(text):
+        raise UsageError(f"{text!r} is no {what} in Renode", do=f"use a {what} like {pattern.pattern}")
+    return text

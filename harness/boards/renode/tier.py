@@ -1,0 +1,81 @@
+"""The tier of boards in Renode: which kinds there are, and whether Renode is here."""
+
+from __future__ import annotations
+
+import os
+from typing import ClassVar
+
+from harness.boards.board import About, Board, BoardSettings, Tier, World
+from harness.boards.renode.board import EMULATED, RenodeBoard
+from harness.boards.renode.farm import MACHINES, Farm
+from harness.boards.renode.installation import GET_IT, find_program
+from harness.boards.renode.library import has_library
+from harness.boards.renode.platform import RenodePlatform, find_renode_platforms
+from harness.core.errors import RigError, UsageError
+
+__all__ = ["RenodeTier"]
+
+MACHINES_VARIABLE = "WASMBED_RENODE_MACHINES"
+MEMORY = 60 << 20
+"""Bytes of one machine in a host of eight, Renode itself included."""
+
+
+class RenodeTier(Tier):
+    """Every kind in ``platforms/`` that Renode emulates."""
+
+    name: ClassVar[str] = "renode"
+
+    def __init__(self) -> None:
+        self._platforms = find_renode_platforms()
+        self.farm = Farm(_machines())
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        if find_program() is None and not has_library():
+            return f"there is no Renode; {GET_IT}"
+        kinds = [kind.platform for kind in find_renode_platforms().values() if kind.platform.refused is None]
+        if not any(platform.image_path.exists() for platform in kinds):
+            return "no firmware image for Renode was built; run `make firmware`"
+        return None
+
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(self._platforms)
+
+    def features(self, kind: str | None = None) -> frozenset[str]:
+        return self._kind(kind or self.kinds()[0]).platform.features | EMULATED
+
+    def memory(self, kind: str) -> int:
+        return MEMORY
+
+    def about(self, kind: str) -> About:
+        platform = self._kind(kind).platform
+        missing = None if platform.image_path.exists() else f"there is no image {platform.image}: run `make firmware`"
+        return About(platform.summary, platform.cannot, platform.refused or missing)
+
+    def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
+        found = self._kind(kind)
+        if found.platform.refused is not None:
+            raise UsageError(found.platform.refused, where=kind, do="choose another board: `wasmbed boards` lists them")
+        if not found.description.exists():
+            raise RigError(
+                f"there is no {found.description.name}", where=kind, do="put it beside board.toml, see docs/renode.md"
+            )
+        return RenodeBoard(found, settings, world, self.farm)
+
+    async def close(self) -> None:
+        await self.farm.close()
+
+    def _kind(self, kind: str) -> RenodePlatform:
+        if kind not in self._platforms:
+            raise UsageError(
+                f"no board kind {kind!r}", where="renode tier", do=f"the kinds are {', '.join(self.kinds())}"
+            )
+        return self._platforms[kind]
+
+
+def _machines() -> int:
+    text = os.environ.get(MACHINES_VARIABLE)
+    try:
+        return int(text) if text is not None else MACHINES
+    except ValueError:
+        raise UsageError(f"{text!r} is no number", where=MACHINES_VARIABLE, do="give a number of machines") from None
