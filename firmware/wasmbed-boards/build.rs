@@ -6,6 +6,8 @@ use std::path::Path;
 fn main() {
     println!("cargo:rerun-if-env-changed=WASMBED_LAYOUTS");
     let Ok(layouts) = env::var("WASMBED_LAYOUTS") else { return };
+    // Also a board that was not there the last time.
+    println!("cargo:rerun-if-changed={layouts}");
     let Ok(folders) = Path::new(&layouts).read_dir() else { return };
     for folder in folders.flatten() {
         let board = folder.file_name();

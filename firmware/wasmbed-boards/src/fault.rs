@@ -52,8 +52,27 @@ core::arch::global_asm!(
     ".thumb_set BusFault, HardFault",
     ".global UsageFault",
     ".thumb_set UsageFault, HardFault",
+    ".section .text.SysTick,\"ax\",%progbits",
+    ".global SysTick",
+    ".type SysTick,%function",
+    ".thumb_func",
+    "SysTick:",
+    // Where nothing guards the stack, and nothing answers below it, this is the first to see that it has overflown.
+    "mrs r0, msp",
+    "ldr r1, =_stack_end",
+    "cmp r0, r1",
+    "blo.w HardFault",
+    "b.w {tick}",
+    ".pool",
+    ".size SysTick, . - SysTick",
     report = sym report_fault,
+    tick = sym tick,
 );
+
+#[cfg_attr(not(target_arch = "arm"), allow(dead_code))]
+extern "C" fn tick() {
+    MACHINE.clock_wrapped();
+}
 
 /// What the processor puts on the stack when it takes an exception.
 #[repr(C)]

@@ -104,11 +104,6 @@ fn halt() -> ! {
 }
 
 #[exception]
-fn SysTick() {
-    MACHINE.clock_wrapped();
-}
-
-#[exception]
 unsafe fn DefaultHandler(interrupt: i16) {
     if MACHINE.is_link(interrupt) {
         MACHINE.link_interrupt();

@@ -11,7 +11,7 @@ static BOARD: Board = Board {
     link_interrupt: 2,
     console: Uart::Nrf52(0x4002_8000),
     ticks: TickSource::Renode(64_000_000),
-    guard: Guard::Region,
+    guard: Guard::Clock,
     watchdog: None,
     lights: None,
 };

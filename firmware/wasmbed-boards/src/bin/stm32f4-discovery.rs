@@ -11,7 +11,7 @@ static BOARD: Board = Board {
     link_interrupt: 38,
     console: Uart::Stm32(0x4000_4800),
     ticks: TickSource::Renode(72_000_000),
-    guard: Guard::Region,
+    guard: Guard::Clock,
     watchdog: None,
     lights: None,
 };

@@ -11,7 +11,7 @@ static BOARD: Board = Board {
     link_interrupt: 37,
     console: Uart::Stm32F7(0x4001_1400),
     ticks: TickSource::Renode(72_000_000),
-    guard: Guard::Region,
+    guard: Guard::Clock,
     watchdog: None,
     lights: None,
 };
