@@ -84,7 +84,7 @@ class Board:
         flash, ram, stack = self.flash, self.ram, self.stack
         heap = self.heap or Region(0, 0)
         numbers = {
-            "ram_size": ram.size,
+            "ram_size": ram.size + heap.size,
             "stack_start": ram.origin,
             "stack_size": stack,
             "provisioning_start": self.provisioning.origin,

@@ -67,8 +67,9 @@ def _sections(data: bytes) -> list[tuple[int, int, int, int]]:
 
 
 def table(images: list[Image]) -> str:
-    """The images and what they need, for people."""
-    head = ("board", "flash", "of", "variables", "stack", "heap", "SHA-256")
+    """The images and what they need, for people: flash of what there is, variables and stack of their budget, what
+    is left for the heap, and the largest module and linear memory that go into it."""
+    head = ("board", "flash", "of", "variables", "stack", "of", "heap", "module", "its memory", "SHA-256")
     rows = [
         (
             image.board.name,
@@ -76,7 +77,10 @@ def table(images: list[Image]) -> str:
             f"{100 * image.flash / image.board.flash.size:.0f} %",
             f"{image.static:,}",
             f"{image.board.stack:,}",
+            f"{100 * (image.static + image.board.stack) / image.board.budget['ram']:.0f} %",
             f"{image.heap:,}",
+            f"{image.board.limits['module']:,}",
+            f"{image.board.limits['memory']:,}",
             image.sha256[:16],
         )
         for image in images
