@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from harness.core.errors import ProductFailure
 from harness.core.history import Event
@@ -14,7 +15,7 @@ from harness.sequences.instances import Instance
 
 __all__ = ["Finding", "InstanceVerdict", "Trouble", "Verdict", "route"]
 
-_BEFORE, _AFTER, _SHOWN, _RAW = 3, 2, 3, 1_200
+_BEFORE, _AFTER, _SHOWN, _RAW, _FIELDS = 3, 2, 3, 1_200, 4
 
 
 class Trouble(StrEnum):
@@ -102,9 +103,11 @@ class Verdict:
             yield f"no event of this sequence was seen for any {subject}{named}, so the history does not follow it"
             yield f"  the first arrow that was expected: {self.sequence.arrows[0]}"
         elif self.ok:
-            yield f"{count} {subject}{'s' if count > 1 else ''} followed it"
+            yield f"{self._all()} followed it"
+        elif count == self._subjects():
+            yield f"{len(self.failures)} of {self._all()} did not follow it"
         else:
-            yield f"{len(self.failures)} of {count} {subject}{'s' if count > 1 else ''} did not follow it"
+            yield f"{self._all()}: {len(self.failures)} of {count} did not follow it"
         alike: dict[object, list[InstanceVerdict]] = {}
         for failure in self.failures:
             event = failure.event
@@ -119,6 +122,18 @@ class Verdict:
             yield f"\nothers in other ways: {_names(rest)}"
         for remark in self.remarks:
             yield f"note: {remark}"
+
+    def _subjects(self) -> int:
+        return len({verdict.instance.name for verdict in self.instances})
+
+    def _all(self) -> str:
+        """What was judged: an application on twenty devices is one application."""
+        subjects, count = self._subjects(), len(self.instances)
+        devices = len({verdict.instance.device for verdict in self.instances if verdict.instance.device})
+        what = _count(subjects, self.sequence.subject.value)
+        if count == subjects:
+            return what
+        return f"{what} on {_count(devices, 'device')}" + (f", {count} pairs" if subjects > 1 else "")
 
     def _failure(self, failure: InstanceVerdict) -> Iterator[str]:
         place = failure.place or 0
@@ -150,16 +165,33 @@ def _names(failures: list[InstanceVerdict]) -> str:
     return f"{names}{f' and {len(failures) - 10} more' if len(failures) > 10 else ''}"
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number > 1 else ''}"
+
+
 def route(event: Event) -> str:
-    """An event as an arrow, with the data that tells it apart."""
+    """An event as an arrow, with the data that tells it apart; of a change without a phase, what it changed."""
     status = event.data.get("status")
     status = status if isinstance(status, dict) else {}
     telling = {"status.phase": status.get("phase")}
+    request = event.name.startswith(("PATCH ", "POST ", "PUT ", "DELETE "))
     if event.name.startswith("PATCH ") and isinstance(devices := status.get("deviceStatuses"), dict):
         telling |= {f"{name}.state": (found or {}).get("state") for name, found in list(devices.items())[:2]}
+    if event.name.startswith("PATCH ") and not any(telling.values()):
+        telling["changed"] = _changed(event, status) or None
     telling |= {key: event.data.get(key) for key in ("code", "ok", "state", "reason")}
+    if request and telling["code"] in (200, 201):
+        telling["code"] = None
     said = ", ".join(f"{key} = {value}" for key, value in telling.items() if value is not None)
     return f"{event.source}->>{event.target}: {event.name}{f' ({said})' if said else ''}"
+
+
+def _changed(event: Event, status: dict[str, Any]) -> str:
+    """Which fields a request was about: those of the status by name, else the parts of the object."""
+    if status:
+        return " ".join(f"status.{name}" for name in list(status)[:_FIELDS])
+    spec = event.data.get("spec")
+    return " ".join(f"spec.{name}" for name in list(spec)[:_FIELDS]) if isinstance(spec, dict) else ""
 
 
 def _origin(sequence: Sequence, arrow: BoundArrow) -> str:

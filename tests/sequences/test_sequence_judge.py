@@ -168,7 +168,7 @@ def test_what_is_missing_is_told_with_what_came_instead(build: Any) -> None:
         f"board-1: {response} is missing before EnrollmentAcknowledgment",
         "...       5 events as they should be",
         "seen      Kubernetes->>Gateway: MODIFIED Device (status.phase = Enrolling)",
-        "seen      DeviceController->>Kubernetes: PATCH Device (status.phase = Enrolled, code = 200)",
+        "seen      DeviceController->>Kubernetes: PATCH Device (status.phase = Enrolled)",
         "seen      Kubernetes->>Gateway: MODIFIED Device (status.phase = Enrolled)",
         f"> expected  {response}   {place} <- missing",
         "x seen      Device->>Gateway: EnrollmentAcknowledgment",
@@ -192,6 +192,15 @@ def test_an_event_that_does_not_belong(build: Any) -> None:
     assert failure.finding is not None
     assert failure.finding.trouble is Trouble.EXTRA
     assert failure.finding.text == "Gateway->>Kubernetes: POST Device is not expected here"
+
+
+def test_a_change_without_a_phase_says_what_it_changed(build: Any) -> None:
+    change = "Gateway->>Kubernetes: PATCH Device (code = 200, status.health = healthy, status.deviceMetrics)"
+    (failure,) = judge("device-enrollment", build.history(ENROLLED + change + CONNECTED)).failures
+    assert failure.finding is not None
+    assert failure.finding.text == (
+        "Gateway->>Kubernetes: PATCH Device (changed = status.health status.deviceMetrics) is not expected here"
+    )
 
 
 def test_an_event_too_early_and_one_too_late(build: Any) -> None:
@@ -301,15 +310,17 @@ def test_applications_are_judged_on_each_device(build: Any) -> None:
         *build.history("ApplicationController->>Kubernetes: PATCH Application (status.phase = Running)"),
     ]
     verdict = judge(flow, _renumber(events))
-    assert verdict.ok, str(verdict)
+    assert verdict.ok
+    assert str(verdict) == "1 application on 2 devices followed it"
     assert [str(item.instance) for item in verdict.instances] == ["blink on board-1", "blink on board-2"]
     both = dict(events[3].data) | {
         "status": {"deviceStatuses": {"board-1": {"state": "running"}, "board-2": {"state": "running"}}}
     }
     assert judge(flow, _renumber([*events[:3], replace(events[3], data=both), events[5]])).ok
     stranger = [*events[:4], *events[5:]]
-    (failure,) = judge(flow, _renumber(stranger)).failures
-    assert str(failure.instance) == "blink on board-1"
+    verdict = judge(flow, _renumber(stranger))
+    assert [str(failure.instance) for failure in verdict.failures] == ["blink on board-1"]
+    assert str(verdict).startswith("1 application on 2 devices: 1 of 2 did not follow it")
 
 
 def test_an_application_flow_may_ask_for_the_devices_own_events(build: Any) -> None:
