@@ -26,6 +26,9 @@ __all__ = ["MACHINES", "Farm", "Place", "Snapshot", "Tenant"]
 MACHINES = 8
 """Machines of a host, unless told otherwise."""
 
+ROOM = 64 << 20
+"""Bytes that have to be free before a host is saved; eight boards took 12 million."""
+
 
 class Tenant(Protocol):
     """A board that has a place."""
@@ -94,6 +97,17 @@ class _Host:
         for place in self.places:
             place.tenant.evicted(trouble)
         self.places.clear()
+
+
+def check_room(folder: Path) -> None:
+    """Raise RigError unless there is room for a saved host: Renode does not survive a full disk."""
+    free = shutil.disk_usage(folder).free
+    if free < ROOM:
+        raise RigError(
+            f"{free >> 20} MiB are free, {ROOM >> 20} MiB are needed to save boards in Renode",
+            where=str(folder),
+            do="free some, or name another folder",
+        )
 
 
 class Farm:
@@ -199,6 +213,7 @@ class Farm:
 
     async def snapshot(self, folder: Path | None = None) -> Snapshot:
         """Save every host, in files below ``folder``. Raises RigError if that cannot be, for lack of room perhaps."""
+        check_room(folder or self.folder)
         await self._all(ask.Stand())
         saved = []
         try:
@@ -225,14 +240,14 @@ class Farm:
         for place in host.places:
             place.tenant.evicted(None)
         host.places = [place for place, _ in saved.states]
-        if host.process.pid is None:
-            process = self._make(host.process.name, host.process.clock)
-            process.on_end = host.ended
-            host.process = process
-            _forget_lines(host.places)
-            await process.start()
-            if host not in self._hosts:
-                self._hosts.append(host)
+        # Renode loads into a fresh process only: it does not survive the end of its terminals.
+        await host.process.kill()
+        _forget_lines(host.places)
+        host.process = self._make(host.process.name, host.process.clock)
+        host.process.on_end = host.ended
+        if host not in self._hosts:
+            self._hosts.append(host)
+        await host.process.start()
         machines = tuple(place.machine for place in host.places)
         await host.process.ask(ask.Load(str(saved.path.resolve()), machines, saved.live))
         for place, state in saved.states:

@@ -21,6 +21,7 @@ __all__ = ["ConsoleMonitor", "Gone", "Monitor", "die_with_parent"]
 
 PR_SET_PDEATHSIG = 1
 VERSION = re.compile(r"Renode, version (\d+(?:\.\d+)*)")
+_STACK = re.compile(r"^ +at |^ *-+ *End of ")
 LINE_LIMIT = 1 << 20
 LAST_WORDS = 30
 """Lines of output that are kept to be shown when Renode ends by itself."""
@@ -115,7 +116,8 @@ class ConsoleMonitor:
                     if text.endswith(mark) and not text.endswith(f'"{mark}"'):
                         return "\n".join(lines)
                     lines.append(text)
-                    self._tail.append(text)
+                    if not _STACK.match(text):
+                        self._tail.append(text)
             except (ConnectionError, ValueError) as error:
                 self._tail.append(str(error))
         raise await self._gone()

@@ -63,8 +63,10 @@ def commands(request: ask.Request, machines: Mapping[str, ask.Machine]) -> list[
             return [Command("emulation GetTimeSourceInfo", answers=True)]
         case ask.Save(path):
             return _silent(f"Save {quoted_path(path)}")
-        case ask.Load(path):
-            return [*_silent("Clear", f"Load {quoted_path(path)}"), *BEGIN]
+        case ask.Load(path, loaded):
+            # The terminals are in the file, what they were connected to is not.
+            again = [line for machine in loaded for line in (_select(machine.name), *_rewired(machine))]
+            return _silent(f"Load {quoted_path(path)}", *again)
         case ask.Execute(name, command):
             return [*_silent(_select(name)), Command(_one_line(command), answers=True)]
     raise ValueError(f"{type(request).__name__} is no command")
@@ -87,19 +89,28 @@ def _created(machine: ask.Machine) -> list[str]:
         *(_one_line(command) for command in machine.commands),
         f"{_checked(_OBJECT, machine.cpu, 'processor')} PerformanceInMips {machine.mips}",
         f"sysbus LoadELF {quoted_path(machine.image)}",
-        *_wired("link", machine.name, machine.link),
-        *_wired("console", machine.name, machine.console),
+        *_wired(machine),
         f"{machine.cpu} IsHalted true",
     ]
 
 
-def _wired(what: str, name: str, wire: ask.Wire) -> list[str]:
-    # A pseudo terminal and no socket: Renode's server sockets listen on every interface of the computer.
-    quoted_path(wire.path)
-    return [
-        f'emulation CreateUartPtyTerminal "{name}-{what}" "{wire.path}" true',
-        f"connector Connect {_checked(_OBJECT, wire.uart, 'UART')} {name}-{what}",
-    ]
+def _wired(machine: ask.Machine) -> list[str]:
+    # Pseudo terminals and no sockets: those of Renode listen on every interface of the computer.
+    made = []
+    for what, wire in _wires(machine):
+        quoted_path(wire.path)
+        made.append(f'emulation CreateUartPtyTerminal "{machine.name}-{what}" "{wire.path}"')
+        made.append(f"connector Connect {_checked(_OBJECT, wire.uart, 'UART')} {machine.name}-{what}")
+    return made
+
+
+def _rewired(machine: ask.Machine) -> list[str]:
+    each = [f"{wire.uart} {machine.name}-{what}" for what, wire in _wires(machine)]
+    return [f"connector {verb} {ends}" for ends in each for verb in ("Disconnect", "Connect")]
+
+
+def _wires(machine: ask.Machine) -> tuple[tuple[str, ask.Wire], ...]:
+    return ("link", machine.link), ("console", machine.console)
 
 
 def _select(name: str) -> str:
