@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -81,13 +82,20 @@ def _return(at: float, name: str) -> Iterator[Timed]:
 
 
 def _enrollment(at: float, name: str) -> Iterator[Timed]:
-    identity = f"7efc61df-0f81-4437-8e4c-{abs(hash_of(name)):012x}"
+    identity = _hex(name, 32)
     yield at, _event("note", "Harness", "", "power on", {"board": name}, name)
     yield at + 0.001, _console(name, f"[     0.000] wasmbed 1.0.0 on virtual board {name}")
     yield at + 0.010, _message("Device", "Gateway", "TlsConnected", name, certificate={"subject": f"CN={name}"})
     yield (
         at + 0.012,
-        _message("Device", "Gateway", "EnrollmentRequest", name, deviceType="virtual", firmwareVersion="1.0.0"),
+        _message(
+            "Device",
+            "Gateway",
+            "EnrollmentRequest",
+            name,
+            publicKey=_hex(name + "key", 64),
+            nonce=_hex(name + "nonce", 32),
+        ),
     )
     yield at + 0.014, _request("Gateway", "POST Device", name, 201, {"phase": "Pending"})
     yield at + 0.014, _state("Device", name, {"phase": "Pending"}, "added")
@@ -120,10 +128,22 @@ def _deployment(at: float, name: str) -> Iterator[Timed]:
 def _heartbeat(at: float, name: str, beat: int, index: int) -> Iterator[Timed]:
     used = 65536 + (index * 37 + beat * 911) % 16384
     metrics = {"errors": 0, "uptime_ms": beat * 30000, "memory_used_bytes": used, "applications_running": 1}
-    yield at, _message("Device", "Gateway", "Heartbeat", name, status="running", metrics=metrics, messageId=beat)
+    yield (
+        at,
+        _message(
+            "Device",
+            "Gateway",
+            "Heartbeat",
+            name,
+            status="running",
+            metrics=metrics,
+            nonce=_hex(f"{name} {beat}", 32),
+            messageId=beat,
+        ),
+    )
     yield (
         at + 0.001,
-        _message("Gateway", "Device", "HeartbeatAcknowledgment", name, gatewayTime=int(at), messageId=beat),
+        _message("Gateway", "Device", "HeartbeatAcknowledgment", name, gatewayTime=int(at * 1000), messageId=beat),
     )
     yield at + 0.002, _request("Gateway", "PATCH Device", name, 200, {"deviceMetrics": metrics, "health": "healthy"})
     yield (
@@ -144,8 +164,9 @@ def _heartbeat(at: float, name: str, beat: int, index: int) -> Iterator[Timed]:
         yield at + 0.005, _event("fault", "Device", "", "Crash", {"board": name, "reason": "panic"}, name)
 
 
-def hash_of(name: str) -> int:
-    return sum(ord(letter) * 31**place for place, letter in enumerate(name)) % 16**12
+def _hex(text: str, length: int) -> str:
+    """As hard to compress as keys and identifiers are, and the same every time."""
+    return sha256(text.encode()).hexdigest()[:length]
 
 
 def _event(kind: str, source: str, target: str, name: str, data: dict[str, Any], about: str = "") -> dict[str, Any]:

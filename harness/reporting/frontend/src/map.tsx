@@ -16,11 +16,12 @@ interface Props {
   chosen: number | null;
   choose: (event: number) => void;
   about: string;
+  fault: (step: 1 | -1) => void;
 }
 
 const TALLEST = 300, GUTTER = 116;
 
-export function TimeMap({ store, span, whole, setSpan, chosen, choose, about }: Props) {
+export function TimeMap({ store, span, whole, setSpan, chosen, choose, about, fault }: Props) {
   const boards = useMemo(() => boardLanes(store), [store]);
   const people = useMemo(() => participantLanes(store), [store]);
   const [by, setBy] = useState<"subject" | "participant">(boards.length ? "subject" : "participant");
@@ -66,7 +67,7 @@ export function TimeMap({ store, span, whole, setSpan, chosen, choose, about }: 
   const press = (event: KeyboardEvent): void => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const act: Record<string, () => void> = {
-      "+": () => zoom(2), "=": () => zoom(2), "-": () => zoom(0.5), "0": () => setSpan(whole), ArrowLeft: () => shift(-0.2), ArrowRight: () => shift(0.2),
+      "+": () => zoom(2), "=": () => zoom(2), "-": () => zoom(0.5), "0": () => setSpan(whole), f: () => fault(1), F: () => fault(-1), ArrowLeft: () => shift(-0.2), ArrowRight: () => shift(0.2),
       ArrowDown: () => scroller.current?.scrollBy({ top: 3 * height }), ArrowUp: () => scroller.current?.scrollBy({ top: -3 * height }),
       PageDown: () => scroller.current?.scrollBy({ top: TALLEST }), PageUp: () => scroller.current?.scrollBy({ top: -TALLEST }),
     };

@@ -39,7 +39,7 @@ export function Timeline({ store, chosen, choose }: Props) {
   const present = useMemo(() => KINDS.filter((_, kind) => store.kind.includes(kind)), [store]);
   return (
     <>
-      <TimeMap store={store} span={span} whole={whole} setSpan={setSpan} chosen={chosen} choose={choose} about={about} />
+      <TimeMap store={store} span={span} whole={whole} setSpan={setSpan} chosen={chosen} choose={choose} about={about} fault={fault} />
       <div class="controls">
         <input type="search" placeholder="Find in events" aria-label="Find in events" value={text} onInput={(event) => setText(event.currentTarget.value)} />
         <Chips label="Kinds" all={present} chosen={kinds} choose={setKinds} />

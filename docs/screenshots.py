@@ -1,0 +1,93 @@
+"""Makes the pictures of the report in ``docs/images`` anew: ``python docs/screenshots.py`` (or ``make images``).
+
+They are of a real run of some scenarios and one test that fails, and of a fleet's history.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from playwright.sync_api import Page, sync_playwright  # noqa: E402
+
+from benchmarks.histories import write_fleet  # noqa: E402
+from harness.reporting import write_run_report  # noqa: E402
+
+IMAGES = ROOT / "docs" / "images"
+WINDOW = {"width": 1280, "height": 900}
+FAILS = '''
+from harness.core.history import Kind
+
+async def test_a_gateway_that_answers_twice(stack):
+    """A device is answered once when it enrolls."""
+    board = await stack.boards.power_on()
+    await stack.device(board).until(phase="Connected")
+    answer = stack.history.find("EnrollmentResponse")[0]
+    stack.history.record(Kind.MESSAGE, "Gateway", "Device", answer.name, answer.data, answer.correlation)
+    stack.history.follows("device-enrollment")
+'''
+
+
+def real_run(folder: Path) -> Path:
+    """What pytest leaves of a copy of the scenarios with one test more."""
+    shutil.copytree(ROOT / "scenarios", folder / "scenarios", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "scenarios" / "test_answers.py").write_text(FAILS)
+    tests = ["test_answers", "test_connection", "test_deployment", "test_enrollment"]
+    command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, f"--rootdir={folder}", "--seed=7"]
+    files = [f"scenarios/{name}.py" for name in tests]
+    subprocess.run([*command, "--import-mode=importlib", "-p", "no:cacheprovider", *files], cwd=folder, check=False)
+    (run,) = (path for path in (folder / "reports").iterdir() if path.is_dir())
+    return run
+
+
+def take(page: Page, run: Path, name: str, *, test: str = "", tab: str = "", **steps: Any) -> None:
+    """One picture: the overview, or ``tab`` of the test whose link holds ``test``."""
+    page.goto((run / "index.html").as_uri() + "#run")
+    page.reload()
+    page.wait_for_selector(".test")
+    if test:
+        page.locator(".test", has_text=test).first.click()
+        page.locator(f"#tab-{tab}").click()
+        page.wait_for_selector(f"#tab-{tab}[aria-selected=true]")
+    if only := steps.get("only"):
+        page.get_by_label("Only about").fill(only)
+    if option := steps.get("option"):
+        page.get_by_role("option").filter(has_text=option).first.click()
+        page.wait_for_selector(".beside")
+    page.mouse.move(0, 0)
+    page.wait_for_load_state("networkidle")
+    target = IMAGES / f"{name}.png"
+    page.screenshot(path=target, animations="disabled")
+    print(f"{target.relative_to(ROOT)}: {target.stat().st_size / 1024:.0f} KiB")
+
+
+def main() -> None:
+    executable = shutil.which("chromium") or shutil.which("google-chrome")
+    if executable is None:
+        raise SystemExit("there is no Chromium to take pictures with: install the distribution's package chromium")
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as engine:
+        folder = Path(name)
+        run = real_run(folder / "project")
+        fleet = write_fleet(folder / "fleet", 1_000, 200_000)
+        write_run_report(fleet)
+        root = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = engine.chromium.launch(executable_path=executable, args=root)
+        light = browser.new_page(viewport=WINDOW, color_scheme="light")
+        dark = browser.new_page(viewport=WINDOW, color_scheme="dark")
+        take(light, run, "report-light", test="lost_connection", tab="timeline", option="Disconnected")
+        take(dark, run, "report-dark")
+        take(light, run, "report-failure", test="answers_twice", tab="sequences")
+        take(dark, fleet, "report-1000-boards", test="1,000 boards", tab="timeline", option="kill gateway")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
