@@ -1,0 +1,226 @@
+"""A recorded board enrolls, runs a module and fails; its replay writes the same bytes, also under a debugger."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.boards.gdb import GdbStub
+from harness.boards.platform import find_platforms
+from harness.boards.qemu import QemuTier
+from harness.boards.qemu.recording import DESCRIPTION, Recording, find_recordings
+from harness.boards.qemu.replay import replay
+from harness.cli.main import run as command
+from harness.core.clock import SystemClock
+from harness.core.errors import RigError, UsageError
+from harness.core.loop import new_runner
+from harness.stack import Stack, StackOptions
+
+KIND = "mps2-an385"
+PLATFORM = find_platforms("qemu-system-arm")[KIND]
+MISSING = QemuTier.unavailable() or (None if PLATFORM.image_path.exists() else f"no image of {KIND}: `make firmware`")
+live = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a stack with a recorded board, which failed, lost its power and came back."""
+    folder = tmp_path_factory.mktemp("run")
+
+    async def play() -> None:
+        options = StackOptions(boards="qemu", heartbeat=1.0, record=True)
+        async with asyncio.timeout(90), Stack(options, folder=folder) as stack:
+            await stack.boards.power_on("virtual")
+            board = await stack.boards.power_on(KIND, name="pump-1")
+            await stack.device(board).until(phase="Connected", within=30)
+            application = await stack.deploy("trap", to=board)
+            await application.until(phase="Error", within=30)
+            with pytest.raises(UsageError, match="does not record a reset"):
+                await board.reset()
+            with pytest.raises(UsageError, match="does not record a pause"):
+                await board.pause()
+            with pytest.raises(UsageError, match="wasmbed replay --gdb"):
+                async with board.debugger():
+                    pass
+            await board.cut_power()
+            await stack.device(board).until(phase="Disconnected", within=30)
+            await board.power_on()
+            await stack.device(board).until(phase="Connected", within=30)
+            notes = stack.history.find("recorded", about="pump-1")
+            folders = [recording.folder for recording in find_recordings(folder)]
+            assert [note.data["replay"] for note in notes] == [f"wasmbed replay {folder}" for folder in folders]
+            assert board.recording == folders[1]
+
+    with new_runner() as runner:
+        runner.run(play())
+    return folder
+
+
+@live
+def test_a_replay_writes_the_same_bytes(run_folder: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    first, second = find_recordings(run_folder)
+    for recording, words in ((first, b"fault TRAP"), (second, b"link: heartbeat answered")):
+        assert command(["replay", str(recording.folder), "--board", "pump-1"]) == 0
+        output = capfdbinary.readouterr()
+        assert output.out == recording.console.read_bytes()
+        assert words in output.out
+        assert b"replayed pump-1: the " in output.err
+
+
+@live
+def test_a_replay_can_be_stepped_and_steps_the_same_way(run_folder: Path) -> None:
+    recording = find_recordings(run_folder)[0]
+
+    async def step() -> dict[str, int]:
+        attach: asyncio.Future[Path] = asyncio.get_running_loop().create_future()
+        running = asyncio.create_task(replay(recording, PLATFORM, SystemClock(), gdb=attach.set_result, within=60))
+        await asyncio.wait({attach, running}, return_when=asyncio.FIRST_COMPLETED)
+        stub = GdbStub("pump-1")
+        await stub.open(str(attach.result()))
+        start = (await stub.read_registers())["pc"]
+        for _ in range(50):
+            await stub.step()
+        registers = await stub.read_registers()
+        assert registers["pc"] != start
+        await stub.close()
+        assert await running == recording.console.read_bytes()
+        return registers
+
+    async def run_to(address: int) -> None:
+        program = "from harness.cli import main; main()"
+        command = [sys.executable, "-c", program, "replay", str(recording.folder), "--gdb"]
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
+        assert process.stderr is not None
+        told = (await process.stderr.readuntil(b"target remote ")) + await process.stderr.readline()
+        assert b"gdb-multiarch" in told
+        stub = GdbStub("pump-1")
+        await stub.open(shlex.split(told.decode().splitlines()[-1])[-1].removeprefix("target remote "))
+        await stub.run_to(address)
+        assert (await stub.read_registers())["pc"] == address
+        await stub.close()
+        written, _ = await process.communicate()
+        assert (process.returncode, written) == (0, recording.console.read_bytes())
+
+    async def scene() -> None:
+        async with asyncio.timeout(90):
+            first = await step()
+            assert await step() == first
+            await run_to(first["pc"])
+
+    with new_runner() as runner:
+        runner.run(scene())
+
+
+@live
+def test_a_recording_that_is_changed_is_noticed(run_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    recording = find_recordings(run_folder)[0]
+    kept = recording.console.read_bytes()
+    recording.console.write_bytes(kept[:100] + b"?" + kept[101:])
+    try:
+        assert command(["replay", str(recording.folder)]) == RigError.exit_code
+    finally:
+        recording.console.write_bytes(kept)
+    assert "differs from byte 100 on" in capfd.readouterr().err
+
+
+@live
+def test_a_log_that_is_cut_off_is_the_rigs_failure(run_folder: Path) -> None:
+    recording = find_recordings(run_folder)[0]
+    log = recording.folder / "log"
+    kept = log.read_bytes()
+    log.write_bytes(kept[: len(kept) // 2])
+    try:
+        with new_runner() as runner, pytest.raises(RigError, match=r"gave the replay up|did not end|differs"):
+            runner.run(replay(recording, PLATFORM, SystemClock(), within=20))
+    finally:
+        log.write_bytes(kept)
+
+
+@live
+def test_what_cannot_be_recorded_is_refused(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with Stack(StackOptions(), folder=tmp_path) as stack:
+            with pytest.raises(UsageError, match="a virtual cannot be recorded"):
+                await stack.boards.power_on("virtual", record=True)
+        async with Stack(StackOptions()) as stack:
+            with pytest.raises(UsageError, match="no folder for recordings"):
+                await stack.boards.power_on(KIND, record=True)
+
+    with new_runner() as runner:
+        runner.run(play())
+
+
+def recording_of(folder: Path, board: str, **changes: object) -> Recording:
+    facts = {"board": board, "kind": KIND, "program": "qemu-system-arm", "link": 0, "image": "image.elf", **changes}
+    folder.mkdir(parents=True)
+    (folder / DESCRIPTION).write_text(json.dumps({name: fact for name, fact in facts.items() if fact is not None}))
+    for name in ("image.elf", "blob", "console"):
+        (folder / name).touch()
+    (folder / "log").write_bytes(b"log")
+    return Recording(folder)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["holds 3 recordings", "name one of them", "pump-2/1"]),
+        (["--board", "pump-1"], ["holds 2 recordings", "pump-1/2"]),
+        (["--board", "pump-3"], ["no board 'pump-3' was recorded", "pump-1, pump-2"]),
+    ],
+)
+def test_several_recordings_are_to_choose_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: list[str]
+) -> None:
+    for place in ("pump-1/1", "pump-1/2", "pump-2/1"):
+        recording_of(tmp_path / place, place.split("/")[0])
+    assert command(["replay", str(tmp_path), *arguments]) == UsageError.exit_code
+    error = capsys.readouterr().err
+    assert all(word in error for word in words), error
+
+
+def test_many_recordings_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(11):
+        recording_of(tmp_path / str(number), "pump-1")
+    assert command(["replay", str(tmp_path)]) == UsageError.exit_code
+    assert "and 3 more" in capsys.readouterr().err
+
+
+def test_a_folder_without_a_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        assert command(["replay", str(folder)]) == UsageError.exit_code
+        assert "--record=yes" in capsys.readouterr().err
+
+
+def test_a_board_that_is_not_here_any_more(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recording_of(tmp_path / "1", "pump-1", kind="quantum")
+    assert command(["replay", str(tmp_path)]) == UsageError.exit_code
+    assert "a quantum was recorded" in capsys.readouterr().err
+
+
+def test_a_recording_that_lacks_something_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="lacks link"):
+        _ = recording_of(tmp_path / "1", "pump-1", link=None).facts
+    (tmp_path / "1" / DESCRIPTION).write_text("{")
+    with pytest.raises(UsageError, match="is no recording"):
+        _ = Recording(tmp_path / "1").facts
+    recording = recording_of(tmp_path / "2", "pump-1")
+    recording.blob.unlink()
+    with pytest.raises(UsageError, match=r"is incomplete: there is no .*blob"):
+        recording.check()
+    recording.blob.touch()
+    recording.check()
+    (recording.folder / "log").write_bytes(b"")
+    with pytest.raises(UsageError, match="was not finished"):
+        recording.check()
+
+
+def test_a_folder_that_cannot_be_written_is_the_rigs_failure(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (tmp_path / "file").open("rb") as memory, pytest.raises(RigError, match="recording cannot be kept"):
+        Recording.begin(tmp_path / "file", PLATFORM, "pump-1", b"", memory)
