@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -48,8 +47,8 @@ def real_run(folder: Path) -> Path:
     return run
 
 
-def take(page: Page, run: Path, name: str, *, test: str = "", tab: str = "", **steps: Any) -> None:
-    """One picture: the overview, or ``tab`` of the test whose link holds ``test``."""
+def take(page: Page, run: Path, name: str, *, test: str = "", tab: str = "", option: str = "") -> None:
+    """One picture: the overview, or ``tab`` of the test whose link holds ``test``, with the event ``option`` chosen."""
     page.goto((run / "index.html").as_uri() + "#run")
     page.reload()
     page.wait_for_selector(".test")
@@ -57,10 +56,11 @@ def take(page: Page, run: Path, name: str, *, test: str = "", tab: str = "", **s
         page.locator(".test", has_text=test).first.click()
         page.locator(f"#tab-{tab}").click()
         page.wait_for_selector(f"#tab-{tab}[aria-selected=true]")
-    if only := steps.get("only"):
-        page.get_by_label("Only about").fill(only)
-    if option := steps.get("option"):
+    if option:
+        page.get_by_label("Find in events").fill(option)
+        page.wait_for_function("document.querySelector('.map + .controls [role=status]').innerText.includes(' of ')")
         page.get_by_role("option").filter(has_text=option).first.click()
+        page.get_by_label("Find in events").fill("")
         page.wait_for_selector(".beside")
     page.mouse.move(0, 0)
     page.wait_for_load_state("networkidle")

@@ -4,55 +4,69 @@ import base64
 import gzip
 import json
 import re
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from harness.core.clock import ManualClock
 from harness.core.errors import UsageError
-from harness.core.history import History, Kind
 from harness.reporting import write_run_report
 from harness.reporting.runs import read_run
 
-
-def leave(folder: Path, *, outcome: str = "passed", blame: str | None = None, message: str = "") -> Path:
-    folder.mkdir(parents=True)
-    history = History(ManualClock(), folder / "history.jsonl")
-    history.record(Kind.MESSAGE, "Device", "Gateway", "Heartbeat", {"note": "</script><b>"}, "board-1")
-    history.close()
-    result = {"test": f"scenarios/{folder.name}.py::test", "outcome": outcome, "blame": blame, "message": message}
-    (folder / "result.json").write_text(json.dumps(result | {"duration": 0.5, "rerun": "pytest x", "seed": 7}))
-    return folder
+ROOT = Path(__file__).parents[2]
 
 
-def data_of(page: Path) -> dict:
+Leave = Callable[..., Path]
+
+
+def embedded(page: Path, name: str) -> dict[str, Any]:
+    """The data that the page holds under that id."""
     text = page.read_text("utf-8")
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    found = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', text, re.DOTALL)
     assert found
     return json.loads(found[1])
 
 
-def test_the_page_holds_every_test_and_event(tmp_path: Path) -> None:
-    leave(tmp_path / "run" / "good")
+def data_of(events: dict[str, Any]) -> list[dict[str, Any]]:
+    lines = b"\n".join(gzip.decompress(base64.b64decode(chunk)) for chunk in events["chunks"])
+    return [json.loads(line) for line in lines.split(b"\n")]
+
+
+def test_the_page_holds_every_test_and_event(leave: Leave, tmp_path: Path) -> None:
+    leave(tmp_path / "run" / "good", title="It goes well.")
     leave(tmp_path / "run" / "bad", outcome="failed", blame="product", message="expected Connected")
-    page = data_of(write_run_report(tmp_path / "run"))
-    assert page["run"] == "run"
-    bad, good = page["tests"]
+    page = write_run_report(tmp_path / "run")
+    run = embedded(page, "run")
+    assert (run["run"], run["format"], run["problems"], run["trend"]) == ("run", 1, [], [])
+    bad, good = run["tests"]
     assert (bad["outcome"], bad["blame"], bad["message"]) == ("failed", "product", "expected Connected")
-    assert (good["outcome"], good["rerun"], good["details"]) == ("passed", "pytest x", {"seed": 7})
-    events = json.loads(gzip.decompress(base64.b64decode(good["events"])))
-    assert events[0][1:] == ["message", "Device", "Gateway", "Heartbeat", "board-1", {"note": "</script><b>"}]
+    assert (good["outcome"], good["title"], good["details"]) == ("passed", "It goes well.", {"seed": 7})
+    assert good["rerun"] == "pytest scenarios/good.py::test_it --seed=7"
+    assert data_of(embedded(page, "events-1")) == [{"note": "</script><b>"}]
 
 
-def test_the_page_stands_alone(tmp_path: Path) -> None:
+def test_the_page_stands_alone(leave: Leave, tmp_path: Path) -> None:
     leave(tmp_path / "run" / "good")
     text = write_run_report(tmp_path / "run").read_text("utf-8")
     assert not re.search(r'(src|href)="(https?:)?//', text)
-    assert "/*STYLE*/" not in text
-    assert "/*DATA*/" not in text
+    assert not re.search(r"<!--[A-Z]+-->", text)
 
 
-def test_a_run_that_was_cut_short_shows_what_there_is(tmp_path: Path) -> None:
+def test_the_page_is_what_its_sources_make() -> None:
+    """The digest that the build leaves in the page; ``make page`` builds it anew."""
+    sources = ROOT / "harness" / "reporting" / "frontend"
+    names = [path.relative_to(sources).as_posix() for path in (sources / "src").rglob("*.*")]
+    names += ["page.html", "package-lock.json", "tsconfig.json", "vite.config.ts"]
+    digest = sha256()
+    for name in sorted(names):
+        digest.update(name.encode() + b"\0" + (sources / name).read_bytes() + b"\0")
+    page = (ROOT / "harness" / "reporting" / "page" / "page.html").read_text("utf-8")
+    assert f'<meta name="built-from" content="{digest.hexdigest()}">' in page, "make page, and commit what it built"
+
+
+def test_a_run_that_was_cut_short_shows_what_there_is(leave: Leave, tmp_path: Path) -> None:
     test = leave(tmp_path / "run" / "killed")
     (test / "result.json").unlink()
     history = test / "history.jsonl"
@@ -64,10 +78,10 @@ def test_a_run_that_was_cut_short_shows_what_there_is(tmp_path: Path) -> None:
         "the test left no result: the run was cut short",
         "line 2 was cut off; everything before it was read",
     ]
-    assert data_of(write_run_report(tmp_path / "run"))["tests"][0]["trouble"] == record.trouble
+    assert embedded(write_run_report(tmp_path / "run"), "run")["tests"][0]["trouble"] == record.trouble
 
 
-def test_garbage_in_a_tests_folder_is_told_and_does_not_hide_the_others(tmp_path: Path) -> None:
+def test_garbage_in_a_tests_folder_is_told_and_does_not_hide_the_others(leave: Leave, tmp_path: Path) -> None:
     broken = leave(tmp_path / "run" / "broken")
     (broken / "result.json").write_text("{")
     (broken / "history.jsonl").write_text("nonsense\n")
@@ -80,7 +94,7 @@ def test_garbage_in_a_tests_folder_is_told_and_does_not_hide_the_others(tmp_path
     assert good.outcome == "passed"
 
 
-def test_pictures_of_verdicts_are_carried(tmp_path: Path) -> None:
+def test_pictures_of_verdicts_are_carried(leave: Leave, tmp_path: Path) -> None:
     test = leave(tmp_path / "run" / "drawn")
     (test / "device-enrollment.svg").write_text("<svg/>")
     assert read_run(tmp_path / "run")[0].pictures == {"device-enrollment": "<svg/>"}
@@ -91,8 +105,14 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
         write_run_report(tmp_path)
 
 
-def test_a_report_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_says_so(leave: Leave, tmp_path: Path) -> None:
     leave(tmp_path / "run" / "good")
     (tmp_path / "run" / "index.html").mkdir()
     with pytest.raises(UsageError, match="cannot be written"):
         write_run_report(tmp_path / "run")
+    assert not (tmp_path / "run" / ".index.html").exists()
+
+
+def test_a_result_that_is_no_object_is_told(leave: Leave, tmp_path: Path) -> None:
+    (leave(tmp_path / "run" / "odd") / "result.json").write_text("[]")
+    assert read_run(tmp_path / "run")[0].trouble == ["result.json is not readable (it is no object)"]
