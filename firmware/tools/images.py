@@ -12,6 +12,11 @@ from tools.boards import Board
 SECTION_ALLOCATED = 2
 NO_BITS = 8
 
+TRANSLATION = 9
+"""Heap that a module takes while it is loaded, as a multiple of its size: itself, and what its translation may need."""
+NODE = 16 << 10
+"""Heap of everything but modules: TLS, session, messages."""
+
 
 @dataclass(frozen=True)
 class Image:
@@ -32,12 +37,22 @@ class Image:
     def complaints(self) -> list[str]:
         """Every budget that is exceeded."""
         need = {"flash": self.flash, "ram": self.static + self.board.stack}
-        return [
+        complaints = [
             f"{self.board.name}: {used:,} bytes of {kind}, the budget is {self.board.budget[kind]:,}: make it smaller, "
             f"or raise budget.{kind} in platforms/{self.board.name}/board.toml"
             for kind, used in need.items()
             if used > self.board.budget[kind]
         ]
+        limits, where = self.board.limits, f"platforms/{self.board.name}/board.toml"
+        wanted = max(TRANSLATION * limits["module"], limits["memory"]) + NODE
+        if limits["module"] and self.heap < wanted:
+            complaints.append(
+                f"{self.board.name}: {self.heap:,} bytes of heap, the largest module takes {wanted:,}: lower "
+                f"limits.module or limits.memory in {where}"
+            )
+        if not self.flash:
+            complaints.append(f"{self.board.name}: the image is empty: remove firmware/target and build it again")
+        return complaints
 
 
 def measure(board: Board, elf: Path) -> Image:
