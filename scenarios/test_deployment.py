@@ -199,6 +199,38 @@ async def test_an_application_returns_after_a_reboot(stack: Stack) -> None:
     stack.history.follows("execution-on-device")
 
 
+@pytest.mark.parametrize("to", ["by name", "all"])
+@pytest.mark.parametrize("lost", [False, True], ids=["running", "rebooted"])
+async def test_a_device_that_was_deleted_enrolls_again_and_goes_on(stack: Stack, to: str, lost: bool) -> None:
+    """Its resource is deleted while a module runs on it. It enrolls anew under a new id, and the application is
+    deployed to it again: that the module is there still is no failure, and that a reboot took it is noticed."""
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected")
+    application = await stack.deploy("hello", to="all" if to == "all" else board)
+    await application.until(phase="Running")
+    before = device.status.device_id
+
+    if lost:
+        await board.cut_link()
+        await device.until(phase="Disconnected")
+    await device.delete()
+    away = await stack.history.until("Device", about=device.name, change="deleted")
+    if lost:
+        await board.cut_power()
+        await board.restore_link()
+        await board.power_on()
+    await device.until(phase="Connected", device_id=lambda device_id: device_id not in (None, before), within=20)
+    again = await stack.history.until(
+        "DeploymentResult", about=application.name, device=device.name, ok=True, after=away, within=20
+    )
+    await stack.history.until("ApplicationStatus", about=application.name, state="running", after=again)
+    await application.until(phase="Running", statistics={"running": 1, "failed": 0}, health="healthy")
+    await application.until_on(device.name, state="running", error=None)
+    stops = stack.history.find("Stop", about=application.name, source="Gateway")
+    assert len(stops) == (0 if lost else 1), "what runs still is stopped before it is deployed again, and only that"
+    stack.history.follows("device-deleted")
+
+
 async def test_two_applications_share_a_device(stack: Stack) -> None:
     """One that stops does not disturb the other."""
     board = await stack.boards.power_on()

@@ -38,6 +38,10 @@ class DeviceHandle(Watched[Device]):
         """Give the resource these labels."""
         self._informer.remember(await self._api.patch(DEVICE, self.name, {"metadata": {"labels": labels}}))
 
+    async def delete(self) -> None:
+        """Delete the resource. The gateway sends the device away, and it may enroll again, as a new Device."""
+        await self._api.delete(DEVICE, self.name)
+
     def console(self) -> Sequence[str]:
         """What the boards of this device wrote."""
         return self._boards.console(self.name)

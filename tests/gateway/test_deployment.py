@@ -181,6 +181,25 @@ def test_verdicts_are_not_kept_for_ever(play: Play, monkeypatch: pytest.MonkeyPa
     play(scene)
 
 
+def test_what_comes_behind_a_refusal_is_not_the_reason(play: Play) -> None:
+    """A device refuses at once, and answers the chunk that was under way with an error, in one packet."""
+
+    async def scene(world: World) -> None:
+        await world.make_application()
+        device = await world.connected("dev-1")
+        await world.deploy()
+        deploy, chunk = await device.receive(), await device.receive()
+        device.link.send(
+            DeploymentResult("app-1", False, "it is running already", {}, "ALREADY_DEPLOYED"), deploy.message_id
+        )
+        device.link.send(Error("PROTOCOL_ERROR", "a chunk of app-1, which is not being received"), chunk.message_id)
+        await device.beat()
+        entry = await world.state("failed")
+        assert (entry["code"], entry["error"]) == ("ALREADY_DEPLOYED", "it is running already")
+
+    play(scene)
+
+
 def test_the_device_may_refuse(play: Play) -> None:
     async def scene(world: World) -> None:
         await world.make_application()

@@ -62,7 +62,7 @@ def test_names_agree_with_the_constants(resource):
 
 def test_short_names_are_distinct():
     names = [name for crd in CRDS.values() for name in crd["spec"]["names"]["shortNames"]]
-    assert sorted(names) == ["app", "dev", "gw"]
+    assert sorted(names) == ["app", "apps", "dev", "gw"]
 
 
 @pytest.mark.parametrize("resource", CRDS, ids=lambda resource: resource.kind)

@@ -232,6 +232,7 @@ class ApplicationController(Controller):
                 "revision": package.revision,
                 "generation": application.generation,
                 "session": device.status.connected_since if device else None,
+                "deviceId": device.status.device_id if device else None,
                 "enrollments": device.status.enrollments if device else None,
                 "requestedAt": format_timestamp(now),
                 "attempts": before.attempts + 1 if before.revision == package.revision else 1,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from harness.wasmbed.protocol.messages import ApplicationState
-from harness.wasmbed.resources.views import Device, DeviceEntry
+from harness.wasmbed.resources.views import DeploymentRecord, Device, DeviceEntry
 
 __all__ = ["IN_VAIN", "LIVE", "Standing", "Verdict", "has_module", "judge", "obstacle"]
 
@@ -75,7 +75,13 @@ def has_module(device: Device, entry: DeviceEntry) -> bool:
     record = entry.deployment
     asked = record.revision is not None and record.error is None
     held = entry.state in LIVE or _refused_as_held(entry) if entry.state is not None else asked
-    return held and record.enrollments == device.status.enrollments
+    return held and not enrolled_since(device, record)
+
+
+def enrolled_since(device: Device, record: DeploymentRecord) -> bool:
+    """Whether the device enrolled after the request on record; also if it is a new Device of an old name."""
+    present = device.status
+    return record.enrollments != present.enrollments or record.device_id not in (None, present.device_id)
 
 
 def judge(
@@ -90,7 +96,7 @@ def judge(
     record = entry.deployment
     if record.revision != revision:
         return Verdict(Standing.OUTDATED) if has_module(device, entry) and not away else next_step
-    if record.enrollments != device.status.enrollments:
+    if enrolled_since(device, record):
         return next_step
     if record.error is not None:
         return Verdict(Standing.FAILED, record.error)

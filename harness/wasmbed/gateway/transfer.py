@@ -43,6 +43,7 @@ class Exchange:
         self._request_id: int | None = None
         self._progress: asyncio.Future[None] | None = None
         self._failure: ExchangeFailed | None = None
+        self._result: DeploymentResult | StopResult | None = None
 
     def feed(self, message_id: int, message: DeviceMessage) -> bool:
         """Take ``message`` if it is a reply to this exchange; called by the session as messages arrive."""
@@ -52,8 +53,9 @@ class Exchange:
         return False
 
     def fail(self, code: str, reason: str) -> None:
-        """It is over without a result."""
-        self._failure = self._failure or ExchangeFailed(code, reason)
+        """It is over, unless the result is there: what comes behind a refusal is about chunks that were under way."""
+        if self._result is None:
+            self._failure = self._failure or ExchangeFailed(code, reason)
         self._advance()
 
     def _advance(self) -> None:
@@ -89,7 +91,7 @@ class Transfer(Exchange):
         super().__init__(application, link, clock, settings)
         self._module, self._request = module, request
         self._unacknowledged: dict[int, int] = {}
-        self._result: DeploymentResult | None = None
+        self._result: DeploymentResult | None
 
     def feed(self, message_id: int, message: DeviceMessage) -> bool:
         if isinstance(message, ChunkAcknowledgment):
@@ -169,7 +171,7 @@ class StopExchange(Exchange):
 
     def __init__(self, application: str, link: Link, clock: Clock, settings: GatewaySettings) -> None:
         super().__init__(application, link, clock, settings)
-        self._result: StopResult | None = None
+        self._result: StopResult | None
 
     def feed(self, message_id: int, message: DeviceMessage) -> bool:
         if isinstance(message, StopResult) and message_id == self._request_id:

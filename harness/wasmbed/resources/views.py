@@ -250,6 +250,7 @@ class DeploymentRecord(_View):
     revision = _text()
     generation = _number()
     session = _text()
+    device_id = _text()
     enrollments = _number()
     requested_at = _text()
     attempts = _number()
