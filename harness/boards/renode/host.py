@@ -13,7 +13,7 @@ import json
 import os
 import re
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,8 +21,8 @@ from harness.boards.renode import requests as ask
 from harness.boards.renode.installation import find_program
 from harness.boards.renode.library import LibraryMonitor, has_library
 from harness.boards.renode.monitor import ConsoleMonitor, Gone, Monitor, die_with_parent
-from harness.boards.renode.replies import Reply, read_reply
-from harness.boards.renode.script import BEGIN, STAND, START, Command, commands
+from harness.boards.renode.replies import Log, Reply, read_reply
+from harness.boards.renode.script import STAND, START, Command, beginning, commands
 from harness.core.errors import UsageError
 
 __all__ = ["Host", "main"]
@@ -46,8 +46,9 @@ class Host:
     waits for that to catch up, when all processors are held.
     """
 
-    def __init__(self, monitor: Monitor) -> None:
+    def __init__(self, monitor: Monitor, folder: Path) -> None:
         self.monitor = monitor
+        self._log = Log(folder / "log")
         self._machines: dict[str, ask.Machine] = {}
         self._live: set[str] = set()
         self._is_wanted = self._is_started = False
@@ -55,7 +56,7 @@ class Host:
     async def begin(self) -> str:
         """Bring Renode up; returns its version. Raises Gone or Failed."""
         version = await self.monitor.open()
-        for command in BEGIN:
+        for command in beginning(str(self._log.path)):
             await self._type(command)
         return version
 
@@ -73,6 +74,9 @@ class Host:
             await self._move(False)
         value = await self._carry_out(request)
         self._live = after
+        if isinstance(request, ask.Create):
+            # A new machine stands still until the others are started again.
+            self._is_started = False
         await self._move(self._is_wanted and bool(after))
         return value
 
@@ -113,9 +117,10 @@ class Host:
 
     async def _type(self, command: Command) -> Reply:
         reply = read_reply(await self.monitor.execute(command.text), answers=command.answers)
+        errors = (*reply.errors, *self._log.errors())
         if reply.trouble is not None:
-            raise Failed(ask.Trouble(command.text, reply.trouble, reply.errors))
-        return reply
+            raise Failed(ask.Trouble(command.text, reply.trouble, errors))
+        return replace(reply, errors=errors)
 
 
 def _seconds(told: str) -> str:
@@ -182,7 +187,7 @@ def choose(folder: Path) -> Monitor:
 async def _main(folder: Path, pipe: _Pipe) -> None:
     requests = asyncio.StreamReader(limit=REQUEST_LIMIT)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(requests), sys.stdin)
-    await serve(Host(choose(folder)), requests, pipe)
+    await serve(Host(choose(folder), folder), requests, pipe)
 
 
 def main(arguments: list[str]) -> int:

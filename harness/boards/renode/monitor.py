@@ -80,10 +80,18 @@ class ConsoleMonitor:
         for name in ("tmp", "config"):
             (self._folder / name).mkdir(exist_ok=True)
         own = {"TMPDIR": str(self._folder / "tmp"), "XDG_CONFIG_HOME": str(self._folder / "config")}
+        settings = str(self._folder / "config" / "renode.ini")
         try:
             self._process = await asyncio.create_subprocess_exec(
                 self._program,
-                *("--disable-xwt", "--console", "-p", "--config", str(self._folder / "config" / "renode.ini")),
+                *(
+                    "--disable-xwt",
+                    "--console",
+                    "-p",
+                    "--hide-log",
+                    "--config",
+                    str(self._folder / "config" / "renode.ini"),
+                ),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
-__all__ = ["Reply", "read_reply"]
+__all__ = ["Log", "Reply", "read_reply"]
 
 _LOG = re.compile(r"\d\d:\d\d:\d\d\.\d{4} \[(?P<level>NOISY|DEBUG|INFO|WARNING|ERROR)\] (?P<text>.*)$")
 # A line of the log may come into the middle of a prompt.
@@ -63,3 +64,23 @@ def _essence(words: list[str]) -> str:
     failed = [number for number, line in enumerate(words) if _FAILED.search(line)]
     told = [line for line in words[failed[0] if failed else 0 :] if not _LEADS_IN.match(line)]
     return "\n".join(told or words)
+
+
+class Log:
+    """The file that Renode logs to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._read = 0
+
+    def errors(self) -> tuple[str, ...]:
+        """What was logged as an error since the last look."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._read)
+                text = file.read()
+        except FileNotFoundError:
+            return ()
+        self._read += len(text)
+        lines = (_LOG.search(line) for line in text.decode("utf-8", "replace").splitlines())
+        return tuple(line["text"] for line in lines if line and line["level"] == "ERROR")

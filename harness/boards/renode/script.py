@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from harness.boards.renode import requests as ask
 from harness.core.errors import UsageError
 
-__all__ = ["BEGIN", "STAND", "START", "Command", "commands", "quoted_path"]
+__all__ = ["STAND", "START", "Command", "beginning", "commands", "quoted_path"]
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _OBJECT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -30,12 +30,13 @@ class Command:
     answers: bool = False
 
 
-BEGIN = (Command("logLevel 2"),)
-"""For a fresh Renode: log warnings and errors only."""
-
-
 START = Command("start", answers=True)
 STAND = Command("pause", answers=True)
+
+
+def beginning(log: str) -> list[Command]:
+    """For a fresh Renode: warnings and errors go to the file ``log``, each at once, and nothing else does."""
+    return _silent(f"logFile {quoted_path(log)} true", "logLevel 2")
 
 
 def commands(request: ask.Request, machines: Mapping[str, ask.Machine]) -> list[Command]:
