@@ -47,7 +47,7 @@ def real_run(folder: Path) -> Path:
     return run
 
 
-def take(page: Page, run: Path, name: str, *, test: str = "", tab: str = "", option: str = "") -> None:
+def take(page: Page, run: Path, name: str, *, test: str = "", tab: str = "", option: str = "", zoom: int = 0) -> None:
     """One picture: the overview, or ``tab`` of the test whose link holds ``test``, with the event ``option`` chosen."""
     page.goto((run / "index.html").as_uri() + "#run")
     page.reload()
@@ -62,6 +62,13 @@ def take(page: Page, run: Path, name: str, *, test: str = "", tab: str = "", opt
         page.get_by_role("option").filter(has_text=option).first.click()
         page.get_by_label("Find in events").fill("")
         page.wait_for_selector(".beside")
+        page.get_by_role("group", name="Events over time").focus()
+        for _ in range(zoom):
+            page.keyboard.press("+")
+    if tab == "sequences":
+        page.get_by_role("button", name="fit the window").click()
+        page.locator(".picture img").first.evaluate("(image) => image.decode()")
+    page.evaluate("document.activeElement.blur()")
     page.mouse.move(0, 0)
     page.wait_for_load_state("networkidle")
     target = IMAGES / f"{name}.png"
@@ -84,8 +91,9 @@ def main() -> None:
         dark = browser.new_page(viewport=WINDOW, color_scheme="dark")
         take(light, run, "report-light", test="lost_connection", tab="timeline", option="Disconnected")
         take(dark, run, "report-dark")
+        light.set_viewport_size({"width": 1600, "height": 1400})
         take(light, run, "report-failure", test="answers_twice", tab="sequences")
-        take(dark, fleet, "report-1000-boards", test="1,000 boards", tab="timeline", option="kill gateway")
+        take(dark, fleet, "report-1000-boards", test="1,000 boards", tab="timeline", option="kill gateway", zoom=5)
         browser.close()
 
 

@@ -1,6 +1,6 @@
 // What the map's lanes are, and the phases that a device or an application went through.
 
-import { type EventStore, STATE } from "./store";
+import { type EventStore, FAULT, STATE } from "./store";
 
 const PHASES = new Set([
   "Pending", "Enrolling", "Enrolled", "Connected", "Disconnected", "Failed", "Creating", "Deploying", "Deployed", "Running", "PartiallyRunning",
@@ -11,7 +11,10 @@ export class Lane {
   /** Where each phase begins, by time; "" where the object went. */
   readonly phases: [at: number, phase: string][] = [];
 
+  readonly faults: Uint32Array;
+
   constructor(readonly name: string, readonly events: Uint32Array, store: EventStore, subject: boolean) {
+    this.faults = events.filter((n) => store.kind[n] === FAULT);
     if (!subject) return;
     for (const n of events) {
       if (store.kind[n] !== STATE || store.subject(n) !== name) continue;

@@ -4,7 +4,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/ho
 import { type Lane, boardLanes, participantLanes } from "./lanes";
 import { AXIS, type Geometry, LANES_TOP, draw, hit } from "./painter";
 import { type EventStore, FAULT } from "./store";
-import { clock, px, seconds } from "./words";
+import { clock, count, px, seconds } from "./words";
 
 export type Span = readonly [from: number, to: number];
 
@@ -19,7 +19,7 @@ interface Props {
   fault: (step: 1 | -1) => void;
 }
 
-const TALLEST = 300, GUTTER = 116;
+const TALLEST = 300, THINNEST = 0.25, GUTTER = 116;
 
 export function TimeMap({ store, span, whole, setSpan, chosen, choose, about, fault }: Props) {
   const boards = useMemo(() => boardLanes(store), [store]);
@@ -27,7 +27,9 @@ export function TimeMap({ store, span, whole, setSpan, chosen, choose, about, fa
   const [by, setBy] = useState<"subject" | "participant">(boards.length ? "subject" : "participant");
   const all = by === "subject" ? boards : people;
   const lanes = useMemo(() => (about && by === "subject" ? all.filter((lane) => lane.name === about || store.about(about).some((n) => lane.holds(n))) : all), [all, about, by]);
-  const height = lanes.length > 200 ? 4 : lanes.length > 20 ? 12 : 18;
+  const [fit, setFit] = useState(true);
+  const natural = lanes.length > 20 ? 12 : 18, crowded = lanes.length * natural > TALLEST;
+  const height = crowded && fit ? Math.max(TALLEST / lanes.length, THINNEST) : natural;
   const box = useRef<HTMLDivElement>(null), canvas = useRef<HTMLCanvasElement>(null);
   const [[width, top], setView] = useState([900, 0]);
   const [over, setOver] = useState<{ x: number; y: number; event: number | null; lane: Lane | null } | null>(null);
@@ -108,6 +110,7 @@ export function TimeMap({ store, span, whole, setSpan, chosen, choose, about, fa
         <div class="chips" role="group" aria-label="Lanes">
           {boards.length > 0 && <button type="button" aria-pressed={by === "subject"} onClick={() => setBy("subject")}>by device</button>}
           <button type="button" aria-pressed={by === "participant"} onClick={() => setBy("participant")}>by participant</button>
+          {crowded && <button type="button" aria-pressed={fit} onClick={() => setFit(!fit)}>all {count(lanes.length)} lanes at once</button>}
         </div>
         <div class="chips" role="group" aria-label="Zoom">
           <button type="button" aria-label="Zoom in" onClick={() => zoom(2)}>+</button>

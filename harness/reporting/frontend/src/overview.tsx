@@ -91,6 +91,7 @@ function TestList({ run, shown }: { run: Run; shown: number[] }) {
         <span class="what">
           <span class="own">{test.title || readable(test.name)}</span>
           <span class="file">{parts(test.name).filter(Boolean).join(" :: ")}</span>
+          {test.message && test.outcome !== "skipped" && <span class="why">{why(test.message)}</span>}
         </span>
         <span class="facts">
           {test.blame && test.outcome !== "passed" && <span class={tone(test)}>{test.blame} </span>}
@@ -103,6 +104,12 @@ function TestList({ run, shown }: { run: Run; shown: number[] }) {
   };
   if (shown.length <= 200) return <ul class="tests">{shown.map((index) => <li key={index}>{row(index)}</li>)}</ul>;
   return <Rows class="tests box" role="list" label="Tests" length={shown.length} height={52} row={(index) => <div role="listitem">{row(shown[index]!)}</div>} />;
+}
+
+/** The line of a message that says most: pytest's own is marked, others begin with it. */
+function why(message: string): string {
+  const lines = message.split("\n").map((line) => line.trim()).filter(Boolean);
+  return (lines.find((line) => line.startsWith("E ")) ?? lines[0] ?? "").replace(/^E\s+/, "");
 }
 
 /** One command for everything that is not as it should be; only where the tests' own commands differ in the test alone. */

@@ -43,7 +43,9 @@ export function draw(canvas: HTMLCanvasElement, store: EventStore, lanes: Lane[]
   context.rect(0, 0, width, bottom);
   context.clip();
   const first = Math.max(0, Math.floor(top / height)), last = Math.min(lanes.length, Math.ceil((top + bottom) / height));
-  for (let index = first; index < last; index += 1) lane(context, store, lanes[index]!, LANES_TOP + index * height - top, geometry, x, colour);
+  const y = (index: number): number => (height < 2 ? Math.floor(LANES_TOP + index * height - top) : LANES_TOP + index * height - top);
+  for (let index = first; index < last; index += 1) phases(context, store, lanes[index]!, y(index), geometry, x, colour);
+  for (let index = first; index < last; index += 1) ticks(context, store, lanes[index]!, y(index), geometry, x, colour);
   names(context, lanes, first, last, geometry, colour);
   context.restore();
   context.fillStyle = colour("fault");
@@ -97,16 +99,22 @@ function axis(context: CanvasRenderingContext2D, { width, room, gutter, span }: 
   context.stroke();
 }
 
-function lane(context: CanvasRenderingContext2D, store: EventStore, lane: Lane, y: number, geometry: Geometry, x: X, colour: Colour): void {
-  const { gutter, height, span, width } = geometry;
-  const inner = Math.max(1, height - (height > 8 ? 4 : height > 3 ? 1 : 0));
+const thickness = (height: number): number => (height < 2 ? Math.ceil(height) : height - (height > 8 ? 4 : height > 3 ? 1 : 0));
+
+function phases(context: CanvasRenderingContext2D, store: EventStore, lane: Lane, y: number, { gutter, height, width }: Geometry, x: X, colour: Colour): void {
+  const inner = thickness(height);
   lane.phases.forEach(([at, phase], index) => {
     const from = Math.max(gutter, x(at)), to = Math.min(width, x(lane.phases[index + 1]?.[0] ?? store.end));
     if (!phase || to <= gutter || from >= width) return;
     context.fillStyle = colour(GOOD.has(phase) ? "phase-good" : BAD.has(phase) ? "phase-bad" : OFF.has(phase) ? "phase-off" : "phase-way");
     context.fillRect(from, y, Math.max(to - from, 1), inner);
   });
-  const { events } = lane;
+}
+
+function ticks(context: CanvasRenderingContext2D, store: EventStore, lane: Lane, y: number, { height, span }: Geometry, x: X, colour: Colour): void {
+  const inner = thickness(height);
+  // Where lanes are thin, their phases say enough: only what went wrong is marked.
+  const events = height > 8 || !lane.phases.length ? lane.events : lane.faults;
   let before = -1, drawn = -1;
   for (let index = store.lowerBound(span[0], events); index < events.length; index += 1) {
     const n = events[index]!, kind = store.kind[n]!;
@@ -117,14 +125,14 @@ function lane(context: CanvasRenderingContext2D, store: EventStore, lane: Lane, 
     drawn = kind;
     if (kind === FAULT) {
       context.fillStyle = colour("fault");
-      context.fillRect(at - 1, y, 3, inner);
+      context.fillRect(at - 1, y, 3, Math.max(3, inner));
     } else if (height > 8) {
       context.fillStyle = colour(kind === STATE ? "state" : kind === NOTE ? "note" : kind === CONSOLE ? "tick-soft" : "tick");
       const size = kind === CONSOLE ? 3 : inner - 4;
       context.fillRect(at, y + inner - 2 - size, 1, size);
-    } else if (!lane.phases.length) {
+    } else {
       context.fillStyle = colour("tick");
-      context.fillRect(at, y + 1, 1, inner - 1);
+      context.fillRect(at, y, 1, inner);
     }
   }
 }
@@ -139,7 +147,7 @@ function names(context: CanvasRenderingContext2D, lanes: Lane[], first: number, 
     if (index < 0) continue;
     let name = lanes[index]!.name;
     while (name.length > 3 && context.measureText(name).width > gutter - 12) name = `${name.slice(0, -2)}\u2026`;
-    context.fillText(name, 0, LANES_TOP + index * height - top + Math.min(height / 2 + 2, 10));
+    context.fillText(name, 0, Math.max(10, LANES_TOP + index * height - top + Math.min(height / 2 + 2, 10)));
   }
 }
 

@@ -35,8 +35,8 @@ export function Timeline({ store, chosen, choose }: Props) {
       if (store.kind[n] === FAULT) { choose(n); return; }
     }
   };
-  if (!store.length) return <Empty>This test recorded nothing.</Empty>;
   const present = useMemo(() => KINDS.filter((_, kind) => store.kind.includes(kind)), [store]);
+  if (!store.length) return <Empty>This test recorded nothing.</Empty>;
   return (
     <>
       <TimeMap store={store} span={span} whole={whole} setSpan={setSpan} chosen={chosen} choose={choose} about={about} fault={fault} />
