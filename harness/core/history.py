@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.core.clock import Clock
-from harness.core.errors import UsageError
+from harness.core.errors import RigError, UsageError
 
 __all__ = ["Event", "History", "Kind", "Tap", "read_history"]
 
@@ -65,16 +65,29 @@ def _plain(value: object) -> object:
 
 
 class History:
-    """An append-only list of events; optionally also a file that grows with it."""
+    """An append-only list of events; optionally also a file that grows with it.
+
+    Raises RigError when the file cannot be begun. One that cannot grow any more ends there (``lost`` says why), and
+    the list goes on.
+    """
 
     def __init__(self, clock: Clock, path: Path | None = None) -> None:
         self._clock = clock
         self._events: list[Event] = []
         self._listeners: list[Callable[[Event], object]] = []
-        self._file: IO[str] | None = path.open("w", encoding="utf-8", buffering=1) if path else None
+        self._file: IO[str] | None = None
         self.path = path
         self.lost: str | None = None
         """Why the file ends early, if it does: the disk is full. The events themselves are all here."""
+        if path is not None:
+            try:
+                self._file = path.open("w", encoding="utf-8", buffering=1)
+            except OSError as error:
+                raise RigError(
+                    f"cannot be written: {error.strerror}",
+                    where=str(path),
+                    do="free the disk, or name another folder",
+                ) from error
 
     def record(
         self,
@@ -102,6 +115,12 @@ class History:
         """Call ``listener`` with every further event; returns what ends that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
+
+    def go_on_in(self, path: Path) -> None:
+        """From now on write to another file, which begins with everything so far."""
+        self.close()
+        self.path, self._file = path, path.open("w", encoding="utf-8", buffering=1)
+        self._file.writelines(event.to_json() + "\n" for event in self._events)
 
     def __len__(self) -> int:
         return len(self._events)

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 from harness.core.errors import UsageError
 
-__all__ = ["Given", "StackOptions"]
+__all__ = ["Given", "StackOptions", "written"]
 
-NOT_REPEATED = {"profile", "reports"}
+NOT_REPEATED = {"profile", "reports", "keep", "summary", "annotations"}
 """Options that a command to run a test again does not need."""
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -105,6 +105,26 @@ class StackOptions:
         default=Path("reports"),
         metadata={"parse": Path, "help": "folder for the histories and the page of each run", "metavar": "FOLDER"},
     )
+    keep: int = field(
+        default=20,
+        metadata={"parse": _count, "help": "runs that are kept in that folder; older ones are removed", "metavar": "N"},
+    )
+    summary: Path | None = field(
+        default=None,
+        metadata={
+            "parse": Path,
+            "help": "Markdown file to append a summary of the run to; GITHUB_STEP_SUMMARY in a CI job",
+            "metavar": "PATH",
+        },
+    )
+    annotations: bool = field(
+        default=False,
+        metadata={
+            "parse": _switch,
+            "help": "print what failed as ::error file=... lines (yes or no); always in a GitHub Actions job",
+            "metavar": "YES",
+        },
+    )
     profile: str | None = field(
         default=None,
         metadata={"parse": _name, "help": "set of options from the project's harness.toml", "metavar": "NAME"},
@@ -170,7 +190,7 @@ class StackOptions:
         """What has to be written to get these options where one would get ``base``; its profile is spelled out."""
         base = base or StackOptions()
         return {
-            name: _written(getattr(self, name))
+            name: written(getattr(self, name))
             for name in self.names()
             if name not in NOT_REPEATED and getattr(self, name) != getattr(base, name)
         }
@@ -180,5 +200,6 @@ class StackOptions:
         return [f"--{name}={text}" for name, text in self.changed(base).items()]
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
+    """How an option's value is written down."""
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import UsageError
-from harness.stack.options import Given, StackOptions
+from harness.stack.options import Given, StackOptions, written
 
-__all__ = ["read_file", "read_options"]
+__all__ = ["find_root", "read_file", "read_options"]
 
 FILE = "harness.toml"
 TABLE = "[tool.wasmbed-harness]"
@@ -32,10 +32,10 @@ def read_options(
     """
     from harness.stack.backends import check_options
 
-    written = StackOptions.gather(given, environment, spelling)
+    here = StackOptions.gather(given, environment, spelling)
     defaults, profiles = read_file(root)
-    chosen = written.get("profile") or defaults.get("profile")
-    options = StackOptions.of(defaults | _profile(chosen, profiles) | written)
+    chosen = here.get("profile") or defaults.get("profile")
+    options = StackOptions.of(defaults | _profile(chosen, profiles) | here)
     check_options(options)
     return options
 
@@ -47,6 +47,12 @@ def read_file(root: Path) -> tuple[dict[str, Given], dict[str, dict[str, Given]]
         return _split(_load(own), FILE)
     table = _load(shared).get("tool", {}).get("wasmbed-harness", {}) if shared.is_file() else {}
     return _split(table, f"pyproject.toml {TABLE}")
+
+
+def find_root(folder: Path) -> Path:
+    """The project that ``folder`` belongs to: the nearest one at or above it with a file, else ``folder`` itself."""
+    files = (FILE, "pyproject.toml")
+    return next((each for each in (folder, *folder.parents) if any((each / file).is_file() for file in files)), folder)
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -72,11 +78,7 @@ def _texts(values: Any, where: str) -> dict[str, Given]:
         raise UsageError("is no table", where=where, do="write option = value lines below its name")
     if unknown := sorted(set(values) - set(known)):
         raise UsageError(f"no such option: {', '.join(unknown)}", where=where, do=f"the options are {', '.join(known)}")
-    return {name: Given(_text(value), f"{where}: {name}") for name, value in values.items()}
-
-
-def _text(value: Any) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+    return {name: Given(written(value), f"{where}: {name}") for name, value in values.items()}
 
 
 def _profile(chosen: Given | None, profiles: Mapping[str, dict[str, Given]]) -> dict[str, Given]:

@@ -1,0 +1,83 @@
+"""The Robot Framework front door: the stack in keywords.
+
+No logic of its own: what pytest calls, Robot calls. A part of the keywords is in each module, when a stack is there in
+:mod:`harness.robot_library.worlds`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from robot.api.deco import keyword, library
+
+from harness.robot_library.applications import ApplicationKeywords
+from harness.robot_library.arguments import CONVERTERS
+from harness.robot_library.boards import BoardKeywords
+from harness.robot_library.devices import DeviceKeywords
+from harness.robot_library.judges import JudgeKeywords
+from harness.robot_library.platform import PlatformKeywords
+from harness.robot_library.worlds import Scope, TestWorlds
+
+__all__ = ["WasmbedLibrary"]
+
+
+@library(scope="GLOBAL", converters=CONVERTERS, doc_format="ROBOT")
+class WasmbedLibrary(BoardKeywords, DeviceKeywords, ApplicationKeywords, PlatformKeywords, JudgeKeywords):
+    """Wasmbed's whole world in keywords: a cluster, a gateway, controllers, boards, and a record of everything.
+
+    The first keyword that needs it brings the stack up, and it goes down at the end of its scope, whatever happens.
+    Everything that crosses a boundary is recorded; at the end of every test that went well, the invariants judge it.
+
+    | *** Settings ***
+    | Library    harness.robot_library
+    |
+    | *** Test Cases ***
+    | A Device Enrolls
+    |     ${board}=    Power On Board
+    |     Device Should Reach Phase    ${board}    Connected    within=5s
+    |     History Should Follow    device-enrollment
+
+    = Scope =
+
+    With ``scope=test``, which is the default, every test has a stack of its own. With ``scope=suite`` or
+    ``scope=global`` the tests of a suite, or of the whole run, share one; keywords may then be used in a suite's setup.
+
+    = Options =
+
+    Every option of a stack is a variable: ``robot --variable BOARDS:qemu --variable SEED:7 robot``. It may also be in
+    the environment, as ``WASMBED_BOARDS``, and in the project's ``harness.toml``, from which ``--variable
+    PROFILE:nightly`` chooses a profile. Arguments of the import and of `Start Stack` go before all of these.
+
+    = Who is to blame =
+
+    A test that fails says whose fault it is in a tag: ``blame:product``, ``blame:usage`` for a mistake in the suite, or
+    ``blame:unknown``. Where a board, an emulator or a cluster failed, the product was not judged: such a test is
+    skipped, with ``NOT RUN`` in its message and the tag ``blame:rig``.
+
+    = Durations =
+
+    ``within`` is how long to wait at most, as in ``5s``, ``500 ms`` or ``1 minute``. Nothing waits longer than it must.
+    """
+
+    def __init__(self, scope: Scope = Scope.TEST, **options: Any) -> None:
+        """``scope`` says how long a stack lives; ``options`` are options of the stack, as in ``heartbeat=500ms``."""
+        self.worlds = TestWorlds(scope, options)
+        self.ROBOT_LIBRARY_LISTENER = self.worlds
+
+    @keyword(tags=["stack"])
+    def start_stack(self, **options: Any) -> None:
+        """Bring the stack up now, with these options. Without this keyword the first one that needs it does so.
+
+        | Start Stack    heartbeat=300ms    seed=7
+        """
+        self.worlds.start(options)
+
+    @keyword(tags=["stack"])
+    def stop_stack(self) -> None:
+        """Take the stack down now instead of at the end of its scope. The next keyword brings up a new one."""
+        self.worlds.stop()
+
+    @keyword(tags=["stack"])
+    def get_stack_option(self, name: str) -> Any:
+        """The value of an option of the stack, such as ``fleet``."""
+        return self.worlds.option(name)

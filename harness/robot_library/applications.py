@@ -1,0 +1,169 @@
+"""Keywords about applications: deployed, watched, stopped, replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.boards.board import Board
+from harness.robot_library.arguments import USUAL, Duration, application_of, device_of, status_of, targets_of
+from harness.robot_library.words import Speaker, spoken
+from harness.stack.applications import ApplicationHandle
+from harness.stack.modules import padded
+from harness.wasmbed.resources.phases import ApplicationPhase
+from harness.wasmbed.resources.views import ApplicationStatus, DeviceEntry
+
+__all__ = ["ApplicationKeywords"]
+
+
+class ApplicationKeywords(Speaker):
+    """What can be done with applications. One is what `Deploy Application` returned, or its name."""
+
+    @spoken("applications")
+    async def deploy_application(
+        self,
+        module: bytes | str,
+        to: Any = "all",
+        *,
+        name: str | None = None,
+        memory: int | None = None,
+        fuel: int | None = None,
+        time_limit: Duration | None = None,
+        entry: str | None = None,
+        args: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> ApplicationHandle:
+        """Create an Application and return it; does not wait for it to run.
+
+        ``module`` is the name of a module in the folder of the option ``modules``, a file (``.wasm`` or ``.wat``), or
+        bytes. ``to`` is a board, a list of boards, ``all``, names as in ``pump-1,pump-2``, or labels as in
+        ``site=roof``. ``memory`` is in bytes; ``fuel`` and ``time_limit`` are for one call.
+
+        | ${app}=    Deploy Application    hello    ${board}
+        | ${app}=    Deploy Application    echo    to=site=roof    args=${{['first']}}
+        """
+        return await self.stack.deploy(
+            self._module(module),
+            to=targets_of(self.stack, to),
+            name=name,
+            memory=memory,
+            fuel=fuel,
+            time_limit=round(time_limit * 1000) if time_limit is not None else None,
+            entry=entry,
+            args=args,
+            env=env,
+        )
+
+    @spoken("applications")
+    async def get_module_of_size(self, module: str, size: int) -> bytes:
+        """A module made to be of about ``size`` bytes, by a section without meaning."""
+        return padded(self.stack.modules.load(self._module(module)), size)
+
+    @spoken("applications")
+    async def application_should_reach_phase(
+        self,
+        application: ApplicationHandle | str,
+        phase: ApplicationPhase,
+        within: Duration = USUAL,
+        **status: Any,
+    ) -> ApplicationStatus:
+        """Wait until an application is in ``phase``, and return its status. Further fields of the status, in Python's
+        spelling, may be asked for with it.
+
+        | Application Should Reach Phase    ${app}    Running    health=healthy
+        """
+        handle = application_of(self.stack, application)
+        return (await handle.until(within=within, phase=str(phase), **status_of(status))).status
+
+    @spoken("applications")
+    async def application_should_be_running_on(
+        self, application: ApplicationHandle | str, *devices: Board | str, within: Duration = USUAL
+    ) -> None:
+        """Wait until an application runs on every one of these devices.
+
+        | Application Should Be Running On    ${app}    @{boards}    within=20s
+        """
+        handle = application_of(self.stack, application)
+        for device in devices:
+            await handle.until_on(device_of(self.stack, device).name, state="running", within=within)
+
+    @spoken("applications")
+    async def application_should_run_on_number_of_devices(
+        self, application: ApplicationHandle | str, running: int, within: Duration = USUAL, **statistics: Any
+    ) -> None:
+        """Wait until an application's statistics say that it runs on so many devices; ``target`` and ``failed`` may be
+        asked for too."""
+        wanted = {"running": running, **status_of(statistics)}
+        await application_of(self.stack, application).until(within=within, statistics=wanted)
+
+    @spoken("applications")
+    async def application_on_device_should_become(
+        self, application: ApplicationHandle | str, device: Board | str, within: Duration = USUAL, **entry: Any
+    ) -> DeviceEntry:
+        """Wait until what an application reports from one device is as asked, and return it.
+
+        | Application On Device Should Become    ${app}    ${board}    state=error    code=OUT_OF_FUEL
+        """
+        name = device_of(self.stack, device).name
+        return await application_of(self.stack, application).until_on(name, within=within, **status_of(entry))
+
+    @spoken("applications")
+    async def get_status_of_application(self, application: ApplicationHandle | str) -> ApplicationStatus:
+        """The status of an application as it is now: its fields are in Python's spelling."""
+        return application_of(self.stack, application).status
+
+    @spoken("applications")
+    async def published_values_should_be(
+        self, application: ApplicationHandle | str, device: Board | str, *values: str, topic: str | None = None,
+        within: Duration = USUAL,
+    ) -> None:  # fmt: skip
+        """Wait until an application has published exactly these values, in this order, on one device; those on
+        ``topic`` only, if it is given.
+
+        | Published Values Should Be    ${app}    ${board}    hello from a module    topic=greeting
+        """
+
+        def as_wanted(output: Sequence[Mapping[str, str]]) -> bool:
+            return [each["payload"] for each in output if topic in (None, each["topic"])] == list(values)
+
+        as_wanted.__name__ = repr(list(values))  # what a failure calls it
+        name = device_of(self.stack, device).name
+        await application_of(self.stack, application).until_on(name, within=within, output=as_wanted)
+
+    @spoken("applications")
+    async def get_published_values(
+        self, application: ApplicationHandle | str, device: Board | str, topic: str | None = None
+    ) -> list[str]:
+        """What an application published on one device last, on ``topic`` only if it is given."""
+        output = application_of(self.stack, application).output(device_of(self.stack, device).name)
+        return [payload for on, payload in output if topic in (None, on)]
+
+    @spoken("applications")
+    async def stop_application(self, application: ApplicationHandle | str) -> None:
+        """Ask for an application to be stopped on its devices; the resource stays."""
+        await application_of(self.stack, application).stop()
+
+    @spoken("applications")
+    async def start_application(self, application: ApplicationHandle | str) -> None:
+        """Ask for an application to run again that was stopped."""
+        await application_of(self.stack, application).start()
+
+    @spoken("applications")
+    async def redeploy_application(self, application: ApplicationHandle | str, module: bytes | str) -> None:
+        """Give an application another module."""
+        await application_of(self.stack, application).redeploy(self.stack.modules.load(self._module(module)))
+
+    @spoken("applications")
+    async def delete_application(self, application: ApplicationHandle | str) -> None:
+        """Delete an application; it goes when its devices have stopped it, see `Application Should Be Gone`."""
+        await application_of(self.stack, application).delete()
+
+    @spoken("applications")
+    async def application_should_be_gone(self, application: ApplicationHandle | str, within: Duration = USUAL) -> None:
+        """Wait until an application that was deleted is stopped everywhere and its resource gone."""
+        await application_of(self.stack, application).until_gone(within=within)
+
+    @staticmethod
+    def _module(module: bytes | str) -> bytes | str | Path:
+        return Path(module) if isinstance(module, str) and module.endswith((".wasm", ".wat")) else module

@@ -1,0 +1,106 @@
+"""What keywords take: Robot's words for durations, devices and values, made into the harness's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from robot.utils import secs_to_timestr, timestr_to_secs
+
+from harness.boards.board import Board
+from harness.core.errors import UsageError
+from harness.stack.applications import ApplicationHandle, parse_targets
+from harness.stack.devices import DeviceHandle
+from harness.stack.stack import Stack
+
+__all__ = [
+    "CONVERTERS",
+    "SOON",
+    "USUAL",
+    "About",
+    "Duration",
+    "application_of",
+    "board_of",
+    "device_of",
+    "name_of",
+    "status_of",
+    "targets_of",
+]
+
+
+About = Board | DeviceHandle | ApplicationHandle | str
+"""Whom something is about: a board, which stands for its device, an application, or a name."""
+
+
+class Duration(float):
+    """How long to wait at most: a time string as in ``5s``, ``500 ms`` or ``1 minute 30 seconds``, or a number of
+    seconds. More than zero: nothing here waits for a while that has passed."""
+
+    @classmethod
+    def parse(cls, value: str | int | float | timedelta) -> Duration:
+        """What was written in a suite. Raises ValueError, which Robot tells with the argument's name."""
+        try:
+            seconds = float(timestr_to_secs(value, round_to=None))
+        except ValueError as error:
+            raise ValueError("write a time as in 5s, 500 ms or 1 minute 30 seconds") from error
+        if not 0 < seconds < float("inf"):
+            raise ValueError("a time to wait is more than zero")
+        return cls(seconds)
+
+    def __repr__(self) -> str:
+        return str(secs_to_timestr(float(self), compact=True))
+
+
+SOON, USUAL = Duration(5), Duration(10)
+CONVERTERS: dict[type, Callable[[Any], Any] | Callable[[Any, Any], Any]] = {Duration: Duration.parse}
+
+
+def board_of(stack: Stack, board: Board | str) -> Board:
+    """The board itself, or the one of that name. Raises UsageError."""
+    if isinstance(board, Board):
+        return board
+    if isinstance(board, str):
+        return stack.boards[board]
+    raise UsageError(f"{board!r} is no board", do="give what Power On Board returned, or a board's name")
+
+
+def device_of(stack: Stack, device: Any) -> DeviceHandle:
+    """The device of that name, or the one that a board enrolls as. Raises UsageError."""
+    if isinstance(device, DeviceHandle):
+        return device
+    if isinstance(device, Board | str):
+        return stack.device(device)
+    raise UsageError(f"{device!r} is no device", do="give what Power On Board returned, or a device's name")
+
+
+def application_of(stack: Stack, application: Any) -> ApplicationHandle:
+    """The application itself, or the one of that name. Raises UsageError."""
+    if isinstance(application, ApplicationHandle):
+        return application
+    if isinstance(application, str):
+        return stack.application(application)
+    raise UsageError(f"{application!r} is no application", do="give what Deploy Application returned, or a name")
+
+
+def name_of(stack: Stack, about: About) -> str:
+    """The name of the device or the application that is meant."""
+    return about.name if isinstance(about, DeviceHandle | ApplicationHandle) else stack.boards.device_of(about)
+
+
+def targets_of(stack: Stack, to: Any) -> Any:
+    """Which devices: ``all``, names, labels, a board, or a list of boards. Raises UsageError."""
+    if isinstance(to, str):
+        targets = parse_targets(to)
+        return "all" if "all_devices" in targets else targets.get("match_labels") or targets["device_names"]
+    if isinstance(to, Sequence):
+        return [device_of(stack, each) for each in to]
+    return to if isinstance(to, Mapping) else device_of(stack, to)
+
+
+def status_of(written: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a status and the values they must have; a whole number in a suite means the number."""
+    return {
+        name: int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+        for name, value in written.items()
+    }

@@ -1,0 +1,66 @@
+"""An event loop that goes on between keywords: heartbeats, watches and boards do not stand still while Robot thinks."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from harness.core.loop import new_runner
+
+__all__ = ["BackgroundRunner"]
+
+T = TypeVar("T")
+PATIENCE = 30.0
+"""Seconds that work which was interrupted may take to tidy up."""
+
+
+class BackgroundRunner:
+    """A loop in a thread of its own, to run coroutines on from the thread that Robot runs keywords in."""
+
+    def __enter__(self) -> Self:
+        started: Future[asyncio.AbstractEventLoop] = Future()
+        self._thread = threading.Thread(target=self._live, args=(started,), name="wasmbed stack", daemon=True)
+        self._thread.start()
+        self._loop = started.result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def run(self, coro: Coroutine[Any, Any, T]) -> T:
+        """What ``coro`` returns. Who is interrupted meanwhile - a timeout of Robot's, Ctrl-C - cancels it and waits
+        for its end."""
+        done: Future[T] = Future()
+        ended = threading.Event()
+        work: list[asyncio.Task[None]] = []
+
+        async def finish() -> None:
+            try:
+                done.set_result(await coro)
+            except BaseException as error:
+                done.set_exception(error)
+            finally:
+                ended.set()
+
+        self._loop.call_soon_threadsafe(lambda: work.append(self._loop.create_task(finish())))
+        try:
+            return done.result()
+        except BaseException:
+            if not ended.is_set():
+                self._loop.call_soon_threadsafe(lambda: work[0].cancel())
+                ended.wait(PATIENCE)
+            raise
+
+    @staticmethod
+    def _live(started: Future[asyncio.AbstractEventLoop]) -> None:
+        with new_runner() as runner:
+            loop = runner.get_loop()
+            loop.call_soon(started.set_result, loop)
+            loop.run_forever()

@@ -1,0 +1,130 @@
+"""Keywords about boards: power, plugs, consoles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from robot.api import SkipExecution
+from robot.api.deco import keyword
+
+from harness.boards.board import Board
+from harness.robot_library.arguments import SOON, Duration, board_of
+from harness.robot_library.words import Speaker, spoken
+from harness.stack.backends import features
+from harness.stack.credentials import Certificate
+
+__all__ = ["BoardKeywords"]
+
+
+class BoardKeywords(Speaker):
+    """What can be done to boards."""
+
+    @spoken("boards")
+    async def power_on_board(
+        self,
+        kind: str | None = None,
+        *,
+        name: str | None = None,
+        certificate: Certificate = Certificate.VALID,
+        twin_of: Board | str | None = None,
+        device_type: str | None = None,
+        capabilities: Sequence[str] | None = None,
+    ) -> Board:
+        """Switch on a new board, and return it when its firmware runs.
+
+        ``kind`` is any kind of board that ``wasmbed boards`` lists; by default the one that the option ``boards``
+        asks for. ``name`` is the name of the device that it enrolls as. ``certificate`` is what it has to prove who it
+        is, ``twin_of`` gives it another board's identity instead. ``device_type`` and ``capabilities`` are what it
+        claims at enrollment instead of its own.
+
+        | ${board}=    Power On Board
+        | ${board}=    Power On Board    mps2-an385    name=pump-1
+        | ${board}=    Power On Board    certificate=expired
+        """
+        twin = board_of(self.stack, twin_of) if twin_of is not None else None
+        return await self.stack.boards.power_on(
+            kind,
+            name=name,
+            certificate=certificate,
+            twin_of=twin,
+            device_type=device_type,
+            capabilities=capabilities,
+        )
+
+    @spoken("boards")
+    async def power_on_boards(
+        self,
+        count: int,
+        kind: str | None = None,
+        *,
+        name: str | None = None,
+        certificate: Certificate = Certificate.VALID,
+        device_type: str | None = None,
+        capabilities: Sequence[str] | None = None,
+    ) -> list[Board]:
+        """Switch on ``count`` new boards and return them as a list; ``name`` is numbered. See `Power On Board`.
+
+        | @{boards}=    Power On Boards    3    name=pump
+        """
+        return await self.stack.boards.power_on(
+            kind,
+            count=count,
+            name=name,
+            certificate=certificate,
+            device_type=device_type,
+            capabilities=capabilities,
+        )
+
+    @spoken("boards")
+    async def power_off_board(self, board: Board | str) -> None:
+        """Switch a board off in order: it says goodbye on its link."""
+        await board_of(self.stack, board).power_off()
+
+    @spoken("boards", "faults")
+    async def cut_power_of_board(self, board: Board | str) -> None:
+        """Pull a board's plug: no goodbye on its link."""
+        await board_of(self.stack, board).cut_power()
+
+    @spoken("boards")
+    async def restore_power_of_board(self, board: Board | str) -> None:
+        """Switch a board on again that was switched off or whose power was cut; what is in its flash is still there."""
+        await board_of(self.stack, board).power_on()
+
+    @spoken("boards", "faults")
+    async def reset_board(self, board: Board | str) -> None:
+        """Restart a board's firmware; what is in its flash stays."""
+        await board_of(self.stack, board).reset()
+
+    @spoken("boards", "faults")
+    async def cut_the_link_of(self, board: Board | str) -> None:
+        """Break a board's connection and keep it from coming back until `Restore The Link Of`."""
+        await board_of(self.stack, board).cut_link()
+
+    @spoken("boards")
+    async def restore_the_link_of(self, board: Board | str) -> None:
+        """Let a board connect again."""
+        await board_of(self.stack, board).restore_link()
+
+    @spoken("boards")
+    async def board_console_should_show(self, board: Board | str, pattern: str, within: Duration = SOON) -> str:
+        """Wait until a line on a board's console matches ``pattern``, a regular expression, and return what matched.
+        Lines that are there already count.
+
+        | Board Console Should Show    ${board}    link: up
+        """
+        return (await board_of(self.stack, board).console.until(pattern, within)).group()
+
+    @spoken("boards")
+    async def get_console_of_board(self, board: Board | str) -> list[str]:
+        """The lines a board has written."""
+        return list(board_of(self.stack, board).console.lines)
+
+    @keyword(tags=["boards", "rig"])
+    def skip_unless_boards_have(self, *wanted: str) -> None:
+        """Leave the test out where the boards of this run lack one of these features, such as ``csr`` or ``storage``.
+
+        | Skip Unless Boards Have    csr
+        """
+        options = self.worlds.options
+        if missing := sorted(set(wanted) - features(options)):
+            raise SkipExecution(f"the boards of tier {options.boards} have no {', '.join(missing)}")

@@ -1,0 +1,76 @@
+"""Keywords about devices: what the platform knows of boards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.boards.board import Board
+from harness.core.errors import ProductFailure
+from harness.robot_library.arguments import USUAL, About, Duration, device_of, name_of, status_of
+from harness.robot_library.words import Speaker, spoken
+from harness.wasmbed.resources.phases import DevicePhase
+from harness.wasmbed.resources.views import DeviceStatus
+
+__all__ = ["DeviceKeywords"]
+
+
+class DeviceKeywords(Speaker):
+    """What devices must become. A device is named by its board, or by its own name."""
+
+    @spoken("devices")
+    async def device_should_reach_phase(
+        self, device: Board | str, phase: DevicePhase, within: Duration = USUAL, **status: Any
+    ) -> DeviceStatus:
+        """Wait until a device is in ``phase``, and return its status. Further fields of the status, in Python's
+        spelling, may be asked for with it.
+
+        | Device Should Reach Phase    ${board}    Connected    within=5s
+        | Device Should Reach Phase    ${board}    Disconnected    error=Connection lost    device_status=Stopped
+        """
+        found = await device_of(self.stack, device).until(within=within, phase=str(phase), **status_of(status))
+        return found.status
+
+    @spoken("devices")
+    async def device_status_should_become(
+        self, device: Board | str, within: Duration = USUAL, **status: Any
+    ) -> DeviceStatus:
+        """Wait until fields of a device's status, in Python's spelling, have these values, and return the status.
+
+        | Device Status Should Become    ${board}    wasm_runtime=ready    health=healthy
+        """
+        return (await device_of(self.stack, device).until(within=within, **status_of(status))).status
+
+    @spoken("devices")
+    async def get_status_of_device(self, device: Board | str) -> DeviceStatus:
+        """The status of a device as it is now: its fields are in Python's spelling.
+
+        | ${status}=    Get Status Of Device    ${board}
+        | Should Be Equal    ${status.health}    healthy
+        """
+        return device_of(self.stack, device).status
+
+    @spoken("devices")
+    async def get_phases_of(self, name: About) -> list[str]:
+        """The phases that a device, or the application of that name, has gone through, in order."""
+        return self.stack.history.phases(name_of(self.stack, name))
+
+    @spoken("devices")
+    async def device_should_not_exist(self, device: Board | str) -> None:
+        """There must be no such resource in Kubernetes."""
+        handle = device_of(self.stack, device)
+        if handle.exists:
+            raise ProductFailure("there is such a resource", where=str(handle))
+
+    @spoken("devices")
+    async def label_device(self, device: Board | str, **labels: str) -> None:
+        """Give a device's resource labels, by which applications can select it.
+
+        | Label Device    ${board}    site=roof
+        """
+        await device_of(self.stack, device).label(**labels)
+
+    @spoken("devices", "faults")
+    async def revoke_certificate_of(self, board: Board | str) -> None:
+        """Take a board's certificate back; returns when the gateway knows."""
+        stack = self.stack
+        await stack.pki.revoke(stack.boards.credentials(stack.boards[board] if isinstance(board, str) else board))

@@ -1,0 +1,97 @@
+"""Keywords that look at the history: what happened, and whether it was as it must be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.core.errors import ProductFailure
+from harness.core.history import Event, Kind
+from harness.robot_library.arguments import USUAL, About, Duration, name_of, status_of
+from harness.robot_library.words import Speaker, spoken
+
+__all__ = ["JudgeKeywords"]
+
+
+class JudgeKeywords(Speaker):
+    """The judges of a history, and questions to it."""
+
+    @spoken("history")
+    async def history_should_follow(self, sequence: str, *only: About) -> None:
+        """Judge what was recorded so far by an executable sequence diagram, for every device or application that has a
+        part in it, or for those that are named. ``wasmbed sequences`` lists the diagrams.
+
+        | History Should Follow    device-enrollment
+        """
+        self.stack.history.follows(sequence, only=[name_of(self.stack, each) for each in only])
+
+    @spoken("history")
+    async def every_invariant_should_hold(self) -> None:
+        """Judge what was recorded so far by the invariants. At the end of a test that is done in any case."""
+        self.stack.judge()
+
+    @spoken("history")
+    async def wait_for_event(
+        self,
+        name: str,
+        about: About | None = None,
+        within: Duration = USUAL,
+        *,
+        kind: Kind | None = None,
+        source: str | None = None,
+        target: str | None = None,
+        after: Event | None = None,
+        **data: Any,
+    ) -> Event:
+        """Wait until something happens, and return it; what has happened already counts, but only if it came ``after``
+        another event, if one is given. Further arguments are fields of the event's data.
+
+        | ${refused}=    Wait For Event    Error    ${board}    source=Gateway    code=CERTIFICATE_INVALID
+        | Wait For Event    ConnectionClosed    ${board}    after=${refused}
+        """
+        return await self.stack.history.until(
+            name,
+            within=within,
+            kind=kind,
+            source=source,
+            target=target,
+            about=self._about(about),
+            after=after,
+            **status_of(data),
+        )
+
+    @spoken("history")
+    async def get_events(
+        self,
+        name: str | None = None,
+        about: About | None = None,
+        *,
+        kind: Kind | None = None,
+        source: str | None = None,
+        target: str | None = None,
+        **data: Any,
+    ) -> list[Event]:
+        """What has happened so far, see `Wait For Event`.
+
+        | ${requests}=    Get Events    EnrollmentRequest    ${board}
+        | Length Should Be    ${requests}    1
+        """
+        return self.stack.history.find(
+            name, kind=kind, source=source, target=target, about=self._about(about), **status_of(data)
+        )
+
+    @spoken("history")
+    async def event_should_not_have_happened(
+        self, name: str, about: About | None = None, *, source: str | None = None, **data: Any
+    ) -> None:
+        """Nothing like that may have happened so far."""
+        found = self.stack.history.find(name, source=source, about=self._about(about), **status_of(data))
+        if found:
+            raise ProductFailure(f"{name} happened {len(found)} times, first as event {found[0].n}", where="history")
+
+    @spoken("history")
+    async def add_note(self, text: str, about: About = "") -> None:
+        """Write a remark into the history, to find one's way in the report."""
+        self.stack.history.note(text, self._about(about) or "")
+
+    def _about(self, about: About | None) -> str | None:
+        return None if about is None else name_of(self.stack, about)

@@ -1,0 +1,85 @@
+"""One run of Robot: its folder under ``reports``, what it says at the end; shared by every import of the library."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.core.clock import SystemClock
+from harness.reporting.run_folder import RunFolder, Tally
+from harness.stack.options import StackOptions, written
+from harness.stack.sources import find_root, read_file, read_options
+
+__all__ = ["RUN_FOLDER", "Run", "options_of", "rerun", "tell_end"]
+
+RUN_FOLDER = "WASMBED_RUN_FOLDER"
+"""The environment variable by which whoever runs several Robots at once tells them where the run's folder is."""
+
+
+class Run:
+    """What the suites of one process share. The page is written by the last import of the library that closes, or by
+    whoever runs several processes."""
+
+    _current: Run | None = None
+
+    def __init__(self, root: Path, options: StackOptions) -> None:
+        self.root = root
+        self.tally = Tally()
+        self._imports = 0
+        self._shared = RUN_FOLDER in os.environ
+        if self._shared:
+            self.folder = RunFolder(Path(os.environ[RUN_FOLDER]))
+        else:
+            self.folder = RunFolder.new(root, options, SystemClock())
+
+    @classmethod
+    def joined(cls, root: Path, options: StackOptions) -> Run:
+        """The run of this process, begun by the first who joins it."""
+        if cls._current is None:
+            cls._current = cls(root, options)
+        cls._current._imports += 1
+        return cls._current
+
+    def leave(self) -> None:
+        """The end of one who joined; the last one writes the page."""
+        self._imports -= 1
+        if self._imports:
+            return
+        type(self)._current = None
+        if not self._shared:
+            tell_end(self.folder, self.tally)
+
+
+def tell_end(folder: RunFolder, tally: Tally) -> None:
+    """Write the page, and tell a person what was not judged and why, whose fault the rest is, and where to look."""
+    lines = [f"NOT RUN {test}\n  {reason}" for test, reason in tally.not_run]
+    if summary := tally.summary():
+        lines.append(summary)
+    for line in (*lines, *folder.finish().told(Path.cwd())):
+        print(line, file=sys.__stdout__, flush=True)
+
+
+def rerun(name: str, source: Path | None, options: StackOptions, root: Path) -> str:
+    """The command that runs one test again with the same options."""
+    pattern = "".join(f"[{character}]" if character in "*?[" else character for character in name)
+    base = StackOptions.of(read_file(root)[0])
+    words = ["robot", "--test", pattern]
+    for option, text in options.changed(base).items():
+        words += ["--variable", f"{option.upper()}:{text}"]
+    if source is not None:
+        words.append(str(source.relative_to(Path.cwd()) if source.is_relative_to(Path.cwd()) else source))
+    return shlex.join(words)
+
+
+def options_of(variables: Mapping[str, object]) -> tuple[Path, StackOptions]:
+    """The project's folder, and the options that Robot's variables, the environment and the project's file make.
+    Raises UsageError."""
+    root = find_root(Path(str(variables.get("${EXECDIR}", Path.cwd()))))
+    given: dict[str, str | None] = {}
+    for name in StackOptions.names():
+        value = variables.get(f"${{{name.upper()}}}")
+        given[name] = None if value is None else written(value)
+    return root, read_options(given, os.environ, root, spelling="${{{NAME}}}")

@@ -1,0 +1,41 @@
+"""How a keyword is made: a coroutine on the stack's loop, spoken from Robot's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
+
+from robot.api.deco import keyword
+
+from harness.robot_library.worlds import TestWorlds
+from harness.stack.stack import Stack
+
+__all__ = ["Speaker", "spoken"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Speaker:
+    """A part of the library: what has keywords."""
+
+    worlds: TestWorlds
+
+    @property
+    def stack(self) -> Stack:
+        """The stack of the running test; only inside a keyword."""
+        return self.worlds.stack
+
+
+def spoken(*tags: str) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], Callable[P, T]]:
+    """A keyword of that coroutine, a method of a :class:`Speaker`, with these tags."""
+
+    def decorate(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+        @wraps(method)
+        def speak(*args: P.args, **kwargs: P.kwargs) -> T:
+            return cast(Speaker, args[0]).worlds.speak(lambda: method(*args, **kwargs))
+
+        return cast("Callable[P, T]", keyword(tags=tags)(speak))
+
+    return decorate

@@ -1,0 +1,285 @@
+"""When a stack comes up and goes down, and what becomes of each test: the library's listener.
+
+A world is there from the first keyword that needs it to the end of its scope - a test, a suite or the whole run -
+whatever happens in between, Ctrl-C included.
+"""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from robot import result as results
+from robot import running
+from robot.api import Error, Failure, SkipExecution, logger
+from robot.libraries.BuiltIn import BuiltIn
+from robot.running.context import EXECUTION_CONTEXTS
+
+from harness.core.errors import HarnessError, ProductFailure, RigError, UsageError
+from harness.reporting.verdict import UNKNOWN, Verdict
+from harness.robot_library.background import BackgroundRunner
+from harness.robot_library.run import Run, options_of, rerun
+from harness.stack.backends import check_options
+from harness.stack.options import Given, StackOptions, written
+from harness.stack.stack import Stack
+from harness.stack.world import World
+
+__all__ = ["Scope", "TestWorlds"]
+
+T = TypeVar("T")
+LIBRARY = "harness.robot_library"
+TERMINATED = "Execution terminated by signal"
+"""What Robot says where Ctrl-C was pressed."""
+LONG = 35
+"""Lines of a message; Robot cuts what is longer than 40."""
+
+
+class Scope(StrEnum):
+    """How long a stack lives."""
+
+    TEST = "test"
+    SUITE = "suite"
+    GLOBAL = "global"
+
+
+class TestWorlds:
+    """The worlds of one import of the library, one at a time."""
+
+    ROBOT_LISTENER_API_VERSION = 3
+    __test__ = False
+
+    def __init__(self, scope: Scope, given: Mapping[str, Any]) -> None:
+        self._scope, self._given = scope, given
+        self._run: Run | None = None
+        self._base = StackOptions()
+        self._trouble: UsageError | None = None
+        self._suites: list[str] = []
+        self._world: World | None = None
+        self._ends = ExitStack()
+        self._owner = ""
+        self._test: Verdict | None = None
+        self._errors: list[Exception] = []
+
+    # What keywords ask for.
+
+    @property
+    def options(self) -> StackOptions:
+        """The options of a stack that would be started now. Raises robot's Error where they cannot be."""
+        with Told(self._errors):
+            return self._options({})
+
+    @property
+    def stack(self) -> Stack:
+        """The present stack; there is one inside every keyword."""
+        assert self._world is not None
+        return self._world.stack
+
+    def speak(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a keyword's work on the present world's loop, and tell its errors in Robot's way."""
+        with Told(self._errors):
+            return self._present().run(work())
+
+    def option(self, name: str) -> Any:
+        """The value of one of them."""
+        if name not in StackOptions.names():
+            with Told(self._errors):
+                self._base.replace(**{name: None})
+        return getattr(self.options, name)
+
+    def start(self, changes: Mapping[str, Any]) -> None:
+        """Bring a stack up with some options changed."""
+        with Told(self._errors):
+            if self._world is not None:
+                raise UsageError("there is a stack already", where="Start Stack", do="start it before anything else")
+            self._open(self._options(changes))
+
+    def stop(self) -> None:
+        """Take the present stack down, if there is one."""
+        with Told(self._errors):
+            self._close()
+
+    # Robot's listener interface.
+
+    def start_suite(self, data: running.TestSuite, result: results.TestSuite) -> None:
+        self._suites.append(data.full_name)
+        root = Path.cwd()
+        try:
+            root, self._base = options_of(BuiltIn().get_variables())
+            self._trouble = None
+        except UsageError as error:
+            self._trouble = error
+        self._run = self._run or Run.joined(root, self._base)
+
+    def start_test(self, data: running.TestCase, result: results.TestCase) -> None:
+        assert self._run is not None
+        self._errors.clear()
+        source = Path(data.source) if data.source is not None else None
+        command = rerun(data.name, source, self._base, self._run.root)
+        title = data.doc.strip().partition("\n")[0]
+        self._test = Verdict.of(data.full_name, title, self._base, command)
+        if self._world is not None:
+            self._record(self._world, self._test)
+
+    def end_test(self, data: running.TestCase, result: results.TestCase) -> None:
+        assert self._test is not None
+        verdict, had_world = self._test, self._world is not None
+        if self._world is not None and result.passed:
+            self._at_end(self._world.judge, result)
+        if self._scope is Scope.TEST:
+            self._at_end(self._close, result)
+        self._test = None
+        if not EXECUTION_CONTEXTS.current.dry_run and (had_world or not result.passed):
+            self._conclude(verdict, result)
+
+    def end_suite(self, data: running.TestSuite, result: results.TestSuite) -> None:
+        self._suites.pop()
+        if self._scope is not Scope.GLOBAL and self._owner == data.full_name:
+            self._close_at_end()
+
+    def end_invalid_keyword(
+        self, data: running.Keyword, implementation: running.InvalidKeyword, result: results.Keyword
+    ) -> None:
+        self._errors.append(UsageError(result.message or str(implementation.error)))
+
+    def end_library_keyword(
+        self, data: running.Keyword, implementation: running.LibraryKeyword, result: results.Keyword
+    ) -> None:
+        if not result.failed or self._error_in(result.message) is not None:
+            return
+        if result.owner == LIBRARY:  # its arguments were refused before it was called
+            self._errors.append(UsageError(result.message))
+        elif "Should" in (result.name or "") or result.name == "Fail":
+            self._errors.append(AssertionError(result.message))
+
+    def close(self) -> None:
+        self._close_at_end()
+        if self._run is not None:
+            self._run.leave()
+            self._run = None
+
+    # Worlds.
+
+    def _present(self) -> World:
+        return self._world or self._open(self._options({}))
+
+    def _options(self, changes: Mapping[str, Any]) -> StackOptions:
+        if self._trouble is not None:
+            raise self._trouble
+        options = self._base
+        for each in (self._given, changes):
+            options.replace(**each)  # refuses what is no option
+            parsed = StackOptions.of({name: Given(written(value), f"{name}=") for name, value in each.items()})
+            options = options.replace(**{name: getattr(parsed, name) for name in each})
+        check_options(options)
+        return options
+
+    def _open(self, options: StackOptions) -> World:
+        if self._run is None or (self._test is None and self._scope is Scope.TEST):
+            raise UsageError(
+                "there is no test yet whose stack this could be",
+                where="the library's scope is test",
+                do="use keywords inside tests, or import the library with scope=suite",
+            )
+        owner = self._suites[-1]
+        folder = self._run.folder.of(self._test.test if self._test is not None else owner)
+        if self._test is not None:
+            self._test.seed, self._test.options = options.seed, asdict(options)
+            self._test.write_interrupted(folder)
+        used = options.replace(modules=self._run.root / options.modules)
+        atexit.register(self._close_at_end)
+        self._world, self._owner = self._ends.enter_context(World.opened(used, folder, BackgroundRunner)), owner
+        return self._world
+
+    def _record(self, world: World, test: Verdict) -> None:
+        """From now on in the test's own folder: all that its verdict rests on, from the beginning."""
+        assert self._run is not None
+        folder, history = self._run.folder.of(test.test), world.stack.history
+        test.write_interrupted(folder)
+        former = history.path
+
+        async def go_on() -> None:
+            history.go_on_in(folder / "history.jsonl")
+            history.note("test started", test=test.test)
+
+        world.begin()
+        world.run(go_on())
+        if former is not None and not (former.parent / "result.json").exists():  # a suite's, before its first test
+            with suppress(OSError):
+                former.unlink()
+                former.parent.rmdir()
+
+    def _close(self) -> None:
+        self._world = None
+        atexit.unregister(self._close_at_end)
+        self._ends.close()
+
+    def _close_at_end(self) -> None:
+        """Where nobody can be told any more but the log."""
+        try:
+            self._close()
+        except HarnessError as error:
+            logger.warn(str(error))
+
+    # Verdicts.
+
+    def _at_end(self, step: Callable[[], object], result: results.TestCase) -> None:
+        try:
+            step()
+        except Exception as error:
+            self._errors.append(error)
+            if result.passed:
+                result.status = "SKIP" if isinstance(error, RigError) else "FAIL"
+            result.message = "\n\n".join(filter(None, [result.message, told_as(error)]))
+
+    def _conclude(self, verdict: Verdict, result: results.TestCase) -> None:
+        assert self._run is not None
+        if "robot:exit" in result.tags:
+            return  # it never began
+        verdict.duration = result.elapsed_time.total_seconds()
+        if result.message.startswith(TERMINATED):
+            verdict.interrupt()
+        elif not result.passed:
+            error = self._error_in(result.message)
+            if error is None and result.skipped:
+                verdict.skip(result.message)
+            else:
+                verdict.take(error or Exception(result.message), result.message)
+                blame = verdict.blame or UNKNOWN
+                result.tags.add(f"blame:{blame}")
+                self._run.tally.take(verdict.test, blame, verdict.message)
+        verdict.write(self._run.folder.of(verdict.test))
+
+    def _error_in(self, message: str) -> Exception | None:
+        """The error that Robot's message tells of: it may be one of several, and cut."""
+        return next((each for each in reversed(self._errors) if told_as(each).partition("\n")[0] in message), None)
+
+
+def told_as(error: Exception) -> str:
+    """An error's words in Robot's log."""
+    return f"NOT RUN: {error}" if isinstance(error, RigError) else str(error)
+
+
+class Told:
+    """Errors of the harness, told in Robot's way: a rig that fails skips the test."""
+
+    def __init__(self, errors: list[Exception]) -> None:
+        self._errors = errors
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if not isinstance(error, Exception):
+            return
+        self._errors.append(error)
+        if isinstance(error, HarnessError):
+            text = told_as(error)
+            if text.count("\n") > LONG:
+                logger.info(text)
+            ways: dict[type[HarnessError], type[Exception]] = {RigError: SkipExecution, ProductFailure: Failure}
+            raise next((way for kind, way in ways.items() if isinstance(error, kind)), Error)(text) from error
