@@ -62,16 +62,23 @@ core::arch::global_asm!(
     "ldr r1, =_stack_end",
     "cmp r0, r1",
     "blo.w HardFault",
-    "b.w {tick}",
+    "push {{r4, lr}}",
+    "bl {tick}",
+    "pop {{r4, lr}}",
+    "cmp r0, #0",
+    "bne.w HardFault",
+    "bx lr",
     ".pool",
     ".size SysTick, . - SysTick",
     report = sym report_fault,
     tick = sym tick,
 );
 
+/// The clock's interrupt, which is the watchdog of a board that has no other. Returns whether that bites.
 #[cfg_attr(not(target_arch = "arm"), allow(dead_code))]
-extern "C" fn tick() {
+extern "C" fn tick() -> bool {
     MACHINE.clock_wrapped();
+    MACHINE.is_overdue()
 }
 
 /// What the processor puts on the stack when it takes an exception.
@@ -91,7 +98,10 @@ struct Frame {
 unsafe extern "C" fn report_fault(stack: usize, saved: &[u32; 8]) -> ! {
     let bottom = layout::stack_start();
     let top = bottom + layout::stack_size();
-    let is_watchdog = SCB::vect_active() == scb::VectActive::Exception(scb::Exception::NonMaskableInt);
+    let is_watchdog = matches!(
+        SCB::vect_active(),
+        scb::VectActive::Exception(scb::Exception::NonMaskableInt | scb::Exception::SysTick)
+    );
     // SAFETY: reading fault status registers changes nothing.
     let (cfsr, hfsr, mmfar, bfar) = unsafe {
         let scb = &*SCB::PTR;
@@ -102,10 +112,10 @@ unsafe extern "C" fn report_fault(stack: usize, saved: &[u32; 8]) -> ! {
         || cfsr & STKOF != 0
         || (cfsr & MMARVALID != 0 && is_below(mmfar))
         || (cfsr & BFARVALID != 0 && is_below(bfar));
-    let cause = if is_watchdog {
-        Cause::Watchdog
-    } else if overflown {
+    let cause = if overflown {
         Cause::StackOverflow
+    } else if is_watchdog {
+        Cause::Watchdog
     } else {
         Cause::HardFault
     };

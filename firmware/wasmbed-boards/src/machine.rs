@@ -34,6 +34,10 @@ pub struct Machine {
     link: SerialLink<LinkPort>,
     clock: SysTickClock,
     watchdog: Cell<Option<CmsdkWatchdog>>,
+    /// Where there is no watchdog, the clock's interrupt is: milliseconds without a sign of life, 0 for any number.
+    patience: AtomicU32,
+    /// When the last sign of life was: the low bits of the milliseconds since boot.
+    alive: AtomicU32,
     ring: UnsafeCell<[u8; RING]>,
     /// Bytes ever put into the ring, by the interrupt.
     head: AtomicUsize,
@@ -55,6 +59,8 @@ impl Machine {
             link: SerialLink::new(LinkPort),
             clock: SysTickClock::new(),
             watchdog: Cell::new(None),
+            patience: AtomicU32::new(0),
+            alive: AtomicU32::new(0),
             ring: UnsafeCell::new([0; RING]),
             head: AtomicUsize::new(0),
             tail: AtomicUsize::new(0),
@@ -73,13 +79,23 @@ impl Machine {
         self.link.reset();
     }
 
-    /// The watchdog, if the board has one, with the time that the blob says.
+    /// The watchdog, with the time that the blob says.
     pub fn start_watchdog(&self, milliseconds: Option<u64>) {
+        let milliseconds = milliseconds.unwrap_or(WATCHDOG);
         if let Some((base, frequency)) = self.board.get().and_then(|board| board.watchdog) {
             let watchdog = CmsdkWatchdog::new(base, frequency);
-            watchdog.start(milliseconds.unwrap_or(WATCHDOG));
+            watchdog.start(milliseconds);
             self.watchdog.set(Some(watchdog));
+        } else {
+            self.feed();
+            self.patience.store(u32::try_from(milliseconds).unwrap_or(u32::MAX), Ordering::Relaxed);
         }
+    }
+
+    /// Whether there was no sign of life for too long; for the clock's interrupt to ask.
+    pub fn is_overdue(&self) -> bool {
+        let patience = self.patience.load(Ordering::Relaxed);
+        patience > 0 && (self.now() as u32).wrapping_sub(self.alive.load(Ordering::Relaxed)) > patience
     }
 
     /// As the node wants it.
@@ -276,5 +292,6 @@ impl Watchdog for Machine {
         if let Some(watchdog) = self.watchdog.get() {
             watchdog.feed();
         }
+        self.alive.store(self.now() as u32, Ordering::Relaxed);
     }
 }
