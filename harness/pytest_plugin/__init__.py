@@ -27,6 +27,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "stack(**options): options of this test's stack, as in stack(heartbeat=0.5)")
     config.addinivalue_line("markers", "requires(*features): skip where the boards lack one, as in requires('csr')")
+    config.addinivalue_line("markers", "severity(level): blocker, critical, normal, minor or trivial, for reports")
+    config.addinivalue_line(
+        "markers", "link(url, name=None, type='link'): something to read; type may be 'issue', 'tms'"
+    )
     from harness.pytest_plugin.run import PLUGIN, Run
     from harness.pytest_plugin.settings import read_defaults, read_options
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,14 +17,18 @@ from harness.reporting.run_folder import RunFolder, Tally
 from harness.stack.options import StackOptions
 
 if TYPE_CHECKING:
+    from harness.reporting.finish import Finished
+    from harness.stack.record import Record
     from harness.stack.world import World
 
-__all__ = ["BLAME", "PLUGIN", "WORLD", "Run", "blame_of"]
+__all__ = ["BLAME", "LOST", "PLUGIN", "WORLD", "Run", "blame_of"]
 
 WORLD = pytest.StashKey["World"]()
 """Where a test keeps its world while it has one."""
-BLAME = "blame"
+BLAME = "wasmbed-blame"
 """The property of a pytest report that says who is to blame; see :func:`blame_of`."""
+LOST = "wasmbed-lost"
+"""The property of a pytest report that says why the record is incomplete."""
 PLUGIN = "wasmbed-run"
 WORKER_INPUT = "wasmbed_run_folder"
 
@@ -42,7 +46,9 @@ class Run:
         self._is_worker = worker is not None
         self._tally = Tally()
         self._failed = 0
-        self._page: Path | None = None
+        self._lost: dict[str, str] = {}
+        self._finished: Finished | None = None
+        self._ends = ExitStack()
         self._live = bool(config.getoption("live")) and not self._is_worker
         # What tests print is captured at the file descriptor: this one leads past that.
         self._screen = os.fdopen(os.dup(sys.stdout.fileno()), "w") if self._live else None
@@ -63,13 +69,18 @@ class Run:
 
         options, folder = options_of(item, self.options), self.folder.of(item.nodeid)
         verdict_of(item).write_interrupted(folder)
-        with World.opened(options, folder) as world:
-            item.stash[WORLD] = world
-            try:
-                with self._shown(item, world):
-                    yield world
-            finally:
-                del item.stash[WORLD]
+        history: Record | None = None
+        try:
+            with World.opened(options, folder) as world:
+                history = world.stack.history
+                item.stash[WORLD] = world
+                try:
+                    with self._shown(item, world):
+                        yield world
+                finally:
+                    del item.stash[WORLD]
+        finally:
+            verdict_of(item).lost = history.lost if history is not None else None
 
     @contextmanager
     def _shown(self, item: pytest.Item, world: World) -> Iterator[None]:
@@ -83,7 +94,15 @@ class Run:
         with shown(self._screen, world.stack.history, verdict.title or item.name, lambda: verdict.outcome):
             yield
 
+    def pytest_sessionstart(self) -> None:
+        """What the stack does becomes steps, where Allure results are written."""
+        if (listener := self._config.pluginmanager.getplugin("allure_listener")) is not None:
+            from harness.reporting.allure_steps import wrapped
+
+            self._ends.enter_context(wrapped(listener.allure_logger, SystemClock()))
+
     def pytest_unconfigure(self) -> None:
+        self._ends.close()
         if self._screen is not None:
             self._screen.close()
 
@@ -97,7 +116,11 @@ class Run:
         node.workerinput[WORKER_INPUT] = str(self.folder.path)
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Skip a test that asks for what the boards of this tier cannot do."""
+        """Begin anew what is known of a test, and skip one that asks for what the boards of this tier cannot do."""
+        if "stack" in getattr(item, "fixturenames", ()):
+            from harness.pytest_plugin.verdict import begin
+
+            begin(item)
         wanted = {feature for marker in item.iter_markers("requires") for feature in marker.args}
         if not wanted:
             return
@@ -108,6 +131,9 @@ class Run:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._failed += report.failed
+        self._lost.update((report.nodeid, str(why)) for name, why in report.user_properties if name == LOST)
+        if str(report.outcome) == "rerun":  # by pytest-rerunfailures: another attempt is still to come
+            return
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
         self._tally.take(report.nodeid, blame_of(report), str(reason))
 
@@ -118,7 +144,7 @@ class Run:
         judged = self._failed == self._tally.blames.total()  # tests without a stack fail without blame
         if judged and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             session.exitstatus = self._tally.exit_code or session.exitstatus
-        self._page = self.folder.finish()
+        self._finished = self.folder.finish()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """What a person wants to know at the end: what was not judged and why, whose fault, where to look."""
@@ -129,8 +155,12 @@ class Run:
                 write(f"NOT RUN {test}\n  {reason}", yellow=True)
         if summary := self._tally.summary():
             write(summary, red=True)
-        if self._page is not None:
-            write(f"report: {RunFolder.shown(self._page, self._config.invocation_params.dir)}", bold=True)
+        if self._lost:
+            reasons = ", ".join(sorted(set(self._lost.values())))
+            write(f"not recorded to the end: {len(self._lost)} tests ({reasons}); their verdicts stand", yellow=True)
+        if self._finished is not None:
+            for line in self._finished.told(self._config.invocation_params.dir):
+                write(line)
 
 
 def blame_of(report: pytest.TestReport | pytest.CollectReport) -> str | None:

@@ -6,16 +6,19 @@ What the rig could not judge is neither passed nor failed: pytest counts it apar
 from __future__ import annotations
 
 import shlex
-from types import TracebackType
+import traceback
+from types import FrameType, TracebackType
 
 import pytest
 
 from harness.core.errors import HarnessError, RigError, UsageError
-from harness.pytest_plugin.run import BLAME, Run
+from harness.pytest_plugin.run import BLAME, LOST, Run
 from harness.pytest_plugin.settings import options_of
+from harness.reporting import allure
+from harness.reporting.junit import properties_of
 from harness.reporting.verdict import UNKNOWN, Verdict, blame_for
 
-__all__ = ["VERDICT", "judge_phase", "trim_traceback", "verdict_of"]
+__all__ = ["VERDICT", "begin", "judge_phase", "trim_traceback", "verdict_of"]
 
 VERDICT = pytest.StashKey[Verdict]()
 """Where a test keeps what is known of how it ends."""
@@ -32,8 +35,22 @@ def verdict_of(item: pytest.Item) -> Verdict:
         except UsageError:
             used = run.options
         used = used.replace(modules=run.options.modules)
-        item.stash[VERDICT] = Verdict.of(item.nodeid, title, used, rerun)
+        verdict = item.stash[VERDICT] = Verdict.of(item.nodeid, title, used, rerun)
+        path, line, _ = item.location
+        verdict.file, verdict.line = path, (line or 0) + 1
+        verdict.severity = next((str(marker.args[0]) for marker in item.iter_markers("severity")), None)
+        verdict.links = [_link(*marker.args, **marker.kwargs) for marker in item.iter_markers("link")]
     return item.stash[VERDICT]
+
+
+def begin(item: pytest.Item) -> None:
+    """A test begins, or is tried once more."""
+    earlier = item.stash.get(VERDICT, None)
+    if earlier is not None:
+        del item.stash[VERDICT]
+        verdict_of(item).attempts = [*earlier.attempts, earlier.outcome]
+    verdict = verdict_of(item)
+    allure.begin_test(verdict.options or {}, severity=verdict.severity, links=verdict.links)
 
 
 def judge_phase(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
@@ -44,14 +61,40 @@ def judge_phase(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.T
     """
     verdict = verdict_of(item)
     verdict.duration += call.duration
+    verdict.parts[call.when] = call.duration
     error = _error(call)
     if error is not None:
         _blame(item, report, error)
+        verdict.line = _line(item, error) or verdict.line
         verdict.take(error, str(report.longrepr))
     elif report.skipped:
         verdict.skip(str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr))
     if report.when == "teardown":
-        verdict.write(Run.of(item.config).folder.of(item.nodeid))
+        _leave(item, report, verdict)
+
+
+def _leave(item: pytest.Item, report: pytest.TestReport, verdict: Verdict) -> None:
+    """Write the result, and hand it to whoever else wants it: JUnit files, Allure."""
+    folder = Run.of(item.config).folder.of(item.nodeid)
+    verdict.write(folder)
+    report.user_properties += properties_of(verdict.record(folder))
+    trouble = allure.end_test(folder) if allure.results_folder() is not None else None
+    if lost := verdict.lost or trouble:
+        report.user_properties.append((LOST, lost))
+
+
+def _line(item: pytest.Item, error: BaseException) -> int | None:
+    """Where in the test's own file it failed."""
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if _file(frame) == str(item.path)]
+    return lines[-1] if lines else None
+
+
+def _file(frame: FrameType) -> str:
+    return frame.f_code.co_filename
+
+
+def _link(url: str, name: str | None = None, type: str = "link") -> dict[str, str]:
+    return {"url": url, "name": name or url, "type": type}
 
 
 def trim_traceback(call: pytest.CallInfo[None]) -> None:

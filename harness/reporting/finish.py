@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.core.clock import Clock
 from harness.core.errors import UsageError
+from harness.reporting import allure
 from harness.reporting.annotations import annotate
 from harness.reporting.junit import junit_xml
 from harness.reporting.report import write_run_report
@@ -61,6 +62,12 @@ class Finished:
     lines: list[str] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
 
+    def told(self, base: Path) -> list[str]:
+        """All of it for the output, the page's path as short as it can be for somebody who is in ``base``."""
+        page = self.page
+        shown = page.relative_to(base) if page is not None and page.is_relative_to(base) else page
+        return [*self.lines, *self.trouble, *([f"report: {shown}"] if shown is not None else [])]
+
 
 def finish_run(folder: Path, *, root: Path, clock: Clock, keep: int = KEPT, ci: Ci | None = None) -> Finished:
     """Write the page, ``junit.xml``, the line of the trend and what CI asks for; remove runs above ``keep``.
@@ -84,6 +91,8 @@ def finish_run(folder: Path, *, root: Path, clock: Clock, keep: int = KEPT, ci: 
         _try(done, lambda: _append_text(ci.summary, text))
     if ci.annotations:
         done.lines += annotate(tests, root=root, workspace=ci.workspace)
+    if (results := allure.results_folder()) is not None:
+        _try(done, lambda: allure.write_about(results, _facts(tests, rows), job=_job(ci)))
     if is_run(folder):
         prune_runs(folder.parent, clock, keep=keep)
     return done
@@ -104,6 +113,21 @@ def _trend(folder: Path, root: Path, tests: list[TestRecord], clock: Clock, done
         return read_trend(path)[0]
     except UsageError:
         return []
+
+
+def _facts(tests: list[TestRecord], rows: list[dict[str, Any]]) -> dict[str, str]:
+    """What the tests have in common or, where they differ, all there is."""
+    found: dict[str, dict[str, None]] = {}
+    for test in tests:
+        for name, value in (test.details.get("options") or {}).items():
+            if name in (*allure.PARAMETERS, "seed") and value is not None:
+                found.setdefault(allure.PARAMETERS.get(name, name), {})[str(value)] = None
+    facts = {name: ", ".join(values) for name, values in found.items()}
+    return facts | ({"source": str(rows[-1]["source"])} if rows and rows[-1].get("source") else {})
+
+
+def _job(ci: Ci) -> dict[str, str] | None:
+    return {"name": "GitHub Actions", "type": "github", "buildUrl": ci.link} if ci.link else None
 
 
 def _try(done: Finished, work: Callable[[], Any]) -> Any:

@@ -2,49 +2,55 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from harness.core.clock import Clock
+from harness.core.clock import Clock, SystemClock
 from harness.core.errors import ProductFailure, RigError, UsageError
 from harness.stack.options import StackOptions
+
+if TYPE_CHECKING:
+    from harness.reporting.finish import Finished
 
 __all__ = ["RunFolder", "Tally", "folder_name"]
 
 
 class RunFolder:
-    """Where a run leaves what it recorded: a folder for each test, and the page."""
+    """Where a run leaves what it recorded: a folder for each test, the page, and what CI reads."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, root: Path | None = None, options: StackOptions | None = None, clock: Clock | None = None
+    ) -> None:
         self.path = path
+        self._root, self._options, self._clock = root or Path.cwd(), options or StackOptions(), clock or SystemClock()
+        self._environment = dict(os.environ)
 
     @classmethod
     def new(cls, root: Path, options: StackOptions, clock: Clock) -> RunFolder:
         """A folder named by the time, below ``options.reports``; made when the first test writes into it."""
-        return cls(root / options.reports / clock.utcnow().strftime("%Y-%m-%dT%H-%M-%S-%f")[:-3])
+        name = clock.utcnow().strftime("%Y-%m-%dT%H-%M-%S-%f")[:-3]
+        return cls(root / options.reports / name, root, options, clock)
 
     def of(self, test: str) -> Path:
         """Where a test's history and result go."""
         return self.path / folder_name(test)
 
-    def finish(self) -> Path | None:
-        """Write the page at the end of the run and return its path; None where nothing was recorded.
+    def finish(self) -> Finished:
+        """Make what a run leaves behind from what was recorded; nothing where nothing was. Never raises for what
+        cannot be written: it is in ``trouble``."""
+        from harness.reporting.finish import Ci, Finished, finish_run
 
-        Raises UsageError when it cannot be written.
-        """
         if not self.path.is_dir():
-            return None
-        from harness.reporting.report import write_run_report
-
-        return write_run_report(self.path)
-
-    @staticmethod
-    def shown(page: Path, base: Path) -> str:
-        """The page's path, as short as it can be for somebody who is in ``base``."""
-        return str(page.relative_to(base) if page.is_relative_to(base) else page)
+            return Finished()
+        options = self._options
+        summary = self._root / options.summary if options.summary else None
+        ci = Ci.of(self._environment, annotations=options.annotations, summary=summary)
+        return finish_run(self.path, root=self._root, clock=self._clock, keep=options.keep, ci=ci)
 
 
 @dataclass

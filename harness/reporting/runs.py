@@ -66,6 +66,8 @@ def iterate_run(folder: Path, *, histories: bool = True) -> Iterator[TestRecord]
 def _read_test(folder: Path, fallback: str, histories: bool) -> TestRecord:
     trouble: list[str] = []
     result = _read_result(folder / "result.json", trouble)
+    if result.get("lost"):
+        trouble.append(f"the record ends early: {result['lost']}")
     events: list[Event] = []
     history = folder / "history.jsonl"
     if histories and history.exists():

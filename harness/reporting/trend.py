@@ -23,7 +23,9 @@ __all__ = ["FILE", "Figures", "flake_rate", "pass_rate", "public_row", "read_fig
 
 FILE = "trend.jsonl"
 JUDGED = ("passed", "failed")
-BESIDE = frozenset({"reports", "keep", "profile", "modules", "kubeconfig", "deadline", "record"})
+BESIDE = frozenset(
+    {"reports", "keep", "profile", "summary", "annotations", "modules", "kubeconfig", "deadline", "record"}
+)
 """Options that say where things are and how long to wait, not what is tested."""
 FLAKY_NAMES = 20
 

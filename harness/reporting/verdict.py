@@ -6,18 +6,20 @@ What the rig could not judge is neither passed nor failed, but ``not run``.
 from __future__ import annotations
 
 import json
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from harness.core.errors import HarnessError, ProductFailure, RigError
+from harness.reporting.runs import TestRecord
 from harness.stack.options import StackOptions
 
 __all__ = ["UNKNOWN", "Verdict", "blame_for"]
 
 UNKNOWN = "unknown"
 """Who is to blame for what is no error of the harness and no assertion."""
+
+INTERRUPTED = "the run ended before this test did: interrupted or killed"
 
 _RANK = {"passed": 0, "skipped": 1, "not run": 2, "failed": 3}
 
@@ -38,6 +40,18 @@ class Verdict:
     rerun: str = ""
     seed: int | None = None
     options: dict[str, Any] | None = None
+    parts: dict[str, float] = field(default_factory=dict)
+    """Seconds by phase: ``setup``, ``call``, ``teardown``."""
+    file: str | None = None
+    """Where the test is, relative to the project; ``line`` is where it failed, if it did."""
+    line: int | None = None
+    severity: str | None = None
+    links: list[dict[str, str]] = field(default_factory=list)
+    """``url``, ``name`` and ``type`` (``link``, ``issue``, ``tms``)."""
+    attempts: list[str] = field(default_factory=list)
+    """How earlier attempts of the same run ended."""
+    lost: str | None = None
+    """Why the record is incomplete, if it is."""
 
     @classmethod
     def of(cls, test: str, title: str, options: StackOptions, rerun: str = "") -> Verdict:
@@ -60,17 +74,31 @@ class Verdict:
         if self.outcome == "passed":
             self.outcome, self.message = "skipped", reason
 
+    def record(self, folder: Path) -> TestRecord:
+        """The same as it is read back from ``folder``, without history."""
+        said = asdict(self)
+        own = {name: said.pop(name) for name in ("title", "outcome", "blame", "message", "duration", "rerun")}
+        return TestRecord(name=said.pop("test"), details=said, folder=folder, **own)
+
     def write(self, folder: Path) -> None:
-        """Write ``result.json``. What cannot be written is left: the history has met the same trouble and told it."""
-        with suppress(OSError):
+        """Write ``result.json``, whole or not at all. That it cannot be written changes no verdict: it is ``lost``."""
+        part = folder / ".result.json"
+        try:
             folder.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(asdict(self), indent=2, default=str)
-            (folder / "result.json").write_text(text + "\n", encoding="utf-8")
+            part.write_text(json.dumps(asdict(self), indent=2, default=str) + "\n", encoding="utf-8")
+            part.replace(folder / "result.json")
+        except OSError as error:
+            self.lost = error.strerror
+
+    def interrupt(self) -> None:
+        """The test never came to its end, so nothing was learned from it."""
+        self.outcome, self.blame, self.message = "not run", None, INTERRUPTED
 
     def write_interrupted(self, folder: Path) -> None:
         """Write beforehand what shall be read if the test never comes to its end."""
-        unfinished = "the run ended before this test did: interrupted or killed"
-        Verdict(**{**vars(self), "outcome": "not run", "message": unfinished}).write(folder)
+        unfinished = replace(self)
+        unfinished.interrupt()
+        unfinished.write(folder)
 
 
 def blame_for(error: BaseException) -> str | None:

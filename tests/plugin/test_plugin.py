@@ -107,7 +107,7 @@ class Project:
         )
 
     def results(self) -> dict[str, dict[str, Any]]:
-        (run,) = (self.folder / "reports").iterdir()
+        (run,) = (path for path in (self.folder / "reports").iterdir() if path.is_dir())
         found = (json.loads(path.read_text()) for path in run.glob("*/result.json"))
         return {result["test"].rpartition("::")[2]: result for result in found}
 
