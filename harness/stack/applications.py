@@ -6,7 +6,8 @@ from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
-from harness.core.errors import UsageError
+from harness.core.errors import ProductFailure, UsageError
+from harness.stack.boards import Boards
 from harness.stack.record import Record
 from harness.stack.waiting import Conditions, Watched
 from harness.wasmbed.resources.api import Object, ResourceApi
@@ -37,9 +38,9 @@ class ApplicationHandle(Watched[Application]):
     view = Application
     status_view = ApplicationStatus
 
-    def __init__(self, name: str, informer: Informer, record: Record, api: ResourceApi) -> None:
+    def __init__(self, name: str, informer: Informer, record: Record, boards: Boards, api: ResourceApi) -> None:
         super().__init__(name, informer, record)
-        self._api = api
+        self._boards, self._api = boards, api
 
     @property
     def status(self) -> ApplicationStatus:
@@ -55,7 +56,8 @@ class ApplicationHandle(Watched[Application]):
         return [(item["topic"], item["payload"]) for item in self.on(device).output]
 
     async def wait(self, judge: Callable[[Object | None], bool], wanted: str, within: float) -> None:
-        """As for every resource; a status about an older spec does not count."""
+        """As for every resource; a status about an older spec does not count. Raises RigError instead when a board of
+        its devices went off by itself."""
 
         def current(object: Object | None) -> bool:
             if object is not None:
@@ -64,7 +66,24 @@ class ApplicationHandle(Watched[Application]):
                     return False
             return judge(object)
 
-        await super().wait(current, wanted, within)
+        try:
+            await super().wait(current, wanted, within)
+        except ProductFailure:
+            for device in self.devices():
+                self._boards.check_alive(device)
+            raise
+
+    def devices(self) -> list[str]:
+        object = self._informer.get(self.name)
+        if object is None:
+            return []
+        application = Application(object)
+        targets, entries = application.spec.target_devices, application.status.device_statuses
+        names = [*targets.device_names, *entries]
+        if targets.all_devices:
+            names += [board.device for board in self._boards]
+        running = {name for name, entry in entries.items() if entry.state == "running"}
+        return sorted(dict.fromkeys(names), key=running.__contains__)
 
     async def until_on(self, device: str, *, within: float = 10.0, **conditions: Any) -> DeviceEntry:
         """Wait until its entry for one device is as asked, as in ``until_on("pump-1", state="running")``."""

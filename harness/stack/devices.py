@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from harness.core.errors import ProductFailure
+from harness.core.history import Kind
 from harness.stack.boards import Boards
 from harness.stack.record import Record
 from harness.stack.waiting import Watched
@@ -45,6 +46,14 @@ class DeviceHandle(Watched[Device]):
     def console(self) -> Sequence[str]:
         """What the boards of this device wrote."""
         return self._boards.console(self.name)
+
+    def devices(self) -> list[str]:
+        return [self.name]
+
+    def _since(self) -> int:
+        """A device is about its boards, from when one was last switched on."""
+        powered = self._record.find("power on", kind=Kind.NOTE, about=self.name)
+        return powered[-1].n if powered else 0
 
     async def wait(self, judge: Callable[[Object | None], bool], wanted: str, within: float) -> None:
         """As for every resource; raises RigError instead when a board of this device went off by itself."""

@@ -147,7 +147,6 @@ def _route(event: Event) -> str:
 
 
 def _essence(event: Event) -> str:
-    parts = [
-        f"{key}={event.data[key]}" for key in ("phase", "code", "reason", "message", "error") if event.data.get(key)
-    ]
+    telling = ("phase", "cause", "code", "reason", "message", "error")
+    parts = [f"{key}={event.data[key]}" for key in telling if event.data.get(key)]
     return f"  ({', '.join(parts)})" if parts else ""

@@ -155,7 +155,7 @@ class Stack:
 
     def application(self, name: str) -> ApplicationHandle:
         """The application of that name, whoever made it."""
-        return ApplicationHandle(name, self._recorder.informer(APPLICATION), self.history, self.api)
+        return ApplicationHandle(name, self._recorder.informer(APPLICATION), self.history, self.boards, self.api)
 
     async def deploy(
         self,

@@ -9,14 +9,20 @@ from typing import Any, Generic, Self, TypeVar
 import yaml
 
 from harness.core.errors import ProductFailure, UsageError
+from harness.core.history import Kind
 from harness.stack.record import Record, format_events
+from harness.stack.troubles import crashes, describe_crash, last_words, summary
 from harness.wasmbed.resources.api import Object
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.views import Application, Device, Gateway, choices, field_names, part
 
 __all__ = ["Conditions", "Watched"]
 
+CRASHES = 3
+"""Crashes that a verdict describes, the latest."""
+
 View = TypeVar("View", Device, Application, Gateway)
+
 
 class Conditions:
     """What a status must be: field names in Python's spelling, each with the value it must have or a function that
@@ -116,21 +122,38 @@ class Watched(Generic[View]):
         await self.wait(lambda object: object is None, "its end", within)
 
     async def wait(self, judge: Callable[[Object | None], bool], wanted: str, within: float) -> None:
-        """Wait until ``judge`` is content. Raises ProductFailure with the status last seen, the last console lines
-        and the last events."""
+        """Wait until ``judge`` is content. Raises ProductFailure with the crashes of its boards, the status last seen,
+        the last console lines and the last events."""
         try:
             await self._informer.wait_for(self.name, judge, within)
         except TimeoutError:
-            seen = self._informer.get(self.name)
-            parts = [f"did not reach {wanted} within {within:g} s", f"  status last seen:\n{_show(seen)}"]
-            if lines := self.console()[-8:]:
-                parts.append("  console, last lines:\n" + "\n".join(f"    {line}" for line in lines))
-            parts.append(f"  events, the last:\n{format_events(self._record, self.name)}")
-            raise ProductFailure("\n".join(parts), where=str(self)) from None
+            raise ProductFailure(self._verdict(wanted, within), where=str(self)) from None
 
-    def console(self) -> Sequence[str]:
-        """What its boards wrote, if it has any."""
-        return ()
+    def _verdict(self, wanted: str, within: float) -> str:
+        devices, what = self.devices(), f"did not reach {wanted} within {within:g} s"
+        crashed = crashes(self._record, devices, self._since())
+        if crashed:
+            what += f"; {summary(crashed)}"
+            devices = list(dict.fromkeys([event.data["device"] for event in reversed(crashed)] + devices))
+        parts = [what]
+        for event in crashed[-CRASHES:]:
+            parts += describe_crash(self._record, event)
+        parts.append(f"  status last seen:\n{_show(self._informer.get(self.name))}")
+        parts += last_words(self._record, devices)
+        parts.append(f"  events, the last:\n{format_events(self._record, self.name)}")
+        return "\n".join(parts)
+
+    def devices(self) -> list[str]:
+        """The devices that it is about, those in trouble first."""
+        return []
+
+    def _since(self) -> int:
+        """The number of the event from which on a crash has to do with it: here its creation."""
+        kind, found = self._informer.resource.kind, 0
+        for event in self._record.find(kind, kind=Kind.STATE, change="added"):
+            if event.data["name"] == self.name:
+                found = event.n
+        return found
 
     def __str__(self) -> str:
         return f"{self._informer.resource.kind} {self.name}"

@@ -154,7 +154,7 @@ def test_until_shows_what_was_there_instead(run: Run) -> None:
             text = str(failure.value)
             assert "Device virtual-1: did not reach phase=Failed within 0.1 s" in text
             assert "phase: Connected" in text
-            assert "console, last lines" in text
+            assert "console of virtual-1, last lines" in text
             assert "Device -> Gateway  Heartbeat" in text
             assert repr(device) == "<Device virtual-1>"
 

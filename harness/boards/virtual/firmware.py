@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 from harness.boards.board import BoardSettings, World
 from harness.boards.console import Console
 from harness.boards.virtual.application import Surroundings
@@ -93,6 +96,14 @@ class Firmware:
         """Write a console line, with the seconds since boot before it, unless it is too detailed."""
         if level <= self._level:
             self._console.write(f"[{self.uptime_ms() / 1000:10.3f}] {text}")
+
+    def panicked(self, error: BaseException) -> None:
+        self.say(f"panic: {error!r}", LogLevel.ERROR)
+        if self._world.faults is not None:
+            frames = reversed(traceback.extract_tb(error.__traceback__))
+            callers = [f"{frame.name} ({Path(frame.filename).name}:{frame.lineno})" for frame in frames]
+            crash = {"device": self._settings.name, "cause": "panic", "message": repr(error), "backtrace": callers}
+            self._world.faults("Device", "", "Crash", crash, self._settings.name)
 
     # What the session asks.
 

@@ -65,6 +65,8 @@ class Device(Protocol):
         """A session has ended."""
 
     def say(self, text: str, level: LogLevel = LogLevel.INFO) -> None: ...
+    def panicked(self, error: BaseException) -> None:
+        """A bug of the board itself has ended its connection for good."""
 
 
 class CertificateStored(Exception):

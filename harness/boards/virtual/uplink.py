@@ -115,7 +115,7 @@ class Uplink:
 
     def _show_panic(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._device.say(f"panic: {error!r}", LogLevel.ERROR)
+            self._device.panicked(error)
 
     async def _keep_in_touch(self) -> None:
         while True:
