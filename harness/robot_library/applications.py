@@ -24,8 +24,9 @@ class ApplicationKeywords(Speaker):
     async def deploy_application(
         self,
         module: bytes | str,
-        to: Any = "all",
+        to: Any = None,
         *,
+        labels: str | None = None,
         name: str | None = None,
         memory: int | None = None,
         fuel: int | None = None,
@@ -37,15 +38,16 @@ class ApplicationKeywords(Speaker):
         """Create an Application and return it; does not wait for it to run.
 
         ``module`` is the name of a module in the folder of the option ``modules``, a file (``.wasm`` or ``.wat``), or
-        bytes. ``to`` is a board, a list of boards, ``all``, names as in ``pump-1,pump-2``, or labels as in
-        ``site=roof``. ``memory`` is in bytes; ``fuel`` and ``time_limit`` are for one call.
+        bytes. ``to`` is a board, a list of boards, ``all``, which is the default, or names as in ``pump-1,pump-2``;
+        ``labels`` instead means the devices that carry them. ``memory`` is in bytes; ``fuel`` and ``time_limit`` are
+        for one call.
 
         | ${app}=    Deploy Application    hello    ${board}
-        | ${app}=    Deploy Application    echo    to=site=roof    args=${{['first']}}
+        | ${app}=    Deploy Application    echo    labels=site=roof    args=${{['first']}}
         """
         return await self.stack.deploy(
             self._module(module),
-            to=targets_of(self.stack, to),
+            to=targets_of(self.stack, to, labels),
             name=name,
             memory=memory,
             fuel=fuel,

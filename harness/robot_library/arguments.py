@@ -26,6 +26,7 @@ __all__ = [
     "name_of",
     "status_of",
     "targets_of",
+    "word",
 ]
 
 
@@ -56,12 +57,23 @@ SOON, USUAL = Duration(5), Duration(10)
 CONVERTERS: dict[type, Callable[[Any], Any] | Callable[[Any, Any], Any]] = {Duration: Duration.parse}
 
 
+def word(text: str) -> str:
+    """``text`` where a name is due: Robot hands over a named argument that there is not as if it was one. Raises
+    UsageError."""
+    if "=" in text:
+        raise UsageError(
+            f"there is no argument {text.partition('=')[0]!r} (in {text!r})",
+            do="look the keyword's arguments up in its documentation",
+        )
+    return text
+
+
 def board_of(stack: Stack, board: Board | str) -> Board:
     """The board itself, or the one of that name. Raises UsageError."""
     if isinstance(board, Board):
         return board
     if isinstance(board, str):
-        return stack.boards[board]
+        return stack.boards[word(board)]
     raise UsageError(f"{board!r} is no board", do="give what Power On Board returned, or a board's name")
 
 
@@ -70,7 +82,7 @@ def device_of(stack: Stack, device: Any) -> DeviceHandle:
     if isinstance(device, DeviceHandle):
         return device
     if isinstance(device, Board | str):
-        return stack.device(device)
+        return stack.device(device if isinstance(device, Board) else word(device))
     raise UsageError(f"{device!r} is no device", do="give what Power On Board returned, or a device's name")
 
 
@@ -79,23 +91,29 @@ def application_of(stack: Stack, application: Any) -> ApplicationHandle:
     if isinstance(application, ApplicationHandle):
         return application
     if isinstance(application, str):
-        return stack.application(application)
+        return stack.application(word(application))
     raise UsageError(f"{application!r} is no application", do="give what Deploy Application returned, or a name")
 
 
 def name_of(stack: Stack, about: About) -> str:
     """The name of the device or the application that is meant."""
-    return about.name if isinstance(about, DeviceHandle | ApplicationHandle) else stack.boards.device_of(about)
+    if isinstance(about, DeviceHandle | ApplicationHandle):
+        return about.name
+    return stack.boards.device_of(word(about) if isinstance(about, str) else about)
 
 
-def targets_of(stack: Stack, to: Any) -> Any:
-    """Which devices: ``all``, names, labels, a board, or a list of boards. Raises UsageError."""
-    if isinstance(to, str):
-        targets = parse_targets(to)
-        return "all" if "all_devices" in targets else targets.get("match_labels") or targets["device_names"]
-    if isinstance(to, Sequence):
-        return [device_of(stack, each) for each in to]
-    return to if isinstance(to, Mapping) else device_of(stack, to)
+def targets_of(stack: Stack, to: Any, labels: str | None) -> Any:
+    """Which devices: a board, a list of boards, ``all`` or names; or labels instead. Raises UsageError."""
+    if labels is not None:
+        if to is not None:
+            raise UsageError("means devices, and so does to", where="labels", do="give one of the two")
+        if wanted := parse_targets(labels).get("match_labels"):
+            return wanted
+        raise UsageError(f"{labels!r} are no labels", where="labels", do="write them as in site=roof,kind=mcu")
+    if to is None or isinstance(to, str):
+        targets = parse_targets(word(to or "all"))
+        return "all" if "all_devices" in targets else targets["device_names"]
+    return [device_of(stack, each) for each in to] if isinstance(to, Sequence) else device_of(stack, to)
 
 
 def status_of(written: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from robot.api import SkipExecution
 from robot.api.deco import keyword
 
 from harness.boards.board import Board
-from harness.robot_library.arguments import SOON, Duration, board_of
+from harness.robot_library.arguments import SOON, Duration, board_of, word
 from harness.robot_library.words import Speaker, spoken
 from harness.stack.backends import features
 from harness.stack.credentials import Certificate
@@ -43,7 +43,7 @@ class BoardKeywords(Speaker):
         """
         twin = board_of(self.stack, twin_of) if twin_of is not None else None
         return await self.stack.boards.power_on(
-            kind,
+            word(kind) if kind is not None else None,
             name=name,
             certificate=certificate,
             twin_of=twin,
@@ -67,7 +67,7 @@ class BoardKeywords(Speaker):
         | @{boards}=    Power On Boards    3    name=pump
         """
         return await self.stack.boards.power_on(
-            kind,
+            word(kind) if kind is not None else None,
             count=count,
             name=name,
             certificate=certificate,

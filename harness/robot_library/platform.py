@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.core.errors import UsageError
-from harness.robot_library.arguments import USUAL, Duration, status_of
+from harness.robot_library.arguments import USUAL, Duration, status_of, word
 from harness.robot_library.words import Speaker, spoken
 from harness.stack.credentials import Certificate
 from harness.stack.peers import Peer
@@ -52,7 +52,7 @@ class PlatformKeywords(Speaker):
         """Connect to the gateway as a device that says only what it is told to; ``same_as`` gives it another peer's
         identity."""
         credentials = same_as.credentials if same_as is not None else None
-        return await self.stack.peer(name, certificate=certificate, credentials=credentials)
+        return await self.stack.peer(word(name), certificate=certificate, credentials=credentials)
 
     @spoken("peers")
     async def enroll_peer(self, peer: Peer) -> str:

@@ -63,7 +63,7 @@ class TestWorlds:
         self._ends = ExitStack()
         self._owner = ""
         self._test: Verdict | None = None
-        self._errors: list[Exception] = []
+        self._errors: list[BaseException] = []
 
     # What keywords ask for.
 
@@ -254,12 +254,12 @@ class TestWorlds:
                 self._run.tally.take(verdict.test, blame, verdict.message)
         verdict.write(self._run.folder.of(verdict.test))
 
-    def _error_in(self, message: str) -> Exception | None:
+    def _error_in(self, message: str) -> BaseException | None:
         """The error that Robot's message tells of: it may be one of several, and cut."""
         return next((each for each in reversed(self._errors) if told_as(each).partition("\n")[0] in message), None)
 
 
-def told_as(error: Exception) -> str:
+def told_as(error: BaseException) -> str:
     """An error's words in Robot's log."""
     return f"NOT RUN: {error}" if isinstance(error, RigError) else str(error)
 
@@ -267,16 +267,15 @@ def told_as(error: Exception) -> str:
 class Told:
     """Errors of the harness, told in Robot's way: a rig that fails skips the test."""
 
-    def __init__(self, errors: list[Exception]) -> None:
+    def __init__(self, errors: list[BaseException]) -> None:
         self._errors = errors
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if not isinstance(error, Exception):
-            return
-        self._errors.append(error)
+        if error is not None:
+            self._errors.append(error)
         if isinstance(error, HarnessError):
             text = told_as(error)
             if text.count("\n") > LONG:

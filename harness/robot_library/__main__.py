@@ -1,0 +1,79 @@
+"""``python -m harness.robot_library``: suites run at once by pabot, into one folder, with one page at the end.
+
+All arguments are pabot's and Robot's. The exit code says who is to blame, as that of every front door does: 0 good,
+1 the product is wrong, 2 the suites or the command are, 3 the rig failed and the product was not judged.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+
+from robot.run import run_cli
+
+from harness.core.clock import SystemClock
+from harness.core.errors import RigError, UsageError
+from harness.reporting.run_folder import RunFolder, Tally
+from harness.reporting.runs import iterate_run
+from harness.reporting.verdict import UNKNOWN
+from harness.robot_library.run import RUN_FOLDER, options_of, tell_end
+
+__all__ = ["main"]
+
+LONGEST = "200"
+"""Lines of a message that Robot shows; by itself it cuts at 40, in the middle."""
+WRONG_DATA, INTERRUPTED = 252, 253
+
+
+def main(arguments: list[str]) -> int:
+    """Run and return the exit code."""
+    try:
+        root, options = options_of(_variables(arguments))
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    folder = RunFolder.new(root, options, SystemClock())
+    os.environ[RUN_FOLDER] = str(folder.path)
+    os.environ["ROBOT_OPTIONS"] = f"--maxerrorlines {LONGEST} {os.environ.get('ROBOT_OPTIONS', '')}"
+    code = _run(arguments)
+    tally = _tally(folder)
+    tell_end(folder, tally)
+    if code in (WRONG_DATA, INTERRUPTED):
+        return UsageError.exit_code if code == WRONG_DATA else 130
+    return (tally.exit_code or 1) if code else RigError.exit_code if tally.not_run else 0
+
+
+def _run(arguments: list[str]) -> int:
+    if find_spec("pabot") is None:
+        return int(run_cli(arguments, exit=False))
+    from pabot.pabot import main_program
+
+    return int(main_program(arguments))
+
+
+def _variables(arguments: list[str]) -> dict[str, object]:
+    """The variables among the arguments, to find out where the reports go before any Robot has started."""
+    found: dict[str, object] = {}
+    for argument, following in pairwise([*arguments, ""]):
+        option, _, value = argument.partition("=") if argument.startswith("--") else (argument, "", "")
+        if option in ("-v", "--variable"):
+            name, _, text = (value or following).partition(":")
+            found[f"${{{name.upper()}}}"] = text
+    return found
+
+
+def _tally(folder: RunFolder) -> Tally:
+    tally = Tally()
+    if folder.path.is_dir() and any(folder.path.iterdir()):
+        for test in iterate_run(folder.path, histories=False):
+            if test.outcome == "failed" or test.blame is not None:
+                tally.take(test.name, test.blame or UNKNOWN, test.message)
+    return tally
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path.cwd()))
+    sys.exit(main(sys.argv[1:]))

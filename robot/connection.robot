@@ -1,0 +1,100 @@
+*** Settings ***
+Documentation       Links that break and come back, boards that lose power, gateways that go down and up.
+Resource            resources/wasmbed.resource
+Test Tags           virtual    qemu    quick
+
+
+*** Test Cases ***
+A Lost Connection Is Noticed At Once
+    [Documentation]    The device becomes Disconnected and says why.
+    ${board}=    Connect A Device
+    Cut The Link Of    ${board}
+    Device Should Be Lost    ${board}
+    History Should Follow    connection-lost
+
+A Device Reconnects Without Enrolling Again
+    [Documentation]    A heartbeat with its id on a new session is enough for a device that did not reboot.
+    ${board}=    Connect A Device
+    ${before}=    Get Status Of Device    ${board}
+    Cut The Link Of    ${board}
+    Device Should Be Lost    ${board}
+    Restore The Link Of    ${board}
+    Device Should Reach Phase    ${board}    Connected    within=15s    device_status=Running
+    Device Should Be The Same As Before    ${board}    ${before}
+    ${requests}=    Get Events    EnrollmentRequest    ${board}
+    Length Should Be    ${requests}    1
+    Device Should Have Gone Through
+    ...    ${board}
+    ...    Pending
+    ...    Enrolling
+    ...    Enrolled
+    ...    Connected
+    ...    Disconnected
+    ...    Connected
+    History Should Follow    device-connection
+
+A Board That Is Switched Off Says Goodbye
+    [Documentation]    A clean power off disconnects.
+    ${board}=    Connect A Device
+    Power Off Board    ${board}
+    Device Should Reach Phase    ${board}    Disconnected    device_status=Stopped
+    History Should Follow    connection-lost
+
+A Board That Loses Power Comes Back As The Same Device
+    [Documentation]    No goodbye on the link; with power again the board enrolls anew and keeps its id.
+    ${board}=    Connect A Device
+    ${before}=    Get Status Of Device    ${board}
+    Cut Power Of Board    ${board}
+    Device Should Reach Phase    ${board}    Disconnected    within=15s
+    Restore Power Of Board    ${board}
+    Device Should Reach Phase    ${board}    Connected    within=15s
+    Device Should Be The Same As Before    ${board}    ${before}
+    History Should Follow    device-connection
+
+Devices Survive A Gateway Restart
+    [Documentation]    The gateway drains and comes back; every device is Connected again.
+    [Tags]    slow
+    ${boards}=    Connect Devices    3
+    ${before}=    Get Status Of Device    ${boards}[0]
+    Restart Gateway
+    FOR    ${board}    IN    @{boards}
+        ${lost}=    Wait For Event    ConnectionClosed    ${board}
+        Wait For Event    Heartbeat    ${board}    source=Device    after=${lost}    within=30s
+        Device Should Reach Phase    ${board}    Connected    within=30s
+    END
+    Device Should Be The Same As Before    ${boards}[0]    ${before}
+    History Should Follow    device-connection
+
+Devices Survive A Killed Gateway
+    [Documentation]    Nobody says goodbye when a gateway is killed; its successor takes the devices over.
+    [Tags]    slow
+    ${board}=    Connect A Device
+    ${before}=    Get Status Of Device    ${board}
+    Kill Gateway
+    Start Gateway
+    ${killed}=    Wait For Event    kill gateway    kind=fault
+    Wait For Event    HeartbeatAcknowledgment    ${board}    after=${killed}    within=30s
+    Device Should Reach Phase    ${board}    Connected    within=30s
+    Device Should Be The Same As Before    ${board}    ${before}
+    History Should Follow    device-connection
+
+A Stopped Gateway Leaves No Device Connected
+    [Documentation]    A gateway that goes in order takes its devices to Disconnected and itself to Offline.
+    ${board}=    Connect A Device
+    Stop Gateway
+    Device Should Reach Phase    ${board}    Disconnected
+    Gateway Should Reach Phase    Offline    connected_devices=0
+    History Should Follow    connection-lost
+
+An Application Outlives A Lost Connection
+    [Documentation]    A device without a link goes on with its application, which is degraded until it is back.
+    ${boards}=    Connect Devices    2
+    ${application}=    Run An Application    idle    ${boards}
+    Cut The Link Of    ${boards}[0]
+    Device Should Be Lost    ${boards}[0]
+    Application Should Reach Phase    ${application}    Running    health=degraded
+    Restore The Link Of    ${boards}[0]
+    Device Should Reach Phase    ${boards}[0]    Connected    within=20s
+    Application Should Reach Phase    ${application}    Running    health=healthy    within=20s
+    ${results}=    Get Events    DeploymentResult    ${application}
+    Length Should Be    ${results}    2    It was deployed again where it had never stopped

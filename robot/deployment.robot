@@ -1,0 +1,88 @@
+*** Settings ***
+Documentation       Applications that do what they should: deployed, run, stopped, replaced.
+Resource            resources/wasmbed.resource
+Test Tags           virtual    qemu    quick
+
+
+*** Test Cases ***
+An Application Is Deployed And Runs
+    [Documentation]    A module reaches the device, runs, and what it published can be read in Kubernetes.
+    ${board}=    Connect A Device
+    ${application}=    Deploy Application    hello    ${board}
+    Application Should Be Running On    ${application}    ${board}
+    Application Should Reach Phase    ${application}    Running    health=healthy    deployment_progress=100
+    Published Values Should Be    ${application}    ${board}    hello from a module    topic=greeting
+    Board Console Should Show    ${board}    hello from a module
+    History Should Follow    application-deployment
+    History Should Follow    execution-on-device
+
+Arguments And Environment Reach The Module
+    [Documentation]    What the resource says is what the module reads.
+    ${board}=    Connect A Device
+    ${arguments}=    Create List    first
+    &{environment}=    Create Dictionary    SITE=roof
+    ${application}=    Run An Application    echo    ${board}    args=${arguments}    env=${environment}
+    Published Values Should Be    ${application}    ${board}    first    topic=argument
+    Published Values Should Be    ${application}    ${board}    roof    topic=SITE
+
+A Large Module Arrives Whole
+    [Documentation]    A module of many chunks goes over, and every one is acknowledged.
+    ${board}=    Connect A Device
+    ${module}=    Get Module Of Size    hello    40000
+    ${application}=    Run An Application    ${module}    ${board}    name=heavy
+    ${chunks}=    Get Events    ModuleChunk    heavy
+    ${acknowledged}=    Get Events    ChunkAcknowledgment    heavy
+    Should Be True    len($chunks) > 4
+    Length Should Be    ${acknowledged}    ${{len($chunks)}}
+    History Should Follow    application-deployment    ${application}
+
+An Application Is Stopped And Started Again
+    [Documentation]    The resource stays.
+    ${board}=    Connect A Device
+    ${application}=    Run An Application    hello    ${board}
+    Stop Application    ${application}
+    Application Should Reach Phase    ${application}    Stopped
+    Application Should Run On Number Of Devices    ${application}    0
+    Application On Device Should Become    ${application}    ${board}    state=stopped
+    Start Application    ${application}
+    Application Should Reach Phase    ${application}    Running
+    Application Should Run On Number Of Devices    ${application}    1
+    History Should Follow    application-stop
+
+A Deleted Application Is Stopped First
+    [Documentation]    The resource goes when its devices have stopped it, not before.
+    ${board}=    Connect A Device
+    ${application}=    Run An Application    hello    ${board}
+    Delete Application    ${application}
+    Application Should Be Gone    ${application}
+    Wait For Event    StopResult    ${application}    source=Device    ok=${True}
+    History Should Follow    application-stop
+
+A Changed Module Is Redeployed
+    [Documentation]    The old one is stopped, the new one runs, and its output is the new one's.
+    ${board}=    Connect A Device
+    ${application}=    Run An Application    hello    ${board}
+    Redeploy Application    ${application}    hello_again
+    Application Should Reach Phase    ${application}    Running    observed_generation=2    within=20s
+    Published Values Should Be    ${application}    ${board}    hello again
+    History Should Follow    execution-on-device
+
+An Application For Labelled Devices
+    [Documentation]    A selector means the devices that carry the labels, and those only.
+    ${boards}=    Connect Devices    3
+    Label Device    ${boards}[0]    site=roof
+    Label Device    ${boards}[1]    site=roof
+    ${application}=    Deploy Application    idle    labels=site=roof
+    Application Should Run On Number Of Devices    ${application}    2    target=2
+    Application Should Be Running On    ${application}    ${boards}[0]    ${boards}[1]
+    History Should Follow    application-deployment
+
+An Application For A Whole Fleet
+    [Documentation]    Every device runs it, and the statistics say so.
+    [Tags]    slow
+    ${count}=    Get Stack Option    fleet
+    ${boards}=    Connect Devices    ${count}
+    ${application}=    Run An Application    hello    ${boards}
+    Application Should Be Running On    ${application}    @{boards}    within=30s
+    Application Should Run On Number Of Devices    ${application}    ${count}    failed=0
+    History Should Follow    application-deployment

@@ -1,0 +1,66 @@
+*** Settings ***
+Documentation       How a board becomes a device: by certificate, by signing request, again after a reboot.
+Resource            resources/wasmbed.resource
+Test Tags           virtual    qemu    quick
+
+
+*** Test Cases ***
+A Device Enrolls
+    [Documentation]    A board with a certificate becomes a Connected device.
+    ${board}=    Power On Board
+    Device Should Reach Phase    ${board}    Connected    within=10s    wasm_runtime=ready    health=healthy
+    Device Should Have Gone Through    ${board}    Pending    Enrolling    Enrolled    Connected
+    History Should Follow    device-enrollment
+
+A Board Says That It Is Connected
+    [Documentation]    Whoever sits before the board's console sees what happens.
+    ${board}=    Connect A Device
+    Board Console Should Show    ${board}    TLSv1.3
+    Board Console Should Show    ${board}    enrolled
+
+A Device Enrolls By Signing Request
+    [Documentation]    A board without certificate pays with a one-time token, gets a certificate, and returns with it.
+    Skip Unless Boards Have    csr
+    ${board}=    Connect A Device    certificate=request
+    Wait For Event    DELETE Secret    source=Gateway    code=200
+    History Should Follow    device-enrollment-by-request    ${board}
+
+A Device Keeps Its Id Over A Reboot
+    [Documentation]    A board that was reset enrolls anew and is the same device.
+    ${board}=    Connect A Device
+    ${before}=    Get Status Of Device    ${board}
+    ${lost}=    Get Events    EnrollmentAcknowledgment    ${board}
+    Reset Board    ${board}
+    Wait For Event    EnrollmentAcknowledgment    ${board}    after=${lost}[0]    within=20s
+    Device Should Reach Phase    ${board}    Connected    within=20s
+    Device Should Be The Same As Before    ${board}    ${before}
+    History Should Follow    device-connection
+
+A Second Device Of The Same Name Is Refused
+    [Documentation]    While a device is connected, whoever comes with the same identity is told to come later.
+    ${board}=    Connect A Device
+    Power On Board    twin_of=${board}
+    ${refused}=    Gateway Should Refuse    ${board}    DUPLICATE_DEVICE
+    Should Be True    ${refused.data}[retryAfter] > 0
+    Device Should Have Gone Through    ${board}    Pending    Enrolling    Enrolled    Connected
+    History Should Follow    enrollment-failure
+
+A Device Of An Unknown Type Is Refused
+    [Documentation]    Kubernetes never hears of it.
+    ${board}=    Power On Board    device_type=toaster
+    Gateway Should Refuse    ${board}    ENROLLMENT_FAILED    toaster
+    Device Should Not Exist    ${board}
+    History Should Follow    enrollment-failure
+
+Many Devices Enroll At Once
+    [Documentation]    A fleet becomes Connected, every device with an id of its own.
+    [Tags]    slow
+    ${count}=    Get Stack Option    fleet
+    ${boards}=    Connect Devices    ${count}
+    ${ids}=    Create List
+    FOR    ${board}    IN    @{boards}
+        ${status}=    Get Status Of Device    ${board}
+        Append To List    ${ids}    ${status.device_id}
+    END
+    List Should Not Contain Duplicates    ${ids}
+    History Should Follow    device-enrollment

@@ -1,0 +1,135 @@
+*** Settings ***
+Documentation       What must go wrong, does, and is reported where the user looks: tables of bad certificates, bad modules,
+...                 and modules that break.
+Resource            resources/wasmbed.resource
+Test Tags           virtual    qemu    quick
+
+
+*** Test Cases ***
+A Bad Certificate Is Refused
+    [Documentation]    The handshake completes, so that the device can be told to renew; it gets no resource.
+    [Template]    A Board With A Bad Certificate Should Be Told Why
+    expired    expired
+    not-yet-valid    not yet valid
+    revoked    revoked
+    wrong-usage    usage
+
+What TLS Itself Refuses
+    [Documentation]    A certificate that somebody else signed, or that is for servers: a TLS alert, and no session.
+    [Template]    A Board Should Not Get Past The Handshake
+    unknown-authority
+    server-only
+
+Capabilities That Cannot Be
+    [Documentation]    One that nobody knows, or one that must be there and is not: refused by its name.
+    [Template]    A Board With These Capabilities Should Be Refused
+    teleport    tls    cbor    teleport
+    cbor    wasm
+
+A Module That Cannot Run Is Never Sent
+    [Documentation]    Not a byte of it leaves the gateway, and the reason is in the resource.
+    [Template]    Module Should Be Refused
+    missing_import    wasmbed.fly
+    hungry    memory
+    no_memory    memory
+    hello    'start'    entry=start
+
+Bytes That Are No Module Are Never Sent
+    [Documentation]    An ELF file, and a module that ends in the middle.
+    [Template]    Bytes Should Be Refused
+    7f 45 4c 46 02 01 01 00    not a WebAssembly
+    00 61 73 6d 01 00 00 00 01 ff ff    malformed
+
+A Module That Breaks Is Reported
+    [Documentation]    The device ends it, says why, and stays Connected; the application is in Error.
+    [Template]    Module Should Break With
+    endless    OUT_OF_FUEL    fuel=100000
+    endless    TIME_LIMIT    fuel=1125899906842624    time_limit=300ms
+    trap    TRAP
+    stray_pointer    TRAP
+    greedy    MEMORY_LIMIT    memory=262144
+
+Garbage Ends The Session And Changes Nothing
+    [Documentation]    A frame that breaks the contract: an error message and the end of the session.
+    [Template]    Bytes On The Wire Should End The Session
+    00 00 00 04 ff ff ff ff
+    00 00 00 03 83 01 01
+    00 00 00 06 83 09 01 82 00 a0
+    00 00 00 07 83 01 01 82 00 a0 00
+    7f ff ff ff
+
+A Broken Application Does Not Take Its Device Along
+    [Documentation]    After a trap the same device runs the next application.
+    ${board}=    Connect A Device
+    ${broken}=    Deploy Application    trap    ${board}
+    Application Should Reach Phase    ${broken}    Error
+    ${healthy}=    Run An Application    hello    ${board}
+    History Should Follow    runtime-error    ${broken}
+    History Should Follow    application-deployment    ${healthy}
+
+A Revoked Device Cannot Come Back
+    [Documentation]    Revocation reaches a running gateway: the session ends, and the device is refused from then on.
+    ${board}=    Connect A Device
+    Revoke Certificate Of    ${board}
+    ${dismissed}=    Gateway Should Refuse    ${board}    CERTIFICATE_INVALID    revoked
+    Device Should Reach Phase    ${board}    Disconnected
+    Reset Board    ${board}
+    Wait For Event    Error    ${board}    code=CERTIFICATE_INVALID    after=${dismissed}    within=20s
+    Every Invariant Should Hold
+
+
+*** Keywords ***
+A Board With A Bad Certificate Should Be Told Why
+    [Arguments]    ${certificate}    ${reason}
+    ${board}=    Power On Board    certificate=${certificate}
+    ${refused}=    Gateway Should Refuse    ${board}    CERTIFICATE_INVALID    ${reason}
+    Should Be Equal    ${refused.data}[action]    RENEW_CERTIFICATE
+    Board Console Should Show    ${board}    CERTIFICATE_INVALID
+    Device Should Not Exist    ${board}
+    History Should Follow    certificate-invalid    ${board}
+
+A Board Should Not Get Past The Handshake
+    [Arguments]    ${certificate}
+    ${board}=    Power On Board    certificate=${certificate}
+    Wait For Event    TlsRejected
+    Event Should Not Have Happened    TlsConnected    ${board}
+    Device Should Not Exist    ${board}
+
+A Board With These Capabilities Should Be Refused
+    [Arguments]    ${named}    @{capabilities}
+    ${board}=    Power On Board    capabilities=${capabilities}
+    Gateway Should Refuse    ${board}    UNSUPPORTED_CAPABILITY    ${named}
+    Device Should Not Exist    ${board}
+    History Should Follow    enrollment-failure    ${board}
+
+Module Should Be Refused
+    [Arguments]    ${module}    ${reason}    &{settings}
+    ${board}=    Connect A Device
+    ${application}=    Deploy Application    ${module}    ${board}    &{settings}
+    ${status}=    Application Should Reach Phase    ${application}    Failed    health=unhealthy
+    Should Contain    ${status.error}    ${reason}
+    Event Should Not Have Happened    Deploy    ${application}    source=Gateway
+    History Should Follow    deployment-failure    ${application}
+
+Bytes Should Be Refused
+    [Arguments]    ${hexadecimal}    ${reason}
+    ${module}=    Convert To Bytes    ${hexadecimal}    hex
+    Module Should Be Refused    ${module}    ${reason}
+
+Module Should Break With
+    [Arguments]    ${module}    ${code}    &{settings}
+    ${board}=    Connect A Device
+    ${application}=    Deploy Application    ${module}    ${board}    &{settings}
+    Application Should Reach Phase    ${application}    Error    health=unhealthy
+    Application On Device Should Become    ${application}    ${board}    state=error    code=${code}
+    Wait For Event    RuntimeFault    ${application}    source=Device    code=${code}
+    Device Should Have Gone Through    ${board}    Pending    Enrolling    Enrolled    Connected
+    History Should Follow    runtime-error    ${application}
+
+Bytes On The Wire Should End The Session
+    [Arguments]    ${hexadecimal}
+    ${peer}=    Connect Peer    vandal
+    Send Bytes Of Peer    ${peer}    ${hexadecimal}
+    Wait For Event    Error    source=Gateway    code=PROTOCOL_ERROR
+    Peer Should Be Disconnected    ${peer}
+    Device Should Not Exist    vandal
