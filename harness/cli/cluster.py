@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
 from harness.cli.kubeconfig import default_kubeconfig
 from harness.core.errors import RigError, UsageError
-from harness.wasmbed.resources.api import ApiError, Invalid, NotFound, ResourceApi
+from harness.wasmbed.resources.api import ApiError, Invalid, NotFound
+
+if TYPE_CHECKING:
+    from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
 __all__ = ["cluster_options", "connected", "explained"]
 
@@ -47,7 +50,7 @@ def asynchronous(command: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]
 
 
 @asynccontextmanager
-async def connected(kubeconfig: Path | None, namespace: str) -> AsyncIterator[ResourceApi]:
+async def connected(kubeconfig: Path | None, namespace: str) -> AsyncIterator[KubernetesApi]:
     """The cluster's API; what it refuses inside the block becomes an error for people."""
     path = kubeconfig or Path(os.environ.get("KUBECONFIG") or default_kubeconfig())
     if not path.is_file():

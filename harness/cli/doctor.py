@@ -9,13 +9,19 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
-TOOLS = {"kubectl": "install the distribution's kubernetes-client, or fetch it from kubernetes.io"}
-"""Programs that are used where they are there, and how to get them."""
+TOOLS = {
+    "kubectl": ("the cluster by hand", "install Debian's kubernetes-client, or fetch it from kubernetes.io"),
+    "qemu-system-arm": ("emulated boards", "install Debian's qemu-system-arm, 7.2 or newer"),
+    "cargo": ("make firmware", "install Rust: rustup, or Debian's rustc-web, cargo-web and rust-web-src"),
+    "arm-none-eabi-ld": ("make firmware, as linker", "install Debian's gcc-arm-none-eabi"),
+    "clang": ("make apps, for the one in C", "install Debian's clang and lld"),
+}
+"""Programs that are used where they are there: what for, and how to get them."""
 
 
 @click.command()
 def doctor() -> None:
-    """Say for every tier of boards, kind of cluster and tool whether it is available, or why not."""
+    """Say for every tier of boards, kind of cluster and tool whether it is available, or why not and what to do."""
     from rich.console import Console
     from rich.table import Table
 
@@ -29,9 +35,9 @@ def doctor() -> None:
         table.add_row("boards", tier.name, _state(tier.unavailable))
     for name, unavailable in clusters().items():
         table.add_row("cluster", name, _state(unavailable))
-    for tool, how in TOOLS.items():
+    for tool, (purpose, how) in TOOLS.items():
         path = shutil.which(tool)
-        table.add_row("tool", tool, _state(None if path else f"not found: {how}", path or ""))
+        table.add_row("tool", tool, _state(None if path else f"not found, for {purpose}: {how}", path or ""))
     table.add_row("python", platform.python_version(), _state(None, sys.executable))
     table.add_row("loop", "uvloop", _state(*_uvloop()))
     Console(highlight=False).print(table)

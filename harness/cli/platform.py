@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.cluster import asynchronous
+from harness.cli.ending import End
 from harness.cli.kubeconfig import Kubeconfig
 from harness.core.errors import RigError
 
@@ -49,7 +49,7 @@ async def up(
 
     The kubeconfig is there as long as the platform runs. Who cannot wait for the end presses Ctrl-C again.
     """
-    end = _End()
+    end = End()
     from harness.boards.catalogue import Catalogue
     from harness.stack.options import StackOptions
     from harness.stack.stack import Stack
@@ -74,6 +74,7 @@ async def up(
 
 
 async def _bring_up(stack: Stack, file: Kubeconfig, fleet: Sequence[Selection], phases: _Phases) -> None:
+    from harness.clusters.embedded import EmbeddedCluster
     from harness.wasmbed.gateway.gateway import CannotListen
 
     try:
@@ -83,6 +84,10 @@ async def _bring_up(stack: Stack, file: Kubeconfig, fleet: Sequence[Selection], 
         raise RigError(
             error.what, where=option, do=f"end what uses the port, or choose another: {option}=N, 0 for any free one"
         ) from error
+    if isinstance(stack.cluster, EmbeddedCluster):
+        stack.cluster.serve_logs(
+            lambda name: next((board.console for board in stack.boards if name in (board.name, board.device)), None)
+        )
     await file.write(stack.cluster)
     click.echo(f"gateway   {_endpoint(stack.gateway.endpoint)} (TLS 1.3, for devices)")
     click.echo(f"HTTP API  http://{_endpoint(stack.gateway.http_endpoint)} (/healthz, /metrics)")
@@ -92,7 +97,7 @@ async def _bring_up(stack: Stack, file: Kubeconfig, fleet: Sequence[Selection], 
         await stack.boards.power_on(selection.kind, count=selection.count)
 
 
-async def _take_down(stack: Stack, end: _End, phases: _Phases) -> int:
+async def _take_down(stack: Stack, end: End, phases: _Phases) -> int:
     """In order where nothing is under way; whoever is still enrolling is not waited for. Returns the exit code."""
     phases.end()
     unsettled = phases.boards - phases.count(SETTLED)
@@ -109,35 +114,6 @@ async def _take_down(stack: Stack, end: _End, phases: _Phases) -> int:
     await work
     _say("stopped")
     return INTERRUPTED if hurried else 0
-
-
-class _End:
-    """The signals that end it: the first is a wish, the second an order."""
-
-    def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.wanted: asyncio.Future[None] = loop.create_future()
-        self.insisted: asyncio.Future[None] = loop.create_future()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # Under nohup a hangup is to be ignored.
-            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-                loop.add_signal_handler(number, self._signalled)
-
-    async def unless(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Do the work; False when the end was wanted before it was done, and it was given up."""
-        task = asyncio.create_task(work)
-        await asyncio.wait([task, self.wanted], return_when=asyncio.FIRST_COMPLETED)
-        task.cancel()
-        try:
-            await task
-        except asyncio.CancelledError:
-            return False
-        return True
-
-    def _signalled(self) -> None:
-        asked = self.insisted if self.wanted.done() else self.wanted
-        if not asked.done():
-            asked.set_result(None)
 
 
 def _say(words: str) -> None:

@@ -1,8 +1,9 @@
-"""``wasmbed status``, ``devices`` and ``apps``: what the cluster holds, for people."""
+"""``wasmbed status``, ``devices``, ``apps`` and ``monitor``: what the cluster holds, for people."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,10 @@ from harness.cli.cluster import asynchronous, cluster_options, connected
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from harness.wasmbed.resources.api import Object
+
+__all__ = ["COLOURS", "application_table", "device_table", "gateway_table"]
 
 COLOURS = {
     "Connected": "green",
@@ -31,17 +36,13 @@ COLOURS = {
 async def status(kubeconfig: Path | None, namespace: str) -> None:
     """Show how gateways, devices and applications are, in one look."""
     from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
-    from harness.wasmbed.resources.views import Application, Device, Gateway
+    from harness.wasmbed.resources.views import Application, Device
 
     async with connected(kubeconfig, namespace) as api:
-        gateways = [Gateway(item) for item in (await api.list(GATEWAY)).items]
+        gateways = (await api.list(GATEWAY)).items
         devices = [Device(item) for item in (await api.list(DEVICE)).items]
         applications = [Application(item) for item in (await api.list(APPLICATION)).items]
-    table = _table("gateway", "phase", "endpoint", "devices")
-    for gateway in gateways:
-        state = gateway.status
-        table.add_row(gateway.name, _phase(state.phase), gateway.spec.endpoint, str(state.connected_devices))
-    _print(table, f"no gateway in namespace {namespace}")
+    _print(gateway_table(gateways), f"no gateway in namespace {namespace}")
     click.echo(f"devices: {_count(device.status.phase for device in devices)}")
     click.echo(f"applications: {_count(application.status.phase for application in applications)}")
 
@@ -52,22 +53,10 @@ async def status(kubeconfig: Path | None, namespace: str) -> None:
 async def devices(kubeconfig: Path | None, namespace: str) -> None:
     """List the devices: phase, gateway, last heartbeat, error."""
     from harness.wasmbed.resources.kinds import DEVICE
-    from harness.wasmbed.resources.views import Device
 
     async with connected(kubeconfig, namespace) as api:
-        found = [Device(item) for item in (await api.list(DEVICE)).items]
-    table = _table("device", "phase", "type", "gateway", "last heartbeat", "error")
-    for device in found:
-        state = device.status
-        table.add_row(
-            device.name,
-            _phase(state.phase),
-            device.spec.device_type,
-            state.gateway,
-            state.last_heartbeat,
-            state.error,
-        )
-    _print(table, f"no device in namespace {namespace}")
+        found = (await api.list(DEVICE)).items
+    _print(device_table(found), f"no device in namespace {namespace}")
 
 
 @click.command()
@@ -76,16 +65,44 @@ async def devices(kubeconfig: Path | None, namespace: str) -> None:
 async def apps(kubeconfig: Path | None, namespace: str) -> None:
     """List the applications: phase, how many of their devices run them, error."""
     from harness.wasmbed.resources.kinds import APPLICATION
-    from harness.wasmbed.resources.views import Application
 
     async with connected(kubeconfig, namespace) as api:
-        found = [Application(item) for item in (await api.list(APPLICATION)).items]
+        found = (await api.list(APPLICATION)).items
+    _print(application_table(found), f"no application in namespace {namespace}")
+
+
+def gateway_table(items: Iterable[Object]) -> Table:
+    """Gateways, one a line."""
+    from harness.wasmbed.resources.views import Gateway
+
+    table = _table("gateway", "phase", "endpoint", "devices")
+    for gateway in map(Gateway, items):
+        state = gateway.status
+        table.add_row(gateway.name, _phase(state.phase), gateway.spec.endpoint, str(state.connected_devices))
+    return table
+
+
+def device_table(items: Iterable[Object]) -> Table:
+    """Devices, one a line."""
+    from harness.wasmbed.resources.views import Device
+
+    table = _table("device", "phase", "type", "gateway", "last heartbeat", "error")
+    for device in map(Device, items):
+        state, kind = device.status, device.spec.device_type
+        table.add_row(device.name, _phase(state.phase), kind, state.gateway, state.last_heartbeat, _text(state.error))
+    return table
+
+
+def application_table(items: Iterable[Object]) -> Table:
+    """Applications, one a line."""
+    from harness.wasmbed.resources.views import Application
+
     table = _table("application", "phase", "running", "failed", "error")
-    for application in found:
+    for application in map(Application, items):
         state, numbers = application.status, application.status.statistics
         running = f"{numbers.running}/{numbers.target}"
-        table.add_row(application.name, _phase(state.phase), running, str(numbers.failed), state.error)
-    _print(table, f"no application in namespace {namespace}")
+        table.add_row(application.name, _phase(state.phase), running, str(numbers.failed), _text(state.error))
+    return table
 
 
 def _table(*headings: str) -> Table:
@@ -104,6 +121,12 @@ def _print(table: Table, nothing: str) -> None:
         Console(highlight=False).print(table)
     else:
         click.echo(nothing)
+
+
+def _text(words: str | None) -> str | None:
+    from rich.markup import escape
+
+    return None if words is None else escape(words)
 
 
 def _phase(phase: str) -> str:

@@ -9,29 +9,29 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.cli.cluster import connected
+from harness.cli.ending import End
 from harness.cli.main import run
-from harness.cli.platform import _End, _Phases, _take_down
+from harness.cli.platform import _Phases, _take_down
 from harness.core.history import read_history
 from harness.core.loop import new_runner
 from harness.stack import Stack
-from harness.wasmbed.resources.api import ResourceApi
+from harness.wasmbed.resources.api import ApiError, ResourceApi
 from harness.wasmbed.resources.kinds import DEVICE
+from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
 MODULES = Path(__file__).parents[2] / "scenarios" / "modules"
 
 
-class Platform:
-    """A running ``wasmbed up``."""
+class Running:
+    """A command that runs until it is ended."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.kubeconfig = folder / "kubeconfig"
-        self.history = folder / "history"
-        command = [sys.executable, "-c", "from harness.cli import main; main()", "up", "--port=0", "--http-port=0"]
-        command += [f"--kubeconfig={self.kubeconfig}", f"--history={self.history}", *arguments]
+    def __init__(self, *arguments: str) -> None:
+        command = [sys.executable, "-c", "from harness.cli import main; main()", *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.said = ""
 
@@ -53,6 +53,16 @@ class Platform:
         self.said += self.process.stdout.read()
         self.process.stdout.close()
         return self.process.wait(30)
+
+
+class Platform(Running):
+    """A running ``wasmbed up``."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.kubeconfig = folder / "kubeconfig"
+        self.history = folder / "history"
+        places = [f"--kubeconfig={self.kubeconfig}", f"--history={self.history}"]
+        super().__init__("up", "--port=0", "--http-port=0", *places, *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +103,62 @@ def test_status_and_devices_show_the_fleet(platform: Platform, capsys: pytest.Ca
 def test_kubectl_sees_the_devices_connected(platform: Platform) -> None:
     done = subprocess.run(["kubectl", "get", "devices", "-A"], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.count("Connected") == 3
+
+
+def test_logs_are_the_boards_console(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["logs", "virtual-1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("on virtual board virtual-1")
+    assert any("enrollment: enrolled at gateway-1" in line for line in lines)
+    assert run(["logs", "virtual-1", "--tail=1"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert run(["logs", "virtual-7"]) == 2
+    assert "virtual-1, virtual-2, virtual-3" in capsys.readouterr().err
+
+
+def test_logs_are_followed(platform: Platform) -> None:
+    following = Running("logs", "-f", "virtual-3")
+    following.until("link: heartbeat answered")
+    assert run(["deploy", str(MODULES / "hello.wat"), "--to", "virtual-3", "--name=followed"]) == 0
+    following.until("app followed: running")
+    assert following.end(signal.SIGINT) == 0
+
+
+def test_what_is_followed_ends_with_the_platform(tmp_path: Path) -> None:
+    platform = Platform(tmp_path)
+    platform.until("1 Connected")
+    following = Running("logs", "-f", "virtual-1", f"--kubeconfig={platform.kubeconfig}")
+    following.until("link: heartbeat answered")
+    assert platform.end(signal.SIGTERM) == 0
+    assert following.process.stdout
+    following.said += following.process.stdout.read()
+    following.process.stdout.close()
+    assert following.process.wait(30) == 0, following.said
+
+
+def test_the_log_is_a_subresource(platform: Platform) -> None:
+    async def ask(**query: Any) -> bytes:
+        api = await KubernetesApi.open("wasmbed", kubeconfig=platform.kubeconfig, name="User")
+        try:
+            async with api.log(DEVICE, "virtual-1", **query) as pieces:
+                return b"".join([piece async for piece in pieces])
+        finally:
+            await api.close()
+
+    with new_runner() as runner:
+        assert b"on virtual board virtual-1" in runner.run(ask())
+        assert runner.run(ask(tail=0)) == b""
+        with pytest.raises(ApiError, match="tailLines is '-1'"):
+            runner.run(ask(tail=-1))
+
+
+def test_monitor_tells_every_phase(platform: Platform) -> None:
+    watching = Running("monitor")
+    watching.until("device virtual-3: Connected")
+    assert run(["deploy", str(MODULES / "idle.wat"), "--to", "virtual-3", "--name=watched"]) == 0
+    watching.until("application watched: Running")
+    assert "gateway gateway-1: Online" in watching.said
+    assert watching.end(signal.SIGINT) == 0
 
 
 def test_an_application_is_deployed_listed_redeployed_and_stopped(
@@ -261,7 +327,7 @@ def test_an_end_that_is_insisted_on(capsys: pytest.CaptureFixture[str]) -> None:
         await stack.start()
         phases.follow(stack)
         await stack.device(await stack.boards.power_on()).until(phase="Connected")
-        end = _End()
+        end = End()
         os.kill(os.getpid(), signal.SIGINT)
         await end.wanted
         os.kill(os.getpid(), signal.SIGINT)

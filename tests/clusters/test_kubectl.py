@@ -149,7 +149,7 @@ def test_looking_around(kubectl):
     async def scene(kubectl, cluster):
         assert "v1.32.0+wasmbed" in await kubectl("version")
         resources = await kubectl("api-resources", "--no-headers")
-        assert {"dev", "app", "gw", "ns", "cm"} <= set(resources.split())
+        assert {"dev", "app,apps", "gw", "ns", "cm"} <= set(resources.split())
         assert "Active" in await kubectl("get", "ns", "wasmbed")
         assert (await kubectl("auth", "can-i", "create", "devices")).strip() == "yes"
         assert "*.*" in await kubectl("auth", "can-i", "--list")

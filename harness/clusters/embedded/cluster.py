@@ -10,6 +10,7 @@ from harness.clusters.cluster import Cluster
 from harness.clusters.embedded.client import InProcessApi
 from harness.clusters.embedded.front import HttpFront
 from harness.clusters.embedded.kubeconfig import replace_file, write_kubeconfig
+from harness.clusters.embedded.logs import FindLog, Logs
 from harness.clusters.embedded.messages import Request
 from harness.clusters.embedded.patches import MERGE_PATCH
 from harness.clusters.embedded.server import ApiServer
@@ -61,6 +62,8 @@ class EmbeddedCluster(Cluster):
         self._server: ApiServer | None = None
         self._front: HttpFront | None = None
         self._access: tuple[Endpoint, bytes, str] | None = None
+        self._find_log: FindLog = lambda name: None
+        self._logs = Logs(namespace, lambda name: self._find_log(name))
 
     @property
     def server(self) -> ApiServer:
@@ -91,6 +94,7 @@ class EmbeddedCluster(Cluster):
 
     async def stop(self) -> None:
         server, self._server = self._server, None
+        self._logs.close()
         if server is not None:
             if self._snapshot is not None:
                 replace_file(self._snapshot, server.dump())
@@ -112,6 +116,10 @@ class EmbeddedCluster(Cluster):
         endpoint, authority, token = await self._listen()
         write_kubeconfig(path, endpoint, authority, token, self.namespace)
 
+    def serve_logs(self, find: FindLog) -> None:
+        """Offer boards' consoles as the logs of their Devices, to those whom :meth:`write_kubeconfig` lets in."""
+        self._find_log = find
+
     async def _listen(self) -> tuple[Endpoint, bytes, str]:
         if self._access is None:
             # Other programs judge this certificate, by the machine's time, whatever clock the cluster runs on.
@@ -119,7 +127,7 @@ class EmbeddedCluster(Cluster):
             identity = authority.issue_server(_HOST, (_HOST, "localhost"), algorithm="p256")
             token = Randomness().token(32)
             tls = server_context(identity, authority.certificate)
-            front = HttpFront(self.server, self._network, token=token, tls=tls)
+            front = HttpFront(self.server, self._network, token=token, tls=tls, logs=self._logs)
             endpoint = await front.start((_HOST, self._port))
             self._front = front
             self._access = (endpoint, authority.certificate, token)

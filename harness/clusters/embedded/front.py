@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from harness.clusters.embedded.errors import Refusal
+from harness.clusters.embedded.logs import Logs
 from harness.clusters.embedded.messages import Plain, Request, Response
 from harness.clusters.embedded.server import OPEN_PATHS, ApiServer
 from harness.clusters.embedded.watching import Watcher
@@ -26,8 +27,16 @@ _SHUTDOWN_SECONDS = 1.0
 class HttpFront:
     """Serves one :class:`ApiServer` at one endpoint."""
 
-    def __init__(self, server: ApiServer, network: Network, *, token: str, tls: ssl.SSLContext | None = None) -> None:
-        self._server = server
+    def __init__(
+        self,
+        server: ApiServer,
+        network: Network,
+        *,
+        token: str,
+        tls: ssl.SSLContext | None = None,
+        logs: Logs | None = None,
+    ) -> None:
+        self._server, self._logs = server, logs
         self._network = network
         self._authorization = f"Bearer {token}".encode()
         self._tls = tls
@@ -72,6 +81,11 @@ class HttpFront:
         if not hmac.compare_digest(given, self._authorization) and path not in OPEN_PATHS:
             refusal = Refusal(401, "Unauthorized", "Unauthorized")
             return _answer(Response(401, Plain(refusal.status())))
+        if self._logs is not None and (device := self._logs.name(request)) is not None:
+            try:
+                return await self._logs.answer(request, device)
+            except Refusal as error:
+                return _answer(Response(error.code, Plain(error.status())))
         try:
             body = await request.read() if request.body_exists else b""
         except web.HTTPRequestEntityTooLarge:

@@ -125,6 +125,24 @@ class KubernetesApi(ResourceApi):
         finally:
             _drop(response)
 
+    @asynccontextmanager
+    async def log(
+        self, resource: Resource, name: str, *, follow: bool = False, tail: int | None = None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The ``log`` of an object, in pieces, as Pods have one and Devices on the harness's own API server: all that
+        there is, or the last ``tail`` lines; with ``follow`` also what is still to come."""
+        query = {"follow": "true" if follow else "", "tailLines": "" if tail is None else str(tail)}
+        with _network_errors():
+            response = await self._request("GET", f"{self._path(resource, name)}/log", query, timeout=WATCH)
+        try:
+            if response.status >= 400:
+                with _network_errors():
+                    raise api_error(_status(response, await response.read()))
+            with _network_errors():
+                yield response.content.iter_any()
+        finally:
+            _drop(response)
+
     async def close(self) -> None:
         await self._client.close()
 

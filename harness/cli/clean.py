@@ -1,0 +1,76 @@
+"""``wasmbed clean``: what runs and platforms that are gone have left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.cluster import asynchronous
+from harness.cli.kubeconfig import default_kubeconfig, is_alive, server_of
+
+if TYPE_CHECKING:
+    from harness.core.clock import Clock
+
+PREFIX = "wasmbed-"
+"""How the harness's temporary folders begin."""
+ABANDONED = 24 * 3600.0
+"""Seconds without a change after which a temporary folder is taken for nobody's."""
+KEEP = 20
+
+
+@click.command()
+@click.option(
+    "--reports",
+    default="reports",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder of the runs.",
+)
+@click.option(
+    "--keep", default=KEEP, show_default=True, type=click.IntRange(min=0), help="How many runs stay, the newest."
+)
+@asynchronous
+async def clean(reports: Path, keep: int) -> None:
+    """Remove old runs, temporary folders of a day ago, and the kubeconfig of a platform that runs no more.
+
+    What is in use stays, and whatever the harness did not make is never touched.
+    """
+    from harness.core.clock import SystemClock
+    from harness.reporting.retention import prune_runs
+
+    clock = SystemClock()
+    removed = [reports / name for name in prune_runs(reports, clock, keep=keep)]
+    for folder in _abandoned(clock):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            removed.append(folder)
+    if await _is_left(kubeconfig := default_kubeconfig(), clock):
+        kubeconfig.unlink(missing_ok=True)
+        removed.append(kubeconfig)
+    for path in removed:
+        click.echo(f"removed {path}")
+    if not removed:
+        click.echo("nothing to remove")
+
+
+def _abandoned(clock: Clock) -> Iterator[Path]:
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        try:
+            if folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.getuid():
+                continue
+            newest = max(entry.lstat().st_mtime for entry in (folder, *folder.rglob("*")))
+        except OSError:  # it goes just now, or cannot be read
+            continue
+        if clock.now() - newest > ABANDONED:
+            yield folder
+
+
+async def _is_left(kubeconfig: Path, clock: Clock) -> bool:
+    server = server_of(kubeconfig)
+    return server is not None and not await is_alive(server, clock)

@@ -1,0 +1,52 @@
+"""``wasmbed logs``: what a board of a running platform writes on its console."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.cluster import asynchronous, cluster_options, connected
+from harness.cli.ending import End
+from harness.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.wasmbed.resources.kubernetes_api import KubernetesApi
+
+
+@click.command()
+@click.argument("name", metavar="BOARD|DEVICE")
+@click.option("--follow", "-f", is_flag=True, help="Go on with what it writes, until Ctrl-C.")
+@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Begin with the last N lines only.")
+@cluster_options
+@asynchronous
+async def logs(name: str, follow: bool, tail: int | None, kubeconfig: Path | None, namespace: str) -> None:
+    """Show the console of a board that wasmbed up has switched on; the device that it enrolls as will do too."""
+    end = End()
+    async with connected(kubeconfig, namespace) as api:
+        work = asyncio.create_task(_show(api, name, follow, tail))
+        await asyncio.wait([work, end.wanted], return_when=asyncio.FIRST_COMPLETED)
+        work.cancel()
+        try:
+            await work
+        except asyncio.CancelledError:
+            return
+
+
+async def _show(api: KubernetesApi, name: str, follow: bool, tail: int | None) -> None:
+    from harness.wasmbed.resources.api import NotFound
+    from harness.wasmbed.resources.kinds import DEVICE
+
+    try:
+        async with api.log(DEVICE, name, follow=follow, tail=tail) as pieces:
+            async for piece in pieces:
+                click.echo(piece, nl=False)
+    except NotFound as error:
+        known = ", ".join([item["metadata"]["name"] for item in (await api.list(DEVICE)).items][:20])
+        raise UsageError(
+            "there is no console of such a board: only wasmbed up offers those that it runs",
+            where=name,
+            do=f"the devices there are: {known or 'none'}",
+        ) from error

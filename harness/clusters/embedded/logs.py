@@ -1,0 +1,85 @@
+"""What a board writes, as the ``log`` of its Device: asked for and followed like a Pod's log in Kubernetes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
+
+from aiohttp import web
+
+from harness.clusters.embedded.errors import Refusal
+from harness.wasmbed.resources.kinds import DEVICE
+
+__all__ = ["FindLog", "Log", "Logs"]
+
+_BEHIND = 10_000
+"""Lines that a reader may be behind; one that is further loses the connection."""
+
+
+class Log(Protocol):
+    """Lines that somebody writes, such as a board's console."""
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """Those of which it knows still."""
+
+    def listen(self, listener: Callable[[str], object], /) -> Callable[[], None]:
+        """Call ``listener`` with every further line; returns what ends that."""
+
+
+FindLog = Callable[[str], Log | None]
+"""The log of the Device of that name, if there is one."""
+
+
+class Logs:
+    """The logs of one namespace's Devices. ``find`` knows them by name."""
+
+    def __init__(self, namespace: str, find: FindLog) -> None:
+        self._path = ("apis", DEVICE.group, DEVICE.version, "namespaces", namespace, DEVICE.plural)
+        self._find = find
+        self._readers: set[asyncio.Queue[str | None]] = set()
+
+    def name(self, request: web.BaseRequest) -> str | None:
+        """The Device whose log is asked for; None for any other request."""
+        parts = tuple(part for part in request.path.split("/") if part)
+        return parts[-2] if len(parts) == 8 and parts[:6] == self._path and parts[-1] == "log" else None
+
+    async def answer(self, request: web.BaseRequest, name: str) -> web.StreamResponse:
+        """Send it. Raises :class:`Refusal`."""
+        log = self._find(name)
+        if request.method != "GET":
+            raise Refusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+        if log is None:
+            raise Refusal(404, "NotFound", f"there is no board of device {name} here")
+        tail = request.query.get("tailLines", "")
+        if tail and not (tail.isascii() and tail.isdigit()):
+            raise Refusal(400, "BadRequest", f"tailLines is {tail!r}, must be a whole number")
+        stream = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
+        queue: asyncio.Queue[str | None] = asyncio.Queue()
+        stop = log.listen(queue.put_nowait)
+        self._readers.add(queue)
+        try:
+            lines = log.lines[len(log.lines) - min(int(tail), len(log.lines)) :] if tail else list(log.lines)
+            await stream.prepare(request)
+            await stream.write("".join(f"{line}\n" for line in lines).encode())
+            if request.query.get("follow") == "true":
+                async for line in _followed(queue):
+                    await stream.write(f"{line}\n".encode())
+            await stream.write_eof()
+        except ConnectionError:
+            pass  # The reader has gone.
+        finally:
+            stop()
+            self._readers.discard(queue)
+        return stream
+
+    def close(self) -> None:
+        """End what is followed."""
+        for queue in self._readers:
+            queue.put_nowait(None)
+
+
+async def _followed(queue: asyncio.Queue[str | None]) -> AsyncIterator[str]:
+    while queue.qsize() < _BEHIND and (line := await queue.get()) is not None:
+        yield line

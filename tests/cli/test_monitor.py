@@ -1,0 +1,36 @@
+"""The picture of ``wasmbed monitor``."""
+
+from io import StringIO
+from typing import Any
+
+from rich.console import Console
+
+from harness.cli.monitor import picture
+
+
+def device(name: str, phase: str, error: str | None = None) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "spec": {"deviceType": "mcu"}, "status": {"phase": phase, "error": error}}
+
+
+def drawn(devices: list[dict[str, Any]], height: int) -> str:
+    gateway = {"metadata": {"name": "gateway-1"}, "spec": {"endpoint": "here:1"}, "status": {"phase": "Online"}}
+    numbers = {"target": 3, "running": 2, "failed": 1}
+    application = {"metadata": {"name": "blink"}, "status": {"phase": "PartiallyRunning", "statistics": numbers}}
+    console = Console(width=120, record=True, file=StringIO())
+    console.print(picture([gateway], devices, [application], height))
+    return console.export_text()
+
+
+def test_everything_is_in_the_picture() -> None:
+    text = drawn([device("pump-1", "Connected"), device("pump-2", "Disconnected", "[lost]")], 40)
+    for words in ("gateway-1", "here:1", "1 Connected", "1 Disconnected", "blink", "2/3", "pump-1", "[lost]", "Ctrl-C"):
+        assert words in text
+
+
+def test_a_large_fleet_fits_the_screen_and_trouble_comes_first() -> None:
+    fleet = [device(f"pump-{number:03}", "Connected") for number in range(100)]
+    text = drawn([*fleet, device("zebra", "Failed", "no flash")], 20)
+    assert len(text.splitlines()) <= 20
+    assert "100 Connected" in text
+    assert text.index("zebra") < text.index("pump-000")
+    assert "more" in text
