@@ -1,18 +1,36 @@
-"""Real firmware in QEMU: power-on to Connected for one board and for many, and a module from deployment to running."""
+"""Real firmware in QEMU: power-on to Connected for one board and for many, a module from deployment to running, a large
+fleet's heartbeats and memory, and what the interpreter on a board does in the time that wasmtime takes."""
 
 from __future__ import annotations
 
+import os
 import sys
+from itertools import pairwise
+from pathlib import Path
 from statistics import median
 
 from benchmarks.figure import Figure
 from harness.boards.qemu import QemuTier
+from harness.boards.usage import usage_of
 from harness.core.clock import SystemClock
 from harness.stack import Stack, StackOptions
 
 KIND = "mps2-an385"
 MANY = 64
+FLEET = 200
+BEAT = 10.0
+"""Seconds between two heartbeats of a board of the fleet."""
+WATCHED = 120.0
+"""Seconds that the fleet is watched."""
+LATE = 1.5
+"""Heartbeats that are so many periods apart have one missing between them."""
 MODULE = 10 << 10
+MATRIX = Path(__file__).resolve().parents[1] / "firmware" / "apps" / "modules" / "matrix.wasm"
+ROWS = 24
+TIMES = {"virtual": 20_000, KIND: 20}
+"""How often each kind of board multiplies, so that it takes about a second."""
+FUEL = 10**12
+GIB = 1 << 30
 
 
 async def measure() -> list[Figure]:
@@ -20,7 +38,12 @@ async def measure() -> list[Figure]:
         print(f"the figures of emulated boards are left out: {why}", file=sys.stderr)
         return []
     clock = SystemClock()
-    return [*await _one_board(clock), await _many_boards(clock)]
+    return [
+        *await _one_board(clock),
+        await _many_boards(clock),
+        *await _fleet(clock),
+        *await _interpreter(),
+    ]
 
 
 async def _one_board(clock: SystemClock) -> list[Figure]:
@@ -51,6 +74,70 @@ async def _many_boards(clock: SystemClock) -> Figure:
             await stack.device(board).until(phase="Connected", within=60)
         took = clock.now() - start
     return Figure(f"qemu_{MANY}_boards", took, "s", "limit", 15.0, "at most 15 s", lambda value, _: value <= 15)
+
+
+async def _fleet(clock: SystemClock) -> list[Figure]:
+    async with Stack(StackOptions(boards=KIND, heartbeat=BEAT)) as stack:
+        began = clock.now()
+        boards = await stack.boards.power_on(KIND, count=FLEET)
+        for board in boards:
+            await stack.device(board).until(phase="Connected", within=120)
+        took, start = clock.now() - began, clock.now()
+        await clock.sleep(WATCHED)
+        end = clock.now()
+        own = usage_of(os.getpid())
+        memory = sum(usage.memory for usage in stack.boards.usage().values()) + (own.memory if own else 0)
+        missed = 0
+        for board in boards:
+            beats = [event.at for event in stack.history.find("Heartbeat", about=board.name) if event.at >= start]
+            gaps = [later - earlier for earlier, later in pairwise([start, *beats, end])]
+            missed += sum(int(gap / BEAT / LATE) for gap in gaps)
+    due = FLEET * WATCHED / BEAT
+    return [
+        Figure(f"qemu_{FLEET}_boards", took, "s", f"{MANY} boards' limit", 15.0),
+        Figure(
+            f"qemu_{FLEET}_boards_missed",
+            missed,
+            "beats",
+            f"beats due in {WATCHED:.0f} s",
+            due,
+            "none",
+            lambda value, _: value == 0,
+        ),
+        Figure(
+            f"qemu_{FLEET}_boards_memory",
+            memory / GIB,
+            "GiB",
+            "limit; with platform and harness",
+            6.0,
+            "under 6 GiB",
+            lambda value, _: value < 6,
+        ),
+    ]
+
+
+async def _interpreter() -> list[Figure]:
+    """Matrices a second: fuel-limited on wasmi, on an emulated Cortex-M3, and fuel-limited on wasmtime, in this
+    process."""
+    if not MATRIX.exists():
+        print("the figure of the interpreter is left out: no matrix.wasm, run `make apps`", file=sys.stderr)
+        return []
+    rates = {}
+    async with Stack(StackOptions()) as stack:
+        for kind, times in TIMES.items():
+            board = await stack.boards.power_on(kind)
+            await stack.device(board).until(phase="Connected", within=30)
+            told = []
+            for _ in range(3):
+                arguments = (str(ROWS), str(times))
+                application = await stack.deploy(MATRIX, to=board, fuel=FUEL, time_limit=600_000, args=arguments)
+                milliseconds = await board.console.until(rf"app {application.name}: .* rows in (?:ms: )?(\d+)", 120)
+                told.append(int(milliseconds[1]))
+                await application.delete()
+                await application.until_gone(within=30)
+            rates[kind] = 1000 * times / median(told)
+    wasmi, wasmtime = rates[KIND], rates["virtual"]
+    return [Figure("qemu_matrix", wasmi, f"{ROWS}x{ROWS} matrices/s", "the same module on wasmtime", wasmtime)]
 
 
 def padded(module: bytes, size: int) -> bytes:
