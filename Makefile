@@ -8,12 +8,14 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: page page-check help demo test test-boards lint bench docs coverage setup boards firmware firmware-check apps
+.PHONY: page page-check images help demo test test-boards lint bench docs coverage setup boards firmware firmware-check apps
 
 help:
 	@echo "make demo       the flagship scenarios on 20 virtual boards and 3 emulated ones, and a page to look at"
 	@echo "make test       the tests and scenarios, on $(WORKERS) workers (WORKERS=n)"
 	@echo "make test-boards  every scenario again, on real firmware in QEMU"
+	@echo "make robot      the Robot Framework suites, on $(WORKERS) workers (ROBOT_ARGS=\"--variable BOARDS:qemu\" for other boards)"
+	@echo "make keywords   the reference of the Robot keywords, docs/robot/keywords.html"
 	@echo "make firmware   the boards' images, with their sizes (BOARDS=\"mps2-an385 ...\" for some)"
 	@echo "make apps       the sample applications, to WebAssembly"
 	@echo "make page       the report's page, built from harness/reporting/frontend (needs Node 20.19 or newer)"
@@ -31,6 +33,12 @@ test: $(READY) boards
 test-boards: $(READY) boards
 	@if [ -e firmware/images/mps2-an385.elf ]; then $(BIN)/pytest scenarios --boards=qemu -n $(WORKERS) $(PYTEST_ARGS); \
 	else echo "left out: the scenarios on real firmware, there is no image" >&2; fi
+
+robot: $(READY)
+	@$(BIN)/python -m harness.robot_library --processes $(WORKERS) --outputdir reports/robot $(ROBOT_ARGS) robot
+
+keywords: $(READY)
+	@$(BIN)/python -m harness.robot_library.reference docs/robot/keywords.html
 
 # The images as far as they can be had here: what is missing is said, and left out.
 boards:
@@ -54,6 +62,10 @@ firmware-check:
 page:
 	@command -v npm >/dev/null || { echo "npm is not there: install Node 20.19 or newer" >&2; exit 3; }
 	@cd harness/reporting/frontend && npm ci --silent && npm run --silent build -- --logLevel warn
+
+# The report's pictures in docs/images, of a real run; needs Chromium.
+images: $(READY)
+	@$(BIN)/python docs/screenshots.py
 
 # That what is committed is what the sources make, byte for byte; left out, with a line, where there is no Node.
 page-check:

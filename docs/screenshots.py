@@ -39,7 +39,7 @@ def real_run(folder: Path) -> Path:
     """What pytest leaves of a copy of the scenarios with one test more."""
     shutil.copytree(ROOT / "scenarios", folder / "scenarios", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "scenarios" / "test_answers.py").write_text(FAILS)
-    tests = ["test_answers", "test_connection", "test_deployment", "test_enrollment"]
+    tests = ["test_answers", "test_connection", "test_deployment", "test_fleet"]
     command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, f"--rootdir={folder}", "--seed=7"]
     files = [f"scenarios/{name}.py" for name in tests]
     subprocess.run([*command, "--import-mode=importlib", "-p", "no:cacheprovider", *files], cwd=folder, check=False)

@@ -58,7 +58,7 @@ def real_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         timeout=120,
         check=False,
     )
-    runs = list((folder / "reports").iterdir())
+    runs = [path for path in (folder / "reports").iterdir() if path.is_dir()]
     assert len(runs) == 1, done.stdout + done.stderr
     return runs[0]
 
@@ -316,17 +316,19 @@ def test_earlier_runs_are_drawn_where_there_are_any(browser: Any, real_run: Path
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_serious_stands_in_anybodys_way(browser: Any, real_run: Path, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    # What is dark differs in nothing but its colours.
+    rules = {"resultTypes": ["violations"]} | ({"runOnly": ["color-contrast"]} if scheme == "dark" else {})
     found = []
     with opened(browser, real_run, color_scheme=scheme) as page:
         dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 21, 23)"
         assert dark == (scheme == "dark")
-        found += [("overview", problem) for problem in serious(axe.run(page).response)]
+        found += [("overview", problem) for problem in serious(axe.run(page, options=rules).response)]
         for outcome in ("failed", "passed"):
             for tab in TABS:
                 page.goto((real_run / "index.html").as_uri() + place_of(real_run, outcome, tab) + "/30")
                 page.wait_for_selector(f"#tab-{tab}[aria-selected=true]")
                 settled(page)
-                found += [(tab, problem) for problem in serious(axe.run(page).response)]
+                found += [(tab, problem) for problem in serious(axe.run(page, options=rules).response)]
     assert found == []
 
 

@@ -8,7 +8,7 @@ const judged = (row: TrendRow): number => (row.passed ?? 0) + (row.failed ?? 0);
 const rate = (row: TrendRow): number => (judged(row) ? (100 * (row.passed ?? 0)) / judged(row) : 0);
 
 export function Trend({ rows, present }: { rows: TrendRow[]; present: string }) {
-  if (!rows.length) return null;
+  if (!rows.some((row) => row.run !== present)) return null;
   const figures = [...new Set(rows.flatMap((row) => Object.keys(row.figures ?? {})))].sort();
   const line = (value: (row: TrendRow) => number): [number, number][] => rows.map((row, index) => [index + 1, value(row)]);
   return (
