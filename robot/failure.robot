@@ -14,11 +14,13 @@ A Bad Certificate Is Refused
     revoked    revoked
     wrong-usage    usage
 
-What TLS Itself Refuses
-    [Documentation]    A certificate that somebody else signed, or that is for servers: a TLS alert, and no session.
-    [Template]    A Board Should Not Get Past The Handshake
-    unknown-authority
-    server-only
+A Certificate Of An Unknown Authority Ends The Handshake
+    [Documentation]    Somebody else signed it: a TLS alert, no session, no resource.
+    A Board Should Not Get Past The Handshake    unknown-authority
+
+A Certificate For Servers Ends The Handshake
+    [Documentation]    TLS itself refuses what is not for clients.
+    A Board Should Not Get Past The Handshake    server-only
 
 Capabilities That Cannot Be
     [Documentation]    One that nobody knows, or one that must be there and is not: refused by its name.
@@ -52,11 +54,11 @@ A Module That Breaks Is Reported
 Garbage Ends The Session And Changes Nothing
     [Documentation]    A frame that breaks the contract: an error message and the end of the session.
     [Template]    Bytes On The Wire Should End The Session
-    00 00 00 04 ff ff ff ff
-    00 00 00 03 83 01 01
-    00 00 00 06 83 09 01 82 00 a0
-    00 00 00 07 83 01 01 82 00 a0 00
-    7f ff ff ff
+    no-cbor    00 00 00 04 ff ff ff ff
+    cut-short    00 00 00 03 83 01 01
+    unknown-version    00 00 00 06 83 09 01 82 00 a0
+    trailing-bytes    00 00 00 07 83 01 01 82 00 a0 00
+    too-long    7f ff ff ff
 
 A Broken Application Does Not Take Its Device Along
     [Documentation]    After a trap the same device runs the next application.
@@ -127,9 +129,9 @@ Module Should Break With
     History Should Follow    runtime-error    ${application}
 
 Bytes On The Wire Should End The Session
-    [Arguments]    ${hexadecimal}
-    ${peer}=    Connect Peer    vandal
+    [Arguments]    ${name}    ${hexadecimal}
+    ${peer}=    Connect Peer    ${name}
     Send Bytes Of Peer    ${peer}    ${hexadecimal}
-    Wait For Event    Error    source=Gateway    code=PROTOCOL_ERROR
+    Gateway Should Refuse    ${name}    PROTOCOL_ERROR
     Peer Should Be Disconnected    ${peer}
-    Device Should Not Exist    vandal
+    Device Should Not Exist    ${name}

@@ -51,7 +51,7 @@ def _run(arguments: list[str]) -> int:
         return int(run_cli(arguments, exit=False))
     from pabot.pabot import main_program
 
-    return int(main_program(arguments))
+    return int(main_program(["--command", sys.executable, "-m", "robot", "--end-command", "--no-pabotlib", *arguments]))
 
 
 def _variables(arguments: list[str]) -> dict[str, object]:
