@@ -84,14 +84,7 @@ class ConsoleMonitor:
         try:
             self._process = await asyncio.create_subprocess_exec(
                 self._program,
-                *(
-                    "--disable-xwt",
-                    "--console",
-                    "-p",
-                    "--hide-log",
-                    "--config",
-                    str(self._folder / "config" / "renode.ini"),
-                ),
+                *("--disable-xwt", "--console", "-p", "--hide-log", "--config", settings),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,

@@ -1,0 +1,77 @@
+"""What real Renodes answered, read: which words mean that a command failed, and what is an answer."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.boards.renode.replies import Log, read_reply
+
+FOLDER = Path(__file__).parent / "renode_replies"
+
+
+def told(name: str) -> list[tuple[str, str, str]]:
+    """Command, what the monitor printed, and what is to be read from it."""
+    parts = re.split(r"^>>> ", (FOLDER / f"{name}.txt").read_text("utf-8"), flags=re.MULTILINE)[1:]
+    found = []
+    for part in parts:
+        command, _, rest = part.partition("\n")
+        printed, _, read = rest.partition("=== ")
+        found.append((command, printed, read.rstrip("\n")))
+    return found
+
+
+@pytest.mark.parametrize(("command", "printed", "read"), told("bad"))
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_command_that_failed_is_told(command: str, printed: str, read: str, answers: bool) -> None:
+    if answers and command.startswith("Load "):
+        pytest.skip("a command that has nothing to say")
+    reply = read_reply(printed, answers=answers)
+    assert reply.trouble is not None
+    assert reply.trouble.splitlines()[0] == read.splitlines()[0]
+
+
+@pytest.mark.parametrize(("command", "printed", "read"), told("good"))
+def test_a_command_that_went_well_is_none(command: str, printed: str, read: str) -> None:
+    reply = read_reply(printed, answers=bool(read))
+    assert reply.trouble is None
+    assert reply.value == read
+
+
+def test_words_of_a_command_that_should_say_nothing_are_trouble() -> None:
+    assert read_reply("(b0) Save @x\nsomething new in Renode 2\n", answers=False).trouble == "something new in Renode 2"
+    assert read_reply("(b0) sysbus.cpu Name\nsomething new\n", answers=True).trouble is None
+
+
+def test_where_the_platform_is_wrong_is_told_too() -> None:
+    printed = next(printed for command, printed, _ in told("bad") if "broken.repl" in command)
+    assert "At broken.repl:3:6:" in (read_reply(printed, answers=False).trouble or "")
+
+
+def test_help_that_comes_before_the_trouble_is_left_out() -> None:
+    printed = next(printed for command, printed, _ in told("bad") if "usart99" in command)
+    assert read_reply(printed, answers=False).trouble == "Parameters did not match the signature"
+
+
+def test_errors_of_the_log_are_kept_apart() -> None:
+    printed = (
+        "(b0) start\nStarting emulation...\n"
+        "02:11:44.1655 [ERROR] cpu: PC does not lay in memory or PC and SP are equal to zero. CPU was halted.\n"
+        "02:11:44.1666 [WARNING] cpu: Patching PC 0x0 for Thumb mode.\n"
+    )
+    reply = read_reply(printed, answers=True)
+    assert reply.trouble is None
+    assert reply.errors == ("cpu: PC does not lay in memory or PC and SP are equal to zero. CPU was halted.",)
+
+
+def test_the_log_is_read_once(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log")
+    assert log.errors() == ()
+    log.path.write_text("06:46:54.1424 [ERROR] cpu: halted\n06:46:54.1425 [WARNING] cpu: hm\nwithout a time\n")
+    assert log.errors() == ("cpu: halted",)
+    assert log.errors() == ()
+    with log.path.open("a") as file:
+        file.write("06:46:55.0000 [ERROR] bus: no\n")
+    assert log.errors() == ("bus: no",)
