@@ -52,9 +52,10 @@ def leave() -> Callable[..., Path]:
     return leave
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """The distribution's Chromium under Playwright; nothing is downloaded."""
+    """The distribution's Chromium under Playwright; nothing is downloaded. It goes with the module: Playwright's
+    synchronous API keeps an event loop running, and no other may then."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if executable is None:
         pytest.skip("there is no Chromium to look at the page with: install the distribution's package chromium")
