@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import re
 from collections.abc import Callable
 
@@ -16,12 +17,15 @@ class Console:
     """The lines a board wrote, the newest :attr:`KEPT` at least, and the way to wait for one."""
 
     KEPT = 10_000
+    LONGEST = 65_536
+    """Characters after which a line that does not end is cut."""
 
     def __init__(self, board: str, clock: Clock) -> None:
         self.board = board
         self.lines: list[str] = []
         self._clock = clock
         self._listeners: list[Callable[[str], object]] = []
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._partial = ""
 
     def listen(self, listener: Callable[[str], object]) -> Callable[[], None]:
@@ -31,9 +35,12 @@ class Console:
 
     def feed(self, data: bytes) -> None:
         """Bytes as they come from a serial port: split into lines, whatever is not UTF-8 replaced."""
-        *lines, self._partial = (self._partial + data.decode("utf-8", "replace")).replace("\r\n", "\n").split("\n")
+        *lines, self._partial = (self._partial + self._decoder.decode(data)).replace("\r\n", "\n").split("\n")
         for line in lines:
             self.write(line)
+        while len(self._partial) >= self.LONGEST:
+            self.write(self._partial[: self.LONGEST])
+            self._partial = self._partial[self.LONGEST :]
 
     def write(self, line: str) -> None:
         """A whole line, without its end."""

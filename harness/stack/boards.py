@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
 from harness.boards.board import Board, BoardSettings, Credentials, Power, World
 from harness.boards.catalogue import Catalogue
-from harness.boards.fleet import Fleet
+from harness.boards.fleet import Fleet, Progress
 from harness.boards.usage import Usage, check_fits, usage_of
 from harness.core.errors import RigError, UsageError
 from harness.core.network import Endpoint
@@ -60,6 +60,7 @@ class Boards:
         self_test: str | None = None,
         watchdog: float | None = None,
         record: bool | None = None,
+        progress: Progress | None = None,
     ) -> Board: ...
 
     @overload
@@ -75,6 +76,7 @@ class Boards:
         self_test: str | None = None,
         watchdog: float | None = None,
         record: bool | None = None,
+        progress: Progress | None = None,
     ) -> list[Board]: ...
 
     async def power_on(
@@ -90,6 +92,7 @@ class Boards:
         self_test: str | None = None,
         watchdog: float | None = None,
         record: bool | None = None,
+        progress: Progress | None = None,
     ) -> Board | list[Board]:
         """Switch on a new board, or ``count`` of them, and return when their firmware runs.
 
@@ -99,7 +102,8 @@ class Boards:
         instead of its own. ``name`` is the device's; with a ``count`` it is numbered. ``self_test`` is a fault that
         the firmware provokes once, and ``watchdog`` the seconds of silence after which it resets itself, on boards
         that have such things (see :class:`BoardSettings`). With ``record`` (by default ``--record``) everything that
-        reaches the board is recorded, so that its run can be replayed: `wasmbed replay`.
+        reaches the board is recorded, so that its run can be replayed: `wasmbed replay`. ``progress`` is told how many
+        boards run, and of how many.
 
         Raises UsageError for an unknown kind, a name that is taken or a board that cannot be recorded, RigError when
         a board does not start, or when so many do not fit into memory.
@@ -130,8 +134,18 @@ class Boards:
             board = RecordedBoard(each, tier.make(kind, settings, self._world), self._recorder)
             self._boards[each], self._credentials[each] = board, credentials
             made.append(board)
-        await Fleet(made).power_on()
+        await Fleet(made).power_on(progress=progress)
         return list(made) if count is not None else made[0]
+
+    async def cycle(
+        self,
+        *,
+        at_once: int = 1,
+        progress: Progress | None = None,
+        back: Callable[[Board], Awaitable[object]] | None = None,
+    ) -> None:
+        """Cut the power of each board that is on and switch it on again; see :meth:`Fleet.cycle`."""
+        await Fleet(self).cycle(at_once=at_once, progress=progress, back=back)
 
     def __getitem__(self, name: str) -> RecordedBoard:
         """The board of that name. Raises UsageError naming the ones there are."""

@@ -67,7 +67,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+async def scene(tmp_path: Path, *, on_request: bool = False) -> AsyncIterator[Scene]:
     network, loop = SystemNetwork(), asyncio.get_running_loop()
     holder: list[Scene] = []
 
@@ -82,7 +82,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     def note(source: str, target: str, name: str, data: Any, correlation: str) -> None:
         holder[0].notes.append(name)
 
-    bridge = Bridge("board-1", gateway.endpoint, network, note)
+    bridge = Bridge("board-1", gateway.endpoint, network, note, on_request=on_request)
     path = str(tmp_path / "serial")
     server = await loop.create_unix_server(lambda: bridge, path)
     _, board = await loop.create_unix_connection(Peer, path)
@@ -99,9 +99,9 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
             await peer.until(lambda peer=peer: peer.lost)
 
 
-def run(tmp_path: Path, play: Callable[[Scene], Any]) -> None:
+def run(tmp_path: Path, play: Callable[[Scene], Any], *, on_request: bool = False) -> None:
     async def whole() -> None:
-        async with scene(tmp_path) as stage:
+        async with scene(tmp_path, on_request=on_request) as stage:
             await play(stage)
 
     asyncio.run(whole())
@@ -207,6 +207,62 @@ def test_a_gateway_that_does_not_read_stops_the_board(tmp_path: Path) -> None:
         await gateway.until(lambda: len(gateway.received) == 64 << 20)
 
     run(tmp_path, play)
+
+
+def test_a_board_that_does_not_read_stops_the_gateway(tmp_path: Path) -> None:
+    much = 64 << 20
+
+    async def play(stage: Scene) -> None:
+        stage.board.transport.write(OPEN)
+        gateway = await stage.call(1)
+        await stage.board.until(lambda: bytes(stage.board.received) == OPEN)
+        stage.board.transport.pause_reading()
+        gateway.transport.write(b"x" * much)
+        stage.board.transport.write(b"heard")
+        await gateway.until(lambda: bytes(gateway.received) == b"heard")
+        assert gateway.transport.get_write_buffer_size() > 0
+        stage.board.transport.resume_reading()
+        await stage.board.until(lambda: len(stage.board.received) == len(OPEN) + much)
+
+    run(tmp_path, play)
+
+
+def test_a_board_that_asks_for_each_byte_gets_no_other(tmp_path: Path) -> None:
+    ask = Mark.ASK.wire()
+
+    async def play(stage: Scene) -> None:
+        board = stage.board
+        board.transport.write(OPEN + ask)
+        await board.until(lambda: bytes(board.received) == OPEN[:1])
+        gateway = await stage.call(1)
+        board.transport.write(ask)
+        await board.until(lambda: bytes(board.received) == OPEN)
+        board.transport.write(ask + ask + b"twice")  # it was reset in between, and still wants one byte
+        await gateway.until(lambda: bytes(gateway.received) == b"twice")
+        gateway.transport.write(b"abcd")
+        await board.until(lambda: bytes(board.received) == OPEN + b"a")
+        board.transport.write(ask)
+        await board.until(lambda: bytes(board.received) == OPEN + b"ab")
+        board.transport.write(OPEN + ask)  # what was on its way is of no use any more
+        await board.until(lambda: bytes(board.received) == OPEN + b"ab" + OPEN[:1])
+        board.transport.write(ask)
+        await board.until(lambda: bytes(board.received) == OPEN + b"ab" + OPEN)
+        await stage.call(2)
+
+    run(tmp_path, play, on_request=True)
+
+
+def test_a_board_that_asks_slowly_stops_the_gateway(tmp_path: Path) -> None:
+    async def play(stage: Scene) -> None:
+        stage.board.transport.write(OPEN)
+        gateway = await stage.call(1)
+        gateway.transport.write(b"x" * (64 << 20))
+        stage.board.transport.write(b"heard")
+        await gateway.until(lambda: bytes(gateway.received) == b"heard")
+        assert gateway.transport.get_write_buffer_size() > 0
+        assert stage.bridge.counters.down < 8 << 20
+
+    run(tmp_path, play, on_request=True)
 
 
 @given(st.lists(st.one_of(st.binary(min_size=1), st.sampled_from(Mark))), st.integers(1, 7))

@@ -18,6 +18,21 @@ def test_bytes_become_lines_wherever_they_are_cut() -> None:
     assert console.lines == ["one", "two", "\ufffd"]
 
 
+def test_characters_are_whole_wherever_they_are_cut() -> None:
+    console = Console("pump", SystemClock())
+    for byte in "20 °C → ü\n".encode():
+        console.feed(bytes((byte,)))
+    assert console.lines == ["20 °C → ü"]
+
+
+def test_a_line_without_an_end_is_cut() -> None:
+    console = Console("pump", SystemClock())
+    for _ in range(10):
+        console.feed(b"\xffgarbage" * 4096)
+    assert {len(line) for line in console.lines} == {Console.LONGEST}
+    assert len(console.lines) == 10 * 4096 * 8 // Console.LONGEST
+
+
 def test_listeners_hear_what_comes_until_they_leave() -> None:
     console, heard = Console("pump", SystemClock()), []
     console.write("before")
