@@ -47,7 +47,9 @@ GRAMMAR = (
 
 
 def lines(request: ask.Request, *machines: ask.Machine) -> list[str]:
-    return [command.text for command in commands(request, {machine.name: machine for machine in machines or (MACHINE,)})]
+    return [
+        command.text for command in commands(request, {machine.name: machine for machine in machines or (MACHINE,)})
+    ]
 
 
 def test_a_machine_is_made_in_the_documented_order() -> None:

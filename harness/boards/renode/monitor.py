@@ -117,21 +117,30 @@ class ConsoleMonitor:
                     if text.endswith(mark) and not text.endswith(f'"{mark}"'):
                         return "\n".join(lines)
                     lines.append(text)
-                    if not _STACK.match(text):
-                        self._tail.append(text)
-            except (ConnectionError, ValueError) as error:
-                self._tail.append(str(error))
-        raise await self._gone()
+                    self._remember(text)
+            except ConnectionError:
+                pass
+            except ValueError as error:
+                self._remember(f"a line that does not end: {error}")
+                self._end()
+            raise await self._gone()
 
     async def ended(self) -> Gone:
         assert self._process is not None
         await self._process.wait()
-        return await self._gone()
+        async with self._turn:
+            return await self._gone()
 
     async def _gone(self) -> Gone:
         assert self._process is not None
-        self._end()
-        return Gone(await self._process.wait(), "\n".join(line for line in self._tail if line.strip()))
+        assert self._process.stdout is not None
+        for line in (await self._process.stdout.read()).decode("utf-8", "replace").splitlines():
+            self._remember(line)
+        return Gone(await self._process.wait(), "\n".join(self._tail))
+
+    def _remember(self, line: str) -> None:
+        if line.strip() and not _STACK.match(line):
+            self._tail.append(line.rstrip())
 
     async def close(self) -> None:
         if self._process is not None:

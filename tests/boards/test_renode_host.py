@@ -1,0 +1,327 @@
+"""The host's protocol, from both ends: what goes over the pipe, what is told when there is no Renode, and that nothing
+is left of a host, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.boards.renode import requests as ask
+from harness.boards.renode.driver import HostProcess
+from harness.boards.renode.host import Failed, Host, _seconds
+from harness.boards.renode.monitor import Gone
+from harness.core.clock import SystemClock
+from harness.core.errors import RigError, UsageError
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+MACHINE = ask.Machine(
+    "pump-1", "/f4.repl", "/f4.elf", "sysbus.cpu", 400, ask.Wire("sysbus.usart2", "/l"), ask.Wire("sysbus.usart3", "/c")
+)
+REQUESTS = [
+    ask.Create(MACHINE, 0.005),
+    ask.PowerOn("pump-1", "/blob", 4096),
+    ask.PowerOff("pump-1"),
+    ask.Reset("pump-1"),
+    ask.Pause("pump-1"),
+    ask.Resume("pump-1"),
+    ask.Run(),
+    ask.Stand(),
+    ask.RunFor(0.25),
+    ask.Now(),
+    ask.Save("/save"),
+    ask.Load("/save", (MACHINE,), ("pump-1",)),
+    ask.Execute("pump-1", "sysbus.cpu PC"),
+]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+# on the wire
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: type(request).__name__)
+def test_a_request_arrives_as_it_was_sent(request_: ask.Request) -> None:
+    line = ask.encode_request(7, request_)
+    assert line.count(b"\n") == 1
+    assert ask.decode_request(line) == (7, request_)
+
+
+def test_every_request_is_tried() -> None:
+    assert {type(request) for request in REQUESTS} == set(ask.Request.__args__)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"not json",
+        b"[]",
+        b'{"request": "Now"}',
+        b'{"id": 1}',
+        b'{"id": 1, "request": "Explode"}',
+        b'{"id": 1, "request": "Now", "name": "pump-1"}',
+        b'{"id": 1, "request": "Reset"}',
+        b'{"id": 1, "request": "Create", "quantum": 1, "machine": {"name": "x"}}',
+        b'{"id": 1, "request": "Create", "quantum": 1, "machine": {"link": {}, "console": {}}}',
+    ],
+)
+def test_what_is_no_request_is_refused(line: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - JSON's own words, or ours
+        ask.decode_request(line)
+
+
+def test_virtual_time_is_read_to_the_microsecond() -> None:
+    assert _seconds("Elapsed Virtual Time: 00:00:00.110000\nState: Idle") == "0.110000"
+    assert _seconds("Elapsed Virtual Time: 01:02:03.5") == "3723.500000"
+    assert _seconds("Elapsed Virtual Time: 2.00:00:01") == "172801.000000"
+    with pytest.raises(Failed):
+        _seconds("nothing")
+
+
+# what the host types, and when: this monitor only writes down
+
+
+class Diary:
+    """Writes down what it is told to do; it has nothing to say."""
+
+    via = "diary"
+    pid = 0
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    async def open(self) -> str:
+        return "1.15.0"
+
+    async def execute(self, command: str) -> str:
+        self.lines.append(command)
+        return ""
+
+    async def ended(self) -> Gone:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """There is nothing to end."""
+
+    def since(self) -> list[str]:
+        lines, self.lines = self.lines, []
+        return [line for line in lines if line in ("start", "pause") or "IsHalted" in line or "RunFor" in line]
+
+
+def test_time_passes_only_while_some_processor_runs(run: Run, tmp_path: Path) -> None:
+    """Renode lets virtual time run away when all processors are held."""
+
+    async def scene() -> None:
+        diary = Diary()
+        host = Host(diary, tmp_path)
+        await host.begin()
+        await host.carry_out(ask.Create(MACHINE, 0.005))
+        await host.carry_out(ask.Run())
+        assert "start" not in diary.since()
+        await host.carry_out(ask.PowerOn("pump-1", "/blob", 0))
+        assert diary.since() == ["sysbus.cpu IsHalted false", "start"]
+        await host.carry_out(ask.Pause("pump-1"))
+        assert diary.since() == ["pause", "sysbus.cpu IsHalted true"]
+        await host.carry_out(ask.Resume("pump-1"))
+        assert diary.since() == ["sysbus.cpu IsHalted false", "start"]
+        await host.carry_out(ask.RunFor(0.5))
+        assert diary.since() == ["pause", 'emulation RunFor "0.500000"']
+        await host.carry_out(ask.PowerOff("pump-1"))
+        await host.carry_out(ask.RunFor(0.5))
+        assert diary.since() == ["sysbus.cpu IsHalted true"]
+        await host.carry_out(ask.Load("/save", (MACHINE,), ("pump-1",)))
+        assert diary.since() == []
+        await host.carry_out(ask.Run())
+        assert diary.since() == ["start"]
+
+    run(scene())
+
+
+def test_a_new_machine_is_started_with_the_others(run: Run, tmp_path: Path) -> None:
+    async def scene() -> None:
+        diary = Diary()
+        host = Host(diary, tmp_path)
+        for request in (ask.Create(MACHINE, 0.005), ask.Run(), ask.PowerOn("pump-1", "/blob", 0)):
+            await host.carry_out(request)
+        diary.since()
+        other = ask.Machine("pump-2", "/f4.repl", "/f4.elf", "sysbus.cpu", 400, MACHINE.link, MACHINE.console)
+        await host.carry_out(ask.Create(other, 0.005))
+        assert diary.since()[-1] == "start"
+
+    run(scene())
+
+
+def test_a_machine_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no machine 'pump-9'"):
+        run(Host(Diary(), tmp_path).carry_out(ask.Reset("pump-9")))
+
+
+# the process
+
+
+def test_without_renode_it_says_so_and_leaves_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RENODE", "/nowhere/renode")
+
+    async def scene() -> Path:
+        host = HostProcess("host 1", SystemClock())
+        folder = host.folder
+        with pytest.raises(RigError, match=r"renode did not start: No such file"):
+            await host.start()
+        assert host.pid is None
+        return folder
+
+    assert not run(scene()).exists()
+
+
+def program(folder: Path, text: str) -> str:
+    path = folder / "renode"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_renode_that_ends_at_once_is_told_with_its_words(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RENODE", program(tmp_path, "echo 'mono: not found' >&2; exit 3"))
+
+    async def scene() -> None:
+        with pytest.raises(RigError, match=r"(?s)it ended with status 3.*mono: not found.*wasmbed doctor"):
+            await HostProcess("host 1", SystemClock()).start()
+
+    run(scene())
+
+
+def test_a_renode_that_is_too_old_is_refused(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # It knows no command but the two that tell which Renode it is.
+    tells = 'case "$l" in version) echo "Renode, version 1.13.2.9";; echo*) eval "$l";; esac'
+    monkeypatch.setenv("RENODE", program(tmp_path, f"while read -r l; do {tells}; done"))
+
+    async def scene() -> None:
+        with pytest.raises(RigError, match=r"it is version 1\.13\.2\.9, 1\.15 or newer is needed"):
+            await HostProcess("host 1", SystemClock()).start()
+
+    run(scene())
+
+
+def peer(text: str) -> list[str]:
+    """A host whose Renode is not looked at: it says ``text``, and nothing more unless told."""
+    ready = '{"event": "ready", "version": "1.15.0", "via": "test", "pid": null}'
+    return [sys.executable, "-c", f"import sys, os\nprint('{ready}', flush=True)\n{text}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sys.stdin.readline(); os._exit(9)", "its host ended with status 9"),
+        ("sys.stdin.readline(); print('what broke', file=sys.stderr); sys.exit(1)", "what broke"),
+        (
+            'sys.stdin.readline(); print(\'{"event": "ended", "status": 139, "words": "SIGSEGV"}\', flush=True)',
+            "it ended with status 139; its last words:\nSIGSEGV",
+        ),
+    ],
+)
+def test_a_host_that_dies_in_the_middle_of_a_request(run: Run, text: str, words: str) -> None:
+    async def scene() -> None:
+        host = HostProcess("host 1", SystemClock(), peer(text))
+        heard: list[RigError] = []
+        host.on_end = heard.append
+        await host.start()
+        with pytest.raises(RigError) as caught:
+            await host.ask(ask.Now())
+        assert words in str(caught.value)
+        assert heard == [caught.value]
+        with pytest.raises(RigError):
+            await host.ask(ask.Now())
+        await host.kill()
+
+    run(scene())
+
+
+def test_a_host_that_does_not_answer_is_given_up(run: Run) -> None:
+    async def scene() -> None:
+        host = HostProcess("host 1", SystemClock(), peer("sys.stdin.read()"))
+        host.ANSWER_WITHIN = 0.2
+        await host.start()
+        pid = host.pid
+        assert pid is not None
+        with pytest.raises(RigError, match=r"did not answer Now within 0\.2 s"):
+            await host.ask(ask.Now())
+        assert not alive(pid)
+
+    run(scene())
+
+
+def test_a_host_that_never_comes_up_is_given_up(run: Run) -> None:
+    async def scene() -> None:
+        host = HostProcess("host 1", SystemClock(), [sys.executable, "-c", "import sys; sys.stdin.read()"])
+        host.START_WITHIN = 0.2
+        with pytest.raises(RigError, match=r"did not come up within 0\.2 s"):
+            await host.start()
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "words"),
+    [
+        (
+            '"trouble": {"command": "Save @x", "words": "no", "log": ["a", "b"]}',
+            RigError,
+            "Renode refused `Save @x`: no",
+        ),
+        ('"usage": {"what": "odd", "where": "here", "do": "this"}', UsageError, "here: odd\n  -> this"),
+    ],
+)
+def test_what_was_refused_is_told(run: Run, answer: str, error: type[Exception], words: str) -> None:
+    async def scene() -> None:
+        text = f"sys.stdin.readline()\nprint('{{\"id\": 1, {answer}}}', flush=True)\nsys.stdin.read()"
+        host = HostProcess("host 1", SystemClock(), peer(text))
+        await host.start()
+        with pytest.raises(error) as caught:
+            await host.ask(ask.Now())
+        assert words in str(caught.value)
+        await host.kill()
+
+    run(scene())
+
+
+def test_it_ends_with_the_harness(run: Run, tmp_path: Path) -> None:
+    """A harness that is killed leaves no host: its input ends."""
+
+    async def scene() -> str:
+        code = (
+            "import asyncio, sys\n"
+            "from harness.boards.renode.driver import HostProcess\n"
+            "from harness.core.clock import SystemClock\n"
+            f"host = HostProcess('host 1', SystemClock(), {peer('sys.stdin.read()')!r})\n"
+            "async def main():\n"
+            "    await host.start()\n"
+            "    print(host.pid, host.folder, flush=True)\n"
+            "    await asyncio.get_running_loop().create_future()\n"
+            "asyncio.run(main())\n"
+        )
+        harness = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+        assert harness.stdout is not None
+        pid, folder = (await harness.stdout.readline()).decode().split()
+        ended = os.pidfd_open(int(pid))
+        gone = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().add_reader(ended, gone.set_result, None)
+        harness.kill()
+        await harness.communicate()
+        await gone
+        asyncio.get_running_loop().remove_reader(ended)
+        os.close(ended)
+        return folder
+
+    os.rmdir(run(scene()))
