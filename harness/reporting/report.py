@@ -64,7 +64,7 @@ def build_page(title: str, tests: Iterable[TestRecord], trend: Sequence[Mapping[
     for index, test in enumerate(tests):
         summaries.append(_summary(test))
         exercised.add(test)
-        yield _script(f"events-{index}", pack_events(test.events) | {"series": series(test.events)})
+        yield _script(f"events-{index}", _opened(test))
     before, after = rest.split(_RUN, 1)
     yield before
     yield _script(
@@ -92,11 +92,16 @@ def _summary(test: TestRecord) -> dict[str, Any]:
         "rerun": test.rerun,
         "details": test.details,
         "trouble": test.trouble,
-        "pictures": test.pictures,
+        "pictures": list(test.pictures),
         "events": len(test.events),
         "faults": sum(event.kind is Kind.FAULT for event in test.events),
         "boards": len({event.data.get("board") for event in test.events if event.kind is Kind.CONSOLE} - {None}),
     }
+
+
+def _opened(test: TestRecord) -> dict[str, Any]:
+    """What the page unpacks when the test is opened."""
+    return pack_events(test.events) | {"series": series(test.events), "pictures": test.pictures}
 
 
 def _script(name: str, data: object) -> str:

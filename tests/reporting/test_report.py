@@ -98,6 +98,9 @@ def test_pictures_of_verdicts_are_carried(leave: Leave, tmp_path: Path) -> None:
     test = leave(tmp_path / "run" / "drawn")
     (test / "device-enrollment.svg").write_text("<svg/>")
     assert read_run(tmp_path / "run")[0].pictures == {"device-enrollment": "<svg/>"}
+    page = write_run_report(tmp_path / "run")
+    assert embedded(page, "run")["tests"][0]["pictures"] == ["device-enrollment"]
+    assert embedded(page, "events-0")["pictures"] == {"device-enrollment": "<svg/>"}
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ export interface Test {
   rerun: string;
   details: Record<string, unknown>;
   trouble: string[];
-  pictures: Record<string, string>;
+  /** Names; the pictures themselves come with the events. */
+  pictures: string[];
   events: number;
   faults: number;
   boards: number;
@@ -58,6 +59,7 @@ export interface PackedEvents {
   chunk: number;
   chunks: string[];
   series: Series[];
+  pictures: Record<string, string>;
 }
 
 export const FORMAT = 1;

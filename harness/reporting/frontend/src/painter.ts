@@ -142,7 +142,7 @@ function names(context: CanvasRenderingContext2D, lanes: Lane[], first: number, 
   context.fillRect(0, 0, gutter - 4, 4096);
   context.fillStyle = colour("soft");
   context.textAlign = "left";
-  const every = Math.max(1, Math.ceil(14 / height));
+  const every = Math.max(1, Math.ceil(16 / height));
   for (let index = first - (first % every); index < last; index += every) {
     if (index < 0) continue;
     let name = lanes[index]!.name;

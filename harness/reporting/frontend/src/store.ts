@@ -12,6 +12,7 @@ const NONE = new Uint32Array();
 
 export class EventStore {
   readonly series: Series[];
+  readonly pictures: Record<string, string>;
   private readonly slices = new Map<number, string[]>();
   private readonly coming = new Map<number, Promise<string[]>>();
   private subjects: Map<number, Uint32Array> | null = null;
@@ -24,6 +25,7 @@ export class EventStore {
     readonly kind: Uint8Array,
   ) {
     this.series = packed.series;
+    this.pictures = packed.pictures;
   }
 
   static async open(packed: PackedEvents): Promise<EventStore> {

@@ -60,7 +60,7 @@ function Verdict({ test, index }: { test: Test; index: number }) {
       </p>
       {test.blame && <p>To blame: <b>{test.blame}</b> <span class="quiet">- {BLAME[test.blame] ?? ""}</span></p>}
       {test.message && <Message text={test.message} />}
-      {test.outcome === "failed" && Object.keys(test.pictures).length > 0 && <p><a href={address(index, "sequences")}>The diagram, with what differs marked</a></p>}
+      {test.outcome === "failed" && test.pictures.length > 0 && <p><a href={address(index, "sequences")}>The diagram, with what differs marked</a></p>}
       {test.trouble.length > 0 && <ul class="trouble">{test.trouble.map((text) => <li key={text}>{text}; what there is, is shown</li>)}</ul>}
     </section>
   );
@@ -81,7 +81,7 @@ function Options({ test }: { test: Test }) {
 interface Views { test: Test; index: number; store: EventStore; place: Place }
 
 function Views({ test, index, store, place }: Views) {
-  const pictures = Object.keys(test.pictures).length;
+  const pictures = test.pictures.length;
   const tabs: [name: string, label: string][] = [
     ["timeline", "Timeline"], ["sequences", `Sequences${pictures ? ` ${pictures}` : ""}`], ["resources", "Resources"],
     ["consoles", `Consoles${test.boards ? ` ${count(test.boards)}` : ""}`], ["metrics", "Metrics"],
@@ -111,7 +111,7 @@ function Views({ test, index, store, place }: Views) {
       </div>
       <div class="view" id="view" role="tabpanel" aria-labelledby={`tab-${tab}`}>
         {tab === "timeline" && <Timeline {...view} />}
-        {tab === "sequences" && <Pictures pictures={test.pictures} />}
+        {tab === "sequences" && <Pictures pictures={store.pictures} />}
         {tab === "resources" && <Resources {...view} />}
         {tab === "consoles" && <Consoles {...view} />}
         {tab === "metrics" && <Metrics store={store} />}
