@@ -8,7 +8,7 @@ from itertools import islice
 from harness.core.history import Event, Kind
 from harness.stack.record import Record
 
-__all__ = ["crashes", "describe_crash", "last_words", "summary"]
+__all__ = ["crashes", "describe_crash", "last_words", "replays", "summary"]
 
 LINES = 8
 CONSOLES = 3
@@ -28,7 +28,7 @@ def summary(found: Iterable[Event]) -> str:
 
 
 def describe_crash(record: Record, event: Event) -> list[str]:
-    """All that is known of it, and how to see it again."""
+    """All that is known of it."""
     data, start = event.data, record[0].at
     lines = [f"  {_about(event)} crashed at {event.at - start:.3f} s: {_cause(event)}"]
     if callers := data.get("backtrace"):
@@ -36,8 +36,6 @@ def describe_crash(record: Record, event: Event) -> list[str]:
         lines.append(f"    backtrace: {shown}{' < ...' if len(callers) > DEPTH else ''}")
     groups = [data[group] for group in ("faultStatus", "registers", "numbers") if data.get(group)]
     lines += [f"    {' '.join(f'{name}={value}' for name, value in facts.items())}" for facts in groups]
-    if recorded := record.find("recorded", about=_about(event)):
-        lines.append(f"    to see it again: {recorded[-1].data['replay']}")
     return lines
 
 
@@ -47,6 +45,13 @@ def last_words(record: Record, devices: Iterable[str]) -> Iterator[str]:
         lines = [event.data["text"] for event in record.find(kind=Kind.CONSOLE, about=device)][-LINES:]
         if lines:
             yield f"  console of {device}, last lines:\n" + "\n".join(f"    {line}" for line in lines)
+
+
+def replays(record: Record, devices: Iterable[str]) -> Iterator[str]:
+    """How to see the present or last run of the first few ``devices`` again, where that is recorded."""
+    for device in islice(devices, CONSOLES):
+        if recorded := record.find("recorded", about=device):
+            yield f"  to see {device} again: {recorded[-1].data['replay']}"
 
 
 def _by_device(found: Iterable[Event]) -> dict[str, Event]:
@@ -60,8 +65,9 @@ def _about(event: Event) -> str:
 def _cause(event: Event) -> str:
     data = event.data
     parts = [str(data.get("cause", "unknown"))]
-    if at := data.get("at"):
+    message, callers = data.get("message"), data.get("backtrace")
+    if at := data.get("at") or (callers and not message and callers[0]):
         parts.append(f"in {at}")
-    if message := data.get("message"):
+    if message:
         parts.append(f"({message})")
     return " ".join(parts)

@@ -11,7 +11,7 @@ import yaml
 from harness.core.errors import ProductFailure, UsageError
 from harness.core.history import Kind
 from harness.stack.record import Record, format_events
-from harness.stack.troubles import crashes, describe_crash, last_words, summary
+from harness.stack.troubles import crashes, describe_crash, last_words, replays, summary
 from harness.wasmbed.resources.api import Object
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.views import Application, Device, Gateway, choices, field_names, part
@@ -140,6 +140,7 @@ class Watched(Generic[View]):
             parts += describe_crash(self._record, event)
         parts.append(f"  status last seen:\n{_show(self._informer.get(self.name))}")
         parts += last_words(self._record, devices)
+        parts += replays(self._record, devices)
         parts.append(f"  events, the last:\n{format_events(self._record, self.name)}")
         return "\n".join(parts)
 

@@ -8,6 +8,7 @@ import pytest
 
 from harness.boards.platform import find_platforms
 from harness.boards.qemu import QemuTier
+from harness.core.errors import ProductFailure
 from harness.core.history import Event, Kind
 from harness.core.loop import new_runner
 from harness.stack import Stack, StackOptions
@@ -36,6 +37,8 @@ def crashes() -> dict[str, Event]:
         event = await stack.history.until("Crash", about=board.name, within=20)
         await stack.device(board).until(phase="Connected", within=20)
         assert stack.history.find("Crash", about=board.name) == [event]
+        with pytest.raises(ProductFailure, match=f"; {board.name} crashed: {CAUSES[self_test]}"):
+            await stack.device(board).until(phase="Failed", within=0.05)
         return event
 
     async def play() -> dict[str, Event]:

@@ -17,7 +17,7 @@ from harness.boards.qemu.recording import DESCRIPTION, Recording, find_recording
 from harness.boards.qemu.replay import replay
 from harness.cli.main import run as command
 from harness.core.clock import SystemClock
-from harness.core.errors import RigError, UsageError
+from harness.core.errors import ProductFailure, RigError, UsageError
 from harness.core.loop import new_runner
 from harness.stack import Stack, StackOptions
 
@@ -40,6 +40,8 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             await stack.device(board).until(phase="Connected", within=30)
             application = await stack.deploy("trap", to=board)
             await application.until(phase="Error", within=30)
+            with pytest.raises(ProductFailure, match=r"to see pump-1 again: wasmbed replay .*/boards/pump-1/1"):
+                await stack.device(board).until(phase="Failed", within=0.05)
             with pytest.raises(UsageError, match="does not record a reset"):
                 await board.reset()
             with pytest.raises(UsageError, match="does not record a pause"):
