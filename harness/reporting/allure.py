@@ -18,12 +18,12 @@ from harness.core.history import Kind
 from harness.reporting.runs import TestRecord, iterate_run
 from harness.reporting.summary import plain
 
-__all__ = ["CATEGORIES", "begin_test", "end_test", "results_folder", "write_about"]
+__all__ = ["CATEGORIES", "begin_test", "end_test", "facts_of", "results_folder", "write_about"]
 
 CONSOLES = 10
 """Boards that get an attachment each; the consoles of more come in one."""
-PARAMETERS = {"boards": "tier", "cluster": "cluster", "fleet": "fleet", "heartbeat": "heartbeat"}
-_USAGE, _RIG = "UsageError", "(RigError|not run: )"
+PARAMETERS = {"boards": "tier", "cluster": "cluster", "fleet": "fleet", "heartbeat": "heartbeat", "seed": "seed"}
+_USAGE, _RIG = "UsageError", "(RigError|not run: |NOT RUN: )"
 _ANY = r"[\s\S]*"
 CATEGORIES: list[tuple[str, str, list[str], str]] = [
     ("Product: the platform or the firmware is wrong", "product", ["failed"], rf"(?!{_ANY}({_USAGE}|{_RIG})){_ANY}"),
@@ -51,11 +51,8 @@ def begin_test(
     """
     if results_folder() is None:
         return
-    for option, name in PARAMETERS.items():
-        if options.get(option) is not None:
-            _parameter(name, str(options[option]))
-    if options.get("seed") is not None:
-        _parameter("seed", str(options["seed"]), excluded=True)
+    for name, value in facts_of(options).items():
+        _parameter(name, value, excluded=name == "seed")
     hook = _hook()
     if severity:
         hook.add_label(label_type="severity", labels=[severity])
@@ -88,6 +85,11 @@ def end_test(folder: Path) -> str | None:
     except OSError as error:
         return f"Allure's results of {test.name} are incomplete: {error.strerror}"
     return None
+
+
+def facts_of(options: Mapping[str, Any]) -> dict[str, str]:
+    """What of a stack's options Allure is told, by the names it shows."""
+    return {name: str(options[key]) for key, name in PARAMETERS.items() if options.get(key) is not None}
 
 
 def write_about(results: Path, facts: Mapping[str, Any], *, job: Mapping[str, str] | None = None) -> None:

@@ -119,9 +119,8 @@ def _facts(tests: list[TestRecord], rows: list[dict[str, Any]]) -> dict[str, str
     """What the tests have in common or, where they differ, all there is."""
     found: dict[str, dict[str, None]] = {}
     for test in tests:
-        for name, value in (test.details.get("options") or {}).items():
-            if name in (*allure.PARAMETERS, "seed") and value is not None:
-                found.setdefault(allure.PARAMETERS.get(name, name), {})[str(value)] = None
+        for name, value in allure.facts_of(test.details.get("options") or {}).items():
+            found.setdefault(name, {})[value] = None
     facts = {name: ", ".join(values) for name, values in found.items()}
     return facts | ({"source": str(rows[-1]["source"])} if rows and rows[-1].get("source") else {})
 

@@ -6,9 +6,12 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 from harness.core.clock import SystemClock
+from harness.reporting import allure
 from harness.reporting.run_folder import RunFolder, Tally
 from harness.stack.options import StackOptions, written
 from harness.stack.sources import find_root, read_file, read_options
@@ -26,7 +29,7 @@ class Run:
     _current: Run | None = None
 
     def __init__(self, root: Path, options: StackOptions) -> None:
-        self.root = root
+        self.root, self._options = root, options
         self.tally = Tally()
         self._imports = 0
         self._shared = RUN_FOLDER in os.environ
@@ -51,6 +54,9 @@ class Run:
         type(self)._current = None
         if not self._shared:
             tell_end(self.folder, self.tally)
+        elif (results := allure.results_folder()) is not None:  # whoever joins the processes does not know of it
+            with suppress(OSError):
+                allure.write_about(results, allure.facts_of(asdict(self._options)))
 
 
 def tell_end(folder: RunFolder, tally: Tally) -> None:

@@ -7,7 +7,7 @@ whatever happens in between, Ctrl-C included.
 from __future__ import annotations
 
 import atexit
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from enum import StrEnum
@@ -21,6 +21,7 @@ from robot.libraries.BuiltIn import BuiltIn
 from robot.running.context import EXECUTION_CONTEXTS
 
 from harness.core.errors import HarnessError, ProductFailure, RigError, UsageError
+from harness.reporting import allure
 from harness.reporting.verdict import UNKNOWN, Verdict
 from harness.robot_library.background import BackgroundRunner
 from harness.robot_library.run import Run, options_of, rerun
@@ -51,6 +52,8 @@ class TestWorlds:
     """The worlds of one import of the library, one at a time."""
 
     ROBOT_LISTENER_API_VERSION = 3
+    ROBOT_LISTENER_PRIORITY = 100
+    """Before Allure's listener, which must see what becomes of a test here."""
     __test__ = False
 
     def __init__(self, scope: Scope, given: Mapping[str, Any]) -> None:
@@ -122,6 +125,13 @@ class TestWorlds:
         command = rerun(data.name, source, self._base, self._run.root)
         title = data.doc.strip().partition("\n")[0]
         self._test = Verdict.of(data.full_name, title, self._base, command)
+        self._test.file, self._test.line = _relative(source, self._run.root), data.lineno
+        self._test.severity = next(_tagged(data.tags, "severity"), None)
+        self._test.links = [
+            {"url": url, "name": url, "type": kind}
+            for kind in ("link", "issue", "tms")
+            for url in _tagged(data.tags, kind)
+        ]
         if self._world is not None:
             self._record(self._world, self._test)
 
@@ -241,6 +251,7 @@ class TestWorlds:
         if "robot:exit" in result.tags:
             return  # it never began
         verdict.duration = result.elapsed_time.total_seconds()
+        verdict.parts = _parts(result)
         if result.message.startswith(TERMINATED):
             verdict.interrupt()
         elif not result.passed:
@@ -252,11 +263,32 @@ class TestWorlds:
                 blame = verdict.blame or UNKNOWN
                 result.tags.add(f"blame:{blame}")
                 self._run.tally.take(verdict.test, blame, verdict.message)
-        verdict.write(self._run.folder.of(verdict.test))
+        folder = self._run.folder.of(verdict.test)
+        verdict.write(folder)
+        allure.begin_test(verdict.options or {}, severity=verdict.severity)
+        if trouble := allure.end_test(folder):
+            logger.warn(trouble)
 
     def _error_in(self, message: str) -> BaseException | None:
         """The error that Robot's message tells of: it may be one of several, and cut."""
         return next((each for each in reversed(self._errors) if told_as(each).partition("\n")[0] in message), None)
+
+
+def _relative(source: Path | None, root: Path) -> str | None:
+    if source is None:
+        return None
+    return str(source.relative_to(root) if source.is_relative_to(root) else source)
+
+
+def _tagged(tags: Iterable[str], kind: str) -> Iterator[str]:
+    """What tags like ``severity:critical`` say."""
+    return (tag.partition(":")[2] for tag in tags if tag.lower().startswith(f"{kind}:"))
+
+
+def _parts(result: results.TestCase) -> dict[str, float]:
+    setup = result.setup.elapsed_time.total_seconds() if result.has_setup else 0.0
+    teardown = result.teardown.elapsed_time.total_seconds() if result.has_teardown else 0.0
+    return {"setup": setup, "call": result.elapsed_time.total_seconds() - setup - teardown, "teardown": teardown}
 
 
 def told_as(error: BaseException) -> str:

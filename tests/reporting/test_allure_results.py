@@ -71,6 +71,66 @@ def tests(results: Path) -> dict[str, dict[str, Any]]:
     return {result["name"]: result for result in found}
 
 
+SUITE = """
+*** Settings ***
+Library    harness.robot_library
+
+*** Test Cases ***
+Good
+    [Tags]    severity:critical    issue:https://example.org/issues/5
+    ${board}=    Power On Board
+    Device Should Reach Phase    ${board}    Connected    within=20s
+    History Should Follow    device-enrollment
+
+Product
+    Device Should Reach Phase    nobody    Connected    within=100ms
+
+Usage
+    Power On Board    toaster
+
+Rig
+    Start Stack    cluster=kubeconfig
+"""
+
+
+@pytest.fixture(scope="module")
+def robot_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run of Robot wrote."""
+    folder = tmp_path_factory.mktemp("suites")
+    (folder / "it.robot").write_text(SUITE)
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "WASMBED_", "GITHUB_"))}
+    kept = {key: value for key, value in kept.items() if key != "KUBECONFIG"} | {"HOME": str(folder)}
+    command = [sys.executable, "-m", "robot", "--listener", "allure_robotframework:results", "--variable", "SEED:7"]
+    done = subprocess.run(
+        [*command, "it.robot"], cwd=folder, env=kept, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert "4 tests, 1 passed, 2 failed, 1 skipped" in done.stdout, done.stdout + done.stderr
+    return folder / "results"
+
+
+def test_robot_hands_over_the_same(robot_results: Path) -> None:
+    tests = {(found := json.loads(path.read_text()))["name"]: found for path in robot_results.glob("*-result.json")}
+    ends = {name: (test["status"], labels(test, "blame")) for name, test in tests.items()}
+    assert ends == {
+        "Good": ("passed", []),
+        "Product": ("failed", ["product"]),
+        "Usage": ("failed", ["usage"]),
+        "Rig": ("skipped", ["rig"]),
+    }
+    good = tests["Good"]
+    assert [step["name"].rpartition(".")[2] for step in good["steps"]] == [
+        "Power On Board",
+        "Device Should Reach Phase",
+        "History Should Follow",
+    ]
+    assert {each["name"]: each["value"] for each in good["parameters"]}["seed"] == "7"
+    assert labels(good, "severity") == ["critical"]
+    assert [link["url"] for link in good["links"]] == ["https://example.org/issues/5"]
+    attached = {each["name"] for each in good["attachments"]}
+    assert attached == {"run just this again", "history", "console virtual-1", "sequence device-enrollment"}
+    assert "tier=virtual\n" in (robot_results / "environment.properties").read_text()
+
+
 def labels(result: dict[str, Any], name: str) -> list[str]:
     return [label["value"] for label in result["labels"] if label["name"] == name]
 
