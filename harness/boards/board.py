@@ -12,6 +12,8 @@ from typing import ClassVar
 from harness.boards.bridge import Counters
 from harness.boards.console import Console
 from harness.boards.gdb import GdbStub
+from harness.boards.usage import Usage, usage_of
+from harness.boards.virtual_time import VirtualTime
 from harness.core.clock import Clock
 from harness.core.errors import UsageError
 from harness.core.history import Tap
@@ -83,7 +85,8 @@ class Board(ABC):
     """The platform: ``virtual``, ``mps2-an385``, ..."""
     features: frozenset[str]
     """What scenarios may ask for: ``tls``, ``wasm``, ``csr``, ``ed25519``, ``watchdog``, and ``storage``: it keeps an
-    issued certificate without power; ``pause``, ``debug`` and ``record``: what an emulator can do with it."""
+    issued certificate without power; ``pause``, ``debug`` and ``record``: what an emulator can do with it;
+    ``monitor``: its emulator takes commands."""
 
     name: str
     console: Console
@@ -96,6 +99,11 @@ class Board(ABC):
     def pid(self) -> int | None:
         """The process that the board is while it is on, to account for it; None for a board that has none."""
         return None
+
+    @property
+    def usage(self) -> Usage | None:
+        """Memory and processor time that it takes: its process's, or its share of one; None where nobody tells."""
+        return usage_of(self.pid) if self.pid is not None else None
 
     @property
     def counters(self) -> Counters | None:
@@ -143,6 +151,11 @@ class Board(ABC):
         """The board's memory and registers, while it stands still. Raises UsageError without ``debug``."""
         raise self._lacks("debug")
 
+    async def execute(self, command: str) -> str:
+        """Have the emulator's monitor carry out a command for this board; what it answers. Raises UsageError without
+        ``monitor``, RigError with the emulator's words if it refuses."""
+        raise self._lacks("monitor")
+
     def _lacks(self, feature: str) -> UsageError:
         able = "ask for a board that has it: `wasmbed boards` lists what each can do"
         return UsageError(f"a {self.kind} lacks the feature {feature!r}", where=self.name, do=able)
@@ -170,6 +183,11 @@ class Tier(ABC):
     @abstractmethod
     def kinds(self) -> tuple[str, ...]:
         """The board kinds it can make; the first is the default."""
+
+    @property
+    def virtual_time(self) -> VirtualTime | None:
+        """The time of its boards, where the tier can hold it."""
+        return None
 
     def features(self, kind: str | None = None) -> frozenset[str]:
         """The ``features`` of boards of ``kind``, by default the tier's default kind, without making one."""

@@ -67,6 +67,11 @@ class Catalogue:
         usable = (entry.name for entry in self.entries.values() if entry.unavailable is None)
         return {kind: name for name in usable for kind in self.tier(name).kinds()}
 
+    @property
+    def made(self) -> tuple[Tier, ...]:
+        """The tiers that have been needed so far."""
+        return tuple(self._tiers.values())
+
     def tier(self, name: str) -> Tier:
         """The tier of that name. Raises UsageError for an unknown one, RigError where it cannot run here."""
         if name in self._tiers:

@@ -26,6 +26,7 @@ def doctor() -> None:
     from rich.table import Table
 
     from harness.boards.catalogue import registered
+    from harness.boards.renode.installation import describe
     from harness.stack.backends import clusters
 
     table = Table(box=None, pad_edge=False)
@@ -38,6 +39,7 @@ def doctor() -> None:
     for tool, (purpose, how) in TOOLS.items():
         path = shutil.which(tool)
         table.add_row("tool", tool, _state(None if path else f"not found, for {purpose}: {how}", path or ""))
+    table.add_row("tool", "renode", _state(*describe()))
     table.add_row("python", platform.python_version(), _state(None, sys.executable))
     table.add_row("loop", "uvloop", _state(*_uvloop()))
     Console(highlight=False).print(table)

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.boards.board import Board, Power
 from harness.boards.bridge import Counters
 from harness.boards.gdb import GdbStub
+from harness.boards.usage import Usage
 from harness.stack.recorder import Recorder
 
 __all__ = ["RecordedBoard"]
@@ -41,6 +42,10 @@ class RecordedBoard(Board):
     @property
     def pid(self) -> int | None:
         return self._board.pid
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._board.usage
 
     @property
     def counters(self) -> Counters | None:
@@ -88,6 +93,15 @@ class RecordedBoard(Board):
     async def resume(self) -> None:
         self._note("resume")
         await self._board.resume()
+
+    async def execute(self, command: str) -> str:
+        self._note("monitor", command=command)
+        return await self._board.execute(command)
+
+    def restoring(self, wanted: Power) -> None:
+        """It is about to go back to a moment at which it was to be ``wanted``."""
+        self._fault("restore")
+        self.wanted = wanted
 
     def debugger(self) -> AbstractAsyncContextManager[GdbStub]:
         return self._board.debugger()

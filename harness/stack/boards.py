@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import overload
 
 from harness.boards.board import Board, BoardSettings, Credentials, Power, World
 from harness.boards.catalogue import Catalogue
 from harness.boards.fleet import Fleet, Progress
-from harness.boards.usage import Usage, check_fits, usage_of
+from harness.boards.usage import Usage, check_fits
 from harness.core.errors import RigError, UsageError
 from harness.core.network import Endpoint
+from harness.stack import virtual_time
 from harness.stack.board import RecordedBoard
 from harness.stack.bounded import bounded
 from harness.stack.credentials import Certificate, Pki
 from harness.stack.options import StackOptions
 from harness.stack.recorder import Recorder
+from harness.stack.virtual_time import BoardsSnapshot
 from harness.wasmbed.pki.keys import Algorithm
 
 __all__ = ["Boards"]
@@ -160,10 +163,29 @@ class Boards:
         return len(self._boards)
 
     def usage(self) -> dict[str, Usage]:
-        """Memory and processor time of each board that is on and a process of its own, by the board's name."""
-        pids = {board.name: board.pid for board in self}
-        found = {name: usage_of(pid) for name, pid in pids.items() if pid is not None}
+        """Memory and processor time of each board that is on and not a part of this process, by the board's name."""
+        found = {board.name: board.usage for board in self}
         return {name: usage for name, usage in found.items() if usage is not None}
+
+    async def run_for(self, seconds: float) -> None:
+        """Let exactly so much virtual time pass for all boards whose time can be held (tier ``renode``); before and
+        after it stands still, until :meth:`run`. Raises UsageError if there are none."""
+        await virtual_time.run_for(self._catalogue.made, seconds)
+
+    async def run(self) -> None:
+        """Let virtual time follow the real one again."""
+        await virtual_time.run(self._catalogue.made)
+
+    def paced(self, step: float = 0.02) -> AbstractAsyncContextManager[None]:
+        """Inside, virtual time follows the stack's clock, ``step`` seconds at a time, and is never before it."""
+        return virtual_time.paced(self._catalogue.made, self._world.clock, step)
+
+    async def snapshot(self, folder: Path | None = None) -> BoardsSnapshot:
+        """Save all boards whose time can be held, below ``folder`` if given, to come back to this moment later.
+
+        Raises UsageError if there are none, RigError if they cannot be saved, for lack of room perhaps.
+        """
+        return await virtual_time.take_snapshot(self._catalogue.made, self, folder)
 
     def credentials(self, board: Board) -> Credentials:
         """What the board was given to prove who it is."""

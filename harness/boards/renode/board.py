@@ -21,7 +21,7 @@ from harness.core.errors import HarnessError, RigError, UsageError
 
 __all__ = ["EMULATED", "RenodeBoard"]
 
-EMULATED = frozenset({"pause"})
+EMULATED = frozenset({"pause", "monitor"})
 """The features that a board has for being in Renode."""
 
 
@@ -156,10 +156,6 @@ class RenodeBoard(Board):
         self._is_paused = False
 
     async def execute(self, command: str) -> str:
-        """Have Renode's monitor carry out a command for this board's machine, and return what it answers.
-
-        Raises RigError with Renode's words if it fails.
-        """
         place = self._running()
         return await place.ask(ask.Execute(place.name, command))
 

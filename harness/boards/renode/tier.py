@@ -38,6 +38,10 @@ class RenodeTier(Tier):
             return "no firmware image for Renode was built; run `make firmware`"
         return None
 
+    @property
+    def virtual_time(self) -> Farm:
+        return self.farm
+
     def kinds(self) -> tuple[str, ...]:
         return tuple(self._platforms)
 
