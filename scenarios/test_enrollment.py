@@ -105,6 +105,23 @@ async def test_a_device_keeps_its_id_over_a_reboot(stack: Stack) -> None:
     stack.history.follows("device-connection")
 
 
+@pytest.mark.stack(heartbeat=0.5)
+async def test_a_device_says_what_it_is(stack: Stack) -> None:
+    """Asked after its enrollment, it tells its memory, architecture, runtime and largest module."""
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected")
+    asked = await stack.history.until("DeviceInfoRequest", about=device.name, source="Gateway")
+    said = await stack.history.until("DeviceInfo", about=device.name, source="Device", after=asked)
+    assert said.data["messageId"] == asked.data["messageId"]
+    await device.until(device_info=lambda information: information.get("memory"))
+    information = device.status.device_info
+    assert information["architecture"] == device.spec.architecture
+    assert information["largestModule"] == device.spec.largest_module
+    assert information["memory"] >= 65_536
+    assert "sign-extension" in information["runtimeFeatures"]
+    stack.history.follows("device-enrollment")
+
+
 async def test_a_device_of_an_unknown_type_is_refused(stack: Stack) -> None:
     """The gateway says what it knows, and Kubernetes never hears of the device."""
     board = await stack.boards.power_on(device_type="toaster")

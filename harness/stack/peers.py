@@ -16,6 +16,8 @@ from harness.wasmbed.pki.tls import client_context
 from harness.wasmbed.protocol.errors import LinkClosed
 from harness.wasmbed.protocol.link import Link, Side
 from harness.wasmbed.protocol.messages import (
+    ApplicationStatusRequest,
+    DeviceInfoRequest,
     DeviceMessage,
     EnrollmentAcknowledgment,
     EnrollmentRequest,
@@ -28,6 +30,9 @@ from harness.wasmbed.protocol.messages import (
 __all__ = ["Peer"]
 
 M = TypeVar("M", bound=Message)
+
+QUESTIONS = (DeviceInfoRequest, ApplicationStatusRequest)
+"""What the gateway asks of itself. A peer need not answer."""
 
 
 class Peer:
@@ -69,10 +74,15 @@ class Peer:
         self._link.write(data)
 
     async def receive(self, kind: type[M], *, within: float = 10.0) -> M:
-        """The next message, which must be of that kind. Raises ProductFailure when something else comes, or nothing."""
+        """The next message, which must be of that kind; the gateway's own questions are passed over unless they are.
+
+        Raises ProductFailure when something else comes, or nothing.
+        """
         try:
             async with self._clock.deadline(within):
                 message = (await self._link.receive()).message
+                while isinstance(message, QUESTIONS) and not isinstance(message, kind):
+                    message = (await self._link.receive()).message
         except TimeoutError:
             raise ProductFailure(f"no {kind.__name__} within {within:g} s", where=f"peer {self.name}") from None
         except LinkClosed as error:

@@ -29,6 +29,7 @@ from harness.wasmbed.protocol.messages import (
     ChunkAcknowledgment,
     Deploy,
     DeploymentResult,
+    DeviceInfoRequest,
     EnrollmentAcknowledgment,
     EnrollmentRequest,
     EnrollmentResponse,
@@ -217,10 +218,14 @@ class ScriptedDevice:
     def __init__(self, world: World, link: Link, identity: Identity | None) -> None:
         self.world, self.link, self.identity = world, link, identity
         self.id = ""
+        self.questions: list[int] = []
 
     async def receive(self) -> Envelope:
+        """The next message, but for the question what the device is, which is kept in :attr:`questions`."""
         async with asyncio.timeout(20):
-            return await self.link.receive()
+            while isinstance((envelope := await self.link.receive()).message, DeviceInfoRequest):
+                self.questions.append(envelope.message_id)
+            return envelope
 
     async def expect(self, kind: type[M]) -> M:
         """The next message, which must be of that kind."""

@@ -53,6 +53,7 @@ def test_the_record_tells_it_as_it_happened(play: Play) -> None:
             ("Device", "Gateway", "EnrollmentAcknowledgment"),
             ("Device", "Gateway", "Heartbeat"),
             ("Gateway", "Device", "HeartbeatAcknowledgment"),
+            ("Gateway", "Device", "DeviceInfoRequest"),
             ("Device", "Gateway", "ConnectionClosed"),
         ]
         assert {event[4] for event in world.events} == {"dev-1"}

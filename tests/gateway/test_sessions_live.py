@@ -10,7 +10,7 @@ import pytest
 
 from harness.core.clock import ManualClock
 from harness.core.errors import RigError
-from harness.wasmbed.protocol.messages import Error
+from harness.wasmbed.protocol.messages import DeviceInfo, Error
 from harness.wasmbed.resources.api import ApiError
 from harness.wasmbed.resources.kinds import CONFIG_MAP, DEVICE, GATEWAY
 
@@ -39,6 +39,40 @@ def test_heartbeats_are_answered_and_written_once_per_interval(play: Play) -> No
         await world.clock.advance(10)
         await device.beat()
         await world.until(lambda: len(beats()) == 2)
+
+    play(scene, clock=ManualClock())
+
+
+def test_a_device_that_enrolled_is_asked_what_it_is(play: Play) -> None:
+    """Once for each enrollment; what it answers is written with the next heartbeat, if it is news."""
+
+    async def scene(world: World) -> None:
+        device = await world.connected("dev-1")
+        await device.beat()
+        (question,) = device.questions
+        information = DeviceInfo(65_536, "armv7-m", ("sign-extension", "bulk-memory"), 8192)
+        device.link.send(information, question)
+        await device.beat()
+        await world.clock.advance(10)
+        await world.until(lambda: world.find_device().status.device_info)
+        assert world.find_device().status.device_info == {
+            "memory": 65_536,
+            "architecture": "armv7-m",
+            "runtimeFeatures": ["bulk-memory", "sign-extension"],
+            "largestModule": 8192,
+        }
+        writes = len(world.api.requests)
+        device.link.send(information)
+        await device.beat()
+        assert len(world.api.requests) == writes
+
+        device.link.abort()
+        await world.phase("dev-1", "Disconnected")
+        back = await world.dial(device.identity)
+        back.id = device.id
+        await back.beat()
+        await back.beat()
+        assert back.questions == []
 
     play(scene, clock=ManualClock())
 

@@ -21,6 +21,8 @@ from harness.wasmbed.pki.errors import CertificateInvalid
 from harness.wasmbed.protocol.messages import (
     ApplicationStatus,
     DeploymentResult,
+    DeviceInfo,
+    DeviceInfoRequest,
     DeviceMessage,
     EnrollmentAcknowledgment,
     EnrollmentRequest,
@@ -127,6 +129,7 @@ class Conversation:
         self._metrics.enrollment("ok")
         session.link.send(self._response(session.device_id), message_id)
         session.state = SessionState.ENROLLED
+        session.enrolled = True
         self._monitor.watch(session)
 
     def _return(self, session: Session, peer: PeerCertificate, message_id: int, heartbeat: Heartbeat) -> None:
@@ -152,6 +155,8 @@ class Conversation:
             session.connected_since = session.heard_at
             session.on_record = True
             self._records.connected(session)
+            if session.enrolled:
+                session.link.send(DeviceInfoRequest())
         if heartbeat.applications:
             self._reports.heartbeat(session, heartbeat)
 
@@ -164,6 +169,8 @@ class Conversation:
                 self._reports.deployed(session, message)
             case StopResult():
                 self._reports.stopped(session, message)
+            case DeviceInfo():
+                self._records.informed(session, message)
             case RuntimeFault():
                 self._check_fresh(session, message_id)
                 self._reports.fault(session, message)

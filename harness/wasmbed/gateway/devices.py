@@ -10,7 +10,7 @@ from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.sessions import Session, Sessions, SessionState
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.gateway.statuses import StatusWriter
-from harness.wasmbed.protocol.messages import EnrollmentRequest, Heartbeat
+from harness.wasmbed.protocol.messages import DeviceInfo, EnrollmentRequest, Heartbeat
 from harness.wasmbed.resources.api import Object, Resource
 from harness.wasmbed.resources.kinds import DEVICE
 from harness.wasmbed.resources.phases import DevicePhase as _Phase
@@ -55,6 +55,19 @@ class DeviceRecords:
         if session.written_at <= now:
             session.written_at = max(now, session.written_at + self._settings.status_interval)
         self._writer.put(DEVICE, session.name, self._vital_signs(session), after=session.written_at - now)
+
+    def informed(self, session: Session, information: DeviceInfo) -> None:
+        """What the device says of its hardware and runtime: written with its next heartbeats if it is news."""
+        said = {
+            "memory": information.memory,
+            "architecture": information.architecture,
+            "runtimeFeatures": sorted(set(information.runtime_features)),
+            "largestModule": information.largest_module,
+        }
+        device = self._cache.get(session.name)
+        if device is None or device.status.device_info != said:
+            status = {**self._vital_signs(session), "deviceInfo": said}
+            self._writer.put(DEVICE, session.name, status, after=self._settings.status_interval)
 
     def disconnected(self, name: str, error: str = CONNECTION_LOST) -> None:
         """The link is gone."""

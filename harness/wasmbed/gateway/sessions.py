@@ -39,6 +39,7 @@ class Session:
         "applications",
         "connected_since",
         "device_id",
+        "enrolled",
         "heard_at",
         "heartbeat",
         "last_message_id",
@@ -61,6 +62,8 @@ class Session:
         self.name = ""
         """The device's, once it is known who it is."""
         self.device_id = ""
+        self.enrolled = False
+        """It enrolled on this link, so its firmware may be another than before."""
         self.on_record = False
         """Its Device's status tells of this session, so the end of it has to be told too."""
         self.connected_since = 0.0

@@ -178,6 +178,7 @@ class DeviceStatus(_View):
     device_status = _text()
     health = _text(HEALTH)
     device_metrics = _metrics()
+    device_info = _Field[Mapping[str, Any]]({})
     wasm_runtime = _text()
     error = _text()
     conditions = _conditions()
