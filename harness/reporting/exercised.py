@@ -28,11 +28,14 @@ class Exercised:
         """Count what ``test`` recorded."""
         if not self._sequences or not test.events:
             return
+        places: dict[tuple[str, str, str], list[int]] = {}
+        for place, event in enumerate(test.events):
+            places.setdefault((event.source, event.target, event.name), []).append(place)
         try:
             for sequence in self._sequences:
-                own = [event for event in test.events if (event.source, event.target, event.name) in sequence.events]
+                own = sorted(place for key in sequence.events for place in places.get(key, ()))
                 if own:
-                    self._seen += coverage([sequence], own)
+                    self._seen += coverage([sequence], [test.events[place] for place in own])
         except UsageError as error:
             self.problems.append(f"{test.name} is left out of the coverage of sequences: {error.what}")
 
