@@ -234,6 +234,7 @@ fn a_board_holds_as_many_applications_as_it_may_and_failed_ones_make_room() {
     assert!(report.messages("DeploymentResult")[3].contains("TOO_MANY_APPLICATIONS"));
     assert_eq!(board.applications.running(), 2);
     assert_eq!(board.applications.errors(), 2);
+    assert_eq!(board.applications.states().0.len(), 3, "the failed one is told in heartbeats");
 }
 
 #[test]

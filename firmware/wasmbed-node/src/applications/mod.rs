@@ -17,6 +17,9 @@ use self::reception::{Reception, Refused};
 use crate::hardware::Hardware;
 use crate::runtime::Engine;
 
+/// Applications that are remembered, on boards that hold fewer: the failed ones among them are told in heartbeats.
+const REMEMBERED: usize = 8;
+
 /// Where messages to the gateway go.
 pub trait Outbox {
     /// Sends a message, as a reply if given an id; false while there is no session to send it on.
@@ -120,11 +123,13 @@ impl Applications {
         if self.largest_module == 0 {
             return Err(Refused::new("UNAVAILABLE", "this board has no WebAssembly runtime".to_string()));
         }
-        if self.present.len() >= most {
-            let Some(over) = self.present.iter().position(Application::is_over) else {
-                let message = format!("this board holds {most} applications at most");
-                return Err(Refused::new("TOO_MANY_APPLICATIONS", message));
-            };
+        if self.present.len() - self.failed() >= most {
+            let message = format!("this board holds {most} applications at most");
+            return Err(Refused::new("TOO_MANY_APPLICATIONS", message));
+        }
+        if self.present.len() >= most.max(REMEMBERED)
+            && let Some(over) = self.present.iter().position(Application::is_over)
+        {
             self.forget(over);
         }
         Reception::new(deploy, self.largest_module)
