@@ -3,17 +3,26 @@ fleet's heartbeats and memory, and what the interpreter on a board does in the t
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
 import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
 from benchmarks.figure import Figure
+from harness.boards.board import BoardSettings, World
+from harness.boards.console import Console
+from harness.boards.provisioning import provisioning_blob
 from harness.boards.qemu import QemuTier
 from harness.boards.usage import usage_of
 from harness.core.clock import SystemClock
 from harness.stack import Stack, StackOptions
+from harness.wasmbed.pki.keys import Algorithm
 
 KIND = "mps2-an385"
 MANY = 64
@@ -25,10 +34,12 @@ WATCHED = 120.0
 LATE = 1.5
 """Heartbeats that are so many periods apart have one missing between them."""
 MODULE = 10 << 10
-MATRIX = Path(__file__).resolve().parents[1] / "firmware" / "apps" / "modules" / "matrix.wasm"
+FIRMWARE = Path(__file__).resolve().parents[1] / "firmware"
+MATRIX = FIRMWARE / "apps" / "modules" / "matrix.wasm"
 ROWS = 24
-TIMES = {"virtual": 20_000, KIND: 20}
-"""How often each kind of board multiplies, so that it takes about a second."""
+TIMES = {"virtual": 20_000, KIND: 20, "host": 500}
+"""How often each kind of board multiplies, so that it takes about a second. ``host``: the firmware's node, wasmi and
+all, as a program on this machine."""
 FUEL = 10**12
 GIB = 1 << 30
 
@@ -117,27 +128,72 @@ async def _fleet(clock: SystemClock) -> list[Figure]:
 
 
 async def _interpreter() -> list[Figure]:
-    """Matrices a second: fuel-limited on wasmi, on an emulated Cortex-M3, and fuel-limited on wasmtime, in this
-    process."""
+    """Matrices a second, always with a limit of fuel: on wasmi, on an emulated Cortex-M3 and on this machine, each
+    against wasmtime on this machine."""
     if not MATRIX.exists():
-        print("the figure of the interpreter is left out: no matrix.wasm, run `make apps`", file=sys.stderr)
+        print("the figures of the interpreter are left out: no matrix.wasm, run `make apps`", file=sys.stderr)
         return []
     rates = {}
     async with Stack(StackOptions()) as stack:
-        for kind, times in TIMES.items():
+        for kind in ("virtual", KIND):
             board = await stack.boards.power_on(kind)
-            await stack.device(board).until(phase="Connected", within=30)
-            told = []
-            for _ in range(3):
-                arguments = (str(ROWS), str(times))
-                application = await stack.deploy(MATRIX, to=board, fuel=FUEL, time_limit=600_000, args=arguments)
-                milliseconds = await board.console.until(rf"app {application.name}: .* rows in (?:ms: )?(\d+)", 120)
-                told.append(int(milliseconds[1]))
-                await application.delete()
-                await application.until_gone(within=30)
-            rates[kind] = 1000 * times / median(told)
-    wasmi, wasmtime = rates[KIND], rates["virtual"]
-    return [Figure("qemu_matrix", wasmi, f"{ROWS}x{ROWS} matrices/s", "the same module on wasmtime", wasmtime)]
+            rates[kind] = await _rate(stack, kind, board.name, board.console)
+        if (program := await _host_program()) is not None:
+            async with _host_node(stack, program) as console:
+                rates["host"] = await _rate(stack, "host", "host", console)
+    unit, peer, wasmtime = f"{ROWS}x{ROWS} matrices/s", "the same module on wasmtime", rates.pop("virtual")
+    names = {KIND: "qemu_matrix", "host": "wasmi_matrix"}
+    return [Figure(names[kind], rate, unit, peer, wasmtime) for kind, rate in rates.items()]
+
+
+async def _rate(stack: Stack, kind: str, device: str, console: Console) -> float:
+    await stack.device(device).until(phase="Connected", within=30)
+    told, arguments = [], (str(ROWS), str(TIMES[kind]))
+    for _ in range(3):
+        application = await stack.deploy(MATRIX, to=device, fuel=FUEL, time_limit=600_000, args=arguments)
+        milliseconds = await console.until(rf"app {application.name}: .* rows in (?:ms: )?(\d+)", 120)
+        told.append(int(milliseconds[1]))
+        await application.delete()
+        await application.until_gone(within=30)
+    return 1000 * TIMES[kind] / median(told)
+
+
+async def _host_program() -> Path | None:
+    cargo = shutil.which("cargo")
+    if cargo is None:
+        print("the figure of wasmi on this machine is left out: cargo is not there", file=sys.stderr)
+        return None
+    build = [cargo, "build", "--quiet", "--locked", "--release", "--package=wasmbed-host"]
+    process = await asyncio.create_subprocess_exec(*build, cwd=FIRMWARE, stdout=sys.stderr)
+    if await process.wait():
+        print("the figure of wasmi on this machine is left out: see above", file=sys.stderr)
+        return None
+    return Path(os.environ.get("CARGO_TARGET_DIR", FIRMWARE / "target")) / "release" / "wasmbed-host"
+
+
+@asynccontextmanager
+async def _host_node(stack: Stack, program: Path) -> AsyncIterator[Console]:
+    """The node, provisioned as the device ``host``, and what it writes."""
+    credentials = await stack.pki.credentials("host", algorithm=Algorithm.P256)
+    settings = BoardSettings("host", credentials, stack.boards.gateway, stack.boards.gateway[0])
+    console = Console("host", stack.clock)
+    with tempfile.NamedTemporaryFile() as blob:
+        blob.write(provisioning_blob(settings, World(stack.clock, stack.network, stack.randomness)))
+        blob.flush()
+        process = await asyncio.create_subprocess_exec(program, blob.name, stdout=asyncio.subprocess.PIPE)
+        assert process.stdout is not None
+        reading = asyncio.create_task(_read(process.stdout, console))
+        try:
+            yield console
+        finally:
+            process.kill()
+            await process.wait()
+            await reading
+
+
+async def _read(stream: asyncio.StreamReader, console: Console) -> None:
+    while data := await stream.read(4096):
+        console.feed(data)
 
 
 def padded(module: bytes, size: int) -> bytes:
