@@ -40,8 +40,8 @@ export function Chart({ name, unit, points, axis, end, marks = [] }: Props) {
       </figcaption>
       <svg ref={box} viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" aria-hidden="true" onPointerMove={find} onPointerLeave={() => setOver(null)}>
         <path class="base" d={`M0,${LOW}H${WIDTH}`} />
-        {marks.slice(0, 200).map((at) => <path key={at} class="fault-mark" d={`M${x(at).toFixed(1)},${HIGH - 4}V${LOW}`} />)}
         <path class="area" d={`${path}V${LOW}H${x(points[0]?.[0] ?? start)}Z`} />
+        {marks.slice(0, 200).map((at) => <path key={at} class="fault-mark" d={`M${x(at).toFixed(1)},${HIGH - 4}V${LOW}`} />)}
         <path class="line" d={path} />
         {point && <path class="cross" d={`M${x(point[0])},${HIGH - 4}V${LOW}`} />}
       </svg>
