@@ -78,15 +78,23 @@ async def deeds(stack: Stack, sample: Sample, device: str) -> dict[str, Any]:
     return {"publications": publications[: sample.publications], "fault": None}
 
 
+async def heap_used(stack: Stack, device: str) -> int:
+    """Bytes of a board's heap, as its next heartbeat tells."""
+    latest = stack.history.find("Heartbeat", about=device)[-1]
+    beat = await stack.history.until("Heartbeat", about=device, after=latest, within=20)
+    return int(beat.data["metrics"]["heap_used_bytes"])
+
+
 @pytest.fixture(scope="module")
 def results() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """Of each sample, what it did on the virtual board and on the emulated one."""
 
     async def play() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
         found = {}
-        async with asyncio.timeout(120), Stack(StackOptions(boards="qemu")) as stack:
+        async with asyncio.timeout(120), Stack(StackOptions(boards="qemu", heartbeat=1.0)) as stack:
             boards = [await stack.boards.power_on(kind) for kind in ("virtual", KIND)]
             devices = [(await stack.device(board).until(phase="Connected", within=20)).name for board in boards]
+            heap: list[int] = []
             for sample in SAMPLES:
                 application = await stack.deploy(
                     MODULES / f"{sample.module}.wasm",
@@ -102,6 +110,9 @@ def results() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
                 found[sample.name] = (virtual, emulated)
                 await application.delete()
                 await application.until_gone(within=20)
+                heap.append(await heap_used(stack, devices[1]))
+            # After the first ones, when buffers have the size they need.
+            found["heap"] = ({"used": heap[len(heap) // 2]}, {"used": heap[-1]})
             stack.judge()
         return found
 
@@ -126,3 +137,8 @@ def test_the_samples_compute_what_they_should(results: dict[str, Any]) -> None:
     assert published("blink") == ["on", "off", "on", "off"]
     assert published("pid")[-1] == "yes"
     assert published("grow-stop") == [str(PAGES - 1)]
+
+
+def test_applications_leave_nothing_behind(results: dict[str, Any]) -> None:
+    before, after = results["heap"]
+    assert after["used"] <= before["used"] + 1024

@@ -1,6 +1,11 @@
 //! Time from SysTick, without ticks: it counts as far as it can, and interrupts earlier only when somebody wants to
 //! be woken.
 //!
+//! A short period is followed by one that is as long as can be: its reload value is set while the short one runs. An
+//! emulator's processor may stand still between any two instructions while its counter goes on, so that this comes too
+//! late. That is seen, and the counter starts anew: time may then have stood still as the processor did, but it never
+//! jumps, and no wake-up is lost.
+//!
 //! Renode's SysTick differs from the others: a new reload value starts the counter anew, so a short period stays until
 //! its end has been seen, and only the count flag tells of that end, not the pending interrupt. There, time stands
 //! still meanwhile; under QEMU it does not, and a short period that repeats would be missed.
@@ -22,8 +27,10 @@ pub enum TickSource {
 }
 
 const LONGEST: u32 = 0x00ff_ffff;
-/// What a short period may be where it repeats.
-const SHORTEST: u32 = 1000;
+/// What a short period may be: time enough to set the reload value of the next one.
+const SHORTEST: u32 = 100;
+/// Likewise where it repeats.
+const SHORTEST_REPEATED: u32 = 1000;
 
 /// Ticks since boot. To be used with interrupts disabled.
 pub struct SysTickClock {
@@ -55,6 +62,9 @@ impl SysTickClock {
         timer.clear_current();
         timer.enable_interrupt();
         timer.enable_counter();
+        if !self.is_renode.get() {
+            wait_for_load();
+        }
     }
 
     pub fn frequency(&self) -> u32 {
@@ -63,50 +73,70 @@ impl SysTickClock {
 
     /// Ticks since boot.
     pub fn ticks(&self) -> u64 {
-        let counted = elapsed(self.period.get());
         if self.is_renode.get() {
-            if !timer().has_wrapped() {
-                return self.base.get() + counted;
-            }
-            self.end_period();
-            return self.base.get() + elapsed(self.period.get());
+            return self.renode_ticks();
         }
-        if SCB::is_pendst_pending() {
-            // It wrapped and the interrupt has not been taken yet; what was read may be from before.
-            return self.base.get() + u64::from(self.period.get()) + elapsed(LONGEST);
+        // 0 is the end of a period: that it begins is waited for wherever it is told to.
+        let left = SYST::get_current();
+        if !SCB::is_pendst_pending() {
+            return self.base.get() + u64::from(self.period.get().saturating_sub(left));
         }
-        self.base.get() + counted
+        // It ended and the interrupt has not been taken yet; what was read may be from before.
+        let since = match SYST::get_current() {
+            0 => 0,
+            left => LONGEST.saturating_sub(left),
+        };
+        self.base.get() + u64::from(self.period.get()) + u64::from(since)
     }
 
-    /// Sees to it that there is an interrupt at `deadline` at the latest.
-    pub fn wake_at(&self, deadline: u64) {
+    fn renode_ticks(&self) -> u64 {
+        let counted = elapsed(self.period.get());
+        if !timer().has_wrapped() {
+            return self.base.get() + counted;
+        }
+        self.end_period();
+        self.base.get() + elapsed(self.period.get())
+    }
+
+    /// Sees to it that there is an interrupt at `deadline` at the latest; false: `deadline` is now.
+    #[must_use]
+    pub fn wake_at(&self, deadline: u64) -> bool {
         let now = self.ticks();
         let end = self.base.get() + u64::from(self.period.get());
-        let mut timer = timer();
+        if deadline <= now {
+            return false;
+        }
+        if deadline >= end {
+            return true;
+        }
+        let left = (deadline - now) as u32;
+        self.base.set(now);
         if self.is_renode.get() {
-            if deadline < end {
-                let period = (deadline.saturating_sub(now) as u32).max(SHORTEST);
-                timer.set_reload(period);
-                timer.clear_current();
-                self.base.set(now);
-                self.period.set(period);
-            }
-            return;
+            self.start(left.max(SHORTEST_REPEATED));
+            return true;
         }
-        if deadline >= end || SCB::is_pendst_pending() {
-            return;
+        self.start(left.max(SHORTEST));
+        // What is pending was of the period before.
+        SCB::clear_pendst();
+        wait_for_load();
+        let mut timer = timer();
+        timer.set_reload(LONGEST);
+        if !SCB::is_pendst_pending() {
+            return true;
         }
-        let period = (deadline.saturating_sub(now) as u32).max(2);
+        // The period has ended; whether the one under way is the next, or the same once more, cannot be told.
+        self.base.set(now + u64::from(self.period.get()));
+        self.start(LONGEST);
+        SCB::clear_pendst();
+        wait_for_load();
+        false
+    }
+
+    /// Begins a period now, and gives those after it the same length.
+    fn start(&self, period: u32) {
+        let mut timer = timer();
         timer.set_reload(period);
         timer.clear_current();
-        // The counter takes its new value with the next tick, and only then may the one after it be set.
-        for _ in 0..100_000 {
-            if SYST::get_current() != 0 {
-                break;
-            }
-        }
-        timer.set_reload(LONGEST);
-        self.base.set(now);
         self.period.set(period);
     }
 
@@ -133,7 +163,13 @@ impl SysTickClock {
     }
 }
 
-/// Ticks since the counter began to count down from `period`; it reads 0 until the first.
+/// The counter takes a new value with the next tick, and only then may the one after it be set. An emulator's tick can be
+/// late by any time, on a busy computer; but it comes.
+fn wait_for_load() {
+    while SYST::get_current() == 0 && !SCB::is_pendst_pending() {}
+}
+
+/// Ticks since Renode's counter began to count down from `period`; it reads 0 until the first.
 fn elapsed(period: u32) -> u64 {
     match SYST::get_current() {
         0 => 0,

@@ -68,6 +68,9 @@ pub fn start(board: &'static Board) -> ! {
         Err(unprovisioned) => alloc::format!("{unprovisioned}"),
         Ok(provisioning) => {
             MACHINE.start_watchdog(provisioning.watchdog);
+            if provisioning.recorded == Some(true) {
+                MACHINE.be_recorded();
+            }
             if boot.count == 0
                 && let Some(fault) = provisioning.self_test
             {

@@ -38,6 +38,10 @@ pub struct Machine {
     patience: AtomicU32,
     /// When the last sign of life was: the low bits of the milliseconds since boot.
     alive: AtomicU32,
+    /// Whether the emulator records.
+    is_recorded: Cell<bool>,
+    /// Whether a byte was asked for and has not come yet.
+    has_asked: AtomicBool,
     ring: UnsafeCell<[u8; RING]>,
     /// Bytes ever put into the ring, by the interrupt.
     head: AtomicUsize,
@@ -61,6 +65,8 @@ impl Machine {
             watchdog: Cell::new(None),
             patience: AtomicU32::new(0),
             alive: AtomicU32::new(0),
+            is_recorded: Cell::new(false),
+            has_asked: AtomicBool::new(false),
             ring: UnsafeCell::new([0; RING]),
             head: AtomicUsize::new(0),
             tail: AtomicUsize::new(0),
@@ -96,6 +102,12 @@ impl Machine {
     pub fn is_overdue(&self) -> bool {
         let patience = self.patience.load(Ordering::Relaxed);
         patience > 0 && (self.now() as u32).wrapping_sub(self.alive.load(Ordering::Relaxed)) > patience
+    }
+
+    /// Behaves as an emulator that records wants it: QEMU delivers a byte only when the processor wakes for another
+    /// reason, and the next one without asking whether there is room.
+    pub fn be_recorded(&self) {
+        self.is_recorded.set(true);
     }
 
     /// As the node wants it.
@@ -153,6 +165,7 @@ impl Machine {
     pub fn link_interrupt(&self) {
         let Some(board) = self.board.get() else { return };
         board.link.acknowledge();
+        self.has_asked.store(false, Ordering::Relaxed);
         while board.link.has_byte() {
             let head = self.head.load(Ordering::Relaxed);
             if head.wrapping_sub(self.tail.load(Ordering::Acquire)) == RING {
@@ -236,10 +249,15 @@ impl Clock for Machine {
     }
 
     fn sleep_until(&self, deadline: u64) {
-        let deadline = deadline.saturating_mul(u64::from(self.clock.frequency())).div_ceil(1000);
+        let mut deadline = deadline.saturating_mul(u64::from(self.clock.frequency())).div_ceil(1000);
+        if self.is_recorded.get() && !self.has_bytes() {
+            if !self.has_asked.swap(true, Ordering::Relaxed) {
+                self.link.ask();
+            }
+            deadline = deadline.min(self.ticks() + u64::from(self.clock.frequency()) / 10_000);
+        }
         interrupt::free(|_| {
-            if !self.has_bytes() && self.clock.ticks() < deadline {
-                self.clock.wake_at(deadline);
+            if !self.has_bytes() && self.clock.wake_at(deadline) {
                 // An interrupt that is pending wakes the processor although it is not taken yet.
                 asm::wfi();
             }

@@ -86,6 +86,7 @@ mod tests {
             public_key: None,
             watchdog: Some(500),
             self_test: None,
+            recorded: None,
         }
     }
 

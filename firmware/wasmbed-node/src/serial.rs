@@ -3,6 +3,8 @@
 //! `0x10` (DLE) opens a two-byte mark: `10 10` is the data byte `0x10`, `10 4f` asks for a connection or tells that
 //! it is there, `10 43` ends one or tells that there is none, `10 53` (to the board) asks it to stop in order.
 //! Bytes outside a connection mean nothing.
+//!
+//! `10 41` asks for one byte, from a bridge that gives only what it is asked for.
 
 use core::cell::Cell;
 
@@ -12,6 +14,7 @@ const DLE: u8 = 0x10;
 const OPEN: u8 = 0x4f;
 const CLOSE: u8 = 0x43;
 const SHUTDOWN: u8 = 0x53;
+const ASK: u8 = 0x41;
 
 /// A UART.
 pub trait Port {
@@ -52,6 +55,11 @@ impl<P: Port> SerialLink<P> {
     pub fn reset(&self) {
         self.port.write(0);
         self.mark(CLOSE);
+    }
+
+    /// Asks for a byte.
+    pub fn ask(&self) {
+        self.mark(ASK);
     }
 
     fn mark(&self, mark: u8) -> bool {

@@ -40,6 +40,10 @@ impl FrameDecoder {
         if let Ok(Some(length)) = self.length() {
             self.buffer.drain(..length.min(self.buffer.len()));
         }
+        if self.buffer.is_empty() {
+            // On a small board, what a large frame needed is needed by what it brought.
+            self.buffer = Vec::new();
+        }
     }
 
     /// Forgets everything, for a new stream.

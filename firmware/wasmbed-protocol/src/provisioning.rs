@@ -44,6 +44,8 @@ message! {
         /// A fault to provoke once, to see it reported: `panic`, `hard-fault`, `stack-overflow`, `heap-exhaustion`,
         /// `hang`.
         14 => self_test: Option<&'a str>,
+        /// Whether the board is being recorded: then it wakes often, and tells of each byte that it took from the link.
+        15 => recorded: Option<bool>,
     }
 }
 

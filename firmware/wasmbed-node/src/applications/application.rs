@@ -177,7 +177,7 @@ impl Application {
     pub fn advance(&mut self, hardware: &Hardware, engine: &Engine, outbox: &mut dyn Outbox) -> u64 {
         let now = hardware.clock.now();
         let (stage, due) = match core::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Loading(module) => return self.finish_loading(hardware, engine, &module, outbox),
+            Stage::Loading(module) => return self.finish_loading(hardware, engine, module, outbox),
             Stage::Calling(mut guest, function) => {
                 guest.begin(function);
                 (Stage::Called(guest, function), now)
@@ -191,7 +191,13 @@ impl Application {
         due
     }
 
-    fn finish_loading(&mut self, hardware: &Hardware, engine: &Engine, module: &[u8], outbox: &mut dyn Outbox) -> u64 {
+    fn finish_loading(
+        &mut self,
+        hardware: &Hardware,
+        engine: &Engine,
+        module: Vec<u8>,
+        outbox: &mut dyn Outbox,
+    ) -> u64 {
         let load = Load { module, limits: self.limits, entry: &self.entry };
         let refused = match engine.load(self.around.clone(), load) {
             Ok(guest) => {

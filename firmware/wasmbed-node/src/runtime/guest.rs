@@ -26,13 +26,17 @@ const TRANSLATION: usize = 8;
 /// The runtime of a board.
 pub struct Engine {
     hardware: Hardware,
-    engine: wasmi::Engine,
-    linker: Linker<Host>,
 }
 
 impl Engine {
     /// Sized for the board.
     pub fn new(hardware: Hardware) -> Self {
+        Self { hardware }
+    }
+
+    /// One for each application: wasmi's engine keeps the code of modules that are gone, until it goes itself.
+    fn make(&self) -> wasmi::Engine {
+        let profile = self.hardware.profile;
         let mut config = Config::default();
         config
             .consume_fuel(true)
@@ -44,13 +48,9 @@ impl Engine {
             .wasm_tail_call(false)
             .set_max_cached_stacks(1)
             .set_max_recursion_depth(CALL_DEPTH)
-            .set_min_stack_height(hardware.profile.value_stack.min(128))
-            .set_max_stack_height(hardware.profile.value_stack);
-        let engine = wasmi::Engine::new(&config);
-        let mut linker = Linker::new(&engine);
-        // Fails only where a name is defined twice.
-        let _ = define(&mut linker);
-        Self { hardware, engine, linker }
+            .set_min_stack_height(profile.value_stack.min(128))
+            .set_max_stack_height(profile.value_stack);
+        wasmi::Engine::new(&config)
     }
 
     /// Loads a module and runs its start function, if it has one.
@@ -66,16 +66,22 @@ impl Engine {
                 load.module.len()
             )));
         }
-        let module = Module::new(&self.engine, load.module)
+        let engine = self.make();
+        let module = Module::new(&engine, &load.module)
             .map_err(|error| not_loadable(format!("not a module this runtime can load: {error}")))?;
+        // Translated; its memory may be what the instance needs.
+        drop(load.module);
         let memory_limit = usize::try_from(load.limits.memory).unwrap_or(usize::MAX);
         let host = Host::new(self.hardware, around, memory_limit.min(self.hardware.profile.largest_memory));
-        let mut store = Store::new(&self.engine, host);
+        let mut store = Store::new(&engine, host);
         store.limiter(|host| host);
         let fuel = load.limits.fuel.min(START);
         let _ = store.set_fuel(fuel);
         let began = self.hardware.clock.now();
-        let started = self.linker.instantiate_and_start(&mut store, &module);
+        let mut linker = Linker::new(&engine);
+        // Fails only where a name is defined twice.
+        let _ = define(&mut linker);
+        let started = linker.instantiate_and_start(&mut store, &module);
         store.data_mut().end();
         let instance = match started {
             Ok(instance) => instance,

@@ -83,8 +83,11 @@ impl Host {
 impl ResourceLimiter for Host {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool, LimiterError> {
         let (_, free) = (self.hardware.profile.heap)();
-        // Growing may copy: the old memory goes only when the new one is there.
-        let fits = desired <= self.memory_limit && (desired == 0 || desired + RESERVE <= free || current == desired);
+        // What is only needed to instantiate is still there when the memory is made, and goes soon after. Later, growing
+        // may copy: the old memory goes only when the new one is there.
+        let reserve = if current == 0 { RESERVE / 2 } else { RESERVE };
+        let is_free = desired == current || desired.checked_add(reserve).is_some_and(|needed| needed <= free);
+        let fits = desired <= self.memory_limit && is_free;
         self.refused |= !fits;
         Ok(fits)
     }

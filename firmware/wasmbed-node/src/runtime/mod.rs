@@ -140,10 +140,10 @@ pub enum Progress {
 }
 
 /// What is needed to load a module.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Load<'a> {
     /// The binary.
-    pub module: &'a [u8],
+    pub module: Vec<u8>,
     /// Of each call.
     pub limits: Limits,
     /// Of the exported function to call first.

@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""Judge the firmware on this computer: formatting, lints for every kind of board, and the tests. Needs rustup's or
+any other ordinary Rust with rustfmt and clippy; no board and no emulator."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+FIRMWARE = Path(__file__).resolve().parent
+LINT = ["clippy", "--quiet", "--locked"]
+STRICT = ["--", "-D", "warnings"]
+
+STEPS: tuple[tuple[str, Path, list[str]], ...] = (
+    ("formatting", FIRMWARE, ["fmt", "--all", "--check"]),
+    ("lints", FIRMWARE, [*LINT, "--all-targets", *STRICT]),
+    ("lints of the node without a runtime", FIRMWARE, [*LINT, "-p", "wasmbed-node", "--no-default-features", *STRICT]),
+    *(
+        (f"lints of the {profile} boards", FIRMWARE, [*LINT, "-p=wasmbed-boards", "--lib", f"-F{profile}", *STRICT])
+        for profile in ("full", "no-wasm", "plain")
+    ),
+    ("tests", FIRMWARE, ["test", "--quiet", "--locked"]),
+    ("formatting of the samples", FIRMWARE / "apps", ["fmt", "--check"]),
+    ("lints of the samples", FIRMWARE / "apps", [*LINT, "--all-targets", *STRICT]),
+)
+
+
+def main() -> int:
+    cargo = shutil.which("cargo")
+    if cargo is None:
+        print("cargo is not installed\n  -> install Rust with rustfmt and clippy (rustup.rs)", file=sys.stderr)
+        return 3
+    for step, folder, arguments in STEPS:
+        print(step, flush=True)
+        if subprocess.run([cargo, *arguments], cwd=folder, check=False).returncode:
+            print(f"error: {step}: see above", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""What builds the firmware: memory maps become linker scripts, images are measured against budgets."""
+
+from __future__ import annotations
+
+import importlib
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "firmware"))
+
+boards, images, toolchain = (importlib.import_module(f"tools.{name}") for name in ("boards", "images", "toolchain"))
+BOARDS: dict[str, Any] = boards.find_boards()
+
+
+def board_with(tmp_path: Path, old: str, new: str) -> Any:
+    """mps2-an385, with one thing different."""
+    text = (boards.PLATFORMS / "mps2-an385" / "board.toml").read_text("utf-8")
+    assert old in text
+    path = tmp_path / "board.toml"
+    path.write_text(text.replace(old, new, 1), "utf-8")
+    return boards.Board.read(path)
+
+
+def test_every_board_is_described() -> None:
+    assert set(BOARDS) >= {"mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "netduinoplus2", "lm3s6965evb"}
+    for name, board in BOARDS.items():
+        assert board.name == name
+        assert board.image == f"{name}.elf"
+        assert board.profile in ("full", "no-wasm", "plain")
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_the_stack_lies_at_the_bottom_of_ram(name: str) -> None:
+    board = BOARDS[name]
+    script = board.linker_script()
+    top = board.ram.origin + board.stack
+    assert f"_stack_start = {top:#x};" in script
+    assert f"RAM : ORIGIN = {top:#x}, LENGTH = {board.ram.size - board.stack:#x}" in script
+    assert f"_board_provisioning_start = {board.provisioning.origin:#x};" in script
+    heap = board.heap or board.ram
+    assert f"_board_heap_end = {heap.end:#x};" in script
+
+
+def test_regions_that_overlap_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"board\.toml: memory\.heap and memory\.provisioning overlap"):
+        board_with(tmp_path, "size = 0x00e0_0000", "size = 0x00e0_0001")
+
+
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'retained' is missing"):
+        board_with(tmp_path, "retained =", "forgotten =")
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"board\.toml: "):
+        board_with(tmp_path, "[build]", "[build")
+
+
+def elf(path: Path, *sections: tuple[int, int, int, int]) -> Path:
+    """An ELF file of nothing but section headers: kind, flags, address, size."""
+    header = b"\x7fELF\x01\x01".ljust(0x20, b"\0") + struct.pack("<I", 0x34)
+    header = header.ljust(0x2E, b"\0") + struct.pack("<HH", 40, len(sections)) + b"\0\0"
+    bodies = (
+        struct.pack("<10I", 0, kind, flags, address, 0, size, 0, 0, 0, 0) for kind, flags, address, size in sections
+    )
+    path.write_bytes(header + b"".join(bodies))
+    return path
+
+
+def test_sizes_are_read_from_the_image(tmp_path: Path) -> None:
+    board = BOARDS["netduinoplus2"]
+    flash, ram = board.flash.origin, board.ram.origin + board.stack
+    image = images.measure(
+        board, elf(tmp_path / "image", (1, 6, flash, 1000), (1, 3, ram, 100), (8, 3, ram + 100, 50), (1, 0, 0, 9))
+    )
+    assert (image.flash, image.static) == (1100, 150)
+    assert image.heap == board.ram.size - board.stack - 150
+    assert image.complaints() == []
+    assert "netduinoplus2" in images.table([image])
+    assert "1,100" in images.table([image])
+
+
+def test_an_image_over_its_budget_is_told_what_to_do(tmp_path: Path) -> None:
+    board = BOARDS["lm3s6965evb"]
+    image = images.Image(board, board.budget["flash"] + 1, board.budget["ram"], "")
+    flash, ram = image.complaints()
+    assert "bytes of flash, the budget is" in flash
+    assert "platforms/lm3s6965evb/board.toml" in ram
+
+
+def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "image"
+    path.write_bytes(b"MZ")
+    with pytest.raises(ValueError, match="not an ELF file"):
+        images.measure(BOARDS["mps2-an385"], path)
+
+
+def test_a_missing_tool_is_named_with_its_package() -> None:
+    with pytest.raises(toolchain.Missing, match=r"no-such-linker is not installed\n  -> apt-get install some-package"):
+        toolchain.require("no-such-linker", "some-package")
