@@ -323,12 +323,11 @@ def test_nothing_serious_stands_in_anybodys_way(browser: Any, real_run: Path, sc
         dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 21, 23)"
         assert dark == (scheme == "dark")
         found += [("overview", problem) for problem in serious(axe.run(page, options=rules).response)]
-        for outcome in ("failed", "passed"):
-            for tab in TABS:
-                page.goto((real_run / "index.html").as_uri() + place_of(real_run, outcome, tab) + "/30")
-                page.wait_for_selector(f"#tab-{tab}[aria-selected=true]")
-                settled(page)
-                found += [(tab, problem) for problem in serious(axe.run(page, options=rules).response)]
+        for outcome, tab in [("failed", "sequences"), *(("passed", tab) for tab in TABS if tab != "sequences")]:
+            page.goto((real_run / "index.html").as_uri() + place_of(real_run, outcome, tab) + "/30")
+            page.wait_for_selector(f"#tab-{tab}[aria-selected=true]")
+            settled(page)
+            found += [(tab, problem) for problem in serious(axe.run(page, options=rules).response)]
     assert found == []
 
 
@@ -340,7 +339,7 @@ def serious(response: dict[str, Any]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("width", [320, 480, 800])
+@pytest.mark.parametrize("width", [320, 800])
 def test_narrow_windows_have_no_horizontal_scroll(browser: Any, real_run: Path, width: int) -> None:
     with opened(browser, real_run, viewport={"width": width, "height": 800}) as page:
         places = [
