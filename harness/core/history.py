@@ -75,19 +75,10 @@ class History:
         self._clock = clock
         self._events: list[Event] = []
         self._listeners: list[Callable[[Event], object]] = []
-        self._file: IO[str] | None = None
+        self._file: IO[str] | None = _begun(path) if path is not None else None
         self.path = path
         self.lost: str | None = None
         """Why the file ends early, if it does: the disk is full. The events themselves are all here."""
-        if path is not None:
-            try:
-                self._file = path.open("w", encoding="utf-8", buffering=1)
-            except OSError as error:
-                raise RigError(
-                    f"cannot be written: {error.strerror}",
-                    where=str(path),
-                    do="free the disk, or name another folder",
-                ) from error
 
     def record(
         self,
@@ -101,8 +92,7 @@ class History:
         """Append an event, now, and tell whoever listens."""
         event = Event(self._clock.now(), len(self._events), kind, source, target, name, dict(data or {}), correlation)
         self._events.append(event)
-        if self._file is not None:
-            self._write(event)
+        self._write(event)
         for listener in tuple(self._listeners):
             listener(event)
         return event
@@ -119,8 +109,9 @@ class History:
     def go_on_in(self, path: Path) -> None:
         """From now on write to another file, which begins with everything so far."""
         self.close()
-        self.path, self._file = path, path.open("w", encoding="utf-8", buffering=1)
-        self._file.writelines(event.to_json() + "\n" for event in self._events)
+        self.path, self._file, self.lost = path, _begun(path), None
+        for event in self._events:
+            self._write(event)
 
     def __len__(self) -> int:
         return len(self._events)
@@ -142,12 +133,22 @@ class History:
 
     def _write(self, event: Event) -> None:
         """Add a line. Who is observed must not feel it when that is impossible: the file ends, the record goes on."""
-        assert self._file is not None
+        if self._file is None:
+            return
         try:
             self._file.write(event.to_json() + "\n")
         except OSError as error:
             self.lost = error.strerror
             self.close()
+
+
+def _begun(path: Path) -> IO[str]:
+    try:
+        return path.open("w", encoding="utf-8", buffering=1)
+    except OSError as error:
+        raise RigError(
+            f"cannot be written: {error.strerror}", where=str(path), do="free the disk, or name another folder"
+        ) from error
 
 
 def read_history(path: Path) -> tuple[list[Event], list[str]]:

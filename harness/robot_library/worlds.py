@@ -66,6 +66,7 @@ class TestWorlds:
         self._ends = ExitStack()
         self._owner = ""
         self._test: Verdict | None = None
+        self._used = False
         self._errors: list[BaseException] = []
 
     # What keywords ask for.
@@ -121,6 +122,7 @@ class TestWorlds:
     def start_test(self, data: running.TestCase, result: results.TestCase) -> None:
         assert self._run is not None
         self._errors.clear()
+        self._used = self._world is not None
         source = Path(data.source) if data.source is not None else None
         command = rerun(data.name, source, self._base, self._run.root)
         title = data.doc.strip().partition("\n")[0]
@@ -137,13 +139,15 @@ class TestWorlds:
 
     def end_test(self, data: running.TestCase, result: results.TestCase) -> None:
         assert self._test is not None
-        verdict, had_world = self._test, self._world is not None
+        verdict = self._test
+        history = self._world.stack.history if self._world is not None else None
         if self._world is not None and result.passed:
             self._at_end(self._world.judge, result)
         if self._scope is Scope.TEST:
             self._at_end(self._close, result)
         self._test = None
-        if not EXECUTION_CONTEXTS.current.dry_run and (had_world or not result.passed):
+        verdict.lost = history.lost if history is not None else None
+        if not EXECUTION_CONTEXTS.current.dry_run and (self._used or not result.passed):
             self._conclude(verdict, result)
 
     def end_suite(self, data: running.TestSuite, result: results.TestSuite) -> None:
@@ -200,6 +204,7 @@ class TestWorlds:
         if self._test is not None:
             self._test.seed, self._test.options = options.seed, asdict(options)
             self._test.write_interrupted(folder)
+            self._used = True
         used = options.replace(modules=self._run.root / options.modules)
         atexit.register(self._close_at_end)
         self._world, self._owner = self._ends.enter_context(World.opened(used, folder, BackgroundRunner)), owner
@@ -266,8 +271,8 @@ class TestWorlds:
         folder = self._run.folder.of(verdict.test)
         verdict.write(folder)
         allure.begin_test(verdict.options or {}, severity=verdict.severity)
-        if trouble := allure.end_test(folder):
-            logger.warn(trouble)
+        if trouble := verdict.lost or allure.end_test(folder):
+            logger.warn(f"{verdict.test} is not recorded to the end: {trouble}")
 
     def _error_in(self, message: str) -> BaseException | None:
         """The error that Robot's message tells of: it may be one of several, and cut."""
