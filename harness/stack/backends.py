@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from importlib.metadata import entry_points
 from typing import Any, cast
 
@@ -15,7 +16,6 @@ from harness.stack.options import StackOptions
 __all__ = ["CLUSTERS", "check_names", "check_options", "clusters", "features", "make_cluster"]
 
 CLUSTERS = "harness.clusters"
-BOARDS = "harness.boards"
 NAMESPACE = "wasmbed"
 
 
@@ -32,12 +32,16 @@ def clusters() -> dict[str, str | None]:
 
 def check_names(options: StackOptions) -> None:
     """Raise UsageError when the tier or the cluster kind is not one that is registered; loads nothing."""
-    for option, group, name in (("boards", BOARDS, options.boards), ("cluster", CLUSTERS, options.cluster)):
+    from harness.boards.catalogue import GROUP
+
+    for option, group, name in (("boards", GROUP, options.boards), ("cluster", CLUSTERS, options.cluster)):
         if name not in (known := _names(group)):
+            close = difflib.get_close_matches(name, known, n=1)
+            meant = f"did you mean {close[0]!r}? " if close else ""
             raise UsageError(
                 f"there is no {name!r} here",
                 where=f"--{option}",
-                do=f"there are: {', '.join(known) or 'none; is the harness installed?'}",
+                do=f"{meant}there are: {', '.join(known) or 'none; is the harness installed?'}",
             )
 
 
@@ -87,5 +91,5 @@ def _load(name: str) -> type[Any]:
     try:
         (entry,) = entry_points(group=CLUSTERS, name=name)
         return cast("type[Any]", entry.load())
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # whatever a third party's import does wrong
         raise RigError(f"cannot be loaded: {error}", where=f"--cluster={name}", do="install what it needs") from error
