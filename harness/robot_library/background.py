@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -37,25 +38,21 @@ class BackgroundRunner:
     def run(self, coro: Coroutine[Any, Any, T]) -> T:
         """What ``coro`` returns. Who is interrupted meanwhile - a timeout of Robot's, Ctrl-C - cancels it and waits
         for its end."""
-        done: Future[T] = Future()
-        ended = threading.Event()
-        work: list[asyncio.Task[None]] = []
+        ended: Future[asyncio.Task[T]] = Future()
+        work: list[asyncio.Task[T]] = []
 
-        async def finish() -> None:
-            try:
-                done.set_result(await coro)
-            except BaseException as error:
-                done.set_exception(error)
-            finally:
-                ended.set()
+        def begin() -> None:
+            work.append(self._loop.create_task(coro))
+            work[0].add_done_callback(ended.set_result)
 
-        self._loop.call_soon_threadsafe(lambda: work.append(self._loop.create_task(finish())))
+        self._loop.call_soon_threadsafe(begin)
         try:
-            return done.result()
+            return ended.result().result()
         except BaseException:
-            if not ended.is_set():
+            if not ended.done():
                 self._loop.call_soon_threadsafe(lambda: work[0].cancel())
-                ended.wait(PATIENCE)
+                with suppress(TimeoutError):
+                    ended.result(PATIENCE)
             raise
 
     @staticmethod

@@ -1,0 +1,78 @@
+"""The library's smaller parts, and that its reference is current."""
+
+import asyncio
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from harness.core.errors import UsageError
+from harness.robot_library.arguments import Duration, status_of, word
+from harness.robot_library.background import BackgroundRunner
+from harness.robot_library.reference import document, write_reference
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("5s", 5), ("500 ms", 0.5), ("1 minute 30 seconds", 90), ("0.5", 0.5), (2, 2), (timedelta(seconds=3), 3)],
+)
+def test_durations_are_robots(written: object, seconds: float) -> None:
+    assert Duration.parse(written) == pytest.approx(seconds)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("written", ["soon", "0s", "-1s", ""])
+def test_a_wrong_duration_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match=r"more than zero|as in 5s"):
+        Duration.parse(written)
+
+
+def test_the_status_in_a_suite_is_text() -> None:
+    assert status_of({"running": "3", "health": "healthy", "error": None}) == {
+        "running": 3,
+        "health": "healthy",
+        "error": None,
+    }
+
+
+def test_a_name_is_no_argument_that_there_is_not() -> None:
+    assert word("pump-1") == "pump-1"
+    with pytest.raises(UsageError, match="no argument 'colour'"):
+        word("colour=red")
+
+
+def test_a_loop_of_its_own_goes_on_between_the_calls() -> None:
+    ticked = threading.Event()
+
+    async def begin() -> str:
+        asyncio.get_running_loop().call_later(0.01, ticked.set)
+        return threading.current_thread().name
+
+    with BackgroundRunner() as runner:
+        assert runner.run(begin()) == "wasmbed stack"
+        assert ticked.wait(10)
+
+
+def test_errors_come_back_to_whoever_called() -> None:
+    async def fail() -> None:
+        raise KeyError("x")
+
+    with BackgroundRunner() as runner, pytest.raises(KeyError):
+        runner.run(fail())
+
+
+def test_the_reference_of_the_keywords_is_current(tmp_path: Path) -> None:
+    write_reference(tmp_path / "keywords.html")
+    current = (REPOSITORY / "docs/robot/keywords.html").read_text("utf-8")
+    assert (tmp_path / "keywords.html").read_text("utf-8") == current, "make keywords"
+
+
+def test_every_keyword_is_documented_and_typed() -> None:
+    keywords = document().keywords
+    assert len(keywords) > 40
+    for keyword in keywords:
+        assert keyword.short_doc, keyword.name
+        assert keyword.tags, keyword.name
+        assert all(argument.type is not None for argument in keyword.args), keyword.name

@@ -1,0 +1,90 @@
+"""How long a stack lives, and that it ends whatever happens."""
+
+import signal
+
+SHARED = """
+First
+    ${board}=    Power On Board    name=pump
+    Device Should Reach Phase    pump    Connected
+    Set Suite Variable    ${board}
+Second
+    Cut The Link Of    ${board}
+    Device Should Reach Phase    pump    Disconnected
+Third
+    ${phases}=    Get Phases Of    pump
+    Should Be Equal    ${phases}[-1]    Disconnected
+    Fail    on purpose
+"""
+
+
+def test_the_tests_of_a_suite_share_a_stack_and_each_leaves_what_it_rests_on(project) -> None:
+    project.write(SHARED, "scope=suite heartbeat=500ms", more="Suite Setup    Power On Board    name=first\n")
+    code, output = project.run("it.robot")
+    assert code == 1, output
+    outcomes = {name: result["outcome"] for name, result in project.results().items()}
+    assert outcomes == {"First": "passed", "Second": "passed", "Third": "failed"}
+    assert project.results()["Third"]["message"] == "on purpose"
+    assert len(list(project.folder.glob("reports/*/*/"))) == 3, "nothing is left of the suite's own"
+    names = {test: [event["name"] for event in project.events(test)] for test in outcomes}
+    assert names["First"].count("stack started") == 1
+    assert "cut link" not in names["First"]
+    assert names["Third"][: len(names["First"])] == names["First"]
+    assert names["Third"].count("test started") == 3
+    assert [event["n"] for event in project.events("Third")] == list(range(len(names["Third"])))
+
+
+def test_with_the_scope_of_a_test_there_is_no_stack_before_it(project) -> None:
+    project.write("It\n    No Operation\n", more="Suite Setup    Power On Board\n")
+    code, output = project.run("it.robot")
+    assert code == 1
+    assert "there is no test yet whose stack this could be" in output
+    assert "import the library with scope=suite" in output
+
+
+def test_one_stack_for_the_whole_run(project) -> None:
+    project.write(
+        "One\n    Power On Board    name=pump\n    Device Should Reach Phase    pump    Connected\n",
+        "scope=global",
+        name="a",
+    )
+    project.write("Two\n    Device Should Reach Phase    pump    Connected\n    Stop Stack\n", "scope=global", name="b")
+    code, output = project.run("a.robot", "b.robot")
+    assert code == 0, output
+    assert {result["outcome"] for result in project.results().values()} == {"passed"}
+
+
+def test_ctrl_c_takes_the_stack_down_and_says_so(project) -> None:
+    project.write(
+        "It Hangs\n    [Timeout]    1 minute\n    ${board}=    Power On Board\n"
+        "    Device Should Reach Phase    ${board}    Connected\n"
+        "    Log To Console    ready\n    Wait For Event    Never    within=5 minutes\n"
+    )
+    with project.start("it.robot") as process:
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if "ready" in line:
+                    break
+            process.send_signal(signal.SIGINT)
+            output = process.stdout.read()
+        finally:
+            process.kill()
+    assert "Execution terminated by signal" in output
+    assert "report: reports/" in output
+    (result,) = project.results().values()
+    assert (result["outcome"], result["blame"]) == ("not run", None)
+    assert "interrupted" in result["message"]
+    closed = [event for event in project.events("It Hangs") if event["name"] == "ConnectionClosed"]
+    assert closed, "the stack was taken down in order"
+
+
+def test_heartbeats_go_on_between_keywords(project) -> None:
+    project.write(
+        "It\n    ${board}=    Power On Board\n    Device Should Reach Phase    ${board}    Connected\n"
+        "    Evaluate    __import__('threading').Event().wait(1)\n"
+        "    ${beats}=    Get Events    Heartbeat    ${board}\n    Should Be True    len($beats) > 2\n"
+        "    Event Should Not Have Happened    ConnectionClosed\n",
+        "heartbeat=200ms",
+    )
+    code, output = project.run("it.robot")
+    assert code == 0, output

@@ -1,0 +1,149 @@
+"""Every way a Robot test can end: the same folder, outcome and blame that a pytest test would leave."""
+
+import re
+from pathlib import Path
+
+from robot.api import ExecutionResult
+
+CASES = """
+It Passes
+    [Documentation]    A device enrolls.
+    ...
+    ...    And more.
+    ${board}=    Power On Board
+    Device Should Reach Phase    ${board}    connected    within=5s    health=healthy
+    History Should Follow    device-enrollment
+The Product Is Wrong
+    Device Should Reach Phase    nobody    Connected    within=100 ms
+A Comparison Fails
+    ${fleet}=    Get Stack Option    fleet
+    Should Be Equal As Integers    ${fleet}    7
+An Invariant Is Broken
+    ${board}=    Power On Board
+    Device Should Reach Phase    ${board}    Connected
+    Evaluate    {dance}
+The Rig Fails
+    Start Stack    cluster=kubeconfig    kubeconfig=nowhere
+The Words Are Wrong
+    Powr On Board
+A Duration Is Wrong
+    Device Should Reach Phase    x    Connected    within=5 parsecs
+A Duration Is Not More Than Zero
+    Device Should Reach Phase    x    Connected    within=0s
+A Phase Is Wrong
+    Device Should Reach Phase    x    Conected
+An Argument Is Wrong
+    Power On Board    colour=red
+A Field Is Wrong
+    ${board}=    Power On Board
+    Device Should Reach Phase    ${board}    Connected    helth=healthy
+A Board Is Wrong
+    Power Off Board    ${42}
+A Target Is Wrong
+    Deploy Application    idle    too=all
+Both Ways To Name Devices
+    Deploy Application    idle    all    labels=site=roof
+An Option Is Wrong
+    Start Stack    hartbeat=1s
+Robot's Own Timeout
+    [Timeout]    1s
+    Wait For Event    Never    within=1 minute
+The Harness's Deadline
+    Start Stack    deadline=300ms
+    Wait For Event    Never    within=1 minute
+It Is Left Out
+    Skip Unless Boards Have    teleport
+An Expected Failure
+    Run Keyword And Expect Error    *did not reach*
+    ...    Device Should Reach Phase    nobody    Connected    within=100ms
+It Has No Stack
+    No Operation
+"""
+DANCE = (
+    "$board._recorder.record.record(type($board._recorder.record[0].kind)('state'), 'Kubernetes', '', 'Device', "
+    "{'change': 'added', 'name': 'x', 'status': {'phase': 'Dancing'}}, 'x')"
+)
+USAGE = {
+    "The Words Are Wrong": "No keyword with name 'Powr On Board'",
+    "A Duration Is Wrong": "'5 parsecs' that cannot be converted to Duration: write a time as in 5s",
+    "A Duration Is Not More Than Zero": "a time to wait is more than zero",
+    "A Phase Is Wrong": "'Conected' that cannot be converted to DevicePhase",
+    "An Argument Is Wrong": "there is no argument 'colour' (in 'colour=red')",
+    "A Field Is Wrong": "has no helth",
+    "A Board Is Wrong": "42 is no board",
+    "A Target Is Wrong": "there is no argument 'too'",
+    "Both Ways To Name Devices": "labels: means devices, and so does to",
+    "An Option Is Wrong": "no such option: hartbeat",
+}
+
+
+def test_every_ending_has_its_blame(project) -> None:
+    project.write(CASES.replace("{dance}", DANCE))
+    code, output = project.run("--variable", "SEED:7", "--variable", "HEARTBEAT:5 s", "it.robot")
+    results = project.results()
+    assert code == len([each for each in results.values() if each["outcome"] == "failed"]), output
+    assert "Dancing" in results["An Invariant Is Broken"]["message"]
+    assert {name: results.pop(name)["blame"] for name in USAGE} == dict.fromkeys(USAGE, "usage")
+    for name, words in USAGE.items():
+        assert words in output, name
+    assert {name: (result["outcome"], result["blame"]) for name, result in results.items()} == {
+        "It Passes": ("passed", None),
+        "The Product Is Wrong": ("failed", "product"),
+        "A Comparison Fails": ("failed", "product"),
+        "An Invariant Is Broken": ("failed", "product"),
+        "The Rig Fails": ("not run", "rig"),
+        "Robot's Own Timeout": ("failed", None),
+        "The Harness's Deadline": ("failed", None),
+        "It Is Left Out": ("skipped", None),
+        "An Expected Failure": ("passed", None),
+    }
+    assert "to blame: the caller 10, the product 3, unknown 2" in output
+    assert "NOT RUN It.The Rig Fails\n  " in output
+    assert "(--deadline)" in results["The Harness's Deadline"]["message"]
+    assert "there is no such resource" in results["The Product Is Wrong"]["message"]
+
+    passed = results["It Passes"]
+    assert (passed["title"], passed["seed"], passed["options"]["heartbeat"]) == ("A device enrolls.", 7, 5)
+    assert passed["rerun"] == "robot --test 'It Passes' --variable SEED:7 --variable HEARTBEAT:5.0 it.robot"
+    assert 0 < passed["duration"] < 60
+    assert any(event["name"] == "EnrollmentRequest" for event in project.events("It Passes"))
+    (picture,) = project.folder.glob("reports/*/It.It-Passes/device-enrollment.svg")
+    assert picture.stat().st_size
+    page = re.search(r"^report: (reports/\S+/index\.html)$", output, re.MULTILINE)
+    assert page
+    assert (project.folder / page[1]).stat().st_size > 1000
+
+    tests = {test.name: test for test in ExecutionResult(project.folder / "output.xml").suite.tests}
+    assert tests["The Rig Fails"].skipped
+    assert tests["The Rig Fails"].message.startswith("NOT RUN: ")
+    assert "blame:rig" in tests["The Rig Fails"].tags
+    assert "blame:product" in tests["An Invariant Is Broken"].tags
+
+
+def test_a_run_without_a_stack_leaves_nothing(project) -> None:
+    project.write("It Passes\n    No Operation\n")
+    code, output = project.run("it.robot")
+    assert code == 0, output
+    assert not (project.folder / "reports").exists()
+    project.write("It Would Pass\n    Power On Board\nIt Would Not\n    Powr On Board\n")
+    project.run("--dryrun", "it.robot")
+    assert not (project.folder / "reports").exists()
+
+
+def test_the_same_test_can_be_run_again_by_the_command_it_left(project) -> None:
+    project.write("Is It [This] One?\n    Power On Board    toaster\nOr This\n    No Operation\n")
+    project.run("--variable", "FLEET:3", "it.robot")
+    (result,) = project.results().values()
+    assert result["rerun"] == "robot --test 'Is It [[]This] One[?]' --variable FLEET:3 it.robot"
+    _, output = project.run("--test", "Is It [[]This] One[?]", "it.robot")
+    assert "1 test, 0 passed, 1 failed" in output
+
+
+def test_a_folder_that_cannot_be_written_is_the_rigs_fault(project) -> None:
+    (project.folder / "reports").write_text("a file")
+    project.write("It\n    Power On Board\n")
+    code, output = project.run("it.robot")
+    assert code == 0, output
+    assert "NOT RUN: " in output
+    assert "--reports" in output
+    assert Path(project.folder / "output.xml").exists()
