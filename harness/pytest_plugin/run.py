@@ -157,7 +157,9 @@ class Run:
             write(summary, red=True)
         if self._lost:
             reasons = ", ".join(sorted(set(self._lost.values())))
-            write(f"not recorded to the end: {len(self._lost)} tests ({reasons}); their verdicts stand", yellow=True)
+            several = f"{len(self._lost)} tests" if len(self._lost) > 1 else "1 test"
+            verdicts = "the verdicts stand" if len(self._lost) > 1 else "the verdict stands"
+            write(f"not recorded to the end: {several} ({reasons}); {verdicts}", yellow=True)
         if self._finished is not None:
             for line in self._finished.told(self._config.invocation_params.dir):
                 write(line)

@@ -1,0 +1,141 @@
+"""What a run of pytest tells CI and a person at its end: real runs of a project of its own."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from harness.reporting.trend_file import read_trend
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+OUTCOMES = """
+import pytest
+from harness.core.errors import RigError
+
+TRIED = []
+
+@pytest.mark.severity("critical")
+@pytest.mark.link("https://example.org/5")
+async def test_shaky(stack):
+    TRIED.append(1)
+    assert len(TRIED) > 1
+
+async def test_product(stack):
+    device = stack.device("nobody")
+    await device.until(phase="Connected", within=0.1)
+
+async def test_rig(stack):
+    raise RigError("the board is not there")
+"""
+ENROLLS = """
+async def test_enrolls(stack):
+    board = await stack.boards.power_on()
+    await stack.device(board).until(phase="Connected", within=20)
+    stack.history.follows("device-enrollment")
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs pytest in a project of its own: ``run(code, *arguments, limit=None, **environment)``."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+
+    def run(
+        code: str, *arguments: str, limit: int | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "test_it.py").write_text(code)
+        hidden = ("PYTEST_", "WASMBED_", "GITHUB_", "COVERAGE_")
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+            cwd=tmp_path,
+            env=kept | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            preexec_fn=None if limit is None else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        )
+
+    return run
+
+
+def test_a_ci_job_is_told_what_failed_and_where(run: Run, tmp_path: Path) -> None:
+    summary, workspace = tmp_path / "summary.md", tmp_path.parent
+    done = run(
+        OUTCOMES,
+        "--reruns=1",
+        "--only-rerun=AssertionError",
+        "--junitxml=junit.xml",
+        "--seed=7",
+        GITHUB_ACTIONS="true",
+        GITHUB_STEP_SUMMARY=str(summary),
+        GITHUB_WORKSPACE=str(workspace),
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    told = [line.partition("::Device")[0] for line in done.stdout.splitlines() if line.startswith("::")]
+    file = f"{tmp_path.name}/test_it.py"
+    failed, unrun = (OUTCOMES[: OUTCOMES.index(text)].count("\n") + 1 for text in ("await device", "raise RigError"))
+    assert told == [
+        f"::error file={file},line={failed},title=test_it.py%3A%3Atest_product failed (to blame%3A product)",
+        f"::warning file={file},line={unrun},title=test_it.py%3A%3Atest_rig not run (to blame%3A rig)"
+        "::the board is not there%0A%0Aagain: pytest test_it.py::test_rig --seed=7",
+    ]
+    text = summary.read_text("utf-8")
+    assert ": 1 failed, 1 not run, 1 passed" in text
+    assert "Flaky (both passed and failed with the same sources and options): `test_it.py::test_shaky`" in text
+    ((row,), _) = read_trend(tmp_path / "reports" / "trend.jsonl")
+    assert (row["passed"], row["failed"], row["not_run"], row["flaky_tests"]) == (1, 1, 1, ["test_it.py::test_shaky"])
+
+
+def test_junit_from_pytest_and_from_the_run_say_the_same(run: Run, tmp_path: Path) -> None:
+    run(OUTCOMES, "--junitxml=junit.xml", "--seed=7")
+    (own,) = tmp_path.glob("reports/*/junit.xml")
+    said = []
+    for path in (tmp_path / "junit.xml", own):
+        cases = ET.parse(path).getroot().iter("testcase")
+        said.append(
+            {
+                case.get("name"): (
+                    {each.get("name"): each.get("value") for each in case.iter("property")},
+                    [child.tag for child in case if child.tag not in ("properties", "system-out")],
+                )
+                for case in cases
+            }
+        )
+    for properties, _ in said[0].values():
+        properties.pop("wasmbed-blame", None)
+    assert said[0] == said[1]
+    properties, _ = said[1]["test_shaky"]
+    assert (properties["severity"], properties["link"]) == ("critical", "https://example.org/5")
+    assert said[1]["test_product"][0]["blame"] == "product"
+    assert said[1]["test_rig"][1] == ["skipped"]
+
+
+def test_on_a_full_disk_the_verdicts_stand(run: Run, tmp_path: Path) -> None:
+    done = run(ENROLLS, limit=8_000)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+    assert "not recorded to the end: 1 test (File too large); the verdict stands" in done.stdout
+    assert "the report cannot be written: File too large" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    (result,) = tmp_path.glob("reports/*/*/result.json")
+    assert json.loads(result.read_text())["lost"] == "File too large"
+    ((row,), _) = read_trend(tmp_path / "reports" / "trend.jsonl")
+    assert row["passed"] == 1
+
+
+def test_older_runs_go(run: Run, tmp_path: Path, leave: Callable[..., Path]) -> None:
+    reports = tmp_path / "reports"
+    for day in ("01", "02"):
+        (leave(reports / f"2025-01-{day}T00-00-00-000" / "test").parent / "index.html").write_text("")
+    assert run(ENROLLS, "--keep=2").returncode == 0
+    kept = sorted(path.name for path in reports.iterdir() if path.is_dir())
+    assert len(kept) == 2
+    assert kept[0] == "2025-01-02T00-00-00-000"
