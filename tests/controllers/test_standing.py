@@ -10,7 +10,7 @@ DEVICE = Device(
     {
         "metadata": {"name": "edge-1"},
         "spec": {"capabilities": ["wasm"], "largestModule": 1000},
-        "status": {"phase": "Connected", "connectedSince": "s1", "enrollments": 1},
+        "status": {"phase": "Connected", "connectedSince": "s1", "enrollments": 1, "deviceId": "id-1"},
     }
 )
 RECORD = {"revision": "r", "generation": 3, "session": "s1", "enrollments": 1, "attempts": 1}
@@ -52,6 +52,11 @@ def entry(state=None, *, generation=3, record=(), **fields):
         (entry("running", record={"enrollments": 0}), "", Standing.DUE),
         (entry("error", record={"enrollments": 0}), "", Standing.DUE),
         (entry("running", record={"enrollments": 0}), "asleep", Standing.WAITING),
+        # the Device was deleted and came back under its name
+        (entry("running", record={"deviceId": "id-0"}), "", Standing.DUE),
+        (entry("running", record={"deviceId": "id-0"}), "asleep", Standing.WAITING),
+        (entry("running", record={"deviceId": "id-0", "revision": "q"}), "", Standing.DUE),
+        (entry("running", record={"deviceId": "id-1"}), "", Standing.RUNNING),
         # another revision
         (entry("running", record={"revision": "q"}), "", Standing.OUTDATED),
         (entry("receiving", record={"revision": "q"}), "", Standing.OUTDATED),
