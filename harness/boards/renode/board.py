@@ -14,6 +14,7 @@ from harness.boards.provisioning import provisioning_blob
 from harness.boards.qemu.startup import Startup
 from harness.boards.renode import requests as ask
 from harness.boards.renode.farm import Farm, Place
+from harness.boards.renode.image import check_image
 from harness.boards.renode.platform import RenodePlatform
 from harness.boards.renode.serial import SerialLine
 from harness.boards.usage import Usage
@@ -39,7 +40,7 @@ class RenodeBoard(Board):
         self.name = settings.name
         self.console = Console(settings.name, world.clock)
         self.platform = kind.platform
-        self._kind, self._settings, self._world, self._farm = kind, settings, world, farm
+        self._kind, self._settings, self._world, self.farm = kind, settings, world, farm
         self._crashes = CrashReader(kind.platform.image_path)
         self.console.listen(self._heard)
         self._place: Place | None = None
@@ -80,7 +81,8 @@ class RenodeBoard(Board):
                 do="use shorter certificates or names",
             )
         if self._place is None:
-            self._place = await self._farm.place(self.name, self._kind, self, self._world.clock)
+            check_image(image, self.kind, self._kind.program)
+            self._place = await self.farm.place(self.name, self._kind, self, self._world.clock)
         await self._start(self._place, blob)
 
     async def _start(self, place: Place, blob: bytes) -> None:
@@ -92,7 +94,7 @@ class RenodeBoard(Board):
         try:
             self._plug(place)
             await place.ask(ask.PowerOn(place.name, str(file), self.platform.provisioning.origin))
-            stepping = asyncio.create_task(self._step(), name=f"start of {self.name}") if self._farm.stands else None
+            stepping = asyncio.create_task(self._step(), name=f"start of {self.name}") if self.farm.stands else None
             try:
                 await startup.wait(run, self._world.clock, self.RUNS_WITHIN)
             finally:
@@ -108,7 +110,7 @@ class RenodeBoard(Board):
 
     async def _step(self) -> None:
         while True:
-            await self._farm.run_for(self.STEP)
+            await self.farm.run_for(self.STEP)
 
     def _plug(self, place: Place) -> None:
         self._bridge = Bridge(self.name, self._settings.gateway, self._world.network, self._world.tap)
@@ -127,7 +129,7 @@ class RenodeBoard(Board):
     async def power_off(self) -> None:
         if self._run is None:
             return
-        if not self._farm.stands and not self._is_paused and self._bridge is not None and not self._bridge.is_cut:
+        if not self.farm.stands and not self._is_paused and self._bridge is not None and not self._bridge.is_cut:
             said_goodbye = asyncio.create_task(self.console.until_next(r"\] power: off$", self.GOODBYE_WITHIN))
             self._bridge.shut_down()
             with contextlib.suppress(HarnessError):

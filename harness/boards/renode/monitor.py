@@ -21,7 +21,8 @@ __all__ = ["ConsoleMonitor", "Gone", "Monitor", "die_with_parent"]
 
 PR_SET_PDEATHSIG = 1
 VERSION = re.compile(r"Renode, version (\d+(?:\.\d+)*)")
-_STACK = re.compile(r"^ +at |^ *-+ *End of ")
+_CHATTER = re.compile(r"^ +at |^ *-+ *End of |^\([\w.-]*\)|^Starting emulation|^Pausing emulation")
+"""Of last words: stack traces, the monitor's prompts, and what it says each time."""
 LINE_LIMIT = 1 << 20
 LAST_WORDS = 30
 """Lines of output that are kept to be shown when Renode ends by itself."""
@@ -139,7 +140,7 @@ class ConsoleMonitor:
         return Gone(await self._process.wait(), "\n".join(self._tail))
 
     def _remember(self, line: str) -> None:
-        if line.strip() and not _STACK.match(line):
+        if line.strip() and not _CHATTER.match(line):
             self._tail.append(line.rstrip())
 
     async def close(self) -> None:

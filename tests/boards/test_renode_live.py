@@ -1,0 +1,316 @@
+"""Boards in a real Renode with real firmware: power, time, snapshots, and everything that can be wrong with them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import shutil
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.boards.board import Board, BoardSettings, Power, World
+from harness.boards.platform import IMAGES_VARIABLE, PLATFORMS_VARIABLE, ROOT
+from harness.boards.renode import RenodeBoard, RenodeTier
+from harness.boards.renode.platform import find_renode_platforms
+from harness.core.clock import SystemClock
+from harness.core.errors import RigError, UsageError
+from harness.core.identifiers import Randomness
+from harness.core.loop import new_runner
+from harness.core.network import SystemNetwork
+from harness.stack import Stack, StackOptions
+from harness.testing.bench import Bench, Expectations
+from harness.testing.board import BOARD_CHECKS, check_board
+from harness.wasmbed.pki.keys import Algorithm
+
+KINDS = {name: kind for name, kind in find_renode_platforms().items() if kind.platform.refused is None}
+KIND = "stm32f746g-disco"
+MISSING = RenodeTier.unavailable() or next(
+    (f"no image of {name}: `make firmware`" for name, kind in KINDS.items() if not kind.platform.image_path.exists()),
+    None,
+)
+pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+
+ESSENCE = ("enrolls_with_certificate", "survives_garbage", "restarts_with_its_identity", "runs_and_publishes")
+PATIENCE = 30
+DEVICE_ID = "00000000-0000-4000-8000-000000000001"
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+def children() -> set[int]:
+    """The processes that this one has started, and theirs."""
+    found: set[int] = set()
+    looking = [os.getpid()]
+    while looking:
+        for file in Path(f"/proc/{looking.pop()}/task").glob("*/children"):
+            pids = {int(pid) for pid in file.read_text().split()}
+            looking += pids
+            found |= pids
+    return {pid for pid in found if b"enode" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    yield
+    assert not children()
+
+
+@asynccontextmanager
+async def scene(kind: str = KIND, **settings: Any) -> AsyncIterator[Bench]:
+    tier = RenodeTier()
+
+    def factory(given: BoardSettings, world: World) -> Board:
+        return tier.make(kind, replace(given, **settings), world)
+
+    world = World(SystemClock(), SystemNetwork(), Randomness(7))
+    bench = Bench("pump-1", factory, world, Expectations(patience=PATIENCE), Algorithm.P256)
+    try:
+        async with bench.open():
+            yield bench
+    finally:
+        await tier.close()
+
+
+def renode(bench: Bench) -> RenodeBoard:
+    assert isinstance(bench.board, RenodeBoard)
+    return bench.board
+
+
+def played(coroutine: Coroutine[Any, Any, None], within: float = 170) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(within):
+            await coroutine
+
+    with new_runner() as runner:
+        runner.run(bounded())
+
+
+# the contract of every board
+
+
+def outcomes(kind: str, only: tuple[str, ...] | None = None) -> dict[str, str]:
+    """What became of each check; raises if one failed."""
+    found: dict[str, str] = {}
+
+    async def play() -> None:
+        tier = RenodeTier()
+        try:
+            await check_board(
+                lambda settings, world: tier.make(kind, settings, world),
+                only=only,
+                at_once=4,
+                expectations=Expectations(patience=PATIENCE),
+                progress=found.__setitem__,
+            )
+        finally:
+            await tier.close()
+
+    played(play())
+    return found
+
+
+def test_the_whole_kit() -> None:
+    assert outcomes(KIND) == dict.fromkeys(BOARD_CHECKS, "passed")
+
+
+@pytest.mark.parametrize("kind", [name for name in KINDS if name != KIND])
+def test_the_essence(kind: str) -> None:
+    assert outcomes(kind, ESSENCE) == dict.fromkeys(ESSENCE, "passed")
+
+
+# what it is told by its own monitor, and what it costs
+
+
+def test_power_time_and_the_monitor() -> None:
+    async def play() -> None:
+        async with scene() as bench:
+            board = renode(bench)
+            for switch in (board.pause, board.resume, lambda: board.execute("version"), board.virtual_time):
+                with pytest.raises(UsageError, match="the board is off"):
+                    await switch()
+            await bench.enrolled()
+            assert board.console.lines[0].startswith(f"BOOT board={KIND} ")
+            assert await board.execute("sysbus.cpu PerformanceInMips") == "0x00000190"
+            with pytest.raises(RigError, match="does not provide a field, method or property Nothing"):
+                await board.execute("sysbus.cpu Nothing")
+            usage = board.usage
+            assert usage is not None
+            assert usage.memory > 1 << 20
+            assert board.counters.up > 0
+
+            await board.pause()
+            still = await board.virtual_time()
+            assert await board.virtual_time() == still
+            await board.resume()
+            await board.reset()
+            await board.console.until(r"^BOOT .* reset=external", PATIENCE)
+            await board.power_off()
+            assert board.power is Power.OFF
+
+    played(play())
+
+
+def test_several_kinds_in_one_host_and_exactly_so_much_time() -> None:
+    async def play() -> None:
+        async with Stack(StackOptions()) as stack:
+            boards = [await stack.boards.power_on(kind) for kind in KINDS]
+            for board in boards:
+                await stack.device(board).until(phase="Connected", within=PATIENCE)
+            assert len(children()) == 2, "one host, and its Renode"
+
+            await stack.boards.run_for(0.25)
+            told = "emulation GetTimeSourceInfo"
+            before = [(await board.execute(told)).splitlines()[0] for board in boards]
+            assert len(set(before)) == 1, "it stands still"
+            await stack.boards.run_for(0.5)
+            after = (await boards[0].execute(told)).splitlines()[0]
+            first, second = (float(line.rpartition(":")[2]) for line in (before[0], after))
+            assert (second - first) % 60 == pytest.approx(0.5, abs=0.006)
+
+            # Where time stands still, a board that starts takes the time that it needs.
+            late = await stack.boards.power_on(KIND, name="late")
+            await stack.boards.run()
+            await stack.device(late).until(phase="Connected", within=PATIENCE)
+
+            async with stack.boards.paced(0.05):
+                await late.reset()
+                await late.console.until(r"^BOOT .* reset=external", PATIENCE)
+            await stack.device(late).until(phase="Connected", within=PATIENCE)
+
+    played(play())
+
+
+def test_a_snapshot_brings_a_fleet_back() -> None:
+    async def play() -> None:
+        async with Stack(StackOptions()) as stack:
+            boards = await stack.boards.power_on(KIND, count=2)
+            devices = [await stack.device(board).until(phase="Connected", within=PATIENCE) for board in boards]
+            ids = [device.status.device_id for device in devices]
+            snapshot = await stack.boards.snapshot()
+            assert snapshot.size > 100_000
+            later = await stack.boards.power_on(KIND, name="later")
+            await boards[0].cut_power()
+            await devices[0].until(phase="Disconnected", within=PATIENCE)
+
+            before = stack.history[-1]
+            await snapshot.restore()
+            assert later.power is Power.OFF
+            for board, device in zip(boards, devices, strict=True):
+                assert board.power is Power.ON
+                await stack.history.until("TlsConnected", about=device.name, within=PATIENCE, after=before)
+                await device.until(phase="Connected", within=PATIENCE)
+            assert [device.status.device_id for device in devices] == ids
+            # Nobody enrolled anew: the boards went on from where they were.
+            for device in devices:
+                assert len(stack.history.find("EnrollmentRequest", about=device.name)) == 1
+            # A reset still finds its vectors.
+            await boards[1].reset()
+            await boards[1].console.until(r"^BOOT .* reset=external", PATIENCE)
+            await later.power_on()
+            await stack.device(later).until(phase="Connected", within=PATIENCE)
+
+    played(play())
+
+
+def test_what_a_board_keeps_outlives_a_power_cut() -> None:
+    async def play() -> None:
+        async with Stack(StackOptions()) as stack:
+            board = await stack.boards.power_on(KIND, certificate="request")
+            device = await stack.device(board).until(phase="Connected", within=PATIENCE)
+            await board.cut_power()
+            await device.until(phase="Disconnected", within=PATIENCE)
+            await board.power_on()
+            await device.until(phase="Connected", within=PATIENCE)
+            requests = stack.history.find("EnrollmentRequest", about=device.name)
+            assert sum("csr" in event.data for event in requests) == 1
+
+    played(play())
+
+
+# what can be wrong
+
+
+def test_no_time_to_hold_without_such_boards() -> None:
+    async def play() -> None:
+        async with Stack(StackOptions()) as stack:
+            await stack.boards.power_on("virtual")
+            with pytest.raises(UsageError, match="no board here has a time that can be held"):
+                await stack.boards.run_for(1)
+
+    played(play())
+
+
+def test_a_host_that_dies_takes_its_boards_along() -> None:
+    async def play() -> None:
+        async with Stack(StackOptions()) as stack:
+            board = await stack.boards.power_on(KIND)
+            device = await stack.device(board).until(phase="Connected", within=PATIENCE)
+            _, emulator = sorted(children())
+            os.kill(emulator, signal.SIGKILL)
+            await board.console.until(r"Renode \(host 1\): it ended", PATIENCE)
+            assert board.power is Power.OFF
+            with pytest.raises(RigError, match=r"(?s)the board went off by itself.*it ended"):
+                await device.until(phase="Failed", within=PATIENCE)
+            await board.power_on()
+            await device.until(phase="Connected", within=PATIENCE)
+
+    played(play())
+
+
+def test_a_description_that_does_not_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ROOT / "platforms" / KIND, tmp_path / KIND)
+    with (tmp_path / KIND / f"{KIND}.repl").open("a") as file:
+        file.write("\nfoo: No.Such.Type @ sysbus 0x1\n")
+    monkeypatch.setenv(PLATFORMS_VARIABLE, str(tmp_path))
+
+    async def play() -> None:
+        async with scene() as bench:
+            with pytest.raises(RigError, match=r"(?s)LoadPlatformDescription.*Could not resolve type"):
+                await bench.board.power_on()
+            assert bench.board.power is Power.OFF
+
+    played(play())
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [("stm32f4-discovery.elf", "is for another board: it has [0-9]+ bytes at 0x1000"), (None, "is no image")],
+)
+def test_an_image_for_another_board(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str | None, words: str
+) -> None:
+    image = tmp_path / f"{KIND}.elf"
+    if other is None:
+        image.write_text("this is no ELF")
+    else:
+        shutil.copyfile(KINDS[KIND].platform.image_path.parent / other, image)
+    monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))
+
+    async def play() -> None:
+        async with scene() as bench:
+            with pytest.raises(RigError, match=words):
+                await bench.board.power_on()
+            assert bench.board.power is Power.OFF
+
+    played(play())
+
+
+def test_a_disk_that_is_full() -> None:
+    """Renode does not survive it: the boards of that host are gone, and it is said why."""
+
+    async def play() -> None:
+        async with scene() as bench:
+            await bench.board.power_on()
+            farm = renode(bench).farm
+            for pid in farm.pids:
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, 4096))
+            with pytest.raises(RigError, match=r"it ended|Renode refused `Save"):
+                await farm.snapshot()
+
+    played(play())
