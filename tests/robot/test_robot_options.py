@@ -1,51 +1,115 @@
 """Options by Robot variables, environment and file; several Robots at once; exit codes that say who is to blame."""
 
-SHOWN = "It\n    ${x}=    Get Stack Option    heartbeat\n    Should Be Equal As Numbers    ${x}    ${4}\n"
+from pathlib import Path
+
+import pytest
+
+from harness.core.errors import UsageError
+from harness.robot_library import __main__ as runner
+from harness.robot_library.run import options_of
 
 
-def test_options_come_from_variables_the_environment_and_the_file(project) -> None:
-    (project.folder / "harness.toml").write_text("heartbeat = 4\n[profiles.slow]\nheartbeat = '1min'\n")
-    project.write(SHOWN)
-    assert project.run("it.robot")[0] == 0
-    assert "60.0 != 4" in project.run("--variable", "PROFILE:slow", "it.robot")[1]
-    assert "5.0 != 4" in project.run("it.robot", WASMBED_HEARTBEAT="5", WASMBED_PROFILE="slow")[1]
-    assert project.run("--variable", "HEARTBEAT:4", "it.robot", WASMBED_HEARTBEAT="5")[0] == 0
-    project.write(SHOWN, "heartbeat=4s")
-    assert project.run("--variable", "HEARTBEAT:5", "it.robot")[0] == 0
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("WASMBED_HEARTBEAT", raising=False)
+    (tmp_path / "harness.toml").write_text("heartbeat = 4\n[profiles.slow]\nheartbeat = '1min'\n")
+    return tmp_path
 
 
-def test_a_wrong_option_is_told_by_the_name_it_was_given_under(project) -> None:
-    project.write("It\n    Power On Board\n")
-    code, output = project.run("--variable", "SEED:x", "it.robot")
+def test_options_come_from_variables_the_environment_and_the_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deeper = folder / "suites"
+    deeper.mkdir()
+
+    def heartbeat(**variables: object) -> float:
+        root, options = options_of(
+            {f"${{{name}}}": value for name, value in variables.items()} | {"${EXECDIR}": deeper}
+        )
+        assert root == folder
+        return options.heartbeat
+
+    assert heartbeat() == 4
+    assert heartbeat(PROFILE="slow") == 60
+    assert heartbeat(HEARTBEAT="500 ms") == 0.5
+    assert heartbeat(HEARTBEAT=3, RECORD=True) == 3
+    monkeypatch.setenv("WASMBED_HEARTBEAT", "5")
+    assert heartbeat(PROFILE="slow") == 5
+    assert heartbeat(HEARTBEAT="6") == 6
+
+
+def test_a_wrong_option_is_told_by_the_name_it_was_given_under(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"\$\{SEED\}: 'x' is not possible"):
+        options_of({"${EXECDIR}": folder, "${SEED}": "x"})
+    with pytest.raises(UsageError, match="is for --cluster=kubeconfig"):
+        options_of({"${EXECDIR}": folder, "${KUBECONFIG}": "x"})
+
+
+def test_what_is_given_in_a_suite_goes_before_what_is_given_to_robot(project) -> None:
+    shown = "    ${x}=    Get Stack Option    heartbeat\n    Should Be Equal As Numbers    ${x}    ${4}\n"
+    late = "Later\n    Start Stack    heartbeat=5\n    Stop Stack\n"
+    project.write(f"It\n{shown}{late}", "heartbeat=4s")
+    code, output = project.run("--variable", "HEARTBEAT:5", "it.robot")
+    assert code == 0, output
+    assert project.results()["Later"]["options"]["heartbeat"] == 5
+    code, output = project.run("--variable", "SEED:x", "--test", "It", "it.robot")
     assert code == 1
     assert "${SEED}: 'x' is not possible" in output
-    _, output = project.run("--variable", "KUBECONFIG:x", "it.robot")
-    assert "is for --cluster=kubeconfig" in output
-    _, output = project.run("it.robot", WASMBED_BOARDS="paper")
-    assert "there is no 'paper' here" in output
 
 
-def test_several_robots_at_once_leave_one_run(project) -> None:
-    for name in ("one", "two"):
-        project.write("It\n    Power On Board\n", name=name)
+def test_several_robots_at_once_leave_one_run_and_one_exit_code(project) -> None:
+    project.write("Usage\n    Power On Board    toaster\n", name="one")
+    project.write("Rig\n    Power On Boards    1000000    mps2-an385\n", name="two")
     module = "harness.robot_library"
-    code, output = project.run("--processes", "2", "--outputdir", "out", "one.robot", "two.robot", module=module)
-    assert code == 0, output
+    arguments = ("--processes", "2", "--outputdir", "out", "one.robot", "two.robot")
+    code, output = project.run(*arguments, module=module)
+    assert code == 2, output
     assert output.count("report: ") == 1
+    assert "to blame: the caller 1" in output
+    assert "NOT RUN " in output
     (run,) = (path for path in (project.folder / "reports").iterdir() if path.is_dir())
-    assert sorted(path.parent.name for path in run.glob("*/result.json")) == ["One-Two.One.It", "One-Two.Two.It"]
+    assert {path.parent.name.rpartition(".")[2] for path in run.glob("*/result.json")} == {"Usage", "Rig"}
     assert (run / "index.html").exists()
 
 
-def test_the_exit_code_says_who_is_to_blame(project) -> None:
-    def run(cases: str, *more: str) -> int:
-        project.write(cases)
-        return int(project.run("--outputdir", "out", *more, "it.robot", module="harness.robot_library")[0])
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (["-v", "SEED:1", "robot"], {"${SEED}": "1"}),
+        (["--variable=Reports:x:y"], {"${REPORTS}": "x:y"}),
+        (["--processes", "2", "--variable", "SEED:1", "-v"], {"${SEED}": "1", "${}": ""}),
+    ],
+)
+def test_variables_are_found_among_the_arguments(arguments: list[str], found: dict[str, str]) -> None:
+    assert runner._variables(arguments) == found
 
-    rig = "Rig\n    Start Stack    cluster=kubeconfig    kubeconfig=nowhere\n"
-    usage = "Usage\n    Power On Board    toaster\n"
-    product = "Product\n    Device Should Reach Phase    nobody    Connected    within=100ms\n"
-    assert run(rig) == 3
-    assert run(usage + rig) == 2
-    assert run(product + usage) == 1
-    assert run(product, "--variable=SEED:x") == 2
+
+@pytest.mark.parametrize(
+    ("robots", "blames", "code"),
+    [
+        (0, [], 0),
+        (0, ["rig"], 3),
+        (2, ["usage", "rig"], 2),
+        (2, ["usage", "product"], 1),
+        (1, [], 1),
+        (252, [], 2),
+        (253, [], 130),
+    ],
+)
+def test_the_exit_code_says_who_is_to_blame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, robots: int, blames: list[str], code: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WASMBED_RUN_FOLDER", "")
+    monkeypatch.setenv("ROBOT_OPTIONS", "")
+    monkeypatch.setattr(runner, "_run", lambda arguments: robots)
+    tally = runner.Tally()
+    for blame in blames:
+        tally.take("test", blame, "reason")
+    monkeypatch.setattr(runner, "_tally", lambda folder: tally)
+    assert runner.main([]) == code
+
+
+def test_a_wrong_option_is_told_before_anything_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert runner.main(["--variable", "SEED:x"]) == 2
+    assert "${SEED}: 'x' is not possible" in capsys.readouterr().err

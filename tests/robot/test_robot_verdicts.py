@@ -5,6 +5,9 @@ from pathlib import Path
 
 from robot.api import ExecutionResult
 
+from harness.robot_library.run import rerun
+from harness.stack import StackOptions
+
 CASES = """
 It Passes
     [Documentation]    A device enrolls.
@@ -23,7 +26,7 @@ An Invariant Is Broken
     Device Should Reach Phase    ${board}    Connected
     Evaluate    {dance}
 The Rig Fails
-    Start Stack    cluster=kubeconfig    kubeconfig=nowhere
+    Power On Boards    1000000    mps2-an385
 The Words Are Wrong
     Powr On Board
 A Duration Is Wrong
@@ -70,7 +73,7 @@ USAGE = {
     "A Phase Is Wrong": "'Conected' that cannot be converted to DevicePhase",
     "An Argument Is Wrong": "there is no argument 'colour' (in 'colour=red')",
     "A Field Is Wrong": "has no helth",
-    "A Board Is Wrong": "42 is no board",
+    "A Board Is Wrong": "there is no board '42'",
     "A Target Is Wrong": "there is no argument 'too'",
     "Both Ways To Name Devices": "labels: means devices, and so does to",
     "An Option Is Wrong": "no such option: hartbeat",
@@ -121,22 +124,14 @@ def test_every_ending_has_its_blame(project) -> None:
 
 
 def test_a_run_without_a_stack_leaves_nothing(project) -> None:
-    project.write("It Passes\n    No Operation\n")
-    code, output = project.run("it.robot")
-    assert code == 0, output
-    assert not (project.folder / "reports").exists()
     project.write("It Would Pass\n    Power On Board\nIt Would Not\n    Powr On Board\n")
     project.run("--dryrun", "it.robot")
     assert not (project.folder / "reports").exists()
 
 
-def test_the_same_test_can_be_run_again_by_the_command_it_left(project) -> None:
-    project.write("Is It [This] One?\n    Power On Board    toaster\nOr This\n    No Operation\n")
-    project.run("--variable", "FLEET:3", "it.robot")
-    (result,) = project.results().values()
-    assert result["rerun"] == "robot --test 'Is It [[]This] One[?]' --variable FLEET:3 it.robot"
-    _, output = project.run("--test", "Is It [[]This] One[?]", "it.robot")
-    assert "1 test, 0 passed, 1 failed" in output
+def test_the_command_to_run_a_test_again_means_this_test_alone(tmp_path: Path) -> None:
+    command = rerun("Is It [This] One?", tmp_path / "it.robot", StackOptions(fleet=3, reports=Path("x")), tmp_path)
+    assert command == f"robot --test 'Is It [[]This] One[?]' --variable FLEET:3 {tmp_path / 'it.robot'}"
 
 
 def test_a_folder_that_cannot_be_written_is_the_rigs_fault(project) -> None:
