@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 import traceback
+from contextlib import suppress
 from types import FrameType, TracebackType
 
 import pytest
@@ -48,7 +49,10 @@ def begin(item: pytest.Item) -> None:
     earlier = item.stash.get(VERDICT, None)
     if earlier is not None:
         del item.stash[VERDICT]
-        verdict_of(item).attempts = [*earlier.attempts, earlier.outcome]
+        attempts = verdict_of(item).attempts = [*earlier.attempts, earlier.outcome]
+        history = Run.of(item.config).folder.of(item.nodeid) / "history.jsonl"
+        with suppress(OSError):
+            history.rename(history.with_name(f"history-attempt-{len(attempts)}.jsonl"))
     verdict = verdict_of(item)
     allure.begin_test(verdict.options or {}, severity=verdict.severity, links=verdict.links)
 

@@ -41,6 +41,8 @@ class TestRecord:
     folder: Path | None = None
 
 
+_KINDS: dict[str, type[Any]] = {"options": dict, "parts": dict, "links": list, "attempts": list}
+"""What else is in a result, where it is."""
 _OWN = {"test", "title", "outcome", "blame", "message", "duration", "rerun"}
 
 
@@ -82,7 +84,7 @@ def _read_test(folder: Path, fallback: str, histories: bool) -> TestRecord:
         outcome=str(result.get("outcome") or "not run"),
         blame=result.get("blame"),
         message=str(result.get("message") or ""),
-        duration=float(result.get("duration") or 0.0),
+        duration=_seconds(result.get("duration")),
         rerun=str(result.get("rerun") or ""),
         details={key: value for key, value in result.items() if key not in _OWN},
         events=events,
@@ -90,6 +92,14 @@ def _read_test(folder: Path, fallback: str, histories: bool) -> TestRecord:
         pictures={path.stem: path.read_text("utf-8", "replace") for path in _pictures(folder, histories)},
         folder=folder,
     )
+
+
+def _odd(result: dict[str, Any]) -> str | None:
+    return next((key for key, kind in _KINDS.items() if not isinstance(result.get(key) or kind(), kind)), None)
+
+
+def _seconds(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def _pictures(folder: Path, wanted: bool) -> list[Path]:
@@ -104,7 +114,10 @@ def _read_result(path: Path, trouble: list[str]) -> dict[str, Any]:
     except ValueError as error:
         trouble.append(f"result.json is not readable ({error})")
     else:
-        if isinstance(result, dict):
-            return result
-        trouble.append("result.json is not readable (it is no object)")
+        odd = "it" if not isinstance(result, dict) else _odd(result)
+        if odd is None:
+            return dict(result)
+        trouble.append(
+            f"result.json is not readable ({odd} is no {_KINDS.get(odd, dict).__name__.replace('dict', 'object')})"
+        )
     return {}

@@ -91,6 +91,8 @@ def test_a_ci_job_is_told_what_failed_and_where(run: Run, tmp_path: Path) -> Non
     assert ": 1 failed, 1 not run, 1 passed" in text
     assert "Flaky (both passed and failed with the same sources and options): `test_it.py::test_shaky`" in text
     ((row,), _) = read_trend(tmp_path / "reports" / "trend.jsonl")
+    (first,) = tmp_path.glob("reports/*/test_it-test_shaky/history-attempt-1.jsonl")
+    assert "stack started" in first.read_text()
     assert (row["passed"], row["failed"], row["not_run"], row["flaky_tests"]) == (1, 1, 1, ["test_it.py::test_shaky"])
 
 

@@ -117,5 +117,10 @@ def test_a_report_that_cannot_be_written_says_so(leave: Leave, tmp_path: Path) -
 
 
 def test_a_result_that_is_no_object_is_told(leave: Leave, tmp_path: Path) -> None:
-    (leave(tmp_path / "run" / "odd") / "result.json").write_text("[]")
+    result = leave(tmp_path / "run" / "odd") / "result.json"
+    result.write_text("[]")
     assert read_run(tmp_path / "run")[0].trouble == ["result.json is not readable (it is no object)"]
+    result.write_text('{"options": null, "links": "x", "duration": "long"}')
+    assert read_run(tmp_path / "run")[0].trouble == ["result.json is not readable (links is no list)"]
+    result.write_text('{"options": null, "duration": "long"}')
+    assert (read_run(tmp_path / "run")[0].trouble, read_run(tmp_path / "run")[0].duration) == ([], 0.0)
