@@ -16,7 +16,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-MODULES = ("enrollment", "memory", "cluster", "qemu", "report")
+MODULES = ("enrollment", "memory", "cluster", "qemu", "renode", "report")
 OUTPUT = Path("reports") / "bench.json"
 
 

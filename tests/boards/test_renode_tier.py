@@ -296,7 +296,8 @@ def test_an_image_fits_its_board_and_no_other(kind: str) -> None:
         pytest.skip(f"no image of {kind}: `make firmware`")
     check_image(image, kind, kinds[kind].program)
     for name, other in kinds.items():
-        if name != kind:
+        # The F4 has all the memory that the F7's image asks for; there the first line of the console tells.
+        if name != kind and (kind, name) != ("stm32f746g-disco", "stm32f4-discovery"):
             with pytest.raises(RigError, match=rf"{kind}\.elf is for another board: it has \d+ bytes at 0x"):
                 check_image(image, name, other.program)
 

@@ -8,6 +8,8 @@ import pytest
 
 from harness.boards.platform import find_platforms
 from harness.boards.qemu import QemuTier
+from harness.boards.renode import RenodeTier
+from harness.boards.renode.platform import find_renode_platforms
 from harness.core.history import Event
 from harness.core.loop import new_runner
 from harness.stack import Stack, StackOptions
@@ -62,3 +64,24 @@ def test_another_story_is_told_apart() -> None:
     shown = difference(played("virtual"), played(KIND, module="trap", outcome="Error"), ("virtual", KIND))
     assert "-    Running" in shown
     assert "+    RuntimeFault on device 1" in shown
+
+
+RENODE = [name for name, kind in find_renode_platforms().items() if kind.platform.refused is None]
+NO_RENODE = RenodeTier.unavailable()
+
+
+@pytest.mark.skipif(NO_RENODE is not None, reason=str(NO_RENODE))
+@pytest.mark.parametrize("kind", RENODE)
+def test_renode_tells_the_story_of_qemu_and_of_virtual_boards(kind: str) -> None:
+    if not find_renode_platforms()[kind].platform.image_path.exists():
+        pytest.skip(f"no image of {kind}: `make firmware`")
+    virtual, emulated, in_renode = (played(each) for each in ("virtual", KIND, kind))
+    require_alike(virtual, in_renode, ("virtual", kind))
+    require_alike(emulated, in_renode, (KIND, kind))
+
+
+@pytest.mark.skipif(NO_RENODE is not None, reason=str(NO_RENODE))
+@pytest.mark.parametrize(("module", "outcome"), [("trap", "Error"), ("missing_import", "Failed")])
+def test_renode_goes_wrong_alike(module: str, outcome: str) -> None:
+    virtual, in_renode = (played(each, module=module, outcome=outcome) for each in ("virtual", RENODE[0]))
+    require_alike(virtual, in_renode, ("virtual", RENODE[0]))
