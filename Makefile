@@ -8,12 +8,13 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: page page-check images help demo test test-boards lint bench docs coverage setup boards firmware firmware-check apps
+.PHONY: page page-check images help demo test test-boards renode lint bench docs coverage setup boards firmware firmware-check apps
 
 help:
 	@echo "make demo       the flagship scenarios on 20 virtual boards and 3 emulated ones, and a page to look at"
 	@echo "make test       the tests and scenarios, on $(WORKERS) workers (WORKERS=n)"
 	@echo "make test-boards  every scenario again, on real firmware in QEMU"
+	@echo "make renode     the tests and scenarios of boards in Renode, where it is installed"
 	@echo "make robot      the Robot Framework suites, on $(WORKERS) workers (ROBOT_ARGS=\"--variable BOARDS:qemu\" for other boards)"
 	@echo "make keywords   the reference of the Robot keywords, docs/robot/keywords.html"
 	@echo "make firmware   the boards' images, with their sizes (BOARDS=\"mps2-an385 ...\" for some)"
@@ -29,6 +30,11 @@ demo: $(READY) boards
 
 test: $(READY) boards
 	@$(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+# Renode is not fetched: RENODE names it, or it is on the PATH; docs/renode.md.
+renode: $(READY) boards
+	@$(BIN)/pytest tests/boards tests/testing -k renode -n $(WORKERS) $(PYTEST_ARGS)
+	@$(BIN)/pytest scenarios --boards=renode -n $(WORKERS) $(PYTEST_ARGS)
 
 test-boards: $(READY) boards
 	@if [ -e firmware/images/mps2-an385.elf ]; then $(BIN)/pytest scenarios --boards=qemu -n $(WORKERS) $(PYTEST_ARGS); \
@@ -55,8 +61,7 @@ apps: $(READY)
 
 # The firmware's own tests run on the host, with its ordinary toolchain.
 firmware-check:
-	@command -v cargo >/dev/null || { echo "cargo is not there: install Rust (rustup, or Debian's rustc-web and cargo-web)" >&2; exit 3; }
-	@cd firmware && cargo fmt --check && cargo clippy --locked --all-targets -- -D warnings && cargo test --locked --quiet
+	@$(PYTHON) firmware/check.py
 
 # The page that reports are made of is committed as it is built, so that a clone or a wheel needs no Node.
 page:
