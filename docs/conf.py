@@ -10,7 +10,7 @@ project = "Wasmbed harness"
 author = "the Wasmbed harness developers"
 version = release = installed("wasmbed-harness")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click", "house"]
-exclude_patterns = ["build", "extensions"]
+exclude_patterns = ["build", "extensions", "robot"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
@@ -18,6 +18,7 @@ autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
 autodoc_class_signature = "separated"
 html_theme = "furo"
+html_extra_path = ["robot"]
 html_title = project
 pygments_style = "tango"
 pygments_dark_style = "github-dark"

@@ -67,6 +67,7 @@ class TestWorlds:
         self._owner = ""
         self._test: Verdict | None = None
         self._used = False
+        self._cannot_record: RigError | None = None
         self._errors: list[BaseException] = []
 
     # What keywords ask for.
@@ -134,8 +135,12 @@ class TestWorlds:
             for kind in ("link", "issue", "tms")
             for url in _tagged(data.tags, kind)
         ]
+        self._cannot_record = None
         if self._world is not None:
-            self._record(self._world, self._test)
+            try:
+                self._record(self._world, self._test)
+            except RigError as error:
+                self._cannot_record = error
 
     def end_test(self, data: running.TestCase, result: results.TestCase) -> None:
         assert self._test is not None
@@ -179,6 +184,8 @@ class TestWorlds:
     # Worlds.
 
     def _present(self) -> World:
+        if self._cannot_record is not None:
+            raise self._cannot_record
         return self._world or self._open(self._options({}))
 
     def _options(self, changes: Mapping[str, Any]) -> StackOptions:
