@@ -25,7 +25,8 @@ from harness.wasmbed.pki.keys import Algorithm
 __all__ = ["Boards"]
 
 POWER_OFF = 20.0
-"""Seconds that switching all boards off may take."""
+"""Seconds that switching all boards off may take, and :data:`POWER_OFF_EACH` more for each."""
+POWER_OFF_EACH = 0.5
 
 
 class Boards:
@@ -62,6 +63,7 @@ class Boards:
         capabilities: Sequence[str] | None = None,
         self_test: str | None = None,
         watchdog: float | None = None,
+        link: str | None = None,
         record: bool | None = None,
         progress: Progress | None = None,
     ) -> Board: ...
@@ -78,6 +80,7 @@ class Boards:
         capabilities: Sequence[str] | None = None,
         self_test: str | None = None,
         watchdog: float | None = None,
+        link: str | None = None,
         record: bool | None = None,
         progress: Progress | None = None,
     ) -> list[Board]: ...
@@ -94,6 +97,7 @@ class Boards:
         capabilities: Sequence[str] | None = None,
         self_test: str | None = None,
         watchdog: float | None = None,
+        link: str | None = None,
         record: bool | None = None,
         progress: Progress | None = None,
     ) -> Board | list[Board]:
@@ -104,15 +108,18 @@ class Boards:
         another board's identity instead. ``device_type`` and ``capabilities`` are what it claims at enrollment
         instead of its own. ``name`` is the device's; with a ``count`` it is numbered. ``self_test`` is a fault that
         the firmware provokes once, and ``watchdog`` the seconds of silence after which it resets itself, on boards
-        that have such things (see :class:`BoardSettings`). With ``record`` (by default ``--record``) everything that
-        reaches the board is recorded, so that its run can be replayed: `wasmbed replay`. ``progress`` is told how many
-        boards run, and of how many.
+        that have such things (see :class:`BoardSettings`). ``link`` is ``ethernet`` for a board with that feature, to
+        be used for modules above about 100 KB. With ``record`` (by default ``--record``) everything that reaches the
+        board is recorded, so that its run can be replayed: `wasmbed replay`. ``progress`` is told how many boards run,
+        and of how many.
 
         Raises UsageError for an unknown kind, a name that is taken or a board that cannot be recorded, RigError when
         a board does not start, or when so many do not fit into memory.
         """
         certificate = Certificate.of(certificate)
         tier, kind = self._catalogue.find(kind or self._options.boards)
+        if link is not None and link not in tier.features(kind):
+            raise UsageError(f"a {kind} has no link {link!r}", where="link", do="`wasmbed boards` lists who has which")
         recordings = self._recordings(tier.features(kind), kind, record)
         check_fits(count or 1, tier.memory(kind), kind)
         made = []
@@ -132,6 +139,7 @@ class Boards:
                 capabilities=tuple(capabilities) if capabilities is not None else None,
                 self_test=self_test,
                 watchdog=watchdog,
+                link=link,
                 recording=recordings / each if recordings is not None else None,
             )
             board = RecordedBoard(each, tier.make(kind, settings, self._world), self._recorder)
@@ -209,10 +217,11 @@ class Boards:
 
     async def stop(self) -> None:
         """Switch everything off."""
+        within = POWER_OFF + len(self) * POWER_OFF_EACH
         try:
-            await bounded(self._world.clock, POWER_OFF, "power off of the boards", Fleet(self).stop())
+            await bounded(self._world.clock, within, "power off of the boards", Fleet(self).stop())
         finally:
-            await bounded(self._world.clock, POWER_OFF, "end of the tiers", self._catalogue.close())
+            await bounded(self._world.clock, within, "end of the tiers", self._catalogue.close())
 
     def _recordings(self, features: frozenset[str], kind: str, wanted: bool | None) -> Path | None:
         if wanted is None:
