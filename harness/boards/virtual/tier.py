@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import ssl
+from collections import Counter
 from typing import ClassVar
 
 from harness.boards.board import About, Board, BoardSettings, Tier, World
@@ -28,6 +29,7 @@ class VirtualTier(Tier):
         self._backoff = backoff or Backoff()
         self._level = level
         self._runtime = Runtime()
+        self._made: Counter[str] = Counter()
         self._strangers: dict[tuple[bytes, int], ssl.SSLContext] = {}
 
     def kinds(self) -> tuple[str, ...]:
@@ -42,7 +44,10 @@ class VirtualTier(Tier):
     def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
         if kind not in self.kinds():
             raise UsageError(f"no board kind {kind!r}", where="virtual tier", do=f"the kinds are {self.kinds()}")
-        own = dataclasses.replace(world, randomness=world.randomness.fork(settings.name))
+        # Two boards with one identity are twins, not one board twice: their nonces differ under any seed.
+        self._made[settings.name] += 1
+        randomness = world.randomness.fork(f"{settings.name} {self._made[settings.name]}")
+        own = dataclasses.replace(world, randomness=randomness)
 
         def make_context(authority: bytes, identity: Identity | None) -> ssl.SSLContext:
             return self._context(authority, identity, world.clock)
