@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from harness.wasmbed.protocol.messages import ApplicationState, ApplicationStatus, ApplicationStatusRequest
+
 Play = Any
 World = Any
 
@@ -53,6 +55,44 @@ def test_metrics_are_what_prometheus_reads(play: Play) -> None:
         assert values["status_pending",] == 1, "the heartbeat, which can wait"
 
     play(scene)
+
+
+def test_a_device_is_asked_how_an_application_is(play: Play) -> None:
+    """What it answers is the answer, and is written down as well; that it has no such application is not."""
+
+    async def scene(world: World) -> None:
+        await world.make_application()
+        assert (await world.http("GET", DEVICE))[0] == 404
+        device = await world.connected("dev-1")
+        asked = asyncio.create_task(world.http("GET", DEVICE))
+        envelope = await device.receive()
+        assert envelope.message == ApplicationStatusRequest("app-1")
+        device.link.send(ApplicationStatus("app-1", ApplicationState.RUNNING, {"fuel_used": 7}), envelope.message_id)
+        said = {"state": "running", "metrics": {"fuel_used": 7}, "error": None}
+        assert await asked == (200, {"application": "app-1", "device": "dev-1", **said})
+        assert (await world.state("running"))["metrics"] == {"fuel_used": 7}
+
+        asked = asyncio.create_task(world.http("GET", DEVICE.replace("app-1", "other")))
+        envelope = await device.receive()
+        absent = ApplicationStatus("other", ApplicationState.STOPPED, error="not on this board")
+        device.link.send(absent, envelope.message_id)
+        assert (await asked)[1]["error"] == "not on this board"
+        await device.beat()
+        assert "other" not in str(world.api.requests)
+
+    play(scene)
+
+
+def test_a_device_that_does_not_answer_is_not_waited_for(play: Play) -> None:
+    async def scene(world: World) -> None:
+        device = await world.connected("dev-1")
+        status, body = await world.http("GET", DEVICE)
+        assert (status, body["error"]) == (504, "device dev-1 did not answer for 0.05 s")
+        late = (await device.receive()).message_id
+        device.link.send(ApplicationStatus("app-1", ApplicationState.STOPPED), late)
+        await device.beat()
+
+    play(scene, reply_timeout=0.05)
 
 
 def test_sessions_are_listed(play: Play) -> None:

@@ -12,6 +12,7 @@ from harness.wasmbed.gateway.enrollment import Enrollment
 from harness.wasmbed.gateway.heartbeats import HeartbeatMonitor
 from harness.wasmbed.gateway.metrics import Metrics
 from harness.wasmbed.gateway.pairing import Pairing
+from harness.wasmbed.gateway.questions import Questions
 from harness.wasmbed.gateway.refusals import Refused, certificate_invalid
 from harness.wasmbed.gateway.sessions import Session, Sessions, SessionState
 from harness.wasmbed.gateway.settings import GatewaySettings
@@ -19,6 +20,7 @@ from harness.wasmbed.gateway.work import Work
 from harness.wasmbed.pki.certificates import CertificateManager, PeerCertificate
 from harness.wasmbed.pki.errors import CertificateInvalid
 from harness.wasmbed.protocol.messages import (
+    ApplicationState,
     ApplicationStatus,
     DeploymentResult,
     DeviceInfo,
@@ -58,13 +60,14 @@ class Conversation:
         records: DeviceRecords,
         reports: ApplicationReports,
         work: Work,
+        questions: Questions,
         metrics: Metrics,
         endpoint: Callable[[], str],
     ) -> None:
         self._settings, self._certificates = settings, certificates
         self._cache, self._sessions, self._enrollment, self._pairing = cache, sessions, enrollment, pairing
         self._monitor, self._records, self._reports, self._work = monitor, records, reports, work
-        self._metrics, self._endpoint = metrics, endpoint
+        self._questions, self._metrics, self._endpoint = questions, metrics, endpoint
 
     async def handle(self, session: Session, message_id: int, message: DeviceMessage) -> None:
         """Deal with one message. Raises :class:`Refused` to answer with an error."""
@@ -164,7 +167,9 @@ class Conversation:
         expected = self._work.feed(session, message_id, message)
         match message:
             case ApplicationStatus():
-                self._reports.status(session, message)
+                answers = self._questions.feed(session, message_id, message)
+                if not answers or message.state is not ApplicationState.STOPPED:
+                    self._reports.status(session, message)
             case DeploymentResult():
                 self._reports.deployed(session, message)
             case StopResult():

@@ -24,6 +24,7 @@ from harness.wasmbed.gateway.metrics import Metrics
 from harness.wasmbed.gateway.modules import ModuleLibrary
 from harness.wasmbed.gateway.orphans import Orphans
 from harness.wasmbed.gateway.pairing import Pairing
+from harness.wasmbed.gateway.questions import Questions
 from harness.wasmbed.gateway.refusals import certificate_invalid, try_again
 from harness.wasmbed.gateway.registration import Registration
 from harness.wasmbed.gateway.revocations import Revocations
@@ -101,6 +102,7 @@ class Gateway:
         reports = ApplicationReports(settings, clock, self._writer)
         work = Work(settings, clock, reports, self._metrics)
         orphans = Orphans(self.sessions, work)
+        questions = Questions(self.sessions, settings, clock)
         enrollment = Enrollment(
             settings, api, clock, randomness, self._cache, self._records, self.sessions, self._retry_after
         )
@@ -119,6 +121,7 @@ class Gateway:
                 self._records,
                 reports,
                 work,
+                questions,
                 self._metrics,
                 lambda: self.advertised,
             ),
@@ -134,6 +137,7 @@ class Gateway:
             network,
             self.sessions,
             Deployments(self.sessions, self._cache, ModuleLibrary(settings.modules), work),
+            questions,
             self._metrics.render,
             self._not_ready,
             tap,

@@ -17,6 +17,7 @@ from harness.core.network import Listener, Network
 from harness.wasmbed.gateway.applications import is_name
 from harness.wasmbed.gateway.deployments import Deployments, NotConnected
 from harness.wasmbed.gateway.modules import TooManyModules
+from harness.wasmbed.gateway.questions import Questions
 from harness.wasmbed.gateway.sessions import Session, Sessions
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.gateway.work import QueueFull
@@ -40,12 +41,13 @@ class HttpApi:
         network: Network,
         sessions: Sessions,
         deployments: Deployments,
+        questions: Questions,
         metrics: Callable[[], bytes],
         not_ready: Callable[[], str | None],
         tap: Tap | None,
     ) -> None:
         self._settings, self._clock, self._network = settings, clock, network
-        self._sessions, self._deployments = sessions, deployments
+        self._sessions, self._deployments, self._questions = sessions, deployments, questions
         self._metrics, self._not_ready, self._tap = metrics, not_ready, tap
         self._token = b""
         self._runner: web.AppRunner | None = None
@@ -63,6 +65,7 @@ class HttpApi:
                 web.get("/readyz", self._readyz),
                 web.get("/metrics", self._render_metrics),
                 web.get("/api/v1/sessions", self._list_sessions),
+                web.get(device, self._ask, allow_head=False),
                 web.put(device, self._deploy),
                 web.delete(device, self._stop),
             ]
@@ -129,6 +132,17 @@ class HttpApi:
             return _refuse(400, f"the body is not a deployment request: {error}")
         self._record("DeployApplication", application, device)
         return await self._accept(self._deployments.deploy(application, device, wanted))
+
+    async def _ask(self, request: web.Request) -> web.StreamResponse:
+        application, device = _names(request)
+        try:
+            status = await self._questions.ask(application, device)
+        except NotConnected as error:
+            return _refuse(404, str(error))
+        except TimeoutError:
+            return _refuse(504, f"device {device} did not answer for {self._settings.reply_timeout:g} s")
+        said = {"state": status.state.value, "metrics": dict(status.metrics), "error": status.error}
+        return _json(200, {"application": application, "device": device, **said})
 
     async def _stop(self, request: web.Request) -> web.StreamResponse:
         application, device = _names(request)
