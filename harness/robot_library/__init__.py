@@ -14,6 +14,7 @@ from harness.robot_library.applications import ApplicationKeywords
 from harness.robot_library.arguments import CONVERTERS
 from harness.robot_library.boards import BoardKeywords
 from harness.robot_library.devices import DeviceKeywords
+from harness.robot_library.emulation import EmulationKeywords
 from harness.robot_library.judges import JudgeKeywords
 from harness.robot_library.platform import PlatformKeywords
 from harness.robot_library.worlds import Scope, TestWorlds
@@ -22,7 +23,9 @@ __all__ = ["WasmbedLibrary"]
 
 
 @library(scope="GLOBAL", converters=CONVERTERS, doc_format="ROBOT")
-class WasmbedLibrary(BoardKeywords, DeviceKeywords, ApplicationKeywords, PlatformKeywords, JudgeKeywords):
+class WasmbedLibrary(
+    BoardKeywords, DeviceKeywords, ApplicationKeywords, PlatformKeywords, EmulationKeywords, JudgeKeywords
+):
     """Wasmbed's whole world in keywords: a cluster, a gateway, controllers, boards, and a record of everything.
 
     The first keyword that needs it brings the stack up, and it goes down at the end of its scope, whatever happens.

@@ -137,7 +137,7 @@ def test_power_time_and_the_monitor() -> None:
             await bench.enrolled()
             assert board.console.lines[0].startswith(f"BOOT board={KIND} ")
             assert await board.execute("sysbus.cpu PerformanceInMips") == "0x00000190"
-            with pytest.raises(RigError, match="does not provide a field, method or property Nothing"):
+            with pytest.raises(UsageError, match="does not provide a field, method or property Nothing"):
                 await board.execute("sysbus.cpu Nothing")
             usage = board.usage
             assert usage is not None

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from harness.boards.renode.installation import GET_IT, MINIMUM
-from harness.boards.renode.requests import Load, Request, Save, encode_request
+from harness.boards.renode.requests import Execute, Load, Request, Save, encode_request
 from harness.core.clock import Clock
 from harness.core.errors import HarnessError, RigError, UsageError
 
@@ -199,6 +199,12 @@ class HostProcess(asyncio.SubprocessProtocol):
 
     def _refused(self, request: Request, trouble: dict[str, Any]) -> HarnessError:
         log = "".join(f"\n    {line}" for line in trouble["log"][:5])
+        if isinstance(request, Execute) and trouble["command"] == request.command.strip():
+            return UsageError(
+                f"Renode refused `{trouble['command']}`: {trouble['words']}{log}",
+                where=request.name,
+                do="try the command in Renode's monitor, on the machine of the board's .resc",
+            )
         if isinstance(request, Save | Load):
             do = "see that there is room for it and that the file is of this version of Renode"
         else:
