@@ -50,7 +50,7 @@ def run(tmp_path: Path) -> Run:
         code: str, *arguments: str, limit: int | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         (tmp_path / "test_it.py").write_text(code)
-        hidden = ("PYTEST_", "WASMBED_", "GITHUB_", "COVERAGE_")
+        hidden = ("PYTEST_", "WASMBED_", "GITHUB_", *(["COVERAGE_"] if limit is not None else []))
         kept = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
         return subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],

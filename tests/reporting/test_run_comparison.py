@@ -146,3 +146,17 @@ def test_the_stories_of_one_test_are_compared(tmp_path: Path, leave: Leave, caps
     assert "was cut off" in err
     assert wasmbed([*command, "test_"]) == 2
     assert "2 tests have 'test_' in their name" in capsys.readouterr().err
+
+
+def test_times_and_events_are_printed_and_long_lists_cut(
+    tmp_path: Path, leave: Leave, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(45):
+        leave("first", f"test_{number}", "failed", duration=1.0)
+        leave("second", f"test_{number}", duration=3.0, messages=("Heartbeat",) * 2)
+    assert wasmbed(["compare", str(tmp_path / "first"), str(tmp_path / "second")]) == 0
+    out = capsys.readouterr().out
+    assert "newly passing: 45\n" in out
+    assert "    and 5 more\n" in out
+    assert "time of what is in both: 45.0 s, 135.0 s\n        1.00 s ->     3.00 s  t.py::test_0\n" in out
+    assert "    Device -> Gateway        45 ->       90  +45\n" in out
