@@ -95,3 +95,18 @@ def test_programs_in_the_guides_run(page: str, tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
         assert "passed" in done.stdout
+
+
+def test_the_first_pages_robot_suite_runs(tmp_path: Path) -> None:
+    (suite,) = (block.text for block in blocks(DOCS.parent / "README.md") if block.language == "robotframework")
+    (tmp_path / "readme.robot").write_text(suite, "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "robot", "--outputdir", str(tmp_path / "out"), "readme.robot"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "1 test, 1 passed" in done.stdout
