@@ -60,6 +60,8 @@ class BoardSettings:
     ``heap-exhaustion`` or ``hang``; boards without firmware have none."""
     watchdog: float | None = None
     """Seconds without a sign of life after which the board resets itself, instead of the board's own value."""
+    link: str | None = None
+    """``ethernet``, for a board with that feature: its link instead of the serial line, some 20 times as fast."""
     recording: Path | None = None
     """A folder to record the board's runs in, each in a folder of its own, so that they can be replayed; only for
     boards with the feature ``record``."""
@@ -85,8 +87,8 @@ class Board(ABC):
     """The platform: ``virtual``, ``mps2-an385``, ..."""
     features: frozenset[str]
     """What scenarios may ask for: ``tls``, ``wasm``, ``csr``, ``ed25519``, ``watchdog``, and ``storage``: it keeps an
-    issued certificate without power; ``pause``, ``debug`` and ``record``: what an emulator can do with it;
-    ``monitor``: its emulator takes commands."""
+    issued certificate without power; ``ethernet``: it can have another link than its serial line; ``pause``, ``debug``
+    and ``record``: what an emulator can do with it; ``monitor``: its emulator takes commands."""
 
     name: str
     console: Console
@@ -152,8 +154,8 @@ class Board(ABC):
         raise self._lacks("debug")
 
     async def execute(self, command: str) -> str:
-        """Have the emulator's monitor carry out a command for this board; what it answers. Raises UsageError without
-        ``monitor``, RigError with the emulator's words if it refuses."""
+        """Have the emulator's monitor carry out a command for this board; what it answers. Raises UsageError with the
+        emulator's words if it refuses, and without ``monitor``."""
         raise self._lacks("monitor")
 
     def _lacks(self, feature: str) -> UsageError:

@@ -15,10 +15,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from harness.boards.board import BoardSettings, World
 from harness.core.errors import UsageError
 
-__all__ = ["provisioning_blob"]
+__all__ = ["ETHERNET_ADDRESS", "ETHERNET_HOST", "provisioning_blob"]
 
 MAGIC = b"WBID"
 VERSION = 1
+
+ETHERNET_ADDRESS = "10.0.2.15/24"
+"""A board's own address on an emulator's network, and there the one of the computer that it runs on."""
+ETHERNET_HOST = "10.0.2.2"
 
 
 def provisioning_blob(settings: BoardSettings, world: World) -> bytes:
@@ -51,6 +55,7 @@ def provisioning_blob(settings: BoardSettings, world: World) -> bytes:
         13: round(settings.watchdog * 1000) if settings.watchdog is not None else None,
         14: settings.self_test,
         15: True if settings.recording is not None else None,
+        16: ETHERNET_ADDRESS if settings.link == "ethernet" else None,
     }
     body = cbor2.dumps({number: value for number, value in fields.items() if value is not None}, canonical=True)
     return MAGIC + len(body).to_bytes(4, "big") + body + hashlib.sha256(body).digest()

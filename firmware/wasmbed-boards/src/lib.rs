@@ -1,15 +1,17 @@
 //! What all boards share: they differ in a [`Board`] and in their memory map, which `build.py` writes from
 //! `platforms/<board>/board.toml`.
 //!
-//! One thread, and one interrupt besides the clock's: a byte on the link.
+//! One thread, and the interrupts of the clock and of what arrives on a link.
 #![no_std]
 
 extern crate alloc;
 
 mod clock;
+mod ethernet;
 mod fault;
 mod guard;
 mod heap;
+mod lan9118;
 mod layout;
 mod machine;
 mod retained;
@@ -23,6 +25,7 @@ use wasmbed_node::node::Node;
 use wasmbed_node::provisioning;
 
 pub use crate::clock::TickSource;
+pub use crate::ethernet::{Ethernet, Network};
 pub use crate::guard::Guard;
 use crate::machine::MACHINE;
 pub use crate::uart::Uart;
@@ -37,6 +40,8 @@ pub struct Board {
     pub link: Uart,
     /// The interrupt of a byte on the link.
     pub link_interrupt: u16,
+    /// Another way to the gateway, where there is one.
+    pub ethernet: Option<&'static dyn Network>,
     /// For people and for the harness.
     pub console: Uart,
     /// What SysTick counts.
@@ -54,7 +59,6 @@ pub fn start(board: &'static Board) -> ! {
     board.guard.init();
     heap::init();
     MACHINE.init(board);
-    let hardware = MACHINE.hardware();
     let boot = retained::boot();
     MACHINE.say(format_args!(
         "BOOT board={} firmware={} reset={} boots={}",
@@ -76,12 +80,18 @@ pub fn start(board: &'static Board) -> ! {
             {
                 self_test::provoke(fault);
             }
-            match Node::new(hardware, &provisioning) {
-                Ok(mut node) => {
-                    node.run();
-                    halt();
+            if let Some(address) = provisioning.ethernet
+                && !MACHINE.use_ethernet(address)
+            {
+                alloc::format!("there is no Ethernet, or {address:?} is no address there")
+            } else {
+                match Node::new(MACHINE.hardware(), &provisioning) {
+                    Ok(mut node) => {
+                        node.run();
+                        halt();
+                    }
+                    Err(unusable) => alloc::format!("{unusable}"),
                 }
-                Err(unusable) => alloc::format!("{unusable}"),
             }
         }
     };
@@ -108,9 +118,7 @@ fn halt() -> ! {
 
 #[exception]
 unsafe fn DefaultHandler(interrupt: i16) {
-    if MACHINE.is_link(interrupt) {
-        MACHINE.link_interrupt();
-    } else {
+    if !MACHINE.interrupted(interrupt) {
         panic!("unexpected interrupt {interrupt}");
     }
 }

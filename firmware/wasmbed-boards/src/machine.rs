@@ -8,11 +8,12 @@ use cortex_m::asm;
 use cortex_m::interrupt::{self, InterruptNumber};
 use cortex_m::peripheral::{NVIC, SYST};
 use wasmbed_node::hardware::{
-    Clock, Console, Entropy, Flash, Hardware, Peripherals, Profile, Watchdog, simulated_sensor,
+    Clock, Console, Entropy, Flash, Hardware, Link, Peripherals, Profile, Watchdog, simulated_sensor,
 };
 use wasmbed_node::serial::{Port, SerialLink};
 
 use crate::clock::SysTickClock;
+use crate::ethernet::Network;
 use crate::watchdog::CmsdkWatchdog;
 use crate::{Board, heap, layout, retained};
 
@@ -32,6 +33,8 @@ pub static WASMBED_PINS: AtomicU32 = AtomicU32::new(0);
 pub struct Machine {
     board: Cell<Option<&'static Board>>,
     link: SerialLink<LinkPort>,
+    /// What is the link instead.
+    network: Cell<Option<&'static dyn Network>>,
     clock: SysTickClock,
     watchdog: Cell<Option<CmsdkWatchdog>>,
     /// Where there is no watchdog, the clock's interrupt is: milliseconds without a sign of life, 0 for any number.
@@ -61,6 +64,7 @@ impl Machine {
         Self {
             board: Cell::new(None),
             link: SerialLink::new(LinkPort),
+            network: Cell::new(None),
             clock: SysTickClock::new(),
             watchdog: Cell::new(None),
             patience: AtomicU32::new(0),
@@ -110,6 +114,23 @@ impl Machine {
         self.is_recorded.set(true);
     }
 
+    /// Makes Ethernet the link, with the board's own address there; false: it has none, or the address is none.
+    pub fn use_ethernet(&self, address: &str) -> bool {
+        let Some(network) = self.board.get().and_then(|board| board.ethernet) else { return false };
+        if !network.start(address, self.sample()) {
+            return false;
+        }
+        self.network.set(Some(network));
+        // SAFETY: the handler's state is there.
+        unsafe { NVIC::unmask(Interrupt(network.number())) };
+        true
+    }
+
+    /// The link over the serial line.
+    pub fn serial(&self) -> &dyn Link {
+        &self.link
+    }
+
     /// As the node wants it.
     pub fn hardware(&'static self) -> Hardware {
         let (name, architecture) = self.board.get().map_or(("", ""), |board| (board.name, board.architecture));
@@ -127,7 +148,7 @@ impl Machine {
                 heap: heap::usage,
             },
             clock: self,
-            link: &self.link,
+            link: self.network.get().map_or(&self.link, |network| network as &dyn Link),
             entropy: self,
             console: self,
             flash: self,
@@ -157,12 +178,21 @@ impl Machine {
         }
     }
 
-    pub fn is_link(&self, interrupt: i16) -> bool {
-        self.board.get().is_some_and(|board| i32::from(interrupt) == i32::from(board.link_interrupt))
+    /// Sees to an interrupt of one of the links; false: it is of none.
+    pub fn interrupted(&self, interrupt: i16) -> bool {
+        let is = |number: u16| i32::from(interrupt) == i32::from(number);
+        if self.board.get().is_some_and(|board| is(board.link_interrupt)) {
+            self.link_interrupt();
+        } else if let Some(network) = self.network.get().filter(|network| is(network.number())) {
+            network.interrupt();
+        } else {
+            return false;
+        }
+        true
     }
 
     /// Bytes have arrived.
-    pub fn link_interrupt(&self) {
+    fn link_interrupt(&self) {
         let Some(board) = self.board.get() else { return };
         board.link.acknowledge();
         self.has_asked.store(false, Ordering::Relaxed);
@@ -187,6 +217,10 @@ impl Machine {
 
     fn has_bytes(&self) -> bool {
         self.head.load(Ordering::Acquire) != self.tail.load(Ordering::Relaxed)
+    }
+
+    fn has_news(&self) -> bool {
+        self.has_bytes() || self.network.get().is_some_and(Network::has_arrived)
     }
 
     fn ticks(&self) -> u64 {
@@ -249,6 +283,7 @@ impl Clock for Machine {
     }
 
     fn sleep_until(&self, deadline: u64) {
+        let deadline = self.network.get().map_or(deadline, |network| deadline.min(network.advance()));
         let mut deadline = deadline.saturating_mul(u64::from(self.clock.frequency())).div_ceil(1000);
         if self.is_recorded.get() && !self.has_bytes() {
             if !self.has_asked.swap(true, Ordering::Relaxed) {
@@ -257,7 +292,7 @@ impl Clock for Machine {
             deadline = deadline.min(self.ticks() + u64::from(self.clock.frequency()) / 10_000);
         }
         interrupt::free(|_| {
-            if !self.has_bytes() && self.clock.wake_at(deadline) {
+            if !self.has_news() && self.clock.wake_at(deadline) {
                 // An interrupt that is pending wakes the processor although it is not taken yet.
                 asm::wfi();
             }

@@ -87,6 +87,7 @@ mod tests {
             watchdog: Some(500),
             self_test: None,
             recorded: None,
+            ethernet: None,
         }
     }
 

@@ -46,6 +46,8 @@ message! {
         14 => self_test: Option<&'a str>,
         /// Whether the board is being recorded: then it wakes often, and tells of each byte that it took from the link.
         15 => recorded: Option<bool>,
+        /// The board's own address on Ethernet and the length of its prefix, `10.0.2.15/24`; then that is the link.
+        16 => ethernet: Option<&'a str>,
     }
 }
 

@@ -5,5 +5,6 @@ The bridge knows bytes only; TLS goes through it end to end. It is also where a 
 
 from harness.boards.bridge.bridge import Bridge, Counters
 from harness.boards.bridge.line import Line, Mark
+from harness.boards.bridge.tcp import TcpBridge
 
-__all__ = ["Bridge", "Counters", "Line", "Mark"]
+__all__ = ["Bridge", "Counters", "Line", "Mark", "TcpBridge"]

@@ -6,16 +6,17 @@ import asyncio
 import contextlib
 import tempfile
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 from harness.boards.board import Board, BoardSettings, Power, World
-from harness.boards.bridge import Bridge, Counters
+from harness.boards.bridge import Bridge, Counters, TcpBridge
 from harness.boards.console import Console
 from harness.boards.crash import CrashReader
 from harness.boards.gdb import GdbStub
 from harness.boards.platform import Platform
-from harness.boards.provisioning import provisioning_blob
+from harness.boards.provisioning import ETHERNET_HOST, provisioning_blob
 from harness.boards.qemu.arguments import MEMORY_SIZE, inherited, machine_arguments
 from harness.boards.qemu.machine import Machine
 from harness.boards.qemu.recording import Recording
@@ -83,7 +84,30 @@ class QemuBoard(Board):
             raise UsageError(
                 f"a {self.kind} has no watchdog to end a hang", where=self.name, do="ask for another self-test"
             )
-        blob = provisioning_blob(self._settings, self._world)
+        settings = self._settings
+        if settings.link == "ethernet" and "ethernet" not in self.features:
+            raise self._lacks("ethernet")
+        if settings.link == "ethernet" and settings.recording is not None:
+            raise UsageError("QEMU does not record a network", where=self.name, do="record a board on its serial line")
+        bridge = self._bridge = self._new_bridge(TcpBridge if settings.link == "ethernet" else Bridge)
+        if isinstance(bridge, TcpBridge):
+            _, port = await bridge.listen()
+            settings = replace(settings, gateway=(ETHERNET_HOST, port))
+        try:
+            await self._provision(settings, bridge)
+        except BaseException:
+            await bridge.close()
+            raise
+
+    def _new_bridge(self, kind: type[Bridge]) -> Bridge:
+        settings, world = self._settings, self._world
+        on_request = settings.recording is not None
+        bridge = kind(self.name, settings.gateway, world.network, world.tap, on_request=on_request)
+        bridge.is_cut = self._link_is_cut
+        return bridge
+
+    async def _provision(self, settings: BoardSettings, bridge: Bridge) -> None:
+        blob = provisioning_blob(settings, self._world)
         if len(blob) > self.platform.provisioning.size:
             raise UsageError(
                 f"the provisioning blob has {len(blob)} bytes, {self.platform.provisioning.size} are there for it",
@@ -95,28 +119,22 @@ class QemuBoard(Board):
             self._memory.truncate(MEMORY_SIZE)
         with _nameless() as file:
             file.write(blob)
-            await self._run(blob, file, self._memory)
+            await self._run(blob, file, self._memory, bridge)
 
-    async def _run(self, blob: bytes, file: IO[bytes], memory: IO[bytes]) -> None:
+    async def _run(self, blob: bytes, file: IO[bytes], memory: IO[bytes], bridge: Bridge) -> None:
         arguments = machine_arguments(self.platform, self.platform.image_path, inherited(file), inherited(memory))
         self._recording = None
         if self._settings.recording is not None:
             self._recording = Recording.begin(self._settings.recording, self.platform, self.name, blob, memory)
             arguments += self._recording.arguments("record")
             self._recorded = self._recording.open_console()
-        self._bridge = Bridge(
-            self.name,
-            self._settings.gateway,
-            self._world.network,
-            self._world.tap,
-            on_request=self._recording is not None,
-        )
-        self._bridge.is_cut = self._link_is_cut
+        if isinstance(bridge, TcpBridge):
+            arguments += ["-nic", "user,ipv6=off"]
         machine = Machine(
             self.name,
             self.platform.program,
             arguments,
-            link=self._bridge,
+            link=bridge,
             console=_ConsoleLine(self.console, self._recorded),
             link_first=self.platform.link == 0,
             files=(file.fileno(), memory.fileno()),

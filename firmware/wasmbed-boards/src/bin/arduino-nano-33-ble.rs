@@ -9,6 +9,7 @@ static BOARD: Board = Board {
     architecture: "armv7em",
     link: Uart::Nrf52(0x4000_2000),
     link_interrupt: 2,
+    ethernet: None,
     console: Uart::Nrf52(0x4002_8000),
     ticks: TickSource::Renode(64_000_000),
     guard: Guard::Clock,

@@ -9,6 +9,7 @@ static BOARD: Board = Board {
     architecture: "armv7m",
     link: Uart::Pl011(0x4000_c000),
     link_interrupt: 5,
+    ethernet: None,
     console: Uart::Pl011(0x4000_d000),
     ticks: TickSource::Core(12_500_000),
     guard: Guard::Region,

@@ -2,13 +2,16 @@
 #![no_std]
 #![no_main]
 
-use wasmbed_boards::{Board, Guard, TickSource, Uart, start};
+use wasmbed_boards::{Board, Ethernet, Guard, TickSource, Uart, start};
+
+static ETHERNET: Ethernet = Ethernet::new(0x4020_0000, 13);
 
 static BOARD: Board = Board {
     name: "mps2-an385",
     architecture: "armv7m",
     link: Uart::Cmsdk(0x4000_4000),
     link_interrupt: 0,
+    ethernet: Some(&ETHERNET),
     console: Uart::Cmsdk(0x4000_5000),
     ticks: TickSource::Reference(1_000_000),
     guard: Guard::Region,

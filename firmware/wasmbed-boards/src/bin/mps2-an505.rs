@@ -2,13 +2,16 @@
 #![no_std]
 #![no_main]
 
-use wasmbed_boards::{Board, Guard, TickSource, Uart, start};
+use wasmbed_boards::{Board, Ethernet, Guard, TickSource, Uart, start};
+
+static ETHERNET: Ethernet = Ethernet::new(0x5200_0000, 48);
 
 static BOARD: Board = Board {
     name: "mps2-an505",
     architecture: "armv8m.main",
     link: Uart::Cmsdk(0x5020_0000),
     link_interrupt: 32,
+    ethernet: Some(&ETHERNET),
     console: Uart::Cmsdk(0x5020_1000),
     ticks: TickSource::Core(20_000_000),
     guard: Guard::Limit,

@@ -9,6 +9,7 @@ static BOARD: Board = Board {
     architecture: "armv7em",
     link: Uart::Stm32(0x4001_1000),
     link_interrupt: 37,
+    ethernet: None,
     console: Uart::Stm32(0x4000_4400),
     ticks: TickSource::Reference(21_000_000),
     guard: Guard::Void,

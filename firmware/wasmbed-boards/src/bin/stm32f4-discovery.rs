@@ -9,6 +9,7 @@ static BOARD: Board = Board {
     architecture: "armv7em",
     link: Uart::Stm32(0x4000_4400),
     link_interrupt: 38,
+    ethernet: None,
     console: Uart::Stm32(0x4000_4800),
     ticks: TickSource::Renode(72_000_000),
     guard: Guard::Clock,

@@ -9,6 +9,7 @@ static BOARD: Board = Board {
     architecture: "armv7em",
     link: Uart::Stm32F7(0x4001_1000),
     link_interrupt: 37,
+    ethernet: None,
     console: Uart::Stm32F7(0x4001_1400),
     ticks: TickSource::Renode(72_000_000),
     guard: Guard::Clock,

@@ -1,0 +1,106 @@
+"""A board that has a network of its own: it connects by TCP, and its link is still seen, counted and cut here."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+from harness.boards.bridge.bridge import Bridge
+from harness.boards.bridge.line import Mark
+from harness.core.network import Endpoint, Listener
+
+__all__ = ["TcpBridge"]
+
+LOOPBACK = "127.0.0.1"
+
+
+class TcpBridge(Bridge):
+    """As its parent, but data comes over a TCP connection of the board's to where :meth:`listen` says.
+
+    The serial line carries marks only: that the board starts, that it shall stop, that a new try is worth it. While the
+    link is cut connections are accepted, and nothing comes of them.
+    """
+
+    _near: _NearEnd | None = None
+    _listener: Listener | None = None
+
+    async def listen(self) -> Endpoint:
+        """Where the board has to connect to: a port of this computer's loopback. Raises OSError if there is none."""
+        self._listener = await self._network.listen(lambda: _NearEnd(self), (LOOPBACK, 0))
+        return self._listener.endpoint
+
+    def restore(self) -> None:
+        """As of the parent; connections that were made meanwhile are over."""
+        super().restore()
+        super()._tell_board(Mark.CLOSE)
+
+    async def close(self) -> None:
+        if self._listener is not None:
+            await self._listener.close()
+        self._drop()
+        await super().close()
+
+    def near_made(self, near: _NearEnd) -> None:
+        """The board has connected: what was before is over."""
+        self._drop()
+        self._near = near
+        near.transport.pause_reading()
+        self._open()
+
+    def near_received(self, near: _NearEnd, data: bytes) -> None:
+        """Bytes from the board on their way to the gateway."""
+        if near is self._near:
+            self._to_gateway(data)
+
+    def near_lost(self, near: _NearEnd) -> None:
+        """The board closed the connection, or is gone."""
+        if near is self._near:
+            self._near = None
+            self._hang_up("the board closed it")
+
+    def _drop(self) -> None:
+        near, self._near = self._near, None
+        if near is not None:
+            near.transport.abort()
+
+    def _tell_board(self, mark: Mark) -> None:
+        if mark is Mark.SHUTDOWN:
+            super()._tell_board(mark)
+        elif self._near is not None and not self.is_cut:
+            if mark is Mark.OPEN:
+                self._near.transport.resume_reading()
+            else:
+                near, self._near = self._near, None
+                near.transport.close()
+
+    def far_received(self, far: asyncio.Protocol, data: bytes) -> None:
+        if far is self._far and self._near is not None:
+            self.counters.down += len(data)
+            self._near.transport.write(data)
+
+    def far_full(self, full: bool) -> None:
+        if self._near is not None:
+            self._near.transport.pause_reading() if full else self._near.transport.resume_reading()
+
+
+class _NearEnd(asyncio.Protocol):
+    transport: asyncio.Transport
+
+    def __init__(self, bridge: TcpBridge) -> None:
+        self._bridge = bridge
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self._bridge.near_made(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._bridge.near_received(self, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._bridge.near_lost(self)
+
+    def pause_writing(self) -> None:
+        self._bridge.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._bridge.resume_writing()
