@@ -1,6 +1,6 @@
 """``python -m harness.robot_library.reference FILE``: the keywords' reference, made by libdoc from the code.
 
-The same code makes the same file everywhere: no date, and no path of the machine it was made on.
+The same code makes the same file everywhere: no date, no path of the machine it was made on, no line numbers.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ LIBRARY = "harness.robot_library"
 def document() -> LibraryDoc:
     """What libdoc knows of the library."""
     found: LibraryDoc = LibraryDocumentation(LIBRARY)
-    found.source = None
-    for keyword in (*found.inits, *found.keywords):
-        keyword.source = None
+    for each in (found, *found.inits, *found.keywords):
+        each.source, each.lineno = None, -1
     return found
 
 

@@ -87,5 +87,5 @@ def options_of(variables: Mapping[str, object]) -> tuple[Path, StackOptions]:
     given: dict[str, str | None] = {}
     for name in StackOptions.names():
         value = variables.get(f"${{{name.upper()}}}")
-        given[name] = None if value is None else written(value)
+        given[name] = written(value) if isinstance(value, str | int | float | Path) else None
     return root, read_options(given, os.environ, root, spelling="${{{NAME}}}")

@@ -69,6 +69,8 @@ class TestWorlds:
         self._used = False
         self._cannot_record: RigError | None = None
         self._errors: list[BaseException] = []
+        self._earlier: list[BaseException] = []
+        """Errors outside tests, in setups of suites: Robot tells every test of them."""
 
     # What keywords ask for.
 
@@ -122,6 +124,7 @@ class TestWorlds:
 
     def start_test(self, data: running.TestCase, result: results.TestCase) -> None:
         assert self._run is not None
+        self._earlier += self._errors
         self._errors.clear()
         self._used = self._world is not None
         source = Path(data.source) if data.source is not None else None
@@ -154,6 +157,7 @@ class TestWorlds:
         verdict.lost = history.lost if history is not None else None
         if not EXECUTION_CONTEXTS.current.dry_run and (self._used or not result.passed):
             self._conclude(verdict, result)
+        self._errors.clear()
 
     def end_suite(self, data: running.TestSuite, result: results.TestSuite) -> None:
         self._suites.pop()
@@ -283,7 +287,8 @@ class TestWorlds:
 
     def _error_in(self, message: str) -> BaseException | None:
         """The error that Robot's message tells of: it may be one of several, and cut."""
-        return next((each for each in reversed(self._errors) if told_as(each).partition("\n")[0] in message), None)
+        known = reversed([*self._earlier, *self._errors])
+        return next((each for each in known if told_as(each).partition("\n")[0] in message), None)
 
 
 def _relative(source: Path | None, root: Path) -> str | None:

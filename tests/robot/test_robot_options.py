@@ -33,6 +33,7 @@ def test_options_come_from_variables_the_environment_and_the_file(
     assert heartbeat(PROFILE="slow") == 60
     assert heartbeat(HEARTBEAT="500 ms") == 0.5
     assert heartbeat(HEARTBEAT=3, RECORD=True) == 3
+    assert heartbeat(BOARDS=["a list of boards is no option"]) == 4
     monkeypatch.setenv("WASMBED_HEARTBEAT", "5")
     assert heartbeat(PROFILE="slow") == 5
     assert heartbeat(HEARTBEAT="6") == 6
