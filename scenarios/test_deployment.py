@@ -1,11 +1,14 @@
 """Applications that do what they should: deployed, run, watched, stopped, replaced."""
 
+from base64 import b64decode
 from hashlib import sha256
 
+import aiohttp
 import pytest
 
 from harness.stack import Stack
 from harness.stack.modules import padded
+from harness.wasmbed.resources.kinds import SECRET
 
 
 async def test_an_application_is_deployed_and_runs(stack: Stack) -> None:
@@ -229,6 +232,29 @@ async def test_a_device_that_was_deleted_enrolls_again_and_goes_on(stack: Stack,
     stops = stack.history.find("Stop", about=application.name, source="Gateway")
     assert len(stops) == (0 if lost else 1), "what runs still is stopped before it is deployed again, and only that"
     stack.history.follows("device-deleted")
+
+
+async def test_a_device_is_asked_how_its_application_is(stack: Stack) -> None:
+    """The gateway's HTTP API asks the device itself, and the device answers for what runs and for what does not."""
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected")
+    application = await stack.deploy("idle", to=board)
+    await application.until(phase="Running")
+    gateway = stack.gateway.resource
+    secret = await stack.api.get(SECRET, f"gateway-{gateway.name}-api")
+    headers = {"Authorization": f"Bearer {b64decode(secret['data']['token']).decode()}"}
+    async with aiohttp.ClientSession(gateway.status.api_endpoint, headers=headers) as http:
+        async with http.get(f"/api/v1/applications/{application.name}/devices/{device.name}") as answer:
+            said = await answer.json()
+        assert (answer.status, said["state"], said["error"]) == (200, "running", None)
+        assert said["metrics"]["memory_bytes"] >= 65_536
+        async with http.get(f"/api/v1/applications/nobody/devices/{device.name}") as answer:
+            assert (await answer.json())["state"] == "stopped"
+    asked = await stack.history.until("ApplicationStatusRequest", about=application.name, source="Gateway")
+    await stack.history.until(
+        "ApplicationStatus", about=application.name, messageId=asked.data["messageId"], after=asked
+    )
+    stack.history.follows("application-deployment", only=[application.name])
 
 
 async def test_two_applications_share_a_device(stack: Stack) -> None:
