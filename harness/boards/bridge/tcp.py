@@ -50,13 +50,16 @@ class TcpBridge(Bridge):
     def near_received(self, near: _NearEnd, data: bytes) -> None:
         """Bytes from the board on their way to the gateway."""
         if near is self._near:
-            self._to_gateway(data)
+            super()._to_gateway(data)
 
     def near_lost(self, near: _NearEnd) -> None:
         """The board closed the connection, or is gone."""
         if near is self._near:
             self._near = None
             self._hang_up("the board closed it")
+
+    def _to_gateway(self, data: bytes) -> None:
+        """What is no mark on the serial line is noise."""
 
     def _drop(self) -> None:
         near, self._near = self._near, None
