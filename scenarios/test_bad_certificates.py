@@ -4,6 +4,8 @@ import pytest
 
 from harness.stack import Stack
 
+pytestmark = pytest.mark.severity("critical")
+
 
 @pytest.mark.parametrize(
     ("certificate", "reason"),

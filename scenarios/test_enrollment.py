@@ -8,6 +8,8 @@ from harness.core.history import Kind
 from harness.stack import Stack
 from harness.wasmbed.pki.keys import load_private_key, public_key_der
 
+pytestmark = pytest.mark.severity("critical")
+
 
 async def test_a_device_with_a_certificate_enrolls(stack: Stack) -> None:
     """A board with a certificate becomes a Connected device, and Kubernetes knows all of it."""

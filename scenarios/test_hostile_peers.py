@@ -8,6 +8,8 @@ from harness.wasmbed.protocol.messages import EnrollmentAcknowledgment, Error
 
 UNKNOWN_DEVICE = "00000000-0000-4000-8000-000000000000"
 
+pytestmark = pytest.mark.severity("critical")
+
 
 @pytest.mark.parametrize(
     "garbage",
