@@ -62,7 +62,7 @@ def properties_of(test: TestRecord) -> Iterator[tuple[str, str]]:
 
 
 def _case(test: TestRecord) -> ET.Element:
-    path, _, name = test.name.rpartition("::")
+    path, _, name = test.name.rpartition("::" if "::" in test.name else ".")
     case = ET.Element("testcase", classname=_text(path.replace("/", ".").removesuffix(".py")), name=_text(name))
     case.set("time", f"{test.duration:.3f}")
     for key in ("file", "line"):

@@ -84,8 +84,8 @@ class Record(History):
         """Judge this history by the executable sequence diagram of that name, for every device or application that
         has a part in it, or for those that ``only`` names.
 
-        Leaves the verdict as a note, and as a picture beside the history's file. Raises ProductFailure saying what was missing, extra
-        or misplaced.
+        Leaves the verdict as a note, and as a picture beside the history's file. Raises ProductFailure saying what was
+        missing, extra or misplaced.
         """
         from harness.sequences import judge, verdict_picture
 

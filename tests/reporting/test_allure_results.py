@@ -7,11 +7,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from harness.reporting import allure
 from harness.reporting.allure_steps import OPERATIONS
+from harness.reporting.trend_file import read_trend
 
 TOOL = Path(__file__).parent / "allure" / "node_modules" / ".bin" / "allure"
 PROJECT = '''
@@ -129,6 +131,23 @@ def test_robot_hands_over_the_same(robot_results: Path) -> None:
     attached = {each["name"] for each in good["attachments"]}
     assert attached == {"run just this again", "history", "console virtual-1", "sequence device-enrollment"}
     assert "tier=virtual\n" in (robot_results / "environment.properties").read_text()
+
+
+def test_the_end_of_a_robot_run_is_that_of_any_run(robot_results: Path) -> None:
+    reports = robot_results.parent / "reports"
+    ((row,), trouble) = read_trend(reports / "trend.jsonl")
+    assert trouble == []
+    assert (row["passed"], row["failed"], row["not_run"], row["boards"]) == (1, 2, 1, ["virtual"])
+    (junit,) = reports.glob("*/junit.xml")
+    cases = {case.get("name"): case for case in ET.parse(junit).getroot().iter("testcase")}
+    good = {each.get("name"): each.get("value") for each in cases["Good"].iter("property")}
+    assert (cases["Good"].get("classname"), cases["Good"].get("file"), good["severity"]) == (
+        "It",
+        "it.robot",
+        "critical",
+    )
+    assert {"tier", "seed", "duration.call", "rerun", "report", "link"} <= set(good)
+    assert cases["Rig"].find("skipped") is not None
 
 
 def labels(result: dict[str, Any], name: str) -> list[str]:

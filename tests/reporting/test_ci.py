@@ -198,6 +198,7 @@ def test_junit_says_what_each_test_came_to() -> None:
     assert failed[-1].text == "expected\nConnected"
     assert "50 %" in (unknown[-1].text or "")
     assert [child.tag for child in good] == ["properties"]
+    assert (good.get("classname"), good.get("name")) == ("Suite", "Case")
 
 
 @pytest.mark.parametrize("text", ["\x0b", "\ud800", "\ufffe", "]]>", "\x1b[1m"])
