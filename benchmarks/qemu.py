@@ -34,6 +34,7 @@ WATCHED = 120.0
 LATE = 1.5
 """Heartbeats that are so many periods apart have one missing between them."""
 MODULE = 10 << 10
+LARGE_MODULE = 400 << 10
 FIRMWARE = Path(__file__).resolve().parents[1] / "firmware"
 MATRIX = FIRMWARE / "apps" / "modules" / "matrix.wasm"
 ROWS = 24
@@ -51,6 +52,7 @@ async def measure() -> list[Figure]:
     clock = SystemClock()
     return [
         *await _one_board(clock),
+        await _links(clock),
         await _many_boards(clock),
         *await _fleet(clock),
         *await _interpreter(),
@@ -75,6 +77,24 @@ async def _one_board(clock: SystemClock) -> list[Figure]:
         Figure("qemu_power_on", median(connected), "s", "limit", 0.5, "at most 0.5 s", lambda value, _: value <= 0.5),
         Figure("qemu_deploy_10_kb", median(running), "s", "limit", 2.0, "at most 2 s", lambda value, _: value <= 2),
     ]
+
+
+async def _links(clock: SystemClock) -> Figure:
+    """How fast a large module is deployed over either link of a board, kB/s."""
+    rates = []
+    async with Stack(StackOptions(boards=KIND)) as stack:
+        for link in ("ethernet", None):
+            board = await stack.boards.power_on(KIND, link=link)
+            await stack.device(board).until(phase="Connected", within=30)
+            module = padded(stack.modules("hello"), LARGE_MODULE)
+            start = clock.now()
+            application = await stack.deploy(module, to=board, name=link or "serial")
+            await application.until(phase="Running", within=120)
+            rates.append(LARGE_MODULE / (clock.now() - start) / 1000)
+            await board.power_off()
+    return Figure(
+        "qemu_ethernet", rates[0], "kB/s", "serial line", rates[1], "at least 5 times", lambda _, ratio: ratio >= 5
+    )
 
 
 async def _many_boards(clock: SystemClock) -> Figure:

@@ -61,7 +61,7 @@ class BoardSettings:
     watchdog: float | None = None
     """Seconds without a sign of life after which the board resets itself, instead of the board's own value."""
     link: str | None = None
-    """``ethernet``, for a board with that feature: its link instead of the serial line, some 20 times as fast."""
+    """``ethernet``, for a board with that feature: its link instead of the serial line, and much faster."""
     recording: Path | None = None
     """A folder to record the board's runs in, each in a folder of its own, so that they can be replayed; only for
     boards with the feature ``record``."""
