@@ -80,6 +80,8 @@ class Place:
 class _Host:
     def __init__(self, process: HostProcess) -> None:
         self.process = process
+        self.spare: HostProcess | None = None
+        """A fresh one, to load what was saved into."""
         self.places: list[Place] = []
         self.reserved = 0
         self.quantum = 1.0
@@ -227,7 +229,19 @@ class Farm:
         finally:
             if not self.stands:
                 await self._all(ask.Run())
+        # Whoever saves wants to go back, and soon then: what can be done before is done now.
+        await asyncio.gather(*(self._prepare(each.host) for each in saved))
         return Snapshot(self, saved)
+
+    async def _prepare(self, host: _Host) -> HostProcess:
+        if host.spare is None or host.spare.trouble is not None:
+            host.spare = self._make(host.process.name, host.process.clock)
+            try:
+                await host.spare.start()
+            except BaseException:
+                host.spare = None
+                raise
+        return host.spare
 
     async def load(self, saved: Iterable[_Saved]) -> None:
         """Bring every host back to what was saved of it."""
@@ -237,17 +251,17 @@ class Farm:
 
     async def _load(self, saved: _Saved) -> None:
         host = saved.host
+        fresh = await self._prepare(host)
         for place in host.places:
             place.tenant.evicted(None)
         host.places = [place for place, _ in saved.states]
         # Renode loads into a fresh process only: it does not survive the end of its terminals.
         await host.process.kill()
         _forget_lines(host.places)
-        host.process = self._make(host.process.name, host.process.clock)
+        host.process, host.spare = fresh, None
         host.process.on_end = host.ended
         if host not in self._hosts:
             self._hosts.append(host)
-        await host.process.start()
         machines = tuple(place.machine for place in host.places)
         await host.process.ask(ask.Load(str(saved.path.resolve()), machines, saved.live))
         for place, state in saved.states:
@@ -256,7 +270,8 @@ class Farm:
     async def close(self) -> None:
         """End every host and delete their files."""
         hosts, self._hosts = self._hosts, []
-        await asyncio.gather(*(host.process.kill() for host in hosts))
+        processes = [process for host in hosts for process in (host.process, host.spare) if process is not None]
+        await asyncio.gather(*(process.kill() for process in processes))
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None

@@ -48,8 +48,10 @@ class LibraryMonitor:
 
         def load() -> str:
             self._monitor = import_module(f"{LIBRARY}.wrappers").Monitor()
-            manager = import_module("Antmicro.Renode.Core").EmulationManager.Instance
-            return str(manager.VersionString).rpartition("version ")[2].split()[0]
+            # Its own `version` asks the program that was started, and that is Python.
+            loaded = import_module("System").AppDomain.CurrentDomain.GetAssemblies()
+            names = (assembly.GetName() for assembly in loaded)
+            return next((str(name.Version) for name in names if name.Name == "Renode"), "")
 
         try:
             return await self._call(load)
@@ -72,4 +74,5 @@ class LibraryMonitor:
         raise AssertionError
 
     async def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        # Everything was answered by now, and .NET's own way out of a process that it does not own may hang.
+        os._exit(0)
