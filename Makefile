@@ -8,7 +8,7 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: page page-check images help demo test test-boards renode lint bench docs coverage setup boards firmware firmware-check apps
+.PHONY: page page-check images help demo test test-boards robot keywords renode lint bench docs coverage setup boards firmware firmware-check apps
 
 help:
 	@echo "make demo       the flagship scenarios on 20 virtual boards and 3 emulated ones, and a page to look at"
@@ -46,10 +46,11 @@ robot: $(READY)
 keywords: $(READY)
 	@$(BIN)/python -m harness.robot_library.reference docs/robot/keywords.html
 
-# The images as far as they can be had here: what is missing is said, and left out.
-boards:
+# The images and the sample applications as far as they can be had here: what is missing is said, and left out.
+boards: $(READY)
 	@.ci/system-packages
-	@$(PYTHON) firmware/build.py || echo "left out: emulated boards; see above for what is missing" >&2
+	@$(PYTHON) firmware/build.py || echo "left out: emulated boards, some or all; see above" >&2
+	@$(BIN)/python firmware/apps.py >/dev/null || echo "left out: the sample applications in Rust; see above" >&2
 
 firmware:
 	@.ci/system-packages
