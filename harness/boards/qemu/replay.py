@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from harness.boards.platform import Platform
@@ -34,13 +35,13 @@ async def replay(
     recording.check()
     facts = recording.facts
     console = _Console(heard)
-    with (
-        tempfile.TemporaryDirectory(prefix="wasmbed-replay-") as folder,
-        tempfile.TemporaryFile(buffering=0) as memory,
-    ):
+    with ExitStack() as ends:
+        memory = ends.enter_context(tempfile.TemporaryFile(buffering=0))
         recording.unpack_memory(memory)
-        stub = Path(folder) / "gdb"
-        extra = ["-gdb", f"unix:{stub},server=on,wait=off"] if gdb is not None else []
+        stub, extra = Path(), []
+        if gdb is not None:
+            stub = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="wasmbed-replay-"))) / "gdb"
+            extra = ["-gdb", f"unix:{stub},server=on,wait=off"]
         machine = Machine(
             str(facts["board"]),
             str(facts["program"]),
