@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from tools.toolchain import Missing, find_toolchain, require
+from tools.toolchain import Failed, Missing, find_toolchain, require
 
 APPS = Path(__file__).resolve().parent / "apps"
 MODULES = APPS / "modules"
@@ -106,5 +106,7 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
+    except Failed as failed:
+        sys.exit(f"{failed}\nerror: the samples in Rust cannot be built: see above")
     except subprocess.CalledProcessError as error:
         sys.exit(f"error: {error.cmd[0]} failed with {error.returncode}; its words are above")

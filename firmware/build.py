@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Build the images of all boards, or of those that are named, into `firmware/images/`.
 
+A board whose image cannot be built is left out, and an image over its board's budget is built all the same; either is
+said, and told by the exit code.
+
 Needs Python 3.11 and no package. The same sources and the same compiler make the same bytes, wherever they lie:
 `--twice` builds again elsewhere and compares.
 """
@@ -9,10 +12,9 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from pathlib import Path
 
@@ -20,35 +22,82 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from tools.boards import Board, find_boards
 from tools.images import Image, measure, table
-from tools.toolchain import LINKER, Missing, find_toolchain, require
+from tools.toolchain import LINKER, Failed, Missing, Toolchain, find_toolchain, require
 
 FIRMWARE = Path(__file__).resolve().parent
 IMAGES = FIRMWARE / "images"
 
 
-def build(boards: Iterable[Board], target_folder: Path, jobs: int | None = None) -> list[Image]:
-    """Build the boards' images below ``target_folder``. Raises Missing or CalledProcessError."""
+class Progress:
+    """Says what is being built: on a terminal in one line that changes, elsewhere not at all; or, if wanted, in cargo's
+    own words."""
+
+    def __init__(self, verbose: bool) -> None:
+        self._verbose = verbose
+        self._crates = 0
+
+    def __call__(self, line: str) -> None:
+        if self._verbose:
+            print(line, file=sys.stderr, flush=True)
+        elif line.lstrip().startswith("Compiling ") and sys.stderr.isatty():
+            self._crates += 1
+            print(f"\r\x1b[K  {self._crates} crates: {line.split()[1]}", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        if self._crates:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def build(
+    boards: Iterable[Board], target_folder: Path, jobs: int | None = None, *, verbose: bool = False
+) -> tuple[list[Image], dict[str, str]]:
+    """Build the boards' images below ``target_folder``; also, by name, why some could not be. Raises Missing."""
     boards = sorted(boards, key=lambda board: (board.target, board.profile, board.name))
     toolchain = find_toolchain(*sorted({board.target for board in boards}))
     linker = require(LINKER, "gcc-arm-none-eabi")
-    print(f"building with {toolchain.description}", flush=True)
+    print(f"building {len(boards)} images with {toolchain.description}", flush=True)
     layouts = target_folder / "layouts"
     for board in boards:
         script = layouts / board.name / "memory.x"
         script.parent.mkdir(parents=True, exist_ok=True)
         if not script.exists() or script.read_text("utf-8") != board.linker_script():
             script.write_text(board.linker_script(), "utf-8")
-    images = []
+    images, failures = [], {}
+    progress = Progress(verbose)
     for (target, profile), members in groupby(boards, key=lambda board: (board.target, board.profile)):
         chosen = list(members)
-        flags = [f"-Clinker={linker}", "-Clinker-flavor=ld", "-Clink-arg=--nmagic"]
         arguments = ["build", "--locked", "--release", "--package=wasmbed-boards", f"--features={profile}"]
         arguments += [f"--target={target}", f"--target-dir={target_folder}"]
-        arguments += [f"--bin={board.name}" for board in chosen]
         arguments += [f"--jobs={jobs}"] if jobs else []
-        toolchain.run(arguments, {target: flags}, FIRMWARE, WASMBED_LAYOUTS=str(layouts))
-        images += [measure(board, target_folder / target / "release" / board.name) for board in chosen]
-    return images
+        flags = {target: [f"-Clinker={linker}", "-Clinker-flavor=ld", "-Clink-arg=--nmagic"]}
+        for board, failure in _compile(toolchain, arguments, flags, chosen, layouts, progress):
+            if failure is None:
+                images.append(measure(board, target_folder / target / "release" / board.name))
+            else:
+                failures[board.name] = failure
+    progress.end()
+    return images, failures
+
+
+def _compile(
+    toolchain: Toolchain,
+    arguments: list[str],
+    flags: dict[str, list[str]],
+    boards: list[Board],
+    layouts: Path,
+    on_line: Callable[[str], object],
+) -> list[tuple[Board, str | None]]:
+    """All boards at once; where that fails, one after the other: each with why it could not be built, or None."""
+    try:
+        bins = [f"--bin={board.name}" for board in boards]
+        toolchain.run([*arguments, *bins], flags, FIRMWARE, on_line, WASMBED_LAYOUTS=str(layouts))
+    except Failed as failed:
+        if len(boards) == 1:
+            return [(boards[0], str(failed))]
+        return [
+            result for board in boards for result in _compile(toolchain, arguments, flags, [board], layouts, on_line)
+        ]
+    return [(board, None) for board in boards]
 
 
 def publish(images: Iterable[Image], target_folder: Path) -> None:
@@ -74,6 +123,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("boards", nargs="*", metavar="BOARD", help=f"one of {', '.join(boards)}")
     parser.add_argument("--twice", action="store_true", help="build a second time elsewhere and compare")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say what cargo says")
     parser.add_argument("--jobs", type=int, metavar="N", help="compilers at once")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.boards if name not in boards]
@@ -81,16 +131,26 @@ def main() -> int:
         parser.error(f"no board {', '.join(unknown)}: there are {', '.join(boards)}")
     chosen = [boards[name] for name in arguments.boards or boards]
     target_folder = FIRMWARE / "target"
-    images = build(chosen, target_folder, arguments.jobs)
+    images, failures = build(chosen, target_folder, arguments.jobs, verbose=arguments.verbose)
     publish(images, target_folder)
-    print(table(images))
+    for name in failures:
+        # An image of what the sources were before would only mislead.
+        (IMAGES / boards[name].image).unlink(missing_ok=True)
+    if images:
+        print(table(images))
     complaints = [complaint for image in images for complaint in image.complaints()]
-    if arguments.twice:
+    if arguments.twice and images:
+        built = [image.board for image in images]
         with tempfile.TemporaryDirectory() as elsewhere:
-            complaints += compare(images, build(chosen, Path(elsewhere), arguments.jobs))
+            again, _ = build(built, Path(elsewhere), arguments.jobs, verbose=arguments.verbose)
+            complaints += compare(images, again)
         if not complaints:
             print("built twice: the same bytes")
-    print("\n".join(complaints), file=sys.stderr)
+    for words in dict.fromkeys(failures.values()):
+        names = [name for name, failure in failures.items() if failure == words]
+        complaints.append(f"{words}\nleft out: {', '.join(names)}: cargo failed, its words are above")
+    if complaints:
+        print("\n".join(complaints), file=sys.stderr)
     return 1 if complaints else 0
 
 
@@ -99,5 +159,3 @@ if __name__ == "__main__":
         sys.exit(main())
     except (Missing, ValueError) as error:
         sys.exit(f"error: {error}")
-    except subprocess.CalledProcessError as error:
-        sys.exit(f"error: cargo failed with {error.returncode}; its words are above")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,10 @@ LINKER = "arm-none-eabi-ld"
 
 class Missing(Exception):
     """A tool is not here; the message says which one and how to get it."""
+
+
+class Failed(Exception):
+    """Cargo failed; the message is what it said."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,15 @@ class Toolchain:
     sources: dict[Path, str] = field(default_factory=dict)
     """Folders that would be named in the images, and what they are called there instead."""
 
-    def run(self, arguments: list[str], rustflags: dict[str, list[str]], cwd: Path, **variables: str) -> None:
-        """Run cargo; ``rustflags`` by target. Raises CalledProcessError."""
+    def run(
+        self,
+        arguments: list[str],
+        rustflags: dict[str, list[str]],
+        cwd: Path,
+        on_line: Callable[[str], object] | None = None,
+        **variables: str,
+    ) -> None:
+        """Run cargo; ``rustflags`` by target. ``on_line`` gets each line that it says. Raises Failed."""
         names = {cwd: "firmware"} | self.sources
         remaps = [f"--remap-path-prefix={path}={name}" for path, name in names.items()]
         config = [
@@ -44,7 +56,18 @@ class Toolchain:
         # Flags of the caller would be in the way of these.
         inherited = {name: value for name, value in os.environ.items() if "RUSTFLAGS" not in name}
         command = [self.cargo, *arguments, *self.arguments, *config]
-        subprocess.run(command, cwd=cwd, env=inherited | self.environment | variables, check=True)
+        said = []
+        with subprocess.Popen(
+            command, cwd=cwd, env=inherited | self.environment | variables, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr is not None
+            for line in process.stderr:
+                said.append(line)
+                if on_line is not None:
+                    on_line(line.rstrip())
+        if process.returncode:
+            progress = ("Compiling ", "Finished ", "Downloading ", "Downloaded ", "Blocking ", "Updating ", "Fresh ")
+            raise Failed("".join(line for line in said if not line.lstrip().startswith(progress)).strip())
 
 
 def find_toolchain(*targets: str) -> Toolchain:

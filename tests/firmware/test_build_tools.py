@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import struct
 import sys
 from pathlib import Path
@@ -103,3 +104,60 @@ def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
 def test_a_missing_tool_is_named_with_its_package() -> None:
     with pytest.raises(toolchain.Missing, match=r"no-such-linker is not installed\n  -> apt-get install some-package"):
         toolchain.require("no-such-linker", "some-package")
+
+
+def build_script() -> Any:
+    """`firmware/build.py`; not by its name, which a package of others has, too."""
+    spec = importlib.util.spec_from_file_location("firmware_build", ROOT / "firmware" / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Compiler:
+    """A toolchain that cannot link one board."""
+
+    description = "no compiler at all"
+
+    def __init__(self, culprit: str) -> None:
+        self.culprit = culprit
+
+    def run(self, arguments: list[str], flags: object, cwd: Path, on_line: Any, **variables: str) -> None:
+        on_line("   Compiling wasmbed-boards v1.0.0")
+        if f"--bin={self.culprit}" in arguments:
+            raise toolchain.Failed("error: region `FLASH' overflowed by 96 bytes")
+
+
+def test_one_board_that_cannot_be_built_takes_no_other_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = build_script()
+    target, stale = tmp_path / "target", tmp_path / "images" / "mps2-an386.elf"
+    for name in ("mps2-an385", "mps2-an386", "mps2-an500"):
+        folder = target / "thumbv7m-none-eabi" / "release"
+        folder.mkdir(parents=True, exist_ok=True)
+        elf(folder / name, (1, 6, 0, 1000))
+    stale.parent.mkdir()
+    stale.write_bytes(b"of yesterday")
+    monkeypatch.setattr(script, "FIRMWARE", tmp_path)
+    monkeypatch.setattr(script, "IMAGES", tmp_path / "images")
+    monkeypatch.setattr(script, "find_toolchain", lambda *targets: Compiler("mps2-an386"))
+    monkeypatch.setattr(script, "require", lambda program, package: program)
+    monkeypatch.setattr(sys, "argv", ["build.py", "mps2-an385", "mps2-an386", "mps2-an500"])
+    assert script.main() == 1
+    assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["mps2-an385.elf", "mps2-an500.elf"]
+    out, err = capsys.readouterr()
+    assert "Compiling" not in out + err
+    assert "region `FLASH' overflowed by 96 bytes\nleft out: mps2-an386: cargo failed" in err
+
+
+def test_cargo_is_quoted_only_when_it_fails(tmp_path: Path) -> None:
+    cargo = tmp_path / "cargo"
+    cargo.write_text('#!/bin/sh\necho "   Compiling a v1" >&2\necho "error: no $2" >&2\nexit 101\n', "utf-8")
+    cargo.chmod(0o755)
+    lines: list[str] = []
+    with pytest.raises(toolchain.Failed, match=r"^error: no board$"):
+        toolchain.Toolchain(str(cargo), "").run(["build", "board"], {}, tmp_path, lines.append)
+    assert lines == ["   Compiling a v1", "error: no board"]
