@@ -1,7 +1,9 @@
 *** Settings ***
-Documentation       Links that break and come back, boards that lose power, gateways that go down and up.
-Resource            resources/wasmbed.resource
-Test Tags           virtual    qemu    quick
+Documentation    Links that break and come back, boards that lose power, gateways that go down and up.
+
+Resource         resources/wasmbed.resource
+
+Test Tags        virtual    qemu    quick
 
 
 *** Test Cases ***

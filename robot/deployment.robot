@@ -1,7 +1,9 @@
 *** Settings ***
-Documentation       Applications that do what they should: deployed, run, stopped, replaced.
-Resource            resources/wasmbed.resource
-Test Tags           virtual    qemu    quick
+Documentation    Applications that do what they should: deployed, run, stopped, replaced.
+
+Resource         resources/wasmbed.resource
+
+Test Tags        virtual    qemu    quick
 
 
 *** Test Cases ***
@@ -19,8 +21,8 @@ An Application Is Deployed And Runs
 Arguments And Environment Reach The Module
     [Documentation]    What the resource says is what the module reads.
     ${board}=    Connect A Device
-    ${arguments}=    Create List    first
-    &{environment}=    Create Dictionary    SITE=roof
+    VAR    @{arguments}    first
+    VAR    &{environment}    SITE=roof
     ${application}=    Run An Application    echo    ${board}    args=${arguments}    env=${environment}
     Published Values Should Be    ${application}    ${board}    first    topic=argument
     Published Values Should Be    ${application}    ${board}    roof    topic=SITE

@@ -1,7 +1,9 @@
 *** Settings ***
-Documentation       How a board becomes a device: by certificate, by signing request, again after a reboot.
-Resource            resources/wasmbed.resource
-Test Tags           virtual    qemu    quick
+Documentation    How a board becomes a device: by certificate, by signing request, again after a reboot.
+
+Resource         resources/wasmbed.resource
+
+Test Tags        virtual    qemu    quick
 
 
 *** Test Cases ***
@@ -57,7 +59,7 @@ Many Devices Enroll At Once
     [Tags]    slow
     ${count}=    Get Stack Option    fleet
     ${boards}=    Connect Devices    ${count}
-    ${ids}=    Create List
+    VAR    @{ids}    @{EMPTY}
     FOR    ${board}    IN    @{boards}
         ${status}=    Get Status Of Device    ${board}
         Append To List    ${ids}    ${status.device_id}

@@ -1,8 +1,10 @@
 *** Settings ***
-Documentation       What must go wrong, does, and is reported where the user looks: tables of bad certificates, bad modules,
-...                 and modules that break.
-Resource            resources/wasmbed.resource
-Test Tags           virtual    qemu    quick
+Documentation    What must go wrong, does, and is reported where the user looks: tables of bad certificates, of bad
+...              modules, and of modules that break.
+
+Resource         resources/wasmbed.resource
+
+Test Tags        virtual    qemu    quick
 
 
 *** Test Cases ***
@@ -82,6 +84,7 @@ A Revoked Device Cannot Come Back
 
 *** Keywords ***
 A Board With A Bad Certificate Should Be Told Why
+    [Documentation]    Refused with the reason, told to renew, and unknown to Kubernetes.
     [Arguments]    ${certificate}    ${reason}
     ${board}=    Power On Board    certificate=${certificate}
     ${refused}=    Gateway Should Refuse    ${board}    CERTIFICATE_INVALID    ${reason}
@@ -91,6 +94,7 @@ A Board With A Bad Certificate Should Be Told Why
     History Should Follow    certificate-invalid    ${board}
 
 A Board Should Not Get Past The Handshake
+    [Documentation]    A TLS alert, no session, no resource.
     [Arguments]    ${certificate}
     ${board}=    Power On Board    certificate=${certificate}
     Wait For Event    TlsRejected
@@ -98,6 +102,7 @@ A Board Should Not Get Past The Handshake
     Device Should Not Exist    ${board}
 
 A Board With These Capabilities Should Be Refused
+    [Documentation]    Refused by the name of the capability.
     [Arguments]    ${named}    @{capabilities}
     ${board}=    Power On Board    capabilities=${capabilities}
     Gateway Should Refuse    ${board}    UNSUPPORTED_CAPABILITY    ${named}
@@ -105,6 +110,7 @@ A Board With These Capabilities Should Be Refused
     History Should Follow    enrollment-failure    ${board}
 
 Module Should Be Refused
+    [Documentation]    The application is Failed for that reason, and nothing was sent.
     [Arguments]    ${module}    ${reason}    &{settings}
     ${board}=    Connect A Device
     ${application}=    Deploy Application    ${module}    ${board}    &{settings}
@@ -114,11 +120,13 @@ Module Should Be Refused
     History Should Follow    deployment-failure    ${application}
 
 Bytes Should Be Refused
+    [Documentation]    As a module, written in hexadecimal.
     [Arguments]    ${hexadecimal}    ${reason}
     ${module}=    Convert To Bytes    ${hexadecimal}    hex
     Module Should Be Refused    ${module}    ${reason}
 
 Module Should Break With
+    [Documentation]    The application is in Error with that code, and its device stays Connected.
     [Arguments]    ${module}    ${code}    &{settings}
     ${board}=    Connect A Device
     ${application}=    Deploy Application    ${module}    ${board}    &{settings}
@@ -129,6 +137,7 @@ Module Should Break With
     History Should Follow    runtime-error    ${application}
 
 Bytes On The Wire Should End The Session
+    [Documentation]    A protocol error is answered, and nothing else changes.
     [Arguments]    ${name}    ${hexadecimal}
     ${peer}=    Connect Peer    ${name}
     Send Bytes Of Peer    ${peer}    ${hexadecimal}

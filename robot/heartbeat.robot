@@ -1,8 +1,11 @@
 *** Settings ***
-Documentation       Heartbeats: that they come, that they are answered, and what follows when they do not.
-Resource            resources/wasmbed.resource
-Test Setup          Start Stack    heartbeat=300ms
-Test Tags           virtual    qemu    quick
+Documentation    Heartbeats: that they come, that they are answered, and what follows when they do not.
+
+Resource         resources/wasmbed.resource
+
+Test Setup       Start Stack    heartbeat=300ms
+
+Test Tags        virtual    qemu    quick
 
 
 *** Test Cases ***
