@@ -61,7 +61,9 @@ class BoardSettings:
     watchdog: float | None = None
     """Seconds without a sign of life after which the board resets itself, instead of the board's own value."""
     link: str | None = None
-    """``ethernet``, for a board with that feature: its link instead of the serial line, and much faster."""
+    """Another link than the board's own, for a board with the feature of that name. ``ethernet``: instead of the serial
+    line, and much faster. ``plain-serial``: nothing is encrypted on the line, the bridge speaks TLS for the board, with
+    the board's key; and its word for what it can do is that it can do TLS."""
     recording: Path | None = None
     """A folder to record the board's runs in, each in a folder of its own, so that they can be replayed; only for
     boards with the feature ``record``."""
@@ -87,7 +89,7 @@ class Board(ABC):
     """The platform: ``virtual``, ``mps2-an385``, ..."""
     features: frozenset[str]
     """What scenarios may ask for: ``tls``, ``wasm``, ``csr``, ``ed25519``, ``watchdog``, and ``storage``: it keeps an
-    issued certificate without power; ``ethernet``: it can have another link than its serial line; ``pause``, ``debug``
+    issued certificate without power; ``ethernet`` and ``plain-serial``: links that it can have; ``pause``, ``debug``
     and ``record``: what an emulator can do with it; ``monitor``: its emulator takes commands."""
 
     name: str

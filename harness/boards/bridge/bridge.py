@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from dataclasses import dataclass
 from typing import cast
 
@@ -29,11 +30,20 @@ class Bridge(asyncio.Protocol):
     """The asyncio protocol of the board's serial stream; it makes and ends the gateway's connection as told.
 
     :meth:`cut` breaks the connection and lets no other be made until :meth:`restore`. ``on_request``: the board asks
-    for each byte, and gets none before.
+    for each byte, and gets none before. ``tls`` and the ``server_name`` that the gateway's certificate must carry: the
+    bridge speaks TLS for a board that cannot.
     """
 
     def __init__(
-        self, board: str, gateway: Endpoint, network: Network, tap: Tap | None = None, *, on_request: bool = False
+        self,
+        board: str,
+        gateway: Endpoint,
+        network: Network,
+        tap: Tap | None = None,
+        *,
+        on_request: bool = False,
+        tls: ssl.SSLContext | None = None,
+        server_name: str | None = None,
     ) -> None:
         self.board = board
         self.counters = Counters()
@@ -41,6 +51,7 @@ class Bridge(asyncio.Protocol):
         self._gateway = gateway
         self._network = network
         self._tap = tap
+        self._tls, self._server_name = tls, server_name
         self._line = Line()
         self._requests = _Requests() if on_request else None
         self._serial: asyncio.Transport | None = None
@@ -116,7 +127,7 @@ class Bridge(asyncio.Protocol):
 
     async def _connect(self, far: _FarEnd) -> None:
         try:
-            await self._network.connect(lambda: far, self._gateway)
+            await self._network.connect(lambda: far, self._gateway, tls=self._tls, server_name=self._server_name)
         except OSError as error:
             self._far = None
             self._note("LinkRefused", reason=str(error))

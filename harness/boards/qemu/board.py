@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -22,8 +23,16 @@ from harness.boards.qemu.machine import Machine
 from harness.boards.qemu.recording import Recording
 from harness.boards.qemu.startup import Startup
 from harness.core.errors import HarnessError, RigError, UsageError
+from harness.wasmbed.pki.identity import Identity
+from harness.wasmbed.pki.keys import load_private_key
+from harness.wasmbed.pki.tls import client_context
 
-__all__ = ["EMULATED", "QemuBoard"]
+__all__ = ["EMULATED", "PLAIN_SERIAL", "QemuBoard"]
+
+PLAIN_SERIAL = "plain-serial"
+"""The link of a board that cannot do TLS."""
+REQUIRED_CAPABILITIES = ("tls", "cbor", "gpio", "sensor")
+"""What such a board claims: with the bridge it can."""
 
 EMULATED = frozenset({"pause", "debug", "record"})
 """The features that a board has for being emulated."""
@@ -85,14 +94,16 @@ class QemuBoard(Board):
                 f"a {self.kind} has no watchdog to end a hang", where=self.name, do="ask for another self-test"
             )
         settings = self._settings
-        if settings.link == "ethernet" and "ethernet" not in self.features:
-            raise self._lacks("ethernet")
+        if settings.link is not None and settings.link not in self.features:
+            raise self._lacks(settings.link)
         if settings.link == "ethernet" and settings.recording is not None:
             raise UsageError("QEMU does not record a network", where=self.name, do="record a board on its serial line")
         bridge = self._bridge = self._new_bridge(TcpBridge if settings.link == "ethernet" else Bridge)
         if isinstance(bridge, TcpBridge):
             _, port = await bridge.listen()
             settings = replace(settings, gateway=(ETHERNET_HOST, port))
+        if settings.link == PLAIN_SERIAL and settings.capabilities is None:
+            settings = replace(settings, capabilities=REQUIRED_CAPABILITIES)
         try:
             await self._provision(settings, bridge)
         except BaseException:
@@ -102,9 +113,25 @@ class QemuBoard(Board):
     def _new_bridge(self, kind: type[Bridge]) -> Bridge:
         settings, world = self._settings, self._world
         on_request = settings.recording is not None
-        bridge = kind(self.name, settings.gateway, world.network, world.tap, on_request=on_request)
+        bridge = kind(
+            self.name,
+            settings.gateway,
+            world.network,
+            world.tap,
+            on_request=on_request,
+            tls=self._tls_for_the_board() if settings.link == PLAIN_SERIAL else None,
+            server_name=settings.server_name if settings.link == PLAIN_SERIAL else None,
+        )
         bridge.is_cut = self._link_is_cut
         return bridge
+
+    def _tls_for_the_board(self) -> ssl.SSLContext:
+        credentials = self._settings.credentials
+        identity = None
+        if credentials.certificate is not None:
+            key = load_private_key(credentials.private_key, f"the private key of {self.name}")
+            identity = Identity(key, credentials.certificate)
+        return client_context(credentials.authority, identity, self._world.clock)
 
     async def _provision(self, settings: BoardSettings, bridge: Bridge) -> None:
         blob = provisioning_blob(settings, self._world)

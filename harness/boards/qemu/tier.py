@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from harness.boards.board import About, Board, BoardSettings, Tier, World
 from harness.boards.platform import Platform, find_platforms
-from harness.boards.qemu.board import EMULATED, QemuBoard
+from harness.boards.qemu.board import EMULATED, PLAIN_SERIAL, QemuBoard
 from harness.core.errors import RigError, UsageError
 
 __all__ = ["QemuTier", "qemu_version"]
@@ -73,8 +73,10 @@ class QemuTier(Tier):
             raise UsageError(
                 f"no board kind {kind!r}", where="qemu tier", do=f"the kinds are {', '.join(self.kinds())}"
             )
-        if platform.refused is not None:
-            raise UsageError(platform.refused, where=kind, do="choose another board: `wasmbed boards` lists them")
+        if platform.refused is not None and settings.link not in platform.features:
+            anyway = f', or say link="{PLAIN_SERIAL}"' if PLAIN_SERIAL in platform.features else ""
+            do = f"choose another board: `wasmbed boards` lists them{anyway}"
+            raise UsageError(platform.refused, where=kind, do=do)
         if (missing := self._too_old(platform)) is not None:
             raise RigError(missing, where=kind, do="install a newer QEMU")
         board = QemuBoard(platform, settings, world, self._places)
