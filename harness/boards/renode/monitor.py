@@ -139,9 +139,9 @@ class ConsoleMonitor:
             self._remember(line)
         return Gone(await self._process.wait(), "\n".join(self._tail))
 
-    def _remember(self, line: str) -> None:
-        if line.strip() and not _CHATTER.match(line):
-            self._tail.append(line.rstrip())
+    def _remember(self, text: str) -> None:
+        # A carriage return comes before each prompt.
+        self._tail += (line.rstrip() for line in text.splitlines() if line.strip() and not _CHATTER.match(line))
 
     async def close(self) -> None:
         if self._process is not None:
