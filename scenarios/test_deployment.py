@@ -82,7 +82,7 @@ async def test_a_large_module_arrives_whole(stack: Stack) -> None:
     name, room = device.name, device.spec.largest_module or 65_536
     module = padded(stack.modules("hello"), min(100_000, room))
     application = await stack.deploy(module, to=board, name="heavy")
-    await application.until(phase="Running", within=20)
+    await application.until(phase="Running", within=60)
     chunks = stack.history.find("ModuleChunk", about="heavy", device=name)
     acknowledged = stack.history.find("ChunkAcknowledgment", about="heavy", device=name)
     assert len(chunks) > 4

@@ -128,5 +128,5 @@ async def test_a_board_that_dies_in_the_middle_of_a_transfer(stack: Stack) -> No
     await device.until(phase="Disconnected", within=15)
     assert not stack.history.find("DeploymentResult", about="heavy")
     await board.power_on()
-    await application.until(phase="Running", within=30)
+    await application.until(phase="Running", within=90)
     stack.history.follows("device-connection")
