@@ -61,7 +61,7 @@ async def test_a_module_that_ticks_reads_its_sensor(stack: Stack) -> None:
     await application.until_on(name, within=20, output=lambda output: len(output) == 3)
     readings = [int(payload, 16) for _, payload in application.output(name)]
     assert readings == [19_500, 19_537, 19_574]
-    assert application.status.phase == "Running"
+    await application.until(phase="Running")
     stack.history.follows("application-monitoring")
 
 
