@@ -1,6 +1,9 @@
 //! Time from SysTick, without ticks: it counts as far as it can, and interrupts earlier only when somebody wants to
 //! be woken.
 //!
+//! Where there is another timer, that one tells the time, and SysTick only wakes: nothing that it misses can be lost.
+//! Elsewhere it does both.
+//!
 //! A short period is followed by one that is as long as can be: its reload value is set while the short one runs. An
 //! emulator's processor may stand still between any two instructions while its counter goes on, so that this comes too
 //! late. That is seen, and the counter starts anew: time may then have stood still as the processor did, but it never
@@ -15,6 +18,8 @@ use core::cell::Cell;
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m::peripheral::{SCB, SYST};
 
+use crate::uart::{read, write};
+
 /// What SysTick counts, and how many of them there are in a second.
 #[derive(Clone, Copy)]
 pub enum TickSource {
@@ -24,8 +29,13 @@ pub enum TickSource {
     Reference(u32),
     /// The processor's clock, as Renode emulates it.
     Renode(u32),
+    /// One of the others, to be woken by; the time is told by a CMSDK timer at this address, of this frequency.
+    Timed(&'static TickSource, usize, u32),
 }
 
+/// Of a CMSDK timer's registers, which counts down.
+const VALUE: usize = 0x04;
+const RELOAD: usize = 0x08;
 const LONGEST: u32 = 0x00ff_ffff;
 /// What a short period may be: time enough to set the reload value of the next one.
 const SHORTEST: u32 = 100;
@@ -41,18 +51,39 @@ pub struct SysTickClock {
     period: Cell<u32>,
     /// Whether the counter is Renode's.
     is_renode: Cell<bool>,
+    /// The address of a timer that tells the time, and how often it counts for each count of SysTick's.
+    timer: Cell<Option<(usize, u32)>>,
+    /// What it showed the last time; then `base` is the ticks until that.
+    shown: Cell<u32>,
 }
 
 impl SysTickClock {
     pub const fn new() -> Self {
-        Self { frequency: Cell::new(1), base: Cell::new(0), period: Cell::new(LONGEST), is_renode: Cell::new(false) }
+        Self {
+            frequency: Cell::new(1),
+            base: Cell::new(0),
+            period: Cell::new(LONGEST),
+            is_renode: Cell::new(false),
+            timer: Cell::new(None),
+            shown: Cell::new(u32::MAX),
+        }
     }
 
     /// Starts counting.
     pub fn init(&self, source: TickSource) {
+        if let TickSource::Timed(wake, base, frequency) = source {
+            self.init(*wake);
+            self.timer.set(Some((base, (frequency / self.frequency.get()).max(1))));
+            self.frequency.set(frequency);
+            write(base + RELOAD, u32::MAX);
+            write(base + VALUE, u32::MAX);
+            write(base, 1); // CTRL: on
+            return;
+        }
         let (select, frequency) = match source {
             TickSource::Core(frequency) | TickSource::Renode(frequency) => (SystClkSource::Core, frequency),
             TickSource::Reference(frequency) => (SystClkSource::External, frequency),
+            TickSource::Timed(..) => return,
         };
         self.frequency.set(frequency);
         self.is_renode.set(matches!(source, TickSource::Renode(_)));
@@ -73,6 +104,12 @@ impl SysTickClock {
 
     /// Ticks since boot.
     pub fn ticks(&self) -> u64 {
+        if let Some((base, _)) = self.timer.get() {
+            let value = read(base + VALUE);
+            let counted = self.shown.replace(value).wrapping_sub(value);
+            self.base.set(self.base.get() + u64::from(counted));
+            return self.base.get();
+        }
         if self.is_renode.get() {
             return self.renode_ticks();
         }
@@ -102,6 +139,13 @@ impl SysTickClock {
     #[must_use]
     pub fn wake_at(&self, deadline: u64) -> bool {
         let now = self.ticks();
+        if let Some((_, factor)) = self.timer.get() {
+            let left = deadline.saturating_sub(now).div_ceil(u64::from(factor)).min(u64::from(LONGEST)) as u32;
+            if left > 0 {
+                self.start(left.max(SHORTEST));
+            }
+            return left > 0;
+        }
         let end = self.base.get() + u64::from(self.period.get());
         if deadline <= now {
             return false;
@@ -142,6 +186,11 @@ impl SysTickClock {
 
     /// The interrupt.
     pub fn wrapped(&self) {
+        if self.timer.get().is_some() {
+            // Whoever wants to be woken again says so.
+            timer().set_reload(LONGEST);
+            return;
+        }
         if self.is_renode.get() {
             self.ticks();
             return;

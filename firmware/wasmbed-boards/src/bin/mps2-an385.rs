@@ -13,7 +13,7 @@ static BOARD: Board = Board {
     link_interrupt: 0,
     ethernet: Some(&ETHERNET),
     console: Uart::Cmsdk(0x4000_5000),
-    ticks: TickSource::Reference(1_000_000),
+    ticks: TickSource::Timed(&TickSource::Reference(1_000_000), 0x4000_0000, 25_000_000),
     guard: Guard::Region,
     watchdog: Some((0x4000_8000, 25_000_000)),
     lights: Some(0x4002_8000),

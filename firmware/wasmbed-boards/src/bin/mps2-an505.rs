@@ -13,7 +13,7 @@ static BOARD: Board = Board {
     link_interrupt: 32,
     ethernet: Some(&ETHERNET),
     console: Uart::Cmsdk(0x5020_1000),
-    ticks: TickSource::Core(20_000_000),
+    ticks: TickSource::Timed(&TickSource::Core(20_000_000), 0x5000_0000, 20_000_000),
     guard: Guard::Limit,
     watchdog: Some((0x5008_1000, 20_000_000)),
     lights: Some(0x5030_2000),
