@@ -104,8 +104,8 @@ def outcomes(kind: str, only: tuple[str, ...] | None = None) -> dict[str, str]:
             await check_board(
                 lambda settings, world: tier.make(kind, settings, world),
                 only=only,
-                at_once=4,
-                expectations=Expectations(patience=PATIENCE),
+                at_once=2,
+                expectations=Expectations(patience=PATIENCE, heartbeat=1.0),
                 progress=found.__setitem__,
             )
         finally:
