@@ -42,6 +42,12 @@ class Console:
             self.write(self._partial[: self.LONGEST])
             self._partial = self._partial[self.LONGEST :]
 
+    def end(self) -> None:
+        """The power is gone: what was written of a line is all of it, and what comes next is another."""
+        partial, self._partial = self._partial + self._decoder.decode(b"", final=True), ""
+        if partial:
+            self.write(partial)
+
     def write(self, line: str) -> None:
         """A whole line, without its end."""
         self.lines.append(line)

@@ -75,3 +75,12 @@ def test_waiting_for_a_line() -> None:
             await silent
 
     asyncio.run(scene())
+
+
+def test_what_was_written_when_the_power_went_is_a_line_of_its_own() -> None:
+    console = Console("pump", SystemClock())
+    console.feed(b"hal\xe2\x86")
+    console.end()
+    console.end()
+    console.feed(b"BOOT\n")
+    assert console.lines == ["hal\ufffd", "BOOT"]

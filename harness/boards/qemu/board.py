@@ -203,6 +203,7 @@ class QemuBoard(Board):
 
     async def _end(self, ending: Any) -> None:
         await ending
+        self.console.end()
         if self._bridge is not None:
             await self._bridge.close()
         if self._recorded is not None:
