@@ -127,7 +127,7 @@ class Run:
         from harness.stack.backends import features
 
         if missing := wanted - features(options_of(item, self.options)):
-            pytest.skip(f"the boards of tier {self.options.boards} have no {', '.join(sorted(missing))}")
+            pytest.skip(f"boards of {self.options.boards} have no {', '.join(sorted(missing))}")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._failed += report.failed

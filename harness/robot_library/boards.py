@@ -127,4 +127,4 @@ class BoardKeywords(Speaker):
         """
         options = self.worlds.options
         if missing := sorted(set(wanted) - features(options)):
-            raise SkipExecution(f"the boards of tier {options.boards} have no {', '.join(missing)}")
+            raise SkipExecution(f"boards of {options.boards} have no {', '.join(missing)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import Any, cast
 
@@ -31,18 +32,22 @@ def clusters() -> dict[str, str | None]:
 
 
 def check_names(options: StackOptions) -> None:
-    """Raise UsageError when the tier or the cluster kind is not one that is registered; loads nothing."""
-    from harness.boards.catalogue import GROUP
+    """Raise UsageError when the boards or the cluster kind are not among those there are; tiers are loaded only where
+    none has the name, which may then be a kind of board."""
+    from harness.boards.catalogue import GROUP, Catalogue
 
-    for option, group, name in (("boards", GROUP, options.boards), ("cluster", CLUSTERS, options.cluster)):
-        if name not in (known := _names(group)):
-            close = difflib.get_close_matches(name, known, n=1)
-            meant = f"did you mean {close[0]!r}? " if close else ""
-            raise UsageError(
-                f"there is no {name!r} here",
-                where=f"--{option}",
-                do=f"{meant}there are: {', '.join(known) or 'none; is the harness installed?'}",
-            )
+    if options.boards not in (tiers := _names(GROUP)):
+        _check("boards", options.boards, [*tiers, *Catalogue().kinds])
+    _check("cluster", options.cluster, _names(CLUSTERS))
+
+
+def _check(option: str, name: str, known: Sequence[str]) -> None:
+    if name in known:
+        return
+    close = difflib.get_close_matches(name, known, n=1)
+    meant = f"did you mean {close[0]!r}? " if close else ""
+    names = ", ".join(dict.fromkeys(known)) or "none; is the harness installed?"
+    raise UsageError(f"there is no {name!r} here", where=f"--{option}", do=f"{meant}there are: {names}")
 
 
 def check_options(options: StackOptions) -> None:
@@ -77,10 +82,12 @@ def make_cluster(options: StackOptions, clock: Clock, randomness: Randomness, ta
 
 
 def features(options: StackOptions) -> frozenset[str]:
-    """What the default boards of the chosen tier can do. Raises RigError where it cannot run here."""
+    """What the chosen kind of boards, or the default one of the chosen tier, can do. Raises RigError where that tier
+    cannot run here."""
     from harness.boards.catalogue import Catalogue
 
-    return Catalogue().tier(options.boards).features()
+    tier, kind = Catalogue().find(options.boards)
+    return tier.features(kind)
 
 
 def _names(group: str) -> list[str]:

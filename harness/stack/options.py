@@ -69,7 +69,11 @@ class StackOptions:
 
     boards: str = field(
         default="virtual",
-        metadata={"parse": _name, "help": "tier of the boards: virtual, qemu, renode, serial", "metavar": "TIER"},
+        metadata={
+            "parse": _name,
+            "help": "the boards: a tier (virtual, qemu, renode), or a kind of board as in `wasmbed boards`",
+            "metavar": "BOARDS",
+        },
     )
     cluster: str = field(
         default="embedded",
