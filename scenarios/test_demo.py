@@ -6,6 +6,7 @@ from harness.boards.qemu import QemuTier
 from harness.stack import Stack
 
 
+@pytest.mark.requires("wasm")
 async def test_a_fleet_enrolls(stack: Stack) -> None:
     """Every board proves who it is over mutual TLS 1.3 and becomes a Connected device in Kubernetes."""
     boards = await stack.boards.power_on(count=stack.options.fleet)
@@ -16,6 +17,7 @@ async def test_a_fleet_enrolls(stack: Stack) -> None:
     stack.history.follows("device-enrollment")
 
 
+@pytest.mark.requires("wasm")
 async def test_a_fleet_runs_an_application(stack: Stack) -> None:
     """One resource in Kubernetes, and a WebAssembly module runs on every board and publishes its readings."""
     boards = await stack.boards.power_on(count=stack.options.fleet)
@@ -29,6 +31,7 @@ async def test_a_fleet_runs_an_application(stack: Stack) -> None:
     stack.history.follows("application-monitoring")
 
 
+@pytest.mark.requires("wasm")
 async def test_a_broken_module_harms_nobody(stack: Stack) -> None:
     """An endless loop is cut by its fuel on every board; the boards stay Connected and run the next application."""
     boards = await stack.boards.power_on(count=stack.options.fleet)

@@ -10,6 +10,8 @@ from harness.stack import Stack
 from harness.stack.modules import padded
 from harness.wasmbed.resources.kinds import SECRET
 
+pytestmark = pytest.mark.requires("wasm")
+
 
 async def test_an_application_is_deployed_and_runs(stack: Stack) -> None:
     """A module reaches the device in chunks, runs, and what it published can be read in Kubernetes."""
@@ -85,7 +87,7 @@ async def test_a_large_module_arrives_whole(stack: Stack) -> None:
     await application.until(phase="Running", within=60)
     chunks = stack.history.find("ModuleChunk", about="heavy", device=name)
     acknowledged = stack.history.find("ChunkAcknowledgment", about="heavy", device=name)
-    assert len(chunks) > 4
+    assert len(chunks) > 1
     assert [event.data["index"] for event in acknowledged] == [event.data["index"] for event in chunks]
     stack.history.follows("application-deployment")
 
@@ -121,6 +123,7 @@ async def test_a_deleted_application_is_stopped_first(stack: Stack) -> None:
     stack.history.follows("application-stop")
 
 
+@pytest.mark.requires("several-applications")
 @pytest.mark.stack(heartbeat=0.3)
 async def test_an_application_deleted_while_its_device_was_away_is_stopped_when_it_returns(stack: Stack) -> None:
     """The resource does not wait for a device that is away. Once back it names what runs, and is told to stop what
@@ -257,6 +260,7 @@ async def test_a_device_is_asked_how_its_application_is(stack: Stack) -> None:
     stack.history.follows("application-deployment", only=[application.name])
 
 
+@pytest.mark.requires("several-applications")
 async def test_two_applications_share_a_device(stack: Stack) -> None:
     """One that stops does not disturb the other."""
     board = await stack.boards.power_on()

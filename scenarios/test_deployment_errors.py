@@ -7,6 +7,8 @@ from harness.stack import Stack
 from harness.stack.applications import ApplicationHandle
 from harness.stack.modules import padded
 
+pytestmark = pytest.mark.requires("wasm")
+
 
 async def deployed(stack: Stack, module: bytes | str, **limits: int) -> tuple[ApplicationHandle, str]:
     """``module`` on its way to one connected device, and the device's name."""

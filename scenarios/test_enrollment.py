@@ -11,6 +11,7 @@ from harness.wasmbed.pki.keys import load_private_key, public_key_der
 pytestmark = pytest.mark.severity("critical")
 
 
+@pytest.mark.requires("wasm")
 async def test_a_device_with_a_certificate_enrolls(stack: Stack) -> None:
     """A board with a certificate becomes a Connected device, and Kubernetes knows all of it."""
     board = await stack.boards.power_on()
@@ -30,6 +31,7 @@ async def test_a_device_with_a_certificate_enrolls(stack: Stack) -> None:
     stack.history.follows("device-enrollment")
 
 
+@pytest.mark.requires("wasm")
 async def test_enrollment_goes_step_by_step(stack: Stack) -> None:
     """Handshake, request, resource, confirmation by the controller, response, acknowledgment, heartbeat: in order."""
     board = await stack.boards.power_on()
@@ -58,7 +60,7 @@ async def test_enrollment_goes_step_by_step(stack: Stack) -> None:
     stack.history.follows("device-enrollment")
 
 
-@pytest.mark.requires("csr")
+@pytest.mark.requires("csr", "wasm")
 async def test_a_device_enrolls_by_signing_request(stack: Stack) -> None:
     """A board without certificate pays with a one-time token, gets a certificate, and comes back with it."""
     board = await stack.boards.power_on(certificate="request")
@@ -107,6 +109,7 @@ async def test_a_device_keeps_its_id_over_a_reboot(stack: Stack) -> None:
     stack.history.follows("device-connection")
 
 
+@pytest.mark.requires("wasm")
 @pytest.mark.stack(heartbeat=0.5)
 async def test_a_device_says_what_it_is(stack: Stack) -> None:
     """Asked after its enrollment, it tells its memory, architecture, runtime and largest module."""
@@ -195,6 +198,7 @@ async def test_a_replayed_request_is_refused(stack: Stack) -> None:
     stack.history.follows("enrollment-failure")
 
 
+@pytest.mark.requires("wasm")
 async def test_many_devices_enroll_at_once(stack: Stack) -> None:
     """A fleet becomes Connected, every device with an id of its own."""
     boards = await stack.boards.power_on(count=stack.options.fleet)

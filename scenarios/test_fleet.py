@@ -9,6 +9,7 @@ from harness.wasmbed.resources.api import Conflict
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
 
 
+@pytest.mark.requires("wasm")
 async def test_an_application_for_a_whole_fleet(stack: Stack) -> None:
     """Every device runs it, and the statistics say so."""
     count = stack.options.fleet
@@ -21,6 +22,7 @@ async def test_an_application_for_a_whole_fleet(stack: Stack) -> None:
     stack.history.follows("application-deployment")
 
 
+@pytest.mark.requires("wasm")
 async def test_partial_success_over_many_devices(stack: Stack) -> None:
     """Devices without a WASM runtime cannot; the others do; the application is PartiallyRunning and names them."""
     able = await stack.boards.power_on(count=3, name="able")
@@ -38,6 +40,7 @@ async def test_partial_success_over_many_devices(stack: Stack) -> None:
     stack.history.follows("execution-on-device")
 
 
+@pytest.mark.requires("wasm")
 async def test_an_application_outlives_a_lost_connection(stack: Stack) -> None:
     """A device without a link goes on with its application, which is degraded until the device is back."""
     boards = await stack.boards.power_on(count=3)
@@ -68,6 +71,7 @@ async def test_an_outdated_write_is_a_conflict(stack: Stack) -> None:
     assert (await stack.api.get(DEVICE, device.name))["metadata"]["labels"]["site"] == "roof"
 
 
+@pytest.mark.requires("wasm")
 async def test_the_platform_wins_over_a_writer_that_interferes(stack: Stack) -> None:
     """Somebody else changes the resource whenever the controller has: the application is deployed all the same, for
     writers that meet a conflict read again and go on."""

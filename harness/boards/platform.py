@@ -85,13 +85,17 @@ def load_platform(path: Path) -> Platform:
         raise UsageError(f"lacks the key {error}", where=str(path), do="see platforms/README.md") from error
 
 
+def _found_in(limits: dict[str, Any]) -> frozenset[str]:
+    return frozenset({"several-applications"} if limits.get("applications", 0) > 1 else ())
+
+
 def _platform(facts: dict[str, Any], folder: Path) -> Platform:
     emulator, serial = facts["emulator"], facts["serial"]
     return Platform(
         name=str(facts["name"]),
         summary=str(facts["summary"]),
         image=str(facts["image"]),
-        features=frozenset(facts["features"]),
+        features=frozenset(facts["features"]) | _found_in(facts.get("limits", {})),
         cannot=tuple(facts.get("cannot", ())),
         refused=facts.get("refused"),
         program=str(emulator["program"]),
