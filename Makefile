@@ -75,11 +75,11 @@ images: $(READY)
 
 # That what is committed is what the sources make, byte for byte; left out, with a line, where there is no Node.
 page-check:
-	@if command -v npm >/dev/null; then \
+	@if command -v npm >/dev/null && node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'; then \
 	cp harness/reporting/page/page.html .page-committed.html && $(MAKE) --no-print-directory page && \
 	if cmp harness/reporting/page/page.html .page-committed.html; then rm .page-committed.html; \
 	else rm .page-committed.html; echo "harness/reporting/page is not what its sources make: commit what make page built" >&2; exit 1; fi; \
-	else echo "left out: building the report's page again, there is no npm" >&2; fi
+	else echo "left out: building the report's page again, there is no npm, or its Node is older than 20.19" >&2; fi
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from harness.boards.qemu import QemuTier
 from harness.clusters.cluster import Cluster
 from harness.core.clock import ManualClock
 from harness.core.errors import RigError, UsageError
@@ -84,6 +85,17 @@ def test_a_tier_or_cluster_that_is_not_there_is_named_with_those_that_are() -> N
         check_names(StackOptions(boards="paper"))
     with pytest.raises(UsageError, match=r"--cluster: there is no 'paper' here\n  -> there are: embedded"):
         check_names(StackOptions(cluster="paper"))
+
+
+@pytest.mark.skipif(QemuTier.unavailable() is not None, reason=str(QemuTier.unavailable()))
+def test_a_kind_of_board_may_be_asked_for_as_well_as_a_tier() -> None:
+    check_names(StackOptions(boards="lm3s6965evb"))
+    assert "wasm" not in features(StackOptions(boards="lm3s6965evb"))
+    assert "wasm" in features(StackOptions(boards="netduinoplus2"))
+    assert "several-applications" not in features(StackOptions(boards="netduinoplus2"))
+    assert "several-applications" in features(StackOptions(boards="mps2-an385"))
+    with pytest.raises(UsageError, match="did you mean 'netduinoplus2'"):
+        check_names(StackOptions(boards="netduinoplus"))
 
 
 def make(**options: Any) -> Cluster:
