@@ -89,9 +89,9 @@ class Board(ABC):
     """The platform: ``virtual``, ``mps2-an385``, ..."""
     features: frozenset[str]
     """What scenarios may ask for: ``tls``, ``wasm``, ``several-applications`` at once, ``csr``, ``ed25519``,
-    ``watchdog``, and ``storage``: it keeps an issued certificate without power; ``ethernet`` and ``plain-serial``: links
-    that it can have; ``pause``, ``debug`` and ``record``: what an emulator can do with it; ``monitor``: its emulator
-    takes commands."""
+    ``watchdog``, and ``storage``: it keeps an issued certificate without power; ``ethernet`` and ``plain-serial``:
+    links that it can have; ``pause``, ``debug`` and ``record``: what an emulator can do with it; ``monitor``: its
+    emulator takes commands."""
 
     name: str
     console: Console
