@@ -36,7 +36,8 @@ def test_each_board_is_described(path: Path) -> None:
     assert platform.image == f"{platform.name}.elf"
     assert platform.link in (0, 1)
     assert platform.provisioning.size >= 2048
-    assert platform.features <= {"tls", "wasm", "csr", "storage", "watchdog", "ethernet", "plain-serial"}
+    known = {"tls", "wasm", "several-applications", "csr", "storage", "watchdog", "ethernet", "plain-serial"}
+    assert platform.features <= known
     assert ("wasm" in platform.features) == (platform.largest_module > 0)
     assert platform.summary
     # What it cannot do is said in words wherever a feature is missing.
