@@ -7,7 +7,7 @@ import codecs
 import re
 from collections.abc import Callable
 
-from harness.core.clock import Clock
+from harness.core.clock import Clock, time_to_wait
 from harness.core.errors import ProductFailure
 
 __all__ = ["Console"]
@@ -61,7 +61,7 @@ class Console:
 
         Raises ProductFailure with the last lines when it does not come within ``within`` seconds.
         """
-        wanted = re.compile(pattern)
+        wanted, within = re.compile(pattern), time_to_wait(within)
         for line in self.lines:
             if match := wanted.search(line):
                 return match
@@ -78,7 +78,7 @@ class Console:
 
         stop = self.listen(look)
         try:
-            async with self._clock.deadline(within):
+            async with self._clock.deadline(time_to_wait(within)):
                 return await found
         except TimeoutError:
             tail = "\n    ".join(self.lines[-5:]) or "(nothing)"

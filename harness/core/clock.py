@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +17,9 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Protocol
 
-__all__ = ["Clock", "ManualClock", "SystemClock", "Timer"]
+from harness.core.errors import UsageError
+
+__all__ = ["Clock", "ManualClock", "SystemClock", "Timer", "time_to_wait"]
 
 
 class Timer(Protocol):
@@ -64,6 +67,13 @@ class Clock(ABC):
                 yield
             finally:
                 timer.cancel()
+
+
+def time_to_wait(within: float) -> float:
+    """``within``, what a test says it waits at most. Raises UsageError for what is no number of seconds above zero."""
+    if isinstance(within, int | float) and 0 < within < math.inf:
+        return within
+    raise UsageError(f"{within!r} is no time to wait", where="within", do="give seconds, more than zero: 5 or 0.5")
 
 
 class SystemClock(Clock):

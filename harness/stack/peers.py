@@ -6,7 +6,7 @@ import asyncio
 from typing import TypeVar, cast
 
 from harness.boards.board import Credentials
-from harness.core.clock import Clock
+from harness.core.clock import Clock, time_to_wait
 from harness.core.errors import ProductFailure
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
@@ -50,7 +50,7 @@ class Peer:
         certificate = self.credentials.certificate
         identity = Identity(self._key, certificate) if certificate is not None else None
         context = client_context(self.credentials.authority, identity, self._clock)
-        async with self._clock.deadline(within):
+        async with self._clock.deadline(time_to_wait(within)):
             await network.connect(lambda: self._link, endpoint, tls=context, server_name=endpoint[0])
 
     def request(self) -> EnrollmentRequest:
@@ -79,7 +79,7 @@ class Peer:
         Raises ProductFailure when something else comes, or nothing.
         """
         try:
-            async with self._clock.deadline(within):
+            async with self._clock.deadline(time_to_wait(within)):
                 message = (await self._link.receive()).message
                 while isinstance(message, QUESTIONS) and not isinstance(message, kind):
                     message = (await self._link.receive()).message
@@ -107,7 +107,7 @@ class Peer:
     async def until_closed(self, *, within: float = 10.0) -> None:
         """Wait until the gateway has closed the connection, whatever it still says. Raises ProductFailure if not."""
         try:
-            async with self._clock.deadline(within):
+            async with self._clock.deadline(time_to_wait(within)):
                 while True:
                     await self._link.receive()
         except LinkClosed:

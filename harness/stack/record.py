@@ -7,6 +7,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
+from harness.core.clock import time_to_wait
 from harness.core.errors import ProductFailure
 from harness.core.history import Event, History, Kind
 
@@ -47,7 +48,7 @@ class Record(History):
 
         Raises ProductFailure with the last events when none comes ``within`` seconds.
         """
-        wanted = _Wanted(name, kind, source, target, about, data)
+        wanted, within = _Wanted(name, kind, source, target, about, data), time_to_wait(within)
         start = 0 if after is None else after.n + 1
         for index in range(start, len(self)):
             if wanted.fits(self[index]):

@@ -8,6 +8,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import yaml
 
+from harness.core.clock import time_to_wait
 from harness.core.errors import ProductFailure, UsageError
 from harness.core.history import Kind
 from harness.stack.record import Record, format_events
@@ -125,7 +126,7 @@ class Watched(Generic[View]):
         """Wait until ``judge`` is content. Raises ProductFailure with the crashes of its boards, the status last seen,
         the last console lines and the last events."""
         try:
-            await self._informer.wait_for(self.name, judge, within)
+            await self._informer.wait_for(self.name, judge, time_to_wait(within))
         except TimeoutError:
             raise ProductFailure(self._verdict(wanted, within), where=str(self)) from None
 

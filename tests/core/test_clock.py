@@ -2,10 +2,19 @@
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from harness.core.clock import ManualClock, SystemClock
+from harness.core.clock import ManualClock, SystemClock, time_to_wait
+from harness.core.errors import UsageError
+
+
+@pytest.mark.parametrize("within", [0, -1, float("inf"), float("nan"), "5s", None])
+def test_what_is_no_time_to_wait_is_refused(within: Any) -> None:
+    assert time_to_wait(0.5) == pytest.approx(0.5)
+    with pytest.raises(UsageError, match="is no time to wait"):
+        time_to_wait(within)
 
 
 def test_a_manual_clock_fires_timers_in_order_each_at_its_own_moment() -> None:

@@ -33,6 +33,8 @@ A Duration Is Wrong
     Device Should Reach Phase    x    Connected    within=5 parsecs
 A Duration Is Not More Than Zero
     Device Should Reach Phase    x    Connected    within=0s
+A Duration Is The Number Zero
+    Device Should Reach Phase    x    Connected    within=0
 A Phase Is Wrong
     Device Should Reach Phase    x    Conected
 An Argument Is Wrong
@@ -70,6 +72,7 @@ USAGE = {
     "The Words Are Wrong": "No keyword with name 'Powr On Board'",
     "A Duration Is Wrong": "'5 parsecs' that cannot be converted to Duration: write a time as in 5s",
     "A Duration Is Not More Than Zero": "a time to wait is more than zero",
+    "A Duration Is The Number Zero": "0.0 is no time to wait",
     "A Phase Is Wrong": "'Conected' that cannot be converted to DevicePhase",
     "An Argument Is Wrong": "there is no argument 'colour' (in 'colour=red')",
     "A Field Is Wrong": "has no helth",
@@ -100,7 +103,7 @@ def test_every_ending_has_its_blame(project) -> None:
         "It Is Left Out": ("skipped", None),
         "An Expected Failure": ("passed", None),
     }
-    assert "to blame: the caller 10, the product 3, unknown 2" in output
+    assert "to blame: the caller 11, the product 3, unknown 2" in output
     assert "NOT RUN It.The Rig Fails\n  " in output
     assert "(--deadline)" in results["The Harness's Deadline"]["message"]
     assert "there is no such resource" in results["The Product Is Wrong"]["message"]

@@ -43,6 +43,11 @@ def test_a_value_that_cannot_be_names_the_option(name: str, text: str) -> None:
         StackOptions.parse({}, {f"WASMBED_{name.upper()}": text})
 
 
+def test_a_number_that_is_none_is_told_in_plain_words() -> None:
+    with pytest.raises(UsageError, match="'abc' is not possible: must be a whole number"):
+        StackOptions.parse({"seed": "abc"}, {})
+
+
 def test_arguments_give_the_options_again() -> None:
     options = StackOptions(seed=3, heartbeat=0.5)
     assert options.arguments() == ["--seed=3", "--heartbeat=0.5"]
