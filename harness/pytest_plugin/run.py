@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,6 +19,7 @@ from harness.stack.options import StackOptions
 
 if TYPE_CHECKING:
     from harness.reporting.finish import Finished
+    from harness.reporting.runs import TestRecord
     from harness.stack.record import Record
     from harness.stack.world import World
 
@@ -46,6 +48,8 @@ class Run:
         self._is_worker = worker is not None
         self._tally = Tally()
         self._failed = 0
+        self._others: dict[str, TestRecord] = {}
+        """Tests that failed without a stack."""
         self._lost: dict[str, str] = {}
         self._finished: Finished | None = None
         self._ends = ExitStack()
@@ -131,6 +135,8 @@ class Run:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._failed += report.failed
+        if report.failed and blame_of(report) is None:
+            self._others.setdefault(report.nodeid, _plain_failure(report))
         self._lost.update((report.nodeid, str(why)) for name, why in report.user_properties if name == LOST)
         if str(report.outcome) == "rerun":  # by pytest-rerunfailures: another attempt is still to come
             return
@@ -144,7 +150,7 @@ class Run:
         judged = self._failed == self._tally.blames.total()  # tests without a stack fail without blame
         if judged and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             session.exitstatus = self._tally.exit_code or session.exitstatus
-        self._finished = self.folder.finish()
+        self._finished = self.folder.finish(list(self._others.values()))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """What a person wants to know at the end: what was not judged and why, whose fault, where to look."""
@@ -163,6 +169,23 @@ class Run:
         if self._finished is not None:
             for line in self._finished.told(self._config.invocation_params.dir):
                 write(line)
+
+
+def _plain_failure(report: pytest.TestReport) -> TestRecord:
+    """What CI is told of a test that failed and had no stack."""
+    from harness.reporting.runs import TestRecord
+
+    path, line, _ = report.location
+    return TestRecord(
+        name=report.nodeid,
+        title="",
+        outcome="failed",
+        blame=None,
+        message=report.longreprtext,
+        duration=report.duration,
+        rerun=shlex.join(["pytest", report.nodeid]),
+        details={"file": path, "line": (line or 0) + 1},
+    )
 
 
 def blame_of(report: pytest.TestReport | pytest.CollectReport) -> str | None:

@@ -5,7 +5,7 @@ Nothing here can change a verdict: what cannot be written is said, and the rest 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,10 +69,19 @@ class Finished:
         return [*self.lines, *self.trouble, *([f"report: {shown}"] if shown is not None else [])]
 
 
-def finish_run(folder: Path, *, root: Path, clock: Clock, keep: int = KEPT, ci: Ci | None = None) -> Finished:
+def finish_run(
+    folder: Path,
+    *,
+    root: Path,
+    clock: Clock,
+    keep: int = KEPT,
+    ci: Ci | None = None,
+    others: Sequence[TestRecord] = (),
+) -> Finished:
     """Write the page, ``junit.xml``, the line of the trend and what CI asks for; remove runs above ``keep``.
 
-    ``root`` is the folder that the tests' files are relative to. Never raises for what cannot be written.
+    ``root`` is the folder that the tests' files are relative to. ``others`` failed in the same run and left nothing
+    there, having no stack: CI is told of them, too. Never raises for what cannot be written.
     """
     ci = ci or Ci()
     done = Finished()
@@ -87,10 +96,10 @@ def finish_run(folder: Path, *, root: Path, clock: Clock, keep: int = KEPT, ci: 
     _try(done, lambda: (folder / "junit.xml").write_bytes(document))
     if ci.summary is not None:
         flaky = rows[-1].get("flaky_tests", ()) if rows and rows[-1].get("run") == folder.name else ()
-        text = summarize(folder.name, tests, flaky=flaky, note=_where(folder, root))
+        text = summarize(folder.name, [*tests, *others], flaky=flaky, note=_where(folder, root, others))
         _try(done, lambda: _append_text(ci.summary, text))
     if ci.annotations:
-        done.lines += annotate(tests, root=root, workspace=ci.workspace)
+        done.lines += annotate([*tests, *others], root=root, workspace=ci.workspace)
     if (results := allure.results_folder()) is not None:
         _try(done, lambda: allure.write_about(results, _facts(tests, rows), job=_job(ci)))
     if is_run(folder):
@@ -145,6 +154,7 @@ def _append_text(path: Path | None, text: str) -> None:
             file.write(text + "\n")
 
 
-def _where(folder: Path, root: Path) -> str:
+def _where(folder: Path, root: Path, others: Sequence[TestRecord]) -> str:
     shown = folder.relative_to(root) if folder.is_relative_to(root) else folder
-    return f"The whole report: `{shown / 'index.html'}`"
+    partial = "Of the tests without a stack only those that failed are here, and none is in the report.\n\n"
+    return f"{partial if others else ''}The whole report: `{shown / 'index.html'}`"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +17,7 @@ from harness.stack.options import StackOptions
 
 if TYPE_CHECKING:
     from harness.reporting.finish import Finished
+    from harness.reporting.runs import TestRecord
 
 __all__ = ["RunFolder", "Tally", "folder_name"]
 
@@ -40,9 +42,9 @@ class RunFolder:
         """Where a test's history and result go."""
         return self.path / folder_name(test)
 
-    def finish(self) -> Finished:
-        """Make what a run leaves behind from what was recorded; nothing where nothing was. Never raises for what
-        cannot be written: it is in ``trouble``."""
+    def finish(self, others: Sequence[TestRecord] = ()) -> Finished:
+        """Make what a run leaves behind from what was recorded; nothing where nothing was. ``others`` failed without a
+        stack. Never raises for what cannot be written: it is in ``trouble``."""
         from harness.reporting.finish import Ci, Finished, finish_run
 
         if not self.path.is_dir():
@@ -50,7 +52,7 @@ class RunFolder:
         options = self._options
         summary = self._root / options.summary if options.summary else None
         ci = Ci.of(self._environment, annotations=options.annotations, summary=summary)
-        return finish_run(self.path, root=self._root, clock=self._clock, keep=options.keep, ci=ci)
+        return finish_run(self.path, root=self._root, clock=self._clock, keep=options.keep, ci=ci, others=others)
 
 
 @dataclass

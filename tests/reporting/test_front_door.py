@@ -33,6 +33,10 @@ async def test_product(stack):
 async def test_rig(stack):
     raise RigError("the board is not there")
 """
+PASSES = """
+async def test_passes(stack):
+    pass
+"""
 ENROLLS = """
 async def test_enrolls(stack):
     board = await stack.boards.power_on()
@@ -94,6 +98,21 @@ def test_a_ci_job_is_told_what_failed_and_where(run: Run, tmp_path: Path) -> Non
     (first,) = tmp_path.glob("reports/*/test_it-test_shaky/history-attempt-1.jsonl")
     assert "stack started" in first.read_text()
     assert (row["passed"], row["failed"], row["not_run"], row["flaky_tests"]) == (1, 1, 1, ["test_it.py::test_shaky"])
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "xdist"])
+def test_a_ci_job_is_told_of_failures_without_a_stack_too(run: Run, tmp_path: Path, workers: tuple[str, ...]) -> None:
+    plain = "def test_plain():\n    assert 1 == 2\n\ndef test_good():\n    pass\n"
+    done = run(plain + PASSES, *workers, "--annotations=yes", "--summary=summary.md")
+    assert done.returncode == 1, done.stdout + done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("::"))
+    assert line.startswith("::error file=test_it.py,line=1,title=test_it.py%3A%3Atest_plain failed::")
+    assert "%0A%0Aagain: pytest test_it.py::test_plain" in line
+    text = (tmp_path / "summary.md").read_text("utf-8")
+    assert text.startswith("## ❌ ")
+    assert ": 1 failed, 1 passed" in text
+    assert "Of the tests without a stack only those that failed are here" in text
+    assert len(list(tmp_path.glob("reports/*/*/result.json"))) == 1
 
 
 def test_junit_from_pytest_and_from_the_run_say_the_same(run: Run, tmp_path: Path) -> None:
