@@ -16,7 +16,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-MODULES = ("enrollment", "memory", "cluster", "qemu", "renode", "report")
+MODULES = ("enrollment", "memory", "cluster", "qemu", "renode", "report", "sequences")
 OUTPUT = Path("reports") / "bench.json"
 
 
