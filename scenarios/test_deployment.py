@@ -151,6 +151,7 @@ async def test_an_application_deleted_while_its_device_was_away_is_stopped_when_
     assert len(stack.history.find("Stop", about="gone")) == 1
     assert kept.on(device.name).state == "running"
     assert not stack.history.find("Stop", about="kept")
+    stack.history.follows("device-connection")
 
 
 async def test_a_changed_module_is_redeployed(stack: Stack) -> None:

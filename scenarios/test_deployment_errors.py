@@ -107,6 +107,7 @@ async def test_an_application_is_mended_by_a_new_module(stack: Stack) -> None:
     await application.until(phase="Error")
     await application.redeploy(stack.modules("hello"))
     await application.until(phase="Running", error=None)
+    stack.history.follows("device-enrollment")
 
 
 async def test_an_application_for_a_device_that_is_not_there_waits(stack: Stack) -> None:

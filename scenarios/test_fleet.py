@@ -96,3 +96,4 @@ async def test_the_platform_wins_over_a_writer_that_interferes(stack: Stack) -> 
         meddler.cancel()
         await asyncio.wait([meddler])
     assert "example.com/number" in application.resource.metadata["annotations"]
+    stack.history.follows("application-deployment")
