@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from harness.boards.renode.monitor import Gone
+from harness.boards.renode.monitor import Gone, surroundings
 
 __all__ = ["LibraryMonitor", "has_library"]
 
@@ -42,9 +42,7 @@ class LibraryMonitor:
         return os.getpid()
 
     async def open(self) -> str:
-        for name in ("tmp", "config"):
-            (self._folder / name).mkdir(exist_ok=True)
-        os.environ |= {"TMPDIR": str(self._folder / "tmp"), "XDG_CONFIG_HOME": str(self._folder / "config")}
+        os.environ |= surroundings(self._folder)
 
         def load() -> str:
             self._monitor = import_module(f"{LIBRARY}.wrappers").Monitor()

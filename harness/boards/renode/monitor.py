@@ -17,7 +17,7 @@ from collections import deque
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["ConsoleMonitor", "Gone", "Monitor", "die_with_parent"]
+__all__ = ["ConsoleMonitor", "Gone", "Monitor", "die_with_parent", "surroundings"]
 
 PR_SET_PDEATHSIG = 1
 VERSION = re.compile(r"Renode, version (\d+(?:\.\d+)*)")
@@ -26,6 +26,21 @@ _CHATTER = re.compile(r"^ +at |^ *-+ *End of |^\([\w.-]*\)|^Starting emulation|^
 LINE_LIMIT = 1 << 20
 LAST_WORDS = 30
 """Lines of output that are kept to be shown when Renode ends by itself."""
+THREADS = 64
+"""Of .NET's pool, at least: each pseudo terminal keeps one, and the pool's own growth is two threads a second, while
+boards are deaf. Mono reads it as a number for each processor, CoreCLR in hexadecimal digits."""
+
+
+def surroundings(folder: Path) -> dict[str, str]:
+    """The environment that Renode needs beside the usual one: folders of its own below ``folder``, which are made."""
+    for name in ("tmp", "config"):
+        (folder / name).mkdir(exist_ok=True)
+    return {
+        "TMPDIR": str(folder / "tmp"),
+        "XDG_CONFIG_HOME": str(folder / "config"),
+        "MONO_THREADS_PER_CPU": str(THREADS),
+        "DOTNET_ThreadPool_ForceMinWorkerThreads": f"{THREADS:x}",
+    }
 
 
 def die_with_parent() -> None:
@@ -78,9 +93,7 @@ class ConsoleMonitor:
         return self._process.pid
 
     async def open(self) -> str:
-        for name in ("tmp", "config"):
-            (self._folder / name).mkdir(exist_ok=True)
-        own = {"TMPDIR": str(self._folder / "tmp"), "XDG_CONFIG_HOME": str(self._folder / "config")}
+        own = surroundings(self._folder)
         settings = str(self._folder / "config" / "renode.ini")
         try:
             self._process = await asyncio.create_subprocess_exec(
