@@ -14,8 +14,9 @@ import pytest
 
 from harness.boards.renode import requests as ask
 from harness.boards.renode.driver import HostProcess
+from harness.boards.renode.farm import MACHINES
 from harness.boards.renode.host import Failed, Host, _seconds
-from harness.boards.renode.monitor import Gone
+from harness.boards.renode.monitor import THREADS, Gone, surroundings
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError, UsageError
 
@@ -78,6 +79,16 @@ def test_every_request_is_tried() -> None:
 def test_what_is_no_request_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - JSON's own words, or ours
         ask.decode_request(line)
+
+
+def test_renode_has_threads_for_every_serial_line_from_the_start(tmp_path: Path) -> None:
+    own = surroundings(tmp_path)
+    for name in ("TMPDIR", "XDG_CONFIG_HOME"):
+        assert Path(own[name]).is_dir()
+        assert Path(own[name]).is_relative_to(tmp_path)
+    assert int(own["MONO_THREADS_PER_CPU"]) == int(own["DOTNET_ThreadPool_ForceMinWorkerThreads"], 16) == THREADS
+    # Two lines a machine, and some for Renode itself.
+    assert THREADS >= 2 * MACHINES + 16
 
 
 def test_virtual_time_is_read_to_the_microsecond() -> None:
