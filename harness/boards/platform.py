@@ -14,11 +14,13 @@ from typing import Any
 from harness.core.errors import UsageError
 from harness.core.house import house
 
-__all__ = ["Platform", "Region", "find_platforms", "load_platform"]
+__all__ = ["GET_IMAGES", "Platform", "Region", "find_platforms", "load_platform"]
 
 ROOT = Path(__file__).resolve().parents[2]
 PLATFORMS_VARIABLE = "WASMBED_PLATFORMS"
 IMAGES_VARIABLE = "WASMBED_IMAGES"
+GET_IMAGES = f"run `make firmware` in the repository, or name the folder of its images in {IMAGES_VARIABLE}"
+PROGRAM_MEMORY = ("flash", "ram", "heap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,10 @@ class Region:
 
     origin: int
     size: int
+
+    def holds(self, address: int, size: int) -> bool:
+        """Whether ``size`` bytes from ``address`` lie in it."""
+        return self.origin <= address and address + size <= self.origin + self.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,10 @@ class Platform:
     """The RAM that a file can back, so that ``storage`` outlives a power cut."""
     link: int
     """Which serial line is the link; the other one is the console."""
+    target: str
+    """Rust's name of what the image is compiled for; empty where there is no image."""
+    program_memory: tuple[Region, ...]
+    """Where an image may lie and run."""
     provisioning: Region
     largest_module: int
     folder: Path
@@ -59,6 +69,11 @@ class Platform:
     def image_path(self) -> Path:
         """Where ``make firmware`` leaves the image."""
         return Path(os.environ.get(IMAGES_VARIABLE) or ROOT / "firmware" / "images") / self.image
+
+    @property
+    def missing_image(self) -> str | None:
+        """That there is no image; None where there is."""
+        return None if self.image_path.exists() else f"there is no image {self.image} in {self.image_path.parent}"
 
 
 def find_platforms(program: str) -> dict[str, Platform]:
@@ -90,7 +105,7 @@ def _found_in(limits: dict[str, Any]) -> frozenset[str]:
 
 
 def _platform(facts: dict[str, Any], folder: Path) -> Platform:
-    emulator, serial = facts["emulator"], facts["serial"]
+    emulator, serial, memory = facts["emulator"], facts["serial"], facts["memory"]
     return Platform(
         name=str(facts["name"]),
         summary=str(facts["summary"]),
@@ -103,7 +118,9 @@ def _platform(facts: dict[str, Any], folder: Path) -> Platform:
         minimum=tuple(int(part) for part in str(emulator["minimum"]).split(".")),
         memory_backend=emulator.get("memory_backend"),
         link=int(serial["link"]),
-        provisioning=Region(**facts["memory"]["provisioning"]),
+        target=str(facts["build"]["target"]) if "build" in facts else "",
+        program_memory=tuple(Region(**memory[name]) for name in PROGRAM_MEMORY if name in memory),
+        provisioning=Region(**memory["provisioning"]),
         largest_module=int(facts["limits"]["module"]),
         folder=folder,
     )

@@ -201,20 +201,13 @@ def test_an_image_for_another_board_is_noticed(run: Run, tmp_path: Path, monkeyp
     run(play())
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [(b"", "Lockup"), (b"this is no ELF file", "Lockup|QEMU did not come up")],
-)
-def test_what_is_no_image_is_noticed(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, words: str
-) -> None:
-    (tmp_path / PLATFORM.image).write_bytes(content)
+def test_what_is_no_image_is_not_started(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / PLATFORM.image).write_bytes(b"this is no ELF file")
     monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))
 
     async def play() -> None:
         async with scene() as bench:
-            with pytest.raises(RigError, match=words):
-                await bench.board.power_on()
+            await trouble(bench, "is no image", "make firmware")
 
     run(play())
 

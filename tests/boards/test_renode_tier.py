@@ -17,7 +17,6 @@ from harness.boards.platform import IMAGES_VARIABLE, PLATFORMS_VARIABLE, ROOT
 from harness.boards.renode import Farm, RenodeTier, installation
 from harness.boards.renode import farm as farms
 from harness.boards.renode import tier as room
-from harness.boards.renode.image import check_image
 from harness.boards.renode.platform import find_renode_platforms
 from harness.boards.renode.serial import SerialLine
 from harness.core.clock import SystemClock
@@ -283,29 +282,3 @@ def test_a_line_that_is_not_there_or_no_terminal(tmp_path: Path, run: Run) -> No
             SerialLine.open(tmp_path / "file", asyncio.Protocol())
 
     run(scene())
-
-
-# images
-
-
-@pytest.mark.parametrize("kind", ["stm32f4-discovery", "arduino-nano-33-ble", "stm32f746g-disco"])
-def test_an_image_fits_its_board_and_no_other(kind: str) -> None:
-    kinds = {name: found for name, found in find_renode_platforms().items() if found.platform.refused is None}
-    image = kinds[kind].platform.image_path
-    if not image.exists():
-        pytest.skip(f"no image of {kind}: `make firmware`")
-    check_image(image, kind, kinds[kind].program)
-    for name, other in kinds.items():
-        # The F4 has all the memory that the F7's image asks for; there the first line of the console tells.
-        if name != kind and (kind, name) != ("stm32f746g-disco", "stm32f4-discovery"):
-            with pytest.raises(RigError, match=rf"{kind}\.elf is for another board: it has \d+ bytes at 0x"):
-                check_image(image, name, other.program)
-
-
-def test_what_is_no_image(tmp_path: Path) -> None:
-    path = tmp_path / "board.elf"
-    with pytest.raises(RigError, match="is no image"):
-        check_image(path, KIND, ())
-    path.write_text("this is no ELF")
-    with pytest.raises(RigError, match="is no image"):
-        check_image(path, KIND, ())

@@ -16,13 +16,14 @@ from harness.boards.bridge import Bridge, Counters, TcpBridge
 from harness.boards.console import Console
 from harness.boards.crash import CrashReader
 from harness.boards.gdb import GdbStub
+from harness.boards.image import check_image
 from harness.boards.platform import Platform
 from harness.boards.provisioning import ETHERNET_HOST, provisioning_blob
 from harness.boards.qemu.arguments import MEMORY_SIZE, inherited, machine_arguments
 from harness.boards.qemu.machine import Machine
 from harness.boards.qemu.recording import Recording
 from harness.boards.qemu.startup import Startup
-from harness.core.errors import HarnessError, RigError, UsageError
+from harness.core.errors import HarnessError, UsageError
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import load_private_key
 from harness.wasmbed.pki.tls import client_context
@@ -81,10 +82,7 @@ class QemuBoard(Board):
     async def power_on(self) -> None:
         if self.power is Power.ON:
             return
-        if not self.platform.image_path.exists():
-            raise RigError(
-                f"there is no image {self.platform.image_path.name}", where=self.name, do="run `make firmware`"
-            )
+        check_image(self.platform)
         async with self._places:
             await self._start()
 

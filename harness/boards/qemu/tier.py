@@ -10,7 +10,7 @@ from functools import cache
 from typing import ClassVar
 
 from harness.boards.board import About, Board, BoardSettings, Tier, World
-from harness.boards.platform import Platform, find_platforms
+from harness.boards.platform import GET_IMAGES, Platform, find_platforms
 from harness.boards.qemu.board import EMULATED, PLAIN_SERIAL, QemuBoard
 from harness.core.errors import RigError, UsageError
 
@@ -26,12 +26,12 @@ MEMORY = 30 << 20
 
 @cache
 def qemu_version() -> tuple[int, ...] | None:
-    """The version of the QEMU on the PATH, for example (7, 2, 22); None without one."""
-    program = shutil.which(PROGRAM)
-    if program is None:
+    """The version of the QEMU on the PATH, for example (7, 2, 22); None if there is none, or if it does not tell."""
+    try:
+        asked = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=False, timeout=20)
+    except (OSError, UnicodeDecodeError, subprocess.TimeoutExpired):
         return None
-    words = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, timeout=20).stdout
-    found = re.search(r"version (\d+(?:\.\d+)*)", words)
+    found = re.search(r"version (\d+(?:\.\d+)*)", asked.stdout)
     return tuple(int(part) for part in found[1].split(".")) if found else None
 
 
@@ -47,11 +47,13 @@ class QemuTier(Tier):
 
     @classmethod
     def unavailable(cls) -> str | None:
-        if qemu_version() is None:
+        if shutil.which(PROGRAM) is None:
             return f"{PROGRAM} is not installed; on Debian: apt-get install qemu-system-arm"
-        images = [platform.image_path for platform in find_platforms(PROGRAM).values() if platform.refused is None]
-        if not any(image.exists() for image in images):
-            return "no firmware image was built; run `make firmware`"
+        platforms = [platform for platform in find_platforms(PROGRAM).values() if platform.refused is None]
+        if platforms and (too_old := _too_old(min(platforms, key=lambda platform: platform.minimum))):
+            return f"{too_old}; install a newer one"
+        if all(platform.missing_image for platform in platforms):
+            return f"there is no firmware image; {GET_IMAGES}"
         return None
 
     def kinds(self) -> tuple[str, ...]:
@@ -65,7 +67,7 @@ class QemuTier(Tier):
 
     def about(self, kind: str) -> About:
         platform = self._platforms[kind]
-        return About(platform.summary, platform.cannot, platform.refused or self._missing(platform))
+        return About(platform.summary, platform.cannot, platform.refused or _too_old(platform) or _no_image(platform))
 
     def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
         platform = self._platforms.get(kind)
@@ -74,30 +76,30 @@ class QemuTier(Tier):
                 f"no board kind {kind!r}", where="qemu tier", do=f"the kinds are {', '.join(self.kinds())}"
             )
         if platform.refused is not None and settings.link not in platform.features:
-            anyway = f', or say link="{PLAIN_SERIAL}"' if PLAIN_SERIAL in platform.features else ""
+            anyway = f', or in a test say link="{PLAIN_SERIAL}"' if PLAIN_SERIAL in platform.features else ""
             do = f"choose another board: `wasmbed boards` lists them{anyway}"
             raise UsageError(platform.refused, where=kind, do=do)
-        if (missing := self._too_old(platform)) is not None:
-            raise RigError(missing, where=kind, do="install a newer QEMU")
+        if (too_old := _too_old(platform)) is not None:
+            raise RigError(too_old, where=kind, do="install a newer one, or choose another board")
         board = QemuBoard(platform, settings, world, self._places)
         self._boards.append(board)
         return board
-
-    @staticmethod
-    def _too_old(platform: Platform) -> str | None:
-        version = qemu_version()
-        if version is not None and version >= platform.minimum:
-            return None
-        wanted, found = (".".join(map(str, parts)) if parts else "none" for parts in (platform.minimum, version))
-        return f"needs QEMU {wanted} or newer; found: {found}"
-
-    def _missing(self, platform: Platform) -> str | None:
-        if not platform.image_path.exists():
-            return f"there is no image {platform.image}: run `make firmware`"
-        return self._too_old(platform)
 
     async def close(self) -> None:
         for board in self._boards:
             await board.cut_power()
             board.close()
         self._boards.clear()
+
+
+def _too_old(platform: Platform) -> str | None:
+    version = qemu_version()
+    if version is not None and version >= platform.minimum:
+        return None
+    wanted, found = (".".join(map(str, parts)) if parts else "unknown" for parts in (platform.minimum, version))
+    return f"needs QEMU {wanted} or newer; the version of {shutil.which(PROGRAM) or PROGRAM} is {found}"
+
+
+def _no_image(platform: Platform) -> str | None:
+    missing = platform.missing_image
+    return f"{missing}: {GET_IMAGES}" if missing is not None else None

@@ -10,11 +10,11 @@ from harness.boards.board import Board, BoardSettings, Power, World
 from harness.boards.bridge import Bridge, Counters
 from harness.boards.console import Console
 from harness.boards.crash import CrashReader
+from harness.boards.image import check_image
 from harness.boards.provisioning import provisioning_blob
 from harness.boards.qemu.startup import Startup
 from harness.boards.renode import requests as ask
 from harness.boards.renode.farm import Farm, Place
-from harness.boards.renode.image import check_image
 from harness.boards.renode.platform import RenodePlatform
 from harness.boards.renode.serial import SerialLine
 from harness.boards.usage import Usage
@@ -66,9 +66,7 @@ class RenodeBoard(Board):
     async def power_on(self) -> None:
         if self.power is Power.ON:
             return
-        image = self.platform.image_path
-        if not image.exists():
-            raise RigError(f"there is no image {image.name}", where=self.name, do="run `make firmware`")
+        check_image(self.platform)
         if self._settings.self_test == "hang" and "watchdog" not in self.features:
             raise UsageError(
                 f"a {self.kind} has no watchdog to end a hang", where=self.name, do="ask for another self-test"
@@ -81,7 +79,6 @@ class RenodeBoard(Board):
                 do="use shorter certificates or names",
             )
         if self._place is None:
-            check_image(image, self.kind, self._kind.program)
             self._place = await self.farm.place(self.name, self._kind, self, self._world.clock)
         await self._start(self._place, blob)
 

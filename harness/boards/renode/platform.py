@@ -31,7 +31,6 @@ PROGRAM = "renode"
 MIPS = 400
 QUANTUM = 0.005
 ZEROED = ("ram", "heap", "retained")
-PROGRAM_MEMORY = ("flash", "ram", "heap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +47,6 @@ class RenodePlatform:
     commands: tuple[str, ...]
     memory: tuple[Region, ...]
     """What is empty when power comes."""
-    program: tuple[Region, ...]
-    """Where an image may lie and run."""
 
     def machine(self, name: str, link: Path, console: Path) -> Machine:
         """A machine of this kind, its serial lines at those paths."""
@@ -91,7 +88,6 @@ def _load(platform: Platform) -> RenodePlatform:
             quantum,
             tuple(str(command) for command in section.get("commands", ())),
             tuple(Region(**facts["memory"][name]) for name in ZEROED if name in facts["memory"]),
-            tuple(Region(**facts["memory"][name]) for name in PROGRAM_MEMORY if name in facts["memory"]),
         )
     except KeyError as error:
         raise UsageError(f"[renode] lacks the key {error}", where=str(path), do="see docs/renode.md") from error
