@@ -34,11 +34,13 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A tier of the catalogue. ``unavailable`` says why it cannot run here; ``load`` then raises RigError."""
+    """A tier of the catalogue. ``unavailable`` says why it cannot run here, and ``kinds`` what it would have, as far as
+    it tells."""
 
     name: str
     load: Callable[[], type[Tier]]
     unavailable: str | None = None
+    kinds: tuple[str, ...] = ()
 
 
 def registered() -> list[Entry]:
@@ -47,10 +49,12 @@ def registered() -> list[Entry]:
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         try:
             tier: type[Tier] = point.load()
-        except Exception as error:  # whatever a third party's import does wrong must not take the others along
+            unavailable = tier.unavailable()
+            kinds = tier().kinds() if unavailable is not None else ()
+        except Exception as error:  # whatever a third party's tier does wrong must not take the others along
             found.append(Entry(point.name, point.load, f"cannot be loaded: {error}"))
         else:
-            found.append(Entry(point.name, lambda tier=tier: tier, tier.unavailable()))  # type: ignore[misc]
+            found.append(Entry(point.name, lambda tier=tier: tier, unavailable, kinds))  # type: ignore[misc]
     return found
 
 
@@ -66,6 +70,11 @@ class Catalogue:
         """The tier of each kind of board that can be had, in the order of the tiers."""
         usable = (entry.name for entry in self.entries.values() if entry.unavailable is None)
         return {kind: name for name in usable for kind in self.tier(name).kinds()}
+
+    @property
+    def absent(self) -> dict[str, str]:
+        """The tier of each kind that there would be if its tier could run here."""
+        return {kind: name for name, entry in self.entries.items() for kind in entry.kinds}
 
     @property
     def made(self) -> tuple[Tier, ...]:
@@ -92,7 +101,7 @@ class Catalogue:
         if name in self.entries:
             tier = self.tier(name)
             return tier, name if name in tier.kinds() else tier.kinds()[0]
-        kinds = self.kinds
+        kinds = self.absent | self.kinds
         if name not in kinds:
             raise UsageError(f"there are no boards of kind {name!r}", where=WHERE, do=self._offer(name))
         return self.tier(kinds[name]), name

@@ -45,7 +45,8 @@ class Fleet:
     async def power_on(self, *, at_once: int = AT_ONCE, progress: Progress | None = None) -> None:
         """Switch on those that are off; returns when the firmware of each runs.
 
-        A board that does not start leaves the others alone. Raises RigError naming those that did not.
+        A board that does not start leaves the others alone. Raises RigError naming those that did not; of a single
+        board, its own.
         """
         off = [board for board in self if board.power is Power.OFF]
         await _each(off, lambda board: board.power_on(), "did not start", at_once, progress)
@@ -129,6 +130,8 @@ async def _each(
         names = list(failed)[:REPORTED]
         more = f" and {len(failed) - len(names)} more" if len(failed) > len(names) else ""
         first = failed[names[0]]
+        if len(boards) == 1:
+            raise first
         raise RigError(
             f"{len(failed)} of {len(boards)} boards {trouble}: {', '.join(names)}{more}; the first: {first.what}",
             where="fleet",

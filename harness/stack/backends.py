@@ -37,7 +37,8 @@ def check_names(options: StackOptions) -> None:
     from harness.boards.catalogue import GROUP, Catalogue
 
     if options.boards not in (tiers := _names(GROUP)):
-        _check("boards", options.boards, [*tiers, *Catalogue().kinds])
+        catalogue = Catalogue()
+        _check("boards", options.boards, [*tiers, *catalogue.kinds, *catalogue.absent])
     _check("cluster", options.cluster, _names(CLUSTERS))
 
 

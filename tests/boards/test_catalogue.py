@@ -47,7 +47,7 @@ def catalogue() -> Catalogue:
         [
             Entry("virtual", lambda: VirtualTier),
             Entry("emulated", lambda: Emulated),
-            Entry("serial", absent, "needs a serial port: plug a board in"),
+            Entry("serial", absent, "needs a serial port: plug a board in", ("usb-board",)),
         ]
     )
 
@@ -85,7 +85,7 @@ def test_a_selection_in_words(text: str, selection: list[Selection]) -> None:
         ("virtul=5", "did you mean 'virtual'?"),
         ("small-bord", "did you mean 'small-board'?"),
         ("toaster", "there are: virtual, emulated, big-board, small-board"),
-        ("usb-board", "cannot run here: serial: needs a serial port: plug a board in"),
+        ("usb-bord", "cannot run here: serial: needs a serial port: plug a board in"),
     ],
 )
 def test_a_selection_that_cannot_be_says_what_to_change(text: str, words: str) -> None:
@@ -95,9 +95,13 @@ def test_a_selection_that_cannot_be_says_what_to_change(text: str, words: str) -
     assert "--boards" in str(wrong.value)
 
 
-def test_a_tier_that_cannot_run_here_is_a_fault_of_the_rig() -> None:
-    with pytest.raises(RigError, match="plug a board in"):
-        catalogue().parse("serial=1")
+@pytest.mark.parametrize("text", ["serial=1", "usb-board"])
+def test_a_tier_that_cannot_run_here_is_a_fault_of_the_rig(text: str) -> None:
+    with pytest.raises(RigError, match=r"tier 'serial' cannot run here\n.*plug a board in"):
+        catalogue().parse(text)
+
+
+def test_an_unknown_tier_is_the_callers_mistake() -> None:
     with pytest.raises(UsageError, match="no tier 'qemu'"):
         catalogue().tier("qemu")
 
@@ -138,6 +142,17 @@ def test_a_tier_that_does_not_load_does_not_take_the_others_along(monkeypatch: p
     assert boards.parse("virtual=2") == [Selection("virtual", 2)]
     with pytest.raises(RigError, match=r"No module named 'harness\.no_such_module'"):
         boards.tier("broken")
+
+
+def test_a_tier_that_cannot_run_here_still_tells_its_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Emulated, "unavailable", lambda: "there is no emulator")
+    point = EntryPoint("emulated", "test_catalogue:Emulated", "harness.boards")
+    monkeypatch.setattr(EntryPoint, "load", lambda self: Emulated)
+    monkeypatch.setattr("harness.boards.catalogue.entry_points", lambda group: EntryPoints([point]))
+    boards = Catalogue()
+    assert (boards.kinds, boards.absent) == ({}, {"big-board": "emulated", "small-board": "emulated"})
+    with pytest.raises(RigError, match="there is no emulator"):
+        boards.find("small-board")
 
 
 def test_a_catalogue_of_nothing_says_so() -> None:

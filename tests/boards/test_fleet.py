@@ -98,6 +98,14 @@ def test_those_that_do_not_start_are_named_and_the_others_run(run: Run) -> None:
     run(scene())
 
 
+def test_a_single_board_that_does_not_start_says_so_itself(run: Run) -> None:
+    async def scene() -> None:
+        with pytest.raises(RigError, match=r"^the emulator died"):
+            await Fleet([Dummy("b1", Crowd(), "on")]).power_on()
+
+    run(scene())
+
+
 def test_a_rolling_cycle_waits_until_each_is_back(run: Run) -> None:
     async def scene() -> None:
         crowd = Crowd()

@@ -6,6 +6,7 @@ import os
 from typing import ClassVar
 
 from harness.boards.board import About, Board, BoardSettings, Tier, World
+from harness.boards.platform import GET_IMAGES
 from harness.boards.renode.board import EMULATED, RenodeBoard
 from harness.boards.renode.farm import MACHINES, Farm
 from harness.boards.renode.installation import GET_IT, find_program
@@ -34,8 +35,8 @@ class RenodeTier(Tier):
         if find_program() is None and not has_library():
             return f"there is no Renode; {GET_IT}"
         kinds = [kind.platform for kind in find_renode_platforms().values() if kind.platform.refused is None]
-        if not any(platform.image_path.exists() for platform in kinds):
-            return "no firmware image for Renode was built; run `make firmware`"
+        if all(platform.missing_image for platform in kinds):
+            return f"there is no firmware image for Renode; {GET_IMAGES}"
         return None
 
     @property
@@ -53,7 +54,7 @@ class RenodeTier(Tier):
 
     def about(self, kind: str) -> About:
         platform = self._kind(kind).platform
-        missing = None if platform.image_path.exists() else f"there is no image {platform.image}: run `make firmware`"
+        missing = f"{platform.missing_image}: {GET_IMAGES}" if platform.missing_image is not None else None
         return About(platform.summary, platform.cannot, platform.refused or missing)
 
     def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
