@@ -20,7 +20,10 @@ from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
 
-__all__ = ["About", "Board", "BoardSettings", "Credentials", "Power", "Tier", "World"]
+__all__ = ["LINKS", "About", "Board", "BoardSettings", "Credentials", "Power", "Tier", "World"]
+
+LINKS = frozenset({"ethernet", "plain-serial"})
+"""The features that are links which a board may have instead of its own."""
 
 
 class Power(StrEnum):

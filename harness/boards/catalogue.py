@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 
-from harness.boards.board import Board, BoardSettings, Tier, World
+from harness.boards.board import LINKS, Board, BoardSettings, Tier, World
 from harness.core.errors import RigError, UsageError
 
 __all__ = ["GROUP", "Catalogue", "Entry", "Selection", "registered"]
@@ -23,13 +23,14 @@ LARGEST_COUNT = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """So many boards of one kind."""
+    """So many boards of one kind, with that link or with their own."""
 
     kind: str
     count: int
+    link: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.kind}={self.count}"
+        return f"{self.kind}{f'+{self.link}' if self.link else ''}={self.count}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +94,22 @@ class Catalogue:
         self._tiers[name] = entry.load()()
         return self._tiers[name]
 
-    def find(self, name: str) -> tuple[Tier, str]:
-        """Tier and kind for a kind's name, or for a tier's, which means the first of its kinds.
+    def find(self, name: str, link: str | None = None) -> tuple[Tier, str, str | None]:
+        """Tier and kind for a kind's name, or for a tier's, which means the first of its kinds; and the link, which may
+        be named with it, ``mps2-an385+ethernet``: None for the kind's own.
 
         Raises UsageError for an unknown one, RigError for a tier that cannot run here.
         """
+        name, plus, named = name.partition("+")
+        tier, kind = self._find(name)
+        if link is None and plus:
+            link = named
+        if link is not None and link not in (links := LINKS & tier.features(kind)):
+            there = ", ".join(sorted(links)) or "none"
+            raise UsageError(f"a {kind} has no link {link!r}", where=WHERE, do=f"its other links: {there}")
+        return tier, kind, link
+
+    def _find(self, name: str) -> tuple[Tier, str]:
         if name in self.entries:
             tier = self.tier(name)
             return tier, name if name in tier.kinds() else tier.kinds()[0]
@@ -108,21 +120,22 @@ class Catalogue:
 
     def parse(self, text: str) -> list[Selection]:
         """What ``virtual=5`` or ``virtual=5,mps2-an385`` means; a count left out is 1, the same kind twice adds up.
+        A link other than the kind's own follows a plus: ``mps2-an385+ethernet=3``.
 
         Raises UsageError saying which part is wrong, RigError for a tier that cannot run here.
         """
-        counts: dict[str, int] = {}
+        counts: dict[tuple[str, str | None], int] = {}
         for part in (part.strip() for part in text.split(",")):
             name, _, number = (piece.strip() for piece in part.partition("="))
             if not name or ("=" in part and not number):
                 raise UsageError(f"{part!r} in {text!r} is not KIND=COUNT", where=WHERE, do=self._offer(name))
-            _, kind = self.find(name)
-            counts[kind] = counts.get(kind, 0) + _count(number or "1", part)
-        return [Selection(kind, count) for kind, count in counts.items()]
+            _, kind, link = self.find(name)
+            counts[kind, link] = counts.get((kind, link), 0) + _count(number or "1", part)
+        return [Selection(kind, count, link) for (kind, link), count in counts.items()]
 
     def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
         """A board of that kind or tier, powered off. Raises as :meth:`find` does."""
-        tier, kind = self.find(kind)
+        tier, kind = self._find(kind)
         return tier.make(kind, settings, world)
 
     async def close(self) -> None:

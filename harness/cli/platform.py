@@ -94,7 +94,7 @@ async def _bring_up(stack: Stack, file: Kubeconfig, fleet: Sequence[Selection], 
     click.echo(f"cluster   export KUBECONFIG={file.path.resolve()}")
     phases.follow(stack)
     for selection in fleet:
-        await stack.boards.power_on(selection.kind, count=selection.count)
+        await stack.boards.power_on(selection.kind, count=selection.count, link=selection.link)
 
 
 async def _take_down(stack: Stack, end: End, phases: _Phases) -> int:

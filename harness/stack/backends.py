@@ -36,9 +36,10 @@ def check_names(options: StackOptions) -> None:
     none has the name, which may then be a kind of board."""
     from harness.boards.catalogue import GROUP, Catalogue
 
-    if options.boards not in (tiers := _names(GROUP)):
+    boards = options.boards.partition("+")[0]
+    if boards not in (tiers := _names(GROUP)):
         catalogue = Catalogue()
-        _check("boards", options.boards, [*tiers, *catalogue.kinds, *catalogue.absent])
+        _check("boards", boards, [*tiers, *catalogue.kinds, *catalogue.absent])
     _check("cluster", options.cluster, _names(CLUSTERS))
 
 
@@ -87,7 +88,7 @@ def features(options: StackOptions) -> frozenset[str]:
     cannot run here."""
     from harness.boards.catalogue import Catalogue
 
-    tier, kind = Catalogue().find(options.boards)
+    tier, kind, _ = Catalogue().find(options.boards)
     return tier.features(kind)
 
 

@@ -103,7 +103,8 @@ class Boards:
     ) -> Board | list[Board]:
         """Switch on a new board, or ``count`` of them, and return when their firmware runs.
 
-        ``kind`` is any kind of board that any tier here can make, or a tier; ``--boards`` unless given.
+        ``kind`` is any kind of board that any tier here can make, or a tier; ``--boards`` unless given, or named with a
+        link: ``mps2-an385+ethernet``.
         ``certificate`` says what the board has to prove who it is (see :class:`Certificate`); ``twin_of`` gives it
         another board's identity instead. ``device_type`` and ``capabilities`` are what it claims at enrollment
         instead of its own. ``name`` is the device's; with a ``count`` it is numbered. ``self_test`` is a fault that
@@ -117,9 +118,7 @@ class Boards:
         a board does not start, or when so many do not fit into memory.
         """
         certificate = Certificate.of(certificate)
-        tier, kind = self._catalogue.find(kind or self._options.boards)
-        if link is not None and link not in tier.features(kind):
-            raise UsageError(f"a {kind} has no link {link!r}", where="link", do="`wasmbed boards` lists who has which")
+        tier, kind, link = self._catalogue.find(kind or self._options.boards, link)
         recordings = self._recordings(tier.features(kind), kind, record)
         check_fits(count or 1, tier.memory(kind), kind)
         made = []

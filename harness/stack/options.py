@@ -78,7 +78,8 @@ class StackOptions:
         default="virtual",
         metadata={
             "parse": _name,
-            "help": "the boards: a tier (virtual, qemu, renode), or a kind of board as in `wasmbed boards`",
+            "help": "the boards: a tier (virtual, qemu, renode), or a kind of board as in `wasmbed boards`; on another "
+            "link: mps2-an385+ethernet",
             "metavar": "BOARDS",
         },
     )

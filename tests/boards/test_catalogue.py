@@ -28,6 +28,9 @@ class Emulated(Tier):
     def kinds(self) -> tuple[str, ...]:
         return ("big-board", "small-board")
 
+    def features(self, kind: str | None = None) -> frozenset[str]:
+        return frozenset({"tls", "ethernet"} if kind == "big-board" else {"tls"})
+
     def about(self, kind: str) -> About:
         return About("cannot be made")
 
@@ -61,6 +64,10 @@ def catalogue() -> Catalogue:
         ("virtual=2,small-board,virtual=3", [Selection("virtual", 5), Selection("small-board", 1)]),
         ("emulated=2", [Selection("big-board", 2)]),
         ("emulated,big-board", [Selection("big-board", 2)]),
+        (
+            "big-board+ethernet=2,big-board,emulated+ethernet",
+            [Selection("big-board", 3, "ethernet"), Selection("big-board", 1)],
+        ),
     ],
 )
 def test_a_selection_in_words(text: str, selection: list[Selection]) -> None:
@@ -82,6 +89,9 @@ def test_a_selection_in_words(text: str, selection: list[Selection]) -> None:
         ("virtual=²", "no count of boards"),
         ("virtual=5=6", "no count of boards"),
         ("virtual=99999999999999999999", "no count of boards"),
+        ("big-board+tls", "a big-board has no link 'tls'\n  -> its other links: ethernet"),
+        ("big-board+", "no link ''"),
+        ("small-board+ethernet=2", "a small-board has no link 'ethernet'\n  -> its other links: none"),
         ("virtul=5", "did you mean 'virtual'?"),
         ("small-bord", "did you mean 'small-board'?"),
         ("toaster", "there are: virtual, emulated, big-board, small-board"),
