@@ -48,7 +48,10 @@ _KEYWORDS = frozenset(
         "properties details over off",
     )
 ) | frozenset(SECTION_WORDS)
-_BAD_IN_NAME = re.compile(r"[<>:,+]|\(\)")
+_CAPTION = re.compile(r"title(?::?\s|$)|acctitle\s*:|accdescr\s*[:{]", re.IGNORECASE)
+_ALIAS = re.compile(r"([^<>:,;@\s]+)\s+as(?:\s+(.*))?", re.IGNORECASE)
+_BAD_IN_NAME = re.compile(r"[<>:,@]")
+_BAD_WHERE_ARROWS_ARE = re.compile(r"^[()/\\-]|[<>:,+]|\(\)|--|(?:-|//|\\\\|[/\\]\|)\s*$")
 
 
 def parse(text: str, *, file: str = "", line: int = 1) -> Diagram:
@@ -81,7 +84,9 @@ class _Reader:
         self._source, self._text = source, source.text
         self._stack = [_Open("", 1, 1, "", 1)]
         self._active: dict[str, int] = {}
-        self._pending: list[tuple[str, str, int]] = []
+        self._pending: dict[str, tuple[str, int]] = {}
+        self._known: set[str] = set()
+        self._boxes: dict[str, _Open] = {}
 
     def read(self) -> Diagram:
         for start, end in self._source.statements():
@@ -95,7 +100,7 @@ class _Reader:
                 file=self._source.file,
                 do="add 'end' after its last statement",
             )
-        for word, name, offset in self._pending:
+        for word, (name, offset) in self._pending.items():
             do = f"write the message that {word}s {name} next"
             self._source.fail(f"'{word} {name}' has no message after it", offset, do)
         return Diagram(tuple(opened.items), self._source.front_matter, self._source.directives)
@@ -107,16 +112,15 @@ class _Reader:
         word_found = _WORD.match(text)
         word = word_found[0].lower() if word_found else ""
         rest = start + (word_found.end() if word_found else 0)
-        while rest < end and self._text[rest] in " \t":
-            rest += 1
-        if self._stack[-1].kind == "box" and word not in ("participant", "actor", "create", "end"):
+        rest = self._past_blanks(rest, end)
+        if self._stack[-1].kind == "box" and word not in ("participant", "actor", "end"):
             self._source.expected("'participant', 'actor' or 'end' inside a box", start)
         match word:
             case "participant" | "actor" | "create":
                 self._add(self._participant(word, start, rest, end))
             case "destroy":
-                name = self._whole_name(rest, end)
-                self._pending.append(("destroy", name, start))
+                name = self._declared(rest, end, "a participant")
+                self._pending["destroy"] = (name, start)
                 self._add(Destroy(name, self._source.line(start)))
             case "box":
                 self._open(word, start, self._text[rest:end])
@@ -125,13 +129,11 @@ class _Reader:
             case "else" | "and" | "option":
                 self._section(word, start, self._text[rest:end])
             case "end":
-                if rest < end:
-                    self._source.expected("nothing more on the line of 'end'", rest)
                 self._close(start)
             case "note":
                 self._add(self._note(start, rest, end))
             case "activate" | "deactivate":
-                name = self._whole_name(rest, end)
+                name = self._declared(rest, end, "a participant")
                 self._activate(name, word == "activate", start)
                 self._add(Activation(name, word == "activate", self._source.line(start)))
             case "autonumber":
@@ -139,7 +141,7 @@ class _Reader:
             case "links" | "link" | "properties" | "details":
                 name, after = self._name_before_colon(rest, end, f"a participant after '{word}'")
                 self._add(Menu(word, name, self._text[after:end].strip(), self._source.line(start)))
-            case "title" | "acctitle" | "accdescr":
+            case "title" | "acctitle" | "accdescr" if _CAPTION.match(self._text, start):
                 self._add(self._caption(word, start, rest, end))
             case _:
                 self._add(self._arrow(start, end))
@@ -173,18 +175,31 @@ class _Reader:
 
     # names and texts
 
+    def _past_blanks(self, offset: int, end: int) -> int:
+        while offset < end and self._text[offset] in " \t":
+            offset += 1
+        return offset
+
     def _name(self, start: int, end: int, expected: str) -> str:
-        while start < end and self._text[start] in " \t":
-            start += 1
-        name = self._text[start:end].strip()
-        if not name:
-            self._source.expected(expected, start)
-        if bad := _BAD_IN_NAME.search(name):
-            self._source.expected(f"{expected}; {bad[0]!r} cannot be in its name", start + bad.start())
+        """A name in a message, a note or a menu, where what looks like an arrow is one."""
+        name = self._checked(start, end, expected, _BAD_WHERE_ARROWS_ARE)
+        if (first := _WORD.match(name)) and first[0].lower() in _KEYWORDS:
+            start = self._past_blanks(start, end)
+            do = f"give it another name, and declare it: participant X as {name}"
+            self._source.expected(f"{expected}, but {first[0]!r} is a word of the language", start, do)
+        self._known.add(name)
         return name
 
-    def _whole_name(self, start: int, end: int) -> str:
-        return self._name(start, end, "a participant")
+    def _declared(self, start: int, end: int, expected: str) -> str:
+        return self._checked(start, end, expected, _BAD_IN_NAME)
+
+    def _checked(self, start: int, end: int, expected: str, bad: re.Pattern[str]) -> str:
+        start = self._past_blanks(start, end)
+        if not (name := self._text[start:end]).strip():
+            self._source.expected(expected, start)
+        if found := bad.search(name):
+            self._source.expected(f"{expected}; {found[0]!r} cannot be in its name", start + found.start())
+        return name.strip()
 
     def _name_before_colon(self, start: int, end: int, expected: str) -> tuple[str, int]:
         colon = self._text.find(":", start, end)
@@ -200,28 +215,39 @@ class _Reader:
             word = found[0].lower() if found else ""
             if word not in ("participant", "actor"):
                 self._source.expected("'participant' or 'actor' after 'create'", rest)
-            rest += len(word)
+            rest = self._past_blanks(rest + len(word), end)
         settings: dict[str, Any] = {}
-        head_end, tail = end, end
+        label: str | None = None
+        expected = f"a name after '{word}'"
         if (brace := self._text.find("@{", rest, end)) >= 0:
             close = self._text.find("}", brace, end)
             if close < 0:
                 self._source.expected("'}' to close the participant's settings", end)
+            name = self._declared(rest, brace, expected)
+            if other := re.search(r"[\s-]", self._text[rest:brace]):
+                self._source.expected("'@{' right after a name of letters and digits", rest + other.start())
             settings = self._settings(brace + 2, close)
-            head_end, tail = brace, close + 1
-        found = re.compile(r"\s+as\s+" if tail == end else r"\s*as\s+", re.IGNORECASE).search(
-            self._text, rest if tail == end else tail, end
-        )
-        label = None
-        if found:
-            label = self._text[found.end() : end].strip() or None
-            head_end = min(head_end, found.start())
-        elif self._text[tail:end].strip():
-            self._source.expected("'as' and a label", tail)
-        name = self._name(rest, head_end, f"a name after '{word}'")
+            if found := re.compile(r"\s+as(?:\s+(.*))?", re.IGNORECASE).fullmatch(self._text, close + 1, end):
+                label = found[1]
+            elif self._text[close + 1 : end].strip():
+                self._source.expected("'as' and a label", close + 1)
+        elif found := _ALIAS.fullmatch(self._text, rest, end):
+            name, label = found[1], found[2]
+        else:
+            name = self._declared(rest, end, expected)
+        self._declare(name, created, start)
+        return Participant(name, label or None, word == "actor", created, settings, self._source.line(start))
+
+    def _declare(self, name: str, created: bool, start: int) -> None:
         if created:
-            self._pending.append(("create", name, start))
-        return Participant(name, label, word == "actor", created, settings, self._source.line(start))
+            if name in self._known:
+                do = f"give it another name, and its title after 'as': create participant X as {name}"
+                self._source.fail(f"'create {name}', but there is a {name} already", start, do)
+            self._pending["create"] = (name, start)
+        if (opened := self._stack[-1]).kind == "box" and self._boxes.setdefault(name, opened) is not opened:
+            line = self._boxes[name].line
+            self._source.fail(f"{name} is in the box of line {line} already", start, "name it in one of them only")
+        self._known.add(name)
 
     def _settings(self, start: int, end: int) -> dict[str, Any]:
         try:
@@ -290,10 +316,9 @@ class _Reader:
         target_start = mark.end() if mark else target_start
         if again := _ARROW.search(self._text, target_start, head_end):
             self._source.expected("the receiver", again.start())
+        if source_centre and change in ("+", "-"):
+            self._source.expected(f"the receiver; {change!r} does not go with '()' at the sender", target_start - 1)
         target = self._name(target_start, head_end, "the receiver")
-        if (first := _WORD.match(target)) and first[0].lower() in _KEYWORDS:
-            do = f"give it another name, and declare it: participant X as {target}"
-            self._source.expected(f"the receiver, but {first[0]!r} is a word of the language", target_start, do)
         if colon < 0:
             self._source.expected("':' and the message's text", end)
         arrow = Arrow(
@@ -311,12 +336,13 @@ class _Reader:
 
     def _settle(self, arrow: Arrow, start: int) -> None:
         """A message completes the ``create`` or ``destroy`` before it, and may begin or end an activation."""
-        for word, name, offset in self._pending:
-            if word == "create" and arrow.target != name:
-                self._source.fail(f"'create {name}' must be followed by a message to {name}", offset)
-            if word == "destroy" and name not in (arrow.source, arrow.target):
-                self._source.fail(f"'destroy {name}' must be followed by a message from or to {name}", offset)
-        self._pending.clear()
+        for word, ends in (("create", {arrow.target}), ("destroy", {arrow.source, arrow.target})):
+            if word in self._pending:
+                name, offset = self._pending.pop(word)
+                if name not in ends:
+                    from_or = "" if word == "create" else "from or "
+                    self._source.fail(f"'{word} {name}' must be followed by a message {from_or}to {name}", offset)
+                break
         if arrow.activation:
             self._activate(arrow.target if arrow.activation == "+" else arrow.source, arrow.activation == "+", start)
 

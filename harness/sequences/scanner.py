@@ -20,6 +20,7 @@ _COMMENT = re.compile(r"^[ \t]*%%[^\n]*", re.MULTILINE)
 _WHOLE_LINE = re.compile(r"(acctitle|accdescr)[ \t]*:[^\n]*", re.IGNORECASE)
 ACCESSIBLE_DESCRIPTION = re.compile(r"accdescr\s*\{([^}]*)\}?", re.IGNORECASE)
 _DECLARATION = re.compile(r"(?:create[ \t]+)?(?:participant|actor)\b[^\n;#@]*(?:@\{[^}]*\})?", re.IGNORECASE)
+_END = re.compile(r"end\b", re.IGNORECASE)
 _STATEMENT = re.compile(r"(?:\#\w+;|[^\n;#])*")
 
 
@@ -70,9 +71,9 @@ class Source:
         """Start and end of each statement after ``sequenceDiagram``; a line or ``;`` ends one, ``#`` a comment."""
         text, offset, begun = self.text, 0, False
         while offset < len(text):
-            if text[offset] in " \t\n;":
+            if text[offset].isspace() or (begun and text[offset] == ";"):
                 offset += 1
-            elif text[offset] == "#":
+            elif begun and (text[offset] == "#" or text.startswith("%%", offset)):
                 end = text.find("\n", offset)
                 offset = len(text) if end < 0 else end
             elif begun:
@@ -87,8 +88,9 @@ class Source:
             self.expected("'sequenceDiagram'", len(text))
 
     def _statement_end(self, offset: int) -> int:
-        if found := _WHOLE_LINE.match(self.text, offset) or ACCESSIBLE_DESCRIPTION.match(self.text, offset):
-            return found.end()
+        for alone in (_END, _WHOLE_LINE, ACCESSIBLE_DESCRIPTION):
+            if found := alone.match(self.text, offset):
+                return found.end()
         if (found := _DECLARATION.match(self.text, offset)) and "@{" in found[0]:
             offset = found.end()
         found = _STATEMENT.match(self.text, offset)

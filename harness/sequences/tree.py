@@ -57,6 +57,10 @@ class Participant:
     line: int = field(default=0, compare=False)
 
     @property
+    def named(self) -> bool:
+        return bool(self.label or self.settings.get("alias"))
+
+    @property
     def title(self) -> str:
         """What the picture shows: the label after ``as``, the alias in the settings, or the name."""
         return self.label or str(self.settings.get("alias") or self.name)
@@ -192,12 +196,11 @@ class Diagram:
 
     @property
     def participants(self) -> list[Participant]:
-        """Declared or not, in the order of the picture's columns."""
+        """Declared or not, in the order of the picture's columns. The last declaration that gives a title counts."""
         known: dict[str, Participant] = {}
         for _, item, _ in walk(self.items):
             for participant in _mentioned(item):
-                before = known.get(participant.name)
-                if before is None or (not before.line and participant.line):
+                if participant.name not in known or participant.named:
                     known[participant.name] = participant
         return list(known.values())
 

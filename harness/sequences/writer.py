@@ -73,7 +73,8 @@ def _statement(item: Item) -> list[str]:
         case Arrow():
             source = item.source + ("()" if item.source_centre else "")
             target = ("()" if item.target_centre else item.activation) + item.target
-            return [f"{source}{item.form}{target}: {item.text}".rstrip()]
+            gap = " " if item.form.endswith("-") and item.activation == "-" else ""
+            return [f"{source}{item.form}{gap}{target}: {item.text}".rstrip()]
         case Participant():
             return [_participant(item)]
         case Box():
