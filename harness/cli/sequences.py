@@ -65,6 +65,8 @@ def parse(file: Path, as_json: bool) -> None:
     from harness.sequences import read_documents
 
     documents = read_documents(file)
+    if not documents:
+        click.echo(f"note: {file} has no sequence diagram", err=True)
     if as_json:
         click.echo(json.dumps([document.summary() for document in documents], ensure_ascii=False, indent=2))
         return

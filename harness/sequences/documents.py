@@ -61,7 +61,10 @@ class Document:
 
 
 def read_documents(path: Path) -> list[Document]:
-    """Every sequence diagram in a file. Raises UsageError if there is none, or one does not parse."""
+    """Every sequence diagram in a file: a ``.mmd`` file is one, a Markdown file may have none.
+
+    Raises UsageError if the file cannot be read or a diagram does not parse.
+    """
     try:
         text = path.read_text("utf-8")
     except OSError as error:
@@ -70,16 +73,11 @@ def read_documents(path: Path) -> list[Document]:
         raise UsageError("is not UTF-8 text", where=str(path), do="name a .mmd or .md file") from error
     if path.suffix.lower() not in (".md", ".markdown"):
         return [Document(parse(text, file=str(path)), 1)]
-    found = [
+    return [
         Document(parse(block, file=str(path), line=line), line, heading)
         for block, line, heading in _blocks(text)
         if is_sequence_diagram(block)
     ]
-    if not found:
-        raise UsageError(
-            "has no sequence diagram", where=str(path), do="name a file with a ```mermaid block of a sequenceDiagram"
-        )
-    return found
 
 
 def _blocks(text: str) -> Iterator[tuple[str, int, str | None]]:

@@ -82,8 +82,8 @@ def test_an_error_in_a_block_names_the_line_of_the_file(tmp_path: Path) -> None:
     assert error.value.where == f"{file}:17:12"
 
 
-@pytest.mark.parametrize(("name", "content"), [("none.md", b"# Nothing"), ("latin.mmd", b"\xe9"), ("absent.mmd", None)])
-def test_a_file_without_a_diagram_is_refused(
+@pytest.mark.parametrize(("name", "content"), [("none.mmd", b"# Nothing"), ("latin.mmd", b"\xe9"), ("absent.mmd", None)])
+def test_a_file_that_is_no_diagram_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes | None
 ) -> None:
     if content is not None:
@@ -91,8 +91,17 @@ def test_a_file_without_a_diagram_is_refused(
     assert run(["sequences", "parse", str(tmp_path / name)]) == 2
     error = capsys.readouterr().err
     assert name in error
-    assert "-> name a" in error
+    assert "error: " in error
     assert "Traceback" not in error
+
+
+def test_a_markdown_file_may_have_other_diagrams_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "guide.md"
+    file.write_text("```mermaid\ngraph TD\nA-->B\n```\n")
+    assert run(["sequences", "parse", str(file), "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == []
+    assert "guide.md has no sequence diagram" in captured.err
 
 
 def test_parse_shows_what_a_diagram_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
