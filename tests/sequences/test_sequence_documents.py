@@ -82,7 +82,9 @@ def test_an_error_in_a_block_names_the_line_of_the_file(tmp_path: Path) -> None:
     assert error.value.where == f"{file}:17:12"
 
 
-@pytest.mark.parametrize(("name", "content"), [("none.mmd", b"# Nothing"), ("latin.mmd", b"\xe9"), ("absent.mmd", None)])
+@pytest.mark.parametrize(
+    ("name", "content"), [("none.mmd", b"# Nothing"), ("latin.mmd", b"\xe9"), ("absent.mmd", None)]
+)
 def test_a_file_that_is_no_diagram_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes | None
 ) -> None:
