@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.cluster import asynchronous
+from harness.cli.ending import End
 from harness.core.errors import RigError, UsageError
 
 if TYPE_CHECKING:
@@ -46,9 +47,13 @@ async def replay(run: Path, board: str | None, gdb: bool) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
 
-    written = await replayed(recording, platform, SystemClock(), heard=show, gdb=waiting if gdb else None)
-    _compare(recording, written)
-    click.echo(f"replayed {facts['board']}: the {len(written)} bytes that were recorded", err=True)
+    async def play() -> None:
+        written = await replayed(recording, platform, SystemClock(), heard=show, gdb=waiting if gdb else None)
+        _compare(recording, written)
+        click.echo(f"replayed {facts['board']}: the {len(written)} bytes that were recorded", err=True)
+
+    if not await End().unless(play()):
+        raise click.Abort
 
 
 def _choose(run: Path, board: str | None) -> Recording:

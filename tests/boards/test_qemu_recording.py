@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -117,6 +119,25 @@ def test_a_replay_can_be_stepped_and_steps_the_same_way(run_folder: Path) -> Non
 
     with new_runner() as runner:
         runner.run(scene())
+
+
+@live
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_replay_that_is_ended_leaves_nothing(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    program = "from harness.cli import main; main()"
+    command = [sys.executable, "-c", program, "replay", str(find_recordings(run_folder)[0].folder), "--gdb"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "stands before its first instruction" in process.stderr.readline()
+        assert len(list(tmp_path.iterdir())) == 1
+        process.send_signal(number)
+        words = process.stderr.read()
+        assert process.wait(60) == 130, words
+    assert "Traceback" not in words
+    assert list(tmp_path.iterdir()) == []
 
 
 @live

@@ -76,7 +76,7 @@ class QemuTier(Tier):
                 f"no board kind {kind!r}", where="qemu tier", do=f"the kinds are {', '.join(self.kinds())}"
             )
         if platform.refused is not None and settings.link not in platform.features:
-            anyway = f', or in a test say link="{PLAIN_SERIAL}"' if PLAIN_SERIAL in platform.features else ""
+            anyway = f", or ask for {kind}+{PLAIN_SERIAL}" if PLAIN_SERIAL in platform.features else ""
             do = f"choose another board: `wasmbed boards` lists them{anyway}"
             raise UsageError(platform.refused, where=kind, do=do)
         if (too_old := _too_old(platform)) is not None:
