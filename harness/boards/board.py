@@ -82,7 +82,7 @@ class World:
     tap: Tap | None = None
     """What goes over the links."""
     faults: Tap | None = None
-    """What the boards themselves report of their failures: ``Crash``."""
+    """What the boards themselves report of their failures: ``Crash``, and ``EmulatorEnded`` where nobody ended it."""
 
 
 class Board(ABC):

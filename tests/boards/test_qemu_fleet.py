@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,26 @@ def test_what_each_board_costs_and_carries() -> None:
             assert min(board.counters.up, board.counters.down) > 500
         assert virtual.counters is None
         assert virtual.recording is None
+
+    play(scene)
+
+
+def test_an_emulator_that_ends_by_itself_is_told_with_its_code() -> None:
+    async def scene(stack: Stack) -> None:
+        board = await stack.boards.power_on(KINDS[0], name="pump-1")
+        await stack.device(board).until(phase="Connected", within=30)
+        assert board.pid is not None
+        os.kill(board.pid, signal.SIGKILL)
+        ended = await stack.history.until("EmulatorEnded", about="pump-1", within=30)
+        assert ended.data == {"device": "pump-1", "code": -9, "message": ""}
+        with pytest.raises(RigError, match=r"went off by itself(.|\n)*the emulator ended with code -9"):
+            await stack.device(board).until(phase="Failed", within=1)
+        await board.power_off()
+        await board.power_on()
+        await board.cut_power()
+        await board.power_on()
+        await board.power_off()
+        assert len(stack.history.find("EmulatorEnded", about="pump-1")) == 1
 
     play(scene)
 

@@ -22,7 +22,7 @@ from harness.boards.provisioning import ETHERNET_HOST, provisioning_blob
 from harness.boards.qemu.arguments import MEMORY_SIZE, inherited, machine_arguments
 from harness.boards.qemu.machine import Machine
 from harness.boards.qemu.recording import Recording
-from harness.boards.qemu.startup import Startup
+from harness.boards.qemu.startup import Startup, how_it_ended
 from harness.core.errors import HarnessError, UsageError
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import load_private_key
@@ -171,11 +171,22 @@ class QemuBoard(Board):
         try:
             await machine.start()
             await startup.wait(machine, self._world.clock, self.RUNS_WITHIN)
+            assert machine.exited is not None
+            machine.exited.add_done_callback(self._went_off)
         except BaseException:
             await self._end(self._cut(machine))
             raise
         finally:
             startup.end()
+
+    def _went_off(self, exited: asyncio.Future[int]) -> None:
+        """The emulator has ended, and nobody told it to."""
+        assert self._machine is not None
+        self.console.end()
+        self.console.write(how_it_ended(self._machine))
+        if self._world.faults is not None:
+            facts = {"device": self.name, "code": exited.result(), "message": self._machine.words}
+            self._world.faults("Device", "", "EmulatorEnded", facts, self.name)
 
     async def power_off(self) -> None:
         if self._machine is None:
@@ -200,6 +211,8 @@ class QemuBoard(Board):
         return await machine.stop()
 
     async def _end(self, ending: Any) -> None:
+        if self._machine is not None and self._machine.exited is not None:
+            self._machine.exited.remove_done_callback(self._went_off)
         await ending
         self.console.end()
         if self._bridge is not None:

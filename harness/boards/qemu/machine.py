@@ -158,8 +158,9 @@ class Machine:
 
     @property
     def words(self) -> str:
-        """What QEMU said on stderr, once it has ended."""
-        return self._stderr.decode("utf-8", "replace").strip()
+        """What QEMU said on stderr, once it has ended, but for warnings."""
+        lines = self._stderr.decode("utf-8", "replace").splitlines()
+        return "\n".join(line for line in lines if "warning: " not in line).strip()
 
     async def execute(self, command: str, **arguments: Any) -> Any:
         """Run a QMP command. Raises RigError when QEMU refuses it or is gone."""

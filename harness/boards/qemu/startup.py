@@ -11,7 +11,7 @@ from harness.boards.platform import Platform
 from harness.core.clock import Clock
 from harness.core.errors import RigError
 
-__all__ = ["Emulator", "Startup"]
+__all__ = ["Emulator", "Startup", "how_it_ended"]
 
 _BOOT = re.compile(r"^BOOT board=(\S+)")
 _RUNS = re.compile(r"\] identity: |^SELF-TEST ")
@@ -29,6 +29,13 @@ class Emulator(Protocol):
     @property
     def words(self) -> str:
         """What it said at its end."""
+
+
+def how_it_ended(emulator: Emulator) -> str:
+    """Its exit code, and the first line of what it said, once it has ended."""
+    assert emulator.exited is not None
+    said = emulator.words.splitlines() or ["without a word"]
+    return f"the emulator ended with code {emulator.exited.result()} ({said[0]})"
 
 
 class Startup:
@@ -52,9 +59,7 @@ class Startup:
         except TimeoutError:
             raise self._trouble(f"the firmware did not come up within {within:g} s; it wrote") from None
         if not self._verdict.done():
-            words = next((line for line in machine.words.splitlines() if "warning: " not in line), "without a word")
-            code = machine.exited.result()
-            raise self._trouble(f"the emulator ended with code {code} ({words}); the board wrote")
+            raise self._trouble(f"{how_it_ended(machine)}; the board wrote")
         if (error := self._verdict.result()) is not None:
             raise error
 
