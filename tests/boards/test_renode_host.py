@@ -15,7 +15,7 @@ import pytest
 from harness.boards.renode import requests as ask
 from harness.boards.renode.driver import HostProcess
 from harness.boards.renode.farm import MACHINES
-from harness.boards.renode.host import Failed, Host, _seconds
+from harness.boards.renode.host import Failed, Host, Pipe, _seconds, serve
 from harness.boards.renode.monitor import THREADS, Gone, surroundings
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError, UsageError
@@ -110,16 +110,25 @@ class Diary:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self._wanted: tuple[str, asyncio.Future[None]] | None = None
+
+    async def typed(self, command: str) -> None:
+        """Return when that is typed."""
+        self._wanted = command, asyncio.get_running_loop().create_future()
+        await self._wanted[1]
 
     async def open(self) -> str:
         return "1.15.0"
 
     async def execute(self, command: str) -> str:
         self.lines.append(command)
+        if self._wanted is not None and self._wanted[0] == command:
+            self._wanted[1].set_result(None)
         return ""
 
     async def ended(self) -> Gone:
-        raise NotImplementedError
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
 
     async def close(self) -> None:
         """There is nothing to end."""
@@ -140,12 +149,18 @@ def test_time_passes_only_while_some_processor_runs(run: Run, tmp_path: Path) ->
         await host.carry_out(ask.Run())
         assert "start" not in diary.since()
         await host.carry_out(ask.PowerOn("pump-1", "/blob", 0))
-        assert diary.since() == ["sysbus.cpu IsHalted false", "start"]
+        assert diary.since() == ["sysbus.cpu IsHalted false"]
+        await host.go_on()
+        assert diary.since() == ["start"]
         await host.carry_out(ask.Pause("pump-1"))
         assert diary.since() == ["pause", "sysbus.cpu IsHalted true"]
+        await host.go_on()
+        assert diary.since() == []
         await host.carry_out(ask.Resume("pump-1"))
+        await host.go_on()
         assert diary.since() == ["sysbus.cpu IsHalted false", "start"]
         await host.carry_out(ask.RunFor(0.5))
+        await host.go_on()
         assert diary.since() == ["pause", 'emulation RunFor "0.500000"']
         await host.carry_out(ask.PowerOff("pump-1"))
         await host.carry_out(ask.RunFor(0.5))
@@ -153,6 +168,7 @@ def test_time_passes_only_while_some_processor_runs(run: Run, tmp_path: Path) ->
         await host.carry_out(ask.Load("/save", (MACHINE,), ("pump-1",)))
         assert diary.since() == []
         await host.carry_out(ask.Run())
+        await host.go_on()
         assert diary.since() == ["start"]
 
     run(scene())
@@ -164,10 +180,31 @@ def test_a_new_machine_is_started_with_the_others(run: Run, tmp_path: Path) -> N
         host = Host(diary, tmp_path)
         for request in (ask.Create(MACHINE, 0.005), ask.Run(), ask.PowerOn("pump-1", "/blob", 0)):
             await host.carry_out(request)
+        await host.go_on()
         diary.since()
         other = ask.Machine("pump-2", "/f4.repl", "/f4.elf", "sysbus.cpu", 400, MACHINE.link, MACHINE.console)
         await host.carry_out(ask.Create(other, 0.005))
+        await host.go_on()
         assert diary.since()[-1] == "start"
+
+    run(scene())
+
+
+def test_a_fleet_is_switched_on_before_time_goes_on(run: Run, tmp_path: Path) -> None:
+    """Each command takes longer while boards run, and so do the boards."""
+
+    async def scene() -> None:
+        diary = Diary()
+        requests = asyncio.StreamReader()
+        for number, request in enumerate((ask.Create(MACHINE, 0.005), ask.Run(), ask.PowerOn("pump-1", "/blob", 0))):
+            requests.feed_data(ask.encode_request(number, request))
+        with (tmp_path / "answers").open("wb") as answers:
+            serving = asyncio.create_task(serve(Host(diary, tmp_path), requests, Pipe(answers)))
+            await diary.typed("start")
+            assert diary.lines.count("start") == 1
+            requests.feed_eof()
+            await serving
+        assert (tmp_path / "answers").read_bytes().count(b"value") == 3
 
     run(scene())
 

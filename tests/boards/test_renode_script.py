@@ -123,7 +123,7 @@ def test_every_line_keeps_to_the_grammar(request_: ask.Request) -> None:
 
 
 def test_a_fresh_renode_is_told_where_to_log() -> None:
-    assert [command.text for command in beginning("/run/log")] == ["logFile @/run/log true", "logLevel 2"]
+    assert [command.text for command in beginning("/run/log")] == ["logFile @/run/log true", "logLevel 3"]
 
 
 def test_a_command_of_the_callers_own_goes_to_its_machine() -> None:
@@ -166,7 +166,11 @@ def test_what_the_host_decides_has_no_commands_of_its_own(request_: ask.Request)
 
 @pytest.mark.parametrize("kind", BOARDS.values(), ids=BOARDS.keys())
 def test_each_board_can_be_made(kind: RenodePlatform, tmp_path: Path) -> None:
-    made = lines(ask.Create(kind.machine("board-1", tmp_path / "1.link", tmp_path / "1.console"), kind.quantum))
+    made = lines(
+        ask.Create(
+            kind.machine("board-1", tmp_path / "b.elf", tmp_path / "1.link", tmp_path / "1.console"), kind.quantum
+        )
+    )
     assert all(any(re.fullmatch(form, line) for form in GRAMMAR) for line in made)
     assert kind.description.exists()
     assert kind.link != kind.console

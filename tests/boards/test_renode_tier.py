@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import pty
 import tty
@@ -11,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
 from harness.boards.board import BoardSettings, Credentials, World
 from harness.boards.platform import IMAGES_VARIABLE, PLATFORMS_VARIABLE, ROOT
 from harness.boards.renode import Farm, RenodeTier, installation
 from harness.boards.renode import farm as farms
 from harness.boards.renode import tier as room
+from harness.boards.renode.image import loadable
 from harness.boards.renode.platform import find_renode_platforms
 from harness.boards.renode.serial import SerialLine
 from harness.core.clock import SystemClock
@@ -282,3 +285,17 @@ def test_a_line_that_is_not_there_or_no_terminal(tmp_path: Path, run: Run) -> No
             SerialLine.open(tmp_path / "file", asyncio.Protocol())
 
     run(scene())
+
+
+@pytest.mark.parametrize("kind", ["stm32f4-discovery", "arduino-nano-33-ble", "stm32f746g-disco"])
+def test_a_machine_gets_what_is_loaded_and_no_symbols(kind: str) -> None:
+    image = find_renode_platforms()[kind].platform.image_path
+    if not image.exists():
+        pytest.skip(f"no image of {kind}: `make firmware`")
+    with image.open("rb") as file:
+        whole = ELFFile(file)
+        part = ELFFile(io.BytesIO(loadable(image)))
+        assert part.num_sections() == 0 < whole.num_sections()
+        assert part["e_entry"] == whole["e_entry"]
+        pairs = zip(whole.iter_segments(), part.iter_segments(), strict=True)
+        assert all(one.header == other.header and one.data() == other.data() for one, other in pairs)

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from harness.boards.renode import requests as ask
 from harness.boards.renode.driver import HostProcess
+from harness.boards.renode.image import loadable
 from harness.boards.renode.platform import RenodePlatform
 from harness.boards.usage import Usage, usage_of
 from harness.core.clock import Clock
@@ -88,12 +89,14 @@ class _Host:
         self.starting = asyncio.Lock()
         process.on_end = self.ended
 
-    async def start(self) -> None:
+    async def start(self, *, runs: bool) -> None:
         async with self.starting:
             if self.process.trouble is not None:
                 raise self.process.trouble
             if self.process.pid is None:
                 await self.process.start()
+                if runs:
+                    await self.process.ask(ask.Run())
 
     def ended(self, trouble: RigError) -> None:
         for place in self.places:
@@ -144,15 +147,12 @@ class Farm:
         """
         host = self._reserve(clock)
         try:
-            await host.start()
+            await host.start(runs=not self.stands)
             self._numbers += 1
-            unique = f"{name}-{self._numbers}"
             lines = (self.folder / f"{self._numbers}.{what}" for what in ("link", "console"))
-            machine = kind.machine(unique, *lines)
+            machine = kind.machine(f"{kind.platform.name}-{self._numbers}", self._loadable(kind), *lines)
             host.quantum = min(host.quantum, kind.quantum)
             await host.process.ask(ask.Create(machine, host.quantum))
-            if not self.stands:
-                await host.process.ask(ask.Run())
         except BaseException:
             if not host.places and host.reserved == 1:
                 # A machine that was half made cannot be taken away again.
@@ -175,6 +175,12 @@ class Farm:
             self._hosts.append(host)
         host.reserved += 1
         return host
+
+    def _loadable(self, kind: RenodePlatform) -> Path:
+        path = self.folder / kind.platform.image
+        if not path.exists():
+            path.write_bytes(loadable(kind.platform.image_path))
+        return path
 
     # time
 

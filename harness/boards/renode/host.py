@@ -25,7 +25,7 @@ from harness.boards.renode.replies import Log, Reply, read_reply
 from harness.boards.renode.script import STAND, START, Command, beginning, commands
 from harness.core.errors import UsageError
 
-__all__ = ["Host", "main"]
+__all__ = ["Host", "Pipe", "main", "serve"]
 
 VIRTUAL_TIME = re.compile(r"Elapsed Virtual Time: (?:(\d+)\.)?(\d+):(\d+):(\d+(?:\.\d+)?)")
 REQUEST_LIMIT = 1 << 20
@@ -77,8 +77,12 @@ class Host:
         if isinstance(request, ask.Create):
             # A new machine stands still until the others are started again.
             self._is_started = False
-        await self._move(self._is_wanted and bool(after))
         return value
+
+    async def go_on(self) -> None:
+        """Let virtual time pass if it should; for when nothing more is asked at the moment. Raises Failed or Gone."""
+        if self._is_wanted and self._live:
+            await self._move(True)
 
     async def _carry_out(self, request: ask.Request) -> str:
         if isinstance(request, ask.Run | ask.Stand):
@@ -131,7 +135,7 @@ def _seconds(told: str) -> str:
     return f"{days * 86_400 + hours * 3600 + minutes * 60 + seconds:.6f}"
 
 
-class _Pipe:
+class Pipe:
     """Where the answers go: the standard output, of which nobody else has any."""
 
     def __init__(self, stream: IO[bytes]) -> None:
@@ -143,7 +147,7 @@ class _Pipe:
             self._stream.flush()
 
 
-async def serve(host: Host, requests: asyncio.StreamReader, pipe: _Pipe) -> None:
+async def serve(host: Host, requests: asyncio.StreamReader, pipe: Pipe) -> None:
     """Answer until there are no more requests, or no more Renode."""
     try:
         version = await host.begin()
@@ -166,8 +170,14 @@ async def serve(host: Host, requests: asyncio.StreamReader, pipe: _Pipe) -> None
         await host.monitor.close()
 
 
-async def _answer(host: Host, requests: asyncio.StreamReader, pipe: _Pipe) -> None:
-    while line := await requests.readline():
+async def _answer(host: Host, requests: asyncio.StreamReader, pipe: Pipe) -> None:
+    while True:
+        following = asyncio.ensure_future(requests.readline())
+        # Commands are slow while boards run: a fleet is switched on as a whole, and then runs.
+        if not (await asyncio.wait([following], timeout=0))[0]:
+            await host.go_on()
+        if not (line := await following):
+            return
         number, request = ask.decode_request(line)
         try:
             pipe.tell(id=number, value=await host.carry_out(request))
@@ -184,7 +194,7 @@ def choose(folder: Path) -> Monitor:
     return ConsoleMonitor(find_program() or "renode", folder)
 
 
-async def _main(folder: Path, pipe: _Pipe) -> None:
+async def _main(folder: Path, pipe: Pipe) -> None:
     requests = asyncio.StreamReader(limit=REQUEST_LIMIT)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(requests), sys.stdin)
     await serve(Host(choose(folder), folder), requests, pipe)
@@ -195,7 +205,7 @@ def main(arguments: list[str]) -> int:
     # Elsewhere it notices when its input ends.
     die_with_parent()
     # Whatever a library prints must not get between the answers.
-    pipe = _Pipe(os.fdopen(os.dup(1), "wb"))
+    pipe = Pipe(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)
     asyncio.run(_main(Path(arguments[0]), pipe))
     return 0

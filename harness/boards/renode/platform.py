@@ -48,12 +48,12 @@ class RenodePlatform:
     memory: tuple[Region, ...]
     """What is empty when power comes."""
 
-    def machine(self, name: str, link: Path, console: Path) -> Machine:
-        """A machine of this kind, its serial lines at those paths."""
+    def machine(self, name: str, image: Path, link: Path, console: Path) -> Machine:
+        """A machine of this kind with that image, its serial lines at those paths."""
         return Machine(
             name,
             str(self.description),
-            str(self.platform.image_path),
+            str(image),
             self.cpu,
             self.mips,
             Wire(self.link, str(link)),

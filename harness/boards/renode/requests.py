@@ -72,7 +72,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class PowerOn:
-    """Power for a machine that has none: empty memory, the image, and the blob at that address."""
+    """Power for a machine that has none: empty memory, and the blob at that address."""
 
     name: str
     blob: str
@@ -88,7 +88,7 @@ class PowerOff:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """The reset button: memory stays, the image is loaded again."""
+    """The reset button: memory stays."""
 
     name: str
 

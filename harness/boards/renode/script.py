@@ -35,8 +35,8 @@ STAND = Command("pause", answers=True)
 
 
 def beginning(log: str) -> list[Command]:
-    """For a fresh Renode: warnings and errors go to the file ``log``, each at once, and nothing else does."""
-    return _silent(f"logFile {quoted_path(log)} true", "logLevel 2")
+    """For a fresh Renode: errors go to the file ``log``, each at once, and nothing else does."""
+    return _silent(f"logFile {quoted_path(log)} true", "logLevel 3")
 
 
 def commands(request: ask.Request, machines: Mapping[str, ask.Machine]) -> list[Command]:
