@@ -11,14 +11,15 @@ def boards(verbose: bool) -> None:
     """List the kinds of boards that --boards can name."""
     from rich.console import Console
     from rich.markup import escape
+    from rich.padding import Padding
     from rich.table import Table
 
     from harness.boards.catalogue import registered
 
     table = Table(box=None, pad_edge=False)
     for heading in ("board", "tier", "what it is", "can", "state"):
-        table.add_column(heading, overflow="fold")
-    cannot: list[str] = []
+        table.add_column(heading, overflow="fold", min_width=len("several-applications") if heading == "can" else None)
+    cannot: dict[str, tuple[str, ...]] = {}
     for entry in registered():
         if entry.unavailable is not None:
             table.add_row("", entry.name, "", "", f"[yellow]{escape(entry.unavailable)}[/]")
@@ -28,8 +29,11 @@ def boards(verbose: bool) -> None:
             about = tier.about(kind)
             state = f"[yellow]{escape(about.unavailable)}[/]" if about.unavailable else "[green]available[/]"
             table.add_row(kind, entry.name, about.summary, " ".join(sorted(tier.features(kind))), state)
-            cannot += [f"{kind}: not {thing}" for thing in about.cannot]
+            cannot[kind] = about.cannot
     console = Console(highlight=False)
     console.print(table)
-    if verbose:
-        console.print("", *map(escape, cannot), sep="\n")
+    for kind, things in cannot.items() if verbose else ():
+        if things:
+            console.print(f"\n{kind} cannot do:")
+        for thing in things:
+            console.print(Padding(f"- {escape(thing)}", (0, 0, 0, 2), expand=False))

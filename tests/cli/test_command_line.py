@@ -155,6 +155,6 @@ def test_boards_lists_each_kind_with_what_it_can_and_cannot_do(
     output = capsys.readouterr().out
     assert " ".join(sorted(VirtualBoard.features)) in output
     if QemuTier.unavailable() is None:
-        assert "stm32vldiscovery: not TLS: 8 KiB of RAM do not hold a handshake" in output
+        assert "\nstm32vldiscovery cannot do:\n  - TLS: 8 KiB of RAM do not hold a handshake" in output
     else:
         assert str(QemuTier.unavailable()) in output
