@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -11,7 +11,12 @@ from harness.core.clock import time_to_wait
 from harness.core.errors import ProductFailure
 from harness.core.history import Event, History, Kind
 
-__all__ = ["Record", "format_events"]
+__all__ = ["Record", "format_events", "plain"]
+
+TELLING = ("phase", "state", "ok", "cause", "code", "reason", "message", "error")
+"""The fields of an event that a line about it shows."""
+BAD_REQUEST = 400
+"""From here on an HTTP code says that a request was refused."""
 
 
 class Record(History):
@@ -56,8 +61,11 @@ class Record(History):
         found: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
 
         def look(event: Event) -> None:
-            if not found.done() and wanted.fits(event):
-                found.set_result(event)
+            try:
+                if not found.done() and wanted.fits(event):
+                    found.set_result(event)
+            except Exception as error:  # a test's own judge: not the failure of whoever is observed
+                found.set_exception(error)
 
         stop = self.listen(look)
         try:
@@ -128,16 +136,24 @@ class _Wanted:
 
     def __str__(self) -> str:
         about = {} if self._about is None else {"about": self._about}
-        return " ".join(f"{key}={value}" for key, value in {**self._own, **about, **self._data}.items()) or "at all"
+        wanted = {**self._own, **about, **self._data}
+        return " ".join(f"{key}={plain(value)}" for key, value in wanted.items()) or "at all"
+
+
+def plain(value: Any) -> str:
+    """What a test asked for, as it wrote it: a function that judges by its name."""
+    return getattr(value, "__name__", str(value)) if callable(value) else str(value)
 
 
 def format_events(history: History, about: str | None = None, last: int = 12) -> str:
-    """The last events, one a line, those of one device or application only if ``about`` names it."""
+    """The last events, one a line, those of one device or application only if ``about`` names it. What watches hand
+    on is left out: it repeats the change of the resource that stands before it."""
     start = history[0].at if len(history) else 0.0
     lines = [
         f"    {event.at - start:9.3f}  {_route(event)}{event.name}{_essence(event)}"
         for event in history
         if event.kind is not Kind.CONSOLE
+        and not (event.source == "Kubernetes" and event.target)
         and (about is None or about in (event.correlation, event.data.get("device"), event.data.get("name")))
     ]
     return "\n".join(lines[-last:]) or "    (none)"
@@ -148,6 +164,11 @@ def _route(event: Event) -> str:
 
 
 def _essence(event: Event) -> str:
-    telling = ("phase", "cause", "code", "reason", "message", "error")
-    parts = [f"{key}={event.data[key]}" for key in telling if event.data.get(key)]
+    data, status = event.data, event.data.get("status")
+    if isinstance(status, Mapping):
+        data = {**status, **data}
+    telling = {key: data[key] for key in TELLING if data.get(key) not in (None, "")}
+    if isinstance(code := telling.get("code"), int) and code < BAD_REQUEST:
+        del telling["code"]
+    parts = [f"{key}={value}" for key, value in telling.items()]
     return f"  ({', '.join(parts)})" if parts else ""

@@ -8,13 +8,15 @@ from itertools import islice
 from harness.core.history import Event, Kind
 from harness.stack.record import Record
 
-__all__ = ["crashes", "describe_crash", "last_words", "replays", "summary"]
+__all__ = ["crashes", "describe_crash", "interventions", "last_words", "replays", "summary"]
 
 LINES = 8
 CONSOLES = 3
 """Boards whose last words are shown."""
 DEPTH = 6
 """Callers that are shown of a backtrace."""
+INTERVENTIONS = 8
+"""What the test itself did to the boards: the last of it."""
 
 
 def crashes(record: Record, devices: Collection[str], since: int) -> list[Event]:
@@ -37,6 +39,20 @@ def describe_crash(record: Record, event: Event) -> list[str]:
     groups = [data[group] for group in ("faultStatus", "registers", "numbers") if data.get(group)]
     lines += [f"    {' '.join(f'{name}={value}' for name, value in facts.items())}" for facts in groups]
     return lines
+
+
+def interventions(record: Record, devices: Collection[str]) -> Iterator[str]:
+    """What the test itself did to ``devices`` and to the gateway to make something go wrong, and to mend it."""
+    found = [
+        event
+        for event in record.find(source="Harness")
+        if (event.kind is Kind.FAULT or event.name == "power off")
+        and (not event.correlation or event.correlation in devices)
+    ]
+    if found:
+        start = record[0].at
+        lines = [f"    {event.at - start:9.3f}  {event.name}  {event.correlation}".rstrip() for event in found]
+        yield "  the test itself did:\n" + "\n".join(lines[-INTERVENTIONS:])
 
 
 def last_words(record: Record, devices: Iterable[str]) -> Iterator[str]:

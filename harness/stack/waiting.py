@@ -11,8 +11,8 @@ import yaml
 from harness.core.clock import time_to_wait
 from harness.core.errors import ProductFailure, UsageError
 from harness.core.history import Kind
-from harness.stack.record import Record, format_events
-from harness.stack.troubles import crashes, describe_crash, last_words, replays, summary
+from harness.stack.record import Record, format_events, plain
+from harness.stack.troubles import crashes, describe_crash, interventions, last_words, replays, summary
 from harness.wasmbed.resources.api import Object
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.views import Application, Device, Gateway, choices, field_names, part
@@ -42,7 +42,7 @@ class Conditions:
         return all(_fits(getattr(status, name), value) for name, value in self._wanted.items())
 
     def __str__(self) -> str:
-        return " ".join(f"{name}={_plain(value)}" for name, value in self._wanted.items()) or "existence"
+        return " ".join(f"{name}={plain(value)}" for name, value in self._wanted.items()) or "existence"
 
 
 def _check(view: type, wanted: Mapping[str, Any]) -> None:
@@ -79,10 +79,6 @@ def _item(found: Any, key: str) -> Any:
     if isinstance(found, Mapping):
         return found.get(key)
     return getattr(found, key)
-
-
-def _plain(value: Any) -> str:
-    return getattr(value, "__name__", "") if callable(value) else str(value)
 
 
 class Watched(Generic[View]):
@@ -123,23 +119,24 @@ class Watched(Generic[View]):
         await self.wait(lambda object: object is None, "its end", within)
 
     async def wait(self, judge: Callable[[Object | None], bool], wanted: str, within: float) -> None:
-        """Wait until ``judge`` is content. Raises ProductFailure with the crashes of its boards, the status last seen,
-        the last console lines and the last events."""
+        """Wait until ``judge`` is content. Raises ProductFailure with the crashes of its boards, what the test did to
+        them, the status last seen, the last console lines and the last events."""
         try:
             await self._informer.wait_for(self.name, judge, time_to_wait(within))
         except TimeoutError:
             raise ProductFailure(self._verdict(wanted, within), where=str(self)) from None
 
     def _verdict(self, wanted: str, within: float) -> str:
-        devices, what = self.devices(), f"did not reach {wanted} within {within:g} s"
+        object, devices = self._informer.get(self.name), self.devices()
         crashed = crashes(self._record, devices, self._since())
+        what = f"did not reach {wanted} within {within:g} s; {summary(crashed) if crashed else _in_short(object)}"
         if crashed:
-            what += f"; {summary(crashed)}"
             devices = list(dict.fromkeys([event.data["device"] for event in reversed(crashed)] + devices))
         parts = [what]
         for event in crashed[-CRASHES:]:
             parts += describe_crash(self._record, event)
-        parts.append(f"  status last seen:\n{_show(self._informer.get(self.name))}")
+        parts += interventions(self._record, devices)
+        parts.append(f"  status last seen:\n{_show(object)}")
         parts += last_words(self._record, devices)
         parts += replays(self._record, devices)
         parts.append(f"  events, the last:\n{format_events(self._record, self.name)}")
@@ -164,8 +161,26 @@ class Watched(Generic[View]):
         return f"<{self}>"
 
 
+def _in_short(object: Object | None) -> str:
+    """What it is instead, and why as far as it says so itself."""
+    if object is None:
+        return "there is no such resource"
+    status = object.get("status") or {}
+    unmet = [condition["message"] for condition in status.get("conditions") or () if condition["status"] == "False"]
+    reasons = [status["error"]] if status.get("error") else unmet
+    return ": ".join(["it is " + (status.get("phase") or "without status"), *filter(None, reasons[:1])])
+
+
 def _show(object: Object | None) -> str:
     if object is None:
         return "    (there is no such resource)"
-    text = yaml.safe_dump(object.get("status") or {}, sort_keys=False, width=100).rstrip()
+    status = dict(object.get("status") or {})
+    if conditions := status.get("conditions"):
+        status["conditions"] = {condition["type"]: _condition(condition) for condition in conditions}
+    text = yaml.safe_dump(status, sort_keys=False, width=100).rstrip()
     return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+def _condition(condition: Mapping[str, Any]) -> str:
+    message = condition.get("message")
+    return f"{condition['status']}, {condition['reason']}" + (f": {message}" if message else "")

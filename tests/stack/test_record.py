@@ -1,5 +1,6 @@
 """A history that can be asked and waited for."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from harness.core.clock import SystemClock
 from harness.core.errors import ProductFailure, UsageError
 from harness.core.history import Kind
-from harness.stack.record import Record
+from harness.stack.record import Record, format_events
 from harness.stack.recorder import RECORDER, Recorder, changes
 from harness.stack.waiting import Conditions
 from harness.wasmbed.resources.views import ApplicationStatus, DeviceStatus
@@ -45,8 +46,27 @@ def test_until_takes_what_was_there_and_what_comes(run: Callable[..., Any], reco
         with pytest.raises(ProductFailure, match="no event name=Heartbeat about=pump-1 within") as failure:
             await record.until("Heartbeat", about="pump-1", after=first, within=0.01)
         assert "Gateway -> Device  Deploy" in str(failure.value)
+        with pytest.raises(ProductFailure, match="no event name=Deploy size=bool within"):
+            await record.until("Deploy", size=bool, within=0.01)
 
     run(story())
+
+
+def test_the_last_events_say_what_tells_and_leave_out_what_watches_repeat() -> None:
+    record = Record(SystemClock())
+    status = {"status": {"phase": "Error", "error": "pump-1: a trap"}}
+    for source, target, name, data in (
+        ("Gateway", "Kubernetes", "PATCH Application", {"code": 200, "name": "app", **status}),
+        ("Gateway", "Kubernetes", "PATCH Application", {"code": 409, "name": "app"}),
+        ("Kubernetes", "Gateway", "MODIFIED Application", {"name": "app", **status}),
+        ("Device", "Gateway", "DeploymentResult", {"ok": False, "status": "text"}),
+    ):
+        record.record(Kind.MESSAGE, source, target, name, data, "app")
+    assert [line.split("  ", 3)[-1].split(maxsplit=1)[-1] for line in format_events(record).splitlines()] == [
+        "Gateway -> Kubernetes  PATCH Application  (phase=Error, error=pump-1: a trap)",
+        "Gateway -> Kubernetes  PATCH Application  (code=409)",
+        "Device -> Gateway  DeploymentResult  (ok=False)",
+    ]
 
 
 def test_until_wakes_at_the_event(run: Callable[..., Any], record: Record) -> None:
@@ -109,3 +129,15 @@ def test_conditions_ask_only_for_what_they_name() -> None:
 def test_a_condition_on_no_field_is_the_callers_mistake() -> None:
     with pytest.raises(UsageError, match=r"DeviceStatus has no phaze(.|\n)*phase"):
         Conditions(DeviceStatus, {"phaze": "Connected"})
+
+
+def test_a_judge_that_fails_is_the_waiting_tests_trouble_only(run: Callable[..., Any], record: Record) -> None:
+    async def main() -> None:
+        waiting = asyncio.ensure_future(record.until("Heartbeat", after=record[0], uptime=lambda value: value > 3))
+        while not record._listeners:
+            await record._clock.sleep(0)
+        record.record(Kind.MESSAGE, "Device", "Gateway", "Heartbeat", {}, "pump-1")
+        with pytest.raises(TypeError):
+            await waiting
+
+    run(main())

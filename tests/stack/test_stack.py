@@ -152,11 +152,34 @@ def test_until_shows_what_was_there_instead(run: Run) -> None:
             with pytest.raises(ProductFailure, match="did not reach its end"):
                 await device.until_gone(within=0.1)
             text = str(failure.value)
-            assert "Device virtual-1: did not reach phase=Failed within 0.1 s" in text
+            assert "Device virtual-1: did not reach phase=Failed within 0.1 s; it is Connected\n" in text
+            assert "the test itself did" not in text
             assert "phase: Connected" in text
             assert "console of virtual-1, last lines" in text
             assert "Device -> Gateway  Heartbeat" in text
             assert repr(device) == "<Device virtual-1>"
+
+    run(story())
+
+
+def test_a_verdict_says_what_the_test_itself_did(run: Run) -> None:
+    async def story() -> None:
+        async with Stack(OPTIONS) as stack:
+            board, other = await stack.boards.power_on(count=2)
+            for each in (board, other):
+                await stack.device(each).until(phase="Connected")
+            await board.cut_link()
+            await other.power_off()
+            await stack.device(board).until(phase="Disconnected")
+            application = await stack.deploy("hello", to=board)
+            with pytest.raises(ProductFailure) as failure:
+                await application.until(phase="Running", within=0.5)
+            first, second, third, *rest = str(failure.value).splitlines()
+            assert first.endswith("; it is Deploying: 0 of 1 devices have the module, 1 not connected")
+            assert second == "  the test itself did:"
+            assert third.endswith(f"cut link  {board.name}")
+            assert not any(f"power off  {other.name}" in line for line in rest), "another board's is not told"
+            assert "      Running: 'False, Deploying: 0 of 1 devices run it'" in rest
 
     run(story())
 
