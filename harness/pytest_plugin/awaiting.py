@@ -9,7 +9,8 @@ from __future__ import annotations
 import inspect
 import sys
 import warnings
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import CoroutineType
 from typing import Any, NoReturn, TypeAlias
 
@@ -20,8 +21,9 @@ __all__ = ["watched"]
 Unawaited: TypeAlias = "CoroutineType[Any, Any, Any]"
 
 
-async def watched(body: Coroutine[Any, Any, object]) -> None:
-    """Await the body of a test. Raises UsageError where it calls something asynchronous and does not await it."""
+@contextmanager
+def watched() -> Iterator[None]:
+    """Around the body of a test. Raises UsageError where it calls something asynchronous and does not await it."""
     __tracebackhide__ = True
     depth = sys.get_coroutine_origin_tracking_depth()
     sys.set_coroutine_origin_tracking_depth(max(depth, 1))
@@ -29,7 +31,7 @@ async def watched(body: Coroutine[Any, Any, object]) -> None:
     try:
         with warnings.catch_warnings(record=True) as seen:
             warnings.filterwarnings("always", message="coroutine .* was never awaited", category=RuntimeWarning)
-            await body
+            yield
         error = None
     except (AttributeError, TypeError) as caught:
         error = caught

@@ -134,6 +134,8 @@ def _blame(item: pytest.Item, report: pytest.TestReport, error: BaseException) -
         report.outcome = "skipped"
         report.longrepr = (path, (line or 0) + 1, f"not run: {error}")
     elif isinstance(error, UsageError):
-        report.longrepr = f"{item.nodeid}: {error}"
+        line = _line(item, error)
+        place = item.nodeid if line is None else f"{item.location[0]}:{line}"
+        report.longrepr = f"{error}\n\n{place}: {type(error).__name__}"
     elif isinstance(error, HarnessError) and (crash := getattr(report.longrepr, "reprcrash", None)) is not None:
         crash.message = str(error)  # the line in the summary is short: no room for the name of the class

@@ -26,7 +26,7 @@ from harness.reporting.verdict import UNKNOWN, Verdict
 from harness.robot_library.background import BackgroundRunner
 from harness.robot_library.run import Run, options_of, rerun
 from harness.stack.backends import check_options
-from harness.stack.options import Given, StackOptions, written
+from harness.stack.options import StackOptions
 from harness.stack.stack import Stack
 from harness.stack.world import World
 
@@ -197,9 +197,7 @@ class TestWorlds:
             raise self._trouble
         options = self._base
         for each in (self._given, changes):
-            options.replace(**each)  # refuses what is no option
-            parsed = StackOptions.of({name: Given(written(value), f"{name}=") for name, value in each.items()})
-            options = options.replace(**{name: getattr(parsed, name) for name in each})
+            options = options.replace(**each)
         check_options(options)
         return options
 

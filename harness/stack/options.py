@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -152,6 +153,16 @@ class StackOptions:
         return [option.name for option in dataclasses.fields(cls)]
 
     @classmethod
+    def check(cls, names: Iterable[str], where: str | None = None) -> None:
+        """Raise UsageError for names that are no options."""
+        known = cls.names()
+        if unknown := sorted(set(names) - set(known)):
+            close = get_close_matches(unknown[0], known, n=1)
+            meant = f"did you mean {close[0]}? " if close else ""
+            what = f"no such option: {', '.join(unknown)}"
+            raise UsageError(what, where=where, do=f"{meant}the options are {', '.join(known)}")
+
+    @classmethod
     def parse(cls, given: Mapping[str, str | None], environment: Mapping[str, str]) -> StackOptions:
         """Options from text: what was ``given`` goes before ``WASMBED_<NAME>`` in ``environment``; no file is read.
 
@@ -192,11 +203,13 @@ class StackOptions:
         return cls(**values)
 
     def replace(self, **changes: Any) -> StackOptions:
-        """These options with some changed; raises UsageError for a name that is no option."""
-        known = self.names()
-        if unknown := sorted(set(changes) - set(known)):
-            raise UsageError(f"no such option: {', '.join(unknown)}", do=f"the options are {', '.join(known)}")
-        return dataclasses.replace(self, **changes)
+        """These options with some changed: to values, or to what one would write for them. Raises UsageError for a
+        name that is no option, and for a value that it cannot have."""
+        self.check(changes)
+        given = {name: Given(written(value), f"{name}=") for name, value in changes.items() if value is not None}
+        parsed = self.of(given)
+        new: dict[str, Any] = changes | {name: getattr(parsed, name) for name in given}
+        return dataclasses.replace(self, **new)
 
     def changed(self, base: StackOptions | None = None) -> dict[str, str]:
         """What has to be written to get these options where one would get ``base``; its profile is spelled out."""

@@ -73,11 +73,9 @@ def _split(table: Any, file: str) -> tuple[dict[str, Given], dict[str, dict[str,
 
 
 def _texts(values: Any, where: str) -> dict[str, Given]:
-    known = StackOptions.names()
     if not isinstance(values, dict):
         raise UsageError("is no table", where=where, do="write option = value lines below its name")
-    if unknown := sorted(set(values) - set(known)):
-        raise UsageError(f"no such option: {', '.join(unknown)}", where=where, do=f"the options are {', '.join(known)}")
+    StackOptions.check(values, where)
     return {name: Given(written(value), f"{where}: {name}") for name, value in values.items()}
 
 

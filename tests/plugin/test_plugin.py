@@ -49,6 +49,18 @@ async def test_usage(stack):
 async def test_marker(stack):
     raise AssertionError("never reached")
 """
+MARKED = """
+import pytest
+@pytest.mark.stack(heartbeat="500ms", fleet="3")
+async def test_unit(stack):
+    assert (stack.options.heartbeat, stack.options.fleet) == (0.5, 3)
+@pytest.mark.stack(heartbeat="5x")
+async def test_typo(stack):
+    raise AssertionError("never reached")
+@pytest.mark.stack(hartbeat=5)
+async def test_misspelled(stack):
+    raise AssertionError("never reached")
+"""
 HANGS = """
 import asyncio
 import pytest
@@ -78,6 +90,9 @@ async def test_measured(stack):
 async def test_other_warnings_stay(stack):
     import warnings
     warnings.warn("something else")
+def test_without_async(stack):
+    board = stack.boards.power_on()
+    del board
 """
 INTERRUPTED = """
 import asyncio, os, signal
@@ -167,7 +182,9 @@ def test_every_ending_has_its_blame_and_the_product_its_exit_code(project: Proje
     assert "there is no such resource" in project.results()["test_wrong"]["message"]
     assert "FAILED test_it.py::test_wrong - Device nobody: did not reach" in done.stdout
     assert "in wait" not in done.stdout, "the harness's own frames are of no use to whoever reads a failure"
-    assert "test_it.py::test_usage: --boards: there are no boards of kind 'toaster'" in done.stdout
+    assert "\n--boards: there are no boards of kind 'toaster'\n" in done.stdout
+    assert re.search(r"^test_it\.py:\d+: UsageError$", done.stdout, re.MULTILINE), "a mistake has a place"
+    assert "FAILED test_it.py::test_usage - --boards: there are no" in done.stdout
     assert "power_on" not in done.stdout, "a usage error needs no traceback"
 
 
@@ -186,6 +203,14 @@ def test_a_wrong_option_is_one_clear_message(project: Project) -> None:
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "WASMBED_SEED: 'x' is not possible" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_marker_takes_what_one_would_write(project: Project) -> None:
+    done = project.run(MARKED)
+    results = project.results()
+    assert results["test_unit"]["outcome"] == "passed", done.stdout
+    assert "heartbeat=: '5x' is not possible: must be a positive number of seconds" in results["test_typo"]["message"]
+    assert "did you mean heartbeat?" in results["test_misspelled"]["message"]
 
 
 def test_a_folder_that_cannot_be_written_is_the_rigs_fault(project: Project) -> None:
