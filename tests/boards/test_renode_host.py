@@ -28,6 +28,8 @@ REQUESTS = [
     ask.Create(MACHINE, 0.005),
     ask.PowerOn("pump-1", "/blob", 4096),
     ask.PowerOff("pump-1"),
+    ask.Read("pump-1", 4096, 16),
+    ask.Write("pump-1", "/storage", 4096),
     ask.Reset("pump-1"),
     ask.Pause("pump-1"),
     ask.Resume("pump-1"),

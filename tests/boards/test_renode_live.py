@@ -19,6 +19,7 @@ from harness.boards.board import Board, BoardSettings, Power, World
 from harness.boards.platform import IMAGES_VARIABLE, PLATFORMS_VARIABLE, ROOT
 from harness.boards.renode import RenodeBoard, RenodeTier
 from harness.boards.renode.platform import find_renode_platforms
+from harness.boards.renode.tier import MACHINES_VARIABLE
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError, UsageError
 from harness.core.identifiers import Randomness
@@ -219,17 +220,26 @@ def test_a_snapshot_brings_a_fleet_back() -> None:
     played(play())
 
 
-def test_what_a_board_keeps_outlives_a_power_cut() -> None:
+def test_what_a_board_keeps_outlives_a_power_cut_and_another_board_in_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(MACHINES_VARIABLE, "1")
+
     async def play() -> None:
         async with Stack(StackOptions()) as stack:
-            board = await stack.boards.power_on(KIND, certificate="request")
-            device = await stack.device(board).until(phase="Connected", within=PATIENCE)
-            await board.cut_power()
-            await device.until(phase="Disconnected", within=PATIENCE)
-            await board.power_on()
-            await device.until(phase="Connected", within=PATIENCE)
-            requests = stack.history.find("EnrollmentRequest", about=device.name)
-            assert sum("csr" in event.data for event in requests) == 1
+            boards, devices = [], []
+            for name in ("first", "second"):
+                boards.append(await stack.boards.power_on(KIND, name=name, certificate="request"))
+                devices.append(await stack.device(boards[-1]).until(phase="Connected", within=PATIENCE))
+                await boards[-1].cut_power()
+                await devices[-1].until(phase="Disconnected", within=PATIENCE)
+            for board, device in zip(boards, devices, strict=True):
+                await board.power_on()
+                await device.until(phase="Connected", within=PATIENCE)
+                await board.cut_power()
+                requests = stack.history.find("EnrollmentRequest", about=device.name)
+                assert ["csr" in event.data for event in requests] == [True, False, False]
+            assert len(children()) == 2, "one host of one machine, and its Renode"
 
     played(play())
 

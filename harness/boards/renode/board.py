@@ -27,7 +27,7 @@ EMULATED = frozenset({"pause", "monitor"})
 
 
 class RenodeBoard(Board):
-    """A board of one of the kinds in ``platforms/``; it gets its place in ``farm`` when it is first switched on."""
+    """A board of one of the kinds in ``platforms/``; it gets its place in ``farm`` when it is switched on."""
 
     RUNS_WITHIN = 30.0
     GOODBYE_WITHIN = 3.0
@@ -43,6 +43,7 @@ class RenodeBoard(Board):
         self._kind, self._settings, self._world, self.farm = kind, settings, world, farm
         self._crashes = CrashReader(kind.platform.image_path)
         self.console.listen(self._heard)
+        self.storage = b""
         self._place: Place | None = None
         self._run: _Run | None = None
         self._bridge: Bridge | None = None
@@ -79,7 +80,7 @@ class RenodeBoard(Board):
                 do="use shorter certificates or names",
             )
         if self._place is None:
-            self._place = await self.farm.place(self.name, self._kind, self, self._world.clock)
+            self._place = await self.farm.place(self._kind, self, self._world.clock)
         await self._start(self._place, blob)
 
     async def _start(self, place: Place, blob: bytes) -> None:
@@ -116,7 +117,6 @@ class RenodeBoard(Board):
         SerialLine.open(Path(place.machine.link.path), self._bridge)
 
     async def _unplug(self) -> None:
-        self._run = None
         if self._bridge is not None:
             await self._bridge.close()
         if self._serial is not None:
@@ -134,11 +134,15 @@ class RenodeBoard(Board):
         await self.cut_power()
 
     async def cut_power(self) -> None:
-        place, on = self._place, self._run is not None
+        place, run = self._place, self._run
         # The link breaks first: what the board says without power is heard by nobody.
         await self._unplug()
-        if place is not None and on:
-            await place.ask(ask.PowerOff(place.name))
+        try:
+            if place is not None and run is not None:
+                await place.ask(ask.PowerOff(place.name))
+        finally:
+            if self._run is run:
+                self._run = None
 
     async def reset(self) -> None:
         if self._run is not None and self._place is not None:

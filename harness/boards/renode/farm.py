@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
+from harness.boards.board import Power
 from harness.boards.renode import requests as ask
 from harness.boards.renode.driver import HostProcess
 from harness.boards.renode.image import loadable
@@ -34,12 +35,19 @@ ROOM = 64 << 20
 class Tenant(Protocol):
     """A board that has a place."""
 
+    storage: bytes
+    """What its flash keeps while it has no place."""
+
+    @property
+    def power(self) -> Power:
+        """A board that is off can be asked to leave its place."""
+
     @property
     def is_live(self) -> bool:
         """Whether it has power and is not paused."""
 
     def evicted(self, trouble: RigError | None) -> None:
-        """Its machine is gone; ``trouble`` says why, None if nobody is to blame."""
+        """It has no place any more; ``trouble`` says why, None if nobody is to blame."""
 
     def froze(self) -> object:
         """What :meth:`thawed` wants to know later about the present moment."""
@@ -51,9 +59,9 @@ class Tenant(Protocol):
 class Place:
     """A board's machine, in a host."""
 
-    def __init__(self, host: _Host, machine: ask.Machine, tenant: Tenant) -> None:
+    def __init__(self, host: _Host, kind: RenodePlatform, machine: ask.Machine, tenant: Tenant) -> None:
         self._host = host
-        self.machine, self.tenant = machine, tenant
+        self.kind, self.machine, self.tenant = kind, machine, tenant
 
     @property
     def name(self) -> str:
@@ -62,6 +70,24 @@ class Place:
     async def ask(self, request: ask.Request) -> str:
         """Have the host carry it out. Raises as :meth:`HostProcess.ask` does."""
         return await self._host.process.ask(request)
+
+    async def hand_over(self, tenant: Tenant) -> None:
+        """Give it to another board of the same kind; the one before, which is off, keeps what was in its flash."""
+        before, self.tenant = self.tenant, tenant
+        before.evicted(None)
+        if (storage := self.kind.storage) is not None:
+            before.storage = bytes.fromhex(await self.ask(ask.Read(self.name, storage.origin, storage.size)))
+            await self.furnish()
+
+    async def furnish(self) -> None:
+        """Bring what the board kept."""
+        if (storage := self.kind.storage) is not None:
+            file = Path(self.machine.link.path).with_suffix(".storage")
+            file.write_bytes(self.tenant.storage or bytes(storage.size))
+            try:
+                await self.ask(ask.Write(self.name, str(file), storage.origin))
+            finally:
+                file.unlink()
 
     @property
     def pids(self) -> list[int]:
@@ -87,7 +113,7 @@ class _Host:
         self.reserved = 0
         self.quantum = 1.0
         self.starting = asyncio.Lock()
-        process.on_end = self.ended
+        process.on_end = self.evict
 
     async def start(self, *, runs: bool) -> None:
         async with self.starting:
@@ -98,10 +124,14 @@ class _Host:
                 if runs:
                     await self.process.ask(ask.Run())
 
-    def ended(self, trouble: RigError) -> None:
+    def evict(self, trouble: RigError | None) -> None:
         for place in self.places:
             place.tenant.evicted(trouble)
         self.places.clear()
+
+    async def kill(self) -> None:
+        processes = [process for process in (self.process, self.spare) if process is not None]
+        await asyncio.gather(*(process.kill() for process in processes))
 
 
 def check_room(folder: Path) -> None:
@@ -124,6 +154,7 @@ class Farm:
         self._per_host, self._make = per_host, host
         self._hosts: list[_Host] = []
         self._numbers = 0
+        self._moving = asyncio.Lock()
         self._folder: Path | None = None
         self.stands = False
         """Whether virtual time stands still unless :meth:`run_for` moves it."""
@@ -140,12 +171,20 @@ class Farm:
         """Every process of every host."""
         return [pid for host in self._hosts for pid in host.process.pids]
 
-    async def place(self, name: str, kind: RenodePlatform, tenant: Tenant, clock: Clock) -> Place:
-        """Make a machine for a board, without power, in a host that has room, or in a new one.
+    async def place(self, kind: RenodePlatform, tenant: Tenant, clock: Clock) -> Place:
+        """A machine for a board, without power: one of its kind whose board is off, or a new one in a host that has
+        room, or in a new host.
 
         Raises RigError with Renode's words if it cannot be made.
         """
-        host = self._reserve(clock)
+        async with self._moving:
+            for place in (place for host in self._hosts for place in host.places):
+                if place.kind == kind and place.tenant.power is Power.OFF:
+                    await place.hand_over(tenant)
+                    return place
+        return await self._create(kind, tenant, self._reserve(clock))
+
+    async def _create(self, kind: RenodePlatform, tenant: Tenant, host: _Host) -> Place:
         try:
             await host.start(runs=not self.stands)
             self._numbers += 1
@@ -153,6 +192,9 @@ class Farm:
             machine = kind.machine(f"{kind.platform.name}-{self._numbers}", self._loadable(kind), *lines)
             host.quantum = min(host.quantum, kind.quantum)
             await host.process.ask(ask.Create(machine, host.quantum))
+            place = Place(host, kind, machine, tenant)
+            if tenant.storage:
+                await place.furnish()
         except BaseException:
             if not host.places and host.reserved == 1:
                 # A machine that was half made cannot be taken away again.
@@ -161,7 +203,6 @@ class Farm:
             raise
         finally:
             host.reserved -= 1
-        place = Place(host, machine, tenant)
         host.places.append(place)
         return place
 
@@ -230,8 +271,7 @@ class Farm:
                     self._numbers += 1
                     path = (folder or self.folder) / f"{self._numbers}.save"
                     await host.process.ask(ask.Save(str(path.resolve())))
-                    states = [(place, place.tenant.froze()) for place in host.places]
-                    saved.append(_Saved(host, path, states))
+                    saved.append(_Saved(host, path))
         finally:
             if not self.stands:
                 await self._all(ask.Run())
@@ -249,35 +289,38 @@ class Farm:
                 raise
         return host.spare
 
-    async def load(self, saved: Iterable[_Saved]) -> None:
-        """Bring every host back to what was saved of it."""
-        await asyncio.gather(*(self._load(each) for each in saved))
+    async def load(self, saved: list[_Saved]) -> None:
+        """Bring every host back to what was saved of it; hosts that were not there then go."""
+        later = [host for host in self._hosts if all(each.host is not host for each in saved)]
+        for host in later:
+            self._hosts.remove(host)
+            host.evict(None)
+        await asyncio.gather(*(host.kill() for host in later), *(self._load(each) for each in saved))
         if not self.stands:
             await self._all(ask.Run())
 
     async def _load(self, saved: _Saved) -> None:
         host = saved.host
         fresh = await self._prepare(host)
-        for place in host.places:
-            place.tenant.evicted(None)
-        host.places = [place for place, _ in saved.states]
+        host.evict(None)
+        host.places = [place for place, _, _ in saved.states]
         # Renode loads into a fresh process only: it does not survive the end of its terminals.
         await host.process.kill()
         _forget_lines(host.places)
         host.process, host.spare = fresh, None
-        host.process.on_end = host.ended
+        host.process.on_end = host.evict
         if host not in self._hosts:
             self._hosts.append(host)
         machines = tuple(place.machine for place in host.places)
         await host.process.ask(ask.Load(str(saved.path.resolve()), machines, saved.live))
-        for place, state in saved.states:
-            await place.tenant.thawed(state)
+        for place, tenant, state in saved.states:
+            place.tenant = tenant
+            await tenant.thawed(state)
 
     async def close(self) -> None:
         """End every host and delete their files."""
         hosts, self._hosts = self._hosts, []
-        processes = [process for host in hosts for process in (host.process, host.spare) if process is not None]
-        await asyncio.gather(*(process.kill() for process in processes))
+        await asyncio.gather(*(host.kill() for host in hosts))
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
@@ -291,9 +334,10 @@ def _forget_lines(places: Iterable[Place]) -> None:
 
 
 class _Saved:
-    def __init__(self, host: _Host, path: Path, states: list[tuple[Place, object]]) -> None:
-        self.host, self.path, self.states = host, path, states
-        self.live = tuple(place.name for place, _ in states if place.tenant.is_live)
+    def __init__(self, host: _Host, path: Path) -> None:
+        self.host, self.path = host, path
+        self.states = [(place, place.tenant, place.tenant.froze()) for place in host.places]
+        self.live = tuple(place.name for place in host.places if place.tenant.is_live)
 
 
 class Snapshot:

@@ -28,6 +28,7 @@ from harness.core.errors import UsageError
 __all__ = ["Host", "Pipe", "main", "serve"]
 
 VIRTUAL_TIME = re.compile(r"Elapsed Virtual Time: (?:(\d+)\.)?(\d+):(\d+):(\d+(?:\.\d+)?)")
+BYTE = re.compile(r"\b0x([0-9A-F]{2})\b")
 REQUEST_LIMIT = 1 << 20
 
 
@@ -100,7 +101,9 @@ class Host:
             errors += reply.errors
         if isinstance(request, ask.Now):
             return _seconds(value)
-        if errors and isinstance(request, ask.Create | ask.PowerOn):
+        if isinstance(request, ask.Read):
+            return "".join(BYTE.findall(value))
+        if errors and isinstance(request, ask.Create | ask.PowerOn | ask.Write):
             raise Failed(ask.Trouble(type(request).__name__, errors[0], tuple(errors)))
         return value
 

@@ -47,6 +47,8 @@ class RenodePlatform:
     commands: tuple[str, ...]
     memory: tuple[Region, ...]
     """What is empty when power comes."""
+    storage: Region | None
+    """What outlives a power cut."""
 
     def machine(self, name: str, image: Path, link: Path, console: Path) -> Machine:
         """A machine of this kind with that image, its serial lines at those paths."""
@@ -88,6 +90,7 @@ def _load(platform: Platform) -> RenodePlatform:
             quantum,
             tuple(str(command) for command in section.get("commands", ())),
             tuple(Region(**facts["memory"][name]) for name in ZEROED if name in facts["memory"]),
+            Region(**facts["memory"]["storage"]) if "storage" in facts["memory"] else None,
         )
     except KeyError as error:
         raise UsageError(f"[renode] lacks the key {error}", where=str(path), do="see docs/renode.md") from error

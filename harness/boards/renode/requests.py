@@ -21,6 +21,7 @@ __all__ = [
     "Pause",
     "PowerOff",
     "PowerOn",
+    "Read",
     "Request",
     "Reset",
     "Resume",
@@ -30,6 +31,7 @@ __all__ = [
     "Stand",
     "Trouble",
     "Wire",
+    "Write",
     "decode_request",
     "encode_request",
 ]
@@ -84,6 +86,24 @@ class PowerOff:
     """Take the power away."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The value is what lies at that address, in hexadecimal digits; ``size`` in bytes."""
+
+    name: str
+    address: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Put what is in a file into memory at that address."""
+
+    name: str
+    path: str
+    address: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +174,23 @@ class Execute:
     command: str
 
 
-Request = Create | PowerOn | PowerOff | Reset | Pause | Resume | Run | Stand | RunFor | Now | Save | Load | Execute
+Request = (
+    Create
+    | PowerOn
+    | PowerOff
+    | Read
+    | Write
+    | Reset
+    | Pause
+    | Resume
+    | Run
+    | Stand
+    | RunFor
+    | Now
+    | Save
+    | Load
+    | Execute
+)
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in Request.__args__}
 
 

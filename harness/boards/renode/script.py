@@ -50,12 +50,16 @@ def commands(request: ask.Request, machines: Mapping[str, ask.Machine]) -> list[
         case ask.PowerOn(name, blob, address):
             machine = machines[name]
             empty = [f"sysbus ZeroRange <{start:#x} {size:#x}>" for start, size in machine.memory]
-            load = f"sysbus LoadBinary {quoted_path(blob)} {address:#x}"
+            load = _load(blob, address)
             return _silent(_select(name), *empty, "machine Reset", load, f"{machine.cpu} IsHalted false")
         case ask.PowerOff(name) | ask.Pause(name):
             return _silent(_select(name), f"{machines[name].cpu} IsHalted true")
         case ask.Resume(name):
             return _silent(_select(name), f"{machines[name].cpu} IsHalted false")
+        case ask.Read(name, address, size):
+            return [*_silent(_select(name)), Command(f"sysbus ReadBytes {address:#x} {size}", answers=True)]
+        case ask.Write(name, path, address):
+            return _silent(_select(name), _load(path, address))
         case ask.Reset(name):
             return _silent(_select(name), "machine Reset")
         case ask.RunFor(seconds):
@@ -108,6 +112,10 @@ def _wired(machine: ask.Machine) -> list[str]:
 def _rewired(machine: ask.Machine) -> list[str]:
     each = [f"{wire.uart} {machine.name}-{what}" for what, wire in _wires(machine)]
     return [f"connector {verb} {ends}" for ends in each for verb in ("Disconnect", "Connect")]
+
+
+def _load(path: str, address: int) -> str:
+    return f"sysbus LoadBinary {quoted_path(path)} {address:#x}"
 
 
 def _wires(machine: ask.Machine) -> tuple[tuple[str, ask.Wire], ...]:
