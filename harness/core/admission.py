@@ -30,6 +30,7 @@ _CLIENT_HELLO = b"\x01"
 _MESSAGE_HEADER = 4
 _LARGEST_RECORD = _HEADER + (1 << 14)
 """Of TLS (RFC 8446, section 5.1)."""
+_NO_DESCRIPTOR = "the machine has no file descriptor left"
 _RECOVERY = 1.0
 """Seconds until accepting is tried again when the machine had no file descriptor left."""
 
@@ -101,6 +102,7 @@ class Doorkeeper:
             self._drop_silent("the listener was closed")
         while self._queued:
             self._reject(self._queued.popleft(), "the listener was closed")
+        await asyncio.sleep(0)  # a task that is cancelled before it began would leave its socket open
         tasks = [peer.handshake for peer in self._shaking if peer.handshake is not None]
         for peer in tuple(self._shaking):
             self._interrupt(peer, "the listener was closed")
@@ -127,7 +129,7 @@ class Doorkeeper:
             except OSError as error:
                 if error.errno not in _OUT_OF_RESOURCES:
                     raise
-                if not self._drop_oldest("the machine has no file descriptor left"):
+                if not self._drop_oldest(_NO_DESCRIPTOR):
                     self._pause()
                     self._recovery = self._loop.call_later(_RECOVERY, self._resume)
                 return
@@ -187,16 +189,20 @@ class Doorkeeper:
     def _start_handshakes(self) -> None:
         while self._queued and len(self._shaking) < self._admission.handshakes:
             peer = self._queued.pop()
+            try:
+                # The loop closes the socket before it tells of a failure: the alert goes out on a duplicate.
+                spare = peer.connection.dup()
+            except OSError:
+                self._reject(peer, _NO_DESCRIPTOR)
+                continue
             peer.since = self._loop.time()
             self._shaking[peer] = None
-            peer.handshake = self._loop.create_task(self._shake_hands(peer))
+            peer.handshake = self._loop.create_task(self._shake_hands(peer, spare))
         if self._queued and self._impatience is None:
             due = next(iter(self._shaking)).since + self._admission.patience
             self._impatience = self._loop.call_at(due, self._lose_patience)
 
-    async def _shake_hands(self, peer: _Peer) -> None:
-        # The loop closes the socket before it tells of the failure: the alert goes out on a duplicate.
-        spare = peer.connection.dup()
+    async def _shake_hands(self, peer: _Peer, spare: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(
                 self._protocol, peer.connection, ssl=self._tls, ssl_handshake_timeout=self._admission.handshake

@@ -8,8 +8,8 @@ import os
 import resource
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -234,22 +234,38 @@ def test_closing_drops_handshakes_and_those_who_wait_for_one(play: Callable[...,
     play(scene, handshakes=1, patience=20, silence=0.05)
 
 
+@contextmanager
+def file_descriptors_left(count: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+    gaps = [os.dup(0)]
+    while gaps[-1] <= highest:
+        gaps.append(os.dup(0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (gaps[-1] + 1 + count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in gaps:
+            os.close(descriptor)
+
+
 def test_without_file_descriptors_the_silent_go_first(play: Callable[..., None]) -> None:
     async def scene(world: World) -> None:
         for _ in range(8):
             world.knock()
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        highest = max(int(name) for name in os.listdir("/proc/self/fd"))
-        gaps = [os.dup(0)]
-        while gaps[-1] <= highest:
-            gaps.append(os.dup(0))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (gaps[-1] + 4, hard))
-        try:
+        with file_descriptors_left(3):
             assert set(await world.until_rejected(3)) == {"the machine has no file descriptor left"}
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-            for descriptor in gaps:
-                os.close(descriptor)
         assert await world.talk() == b"hello"
 
     play(scene)
+
+
+def test_a_handshake_without_a_file_descriptor_keeps_no_place(play: Callable[..., None]) -> None:
+    async def scene(world: World) -> None:
+        world.knock().sendall(FRAGMENT)
+        with file_descriptors_left(1):
+            assert await world.until_rejected(1) == ["the machine has no file descriptor left"]
+        assert await world.talk() == b"hello"
+
+    play(scene, handshakes=1, patience=20)
