@@ -144,7 +144,8 @@ class History:
 
 def _begun(path: Path) -> IO[str]:
     try:
-        return path.open("w", encoding="utf-8", buffering=1)
+        # A lone surrogate (a file name that is no UTF-8) becomes the \\udcXX that JSON has for it.
+        return path.open("w", encoding="utf-8", errors="backslashreplace", buffering=1)
     except OSError as error:
         raise RigError(
             f"cannot be written: {error.strerror}", where=str(path), do="free the disk, or name another folder"

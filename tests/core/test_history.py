@@ -84,3 +84,12 @@ def test_an_event_with_two_correlations_is_refused(tmp_path: Path, line: str) ->
     path.write_text(f'{{"at":1,"n":0,"kind":"note","source":"","target":"","name":"x",{line}}}\n')
     with pytest.raises(UsageError, match="line 1 is not an event"):
         read_history(path)
+
+
+def test_text_that_is_no_unicode_does_not_end_the_record(tmp_path: Path) -> None:
+    history = History(ManualClock(), tmp_path / "history.jsonl")
+    history.note("read", file="caf\udce9")
+    history.close()
+    ((event,), troubles) = read_history(tmp_path / "history.jsonl")
+    assert event.data == {"file": "caf\udce9"}
+    assert troubles == []
