@@ -387,3 +387,23 @@ def test_a_bookmark_only_moves_the_version(play):
         await informer.stop()
 
     play(scenario)
+
+
+def test_an_object_that_was_made_again_survives_the_end_of_the_first(play):
+    async def scenario(cluster, clock):
+        user = cluster.client("User")
+        await user.create(DEVICE, device("edge-1"))
+        _api, informer, seen = make(cluster, clock)
+        await informer.start()
+        seen.take()
+        await user.delete(DEVICE, "edge-1")
+        second = await user.create(DEVICE, device("edge-1"))
+        informer.remember(second)
+        assert seen.take() == [("deleted", "edge-1"), ("added", "edge-1")]
+        await user.create(DEVICE, device("edge-2"))
+        await informer.wait_for("edge-2", lambda object: object is not None, 5)
+        assert informer.get("edge-1")["metadata"]["uid"] == second["metadata"]["uid"]
+        assert seen.take() == [("added", "edge-2")]
+        await informer.stop()
+
+    play(scenario)

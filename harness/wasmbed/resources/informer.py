@@ -157,7 +157,7 @@ class Informer:
         found = await self.api.list(self.resource, **self._selectors)
         names = {item["metadata"]["name"] for item in found.items}
         for name in [name for name in self._objects if name not in names]:
-            self._tell(self._objects.pop(name), None)
+            self._drop(self._objects[name])
         for item in found.items:
             # A list does not repeat the type of its items.
             self._put({"apiVersion": self.resource.api_version, "kind": self.resource.kind, **item})
@@ -169,20 +169,25 @@ class Informer:
             async for event in events:
                 self._version = event.object["metadata"]["resourceVersion"]
                 if event.type == "DELETED":
-                    old = self._objects.pop(event.object["metadata"]["name"], None)
-                    if old is not None:
-                        self._tell(event.object, None)
+                    if _same(event.object, self._objects.get(event.object["metadata"]["name"])):
+                        self._drop(event.object)
                 elif event.type != "BOOKMARK":
                     self._put(event.object)
 
     def _put(self, new: Object) -> None:
         name = new["metadata"]["name"]
         old = self._objects.get(name)
-        same_one = old is not None and old["metadata"].get("uid") == new["metadata"].get("uid")
-        if old is not None and same_one and not _newer(new, old["metadata"]["resourceVersion"]):
+        if old is not None and not _same(new, old):
+            self._drop(old)
+            old = None
+        if old is not None and not _newer(new, old["metadata"]["resourceVersion"]):
             return
         self._objects[name] = new
         self._tell(old, new)
+
+    def _drop(self, gone: Object) -> None:
+        del self._objects[gone["metadata"]["name"]]
+        self._tell(gone, None)
 
     def _tell(self, old: Object | None, new: Object | None) -> None:
         for handler in tuple(self._handlers):
@@ -190,6 +195,11 @@ class Informer:
                 handler(old, new)
             except Exception:
                 log.exception("%s: a handler failed", self.resource.plural)
+
+
+def _same(one: Object, other: Object | None) -> bool:
+    """Whether these are forms of one object, and not of two that had the same name one after the other."""
+    return other is not None and one["metadata"].get("uid") == other["metadata"].get("uid")
 
 
 def _newer(candidate: Object, version: str) -> bool:
