@@ -16,14 +16,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.core.errors import UsageError
-from harness.sequences.bindings import EventType, bind
+from harness.sequences.bindings import PARTICIPANTS, EventType, bind
 from harness.sequences.labels import Label, duration, read_label
 from harness.sequences.tree import Arrow, Diagram, Fragment, Item, Note, Section, plain
 
 __all__ = ["Behaviour", "Block", "BoundArrow", "Expansion", "Limit", "expand"]
 
-DEEPEST = 60
-"""Fragments inside fragments, as far as they can be judged."""
+DEEPEST, LARGEST = 60, 50_000
+"""Fragments inside fragments, and arrows and references in all, as far as they can be judged."""
 
 _ONE_WAY = frozenset({"->", "-->", "->>", "-->>", "-)", "--)", "-|\\", "-|/", "--|\\", "--|/", "-\\\\", "-//"})
 _WITHIN = re.compile(r"within\b\s*(.*)", re.IGNORECASE)
@@ -101,6 +101,7 @@ class Expansion:
 
     def __init__(self, refer: Callable[[str, str], tuple[Diagram, str, str]]) -> None:
         self._refer = refer
+        self._size = 0
         self.arrows: list[BoundArrow] = []
 
     def expand(self, items: Sequence[Item], place: _Place) -> tuple[list[Item], list[Behaviour]]:
@@ -137,13 +138,16 @@ class Expansion:
         if arrow.form not in _ONE_WAY:
             raise UsageError(
                 f"an arrow {arrow.form} does not say who sends to whom, or that it arrives",
-                where=where,
+                where=f"{where}:{arrow.column}",
                 do="write ->> or -->> from the sender to the receiver",
             )
+        known = {arrow.source, arrow.target} <= PARTICIPANTS.keys()
         try:
             event, label = bind(arrow.source, arrow.target, read_label(arrow.text))
         except UsageError as error:
+            where = f"{where}:{arrow.text_column if known else arrow.column}"
             raise UsageError(error.what, where=where, do=error.do) from None
+        self._count(where)
         bound = BoundArrow(len(self.arrows), arrow, event, label, place.name, place.fragments)
         self.arrows.append(bound)
         return bound
@@ -161,6 +165,8 @@ class Expansion:
         return Limit(milliseconds / 1000)
 
     def _referred(self, name: str, where: str, place: _Place) -> tuple[Fragment, tuple[Behaviour, ...]]:
+        self._check_depth(place, where)
+        self._count(where)
         diagram, found, file = self._refer(name, where)
         if file in place.chain:
             names = [*(link.rsplit("/", 1)[-1].removesuffix(".mmd") for link in place.chain), name]
@@ -175,10 +181,7 @@ class Expansion:
 
     def _fragment(self, fragment: Fragment, place: _Place) -> tuple[Fragment, Block]:
         where = f"{place.file}:{fragment.line}"
-        if len(place.fragments) >= DEEPEST:
-            raise UsageError(
-                f"fragments are nested more than {DEEPEST} deep", where=where, do="move the inner ones to a 'ref'"
-            )
+        self._check_depth(place, where)
         sections, inside = [], []
         for section in fragment.sections:
             items, behaviour = self.expand(section.items, place.inside(fragment.kind))
@@ -186,6 +189,23 @@ class Expansion:
             inside.append(tuple(behaviour))
         least, most = _bounds(fragment.sections[0].label, where) if fragment.kind == "loop" else (0, None)
         return Fragment(fragment.kind, tuple(sections)), Block(fragment.kind, tuple(inside), least, most)
+
+    def _check_depth(self, place: _Place, where: str) -> None:
+        if len(place.fragments) >= DEEPEST:
+            raise UsageError(
+                f"fragments and references are nested more than {DEEPEST} deep",
+                where=where,
+                do="take some of them apart: a sequence of its own for each",
+            )
+
+    def _count(self, where: str) -> None:
+        self._size += 1
+        if self._size > LARGEST:
+            raise UsageError(
+                f"the diagram has more than {LARGEST} arrows, those of what it refers to included",
+                where=where,
+                do="refer to less, or fold what repeats into a loop",
+            )
 
 
 def _bounds(label: str, where: str) -> tuple[int, int | None]:

@@ -130,14 +130,15 @@ def _devices(event: Event) -> tuple[str, ...] | None:
         return (str(device),)
     status = event.data.get("status")
     if event.name.startswith("PATCH ") and isinstance(status, Mapping) and set(status) == {"deviceStatuses"}:
-        return tuple(map(str, status["deviceStatuses"] or ()))
+        devices = status["deviceStatuses"]
+        return tuple(map(str, devices)) if isinstance(devices, Mapping) else ()
     return None
 
 
 def _ordered(events: Iterable[Event]) -> Iterable[Event]:
     before: Event | None = None
     for event in events:
-        if before is not None and (event.n <= before.n or event.at < before.at):
+        if before is not None and (event.n <= before.n or not event.at >= before.at):
             raise UsageError(
                 f"event {event.n} at {event.at:.3f} s comes after event {before.n} at {before.at:.3f} s",
                 where="history",

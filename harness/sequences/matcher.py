@@ -17,8 +17,8 @@ Configuration = tuple[int, tuple[float, ...]]
 Possible = Mapping[Configuration, tuple[Configuration, int] | None]
 """The configurations that are possible, each with one that led to it and the arrow that was taken."""
 
-_MOST = 2_000
-"""Possible configurations at once, beyond which a diagram is refused as too ambiguous."""
+_MOST, _MOST_TIMED = 1_000, 200
+"""Possible configurations at once, without and with clocks, beyond which a diagram is refused as too ambiguous."""
 
 _TOLERANCE = 1e-6
 """Seconds by which a limit may be missed, so that decimal fractions mean what they say."""
@@ -56,9 +56,9 @@ class Matcher:
                     after.setdefault((move.term, ()), (configuration, move.position))
         if len(after) > 1:
             after = _undominated(after) if with_clocks else self._distinct(after)
-        if len(after) > _MOST:
+        if len(after) > (most := _MOST_TIMED if with_clocks else _MOST):
             raise UsageError(
-                f"the diagram is too ambiguous: more than {_MOST} ways to read the same events",
+                f"the diagram is too ambiguous: more than {most} ways to read the same events",
                 do="give the arrows that look alike conditions that tell them apart",
             )
         return after

@@ -330,6 +330,8 @@ class _Reader:
             source_centre,
             change == "()",
             self._source.line(start),
+            self._source.column(start),
+            self._source.column(self._past_blanks(colon + 1, end)),
         )
         self._settle(arrow, start)
         return arrow

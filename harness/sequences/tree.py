@@ -83,7 +83,10 @@ class Destroy:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """A message. ``form`` is the arrow as written (``->>``); ``activation`` is ``+``, ``-`` or nothing."""
+    """A message. ``form`` is the arrow as written (``->>``); ``activation`` is ``+``, ``-`` or nothing.
+
+    ``column`` is where the message begins, ``text_column`` where its text does, from 1.
+    """
 
     source: str
     form: str
@@ -93,6 +96,8 @@ class Arrow:
     source_centre: bool = False
     target_centre: bool = False
     line: int = field(default=0, compare=False)
+    column: int = field(default=0, compare=False)
+    text_column: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

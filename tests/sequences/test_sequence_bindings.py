@@ -180,27 +180,28 @@ def test_own_sequences_stand_beside_those_of_the_harness(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("body", "line", "words"),
+    ("body", "place", "words"),
     [
-        ("Device->>Gateway: Heartbeat\nDevice->>Gateway: Heartbeet", 3, "no event called 'Heartbeet'"),
-        ("Device->>Gateway: Heartbeat (", 2, "names no event"),
-        ("Device-xGateway: Heartbeat", 2, "an arrow -x does not say"),
-        ("Device<<->>Gateway: Heartbeat", 2, "an arrow <<->> does not say"),
-        ("loop (often)\nDevice->>Gateway: Heartbeat\nend", 2, "does not say how often"),
-        ("loop (3..2)\nDevice->>Gateway: Heartbeat\nend", 2, "does not say how often"),
-        ("loop (0)\nDevice->>Gateway: Heartbeat\nend", 2, "does not say how often"),
-        ("Note over Device: within 5s\nDevice->>Gateway: Heartbeat", 2, "before the first arrow"),
-        ("Device->>Gateway: Heartbeat\nNote over Device: within a while", 3, "is no time limit"),
-        ("Device->>Gateway: Heartbeat\nNote over Device: within 5s", 3, "no arrow after it"),
-        ("Note over Device: ref nowhere-to-be-found", 2, "there is no sequence called"),
-        ("Device->>Gateway: Heartbeat\n" + "opt\n" * 70 + "end\n" * 70, 63, "nested more than 60 deep"),
-        ("Note over Device: nothing to judge", None, "no arrow to judge"),
+        ("Device->>Gateway: Heartbeat\nDevice->>Gateway: Heartbeet", ":3:19", "no event called 'Heartbeet'"),
+        ("Device->>Gateway: Heartbeat (", ":2:19", "names no event"),
+        ("  Device-xGateway: Heartbeat", ":2:3", "an arrow -x does not say"),
+        ("Device<<->>Gateway: Heartbeat", ":2:1", "an arrow <<->> does not say"),
+        ("Device->>Gatewy: Heartbeat", ":2:1", "no participant of a history is called 'Gatewy'"),
+        ("loop (often)\nDevice->>Gateway: Heartbeat\nend", ":2", "does not say how often"),
+        ("loop (3..2)\nDevice->>Gateway: Heartbeat\nend", ":2", "does not say how often"),
+        ("loop (0)\nDevice->>Gateway: Heartbeat\nend", ":2", "does not say how often"),
+        ("Note over Device: within 5s\nDevice->>Gateway: Heartbeat", ":2", "before the first arrow"),
+        ("Device->>Gateway: Heartbeat\nNote over Device: within a while", ":3", "is no time limit"),
+        ("Device->>Gateway: Heartbeat\nNote over Device: within 5s", ":3", "no arrow after it"),
+        ("Note over Device: ref nowhere-to-be-found", ":2", "there is no sequence called"),
+        ("Device->>Gateway: Heartbeat\n" + "opt\n" * 70 + "end\n" * 70, ":63", "nested more than 60 deep"),
+        ("Note over Device: nothing to judge", "", "no arrow to judge"),
     ],
 )
-def test_a_sequence_that_cannot_be_judged_does_not_load(body: str, line: int | None, words: str) -> None:
+def test_a_sequence_that_cannot_be_judged_does_not_load(body: str, place: str, words: str) -> None:
     with pytest.raises(UsageError, match=words) as error:
         load_text(f"sequenceDiagram\n{body}", "flow", file="flow.mmd")
-    assert error.value.where == ("flow.mmd" if line is None else f"flow.mmd:{line}")
+    assert error.value.where == f"flow.mmd{place}"
 
 
 def test_references_in_a_circle_are_told(tmp_path: Path) -> None:
@@ -220,4 +221,18 @@ def test_an_error_in_a_referred_diagram_names_its_own_file(tmp_path: Path) -> No
     (tmp_path / "whole.mmd").write_text("sequenceDiagram\nNote over Device: ref part\n")
     with pytest.raises(UsageError, match="no event called 'Nothing'") as error:
         load("whole", tmp_path)
-    assert error.value.where == f"{tmp_path / 'part.mmd'}:2"
+    assert error.value.where == f"{tmp_path / 'part.mmd'}:2:19"
+
+
+def test_references_that_multiply_or_go_too_deep_are_refused(tmp_path: Path) -> None:
+    text = "sequenceDiagram\nDevice->>Gateway: Heartbeat\n"
+    for number in range(61):
+        reference = f"Note over Device: ref twice-{number + 1}\n"
+        (tmp_path / f"twice-{number}.mmd").write_text(text + (reference * 2 if number < 30 else ""))
+        (tmp_path / f"deep-{number}.mmd").write_text(text + reference.replace("twice", "deep"))
+    (tmp_path / "deep-61.mmd").write_text(text)
+    with pytest.raises(UsageError, match="more than 50000 arrows, those of what it refers to included"):
+        load("twice-0", tmp_path)
+    with pytest.raises(UsageError, match="nested more than 60 deep"):
+        load("deep-0", tmp_path)
+    assert len(load("deep-2", tmp_path).arrows) == 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -392,6 +393,18 @@ def test_events_out_of_order_are_no_history(build: Any) -> None:
         judge("device-enrollment", back)
     with pytest.raises(UsageError, match="event 2 at"):
         judge("device-enrollment", [*events[:3], *events[2:]])
+    with pytest.raises(UsageError, match="event 3 at nan s"):
+        judge("device-enrollment", [*events[:3], replace(events[3], at=math.nan), *events[4:]])
+
+
+def test_data_of_another_shape_than_the_diagram_asks_for_is_no_crash(build: Any) -> None:
+    arrow = "Gateway->>Kubernetes: PATCH Application (status.deviceStatuses.{device}.state = running)"
+    (event,) = build.history(arrow)
+    flow = load_text(f"sequenceDiagram\n{arrow}\n", "one")
+    for statuses in (5, [], None, {"board-1": None}, {"board-1": {"state": ["stopped"]}}):
+        verdict = judge(flow, [replace(event, data={"status": {"deviceStatuses": statuses}})])
+        assert not verdict.ok
+        assert str(verdict)
 
 
 @pytest.mark.parametrize(
