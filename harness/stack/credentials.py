@@ -60,6 +60,7 @@ class Pki:
         self.devices = Authority.create("Wasmbed devices", clock)
         self._strangers: Authority | None = None
         self._judge: _Judge | None = None
+        self._publishing = asyncio.Lock()
 
     def gateway(self, name: str) -> Identity:
         """An identity for a gateway that is reached on the loopback."""
@@ -120,18 +121,19 @@ class Pki:
         """
         if credentials.certificate is None:
             raise UsageError("these credentials have no certificate", where="pki.revoke", do="revoke issued ones")
-        self.devices.revoke(x509.load_der_x509_certificate(credentials.certificate).serial_number)
-        taken = self._judge.next_update() if self._judge is not None else None
-        await self._publish()
-        if taken is None:
-            return
-        try:
-            async with self._clock.deadline(10):
-                await taken
-        except TimeoutError:
-            raise ProductFailure(
-                "did not take the revocation list over within 10 s", where=f"gateway, ConfigMap {REVOCATIONS}"
-            ) from None
+        async with self._publishing:  # the next list that is taken over is then this one
+            self.devices.revoke(x509.load_der_x509_certificate(credentials.certificate).serial_number)
+            taken = self._judge.next_update() if self._judge is not None else None
+            await self._publish()
+            if taken is None:
+                return
+            try:
+                async with self._clock.deadline(10):
+                    await taken
+            except TimeoutError:
+                raise ProductFailure(
+                    "did not take the revocation list over within 10 s", where=f"gateway, ConfigMap {REVOCATIONS}"
+                ) from None
 
     def gateway_stopped(self) -> None:
         """There is no gateway to wait for any more."""

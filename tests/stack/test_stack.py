@@ -17,6 +17,7 @@ from harness.core.errors import ProductFailure, RigError, UsageError
 from harness.core.history import Kind, read_history
 from harness.stack import Stack, StackOptions
 from harness.stack.bounded import bounded
+from harness.wasmbed.protocol.messages import Error
 from harness.wasmbed.resources.kinds import DEVICE
 
 Run = Callable[..., Any]
@@ -255,5 +256,19 @@ def test_a_peer_says_what_did_not_come(run: Run) -> None:
             await peer.until_closed()
             with pytest.raises(ProductFailure, match="no EnrollmentResponse"):
                 await peer.receive(EnrollmentResponse)
+
+    run(story())
+
+
+def test_revocations_at_the_same_time_are_each_waited_for(run: Run) -> None:
+    async def story() -> None:
+        async with Stack(OPTIONS) as stack:
+            names = ["one", "two", "three"]
+            bad = [await stack.pki.credentials(name) for name in names]
+            await asyncio.gather(*map(stack.pki.revoke, bad))
+            for name, credentials in zip(names, bad, strict=True):
+                peer = await stack.peer(name, credentials=credentials)
+                peer.send(peer.request())
+                assert "revoked" in (await peer.receive(Error)).message
 
     run(story())
