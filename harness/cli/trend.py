@@ -69,7 +69,7 @@ def _print_runs(console: Console, rows: Rows) -> None:
 
     from harness.reporting.trend import pass_rate
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     table.add_column("run", no_wrap=True)
     table.add_column("boards", overflow="fold")
     for name in ("passed", "failed", "not run", "flaky", "rate", "time"):

@@ -299,17 +299,25 @@ def test_a_thousand_tests_are_a_list_one_can_scroll(browser: Any, leave: Callabl
 
 
 def test_earlier_runs_are_drawn_where_there_are_any(browser: Any, real_run: Path, tmp_path: Path) -> None:
+    """Only what is known: no ratio where none was measured, no rate where nothing was judged."""
     run = tmp_path / "run"
     shutil.copytree(real_run, run)
-    trend = [{"run": f"run-{n}", "passed": 9 - n, "failed": n, "not_run": 0, "duration": 4.5 + n} for n in range(5)]
+    counts = {"not_run": 1, "flaky": 1}
+    trend = [{"run": f"run-{n}", "passed": 8 - 2 * n, "failed": 0, "duration": 4.5 + n} | counts for n in range(5)]
     write_run_report(run, trend=[*trend, {"run": "run", "passed": 1, "failed": 1, "figures": {"enroll_rate": 0.48}}])
     with opened(browser, run) as page:
         section = page.get_by_role("region", name="Earlier runs", exact=True)
-        assert section.locator(".chart .own").all_inner_texts() == [
-            "passed of those judged",
-            "time in tests",
-            "enroll_rate",
-        ]
+        drawn = {}
+        for chart in section.locator(".chart").all():
+            chart.locator("summary").click()
+            rows = chart.locator("tbody tr").all_inner_texts()
+            drawn[chart.locator(".own").inner_text()] = dict(row.split("\t") for row in rows)
+        assert drawn == {
+            "passed of those judged": {**{f"run-{n}": "100 %" for n in range(4)}, "run": "50 %"},
+            "flaky of those judged": {"run-0": "12.5 %", "run-1": "16.7 %", "run-2": "25 %", "run-3": "50 %"},
+            "time in tests": {f"run-{n}": f"{4.5 + n:.2f} s" for n in range(5)},
+            "enroll_rate": {"run": "0.480"},
+        }
         assert section.locator(".wide tbody tr").first.inner_text().startswith("run (this)")
 
 

@@ -9,23 +9,26 @@ interface Props {
   name: string;
   unit: string;
   points: [at: number, value: number][];
-  axis: "time" | "runs";
+  /** The names of the runs, where it is runs (from 1 on) that the points are at, and not seconds. */
+  runs?: string[];
   end?: number;
+  /** What the scale reaches at least. */
+  scale?: number;
   /** Where a fault happened. */
   marks?: number[];
 }
 
-export function Chart({ name, unit, points, axis, end, marks = [] }: Props) {
+export function Chart({ name, unit, points, runs, end, scale = 1e-9, marks = [] }: Props) {
   const box = useRef<SVGSVGElement>(null);
   const [over, setOver] = useState<number | null>(null);
-  const start = axis === "runs" ? 1 : 0, stop = Math.max(end ?? points.at(-1)?.[0] ?? 1, start + 1e-9);
-  const top = Math.max(...points.map(([, value]) => value), axis === "runs" && unit === "%" ? 100 : 1e-9);
+  const start = runs ? 1 : 0, stop = Math.max(end ?? runs?.length ?? points.at(-1)?.[0] ?? 1, start + 1e-9);
+  const most = Math.max(...points.map(([, value]) => value)), top = Math.max(most, scale);
   const x = (at: number): number => ((at - start) / (stop - start)) * WIDTH;
   const y = (value: number): number => LOW - (value / top) * (LOW - HIGH);
   const path = points.map(([at, value], index) =>
-    index === 0 ? `M${x(at).toFixed(1)},${y(value).toFixed(1)}` : axis === "runs" ? `L${x(at).toFixed(1)},${y(value).toFixed(1)}` : `H${x(at).toFixed(1)}V${y(value).toFixed(1)}`).join("");
+    index === 0 ? `M${x(at).toFixed(1)},${y(value).toFixed(1)}` : runs ? `L${x(at).toFixed(1)},${y(value).toFixed(1)}` : `H${x(at).toFixed(1)}V${y(value).toFixed(1)}`).join("");
   const point = over === null ? undefined : points[over];
-  const label = (at: number): string => (axis === "time" ? seconds(at) : `run ${at}`);
+  const label = (at: number): string => runs?.[at - 1] ?? seconds(at);
   const find = (event: PointerEvent): void => {
     const place = box.current!.getBoundingClientRect();
     const at = start + ((event.clientX - place.left) / place.width) * (stop - start);
@@ -36,21 +39,22 @@ export function Chart({ name, unit, points, axis, end, marks = [] }: Props) {
     <figure class="chart">
       <figcaption>
         <span class="own">{name}</span>{" "}
-        <span class="number">{point ? `${quantity(point[1], unit)} at ${label(point[0])}` : `at most ${quantity(top, unit)}`}</span>
+        <span class="number">{point ? `${quantity(point[1], unit)} at ${label(point[0])}` : runs ? `now ${quantity(points.at(-1)![1], unit)}` : `at most ${quantity(most, unit)}`}</span>
       </figcaption>
       <svg ref={box} viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" aria-hidden="true" onPointerMove={find} onPointerLeave={() => setOver(null)}>
         <path class="base" d={`M0,${LOW}H${WIDTH}`} />
         <path class="area" d={`${path}V${LOW}H${x(points[0]?.[0] ?? start)}Z`} />
         {marks.slice(0, 200).map((at) => <path key={at} class="fault-mark" d={`M${x(at).toFixed(1)},${HIGH - 4}V${LOW}`} />)}
         <path class="line" d={path} />
+        {runs && <path class="dots" d={points.map(([at, value]) => `M${x(at).toFixed(1)},${y(value).toFixed(1)}h0`).join("")} />}
         {point && <path class="cross" d={`M${x(point[0])},${HIGH - 4}V${LOW}`} />}
       </svg>
-      <div class="ends quiet" aria-hidden="true"><span>{axis === "time" ? "0" : "oldest"}</span><span>{axis === "time" ? seconds(stop) : "newest"}</span></div>
+      <div class="ends quiet" aria-hidden="true"><span>{runs ? "oldest" : "0"}</span><span>{runs ? "newest" : seconds(stop)}</span></div>
       <details>
         <summary>values</summary>
         <div class="values" role="region" aria-label={`Values of ${name}`} tabIndex={0}>
           <table>
-            <thead><tr><th scope="col">{axis === "time" ? "time" : "run"}</th><th scope="col">{name}</th></tr></thead>
+            <thead><tr><th scope="col">{runs ? "run" : "time"}</th><th scope="col">{name}</th></tr></thead>
             <tbody>{points.map(([at, value]) => <tr key={at}><td class="number">{label(at)}</td><td class="number">{quantity(value, unit)}</td></tr>)}</tbody>
           </table>
         </div>

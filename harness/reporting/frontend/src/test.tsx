@@ -135,7 +135,7 @@ function Metrics({ store }: { store: EventStore }) {
     <>
       {marks.length > 0 && <p class="quiet">Red lines are faults.</p>}
       <div class="charts">
-        {store.series.map((line) => <Chart key={line.name} name={MEANING[line.name] ?? line.name} unit={line.unit} points={line.points} axis="time" end={store.end} marks={marks} />)}
+        {store.series.map((line) => <Chart key={line.name} name={MEANING[line.name] ?? line.name} unit={line.unit} points={line.points} end={store.end} marks={marks} />)}
       </div>
     </>
   );

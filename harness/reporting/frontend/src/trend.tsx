@@ -4,20 +4,30 @@ import { Chart } from "./chart";
 import type { TrendRow } from "./data";
 import { seconds } from "./words";
 
-const judged = (row: TrendRow): number => (row.passed ?? 0) + (row.failed ?? 0);
-const rate = (row: TrendRow): number => (judged(row) ? (100 * (row.passed ?? 0)) / judged(row) : 0);
+type Value = (row: TrendRow) => number | undefined;
+
+/** Percent of the tests that were judged; none where nothing was. */
+const share = (row: TrendRow, part?: number): number | undefined => {
+  const judged = (row.passed ?? 0) + (row.failed ?? 0);
+  return judged && part !== undefined ? (100 * part) / judged : undefined;
+};
 
 export function Trend({ rows, present }: { rows: TrendRow[]; present: string }) {
   if (!rows.some((row) => row.run !== present)) return null;
+  const runs = rows.map((row) => row.run);
   const figures = [...new Set(rows.flatMap((row) => Object.keys(row.figures ?? {})))].sort();
-  const line = (value: (row: TrendRow) => number): [number, number][] => rows.map((row, index) => [index + 1, value(row)]);
+  const line = (name: string, unit: string, value: Value, scale?: number) => {
+    const points = rows.flatMap((row, index): [number, number][] => { const known = value(row); return known === undefined ? [] : [[index + 1, known]]; });
+    return points.length > 0 && <Chart key={name} name={name} unit={unit} points={points} runs={runs} scale={scale} />;
+  };
   return (
     <section aria-labelledby="trend-title">
       <h2 id="trend-title">Earlier runs</h2>
       <div class="charts">
-        <Chart name="passed of those judged" unit="%" points={line(rate)} axis="runs" />
-        <Chart name="time in tests" unit="s" points={line((row) => row.duration ?? 0)} axis="runs" />
-        {figures.map((name) => <Chart key={name} name={name} unit="" points={line((row) => row.figures?.[name] ?? 0)} axis="runs" />)}
+        {line("passed of those judged", "%", (row) => share(row, row.passed), 100)}
+        {line("flaky of those judged", "%", (row) => share(row, row.flaky), 10)}
+        {line("time in tests", "s", (row) => row.duration)}
+        {figures.map((name) => line(name, "", (row) => row.figures?.[name]))}
       </div>
       <div class="wide" role="region" aria-label="Table of earlier runs" tabIndex={0}>
         <table>
