@@ -69,6 +69,7 @@ async def test_an_outdated_write_is_a_conflict(stack: Stack) -> None:
         await stack.api.replace(DEVICE, device.name, outdated)
     assert refused.value.reason == "Conflict"
     assert (await stack.api.get(DEVICE, device.name))["metadata"]["labels"]["site"] == "roof"
+    stack.history.follows("device-enrollment")
 
 
 @pytest.mark.requires("wasm")

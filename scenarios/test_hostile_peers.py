@@ -40,6 +40,7 @@ async def test_half_a_frame_and_then_nothing(stack: Stack) -> None:
     board = await stack.boards.power_on()
     await stack.device(board).until(phase="Connected")
     assert not stack.device("half").exists
+    stack.history.follows("device-enrollment", only=[board.name])
 
 
 async def test_messages_out_of_order_are_refused(stack: Stack) -> None:
