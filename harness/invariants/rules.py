@@ -6,9 +6,11 @@ that ends early proves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import heapq
+import itertools
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from harness.core.errors import ProductFailure
 from harness.core.history import Event, Kind
@@ -16,6 +18,8 @@ from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 from harness.wasmbed.resources.phases import MOVES, is_legal
 
 __all__ = ["RULES", "Violation", "find_violations", "judge"]
+
+K = TypeVar("K", bound=Hashable)
 
 ANSWER_TIME = 60.0
 """Seconds within which a deployment that a gateway took on must have an outcome."""
@@ -86,53 +90,45 @@ def authenticated_devices(events: Sequence[Event]) -> Iterator[tuple[Event, str]
 
 def no_lost_deployment(events: Sequence[Event]) -> Iterator[tuple[Event, str]]:
     """What a gateway took on ends somehow: an answer, a stop, a lost connection, or the application's own end."""
-    waiting: dict[tuple[str, str], Event] = {}
-    end = events[-1].at if events else 0.0
+    waiting = _Deadlines[tuple[str, str]]()
     for event in events:
-        for key, request in list(waiting.items()):
-            if event.at - request.at > ANSWER_TIME:
-                yield request, f"nothing came of deploying {key[0]} to {key[1]} in {ANSWER_TIME:g} s"
-                del waiting[key]
+        for (application, device), request in waiting.passed(event.at):
+            yield request, f"nothing came of deploying {application} to {device} in {ANSWER_TIME:g} s"
         device = str(event.data.get("device") or "")
         if event.name == "DeployApplication":
-            waiting[event.correlation, device] = event
+            waiting.set((event.correlation, device), event, ANSWER_TIME)
         elif event.name in ("DeploymentResult", "StopApplication", "RuntimeFault"):
-            waiting.pop((event.correlation, device), None)
+            waiting.drop((event.correlation, device))
         elif event.name in ("ConnectionClosed", "TlsConnected"):
             gone = device or event.correlation
-            waiting = {key: request for key, request in waiting.items() if key[1] != gone}
+            waiting.drop(*(key for key in waiting if key[1] == gone))
         elif event.kind is Kind.STATE and event.name == APPLICATION.kind:
             name = event.data["name"]
+            if event.data["change"] == "deleted":
+                waiting.drop(*(key for key in waiting if key[0] == name))
             answered = _status(event).get("deviceStatuses") or {}
-            for other in [key[1] for key in waiting if key[0] == name]:
-                if event.data["change"] == "deleted" or (answered.get(other) or {}).get("state"):
-                    waiting.pop((name, other))
-    for key, request in waiting.items():
-        if end - request.at > ANSWER_TIME:
-            yield request, f"nothing came of deploying {key[0]} to {key[1]} in {ANSWER_TIME:g} s"
+            waiting.drop(*((name, other) for other, entry in answered.items() if entry and entry.get("state")))
 
 
 def live_links_are_connected(events: Sequence[Event]) -> Iterator[tuple[Event, str]]:
     """A device whose enrolled link is up for three heartbeats is Connected."""
-    due: dict[str, tuple[float, Event]] = {}
+    due = _Deadlines[str]()
     phases: dict[str, str] = {}
     for event in events:
-        for device, (deadline, since) in list(due.items()):
-            if event.at > deadline:
-                yield since, f"the link of {device} was up for three heartbeats and it is {phases.get(device)}"
-                del due[device]
+        for device, since in due.passed(event.at):
+            yield since, f"the link of {device} was up for three heartbeats and it is {phases.get(device)}"
         device = str(event.data.get("device") or event.correlation)
         if event.name == "EnrollmentResponse" and not event.data.get("certificate"):
             interval = float(event.data.get("heartbeatInterval") or 0) / 1000
             if phases.get(device) != "Connected" and interval > 0:
-                due[device] = (event.at + 3 * interval, event)
+                due.set(device, event, 3 * interval)
         elif event.name in ("ConnectionClosed", "TlsConnected") or event.kind is Kind.FAULT:
-            due.pop(device, None)
+            due.drop(device)
         elif event.kind is Kind.STATE and event.name == DEVICE.kind:
             if phase := _status(event).get("phase"):
                 phases[event.data["name"]] = phase
             if event.data["change"] == "deleted" or phase == "Connected":
-                due.pop(event.data["name"], None)
+                due.drop(event.data["name"])
 
 
 Rule = Callable[[Sequence[Event]], Iterator[tuple[Event, str]]]
@@ -171,3 +167,33 @@ def _states(events: Iterable[Event], kind: str | None = None) -> Iterator[tuple[
 def _status(event: Event) -> Mapping[str, Any]:
     status: Mapping[str, Any] = event.data.get("status") or {}
     return status
+
+
+class _Deadlines(Generic[K]):
+    """What has to happen by when; each event costs the same however much waits."""
+
+    def __init__(self) -> None:
+        self._causes: dict[K, Event] = {}
+        self._queue: list[tuple[float, int, K, Event]] = []
+        self._order = itertools.count()
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(tuple(self._causes))
+
+    def set(self, key: K, cause: Event, seconds: float) -> None:
+        """It is due ``seconds`` after ``cause``, instead of when it was due before."""
+        self._causes[key] = cause
+        heapq.heappush(self._queue, (cause.at + seconds, next(self._order), key, cause))
+
+    def drop(self, *keys: K) -> None:
+        """These have happened, or need not any more."""
+        for key in keys:
+            self._causes.pop(key, None)
+
+    def passed(self, now: float) -> Iterator[tuple[K, Event]]:
+        """What is overdue, once."""
+        while self._queue and self._queue[0][0] < now:
+            _, _, key, cause = heapq.heappop(self._queue)
+            if self._causes.get(key) is cause:
+                del self._causes[key]
+                yield key, cause
