@@ -266,8 +266,9 @@ def test_a_host_that_dies_takes_its_boards_along() -> None:
             os.kill(emulator, signal.SIGKILL)
             await board.console.until(r"Renode \(host 1\): it ended", PATIENCE)
             assert board.power is Power.OFF
+            await stack.history.until("EmulatorEnded", about=device.name, within=PATIENCE)
             with pytest.raises(RigError, match=r"(?s)the board went off by itself.*it ended"):
-                await device.until(phase="Failed", within=PATIENCE)
+                await device.until(phase="Failed", within=1)
             await board.power_on()
             await device.until(phase="Connected", within=PATIENCE)
 

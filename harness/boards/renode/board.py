@@ -199,6 +199,9 @@ class RenodeBoard(Board):
                 self.console.write(line)
         if run is not None:
             run.end(trouble)
+            if trouble is not None and self._world.faults is not None:
+                facts = {"device": self.name, "message": trouble.what}
+                self._world.faults("Device", "", "EmulatorEnded", facts, self.name)
         if self._bridge is not None:
             self._bridge.connection_lost(None)
         if self._serial is not None:
