@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from harness.sequences.bindings import PARTICIPANTS, event_types
+from dataclasses import replace
+
+from harness.sequences.bindings import event_types
 from harness.sequences.canvas import LINE, Canvas, document
 from harness.sequences.folding import fold
 from harness.sequences.layout import Mark
@@ -88,10 +90,10 @@ def _seen(verdict: Verdict, shown: InstanceVerdict) -> Panel:
         items += arrows[index : index + 1]
         drawn += 1
     items += recorded_items(fold(arrows[last:]), counted=True)
-    return draw(Diagram((*_people(items), *items)), marks)
+    return draw(Diagram((*_people(verdict.sequence.diagram, items), *items)), marks)
 
 
-def _people(items: list[Item]) -> list[Participant]:
-    """The participants in the table's order, so that both panels show them alike."""
+def _people(diagram: Diagram, items: list[Item]) -> list[Participant]:
+    """The participants with the titles and in the order of the diagram, so that both panels show them alike."""
     seen = {name for arrow in Diagram(tuple(items)).arrows for name in (arrow.source, arrow.target)}
-    return [Participant(name) for name in PARTICIPANTS if name in seen]
+    return [replace(person, created=False) for person in diagram.participants if person.name in seen]

@@ -37,6 +37,7 @@ from harness.sequences.tree import (
 __all__ = ["Panel", "draw", "render_svg"]
 
 _HEAD = 34.0
+_REVERSE = ("/", "\\")
 _GROUND, _FRAMES, _LIFELINES, _ACTIVE, _FRONT = range(5)
 
 
@@ -66,6 +67,13 @@ class _Frame:
     top: float
     left: float
     right: float
+
+
+def _spread(form: str) -> tuple[float, float]:
+    """How far an arrow's tip reaches above and below the line; that of a half arrow is on one side."""
+    if not any(mark in form for mark in ("|", "//", "\\\\")):
+        return 4.0, 4.0
+    return (4.0, 0.0) if ("\\" in form) != form.startswith(_REVERSE) else (0.0, 4.0)
 
 
 class _Drawing:
@@ -198,8 +206,9 @@ class _Drawing:
         if target.participant.name not in self._columns or target.start > y:
             far = target.x - direction * target.width / 2
         self._canvas.line(_FRONT, style, near, y, far, y)
-        self._tip(form, far, y, direction)
-        if form.startswith(("<<", "/", "\\")):
+        if not form.startswith(_REVERSE):
+            self._tip(form, far, y, direction)
+        if form.startswith(("<<", *_REVERSE)):
             self._tip(form, near, y, -direction)
         for centre, column in ((arrow.source_centre, source), (arrow.target_centre, target)):
             if centre:
@@ -208,14 +217,16 @@ class _Drawing:
 
     def _tip(self, form: str, x: float, y: float, direction: int) -> None:
         back = x - 8 * direction
+        above, below = _spread(form)
+        wings = f"M{back:.1f},{y - above:.1f} L{x:.1f},{y:.1f} L{back:.1f},{y + below:.1f}"
         if form.endswith("x"):
             middle = x - 5 * direction
             cross = f"M{middle - 4:.1f},{y - 4:.1f} l8,8 m0,-8 l-8,8"
             self._canvas.path(_FRONT, "stroke", cross)
         elif form.endswith(")") or "//" in form or "\\\\" in form:
-            self._canvas.path(_FRONT, "stroke", f"M{back:.1f},{y - 4:.1f} L{x:.1f},{y:.1f} L{back:.1f},{y + 4:.1f}")
+            self._canvas.path(_FRONT, "stroke", wings)
         elif ">>" in form or "|" in form:
-            self._canvas.path(_FRONT, "tip", f"M{back:.1f},{y - 4:.1f} L{x:.1f},{y:.1f} L{back:.1f},{y + 4:.1f} Z")
+            self._canvas.path(_FRONT, "tip", f"{wings} Z")
 
     def _texts(self, lines: list[str], ends: tuple[float, float], top: float, own: bool, shift: float) -> None:
         for index, line in enumerate(lines):
@@ -229,8 +240,10 @@ class _Drawing:
     def _figure(self, x: float, y: float) -> None:
         assert self._number is not None
         value, step = self._number
-        self._canvas.add(_FRONT, f'<circle class="number" cx="{x:.1f}" cy="{y:.1f}" r="8"/>')
-        self._canvas.text(_FRONT, "figure", x, y + 3, f"{value:g}")
+        text = f"{value:g}"
+        width = max(16.0, len(text) * 5.5 + 6)
+        self._canvas.rect(_FRONT, "number", x - width / 2, y - 8, width, 16, 8)
+        self._canvas.text(_FRONT, "figure", x, y + 3, text)
         self._number = (value + step, step)
 
     def _after(self, arrow: Arrow, source: Column, target: Column, y: float) -> None:
