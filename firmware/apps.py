@@ -110,3 +110,5 @@ if __name__ == "__main__":
         sys.exit(f"{failed}\nerror: the samples in Rust cannot be built: see above")
     except subprocess.CalledProcessError as error:
         sys.exit(f"error: {error.cmd[0]} failed with {error.returncode}; its words are above")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -159,3 +159,5 @@ if __name__ == "__main__":
         sys.exit(main())
     except (Missing, ValueError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import struct
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -161,3 +163,16 @@ def test_cargo_is_quoted_only_when_it_fails(tmp_path: Path) -> None:
     with pytest.raises(toolchain.Failed, match=r"^error: no board$"):
         toolchain.Toolchain(str(cargo), "").run(["build", "board"], {}, tmp_path, lines.append)
     assert lines == ["   Compiling a v1", "error: no board"]
+
+
+@pytest.mark.parametrize("script", ["build.py", "apps.py", "check.py"])
+def test_ctrl_c_ends_a_build_without_a_traceback(tmp_path: Path, script: str) -> None:
+    """The tools end as with Ctrl-C in a terminal, where everybody in the foreground gets it."""
+    for name in ("cargo", "rustup", "rustc", "clang", "arm-none-eabi-ld"):
+        tool = tmp_path / name
+        tool.write_text("#!/bin/sh\nkill -INT $PPID\nexit 130\n", "utf-8")
+        tool.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command = [sys.executable, str(ROOT / "firmware" / script)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, ""), done.stdout
