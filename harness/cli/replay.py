@@ -59,6 +59,8 @@ async def replay(run: Path, board: str | None, gdb: bool) -> None:
 def _choose(run: Path, board: str | None) -> Recording:
     from harness.boards.qemu.recording import find_recordings
 
+    if not run.exists():
+        raise UsageError("there is no such run", where=str(run), do="name a folder like reports/<run>")
     found = find_recordings(run)
     if not found:
         raise UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -89,7 +90,8 @@ def device_table(items: Iterable[Object]) -> Table:
     table = _table("device", "phase", "type", "gateway", "last heartbeat", "error")
     for device in map(Device, items):
         state, kind = device.status, device.spec.device_type
-        table.add_row(device.name, _phase(state.phase), kind, state.gateway, state.last_heartbeat, _text(state.error))
+        last = _time(state.last_heartbeat)
+        table.add_row(device.name, _phase(state.phase), kind, state.gateway, last, _text(state.error))
     return table
 
 
@@ -127,6 +129,11 @@ def _text(words: str | None) -> str | None:
     from rich.markup import escape
 
     return None if words is None else escape(words)
+
+
+def _time(stamp: str | None) -> str | None:
+    """A time of Kubernetes to the second: a table has no room for more."""
+    return None if stamp is None else re.sub(r"\.\d+", "", stamp)
 
 
 def _phase(phase: str) -> str:

@@ -57,7 +57,7 @@ def _arrows(flow: Sequence) -> list[str]:
     return lines
 
 
-@sequences.command()
+@sequences.command(short_help="Show what the diagrams of a file hold.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def parse(file: Path, as_json: bool) -> None:
@@ -86,7 +86,7 @@ def _document(document: Document) -> list[str]:
     ]
 
 
-@sequences.command()
+@sequences.command(short_help="Turn a history into a diagram that accepts it.")
 @click.argument("history", type=click.Path(path_type=Path))
 @click.option("--about", type=click.Choice(["device", "application"]), help="Which flow; by default applications'.")
 def record(history: Path, about: str | None) -> None:

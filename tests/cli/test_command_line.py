@@ -39,6 +39,8 @@ def test_without_a_command_help_is_shown(capsys: pytest.CaptureFixture[str]) -> 
 def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["fly"]) == 2
     assert "No such command 'fly'" in capsys.readouterr().err
+    assert run(["bords"]) == 2
+    assert "No such command 'bords'. Did you mean 'boards'?" in capsys.readouterr().err
 
 
 def test_a_bug_is_one_message_with_its_place(
@@ -114,6 +116,12 @@ def test_check_refuses_what_is_no_history(tmp_path: Path, capsys: pytest.Capture
     assert "is not an event" in error
     assert "cannot be read" in error
     assert "holds no history" in error
+
+
+def test_a_run_that_is_not_there_is_not_replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder, words in ((tmp_path / "no", "there is no such run"), (tmp_path, "holds no recording of a board")):
+        assert run(["replay", str(folder)]) == 2
+        assert f"{folder}: {words}" in capsys.readouterr().err
 
 
 def test_without_a_kubeconfig_the_message_says_how_to_get_one(

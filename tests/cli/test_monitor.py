@@ -9,7 +9,8 @@ from harness.cli.monitor import picture
 
 
 def device(name: str, phase: str, error: str | None = None) -> dict[str, Any]:
-    return {"metadata": {"name": name}, "spec": {"deviceType": "mcu"}, "status": {"phase": phase, "error": error}}
+    status = {"phase": phase, "error": error, "lastHeartbeat": "2026-11-21T10:11:16.374789Z"}
+    return {"metadata": {"name": name}, "spec": {"deviceType": "mcu"}, "status": status}
 
 
 def drawn(devices: list[dict[str, Any]], height: int) -> str:
@@ -25,6 +26,7 @@ def test_everything_is_in_the_picture() -> None:
     text = drawn([device("pump-1", "Connected"), device("pump-2", "Disconnected", "[lost]")], 40)
     for words in ("gateway-1", "here:1", "1 Connected", "1 Disconnected", "blink", "2/3", "pump-1", "[lost]", "Ctrl-C"):
         assert words in text
+    assert "T10:11:16Z" in text
 
 
 def test_a_large_fleet_fits_the_screen_and_trouble_comes_first() -> None:
