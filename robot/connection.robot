@@ -80,6 +80,17 @@ Devices Survive A Killed Gateway
     Device Should Be The Same As Before    ${board}    ${before}
     History Should Follow    device-connection
 
+Every Board Loses Power In Turn
+    [Documentation]    Each comes back as the device it was, and the gateway counts them all.
+    ${boards}=    Connect Devices    3
+    Cycle Power Of Boards    at_once=2
+    FOR    ${board}    IN    @{boards}
+        Device Status Should Become    ${board}    phase=Connected    enrollments=2    within=20s
+    END
+    Gateway Should Reach Phase    Online    connected_devices=3
+    ${status}=    Get Status Of Gateway
+    Should Be Equal As Integers    ${status.connected_devices}    3
+
 A Stopped Gateway Leaves No Device Connected
     [Documentation]    A gateway that goes in order takes its devices to Disconnected and itself to Offline.
     ${board}=    Connect A Device

@@ -69,6 +69,17 @@ A Changed Module Is Redeployed
     Published Values Should Be    ${application}    ${board}    hello again
     History Should Follow    execution-on-device
 
+Limits Can Be Changed Of What Runs
+    [Documentation]    The module stays, and is deployed again with the new limits.
+    ${board}=    Connect A Device
+    ${application}=    Run An Application    hello    ${board}
+    Redeploy Application    ${application}    fuel=2000000    time_limit=2s
+    Application Status Should Become    ${application}    phase=Running    observed_generation=2    within=20s
+    ${deployments}=    Get Events    Deploy    ${application}    source=Gateway
+    VAR    ${limits}    ${deployments[-1].data}[limits]
+    Should Be Equal As Integers    ${limits}[fuel]    2000000
+    Should Be Equal As Integers    ${limits}[wallTime]    2000
+
 An Application For Labelled Devices
     [Documentation]    A selector means the devices that carry the labels, and those only.
     ${boards}=    Connect Devices    3

@@ -38,6 +38,25 @@ A Device Keeps Its Id Over A Reboot
     Device Should Be The Same As Before    ${board}    ${before}
     History Should Follow    device-connection
 
+A Deleted Device Enrolls Anew
+    [Documentation]    Its board is still there: it becomes another device of the same name.
+    ${board}=    Connect A Device
+    ${before}=    Get Status Of Device    ${board}
+    Delete Device    ${board}
+    ${away}=    Wait For Event    Device    ${board}    change=deleted
+    Wait For Event    EnrollmentAcknowledgment    ${board}    after=${away}    within=20s
+    ${now}=    Device Should Reach Phase    ${board}    Connected    within=20s
+    Should Not Be Equal    ${now.device_id}    ${before.device_id}
+    History Should Follow    device-deleted
+
+A Device Without A Board Can Be Deleted
+    [Documentation]    Nobody is there to enroll anew.
+    ${board}=    Connect A Device
+    Power Off Board    ${board}
+    Device Should Be Lost    ${board}
+    Delete Device    ${board}
+    Device Should Be Gone    ${board}
+
 A Second Device Of The Same Name Is Refused
     [Documentation]    While a device is connected, whoever comes with the same identity is told to come later.
     ${board}=    Connect A Device

@@ -32,6 +32,16 @@ Three Missed Heartbeats End The Session
     Peer Should Be Disconnected    ${peer}
     History Should Follow    connection-lost
 
+Who Beats By Hand Stays Connected
+    [Documentation]    Each heartbeat is acknowledged, and no session ends.
+    ${peer}=    Connect Peer    drummer
+    ${id}=    Enroll Peer    ${peer}
+    Device Should Reach Phase    drummer    Connected
+    Send Heartbeat Of Peer    ${peer}    ${id}
+    Event Should Not Have Happened    ConnectionClosed    drummer
+    Disconnect Peer    ${peer}
+    Device Should Be Lost    drummer
+
 A Heartbeat Names What Runs
     [Documentation]    The platform learns from the device itself what runs on it.
     ${board}=    Connect A Device

@@ -2,7 +2,7 @@
 Documentation       Boards in Renode: three kinds side by side, and what Renode's users are used to say.
 ...                 `robot --include renode robot`; left out, with a reason, where there is no Renode.
 Resource            resources/wasmbed.resource
-Suite Setup         Skip Unless There Is Renode
+Suite Setup         Skip Unless There Is Tier    renode
 Test Tags           renode
 
 
@@ -64,9 +64,3 @@ A Fleet Comes Back To Where It Was
     Run Emulation For    200ms
     Start Emulation
 
-
-*** Keywords ***
-Skip Unless There Is Renode
-    [Documentation]    With the line that says how to get it.
-    ${why}=    Evaluate    harness.boards.renode.RenodeTier.unavailable()    modules=harness.boards.renode
-    Skip If    $why is not None    ${why}

@@ -51,7 +51,7 @@ class ApplicationKeywords(Speaker):
             name=name,
             memory=memory,
             fuel=fuel,
-            time_limit=round(time_limit * 1000) if time_limit is not None else None,
+            time_limit=time_limit.milliseconds if time_limit is not None else None,
             entry=entry,
             args=args,
             env=env,
@@ -77,6 +77,17 @@ class ApplicationKeywords(Speaker):
         """
         handle = application_of(self.stack, application)
         return (await handle.until(within=within, phase=str(phase), **status_of(status))).status
+
+    @spoken("applications")
+    async def application_status_should_become(
+        self, application: ApplicationHandle | str, within: Duration = USUAL, **status: Any
+    ) -> ApplicationStatus:
+        """Wait until fields of an application's status, in Python's spelling, have these values, and return the status.
+
+        | Application Status Should Become    ${app}    health=degraded    deployed_devices=2
+        """
+        handle = application_of(self.stack, application)
+        return (await handle.until(within=within, **status_of(status))).status
 
     @spoken("applications")
     async def application_should_be_running_on(
@@ -152,9 +163,36 @@ class ApplicationKeywords(Speaker):
         await application_of(self.stack, application).start()
 
     @spoken("applications")
-    async def redeploy_application(self, application: ApplicationHandle | str, module: bytes | str) -> None:
-        """Give an application another module."""
-        await application_of(self.stack, application).redeploy(self.stack.modules.load(self._module(module)))
+    async def redeploy_application(
+        self,
+        application: ApplicationHandle | str,
+        module: bytes | str | None = None,
+        *,
+        memory: int | None = None,
+        fuel: int | None = None,
+        time_limit: Duration | None = None,
+        entry: str | None = None,
+        args: Sequence[str] | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """Give an application another module, other limits or other input, as in `Deploy Application`; what is not
+        given stays.
+
+        | Redeploy Application    ${app}    echo
+        | Redeploy Application    ${app}    fuel=100000
+        """
+        config = {
+            "memoryLimit": memory,
+            "fuel": fuel,
+            "timeLimit": time_limit.milliseconds if time_limit is not None else None,
+            "entry": entry,
+            "args": list(args) if args is not None else None,
+            "env": dict(env) if env is not None else None,
+        }
+        await application_of(self.stack, application).redeploy(
+            self.stack.modules.load(self._module(module)) if module is not None else None,
+            **{name: value for name, value in config.items() if value is not None},
+        )
 
     @spoken("applications")
     async def delete_application(self, application: ApplicationHandle | str) -> None:

@@ -49,6 +49,11 @@ class Duration(float):
             raise ValueError("a time to wait is more than zero")
         return cls(seconds)
 
+    @property
+    def milliseconds(self) -> int:
+        """The same in whole milliseconds."""
+        return round(self * 1000)
+
     def __repr__(self) -> str:
         return str(secs_to_timestr(float(self), compact=True))
 

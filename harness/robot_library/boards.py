@@ -8,6 +8,8 @@ from robot.api import SkipExecution
 from robot.api.deco import keyword
 
 from harness.boards.board import Board
+from harness.boards.catalogue import registered
+from harness.core.errors import UsageError
 from harness.robot_library.arguments import SOON, Duration, board_of, word
 from harness.robot_library.words import Speaker, spoken
 from harness.stack.backends import features
@@ -29,16 +31,21 @@ class BoardKeywords(Speaker):
         twin_of: Board | str | None = None,
         device_type: str | None = None,
         capabilities: Sequence[str] | None = None,
+        self_test: str | None = None,
+        watchdog: Duration | None = None,
+        record: bool | None = None,
     ) -> Board:
         """Switch on a new board, and return it when its firmware runs.
 
-        ``kind`` is any kind of board that ``wasmbed boards`` lists; by default the one that the option ``boards``
-        asks for. ``name`` is the name of the device that it enrolls as. ``certificate`` is what it has to prove who it
-        is, ``twin_of`` gives it another board's identity instead. ``device_type`` and ``capabilities`` are what it
-        claims at enrollment instead of its own.
+        ``kind`` is any kind of board that ``wasmbed boards`` lists, with another link if need be; by default the one
+        that the option ``boards`` asks for. ``name`` is the name of the device that it enrolls as. ``certificate`` is
+        what it has to prove who it is, ``twin_of`` gives it another board's identity instead. ``device_type`` and
+        ``capabilities`` are what it claims at enrollment instead of its own. ``self_test`` is a fault that its firmware
+        provokes once, such as ``panic`` or ``hang``, ``watchdog`` the time of silence after which it resets itself.
+        With ``record`` all that reaches it is recorded, for ``wasmbed replay``.
 
         | ${board}=    Power On Board
-        | ${board}=    Power On Board    mps2-an385    name=pump-1
+        | ${board}=    Power On Board    mps2-an385+ethernet    name=pump-1
         | ${board}=    Power On Board    certificate=expired
         """
         twin = board_of(self.stack, twin_of) if twin_of is not None else None
@@ -49,6 +56,9 @@ class BoardKeywords(Speaker):
             twin_of=twin,
             device_type=device_type,
             capabilities=capabilities,
+            self_test=self_test,
+            watchdog=watchdog,
+            record=record,
         )
 
     @spoken("boards")
@@ -96,6 +106,25 @@ class BoardKeywords(Speaker):
         await board_of(self.stack, board).reset()
 
     @spoken("boards", "faults")
+    async def cycle_power_of_boards(self, at_once: int = 1) -> None:
+        """Cut the power of every board that is on and switch it on again, ``at_once`` of them at a time."""
+        await self.stack.boards.cycle(at_once=at_once)
+
+    @spoken("boards", "faults")
+    async def pause_board(self, board: Board | str) -> None:
+        """Let a board's processor stand still, and with it the board's time, on boards that have the feature ``pause``.
+
+        | Skip Unless Boards Have    pause
+        | Pause Board    ${board}
+        """
+        await board_of(self.stack, board).pause()
+
+    @spoken("boards")
+    async def resume_board(self, board: Board | str) -> None:
+        """Let a paused board go on."""
+        await board_of(self.stack, board).resume()
+
+    @spoken("boards", "faults")
     async def cut_the_link_of(self, board: Board | str) -> None:
         """Break a board's connection and keep it from coming back until `Restore The Link Of`."""
         await board_of(self.stack, board).cut_link()
@@ -125,6 +154,20 @@ class BoardKeywords(Speaker):
 
         | Skip Unless Boards Have    csr
         """
-        options = self.worlds.options
-        if missing := sorted(set(wanted) - features(options)):
+        with self.worlds.told():
+            missing = sorted(set(wanted) - features(options := self.worlds.options))
+        if missing:
             raise SkipExecution(f"boards of {options.boards} have no {', '.join(missing)}")
+
+    @keyword(tags=["boards", "rig"])
+    def skip_unless_there_is_tier(self, tier: str) -> None:
+        """Leave the test, or the tests of a suite, out where boards of this tier cannot run, and say why.
+
+        | Suite Setup    Skip Unless There Is Tier    renode
+        """
+        known = {entry.name: entry.unavailable for entry in registered()}
+        with self.worlds.told():
+            if tier not in known:
+                raise UsageError(f"there is no tier {tier!r}", do=f"there are: {', '.join(known)}")
+        if why := known[tier]:
+            raise SkipExecution(why)

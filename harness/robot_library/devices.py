@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.boards.board import Board
 from harness.core.errors import ProductFailure
-from harness.robot_library.arguments import USUAL, About, Duration, device_of, name_of, status_of
+from harness.robot_library.arguments import USUAL, About, Duration, board_of, device_of, name_of, status_of
 from harness.robot_library.words import Speaker, spoken
 from harness.wasmbed.resources.phases import DevicePhase
 from harness.wasmbed.resources.views import DeviceStatus
@@ -69,8 +69,17 @@ class DeviceKeywords(Speaker):
         """
         await device_of(self.stack, device).label(**labels)
 
+    @spoken("devices")
+    async def delete_device(self, device: Board | str) -> None:
+        """Delete a device's resource, see `Device Should Be Gone`. A board that is still there enrolls anew."""
+        await device_of(self.stack, device).delete()
+
+    @spoken("devices")
+    async def device_should_be_gone(self, device: Board | str, within: Duration = USUAL) -> None:
+        """Wait until a device that was deleted is there no more."""
+        await device_of(self.stack, device).until_gone(within=within)
+
     @spoken("devices", "faults")
     async def revoke_certificate_of(self, board: Board | str) -> None:
         """Take a board's certificate back; returns when the gateway knows."""
-        stack = self.stack
-        await stack.pki.revoke(stack.boards.credentials(stack.boards[board] if isinstance(board, str) else board))
+        await self.stack.pki.revoke(self.stack.boards.credentials(board_of(self.stack, board)))

@@ -10,6 +10,7 @@ from harness.robot_library.words import Speaker, spoken
 from harness.stack.credentials import Certificate
 from harness.stack.peers import Peer
 from harness.wasmbed.resources.phases import GatewayPhase
+from harness.wasmbed.resources.views import GatewayStatus
 
 __all__ = ["PlatformKeywords"]
 
@@ -45,6 +46,11 @@ class PlatformKeywords(Speaker):
         """
         await self.stack.gateway.until(within=within, phase=str(phase), **status_of(status))
 
+    @spoken("gateway")
+    async def get_status_of_gateway(self) -> GatewayStatus:
+        """The status of the gateway as it is now: its fields are in Python's spelling."""
+        return self.stack.gateway.status
+
     @spoken("peers")
     async def connect_peer(
         self, name: str = "peer", certificate: Certificate = Certificate.VALID, same_as: Peer | None = None
@@ -58,6 +64,11 @@ class PlatformKeywords(Speaker):
     async def enroll_peer(self, peer: Peer) -> str:
         """Enroll and send one heartbeat, as a board does; returns the device id."""
         return await peer.enroll()
+
+    @spoken("peers")
+    async def send_heartbeat_of_peer(self, peer: Peer, device_id: str) -> None:
+        """Send one heartbeat and wait for its acknowledgment; ``device_id`` is what `Enroll Peer` returned."""
+        await peer.beat(device_id)
 
     @spoken("peers")
     async def send_enrollment_request_of_peer(self, peer: Peer) -> None:

@@ -21,6 +21,8 @@ The Product Is Wrong
 A Comparison Fails
     ${fleet}=    Get Stack Option    fleet
     Should Be Equal As Integers    ${fleet}    7
+A Comparison Cannot Be Made
+    Should Be Equal As Integers    some    7
 An Invariant Is Broken
     ${board}=    Power On Board
     Device Should Reach Phase    ${board}    Connected
@@ -50,6 +52,8 @@ Both Ways To Name Devices
     Deploy Application    idle    all    labels=site=roof
 An Option Is Wrong
     Start Stack    hartbeat=1s
+A Tier That There Is Not
+    Skip Unless There Is Tier    moon
 Robot's Own Timeout
     [Timeout]    1s
     Wait For Event    Never    within=1 minute
@@ -80,6 +84,7 @@ USAGE = {
     "A Target Is Wrong": "there is no argument 'too'",
     "Both Ways To Name Devices": "labels: means devices, and so does to",
     "An Option Is Wrong": "no such option: hartbeat",
+    "A Tier That There Is Not": "there is no tier 'moon'",
 }
 
 
@@ -96,6 +101,7 @@ def test_every_ending_has_its_blame(project) -> None:
         "It Passes": ("passed", None),
         "The Product Is Wrong": ("failed", "product"),
         "A Comparison Fails": ("failed", "product"),
+        "A Comparison Cannot Be Made": ("failed", None),
         "An Invariant Is Broken": ("failed", "product"),
         "The Rig Fails": ("not run", "rig"),
         "Robot's Own Timeout": ("failed", None),
@@ -103,7 +109,7 @@ def test_every_ending_has_its_blame(project) -> None:
         "It Is Left Out": ("skipped", None),
         "An Expected Failure": ("passed", None),
     }
-    assert "to blame: the caller 11, the product 3, unknown 2" in output
+    assert "to blame: the caller 12, the product 3, unknown 3" in output
     assert "NOT RUN It.The Rig Fails\n  " in output
     assert "(--deadline)" in results["The Harness's Deadline"]["message"]
     assert "there is no such resource" in results["The Product Is Wrong"]["message"]
