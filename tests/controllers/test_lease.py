@@ -288,6 +288,34 @@ def test_a_manager_may_be_stopped_twice_and_started_again(play):
     play(scenario)
 
 
+def test_a_manager_that_was_started_again_uses_nothing_that_it_closed(play):
+    class Client:
+        def __init__(self, api):
+            self._api, self._closed = api, False
+
+        def __getattr__(self, name):
+            assert not self._closed, f"{name} after close"
+            return getattr(self._api, name)
+
+        async def close(self):
+            self._closed = True
+
+    async def scenario(world):
+        manager = await world.manager(clients=lambda name: Client(world.client(name)), gateway_client=None)
+        await manager.stop()
+        await manager.start()
+        await world.device("edge-1")
+        await world.application()
+
+        async def trouble():
+            error = (await world.get(APPLICATION, "blink")).status.error or ""
+            return "there is no Secret gateway-gateway-1-api with its token" in error
+
+        await world.until(trouble)
+
+    play(scenario)
+
+
 def test_a_manager_that_lost_the_lease_stops_reconciling(play):
     async def scenario(world):
         manager = await world.manager()

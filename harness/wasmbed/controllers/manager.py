@@ -72,7 +72,8 @@ class ControllerManager:
         self.settings = settings or ControllerSettings()
         self.identity = identity or f"controllers-{randomness.token(4)}"
         self._clients, self._clock, self._randomness = clients, clock, randomness
-        self._gateway_client = gateway_client
+        self._given_client = gateway_client
+        self._client: GatewayClient | None = None
         self._apis: list[ResourceApi] = []
         self._informers: list[Informer] = []
         self._controllers: list[Controller] = []
@@ -105,8 +106,8 @@ class ControllerManager:
             await asyncio.wait([self._task])
             self._task = None
         await asyncio.gather(*(informer.stop() for informer in self._informers))
-        if self._gateway_client is not None:
-            await self._gateway_client.close()
+        if self._client is not None:
+            await self._client.close()
         await asyncio.gather(*(api.close() for api in self._apis))
         self._apis, self._informers, self._controllers, self._lease = [], [], [], None
 
@@ -123,8 +124,7 @@ class ControllerManager:
         own = self._clients("ControllerManager")
         self._apis = [*apis.values(), own]
         api = apis[ApplicationController.name]
-        if self._gateway_client is None:
-            self._gateway_client = HttpGatewayClient(api, clock, answer_within=settings.request_within)
+        self._client = self._given_client or HttpGatewayClient(api, clock, answer_within=settings.request_within)
         fleet = Fleet(informer(DeviceController, DEVICE), informer(GatewayController, GATEWAY))
         applications = informer(ApplicationController, APPLICATION)
         packages = Packages(ConfigMapModuleStore(api))
@@ -133,7 +133,7 @@ class ControllerManager:
             applications,
             fleet,
             packages,
-            self._gateway_client,
+            self._client,
             clock,
             randomness,
             stop_within=settings.stop_within,

@@ -13,7 +13,7 @@ from harness.wasmbed.controllers.gateway_client import GatewayClient, GatewayRef
 from harness.wasmbed.controllers.memory import Memory
 from harness.wasmbed.controllers.packages import Packages
 from harness.wasmbed.protocol.messages import ApplicationState
-from harness.wasmbed.resources.api import ResourceApi
+from harness.wasmbed.resources.api import ApiError, ResourceApi
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import APPLICATION
 from harness.wasmbed.resources.views import Application, Gateway
@@ -106,7 +106,7 @@ class Requests:
             try:
                 async with self._slots:
                     await request(gateway, name)
-            except (GatewayRefused, OSError) as error:
+            except (GatewayRefused, ApiError, OSError) as error:
                 return error
             return None
 
