@@ -104,6 +104,8 @@ class Kubeconfig:
         try:
             if written is not None and self.path.read_bytes() == written:
                 self.path.unlink()
+        except FileNotFoundError:
+            pass  # somebody else has taken it away
         except OSError as error:
             click.echo(f"note: {self.path} is left behind: {error.strerror}", err=True)
 

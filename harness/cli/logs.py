@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,13 +25,7 @@ async def logs(name: str, follow: bool, tail: int | None, kubeconfig: Path | Non
     """Show the console of a board that wasmbed up has switched on; the device that it enrolls as will do too."""
     end = End()
     async with connected(kubeconfig, namespace) as api:
-        work = asyncio.create_task(_show(api, name, follow, tail))
-        await asyncio.wait([work, end.wanted], return_when=asyncio.FIRST_COMPLETED)
-        work.cancel()
-        try:
-            await work
-        except asyncio.CancelledError:
-            return
+        await end.unless(_show(api, name, follow, tail))
 
 
 async def _show(api: KubernetesApi, name: str, follow: bool, tail: int | None) -> None:
