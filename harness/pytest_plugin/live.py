@@ -62,7 +62,7 @@ class Progress:
         devices = Counter(self._phases["Device"].values())
         if devices:
             table.add_row("  devices", _bar(devices), ", ".join(f"{n} {phase}" for phase, n in devices.most_common()))
-        for name, phase in self._phases["Application"].items():
+        for name, phase in tuple(self._phases["Application"].items()):  # drawn in a thread, while events come
             running, total = self._running.get(name, (0, 0))
             counted = Counter({phase: running, "": max(total - running, 0)})
             table.add_row(f"  {name}", _bar(counted), f"{phase}, running on {running}")
