@@ -86,8 +86,8 @@ async def test_the_platform_wins_over_a_writer_that_interferes(stack: Stack) -> 
     async def interfere() -> None:
         for number in range(30):
             change = {"metadata": {"annotations": {"example.com/number": str(number)}}}
-            await stack.api.patch(APPLICATION, application.name, change)
             moved.clear()
+            await stack.api.patch(APPLICATION, application.name, change)
             await moved.wait()
 
     meddler = asyncio.create_task(interfere())
