@@ -1,6 +1,6 @@
 """Makes the pictures of the report in ``docs/images`` anew: ``python docs/screenshots.py`` (or ``make images``).
 
-They are of a real run of some scenarios and one test that fails, and of a fleet's history.
+They are of a real run of some scenarios and one test that fails, of a fleet's history, and of a verdict.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ sys.path.insert(0, str(ROOT))
 from playwright.sync_api import Page, sync_playwright  # noqa: E402
 
 from benchmarks.histories import write_fleet  # noqa: E402
+from harness.core.history import read_history  # noqa: E402
 from harness.reporting import write_run_report  # noqa: E402
+from harness.sequences import judge, verdict_picture  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
+BROKEN = ROOT / "tests" / "sequences" / "histories" / "answered-too-soon.jsonl"
 WINDOW = {"width": 1280, "height": 900}
 FAILS = '''
 from harness.core.history import Kind
@@ -71,6 +74,21 @@ def take(page: Page, run: Path, name: str, *, test: str = "", tab: str = "", opt
     page.evaluate("document.activeElement.blur()")
     page.mouse.move(0, 0)
     page.wait_for_load_state("networkidle")
+    save(page, name)
+
+
+def take_verdict(page: Page, folder: Path, name: str) -> None:
+    """The picture of a verdict as it stands, of a history that did not follow its flow."""
+    events, _ = read_history(BROKEN)
+    picture = folder / f"{name}.svg"
+    picture.write_text(verdict_picture(judge("device-enrollment", events)), "utf-8")
+    page.goto(picture.as_uri())
+    size = page.evaluate("(({width, height}) => [width.baseVal.value, height.baseVal.value])(document.documentElement)")
+    page.set_viewport_size({"width": int(size[0]) + 1, "height": int(size[1]) + 1})
+    save(page, name)
+
+
+def save(page: Page, name: str) -> None:
     target = IMAGES / f"{name}.png"
     page.screenshot(path=target, animations="disabled")
     print(f"{target.relative_to(ROOT)}: {target.stat().st_size / 1024:.0f} KiB")
@@ -94,6 +112,7 @@ def main() -> None:
         light.set_viewport_size({"width": 1600, "height": 1400})
         take(light, run, "report-failure", test="answers_twice", tab="sequences")
         take(dark, fleet, "report-1000-boards", test="1,000 boards", tab="timeline", option="kill gateway", zoom=5)
+        take_verdict(browser.new_page(color_scheme="light"), folder, "sequence-failure")
         browser.close()
 
 
