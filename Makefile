@@ -20,7 +20,7 @@ help:
 	@echo "make firmware   the boards' images, with their sizes (BOARDS=\"mps2-an385 ...\" for some)"
 	@echo "make apps       the sample applications, to WebAssembly"
 	@echo "make page       the report's page, built from harness/reporting/frontend (needs Node 20.19 or newer)"
-	@echo "make lint       ruff, mypy --strict, import contract"
+	@echo "make lint       ruff, robocop, mypy --strict, import contract"
 	@echo "make docs       the documentation, in docs/build"
 	@echo "make bench      figures against their peers, in reports/bench.json"
 	@echo "make coverage   line coverage of harness/"
@@ -84,6 +84,8 @@ page-check:
 lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/robocop check robot
+	@$(BIN)/robocop format --check robot
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 

@@ -1,9 +1,12 @@
 *** Settings ***
-Documentation       Boards in Renode: three kinds side by side, and what Renode's users are used to say.
-...                 `robot --include renode robot`; left out, with a reason, where there is no Renode.
-Resource            resources/wasmbed.resource
-Suite Setup         Skip Unless There Is Tier    renode
-Test Tags           renode
+Documentation    Boards in Renode: three kinds side by side, and what Renode's users are used to say.
+...              `robot --include renode robot`; left out, with a reason, where there is no Renode.
+
+Resource         resources/wasmbed.resource
+
+Suite Setup      Skip Unless There Is Tier    renode
+
+Test Tags        renode
 
 
 *** Variables ***
@@ -13,7 +16,7 @@ Test Tags           renode
 *** Test Cases ***
 Three Kinds Of Boards Run The Same Application Side By Side
     [Documentation]    Each enrolls, and each runs the module.
-    @{boards}=    Create List
+    VAR    @{boards}    @{EMPTY}
     FOR    ${kind}    IN    @{KINDS}
         ${board}=    Power On Board    ${kind}
         Append To List    ${boards}    ${board}
@@ -22,7 +25,7 @@ Three Kinds Of Boards Run The Same Application Side By Side
         Device Should Reach Phase    ${board}    Connected    within=30s
         History Should Follow    device-enrollment
     END
-    ${application}=    Run An Application    hello    ${boards}
+    Run An Application    hello    ${boards}
     FOR    ${board}    IN    @{boards}
         Board Console Should Show    ${board}    hello from a module    within=20s
     END
@@ -44,7 +47,7 @@ The Monitor Answers
     ${board}=    Power On Board    stm32f746g-disco
     Wait For Line On Uart    link: up    testerId=${board}    timeout=30s
     ${mips}=    Execute Command    sysbus.cpu PerformanceInMips    machine=${board}
-    Should Be Equal As Integers    ${mips}    400
+    Should Be Equal As Integers    ${mips}    100
     ${pc}=    Execute Command    sysbus.cpu PC    machine=${board}
     Should Match Regexp    ${pc}    ^0x[0-9a-fA-F]+$
     Run Keyword And Expect Error    *does not provide a field*
@@ -63,4 +66,3 @@ A Fleet Comes Back To Where It Was
     Device Should Be The Same As Before    ${board}    ${before}
     Run Emulation For    200ms
     Start Emulation
-
