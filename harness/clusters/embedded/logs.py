@@ -38,7 +38,7 @@ class Logs:
     def __init__(self, namespace: str, find: FindLog) -> None:
         self._path = ("apis", DEVICE.group, DEVICE.version, "namespaces", namespace, DEVICE.plural)
         self._find = find
-        self._readers: set[asyncio.Queue[str | None]] = set()
+        self._readers: set[_Reader] = set()
 
     def name(self, request: web.BaseRequest) -> str | None:
         """The Device whose log is asked for; None for any other request."""
@@ -56,30 +56,48 @@ class Logs:
         if tail and not (tail.isascii() and tail.isdigit()):
             raise Refusal(400, "BadRequest", f"tailLines is {tail!r}, must be a whole number")
         stream = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
-        queue: asyncio.Queue[str | None] = asyncio.Queue()
-        stop = log.listen(queue.put_nowait)
-        self._readers.add(queue)
+        reader = _Reader()
+        stop = log.listen(reader.put)
+        self._readers.add(reader)
         try:
             lines = log.lines[len(log.lines) - min(int(tail), len(log.lines)) :] if tail else list(log.lines)
             await stream.prepare(request)
             await stream.write("".join(f"{line}\n" for line in lines).encode())
             if request.query.get("follow") == "true":
-                async for line in _followed(queue):
+                async for line in reader:
                     await stream.write(f"{line}\n".encode())
             await stream.write_eof()
         except ConnectionError:
             pass  # The reader has gone.
         finally:
             stop()
-            self._readers.discard(queue)
+            self._readers.discard(reader)
         return stream
 
     def close(self) -> None:
         """End what is followed."""
-        for queue in self._readers:
-            queue.put_nowait(None)
+        for reader in self._readers:
+            reader.end()
 
 
-async def _followed(queue: asyncio.Queue[str | None]) -> AsyncIterator[str]:
-    while queue.qsize() < _BEHIND and (line := await queue.get()) is not None:
-        yield line
+class _Reader:
+    """What waits for one reader, who may not be reading at all: it ends with the last line that there was room for."""
+
+    def __init__(self) -> None:
+        self._lines: asyncio.Queue[str | None] = asyncio.Queue()
+        self._ended = False
+
+    def put(self, line: str) -> None:
+        if self._lines.qsize() >= _BEHIND:
+            self.end()
+        elif not self._ended:
+            self._lines.put_nowait(line)
+
+    def end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self._lines.put_nowait(None)
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        while (line := await self._lines.get()) is not None:
+            yield line
