@@ -127,6 +127,17 @@ def test_without_the_token_nothing_is_done(play: Play, token: str) -> None:
     play(scene)
 
 
+def test_a_token_that_is_no_text_is_the_wrong_one(play: Play) -> None:
+    async def scene(world: World) -> None:
+        reader, writer = await asyncio.open_connection(*world.gateway.http_endpoint)
+        writer.write(b"GET /api/v1/sessions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \xff\r\n\r\n")
+        assert (await reader.readline()).split()[1] == b"401"
+        writer.close()
+        await writer.wait_closed()
+
+    play(scene)
+
+
 def test_a_device_that_is_not_here_is_not_found(play: Play) -> None:
     async def scene(world: World) -> None:
         assert (await world.deploy())[0] == 404

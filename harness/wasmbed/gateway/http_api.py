@@ -98,7 +98,8 @@ class HttpApi:
             self._door.heard(request.protocol)
         if request.path.startswith("/api/"):
             scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not compare_digest(token.strip().encode(), self._token):
+            given = token.strip().encode("utf-8", "surrogateescape")  # as aiohttp decodes what is no UTF-8
+            if scheme.lower() != "bearer" or not compare_digest(given, self._token):
                 answer = _refuse(401, f"the bearer token of Secret gateway-{self._settings.name}-api is needed")
                 answer.headers["WWW-Authenticate"] = "Bearer"
                 return answer
