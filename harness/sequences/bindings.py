@@ -183,21 +183,29 @@ def _http() -> Iterator[EventType]:
         yield EventType("ApplicationController", "Gateway", name, Subject.APPLICATION, known)
 
 
-_TO_COME: Mapping[str, tuple[tuple[str, str, str], ...]] = {
-    _DASHBOARD: (
-        ("User", "Dashboard", "CreateApplication, MonitorApplication, CreateDevice"),
-        ("Dashboard", "User", "CompilationFailed, ApplicationRegistered, ApplicationStatus, DeviceStatus"),
-        ("Dashboard", "ApiServer", "POST /api/v1/compile, POST /api/v1/applications, POST /api/v1/devices"),
-        ("Dashboard", "ApiServer", "GET /api/v1/applications/{id}, GET /api/v1/applications, GET /api/v1/devices"),
-        ("ApiServer", "Dashboard", "CompilationResult, ApplicationRegistered, ApplicationStatus, DeviceStatus"),
-        ("ApiServer", "Kubernetes", "POST Application, GET Application, POST Secret, GET Device"),
-        ("Kubernetes", "ApiServer", "ADDED Application, MODIFIED Application, ADDED Device, MODIFIED Device"),
+_TO_COME: Mapping[tuple[str, Subject], tuple[tuple[str, str, str], ...]] = {
+    (_DASHBOARD, Subject.APPLICATION): (
+        ("User", "Dashboard", "CreateApplication, MonitorApplication"),
+        ("Dashboard", "User", "CompilationFailed, ApplicationRegistered, ApplicationStatus"),
+        ("Dashboard", "ApiServer", "POST /api/v1/compile, POST /api/v1/applications"),
+        ("Dashboard", "ApiServer", "GET /api/v1/applications/{id}, GET /api/v1/applications"),
+        ("ApiServer", "Dashboard", "CompilationResult, ApplicationRegistered, ApplicationStatus"),
+        ("ApiServer", "Kubernetes", "POST Application, GET Application"),
+        ("Kubernetes", "ApiServer", "ADDED Application, MODIFIED Application"),
     ),
-    _COMPILER: (
+    (_DASHBOARD, Subject.DEVICE): (
+        ("User", "Dashboard", "CreateDevice"),
+        ("Dashboard", "User", "DeviceStatus"),
+        ("Dashboard", "ApiServer", "POST /api/v1/devices, GET /api/v1/devices"),
+        ("ApiServer", "Dashboard", "DeviceStatus"),
+        ("ApiServer", "Kubernetes", "POST Secret, GET Device"),
+        ("Kubernetes", "ApiServer", "ADDED Device, MODIFIED Device"),
+    ),
+    (_COMPILER, Subject.APPLICATION): (
         ("ApiServer", "Compiler", "Compile"),
         ("Compiler", "ApiServer", "CompilationSucceeded, CompilationFailed"),
     ),
-    _PX4: (
+    (_PX4, Subject.APPLICATION): (
         ("Px4", "MicroRos", "UorbTopic, CommandAcknowledgment"),
         ("MicroRos", "Dds", "DdsSample"),
         ("Dds", "Gateway", "DdsSample"),
@@ -212,10 +220,10 @@ _TO_COME: Mapping[str, tuple[tuple[str, str, str], ...]] = {
 
 def _to_come() -> Iterator[EventType]:
     """Events of the parts that are not built yet; what their data will hold is not known."""
-    for reason, rows in _TO_COME.items():
+    for (reason, subject), rows in _TO_COME.items():
         for source, target, names in rows:
             for name in names.split(", "):
-                yield EventType(source, target, name, Subject.APPLICATION, pending=reason)
+                yield EventType(source, target, name, subject, pending=reason)
 
 
 def bind(source: str, target: str, label: Label) -> tuple[EventType, Label]:

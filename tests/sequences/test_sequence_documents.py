@@ -125,6 +125,7 @@ def test_the_list_of_flows_says_arrows_bindings_and_state(capsys: pytest.Capture
     assert lines["sequence"] == ["sequence", "about", "arrows", "bindings", "state"]
     flow = load("device-enrollment")
     assert lines["device-enrollment"][1:] == ["device", str(len(flow.arrows)), str(len(flow.events)), "events", "ready"]
+    assert lines["dashboard-devices"][1] == "device"
     assert lines["px4-communication"][-1] == "pending: the PX4 bridge is not built yet"
 
 
