@@ -161,7 +161,7 @@ def own(folder: Path, monkeypatch: pytest.MonkeyPatch, old: str = "", new: str =
 
 
 def test_a_folder_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own(tmp_path, monkeypatch, "mips = 400", 'mips = 50\ncommands = ["sysbus LogAllPeripheralsAccess"]')
+    own(tmp_path, monkeypatch, "mips = 100", 'mips = 50\ncommands = ["sysbus LogAllPeripheralsAccess"]')
     kind = find_renode_platforms()["mine"]
     assert (kind.mips, kind.commands) == (50, ("sysbus LogAllPeripheralsAccess",))
     assert kind.description == (tmp_path / "mine" / f"{KIND}.repl").resolve()
@@ -174,7 +174,7 @@ def test_a_folder_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     [
         ('link = "sysbus.usart2"', "", r"\[renode\] lacks the key 'link'"),
         ("quantum = 0.005", "quantum = 0", r"quantum must be above 0"),
-        ("mips = 400", 'mips = "fast"', r"\[renode\] is wrong"),
+        ("mips = 100", 'mips = "fast"', r"\[renode\] is wrong"),
     ],
 )
 def test_what_is_wrong_in_it_is_named(

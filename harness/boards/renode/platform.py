@@ -6,7 +6,7 @@ key            means
 ``link``       the UART that is the link to the gateway, as the monitor calls it: ``sysbus.usart2``
 ``console``    the UART that is the console
 ``cpu``        the processor; by default ``sysbus.cpu``
-``mips``       instructions it does in a microsecond of its own time; by default 400
+``mips``       instructions it does in a microsecond of its own time; by default 100
 ``quantum``    seconds of virtual time between two synchronisations of the machines of a host; by default 0.005
 ``commands``   monitor commands after the description was loaded; by default none
 =============  ===============================================================================================
@@ -28,7 +28,7 @@ from harness.core.errors import UsageError
 __all__ = ["PROGRAM", "RenodePlatform", "find_renode_platforms"]
 
 PROGRAM = "renode"
-MIPS = 400
+MIPS = 100
 QUANTUM = 0.005
 ZEROED = ("ram", "heap", "retained")
 
