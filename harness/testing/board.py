@@ -100,9 +100,7 @@ async def run_board_check(
     Raises ProductFailure saying what the board did, RigError if there was no board to check, UsageError for an
     unknown check.
     """
-    check = BOARD_CHECKS.get(name)
-    if check is None:
-        raise UsageError(f"no check {name!r}", do=f"the checks are {', '.join(BOARD_CHECKS)}")
+    check = _named(name)
     world = world or World(SystemClock(), SystemNetwork(), Randomness())
     features = _features(factory, world)
     if not check.features <= features:
@@ -131,7 +129,8 @@ async def check_board(
     """Run every check, or ``only`` some, up to ``at_once`` together where the rig has as many boards.
 
     ``progress`` is told each check's name and its outcome: ``passed``, ``skipped``, ``failed`` or ``not run``.
-    Raises ProductFailure with all failures by name; RigError if nothing failed but something could not be run.
+    Raises ProductFailure with all failures by name; RigError if nothing failed but something could not be run;
+    UsageError for an unknown check, before any is run.
     """
     failures: dict[str, ProductFailure] = {}
     not_run: dict[str, RigError] = {}
@@ -150,7 +149,7 @@ async def check_board(
             progress(name, outcome)
 
     names = list(BOARD_CHECKS) if only is None else list(only)
-    alone = [name for name in names if name in BOARD_CHECKS and BOARD_CHECKS[name].alone]
+    alone = [name for name in names if _named(name).alone]
     await asyncio.gather(*(run(name) for name in names if name not in alone))
     for name in alone:
         await run(name)
@@ -161,6 +160,12 @@ async def check_board(
         )
     if not_run:
         raise RigError(f"{len(not_run)} board checks could not be run\n" + "\n".join(details))
+
+
+def _named(name: str) -> BoardCheck:
+    if name not in BOARD_CHECKS:
+        raise UsageError(f"no check {name!r}", do=f"the checks are {', '.join(BOARD_CHECKS)}")
+    return BOARD_CHECKS[name]
 
 
 def _features(factory: BoardFactory, world: World) -> frozenset[str]:

@@ -229,6 +229,10 @@ def test_a_check_that_does_not_exist() -> None:
     async def play(tier: VirtualTier) -> None:
         with pytest.raises(UsageError, match="the checks are boots_and_switches_off"):
             await run_board_check("flies", made_by(tier))
+        outcomes: dict[str, str] = {}
+        with pytest.raises(UsageError, match="no check 'flies'"):
+            await check_board(made_by(tier), only=["boots_and_switches_off", "flies"], progress=outcomes.__setitem__)
+        assert outcomes == {}, "nothing is run, nor left running"
 
     with_tier(play)
 
