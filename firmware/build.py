@@ -148,7 +148,9 @@ def main() -> int:
             print("built twice: the same bytes")
     for words in dict.fromkeys(failures.values()):
         names = [name for name, failure in failures.items() if failure == words]
-        complaints.append(f"{words}\nleft out: {', '.join(names)}: cargo failed, its words are above")
+        new = "no bin target named" in words
+        do = "\n  -> a new board needs its src/bin: see docs/how-to/add-a-board.md" if new else ""
+        complaints.append(f"{words}\nleft out: {', '.join(names)}: cargo failed, its words are above{do}")
     if complaints:
         print("\n".join(complaints), file=sys.stderr)
     return 1 if complaints else 0

@@ -123,13 +123,13 @@ class Compiler:
 
     description = "no compiler at all"
 
-    def __init__(self, culprit: str) -> None:
-        self.culprit = culprit
+    def __init__(self, culprit: str, words: str = "error: region `FLASH' overflowed by 96 bytes") -> None:
+        self.culprit, self.words = culprit, words
 
     def run(self, arguments: list[str], flags: object, cwd: Path, on_line: Any, **variables: str) -> None:
         on_line("   Compiling wasmbed-boards v1.0.0")
         if f"--bin={self.culprit}" in arguments:
-            raise toolchain.Failed("error: region `FLASH' overflowed by 96 bytes")
+            raise toolchain.Failed(self.words)
 
 
 def test_one_board_that_cannot_be_built_takes_no_other_along(
@@ -153,6 +153,21 @@ def test_one_board_that_cannot_be_built_takes_no_other_along(
     out, err = capsys.readouterr()
     assert "Compiling" not in out + err
     assert "region `FLASH' overflowed by 96 bytes\nleft out: mps2-an386: cargo failed" in err
+
+
+def test_a_board_without_a_source_is_told_what_a_new_board_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = build_script()
+    monkeypatch.setattr(script, "FIRMWARE", tmp_path)
+    monkeypatch.setattr(script, "IMAGES", tmp_path)
+    monkeypatch.setattr(
+        script, "find_toolchain", lambda *targets: Compiler("mps2-an385", "error: no bin target named `x`")
+    )
+    monkeypatch.setattr(script, "require", lambda program, package: program)
+    monkeypatch.setattr(sys, "argv", ["build.py", "mps2-an385"])
+    assert script.main() == 1
+    assert "its words are above\n  -> a new board needs its src/bin: see docs/how-to" in capsys.readouterr().err
 
 
 def test_cargo_is_quoted_only_when_it_fails(tmp_path: Path) -> None:
