@@ -60,6 +60,10 @@ class Run:
             self.folder = RunFolder(Path(worker[WORKER_INPUT]))
         else:
             self.folder = RunFolder.new(config.rootpath, options, SystemClock())
+            if (
+                options.reports != StackOptions().reports
+            ):  # the default may be where nobody writes, and no test needs it
+                self.folder.check()
 
     @classmethod
     def of(cls, config: pytest.Config) -> Run:
@@ -150,15 +154,16 @@ class Run:
         judged = self._failed == self._tally.blames.total()  # tests without a stack fail without blame
         if judged and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             session.exitstatus = self._tally.exit_code or session.exitstatus
-        self._finished = self.folder.finish(list(self._others.values()))
+        if self.folder.path.is_dir():  # else no test had a stack: what makes the page is not worth loading
+            self._finished = self.folder.finish(list(self._others.values()))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """What a person wants to know at the end: what was not judged and why, whose fault, where to look."""
         write = terminalreporter.write_line
         if self._tally.not_run:
             terminalreporter.section("not run: the rig failed, the product was not judged", yellow=True)
-            for test, reason in self._tally.not_run:
-                write(f"NOT RUN {test}\n  {reason}", yellow=True)
+            for told in self._tally.told_not_run():
+                write(told, yellow=True)
         if summary := self._tally.summary():
             write(summary, red=True)
         if self._lost:

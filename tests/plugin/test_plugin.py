@@ -141,6 +141,7 @@ def test_a_good_run_leaves_histories_results_and_a_page(project: Project) -> Non
     page = re.search(r"report: (reports/\S+/index\.html)", done.stdout)
     assert page
     assert (project.folder / page[1]).stat().st_size > 1000
+    assert (project.folder / "reports" / ".gitignore").read_text().endswith("\n*\n")
     (result,) = project.results().values()
     assert (result["outcome"], result["blame"], result["seed"]) == ("passed", None, 7)
     assert result["title"] == "A device enrolls."
@@ -215,9 +216,19 @@ def test_a_marker_takes_what_one_would_write(project: Project) -> None:
 
 def test_a_folder_that_cannot_be_written_is_the_rigs_fault(project: Project) -> None:
     (project.folder / "reports").write_text("a file")
-    done = project.run(PASSES)
+    done = project.run("".join(PASSES.replace("test_enrolls", f"test_{n}") for n in range(5)))
     assert done.returncode == 3, done.stdout
+    told = "NOT RUN test_it.py::test_0, test_it.py::test_1, test_it.py::test_2 and 2 more\n  "
+    assert done.stdout.count(told + str(project.folder / "reports")) == 1
     assert "--reports" in done.stdout
+
+
+def test_a_folder_for_reports_that_cannot_be_is_said_before_anything_runs(project: Project) -> None:
+    (project.folder / "file").write_text("")
+    done = project.run(PASSES, "--reports=file/reports")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout
+    assert f"{project.folder / 'file'}: is no folder" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_a_forgotten_await_is_told_in_words(project: Project) -> None:
@@ -255,3 +266,19 @@ def test_options_come_from_the_projects_file_and_its_profiles(project: Project) 
     assert result["rerun"] == "pytest test_it.py::test_enrolls --heartbeat=60.0 --fleet=7"
     done = project.run(PASSES, WASMBED_PROFILE="fast")
     assert "WASMBED_PROFILE: there is no profile 'fast'\n  -> there are: slow" in done.stderr
+
+
+def test_tests_without_a_stack_load_nothing_that_only_stacks_need(project: Project) -> None:
+    told = "import atexit, sys; atexit.register(lambda: print('loaded', *sys.modules))\ndef test_plain(): pass"
+    done = project.run(told)
+    assert done.returncode == 0, done.stdout
+    loaded = set(done.stdout.rpartition("loaded")[2].split())
+    assert "harness.pytest_plugin.run" in loaded
+    assert not loaded & {
+        "harness.stack.stack",
+        "harness.sequences",
+        "aiohttp",
+        "cryptography",
+        "kubernetes",
+        "wasmtime",
+    }
