@@ -164,6 +164,13 @@ class Board(ABC):
         emulator's words if it refuses, and without ``monitor``."""
         raise self._lacks("monitor")
 
+    def _check_self_test(self, settings: BoardSettings) -> None:
+        """Raise UsageError for a self-test that nothing would end."""
+        if settings.self_test == "hang" and "watchdog" not in self.features:
+            raise UsageError(
+                f"a {self.kind} has no watchdog to end a hang", where=self.name, do="ask for another self-test"
+            )
+
     def _lacks(self, feature: str) -> UsageError:
         able = "ask for a board that has it: `wasmbed boards` lists what each can do"
         return UsageError(f"a {self.kind} lacks the feature {feature!r}", where=self.name, do=able)

@@ -25,10 +25,11 @@ ETHERNET_ADDRESS = "10.0.2.15/24"
 ETHERNET_HOST = "10.0.2.2"
 
 
-def provisioning_blob(settings: BoardSettings, world: World) -> bytes:
-    """The blob for a board that is about to be switched on: it carries the time and fresh entropy.
+def provisioning_blob(settings: BoardSettings, world: World, room: int | None = None) -> bytes:
+    """The blob for a board that is about to be switched on: it carries the time and fresh entropy. ``room``: bytes that
+    there are for it.
 
-    Raises UsageError for a private key that is none.
+    Raises UsageError for a private key that is none, and for a blob that is longer.
     """
     credentials = settings.credentials
     host, port = settings.gateway
@@ -58,4 +59,11 @@ def provisioning_blob(settings: BoardSettings, world: World) -> bytes:
         16: ETHERNET_ADDRESS if settings.link == "ethernet" else None,
     }
     body = cbor2.dumps({number: value for number, value in fields.items() if value is not None}, canonical=True)
-    return MAGIC + len(body).to_bytes(4, "big") + body + hashlib.sha256(body).digest()
+    blob = MAGIC + len(body).to_bytes(4, "big") + body + hashlib.sha256(body).digest()
+    if room is not None and len(blob) > room:
+        raise UsageError(
+            f"the provisioning blob has {len(blob)} bytes, {room} are there for it",
+            where=settings.name,
+            do="use shorter certificates or names",
+        )
+    return blob

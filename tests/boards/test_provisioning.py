@@ -87,3 +87,10 @@ def test_a_key_that_is_none_is_refused() -> None:
     broken = replace(SETTINGS, credentials=replace(CREDENTIALS, private_key=b"?"))
     with pytest.raises(UsageError, match="pump-1: its private key cannot be read"):
         provisioning_blob(broken, WORLD)
+
+
+def test_a_blob_that_does_not_fit_is_refused() -> None:
+    length = len(provisioning_blob(SETTINGS, WORLD))
+    assert len(provisioning_blob(SETTINGS, WORLD, length)) == length
+    with pytest.raises(UsageError, match=f"has {length} bytes, {length - 1} are there for it"):
+        provisioning_blob(SETTINGS, WORLD, length - 1)

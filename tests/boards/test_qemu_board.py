@@ -270,7 +270,7 @@ def test_a_bad_blob_is_the_firmwares_complaint(
 ) -> None:
     monkeypatch.setattr(
         "harness.boards.qemu.board.provisioning_blob",
-        lambda settings, world: damage(provisioning_blob(settings, world)),
+        lambda *arguments: damage(provisioning_blob(*arguments)),
     )
 
     async def play() -> None:

@@ -87,11 +87,8 @@ class QemuBoard(Board):
             await self._start()
 
     async def _start(self) -> None:
-        if self._settings.self_test == "hang" and "watchdog" not in self.features:
-            raise UsageError(
-                f"a {self.kind} has no watchdog to end a hang", where=self.name, do="ask for another self-test"
-            )
         settings = self._settings
+        self._check_self_test(settings)
         if settings.link is not None and settings.link not in self.features:
             raise self._lacks(settings.link)
         if settings.link == "ethernet" and settings.recording is not None:
@@ -132,13 +129,7 @@ class QemuBoard(Board):
         return client_context(credentials.authority, identity, self._world.clock)
 
     async def _provision(self, settings: BoardSettings, bridge: Bridge) -> None:
-        blob = provisioning_blob(settings, self._world)
-        if len(blob) > self.platform.provisioning.size:
-            raise UsageError(
-                f"the provisioning blob has {len(blob)} bytes, {self.platform.provisioning.size} are there for it",
-                where=self.name,
-                do="use shorter certificates or names",
-            )
+        blob = provisioning_blob(settings, self._world, self.platform.provisioning.size)
         if self._memory is None:
             self._memory = _nameless()
             self._memory.truncate(MEMORY_SIZE)

@@ -68,17 +68,8 @@ class RenodeBoard(Board):
         if self.power is Power.ON:
             return
         check_image(self.platform)
-        if self._settings.self_test == "hang" and "watchdog" not in self.features:
-            raise UsageError(
-                f"a {self.kind} has no watchdog to end a hang", where=self.name, do="ask for another self-test"
-            )
-        blob = provisioning_blob(self._settings, self._world)
-        if len(blob) > self.platform.provisioning.size:
-            raise UsageError(
-                f"the provisioning blob has {len(blob)} bytes, {self.platform.provisioning.size} are there for it",
-                where=self.name,
-                do="use shorter certificates or names",
-            )
+        self._check_self_test(self._settings)
+        blob = provisioning_blob(self._settings, self._world, self.platform.provisioning.size)
         if self._place is None:
             self._place = await self.farm.place(self._kind, self, self._world.clock)
         await self._start(self._place, blob)
