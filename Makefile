@@ -33,8 +33,11 @@ test: $(READY) boards
 
 # Renode is not fetched: RENODE names it, or it is on the PATH; docs/renode.md.
 renode: $(READY) boards
-	@$(BIN)/pytest tests/boards tests/testing -k renode -n $(WORKERS) $(PYTEST_ARGS)
-	@$(BIN)/pytest scenarios --boards=renode -n $(WORKERS) $(PYTEST_ARGS)
+	@why=$$($(BIN)/python -c 'from harness.boards.renode import RenodeTier; print(RenodeTier.unavailable() or "")') && \
+	if [ -n "$$why" ]; then echo "left out: boards in Renode: $$why" >&2; else \
+	$(BIN)/pytest tests/boards tests/firmware tests/testing -k renode -n $(WORKERS) $(PYTEST_ARGS) && \
+	$(BIN)/pytest scenarios --boards=renode -n $(WORKERS) $(PYTEST_ARGS) && \
+	$(BIN)/python -m harness.robot_library --outputdir reports/robot-renode --include renode robot; fi
 
 test-boards: $(READY) boards
 	@if [ -e firmware/images/mps2-an385.elf ]; then $(BIN)/pytest scenarios --boards=qemu -n $(WORKERS) $(PYTEST_ARGS); \
