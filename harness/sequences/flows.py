@@ -125,7 +125,8 @@ def _find(sequence: str, folder: Path | None, where: str | None) -> Path:
             return path
     names = sorted({file.stem for home in homes for file in home.glob(f"*{_SUFFIX}")})
     close = get_close_matches(Path(sequence).stem, names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(names) or 'none'}"
+    there = f"there are: {', '.join(names) or 'none'}; or name a file, as in sequences/mine{_SUFFIX}"
+    hint = f"did you mean {' or '.join(close)}?" if close else there
     raise UsageError(f"there is no sequence called {sequence!r} in {homes[0]}", where=where, do=hint)
 
 

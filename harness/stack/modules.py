@@ -27,10 +27,11 @@ class Modules:
                     return read_module(path)
         known = [sorted({path.stem for path in home.glob("*.wa*")}) for home in homes]
         own = f"the harness's own: {', '.join(known[1])}"
+        elsewhere = "run in the project's folder, or name that of the modules: --modules, in Robot the variable MODULES"
         raise UsageError(
             f"there is no module {name!r}",
             where=str(self.folder),
-            do=f"there are: {', '.join(known[0])}; {own}" if known[0] else f"name the folder with --modules; {own}",
+            do=f"there are: {', '.join(known[0])}; {own}" if known[0] else f"{elsewhere}; {own}",
         )
 
     def load(self, module: bytes | str | Path) -> bytes:

@@ -32,7 +32,7 @@ def test_what_is_not_there_is_named_with_what_is(modules: Modules, tmp_path: Pat
         UsageError, match=r"no module 'hallo'\n  -> there are: broken, idle, raw; the harness's own: .*hello"
     ):
         modules("hallo")
-    with pytest.raises(UsageError, match=r"--modules; the harness's own: .*hello"):
+    with pytest.raises(UsageError, match=r"--modules, in Robot the variable MODULES; the harness's own: .*hello"):
         Modules(tmp_path / "nowhere")("hallo")
     with pytest.raises(UsageError, match="cannot be read"):
         modules.load(tmp_path / "gone.wasm")
