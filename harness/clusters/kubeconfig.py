@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.clusters.cluster import Cluster
+from harness.clusters.files import replace_file
 from harness.clusters.recording import Recorder
 from harness.core.clock import Clock
 from harness.core.errors import RigError, UsageError
@@ -137,9 +138,7 @@ class KubeconfigCluster(Cluster):
         try:
             content = self._path.read_bytes()
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
+            replace_file(path, content)
         except OSError as error:
             raise UsageError(
                 f"the kubeconfig cannot be copied to {path}: {error.strerror}",

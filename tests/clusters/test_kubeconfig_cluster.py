@@ -118,6 +118,18 @@ def test_what_is_wrong_with_the_file_or_the_cluster_is_said(tmp_path, monkeypatc
     assert KubeconfigCluster.unavailable() is None
 
 
+def test_a_copy_of_a_kubeconfig_is_for_its_owner_only_whatever_was_there(tmp_path):
+    async def scene(embedded, path):
+        copy = tmp_path / "copy"
+        copy.write_text("open to everybody")
+        copy.chmod(0o644)
+        await KubeconfigCluster(SystemClock(), Randomness(), kubeconfig=path).write_kubeconfig(copy)
+        assert copy.read_bytes() == path.read_bytes()
+        assert copy.stat().st_mode & 0o077 == 0
+
+    behind(scene, tmp_path)
+
+
 def test_a_type_that_is_never_established_is_waited_for_only_so_long(tmp_path, monkeypatch):
     monkeypatch.setattr("harness.clusters.kubeconfig._is_established", lambda _: False)
 

@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 from harness.clusters.cluster import Cluster
 from harness.clusters.embedded.client import InProcessApi
 from harness.clusters.embedded.front import HttpFront
-from harness.clusters.embedded.kubeconfig import replace_file, write_kubeconfig
+from harness.clusters.embedded.kubeconfig import write_kubeconfig
 from harness.clusters.embedded.logs import FindLog, Logs
 from harness.clusters.embedded.messages import Request
 from harness.clusters.embedded.patches import MERGE_PATCH
 from harness.clusters.embedded.server import ApiServer
 from harness.clusters.embedded.values import Object, copy_value
+from harness.clusters.files import replace_file
 from harness.core.clock import Clock, SystemClock
 from harness.core.errors import RigError, UsageError
 from harness.core.history import Tap

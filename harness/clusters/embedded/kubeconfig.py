@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import os
 import ssl
 from pathlib import Path
 
 import yaml
 
+from harness.clusters.files import replace_file
 from harness.core.errors import UsageError
 from harness.core.network import Endpoint
 
@@ -39,14 +39,3 @@ def write_kubeconfig(path: Path, endpoint: Endpoint, authority: bytes, token: st
         raise UsageError(
             f"the kubeconfig cannot be written: {error.strerror}", where=str(path), do="name a file that can be written"
         ) from error
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, readable by its owner only; its folder must be there."""
-    beside = path.with_name(f".{path.name}.new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
