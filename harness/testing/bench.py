@@ -16,6 +16,7 @@ from harness.core.errors import ProductFailure
 from harness.core.identifiers import Randomness
 from harness.core.network import Admission, Endpoint, Listener, Network
 from harness.stack.modules import assemble
+from harness.testing.require import require
 from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import Algorithm, generate_key, private_key_der
@@ -38,7 +39,7 @@ from harness.wasmbed.protocol.messages import (
     ModuleChunk,
 )
 
-__all__ = ["LIMITS", "Bench", "BoardFactory", "Expectations", "Peer", "ScriptedGateway", "module", "require"]
+__all__ = ["LIMITS", "Bench", "BoardFactory", "Expectations", "Peer", "ScriptedGateway", "module"]
 
 M = TypeVar("M", bound=DeviceMessage)
 
@@ -62,12 +63,6 @@ def module(name: str) -> bytes:
     """One of the modules that come with this package: ``probe``, ``faults``, ``stranger``."""
     path = files("harness.testing") / "modules" / f"{name}.wat"
     return assemble(path.read_text("utf-8"), str(path))
-
-
-def require(holds: object, what: str) -> None:
-    """Raise ProductFailure saying ``what`` was found unless it holds."""
-    if not holds:
-        raise ProductFailure(what)
 
 
 class ScriptedLink(Link):

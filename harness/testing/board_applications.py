@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from harness.core.errors import ProductFailure
-from harness.testing.bench import LIMITS, Bench, Peer, module, require
+from harness.testing.bench import LIMITS, Bench, Peer, module
+from harness.testing.require import require
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
     ApplicationStatus,

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives import serialization
 
 from harness.boards.board import Board, Power
 from harness.core.errors import ProductFailure
-from harness.testing.bench import Bench, require
+from harness.testing.bench import Bench
+from harness.testing.require import require
 from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.protocol.framing import frame
 from harness.wasmbed.protocol.messages import (

@@ -16,7 +16,7 @@ from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceAp
 from harness.wasmbed.resources.kinds import DEVICE
 from harness.wasmbed.resources.manifests import device
 
-__all__ = ["Ground", "Told", "refused", "require"]
+__all__ = ["Ground", "Told", "refused"]
 
 PATIENCE = 10.0
 """Seconds within which a cluster has to do what it does by itself."""
@@ -33,12 +33,6 @@ class Told:
     name: str
     data: Mapping[str, Any]
     correlation: str
-
-
-def require(holds: object, what: str) -> None:
-    """Raise ProductFailure saying ``what`` was found unless it holds."""
-    if not holds:
-        raise ProductFailure(what)
 
 
 @asynccontextmanager

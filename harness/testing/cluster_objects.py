@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from harness.testing.cluster_ground import Ground, refused, require
+from harness.testing.cluster_ground import Ground, refused
+from harness.testing.require import require
 from harness.wasmbed.resources.api import Conflict, Invalid, NotFound, Object
 from harness.wasmbed.resources.kinds import APPLICATION, CONFIG_MAP, DEVICE, LEASE, SECRET
 

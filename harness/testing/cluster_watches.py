@@ -6,7 +6,8 @@ import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from harness.testing.cluster_ground import Ground, Told, refused, require
+from harness.testing.cluster_ground import Ground, Told, refused
+from harness.testing.require import require
 from harness.wasmbed.resources.api import ApiError, Conflict, WatchEvent
 from harness.wasmbed.resources.kinds import DEVICE
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
