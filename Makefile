@@ -55,9 +55,10 @@ boards: $(READY)
 	@$(PYTHON) firmware/build.py || echo "left out: emulated boards, some or all; see above" >&2
 	@$(BIN)/python firmware/apps.py >/dev/null || echo "left out: the sample applications in Rust; see above" >&2
 
+# All of them are built twice, and have to be the same bytes; some, once: that is for whoever works on a board.
 firmware:
 	@.ci/system-packages
-	@$(PYTHON) firmware/build.py --twice $(BOARDS)
+	@$(PYTHON) firmware/build.py $(or $(BOARDS),--twice)
 
 apps: $(READY)
 	@.ci/system-packages
