@@ -348,9 +348,20 @@ def test_identical_sections_do_not_multiply() -> None:
     assert not _accepts(sequence, word[:-1], (0.0,) * 59)
 
 
-def test_a_diagram_with_too_many_readings_is_refused() -> None:
+_LIMITED = """loop
+Device->>Gateway: Heartbeat
+Note over Gateway: within 2s
+Gateway->>Device: HeartbeatAcknowledgment
+end"""
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [[f"loop ({turns})\nDevice->>Gateway: Heartbeat\nend" for turns in range(1, 13)], [_LIMITED] * 12],
+    ids=["other loops", "clocks"],
+)
+def test_a_diagram_with_too_many_readings_is_refused(sections: list[str]) -> None:
     """Sections that look alike but are not: clear words instead of an endless search."""
-    sections = [f"loop ({turns})\nDevice->>Gateway: Heartbeat\nend" for turns in range(1, 13)]
     sequence = load_text("sequenceDiagram\npar\n{}\nend".format("\nand\n".join(sections)), "wide")
     with pytest.raises(UsageError, match="too ambiguous"):
-        _accepts(sequence, ("Device->>Gateway: Heartbeat",) * 40, (0.0,) * 40)
+        _accepts(sequence, ("Device->>Gateway: Heartbeat",) * 40, tuple(map(float, range(40))))
