@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from harness.reporting.runs import TestRecord
 
 __all__ = ["RunFolder", "Tally", "folder_name"]
+
+
+SHOWN = 3
+"""Tests that are named, of those that were not run for the same reason."""
 
 
 class RunFolder:
@@ -38,8 +43,20 @@ class RunFolder:
         name = clock.utcnow().strftime("%Y-%m-%dT%H-%M-%S-%f")[:-3]
         return cls(root / options.reports / name, root, options, clock)
 
+    def check(self) -> None:
+        """Raise UsageError where it could not be made, so that this is said once and before anything runs."""
+        there = next(each for each in self.path.parents if each.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            what = "cannot be written to" if there.is_dir() else "is no folder"
+            raise UsageError(what, where=str(there), do="name another folder for the reports: --reports")
+
     def of(self, test: str) -> Path:
-        """Where a test's history and result go."""
+        """Where a test's history and result go. A folder for reports that was not there is kept out of git."""
+        reports = self.path.parent
+        if not reports.exists():
+            with suppress(OSError):
+                reports.mkdir(parents=True)
+                (reports / ".gitignore").write_text("# Made by the harness.\n*\n", encoding="utf-8")
         return self.path / folder_name(test)
 
     def finish(self, others: Sequence[TestRecord] = ()) -> Finished:
@@ -70,6 +87,15 @@ class Tally:
             self.not_run.append((test, reason.removeprefix("not run: ")))
         elif blame is not None:
             self.blames[blame] += 1
+
+    def told_not_run(self) -> Iterator[str]:
+        """What was not run and why, each reason once."""
+        reasons: dict[str, list[str]] = {}
+        for test, reason in self.not_run:
+            reasons.setdefault(reason, []).append(test)
+        for reason, tests in reasons.items():
+            more = f" and {len(tests) - SHOWN} more" if len(tests) > SHOWN else ""
+            yield f"NOT RUN {', '.join(tests[:SHOWN])}{more}\n  {reason}"
 
     @property
     def exit_code(self) -> int:

@@ -32,10 +32,11 @@ def main(arguments: list[str]) -> int:
     """Run and return the exit code."""
     try:
         root, options = options_of(_variables(arguments))
+        folder = RunFolder.new(root, options, SystemClock())
+        folder.check()
     except UsageError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    folder = RunFolder.new(root, options, SystemClock())
     os.environ[RUN_FOLDER] = str(folder.path)
     os.environ["ROBOT_OPTIONS"] = f"--maxerrorlines {LONGEST} {os.environ.get('ROBOT_OPTIONS', '')}"
     code = _run(arguments)

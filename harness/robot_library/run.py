@@ -61,7 +61,7 @@ class Run:
 
 def tell_end(folder: RunFolder, tally: Tally) -> None:
     """Write the page, and tell a person what was not judged and why, whose fault the rest is, and where to look."""
-    lines = [f"NOT RUN {test}\n  {reason}" for test, reason in tally.not_run]
+    lines = [*tally.told_not_run()]
     if summary := tally.summary():
         lines.append(summary)
     for line in (*lines, *folder.finish().told(Path.cwd())):

@@ -233,8 +233,8 @@ class Stack:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RigError(
-                f"cannot be made: {error.strerror}",
-                where=str(self._folder),
+                f"no folder can be made there: {error.strerror}",
+                where=str(next(each for each in self._folder.parents if each.exists())),
                 do="name a folder that can be made: --reports of a test run, --history of wasmbed up",
             ) from error
         return self._folder / "history.jsonl"

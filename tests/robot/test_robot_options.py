@@ -111,6 +111,15 @@ def test_the_exit_code_says_who_is_to_blame(
     assert runner.main([]) == code
 
 
+def test_a_folder_for_reports_that_cannot_be_is_told_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    assert runner.main(["--variable", "REPORTS:file"]) == 2
+    assert f"{tmp_path / 'file'}: is no folder" in capsys.readouterr().err
+
+
 def test_a_wrong_option_is_told_before_anything_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert runner.main(["--variable", "SEED:x"]) == 2
     assert "${SEED}: 'x' is not possible" in capsys.readouterr().err
