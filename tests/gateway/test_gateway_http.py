@@ -243,6 +243,10 @@ def test_only_so_many_connections_are_served(play: Play) -> None:
 def test_half_requests_do_not_keep_others_out(play: Play) -> None:
     async def scene(world: World) -> None:
         host, port = world.gateway.http_endpoint
+        for _ in range(4):
+            _, gone = await asyncio.open_connection(host, port)
+            gone.close()
+            await gone.wait_closed()
         halves = [await asyncio.open_connection(host, port) for _ in range(4)]
         for _, writer in halves:
             writer.write(b"GET /readyz HTTP/1.1\r\nHo")
@@ -251,4 +255,4 @@ def test_half_requests_do_not_keep_others_out(play: Play) -> None:
         for _, writer in halves:
             writer.close()
 
-    play(scene, http_connections=4)
+    play(scene, http_connections=4, http_timeout=60)

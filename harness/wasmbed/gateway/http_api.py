@@ -175,15 +175,18 @@ class _Door:
     def __init__(self, server: web.Server, settings: GatewaySettings, clock: Clock) -> None:
         self._server, self._settings, self._clock = server, settings, clock
         self._unheard: dict[object, Timer] = {}
+        """Those that are gone stay until their time is over."""
         self._turned_away = 0
         self._report: Timer | None = None
 
     def __call__(self) -> asyncio.Protocol:
-        if len(self._server.connections) >= self._settings.http_connections:
+        present = set(self._server.connections)
+        if len(present) >= self._settings.http_connections:
             self._count()
-            if not self._unheard:
+            longest = next((protocol for protocol in self._unheard if protocol in present), None)
+            if longest is None:
                 return _Refusal()
-            self._drop(next(iter(self._unheard)))
+            self._drop(longest)
         protocol = self._server()
         self._unheard[protocol] = self._clock.call_later(self._settings.http_timeout, lambda: self._drop(protocol))
         return protocol
