@@ -60,9 +60,7 @@ class Run:
             self.folder = RunFolder(Path(worker[WORKER_INPUT]))
         else:
             self.folder = RunFolder.new(config.rootpath, options, SystemClock())
-            if (
-                options.reports != StackOptions().reports
-            ):  # the default may be where nobody writes, and no test needs it
+            if options.reports != StackOptions().reports:  # the default may be where nobody can write, nor has to
                 self.folder.check()
 
     @classmethod

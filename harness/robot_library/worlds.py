@@ -135,7 +135,7 @@ class TestWorlds:
         self._errors.clear()
         self._used = self._world is not None
         source = Path(data.source) if data.source is not None else None
-        command = rerun(data.name, source, self._base, self._run.root)
+        command = rerun(data.name, source, self._base, self._run.root) if self._trouble is None else ""
         title = data.doc.strip().partition("\n")[0]
         self._test = Verdict.of(data.full_name, title, self._base, command)
         self._test.file, self._test.line = _relative(source, self._run.root), data.lineno
@@ -284,6 +284,8 @@ class TestWorlds:
                 blame = verdict.blame or UNKNOWN
                 result.tags.add(f"blame:{blame}")
                 self._run.tally.take(verdict.test, blame, verdict.message)
+                if blame == UsageError.blame:  # Robot's way of naming an error's kind, and what Allure 2 sorts by
+                    result.message = f"UsageError: {result.message}"
         folder = self._run.folder.of(verdict.test)
         verdict.write(folder)
         allure.begin_test(verdict.options or {}, severity=verdict.severity)
