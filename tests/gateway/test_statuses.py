@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.clusters.embedded.patches import merge_patch
 from harness.core.clock import ManualClock
 from harness.core.identifiers import Randomness
 from harness.wasmbed.gateway.devices import detour
-from harness.wasmbed.gateway.statuses import StatusWriter, merge, pace
+from harness.wasmbed.gateway.statuses import StatusWriter, is_one, merge, pace
 from harness.wasmbed.resources.api import ApiError, Invalid, NotFound
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
 from harness.wasmbed.resources.phases import IllegalMove
@@ -158,6 +159,24 @@ def test_nothing_rests_at_the_end(write: Any) -> None:
         paced.put(DEVICE, "dev-1", {"health": "healthy"})
         await paced.flush()
         assert len(patches(api)) == 4
+
+    write(scene)
+
+
+def test_what_was_removed_does_not_come_back_with_what_takes_its_place(write: Any) -> None:
+    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
+        def put(**entry: Any) -> None:
+            writer.put(APPLICATION, "app-1", {"deviceStatuses": {"dev-1": entry}})
+
+        put(state="running", metrics={"fuel_used": 7})
+        await writer.flush()
+        put(state="receiving", metrics=None)
+        put(state="deployed", metrics={"memory_bytes": 1})
+        put(state="error", metrics={"wall_time_ms": 2})
+        await writer.flush()
+        entry = status(api, "applications", "app-1")["deviceStatuses"]["dev-1"]
+        assert entry == {"state": "error", "metrics": {"memory_bytes": 1, "wall_time_ms": 2}}
+        assert len(patches(api)) == 3
 
     write(scene)
 
@@ -317,20 +336,7 @@ values = st.recursive(
 objects = st.dictionaries(st.sampled_from("abc"), values, max_size=3)
 
 
-def _prune(value: Any) -> Any:
-    return {k: _prune(v) for k, v in value.items() if v is not None} if isinstance(value, dict) else value
-
-
-@given(st.lists(objects, max_size=4), objects)
-def test_a_later_value_always_wins(steps: list[Any], last: Any) -> None:
-    merged: Any = {}
-    for step in steps:
-        merged = merge(merged, step)
-    merged = merge(merged, last)
-
-    def agrees(whole: Any, part: Any) -> bool:
-        if isinstance(part, dict):
-            return isinstance(whole, dict) and all(key in whole and agrees(whole[key], part[key]) for key in part)
-        return bool(whole == part)
-
-    assert agrees(merged, last)
+@given(objects, objects, objects)
+def test_one_patch_does_what_two_would(target: Any, first: Any, second: Any) -> None:
+    if is_one(first, second):
+        assert merge_patch(target, merge(first, second)) == merge_patch(merge_patch(target, first), second)

@@ -18,7 +18,7 @@ from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, Resource, ResourceApi
 from harness.wasmbed.resources.phases import IllegalMove, check, is_legal
 
-__all__ = ["StatusWriter", "merge", "pace"]
+__all__ = ["StatusWriter", "is_one", "merge", "pace"]
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +33,21 @@ _PERMANENT = {400, 403, 405, 413, 415, 422}
 
 
 def merge(first: Status, second: Status) -> Status:
-    """One JSON merge patch (RFC 7386) that does what ``first`` and then ``second`` would."""
+    """One JSON merge patch (RFC 7386) that does what ``first`` and then ``second`` would, if :func:`is_one`."""
     merged = dict(first)
     for name, value in second.items():
         old = merged.get(name)
         merged[name] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
+
+
+def is_one(first: Status, second: Status) -> bool:
+    """Whether there is such a patch: to remove something and put an object in its place takes two."""
+    return all(
+        isinstance(first[name], dict) and is_one(first[name], value)
+        for name, value in second.items()
+        if isinstance(value, dict) and name in first
+    )
 
 
 def pace(resource: Resource, written: Object) -> float:
@@ -80,7 +89,7 @@ class _Entry:
         phase = step.status.get("phase")
         start = len(self.steps)
         if phase is None:
-            start = max(start - 1, 0)
+            start -= bool(self.steps) and is_one(self.steps[-1].status, step.status)
         else:
             start = next((n for n, old in enumerate(self.steps) if old.status.get("phase") in (phase, None)), start)
         overtaken, self.steps = self.steps[start:], self.steps[:start]
