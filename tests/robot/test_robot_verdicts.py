@@ -88,6 +88,17 @@ USAGE = {
 }
 
 
+def test_a_projects_file_that_is_wrong_is_told_once(project) -> None:
+    project.write("It Is Asked For Wrongly\n    Power On Board\n")
+    (project.folder / "harness.toml").write_text("hartbeat = 3\n")
+    code, output = project.run("it.robot")
+    assert code == 1, output
+    assert output.count("harness.toml: no such option: hartbeat") == 1
+    assert "did you mean heartbeat?" in output
+    assert "listener" not in output
+    assert project.results()["It Is Asked For Wrongly"]["blame"] == "usage"
+
+
 def test_every_ending_has_its_blame(project) -> None:
     project.write(CASES.replace("{dance}", DANCE))
     code, output = project.run("--variable", "SEED:7", "--variable", "HEARTBEAT:5 s", "it.robot")
