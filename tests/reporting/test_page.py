@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -285,6 +286,17 @@ def test_a_thousand_boards_are_scrolled_without_making_every_row(browser: Any, f
         page.get_by_label("Find a board").fill("0999")
         page.get_by_role("option", name="board-0999").click()
         page.wait_for_selector("text=wasmbed 1.0.0 on virtual board board-0999")
+
+
+def test_one_command_runs_all_again_that_did_not_pass(browser: Any, leave: Callable[..., Path], tmp_path: Path) -> None:
+    names = ["test_a.py::test_it[by name]", "test_b.py::test_it"]
+    for index, name in enumerate(names):
+        rerun = shlex.join(["pytest", name, "--seed=7"])
+        leave(tmp_path / f"run/{index}", test=name, outcome="failed", blame="product", rerun=rerun)
+    write_run_report(tmp_path / "run")
+    with opened(browser, tmp_path / "run") as page:
+        again = page.get_by_role("region", name="Run the 2 that did not pass again").locator("code").inner_text()
+    assert shlex.split(again) == ["pytest", *names, "--seed=7"]
 
 
 def test_a_thousand_tests_are_a_list_one_can_scroll(browser: Any, leave: Callable[..., Path], tmp_path: Path) -> None:

@@ -114,14 +114,15 @@ function why(message: string): string {
 
 /** One command for everything that is not as it should be; only where the tests' own commands differ in the test alone. */
 function Again({ tests }: { tests: Test[] }) {
-  const commands = tests.map((test) => test.rerun.split(test.name));
+  const words = tests.map(({ name, rerun }) => (rerun.includes(`'${name}'`) ? `'${name}'` : name));
+  const commands = tests.map((test, index) => test.rerun.split(words[index]!));
   const [before, after] = commands[0]!;
   const alike = commands.every((command) => command.length === 2 && command[0] === before && command[1] === after);
   if (!alike || tests.length > 50) return null;
   return (
     <section aria-labelledby="again-title">
       <h2 id="again-title">Run the {tests.length} that did not pass again</h2>
-      <Command text={before + tests.map((test) => test.name).join(" ") + after} />
+      <Command text={before + words.join(" ") + after} />
     </section>
   );
 }
