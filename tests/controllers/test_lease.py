@@ -48,6 +48,16 @@ def test_the_first_one_acts_and_the_others_wait(play):
     play(scenario)
 
 
+def test_a_lease_that_says_nothing_is_free(play):
+    async def scenario(world):
+        await world.api.create(LEASE, {"metadata": {"name": "test"}})
+        claimant = Claimant(world, "a")
+        await world.until(claimant.acts)
+        await claimant.end()
+
+    play(scenario)
+
+
 def test_a_lease_given_back_is_taken_at_once(play):
     async def scenario(world):
         first, second = Claimant(world, "a"), None

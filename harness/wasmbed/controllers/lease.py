@@ -95,12 +95,13 @@ class LeaderLease:
 
     async def _claim(self, present: Object | None) -> Object:
         now = format_timestamp(self._clock.now())
+        before = present.get("spec") or {} if present is not None else {}
         spec = {
             "holderIdentity": self.identity,
             "leaseDurationSeconds": max(1, round(self.duration)),
             "acquireTime": now,
             "renewTime": now,
-            "leaseTransitions": int(present["spec"].get("leaseTransitions") or 0) + 1 if present else 0,
+            "leaseTransitions": int(before.get("leaseTransitions") or 0) + 1 if present is not None else 0,
         }
         if present is not None:
             return await self._api.replace(LEASE, self.name, {**present, "spec": spec})
