@@ -12,28 +12,25 @@ def boards(verbose: bool) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.padding import Padding
-    from rich.table import Table
 
     from harness.boards.catalogue import registered
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("board", "tier", "what it is", "can", "state"):
-        table.add_column(heading, overflow="fold", min_width=len("several-applications") if heading == "can" else None)
-    cannot: dict[str, tuple[str, ...]] = {}
+    console = Console(highlight=False)
+
+    def detail(text: str) -> None:
+        console.print(Padding(text, (0, 0, 0, 4), expand=False))
+
     for entry in registered():
         if entry.unavailable is not None:
-            table.add_row("", entry.name, "", "", f"[yellow]{escape(entry.unavailable)}[/]")
+            console.print(f"{entry.name}: boards of this tier cannot run here")
+            detail(f"[yellow]{escape(entry.unavailable)}[/]")
             continue
         tier = entry.load()()
         for kind in tier.kinds():
             about = tier.about(kind)
-            state = f"[yellow]{escape(about.unavailable)}[/]" if about.unavailable else "[green]available[/]"
-            table.add_row(kind, entry.name, about.summary, " ".join(sorted(tier.features(kind))), state)
-            cannot[kind] = about.cannot
-    console = Console(highlight=False)
-    console.print(table)
-    for kind, things in cannot.items() if verbose else ():
-        if things:
-            console.print(f"\n{kind} cannot do:")
-        for thing in things:
-            console.print(Padding(f"- {escape(thing)}", (0, 0, 0, 2), expand=False))
+            console.print(f"[green]{kind}[/] ({entry.name}): {escape(about.summary)}")
+            detail(f"can: {' '.join(sorted(tier.features(kind)))}")
+            if about.unavailable:
+                detail(f"[yellow]cannot run here: {escape(about.unavailable)}[/]")
+            for thing in about.cannot if verbose else ():
+                detail(f"cannot do: {escape(thing)}")

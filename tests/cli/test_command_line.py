@@ -163,6 +163,20 @@ def test_boards_lists_each_kind_with_what_it_can_and_cannot_do(
     output = capsys.readouterr().out
     assert " ".join(sorted(VirtualBoard.features)) in output
     if QemuTier.unavailable() is None:
-        assert "\nstm32vldiscovery cannot do:\n  - TLS: 8 KiB of RAM do not hold a handshake" in output
+        described = output[output.index("stm32vldiscovery (qemu): ") :]
+        assert "\n    cannot do: TLS: 8 KiB of RAM do not hold a handshake" in described
     else:
         assert str(QemuTier.unavailable()) in output
+
+
+def test_no_word_of_what_a_board_is_or_lacks_is_cut_in_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WASMBED_IMAGES", str(tmp_path))
+    outputs = []
+    for columns in ("300", "80"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert run(["boards", "--verbose"]) == 0
+        outputs.append(capsys.readouterr().out.split())
+    wide, narrow = ("".join(words) for words in outputs)
+    assert wide == narrow
