@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 
 from harness.core.clock import Clock, time_to_wait
-from harness.core.errors import ProductFailure
+from harness.core.errors import ProductFailure, UsageError
 
 __all__ = ["Console"]
 
@@ -61,7 +61,7 @@ class Console:
 
         Raises ProductFailure with the last lines when it does not come within ``within`` seconds.
         """
-        wanted, within = re.compile(pattern), time_to_wait(within)
+        wanted, within = _expression(pattern), time_to_wait(within)
         for line in self.lines:
             if match := wanted.search(line):
                 return match
@@ -69,7 +69,7 @@ class Console:
 
     async def until_next(self, pattern: str, within: float = 5.0) -> re.Match[str]:
         """As :meth:`until`, but only lines that are still to come count."""
-        wanted = re.compile(pattern)
+        wanted = _expression(pattern)
         found: asyncio.Future[re.Match[str]] = asyncio.get_running_loop().create_future()
 
         def look(line: str) -> None:
@@ -89,3 +89,11 @@ class Console:
             ) from None
         finally:
             stop()
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        what = f"{pattern!r} is no regular expression: {error}"
+        raise UsageError(what, do="write a backslash before characters that are meant as they are") from error

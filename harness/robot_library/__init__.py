@@ -62,7 +62,7 @@ class WasmbedLibrary(
     ``within`` is how long to wait at most, as in ``5s``, ``500 ms`` or ``1 minute``. Nothing waits longer than it must.
     """
 
-    def __init__(self, scope: Scope = Scope.TEST, **options: Any) -> None:
+    def __init__(self, scope: Scope | str = Scope.TEST, **options: Any) -> None:
         """``scope`` says how long a stack lives; ``options`` are options of the stack, as in ``heartbeat=500ms``."""
         self.worlds = TestWorlds(scope, options)
         self.ROBOT_LIBRARY_LISTENER = self.worlds

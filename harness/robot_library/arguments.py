@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from robot.utils import secs_to_timestr, timestr_to_secs
 
 from harness.boards.board import Board
 from harness.core.errors import UsageError
+from harness.core.history import Event
 from harness.stack.applications import ApplicationHandle, parse_targets
 from harness.stack.devices import DeviceHandle
+from harness.stack.peers import Peer
 from harness.stack.stack import Stack
 
 __all__ = [
@@ -59,7 +61,22 @@ class Duration(float):
 
 
 SOON, USUAL = Duration(5), Duration(10)
-CONVERTERS: dict[type, Callable[[Any], Any] | Callable[[Any, Any], Any]] = {Duration: Duration.parse}
+
+
+def _returned_by(keyword: str) -> Callable[[object], NoReturn]:
+    """A converter for what cannot be written in a suite."""
+
+    def refuse(value: object) -> NoReturn:
+        raise ValueError(f"give what {keyword} returned")
+
+    return refuse
+
+
+CONVERTERS: dict[type, Callable[[Any], Any] | Callable[[Any, Any], Any]] = {
+    Duration: Duration.parse,
+    Event: _returned_by("Wait For Event"),
+    Peer: _returned_by("Connect Peer"),
+}
 
 
 def word(text: str) -> str:

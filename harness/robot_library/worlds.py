@@ -37,7 +37,7 @@ T = TypeVar("T")
 LIBRARY = "harness.robot_library"
 TERMINATED = "Execution terminated by signal"
 """What Robot says where Ctrl-C was pressed."""
-OTHER_ERROR = re.compile(r"\w+Error: ")
+OTHER_ERROR = re.compile(r"\A\w+Error: ")
 """How Robot begins what is no failed comparison, but one that could not be made."""
 LONG = 35
 """Lines of a message; Robot cuts what is longer than 40."""
@@ -59,8 +59,13 @@ class TestWorlds:
     """Before Allure's listener, which must see what becomes of a test here."""
     __test__ = False
 
-    def __init__(self, scope: Scope, given: Mapping[str, Any]) -> None:
-        self._scope, self._given = scope, given
+    def __init__(self, scope: Scope | str, given: Mapping[str, Any]) -> None:
+        self._scope, self._given = Scope.TEST, given
+        self._wrong_scope: UsageError | None = None
+        try:
+            self._scope = Scope(scope.lower())
+        except ValueError:  # told by the tests: Robot tells what is wrong with an import by a traceback
+            self._wrong_scope = UsageError(f"there is no scope {scope!r}", do=f"one of: {', '.join(Scope)}")
         self._run: Run | None = None
         self._base = StackOptions()
         self._trouble: UsageError | None = None
@@ -200,8 +205,8 @@ class TestWorlds:
         return self._world or self._open(self._options({}))
 
     def _options(self, changes: Mapping[str, Any]) -> StackOptions:
-        if self._trouble is not None:
-            raise self._trouble
+        if trouble := self._wrong_scope or self._trouble:
+            raise trouble
         options = self._base
         for each in (self._given, changes):
             options = options.replace(**each)
@@ -285,7 +290,7 @@ class TestWorlds:
                 result.tags.add(f"blame:{blame}")
                 self._run.tally.take(verdict.test, blame, verdict.message)
                 if blame == UsageError.blame:  # Robot's way of naming an error's kind, and what Allure 2 sorts by
-                    result.message = f"UsageError: {result.message}"
+                    result.message = f"UsageError: {OTHER_ERROR.sub('', result.message, count=1)}"
         folder = self._run.folder.of(verdict.test)
         verdict.write(folder)
         allure.begin_test(verdict.options or {}, severity=verdict.severity)

@@ -41,6 +41,14 @@ def test_with_the_scope_of_a_test_there_is_no_stack_before_it(project) -> None:
     assert "import the library with scope=suite" in output
 
 
+def test_a_scope_that_there_is_not_is_told_in_words(project) -> None:
+    project.write("It\n    Power On Board\n", "scope=sweet")
+    code, output = project.run("it.robot")
+    assert code == 1
+    assert "there is no scope 'sweet'\n  -> one of: test, suite, global" in output
+    assert "Traceback" not in output
+
+
 def test_a_rig_that_fails_in_a_suites_setup_runs_none_of_its_tests(project) -> None:
     setup = "Suite Setup    Power On Boards    1000000    mps2-an385\n"
     project.write("One\n    No Operation\nTwo\n    No Operation\n", "scope=suite", more=setup)

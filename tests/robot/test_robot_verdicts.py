@@ -52,6 +52,13 @@ Both Ways To Name Devices
     Deploy Application    idle    all    labels=site=roof
 An Option Is Wrong
     Start Stack    hartbeat=1s
+It Is No Expression
+    ${board}=    Power On Board
+    Board Console Should Show    ${board}    [unclosed
+It Is No Peer
+    Enroll Peer    somebody
+It Is No Event
+    Wait For Event    Never    after=Heartbeat
 A Tier That There Is Not
     Skip Unless There Is Tier    moon
 Robot's Own Timeout
@@ -84,6 +91,9 @@ USAGE = {
     "A Target Is Wrong": "there is no argument 'too'",
     "Both Ways To Name Devices": "labels: means devices, and so does to",
     "An Option Is Wrong": "no such option: hartbeat",
+    "It Is No Expression": "'[unclosed' is no regular expression: unterminated character set",
+    "It Is No Peer": "UsageError: Argument 'peer' got value 'somebody' that cannot be converted to Peer",
+    "It Is No Event": "Argument 'after' got value 'Heartbeat' that cannot be converted to Event or None",
     "A Tier That There Is Not": "there is no tier 'moon'",
 }
 
@@ -120,7 +130,7 @@ def test_every_ending_has_its_blame(project) -> None:
         "It Is Left Out": ("skipped", None),
         "An Expected Failure": ("passed", None),
     }
-    assert "to blame: the caller 12, the product 3, unknown 3" in output
+    assert "to blame: the caller 15, the product 3, unknown 3" in output
     assert "NOT RUN It.The Rig Fails\n  " in output
     assert "(--deadline)" in results["The Harness's Deadline"]["message"]
     assert "there is no such resource" in results["The Product Is Wrong"]["message"]
