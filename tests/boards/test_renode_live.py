@@ -311,6 +311,18 @@ def test_an_image_for_another_board(
     played(play())
 
 
+def test_a_serial_line_that_is_taken() -> None:
+    async def play() -> None:
+        async with scene() as bench:
+            (renode(bench).farm.folder / "1.link").touch()
+            with pytest.raises(RigError, match=r"(?s)CreateUartPtyTerminal.*already exists"):
+                await bench.board.power_on()
+            assert bench.board.power is Power.OFF
+            await bench.enrolled()
+
+    played(play())
+
+
 def test_a_disk_that_is_full() -> None:
     """Renode does not survive it: the boards of that host are gone, and it is said why."""
 
