@@ -11,30 +11,35 @@ from harness.core.clock import SystemClock
 from harness.core.identifiers import Randomness
 
 
-def at_the_end(path: Path, meanwhile: str | None) -> None:
-    """Write a kubeconfig, let somebody leave ``meanwhile`` in its place, or nothing, and take it away."""
+def written(path: Path) -> Kubeconfig:
+    """A kubeconfig as a platform leaves it while it runs."""
 
-    async def main() -> None:
-        cluster = EmbeddedCluster(SystemClock(), Randomness())
+    async def write() -> Kubeconfig:
+        cluster, kubeconfig = EmbeddedCluster(SystemClock(), Randomness()), Kubeconfig(path)
         await cluster.start()
         try:
-            kubeconfig = Kubeconfig(path)
             await kubeconfig.write(cluster)
-            path.unlink()
-            if meanwhile is not None:
-                path.write_text(meanwhile)
-            kubeconfig.remove()
         finally:
             await cluster.stop()
+        return kubeconfig
 
-    asyncio.run(main())
+    return asyncio.run(write())
+
+
+def test_it_goes_with_the_platform(tmp_path: Path) -> None:
+    written(tmp_path / "kubeconfig").remove()
+    assert not (tmp_path / "kubeconfig").exists()
 
 
 def test_one_that_is_gone_already_is_no_trouble(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    at_the_end(tmp_path / "kubeconfig", None)
+    kubeconfig = written(tmp_path / "kubeconfig")
+    kubeconfig.path.unlink()
+    kubeconfig.remove()
     assert capsys.readouterr().err == ""
 
 
 def test_one_that_is_somebody_elses_by_now_stays(tmp_path: Path) -> None:
-    at_the_end(tmp_path / "kubeconfig", "of another platform")
-    assert (tmp_path / "kubeconfig").read_text() == "of another platform"
+    kubeconfig = written(tmp_path / "kubeconfig")
+    kubeconfig.path.write_text("of another platform")
+    kubeconfig.remove()
+    assert kubeconfig.path.read_text() == "of another platform"
