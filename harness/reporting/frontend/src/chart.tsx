@@ -32,7 +32,7 @@ export function Chart({ name, unit, points, runs, end, scale = 1e-9, marks = [] 
   const find = (event: PointerEvent): void => {
     const place = box.current!.getBoundingClientRect();
     const at = start + ((event.clientX - place.left) / place.width) * (stop - start);
-    const next = points.findIndex(([time]) => time > at);
+    const next = points.findIndex(([time]) => time > (runs ? at + 0.5 : at)); // a step lasts, a run is the nearest
     setOver(next < 0 ? points.length - 1 : Math.max(0, next - 1));
   };
   return (

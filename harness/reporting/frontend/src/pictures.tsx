@@ -5,7 +5,7 @@ import { Empty } from "./parts";
 
 export function Pictures({ pictures }: { pictures: Record<string, string> }) {
   const names = Object.keys(pictures);
-  if (!names.length) return <Empty>This test was not judged by a sequence: <code>stack.history.follows("device-enrollment")</code> does that and leaves a picture.</Empty>;
+  if (!names.length) return <Empty>This test was not judged by a sequence: <code>stack.history.follows("device-enrollment")</code> does that and leaves a picture, as <code>History Should Follow</code> does in Robot.</Empty>;
   return <>{names.map((name) => <Picture key={name} name={name} svg={pictures[name]!} />)}</>;
 }
 
