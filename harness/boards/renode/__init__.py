@@ -2,7 +2,7 @@
 
 The harness asks, a host process answers and owns Renode: ``requests`` are what goes between them, ``script`` turns them
 into monitor commands, ``replies`` reads what Renode says, ``host`` is the program, ``driver`` its other end, ``farm``
-places boards in hosts.
+gives boards their places in hosts.
 """
 
 from harness.boards.renode.board import RenodeBoard

@@ -14,7 +14,8 @@ from harness.boards.image import check_image
 from harness.boards.provisioning import provisioning_blob
 from harness.boards.qemu.startup import Startup
 from harness.boards.renode import requests as ask
-from harness.boards.renode.farm import Farm, Place
+from harness.boards.renode.farm import Farm
+from harness.boards.renode.places import Place
 from harness.boards.renode.platform import RenodePlatform
 from harness.boards.renode.serial import SerialLine
 from harness.boards.usage import Usage

@@ -12,126 +12,23 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Protocol
 
 from harness.boards.board import Power
 from harness.boards.renode import requests as ask
 from harness.boards.renode.driver import HostProcess
 from harness.boards.renode.image import loadable
+from harness.boards.renode.places import MachineHost, Place, Tenant
 from harness.boards.renode.platform import RenodePlatform
-from harness.boards.usage import Usage, usage_of
 from harness.core.clock import Clock
 from harness.core.errors import RigError, UsageError
 
-__all__ = ["MACHINES", "Farm", "Place", "Snapshot", "Tenant"]
+__all__ = ["MACHINES", "Farm", "Snapshot"]
 
 MACHINES = 8
 """Machines of a host, unless told otherwise."""
 
 ROOM = 64 << 20
 """Bytes that have to be free before a host is saved; eight boards took 12 million."""
-
-
-class Tenant(Protocol):
-    """A board that has a place."""
-
-    storage: bytes
-    """What its flash keeps while it has no place."""
-
-    @property
-    def power(self) -> Power:
-        """A board that is off can be asked to leave its place."""
-
-    @property
-    def is_live(self) -> bool:
-        """Whether it has power and is not paused."""
-
-    def evicted(self, trouble: RigError | None) -> None:
-        """It has no place any more; ``trouble`` says why, None if nobody is to blame."""
-
-    def froze(self) -> object:
-        """What :meth:`thawed` wants to know later about the present moment."""
-
-    async def thawed(self, state: object) -> None:
-        """Its machine is as it was at :meth:`froze`; its lines are new, and whatever was on them is lost."""
-
-
-class Place:
-    """A board's machine, in a host."""
-
-    def __init__(self, host: _Host, kind: RenodePlatform, machine: ask.Machine, tenant: Tenant) -> None:
-        self._host = host
-        self.kind, self.machine, self.tenant = kind, machine, tenant
-
-    @property
-    def name(self) -> str:
-        return self.machine.name
-
-    async def ask(self, request: ask.Request) -> str:
-        """Have the host carry it out. Raises as :meth:`HostProcess.ask` does."""
-        return await self._host.process.ask(request)
-
-    async def hand_over(self, tenant: Tenant) -> None:
-        """Give it to another board of the same kind; the one before, which is off, keeps what was in its flash."""
-        before, self.tenant = self.tenant, tenant
-        before.evicted(None)
-        if (storage := self.kind.storage) is not None:
-            before.storage = bytes.fromhex(await self.ask(ask.Read(self.name, storage.origin, storage.size)))
-            await self.furnish()
-
-    async def furnish(self) -> None:
-        """Bring what the board kept."""
-        if (storage := self.kind.storage) is not None:
-            file = Path(self.machine.link.path).with_suffix(".storage")
-            file.write_bytes(self.tenant.storage or bytes(storage.size))
-            try:
-                await self.ask(ask.Write(self.name, str(file), storage.origin))
-            finally:
-                file.unlink()
-
-    @property
-    def pids(self) -> list[int]:
-        """The processes of its host."""
-        return self._host.process.pids
-
-    @property
-    def share(self) -> Usage | None:
-        """Its part of what the host has used: as much as every other machine's there."""
-        found = [usage for pid in self.pids if (usage := usage_of(pid)) is not None]
-        if not found:
-            return None
-        whole, count = sum(found[1:], start=found[0]), len(self._host.places)
-        return Usage(whole.memory // count, whole.cpu / count)
-
-
-class _Host:
-    def __init__(self, process: HostProcess) -> None:
-        self.process = process
-        self.spare: HostProcess | None = None
-        """A fresh one, to load what was saved into."""
-        self.places: list[Place] = []
-        self.reserved = 0
-        self.quantum = 1.0
-        self.starting = asyncio.Lock()
-        process.on_end = self.evict
-
-    async def start(self, *, runs: bool) -> None:
-        async with self.starting:
-            if self.process.trouble is not None:
-                raise self.process.trouble
-            if self.process.pid is None:
-                await self.process.start()
-                if runs:
-                    await self.process.ask(ask.Run())
-
-    def evict(self, trouble: RigError | None) -> None:
-        for place in self.places:
-            place.tenant.evicted(trouble)
-        self.places.clear()
-
-    async def kill(self) -> None:
-        processes = [process for process in (self.process, self.spare) if process is not None]
-        await asyncio.gather(*(process.kill() for process in processes))
 
 
 def check_room(folder: Path) -> None:
@@ -152,7 +49,7 @@ class Farm:
         if per_host < 1:
             raise UsageError(f"{per_host} machines a host are too few", do="give at least 1")
         self._per_host, self._make = per_host, host
-        self._hosts: list[_Host] = []
+        self._hosts: list[MachineHost] = []
         self._numbers = 0
         self._moving = asyncio.Lock()
         self._folder: Path | None = None
@@ -184,7 +81,7 @@ class Farm:
                     return place
         return await self._create(kind, tenant, self._reserve(clock))
 
-    async def _create(self, kind: RenodePlatform, tenant: Tenant, host: _Host) -> Place:
+    async def _create(self, kind: RenodePlatform, tenant: Tenant, host: MachineHost) -> Place:
         try:
             await host.start(runs=not self.stands)
             self._numbers += 1
@@ -206,13 +103,13 @@ class Farm:
         host.places.append(place)
         return place
 
-    def _reserve(self, clock: Clock) -> _Host:
+    def _reserve(self, clock: Clock) -> MachineHost:
         for host in self._hosts:
             room = len(host.places) + host.reserved < self._per_host
             if room and host.process.trouble is None:
                 break
         else:
-            host = _Host(self._make(f"host {len(self._hosts) + 1}", clock))
+            host = MachineHost(self._make(f"host {len(self._hosts) + 1}", clock))
             self._hosts.append(host)
         host.reserved += 1
         return host
@@ -279,7 +176,7 @@ class Farm:
         await asyncio.gather(*(self._prepare(each.host) for each in saved))
         return Snapshot(self, saved)
 
-    async def _prepare(self, host: _Host) -> HostProcess:
+    async def _prepare(self, host: MachineHost) -> HostProcess:
         if host.spare is None or host.spare.trouble is not None:
             host.spare = self._make(host.process.name, host.process.clock)
             try:
@@ -334,7 +231,7 @@ def _forget_lines(places: Iterable[Place]) -> None:
 
 
 class _Saved:
-    def __init__(self, host: _Host, path: Path) -> None:
+    def __init__(self, host: MachineHost, path: Path) -> None:
         self.host, self.path = host, path
         self.states = [(place, place.tenant, place.tenant.froze()) for place in host.places]
         self.live = tuple(place.name for place in host.places if place.tenant.is_live)
