@@ -15,7 +15,7 @@ import pytest
 from harness.boards.renode import requests as ask
 from harness.boards.renode.driver import HostProcess
 from harness.boards.renode.farm import MACHINES
-from harness.boards.renode.host import Failed, Host, Pipe, _seconds, serve
+from harness.boards.renode.host import Failed, Host, Pipe, _digits, _seconds, serve
 from harness.boards.renode.monitor import THREADS, Gone, surroundings
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError, UsageError
@@ -99,6 +99,11 @@ def test_virtual_time_is_read_to_the_microsecond() -> None:
     assert _seconds("Elapsed Virtual Time: 2.00:00:01") == "172801.000000"
     with pytest.raises(Failed):
         _seconds("nothing")
+
+
+def test_memory_is_read_as_digits() -> None:
+    told = "[\n0xAB, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,\n0x00, 0x7F,\n]"
+    assert bytes.fromhex(_digits(told)) == b"\xab" + bytes(10) + b"\x7f"
 
 
 # what the host types, and when: this monitor only writes down

@@ -81,6 +81,14 @@ def test_power_means_empty_memory_and_a_running_processor() -> None:
     assert lines(ask.PowerOff("pump-1")) == ['mach set "pump-1"', "sysbus.cpu IsHalted true"]
 
 
+def test_what_a_board_keeps_moves_in_and_out() -> None:
+    assert lines(ask.Read("pump-1", 0x080F0000, 4096)) == ['mach set "pump-1"', "sysbus ReadBytes 0x80f0000 4096"]
+    assert lines(ask.Write("pump-1", "/run/1.storage", 0x080F0000)) == [
+        'mach set "pump-1"',
+        "sysbus LoadBinary @/run/1.storage 0x80f0000",
+    ]
+
+
 def test_a_reset_leaves_memory_alone() -> None:
     assert lines(ask.Reset("pump-1")) == ['mach set "pump-1"', "machine Reset"]
 

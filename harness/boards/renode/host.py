@@ -102,7 +102,7 @@ class Host:
         if isinstance(request, ask.Now):
             return _seconds(value)
         if isinstance(request, ask.Read):
-            return "".join(BYTE.findall(value))
+            return _digits(value)
         if errors and isinstance(request, ask.Create | ask.PowerOn | ask.Write):
             raise Failed(ask.Trouble(type(request).__name__, errors[0], tuple(errors)))
         return value
@@ -128,6 +128,10 @@ class Host:
         if reply.trouble is not None:
             raise Failed(ask.Trouble(command.text, reply.trouble, errors))
         return replace(reply, errors=errors)
+
+
+def _digits(told: str) -> str:
+    return "".join(BYTE.findall(told))
 
 
 def _seconds(told: str) -> str:
