@@ -91,17 +91,17 @@ def finish_run(
         done.trouble.append(str(error))
         return done
     rows = _trend(folder, root, tests, clock, done)
-    done.page = _try(done, lambda: write_run_report(folder, trend=[public_row(row) for row in rows[-SHOWN:]]))
-    document = junit_xml(folder.name, tests, ended=clock.utcnow())
-    _try(done, lambda: (folder / "junit.xml").write_bytes(document))
+    done.page = _try(done, folder, lambda: write_run_report(folder, trend=[public_row(row) for row in rows[-SHOWN:]]))
+    document, junit = junit_xml(folder.name, tests, ended=clock.utcnow()), folder / "junit.xml"
+    _try(done, junit, lambda: junit.write_bytes(document))
     if ci.summary is not None:
         flaky = rows[-1].get("flaky_tests", ()) if rows and rows[-1].get("run") == folder.name else ()
         text = summarize(folder.name, [*tests, *others], flaky=flaky, note=_where(folder, root, others))
-        _try(done, lambda: _append_text(ci.summary, text))
+        _try(done, ci.summary, lambda: _append_text(ci.summary, text))
     if ci.annotations:
         done.lines += annotate([*tests, *others], root=root, workspace=ci.workspace)
     if (results := allure.results_folder()) is not None:
-        _try(done, lambda: allure.write_about(results, _facts(tests, rows), job=_job(ci)))
+        _try(done, results, lambda: allure.write_about(results, _facts(tests, rows), job=_job(ci)))
     if is_run(folder):
         prune_runs(folder.parent, clock, keep=keep)
     return done
@@ -138,13 +138,13 @@ def _job(ci: Ci) -> dict[str, str] | None:
     return {"name": "GitHub Actions", "type": "github", "buildUrl": ci.link} if ci.link else None
 
 
-def _try(done: Finished, work: Callable[[], Any]) -> Any:
+def _try(done: Finished, path: Path, work: Callable[[], Any]) -> Any:
     try:
         return work()
     except UsageError as error:
         done.trouble.append(str(error))
     except OSError as error:
-        done.trouble.append(f"{error.filename or 'the report'}: cannot be written: {error.strerror}")
+        done.trouble.append(f"{error.filename or path}: cannot be written: {error.strerror}")
     return None
 
 
