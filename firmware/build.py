@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from tools.boards import Board, find_boards
 from tools.images import Image, measure, table
-from tools.toolchain import LINKER, Failed, Missing, Toolchain, find_toolchain, require
+from tools.toolchain import ARM_LINKER, RISCV_LINKER, Failed, Missing, Toolchain, find_toolchain
 
 FIRMWARE = Path(__file__).resolve().parent
 IMAGES = FIRMWARE / "images"
@@ -51,11 +51,8 @@ class Progress:
 def build(
     boards: Iterable[Board], target_folder: Path, jobs: int | None = None, *, verbose: bool = False
 ) -> tuple[list[Image], dict[str, str]]:
-    """Build the boards' images below ``target_folder``; also, by name, why some could not be. Raises Missing."""
+    """Build the boards' images below ``target_folder``; also, by name, why some could not be."""
     boards = sorted(boards, key=lambda board: (board.target, board.profile, board.name))
-    toolchain = find_toolchain(*sorted({board.target for board in boards}))
-    linker = require(LINKER, "gcc-arm-none-eabi")
-    print(f"building {len(boards)} images with {toolchain.description}", flush=True)
     layouts = target_folder / "layouts"
     for board in boards:
         script = layouts / board.name / "memory.x"
@@ -64,17 +61,24 @@ def build(
             script.write_text(board.linker_script(), "utf-8")
     images, failures = [], {}
     progress = Progress(verbose)
-    for (target, profile), members in groupby(boards, key=lambda board: (board.target, board.profile)):
-        chosen = list(members)
-        arguments = ["build", "--locked", "--release", "--package=wasmbed-boards", f"--features={profile}"]
-        arguments += [f"--target={target}", f"--target-dir={target_folder}"]
-        arguments += [f"--jobs={jobs}"] if jobs else []
-        flags = {target: [f"-Clinker={linker}", "-Clinker-flavor=ld", "-Clink-arg=--nmagic"]}
-        for board, failure in _compile(toolchain, arguments, flags, chosen, layouts, progress):
-            if failure is None:
-                images.append(measure(board, target_folder / target / "release" / board.name))
-            else:
-                failures[board.name] = failure
+    for target, of_target in groupby(boards, key=lambda board: board.target):
+        chosen = list(of_target)
+        try:
+            toolchain = find_toolchain(target)
+            flags = {target: (RISCV_LINKER if chosen[0].is_riscv else ARM_LINKER).flags()}
+        except Missing as missing:
+            failures |= dict.fromkeys((board.name for board in chosen), str(missing))
+            continue
+        print(f"building {len(chosen)} images for {target} with {toolchain.description}", flush=True)
+        for profile, members in groupby(chosen, key=lambda board: board.profile):
+            arguments = ["build", "--locked", "--release", "--package=wasmbed-boards", f"--features={profile}"]
+            arguments += [f"--target={target}", f"--target-dir={target_folder}"]
+            arguments += [f"--jobs={jobs}"] if jobs else []
+            for board, failure in _compile(toolchain, arguments, flags, list(members), layouts, progress):
+                if failure is None:
+                    images.append(measure(board, target_folder / target / "release" / board.name))
+                else:
+                    failures[board.name] = failure
     progress.end()
     return images, failures
 
@@ -150,7 +154,7 @@ def main() -> int:
         names = [name for name, failure in failures.items() if failure == words]
         new = "no bin target named" in words
         do = "\n  -> a new board needs its src/bin: see docs/how-to/add-a-board.md" if new else ""
-        complaints.append(f"{words}\nleft out: {', '.join(names)}: cargo failed, its words are above{do}")
+        complaints.append(f"{words}\nleft out: {', '.join(names)}; why is said above{do}")
     if complaints:
         print("\n".join(complaints), file=sys.stderr)
     return 1 if complaints else 0
@@ -159,7 +163,7 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (Missing, ValueError) as error:
+    except ValueError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 PLATFORMS = Path(__file__).resolve().parents[2] / "platforms"
+RISCV_REGIONS = {"TEXT": "FLASH", "RODATA": "FLASH", "DATA": "RAM", "BSS": "RAM", "HEAP": "RAM", "STACK": "STACK"}
+"""What riscv-rt calls the parts of an image, and where each lies."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,13 @@ class Board:
                 if region.origin < other.end and other.origin < region.end:
                     raise ValueError(f"{path}: memory.{name} and memory.{other_name} overlap")
 
+    @property
+    def is_riscv(self) -> bool:
+        """Whether its processor is one; the others are Arm's."""
+        return self.target.startswith("riscv")
+
     def linker_script(self) -> str:
-        """``memory.x`` for cortex-m-rt's ``link.x``.
+        """``memory.x`` for the ``link.x`` of cortex-m-rt or riscv-rt.
 
         The stack lies at the bottom of RAM: when it overflows it leaves RAM, and that is a fault.
         """
@@ -104,7 +111,9 @@ class Board:
             "MEMORY {",
             f"  FLASH : ORIGIN = {flash.origin:#x}, LENGTH = {flash.size:#x}",
             f"  RAM : ORIGIN = {ram.origin + stack:#x}, LENGTH = {ram.size - stack:#x}",
+            f"  STACK : ORIGIN = {ram.origin:#x}, LENGTH = {stack:#x}",
             "}",
+            *(f'REGION_ALIAS("REGION_{use}", {region});' for use, region in RISCV_REGIONS.items() if self.is_riscv),
             f"_stack_start = {ram.origin + stack:#x};",
             f"_stack_end = {ram.origin:#x};",
             f"_board_heap_start = {f'{heap.origin:#x}' if self.heap else '__sheap'};",

@@ -62,7 +62,7 @@ def measure(board: Board, elf: Path) -> Image:
     for kind, flags, address, size in _sections(data):
         if not flags & SECTION_ALLOCATED:
             continue
-        in_ram = board.ram.origin <= address < board.ram.end
+        in_ram = board.ram.origin + board.stack <= address < board.ram.end
         static += size if in_ram else 0
         # Variables with a value lie in flash, too, from where they are copied.
         flash += size if kind != NO_BITS else 0

@@ -15,7 +15,6 @@ from pathlib import Path
 
 PACKAGES = Path(__file__).resolve().parents[2] / "system-packages.txt"
 DISTRIBUTION = Path("/usr/bin")
-LINKER = "arm-none-eabi-ld"
 
 
 class Missing(Exception):
@@ -24,6 +23,26 @@ class Missing(Exception):
 
 class Failed(Exception):
     """Cargo failed; the message is what it said."""
+
+
+@dataclass(frozen=True)
+class Linker:
+    """A linker for bare metal, Debian's package of it, what rustc calls its kind, and what it needs to be told."""
+
+    program: str
+    package: str
+    flavor: str
+    options: tuple[str, ...] = ()
+
+    def flags(self) -> list[str]:
+        """What to tell rustc. Raises Missing."""
+        linker = [f"-Clinker={require(self.program, self.package)}", f"-Clinker-flavor={self.flavor}"]
+        return [*linker, "-Clink-arg=--nmagic", *self.options]
+
+
+ARM_LINKER = Linker("arm-none-eabi-ld", "gcc-arm-none-eabi", "ld")
+# Without frame pointers, a function that does not return forgets who called it, and no backtrace shows that.
+RISCV_LINKER = Linker("ld.lld", "lld", "ld.lld", ("-Clink-arg=--discard-locals", "-Cforce-frame-pointers=yes"))
 
 
 @dataclass(frozen=True)

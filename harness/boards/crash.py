@@ -26,7 +26,7 @@ CAUSES = frozenset({"panic", "hard-fault", "stack-overflow", "heap-exhaustion", 
 
 _FACT = re.compile(r"(\w+)=(\S+)")
 _ADDRESS = re.compile("0x[0-9a-fA-F]{1,16}")
-_FAULT_STATUS = ("cfsr", "hfsr", "mmfar", "bfar")
+_FAULT_STATUS = ("cfsr", "hfsr", "mmfar", "bfar", "mcause", "mtval")
 
 
 class Symbols:

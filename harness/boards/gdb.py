@@ -9,9 +9,17 @@ import asyncio
 
 from harness.core.errors import RigError
 
-__all__ = ["GdbStub"]
+__all__ = ["CORTEX_M", "REGISTERS", "GdbStub"]
 
-REGISTERS = ("r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "sp", "lr", "pc")
+CORTEX_M = (*(f"r{n}" for n in range(13)), "sp", "lr", "pc")
+RISC_V = (
+    *("zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1"),
+    *(f"a{n}" for n in range(8)),
+    *(f"s{n}" for n in range(2, 12)),
+    *("t3", "t4", "t5", "t6", "pc"),
+)
+REGISTERS = {"qemu-system-arm": CORTEX_M, "qemu-system-riscv32": RISC_V}
+"""The core registers that a stub tells first, by emulator; each of 32 bits."""
 
 
 class GdbStub:
@@ -20,8 +28,8 @@ class GdbStub:
 
     CHUNK = 1024
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, registers: tuple[str, ...] = CORTEX_M) -> None:
+        self._name, self._registers = name, registers
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
@@ -55,10 +63,10 @@ class GdbStub:
                 raise RigError(f"no memory to write at {address + start:#x}", where=self._name)
 
     async def read_registers(self) -> dict[str, int]:
-        """The core registers of a Cortex-M by name, ``r0`` to ``pc``."""
+        """The core registers by name, among them ``sp`` and ``pc``."""
         data = self._hex(await self._ask("g"), "no registers to read")
-        words = (data[start : start + 4] for start in range(0, 4 * len(REGISTERS), 4))
-        return {name: int.from_bytes(word, "little") for name, word in zip(REGISTERS, words, strict=True)}
+        words = (data[start : start + 4] for start in range(0, 4 * len(self._registers), 4))
+        return {name: int.from_bytes(word, "little") for name, word in zip(self._registers, words, strict=True)}
 
     async def step(self) -> None:
         """Let the processor execute one instruction."""

@@ -52,6 +52,8 @@ class Platform:
     """The emulator's name for the board."""
     minimum: tuple[int, ...]
     """The oldest version of the emulator that has it."""
+    arguments: tuple[str, ...]
+    """More arguments for the emulator."""
     memory_backend: str | None
     """The RAM that a file can back, so that ``storage`` outlives a power cut."""
     link: int
@@ -61,6 +63,8 @@ class Platform:
     program_memory: tuple[Region, ...]
     """Where an image may lie and run."""
     provisioning: Region
+    storage: Region | None
+    """What the firmware writes and wants back after a power cut."""
     largest_module: int
     folder: Path
     """Where its ``board.toml`` is, and what else the emulator needs."""
@@ -76,15 +80,15 @@ class Platform:
         return None if self.image_path.exists() else f"there is no image {self.image} in {self.image_path.parent}"
 
 
-def find_platforms(program: str) -> dict[str, Platform]:
-    """Every platform whose emulator is ``program``, by name: the most capable first, those that are refused last.
+def find_platforms(*programs: str) -> dict[str, Platform]:
+    """Every platform whose emulator is one of these, by name: the most capable first, those that are refused last.
 
     The folder is the repository's ``platforms/``, or what ``WASMBED_PLATFORMS`` names.
     """
     folder = Path(os.environ.get(PLATFORMS_VARIABLE) or house("platforms"))
     found = [load_platform(path) for path in sorted(folder.glob("*/board.toml"))]
     found.sort(key=lambda platform: (platform.refused is not None, -len(platform.features), platform.name))
-    return {platform.name: platform for platform in found if platform.program == program}
+    return {platform.name: platform for platform in found if platform.program in programs}
 
 
 def load_platform(path: Path) -> Platform:
@@ -116,11 +120,13 @@ def _platform(facts: dict[str, Any], folder: Path) -> Platform:
         program=str(emulator["program"]),
         machine=str(emulator["machine"]),
         minimum=tuple(int(part) for part in str(emulator["minimum"]).split(".")),
+        arguments=tuple(str(argument) for argument in emulator.get("arguments", ())),
         memory_backend=emulator.get("memory_backend"),
         link=int(serial["link"]),
         target=str(facts["build"]["target"]) if "build" in facts else "",
         program_memory=tuple(Region(**memory[name]) for name in PROGRAM_MEMORY if name in memory),
         provisioning=Region(**memory["provisioning"]),
+        storage=Region(**memory["storage"]) if "storage" in memory else None,
         largest_module=int(facts["limits"]["module"]),
         folder=folder,
     )

@@ -12,8 +12,10 @@ import click
 TOOLS = {
     "kubectl": ("the cluster by hand", "install Debian's kubernetes-client, or fetch it from kubernetes.io"),
     "qemu-system-arm": ("emulated boards", "install Debian's qemu-system-arm, 7.2 or newer"),
+    "qemu-system-riscv32": ("emulated boards with RISC-V", "install Debian's qemu-system-misc, 7.2 or newer"),
     "cargo": ("make firmware", "install Rust: rustup, or Debian's rustc-web, cargo-web and rust-web-src"),
     "arm-none-eabi-ld": ("make firmware, as linker", "install Debian's gcc-arm-none-eabi"),
+    "ld.lld": ("make firmware, as linker for RISC-V", "install Debian's lld"),
     "clang": ("make apps, for the one in C", "install Debian's clang and lld"),
 }
 """Programs that are used where they are there: what for, and how to get them."""

@@ -41,7 +41,7 @@ def crash(tier: str, kind: str, self_test: str) -> Event:
 def test_a_hang_is_ended_and_shows_where_it_was(tier: str, kind: str) -> None:
     event = crash(tier, kind, "hang")
     assert event.data["cause"] == "watchdog"
-    assert "start+" in event.data["at"]
+    assert "provoke+" in event.data["at"]
 
 
 @pytest.mark.parametrize("kind", ["stm32f4-discovery", "arduino-nano-33-ble"])

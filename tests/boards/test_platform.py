@@ -16,6 +16,7 @@ from harness.boards.platform import (
     find_platforms,
     load_platform,
 )
+from harness.boards.qemu.arguments import machine_arguments
 from harness.core.errors import UsageError
 
 FILES = sorted((ROOT / "platforms").glob("*/board.toml"))
@@ -68,12 +69,22 @@ def test_a_folder_of_ones_own_boards(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert list(find_platforms("qemu-system-riscv32")) == ["other"]
 
 
+def test_a_board_may_need_more_of_its_emulator(tmp_path: Path) -> None:
+    text = GOOD.replace("[build]", 'arguments = ["-bios", "none"]\n\n[build]')
+    platform = load_platform(written(tmp_path, text))
+    assert platform.arguments == ("-bios", "none")
+    command = machine_arguments(platform, Path("image"), "blob", "memory")
+    assert " ".join(command).endswith("-bios none -kernel image -device loader,file=blob,addr=0x21e00000,force-raw=on")
+
+
 def test_what_a_description_says_is_what_is_read(tmp_path: Path) -> None:
     platform = load_platform(written(tmp_path, GOOD.replace('minimum = "7.2"', 'minimum = "10.0.1"')))
     assert isinstance(platform, Platform)
     assert platform.minimum == (10, 0, 1)
     assert platform.provisioning == Region(0x21E0_0000, 0x1_0000)
+    assert platform.storage == Region(0x21F0_0000, 0x1_0000)
     assert (platform.machine, platform.memory_backend, platform.link) == ("mps2-an385", "mps.ram", 0)
+    assert platform.arguments == ()
 
 
 @pytest.mark.parametrize(

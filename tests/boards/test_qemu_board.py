@@ -141,6 +141,27 @@ def test_a_gateway_that_comes_later_is_found(run: Run) -> None:
     run(play())
 
 
+def test_without_power_memory_is_empty_but_for_what_is_stored(run: Run) -> None:
+    storage = PLATFORM.storage
+    assert storage is not None
+
+    async def play() -> None:
+        async with scene() as bench:
+            await bench.board.power_on()
+            end = storage.origin + storage.size
+            places = (storage.origin - 4, storage.origin, end - 4, end)
+            async with qemu(bench).debugger() as debugger:
+                for place in places:
+                    await debugger.write_memory(place, b"kept")
+            await bench.board.cut_power()
+            await bench.board.power_on()
+            async with qemu(bench).debugger() as debugger:
+                found = [await debugger.read_memory(place, 4) for place in places]
+            assert found == [bytes(4), b"kept", b"kept", bytes(4)]
+
+    run(play())
+
+
 def test_a_paused_board_says_nothing_until_it_goes_on(run: Run) -> None:
     async def play() -> None:
         async with scene() as bench:
@@ -160,19 +181,30 @@ def test_a_paused_board_says_nothing_until_it_goes_on(run: Run) -> None:
     run(play())
 
 
-def test_memory_and_registers_of_a_running_board(run: Run) -> None:
+@pytest.mark.parametrize(
+    ("kind", "program", "ram"),
+    [
+        (KIND, range(0x40_0000), range(0x2000_0000, 0x2040_0000)),
+        ("riscv32-virt", range(0x8000_0000, 0x8018_0000), range(0x8019_0000, 0x8020_0000)),
+    ],
+    ids=["mps2-an385", "riscv32-virt"],
+)
+def test_memory_and_registers_of_a_running_board(run: Run, kind: str, program: range, ram: range) -> None:
+    if (missing := QemuTier().about(kind).unavailable) is not None:
+        pytest.skip(missing)
+
     async def play() -> None:
-        async with scene() as bench:
+        async with scene(kind) as bench:
             peer = await bench.enrolled()
-            place = PLATFORM.provisioning
+            place = qemu(bench).platform.provisioning
             async with qemu(bench).debugger() as debugger:
                 assert await debugger.read_memory(place.origin, 4) == b"WBID"
                 registers = await debugger.read_registers()
-                assert registers["pc"] < 0x40_0000
-                assert 0x2000_0000 < registers["sp"] <= 0x2002_0000
+                assert registers["pc"] in program
+                assert registers["sp"] in ram
                 await debugger.write_memory(place.origin + place.size - 8, b"written!")
                 with pytest.raises(RigError, match="no memory"):
-                    await debugger.read_memory(0x9000_0000, 4)
+                    await debugger.read_memory(0xF000_0000, 4)
             await peer.expect(Heartbeat)
             async with qemu(bench).debugger() as debugger:
                 assert await debugger.read_memory(place.origin + place.size - 8, 8) == b"written!"

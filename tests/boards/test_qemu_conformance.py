@@ -8,23 +8,21 @@ import pytest
 
 from harness.boards.platform import find_platforms
 from harness.boards.qemu import QemuTier
-from harness.boards.qemu.tier import qemu_version
+from harness.boards.qemu.tier import PACKAGES
 from harness.core.loop import new_runner
 from harness.testing.board import BOARD_CHECKS, Expectations, check_board
 
 WHOLE = "mps2-an385"
 ESSENCE = ("enrolls_with_certificate", "survives_garbage", "restarts_with_its_identity", "runs_and_publishes")
-PLATFORMS = find_platforms("qemu-system-arm")
+PLATFORMS = find_platforms(*PACKAGES)
 MISSING = QemuTier.unavailable()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 
 def outcomes(kind: str, only: tuple[str, ...] | None = None) -> dict[str, str]:
     """What became of each check; raises if one failed."""
-    if not PLATFORMS[kind].image_path.exists():
-        pytest.skip(f"no image of {kind}: `make firmware`")
-    if (qemu_version() or ()) < PLATFORMS[kind].minimum:
-        pytest.skip(f"this QEMU has no {kind}")
+    if (missing := QemuTier().about(kind).unavailable) is not None:
+        pytest.skip(missing)
     found: dict[str, str] = {}
 
     async def play() -> None:

@@ -6,18 +6,13 @@ import asyncio
 
 import pytest
 
-from harness.boards.platform import find_platforms
 from harness.boards.qemu import QemuTier
 from harness.core.errors import ProductFailure
 from harness.core.history import Event, Kind
 from harness.core.loop import new_runner
 from harness.stack import Stack, StackOptions
 
-KIND = "mps2-an385"
-IMAGE = find_platforms("qemu-system-arm")[KIND].image_path
-MISSING = QemuTier.unavailable() or (None if IMAGE.exists() else f"no image of {KIND}: `make firmware`")
-pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
-
+KINDS = ("mps2-an385", "riscv32-virt")
 CAUSES = {
     "panic": "panic",
     "hard-fault": "hard-fault",
@@ -27,13 +22,22 @@ CAUSES = {
 }
 
 
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    name = str(request.param)
+    missing = QemuTier.unavailable() or QemuTier().about(name).unavailable
+    if missing is not None:
+        pytest.skip(missing)
+    return name
+
+
 @pytest.fixture(scope="module")
-def crashes() -> dict[str, Event]:
+def crashes(kind: str) -> dict[str, Event]:
     """One board for each self-test, all in one world: the event of each crash, once the board is Connected again."""
 
     async def crash(stack: Stack, self_test: str) -> Event:
         watchdog = 3.0 if self_test == "hang" else None
-        board = await stack.boards.power_on(KIND, name=self_test, self_test=self_test, watchdog=watchdog)
+        board = await stack.boards.power_on(kind, name=self_test, self_test=self_test, watchdog=watchdog)
         event = await stack.history.until("Crash", about=board.name, within=20)
         await stack.device(board).until(phase="Connected", within=20)
         assert stack.history.find("Crash", about=board.name) == [event]
@@ -42,7 +46,7 @@ def crashes() -> dict[str, Event]:
         return event
 
     async def play() -> dict[str, Event]:
-        async with asyncio.timeout(90), Stack(StackOptions(boards="qemu")) as stack:
+        async with asyncio.timeout(90), Stack(StackOptions(boards=kind)) as stack:
             events = {self_test: await crash(stack, self_test) for self_test in CAUSES}
             stack.judge()
         return events
@@ -60,11 +64,15 @@ def test_a_crash_is_a_fault_with_its_cause(crashes: dict[str, Event], self_test:
     assert len(event.data["backtrace"]) > 1
 
 
-def test_a_hard_fault_tells_where_and_why(crashes: dict[str, Event]) -> None:
+def test_a_hard_fault_tells_where_and_why(kind: str, crashes: dict[str, Event]) -> None:
     data = crashes["hard-fault"].data
     assert "wasmbed_boards::" in data["at"]
-    assert {"pc", "lr", "sp", "r0", "r12"} <= data["registers"].keys()
-    assert int(data["faultStatus"]["cfsr"], 16) & 1 << 16  # UNDEFINSTR
+    if kind == "riscv32-virt":
+        assert {"pc", "ra", "sp", "a0", "t6"} <= data["registers"].keys()
+        assert int(data["faultStatus"]["mcause"], 16) == 2  # illegal instruction
+    else:
+        assert {"pc", "lr", "sp", "r0", "r12"} <= data["registers"].keys()
+        assert int(data["faultStatus"]["cfsr"], 16) & 1 << 16  # UNDEFINSTR
 
 
 def test_a_panic_tells_its_message_and_who_called(crashes: dict[str, Event]) -> None:

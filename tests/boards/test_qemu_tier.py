@@ -31,7 +31,7 @@ def fresh() -> Iterator[None]:
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stand-in for QEMU, alone on the PATH, that tells its version."""
-    path = tmp_path / room.PROGRAM
+    path = tmp_path / "qemu-system-arm"
     says(path, "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)")
     monkeypatch.setenv("PATH", str(tmp_path))
     return path
@@ -45,10 +45,22 @@ def says(program: Path, words: str) -> None:
 
 def test_without_qemu_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert room.qemu_version() is None
+    assert room.qemu_version("qemu-system-arm") is None
     assert "apt-get install qemu-system-arm" in (QemuTier.unavailable() or "")
-    with pytest.raises(RigError, match=r"needs QEMU 7\.2 or newer; .* unknown"):
+    with pytest.raises(RigError, match="mps2-an385: qemu-system-arm is not installed; on Debian"):
         QemuTier().make("mps2-an385", SETTINGS, WORLD)
+
+
+def test_one_emulator_without_the_other(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RigError, match="apt-get install qemu-system-misc"):
+        QemuTier().make("riscv32-virt", SETTINGS, WORLD)
+    assert "qemu-system-riscv32 is not installed" in (QemuTier().about("riscv32-virt").unavailable or "")
+    monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))
+    (tmp_path / "riscv32-virt.elf").touch()
+    assert "make firmware" in (QemuTier.unavailable() or "")
+    program.rename(tmp_path / "qemu-system-riscv32")
+    assert QemuTier.unavailable() is None
+    assert QemuTier().make("riscv32-virt", SETTINGS, WORLD).kind == "riscv32-virt"
 
 
 def test_without_images_it_says_how_to_get_them(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,13 +89,13 @@ def test_a_qemu_that_is_too_old_is_named(program: Path, words: str, found: str) 
 
 def test_a_program_that_cannot_run_is_no_qemu(program: Path) -> None:
     program.write_bytes(b"\0\1")
-    assert room.qemu_version() is None
+    assert room.qemu_version("qemu-system-arm") is None
     assert "is unknown; install a newer one" in (QemuTier.unavailable() or "")
 
 
 def test_versions_are_numbers(program: Path) -> None:
     says(program, "QEMU emulator version 10.0.2 (Debian)")
-    assert room.qemu_version() == (10, 0, 2)
+    assert room.qemu_version("qemu-system-arm") == (10, 0, 2)
     assert QemuTier().make("mps2-an385", SETTINGS, WORLD).kind == "mps2-an385"
 
 

@@ -49,6 +49,13 @@ def test_the_stack_lies_at_the_bottom_of_ram(name: str) -> None:
     assert f"_board_heap_end = {heap.end:#x};" in script
 
 
+def test_a_riscv_board_gets_the_names_of_its_runtime() -> None:
+    script = BOARDS["riscv32-virt"].linker_script()
+    for use, region in (("TEXT", "FLASH"), ("RODATA", "FLASH"), ("DATA", "RAM"), ("BSS", "RAM"), ("STACK", "STACK")):
+        assert f'REGION_ALIAS("REGION_{use}", {region});' in script
+    assert "REGION_ALIAS" not in BOARDS["mps2-an385"].linker_script()
+
+
 def test_regions_that_overlap_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"board\.toml: memory\.heap and memory\.provisioning overlap"):
         board_with(tmp_path, "size = 0x00e0_0000", "size = 0x00e0_0001")
@@ -146,13 +153,33 @@ def test_one_board_that_cannot_be_built_takes_no_other_along(
     monkeypatch.setattr(script, "FIRMWARE", tmp_path)
     monkeypatch.setattr(script, "IMAGES", tmp_path / "images")
     monkeypatch.setattr(script, "find_toolchain", lambda *targets: Compiler("mps2-an386"))
-    monkeypatch.setattr(script, "require", lambda program, package: program)
+    monkeypatch.setattr(toolchain, "require", lambda program, package: program)
     monkeypatch.setattr(sys, "argv", ["build.py", "mps2-an385", "mps2-an386", "mps2-an500"])
     assert script.main() == 1
     assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["mps2-an385.elf", "mps2-an500.elf"]
     out, err = capsys.readouterr()
     assert "Compiling" not in out + err
-    assert "region `FLASH' overflowed by 96 bytes\nleft out: mps2-an386: cargo failed" in err
+    assert "region `FLASH' overflowed by 96 bytes\nleft out: mps2-an386; why" in err
+
+
+def test_a_target_without_its_tools_takes_no_other_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def find(target: str) -> Compiler:
+        if target.startswith("riscv"):
+            raise toolchain.Missing(f"no Rust compiler for {target}")
+        return Compiler("nobody")
+
+    script = build_script()
+    monkeypatch.setattr(script, "find_toolchain", find)
+    monkeypatch.setattr(toolchain, "require", lambda program, package: program)
+    elf(tmp_path / "image", (1, 6, 0, 1000))
+    monkeypatch.setattr(script, "measure", lambda board, path: images.measure(board, tmp_path / "image"))
+    chosen = [BOARDS["mps2-an385"], BOARDS["riscv32-virt"]]
+    built, failures = script.build(chosen, tmp_path / "target")
+    assert [image.board.name for image in built] == ["mps2-an385"]
+    assert failures == {"riscv32-virt": "no Rust compiler for riscv32imac-unknown-none-elf"}
+    assert "building 1 images for thumbv7m-none-eabi" in capsys.readouterr().out
 
 
 def test_a_board_without_a_source_is_told_what_a_new_board_takes(
@@ -164,10 +191,10 @@ def test_a_board_without_a_source_is_told_what_a_new_board_takes(
     monkeypatch.setattr(
         script, "find_toolchain", lambda *targets: Compiler("mps2-an385", "error: no bin target named `x`")
     )
-    monkeypatch.setattr(script, "require", lambda program, package: program)
+    monkeypatch.setattr(toolchain, "require", lambda program, package: program)
     monkeypatch.setattr(sys, "argv", ["build.py", "mps2-an385"])
     assert script.main() == 1
-    assert "its words are above\n  -> a new board needs its src/bin: see docs/how-to" in capsys.readouterr().err
+    assert "why is said above\n  -> a new board needs its src/bin: see docs/how-to" in capsys.readouterr().err
 
 
 def test_cargo_is_quoted_only_when_it_fails(tmp_path: Path) -> None:

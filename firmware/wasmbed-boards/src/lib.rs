@@ -6,28 +6,30 @@
 
 extern crate alloc;
 
-mod clock;
 mod ethernet;
 mod fault;
-mod guard;
 mod heap;
 mod lan9118;
 mod layout;
 mod machine;
+mod ns16550;
+mod pci;
+#[cfg_attr(target_arch = "riscv32", path = "riscv/mod.rs")]
+#[cfg_attr(not(target_arch = "riscv32"), path = "cortex_m/mod.rs")]
+mod processor;
 mod retained;
 mod self_test;
 mod uart;
 mod uarte;
 mod watchdog;
 
-use cortex_m_rt::exception;
 use wasmbed_node::node::Node;
 use wasmbed_node::provisioning;
 
-pub use crate::clock::TickSource;
 pub use crate::ethernet::{Ethernet, Network};
-pub use crate::guard::Guard;
 use crate::machine::MACHINE;
+pub use crate::pci::enable_port;
+pub use crate::processor::{Guard, TickSource};
 pub use crate::uart::Uart;
 
 /// What is different on each board, apart from its memory map.
@@ -44,7 +46,7 @@ pub struct Board {
     pub ethernet: Option<&'static dyn Network>,
     /// For people and for the harness.
     pub console: Uart,
-    /// What SysTick counts.
+    /// What the clock counts.
     pub ticks: TickSource,
     /// Of the memory below the stack.
     pub guard: Guard,
@@ -113,12 +115,5 @@ fn calm_down(failures: u32) {
 fn halt() -> ! {
     loop {
         MACHINE.hardware().rest(u64::MAX);
-    }
-}
-
-#[exception]
-unsafe fn DefaultHandler(interrupt: i16) {
-    if !MACHINE.interrupted(interrupt) {
-        panic!("unexpected interrupt {interrupt}");
     }
 }

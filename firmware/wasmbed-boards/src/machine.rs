@@ -4,18 +4,14 @@ use core::cell::{Cell, UnsafeCell};
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
-use cortex_m::asm;
-use cortex_m::interrupt::{self, InterruptNumber};
-use cortex_m::peripheral::{NVIC, SYST};
 use wasmbed_node::hardware::{
     Clock, Console, Entropy, Flash, Hardware, Link, Peripherals, Profile, Watchdog, simulated_sensor,
 };
 use wasmbed_node::serial::{Port, SerialLink};
 
-use crate::clock::SysTickClock;
 use crate::ethernet::Network;
 use crate::watchdog::CmsdkWatchdog;
-use crate::{Board, heap, layout, retained};
+use crate::{Board, heap, layout, processor, retained};
 
 /// Milliseconds without a sign of life until the watchdog bites, where the blob does not say.
 const WATCHDOG: u64 = 30_000;
@@ -35,7 +31,7 @@ pub struct Machine {
     link: SerialLink<LinkPort>,
     /// What is the link instead.
     network: Cell<Option<&'static dyn Network>>,
-    clock: SysTickClock,
+    clock: processor::Clock,
     watchdog: Cell<Option<CmsdkWatchdog>>,
     /// Where there is no watchdog, the clock's interrupt is: milliseconds without a sign of life, 0 for any number.
     patience: AtomicU32,
@@ -65,7 +61,7 @@ impl Machine {
             board: Cell::new(None),
             link: SerialLink::new(LinkPort),
             network: Cell::new(None),
-            clock: SysTickClock::new(),
+            clock: processor::Clock::new(),
             watchdog: Cell::new(None),
             patience: AtomicU32::new(0),
             alive: AtomicU32::new(0),
@@ -81,11 +77,10 @@ impl Machine {
     /// To be called once, before anything else here.
     pub fn init(&self, board: &'static Board) {
         self.board.set(Some(board));
-        interrupt::free(|_| self.clock.init(board.ticks));
+        processor::free(|| self.clock.init(board.ticks));
         board.console.init(false);
         board.link.init(true);
-        // SAFETY: the handler's state is there.
-        unsafe { NVIC::unmask(Interrupt(board.link_interrupt)) };
+        processor::unmask(board.link_interrupt);
         self.link.reset();
     }
 
@@ -121,8 +116,7 @@ impl Machine {
             return false;
         }
         self.network.set(Some(network));
-        // SAFETY: the handler's state is there.
-        unsafe { NVIC::unmask(Interrupt(network.number())) };
+        processor::unmask(network.number());
         true
     }
 
@@ -179,11 +173,10 @@ impl Machine {
     }
 
     /// Sees to an interrupt of one of the links; false: it is of none.
-    pub fn interrupted(&self, interrupt: i16) -> bool {
-        let is = |number: u16| i32::from(interrupt) == i32::from(number);
-        if self.board.get().is_some_and(|board| is(board.link_interrupt)) {
+    pub fn interrupted(&self, interrupt: u16) -> bool {
+        if self.board.get().is_some_and(|board| board.link_interrupt == interrupt) {
             self.link_interrupt();
-        } else if let Some(network) = self.network.get().filter(|network| is(network.number())) {
+        } else if let Some(network) = self.network.get().filter(|network| network.number() == interrupt) {
             network.interrupt();
         } else {
             return false;
@@ -211,8 +204,8 @@ impl Machine {
         }
     }
 
-    pub fn clock_wrapped(&self) {
-        self.clock.wrapped();
+    pub fn clock_interrupted(&self) {
+        self.clock.interrupted();
     }
 
     fn has_bytes(&self) -> bool {
@@ -224,17 +217,7 @@ impl Machine {
     }
 
     fn ticks(&self) -> u64 {
-        interrupt::free(|_| self.clock.ticks())
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Interrupt(u16);
-
-// SAFETY: the number is the board's, and stays what it is.
-unsafe impl InterruptNumber for Interrupt {
-    fn number(self) -> u16 {
-        self.0
+        processor::free(|| self.clock.ticks())
     }
 }
 
@@ -247,7 +230,7 @@ impl LinkPort {
         MACHINE.deaf.store(false, Ordering::Relaxed);
         board.link.listen(true);
         // One that has come while nobody listened does not interrupt any more.
-        interrupt::free(|_| MACHINE.link_interrupt());
+        processor::free(|| MACHINE.link_interrupt());
     }
 }
 
@@ -291,10 +274,9 @@ impl Clock for Machine {
             }
             deadline = deadline.min(self.ticks() + u64::from(self.clock.frequency()) / 10_000);
         }
-        interrupt::free(|_| {
+        processor::free(|| {
             if !self.has_news() && self.clock.wake_at(deadline) {
-                // An interrupt that is pending wakes the processor although it is not taken yet.
-                asm::wfi();
+                processor::wait();
             }
         });
     }
@@ -303,7 +285,7 @@ impl Clock for Machine {
 impl Entropy for Machine {
     fn sample(&self) -> u64 {
         // No board here has a source of true randomness: the blob's seed is the secret, this keeps boots apart.
-        self.ticks() ^ u64::from(SYST::get_current()) << 24 ^ u64::from(retained::count()) << 48
+        self.ticks() ^ u64::from(processor::counter()) << 24 ^ u64::from(retained::count()) << 48
     }
 }
 

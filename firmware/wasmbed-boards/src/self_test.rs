@@ -1,22 +1,24 @@
 //! Faults on demand, to see each of them reported. Asked for in the provisioning blob, and only at the first boot.
 
 use alloc::vec::Vec;
-use core::hint::black_box;
+use core::hint::{self, black_box};
 
 use crate::machine::MACHINE;
+use crate::processor;
 
 /// Does what is asked for, if it is known.
+#[inline(never)]
 pub fn provoke(fault: &str) {
     MACHINE.say(format_args!("SELF-TEST {fault}"));
     match fault {
         "panic" => panic!("provoked"),
-        "hard-fault" => cortex_m::asm::udf(),
+        "hard-fault" => processor::fail(),
         "stack-overflow" => {
             black_box(overflow(1));
         }
         "heap-exhaustion" => exhaust(),
         "hang" => loop {
-            cortex_m::asm::nop();
+            hint::spin_loop();
         },
         _ => {}
     }

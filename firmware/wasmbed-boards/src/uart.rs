@@ -1,8 +1,8 @@
-//! Serial ports of five kinds, driven alike: a byte at a time, received by interrupt.
+//! Serial ports of six kinds, driven alike: a byte at a time, received by interrupt.
 
 use core::hint;
 
-use crate::uarte;
+use crate::{ns16550, uarte};
 
 /// How often a port that takes no byte is asked again: some milliseconds.
 pub const PATIENCE: u32 = 200_000;
@@ -20,6 +20,8 @@ pub enum Uart {
     Nrf52(usize),
     /// Arm's PL011 (PrimeCell).
     Pl011(usize),
+    /// National Semiconductor's NS16550A.
+    Ns16550(usize),
 }
 
 pub fn read(address: usize) -> u32 {
@@ -60,6 +62,7 @@ impl Uart {
                 write(base + 0x38, if receive { 0x50 } else { 0 }); // IMSC: RX, RX timeout
                 write(base + 0x30, if receive { 0x301 } else { 0x101 }); // CR: UART, TX, RX
             }
+            Self::Ns16550(base) => ns16550::init(base, receive),
         }
     }
 
@@ -71,6 +74,7 @@ impl Uart {
             Self::Stm32F7(base) => write(base, if on { 0x2d } else { 0x0d }),
             Self::Nrf52(base) => uarte::listen(base, on),
             Self::Pl011(base) => write(base + 0x38, if on { 0x50 } else { 0 }),
+            Self::Ns16550(base) => ns16550::listen(base, on),
         }
     }
 
@@ -78,7 +82,7 @@ impl Uart {
     pub fn acknowledge(self) {
         match self {
             Self::Cmsdk(base) => write(base + 0x0c, 0b10),
-            Self::Stm32(_) | Self::Stm32F7(_) | Self::Nrf52(_) => {}
+            Self::Stm32(_) | Self::Stm32F7(_) | Self::Nrf52(_) | Self::Ns16550(_) => {}
             Self::Pl011(base) => write(base + 0x44, 0x50),
         }
     }
@@ -91,6 +95,7 @@ impl Uart {
             Self::Stm32F7(base) => read(base + 0x1c) & 0x20 != 0,
             Self::Nrf52(base) => uarte::has_byte(base),
             Self::Pl011(base) => read(base + 0x18) & 0x10 == 0,
+            Self::Ns16550(base) => ns16550::has_byte(base),
         }
     }
 
@@ -101,6 +106,7 @@ impl Uart {
             Self::Stm32(base) => read(base + 0x04) as u8,
             Self::Stm32F7(base) => read(base + 0x24) as u8,
             Self::Nrf52(base) => uarte::take(base),
+            Self::Ns16550(base) => ns16550::take(base),
         }
     }
 
@@ -111,6 +117,7 @@ impl Uart {
             Self::Stm32(base) => (base, (0x80, 0x80), base + 0x04),
             Self::Stm32F7(base) => (base + 0x1c, (0x80, 0x80), base + 0x28),
             Self::Nrf52(base) => return uarte::send(base, byte),
+            Self::Ns16550(base) => return ns16550::send(base, byte),
             Self::Pl011(base) => (base + 0x18, (0x20, 0), base),
         };
         for _ in 0..PATIENCE {

@@ -10,7 +10,7 @@ from harness.boards.platform import Platform
 __all__ = ["MEMORY_SIZE", "inherited", "machine_arguments"]
 
 MEMORY_SIZE = 16 << 20
-"""Bytes of the RAM that a file backs."""
+"""Bytes of the RAM that a file backs; it lies at a multiple of that."""
 
 
 def inherited(file: IO[bytes]) -> str:
@@ -26,4 +26,4 @@ def machine_arguments(platform: Platform, image: Path, blob: Path | str, memory:
         machine += f",memory-backend={backend}"
         extra = ["-object", f"memory-backend-file,id={backend},size={MEMORY_SIZE},mem-path={memory},share=on"]
     loader = f"loader,file={blob},addr={platform.provisioning.origin:#x},force-raw=on"
-    return [*extra, "-M", machine, "-kernel", str(image), "-device", loader]
+    return [*extra, "-M", machine, *platform.arguments, "-kernel", str(image), "-device", loader]

@@ -15,9 +15,9 @@ from harness.boards.board import Board, BoardSettings, Power, World
 from harness.boards.bridge import Bridge, Counters, TcpBridge
 from harness.boards.console import Console
 from harness.boards.crash import CrashReader
-from harness.boards.gdb import GdbStub
+from harness.boards.gdb import REGISTERS, GdbStub
 from harness.boards.image import check_image
-from harness.boards.platform import Platform
+from harness.boards.platform import Platform, Region
 from harness.boards.provisioning import ETHERNET_HOST, provisioning_blob
 from harness.boards.qemu.arguments import MEMORY_SIZE, inherited, machine_arguments
 from harness.boards.qemu.machine import Machine
@@ -133,6 +133,8 @@ class QemuBoard(Board):
         if self._memory is None:
             self._memory = _nameless()
             self._memory.truncate(MEMORY_SIZE)
+        elif self.platform.storage is not None:
+            _clear(self._memory, self.platform.storage)
         with _nameless() as file:
             file.write(blob)
             await self._run(blob, file, self._memory, bridge)
@@ -238,7 +240,7 @@ class QemuBoard(Board):
     @contextlib.asynccontextmanager
     async def debugger(self) -> AsyncIterator[GdbStub]:
         self._check_unrecorded("what a debugger does")
-        machine, stub = self._running(), GdbStub(self.name)
+        machine, stub = self._running(), GdbStub(self.name, REGISTERS[self.platform.program])
         await machine.execute("stop")
         try:
             with tempfile.TemporaryDirectory(prefix="wasmbed-gdb-") as folder:
@@ -280,6 +282,17 @@ class QemuBoard(Board):
 def _nameless() -> IO[bytes]:
     """A file that is gone with this process, however it ends."""
     return tempfile.TemporaryFile(buffering=0)
+
+
+def _clear(memory: IO[bytes], storage: Region) -> None:
+    """What becomes of the memory without power: only ``storage`` stays."""
+    start = storage.origin % MEMORY_SIZE
+    memory.seek(start)
+    kept = memory.read(storage.size)
+    memory.truncate(0)
+    memory.truncate(MEMORY_SIZE)
+    memory.seek(start)
+    memory.write(kept)
 
 
 class _ConsoleLine(asyncio.Protocol):

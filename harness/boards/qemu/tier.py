@@ -16,7 +16,8 @@ from harness.core.errors import RigError, UsageError
 
 __all__ = ["QemuTier", "qemu_version"]
 
-PROGRAM = "qemu-system-arm"
+PACKAGES = {"qemu-system-arm": "qemu-system-arm", "qemu-system-riscv32": "qemu-system-misc"}
+"""The emulators, and Debian's packages of them."""
 AT_ONCE = 2
 """Machines that start at a time: with more, each takes longer than all do in turn."""
 
@@ -25,10 +26,10 @@ MEMORY = 30 << 20
 
 
 @cache
-def qemu_version() -> tuple[int, ...] | None:
-    """The version of the QEMU on the PATH, for example (7, 2, 22); None if there is none, or if it does not tell."""
+def qemu_version(program: str) -> tuple[int, ...] | None:
+    """The version of that QEMU on the PATH, for example (7, 2, 22); None if there is none, or if it does not tell."""
     try:
-        asked = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=False, timeout=20)
+        asked = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, timeout=20)
     except (OSError, UnicodeDecodeError, subprocess.TimeoutExpired):
         return None
     found = re.search(r"version (\d+(?:\.\d+)*)", asked.stdout)
@@ -41,18 +42,17 @@ class QemuTier(Tier):
     name: ClassVar[str] = "qemu"
 
     def __init__(self) -> None:
-        self._platforms = find_platforms(PROGRAM)
+        self._platforms = find_platforms(*PACKAGES)
         self._boards: list[QemuBoard] = []
         self._places = asyncio.Semaphore(AT_ONCE)
 
     @classmethod
     def unavailable(cls) -> str | None:
-        if shutil.which(PROGRAM) is None:
-            return f"{PROGRAM} is not installed; on Debian: apt-get install qemu-system-arm"
-        platforms = [platform for platform in find_platforms(PROGRAM).values() if platform.refused is None]
-        if platforms and (too_old := _too_old(min(platforms, key=lambda platform: platform.minimum))):
-            return f"{too_old}; install a newer one"
-        if all(platform.missing_image for platform in platforms):
+        platforms = [platform for platform in find_platforms(*PACKAGES).values() if platform.refused is None]
+        usable = [platform for platform in platforms if _no_emulator(platform) is None]
+        if platforms and not usable:
+            return _no_emulator(min(platforms, key=lambda platform: platform.minimum))
+        if all(platform.missing_image for platform in usable):
             return f"there is no firmware image; {GET_IMAGES}"
         return None
 
@@ -67,7 +67,8 @@ class QemuTier(Tier):
 
     def about(self, kind: str) -> About:
         platform = self._platforms[kind]
-        return About(platform.summary, platform.cannot, platform.refused or _too_old(platform) or _no_image(platform))
+        unavailable = platform.refused or _no_emulator(platform) or _no_image(platform)
+        return About(platform.summary, platform.cannot, unavailable)
 
     def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
         platform = self._platforms.get(kind)
@@ -79,8 +80,8 @@ class QemuTier(Tier):
             anyway = f", or ask for {kind}+{PLAIN_SERIAL}" if PLAIN_SERIAL in platform.features else ""
             do = f"choose another board: `wasmbed boards` lists them{anyway}"
             raise UsageError(platform.refused, where=kind, do=do)
-        if (too_old := _too_old(platform)) is not None:
-            raise RigError(too_old, where=kind, do="install a newer one, or choose another board")
+        if (missing := _no_emulator(platform)) is not None:
+            raise RigError(missing, where=kind, do="or choose another board: `wasmbed boards` lists them")
         board = QemuBoard(platform, settings, world, self._places)
         self._boards.append(board)
         return board
@@ -92,12 +93,16 @@ class QemuTier(Tier):
         self._boards.clear()
 
 
-def _too_old(platform: Platform) -> str | None:
-    version = qemu_version()
+def _no_emulator(platform: Platform) -> str | None:
+    program = platform.program
+    path = shutil.which(program)
+    if path is None:
+        return f"{program} is not installed; on Debian: apt-get install {PACKAGES[program]}"
+    version = qemu_version(program)
     if version is not None and version >= platform.minimum:
         return None
     wanted, found = (".".join(map(str, parts)) if parts else "unknown" for parts in (platform.minimum, version))
-    return f"needs QEMU {wanted} or newer; the version of {shutil.which(PROGRAM) or PROGRAM} is {found}"
+    return f"needs QEMU {wanted} or newer; the version of {path} is {found}; install a newer one"
 
 
 def _no_image(platform: Platform) -> str | None:

@@ -185,7 +185,7 @@ impl SysTickClock {
     }
 
     /// The interrupt.
-    pub fn wrapped(&self) {
+    pub fn interrupted(&self) {
         if self.timer.get().is_some() {
             // Whoever wants to be woken again says so.
             timer().set_reload(LONGEST);
