@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from harness.core.errors import UsageError
 from harness.sequences.bindings import PARTICIPANTS, EventType, bind
@@ -34,14 +35,21 @@ _RANGE = re.compile(r"(\d+)(?:\s*\.\.\s*(\d+|\*))?")
 
 @dataclass(frozen=True, slots=True)
 class BoundArrow:
-    """An arrow and the event it stands for. ``origin`` names the sequence it is written in."""
+    """An arrow and the event it stands for. ``origin`` names the sequence it is written in, ``file`` where that is."""
 
     position: int
     arrow: Arrow
     event: EventType
     label: Label
     origin: str
+    file: str
     fragments: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """File and line, from the working directory if the file is below it."""
+        file, here = Path(self.file), Path.cwd()
+        return f"{file.relative_to(here) if file.is_relative_to(here) else file}:{self.arrow.line}"
 
     def __str__(self) -> str:
         return f"{self.arrow.source}->>{self.arrow.target}: {self.label}"
@@ -148,7 +156,7 @@ class Expansion:
             where = f"{where}:{arrow.text_column if known else arrow.column}"
             raise UsageError(error.what, where=where, do=error.do) from None
         self._count(where)
-        bound = BoundArrow(len(self.arrows), arrow, event, label, place.name, place.fragments)
+        bound = BoundArrow(len(self.arrows), arrow, event, label, place.name, place.file, place.fragments)
         self.arrows.append(bound)
         return bound
 

@@ -63,8 +63,6 @@ class _Diagnosis:
     def _ended(self) -> Finding:
         way = self._way(self._possible, lambda possible: self._matcher.accepting(possible) is not None)
         missing = way or self._expected[:1]
-        if not missing:
-            return Finding(Trouble.MISSING, "the history ends too early")
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         return Finding(Trouble.MISSING, f"the history ends before {self._arrow(missing[0])}{more}", tuple(missing))
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from harness.core.errors import ProductFailure
 from harness.core.history import Event
-from harness.sequences.behaviour import BoundArrow
 from harness.sequences.flows import Sequence
 from harness.sequences.instances import Instance
+from harness.sequences.words import letters, path, run
 
 __all__ = ["Finding", "InstanceVerdict", "Trouble", "Verdict", "route"]
 
@@ -101,7 +101,8 @@ class Verdict:
         if not count:
             named = f" {' or '.join(self.only)}" if self.only else ""
             yield f"no event of this sequence was seen for any {subject}{named}, so the history does not follow it"
-            yield f"  the first arrow that was expected: {self.sequence.arrows[0]}"
+            first = self.sequence.arrows[0]
+            yield f"  the first arrow that was expected: {first}   ({first.where})"
         elif self.ok:
             yield f"{self._all()} followed it"
         elif count == self._subjects():
@@ -149,7 +150,10 @@ class Verdict:
             wanted = (
                 " <- missing" if finding and position in finding.arrows and finding.trouble is Trouble.MISSING else ""
             )
-            yield f"  > {'expected':<10}{arrow}   ({_origin(self.sequence, arrow)}){wanted}"
+            yield f"  > {'expected':<10}{arrow}   ({arrow.where}){wanted}"
+        if not failure.expected:
+            last = self.sequence.arrows[self._way(failure)[-1]]
+            yield f"  > {'expected':<10}nothing more, the diagram ends here   ({last.where})"
         if failure.event is None:
             yield f"  x {'seen':<10}nothing more: the history ends here"
             return
@@ -158,6 +162,11 @@ class Verdict:
             yield f"    {'then':<10}{route(event)}"
         raw = failure.event.to_json()
         yield f"    {'raw':<10}{raw if len(raw) <= _RAW else raw[:_RAW] + '... (cut)'}"
+
+    def _way(self, failure: InstanceVerdict) -> list[int]:
+        """The arrows that were taken before the place that differs."""
+        word = letters(self.sequence, failure.instance, failure.events[: failure.place])
+        return path(self.sequence, run(self.sequence, word))
 
 
 def _names(failures: list[InstanceVerdict]) -> str:
@@ -192,7 +201,3 @@ def _changed(event: Event, status: dict[str, Any]) -> str:
         return " ".join(f"status.{name}" for name in list(status)[:_FIELDS])
     spec = event.data.get("spec")
     return " ".join(f"spec.{name}" for name in list(spec)[:_FIELDS]) if isinstance(spec, dict) else ""
-
-
-def _origin(sequence: Sequence, arrow: BoundArrow) -> str:
-    return f"line {arrow.arrow.line}" + ("" if arrow.origin == sequence.name else f" of {arrow.origin}")

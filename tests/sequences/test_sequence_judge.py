@@ -161,7 +161,8 @@ def test_what_is_missing_is_told_with_what_came_instead(build: Any) -> None:
     with pytest.raises(ProductFailure) as error:
         verdict.raise_on_failure()
     lines = [line.strip() for line in str(error.value).splitlines()]
-    place = f"(line {verdict.sequence.arrows[failure.expected[0]].arrow.line})"
+    line = verdict.sequence.arrows[failure.expected[0]].arrow.line
+    place = f"(scenarios/sequences/device-enrollment.mmd:{line})"
     response = "Gateway->>Device: EnrollmentResponse (deviceId, gatewayName, heartbeatInterval, no certificate)"
     assert lines == [
         "sequence device-enrollment: 1 of 1 device did not follow it",
@@ -185,6 +186,19 @@ def test_a_history_that_ends_in_the_middle_has_not_followed(build: Any) -> None:
     text = str(verdict)
     assert "board-1: the history ends before Gateway->>Kubernetes: PATCH Device (status.phase = Connected" in text
     assert "nothing more: the history ends here" in text
+
+
+def test_an_event_after_the_diagrams_end(build: Any, tmp_path: Path) -> None:
+    body = "alt\nDevice->>Gateway: DeviceInfo\nelse\nDevice->>Gateway: Heartbeat\nend"
+    (tmp_path / "short.mmd").write_text(f"sequenceDiagram\n{body}\n")
+    (tmp_path / "whole.mmd").write_text("sequenceDiagram\nNote over Device: ref short\n")
+    verdict = judge(load("whole", tmp_path), build.history("Device->>Gateway: DeviceInfo\n" * 2))
+    assert [line.strip() for line in str(verdict).splitlines()][2:6] == [
+        "board-1: Device->>Gateway: DeviceInfo is not expected here",
+        "seen      Device->>Gateway: DeviceInfo",
+        f"> expected  nothing more, the diagram ends here   ({tmp_path / 'short.mmd'}:3)",
+        "x seen      Device->>Gateway: DeviceInfo",
+    ]
 
 
 def test_an_event_that_does_not_belong(build: Any) -> None:
