@@ -17,24 +17,30 @@ __all__ = ["sequences"]
 
 @click.group(invoke_without_command=True)
 @click.pass_context
-def sequences(ctx: click.Context) -> None:
+def sequences(ctx: click.Context) -> int:
     """Executable sequence diagrams: list them, read any, record one from a history."""
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(list_flows)
+    return ctx.invoke(list_flows) if ctx.invoked_subcommand is None else 0
 
 
 @sequences.command("list")
 @click.argument("names", nargs=-1)
 @click.option("--arrows", is_flag=True, help="Show each arrow, and the event that it is bound to.")
-def list_flows(names: tuple[str, ...] = (), arrows: bool = False) -> None:
-    """List the flows: arrows, bindings, state. With NAMES only those."""
-    from harness.sequences import catalogue, load
+def list_flows(names: tuple[str, ...] = (), arrows: bool = False) -> int:
+    """List the flows: arrows, bindings, state. With NAMES only those. A broken one is marked: exit code 2."""
+    from harness.core.errors import UsageError
+    from harness.sequences import Catalogue, catalogue, load
 
-    flows = [load(name) for name in names] if names else catalogue()
+    flows, broken = Catalogue([load(name) for name in names], {}) if names else catalogue()
+    lost = [(name, "-", "-", "-", f"broken: {error.where}: {error.what}") for name, error in broken.items()]
     if arrows:
-        click.echo("\n\n".join("\n".join(_arrows(flow)) for flow in flows))
-        return
-    rows = [("sequence", "about", "arrows", "bindings", "state"), *map(_row, flows)]
+        blocks = ["\n".join(_arrows(flow)) for flow in flows] + [f"{name}: {state}" for name, *_, state in lost]
+        click.echo("\n\n".join(blocks))
+    else:
+        _table([("sequence", "about", "arrows", "bindings", "state"), *sorted([*map(_row, flows), *lost])])
+    return UsageError.exit_code if broken else 0
+
+
+def _table(rows: list[tuple[str, str, str, str, str]]) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=False)) + f"  {row[4]}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.core.errors import UsageError
 from harness.reporting.runs import TestRecord
-from harness.sequences import Coverage, Sequence, catalogue, coverage
+from harness.sequences import catalogue, coverage
 
 __all__ = ["Exercised"]
 
@@ -16,13 +16,10 @@ class Exercised:
 
     def __init__(self) -> None:
         self.problems: list[str] = []
-        self._sequences: list[Sequence] = []
-        self._seen = Coverage(())
-        try:
-            self._sequences = catalogue()
-            self._seen = coverage(self._sequences, [])
-        except UsageError as error:
-            self.problems.append(f"the coverage of sequences is left out: {error.where or ''} {error.what}")
+        self._sequences, broken = catalogue()
+        self._seen = coverage(self._sequences, [])
+        for name, error in broken.items():
+            self.problems.append(f"{name} is left out of the coverage of sequences: {error.where}: {error.what}")
 
     def add(self, test: TestRecord) -> None:
         """Count what ``test`` recorded."""

@@ -8,7 +8,7 @@ reads histories only: it knows nothing of how they came to be.
 
 from harness.sequences.coverage import ArrowCoverage, Coverage, coverage
 from harness.sequences.documents import Document, read_documents
-from harness.sequences.flows import Sequence, catalogue, load, load_text
+from harness.sequences.flows import Catalogue, Sequence, catalogue, load, load_text
 from harness.sequences.judge import judge
 from harness.sequences.layout import Mark
 from harness.sequences.picture import verdict_picture
@@ -21,6 +21,7 @@ from harness.sequences.writer import render
 
 __all__ = [
     "ArrowCoverage",
+    "Catalogue",
     "Coverage",
     "DiagramError",
     "Document",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from harness.core.errors import UsageError
 from harness.core.house import house
@@ -18,7 +19,7 @@ from harness.sequences.matcher import Matcher
 from harness.sequences.reader import parse
 from harness.sequences.tree import Diagram
 
-__all__ = ["Sequence", "catalogue", "load", "load_text"]
+__all__ = ["Catalogue", "Sequence", "catalogue", "load", "load_text"]
 
 _HOUSE = house("scenarios/sequences")
 _SUFFIX = ".mmd"
@@ -69,6 +70,13 @@ class Sequence:
         return {arrow.event.key: arrow.event for arrow in self.arrows}
 
 
+class Catalogue(NamedTuple):
+    """The sequences that load, in order of their names, and by name why others do not."""
+
+    flows: list[Sequence]
+    broken: dict[str, UsageError]
+
+
 def load(sequence: str | Path, folder: Path | None = None) -> Sequence:
     """Read an executable sequence: a file, or a name of one in ``folder``, by default ``scenarios/sequences`` here and
     then the harness's own.
@@ -103,11 +111,17 @@ def load_text(text: str, name: str, *, file: str = "", folder: Path | None = Non
     return Sequence(name, file, expansion.diagram, tuple(expansion.arrows), automaton, symbols)
 
 
-def catalogue(folder: Path | None = None) -> list[Sequence]:
-    """Every sequence in ``folder``, by name; without one, of those here and of the harness's own."""
+def catalogue(folder: Path | None = None) -> Catalogue:
+    """Every sequence in ``folder``; without one, of those here and of the harness's own."""
     homes = (folder,) if folder else reversed(_homes(None))
     found = {path.stem: path for home in homes for path in home.glob(f"*{_SUFFIX}")}
-    return [load(found[name]) for name in sorted(found)]
+    flows, broken = [], {}
+    for name in sorted(found):
+        try:
+            flows.append(load(found[name]))
+        except UsageError as error:
+            broken[name] = error
+    return Catalogue(flows, broken)
 
 
 def _homes(folder: Path | None) -> tuple[Path, ...]:

@@ -17,7 +17,7 @@ from harness.sequences import catalogue
 from harness.stack.modules import Modules
 from harness.wasmbed.resources.kinds import load_crds
 print(len(load_crds()), *sorted(find_platforms("qemu-system-arm")))
-print(*(flow.name for flow in catalogue()))
+print(*(flow.name for flow in catalogue().flows))
 print(len(Modules(Path("nowhere"))("hello")))
 """
 

@@ -18,6 +18,7 @@ from harness.reporting.exercised import Exercised
 from harness.reporting.packing import CHUNK, KINDS, brief, pack_events, subject
 from harness.reporting.runs import TestRecord
 from harness.reporting.series import POINTS, series
+from harness.sequences import Catalogue, load
 
 
 def event(kind: Kind, name: str, at: float = 0.0, about: str = "", /, **data: Any) -> Event:
@@ -140,12 +141,11 @@ def test_a_history_out_of_order_is_left_out_of_the_coverage_and_said(
     assert "scenarios/odd.py::test_it is left out of the coverage of sequences" in page
 
 
-def test_sequences_that_cannot_be_read_do_not_stop_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken() -> None:
-        raise UsageError("expected an arrow", where="mine.mmd:3")
-
-    monkeypatch.setattr(exercised, "catalogue", broken)
+def test_a_sequence_that_cannot_be_read_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    flow = load("device-enrollment")
+    broken = {"mine": UsageError("expected an arrow", where="mine.mmd:3")}
+    monkeypatch.setattr(exercised, "catalogue", lambda: Catalogue([flow], broken))
     seen = Exercised()
     seen.add(record([event(Kind.NOTE, "step")]))
-    assert seen.rows() == []
-    assert seen.problems == ["the coverage of sequences is left out: mine.mmd:3 expected an arrow"]
+    assert [row["name"] for row in seen.rows()] == ["device-enrollment"]
+    assert seen.problems == ["mine is left out of the coverage of sequences: mine.mmd:3: expected an arrow"]

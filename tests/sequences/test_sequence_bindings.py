@@ -139,7 +139,7 @@ def test_the_table_knows_every_frame_request_and_watch() -> None:
 
 
 def test_every_flow_of_the_project_loads_and_says_its_state() -> None:
-    flows = {flow.name: flow for flow in catalogue()}
+    flows = {flow.name: flow for flow in catalogue().flows}
     assert {name for name, flow in flows.items() if flow.pending} == {
         *("compile-and-create", "dashboard-devices", "dashboard-management", "px4-communication")
     }
@@ -154,7 +154,7 @@ def test_a_sequence_is_found_by_name_file_and_folder(tmp_path: Path) -> None:
     file.write_text("sequenceDiagram\nDevice->>Gateway: Heartbeat\n")
     assert load("mine", tmp_path).name == load(file).name == load(str(file)).name == "mine"
     assert load("parts/closed").name == "closed"
-    assert [flow.name for flow in catalogue(tmp_path)] == ["mine"]
+    assert [flow.name for flow in catalogue(tmp_path).flows] == ["mine"]
     with pytest.raises(UsageError, match="there is no sequence called 'device-enrolment'") as error:
         load("device-enrolment")
     assert "did you mean device-enrollment" in (error.value.do or "")
@@ -173,7 +173,7 @@ def test_own_sequences_stand_beside_those_of_the_harness(tmp_path: Path, monkeyp
     (own / "pump.mmd").write_text("sequenceDiagram\nNote over Device,Gateway: ref device-enrollment\n")
     (own / "runtime-error.mmd").write_text("sequenceDiagram\nDevice->>Gateway: RuntimeFault\n")
     monkeypatch.chdir(tmp_path)
-    flows = {flow.name: flow for flow in catalogue()}
+    flows = {flow.name: flow for flow in catalogue().flows}
     assert {"pump", "device-enrollment"} <= flows.keys()
     assert len(flows["pump"].arrows) == len(load("device-enrollment").arrows)
     assert len(flows["runtime-error"].arrows) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from harness.cli.main import run
 from harness.core.errors import UsageError
-from harness.sequences import load, read_documents
+from harness.sequences import judge, load, read_documents
 
 MARKDOWN = """\
 # Guide
@@ -127,6 +127,29 @@ def test_the_list_of_flows_says_arrows_bindings_and_state(capsys: pytest.Capture
     assert lines["device-enrollment"][1:] == ["device", str(len(flow.arrows)), str(len(flow.events)), "events", "ready"]
     assert lines["dashboard-devices"][1] == "device"
     assert lines["px4-communication"][-1] == "pending: the PX4 bridge is not built yet"
+
+
+def test_a_broken_sequence_is_marked_and_the_others_go_on(
+    build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "scenarios" / "sequences"
+    folder.mkdir(parents=True)
+    (folder / "cut.mmd").write_text("sequenceDiagram\nopt\nDevice->>Gateway: Heartbeat\n")
+    (folder / "pulse.mmd").write_text("sequenceDiagram\nDevice->>Gateway: Heartbeat\n")
+    monkeypatch.chdir(tmp_path)
+    broken = "scenarios/sequences/cut.mmd:2:1: 'opt' is never closed"
+    assert run(["sequences"]) == 2
+    lines = {line.split()[0]: line.split(maxsplit=4) for line in capsys.readouterr().out.splitlines()}
+    assert lines["cut"] == ["cut", "-", "-", "-", f"broken: {broken}"]
+    assert lines["pulse"][-1] .split() == ["events", "ready"]
+    assert "device-enrollment" in lines
+    assert run(["sequences", "list", "--arrows"]) == 2
+    out = capsys.readouterr().out
+    assert f"\ncut: broken: {broken}\n" in out
+    assert "\npulse: pulse\n" in out
+    assert judge("pulse", build.history("Device->>Gateway: Heartbeat")).ok
+    with pytest.raises(UsageError, match="'opt' is never closed"):
+        judge("cut", [])
 
 
 def test_the_arrows_of_a_flow_with_their_events(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,7 @@ from harness.sequences.words import letters, path, run
 
 DEVICE, APPLICATION = "board-1", "blink"
 STEP = 0.01
-FLOWS = [flow.name for flow in catalogue() if not flow.pending]
+FLOWS = [flow.name for flow in catalogue().flows if not flow.pending]
 _SAMPLE = 10
 """Of the mutants that were caught, every so many also goes to the judge with its explanations, and to the naive one."""
 KINDS = ("drop", "swap", "duplicate", "retarget", "alter", "late")
