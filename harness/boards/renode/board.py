@@ -210,7 +210,8 @@ class RenodeBoard(Board):
             self._run = _Run()
             self._plug(self._place)
             if self._bridge is not None and not self._link_is_cut:
-                # The session it had is over; it is told so.
+                # Once: the session it had is over. Twice: it need not wait before the next.
+                self._bridge.restore()
                 self._bridge.restore()
 
 
