@@ -59,7 +59,7 @@ class _Ways:
 
 class _Compiler:
     def __init__(self, symbols: list[int], timed: bool) -> None:
-        self.terms = Terms(symbols)
+        self.terms = Terms(symbols, timed=timed)
         self.timed = timed
         self.flow_count = 1
         self.flows: dict[int, tuple[int, ...]] = {}

@@ -17,8 +17,9 @@ Configuration = tuple[int, tuple[float, ...]]
 Possible = Mapping[Configuration, tuple[Configuration, int] | None]
 """The configurations that are possible, each with one that led to it and the arrow that was taken."""
 
-_MOST, _MOST_TIMED = 1_000, 200
-"""Possible configurations at once, without and with clocks, beyond which a diagram is refused as too ambiguous."""
+_MOST, _MOST_TIMED, _MOST_ALIKE = 1_000, 200, 100
+"""Possible configurations at once, beyond which a diagram is refused as too ambiguous: without clocks, with, and of one
+shape. Those of one shape are always new terms and are all compared, so they cost the most."""
 
 _TOLERANCE = 1e-6
 """Seconds by which a limit may be missed, so that decimal fractions mean what they say."""
@@ -55,22 +56,25 @@ class Matcher:
                 else:
                     after.setdefault((move.term, ()), (configuration, move.position))
         if len(after) > 1:
-            after = _undominated(after) if with_clocks else self._distinct(after)
-        if len(after) > (most := _MOST_TIMED if with_clocks else _MOST):
-            raise UsageError(
-                f"the diagram is too ambiguous: more than {most} ways to read the same events",
-                do="give the arrows that look alike conditions that tell them apart",
-            )
+            after = self._uncovered(after)
+        _refuse_above(_MOST_TIMED if with_clocks else _MOST, len(after))
         return after
 
-    def _distinct(
+    def _uncovered(
         self, after: dict[Configuration, tuple[Configuration, int] | None]
     ) -> dict[Configuration, tuple[Configuration, int] | None]:
-        """One configuration of each shape: where sections look alike it does not matter which of them moved."""
-        by_shape: dict[int, Configuration] = {}
-        for configuration in after:
-            by_shape.setdefault(self.automaton.terms.shape(configuration[0]), configuration)
-        return after if len(by_shape) == len(after) else {kept: after[kept] for kept in by_shape.values()}
+        """Without those that allow nothing which another does not: with wider bounds, and no clock further back."""
+        terms = self.automaton.terms
+        by_shape: dict[int, list[Configuration]] = {}
+        for term, clocks in after:
+            kept = by_shape.setdefault(terms.shape(term), [])
+            if not any(terms.covers(other, term) and _as_late(late, clocks) for other, late in kept):
+                kept[:] = [
+                    (other, late) for other, late in kept if not (terms.covers(term, other) and _as_late(clocks, late))
+                ]
+                kept.append((term, clocks))
+        _refuse_above(_MOST_ALIKE, max(map(len, by_shape.values())))
+        return {configuration: after[configuration] for kept in by_shape.values() for configuration in kept}
 
     def _clocks(
         self,
@@ -114,20 +118,12 @@ class Matcher:
         return after
 
 
-def _undominated(
-    after: dict[Configuration, tuple[Configuration, int] | None],
-) -> dict[Configuration, tuple[Configuration, int] | None]:
-    """Without those configurations that allow nothing which another of the same term, with later clocks, does not."""
-    by_term: dict[int, list[tuple[float, ...]]] = {}
-    for term, clocks in after:
-        best = by_term.setdefault(term, [])
-        if not any(_as_late(other, clocks) for other in best):
-            best[:] = [other for other in best if not _as_late(clocks, other)] + [clocks]
-    return {
-        configuration: reason
-        for configuration, reason in after.items()
-        if configuration[1] in by_term[configuration[0]]
-    }
+def _refuse_above(most: int, ways: int) -> None:
+    if ways > most:
+        raise UsageError(
+            f"the diagram is too ambiguous: more than {most} ways to read the same events",
+            do="give the arrows that look alike conditions that tell them apart",
+        )
 
 
 def _as_late(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

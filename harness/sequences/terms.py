@@ -5,12 +5,16 @@ A term is a regular expression over the positions of a diagram's arrows, with bo
 is judged event by event, without ever building the automaton of the whole diagram. Equal terms are one number, and
 each derivative is computed once.
 
+How often a loop may still turn is part of its term, so two readings of the same events often differ in nothing but such
+bounds: then the one with the wider bounds allows all that the other does (``covers``), and the other need not be kept.
+
 Time limits need to know when the flow that they stand in last moved. Flow 0 is the diagram itself; each section of a
 ``par`` is a flow of its own, which starts where the flow around it stood when the ``par`` was entered.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -52,7 +56,7 @@ class _Sequence:
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    options: frozenset[int]
+    options: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,20 @@ class _Within:
     then: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Turns:
+    """How often a loop may still turn."""
+
+    least: int
+    most: float
+
+    def covers(self, other: _Turns) -> bool:
+        return self.least <= other.least and other.most <= self.most
+
+
+_Bounds = _Turns | tuple[int, ...]
+"""Those of one loop, or the numbers of those of several terms."""
+
 _Row = _Empty | _Arrow | _Sequence | _Choice | _Repeat | _Parallel | _Atomic | _Within
 
 
@@ -93,7 +111,9 @@ class Terms:
     event satisfies.
     """
 
-    def __init__(self, symbols: list[int]) -> None:
+    def __init__(self, symbols: list[int], *, timed: bool = False) -> None:
+        # With clocks it matters which of two arrows that look alike was taken: each moves the clocks of its own flows.
+        self._looks = list(range(len(symbols))) if timed else symbols
         self._symbols = symbols
         self._rows: list[_Row] = [_Empty()]
         self._numbers: dict[_Row, int] = {_Empty(): EMPTY}
@@ -101,6 +121,9 @@ class Terms:
         self._locked = [False]
         self._shapes = [0]
         self._shape_numbers: dict[_Row, int] = {_Empty(): 0}
+        self._bounds = [0]
+        self._bound_rows: list[_Bounds] = [()]
+        self._bound_numbers: dict[_Bounds, int] = {(): 0}
         self._moves: dict[tuple[int, int], tuple[Move, ...]] = {}
 
     def nullable(self, term: int) -> bool:
@@ -108,8 +131,22 @@ class Terms:
         return self._nullable[term]
 
     def shape(self, term: int) -> int:
-        """A number that terms share which allow the same events, by arrows that only stand in different places."""
+        """A number that terms share which differ only in loops' bounds, and in where arrows that look alike stand."""
         return self._shapes[term]
+
+    def covers(self, term: int, other: int) -> bool:
+        """Whether ``term`` allows all that ``other``, of the same shape, does: no loop of it has narrower bounds."""
+        left = [(self._bounds[term], self._bounds[other])]
+        while left:
+            wider, narrower = left.pop()
+            if wider == narrower:
+                continue
+            one, two = self._bound_rows[wider], self._bound_rows[narrower]
+            if isinstance(one, tuple) and isinstance(two, tuple):
+                left.extend(zip(one, two, strict=True))
+            elif not (isinstance(one, _Turns) and isinstance(two, _Turns) and one.covers(two)):
+                return False
+        return True
 
     # how terms are made
 
@@ -120,29 +157,52 @@ class Terms:
             self._rows.append(row)
             self._nullable.append(nullable)
             self._locked.append(locked)
-            shape = self._shape(row)
+            shape, bounds = self._shape(row)
             self._shapes.append(self._shape_numbers.setdefault(shape, len(self._shape_numbers)))
+            self._bounds.append(bounds)
         return number
 
-    def _shape(self, row: _Row) -> _Row:
-        shapes = self._shapes
+    def _shape(self, row: _Row) -> tuple[_Row, int]:
+        """``row`` without its loops' bounds, and these."""
+        shapes, bounds = self._shapes, self._bounds
         match row:
             case _Arrow(position):
-                return _Arrow(self._symbols[position])
+                return _Arrow(self._looks[position]), 0
             case _Sequence(first, then):
-                return _Sequence(shapes[first], shapes[then])
+                return _Sequence(shapes[first], shapes[then]), self._joined(bounds[first], bounds[then])
             case _Choice(options):
-                return _Choice(frozenset(shapes[option] for option in options))
+                alike, inside = self._alike(options)
+                return _Choice(alike), inside
+            case _Repeat(body, 0, None):
+                return _Repeat(shapes[body], 0, None), bounds[body]
             case _Repeat(body, least, most):
-                return _Repeat(shapes[body], least, most)
-            case _Parallel(_, flows, sections, opened):
-                return _Parallel(0, flows, tuple(sorted(shapes[section] for section in sections)), opened)
+                turns = self._bound_number(_Turns(least, math.inf if most is None else most))
+                return _Repeat(shapes[body], 0, 0), self._joined(turns, bounds[body])
+            case _Parallel(flow, flows, sections, opened):
+                alike, inside = self._alike(sections)
+                return _Parallel(flow, flows, alike, opened), inside
             case _Atomic(body, entered):
-                return _Atomic(shapes[body], entered)
+                return _Atomic(shapes[body], entered), bounds[body]
             case _Within(flow, seconds, then):
-                return _Within(flow, seconds, shapes[then])
+                return _Within(flow, seconds, shapes[then]), bounds[then]
             case _:
-                return row
+                return row, 0
+
+    def _alike(self, terms: Iterable[int]) -> tuple[tuple[int, ...], int]:
+        """The shapes of ``terms`` whose order means nothing, and their bounds in the same order."""
+        pairs = sorted((self._shapes[term], self._bounds[term]) for term in terms)
+        return tuple(shape for shape, _ in pairs), self._joined(*(bounds for _, bounds in pairs))
+
+    def _joined(self, *bounds: int) -> int:
+        """Bounds of several terms as one; terms without any add nothing, so terms of one shape join the same way."""
+        some = tuple(filter(None, bounds))
+        return some[0] if len(some) == 1 else self._bound_number(some)
+
+    def _bound_number(self, row: _Bounds) -> int:
+        number = self._bound_numbers.setdefault(row, len(self._bound_rows))
+        if number == len(self._bound_rows):
+            self._bound_rows.append(row)
+        return number
 
     def arrow(self, position: int) -> int:
         return self._number(_Arrow(position), False)
@@ -160,7 +220,7 @@ class Terms:
             flat.update(row.options if isinstance(row, _Choice) else (option,))
         if len(flat) == 1:
             return flat.pop()
-        return self._number(_Choice(frozenset(flat)), any(self._nullable[option] for option in flat))
+        return self._number(_Choice(tuple(sorted(flat))), any(self._nullable[option] for option in flat))
 
     def repeat(self, body: int, least: int, most: int | None) -> int:
         """From ``least`` to ``most`` times (None: any number)."""
@@ -224,7 +284,7 @@ class Terms:
             case _Arrow(position) if letter < 0 or letter >> self._symbols[position] & 1:
                 return [Move(position, EMPTY)]
             case _Choice(options):
-                return [move for option in sorted(options) for move in self.moves(option, letter)]
+                return [move for option in options for move in self.moves(option, letter)]
             case _Repeat(body, least, most):
                 again = self.repeat(body, max(least - 1, 0), None if most is None else most - 1)
                 return [move._replace(term=self.sequence(move.term, again)) for move in self.moves(body, letter)]

@@ -141,7 +141,7 @@ def test_a_broken_sequence_is_marked_and_the_others_go_on(
     assert run(["sequences"]) == 2
     lines = {line.split()[0]: line.split(maxsplit=4) for line in capsys.readouterr().out.splitlines()}
     assert lines["cut"] == ["cut", "-", "-", "-", f"broken: {broken}"]
-    assert lines["pulse"][-1] .split() == ["events", "ready"]
+    assert lines["pulse"][-1].split() == ["events", "ready"]
     assert "device-enrollment" in lines
     assert run(["sequences", "list", "--arrows"]) == 2
     out = capsys.readouterr().out
