@@ -25,10 +25,10 @@ NAME = 19
 @click.option("--boards", "tier", help="Only runs on boards of this tier.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON Lines.")
 def trend(reports: Path, last: int, tier: str | None, as_json: bool) -> None:
-    """Show pass rate, flake rate, time and the benchmarks' ratios over the last runs.
+    """Show pass rate, flake rate and time over the last runs, by the boards they ran on, and the benchmarks' ratios.
 
     Flaky is a test that both passed and failed with the same sources and the same options. The rates are shares of the
-    tests that were judged: what was not run or skipped does not count.
+    tests that were judged, and time is theirs: what was not run or skipped does not count.
     """
     import orjson
     from rich.console import Console
@@ -93,13 +93,17 @@ def _print_lines(console: Console, rows: Rows) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from harness.reporting.trend import flake_rate, pass_rate
+    from harness.reporting.trend import by_boards, flake_rate, pass_rate
 
-    lines: list[tuple[str, list[float | None], str]] = [
-        ("pass rate", [pass_rate(row) for row in rows], "%"),
-        ("flake rate", [flake_rate(row) for row in rows], "%"),
-        ("time", [float(row.get("duration") or 0) for row in rows], "s"),
-    ]
+    lines: list[tuple[str, list[float | None], str]] = []
+    groups = by_boards(rows)
+    for boards, alike in groups.items():
+        on = f" on {boards}" if boards and len(groups) > 1 else ""
+        lines += [
+            (f"pass rate{on}", [pass_rate(row) for row in alike], "%"),
+            (f"flake rate{on}", [flake_rate(row) for row in alike], "%"),
+            (f"time{on}", [float(row.get("duration") or 0) for row in alike], "s"),
+        ]
     names = {name: None for row in rows for name in row.get("figures") or {}}
     lines += [(name, [(row.get("figures") or {}).get(name) for row in rows], "") for name in names]
     table = Table(box=None, pad_edge=False, show_header=False)

@@ -52,7 +52,7 @@ class Comparison:
     alike: int = 0
     times: list[Slower] = field(default_factory=list)
     duration: tuple[float, float] = (0.0, 0.0)
-    """Seconds of all the tests that are in both."""
+    """Seconds of the tests that were judged in both."""
     boundaries: list[tuple[str, int, int]] = field(default_factory=list)
     """Events by boundary, of the tests that are in both and were judged in both."""
     sequences: list[Change] = field(default_factory=list)
@@ -86,10 +86,11 @@ def compare_runs(first: Path, second: Path) -> Comparison:
     before = {test.name: _digest(test) for test in iterate_run(first)}
     after = {test.name: _digest(test) for test in iterate_run(second)}
     both = [name for name in before if name in after]
+    judged = [name for name in both if {before[name].outcome, after[name].outcome} <= {"passed", "failed"}]
     found = Comparison(
         alike=sum(before[name].outcome == after[name].outcome for name in both),
-        duration=(sum(before[name].duration for name in both), sum(after[name].duration for name in both)),
-        boundaries=_boundaries([(before[name], after[name]) for name in both]),
+        duration=(sum(before[name].duration for name in judged), sum(after[name].duration for name in judged)),
+        boundaries=_boundaries([(before[name], after[name]) for name in judged]),
     )
     for name in both:
         one, two = before[name], after[name]
@@ -97,9 +98,9 @@ def compare_runs(first: Path, second: Path) -> Comparison:
             lists = {"failed": found.newly_failing, "passed": found.newly_passing, "not run": found.newly_not_run}
             change = Change(name, one.outcome, two.outcome, two.blame, two.message)
             lists.get(two.outcome, found.other).append(change)
-        if _noticed(one.duration, two.duration):
-            found.times.append(Slower(name, one.duration, two.duration))
         found.sequences.extend(_verdicts(name, one, two))
+    times = [Slower(name, before[name].duration, after[name].duration) for name in judged]
+    found.times.extend(time for time in times if _noticed(time.before, time.after))
     found.times.sort(key=lambda time: time.before - time.after)
     found.added.extend(_only(after, before, added=True))
     found.removed.extend(_only(before, after, added=False))
@@ -131,9 +132,8 @@ def _boundaries(pairs: list[tuple[_Digest, _Digest]]) -> list[tuple[str, int, in
     before: Counter[str] = Counter()
     after: Counter[str] = Counter()
     for one, two in pairs:
-        if {one.outcome, two.outcome} <= {"passed", "failed"}:
-            before += one.events
-            after += two.events
+        before += one.events
+        after += two.events
     return [(name, before[name], after[name]) for name in sorted(set(before) | set(after))]
 
 

@@ -19,7 +19,7 @@ import orjson
 
 from harness.reporting.runs import TestRecord
 
-__all__ = ["FILE", "Figures", "flake_rate", "pass_rate", "public_row", "read_figures", "trend_row"]
+__all__ = ["FILE", "Figures", "by_boards", "flake_rate", "pass_rate", "public_row", "read_figures", "trend_row"]
 
 FILE = "trend.jsonl"
 JUDGED = ("passed", "failed")
@@ -49,7 +49,7 @@ def trend_row(
     source: str | None = None,
     figures: Figures | None = None,
 ) -> Row:
-    """The line for one run: counts, ``duration`` (seconds of all tests together), ``flaky`` and who, ``boards``.
+    """The line for one run: counts, ``duration`` (seconds of tests that were judged), ``flaky`` and who, ``boards``.
 
     ``source`` names the state of the sources (see :func:`harness.reporting.trend_source.source_state`); without it
     nothing is compared with ``earlier``. ``figures`` are left out when an earlier line has them already.
@@ -60,10 +60,10 @@ def trend_row(
     duration, torn = 0.0, set()
     for test in tests:
         counts[test.outcome] += 1
-        duration += test.duration
         options: Mapping[str, Any] = test.details.get("options") or {}
         tiers.add(str(options.get("boards") or ""))
         if test.outcome in JUDGED:
+            duration += test.duration
             told.setdefault(_digest(options), {}).setdefault(test.outcome, []).append(test.name)
             if set(JUDGED) <= {test.outcome, *(test.details.get("attempts") or ())}:
                 torn.add(test.name)
@@ -109,6 +109,14 @@ def pass_rate(row: Mapping[str, Any]) -> float | None:
 def flake_rate(row: Mapping[str, Any]) -> float | None:
     """Flaky of those that were judged, 0 to 1; None where nothing was."""
     return _share(row, "flaky")
+
+
+def by_boards(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """The rows that can be compared with each other, by the boards that they ran on: ``"qemu, virtual"``."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(", ".join(map(str, row.get("boards") or ())), []).append(row)
+    return groups
 
 
 def _share(row: Mapping[str, Any], of: str) -> float | None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -41,7 +42,7 @@ def test_a_line_counts_and_times() -> None:
         "not_run": 1,
         "skipped": 1,
         "flaky": 0,
-        "duration": 2.0,
+        "duration": 1.0,
         "boards": ["virtual"],
         "flaky_tests": [],
         "figures": {"enroll": 0.5},
@@ -245,10 +246,22 @@ def test_wasmbed_trend_shows_the_last_runs(tmp_path: Path, capsys: pytest.Captur
     assert "line 3 is no run and left out" in err
     first, second = (line.split() for line in out.splitlines()[1:3])
     assert first == ["r-1", "virtual", "0", "1", "0", "0", "0", "%", "0.5", "s"]
-    assert second == ["r-2", "virtual", "1", "0", "1", "1", "100", "%", "1.0", "s"]
+    assert second == ["r-2", "virtual", "1", "0", "1", "1", "100", "%", "0.5", "s"]
     assert "0 % to 100 %, now 100 %" in out
     assert "enroll" in out
     assert out.splitlines()[-1] == "  a"
+
+
+def test_runs_on_other_boards_have_lines_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "trend.jsonl"
+    for boards, outcome in (("virtual", "passed"), ("qemu", "failed"), ("virtual", "passed")):
+        made = row([record("a", outcome, options=VIRTUAL | {"boards": boards})])
+        append(path, lambda _, made=made: made)
+    assert wasmbed(["trend", "--reports", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    spans = dict(re.findall(r"^(pass rate on \w+) .* now (.*?) *$", out, re.MULTILINE))
+    assert spans == {"pass rate on virtual": "100 %", "pass rate on qemu": "0 %"}
+    assert "100 % to 100 %" in out
 
 
 def test_wasmbed_trend_as_json_and_by_tier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,6 +28,7 @@ export interface SequenceCoverage {
 
 export interface TrendRow {
   run: string;
+  boards?: string[];
   at?: string | null;
   passed?: number;
   failed?: number;

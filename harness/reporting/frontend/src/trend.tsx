@@ -2,7 +2,7 @@
 
 import { Chart } from "./chart";
 import type { TrendRow } from "./data";
-import { seconds } from "./words";
+import { plural, seconds } from "./words";
 
 type Value = (row: TrendRow) => number | undefined;
 
@@ -12,30 +12,35 @@ const share = (row: TrendRow, part?: number): number | undefined => {
   return judged && part !== undefined ? (100 * part) / judged : undefined;
 };
 
+/** Runs on other boards take other times, and fail in other ways: they are not compared. */
+const on = (row?: TrendRow): string => (row?.boards ?? []).join(", ");
+
 export function Trend({ rows, present }: { rows: TrendRow[]; present: string }) {
   if (!rows.some((row) => row.run !== present)) return null;
-  const runs = rows.map((row) => row.run);
+  const boards = on(rows.find((row) => row.run === present));
+  const alike = rows.filter((row) => on(row) === boards);
   const figures = [...new Set(rows.flatMap((row) => Object.keys(row.figures ?? {})))].sort();
-  const line = (name: string, unit: string, value: Value, scale?: number) => {
-    const points = rows.flatMap((row, index): [number, number][] => { const known = value(row); return known === undefined ? [] : [[index + 1, known]]; });
-    return points.length > 0 && <Chart key={name} name={name} unit={unit} points={points} runs={runs} scale={scale} />;
+  const line = (name: string, unit: string, among: TrendRow[], value: Value, scale?: number) => {
+    const points = among.flatMap((row, index): [number, number][] => { const known = value(row); return known === undefined ? [] : [[index + 1, known]]; });
+    return points.length > 0 && <Chart key={name} name={name} unit={unit} points={points} runs={among.map((row) => row.run)} scale={scale} />;
   };
   return (
     <section aria-labelledby="trend-title">
       <h2 id="trend-title">Earlier runs</h2>
+      {alike.length < rows.length && <p class="quiet">The lines are of the {plural(alike.length, "run")} on {boards || "no boards"}, the table is of all.</p>}
       <div class="charts">
-        {line("passed of those judged", "%", (row) => share(row, row.passed), 100)}
-        {line("flaky of those judged", "%", (row) => share(row, row.flaky), 10)}
-        {line("time in tests", "s", (row) => row.duration)}
-        {figures.map((name) => line(name, "", (row) => row.figures?.[name]))}
+        {line("passed of those judged", "%", alike, (row) => share(row, row.passed), 100)}
+        {line("flaky of those judged", "%", alike, (row) => share(row, row.flaky), 10)}
+        {line("time in tests", "s", alike, (row) => row.duration)}
+        {figures.map((name) => line(name, "", rows, (row) => row.figures?.[name]))}
       </div>
       <div class="wide" role="region" aria-label="Table of earlier runs" tabIndex={0}>
         <table>
-          <thead><tr><th scope="col">run</th><th scope="col">passed</th><th scope="col">failed</th><th scope="col">not run</th><th scope="col">flaky</th><th scope="col">time</th></tr></thead>
+          <thead><tr><th scope="col">run</th><th scope="col">boards</th><th scope="col">passed</th><th scope="col">failed</th><th scope="col">not run</th><th scope="col">flaky</th><th scope="col">time</th></tr></thead>
           <tbody>
             {[...rows].reverse().map((row) => (
               <tr key={row.run} aria-current={row.run === present ? "true" : undefined}>
-                <td>{row.run}{row.run === present ? " (this)" : ""}</td><td class="number">{row.passed ?? ""}</td>
+                <td>{row.run}{row.run === present ? " (this)" : ""}</td><td>{on(row)}</td><td class="number">{row.passed ?? ""}</td>
                 <td class={`number ${row.failed ? "failed" : ""}`}>{row.failed ?? ""}</td><td class="number">{row.not_run ?? ""}</td>
                 <td class="number">{row.flaky ?? ""}</td><td class="number">{row.duration === undefined ? "" : seconds(row.duration)}</td>
               </tr>
