@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from harness.core.errors import UsageError
 from harness.sequences.compiler import Automaton
+from harness.sequences.terms import Move
 
 __all__ = ["Configuration", "Letter", "Matcher", "Possible", "trail"]
 
@@ -16,6 +17,8 @@ Configuration = tuple[int, tuple[float, ...]]
 
 Possible = Mapping[Configuration, tuple[Configuration, int] | None]
 """The configurations that are possible, each with one that led to it and the arrow that was taken."""
+
+_Reasons = dict[Configuration, tuple[Configuration, int] | None]
 
 _MOST, _MOST_TIMED, _MOST_ALIKE = 1_000, 200, 100
 """Possible configurations at once, beyond which a diagram is refused as too ambiguous: without clocks, with, and of one
@@ -44,25 +47,19 @@ class Matcher:
     def step(self, possible: Possible, letter: Letter, *, timed: bool = True) -> Possible:
         """What is possible after an event; empty if it must not come now. ``timed`` false leaves limits aside."""
         terms, with_clocks = self.automaton.terms, self.automaton.timed
-        after: dict[Configuration, tuple[Configuration, int] | None] = {}
+        after: _Reasons = {}
         for configuration in possible:
             term, clocks = configuration
             for move in terms.moves(term, letter.symbols):
-                if with_clocks:
-                    moved = self._clocks(clocks, move.opens, move.limits if timed else (), move.position, letter.at)
-                    if moved is None:
-                        continue
+                moved = self._clocks(clocks, move, letter.at, timed) if with_clocks else ()
+                if moved is not None:
                     after.setdefault((move.term, moved), (configuration, move.position))
-                else:
-                    after.setdefault((move.term, ()), (configuration, move.position))
         if len(after) > 1:
             after = self._uncovered(after)
         _refuse_above(_MOST_TIMED if with_clocks else _MOST, len(after))
         return after
 
-    def _uncovered(
-        self, after: dict[Configuration, tuple[Configuration, int] | None]
-    ) -> dict[Configuration, tuple[Configuration, int] | None]:
+    def _uncovered(self, after: _Reasons) -> _Reasons:
         """Without those that allow nothing which another does not: with wider bounds, and no clock further back."""
         terms = self.automaton.terms
         by_shape: dict[int, list[Configuration]] = {}
@@ -76,22 +73,15 @@ class Matcher:
         _refuse_above(_MOST_ALIKE, max(map(len, by_shape.values())))
         return {configuration: after[configuration] for kept in by_shape.values() for configuration in kept}
 
-    def _clocks(
-        self,
-        clocks: tuple[float, ...],
-        opens: tuple[tuple[int, tuple[int, ...]], ...],
-        limits: tuple[tuple[int, float], ...],
-        position: int,
-        at: float,
-    ) -> tuple[float, ...] | None:
+    def _clocks(self, clocks: tuple[float, ...], move: Move, at: float, timed: bool) -> tuple[float, ...] | None:
+        """The clocks after ``move``; None if it comes too late."""
         moved = list(clocks)
-        for flow, flows in opens:
+        for flow, flows in move.opens:
             for opened in flows:
                 moved[opened] = moved[flow]
-        for flow, seconds in limits:
-            if at - moved[flow] > seconds + _TOLERANCE:
-                return None
-        for flow in self.automaton.flows[position]:
+        if timed and any(at - moved[flow] > seconds + _TOLERANCE for flow, seconds in move.limits):
+            return None
+        for flow in self.automaton.flows[move.position]:
             moved[flow] = at
         return tuple(moved)
 
@@ -108,12 +98,12 @@ class Matcher:
     def insert(self, possible: Possible, position: int, at: float) -> Possible:
         """What would be possible if the arrow at ``position`` were seen now."""
         terms = self.automaton.terms
-        after: dict[Configuration, tuple[Configuration, int] | None] = {}
+        after: _Reasons = {}
         for configuration in possible:
             for move in terms.moves(configuration[0], -1):
                 if move.position == position:
                     clocks = configuration[1]
-                    moved = self._clocks(clocks, move.opens, (), position, at) if clocks else ()
+                    moved = self._clocks(clocks, move, at, timed=False) if clocks else ()
                     after[move.term, moved or ()] = (configuration, position)
         return after
 
