@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from harness.core.clock import Clock
@@ -36,14 +35,14 @@ class GatewayControl(Watched[GatewayResource]):
         self,
         settings: GatewaySettings,
         pki: Pki,
-        client: Callable[[str], ResourceApi],
+        api: ResourceApi,
         clock: Clock,
         network: Network,
         randomness: Randomness,
         recorder: Recorder,
     ) -> None:
         super().__init__(settings.name, recorder.informer(GATEWAY), recorder.record)
-        self._settings, self._pki, self._client = settings, pki, client
+        self._settings, self._pki, self._api = settings, pki, api
         self._clock, self._network, self._randomness, self._recorder = clock, network, randomness, recorder
         self._identity = pki.gateway(settings.name)
         self._gateway: Gateway | None = None
@@ -75,7 +74,7 @@ class GatewayControl(Watched[GatewayResource]):
             self._settings,
             self._identity,
             self._pki.certificates(),
-            self._client("Gateway"),
+            self._api,
             self._clock,
             self._network,
             self._randomness.fork(self.name),

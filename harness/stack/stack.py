@@ -115,7 +115,7 @@ class Stack:
             retry_after=RETRY_AFTER,
         )
         self.gateway = GatewayControl(
-            settings, self.pki, self._client, self.clock, self.network, self.randomness, recorder
+            settings, self.pki, self._client("Gateway"), self.clock, self.network, self.randomness, recorder
         )
         self._ends.push_async_callback(self.gateway.stop)
         await self.gateway.start()
