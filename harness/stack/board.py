@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -25,6 +26,8 @@ class RecordedBoard(Board):
         """The name of the device that it enrolls as."""
         self.wanted = Power.OFF
         """What it was last told to be; a board that is off and should be on has died."""
+        self._changing = asyncio.Lock()
+        """What is done to a board at the same time is done in turn, in the order in which it was asked for."""
         self.console.listen(self._heard)
 
     @property
@@ -56,35 +59,41 @@ class RecordedBoard(Board):
         return self._board.recording
 
     async def power_on(self) -> None:
-        self._note("power on")
-        self.wanted = Power.ON
-        try:
-            await self._board.power_on()
-        finally:
-            if self.recording is not None:
-                self._note("recorded", replay=f"wasmbed replay {shlex.quote(str(self.recording))}")
+        async with self._changing:
+            self._note("power on")
+            self.wanted = Power.ON
+            try:
+                await self._board.power_on()
+            finally:
+                if self.recording is not None:
+                    self._note("recorded", replay=f"wasmbed replay {shlex.quote(str(self.recording))}")
 
     async def power_off(self) -> None:
-        self._note("power off")
-        self.wanted = Power.OFF
-        await self._board.power_off()
+        async with self._changing:
+            self._note("power off")
+            self.wanted = Power.OFF
+            await self._board.power_off()
 
     async def cut_power(self) -> None:
-        self._fault("cut power")
-        self.wanted = Power.OFF
-        await self._board.cut_power()
+        async with self._changing:
+            self._fault("cut power")
+            self.wanted = Power.OFF
+            await self._board.cut_power()
 
     async def reset(self) -> None:
-        self._fault("reset")
-        await self._board.reset()
+        async with self._changing:
+            self._fault("reset")
+            await self._board.reset()
 
     async def cut_link(self) -> None:
-        self._fault("cut link")
-        await self._board.cut_link()
+        async with self._changing:
+            self._fault("cut link")
+            await self._board.cut_link()
 
     async def restore_link(self) -> None:
-        self._note("restore link")
-        await self._board.restore_link()
+        async with self._changing:
+            self._note("restore link")
+            await self._board.restore_link()
 
     async def pause(self) -> None:
         self._fault("pause")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -49,6 +50,7 @@ class Boards:
         self._boards: dict[str, RecordedBoard] = {}
         self._credentials: dict[str, Credentials] = {}
         self._numbers: dict[str, int] = {}
+        self._making = asyncio.Lock()
 
     @overload
     async def power_on(
@@ -122,28 +124,29 @@ class Boards:
         recordings = self._recordings(tier.features(kind), kind, record)
         check_fits(count or 1, tier.memory(kind), kind)
         made = []
-        for each in self._names(kind, name, count):
-            if twin_of is None:
-                algorithm = Algorithm.ED25519 if "ed25519" in tier.features(kind) else Algorithm.P256
-                credentials = await self._pki.credentials(each, certificate, algorithm=algorithm)
-                device = each
-            else:
-                credentials, device = self._credentials[twin_of.name], self.device_of(twin_of)
-            settings = BoardSettings(
-                device,
-                credentials,
-                gateway=self.gateway,
-                server_name=self.gateway[0],
-                device_type=device_type,
-                capabilities=tuple(capabilities) if capabilities is not None else None,
-                self_test=self_test,
-                watchdog=watchdog,
-                link=link,
-                recording=recordings / each if recordings is not None else None,
-            )
-            board = RecordedBoard(each, tier.make(kind, settings, self._world), self._recorder)
-            self._boards[each], self._credentials[each] = board, credentials
-            made.append(board)
+        async with self._making:  # a name is free until its board is there
+            for each in self._names(kind, name, count):
+                if twin_of is None:
+                    algorithm = Algorithm.ED25519 if "ed25519" in tier.features(kind) else Algorithm.P256
+                    credentials = await self._pki.credentials(each, certificate, algorithm=algorithm)
+                    device = each
+                else:
+                    credentials, device = self._credentials[twin_of.name], self.device_of(twin_of)
+                settings = BoardSettings(
+                    device,
+                    credentials,
+                    gateway=self.gateway,
+                    server_name=self.gateway[0],
+                    device_type=device_type,
+                    capabilities=tuple(capabilities) if capabilities is not None else None,
+                    self_test=self_test,
+                    watchdog=watchdog,
+                    link=link,
+                    recording=recordings / each if recordings is not None else None,
+                )
+                board = RecordedBoard(each, tier.make(kind, settings, self._world), self._recorder)
+                self._boards[each], self._credentials[each] = board, credentials
+                made.append(board)
         await Fleet(made).power_on(progress=progress)
         return list(made) if count is not None else made[0]
 

@@ -229,6 +229,31 @@ def test_boards_are_named_and_found(run: Run) -> None:
     run(story())
 
 
+def test_a_name_goes_to_one_of_those_who_ask_at_once(run: Run) -> None:
+    async def story() -> None:
+        async with Stack(OPTIONS) as stack:
+            asked = (stack.boards.power_on(name="pump") for _ in range(3))
+            found = await asyncio.gather(*asked, return_exceptions=True)
+            assert [isinstance(each, UsageError) for each in found] == [False, True, True]
+            await stack.boards["pump"].power_off()
+            assert "pump" not in {task.get_name() for task in asyncio.all_tasks()}
+
+    run(story())
+
+
+def test_what_is_done_to_a_board_at_once_is_done_in_turn(run: Run) -> None:
+    async def story() -> None:
+        async with Stack(OPTIONS) as stack:
+            pump = await stack.boards.power_on(name="pump")
+            await asyncio.gather(pump.reset(), pump.power_on(), pump.reset(), pump.power_off())
+            assert pump.power is Power.OFF
+            assert "pump" not in {task.get_name() for task in asyncio.all_tasks()}
+            await asyncio.gather(pump.power_on(), pump.cut_power(), pump.power_on(), pump.reset())
+            assert [task.get_name() for task in asyncio.all_tasks()].count("pump") == 1
+
+    run(story())
+
+
 def test_a_seed_gives_the_same_device_ids(run: Run) -> None:
     async def ids() -> list[str | None]:
         async with Stack(OPTIONS.replace(seed=7)) as stack:
