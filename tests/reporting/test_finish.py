@@ -89,6 +89,13 @@ def test_what_cannot_be_written_is_said_and_the_rest_is_made(
     ]
 
 
+def test_a_full_disk_names_the_file_that_was_not_written(tmp_path: Path, leave: Leave) -> None:
+    run = run_of(tmp_path / "reports", 1)
+    leave(run / "good")
+    (run / "junit.xml").symlink_to("/dev/full")
+    assert end(run).trouble == [f"{run / 'junit.xml'}: cannot be written: No space left on device"]
+
+
 def test_a_folder_without_tests_is_said(tmp_path: Path) -> None:
     run = run_of(tmp_path / "reports", 1)
     run.mkdir(parents=True)
