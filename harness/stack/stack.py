@@ -128,6 +128,7 @@ class Stack:
         self.boards = Boards(self.options, world, self.pki, recorder, self.gateway.endpoint, self._folder)
         self._ends.push_async_callback(self.boards.stop)
         self.history.note("stack started", **self._described())
+        self._ends.callback(self.history.note, "stack stopping")
 
     async def stop(self) -> None:
         """Take everything down in reverse order; each part has its bound. May be called more than once."""

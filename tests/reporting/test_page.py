@@ -169,6 +169,19 @@ def test_the_rig_is_blamed_apart(browser: Any, real_run: Path) -> None:
         assert "plug it in" in page.inner_text(".verdict")
 
 
+def test_what_failed_is_opened_where_it_gave_up(browser: Any, real_run: Path) -> None:
+    with opened(browser, real_run, place_of(real_run, "failed")) as page:
+        page.wait_for_selector("[role=option][aria-selected=true]:has-text('stack stopping')")
+        assert page.locator("[role=option][aria-selected=true]").is_visible()
+        place = page.evaluate("location.hash")
+        assert place.removeprefix(place_of(real_run, "failed")).startswith("/")
+        page.locator(".trail a").first.click()
+        page.wait_for_selector(".test")
+        page.go_back()
+        page.wait_for_selector("[role=option][aria-selected=true]:has-text('stack stopping')")
+        assert page.evaluate("location.hash") == place
+
+
 def test_from_a_console_line_to_the_frame_and_the_change_next_to_it(browser: Any, real_run: Path) -> None:
     with opened(browser, real_run, place_of(real_run, "passed", "consoles")) as page:
         page.get_by_role("option", name="enrolled at").first.click()

@@ -61,6 +61,12 @@ export class EventStore {
     return (id > 0 && this.subjects.get(id)) || NONE;
   }
 
+  /** The last event of that name, if there is one. */
+  last(name: string): number | null {
+    const id = this.strings.indexOf(name), n = id < 0 ? -1 : this.nameIds.lastIndexOf(id);
+    return n < 0 ? null : n;
+  }
+
   /** Every name that events are about. */
   names(): string[] {
     this.subjects ??= this.group();

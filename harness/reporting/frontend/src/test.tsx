@@ -100,6 +100,11 @@ function Views({ test, index, store, place }: Views) {
     go(next, chosen);
     requestAnimationFrame(() => document.getElementById(`tab-${next}`)?.focus());
   };
+  // What failed is opened at the moment at which the test gave up: after it there is only the stack's end.
+  useEffect(() => {
+    const end = test.outcome === "failed" && tab === "timeline" && chosen === null ? store.last("stack stopping") : null;
+    if (end !== null) go(tab, end);
+  }, []);
   const view = { store, chosen, choose: (event: number | null) => go(tab, event), show: (event: number) => go("timeline", event) };
   return (
     <>
