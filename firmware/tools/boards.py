@@ -123,8 +123,14 @@ class Board:
         return "\n".join(lines) + "\n"
 
 
-def find_boards() -> dict[str, Board]:
-    """Every board that there is an image for, by name. Raises ValueError for one that is described wrongly."""
-    paths = (path for path in sorted(PLATFORMS.glob("*/board.toml")) if "[build]" in path.read_text("utf-8"))
-    boards = (Board.read(path) for path in paths)
-    return {board.name: board for board in boards}
+def find_boards(folder: Path = PLATFORMS) -> dict[str, Board]:
+    """Every board that there is an image for, by name. Raises ValueError for one that is described wrongly, and for
+    two whose images have one name."""
+    paths = (path for path in sorted(folder.glob("*/board.toml")) if "[build]" in path.read_text("utf-8"))
+    boards: dict[str, Board] = {}
+    for path in paths:
+        board = Board.read(path)
+        if (other := next((each.name for each in boards.values() if each.image == board.image), None)) is not None:
+            raise ValueError(f"{path}: the image {board.image} is that of {other}; give each board one of its own")
+        boards[board.name] = board
+    return boards

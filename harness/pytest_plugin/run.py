@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from harness.core.clock import SystemClock
-from harness.pytest_plugin.settings import options_of
+from harness.pytest_plugin.settings import options_of, project
 from harness.reporting.run_folder import RunFolder, Tally
 from harness.stack.options import StackOptions
 
@@ -59,7 +59,7 @@ class Run:
         if worker is not None:
             self.folder = RunFolder(Path(worker[WORKER_INPUT]))
         else:
-            self.folder = RunFolder.new(config.rootpath, options, SystemClock())
+            self.folder = RunFolder.new(project(config), options, SystemClock())
             if options.reports != StackOptions().reports:  # the default may be where nobody can write, nor has to
                 self.folder.check()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Sequence
 from importlib.metadata import entry_points
@@ -32,14 +33,17 @@ def clusters() -> dict[str, str | None]:
 
 
 def check_names(options: StackOptions) -> None:
-    """Raise UsageError when the boards or the cluster kind are not among those there are; tiers are loaded only where
-    none has the name, which may then be a kind of board."""
+    """Raise UsageError when the boards, their link or the cluster kind are not among those there are; tiers are loaded
+    only where none has the name, which may then be a kind of board."""
     from harness.boards.catalogue import GROUP, Catalogue
 
-    boards = options.boards.partition("+")[0]
-    if boards not in (tiers := _names(GROUP)):
+    boards, plus, _ = options.boards.partition("+")
+    if plus or boards not in _names(GROUP):
         catalogue = Catalogue()
-        _check("boards", boards, [*tiers, *catalogue.kinds, *catalogue.absent])
+        _check("boards", boards, [*catalogue.entries, *catalogue.kinds, *catalogue.absent])
+        # A tier that cannot run here is the rig's failure, and told when boards are wanted.
+        with contextlib.suppress(RigError):
+            catalogue.find(options.boards)
     _check("cluster", options.cluster, _names(CLUSTERS))
 
 

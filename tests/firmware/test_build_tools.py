@@ -66,6 +66,15 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
         board_with(tmp_path, "retained =", "forgotten =")
 
 
+def test_two_boards_with_one_image_are_refused(tmp_path: Path) -> None:
+    text = (boards.PLATFORMS / "mps2-an385" / "board.toml").read_text("utf-8")
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "board.toml").write_text(text.replace('name = "mps2-an385"', f'name = "{name}"'), "utf-8")
+    with pytest.raises(ValueError, match=r"second.board\.toml: the image mps2-an385\.elf is that of first"):
+        boards.find_boards(tmp_path)
+
+
 def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"board\.toml: "):
         board_with(tmp_path, "[build]", "[build")

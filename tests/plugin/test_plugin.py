@@ -268,6 +268,15 @@ def test_options_come_from_the_projects_file_and_its_profiles(project: Project) 
     assert "WASMBED_PROFILE: there is no profile 'fast'\n  -> there are: slow" in done.stderr
 
 
+def test_the_projects_file_may_lie_above_the_folder_of_the_tests(tmp_path: Path) -> None:
+    (tmp_path / "harness.toml").write_text("seed = 4\n")
+    (tmp_path / "scenarios").mkdir()
+    scenarios = Project(tmp_path / "scenarios")
+    assert scenarios.run(PASSES).returncode == 0
+    (result,) = Project(tmp_path).results().values()
+    assert result["seed"] == 4
+
+
 def test_tests_without_a_stack_load_nothing_that_only_stacks_need(project: Project) -> None:
     told = "import atexit, sys; atexit.register(lambda: print('loaded', *sys.modules))\ndef test_plain(): pass"
     done = project.run(told)

@@ -103,6 +103,13 @@ def test_a_kind_of_board_may_be_asked_for_as_well_as_a_tier() -> None:
         check_names(StackOptions(boards="netduinoplus"))
 
 
+@pytest.mark.skipif(QemuTier.unavailable() is not None, reason=str(QemuTier.unavailable()))
+def test_a_link_is_checked_before_the_run() -> None:
+    check_names(StackOptions(boards="mps2-an385+ethernet"))
+    with pytest.raises(UsageError, match=r"a mps2-an385 has no link 'ethernt'(.|\n)*ethernet"):
+        check_names(StackOptions(boards="mps2-an385+ethernt"))
+
+
 def make(**options: Any) -> Cluster:
     return make_cluster(StackOptions(**options), ManualClock(), Randomness(), lambda *_: None)
 
