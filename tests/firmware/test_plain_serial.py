@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 def test_it_is_enrolled_and_comes_back_after_the_link_broke() -> None:
     async def scene() -> None:
         async with asyncio.timeout(90), Stack(StackOptions(heartbeat=1.0)) as stack:
-            with pytest.raises(UsageError, match=r'cannot do TLS in 8 KiB(.|\n)*stm32vldiscovery\+plain-serial'):
+            with pytest.raises(UsageError, match=r"cannot do TLS in 8 KiB(.|\n)*stm32vldiscovery\+plain-serial"):
                 await stack.boards.power_on(KIND)
             board = await stack.boards.power_on(KIND, link="plain-serial")
             device = stack.device(board)
