@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from playwright.sync_api import Page, sync_playwright  # noqa: E402
+from playwright.sync_api import Page, ViewportSize, sync_playwright  # noqa: E402
 
 from benchmarks.histories import write_fleet  # noqa: E402
 from harness.core.history import read_history  # noqa: E402
@@ -24,7 +24,7 @@ from harness.sequences import judge, verdict_picture  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 BROKEN = ROOT / "tests" / "sequences" / "histories" / "answered-too-soon.jsonl"
-WINDOW = {"width": 1280, "height": 900}
+WINDOW: ViewportSize = {"width": 1280, "height": 900}
 FAILS = '''
 from harness.core.history import Kind
 
