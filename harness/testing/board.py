@@ -66,6 +66,7 @@ BOARD_CHECKS: Mapping[str, BoardCheck] = MappingProxyType(
         link.enrolls_anew_when_forgotten,
         link.comes_back_slower_and_slower,
         link.restarts_with_its_identity,
+        link.restarts_in_the_middle_of_traffic,
         link.survives_garbage,
         link.answers_unknown_tags,
         link.tells_about_itself,

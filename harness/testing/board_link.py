@@ -182,6 +182,19 @@ async def restarts_with_its_identity(bench: Bench) -> None:
     require(len(bench.board.console.lines) > lines, "the console does not show the boot")
 
 
+async def restarts_in_the_middle_of_traffic(bench: Bench) -> None:
+    """A reset while much is on its way to the board loses that, and nothing of what comes after."""
+    peer = await bench.enrolled()
+    for _ in range(5):
+        for _ in range(200):
+            peer.link.send(HeartbeatAcknowledgment(0))
+        await bench.board.reset()
+        await peer.closed()
+        again = await bench.gateway.accept()
+        await again.enroll(peer.device_id)
+        peer = again
+
+
 async def leaves_nothing_without_power(bench: Bench) -> None:
     """Without power the connection is gone, nothing comes back, and no task of the board is left."""
     before = asyncio.all_tasks()

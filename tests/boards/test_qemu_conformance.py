@@ -13,7 +13,13 @@ from harness.core.loop import new_runner
 from harness.testing.board import BOARD_CHECKS, Expectations, check_board
 
 WHOLE = "mps2-an385"
-ESSENCE = ("enrolls_with_certificate", "survives_garbage", "restarts_with_its_identity", "runs_and_publishes")
+ESSENCE = (
+    "enrolls_with_certificate",
+    "survives_garbage",
+    "restarts_with_its_identity",
+    "restarts_in_the_middle_of_traffic",
+    "runs_and_publishes",
+)
 PLATFORMS = find_platforms(*PACKAGES)
 MISSING = QemuTier.unavailable()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))

@@ -80,6 +80,8 @@ impl Machine {
         processor::free(|| self.clock.init(board.ticks));
         board.console.init(false);
         board.link.init(true);
+        // A reset in the middle of traffic leaves bytes in a UART that it does not reset, and they announce no more.
+        LinkPort::listen(board);
         processor::unmask(board.link_interrupt);
         self.link.reset();
     }

@@ -2,7 +2,8 @@
 //!
 //! `0x10` (DLE) opens a two-byte mark: `10 10` is the data byte `0x10`, `10 4f` asks for a connection or tells that
 //! it is there, `10 43` ends one or tells that there is none, `10 53` (to the board) asks it to stop in order.
-//! Bytes outside a connection mean nothing.
+//! Bytes outside a connection mean nothing; one goes before the other end's answer, so that half a mark that was meant
+//! for the board before its reset ends there.
 //!
 //! `10 41` asks for one byte, from a bridge that gives only what it is asked for.
 
@@ -97,6 +98,8 @@ impl<P: Port> SerialLink<P> {
 
 impl<P: Port> Link for SerialLink<P> {
     fn open(&self, _endpoint: &str) {
+        // What has arrived so far is no answer.
+        self.next();
         self.hint.set(false);
         let asked = self.mark(OPEN);
         self.state.set(if asked { LinkState::Opening } else { LinkState::Closed });
@@ -245,6 +248,18 @@ mod tests {
         wire.say(b"\x43");
         assert_eq!(link.state(), LinkState::Closed);
         assert!(!link.take_hint());
+    }
+
+    #[test]
+    fn what_was_for_the_board_before_its_reset_is_no_answer() {
+        let wire = Wire::default();
+        let link = SerialLink::new(&wire);
+        wire.say(b"\x10\x4fdata");
+        link.open("gateway:1");
+        assert_eq!(link.state(), LinkState::Opening);
+        wire.say(b"\x10\0\x10\x4fA");
+        assert_eq!(link.state(), LinkState::Open);
+        assert_eq!(read(&link), b"A");
     }
 
     #[test]

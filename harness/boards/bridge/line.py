@@ -13,7 +13,9 @@ bytes      from the board                              from the bridge
 ``10 41``  "one byte": it gets only what it asks for   never
 =========  ==========================================  =======================================
 
-Bytes outside a connection mean nothing and are dropped (line noise, the rest of a dead connection).
+Bytes outside a connection mean nothing and are dropped (line noise, the rest of a dead connection). A board that is
+reset in the middle of a mark finds the second half of it on its line, and would take it for the start of one: so such a
+byte goes before the answer to "connect", and before what a board says first.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import IntEnum
 
-__all__ = ["Line", "Mark"]
+__all__ = ["NOISE", "Line", "Mark"]
 
 DLE = 0x10
+NOISE = b"\0"
+"""Ends half a mark, and means nothing outside a connection."""
 
 
 class Mark(IntEnum):
