@@ -159,6 +159,10 @@ def test_time_passes_only_while_some_processor_runs(run: Run, tmp_path: Path) ->
         assert diary.since() == ["sysbus.cpu IsHalted false"]
         await host.go_on()
         assert diary.since() == ["start"]
+        await host.carry_out(ask.Reset("pump-1"))
+        assert diary.since() == ["pause"]
+        await host.go_on()
+        assert diary.since() == ["start"]
         await host.carry_out(ask.Pause("pump-1"))
         assert diary.since() == ["pause", "sysbus.cpu IsHalted true"]
         await host.go_on()

@@ -271,8 +271,8 @@ impl Clock for Machine {
         let deadline = self.network.get().map_or(deadline, |network| deadline.min(network.advance()));
         let mut deadline = deadline.saturating_mul(u64::from(self.clock.frequency())).div_ceil(1000);
         if self.is_recorded.get() && !self.has_bytes() {
-            if !self.has_asked.swap(true, Ordering::Relaxed) {
-                self.link.ask();
+            if !self.has_asked.swap(true, Ordering::Relaxed) && !self.link.ask() {
+                self.has_asked.store(false, Ordering::Relaxed);
             }
             deadline = deadline.min(self.ticks() + u64::from(self.clock.frequency()) / 10_000);
         }

@@ -34,7 +34,7 @@ pub trait Link {
     /// Takes bytes that have arrived; 0: none now.
     fn read(&self, buffer: &mut [u8]) -> usize;
 
-    /// Gives bytes to be sent; returns how many were taken.
+    /// Gives bytes to be sent; returns how many were taken. The others are to be given next, or the link closed.
     fn write(&self, data: &[u8]) -> usize;
 
     /// Ends the connection.

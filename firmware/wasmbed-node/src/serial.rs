@@ -36,6 +36,8 @@ pub struct SerialLink<P> {
     state: Cell<LinkState>,
     /// Whether the byte before the next one was a DLE.
     escaped: Cell<bool>,
+    /// Whether the last byte that was sent is a DLE, and what belongs to it is not out.
+    half: Cell<bool>,
     hint: Cell<bool>,
     shutdown: Cell<bool>,
 }
@@ -47,6 +49,7 @@ impl<P: Port> SerialLink<P> {
             port,
             state: Cell::new(LinkState::Closed),
             escaped: Cell::new(false),
+            half: Cell::new(false),
             hint: Cell::new(false),
             shutdown: Cell::new(false),
         }
@@ -58,13 +61,25 @@ impl<P: Port> SerialLink<P> {
         self.mark(CLOSE);
     }
 
-    /// Asks for a byte.
-    pub fn ask(&self) {
-        self.mark(ASK);
+    /// Asks for a byte; false: not now.
+    pub fn ask(&self) -> bool {
+        !self.half.get() && self.escape(ASK)
     }
 
     fn mark(&self, mark: u8) -> bool {
-        self.port.write(DLE) && self.port.write(mark)
+        self.settle() && self.escape(mark)
+    }
+
+    /// Sends a DLE, where none is out yet, and `byte`.
+    fn escape(&self, byte: u8) -> bool {
+        let begun = self.half.get() || self.port.write(DLE);
+        self.half.set(begun && !self.port.write(byte));
+        begun && !self.half.get()
+    }
+
+    /// Gives a DLE that is out, and that nobody goes on with, an end that means nothing.
+    fn settle(&self) -> bool {
+        !self.half.get() || self.escape(0)
     }
 
     /// Obeys the marks, and drops the noise, before the next data byte; that byte, if it has arrived.
@@ -126,17 +141,9 @@ impl<P: Port> Link for SerialLink<P> {
         if self.state.get() != LinkState::Open {
             return 0;
         }
-        for (count, &byte) in data.iter().enumerate() {
-            if !self.port.write(byte) {
-                return count;
-            }
-            if byte == DLE && !self.port.write(byte) {
-                // Half a mark is out and cannot be taken back.
-                self.state.set(LinkState::Closed);
-                return count;
-            }
-        }
-        data.len()
+        data.iter()
+            .position(|&byte| !if byte == DLE { self.escape(DLE) } else { self.settle() && self.port.write(byte) })
+            .unwrap_or(data.len())
     }
 
     fn close(&self) {
@@ -164,10 +171,17 @@ mod tests {
 
     use super::*;
 
-    #[derive(Default)]
     struct Wire {
         to_board: RefCell<VecDeque<u8>>,
         from_board: RefCell<Vec<u8>>,
+        /// How many bytes more it takes.
+        room: Cell<usize>,
+    }
+
+    impl Default for Wire {
+        fn default() -> Self {
+            Self { to_board: RefCell::default(), from_board: RefCell::default(), room: Cell::new(usize::MAX) }
+        }
     }
 
     impl Port for &Wire {
@@ -180,8 +194,12 @@ mod tests {
         }
 
         fn write(&self, byte: u8) -> bool {
-            self.from_board.borrow_mut().push(byte);
-            true
+            let room = self.room.get();
+            if room > 0 {
+                self.from_board.borrow_mut().push(byte);
+                self.room.set(room - 1);
+            }
+            room > 0
         }
     }
 
@@ -260,6 +278,57 @@ mod tests {
         wire.say(b"\x10\0\x10\x4fA");
         assert_eq!(link.state(), LinkState::Open);
         assert_eq!(read(&link), b"A");
+    }
+
+    #[test]
+    fn a_wire_that_is_full_at_any_byte_loses_none() {
+        let whole = b"a\x10\x10b\x10";
+        for room in 0..=8 {
+            let wire = Wire::default();
+            let link = SerialLink::new(&wire);
+            link.open("gateway:1");
+            wire.say(b"\x10\x4f");
+            assert_eq!(link.state(), LinkState::Open);
+            wire.room.set(room);
+            let sent = link.write(whole);
+            wire.room.set(usize::MAX);
+            assert_eq!(sent + link.write(&whole[sent..]), whole.len());
+            assert_eq!(*wire.from_board.borrow(), b"\x10\x4fa\x10\x10\x10\x10b\x10\x10", "room for {room}");
+        }
+    }
+
+    #[test]
+    fn what_was_begun_and_given_up_is_not_taken_for_something_else() {
+        for given_up in [b"\x10", b"a"] {
+            let wire = Wire::default();
+            let link = SerialLink::new(&wire);
+            link.open("gateway:1");
+            wire.say(b"\x10\x4f");
+            assert_eq!(link.state(), LinkState::Open);
+            wire.room.set(1);
+            link.write(given_up);
+            assert!(!link.ask());
+            wire.room.set(usize::MAX);
+            link.close();
+            link.open("gateway:1");
+            let end: &[u8] = if given_up == b"a" { b"a" } else { b"\x10\0" };
+            assert_eq!(*wire.from_board.borrow(), [b"\x10\x4f", end, b"\x10\x43\x10\x4f"].concat());
+        }
+    }
+
+    #[test]
+    fn a_question_that_is_half_asked_leaves_the_data_whole() {
+        let wire = Wire::default();
+        let link = SerialLink::new(&wire);
+        link.open("gateway:1");
+        wire.say(b"\x10\x4f");
+        assert_eq!(link.state(), LinkState::Open);
+        wire.room.set(1);
+        assert!(!link.ask());
+        wire.room.set(usize::MAX);
+        assert_eq!(link.write(b"a\x10"), 2);
+        assert!(link.ask());
+        assert_eq!(*wire.from_board.borrow(), b"\x10\x4f\x10\0a\x10\x10\x10\x41");
     }
 
     #[test]
