@@ -13,11 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.boards.bridge import Bridge, Line, Mark
-from harness.boards.bridge.line import NOISE
 from harness.core.network import SystemNetwork
 
 OPEN, CLOSE = Mark.OPEN.wire(), Mark.CLOSE.wire()
-ANSWER, REFUSAL = NOISE + OPEN, NOISE + CLOSE
 
 
 class Peer(asyncio.Protocol):
@@ -115,13 +113,13 @@ def test_bytes_go_both_ways_unchanged(tmp_path: Path) -> None:
     async def play(stage: Scene) -> None:
         board = stage.board
         board.transport.write(b"noise" + OPEN)
-        await board.until(lambda: bytes(board.received) == ANSWER)
+        await board.until(lambda: bytes(board.received) == OPEN)
         gateway = await stage.call(1)
         board.transport.write(Line.stuff(every_byte))
         await gateway.until(lambda: len(gateway.received) == len(every_byte))
         assert bytes(gateway.received) == every_byte
         gateway.transport.write(every_byte)
-        await board.until(lambda: bytes(board.received) == ANSWER + Line.stuff(every_byte))
+        await board.until(lambda: bytes(board.received) == OPEN + Line.stuff(every_byte))
         assert (stage.bridge.counters.up, stage.bridge.counters.down) == (len(every_byte), len(every_byte))
         assert stage.notes == ["LinkOpened"]
 
@@ -133,7 +131,7 @@ def test_the_board_hears_when_the_gateway_hangs_up(tmp_path: Path) -> None:
         stage.board.transport.write(OPEN)
         gateway = await stage.call(1)
         gateway.transport.close()
-        await stage.board.until(lambda: bytes(stage.board.received) == ANSWER + CLOSE)
+        await stage.board.until(lambda: bytes(stage.board.received) == OPEN + CLOSE)
 
     run(tmp_path, play)
 
@@ -142,9 +140,9 @@ def test_a_board_that_connects_anew_ends_its_old_connection(tmp_path: Path) -> N
     async def play(stage: Scene) -> None:
         stage.board.transport.write(OPEN)
         first = await stage.call(1)
-        await stage.board.until(lambda: bytes(stage.board.received) == ANSWER)
+        await stage.board.until(lambda: bytes(stage.board.received) == OPEN)
         stage.board.transport.write(OPEN)
-        await stage.board.until(lambda: bytes(stage.board.received) == ANSWER + ANSWER)
+        await stage.board.until(lambda: bytes(stage.board.received) == OPEN + OPEN)
         await first.until(lambda: first.lost)
         assert stage.bridge.counters.connections == 2
 
@@ -166,12 +164,12 @@ def test_a_cut_link_is_silent_until_it_is_restored(tmp_path: Path) -> None:
     async def play(stage: Scene) -> None:
         stage.board.transport.write(OPEN)
         gateway = await stage.call(1)
-        await stage.board.until(lambda: bytes(stage.board.received) == ANSWER)
+        await stage.board.until(lambda: bytes(stage.board.received) == OPEN)
         stage.bridge.cut()
         await gateway.until(lambda: gateway.lost)
         stage.bridge.data_received(OPEN)
         stage.bridge.restore()
-        await stage.board.until(lambda: bytes(stage.board.received) == ANSWER + CLOSE)
+        await stage.board.until(lambda: bytes(stage.board.received) == OPEN + CLOSE)
         stage.board.transport.write(OPEN)
         await stage.call(2)
 
@@ -189,7 +187,7 @@ def test_no_gateway_is_told_to_the_board(tmp_path: Path) -> None:
         server = await asyncio.get_running_loop().create_unix_server(lambda: bridge, path)
         _, board = await asyncio.get_running_loop().create_unix_connection(Peer, path)
         board.transport.write(OPEN)
-        await board.until(lambda: bytes(board.received) == REFUSAL)
+        await board.until(lambda: bytes(board.received) == CLOSE)
         await bridge.close()
         server.close()
         await board.until(lambda: board.lost)
@@ -203,7 +201,7 @@ def test_a_gateway_that_does_not_read_stops_the_board(tmp_path: Path) -> None:
         gateway = await stage.call(1)
         gateway.transport.pause_reading()
         stage.board.transport.write(b"x" * (64 << 20))
-        await stage.board.until(lambda: bytes(stage.board.received) == ANSWER)
+        await stage.board.until(lambda: bytes(stage.board.received) == OPEN)
         assert stage.board.transport.get_write_buffer_size() > 0
         gateway.transport.resume_reading()
         await gateway.until(lambda: len(gateway.received) == 64 << 20)
@@ -217,14 +215,14 @@ def test_a_board_that_does_not_read_stops_the_gateway(tmp_path: Path) -> None:
     async def play(stage: Scene) -> None:
         stage.board.transport.write(OPEN)
         gateway = await stage.call(1)
-        await stage.board.until(lambda: bytes(stage.board.received) == ANSWER)
+        await stage.board.until(lambda: bytes(stage.board.received) == OPEN)
         stage.board.transport.pause_reading()
         gateway.transport.write(b"x" * much)
         stage.board.transport.write(b"heard")
         await gateway.until(lambda: bytes(gateway.received) == b"heard")
         assert gateway.transport.get_write_buffer_size() > 0
         stage.board.transport.resume_reading()
-        await stage.board.until(lambda: len(stage.board.received) == len(ANSWER) + much)
+        await stage.board.until(lambda: len(stage.board.received) == len(OPEN) + much)
 
     run(tmp_path, play)
 
@@ -235,25 +233,21 @@ def test_a_board_that_asks_for_each_byte_gets_no_other(tmp_path: Path) -> None:
     async def play(stage: Scene) -> None:
         board = stage.board
         board.transport.write(OPEN + ask)
-        await board.until(lambda: bytes(board.received) == ANSWER[:1])
+        await board.until(lambda: bytes(board.received) == OPEN[:1])
         gateway = await stage.call(1)
         board.transport.write(ask)
-        await board.until(lambda: bytes(board.received) == ANSWER[:2])
-        board.transport.write(ask)
-        await board.until(lambda: bytes(board.received) == ANSWER)
+        await board.until(lambda: bytes(board.received) == OPEN)
         board.transport.write(ask + ask + b"twice")  # it was reset in between, and still wants one byte
         await gateway.until(lambda: bytes(gateway.received) == b"twice")
         gateway.transport.write(b"abcd")
-        await board.until(lambda: bytes(board.received) == ANSWER + b"a")
+        await board.until(lambda: bytes(board.received) == OPEN + b"a")
         board.transport.write(ask)
-        await board.until(lambda: bytes(board.received) == ANSWER + b"ab")
+        await board.until(lambda: bytes(board.received) == OPEN + b"ab")
         board.transport.write(OPEN + ask)  # what was on its way is of no use any more
-        await board.until(lambda: bytes(board.received) == ANSWER + b"ab" + ANSWER[:1])
+        await board.until(lambda: bytes(board.received) == OPEN + b"ab" + OPEN[:1])
         await stage.call(2)
         board.transport.write(ask)
-        await board.until(lambda: bytes(board.received) == ANSWER + b"ab" + ANSWER[:2])
-        board.transport.write(ask)
-        await board.until(lambda: bytes(board.received) == ANSWER + b"ab" + ANSWER)
+        await board.until(lambda: bytes(board.received) == OPEN + b"ab" + OPEN)
         await stage.call(2)
         await stage.call(2)
 
@@ -286,3 +280,16 @@ def test_any_split_of_the_line_gives_the_same_parts(parts: list[bytes | Mark], s
 @pytest.mark.parametrize("noise", [b"\x10\x00", b"\x10\xff", b"\x10"])
 def test_an_unknown_mark_is_noise(noise: bytes) -> None:
     assert list(Line().feed(b"a" + noise)) == [b"a"]
+
+
+@given(st.lists(st.one_of(st.binary(min_size=1), st.sampled_from(Mark))), st.data())
+def test_an_end_that_begins_or_stops_anywhere_takes_nothing_for_a_mark_that_is_none(
+    parts: list[bytes | Mark], data: st.DataObject
+) -> None:
+    wire = b"".join(part.wire() if isinstance(part, Mark) else Line.stuff(part) for part in parts)
+    cut = data.draw(st.integers(0, len(wire)))
+    marks = [part for part in parts if isinstance(part, Mark)]
+    late = [part for part in Line().feed(wire[cut:]) if isinstance(part, Mark)]
+    assert late == marks[len(marks) - len(late) :]
+    early = [part for part in Line().feed(wire[:cut] + OPEN) if isinstance(part, Mark)]
+    assert early == [*marks[: len(early) - 1], Mark.OPEN]

@@ -82,7 +82,6 @@ impl Machine {
         board.link.init(true);
         // A reset in the middle of traffic leaves bytes in a UART that it does not reset, and they announce no more.
         LinkPort::listen(board);
-        processor::unmask(board.link_interrupt);
         self.link.reset();
     }
 
@@ -194,8 +193,8 @@ impl Machine {
         while board.link.has_byte() {
             let head = self.head.load(Ordering::Relaxed);
             if head.wrapping_sub(self.tail.load(Ordering::Acquire)) == RING {
-                // The sender has to wait until there is room.
-                board.link.listen(false);
+                // The sender has to wait until there is room. (QEMU's STM32 goes on interrupting if only told not to.)
+                processor::silence(board.link_interrupt);
                 self.deaf.store(true, Ordering::Relaxed);
                 return;
             }
@@ -230,7 +229,7 @@ impl LinkPort {
     /// There is room again: lets bytes come.
     fn listen(board: &Board) {
         MACHINE.deaf.store(false, Ordering::Relaxed);
-        board.link.listen(true);
+        processor::unmask(board.link_interrupt);
         // One that has come while nobody listened does not interrupt any more.
         processor::free(|| MACHINE.link_interrupt());
     }

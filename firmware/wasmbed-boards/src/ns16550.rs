@@ -31,11 +31,7 @@ pub fn init(base: usize, receive: bool) {
     write(base + LCR, 0x03); // 8 bits
     write(base + FCR, 0x07);
     write(base + MCR, 0x0b); // ready, and interrupts leave the chip
-    listen(base, receive);
-}
-
-pub fn listen(base: usize, on: bool) {
-    write(base + IER, u8::from(on));
+    write(base + IER, u8::from(receive));
 }
 
 pub fn has_byte(base: usize) -> bool {

@@ -66,18 +66,6 @@ impl Uart {
         }
     }
 
-    /// Lets bytes interrupt, or not.
-    pub fn listen(self, on: bool) {
-        match self {
-            Self::Cmsdk(base) => write(base + 0x08, if on { 0b1011 } else { 0b0011 }),
-            Self::Stm32(base) => write(base + 0x0c, if on { 0x202c } else { 0x200c }),
-            Self::Stm32F7(base) => write(base, if on { 0x2d } else { 0x0d }),
-            Self::Nrf52(base) => uarte::listen(base, on),
-            Self::Pl011(base) => write(base + 0x38, if on { 0x50 } else { 0 }),
-            Self::Ns16550(base) => ns16550::listen(base, on),
-        }
-    }
-
     /// The interrupt was seen. To be called before the bytes are taken, so that one that comes meanwhile counts.
     pub fn acknowledge(self) {
         match self {

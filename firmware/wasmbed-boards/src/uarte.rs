@@ -10,7 +10,6 @@ const STARTTX: usize = 0x008;
 const ENDRX: usize = 0x110;
 const ENDTX: usize = 0x120;
 const INTENSET: usize = 0x304;
-const INTENCLR: usize = 0x308;
 const ENABLE: usize = 0x500;
 const BAUDRATE: usize = 0x524;
 const RXD: usize = 0x534;
@@ -48,10 +47,6 @@ pub fn init(base: usize, receive: bool) {
         write(base + INTENSET, ENDRX_INTERRUPT);
         write(base + STARTRX, 1);
     }
-}
-
-pub fn listen(base: usize, on: bool) {
-    write(base + if on { INTENSET } else { INTENCLR }, ENDRX_INTERRUPT);
 }
 
 pub fn has_byte(base: usize) -> bool {

@@ -1,9 +1,9 @@
 //! The discipline of a serial link: connections over a wire that has none. The other end is `harness/boards/bridge`.
 //!
-//! `0x10` (DLE) opens a two-byte mark: `10 10` is the data byte `0x10`, `10 4f` asks for a connection or tells that
+//! `0x10` (DLE) opens a two-byte mark: `10 44` is the data byte `0x10`, `10 4f` asks for a connection or tells that
 //! it is there, `10 43` ends one or tells that there is none, `10 53` (to the board) asks it to stop in order.
-//! Bytes outside a connection mean nothing; one goes before the other end's answer, so that half a mark that was meant
-//! for the board before its reset ends there.
+//! A DLE is never the second byte, so that nobody who is reset in the middle of a mark takes half of it for another.
+//! Bytes outside a connection mean nothing.
 //!
 //! `10 41` asks for one byte, from a bridge that gives only what it is asked for.
 
@@ -12,6 +12,7 @@ use core::cell::Cell;
 use crate::hardware::{Link, LinkState};
 
 const DLE: u8 = 0x10;
+const DATA: u8 = 0x44;
 const OPEN: u8 = 0x4f;
 const CLOSE: u8 = 0x43;
 const SHUTDOWN: u8 = 0x53;
@@ -55,44 +56,42 @@ impl<P: Port> SerialLink<P> {
         }
     }
 
-    /// Ends what a board before its reset may have left open, also in the middle of a mark.
+    /// Ends what a board before its reset may have left open.
     pub fn reset(&self) {
-        self.port.write(0);
         self.mark(CLOSE);
     }
 
     /// Asks for a byte; false: not now.
     pub fn ask(&self) -> bool {
-        !self.half.get() && self.escape(ASK)
+        self.mark(ASK)
     }
 
-    fn mark(&self, mark: u8) -> bool {
-        self.settle() && self.escape(mark)
-    }
-
-    /// Sends a DLE, where none is out yet, and `byte`.
-    fn escape(&self, byte: u8) -> bool {
+    /// Sends a DLE, where none is out yet, and `second`, which decides what it is.
+    fn mark(&self, second: u8) -> bool {
         let begun = self.half.get() || self.port.write(DLE);
-        self.half.set(begun && !self.port.write(byte));
+        self.half.set(begun && !self.port.write(second));
         begun && !self.half.get()
     }
 
-    /// Gives a DLE that is out, and that nobody goes on with, an end that means nothing.
-    fn settle(&self) -> bool {
-        !self.half.get() || self.escape(0)
+    fn send(&self, byte: u8) -> bool {
+        if byte == DLE {
+            return self.mark(DATA);
+        }
+        // A DLE that is out without a second byte becomes a mark that means nothing.
+        (!self.half.get() || self.mark(0)) && self.port.write(byte)
     }
 
     /// Obeys the marks, and drops the noise, before the next data byte; that byte, if it has arrived.
     fn next(&self) -> Option<u8> {
         loop {
             let byte = self.port.peek()?;
-            let is_data = (byte == DLE) == self.escaped.get();
-            if is_data && self.state.get() == LinkState::Open {
-                return Some(byte);
+            let escaped = self.escaped.get();
+            if byte != DLE && self.state.get() == LinkState::Open && (!escaped || byte == DATA) {
+                return Some(if escaped { DLE } else { byte });
             }
             self.port.take();
-            let escaped = self.escaped.replace(byte == DLE && !self.escaped.get());
-            if escaped && !is_data {
+            self.escaped.set(byte == DLE);
+            if escaped {
                 self.obey(byte);
             }
         }
@@ -141,9 +140,7 @@ impl<P: Port> Link for SerialLink<P> {
         if self.state.get() != LinkState::Open {
             return 0;
         }
-        data.iter()
-            .position(|&byte| !if byte == DLE { self.escape(DLE) } else { self.settle() && self.port.write(byte) })
-            .unwrap_or(data.len())
+        data.iter().position(|&byte| !self.send(byte)).unwrap_or(data.len())
     }
 
     fn close(&self) {
@@ -222,12 +219,12 @@ mod tests {
         wire.say(b"noise");
         assert_eq!(link.state(), LinkState::Closed);
         link.open("gateway:1");
-        wire.say(b"old\x10\x4fA\x10\x10B");
+        wire.say(b"old\x10\x4fA\x10\x44B");
         assert_eq!(link.state(), LinkState::Open);
         assert_eq!(read(&link), b"A\x10B");
         assert_eq!(link.write(b"a\x10b"), 3);
         link.close();
-        assert_eq!(*wire.from_board.borrow(), b"\x10\x4fa\x10\x10b\x10\x43");
+        assert_eq!(*wire.from_board.borrow(), b"\x10\x4fa\x10\x44b\x10\x43");
     }
 
     #[test]
@@ -247,7 +244,7 @@ mod tests {
         let wire = Wire::default();
         let link = SerialLink::new(&wire);
         link.open("gateway:1");
-        wire.say(b"\x10\x4f\x10\x10A");
+        wire.say(b"\x10\x4f\x10\x44A");
         assert_eq!(link.state(), LinkState::Open);
         assert_eq!(wire.to_board.borrow().len(), 2);
         assert_eq!(link.state(), LinkState::Open);
@@ -275,7 +272,7 @@ mod tests {
         wire.say(b"\x10\x4fdata");
         link.open("gateway:1");
         assert_eq!(link.state(), LinkState::Opening);
-        wire.say(b"\x10\0\x10\x4fA");
+        wire.say(b"\x10\x10\x4fA");
         assert_eq!(link.state(), LinkState::Open);
         assert_eq!(read(&link), b"A");
     }
@@ -293,7 +290,7 @@ mod tests {
             let sent = link.write(whole);
             wire.room.set(usize::MAX);
             assert_eq!(sent + link.write(&whole[sent..]), whole.len());
-            assert_eq!(*wire.from_board.borrow(), b"\x10\x4fa\x10\x10\x10\x10b\x10\x10", "room for {room}");
+            assert_eq!(*wire.from_board.borrow(), b"\x10\x4fa\x10\x44\x10\x44b\x10\x44", "room for {room}");
         }
     }
 
@@ -311,8 +308,8 @@ mod tests {
             wire.room.set(usize::MAX);
             link.close();
             link.open("gateway:1");
-            let end: &[u8] = if given_up == b"a" { b"a" } else { b"\x10\0" };
-            assert_eq!(*wire.from_board.borrow(), [b"\x10\x4f", end, b"\x10\x43\x10\x4f"].concat());
+            let sent: &[u8] = if given_up == b"a" { b"a\x10\x43" } else { b"\x10\x43" };
+            assert_eq!(*wire.from_board.borrow(), [b"\x10\x4f", sent, b"\x10\x4f"].concat());
         }
     }
 
@@ -328,7 +325,7 @@ mod tests {
         wire.room.set(usize::MAX);
         assert_eq!(link.write(b"a\x10"), 2);
         assert!(link.ask());
-        assert_eq!(*wire.from_board.borrow(), b"\x10\x4f\x10\0a\x10\x10\x10\x41");
+        assert_eq!(*wire.from_board.borrow(), b"\x10\x4f\x10\0a\x10\x44\x10\x41");
     }
 
     #[test]

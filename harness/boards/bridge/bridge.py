@@ -7,7 +7,7 @@ import ssl
 from dataclasses import dataclass
 from typing import cast
 
-from harness.boards.bridge.line import NOISE, Line, Mark
+from harness.boards.bridge.line import Line, Mark
 from harness.core.history import Tap
 from harness.core.network import Endpoint, Network
 
@@ -122,7 +122,6 @@ class Bridge(asyncio.Protocol):
             self._requests.forget()
         if self.is_cut:
             return
-        self._write(NOISE)
         self._far = _FarEnd(self)
         self._connecting = asyncio.get_running_loop().create_task(self._connect(self._far), name=f"bridge {self.board}")
 

@@ -34,6 +34,11 @@ pub fn unmask(interrupt: u16) {
     unsafe { NVIC::unmask(Interrupt(interrupt)) };
 }
 
+/// Lets a device interrupt no more, until it is unmasked.
+pub fn silence(interrupt: u16) {
+    NVIC::mask(Interrupt(interrupt));
+}
+
 /// Begins anew.
 pub fn reset() -> ! {
     SCB::sys_reset()
