@@ -5,6 +5,7 @@ With names, only those figures are measured anew. Exit status 1 when a figure do
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import importlib
 import json
@@ -14,7 +15,7 @@ from typing import Any
 
 import uvloop
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 MODULES = ("enrollment", "memory", "cluster", "qemu", "renode", "report", "sequences")
 OUTPUT = Path("reports") / "bench.json"
@@ -33,33 +34,36 @@ async def measure(name: str) -> list[dict[str, Any]]:
 
 
 def show(figures: list[dict[str, Any]], console: Console) -> None:
-    table = Table(title="Figures, each against its peer in the same run")
-    for heading in ("name", "value", "unit", "peer", "peer value", "ratio", "wanted", ""):
-        table.add_column(heading, justify="right" if heading in ("value", "peer value", "ratio") else "left")
+    table = Table.grid("", "", Column(justify="right"), "", padding=(0, 2))
     for figure in figures:
-        numbers = [f"{figure[key]:,.2f}" for key in ("value", "peer_value", "ratio")]
         verdict = "[green]kept" if figure["kept"] else "[red]not kept"
-        row = (figure["name"], numbers[0], figure["unit"], figure["peer"], *numbers[1:], figure["wanted"])
-        table.add_row(*row, verdict if figure["wanted"] else "")
+        against = f"{figure['ratio']:.3g} of {figure['peer_value']:,.2f}, {figure['peer']}"
+        wanted = figure["wanted"] and f"; wanted: {figure['wanted']}"
+        value = f"{figure['value']:,.2f} {figure['unit']}"
+        table.add_row(verdict if wanted else "", figure["name"], value, against + wanted)
+    for column in table.columns[:3]:
+        column.no_wrap = True
     console.print(table)
 
 
 def main(arguments: list[str]) -> int:
-    if arguments[:1] == ["--figures-of"]:
-        module = importlib.import_module(f"benchmarks.{arguments[1]}")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n\n")[2])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(MODULES)}; all without any")
+    parser.add_argument("--figures-of", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.figures_of:
+        module = importlib.import_module(f"benchmarks.{options.figures_of}")
         json.dump([figure.as_json() for figure in uvloop.run(module.measure())], sys.stdout)
         return 0
-    unknown = sorted(set(arguments) - set(MODULES))
-    if unknown:
-        print(f"there is no benchmark {', '.join(unknown)}; there are: {', '.join(MODULES)}", file=sys.stderr)
-        return 2
+    if unknown := sorted(set(options.names) - set(MODULES)):
+        parser.error(f"there is no benchmark {', '.join(unknown)}; there are: {', '.join(MODULES)}")
     console, figures = Console(), []
-    for name in arguments or MODULES:
+    for name in options.names or MODULES:
         with console.status(f"measuring {name} ..."):
             figures += asyncio.run(measure(name))
     show(figures, console)
     OUTPUT.parent.mkdir(exist_ok=True)
-    if arguments and OUTPUT.exists():
+    if options.names and OUTPUT.exists():
         names = {figure["name"] for figure in figures}
         figures = [old for old in json.loads(OUTPUT.read_text()) if old["name"] not in names] + figures
     OUTPUT.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
