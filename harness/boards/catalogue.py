@@ -6,13 +6,12 @@ that cannot be loaded or cannot run is listed with the reason, and only choosing
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 
 from harness.boards.board import LINKS, Board, BoardSettings, Tier, World
-from harness.core.errors import RigError, UsageError
+from harness.core.errors import RigError, UsageError, meant
 
 __all__ = ["GROUP", "Catalogue", "Entry", "Selection", "registered"]
 
@@ -35,13 +34,14 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A tier of the catalogue. ``unavailable`` says why it cannot run here, and ``kinds`` what it would have, as far as
-    it tells."""
+    """A tier of the catalogue. ``unavailable`` says why it cannot run here, ``kinds`` and ``features`` what it would
+    have, as far as it tells."""
 
     name: str
     load: Callable[[], type[Tier]]
     unavailable: str | None = None
     kinds: tuple[str, ...] = ()
+    features: frozenset[str] = frozenset()
 
 
 def registered() -> list[Entry]:
@@ -51,12 +51,16 @@ def registered() -> list[Entry]:
         try:
             tier: type[Tier] = point.load()
             unavailable = tier.unavailable()
-            kinds = tier().kinds() if unavailable is not None else ()
+            would_have = (tier().kinds(), _features(tier())) if unavailable is not None else ()
         except Exception as error:  # whatever a third party's tier does wrong must not take the others along
             found.append(Entry(point.name, point.load, f"cannot be loaded: {error}"))
         else:
-            found.append(Entry(point.name, lambda tier=tier: tier, unavailable, kinds))  # type: ignore[misc]
+            found.append(Entry(point.name, lambda tier=tier: tier, unavailable, *would_have))  # type: ignore[misc]
     return found
+
+
+def _features(tier: Tier) -> frozenset[str]:
+    return frozenset[str]().union(*(tier.features(kind) for kind in tier.kinds()))
 
 
 class Catalogue:
@@ -76,6 +80,12 @@ class Catalogue:
     def absent(self) -> dict[str, str]:
         """The tier of each kind that there would be if its tier could run here."""
         return {kind: name for name, entry in self.entries.items() for kind in entry.kinds}
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What the boards of the tiers can do, of those that cannot run here too."""
+        tiers = (self.tier(entry.name) for entry in self.entries.values() if entry.unavailable is None)
+        return frozenset[str]().union(*map(_features, tiers), *(entry.features for entry in self.entries.values()))
 
     @property
     def made(self) -> tuple[Tier, ...]:
@@ -147,12 +157,10 @@ class Catalogue:
     def _offer(self, name: str) -> str:
         usable = [entry.name for entry in self.entries.values() if entry.unavailable is None]
         names = [*usable, *(kind for kind in self.kinds if kind not in usable)]
-        close = difflib.get_close_matches(name, names, n=1)
-        meant = f"did you mean {close[0]!r}? " if close else ""
         there = ", ".join(names) or "none, is the harness installed?"
         absent = [f"{entry.name}: {entry.unavailable}" for entry in self.entries.values() if entry.unavailable]
         missing = f"; cannot run here: {'; '.join(absent)}" if absent else ""
-        return f"{meant}write for example virtual=5; there are: {there}{missing}"
+        return f"{meant(name, names)}write for example virtual=5; there are: {there}{missing}"
 
 
 def _count(number: str, part: str) -> int:

@@ -60,7 +60,9 @@ It Is No Peer
 It Is No Event
     Wait For Event    Never    after=Heartbeat
 A Tier That There Is Not
-    Skip Unless There Is Tier    moon
+    Skip Unless There Is Tier    quemu
+A Feature That There Is Not
+    Skip Unless Boards Have    csr    tsl
 Robot's Own Timeout
     [Timeout]    1s
     Wait For Event    Never    within=1 minute
@@ -68,7 +70,7 @@ The Harness's Deadline
     Start Stack    deadline=300ms
     Wait For Event    Never    within=1 minute
 It Is Left Out
-    Skip Unless Boards Have    teleport
+    Skip Unless Boards Have    watchdog
 An Expected Failure
     Run Keyword And Expect Error    *did not reach*
     ...    Device Should Reach Phase    nobody    Connected    within=100ms
@@ -94,7 +96,8 @@ USAGE = {
     "It Is No Expression": "'[unclosed' is no regular expression: unterminated character set",
     "It Is No Peer": "UsageError: Argument 'peer' got value 'somebody' that cannot be converted to Peer",
     "It Is No Event": "Argument 'after' got value 'Heartbeat' that cannot be converted to Event or None",
-    "A Tier That There Is Not": "there is no tier 'moon'",
+    "A Tier That There Is Not": "there is no tier 'quemu'\n  -> did you mean 'qemu'?",
+    "A Feature That There Is Not": "no boards have the feature 'tsl'\n  -> did you mean 'tls'?",
 }
 
 
@@ -104,7 +107,7 @@ def test_a_projects_file_that_is_wrong_is_told_once(project) -> None:
     code, output = project.run("it.robot")
     assert code == 1, output
     assert output.count("harness.toml: no such option: hartbeat") == 1
-    assert "did you mean heartbeat?" in output
+    assert "did you mean 'heartbeat'?" in output
     assert "listener" not in output
     assert project.results()["It Is Asked For Wrongly"]["blame"] == "usage"
 
@@ -130,7 +133,7 @@ def test_every_ending_has_its_blame(project) -> None:
         "It Is Left Out": ("skipped", None),
         "An Expected Failure": ("passed", None),
     }
-    assert "to blame: the caller 15, the product 3, unknown 3" in output
+    assert "to blame: the caller 16, the product 3, unknown 3" in output
     assert "NOT RUN It.The Rig Fails\n  " in output
     assert "(--deadline)" in results["The Harness's Deadline"]["message"]
     assert "there is no such resource" in results["The Product Is Wrong"]["message"]
