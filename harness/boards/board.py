@@ -193,7 +193,8 @@ class Board(ABC):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a kind of board is, for people: in words, what it cannot do, and why it is not to be had (None: it is)."""
+    """What a kind of board is, for people: in words, what it cannot do, and why it is not to be had, with how to get it
+    (None: it is)."""
 
     summary: str
     cannot: tuple[str, ...] = ()
