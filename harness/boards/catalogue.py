@@ -34,14 +34,13 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A tier of the catalogue. ``unavailable`` says why it cannot run here, ``kinds`` and ``features`` what it would
-    have, as far as it tells."""
+    """A tier of the catalogue. ``unavailable`` says why it cannot run here, and ``kinds`` what it would have, as far as
+    it tells."""
 
     name: str
     load: Callable[[], type[Tier]]
     unavailable: str | None = None
     kinds: tuple[str, ...] = ()
-    features: frozenset[str] = frozenset()
 
 
 def registered() -> list[Entry]:
@@ -51,16 +50,12 @@ def registered() -> list[Entry]:
         try:
             tier: type[Tier] = point.load()
             unavailable = tier.unavailable()
-            would_have = (tier().kinds(), _features(tier())) if unavailable is not None else ()
+            kinds = tier().kinds() if unavailable is not None else ()
         except Exception as error:  # whatever a third party's tier does wrong must not take the others along
             found.append(Entry(point.name, point.load, f"cannot be loaded: {error}"))
         else:
-            found.append(Entry(point.name, lambda tier=tier: tier, unavailable, *would_have))  # type: ignore[misc]
+            found.append(Entry(point.name, lambda tier=tier: tier, unavailable, kinds))  # type: ignore[misc]
     return found
-
-
-def _features(tier: Tier) -> frozenset[str]:
-    return frozenset[str]().union(*(tier.features(kind) for kind in tier.kinds()))
 
 
 class Catalogue:
@@ -83,9 +78,10 @@ class Catalogue:
 
     @property
     def features(self) -> frozenset[str]:
-        """What the boards of the tiers can do, of those that cannot run here too."""
-        tiers = (self.tier(entry.name) for entry in self.entries.values() if entry.unavailable is None)
-        return frozenset[str]().union(*map(_features, tiers), *(entry.features for entry in self.entries.values()))
+        """What boards can do, those of tiers that cannot run here too, as far as these tell."""
+        tiers = [self.tier(name) for name in dict.fromkeys(self.kinds.values())]
+        tiers += [self.entries[name].load()() for name in dict.fromkeys(self.absent.values())]
+        return frozenset(feature for tier in tiers for kind in tier.kinds() for feature in tier.features(kind))
 
     @property
     def made(self) -> tuple[Tier, ...]:
