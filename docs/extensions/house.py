@@ -47,6 +47,13 @@ def fixtures() -> Iterable[Row]:
             yield f"`{name}`", first_paragraph(function())
 
 
+def features() -> Iterable[Row]:
+    from harness.boards.board import FEATURES
+
+    yield "feature", "means"
+    yield from ((f"`{name}`", meaning) for name, meaning in FEATURES.items())
+
+
 def events() -> Iterable[Row]:
     yield "event", "from, to", "data"
     for row in event_types().values():
@@ -95,7 +102,7 @@ def flows() -> Iterable[Row]:
 
 
 TABLES: dict[str, Callable[[], Iterable[Row]]] = {
-    table.__name__: table for table in (options, fixtures, events, kinds, errors, codes, invariants, flows)
+    table.__name__: table for table in (options, fixtures, features, events, kinds, errors, codes, invariants, flows)
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,10 +21,27 @@ from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
 
-__all__ = ["LINKS", "About", "Board", "BoardSettings", "Credentials", "Power", "Tier", "World"]
+__all__ = ["FEATURES", "LINKS", "About", "Board", "BoardSettings", "Credentials", "Power", "Tier", "World"]
 
 LINKS = frozenset({"ethernet", "plain-serial"})
 """The features that are links which a board may have instead of its own."""
+
+FEATURES: Mapping[str, str] = {
+    "tls": "it speaks TLS itself",
+    "wasm": "it runs applications",
+    "several-applications": "it runs more than one at once",
+    "csr": "it enrolls by signing request",
+    "ed25519": "its identity may be an Ed25519 one",
+    "watchdog": "it resets itself when it hangs",
+    "storage": "it keeps an issued certificate without power",
+    "ethernet": "a link that it can have",
+    "plain-serial": "a link that it can have",
+    "pause": "its emulator can let it stand still",
+    "debug": "its emulator can show its memory and registers",
+    "record": "its emulator can record its runs, to replay them",
+    "monitor": "its emulator takes commands",
+}
+"""What boards may be able to do, and what that means; a tier may have more of its own."""
 
 
 class Power(StrEnum):
@@ -91,10 +109,7 @@ class Board(ABC):
     kind: str
     """The platform: ``virtual``, ``mps2-an385``, ..."""
     features: frozenset[str]
-    """What scenarios may ask for: ``tls``, ``wasm``, ``several-applications`` at once, ``csr``, ``ed25519``,
-    ``watchdog``, and ``storage``: it keeps an issued certificate without power; ``ethernet`` and ``plain-serial``:
-    links that it can have; ``pause``, ``debug`` and ``record``: what an emulator can do with it; ``monitor``: its
-    emulator takes commands."""
+    """What it can do and scenarios may ask for, by name: those of :data:`FEATURES`, or its tier's own."""
 
     name: str
     console: Console
@@ -178,7 +193,8 @@ class Board(ABC):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a kind of board is, for people: in words, what it cannot do, and why it is not to be had (None: it is)."""
+    """What a kind of board is, for people: in words, what it cannot do, and why it is not to be had, with how to get it
+    (None: it is)."""
 
     summary: str
     cannot: tuple[str, ...] = ()

@@ -6,13 +6,12 @@ that cannot be loaded or cannot run is listed with the reason, and only choosing
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 
 from harness.boards.board import LINKS, Board, BoardSettings, Tier, World
-from harness.core.errors import RigError, UsageError
+from harness.core.errors import RigError, UsageError, meant
 
 __all__ = ["GROUP", "Catalogue", "Entry", "Selection", "registered"]
 
@@ -76,6 +75,13 @@ class Catalogue:
     def absent(self) -> dict[str, str]:
         """The tier of each kind that there would be if its tier could run here."""
         return {kind: name for name, entry in self.entries.items() for kind in entry.kinds}
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What boards can do, those of tiers that cannot run here too, as far as these tell."""
+        tiers = [self.tier(name) for name in dict.fromkeys(self.kinds.values())]
+        tiers += [self.entries[name].load()() for name in dict.fromkeys(self.absent.values())]
+        return frozenset(feature for tier in tiers for kind in tier.kinds() for feature in tier.features(kind))
 
     @property
     def made(self) -> tuple[Tier, ...]:
@@ -147,12 +153,10 @@ class Catalogue:
     def _offer(self, name: str) -> str:
         usable = [entry.name for entry in self.entries.values() if entry.unavailable is None]
         names = [*usable, *(kind for kind in self.kinds if kind not in usable)]
-        close = difflib.get_close_matches(name, names, n=1)
-        meant = f"did you mean {close[0]!r}? " if close else ""
         there = ", ".join(names) or "none, is the harness installed?"
         absent = [f"{entry.name}: {entry.unavailable}" for entry in self.entries.values() if entry.unavailable]
         missing = f"; cannot run here: {'; '.join(absent)}" if absent else ""
-        return f"{meant}write for example virtual=5; there are: {there}{missing}"
+        return f"{meant(name, names)}write for example virtual=5; there are: {there}{missing}"
 
 
 def _count(number: str, part: str) -> int:

@@ -22,8 +22,8 @@ def boards(verbose: bool) -> None:
 
     for entry in registered():
         if entry.unavailable is not None:
-            console.print(f"{entry.name}: boards of this tier cannot run here")
-            detail(f"[yellow]{escape(entry.unavailable)}[/]")
+            console.print(f"{', '.join(entry.kinds) or 'boards'} ({entry.name})")
+            detail(f"[yellow]not available: {escape(entry.unavailable)}[/]")
             continue
         tier = entry.load()()
         for kind in tier.kinds():
@@ -31,6 +31,6 @@ def boards(verbose: bool) -> None:
             console.print(f"[green]{kind}[/] ({entry.name}): {escape(about.summary)}")
             detail(f"can: {' '.join(sorted(tier.features(kind)))}")
             if about.unavailable:
-                detail(f"[yellow]cannot run here: {escape(about.unavailable)}[/]")
+                detail(f"[yellow]not available: {escape(about.unavailable)}[/]")
             for thing in about.cannot if verbose else ():
                 detail(f"cannot do: {escape(thing)}")

@@ -19,7 +19,7 @@ COMMANDS = {
     "up": ("platform", "Bring the platform up with boards, until Ctrl-C."),
     "status": ("resources", "Show how gateways, devices and applications are."),
     "devices": ("resources", "List the devices."),
-    "apps": ("resources", "List the applications."),
+    "apps": ("resources", "List the applications, or show one on its devices."),
     "deploy": ("applications", "Deploy a WebAssembly module to devices."),
     "stop": ("applications", "Stop an application on its devices."),
     "logs": ("logs", "Show what a board writes on its console."),

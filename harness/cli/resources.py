@@ -11,20 +11,26 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.cluster import asynchronous, cluster_options, connected
+from harness.core.errors import UsageError, meant
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from harness.wasmbed.resources.api import Object
+    from harness.wasmbed.resources.api import Object, ResourceApi
 
-__all__ = ["COLOURS", "application_table", "device_table", "gateway_table"]
+__all__ = ["COLOURS", "application_table", "device_table", "entry_table", "gateway_table"]
 
+LONGEST = 120
+"""Characters of an application's output that are shown."""
 COLOURS = {
     "Connected": "green",
     "Running": "green",
+    "running": "green",
     "Online": "green",
     "Failed": "red",
     "Error": "red",
+    "failed": "red",
+    "error": "red",
     "Disconnected": "yellow",
     "Offline": "yellow",
     "PartiallyRunning": "yellow",
@@ -61,15 +67,37 @@ async def devices(kubeconfig: Path | None, namespace: str) -> None:
 
 
 @click.command()
+@click.argument("name", required=False)
 @cluster_options
 @asynchronous
-async def apps(kubeconfig: Path | None, namespace: str) -> None:
-    """List the applications: phase, how many of their devices run them, error."""
+async def apps(name: str | None, kubeconfig: Path | None, namespace: str) -> None:
+    """List the applications: phase, how many of their devices run them, error.
+
+    With NAME that one only, and what it does on each of its devices: state, last output, error.
+    """
     from harness.wasmbed.resources.kinds import APPLICATION
 
     async with connected(kubeconfig, namespace) as api:
-        found = (await api.list(APPLICATION)).items
+        found = [await _application(api, name, namespace)] if name else (await api.list(APPLICATION)).items
     _print(application_table(found), f"no application in namespace {namespace}")
+    if name:
+        click.echo()
+        _print(entry_table(found[0]), "no device has it yet")
+
+
+async def _application(api: ResourceApi, name: str, namespace: str) -> Object:
+    from harness.wasmbed.resources.api import NotFound
+    from harness.wasmbed.resources.kinds import APPLICATION
+
+    try:
+        return await api.get(APPLICATION, name)
+    except NotFound as error:
+        known = [item["metadata"]["name"] for item in (await api.list(APPLICATION)).items]
+        raise UsageError(
+            f"there is no application {name!r}",
+            where=f"namespace {namespace}",
+            do=f"{meant(name, known)}the applications there are: {', '.join(known[:20]) or 'none; see --namespace'}",
+        ) from error
 
 
 def gateway_table(items: Iterable[Object]) -> Table:
@@ -107,6 +135,18 @@ def application_table(items: Iterable[Object]) -> Table:
     return table
 
 
+def entry_table(item: Object) -> Table:
+    """The devices of one application, one a line."""
+    from harness.wasmbed.resources.views import Application
+
+    table = _table("device", "state", "last output", "error")
+    for device, entry in sorted(Application(item).status.device_statuses.items()):
+        output = _short("{topic}: {payload}".format(**entry.output[-1])) if entry.output else None
+        error = ": ".join(filter(None, [entry.code, entry.error or entry.deployment.error])) or None
+        table.add_row(device, _phase(entry.state or ""), _text(output), _text(error))
+    return table
+
+
 def _table(*headings: str) -> Table:
     from rich.table import Table
 
@@ -125,10 +165,17 @@ def _print(table: Table, nothing: str) -> None:
         click.echo(nothing)
 
 
+def _short(words: str) -> str:
+    return words if len(words) <= LONGEST else f"{words[:LONGEST]}…"
+
+
 def _text(words: str | None) -> str | None:
+    """Words that a device may have chosen: nothing in them that a terminal obeys."""
     from rich.markup import escape
 
-    return None if words is None else escape(words)
+    if words is None:
+        return None
+    return escape("".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in words))
 
 
 def _time(stamp: str | None) -> str | None:

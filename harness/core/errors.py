@@ -14,9 +14,11 @@ class                 exit code  means
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import ClassVar
 
-__all__ = ["HarnessError", "ProductFailure", "RigError", "UsageError"]
+__all__ = ["HarnessError", "ProductFailure", "RigError", "UsageError", "meant"]
 
 
 class HarnessError(Exception):
@@ -54,3 +56,9 @@ class ProductFailure(HarnessError, AssertionError):
 
     exit_code = 1
     blame = "product"
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """The beginning of what to do about a misspelled ``name``, with the nearest that is ``known``; empty if none is."""
+    close = get_close_matches(name, list(known), n=1)
+    return f"did you mean {close[0]!r}? " if close else ""

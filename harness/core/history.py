@@ -168,20 +168,22 @@ def read_history(path: Path) -> tuple[list[Event], list[str]]:
         try:
             twice = line.count(b'"correlation"') > 1
             events.append(_event(json.loads(line, object_pairs_hook=_unambiguous if twice else None)))
-        except (ValueError, KeyError, TypeError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             if number == len(lines) and not line.endswith(b"\n"):
                 return events, [f"line {number} was cut off; everything before it was read"]
             raise UsageError(
-                f"line {number} is not an event ({error})",
+                f"line {number} is not an event ({_trouble(line)})",
                 where=str(path),
-                do="name a file that the harness wrote",
+                do="correct the line, or name a history.jsonl as the harness wrote it",
             ) from error
     return events, []
 
 
 def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(found := dict(pairs)) != len(pairs):
-        raise ValueError("it says the same twice")
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"it has {max(keys, key=keys.count)!r} twice")
     return found
 
 
@@ -199,3 +201,26 @@ def _event(raw: Any) -> Event:
         data=dict(raw.get("data") or {}),
         correlation=correlation,
     )
+
+
+def _trouble(line: bytes) -> str:
+    """Why a line is no event: which key is not there, or is not what it must be."""
+    try:
+        raw = json.loads(line, object_pairs_hook=_unambiguous)
+    except json.JSONDecodeError as error:
+        return f"it is no JSON: {error.msg} at column {error.colno}"
+    except ValueError as error:
+        return str(error)
+    if not isinstance(raw, dict):
+        return "it is no JSON object"
+    reads: Mapping[str, Callable[[Any], object]]
+    reads = {"at": float, "n": int, "kind": Kind, "source": str, "target": str, "name": str}
+    for key, read in reads.items():
+        if key not in raw:
+            return f"it has no {key!r}"
+        try:
+            read(raw[key])
+        except (OverflowError, TypeError, ValueError):
+            return f"its {key!r} is {raw[key]!r:.80}"
+    wrong = "data" if isinstance(raw.get("correlation") or "", str) else "correlation"
+    return f"its {wrong!r} is {raw[wrong]!r:.80}"

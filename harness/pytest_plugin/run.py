@@ -127,13 +127,14 @@ class Run:
             from harness.pytest_plugin.verdict import begin
 
             begin(item)
-        wanted = {feature for marker in item.iter_markers("requires") for feature in marker.args}
+        wanted = {str(feature) for marker in item.iter_markers("requires") for feature in marker.args}
         if not wanted:
             return
-        from harness.stack.backends import features
+        from harness.stack.backends import missing_features
 
-        if missing := wanted - features(options_of(item, self.options)):
-            pytest.skip(f"boards of {self.options.boards} have no {', '.join(sorted(missing))}")
+        options = options_of(item, self.options)
+        if missing := missing_features(options, wanted):
+            pytest.skip(f"boards of {options.boards} have no {', '.join(missing)}")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._failed += report.failed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any, NoReturn
 
 from robot.utils import secs_to_timestr, timestr_to_secs
@@ -32,23 +31,26 @@ __all__ = [
 ]
 
 
+EXAMPLE = "as in 5s, 200ms or 1 minute 30 seconds"
+
 About = Board | DeviceHandle | ApplicationHandle | str
 """Whom something is about: a board, which stands for its device, an application, or a name."""
 
 
 class Duration(float):
-    """How long to wait at most: a time string as in ``5s``, ``500 ms`` or ``1 minute 30 seconds``, or a number of
+    """How long to wait at most: a time string as in ``5s``, ``200ms`` or ``1 minute 30 seconds``, or a number of
     seconds. More than zero: nothing here waits for a while that has passed."""
 
     @classmethod
-    def parse(cls, value: str | int | float | timedelta) -> Duration:
-        """What was written in a suite. Raises ValueError, which Robot tells with the argument's name."""
+    def parse(cls, value: object) -> Duration:
+        """A time as in ``5s``, ``200ms`` or ``1 minute 30 seconds``, a number of seconds, or a timedelta. Anything
+        else is a ValueError, which Robot tells with the argument's name."""
         try:
             seconds = float(timestr_to_secs(value, round_to=None))
         except ValueError as error:
-            raise ValueError("write a time as in 5s, 500 ms or 1 minute 30 seconds") from error
+            raise ValueError(f"write a time {EXAMPLE}") from error
         if not 0 < seconds < float("inf"):
-            raise ValueError("a time to wait is more than zero")
+            raise ValueError(f"write a time of more than zero, {EXAMPLE}")
         return cls(seconds)
 
     @property

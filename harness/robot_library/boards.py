@@ -9,10 +9,10 @@ from robot.api.deco import keyword
 
 from harness.boards.board import Board
 from harness.boards.catalogue import registered
-from harness.core.errors import UsageError
+from harness.core.errors import UsageError, meant
 from harness.robot_library.arguments import SOON, Duration, board_of, word
 from harness.robot_library.words import Speaker, spoken
-from harness.stack.backends import features
+from harness.stack.backends import missing_features
 from harness.stack.credentials import Certificate
 
 __all__ = ["BoardKeywords"]
@@ -155,7 +155,7 @@ class BoardKeywords(Speaker):
         | Skip Unless Boards Have    csr
         """
         with self.worlds.told():
-            missing = sorted(set(wanted) - features(options := self.worlds.options))
+            missing = missing_features(options := self.worlds.options, wanted)
         if missing:
             raise SkipExecution(f"boards of {options.boards} have no {', '.join(missing)}")
 
@@ -168,6 +168,6 @@ class BoardKeywords(Speaker):
         known = {entry.name: entry.unavailable for entry in registered()}
         with self.worlds.told():
             if tier not in known:
-                raise UsageError(f"there is no tier {tier!r}", do=f"there are: {', '.join(known)}")
+                raise UsageError(f"there is no tier {tier!r}", do=f"{meant(tier, known)}there are: {', '.join(known)}")
         if why := known[tier]:
             raise SkipExecution(why)

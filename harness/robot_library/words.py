@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast, get_type_hints
 
 from robot.api.deco import keyword
 
+from harness.robot_library.arguments import CONVERTERS
 from harness.robot_library.worlds import TestWorlds
 from harness.stack.stack import Stack
 
@@ -36,6 +37,13 @@ def spoken(*tags: str) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], Callab
         def speak(*args: P.args, **kwargs: P.kwargs) -> T:
             return cast(Speaker, args[0]).worlds.speak(lambda: method(*args, **kwargs))
 
-        return cast("Callable[P, T]", keyword(tags=tags)(speak))
+        return cast("Callable[P, T]", keyword(tags=tags, types=_types(method))(speak))
 
     return decorate
+
+
+def _types(method: Callable[..., object]) -> dict[str, Any]:
+    """What Robot converts to. It tells why a converter refuses a value only where that is the one type there is, and
+    takes None by itself where that is the default."""
+    converted = {kind | None: kind for kind in CONVERTERS}
+    return {name: converted.get(hint, hint) for name, hint in get_type_hints(method).items()}

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import entry_points
 from typing import Any, cast
 
 from harness.clusters.cluster import Cluster
 from harness.core.clock import Clock
-from harness.core.errors import HarnessError, RigError, UsageError
+from harness.core.errors import HarnessError, RigError, UsageError, meant
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.stack.options import StackOptions
 
-__all__ = ["CLUSTERS", "check_names", "check_options", "clusters", "features", "make_cluster"]
+__all__ = ["CLUSTERS", "check_names", "check_options", "clusters", "make_cluster", "missing_features"]
 
 CLUSTERS = "harness.clusters"
 NAMESPACE = "wasmbed"
@@ -50,10 +49,8 @@ def check_names(options: StackOptions) -> None:
 def _check(option: str, name: str, known: Sequence[str]) -> None:
     if name in known:
         return
-    close = difflib.get_close_matches(name, known, n=1)
-    meant = f"did you mean {close[0]!r}? " if close else ""
     names = ", ".join(dict.fromkeys(known)) or "none; is the harness installed?"
-    raise UsageError(f"there is no {name!r} here", where=f"--{option}", do=f"{meant}there are: {names}")
+    raise UsageError(f"there is no {name!r} here", where=f"--{option}", do=f"{meant(name, known)}there are: {names}")
 
 
 def check_options(options: StackOptions) -> None:
@@ -87,13 +84,20 @@ def make_cluster(options: StackOptions, clock: Clock, randomness: Randomness, ta
     return cluster
 
 
-def features(options: StackOptions) -> frozenset[str]:
-    """What the chosen kind of boards, or the default one of the chosen tier, can do. Raises RigError where that tier
-    cannot run here."""
+def missing_features(options: StackOptions, wanted: Iterable[str]) -> list[str]:
+    """Which of these features the chosen kind of boards, or the default one of the chosen tier, lacks. Raises
+    UsageError for one that no boards have, RigError where that tier cannot run here."""
+    from harness.boards.board import FEATURES
     from harness.boards.catalogue import Catalogue
 
-    tier, kind, _ = Catalogue().find(options.boards)
-    return tier.features(kind)
+    catalogue, names = Catalogue(), set(wanted)
+    if not names <= FEATURES.keys():
+        known = sorted(FEATURES.keys() | catalogue.features)
+        if strange := sorted(names.difference(known)):
+            there = f"{meant(strange[0], known)}the features are {', '.join(known)}"
+            raise UsageError(f"no boards have the feature {strange[0]!r}", do=there)
+    tier, kind, _ = catalogue.find(options.boards)
+    return sorted(names - tier.features(kind))
 
 
 def _names(group: str) -> list[str]:

@@ -11,11 +11,10 @@ import dataclasses
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.core.errors import UsageError
+from harness.core.errors import UsageError, meant
 
 __all__ = ["Given", "StackOptions", "written"]
 
@@ -157,10 +156,8 @@ class StackOptions:
         """Raise UsageError for names that are no options."""
         known = cls.names()
         if unknown := sorted(set(names) - set(known)):
-            close = get_close_matches(unknown[0], known, n=1)
-            meant = f"did you mean {close[0]}? " if close else ""
             what = f"no such option: {', '.join(unknown)}"
-            raise UsageError(what, where=where, do=f"{meant}the options are {', '.join(known)}")
+            raise UsageError(what, where=where, do=f"{meant(unknown[0], known)}the options are {', '.join(known)}")
 
     @classmethod
     def parse(cls, given: Mapping[str, str | None], environment: Mapping[str, str]) -> StackOptions:

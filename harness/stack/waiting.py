@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Self, TypeVar
 
 import yaml
 
 from harness.core.clock import time_to_wait
-from harness.core.errors import ProductFailure, UsageError
+from harness.core.errors import ProductFailure, UsageError, meant
 from harness.core.history import Kind
 from harness.stack.record import Record, format_events, plain
 from harness.stack.troubles import crashes, describe_crash, interventions, last_words, replays, summary
@@ -60,9 +59,7 @@ def _check(view: type, wanted: Mapping[str, Any]) -> None:
 
 
 def _impossible(what: str, name: str, known: Sequence[str], there: str) -> UsageError:
-    close = difflib.get_close_matches(name, known, n=1)
-    meant = f"did you mean {close[0]!r}? " if close else ""
-    return UsageError(what, where="until", do=f"{meant}{there}: {', '.join(known)}")
+    return UsageError(what, where="until", do=f"{meant(name, known)}{there}: {', '.join(known)}")
 
 
 def _fits(found: Any, wanted: Any) -> bool:

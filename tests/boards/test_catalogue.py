@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from harness.boards.board import About, Board, BoardSettings, Credentials, Tier, World
+from harness.boards.board import FEATURES, LINKS, About, Board, BoardSettings, Credentials, Tier, World
 from harness.boards.catalogue import Catalogue, Entry, Selection, registered
 from harness.boards.virtual import VirtualTier
 from harness.core.clock import SystemClock
@@ -161,8 +161,15 @@ def test_a_tier_that_cannot_run_here_still_tells_its_kinds(monkeypatch: pytest.M
     monkeypatch.setattr("harness.boards.catalogue.entry_points", lambda group: EntryPoints([point]))
     boards = Catalogue()
     assert (boards.kinds, boards.absent) == ({}, {"big-board": "emulated", "small-board": "emulated"})
+    assert boards.features == {"tls", "ethernet"}
     with pytest.raises(RigError, match="there is no emulator"):
         boards.find("small-board")
+
+
+def test_what_boards_can_do_is_in_the_vocabulary() -> None:
+    assert Catalogue().features >= VirtualTier().features()
+    assert Catalogue().features <= FEATURES.keys()
+    assert FEATURES.keys() >= LINKS
 
 
 def test_a_catalogue_of_nothing_says_so() -> None:

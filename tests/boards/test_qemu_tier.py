@@ -104,9 +104,12 @@ def test_a_board_that_only_a_newer_qemu_has(program: Path) -> None:
         QemuTier().make("olimex-stm32-h405", SETTINGS, WORLD)
 
 
-def test_a_refused_board_says_why(program: Path) -> None:
-    with pytest.raises(UsageError, match="stm32vldiscovery: "):
+def test_a_refused_board_says_why_and_how_to_have_it_all_the_same(program: Path) -> None:
+    with pytest.raises(UsageError, match=r"stm32vldiscovery: .*\n.*, or ask for stm32vldiscovery\+plain-serial"):
         QemuTier().make("stm32vldiscovery", SETTINGS, WORLD)
+    about = QemuTier().about("stm32vldiscovery").unavailable or ""
+    assert about.startswith("it cannot do TLS in 8 KiB of RAM")
+    assert about.endswith("; ask for stm32vldiscovery+plain-serial")
 
 
 def test_an_unknown_kind_is_the_callers_mistake(program: Path) -> None:

@@ -1,5 +1,6 @@
 """The commands that need no cluster, and errors as one message with the right exit code."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -165,8 +166,18 @@ def test_boards_lists_each_kind_with_what_it_can_and_cannot_do(
     if QemuTier.unavailable() is None:
         described = output[output.index("stm32vldiscovery (qemu): ") :]
         assert "\n    cannot do: TLS: 8 KiB of RAM do not hold a handshake" in described
+        assert re.search(r"\n    not available: it cannot do TLS .*; ask for stm32vldiscovery\+plain-serial", described)
     else:
         assert str(QemuTier.unavailable()) in output
+
+
+def test_boards_names_the_kinds_that_there_would_be(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("WASMBED_IMAGES", str(tmp_path))
+    assert run(["boards"]) == 0
+    assert re.search(r"^mps2-an385, .* \(qemu\)\n    not available: ", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_no_word_of_what_a_board_is_or_lacks_is_cut_in_a_narrow_terminal(

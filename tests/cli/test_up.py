@@ -1,6 +1,7 @@
 """``wasmbed up`` and the commands that talk to it, as a person uses them."""
 
 import os
+import re
 import selectors
 import shutil
 import signal
@@ -174,6 +175,27 @@ def test_an_application_is_deployed_listed_redeployed_and_stopped(
     assert "Stopped" in capsys.readouterr().out
     assert run(["deploy", str(MODULES / "idle.wat"), "--to", "virtual-1", "--wait=0", "--name=soon"]) == 0
     assert "application soon accepted" in capsys.readouterr().out
+
+
+def test_one_application_is_shown_on_each_of_its_devices(
+    platform: Platform, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run(["deploy", str(MODULES / "hello.wat"), "--to", "virtual-1,virtual-3", "--name=shown"]) == 0
+    assert run(["deploy", str(MODULES / "trap.wat"), "--to", "virtual-2", "--name=broken"]) == 1
+    capsys.readouterr()
+    assert run(["apps", "shown"]) == 0
+    output = capsys.readouterr().out
+    assert re.search(r"^shown +Running +2/2 ", output, re.MULTILINE)
+    shown = re.findall(r"^(virtual-\d) +running +greeting: hello from a module", output, re.MULTILINE)
+    assert shown == ["virtual-1", "virtual-3"]
+    assert run(["apps", "broken"]) == 0
+    assert re.search(r"^virtual-2 +error +TRAP: ", capsys.readouterr().out, re.MULTILINE)
+    assert run(["apps", "shwon"]) == 2
+    told = "namespace wasmbed: there is no application 'shwon'\n  -> did you mean 'shown'? the applications there are: "
+    assert told in capsys.readouterr().err
+    assert run(["apps", "shown", "-n", "default"]) == 2
+    assert "the applications there are: none; see --namespace" in capsys.readouterr().err
 
 
 def test_a_module_that_breaks_is_the_products_failure(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:

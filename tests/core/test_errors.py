@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.core.errors import HarnessError, ProductFailure, RigError, UsageError
+from harness.core.errors import HarnessError, ProductFailure, RigError, UsageError, meant
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,8 @@ def test_the_message_says_what_where_and_what_to_do() -> None:
     error = RigError("port taken", where="127.0.0.1:8081", do="stop the other one")
     assert str(error) == "127.0.0.1:8081: port taken\n  -> stop the other one"
     assert str(UsageError("no such board")) == "no such board"
+
+
+def test_a_misspelled_name_is_told_the_nearest_there_is() -> None:
+    assert meant("tsl", {"tls": "", "wasm": ""}) == "did you mean 'tls'? "
+    assert meant("teleport", ["tls", "wasm"]) == ""

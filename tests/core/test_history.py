@@ -61,29 +61,39 @@ def test_a_line_that_a_crash_cut_off_is_reported_and_the_rest_read(tmp_path: Pat
     assert trouble == ["line 2 was cut off; everything before it was read"]
 
 
-@pytest.mark.parametrize("text", ["not json\n", '{"at": 1}\n', "[1]\n", '{"at":"x","n":0,"kind":"odd"}\n'])
-def test_a_file_that_is_no_history_is_refused_with_its_line(tmp_path: Path, text: str) -> None:
+EVENT = '"at":1,"n":0,"kind":"note","source":"","target":"","name":"x"'
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("not json", "it is no JSON: Expecting value at column 1"),
+        ("[1]", "it is no JSON object"),
+        ('"at"', "it is no JSON object"),
+        ("\xff", "can't decode"),
+        ('{"at":1}', "it has no 'n'"),
+        (f"{{{EVENT}}}".replace('"target":"",', ""), "it has no 'target'"),
+        (f"{{{EVENT}}}".replace('"at":1', '"at":"x"'), "its 'at' is 'x'"),
+        (f"{{{EVENT}}}".replace('"n":0', '"n":1e999'), "its 'n' is inf"),
+        (f"{{{EVENT}}}".replace("note", "odd"), "its 'kind' is 'odd'"),
+        (f'{{{EVENT},"data":[1]}}', "its 'data' is [1]"),
+        (f'{{{EVENT},"correlation":["a","b"]}}', "its 'correlation' is ['a', 'b']"),
+        (f'{{{EVENT},"correlation":"a","correlation":"b"}}', "it has 'correlation' twice"),
+    ],
+)
+def test_a_line_that_is_no_event_is_refused_with_what_is_wrong_in_it(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "history.jsonl"
-    path.write_text(text)
-    with pytest.raises(UsageError, match="line 1 is not an event"):
+    path.write_bytes(f"{{{EVENT}}}\n{text}\n".encode("latin-1"))
+    with pytest.raises(UsageError) as refused:
         read_history(path)
+    assert f"{path}: line 2 is not an event (" in str(refused.value)
+    assert told in refused.value.what
+    assert "correct the line" in str(refused.value.do)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         read_history(tmp_path / "nothing.jsonl")
-
-
-@pytest.mark.parametrize(
-    "line",
-    ['"correlation":["a","b"]', '"correlation":"a","correlation":"b"'],
-    ids=["a list", "the key twice"],
-)
-def test_an_event_with_two_correlations_is_refused(tmp_path: Path, line: str) -> None:
-    path = tmp_path / "history.jsonl"
-    path.write_text(f'{{"at":1,"n":0,"kind":"note","source":"","target":"","name":"x",{line}}}\n')
-    with pytest.raises(UsageError, match="line 1 is not an event"):
-        read_history(path)
 
 
 def test_text_that_is_no_unicode_does_not_end_the_record(tmp_path: Path) -> None:

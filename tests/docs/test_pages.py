@@ -28,6 +28,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_reference_is_made_from_the_code(site: Path) -> None:
     options = (site / "reference" / "options.html").read_text("utf-8")
     assert "WASMBED_HEARTBEAT" in options
+    assert "several-applications" in (site / "reference" / "python.html").read_text("utf-8")
     events = (site / "reference" / "events.html").read_text("utf-8")
     assert "EnrollmentRequest" in events
     commands = (site / "reference" / "command-line.html").read_text("utf-8")

@@ -73,8 +73,18 @@ async def test_times_out_by_itself(stack):
 """
 SKIPPED = """
 import pytest
-@pytest.mark.requires("csr", "teleport")
+@pytest.mark.requires("csr", "watchdog")
 async def test_needs_more(stack):
+    raise AssertionError("never reached")
+"""
+MISSPELLED = """
+import pytest
+pytestmark = pytest.mark.requires("wasm")
+@pytest.mark.requires("tsl")
+async def test_typo(stack):
+    raise AssertionError("never reached")
+@pytest.mark.requires(["csr", "wasm"])
+async def test_list(stack):
     raise AssertionError("never reached")
 """
 FORGOTTEN = """
@@ -176,7 +186,7 @@ def test_every_ending_has_its_blame_and_the_product_its_exit_code(project: Proje
     }
     assert "bench 4: the board is not there" in done.stdout
     assert "to blame: the product 3, the caller 2, unknown 2" in done.stdout
-    assert "have no teleport" in project.results()["test_needs_more"]["message"]
+    assert "boards of virtual have no watchdog" in project.results()["test_needs_more"]["message"]
     assert "Dancing" in project.results()["test_invariant"]["message"]
     assert "the test did not end within 0.2 s (--deadline)" in project.results()["test_hangs"]["message"]
     assert "my own" in project.results()["test_times_out_by_itself"]["message"]
@@ -211,7 +221,15 @@ def test_a_marker_takes_what_one_would_write(project: Project) -> None:
     results = project.results()
     assert results["test_unit"]["outcome"] == "passed", done.stdout
     assert "heartbeat=: '5x' is not possible: must be a positive number of seconds" in results["test_typo"]["message"]
-    assert "did you mean heartbeat?" in results["test_misspelled"]["message"]
+    assert "did you mean 'heartbeat'?" in results["test_misspelled"]["message"]
+
+
+def test_a_feature_that_no_boards_have_is_the_callers_mistake_even_where_they_cannot_run(project: Project) -> None:
+    done = project.run(MISSPELLED, "--boards=qemu", WASMBED_IMAGES=str(project.folder))
+    assert done.returncode == 2, done.stdout
+    told = "no boards have the feature 'tsl'\n  -> did you mean 'tls'? the features are csr, debug, "
+    assert told in project.results()["test_typo"]["message"]
+    assert "no boards have the feature" in project.results()["test_list"]["message"]
 
 
 def test_a_folder_that_cannot_be_written_is_the_rigs_fault(project: Project) -> None:

@@ -20,12 +20,12 @@ REPOSITORY = Path(__file__).parents[2]
     [("5s", 5), ("500 ms", 0.5), ("1 minute 30 seconds", 90), ("0.5", 0.5), (2, 2), (timedelta(seconds=3), 3)],
 )
 def test_durations_are_robots(written: object, seconds: float) -> None:
-    assert Duration.parse(written) == pytest.approx(seconds)  # type: ignore[arg-type]
+    assert Duration.parse(written) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("written", ["soon", "0s", "-1s", ""])
-def test_a_wrong_duration_is_refused(written: str) -> None:
-    with pytest.raises(ValueError, match=r"more than zero|as in 5s"):
+@pytest.mark.parametrize("written", ["soon", "0s", "-1s", "", "inf", None, ["5s"]])
+def test_a_wrong_duration_is_refused_with_an_example(written: object) -> None:
+    with pytest.raises(ValueError, match=r"as in 5s, 200ms"):
         Duration.parse(written)
 
 

@@ -33,6 +33,8 @@ The Words Are Wrong
     Powr On Board
 A Duration Is Wrong
     Device Should Reach Phase    x    Connected    within=5 parsecs
+A Duration That May Be Left Out Is Wrong
+    Power On Board    watchdog=later
 A Duration Is Not More Than Zero
     Device Should Reach Phase    x    Connected    within=0s
 A Duration Is The Number Zero
@@ -60,7 +62,9 @@ It Is No Peer
 It Is No Event
     Wait For Event    Never    after=Heartbeat
 A Tier That There Is Not
-    Skip Unless There Is Tier    moon
+    Skip Unless There Is Tier    quemu
+A Feature That There Is Not
+    Skip Unless Boards Have    csr    tsl
 Robot's Own Timeout
     [Timeout]    1s
     Wait For Event    Never    within=1 minute
@@ -68,7 +72,7 @@ The Harness's Deadline
     Start Stack    deadline=300ms
     Wait For Event    Never    within=1 minute
 It Is Left Out
-    Skip Unless Boards Have    teleport
+    Skip Unless Boards Have    watchdog
 An Expected Failure
     Run Keyword And Expect Error    *did not reach*
     ...    Device Should Reach Phase    nobody    Connected    within=100ms
@@ -81,8 +85,9 @@ DANCE = (
 )
 USAGE = {
     "The Words Are Wrong": "No keyword with name 'Powr On Board'",
-    "A Duration Is Wrong": "'5 parsecs' that cannot be converted to Duration: write a time as in 5s",
-    "A Duration Is Not More Than Zero": "a time to wait is more than zero",
+    "A Duration Is Wrong": "'5 parsecs' that cannot be converted to Duration: write a time as in 5s, 200ms or",
+    "A Duration That May Be Left Out Is Wrong": "'later' that cannot be converted to Duration: write a time as in 5s, ",
+    "A Duration Is Not More Than Zero": "write a time of more than zero, as in 5s, 200ms or",
     "A Duration Is The Number Zero": "0.0 is no time to wait",
     "A Phase Is Wrong": "'Conected' that cannot be converted to DevicePhase",
     "An Argument Is Wrong": "there is no argument 'colour' (in 'colour=red')",
@@ -93,8 +98,9 @@ USAGE = {
     "An Option Is Wrong": "no such option: hartbeat",
     "It Is No Expression": "'[unclosed' is no regular expression: unterminated character set",
     "It Is No Peer": "UsageError: Argument 'peer' got value 'somebody' that cannot be converted to Peer",
-    "It Is No Event": "Argument 'after' got value 'Heartbeat' that cannot be converted to Event or None",
-    "A Tier That There Is Not": "there is no tier 'moon'",
+    "It Is No Event": "'Heartbeat' that cannot be converted to Event: give what Wait For Event returned",
+    "A Tier That There Is Not": "there is no tier 'quemu'\n  -> did you mean 'qemu'?",
+    "A Feature That There Is Not": "no boards have the feature 'tsl'\n  -> did you mean 'tls'?",
 }
 
 
@@ -104,7 +110,7 @@ def test_a_projects_file_that_is_wrong_is_told_once(project) -> None:
     code, output = project.run("it.robot")
     assert code == 1, output
     assert output.count("harness.toml: no such option: hartbeat") == 1
-    assert "did you mean heartbeat?" in output
+    assert "did you mean 'heartbeat'?" in output
     assert "listener" not in output
     assert project.results()["It Is Asked For Wrongly"]["blame"] == "usage"
 
@@ -130,7 +136,7 @@ def test_every_ending_has_its_blame(project) -> None:
         "It Is Left Out": ("skipped", None),
         "An Expected Failure": ("passed", None),
     }
-    assert "to blame: the caller 15, the product 3, unknown 3" in output
+    assert "to blame: the caller 17, the product 3, unknown 3" in output
     assert "NOT RUN It.The Rig Fails\n  " in output
     assert "(--deadline)" in results["The Harness's Deadline"]["message"]
     assert "there is no such resource" in results["The Product Is Wrong"]["message"]

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from harness.boards.qemu import QemuTier
+from harness.boards.virtual import VirtualTier
 from harness.clusters.cluster import Cluster
 from harness.core.clock import ManualClock
 from harness.core.errors import RigError, UsageError
 from harness.core.identifiers import Randomness
 from harness.stack import StackOptions
 from harness.stack.applications import parse_targets
-from harness.stack.backends import check_names, clusters, features, make_cluster
+from harness.stack.backends import check_names, clusters, make_cluster, missing_features
 
 
 def test_what_is_given_goes_before_the_environment() -> None:
@@ -95,10 +96,10 @@ def test_a_tier_or_cluster_that_is_not_there_is_named_with_those_that_are() -> N
 @pytest.mark.skipif(QemuTier.unavailable() is not None, reason=str(QemuTier.unavailable()))
 def test_a_kind_of_board_may_be_asked_for_as_well_as_a_tier() -> None:
     check_names(StackOptions(boards="lm3s6965evb"))
-    assert "wasm" not in features(StackOptions(boards="lm3s6965evb"))
-    assert "wasm" in features(StackOptions(boards="netduinoplus2"))
-    assert "several-applications" not in features(StackOptions(boards="netduinoplus2"))
-    assert "several-applications" in features(StackOptions(boards="mps2-an385"))
+    wanted = ("wasm", "several-applications")
+    assert missing_features(StackOptions(boards="lm3s6965evb"), wanted) == ["several-applications", "wasm"]
+    assert missing_features(StackOptions(boards="netduinoplus2"), wanted) == ["several-applications"]
+    assert missing_features(StackOptions(boards="mps2-an385"), wanted) == []
     with pytest.raises(UsageError, match="did you mean 'netduinoplus2'"):
         check_names(StackOptions(boards="netduinoplus"))
 
@@ -108,6 +109,16 @@ def test_a_link_is_checked_before_the_run() -> None:
     check_names(StackOptions(boards="mps2-an385+ethernet"))
     with pytest.raises(UsageError, match=r"a mps2-an385 has no link 'ethernt'(.|\n)*ethernet"):
         check_names(StackOptions(boards="mps2-an385+ethernt"))
+
+
+def test_a_feature_that_no_boards_have_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"no boards have the feature 'wacth'(.|\n)*did you mean 'watchdog'"):
+        missing_features(StackOptions(), ["csr", "wacth"])
+
+
+def test_a_tiers_own_feature_is_one_that_boards_may_lack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VirtualTier, "features", lambda self, kind=None: frozenset({"tls", "teleport"}))
+    assert missing_features(StackOptions(), ["teleport", "wasm"]) == ["wasm"]
 
 
 def make(**options: Any) -> Cluster:
@@ -134,4 +145,4 @@ def test_worlds_on_a_shared_cluster_have_namespaces_of_their_own(tmp_path: Path)
 
 
 def test_what_the_virtual_boards_can_do_is_known_beforehand() -> None:
-    assert {"csr", "wasm"} <= features(StackOptions())
+    assert missing_features(StackOptions(), ["csr", "wasm"]) == []

@@ -67,8 +67,8 @@ class QemuTier(Tier):
 
     def about(self, kind: str) -> About:
         platform = self._platforms[kind]
-        unavailable = platform.refused or _no_emulator(platform) or _no_image(platform)
-        return About(platform.summary, platform.cannot, unavailable)
+        refused = platform.refused and platform.refused + _anyway(platform, "; ")
+        return About(platform.summary, platform.cannot, refused or _no_emulator(platform) or _no_image(platform))
 
     def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
         platform = self._platforms.get(kind)
@@ -77,8 +77,7 @@ class QemuTier(Tier):
                 f"no board kind {kind!r}", where="qemu tier", do=f"the kinds are {', '.join(self.kinds())}"
             )
         if platform.refused is not None and settings.link not in platform.features:
-            anyway = f", or ask for {kind}+{PLAIN_SERIAL}" if PLAIN_SERIAL in platform.features else ""
-            do = f"choose another board: `wasmbed boards` lists them{anyway}"
+            do = "choose another board: `wasmbed boards` lists them" + _anyway(platform, ", or ")
             raise UsageError(platform.refused, where=kind, do=do)
         if (missing := _no_emulator(platform)) is not None:
             raise RigError(missing, where=kind, do="or choose another board: `wasmbed boards` lists them")
@@ -91,6 +90,11 @@ class QemuTier(Tier):
             await board.cut_power()
             board.close()
         self._boards.clear()
+
+
+def _anyway(platform: Platform, joint: str) -> str:
+    """How to have a board that is refused all the same, if it can be had."""
+    return f"{joint}ask for {platform.name}+{PLAIN_SERIAL}" if PLAIN_SERIAL in platform.features else ""
 
 
 def _no_emulator(platform: Platform) -> str | None:
