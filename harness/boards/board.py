@@ -20,10 +20,12 @@ from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
 
-__all__ = ["LINKS", "About", "Board", "BoardSettings", "Credentials", "Power", "Tier", "World"]
+__all__ = ["LINKS", "NOT_RECORDED", "About", "Board", "BoardSettings", "Credentials", "Power", "Tier", "World"]
 
 LINKS = frozenset({"ethernet", "plain-serial"})
 """The features that are links which a board may have instead of its own."""
+NOT_RECORDED = frozenset({"reset", "pause", "debug", "ethernet"})
+"""The features that a board lacks while it is recorded: only what comes over its serial lines is."""
 
 
 class Power(StrEnum):
@@ -93,8 +95,8 @@ class Board(ABC):
     features: frozenset[str]
     """What scenarios may ask for: ``tls``, ``wasm``, ``several-applications`` at once, ``csr``, ``ed25519``,
     ``watchdog``, and ``storage``: it keeps an issued certificate without power; ``ethernet`` and ``plain-serial``:
-    links that it can have; ``pause``, ``debug`` and ``record``: what an emulator can do with it; ``monitor``: its
-    emulator takes commands."""
+    links that it can have; ``reset``: it can be reset from outside; ``pause``, ``debug`` and ``record``: what an
+    emulator can do with it; ``monitor``: its emulator takes commands."""
 
     name: str
     console: Console
@@ -135,9 +137,10 @@ class Board(ABC):
     async def cut_power(self) -> None:
         """As if the plug was pulled: no goodbye on the link."""
 
-    @abstractmethod
     async def reset(self) -> None:
-        """Restart the firmware; what is in flash (identity, issued certificate) stays."""
+        """Restart the firmware; what is in flash (identity, issued certificate) stays. Raises UsageError without
+        ``reset``."""
+        raise self._lacks("reset")
 
     @abstractmethod
     async def cut_link(self) -> None:

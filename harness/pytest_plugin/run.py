@@ -130,10 +130,10 @@ class Run:
         wanted = {feature for marker in item.iter_markers("requires") for feature in marker.args}
         if not wanted:
             return
-        from harness.stack.backends import features
+        from harness.stack.backends import lacking
 
-        if missing := wanted - features(options_of(item, self.options)):
-            pytest.skip(f"boards of {self.options.boards} have no {', '.join(sorted(missing))}")
+        if reason := lacking(options_of(item, self.options), wanted):
+            pytest.skip(reason)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._failed += report.failed

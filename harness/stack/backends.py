@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import entry_points
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.stack.options import StackOptions
 
-__all__ = ["CLUSTERS", "check_names", "check_options", "clusters", "features", "make_cluster"]
+__all__ = ["CLUSTERS", "check_names", "check_options", "clusters", "features", "lacking", "make_cluster"]
 
 CLUSTERS = "harness.clusters"
 NAMESPACE = "wasmbed"
@@ -88,12 +88,24 @@ def make_cluster(options: StackOptions, clock: Clock, randomness: Randomness, ta
 
 
 def features(options: StackOptions) -> frozenset[str]:
-    """What the chosen kind of boards, or the default one of the chosen tier, can do. Raises RigError where that tier
-    cannot run here."""
+    """What the chosen kind of boards, or the default one of the chosen tier, can do, recorded if ``options`` say so.
+    Raises RigError where that tier cannot run here."""
+    from harness.boards.board import NOT_RECORDED
     from harness.boards.catalogue import Catalogue
 
     tier, kind, _ = Catalogue().find(options.boards)
-    return tier.features(kind)
+    found = tier.features(kind)
+    return found - NOT_RECORDED if options.record and "record" in found else found
+
+
+def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
+    """Why a test that needs these features is left out; None where the boards have them all. Raises as
+    :func:`features`."""
+    missing = frozenset(wanted) - features(options)
+    if not missing:
+        return None
+    recorded = " while they are recorded" if missing <= features(options.replace(record=False)) else ""
+    return f"boards of {options.boards} have no {', '.join(sorted(missing))}{recorded}"
 
 
 def _names(group: str) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.boards.board import NOT_RECORDED
 from harness.boards.gdb import GdbStub
 from harness.boards.platform import find_platforms
 from harness.boards.qemu import QemuTier
@@ -44,13 +45,16 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             await application.until(phase="Error", within=30)
             with pytest.raises(ProductFailure, match=r"to see pump-1 again: wasmbed replay .*/boards/pump-1/1"):
                 await stack.device(board).until(phase="Failed", within=0.05)
-            with pytest.raises(UsageError, match="does not record a reset"):
+            assert not NOT_RECORDED & board.features
+            with pytest.raises(UsageError, match="lacks the feature 'reset' while it is recorded"):
                 await board.reset()
-            with pytest.raises(UsageError, match="does not record a pause"):
+            with pytest.raises(UsageError, match="lacks the feature 'pause' while it is recorded"):
                 await board.pause()
             with pytest.raises(UsageError, match="wasmbed replay --gdb"):
                 async with board.debugger():
                     pass
+            with pytest.raises(UsageError, match="lacks the feature 'ethernet' while it is recorded"):
+                await stack.boards.power_on(KIND, link="ethernet")
             await board.cut_power()
             await stack.device(board).until(phase="Disconnected", within=30)
             await board.power_on()

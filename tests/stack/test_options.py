@@ -12,7 +12,7 @@ from harness.core.errors import RigError, UsageError
 from harness.core.identifiers import Randomness
 from harness.stack import StackOptions
 from harness.stack.applications import parse_targets
-from harness.stack.backends import check_names, clusters, features, make_cluster
+from harness.stack.backends import check_names, clusters, features, lacking, make_cluster
 
 
 def test_what_is_given_goes_before_the_environment() -> None:
@@ -134,4 +134,21 @@ def test_worlds_on_a_shared_cluster_have_namespaces_of_their_own(tmp_path: Path)
 
 
 def test_what_the_virtual_boards_can_do_is_known_beforehand() -> None:
-    assert {"csr", "wasm"} <= features(StackOptions())
+    assert {"csr", "wasm", "reset"} <= features(StackOptions())
+    assert lacking(StackOptions(), {"csr", "wasm"}) is None
+    assert lacking(StackOptions(), {"csr", "teleport", "fly"}) == "boards of virtual have no fly, teleport"
+
+
+def test_boards_that_cannot_be_recorded_lack_nothing_for_it() -> None:
+    assert features(StackOptions(record=True)) == features(StackOptions())
+    assert lacking(StackOptions(record=True), {"pause"}) == "boards of virtual have no pause"
+
+
+@pytest.mark.skipif(QemuTier.unavailable() is not None, reason=str(QemuTier.unavailable()))
+def test_what_boards_lack_only_while_they_are_recorded_is_said() -> None:
+    recorded = StackOptions(boards="mps2-an385", record=True)
+    assert features(recorded.replace(record=False)) - features(recorded) == {"reset", "pause", "debug", "ethernet"}
+    assert lacking(recorded, {"csr"}) is None
+    words = "boards of mps2-an385 have no debug, reset while they are recorded"
+    assert lacking(recorded, {"reset", "debug", "csr"}) == words
+    assert lacking(recorded, {"reset", "teleport"}) == "boards of mps2-an385 have no reset, teleport"
