@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from harness.core.clock import SystemClock
 from harness.core.errors import ProductFailure, RigError, UsageError
 from harness.core.loop import new_runner
 from harness.stack import Stack, StackOptions
+from harness.testing.board import Expectations, check_board
 
 KIND = "mps2-an385"
 PLATFORM = find_platforms("qemu-system-arm")[KIND]
@@ -167,6 +169,28 @@ def test_a_log_that_is_cut_off_is_the_rigs_failure(run_folder: Path) -> None:
             runner.run(replay(recording, PLATFORM, SystemClock(), within=20))
     finally:
         log.write_bytes(kept)
+
+
+@live
+def test_the_kit_leaves_out_what_a_recorded_board_lacks(tmp_path: Path) -> None:
+    found: dict[str, str] = {}
+
+    async def play() -> None:
+        tier = QemuTier()
+        try:
+            await check_board(
+                lambda settings, world: tier.make(KIND, replace(settings, recording=tmp_path / settings.name), world),
+                only=["enrolls_with_certificate", "restarts_with_its_identity"],
+                expectations=Expectations(patience=20),
+                progress=found.__setitem__,
+            )
+        finally:
+            await tier.close()
+
+    with new_runner() as runner:
+        runner.run(play())
+    assert found == {"enrolls_with_certificate": "passed", "restarts_with_its_identity": "skipped"}
+    assert len(find_recordings(tmp_path)) == 1
 
 
 @live
