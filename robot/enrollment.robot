@@ -29,6 +29,7 @@ A Device Enrolls By Signing Request
 
 A Device Keeps Its Id Over A Reboot
     [Documentation]    A board that was reset enrolls anew and is the same device.
+    Skip Unless Boards Have    reset
     ${board}=    Connect A Device
     ${before}=    Get Status Of Device    ${board}
     ${lost}=    Get Events    EnrollmentAcknowledgment    ${board}

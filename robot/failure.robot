@@ -73,6 +73,7 @@ A Broken Application Does Not Take Its Device Along
 
 A Revoked Device Cannot Come Back
     [Documentation]    Revocation reaches a running gateway: the session ends, and the device is refused from then on.
+    Skip Unless Boards Have    reset
     ${board}=    Connect A Device
     Revoke Certificate Of    ${board}
     ${dismissed}=    Gateway Should Refuse    ${board}    CERTIFICATE_INVALID    revoked

@@ -34,6 +34,7 @@ async def test_what_tls_itself_refuses_ends_the_handshake(stack: Stack, certific
     assert not stack.device(board).exists
 
 
+@pytest.mark.requires("reset")
 async def test_a_revoked_device_cannot_come_back(stack: Stack) -> None:
     """Revocation reaches a running gateway: the session ends, and the device is refused from then on."""
     board = await stack.boards.power_on()

@@ -193,6 +193,7 @@ async def test_a_device_that_comes_later_gets_the_application_too(stack: Stack) 
     stack.history.follows("execution-on-device")
 
 
+@pytest.mark.requires("reset")
 async def test_an_application_returns_after_a_reboot(stack: Stack) -> None:
     """A reset device has lost its module and gets it again."""
     board = await stack.boards.power_on()

@@ -124,7 +124,7 @@ async def test_a_board_that_dies_in_the_middle_of_a_transfer(stack: Stack) -> No
     """The transfer is cut; with power again the device gets the whole module."""
     board = await stack.boards.power_on()
     device = await stack.device(board).until(phase="Connected")
-    heavy = padded(stack.modules("hello"), min(300_000, device.spec.largest_module or 65_536))
+    heavy = padded(stack.modules("hello"), min(100_000, device.spec.largest_module or 65_536))
     application = await stack.deploy(heavy, to=board, name="heavy")
     await stack.history.until("ChunkAcknowledgment", about="heavy", source="Device")
     await board.cut_power()

@@ -94,6 +94,7 @@ async def test_a_pairing_token_serves_once(stack: Stack) -> None:
     stack.history.follows("enrollment-failure")
 
 
+@pytest.mark.requires("reset")
 async def test_a_device_keeps_its_id_over_a_reboot(stack: Stack) -> None:
     """A board that was reset enrolls anew and is the same device."""
     board = await stack.boards.power_on()

@@ -21,10 +21,23 @@ from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
 
-__all__ = ["FEATURES", "LINKS", "About", "Board", "BoardSettings", "Credentials", "Power", "Tier", "World"]
+__all__ = [
+    "FEATURES",
+    "LINKS",
+    "NOT_RECORDED",
+    "About",
+    "Board",
+    "BoardSettings",
+    "Credentials",
+    "Power",
+    "Tier",
+    "World",
+]
 
 LINKS = frozenset({"ethernet", "plain-serial"})
 """The features that are links which a board may have instead of its own."""
+NOT_RECORDED = frozenset({"reset", "pause", "debug", "ethernet"})
+"""The features that a board lacks while it is recorded: only what comes over its serial lines is."""
 
 FEATURES: Mapping[str, str] = {
     "tls": "it speaks TLS itself",
@@ -36,6 +49,7 @@ FEATURES: Mapping[str, str] = {
     "storage": "it keeps an issued certificate without power",
     "ethernet": "a link that it can have",
     "plain-serial": "a link that it can have",
+    "reset": "it can be reset from outside",
     "pause": "its emulator can let it stand still",
     "debug": "its emulator can show its memory and registers",
     "record": "its emulator can record its runs, to replay them",
@@ -150,9 +164,10 @@ class Board(ABC):
     async def cut_power(self) -> None:
         """As if the plug was pulled: no goodbye on the link."""
 
-    @abstractmethod
     async def reset(self) -> None:
-        """Restart the firmware; what is in flash (identity, issued certificate) stays."""
+        """Restart the firmware; what is in flash (identity, issued certificate) stays. Raises UsageError without
+        ``reset``."""
+        raise self._lacks("reset")
 
     @abstractmethod
     async def cut_link(self) -> None:

@@ -130,11 +130,10 @@ class Run:
         wanted = {str(feature) for marker in item.iter_markers("requires") for feature in marker.args}
         if not wanted:
             return
-        from harness.stack.backends import missing_features
+        from harness.stack.backends import lacking
 
-        options = options_of(item, self.options)
-        if missing := missing_features(options, wanted):
-            pytest.skip(f"boards of {options.boards} have no {', '.join(missing)}")
+        if reason := lacking(options_of(item, self.options), wanted):
+            pytest.skip(reason)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._failed += report.failed

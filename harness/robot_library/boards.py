@@ -12,7 +12,7 @@ from harness.boards.catalogue import registered
 from harness.core.errors import UsageError, meant
 from harness.robot_library.arguments import SOON, Duration, board_of, word
 from harness.robot_library.words import Speaker, spoken
-from harness.stack.backends import missing_features
+from harness.stack.backends import lacking
 from harness.stack.credentials import Certificate
 
 __all__ = ["BoardKeywords"]
@@ -155,9 +155,9 @@ class BoardKeywords(Speaker):
         | Skip Unless Boards Have    csr
         """
         with self.worlds.told():
-            missing = missing_features(options := self.worlds.options, wanted)
-        if missing:
-            raise SkipExecution(f"boards of {options.boards} have no {', '.join(missing)}")
+            reason = lacking(self.worlds.options, wanted)
+        if reason is not None:
+            raise SkipExecution(reason)
 
     @keyword(tags=["boards", "rig"])
     def skip_unless_there_is_tier(self, tier: str) -> None:

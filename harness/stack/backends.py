@@ -14,7 +14,7 @@ from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.stack.options import StackOptions
 
-__all__ = ["CLUSTERS", "check_names", "check_options", "clusters", "make_cluster", "missing_features"]
+__all__ = ["CLUSTERS", "check_names", "check_options", "clusters", "lacking", "make_cluster"]
 
 CLUSTERS = "harness.clusters"
 NAMESPACE = "wasmbed"
@@ -84,10 +84,11 @@ def make_cluster(options: StackOptions, clock: Clock, randomness: Randomness, ta
     return cluster
 
 
-def missing_features(options: StackOptions, wanted: Iterable[str]) -> list[str]:
-    """Which of these features the chosen kind of boards, or the default one of the chosen tier, lacks. Raises
-    UsageError for one that no boards have, RigError where that tier cannot run here."""
-    from harness.boards.board import FEATURES
+def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
+    """Why a test that needs these features is left out; None where the chosen kind of boards, or the default one of the
+    chosen tier, has them all, recorded if ``options`` say so. Raises UsageError for a feature that no boards have,
+    RigError where that tier cannot run here."""
+    from harness.boards.board import FEATURES, NOT_RECORDED
     from harness.boards.catalogue import Catalogue
 
     catalogue, names = Catalogue(), set(wanted)
@@ -97,7 +98,12 @@ def missing_features(options: StackOptions, wanted: Iterable[str]) -> list[str]:
             there = f"{meant(strange[0], known)}the features are {', '.join(known)}"
             raise UsageError(f"no boards have the feature {strange[0]!r}", do=there)
     tier, kind, _ = catalogue.find(options.boards)
-    return sorted(names - tier.features(kind))
+    features = tier.features(kind)
+    given_up = NOT_RECORDED if options.record and "record" in features else frozenset()
+    if not (missing := names - (features - given_up)):
+        return None
+    recorded = " while they are recorded" if missing <= features else ""
+    return f"boards of {options.boards} have no {', '.join(sorted(missing))}{recorded}"
 
 
 def _names(group: str) -> list[str]:

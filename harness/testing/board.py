@@ -65,8 +65,6 @@ BOARD_CHECKS: Mapping[str, BoardCheck] = MappingProxyType(
         link.resumes_after_a_lost_link,
         link.enrolls_anew_when_forgotten,
         link.comes_back_slower_and_slower,
-        link.restarts_with_its_identity,
-        link.restarts_in_the_middle_of_traffic,
         link.survives_garbage,
         link.answers_unknown_tags,
         link.tells_about_itself,
@@ -74,6 +72,7 @@ BOARD_CHECKS: Mapping[str, BoardCheck] = MappingProxyType(
         link.refuses_an_unknown_authority,
         link.refuses_a_wrong_server_name,
     )
+    | _checks(("tls", "reset"), link.restarts_with_its_identity, link.restarts_in_the_middle_of_traffic)
     | _checks(("tls",), link.leaves_nothing_without_power, alone=True)
     | _checks(("tls", "csr"), link.enrolls_with_signing_request)
     | _checks(
@@ -87,8 +86,8 @@ BOARD_CHECKS: Mapping[str, BoardCheck] = MappingProxyType(
         applications.ends_an_endless_loop,
         applications.keeps_what_runs,
         applications.gives_up_a_broken_transfer,
-        applications.forgets_applications_at_reset,
     )
+    | _checks(("tls", "wasm", "reset"), applications.forgets_applications_at_reset)
 )
 """Every check by name."""
 

@@ -86,8 +86,11 @@ async def enrolls_with_signing_request(bench: Bench) -> None:
     require(again.link.peer_certificate == issued, "the board came back without the certificate it was issued")
     second = await again.enroll(device_id)
     require(second.nonce != request.nonce, "the second enrollment request has the first one's nonce")
-    restarts: list[Callable[[], Awaitable[None]]] = [bench.board.reset, partial(_power_cycle, bench.board)]
-    for restart in restarts if "storage" in bench.board.features else restarts[:1]:
+    restarts: dict[str, Callable[[], Awaitable[None]]] = {
+        "reset": bench.board.reset,
+        "storage": partial(_power_cycle, bench.board),
+    }
+    for restart in (restarts[feature] for feature in restarts if feature in bench.board.features):
         await restart()
         peer = await bench.gateway.accept()
         require(peer.link.peer_certificate == issued, "the issued certificate did not survive")

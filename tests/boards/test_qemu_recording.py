@@ -8,10 +8,12 @@ import shlex
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.boards.board import NOT_RECORDED
 from harness.boards.gdb import GdbStub
 from harness.boards.platform import find_platforms
 from harness.boards.qemu import QemuTier
@@ -22,6 +24,7 @@ from harness.core.clock import SystemClock
 from harness.core.errors import ProductFailure, RigError, UsageError
 from harness.core.loop import new_runner
 from harness.stack import Stack, StackOptions
+from harness.testing.board import Expectations, check_board
 
 KIND = "mps2-an385"
 PLATFORM = find_platforms("qemu-system-arm")[KIND]
@@ -44,13 +47,16 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             await application.until(phase="Error", within=30)
             with pytest.raises(ProductFailure, match=r"to see pump-1 again: wasmbed replay .*/boards/pump-1/1"):
                 await stack.device(board).until(phase="Failed", within=0.05)
-            with pytest.raises(UsageError, match="does not record a reset"):
+            assert not NOT_RECORDED & board.features
+            with pytest.raises(UsageError, match="lacks the feature 'reset' while it is recorded"):
                 await board.reset()
-            with pytest.raises(UsageError, match="does not record a pause"):
+            with pytest.raises(UsageError, match="lacks the feature 'pause' while it is recorded"):
                 await board.pause()
             with pytest.raises(UsageError, match="wasmbed replay --gdb"):
                 async with board.debugger():
                     pass
+            with pytest.raises(UsageError, match="lacks the feature 'ethernet' while it is recorded"):
+                await stack.boards.power_on(KIND, link="ethernet")
             await board.cut_power()
             await stack.device(board).until(phase="Disconnected", within=30)
             await board.power_on()
@@ -163,6 +169,28 @@ def test_a_log_that_is_cut_off_is_the_rigs_failure(run_folder: Path) -> None:
             runner.run(replay(recording, PLATFORM, SystemClock(), within=20))
     finally:
         log.write_bytes(kept)
+
+
+@live
+def test_the_kit_leaves_out_what_a_recorded_board_lacks(tmp_path: Path) -> None:
+    found: dict[str, str] = {}
+
+    async def play() -> None:
+        tier = QemuTier()
+        try:
+            await check_board(
+                lambda settings, world: tier.make(KIND, replace(settings, recording=tmp_path / settings.name), world),
+                only=["enrolls_with_certificate", "restarts_with_its_identity"],
+                expectations=Expectations(patience=20),
+                progress=found.__setitem__,
+            )
+        finally:
+            await tier.close()
+
+    with new_runner() as runner:
+        runner.run(play())
+    assert found == {"enrolls_with_certificate": "passed", "restarts_with_its_identity": "skipped"}
+    assert len(find_recordings(tmp_path)) == 1
 
 
 @live

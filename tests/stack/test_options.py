@@ -13,7 +13,7 @@ from harness.core.errors import RigError, UsageError
 from harness.core.identifiers import Randomness
 from harness.stack import StackOptions
 from harness.stack.applications import parse_targets
-from harness.stack.backends import check_names, clusters, make_cluster, missing_features
+from harness.stack.backends import check_names, clusters, lacking, make_cluster
 
 
 def test_what_is_given_goes_before_the_environment() -> None:
@@ -97,9 +97,11 @@ def test_a_tier_or_cluster_that_is_not_there_is_named_with_those_that_are() -> N
 def test_a_kind_of_board_may_be_asked_for_as_well_as_a_tier() -> None:
     check_names(StackOptions(boards="lm3s6965evb"))
     wanted = ("wasm", "several-applications")
-    assert missing_features(StackOptions(boards="lm3s6965evb"), wanted) == ["several-applications", "wasm"]
-    assert missing_features(StackOptions(boards="netduinoplus2"), wanted) == ["several-applications"]
-    assert missing_features(StackOptions(boards="mps2-an385"), wanted) == []
+    lacks = "boards of lm3s6965evb have no several-applications, wasm"
+    assert lacking(StackOptions(boards="lm3s6965evb"), wanted) == lacks
+    lacks = "boards of netduinoplus2 have no several-applications"
+    assert lacking(StackOptions(boards="netduinoplus2"), wanted) == lacks
+    assert lacking(StackOptions(boards="mps2-an385"), wanted) is None
     with pytest.raises(UsageError, match="did you mean 'netduinoplus2'"):
         check_names(StackOptions(boards="netduinoplus"))
 
@@ -113,12 +115,12 @@ def test_a_link_is_checked_before_the_run() -> None:
 
 def test_a_feature_that_no_boards_have_is_refused() -> None:
     with pytest.raises(UsageError, match=r"no boards have the feature 'wacth'(.|\n)*did you mean 'watchdog'"):
-        missing_features(StackOptions(), ["csr", "wacth"])
+        lacking(StackOptions(), ["csr", "wacth"])
 
 
 def test_a_tiers_own_feature_is_one_that_boards_may_lack(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(VirtualTier, "features", lambda self, kind=None: frozenset({"tls", "teleport"}))
-    assert missing_features(StackOptions(), ["teleport", "wasm"]) == ["wasm"]
+    assert lacking(StackOptions(), ["teleport", "wasm"]) == "boards of virtual have no wasm"
 
 
 def make(**options: Any) -> Cluster:
@@ -145,4 +147,21 @@ def test_worlds_on_a_shared_cluster_have_namespaces_of_their_own(tmp_path: Path)
 
 
 def test_what_the_virtual_boards_can_do_is_known_beforehand() -> None:
-    assert missing_features(StackOptions(), ["csr", "wasm"]) == []
+    assert lacking(StackOptions(), ["csr", "wasm", "reset"]) is None
+    assert lacking(StackOptions(), {"csr", "pause", "debug"}) == "boards of virtual have no debug, pause"
+
+
+def test_boards_that_cannot_be_recorded_lack_nothing_for_it() -> None:
+    assert lacking(StackOptions(record=True), {"reset"}) is None
+    assert lacking(StackOptions(record=True), {"pause"}) == "boards of virtual have no pause"
+
+
+@pytest.mark.skipif(QemuTier.unavailable() is not None, reason=str(QemuTier.unavailable()))
+def test_what_boards_lack_only_while_they_are_recorded_is_said() -> None:
+    recorded = StackOptions(boards="mps2-an385", record=True)
+    assert lacking(recorded, {"csr"}) is None
+    given_up = {"reset", "pause", "debug", "ethernet"}
+    assert lacking(recorded.replace(record=False), given_up) is None
+    words = "boards of mps2-an385 have no debug, ethernet, pause, reset while they are recorded"
+    assert lacking(recorded, {*given_up, "csr"}) == words
+    assert lacking(recorded, {"reset", "ed25519"}) == "boards of mps2-an385 have no ed25519, reset"

@@ -214,13 +214,14 @@ def test_checks_that_do_not_apply_are_skipped() -> None:
     outcomes: dict[str, str] = {}
 
     async def play(tier: VirtualTier) -> None:
-        names = ["enrolls_with_certificate", "enrolls_with_signing_request", "stops"]
+        names = ["enrolls_with_certificate", "enrolls_with_signing_request", "restarts_with_its_identity", "stops"]
         await check_board(variant(Plain)(tier), only=names, progress=outcomes.__setitem__)
 
     with_tier(play)
     assert outcomes == {
         "enrolls_with_certificate": "passed",
         "enrolls_with_signing_request": "skipped",
+        "restarts_with_its_identity": "skipped",
         "stops": "skipped",
     }
 

@@ -41,6 +41,8 @@ pub struct Machine {
     is_recorded: Cell<bool>,
     /// Whether a byte was asked for and has not come yet.
     has_asked: AtomicBool,
+    /// When it was, in ticks.
+    asked: Cell<u64>,
     ring: UnsafeCell<[u8; RING]>,
     /// Bytes ever put into the ring, by the interrupt.
     head: AtomicUsize,
@@ -67,6 +69,7 @@ impl Machine {
             alive: AtomicU32::new(0),
             is_recorded: Cell::new(false),
             has_asked: AtomicBool::new(false),
+            asked: Cell::new(0),
             ring: UnsafeCell::new([0; RING]),
             head: AtomicUsize::new(0),
             tail: AtomicUsize::new(0),
@@ -270,10 +273,16 @@ impl Clock for Machine {
         let deadline = self.network.get().map_or(deadline, |network| deadline.min(network.advance()));
         let mut deadline = deadline.saturating_mul(u64::from(self.clock.frequency())).div_ceil(1000);
         if self.is_recorded.get() && !self.has_bytes() {
-            if !self.has_asked.swap(true, Ordering::Relaxed) && !self.link.ask() {
-                self.has_asked.store(false, Ordering::Relaxed);
+            let (now, second) = (self.ticks(), u64::from(self.clock.frequency()));
+            if !self.has_asked.swap(true, Ordering::Relaxed) {
+                self.asked.set(now);
+                if !self.link.ask() {
+                    self.has_asked.store(false, Ordering::Relaxed);
+                }
             }
-            deadline = deadline.min(self.ticks() + u64::from(self.clock.frequency()) / 10_000);
+            // Waking costs the host much: the longer nothing has come, the more seldom.
+            let pause = ((now - self.asked.get()) / 8).clamp(second / 10_000, second / 100);
+            deadline = deadline.min(now + pause);
         }
         processor::free(|| {
             if !self.has_news() && self.clock.wake_at(deadline) {

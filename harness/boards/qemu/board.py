@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from harness.boards.board import Board, BoardSettings, Power, World
+from harness.boards.board import NOT_RECORDED, Board, BoardSettings, Power, World
 from harness.boards.bridge import Bridge, Counters, TcpBridge
 from harness.boards.console import Console
 from harness.boards.crash import CrashReader
@@ -35,7 +35,7 @@ PLAIN_SERIAL = "plain-serial"
 REQUIRED_CAPABILITIES = ("tls", "cbor", "gpio", "sensor")
 """What such a board claims: with the bridge it can."""
 
-EMULATED = frozenset({"pause", "debug", "record"})
+EMULATED = frozenset({"reset", "pause", "debug", "record"})
 """The features that a board has for being emulated."""
 
 
@@ -50,6 +50,8 @@ class QemuBoard(Board):
     ) -> None:
         self.kind = platform.name
         self.features = platform.features | EMULATED
+        if settings.recording is not None:
+            self.features -= NOT_RECORDED
         self.name = settings.name
         self.console = Console(settings.name, world.clock)
         self.platform = platform
@@ -89,10 +91,8 @@ class QemuBoard(Board):
     async def _start(self) -> None:
         settings = self._settings
         self._check_self_test(settings)
-        if settings.link is not None and settings.link not in self.features:
-            raise self._lacks(settings.link)
-        if settings.link == "ethernet" and settings.recording is not None:
-            raise UsageError("QEMU does not record a network", where=self.name, do="record a board on its serial line")
+        if settings.link is not None:
+            self._check_has(settings.link)
         bridge = self._bridge = self._new_bridge(TcpBridge if settings.link == "ethernet" else Bridge)
         if isinstance(bridge, TcpBridge):
             _, port = await bridge.listen()
@@ -216,12 +216,12 @@ class QemuBoard(Board):
         self._machine = None
 
     async def reset(self) -> None:
-        self._check_unrecorded("a reset from outside")
+        self._check_has("reset")
         if self._machine is not None:
             await self._machine.execute("system_reset")
 
     async def pause(self) -> None:
-        self._check_unrecorded("a pause")
+        self._check_has("pause")
         await self._running().execute("stop")
 
     async def resume(self) -> None:
@@ -239,7 +239,7 @@ class QemuBoard(Board):
 
     @contextlib.asynccontextmanager
     async def debugger(self) -> AsyncIterator[GdbStub]:
-        self._check_unrecorded("what a debugger does")
+        self._check_has("debug")
         machine, stub = self._running(), GdbStub(self.name, REGISTERS[self.platform.program])
         await machine.execute("stop")
         try:
@@ -255,13 +255,16 @@ class QemuBoard(Board):
             await machine.monitor("gdbserver none")
             await machine.execute("cont")
 
-    def _check_unrecorded(self, what: str) -> None:
-        if self._recorded is not None:
-            raise UsageError(
-                f"QEMU does not record {what}",
-                where=self.name,
-                do="do it to a board that is not recorded; `wasmbed replay --gdb` debugs a recording",
-            )
+    def _check_has(self, feature: str) -> None:
+        if feature in self.features:
+            return
+        if self._settings.recording is None or feature not in NOT_RECORDED:
+            raise self._lacks(feature)
+        raise UsageError(
+            f"a {self.kind} lacks the feature {feature!r} while it is recorded",
+            where=self.name,
+            do="ask for a board that is not recorded; `wasmbed replay --gdb` debugs a recording",
+        )
 
     def _running(self) -> Machine:
         if self._machine is None or self._machine.pid is None:

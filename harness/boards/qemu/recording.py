@@ -4,8 +4,8 @@ QEMU's log holds what came from outside, and when, counted in instructions; imag
 are kept beside it. In QEMU 7.2 three things need care while it records (measured): a byte for a serial line is
 delivered only when the processor wakes for another reason; further bytes are queued without asking the line whether it
 has room, so that a line with a buffer of one byte loses them; and when a byte of the board's finds no room on our side,
-the log cannot be replayed. So a board that is recorded wakes every 0.1 ms and asks for each byte of its link
-(``Bridge``, ``on_request``), and its lines are roomy (``Machine``).
+the log cannot be replayed. So a board that is recorded asks for each byte of its link (``Bridge``, ``on_request``) and
+wakes every 0.1 ms, more seldom the longer it waits, and its lines are roomy (``Machine``).
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from harness.core.errors import HarnessError, RigError, UsageError
 
 __all__ = ["EMULATED", "RenodeBoard"]
 
-EMULATED = frozenset({"pause", "monitor"})
+EMULATED = frozenset({"reset", "pause", "monitor"})
 """The features that a board has for being in Renode."""
 
 
