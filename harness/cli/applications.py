@@ -94,9 +94,11 @@ async def deploy(
 @asynchronous
 async def stop(name: str, wait: float, kubeconfig: Path | None, namespace: str) -> None:
     """Stop the application NAME on its devices; it stays known, and a new deployment starts it again."""
+    from harness.cli.resources import find_application
     from harness.wasmbed.resources.kinds import APPLICATION
 
     async with connected(kubeconfig, namespace) as api:
+        await find_application(api, name, namespace)
         changed = await api.patch(APPLICATION, name, {"spec": {"stopped": True}})
         if wait:
             with _waiting(f"stopping {name}"):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from harness.wasmbed.resources.api import Object, ResourceApi
 
-__all__ = ["COLOURS", "application_table", "device_table", "entry_table", "gateway_table"]
+__all__ = ["COLOURS", "application_table", "device_table", "entry_table", "find_application", "gateway_table"]
 
 LONGEST = 120
 """Characters of an application's output that are shown."""
@@ -78,14 +78,15 @@ async def apps(name: str | None, kubeconfig: Path | None, namespace: str) -> Non
     from harness.wasmbed.resources.kinds import APPLICATION
 
     async with connected(kubeconfig, namespace) as api:
-        found = [await _application(api, name, namespace)] if name else (await api.list(APPLICATION)).items
+        found = [await find_application(api, name, namespace)] if name else (await api.list(APPLICATION)).items
     _print(application_table(found), f"no application in namespace {namespace}")
     if name:
         click.echo()
         _print(entry_table(found[0]), "no device has it yet")
 
 
-async def _application(api: ResourceApi, name: str, namespace: str) -> Object:
+async def find_application(api: ResourceApi, name: str, namespace: str) -> Object:
+    """The application of that name. Raises UsageError saying which ones there are."""
     from harness.wasmbed.resources.api import NotFound
     from harness.wasmbed.resources.kinds import APPLICATION
 

@@ -242,7 +242,7 @@ def test_numbers_that_cannot_be_are_refused(capsys: pytest.CaptureFixture[str], 
 
 def test_wrong_words_are_the_callers_mistake(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["stop", "nobody"]) == 2
-    assert "wasmbed status" in capsys.readouterr().err
+    assert "there is no application 'nobody'" in capsys.readouterr().err
     assert run(["deploy", str(MODULES / "idle.wat"), "--to", "virtual-1", "--name=Not_A_Name"]) == 2
     assert "Not_A_Name" in capsys.readouterr().err
 
