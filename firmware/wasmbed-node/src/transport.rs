@@ -29,7 +29,8 @@ impl fmt::Display for Ended {
 
 /// An established connection to the gateway.
 pub trait Transport {
-    /// Moves what has arrived into `frames`; does not wait.
+    /// Moves what has arrived into `frames`, but no more than the next frame needs: more may arrive for ever. Does not
+    /// wait.
     ///
     /// # Errors
     /// Nothing more will come. What came before is in `frames`.
@@ -77,13 +78,14 @@ pub struct Plain(pub Hardware);
 impl Transport for Plain {
     fn receive(&mut self, frames: &mut FrameDecoder) -> Result<(), Ended> {
         let mut buffer = [0; 64];
-        loop {
+        while frames.wants_more() {
             match self.0.link.read(&mut buffer) {
-                0 if self.0.link.state() == LinkState::Open => return Ok(()),
+                0 if self.0.link.state() == LinkState::Open => break,
                 0 => return Err(Ended::ByGateway),
                 count => frames.push(&buffer[..count]),
             }
         }
+        Ok(())
     }
 
     fn send(&mut self, data: &[u8]) -> Result<(), Ended> {

@@ -2,8 +2,12 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use sha2::{Digest, Sha256};
 use support::{Board, Move};
+use wasmbed_node::applications::{Applications, NoSession};
+use wasmbed_node::hardware::{Hardware, Profile};
 use wasmbed_protocol::messages::{
     ApplicationStatusRequest, Deploy, GatewayMessage, HeartbeatAcknowledgment, Limits, ModuleChunk, Stop, Texts,
 };
@@ -254,7 +258,7 @@ fn what_happened_while_the_link_was_down_is_told_afterwards() {
     moves.extend([Move::Await("ApplicationStatus"), Move::Await("ApplicationStatus")]);
     board.session(None, moves);
     while board.applications.failed() == 0 {
-        let due = board.applications.advance(&mut wasmbed_node::applications::NoSession);
+        let due = board.applications.advance(&mut NoSession);
         board.bench.hardware().rest(due);
     }
     let acknowledgment = GatewayMessage::HeartbeatAcknowledgment(HeartbeatAcknowledgment { gateway_time: 0 });
@@ -262,6 +266,46 @@ fn what_happened_while_the_link_was_down_is_told_afterwards() {
     let report = board.session(None, moves);
     assert!(report.messages("Heartbeat")[0].contains("status: \"degraded\""));
     assert!(report.messages("RuntimeFault")[0].contains("TRAP"));
+}
+
+#[test]
+fn what_is_published_at_once_is_told_in_messages_of_a_records_size() {
+    let text = format!(
+        r#"(module {INTERFACE}
+            (global $left (mut i32) (i32.const 40))
+            (func (export "run") (loop
+                (drop (call $publish (i32.const 6) (i32.const 5) (i32.const 0) (i32.const 1000)))
+                (global.set $left (i32.sub (global.get $left) (i32.const 1)))
+                (br_if 0 (global.get $left)))))"#
+    );
+    let (_, report) = run(&text, LIMITS, "ApplicationStatus");
+    let told: Vec<_> = report.messages("ApplicationStatus").iter().map(|text| text.matches("topic:").count()).collect();
+    assert_eq!(told, [16, 16, 8]);
+}
+
+#[test]
+fn what_a_board_has_no_memory_for_is_refused_to_the_module() {
+    static FREE: AtomicUsize = AtomicUsize::new(1 << 20);
+    let text = format!(
+        r#"(module {INTERFACE}
+            (func (export "run"))
+            (func (export "tick") (result i32)
+                (call $gpio_write (call $publish (i32.const 6) (i32.const 5) (i32.const 0) (i32.const 5)) (i32.const 1))
+                (i32.const 100)))"#
+    );
+    let mut board = Board::enrolled(10_000);
+    let hardware = board.bench.hardware();
+    let profile = Profile { heap: || (0, FREE.load(Ordering::Relaxed)), ..hardware.profile };
+    board.applications = Applications::new(Hardware { profile, ..hardware }, 4096);
+    let mut moves = delivery("app", module(&text), LIMITS);
+    moves.extend([Move::Await("ApplicationStatus"), Move::Await("ApplicationStatus")]);
+    board.session(None, moves);
+    FREE.store(8 << 10, Ordering::Relaxed);
+    while board.bench.pins.borrow().len() < 2 {
+        let due = board.applications.advance(&mut NoSession);
+        hardware.rest(due);
+    }
+    assert_eq!(*board.bench.pins.borrow(), [(0, true), (-1, true)]);
 }
 
 #[test]

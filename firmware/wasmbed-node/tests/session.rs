@@ -2,12 +2,13 @@
 
 mod support;
 
-use support::{Board, DEVICE_ID, Move};
+use support::{Bench, Board, DEVICE_ID, Move};
 use wasmbed_node::session::Outcome;
-use wasmbed_node::transport::Ended;
+use wasmbed_node::transport::{Ended, Plain, Transport};
 use wasmbed_protocol::messages::{
     DeviceInfoRequest, EnrollmentResponse, Error, GatewayMessage, HeartbeatAcknowledgment, Stop,
 };
+use wasmbed_protocol::{FrameDecoder, encode_gateway};
 
 fn response(certificate: Option<&'static [u8]>) -> GatewayMessage<'static> {
     GatewayMessage::EnrollmentResponse(EnrollmentResponse {
@@ -155,4 +156,23 @@ fn the_board_stops_in_order_when_asked() {
     let report = Board::enrolled(1000).session(None, vec![Move::Await("Heartbeat"), Move::Shutdown, Move::Until(9000)]);
     assert!(matches!(report.outcome, Outcome::Shutdown));
     assert!(report.closed);
+}
+
+#[test]
+fn of_a_flood_no_more_is_taken_than_the_next_frame_needs() {
+    let (bench, mut message) = (Bench::new(), Vec::new());
+    encode_gateway(1, &acknowledgment(), &mut message);
+    bench.arrive(&message.repeat(1000));
+    let (mut transport, mut frames) = (Plain(bench.hardware()), FrameDecoder::new(4096));
+    let mut taken = Vec::new();
+    while taken.iter().sum::<usize>() < 1000 {
+        transport.receive(&mut frames).unwrap();
+        let mut count = 0;
+        while frames.peek().unwrap().is_some() {
+            frames.drop_frame();
+            count += 1;
+        }
+        taken.push(count);
+    }
+    assert!(*taken.iter().max().unwrap() < 10, "{taken:?}");
 }

@@ -35,6 +35,11 @@ impl FrameDecoder {
         Ok(self.length()?.and_then(|length| self.buffer.get(HEADER_SIZE..length)))
     }
 
+    /// Whether the next frame is not complete, and may still become so.
+    pub fn wants_more(&self) -> bool {
+        matches!(self.peek(), Ok(None))
+    }
+
     /// Drops the frame that [`Self::peek`] showed.
     pub fn drop_frame(&mut self) {
         if let Ok(Some(length)) = self.length() {

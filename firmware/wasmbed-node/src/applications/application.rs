@@ -129,14 +129,27 @@ impl Application {
         }
     }
 
-    /// Reports state, resource use, and what was published since the last report.
-    pub fn report(&mut self, message_id: Option<u32>, outbox: &mut dyn Outbox) {
+    /// Reports state, resource use, and what was published since the last report: in messages of a record's size, because
+    /// on a small board all of it may be more than it has memory for.
+    pub fn report(&mut self, hardware: &Hardware, mut message_id: Option<u32>, outbox: &mut dyn Outbox) {
+        while self.report_part(hardware.profile.largest_record, message_id.take(), outbox) {}
+    }
+
+    /// Whether there is more to report.
+    fn report_part(&mut self, size: usize, message_id: Option<u32>, outbox: &mut dyn Outbox) -> bool {
         let (id, state, error) = (self.id.clone(), self.state, self.error.clone());
         let guest = self.guest();
         let waiting: &[_] = guest.as_ref().map_or(&[], |guest| guest.publications());
-        let publications: Vec<_> =
-            waiting.iter().map(|waiting| Publication { topic: &waiting.topic, payload: &waiting.payload }).collect();
-        let count = publications.len();
+        let totals = waiting.iter().scan(0, |total, waiting| {
+            *total += waiting.topic.len() + waiting.payload.len();
+            Some(*total)
+        });
+        let count = totals.take_while(|&total| total <= size).count().max(1).min(waiting.len());
+        let is_all = count == waiting.len();
+        let publications: Vec<_> = waiting[..count]
+            .iter()
+            .map(|waiting| Publication { topic: &waiting.topic, payload: &waiting.payload })
+            .collect();
         let status = ApplicationStatus {
             application_id: &id,
             state,
@@ -144,19 +157,19 @@ impl Application {
             error: error.as_deref(),
             publications: if publications.is_empty() { None } else { Some(publications) },
         };
-        if outbox.send(&DeviceMessage::ApplicationStatus(status), message_id)
-            && let Some(guest) = guest
-        {
+        let sent = outbox.send(&DeviceMessage::ApplicationStatus(status), message_id);
+        if sent && let Some(guest) = guest {
             guest.forget_publications(count);
         }
+        sent && !is_all
     }
 
     /// Now that there is a session: what happened while there was none.
-    pub fn report_unsent(&mut self, outbox: &mut dyn Outbox) {
+    pub fn report_unsent(&mut self, hardware: &Hardware, outbox: &mut dyn Outbox) {
         if let Some(fault) = self.unsent.take() {
             self.report_fault(fault, outbox);
         } else if self.guest().is_some_and(|guest| !guest.publications().is_empty()) {
-            self.report(None, outbox);
+            self.report(hardware, None, outbox);
         }
     }
 
@@ -255,7 +268,7 @@ impl Application {
             self.say(hardware, format_args!("running"));
         }
         if function == Function::Entry || published {
-            self.report(None, outbox);
+            self.report(hardware, None, outbox);
         }
         due.unwrap_or(u64::MAX)
     }

@@ -173,7 +173,7 @@ impl Applications {
     pub fn status(&mut self, request: &ApplicationStatusRequest<'_>, message_id: u32, outbox: &mut dyn Outbox) {
         match request.application_id {
             Some(id) => match self.position(id) {
-                Some(index) => self.present[index].report(Some(message_id), outbox),
+                Some(index) => self.present[index].report(&self.hardware, Some(message_id), outbox),
                 None => {
                     let status = ApplicationStatus {
                         application_id: id,
@@ -187,7 +187,7 @@ impl Applications {
             },
             None => {
                 for application in &mut self.present {
-                    application.report(Some(message_id), outbox);
+                    application.report(&self.hardware, Some(message_id), outbox);
                 }
             }
         }
@@ -208,7 +208,7 @@ impl Applications {
     /// Reports what happened while there was nobody to report it to.
     pub fn link_restored(&mut self, outbox: &mut dyn Outbox) {
         for application in &mut self.present {
-            application.report_unsent(outbox);
+            application.report_unsent(&self.hardware, outbox);
         }
     }
 

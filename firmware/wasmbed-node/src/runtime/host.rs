@@ -17,7 +17,7 @@ const MODULE: &str = "wasmbed";
 const LEVELS: [&str; 3] = ["error", "warning", "info"];
 /// What is more detailed than this is not written, only counted.
 const DETAIL: i32 = 2;
-/// Heap that a module's memory must leave to the rest of the node, bytes.
+/// Heap that a module's memory, and what it publishes, must leave to the rest of the node, bytes.
 const RESERVE: usize = 8 << 10;
 /// Elements of a table.
 const LARGEST_TABLE: usize = 10_000;
@@ -68,6 +68,12 @@ impl Host {
 
     fn say(&self, text: &str) {
         self.hardware.log(format_args!("app {}: {text}", self.around.application));
+    }
+
+    /// Whether a publication of `size` bytes can wait with those that do.
+    fn has_room_for(&self, size: usize) -> bool {
+        let (_, free) = (self.hardware.profile.heap)();
+        self.publications.len() < MAXIMUM_PUBLICATIONS && size + RESERVE <= free
     }
 
     fn next_reading(&mut self, channel: i32) -> u32 {
@@ -182,7 +188,7 @@ fn publish(
     let topic = if fits { String::from_utf8(topic.to_vec()).ok() } else { None };
     let (payload, host) = range(&mut caller, "publish", payload_pointer, unsigned(payload_length))?;
     let Some(topic) = topic else { return Ok(-1) };
-    if payload.len() > MAXIMUM_PAYLOAD || host.publications.len() >= MAXIMUM_PUBLICATIONS {
+    if payload.len() > MAXIMUM_PAYLOAD || !host.has_room_for(topic.len() + payload.len()) {
         return Ok(-1);
     }
     let payload = payload.to_vec();

@@ -30,7 +30,8 @@ pub const MAXIMUM_PAYLOAD: usize = 1024;
 pub const MAXIMUM_LOG_LINE: usize = 256;
 /// Lines of one call; the others are only counted.
 pub const MAXIMUM_LOG_LINES: u32 = 256;
-/// Publications of one application that wait to be sent; one more is refused.
+/// Publications of one application that wait to be sent; one more is refused, and on a small board one that there is no
+/// memory for.
 pub const MAXIMUM_PUBLICATIONS: usize = 64;
 
 /// What a module is told of its application.

@@ -232,7 +232,7 @@ fn why(records: &RefCell<Records<'_>>, error: TlsError) -> Ended {
 
 impl Transport for Tls<'_, '_> {
     fn receive(&mut self, frames: &mut FrameDecoder) -> Result<(), Ended> {
-        while self.records.borrow_mut().is_complete()? {
+        while frames.wants_more() && self.records.borrow_mut().is_complete()? {
             let Some(connection) = &mut self.connection else { return Err(CLOSED) };
             match connection.read_buffered() {
                 Ok(mut data) => frames.push(data.pop_all()),
