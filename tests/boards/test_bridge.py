@@ -95,7 +95,8 @@ async def scene(tmp_path: Path, *, on_request: bool = False) -> AsyncIterator[Sc
         server.close()
         await board.until(lambda: board.lost)
         for peer in holder[0].calls:
-            peer.transport.abort()
+            if not peer.lost:
+                peer.transport.abort()
             await peer.until(lambda peer=peer: peer.lost)
 
 
@@ -171,7 +172,11 @@ def test_a_cut_link_is_silent_until_it_is_restored(tmp_path: Path) -> None:
         stage.bridge.restore()
         await stage.board.until(lambda: bytes(stage.board.received) == OPEN + CLOSE)
         stage.board.transport.write(OPEN)
-        await stage.call(2)
+        again = await stage.call(2)
+        await stage.board.until(lambda: bytes(stage.board.received) == OPEN + CLOSE + OPEN)
+        stage.bridge.restore()
+        again.transport.write(b"still there")
+        await stage.board.until(lambda: bytes(stage.board.received) == OPEN + CLOSE + OPEN + b"still there")
 
     run(tmp_path, play)
 
@@ -223,6 +228,47 @@ def test_a_board_that_does_not_read_stops_the_gateway(tmp_path: Path) -> None:
         assert gateway.transport.get_write_buffer_size() > 0
         stage.board.transport.resume_reading()
         await stage.board.until(lambda: len(stage.board.received) == len(OPEN) + much)
+
+    run(tmp_path, play)
+
+
+async def _much_on_its_way(stage: Scene, much: bytes) -> Peer:
+    """A gateway that has sent much to a board that does not read."""
+    stage.board.transport.write(OPEN)
+    gateway = await stage.call(1)
+    await stage.board.until(lambda: bytes(stage.board.received) == OPEN)
+    stage.board.transport.pause_reading()
+    gateway.transport.write(much)
+    stage.board.transport.write(b"heard")
+    await gateway.until(lambda: bytes(gateway.received) == b"heard")
+    return gateway
+
+
+def test_a_link_that_is_cut_takes_what_is_on_its_way_with_it(tmp_path: Path) -> None:
+    async def play(stage: Scene) -> None:
+        gateway = await _much_on_its_way(stage, b"x" * (16 << 20))
+        stage.bridge.cut()
+        await gateway.until(lambda: gateway.lost)
+        stage.bridge.restore()
+        stage.board.transport.resume_reading()
+        await stage.board.until(lambda: stage.board.received.endswith(CLOSE))
+        assert len(stage.board.received) < 1 << 20, "no more than what the system holds for a socket"
+
+    run(tmp_path, play)
+
+
+def test_the_word_to_stop_overtakes_what_waits_for_the_board(tmp_path: Path) -> None:
+    much = b"\x10DD" * (1 << 20)
+
+    async def play(stage: Scene) -> None:
+        gateway = await _much_on_its_way(stage, much)
+        stage.bridge.shut_down()
+        gateway.transport.close()
+        stage.board.transport.resume_reading()
+        await stage.board.until(lambda: stage.board.received.endswith(CLOSE))
+        before, after = stage.board.received[len(OPEN) : -len(CLOSE)].split(Mark.SHUTDOWN.wire())
+        assert before + after == Line.stuff(much)
+        assert len(before) < 1 << 20
 
     run(tmp_path, play)
 

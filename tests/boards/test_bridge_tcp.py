@@ -26,6 +26,8 @@ class SerialLine(asyncio.Transport):
     def write(self, data: Any) -> None:
         self.written += data
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+
     def close(self) -> None: ...
 
 

@@ -7,14 +7,16 @@ import ssl
 from dataclasses import dataclass
 from typing import cast
 
-from harness.boards.bridge.line import Line, Mark
+from harness.boards.bridge.line import DLE, Line, Mark
 from harness.core.history import Tap
 from harness.core.network import Endpoint, Network
 
 __all__ = ["Bridge", "Counters"]
 
 MOST_WAITING = 65_536
-"""Bytes for a board that asks for each, before the gateway has to wait."""
+"""Bytes on their way to the board, before the gateway has to wait."""
+PORTION = 1024
+"""Bytes that the line is given at a time."""
 
 
 @dataclass(slots=True)
@@ -53,7 +55,7 @@ class Bridge(asyncio.Protocol):
         self._tap = tap
         self._tls, self._server_name = tls, server_name
         self._line = Line()
-        self._requests = _Requests() if on_request else None
+        self._outgoing = _Outgoing(on_request)
         self._serial: asyncio.Transport | None = None
         self._far: _FarEnd | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -61,9 +63,8 @@ class Bridge(asyncio.Protocol):
     # the serial side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._serial = cast(asyncio.Transport, transport)
-        if self._requests is not None:
-            self._requests.transport = self._serial
+        self._serial = self._outgoing.transport = cast(asyncio.Transport, transport)
+        self._serial.set_write_buffer_limits(high=0)
 
     def data_received(self, data: bytes) -> None:
         for part in self._line.feed(data):
@@ -71,24 +72,22 @@ class Bridge(asyncio.Protocol):
                 self._open()
             elif part is Mark.CLOSE:
                 self._hang_up("the board closed it")
-            elif part is Mark.ASK and self._requests is not None:
-                self._requests.ask()
-                if not self._requests.waiting:
-                    self.resume_writing()
+            elif part is Mark.ASK:
+                self._outgoing.ask()
+                self._balance()
             elif isinstance(part, bytes):
                 self._to_gateway(part)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._serial = None
+        self._serial = self._outgoing.transport = None
         self._hang_up("the board's line is gone", abort=True)
 
     def pause_writing(self) -> None:
-        if self._far is not None and self._far.transport is not None:
-            self._far.transport.pause_reading()
+        self._outgoing.hold(True)
 
     def resume_writing(self) -> None:
-        if self._far is not None and self._far.transport is not None:
-            self._far.transport.resume_reading()
+        self._outgoing.hold(False)
+        self._balance()
 
     # control
 
@@ -98,13 +97,15 @@ class Bridge(asyncio.Protocol):
         self._hang_up("the link was cut", abort=True)
 
     def restore(self) -> None:
-        """Let connections be made again; a board that was waiting is told to try."""
-        self.is_cut = False
-        self._tell_board(Mark.CLOSE)
+        """Let connections be made again; a board that was waiting is told to try. Changes nothing if it was not cut."""
+        if self.is_cut:
+            self.is_cut = False
+            self._tell_board(Mark.CLOSE)
 
     def shut_down(self) -> None:
-        """Ask the board to close its session and stand still."""
-        self._tell_board(Mark.SHUTDOWN)
+        """Ask the board to close its session and stand still, before anything that still waits for it."""
+        if not self.is_cut:
+            self._outgoing.write_first(Mark.SHUTDOWN.wire())
 
     async def close(self) -> None:
         """End both sides and wait for a connection that was being made."""
@@ -118,8 +119,6 @@ class Bridge(asyncio.Protocol):
 
     def _open(self) -> None:
         self._hang_up("the board connects anew", abort=True)
-        if self._requests is not None:
-            self._requests.forget()
         if self.is_cut:
             return
         self._far = _FarEnd(self)
@@ -145,22 +144,32 @@ class Bridge(asyncio.Protocol):
     def _hang_up(self, reason: str, *, abort: bool = False) -> None:
         if self._connecting is not None and not self._connecting.done():
             self._connecting.cancel()
+        self._outgoing.forget()
         far, self._far = self._far, None
         if far is not None and far.transport is not None:
             self._note("LinkClosed", reason=reason)
             far.transport.abort() if abort else far.transport.close()
 
     def _tell_board(self, mark: Mark) -> None:
-        if self._serial is not None and not self.is_cut:
+        if not self.is_cut:
             self._write(mark.wire())
 
     def _write(self, data: bytes) -> None:
-        if self._requests is not None:
-            self._requests.write(data)
-            if self._requests.waiting > MOST_WAITING:
-                self.pause_writing()
-        elif self._serial is not None:
-            self._serial.write(data)
+        if self._serial is not None:
+            self._outgoing.write(data)
+            self._balance()
+
+    def _balance(self) -> None:
+        """Let the gateway wait while much is on its way."""
+        if len(self._outgoing) > MOST_WAITING:
+            self.hold_gateway(True)
+        elif not self._outgoing:
+            self.hold_gateway(False)
+
+    def hold_gateway(self, is_full: bool) -> None:
+        """Read no more from the gateway for now, or go on."""
+        if self._far is not None and self._far.transport is not None:
+            self._far.transport.pause_reading() if is_full else self._far.transport.resume_reading()
 
     def _note(self, name: str, **data: object) -> None:
         if self._tap is not None:
@@ -168,7 +177,7 @@ class Bridge(asyncio.Protocol):
 
     def far_received(self, far: _FarEnd, data: bytes) -> None:
         """Bytes from the gateway on their way to the board."""
-        if far is self._far and self._serial is not None:
+        if far is self._far:
             self.counters.down += len(data)
             self._write(Line.stuff(data))
 
@@ -185,35 +194,52 @@ class Bridge(asyncio.Protocol):
             self._serial.pause_reading() if full else self._serial.resume_reading()
 
 
-class _Requests:
-    """Gives out a byte for each time that it is asked for one."""
+class _Outgoing:
+    """What is on its way to the board. The line is given little at a time, so that the rest can still be dropped."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_request: bool) -> None:
         self.transport: asyncio.Transport | None = None
+        self._on_request = on_request
+        self._room = 0 if on_request else PORTION
         self._waiting = bytearray()
-        self._is_asked = False
+        self._given = 0
 
-    @property
-    def waiting(self) -> int:
+    def __len__(self) -> int:
         return len(self._waiting)
 
     def write(self, data: bytes) -> None:
         self._waiting += data
         self._give()
 
-    def ask(self) -> None:
-        # A board that was reset in between asks again; it still wants one byte.
-        self._is_asked = True
+    def write_first(self, mark: bytes) -> None:
+        """Before what waits, but not into the middle of a mark. A board that asks for bytes gets all of them first."""
+        at = len(self._waiting) if self._on_request else int(self._given == DLE)
+        self._waiting[at:at] = mark
         self._give()
+
+    def ask(self) -> None:
+        """The board asks for a byte. One that was reset in between asks again; it still wants one."""
+        if self._on_request:
+            self._room = 1
+            self._give()
+
+    def hold(self, is_full: bool) -> None:
+        """The line takes no more for now, or more again."""
+        if not self._on_request:
+            self._room = 0 if is_full else PORTION
+            self._give()
 
     def forget(self) -> None:
         self._waiting.clear()
 
     def _give(self) -> None:
-        if self._waiting and self._is_asked and self.transport is not None:
-            self._is_asked = False
-            self.transport.write(self._waiting[:1])
-            del self._waiting[:1]
+        while self._waiting and self._room and self.transport is not None:
+            portion = bytes(self._waiting[: self._room])
+            del self._waiting[: len(portion)]
+            self._given = portion[-1]
+            if self._on_request:
+                self._room = 0
+            self.transport.write(portion)
 
 
 class _FarEnd(asyncio.Protocol):

@@ -31,8 +31,9 @@ class TcpBridge(Bridge):
 
     def restore(self) -> None:
         """As of the parent; connections that were made meanwhile are over."""
-        super().restore()
-        super()._tell_board(Mark.CLOSE)
+        if self.is_cut:
+            super().restore()
+            super()._tell_board(Mark.CLOSE)
 
     async def close(self) -> None:
         if self._listener is not None:
@@ -61,15 +62,16 @@ class TcpBridge(Bridge):
     def _to_gateway(self, data: bytes) -> None:
         """What is no mark on the serial line is noise."""
 
+    def _balance(self) -> None:
+        """The gateway waits for the board's connection, never for the serial line."""
+
     def _drop(self) -> None:
         near, self._near = self._near, None
         if near is not None:
             near.transport.abort()
 
     def _tell_board(self, mark: Mark) -> None:
-        if mark is Mark.SHUTDOWN:
-            super()._tell_board(mark)
-        elif self._near is not None and not self.is_cut:
+        if self._near is not None and not self.is_cut:
             if mark is Mark.OPEN:
                 self._near.transport.resume_reading()
             else:
@@ -103,7 +105,7 @@ class _NearEnd(asyncio.Protocol):
         self._bridge.near_lost(self)
 
     def pause_writing(self) -> None:
-        self._bridge.pause_writing()
+        self._bridge.hold_gateway(True)
 
     def resume_writing(self) -> None:
-        self._bridge.resume_writing()
+        self._bridge.hold_gateway(False)

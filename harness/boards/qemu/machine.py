@@ -27,6 +27,10 @@ __all__ = ["Machine"]
 logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
 
 
+ON_THE_LINE = 4096
+"""Bytes on their way to the board that the system holds: what is on the line cannot be cut off, and arrives first."""
+
+
 class Machine:
     """A QEMU system emulator with a link and a console.
 
@@ -79,6 +83,7 @@ class Machine:
         """
         pairs = [socket.socketpair(), self._pair(), self._pair()]
         ours, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        ours[1].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ON_THE_LINE)
         qmp, link, console = (end.fileno() for end in theirs)
         command = [
             *_dies_with_parent(),

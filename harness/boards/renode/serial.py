@@ -18,8 +18,6 @@ from harness.core.errors import RigError
 __all__ = ["SerialLine"]
 
 CHUNK = 65_536
-HIGH_WATER = 65_536
-"""Bytes waiting for the board above which the protocol is told to pause."""
 
 
 class SerialLine(asyncio.Transport):
@@ -32,6 +30,7 @@ class SerialLine(asyncio.Transport):
         self._loop = asyncio.get_running_loop()
         self._waiting = bytearray()
         self._paused = False
+        self._high_water = 0
 
     @classmethod
     def open(cls, path: Path, protocol: asyncio.Protocol) -> SerialLine:
@@ -59,6 +58,10 @@ class SerialLine(asyncio.Transport):
         if idle:
             self._write()
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """How many bytes may wait for the board before the protocol is told to pause; it may go on when none do."""
+        self._high_water = high or 0
+
     def _write(self) -> None:
         assert self._descriptor is not None
         try:
@@ -70,7 +73,7 @@ class SerialLine(asyncio.Transport):
         del self._waiting[:sent]
         if self._waiting:
             self._loop.add_writer(self._descriptor, self._write)
-            if not self._paused and len(self._waiting) > HIGH_WATER:
+            if not self._paused and len(self._waiting) > self._high_water:
                 self._paused = True
                 self._protocol.pause_writing()
             return None
