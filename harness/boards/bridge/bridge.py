@@ -100,7 +100,11 @@ class Bridge(asyncio.Protocol):
         """Let connections be made again; a board that was waiting is told to try. Changes nothing if it was not cut."""
         if self.is_cut:
             self.is_cut = False
-            self._tell_board(Mark.CLOSE)
+            self.call()
+
+    def call(self) -> None:
+        """End the board's connection, or let it try for one at once if it has none."""
+        self._tell_board(Mark.CLOSE)
 
     def shut_down(self) -> None:
         """Ask the board to close its session and stand still, before anything that still waits for it."""

@@ -211,8 +211,8 @@ class RenodeBoard(Board):
             self._plug(self._place)
             if self._bridge is not None and not self._link_is_cut:
                 # Once: the session it had is over. Twice: it need not wait before the next.
-                self._bridge.restore()
-                self._bridge.restore()
+                self._bridge.call()
+                self._bridge.call()
 
 
 class _Run:
