@@ -270,6 +270,9 @@ impl Clock for Machine {
     }
 
     fn sleep_until(&self, deadline: u64) {
+        if self.link.take_news() {
+            return;
+        }
         let deadline = self.network.get().map_or(deadline, |network| deadline.min(network.advance()));
         let mut deadline = deadline.saturating_mul(u64::from(self.clock.frequency())).div_ceil(1000);
         if self.is_recorded.get() && !self.has_bytes() {

@@ -41,6 +41,8 @@ pub struct SerialLink<P> {
     half: Cell<bool>,
     hint: Cell<bool>,
     shutdown: Cell<bool>,
+    /// Whether a mark was obeyed that perhaps nobody has seen the effect of.
+    news: Cell<bool>,
 }
 
 impl<P: Port> SerialLink<P> {
@@ -53,12 +55,19 @@ impl<P: Port> SerialLink<P> {
             half: Cell::new(false),
             hint: Cell::new(false),
             shutdown: Cell::new(false),
+            news: Cell::new(false),
         }
     }
 
     /// Ends what a board before its reset may have left open.
     pub fn reset(&self) {
         self.mark(CLOSE);
+    }
+
+    /// Whether a mark was obeyed since this was asked. Then nobody may sleep: whoever looked at one thing may have obeyed
+    /// what changes another, which was looked at before.
+    pub fn take_news(&self) -> bool {
+        self.news.replace(false)
     }
 
     /// Asks for a byte; false: not now.
@@ -98,6 +107,7 @@ impl<P: Port> SerialLink<P> {
     }
 
     fn obey(&self, mark: u8) {
+        self.news.set(true);
         match mark {
             OPEN if self.state.get() == LinkState::Opening => self.state.set(LinkState::Open),
             CLOSE => {
@@ -326,6 +336,20 @@ mod tests {
         assert_eq!(link.write(b"a\x10"), 2);
         assert!(link.ask());
         assert_eq!(*wire.from_board.borrow(), b"\x10\x4f\x10\0a\x10\x44\x10\x41");
+    }
+
+    #[test]
+    fn what_one_question_has_found_is_news_for_the_others() {
+        let wire = Wire::default();
+        let link = SerialLink::new(&wire);
+        link.open("gateway:1");
+        assert_eq!(link.state(), LinkState::Opening);
+        assert!(!link.take_news());
+        wire.say(b"\x10\x4f");
+        assert!(!link.shutdown_requested());
+        assert!(link.take_news());
+        assert!(!link.take_news());
+        assert_eq!(link.state(), LinkState::Open);
     }
 
     #[test]
