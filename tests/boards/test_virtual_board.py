@@ -13,14 +13,13 @@ from typing import Any
 import pytest
 import wasmtime
 
-from harness.boards.board import Board, BoardSettings, Credentials, Power, World
+from harness.boards.board import Board, BoardSettings, Power, World
 from harness.boards.virtual import Backoff, VirtualTier
 from harness.core.clock import Clock, ManualClock, SystemClock
-from harness.core.errors import UsageError
 from harness.core.identifiers import Randomness
 from harness.core.network import SystemNetwork
 from harness.testing.bench import LIMITS, Bench, Expectations, Peer, module
-from harness.wasmbed.pki.keys import generate_key, private_key_der
+from harness.wasmbed.pki.keys import generate_key
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
     ApplicationStatus,
@@ -579,68 +578,5 @@ def test_an_application_that_is_being_loaded_can_be_stopped(run: Run) -> None:
             assert message.ok
             status = await peer.expect(ApplicationStatus, peer.link.send(ApplicationStatusRequest("app")))
             assert (status.state, stop) == (ApplicationState.STOPPED, stop)
-
-    run(play())
-
-
-# The tier
-
-
-def test_backoff_grows_to_its_longest_and_listens_to_the_gateway() -> None:
-    backoff, randomness = Backoff(first=1.0, longest=8.0, patience=60.0), Randomness(1)
-    for failures, nominal in ((0, 1), (1, 2), (2, 4), (3, 8), (4, 8), (5000, 8)):
-        for _ in range(20):
-            assert 0.5 * nominal <= backoff.delay(failures, None, randomness) <= 1.5 * nominal
-    assert backoff.delay(0, 20.0, randomness) >= 20.0
-    assert backoff.delay(0, 0.001, randomness) >= 0.5
-    assert backoff.delay(0, 1e12, randomness) <= 61.0
-
-
-def test_the_tier_makes_virtual_boards_only_and_of_good_credentials(run: Run) -> None:
-    async def play() -> None:
-        tier = VirtualTier()
-        assert (tier.unavailable(), tier.kinds()) == (None, ("virtual",))
-        assert tier.features() >= {"tls", "wasm", "csr", "ed25519"}
-        async with scene() as bench:
-            key = generate_key()
-            credentials = Credentials(bench.servers.certificate, private_key_der(key))
-            settings = BoardSettings("b", credentials, ("127.0.0.1", 1), "localhost")
-            assert tier.make("virtual", settings, bench.world).name == "b"
-            with pytest.raises(UsageError, match="no board kind 'quantum'"):
-                tier.make("quantum", settings, bench.world)
-            for wrong, words in (
-                ({"private_key": b"?"}, "the private key of b"),
-                ({"authority": b""}, "OpenSSL refuses"),
-                ({"authority": b"not a certificate"}, "OpenSSL refuses"),
-                ({"certificate": b"not a certificate"}, "OpenSSL refuses"),
-                ({"certificate": bench.devices.issue_device("b", generate_key().public_key())}, "OpenSSL refuses"),
-            ):
-                broken = replace(settings, credentials=replace(credentials, **wrong))
-                with pytest.raises(UsageError, match=words):
-                    tier.make("virtual", broken, bench.world)
-        await tier.close()
-
-    run(play())
-
-
-def test_a_hundred_boards_come_up_and_leave_nothing(run: Run) -> None:
-    async def play() -> None:
-        async with scene() as bench:
-            tier = VirtualTier(backoff=QUICK)
-            boards = []
-            for number in range(100):
-                key = generate_key()
-                certificate = bench.devices.issue_device(f"pump-{number}", key.public_key())
-                credentials = Credentials(bench.servers.certificate, private_key_der(key), certificate)
-                settings = BoardSettings(f"pump-{number}", credentials, bench.gateway.endpoint, "localhost")
-                boards.append(tier.make("virtual", settings, bench.world))
-            for board in boards:
-                await board.power_on()
-            for number in range(100):
-                peer = await bench.gateway.accept()
-                await peer.enroll(f"00000000-0000-4000-8000-{number:012}")
-            await asyncio.gather(*(board.power_off() for board in boards[:50]))
-            await asyncio.gather(*(board.cut_power() for board in boards[50:]))
-            await tier.close()
 
     run(play())

@@ -216,6 +216,14 @@ mod tests {
         }
     }
 
+    fn connected(wire: &Wire) -> SerialLink<&Wire> {
+        let link = SerialLink::new(wire);
+        link.open("gateway:1");
+        wire.say(b"\x10\x4f");
+        assert_eq!(link.state(), LinkState::Open);
+        link
+    }
+
     fn read(link: &impl Link) -> Vec<u8> {
         let mut buffer = [0; 64];
         let count = link.read(&mut buffer);
@@ -292,10 +300,7 @@ mod tests {
         let whole = b"a\x10\x10b\x10";
         for room in 0..=8 {
             let wire = Wire::default();
-            let link = SerialLink::new(&wire);
-            link.open("gateway:1");
-            wire.say(b"\x10\x4f");
-            assert_eq!(link.state(), LinkState::Open);
+            let link = connected(&wire);
             wire.room.set(room);
             let sent = link.write(whole);
             wire.room.set(usize::MAX);
@@ -308,10 +313,7 @@ mod tests {
     fn what_was_begun_and_given_up_is_not_taken_for_something_else() {
         for given_up in [b"\x10", b"a"] {
             let wire = Wire::default();
-            let link = SerialLink::new(&wire);
-            link.open("gateway:1");
-            wire.say(b"\x10\x4f");
-            assert_eq!(link.state(), LinkState::Open);
+            let link = connected(&wire);
             wire.room.set(1);
             link.write(given_up);
             assert!(!link.ask());
@@ -326,10 +328,7 @@ mod tests {
     #[test]
     fn a_question_that_is_half_asked_leaves_the_data_whole() {
         let wire = Wire::default();
-        let link = SerialLink::new(&wire);
-        link.open("gateway:1");
-        wire.say(b"\x10\x4f");
-        assert_eq!(link.state(), LinkState::Open);
+        let link = connected(&wire);
         wire.room.set(1);
         assert!(!link.ask());
         wire.room.set(usize::MAX);

@@ -1,0 +1,100 @@
+"""The virtual tier: which boards it makes, of what, how many, and how long they wait between their attempts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from harness.boards.board import BoardSettings, Credentials, World
+from harness.boards.virtual import Backoff, VirtualTier
+from harness.core.clock import SystemClock
+from harness.core.errors import UsageError
+from harness.core.identifiers import Randomness
+from harness.core.network import SystemNetwork
+from harness.testing.bench import Bench, Expectations
+from harness.wasmbed.pki.keys import generate_key, private_key_der
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+@asynccontextmanager
+async def ground() -> AsyncIterator[Bench]:
+    """A gateway and authorities; the bench's own board stays off."""
+    tier = VirtualTier()
+    world = World(SystemClock(), SystemNetwork(), Randomness(7))
+    bench = Bench(
+        "pump-1",
+        lambda settings, world: tier.make("virtual", settings, world),
+        world,
+        Expectations(patience=20.0, heartbeat=30.0),
+    )
+    try:
+        async with bench.open():
+            yield bench
+    finally:
+        await tier.close()
+
+
+def test_backoff_grows_to_its_longest_and_listens_to_the_gateway() -> None:
+    backoff, randomness = Backoff(first=1.0, longest=8.0, patience=60.0), Randomness(1)
+    for failures, nominal in ((0, 1), (1, 2), (2, 4), (3, 8), (4, 8), (5000, 8)):
+        for _ in range(20):
+            assert 0.5 * nominal <= backoff.delay(failures, None, randomness) <= 1.5 * nominal
+    assert backoff.delay(0, 20.0, randomness) >= 20.0
+    assert backoff.delay(0, 0.001, randomness) >= 0.5
+    assert backoff.delay(0, 1e12, randomness) <= 61.0
+
+
+def test_the_tier_makes_virtual_boards_only_and_of_good_credentials(run: Run) -> None:
+    async def play() -> None:
+        tier = VirtualTier()
+        assert (tier.unavailable(), tier.kinds()) == (None, ("virtual",))
+        assert tier.features() >= {"tls", "wasm", "csr", "ed25519"}
+        async with ground() as bench:
+            key = generate_key()
+            credentials = Credentials(bench.servers.certificate, private_key_der(key))
+            settings = BoardSettings("b", credentials, ("127.0.0.1", 1), "localhost")
+            assert tier.make("virtual", settings, bench.world).name == "b"
+            with pytest.raises(UsageError, match="no board kind 'quantum'"):
+                tier.make("quantum", settings, bench.world)
+            for wrong, words in (
+                ({"private_key": b"?"}, "the private key of b"),
+                ({"authority": b""}, "OpenSSL refuses"),
+                ({"authority": b"not a certificate"}, "OpenSSL refuses"),
+                ({"certificate": b"not a certificate"}, "OpenSSL refuses"),
+                ({"certificate": bench.devices.issue_device("b", generate_key().public_key())}, "OpenSSL refuses"),
+            ):
+                broken = replace(settings, credentials=replace(credentials, **wrong))
+                with pytest.raises(UsageError, match=words):
+                    tier.make("virtual", broken, bench.world)
+        await tier.close()
+
+    run(play())
+
+
+def test_a_hundred_boards_come_up_and_leave_nothing(run: Run) -> None:
+    async def play() -> None:
+        async with ground() as bench:
+            tier = VirtualTier()
+            boards = []
+            for number in range(100):
+                key = generate_key()
+                certificate = bench.devices.issue_device(f"pump-{number}", key.public_key())
+                credentials = Credentials(bench.servers.certificate, private_key_der(key), certificate)
+                settings = BoardSettings(f"pump-{number}", credentials, bench.gateway.endpoint, "localhost")
+                boards.append(tier.make("virtual", settings, bench.world))
+            for board in boards:
+                await board.power_on()
+            for number in range(100):
+                peer = await bench.gateway.accept()
+                await peer.enroll(f"00000000-0000-4000-8000-{number:012}")
+            await asyncio.gather(*(board.power_off() for board in boards[:50]))
+            await asyncio.gather(*(board.cut_power() for board in boards[50:]))
+            await tier.close()
+
+    run(play())
