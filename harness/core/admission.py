@@ -19,6 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from harness.core.places import Places
+
 __all__ = ["Admission", "Doorkeeper"]
 
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -43,7 +45,8 @@ class Admission:
     one more drops the oldest, those first that have not sent their ClientHello. ``handshakes``: at once; who came last
     is next, for the first may be gone or never have meant it. ``silence``: until the ClientHello must be there.
     ``handshake``: for all of a handshake; while others wait for its place, ``patience`` for a peer whose turn it is.
-    ``rejected`` is told who was turned away and why.
+    ``rejected`` is told who was turned away and why. ``behind``: where those who got in find work to wait for; while it
+    is full, no handshake begins.
     """
 
     waiting: int = 4096
@@ -52,6 +55,7 @@ class Admission:
     handshake: float = 10.0
     patience: float = 2.0
     rejected: Callable[[tuple[str, int], str], object] | None = None
+    behind: Places | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -88,6 +92,8 @@ class Doorkeeper:
         self._recovery: asyncio.TimerHandle | None = None
         self._accepting = False
         self._closed = False
+        if admission.behind is not None:
+            admission.behind.on_relief(self._start_handshakes)
         self._resume()
 
     async def close(self) -> None:
@@ -187,7 +193,7 @@ class Doorkeeper:
     # Handshakes.
 
     def _start_handshakes(self) -> None:
-        while self._queued and len(self._shaking) < self._admission.handshakes:
+        while self._queued and len(self._shaking) < self._admission.handshakes and not self._is_held():
             peer = self._queued.pop()
             try:
                 # The loop closes the socket before it tells of a failure: the alert goes out on a duplicate.
@@ -201,6 +207,9 @@ class Doorkeeper:
         if self._queued and self._impatience is None:
             due = next(iter(self._shaking)).since + self._admission.patience
             self._impatience = self._loop.call_at(due, self._lose_patience)
+
+    def _is_held(self) -> bool:
+        return self._admission.behind is not None and self._admission.behind.is_full
 
     async def _shake_hands(self, peer: _Peer, spare: socket.socket) -> None:
         try:

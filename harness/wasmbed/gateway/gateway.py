@@ -12,6 +12,7 @@ from harness.core.errors import RigError
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import Admission, Endpoint, Listener, Network
+from harness.core.places import Places
 from harness.core.summed_log import SummedLog
 from harness.wasmbed.gateway.applications import ApplicationReports
 from harness.wasmbed.gateway.cache import DeviceCache
@@ -81,6 +82,7 @@ class Gateway:
         self._identity, self._certificates, self._api = identity, certificates, api
         self._clock, self._network, self._tap = clock, network, tap
         self._log = SummedLog(log, clock)
+        self._enrolling = Places(settings.enrollments)
         self._listener: Listener | None = None
         self._http_endpoint: Endpoint | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -114,6 +116,8 @@ class Gateway:
             self.sessions,
             Conversation(
                 settings,
+                clock,
+                self._enrolling,
                 certificates,
                 self._cache,
                 self.sessions,
@@ -240,6 +244,7 @@ class Gateway:
             handshake=settings.handshake_timeout,
             patience=settings.handshake_patience,
             rejected=self._tls_rejected,
+            behind=self._enrolling,
         )
         tls = server_context(self._identity, self._certificates.authority)
         try:
