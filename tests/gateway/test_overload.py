@@ -42,12 +42,10 @@ class SlowApi:
 
 async def ask(world: World, count: int) -> list[Any]:
     """Devices that have asked to enroll, one after the other."""
-    devices = []
-    for number in range(count):
-        device = await world.device(f"dev-{number}")
+    devices = [await world.device(f"dev-{number}") for number in range(count)]
+    for number, device in enumerate(devices, 1):
         device.link.send(device.request())
-        await world.until_recorded("EnrollmentRequest", number + 1)
-        devices.append(device)
+        await world.until_recorded("EnrollmentRequest", number)
     return devices
 
 
