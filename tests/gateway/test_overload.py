@@ -109,13 +109,11 @@ def test_work_of_a_device_that_left_is_dropped(play: Play) -> None:
 def test_a_device_that_waits_too_long_is_told_when_to_return(play: Play) -> None:
     async def scene(world: World) -> None:
         api = SlowApi(world)
-        first, second = await world.device("dev-1"), await world.device("dev-2")
-        first.link.send(first.request())
-        await api.until_asked(1)
-        second.link.send(second.request())
-        errors = [await device.expect(Error) for device in (first, second)]
-        assert [error.retry_after for error in errors] == [1500, 1500]
-        assert "too many devices are enrolling" in errors[1].message
+        devices = await ask(world, 3)
+        errors = [await device.expect(Error) for device in devices]
+        assert [error.retry_after for error in errors] == [1500] * 3
+        assert errors[0].message == "enrollment could not be completed: no answer in time"
+        assert "too many devices are enrolling" in {error.message for error in errors[1:]}
         assert world.find_device("dev-2") is None
         api.let()
 
