@@ -204,7 +204,7 @@ class Doorkeeper:
             peer.since = self._loop.time()
             self._shaking[peer] = None
             peer.handshake = self._loop.create_task(self._shake_hands(peer, spare))
-        if self._queued and self._impatience is None:
+        if self._queued and len(self._shaking) >= self._admission.handshakes and self._impatience is None:
             due = next(iter(self._shaking)).since + self._admission.patience
             self._impatience = self._loop.call_at(due, self._lose_patience)
 
@@ -230,6 +230,8 @@ class Doorkeeper:
 
     def _lose_patience(self) -> None:
         self._impatience = None
+        if len(self._shaking) < self._admission.handshakes:
+            return
         limit = self._loop.time() - self._admission.patience
         oldest = tuple(self._shaking)[: len(self._queued)]
         slow = [peer for peer in oldest if peer.since <= limit and not _has_more(peer)]
