@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -101,9 +102,92 @@ def flows() -> Iterable[Row]:
         yield f"`{flow.name}`", flow.title, (flow.pending and f"pending: {flow.pending}") or "ready"
 
 
+def _fields(schema: dict[str, Any], path: str, required: bool = False) -> Iterable[Row]:
+    """Rows of one schema: a field, its type, whether it must be there, its limits, and its description."""
+    if path:
+        kind = schema.get("format") or schema.get("type") or "any"
+        if schema.get("type") == "array":
+            kind = f"list of {schema['items'].get('format') or schema['items'].get('type', 'any')}"
+        limits = [f"{word} {schema[key]}" for key, word in LIMITS.items() if key in schema]
+        if "enum" in schema:
+            limits.append("one of " + ", ".join(f"`{value}`" for value in schema["enum"]))
+        if "default" in schema and schema["default"] != {}:
+            limits.append(f"default `{schema['default']}`")
+        yield f"`{path}`", str(kind), "yes" if required else "", "; ".join(limits), schema.get("description", "")
+    inner = schema.get("items", schema) if schema.get("type") == "array" else schema
+    mark = "[]" if inner is not schema else ""
+    for name, child in inner.get("properties", {}).items():
+        if not path and name in ("apiVersion", "kind", "metadata"):
+            continue
+        yield from _fields(child, f"{path}{mark}.{name}".lstrip("."), name in inner.get("required", ()))
+    extra = inner.get("additionalProperties")
+    if isinstance(extra, dict) and extra.get("properties"):
+        yield from _fields({**extra, "description": ""}, f"{path}{mark}.*")
+
+
+LIMITS = {
+    "minimum": "at least",
+    "maximum": "at most",
+    "minLength": "length at least",
+    "maxLength": "length at most",
+    "minItems": "items at least",
+    "maxItems": "items at most",
+    "maxProperties": "entries at most",
+}
+
+
+def _resource(kind: str) -> Callable[[], Iterable[Row]]:
+    def table() -> Iterable[Row]:
+        from harness.wasmbed.resources.kinds import load_crds
+
+        definition = next(crd for crd in load_crds() if crd["spec"]["names"]["kind"] == kind)
+        yield "field", "type", "required", "limits", "what it is"
+        yield from _fields(definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"], "")
+
+    return table
+
+
+def _phases(kind: str) -> Callable[[], Iterable[Row]]:
+    def table() -> Iterable[Row]:
+        from harness.wasmbed.resources.phases import MOVES
+
+        moves = next(moves for resource, moves in MOVES.items() if resource.kind == kind)
+        yield "phase", "may be followed by"
+        yield from ((f"`{phase}`", ", ".join(f"`{then}`" for then in sorted(after)) or "-") for phase, after in moves.items())
+
+    return table
+
+
+def _messages(section: str) -> Callable[[], Iterable[Row]]:
+    """Rows of the messages in one section of ``wasmbed.cddl``: comments give the units."""
+
+    def table() -> Iterable[Row]:
+        import harness.wasmbed.protocol as protocol
+
+        text = (Path(protocol.__file__).parent / "wasmbed.cddl").read_text("utf-8")
+        part = re.split(r"^; (device -> gateway|gateway -> device|both ways|shared)$", text, flags=re.MULTILINE)
+        body = part[part.index(section) + 1]
+        yield "tag", "message", "field", "type", "what it is"
+        for name, tag, fields in re.findall(r"^([a-z-]+) = \[(\d+), \{(.*?)\}\]$", body, flags=re.MULTILINE | re.DOTALL):
+            rows = re.findall(r"(\?)?\s*(\d+): (.+?)(?:,\s*(?:; (.*))?$|\s*; (.*)$|,\s(?=\??\s*\d+:)|$)", fields.strip(), re.MULTILINE)
+            if not rows:
+                yield tag, f"`{name}`", "", "", ""
+            for position, (optional, number, kind, note, last) in enumerate(rows):
+                head = (tag, f"`{name}`") if position == 0 else ("", "")
+                yield *head, number + (" (optional)" if optional else ""), f"`{kind.strip().rstrip(',')}`", note or last
+
+    return table
+
+
 TABLES: dict[str, Callable[[], Iterable[Row]]] = {
     table.__name__: table for table in (options, fixtures, features, events, kinds, errors, codes, invariants, flows)
 }
+for _kind in ("Device", "Application", "Gateway"):
+    TABLES[_kind.lower()] = _resource(_kind)
+    TABLES[f"{_kind.lower()}_phases"] = _phases(_kind)
+TABLES["device_messages"] = _messages("device -> gateway")
+TABLES["gateway_messages"] = _messages("gateway -> device")
+TABLES["shared_messages"] = _messages("both ways")
 
 
 def first_paragraph(thing: Any) -> str:
