@@ -1,0 +1,98 @@
+"""Tables of the reference pages, made from the code that they describe."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+from sphinx.pycode import ModuleAnalyzer
+
+from harness.sequences import catalogue
+from harness.sequences.bindings import event_types
+
+Row = tuple[str, ...]
+
+
+def options() -> Iterable[Row]:
+    from harness.stack import StackOptions
+    from harness.stack.options import written
+
+    yield "option", "environment", "default", "what it is"
+    for option in dataclasses.fields(StackOptions):
+        default = "" if option.default in (None, "") else f"`{written(option.default)}`"
+        yield (
+            f"`--{option.name}={option.metadata['metavar']}`",
+            f"`WASMBED_{option.name.upper()}`",
+            default,
+            option.metadata["help"],
+        )
+
+
+def fixtures() -> Iterable[Row]:
+    import harness.pytest_plugin as plugin
+
+    yield "fixture", "what it gives"
+    for name, value in vars(plugin).items():
+        function = getattr(value, "_get_wrapped_function", None)
+        if function is not None:
+            yield f"`{name}`", first_paragraph(function())
+
+
+def features() -> Iterable[Row]:
+    from harness.boards.board import FEATURES
+
+    yield "feature", "means"
+    yield from ((f"`{name}`", meaning) for name, meaning in FEATURES.items())
+
+
+def events() -> Iterable[Row]:
+    yield "event", "from, to", "data"
+    for row in event_types().values():
+        if not row.pending:
+            yield f"`{row.name}`", f"{row.source}, {row.target}", ", ".join(row.fields)
+
+
+def kinds() -> Iterable[Row]:
+    from harness.core.history import Kind
+
+    yield "kind", "what it is"
+    words = ModuleAnalyzer.for_module(Kind.__module__).find_attr_docs()
+    for kind in Kind:
+        yield f"`{kind.value}`", " ".join(words["Kind", kind.name])
+
+
+def errors() -> Iterable[Row]:
+    from harness.core import errors as module
+
+    yield "error", "exit code", "blame", "means"
+    for each in (module.ProductFailure, module.UsageError, module.RigError):
+        yield f"`{each.__name__}`", str(each.exit_code), each.blame, first_paragraph(each)
+
+
+def codes() -> Iterable[Row]:
+    from harness.wasmbed.protocol.messages import ErrorCode
+    from harness.wasmbed.runtime.interface import FaultCode
+
+    yield "code", "where"
+    yield from ((f"`{code}`", "`Error`: the gateway, or a device, refuses") for code in ErrorCode)
+    yield from ((f"`{code}`", "`RuntimeFault`: a call of an application ended early") for code in FaultCode)
+
+
+def invariants() -> Iterable[Row]:
+    from harness.invariants import RULES
+
+    yield "invariant", "what must hold in any history"
+    for name, rule in RULES.items():
+        yield f"`{name}`", first_paragraph(rule)
+
+
+def flows() -> Iterable[Row]:
+    yield "sequence", "what it is", "state"
+    for flow in catalogue().flows:
+        yield f"`{flow.name}`", flow.title, (flow.pending and f"pending: {flow.pending}") or "ready"
+
+
+def first_paragraph(thing: Any) -> str:
+    return " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split()).replace("``", "`")
