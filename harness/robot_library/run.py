@@ -12,7 +12,8 @@ from pathlib import Path
 
 from harness.core.clock import SystemClock
 from harness.reporting import allure
-from harness.reporting.run_folder import RunFolder, Tally
+from harness.reporting.run_folder import RunFolder
+from harness.reporting.tally import Tally
 from harness.stack.options import StackOptions, written
 from harness.stack.sources import find_root, read_file, read_options
 
