@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,11 +16,25 @@ from harness.core.errors import RigError
 from harness.pytest_plugin.names import case_of, rerun_command
 from harness.pytest_plugin.reported import ReportedTest
 from harness.pytest_plugin.reports import phase_of
+from harness.reporting import allure
 from harness.reporting.run_folder import RunFolder
 from harness.reporting.tally import Tally
 from harness.reporting.verdict import UNKNOWN, Verdict, worst
 
-__all__ = ["count", "leave"]
+__all__ = ["count", "crash_report", "leave"]
+
+
+def crash_report(test: ReportedTest, node: Any) -> pytest.TestReport:
+    """The report that xdist makes of a test in which a worker died."""
+    return pytest.TestReport(
+        nodeid=test.nodeid,
+        location=test.location,
+        keywords={},
+        outcome="failed",
+        longrepr=f"worker {test.worker!r} crashed while running {test.nodeid!r}",
+        when="???",  # type: ignore[arg-type]
+        node=node,
+    )
 
 
 def count(tests: Iterable[ReportedTest], folder: RunFolder, tally: Tally) -> bool:
@@ -46,16 +61,25 @@ def leave(
     not_collected: Iterable[pytest.CollectReport],
 ) -> list[str]:
     """Write the results that are missing, so that every output has every test once. Returns what went wrong."""
-    missing, trouble = [_not_collected(config, report) for report in not_collected], []
+    missing = [_not_collected(config, report) for report in not_collected]
+    unseen = [verdict.record(None) for verdict in missing]
+    """Tests that Allure's plugin has not seen end."""
+    trouble = []
     for test in tests:
         record = _record(test, folder)
+        if record is not None and test.finished and not test.crashed:
+            continue
+        verdict = _verdict(config, test, record)
         if record is None:
-            missing.append(_verdict(config, test))
+            missing.append(verdict)
         elif test.crashed:
-            verdict = Verdict.read(record) or _verdict(config, test)
-            test.tell(verdict)
             verdict.write(record)
             trouble += [f"{test.name}: {verdict.lost}"] if verdict.lost else []
+        if test.crashed or not test.finished:
+            unseen.append(verdict.record(record))
+    if allure.results_folder() is not None:
+        for left in unseen:
+            allure.add_missing(left)
     if lost := folder.leave(missing):
         trouble.append(f"{len(missing)} tests without a stack are in no output: {lost}")
     return trouble
@@ -67,10 +91,12 @@ def _record(test: ReportedTest, folder: RunFolder) -> Path | None:
     return left[-1] if left else None
 
 
-def _verdict(config: pytest.Config, test: ReportedTest) -> Verdict:
-    path, line, _ = test.location
-    verdict = Verdict(test.name, "", rerun=rerun_command(config, test.nodeid), case=case_of(test.nodeid))
-    verdict.file, verdict.line = path, None if line is None else line + 1
+def _verdict(config: pytest.Config, test: ReportedTest, record: Path | None) -> Verdict:
+    verdict = Verdict.read(record) if record is not None else None
+    if verdict is None:
+        path, line, _ = test.location
+        verdict = Verdict(test.name, "", rerun=rerun_command(config, test.nodeid), case=case_of(test.nodeid))
+        verdict.file, verdict.line = path, None if line is None else line + 1
     test.tell(verdict)
     if not test.finished:
         verdict.interrupt()

@@ -17,6 +17,7 @@ from harness.core.plain_json import plain
 from harness.pytest_plugin.names import unique_name
 from harness.pytest_plugin.reported import ReportedTests
 from harness.pytest_plugin.settings import options_of, project
+from harness.reporting import allure
 from harness.reporting.run_folder import RunFolder
 from harness.reporting.tally import Tally
 from harness.stack.options import StackOptions
@@ -53,6 +54,8 @@ class Run:
         self._numbers: dict[pytest.Item, int] = {}
         self._item: pytest.Item | None = None
         """The test with a stack that runs, or ran last."""
+        self._dead: dict[str, Any] = {}
+        """The workers that died."""
         self._not_collected: list[pytest.CollectReport] = []
         self._tally = Tally()
         self._finished: Finished | None = None
@@ -131,6 +134,12 @@ class Run:
         """xdist starts a worker: tell it where the run's folder is."""
         node.workerinput[WORKER_INPUT], node.workerinput[EACH_INPUT] = str(self.folder.path), self._each
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """A worker ended. In which test it died xdist says next, but not of a replacement with ``--dist=each``."""
+        if error is not None and error != "keyboard-interrupt":
+            self._dead[str(node.gateway.id)] = node
+
     @pytest.hookimpl(wrapper=True)
     def pytest_report_to_serializable(self) -> Generator[None, Any, Any]:
         """What goes from a worker to the controller is made of what can be sent: one value must not end the worker."""
@@ -150,6 +159,8 @@ class Run:
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Begin anew what is known of a test, and skip one that asks for what the boards of this tier cannot do."""
+        if (name := self.name_of(item)) != item.nodeid:
+            allure.tell_apart(name.removeprefix(item.nodeid).strip())
         if "stack" in getattr(item, "fixturenames", ()):
             from harness.pytest_plugin.verdict import begin
 
@@ -176,13 +187,19 @@ class Run:
 
             record(item, test, report)
             self._item = None
+        if test.finished and not hasattr(report, "node"):  # else a worker has said so already
+            allure.settle(test.outcome, "\n\n".join(phase.message for phase in test.phases))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self._is_worker:
             return
-        from harness.pytest_plugin.ending import count, leave
+        from harness.pytest_plugin.ending import count, crash_report, leave
 
+        for test in list(self.reported):
+            if not test.finished and test.worker in self._dead:
+                report = crash_report(test, self._dead[test.worker])
+                session.config.hook.pytest_runtest_logreport(report=report)
         judged = count(self.reported, self.folder, self._tally)
         judged &= not any(report.failed for report in self._not_collected)
         if judged and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):

@@ -13,6 +13,7 @@ from typing import Any
 from harness.core.clock import Clock
 from harness.core.errors import UsageError
 from harness.reporting import allure
+from harness.reporting.allure_about import write_about
 from harness.reporting.annotations import annotate
 from harness.reporting.junit import junit_xml
 from harness.reporting.report import write_run_report
@@ -99,7 +100,7 @@ def finish_run(
     if ci.annotations:
         done.lines += _try(done, folder, lambda: annotate(tests, root=root, workspace=ci.workspace)) or []
     if (results := allure.results_folder()) is not None:
-        _try(done, results, lambda: allure.write_about(results, _facts(tests, rows), job=_job(ci)))
+        _try(done, results, lambda: write_about(results, _facts(tests, rows), job=_job(ci)))
     if is_run(folder):
         prune_runs(folder.parent, clock, keep=keep)
     return done

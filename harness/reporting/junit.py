@@ -66,15 +66,15 @@ def properties_of(test: TestRecord) -> Iterator[tuple[str, str]]:
 
 
 def _cases(test: TestRecord) -> list[ET.Element]:
-    elements = [_element(test, phase) for phase in _told(test)]
+    phases = _told(test)
     case = _case(test, test.duration)
-    if len(elements) > 1 and elements[0].tag == "failure" and elements[-1].tag == "error":
-        case.extend(elements[:-1])
-        torn_down = _case(test, 0.0)
-        torn_down.append(elements[-1])
-        return [case, torn_down]
-    case.extend(elements)
-    return [case]
+    cases = [case]
+    for phase in phases:
+        element = _element(test, phase)
+        if phase.get("when") == "teardown" and element.tag == "error" and case.find("failure") is not None:
+            cases.append(_case(test, 0.0))
+        cases[-1].append(element)
+    return cases
 
 
 def _told(test: TestRecord) -> list[Mapping[str, Any]]:
