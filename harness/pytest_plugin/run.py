@@ -20,6 +20,7 @@ from harness.pytest_plugin.settings import options_of, project
 from harness.reporting import allure
 from harness.reporting.run_folder import RunFolder
 from harness.reporting.tally import Tally
+from harness.reporting.verdict import worst
 from harness.stack.options import StackOptions
 
 if TYPE_CHECKING:
@@ -188,7 +189,8 @@ class Run:
             record(item, test, report)
             self._item = None
         if test.finished and not hasattr(report, "node"):  # else a worker has said so already
-            allure.settle(test.outcome, "\n\n".join(phase.message for phase in test.phases))
+            bad = worst(test.phases)
+            allure.settle(test.outcome, bad.blame if bad else None, bad.message if bad else "")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

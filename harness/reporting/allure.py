@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.core.errors import ProductFailure
 from harness.core.history import Kind
 from harness.core.plain_json import plain as plain_json
 from harness.reporting.runs import TestRecord, iterate_run
@@ -57,14 +58,15 @@ def tell_apart(run: str) -> None:
         _parameter("run", run)
 
 
-def settle(outcome: str, message: str) -> None:
+def settle(outcome: str, blame: str | None, message: str) -> None:
     """Let Allure count the test that now ends as every other output does, and make its texts writable."""
+    statuses = _STATUSES.get(outcome, ("skipped",))[: 1 if blame == ProductFailure.blame else None]
     for reporter in _reporters():
         test = reporter.get_test(None)
         if test is None:
             continue
-        if test.status not in _STATUSES.get(outcome, ("skipped",)):
-            test.status, test.statusDetails = _STATUSES.get(outcome, ("skipped",))[0], _details(message)
+        if test.status not in statuses:
+            test.status, test.statusDetails = statuses[0], _details(message)
         _make_writable(test)
 
 
