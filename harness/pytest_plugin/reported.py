@@ -91,11 +91,11 @@ class ReportedTest:
 
 
 class ReportedTests:
-    """Every test that was reported, in the order of the first report. ``each`` says whether every worker runs them all:
-    then a test is one for each worker."""
+    """Every test that was reported, in the order of the first report. ``worker`` is the one that this is in, if it is
+    in one. ``each`` says whether every worker runs all tests: then a test is one for each worker."""
 
-    def __init__(self, *, each: bool = False) -> None:
-        self._each = each
+    def __init__(self, *, worker: str | None = None, each: bool = False) -> None:
+        self._worker, self._each = worker, each
         self._tests: dict[tuple[str, str], list[ReportedTest]] = {}
 
     def __iter__(self) -> Iterator[ReportedTest]:
@@ -103,7 +103,7 @@ class ReportedTests:
 
     def take(self, report: pytest.TestReport) -> ReportedTest:
         """The test that ``report`` is of, with the report taken in."""
-        worker, crashed = worker_of(report), report.when not in ("setup", "call", "teardown")
+        worker, crashed = worker_of(report) or self._worker, report.when not in ("setup", "call", "teardown")
         same = self._tests.setdefault((report.nodeid, (worker or "") if self._each else ""), [])
         index = getattr(report, "item_index", None)
         known = [test for test in same if None in (index, test.index) or test.index == index]

@@ -51,7 +51,7 @@ class Run:
         """Whether tests are recorded: with ``--setup-only`` and ``--setup-plan`` none runs."""
         self._each = worker[EACH_INPUT] if worker is not None else config.getoption("dist", "no") == "each"
         self._worker = str(worker["workerid"]) if worker is not None else None
-        self.reported = ReportedTests(each=self._each)
+        self.reported = ReportedTests(worker=self._worker, each=self._each)
         self._numbers: dict[pytest.Item, int] = {}
         self._item: pytest.Item | None = None
         """The test with a stack that runs, or ran last."""
