@@ -45,6 +45,7 @@ class Project:
             env=kept | environment,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=120,
             check=False,
         )
