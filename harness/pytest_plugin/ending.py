@@ -75,7 +75,7 @@ def leave(
         elif test.crashed:
             verdict.write(record)
             trouble += [f"{test.name}: {verdict.lost}"] if verdict.lost else []
-        if test.crashed or not test.finished:
+        if test.crashed:
             unseen.append(verdict.record(record))
     if allure.results_folder() is not None:
         for left in unseen:

@@ -92,7 +92,7 @@ class Project:
         tests: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for path in self.folder.glob("allure/*-result.json"):
             result = json.loads(path.read_text())
-            tests[result["historyId"]].append(result)
+            tests[result.get("historyId", result["uuid"])].append(result)
         last = [max(same, key=lambda result: result["stop"]) for same in tests.values()]
         return Counter(test["status"].replace("broken", "failed") for test in last)
 

@@ -1,4 +1,4 @@
-"""A worker of pytest-xdist that dies: the test it died in is one error, once, everywhere, and keeps what it recorded."""
+"""A worker of pytest-xdist that dies: its test is one error, once, everywhere, and keeps what it recorded."""
 
 from collections import Counter
 

@@ -1,5 +1,5 @@
-"""``--reruns``: an attempt in which the rig failed judged nothing. It is tried again as a failure is, and the verdict is
-that of the last attempt that judged the product; a test that none judged is not run."""
+"""``--reruns``: an attempt in which the rig failed judged nothing. It is tried again as a failure is, and the verdict
+is that of the last attempt that judged the product; a test that none judged is not run."""
 
 from collections import Counter
 
