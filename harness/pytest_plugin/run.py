@@ -20,7 +20,7 @@ from harness.pytest_plugin.settings import options_of, project
 from harness.reporting import allure
 from harness.reporting.run_folder import RunFolder
 from harness.reporting.tally import Tally
-from harness.reporting.verdict import worst
+from harness.reporting.verdict import INTERRUPTED, worst
 from harness.stack.options import StackOptions
 
 if TYPE_CHECKING:
@@ -157,6 +157,15 @@ class Run:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if not report.passed:
             self._not_collected.append(report)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+        """A test that does not come to its end has not passed, though its setup has."""
+        try:
+            return (yield)
+        except (KeyboardInterrupt, pytest.exit.Exception):
+            allure.settle("not run", None, INTERRUPTED)
+            raise
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Begin anew what is known of a test, and skip one that asks for what the boards of this tier cannot do."""
