@@ -21,14 +21,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from harness.core.network import Admission, Listener, SystemNetwork
+from harness.core.tls_server import TlsServer
 
 FRAGMENT = bytes.fromhex("160301000101160301000200")
 """A TLS record with the first byte of a ClientHello, and the beginning of the next: OpenSSL waits for the rest."""
+ECDSA_SECP256R1_SHA256 = 0x0403
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
 
 
 @pytest.fixture(scope="module")
-def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[TlsServer, ssl.SSLContext]:
     """A server's and a client's, of one self-signed certificate."""
     folder: Path = tmp_path_factory.mktemp("tls")
     key = ec.generate_private_key(ec.SECP256R1())
@@ -42,9 +44,13 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, 
     pem, private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     (folder / "cert.pem").write_bytes(certificate.public_bytes(pem))
     (folder / "key.pem").write_bytes(key.private_bytes(pem, private, serialization.NoEncryption()))
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return server, ssl.create_default_context(cafile=str(folder / "cert.pem"))
+
+    def make() -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+        return context
+
+    return TlsServer(make, [ECDSA_SECP256R1_SHA256]), ssl.create_default_context(cafile=str(folder / "cert.pem"))
 
 
 class Echo(asyncio.Protocol):
@@ -98,7 +104,7 @@ Scene = Callable[[World], Awaitable[None]]
 
 
 @pytest.fixture(params=LOOPS, ids=["asyncio", "uvloop"])
-def play(request: pytest.FixtureRequest, contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> Callable[..., None]:
+def play(request: pytest.FixtureRequest, contexts: tuple[TlsServer, ssl.SSLContext]) -> Callable[..., None]:
     def run(scene: Scene, **bounds: float) -> None:
         async def main() -> None:
             server, client = contexts

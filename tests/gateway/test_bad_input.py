@@ -240,14 +240,14 @@ def test_a_device_that_does_not_read_holds_up_only_itself(play: Play) -> None:
 
 def test_tls_of_before_is_not_spoken(play: Play) -> None:
     async def scene(world: World) -> None:
-        old = client_context(world.servers.certificate, world.make_identity("dev-1"), world.clock)
+        old = client_context(world.servers.certificates, world.make_identity("dev-1"), world.clock)
         old.minimum_version = ssl.TLSVersion.TLSv1_2
         old.maximum_version = ssl.TLSVersion.TLSv1_2
         host, port = world.gateway.endpoint
         with pytest.raises(ssl.SSLError, match=r"(?i)version"):
             await asyncio.open_connection(host, port, ssl=old, server_hostname="localhost")
         (rejected,) = await world.until_recorded("TlsRejected")
-        assert rejected[3]["reason"] == "unsupported protocol"
+        assert rejected[3]["reason"] == "the client knows no TLS 1.3, and nothing older is served"
 
     play(scene)
 

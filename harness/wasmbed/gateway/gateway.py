@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from harness.core.clock import Clock
@@ -37,7 +37,7 @@ from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.errors import CertificateInvalid
 from harness.wasmbed.pki.identity import Identity
-from harness.wasmbed.pki.tls import server_context
+from harness.wasmbed.pki.tls import tls_server
 from harness.wasmbed.protocol.link import Link, Side
 from harness.wasmbed.protocol.messages import ErrorCode
 from harness.wasmbed.resources.api import ApiError, ResourceApi
@@ -61,13 +61,13 @@ class CannotListen(RigError):
 class Gateway:
     """Speaks TLS and CBOR to devices, and Kubernetes to the cluster.
 
-    ``certificates`` judges devices; ``authority``, where given, issues first certificates to those that pair.
+    It presents the one of its ``identities`` that a device can verify. ``certificates`` judges devices; ``authority``, where given, issues first certificates to those that pair.
     """
 
     def __init__(
         self,
         settings: GatewaySettings,
-        identity: Identity,
+        identities: Iterable[Identity],
         certificates: CertificateManager,
         api: ResourceApi,
         clock: Clock,
@@ -77,7 +77,7 @@ class Gateway:
         authority: Authority | None = None,
     ) -> None:
         self.settings = settings
-        self._identity, self._certificates, self._api = identity, certificates, api
+        self._identities, self._certificates, self._api = tuple(identities), certificates, api
         self._clock, self._network, self._tap = clock, network, tap
         self._listener: Listener | None = None
         self._http_endpoint: Endpoint | None = None
@@ -238,7 +238,7 @@ class Gateway:
             patience=settings.handshake_patience,
             rejected=self._tls_rejected,
         )
-        tls = server_context(self._identity, self._certificates.authority)
+        tls = tls_server(self._identities, self._certificates.authority)
         try:
             return await self._network.listen(self._make_link, settings.listen, tls=tls, admission=admission)
         except OSError as error:

@@ -14,8 +14,10 @@ MALFORMED = (
     x509.DuplicateExtension,
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
+    Warning,
 )
-"""What the library raises, while it reads or verifies, for bytes that are not what they should be."""
+"""What the library raises, while it reads or verifies, for bytes that are not what they should be. It warns of some, which
+raises where warnings are errors."""
 
 
 class CertificateInvalid(Exception):

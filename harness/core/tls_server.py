@@ -1,0 +1,109 @@
+"""A TLS 1.3 server's parameters: which key exchanges it computes, and what it answers to a client with none of them.
+
+OpenSSL offers finite-field groups of up to 8,192 bits by default, which cost a hundred times as much as a curve and need
+no certificate to ask for. Python's ssl can limit a context to one group and not to several (until 3.15), so there is one
+context for each group here, and the ClientHello, which the listener has before it starts a handshake, chooses.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+
+from harness.core.client_hello import ClientHello
+
+__all__ = ["ALERT_HANDSHAKE_FAILURE", "GROUPS", "HelloRefused", "TlsServer"]
+
+_TLS_1_3 = 0x0304
+GROUPS = {0x001D: "X25519", 0x0017: "prime256v1"}
+"""What is computed (RFC 8446, section 4.2.7, in OpenSSL's names), the preferred first."""
+_EVERY_CLIENT_HAS = 0x0017
+"""The group that RFC 8446, section 9.1, makes mandatory."""
+_CIPHERS = frozenset({0x1301, 0x1302, 0x1303})
+"""OpenSSL's own choice; Python's ssl cannot change it."""
+
+ALERT_HANDSHAKE_FAILURE = 40
+_ALERT_PROTOCOL_VERSION = 70
+
+_NAMES = {
+    0x0017: "secp256r1",
+    0x0018: "secp384r1",
+    0x0019: "secp521r1",
+    0x001D: "x25519",
+    0x001E: "x448",
+    0x0100: "ffdhe2048",
+    0x0101: "ffdhe3072",
+    0x0102: "ffdhe4096",
+    0x0103: "ffdhe6144",
+    0x0104: "ffdhe8192",
+    0x0403: "ecdsa_secp256r1_sha256",
+    0x0503: "ecdsa_secp384r1_sha384",
+    0x0603: "ecdsa_secp521r1_sha512",
+    0x0804: "rsa_pss_rsae_sha256",
+    0x0805: "rsa_pss_rsae_sha384",
+    0x0806: "rsa_pss_rsae_sha512",
+    0x0807: "ed25519",
+    0x0808: "ed448",
+    0x1301: "TLS_AES_128_GCM_SHA256",
+    0x1302: "TLS_AES_256_GCM_SHA384",
+    0x1303: "TLS_CHACHA20_POLY1305_SHA256",
+    0x1304: "TLS_AES_128_CCM_SHA256",
+    0x1305: "TLS_AES_128_CCM_8_SHA256",
+    0x11EC: "X25519MLKEM768",
+}
+_SHOWN = 8
+"""Numbers of a client that a reason shows; it may offer thousands."""
+
+
+class HelloRefused(Exception):
+    """A ClientHello without anything that this server has. ``alert`` is the code to answer (RFC 8446, section 6)."""
+
+    def __init__(self, reason: str, alert: int = ALERT_HANDSHAKE_FAILURE) -> None:
+        super().__init__(reason)
+        self.reason, self.alert = reason, alert
+
+
+class TlsServer:
+    """A server's contexts. ``make`` is called once for each group; ``signatures`` are the schemes of its identities
+    (RFC 8446, section 4.2.3)."""
+
+    def __init__(self, make: Callable[[], ssl.SSLContext], signatures: Iterable[int]) -> None:
+        self._signatures = frozenset(signatures)
+        self._contexts: Mapping[int, ssl.SSLContext] = {group: _limited(make(), name) for group, name in GROUPS.items()}
+
+    @property
+    def contexts(self) -> tuple[ssl.SSLContext, ...]:
+        """All of them."""
+        return tuple(self._contexts.values())
+
+    def context_for(self, hello: ClientHello | None) -> ssl.SSLContext:
+        """The context for this client's handshake; ``hello`` is None where it could not be read, and is OpenSSL's to
+        judge then. Raises :class:`HelloRefused`."""
+        if hello is None:
+            return self._contexts[_EVERY_CLIENT_HAS]
+        if _TLS_1_3 not in hello.versions:
+            raise HelloRefused("the client knows no TLS 1.3, and nothing older is served", _ALERT_PROTOCOL_VERSION)
+        _require("cipher suites", hello.ciphers, _CIPHERS)
+        _require("signature algorithms", hello.signatures, self._signatures)
+        _require("key exchange groups", hello.groups, self._contexts)
+        for offered in (hello.shares, hello.groups):  # a group without its share costs the client a round trip
+            for group in self._contexts:
+                if group in offered:
+                    return self._contexts[group]
+        raise AssertionError("one of the groups was offered")
+
+
+def _limited(context: ssl.SSLContext, group: str) -> ssl.SSLContext:
+    context.set_ecdh_curve(group)
+    return context
+
+
+def _require(what: str, offered: tuple[int, ...], served: Iterable[int]) -> None:
+    if not set(served).intersection(offered):
+        raise HelloRefused(f"no common {what}: the client has {_names(offered)}; served are {_names(served)}")
+
+
+def _names(numbers: Iterable[int]) -> str:
+    known = [_NAMES.get(number, f"0x{number:04x}") for number in numbers]
+    shown = ", ".join(known[:_SHOWN]) or "none"
+    return shown if len(known) <= _SHOWN else f"{shown} and {len(known) - _SHOWN} more"

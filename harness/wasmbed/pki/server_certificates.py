@@ -1,0 +1,35 @@
+"""What a device requires of a gateway's certificate beyond OpenSSL's checks: the same that the firmware requires.
+
+``firmware/wasmbed-node/src/tls/certificate.rs`` is the other reader; both are tested with the same certificates.
+"""
+
+from __future__ import annotations
+
+import ssl
+
+from cryptography import x509
+
+from harness.core.clock import Clock
+from harness.wasmbed.pki.errors import MALFORMED
+
+__all__ = ["check_server"]
+
+
+def check_server(certificate: bytes, clock: Clock | None) -> None:
+    """Judge a gateway's certificate, DER, that OpenSSL has accepted; its dates too where there is a ``clock``.
+
+    Raises :class:`ssl.SSLCertVerificationError`.
+    """
+    try:
+        peer = x509.load_der_x509_certificate(certificate)
+        usages = [extension.value for extension in peer.extensions if isinstance(extension.value, x509.KeyUsage)]
+    except MALFORMED as error:
+        raise ssl.SSLCertVerificationError(f"the server's certificate cannot be read: {error!s:.200}") from error
+    if usages and not usages[0].digital_signature:  # RFC 8446, section 4.4.2.2
+        raise ssl.SSLCertVerificationError("the server's certificate is not for signatures")
+    if clock is not None:
+        now = clock.utcnow()
+        if now > peer.not_valid_after_utc:
+            raise ssl.SSLCertVerificationError("the server's certificate has expired")
+        if now < peer.not_valid_before_utc:
+            raise ssl.SSLCertVerificationError("the server's certificate is not yet valid")
