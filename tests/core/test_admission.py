@@ -9,7 +9,7 @@ import resource
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from harness.core.handshake_queue import Budget
 from harness.core.network import Admission, Listener, SystemNetwork
 from harness.core.tls_server import TlsServer
 
@@ -73,7 +74,7 @@ class World:
         self.peers = ExitStack()
 
     def reject(self, address: tuple[str, int], reason: str) -> None:
-        assert address[0] == "127.0.0.1"
+        assert address[0].startswith("127.0.0.")
         self.rejected.append(reason)
         self._changed.set()
 
@@ -84,9 +85,9 @@ class World:
                 await self._changed.wait()
         return self.rejected
 
-    def knock(self) -> socket.socket:
+    def knock(self, source: str = "127.0.0.1") -> socket.socket:
         assert self.listener is not None
-        return self.peers.enter_context(socket.create_connection(self.listener.endpoint))
+        return self.peers.enter_context(socket.create_connection(self.listener.endpoint, source_address=(source, 0)))
 
     async def talk(self) -> bytes:
         assert self.listener is not None
@@ -105,7 +106,7 @@ Scene = Callable[[World], Awaitable[None]]
 
 @pytest.fixture(params=LOOPS, ids=["asyncio", "uvloop"])
 def play(request: pytest.FixtureRequest, contexts: tuple[TlsServer, ssl.SSLContext]) -> Callable[..., None]:
-    def run(scene: Scene, **bounds: float) -> None:
+    def run(scene: Scene, **bounds: float | Budget) -> None:
         async def main() -> None:
             server, client = contexts
             world = World(client)
@@ -142,6 +143,83 @@ def test_what_is_not_tls_is_reported(play: Callable[..., None]) -> None:
         assert "handshake" in (await world.until_rejected(2))[1]
 
     play(scene)
+
+
+def hello_of(*, group: str | None = None) -> bytes:
+    """What OpenSSL's client sends first."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if group is not None:
+        context.set_ecdh_curve(group)
+    sent = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), sent, server_hostname="localhost").do_handshake()
+    return sent.read()
+
+
+async def answer(peer: socket.socket) -> bytes:
+    """Everything that the listener sends until it closes."""
+    peer.setblocking(False)
+    received = b""
+    async with asyncio.timeout(20):
+        while part := await asyncio.get_running_loop().sock_recv(peer, 4096):
+            received += part
+    return received
+
+
+@pytest.mark.parametrize("group", ["ffdhe2048", "ffdhe8192", "secp384r1"])
+def test_a_costly_key_exchange_is_refused_with_an_alert(play: Callable[..., None], group: str) -> None:
+    async def scene(world: World) -> None:
+        world.knock().sendall(hello_of(group=group))
+        peer = world.knock()
+        peer.sendall(hello_of(group=group))
+        assert await answer(peer) == bytes.fromhex("15030300020228")  # fatal, handshake_failure
+        assert set(await world.until_rejected(2)) == {
+            f"no common key exchange groups: the client has {group}; served are x25519, secp256r1"
+        }
+        assert await world.talk() == b"hello"
+
+    play(scene, failures=Budget(1, 0.001))
+
+
+@pytest.mark.parametrize("group", [None, "X25519", "prime256v1"])
+def test_both_cheap_groups_are_served(play: Callable[..., None], group: str | None) -> None:
+    async def scene(world: World) -> None:
+        if group is not None:
+            world.client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            world.client.check_hostname, world.client.verify_mode = False, ssl.CERT_NONE
+            world.client.set_ecdh_curve(group)
+        assert await world.talk() == b"hello"
+
+    play(scene)
+
+
+def test_a_hello_whose_sender_has_left_is_not_computed(play: Callable[..., None]) -> None:
+    async def scene(world: World) -> None:
+        peer = world.knock()
+        peer.sendall(hello_of())
+        peer.close()
+        assert await world.until_rejected(1) == ["the peer closed the connection before its handshake"]
+        assert await world.talk() == b"hello"
+
+    play(scene, failures=Budget(1, 0.001))
+
+
+def test_who_never_finishes_a_handshake_runs_out_of_them(play: Callable[..., None]) -> None:
+    async def scene(world: World) -> None:
+        hello = hello_of()
+        flood = [world.knock("127.0.0.2") for _ in range(6)]
+        for peer in flood:
+            peer.sendall(hello)
+        assert [await world.talk() for _ in range(6)] == [b"hello"] * 6
+        for peer in flood:
+            peer.setblocking(False)
+        computed = 0
+        for peer in flood:
+            with suppress(BlockingIOError):
+                computed += bool(peer.recv(4096))
+        assert computed == 2
+
+    play(scene, failures_of_one=Budget(2, 0.001))
 
 
 def test_the_silent_are_dropped_after_a_while(play: Callable[..., None]) -> None:
