@@ -15,7 +15,7 @@ from harness.wasmbed.pki.errors import MALFORMED, CertificateInvalid
 from harness.wasmbed.pki.keys import public_key_der, require_supported
 from harness.wasmbed.pki.names import common_name, require_label
 
-__all__ = ["CertificateManager", "PeerCertificate"]
+__all__ = ["CertificateManager", "PeerCertificate", "find_extension"]
 
 E = TypeVar("E", bound=x509.ExtensionType)
 
@@ -83,7 +83,7 @@ class CertificateManager:
         except InvalidSignature as error:
             raise CertificateInvalid("bad signature: not signed by the device authority") from error
         key = require_supported(peer.public_key())
-        self._check_usages(peer.extensions)
+        self._check_usages(peer)
         self._check_time(self._authority, "the authority's certificate")
         self._check_time(peer, "the certificate")
         if peer.serial_number in self._revoked:
@@ -105,11 +105,11 @@ class CertificateManager:
             raise CertificateInvalid(f"not yet valid: {what} is valid from {not_before:%Y-%m-%d %H:%M:%S} UTC")
 
     @staticmethod
-    def _check_usages(extensions: x509.Extensions) -> None:
-        constraints = _find(extensions, x509.BasicConstraints)
+    def _check_usages(peer: x509.Certificate) -> None:
+        constraints = find_extension(peer, x509.BasicConstraints)
         if constraints is not None and constraints.ca:  # without the extension: an end entity's (RFC 5280, 4.2.1.9)
             raise CertificateInvalid("wrong key usage: an authority's certificate")
-        usage, extended = _find(extensions, x509.KeyUsage), _find(extensions, x509.ExtendedKeyUsage)
+        usage, extended = find_extension(peer, x509.KeyUsage), find_extension(peer, x509.ExtendedKeyUsage)
         if usage is None or extended is None:
             raise CertificateInvalid("wrong key usage: the certificate does not say what its key is for")
         if not usage.digital_signature:
@@ -118,5 +118,6 @@ class CertificateManager:
             raise CertificateInvalid("wrong key usage: the key is not for client authentication")
 
 
-def _find(extensions: x509.Extensions, kind: type[E]) -> E | None:
-    return next((extension.value for extension in extensions if isinstance(extension.value, kind)), None)
+def find_extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
+    """The certificate's extension of that kind. Raises one of MALFORMED where the extensions cannot be read."""
+    return next((found.value for found in certificate.extensions if isinstance(found.value, kind)), None)

@@ -8,8 +8,10 @@ from __future__ import annotations
 import ssl
 
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from harness.core.clock import Clock
+from harness.wasmbed.pki.certificates import find_extension
 from harness.wasmbed.pki.errors import MALFORMED
 
 __all__ = ["check_server"]
@@ -22,11 +24,13 @@ def check_server(certificate: bytes, clock: Clock | None) -> None:
     """
     try:
         peer = x509.load_der_x509_certificate(certificate)
-        usages = [extension.value for extension in peer.extensions if isinstance(extension.value, x509.KeyUsage)]
+        usage, extended = find_extension(peer, x509.KeyUsage), find_extension(peer, x509.ExtendedKeyUsage)
     except MALFORMED as error:
         raise ssl.SSLCertVerificationError(f"the server's certificate cannot be read: {error!s:.200}") from error
-    if usages and not usages[0].digital_signature:  # RFC 8446, section 4.4.2.2
+    if usage is not None and not usage.digital_signature:  # RFC 8446, section 4.4.2.2
         raise ssl.SSLCertVerificationError("the server's certificate is not for signatures")
+    if extended is not None and ExtendedKeyUsageOID.SERVER_AUTH not in extended:
+        raise ssl.SSLCertVerificationError("the server's certificate is not for a server")
     if clock is not None:
         now = clock.utcnow()
         if now > peer.not_valid_after_utc:
