@@ -15,6 +15,8 @@ from harness.core.client_hello import ClientHello
 __all__ = ["ALERT_HANDSHAKE_FAILURE", "GROUPS", "HelloRefused", "TlsServer"]
 
 _TLS_1_3 = 0x0304
+_OF_TLS_1_3 = 0x13
+"""The first byte of its cipher suites (RFC 8446, appendix B.4)."""
 GROUPS = {0x001D: "X25519", 0x0017: "prime256v1"}
 """What is computed (RFC 8446, section 4.2.7, in OpenSSL's names), the preferred first."""
 _EVERY_CLIENT_HAS = 0x0017
@@ -83,7 +85,7 @@ class TlsServer:
             return self._contexts[_EVERY_CLIENT_HAS]
         if _TLS_1_3 not in hello.versions:
             raise HelloRefused("the client knows no TLS 1.3, and nothing older is served", _ALERT_PROTOCOL_VERSION)
-        _require("cipher suites", hello.ciphers, _CIPHERS)
+        _require("cipher suites", tuple(suite for suite in hello.ciphers if suite >> 8 == _OF_TLS_1_3), _CIPHERS)
         _require("signature algorithms", hello.signatures, self._signatures)
         _require("key exchange groups", hello.groups, self._contexts)
         for offered in (hello.shares, hello.groups):  # a group without its share costs the client a round trip

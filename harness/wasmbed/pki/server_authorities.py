@@ -6,7 +6,7 @@ gateway has an identity of each authority, and TLS chooses by the client's signa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from harness.core.clock import Clock
 from harness.wasmbed.pki.authority import Authority
@@ -27,10 +27,13 @@ class ServerAuthorities:
             name: Authority.create(f"{common_name} {name}", clock, algorithm=name) for name in _ALGORITHMS
         }
 
+    def __iter__(self) -> Iterator[Authority]:
+        return iter(self._authorities.values())
+
     @property
     def certificates(self) -> bytes:
         """What a device has to trust: the authorities' certificates, DER, one after the other."""
-        return b"".join(authority.certificate for authority in self._authorities.values())
+        return b"".join(authority.certificate for authority in self)
 
     def issue(
         self, common_name: str, names: Iterable[str] = ("localhost", "127.0.0.1"), **moments: float
