@@ -90,7 +90,7 @@ class Conversation:
             raise _unexpected(message)
 
     async def _begin(self, session: Session, message_id: int, message: DeviceMessage) -> None:
-        self._sessions.check_open(self._settings.retry_after)
+        self._sessions.check_open()
         session.stop_timer()
         certificate = session.link.peer_certificate
         if session.anonymous or certificate is None:

@@ -83,7 +83,7 @@ class Gateway:
         self._http_endpoint: Endpoint | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-        self.sessions = Sessions(settings)
+        self.sessions = Sessions(settings, randomness)
         self._cache = DeviceCache(api, clock, randomness)
         self._writer = StatusWriter(
             api,
@@ -195,8 +195,9 @@ class Gateway:
         self.sessions.draining = True
         if self._listener is not None:
             await self._listener.close()
-        goodbye = try_again("the gateway is shutting down", self.settings.retry_after, ErrorCode.GATEWAY_DRAINING)
         for session in self.sessions:
+            retry_after = self.sessions.retry_after()
+            goodbye = try_again("the gateway is shutting down", retry_after, ErrorCode.GATEWAY_DRAINING)
             self._service.dismiss(session, goodbye.error)
         await self._in_time(self._service.close(), "sessions are still open")
         if self._listener is not None:
@@ -271,14 +272,14 @@ class Gateway:
         """Until a present session of ``name`` would be given up, but no longer than a heartbeat's interval."""
         session = self.sessions.get(name)
         if session is None:
-            return self.settings.retry_after
+            return self.sessions.retry_after()
         left = session.heard_at + self.settings.heartbeat_timeout - self._clock.now()
         return max(min(left, self.settings.heartbeat_interval), 1.0)
 
     def _deleted(self, name: str) -> None:
         session = self.sessions.connected(name)
         if session is not None:
-            goodbye = try_again("the device was deleted: enroll again", self.settings.retry_after)
+            goodbye = try_again("the device was deleted: enroll again", self.sessions.retry_after())
             self._service.dismiss(session, goodbye.error)
 
     def _revoked(self) -> None:
