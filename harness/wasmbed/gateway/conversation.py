@@ -77,7 +77,6 @@ class Conversation:
         if session.state is SessionState.OPENED:
             await self._begin(session, message_id, message)
         elif isinstance(message, Heartbeat):
-            self._check_fresh(session, message_id)
             self._heartbeat(session, message_id, message)
         elif isinstance(message, EnrollmentRequest):
             self._enrollment.check_nonce(session.name, message)
@@ -149,6 +148,7 @@ class Conversation:
         self._heartbeat(session, message_id, heartbeat)
 
     def _heartbeat(self, session: Session, message_id: int, heartbeat: Heartbeat) -> None:
+        self._check_fresh(session, message_id)
         self._check_id(session, heartbeat.device_id)
         self._monitor.accept(session, heartbeat, message_id)
         if session.state is SessionState.CONNECTED:
@@ -188,9 +188,8 @@ class Conversation:
 
     @staticmethod
     def _check_fresh(session: Session, message_id: int) -> None:
-        if message_id == session.last_message_id:
+        if not session.recent_ids.is_fresh(message_id):
             raise Refused(ErrorCode.REPLAYED_MESSAGE, f"message {message_id} was received before", closes=False)
-        session.last_message_id = message_id
 
     def _response(self, device_id: str, certificate: bytes | None = None) -> EnrollmentResponse:
         interval = int(self._settings.heartbeat_interval * 1000)

@@ -129,7 +129,9 @@ class Gateway:
             work,
             tap,
         )
-        self._revocations = Revocations(api, clock, randomness, certificates, self._revoked)
+        self._revocations = Revocations(
+            api, clock, randomness, certificates, self._revoked, self._revocations_refused
+        )
         self._registration = Registration(settings, api, clock, randomness, self._writer)
         self._http = HttpApi(
             settings,
@@ -281,6 +283,10 @@ class Gateway:
         if session is not None:
             goodbye = try_again("the device was deleted: enroll again", self.sessions.retry_after())
             self._service.dismiss(session, goodbye.error)
+
+    def _revocations_refused(self, reason: str) -> None:
+        if self._tap is not None:
+            self._tap("Kubernetes", "Gateway", "RevocationListRefused", {"reason": reason}, "")
 
     def _revoked(self) -> None:
         self._spawn(self._judge_again())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from harness.core.clock import Timer
 from harness.core.identifiers import Randomness
 from harness.wasmbed.gateway.refusals import try_again
+from harness.wasmbed.gateway.replay import RecentIds
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.protocol.link import Link
 from harness.wasmbed.protocol.messages import ApplicationState, ErrorCode, Heartbeat
@@ -43,10 +44,10 @@ class Session:
         "enrolled",
         "heard_at",
         "heartbeat",
-        "last_message_id",
         "link",
         "name",
         "on_record",
+        "recent_ids",
         "spoke",
         "state",
         "timer",
@@ -73,7 +74,8 @@ class Session:
         self.written_at = 0.0
         """When a heartbeat was last handed over for writing, or is going to be."""
         self.heartbeat: Heartbeat | None = None
-        self.last_message_id: int | None = None
+        self.recent_ids = RecentIds()
+        """Of its heartbeats and runtime errors, which carry fresh ones."""
         self.timer: Timer | None = None
         """The one thing the session waits for with a deadline: its first message, or the next heartbeat."""
         self.applications: dict[str, ApplicationRecord] | None = None
