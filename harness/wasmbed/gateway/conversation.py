@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 from harness.wasmbed.gateway.applications import ApplicationReports
+from harness.wasmbed.gateway.bounds import check_bounds
 from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.devices import DeviceRecords
 from harness.wasmbed.gateway.enrollment import Enrollment
@@ -74,6 +75,7 @@ class Conversation:
         self._metrics.message(type(message))
         if session.state is SessionState.CLOSING:
             return
+        check_bounds(message)
         if session.state is SessionState.OPENED:
             await self._begin(session, message_id, message)
         elif isinstance(message, Heartbeat):
