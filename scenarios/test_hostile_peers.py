@@ -77,7 +77,7 @@ def _hello(group: str) -> bytes:
 
 @pytest.mark.stack(boards="virtual", heartbeat=1.0)
 async def test_a_flood_of_costly_hellos_disconnects_nobody(stack: Stack) -> None:
-    """Hellos that leave the gateway no choice but a key exchange of 8,192 bits, from peers without any certificate: each
+    """Hellos that leave the gateway no choice but a key exchange of 8,192 bits, from peers without a certificate: each
     is refused with an alert before anything is computed, and 100 boards keep their heartbeats."""
     boards = await stack.boards.power_on(count=100)
     for board in boards:

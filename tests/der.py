@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 
 from harness.wasmbed.pki.keys import PrivateKey
 
@@ -55,9 +56,9 @@ def certificate(
     *,
     version: bytes = bytes.fromhex("a003020102"),
     serial: bytes = bytes.fromhex("020109"),
-    not_before: bytes = element(0x17, b"200101000000Z"),  # noqa: B008
-    not_after: bytes = element(0x17, b"491231235959Z"),  # noqa: B008
-    subject: bytes = name(b"board-1"),  # noqa: B008
+    not_before: bytes = element(0x17, b"200101000000Z"),
+    not_after: bytes = element(0x17, b"491231235959Z"),
+    subject: bytes = name(b"board-1"),
     extensions: Iterable[bytes] | None = USUAL,
     algorithm: bytes = ALGORITHM,
 ) -> bytes:
@@ -69,5 +70,6 @@ def certificate(
     return sequence(signed, ALGORITHM, element(0x03, b"\0", signature))
 
 
-def public_key(key: PrivateKey, form: serialization.PublicFormat = serialization.PublicFormat.SubjectPublicKeyInfo) -> bytes:
-    return key.public_key().public_bytes(serialization.Encoding.DER, form)
+def public_key(key: CertificateIssuerPrivateKeyTypes) -> bytes:
+    """SubjectPublicKeyInfo."""
+    return key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -1,8 +1,9 @@
 """A TLS 1.3 server's parameters: which key exchanges it computes, and what it answers to a client with none of them.
 
-OpenSSL offers finite-field groups of up to 8,192 bits by default, which cost a hundred times as much as a curve and need
-no certificate to ask for. Python's ssl can limit a context to one group and not to several (until 3.15), so there is one
-context for each group here, and the ClientHello, which the listener has before it starts a handshake, chooses.
+OpenSSL offers finite-field groups of up to 8,192 bits by default, which cost a hundred times as much as a curve, and
+whoever asks for one needs no certificate. Python's ssl can limit a context to one group, and not to several (until
+3.15): so there is one context for each group here, and the ClientHello, which the listener has before it starts a
+handshake, chooses.
 """
 
 from __future__ import annotations

@@ -198,7 +198,12 @@ class ScriptedGateway:
     """A TLS listener that hands over each connection and does nothing by itself."""
 
     def __init__(
-        self, identities: Iterable[Identity], device_authority: bytes, clock: Clock, network: Network, expectations: Expectations
+        self,
+        identities: Iterable[Identity],
+        device_authority: bytes,
+        clock: Clock,
+        network: Network,
+        expectations: Expectations,
     ) -> None:
         self._tls = tls_server(identities, device_authority)
         self._clock, self._network, self._expectations = clock, network, expectations

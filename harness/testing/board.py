@@ -22,8 +22,8 @@ from harness.core.network import SystemNetwork
 from harness.testing import board_applications as applications
 from harness.testing import board_link as link
 from harness.testing.bench import Bench, BoardFactory, Expectations
-from harness.wasmbed.pki.server_authorities import ServerAuthorities
 from harness.wasmbed.pki.keys import Algorithm, generate_key, private_key_der
+from harness.wasmbed.pki.server_authorities import ServerAuthorities
 
 __all__ = ["BOARD_CHECKS", "BoardCheck", "BoardFactory", "Expectations", "check_board", "run_board_check"]
 

@@ -9,7 +9,7 @@ import asyncio
 import shutil
 import ssl
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -31,6 +31,20 @@ NSS = "-h 127.0.0.1 -a localhost -d sql:nss -n own -V tls1.3:tls1.3 -p"
 S_CLIENT = "-cert cert.pem -key key.pem -servername localhost -verify_hostname localhost -verify_return_error -connect"
 
 
+class Greeter(asyncio.Protocol):
+    """Notes what a client's certificate calls it, says hello and closes."""
+
+    def __init__(self, let_in: list[str | None]) -> None:
+        self._let_in = let_in
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        certificate = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        self._let_in.append(certificate and x509.load_der_x509_certificate(certificate).subject.rfc4514_string())
+        writer = cast(asyncio.WriteTransport, transport)
+        writer.write(b"hello\n")
+        writer.close()
+
+
 @dataclass
 class Door:
     """A gateway's listener, and what a client that has come to it needs."""
@@ -43,18 +57,12 @@ class Door:
     def meet(self, command: Callable[[int], list[str]]) -> tuple[int, str]:
         """Run a client, given the port; its exit code and output."""
 
-        class Greeter(asyncio.Protocol):
-            def connection_made(greeter, transport: asyncio.BaseTransport) -> None:  # noqa: N805
-                certificate = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
-                self.let_in.append(certificate and x509.load_der_x509_certificate(certificate).subject.rfc4514_string())
-                writer = cast(asyncio.WriteTransport, transport)
-                writer.write(b"hello\n")
-                writer.close()
-
         async def main() -> tuple[int, str]:
             admission = Admission(rejected=lambda _, reason: self.rejected.append(reason))
             tls = tls_server(self.identities, self.devices.certificate)
-            listener = await SystemNetwork().listen(Greeter, ("127.0.0.1", 0), tls=tls, admission=admission)
+            listener = await SystemNetwork().listen(
+                lambda: Greeter(self.let_in), ("127.0.0.1", 0), tls=tls, admission=admission
+            )
             client = await asyncio.create_subprocess_exec(
                 *command(listener.endpoint[1]),
                 cwd=self.folder,
@@ -94,8 +102,8 @@ class Door:
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> Iterator[Door]:
-    yield Door(tmp_path, {})
+def door(tmp_path: Path) -> Door:
+    return Door(tmp_path, {})
 
 
 def program(name: str) -> str:
@@ -171,9 +179,7 @@ def s_client(door: Door, *options: str) -> tuple[int, str]:
         ("RSA-PSS+SHA256:ed25519", "ed25519", "ed25519"),
     ],
 )
-def test_a_client_gets_the_identity_that_it_can_verify(
-    door: Door, offered: str, trusted: str, signature: str
-) -> None:
+def test_a_client_gets_the_identity_that_it_can_verify(door: Door, offered: str, trusted: str, signature: str) -> None:
     (door.folder / "one.pem").write_text(door.trust[trusted])
     _, output = s_client(door, "-CAfile", "one.pem", "-sigalgs", offered)
     assert f"Signature type: {signature}" in output
@@ -207,9 +213,7 @@ def test_each_cheap_group_is_served(door: Door, groups: str) -> None:
         (["-tls1_2"], "the client knows no TLS 1.3, and nothing older is served"),
     ],
 )
-def test_a_client_that_is_refused_is_told_apart_by_what_it_lacks(
-    door: Door, options: list[str], reason: str
-) -> None:
+def test_a_client_that_is_refused_is_told_apart_by_what_it_lacks(door: Door, options: list[str], reason: str) -> None:
     code, output = s_client(door, "-CAfile", "trust.pem", *options)
     assert (door.let_in, door.rejected) == ([], [reason])
     assert "alert" in output

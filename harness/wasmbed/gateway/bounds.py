@@ -10,20 +10,25 @@ from harness.wasmbed.gateway.refusals import Refused
 from harness.wasmbed.protocol.messages import DeviceMessage, ErrorCode, Publication
 from harness.wasmbed.runtime.interface import MAXIMUM_PAYLOAD
 
-__all__ = ["LARGEST_NUMBER", "MOST_ENTRIES", "MOST_TEXT", "check_bounds"]
+__all__ = ["LARGEST_NUMBER", "MOST_ENTRIES", "MOST_NAMES", "MOST_TEXT", "check_bounds"]
 
 MOST_ENTRIES = 128
 """In one list or map of a message: metrics, applications, capabilities, lines of a backtrace."""
 MOST_TEXT = 32 << 10
 """Characters in all of a message."""
+MOST_NAMES = 512
+"""Of metrics, in all of a session: a status keeps each until the device has sent a heartbeat without it."""
 LARGEST_NUMBER = (1 << 63) - 1
 """Kubernetes' numbers are int64."""
 
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in get_args(DeviceMessage)}
 
 
-def check_bounds(message: DeviceMessage) -> None:
-    """Raise :class:`Refused`, which says what there is too much of, and leaves the session open."""
+def check_bounds(message: DeviceMessage, names: set[str]) -> None:
+    """Note the metrics' names among the session's ``names``.
+
+    Raises :class:`Refused`, which says what there is too much of, and leaves the session open.
+    """
     kind, text = type(message), 0
     for name in _FIELDS[kind]:
         value = getattr(message, name)
@@ -41,6 +46,11 @@ def check_bounds(message: DeviceMessage) -> None:
                     raise _too_much(f"{kind.__name__}: {reason}")
     if text > MOST_TEXT:
         raise _too_much(f"{kind.__name__}: {text} characters of text, at most {MOST_TEXT} are taken")
+    metrics: Mapping[str, int] = getattr(message, "metrics", None) or getattr(message, "resource_use", {})
+    if not metrics.keys() <= names:
+        if len(names | metrics.keys()) > MOST_NAMES:
+            raise _too_much(f"{kind.__name__}: metrics of more than {MOST_NAMES} different names in one session")
+        names.update(metrics)
 
 
 def _parts(value: Any) -> Iterator[Any]:

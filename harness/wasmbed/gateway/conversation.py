@@ -75,7 +75,7 @@ class Conversation:
         self._metrics.message(type(message))
         if session.state is SessionState.CLOSING:
             return
-        check_bounds(message)
+        check_bounds(message, session.metric_names)
         if session.state is SessionState.OPENED:
             await self._begin(session, message_id, message)
         elif isinstance(message, Heartbeat):

@@ -61,7 +61,8 @@ class CannotListen(RigError):
 class Gateway:
     """Speaks TLS and CBOR to devices, and Kubernetes to the cluster.
 
-    It presents the one of its ``identities`` that a device can verify. ``certificates`` judges devices; ``authority``, where given, issues first certificates to those that pair.
+    It presents the one of its ``identities`` that a device can verify. ``certificates`` judges devices; ``authority``,
+    where given, issues first certificates to those that pair.
     """
 
     def __init__(
@@ -129,9 +130,7 @@ class Gateway:
             work,
             tap,
         )
-        self._revocations = Revocations(
-            api, clock, randomness, certificates, self._revoked, self._revocations_refused
-        )
+        self._revocations = Revocations(api, clock, randomness, certificates, self._revoked, self._revocations_refused)
         self._registration = Registration(settings, api, clock, randomness, self._writer)
         self._http = HttpApi(
             settings,

@@ -45,6 +45,7 @@ class Session:
         "heard_at",
         "heartbeat",
         "link",
+        "metric_names",
         "name",
         "on_record",
         "recent_ids",
@@ -74,6 +75,8 @@ class Session:
         self.written_at = 0.0
         """When a heartbeat was last handed over for writing, or is going to be."""
         self.heartbeat: Heartbeat | None = None
+        self.metric_names: set[str] = set()
+        """Of all the metrics that it sent."""
         self.recent_ids = RecentIds()
         """Of its heartbeats and runtime errors, which carry fresh ones."""
         self.timer: Timer | None = None
@@ -133,8 +136,8 @@ class Sessions:
         return evicted
 
     def claim(self, session: Session, name: str, retry_after: float) -> None:
-        """Make ``name`` this session's. Raises :class:`Refused` when the gateway is full, or when the name is taken, for
-        ``retry_after`` seconds as far as can be said."""
+        """Make ``name`` this session's. Raises :class:`Refused` when the gateway is full, and when the name is taken:
+        for ``retry_after`` seconds, as far as can be said."""
         self.check_open()
         if name in self._named:
             raise try_again(f"device {name} already has a session here", retry_after, ErrorCode.DUPLICATE_DEVICE)
@@ -151,8 +154,8 @@ class Sessions:
             raise try_again("the gateway is shutting down", self.retry_after(), ErrorCode.GATEWAY_DRAINING)
 
     def retry_after(self) -> float:
-        """Seconds after which a peer that is turned away is to come back: for each another moment of a window that grows
-        with the number of sessions, so that not all come at once."""
+        """Seconds after which a peer that is turned away is to come back: for each another moment of a window that
+        grows with the number of sessions, so that not all come at once."""
         half = max(len(self._all) - 1, 0) / self._settings.return_rate / 2
         middle = self._settings.retry_after + half
         return self._randomness.jitter(middle, half / middle)

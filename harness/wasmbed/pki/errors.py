@@ -16,8 +16,8 @@ MALFORMED = (
     x509.UnsupportedGeneralNameType,
     Warning,
 )
-"""What the library raises, while it reads or verifies, for bytes that are not what they should be. It warns of some, which
-raises where warnings are errors."""
+"""What the library raises, while it reads or verifies, for bytes that are not what they should be. Of some it only warns,
+which is an exception where warnings are errors."""
 
 
 class CertificateInvalid(Exception):

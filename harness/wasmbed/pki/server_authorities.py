@@ -35,12 +35,10 @@ class ServerAuthorities:
         """What a device has to trust: the authorities' certificates, DER, one after the other."""
         return b"".join(authority.certificate for authority in self)
 
-    def issue(
-        self, common_name: str, names: Iterable[str] = ("localhost", "127.0.0.1"), **moments: float
-    ) -> tuple[Identity, ...]:
+    def issue(self, common_name: str, names: Iterable[str] = ("localhost", "127.0.0.1")) -> tuple[Identity, ...]:
         """A gateway's identities, one of each authority; see :meth:`Authority.issue_server`."""
         names = tuple(names)
         return tuple(
-            authority.issue_server(common_name, names, algorithm=algorithm, **moments)
+            authority.issue_server(common_name, names, algorithm=algorithm)
             for algorithm, authority in self._authorities.items()
         )
