@@ -47,7 +47,8 @@ class Admission:
     one more drops the oldest, those first that have not sent their ClientHello. ``handshakes``: at once. ``failures``
     and ``failures_of_one``: the budget for handshakes that fail, of all addresses and of one. ``silence``: until the
     ClientHello must be there. ``handshake``: for all of a handshake; while others wait for its place, ``patience`` for
-    a peer whose turn it is. ``rejected`` is called with the address of a peer that was turned away, and the reason.
+    a peer whose turn it is. ``rejected`` is called with the address of a peer that was turned away, the reason, and
+    whether it was refused for what it offered or proved: its alert says no more than that.
     """
 
     waiting: int = 4096
@@ -57,7 +58,7 @@ class Admission:
     silence: float = 5.0
     handshake: float = 10.0
     patience: float = 2.0
-    rejected: Callable[[tuple[str, int], str], object] | None = None
+    rejected: Callable[[tuple[str, int], str, bool], object] | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -183,7 +184,7 @@ class Doorkeeper:
             with suppress(OSError):
                 peer.connection.recv(LARGEST_RECORD)  # what is left unread would turn the goodbye into a reset
                 peer.connection.send(_FATAL_ALERT + bytes([refused.alert]))
-            self._reject(peer, refused.reason)
+            self._reject(peer, refused.reason, refused=True)
         else:
             self._queue.push(peer.address[0], peer)
             self._start_handshakes()
@@ -249,7 +250,7 @@ class Doorkeeper:
         except OSError as error:
             with suppress(OSError):
                 spare.send(getattr(error, "alert", b""))
-            self._report(peer, _reason(error))
+            self._report(peer, _reason(error), refused=isinstance(error, ssl.SSLError))
         finally:
             spare.close()
             del self._shaking[peer]
@@ -273,13 +274,13 @@ class Doorkeeper:
         if peer.handshake is not None:
             peer.handshake.cancel()
 
-    def _reject(self, peer: _Peer, reason: str) -> None:
+    def _reject(self, peer: _Peer, reason: str, *, refused: bool = False) -> None:
         peer.connection.close()
-        self._report(peer, reason)
+        self._report(peer, reason, refused=refused)
 
-    def _report(self, peer: _Peer, reason: str) -> None:
+    def _report(self, peer: _Peer, reason: str, *, refused: bool = False) -> None:
         if self._admission.rejected is not None:
-            self._admission.rejected(peer.address, reason)
+            self._admission.rejected(peer.address, reason, refused)
 
 
 class _ServerEnd(ssl.SSLObject):

@@ -219,7 +219,7 @@ class ScriptedGateway:
             lambda: ScriptedLink(Side.GATEWAY, opened=self._opened),
             self.endpoint,
             tls=self._tls,
-            admission=Admission(rejected=lambda _, reason: self._rejected.put_nowait(reason)),
+            admission=Admission(rejected=lambda _, reason, __: self._rejected.put_nowait(reason)),
         )
         self.endpoint = self._listener.endpoint
 

@@ -69,13 +69,15 @@ class World:
     def __init__(self, client: ssl.SSLContext) -> None:
         self.client = client
         self.rejected: list[str] = []
+        self.refused = 0
         self._changed: asyncio.Event = asyncio.Event()
         self.listener: Listener | None = None
         self.peers = ExitStack()
 
-    def reject(self, address: tuple[str, int], reason: str) -> None:
+    def reject(self, address: tuple[str, int], reason: str, refused: bool) -> None:
         assert address[0].startswith("127.0.0.")
         self.rejected.append(reason)
+        self.refused += refused
         self._changed.set()
 
     async def until_rejected(self, count: int) -> list[str]:
@@ -176,6 +178,7 @@ def test_a_costly_key_exchange_is_refused_with_an_alert(play: Callable[..., None
         assert set(await world.until_rejected(2)) == {
             f"no common key exchange groups: the client has {group}; served are x25519, secp256r1"
         }
+        assert world.refused == 2
         assert await world.talk() == b"hello"
 
     play(scene, failures=Budget(1, 0.001))
@@ -227,6 +230,7 @@ def test_the_silent_are_dropped_after_a_while(play: Callable[..., None]) -> None
         with world.knock() as first, world.knock() as second:
             assert await world.until_rejected(2) == ["no ClientHello within 0.05 s"] * 2
             assert (first.recv(1), second.recv(1)) == (b"", b"")
+            assert world.refused == 0
 
     play(scene, silence=0.05)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
 import socket
 import ssl
@@ -240,7 +241,7 @@ def test_a_device_that_does_not_read_holds_up_only_itself(play: Play) -> None:
     play(scene)
 
 
-def test_tls_of_before_is_not_spoken(play: Play) -> None:
+def test_tls_of_before_is_not_spoken(play: Play, caplog: pytest.LogCaptureFixture) -> None:
     async def scene(world: World) -> None:
         old = client_context(world.servers.certificates, world.make_identity("dev-1"), world.clock)
         old.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -249,9 +250,13 @@ def test_tls_of_before_is_not_spoken(play: Play) -> None:
         with pytest.raises(ssl.SSLError, match=r"(?i)version"):
             await asyncio.open_connection(host, port, ssl=old, server_hostname="localhost")
         (rejected,) = await world.until_recorded("TlsRejected")
-        assert rejected[3]["reason"] == "the client knows no TLS 1.3, and nothing older is served"
+        assert rejected[3]["reason"] == reason
 
-    play(scene)
+    reason = "the client knows no TLS 1.3, and nothing older is served"
+    with caplog.at_level(logging.WARNING):
+        play(scene)
+    (line,) = caplog.messages
+    assert line.endswith(f" did not get through the handshake: {reason}")
 
 
 def test_a_fault_of_the_gateway_ends_one_session_only(play: Play) -> None:

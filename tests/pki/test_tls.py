@@ -232,7 +232,7 @@ def test_over_a_socket_a_rejected_device_hears_the_alert(
         network = SystemNetwork()
         reasons: list[str] = []
         server = tls_server((world.gateway,), world.devices.certificate)
-        admission = Admission(rejected=lambda _, reason: reasons.append(reason))
+        admission = Admission(rejected=lambda _, reason, __: reasons.append(reason))
         listener = await network.listen(
             lambda: Link(Side.GATEWAY, opened=never), ("127.0.0.1", 0), tls=server, admission=admission
         )

@@ -58,7 +58,7 @@ class Door:
         """Run a client, given the port; its exit code and output."""
 
         async def main() -> tuple[int, str]:
-            admission = Admission(rejected=lambda _, reason: self.rejected.append(reason))
+            admission = Admission(rejected=lambda _, reason, __: self.rejected.append(reason))
             tls = tls_server(self.identities, self.devices.certificate)
             listener = await SystemNetwork().listen(
                 lambda: Greeter(self.let_in), ("127.0.0.1", 0), tls=tls, admission=admission

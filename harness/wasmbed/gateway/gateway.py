@@ -258,9 +258,10 @@ class Gateway:
             do="end what uses the port, or choose another (0: any free one)",
         )
 
-    def _tls_rejected(self, address: Endpoint, reason: str) -> None:
+    def _tls_rejected(self, address: Endpoint, reason: str, refused: bool) -> None:
         self._metrics.tls_rejected()
-        log.info("%s:%d did not get through the handshake: %s", *address, reason)
+        level = logging.WARNING if refused else logging.INFO
+        log.log(level, "%s:%d did not get through the handshake: %s", *address, reason)
         if self._tap is not None:
             self._tap("Device", "Gateway", "TlsRejected", {"reason": reason}, "")
 

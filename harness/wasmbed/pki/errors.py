@@ -16,7 +16,7 @@ MALFORMED = (
     x509.UnsupportedGeneralNameType,
     Warning,
 )
-"""What the library raises, while it reads or verifies, for bytes that are not what they should be. Of some it only warns,
+"""What the library raises, while it reads or verifies, for bytes that are not what they should be. It only warns of some,
 which is an exception where warnings are errors."""
 
 
