@@ -84,7 +84,7 @@ async def test_a_flood_of_costly_hellos_disconnects_nobody(stack: Stack) -> None
         await stack.device(board).until(phase="Connected", within=60)
     hello = _hello("ffdhe8192")
 
-    async def knock() -> bytes:
+    async def connect() -> bytes:
         reader, writer = await asyncio.open_connection(*stack.gateway.endpoint)
         writer.write(hello)
         answer = await reader.read()
@@ -93,12 +93,12 @@ async def test_a_flood_of_costly_hellos_disconnects_nobody(stack: Stack) -> None
 
     before = stack.history[len(stack.history) - 1]
     for _ in range(20):
-        assert set(await asyncio.gather(*(knock() for _ in range(20)))) == {bytes.fromhex("15030300020228")}
+        assert set(await asyncio.gather(*(connect() for _ in range(20)))) == {bytes.fromhex("15030300020228")}
     for board in boards:
         await stack.history.until("Heartbeat", about=board.name, after=before)
     rejected = stack.history.find("TlsRejected")
     assert {event.data["reason"] for event in rejected} == {
-        "no common key exchange groups: the client has ffdhe8192; served are x25519, secp256r1"
+        "no common key exchange groups: the client offers ffdhe8192; the server supports x25519, secp256r1"
     }
     assert len(rejected) == 400
     assert not stack.history.find("ConnectionClosed")

@@ -32,7 +32,7 @@ _BATCH = 64
 _FATAL_ALERT = bytes.fromhex("15030300 0202")
 """An alert's record without its code (RFC 8446, section 6)."""
 FAILURES = Budget(512, 256.0)
-"""At some 0.5 ms each, an eighth of a core."""
+"""At about 0.5 ms each, an eighth of a core."""
 FAILURES_OF_ONE = Budget(256, 64.0)
 _NO_DESCRIPTOR = "the machine has no file descriptor left"
 _RECOVERY = 1.0
@@ -329,7 +329,7 @@ def _hello(peer: _Peer, *, woken: bool = False) -> bytes | None:
 
 
 def _has_left(peer: _Peer) -> bool:
-    """Whether it has closed its side, which ends a handshake; only Linux tells before everything is read."""
+    """Whether the peer has closed its side; only Linux reports this while data is left to read."""
     hung_up = getattr(select, "POLLRDHUP", 0)
     poll = select.poll()
     poll.register(peer.connection, hung_up)

@@ -1,4 +1,4 @@
-"""What a TLS client offers, read from its ClientHello before a TLS library spends anything on it (RFC 8446, 4.1.2)."""
+"""The offers in a TLS client's ClientHello, read before a TLS library computes anything for it (RFC 8446, 4.1.2)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _SUPPORTED_GROUPS, _SIGNATURE_ALGORITHMS, _SUPPORTED_VERSIONS, _KEY_SHARE = 10, 
 
 @dataclass(frozen=True, slots=True)
 class ClientHello:
-    """A client's offers, as IANA's numbers, in its order of preference."""
+    """A client's offers as IANA's numbers, in its order of preference."""
 
     versions: tuple[int, ...]
-    """From ``supported_versions``; empty for a client that knows TLS 1.2 or older only."""
+    """From ``supported_versions``; empty for a client of TLS 1.2 or older."""
     ciphers: tuple[int, ...]
     groups: tuple[int, ...]
     shares: tuple[int, ...]
-    """The groups for which it has sent its half of the key exchange already."""
+    """The groups for which it has sent its key share."""
     signatures: tuple[int, ...]
 
 

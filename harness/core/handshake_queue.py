@@ -1,8 +1,8 @@
-"""Whose handshake is next: addresses take turns, and each may waste only so many.
+"""The order in which peers get their handshakes, and a budget for handshakes that fail.
 
-A handshake takes a token from its address and one from the common store; one that succeeds, or was not worth a
-computation, gives them back. So a fleet behind one address is never held up, and who begins handshakes that come to
-nothing soon waits for the tokens that time brings.
+Hosts take turns, so that a flood from one does not delay the others. A handshake takes one token from its host's budget
+and one from the common budget. It returns them when it succeeds, or when nothing was computed for it. So a fleet behind
+one address is never delayed, and a host whose handshakes fail waits until its budget has refilled.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ __all__ = ["Budget", "HandshakeQueue"]
 P = TypeVar("P")
 
 _ADDRESSES = 4096
-"""Addresses whose budget is not full, remembered at a time."""
+"""The largest number of hosts whose budgets are remembered; a budget that is full needs no memory."""
 _PREFIX = 64
-"""Bits of an IPv6 address that count: whoever has one address has the whole network (RFC 6177)."""
+"""The bits of an IPv6 address that tell hosts apart: one subscriber has the whole network (RFC 6177)."""
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Handshakes that may fail: ``burst`` at once, ``rate`` a second in the long run."""
+    """Handshakes that may fail: ``burst`` at once, and ``rate`` per second after that."""
 
     burst: int
     rate: float
 
 
 class _Bucket:
-    """What is left of a budget."""
+    """The state of one budget."""
 
     __slots__ = ("_at", "_budget", "_level")
 
@@ -82,8 +82,8 @@ class HandshakeQueue(Generic[P]):
         self._count += 1
 
     def pop(self, now: float) -> P | None:
-        """The peer whose turn it is, the newest of its host: older ones may have left, or never have meant it. None if
-        there is none, or no token for it."""
+        """The next peer: the newest of the host whose turn it is, since older ones may have left. None if the queue is
+        empty, or no host in it has a token."""
         if self._total.wait(now):
             return None
         while self._parked and self._parked[0][0] <= now:
@@ -110,7 +110,7 @@ class HandshakeQueue(Generic[P]):
         return None
 
     def give_back(self, host: str) -> None:
-        """A handshake of ``host`` succeeded, or cost nothing."""
+        """Return the tokens of a handshake that succeeded or was not begun."""
         host = _network(host)
         self._total.add(1)
         bucket = self._buckets.get(host)
@@ -120,14 +120,14 @@ class HandshakeQueue(Generic[P]):
                 del self._buckets[host]
 
     def wait(self, now: float) -> float | None:
-        """Seconds until :meth:`pop` may have somebody; None while nobody waits."""
+        """Seconds until :meth:`pop` can return a peer; None while the queue is empty."""
         if not self._count:
             return None
         host_wait = 0.0 if self._turns or not self._parked else self._parked[0][0] - now
         return max(self._total.wait(now), host_wait, 0.0)
 
     def drop_oldest(self) -> P | None:
-        """Take the oldest peer of a host without a token, or else of the host whose turn is last."""
+        """Remove and return the oldest peer of a host without a token, or else of the host whose turn is last."""
         parked = next((host for _, host in self._parked if host in self._peers), None)
         host = parked or next(iter(self._turns), None)
         if host is None:

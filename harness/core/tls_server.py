@@ -1,9 +1,9 @@
-"""A TLS 1.3 server's parameters: which key exchanges it computes, and what it answers to a client with none of them.
+"""A server's TLS 1.3 parameters: the key exchanges it computes, and its answer to a client that offers none of them.
 
-OpenSSL offers finite-field groups of up to 8,192 bits by default, which cost a hundred times as much as a curve, and
-whoever asks for one needs no certificate. Python's ssl can limit a context to one group, and not to several (until
-3.15): so there is one context for each group here, and the ClientHello, which the listener has before it starts a
-handshake, chooses.
+By default OpenSSL accepts finite-field groups of up to 8,192 bits. They cost a hundred times as much as a curve, and a
+client needs no certificate to ask for one. Python's ssl can limit a context to one group, but not to several (until
+3.15). So a server has one context for each group, and the ClientHello, which the listener reads before it starts a
+handshake, selects the context.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _TLS_1_3 = 0x0304
 _OF_TLS_1_3 = 0x13
 """The first byte of its cipher suites (RFC 8446, appendix B.4)."""
 GROUPS = {0x001D: "X25519", 0x0017: "prime256v1"}
-"""What is computed (RFC 8446, section 4.2.7, in OpenSSL's names), the preferred first."""
+"""The groups that are served (RFC 8446, section 4.2.7), in OpenSSL's names, in order of preference."""
 _EVERY_CLIENT_HAS = 0x0017
 """The group that RFC 8446, section 9.1, makes mandatory."""
 _CIPHERS = frozenset({0x1301, 0x1302, 0x1303})
-"""OpenSSL's own choice; Python's ssl cannot change it."""
+"""OpenSSL's defaults, which Python's ssl cannot change."""
 
 ALERT_HANDSHAKE_FAILURE = 40
 _ALERT_PROTOCOL_VERSION = 70
@@ -55,11 +55,11 @@ _NAMES = {
     0x11EC: "X25519MLKEM768",
 }
 _SHOWN = 8
-"""Numbers of a client that a reason shows; it may offer thousands."""
+"""The most offers that a reason lists; a client may send thousands."""
 
 
 class HelloRefused(Exception):
-    """A ClientHello without anything that this server has. ``alert`` is the code to answer (RFC 8446, section 6)."""
+    """A ClientHello that offers nothing this server supports; ``alert`` is the code to answer (RFC 8446, section 6)."""
 
     def __init__(self, reason: str, alert: int = ALERT_HANDSHAKE_FAILURE) -> None:
         super().__init__(reason)
@@ -80,16 +80,18 @@ class TlsServer:
         return tuple(self._contexts.values())
 
     def context_for(self, hello: ClientHello | None) -> ssl.SSLContext:
-        """The context for this client's handshake; ``hello`` is None where it could not be read, and is OpenSSL's to
-        judge then. Raises :class:`HelloRefused`."""
+        """The context for a client's handshake. A ``hello`` that could not be read is None; OpenSSL then judges it.
+
+        Raises :class:`HelloRefused`.
+        """
         if hello is None:
             return self._contexts[_EVERY_CLIENT_HAS]
         if _TLS_1_3 not in hello.versions:
-            raise HelloRefused("the client knows no TLS 1.3, and nothing older is served", _ALERT_PROTOCOL_VERSION)
+            raise HelloRefused("the client does not offer TLS 1.3, the only version supported", _ALERT_PROTOCOL_VERSION)
         _require("cipher suites", tuple(suite for suite in hello.ciphers if suite >> 8 == _OF_TLS_1_3), _CIPHERS)
         _require("signature algorithms", hello.signatures, self._signatures)
         _require("key exchange groups", hello.groups, self._contexts)
-        for offered in (hello.shares, hello.groups):  # a group without its share costs the client a round trip
+        for offered in (hello.shares, hello.groups):  # without a share the client has to send a second hello
             for group in self._contexts:
                 if group in offered:
                     return self._contexts[group]
@@ -103,7 +105,9 @@ def _limited(context: ssl.SSLContext, group: str) -> ssl.SSLContext:
 
 def _require(what: str, offered: tuple[int, ...], served: Iterable[int]) -> None:
     if not set(served).intersection(offered):
-        raise HelloRefused(f"no common {what}: the client has {_names(offered)}; served are {_names(served)}")
+        raise HelloRefused(
+            f"no common {what}: the client offers {_names(offered)}; the server supports {_names(served)}"
+        )
 
 
 def _names(numbers: Iterable[int]) -> str:

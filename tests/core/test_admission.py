@@ -148,7 +148,7 @@ def test_what_is_not_tls_is_reported(play: Callable[..., None]) -> None:
 
 
 def hello_of(*, group: str | None = None) -> bytes:
-    """What OpenSSL's client sends first."""
+    """The first bytes that OpenSSL's client sends."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if group is not None:
         context.set_ecdh_curve(group)
@@ -176,7 +176,7 @@ def test_a_costly_key_exchange_is_refused_with_an_alert(play: Callable[..., None
         peer.sendall(hello_of(group=group))
         assert await answer(peer) == bytes.fromhex("15030300020228")  # fatal, handshake_failure
         assert set(await world.until_rejected(2)) == {
-            f"no common key exchange groups: the client has {group}; served are x25519, secp256r1"
+            f"no common key exchange groups: the client offers {group}; the server supports x25519, secp256r1"
         }
         assert world.refused == 2
         assert await world.talk() == b"hello"

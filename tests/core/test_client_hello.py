@@ -1,4 +1,4 @@
-"""Real clients' hellos are read; whatever else a peer sends is nobody's exception."""
+"""Hellos of real clients are read; other bytes never raise an exception."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ X25519, P256, P384, FFDHE8192 = 0x001D, 0x0017, 0x0018, 0x0104
 
 
 def hello_of(*, group: str | None = None, newest: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED) -> bytes:
-    """What OpenSSL's client sends first."""
+    """The first bytes that OpenSSL's client sends."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.maximum_version = newest
     if group is not None:

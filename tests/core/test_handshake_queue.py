@@ -1,4 +1,4 @@
-"""Whose handshake is next."""
+"""The order of handshakes, and the budget for those that fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which key exchange a client gets, and what a client is told that has none of them."""
+"""The key exchange that a client gets, and the reason for one that offers nothing in common."""
 
 from __future__ import annotations
 
@@ -41,35 +41,40 @@ def test_a_group_that_needs_no_second_hello_is_preferred(
 @pytest.mark.parametrize(
     ("changes", "reason", "alert"),
     [
-        ({"versions": (0x0303,)}, "the client knows no TLS 1.3, and nothing older is served", 70),
-        ({"versions": ()}, "the client knows no TLS 1.3, and nothing older is served", 70),
+        ({"versions": (0x0303,)}, "the client does not offer TLS 1.3, the only version supported", 70),
+        ({"versions": ()}, "the client does not offer TLS 1.3, the only version supported", 70),
         (
             {"groups": FFDHE, "shares": FFDHE[:1]},
-            "no common key exchange groups: the client has ffdhe2048, ffdhe3072, ffdhe4096, ffdhe6144, ffdhe8192; "
-            "served are x25519, secp256r1",
+            "no common key exchange groups: the client offers ffdhe2048, ffdhe3072, ffdhe4096, ffdhe6144, ffdhe8192; "
+            "the server supports x25519, secp256r1",
             40,
         ),
         (
             {"groups": (0x0A0A, P384)},
-            "no common key exchange groups: the client has 0x0a0a, secp384r1; served are x25519, secp256r1",
+            "no common key exchange groups: the client offers 0x0a0a, secp384r1; the server supports x25519, secp256r1",
             40,
         ),
-        ({"groups": ()}, "no common key exchange groups: the client has none; served are x25519, secp256r1", 40),
+        (
+            {"groups": ()},
+            "no common key exchange groups: the client offers none; the server supports x25519, secp256r1",
+            40,
+        ),
         (
             {"signatures": (RSA_PSS,)},
-            "no common signature algorithms: the client has rsa_pss_rsae_sha256; served are ecdsa_secp256r1_sha256",
+            "no common signature algorithms: the client offers rsa_pss_rsae_sha256; "
+            "the server supports ecdsa_secp256r1_sha256",
             40,
         ),
         (
             {"ciphers": (0x1305,)},
-            "no common cipher suites: the client has TLS_AES_128_CCM_8_SHA256; served are TLS_AES_128_GCM_SHA256, "
-            "TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256",
+            "no common cipher suites: the client offers TLS_AES_128_CCM_8_SHA256; "
+            "the server supports TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256",
             40,
         ),
         (
             {"groups": tuple(range(256, 1256))},
-            "no common key exchange groups: the client has ffdhe2048, ffdhe3072, ffdhe4096, ffdhe6144, ffdhe8192, "
-            "0x0105, 0x0106, 0x0107 and 992 more; served are x25519, secp256r1",
+            "no common key exchange groups: the client offers ffdhe2048, ffdhe3072, ffdhe4096, ffdhe6144, ffdhe8192, "
+            "0x0105, 0x0106, 0x0107 and 992 more; the server supports x25519, secp256r1",
             40,
         ),
     ],

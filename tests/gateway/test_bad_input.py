@@ -252,7 +252,7 @@ def test_tls_of_before_is_not_spoken(play: Play, caplog: pytest.LogCaptureFixtur
         (rejected,) = await world.until_recorded("TlsRejected")
         assert rejected[3]["reason"] == reason
 
-    reason = "the client knows no TLS 1.3, and nothing older is served"
+    reason = "the client does not offer TLS 1.3, the only version supported"
     with caplog.at_level(logging.WARNING):
         play(scene)
     (line,) = caplog.messages

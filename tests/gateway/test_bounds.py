@@ -1,4 +1,4 @@
-"""What a device says is bounded: more is refused, and both the device and the log are told."""
+"""A device's messages are bounded: more is refused, with an error for the device and a log line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificates that OpenSSL accepts and the platform cannot: the device is told why, and the record has it."""
+"""Certificates that OpenSSL accepts and the platform cannot read: device, log and history get the reason."""
 
 from __future__ import annotations
 

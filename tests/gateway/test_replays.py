@@ -1,4 +1,4 @@
-"""What was sent before is not taken again: messages of a session, and revocation lists."""
+"""Replays are refused: messages of a session, and revocation lists."""
 
 from __future__ import annotations
 

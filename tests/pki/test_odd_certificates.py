@@ -1,4 +1,4 @@
-"""Certificates that OpenSSL accepts, and what the platform says of them: never silence, never another exception."""
+"""Certificates that OpenSSL accepts: the platform has a verdict on each, and never raises another exception."""
 
 from __future__ import annotations
 

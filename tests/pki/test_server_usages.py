@@ -1,4 +1,4 @@
-"""What a gateway's key may be used for: virtual boards judge as the firmware does (``tests/certificates.rs`` there)."""
+"""Key usages of a gateway: virtual boards judge them as the firmware does (``tests/certificates.rs`` there)."""
 
 from __future__ import annotations
 

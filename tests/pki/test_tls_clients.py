@@ -1,6 +1,6 @@
-"""Other people's TLS stacks at the gateway's door: ``docs/reference/tls-clients.md``, by running them.
+"""Handshakes of other TLS implementations with the gateway's listener: the table in ``docs/reference/tls-clients.md``.
 
-Each client trusts the P-256 authority alone, verifies the gateway's chain and name, and shows a device's certificate.
+Each trusts the P-256 authority alone, verifies the gateway's chain and name, and presents a device's certificate.
 """
 
 from __future__ import annotations
@@ -198,19 +198,20 @@ def test_each_cheap_group_is_served(door: Door, groups: str) -> None:
     [
         (
             ["-sigalgs", "RSA-PSS+SHA256"],
-            "no common signature algorithms: the client has rsa_pss_rsae_sha256; "
-            "served are ecdsa_secp256r1_sha256, ed25519",
+            "no common signature algorithms: the client offers rsa_pss_rsae_sha256; "
+            "the server supports ecdsa_secp256r1_sha256, ed25519",
         ),
         (
             ["-groups", "ffdhe2048:P-384"],
-            "no common key exchange groups: the client has ffdhe2048, secp384r1; served are x25519, secp256r1",
+            "no common key exchange groups: the client offers ffdhe2048, secp384r1; "
+            "the server supports x25519, secp256r1",
         ),
         (
             ["-ciphersuites", "TLS_AES_128_CCM_SHA256"],
-            "no common cipher suites: the client has TLS_AES_128_CCM_SHA256; "
-            "served are TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256",
+            "no common cipher suites: the client offers TLS_AES_128_CCM_SHA256; "
+            "the server supports TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256",
         ),
-        (["-tls1_2"], "the client knows no TLS 1.3, and nothing older is served"),
+        (["-tls1_2"], "the client does not offer TLS 1.3, the only version supported"),
     ],
 )
 def test_a_client_that_is_refused_is_told_apart_by_what_it_lacks(door: Door, options: list[str], reason: str) -> None:

@@ -1,4 +1,4 @@
-"""How much a device may say. What it sends ends up in the cluster, where it is stored, and sent to all that watch."""
+"""Bounds on a device's messages, whose content goes to the cluster, which stores it and sends it to all watches."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in get_arg
 def check_bounds(message: DeviceMessage, names: set[str]) -> None:
     """Note the metrics' names among the session's ``names``.
 
-    Raises :class:`Refused`, which says what there is too much of, and leaves the session open.
+    Raises :class:`Refused` with the field and its bound; the session stays open.
     """
     kind, text = type(message), 0
     for name in _FIELDS[kind]:

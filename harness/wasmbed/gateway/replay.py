@@ -1,4 +1,4 @@
-"""What tells a fresh message from one that was recorded and sent again."""
+"""Memories of bounded size that detect a message which was recorded and sent again."""
 
 from __future__ import annotations
 

@@ -76,9 +76,9 @@ class Session:
         """When a heartbeat was last handed over for writing, or is going to be."""
         self.heartbeat: Heartbeat | None = None
         self.metric_names: set[str] = set()
-        """Of all the metrics that it sent."""
+        """The names of all metrics it has sent."""
         self.recent_ids = RecentIds()
-        """Of its heartbeats and runtime errors, which carry fresh ones."""
+        """Of heartbeats and runtime errors, which carry fresh ids."""
         self.timer: Timer | None = None
         """The one thing the session waits for with a deadline: its first message, or the next heartbeat."""
         self.applications: dict[str, ApplicationRecord] | None = None

@@ -16,8 +16,8 @@ MALFORMED = (
     x509.UnsupportedGeneralNameType,
     Warning,
 )
-"""What the library raises, while it reads or verifies, for bytes that are not what they should be. It only warns of some,
-which is an exception where warnings are errors."""
+"""The library's exceptions for bytes that it cannot read or verify. It only warns of some, which raises an exception where
+warnings are errors."""
 
 
 class CertificateInvalid(Exception):

@@ -32,7 +32,7 @@ class ServerAuthorities:
 
     @property
     def certificates(self) -> bytes:
-        """What a device has to trust: the authorities' certificates, DER, one after the other."""
+        """The certificates that a device has to trust, DER, one after the other."""
         return b"".join(authority.certificate for authority in self)
 
     def issue(self, common_name: str, names: Iterable[str] = ("localhost", "127.0.0.1")) -> tuple[Identity, ...]:

@@ -1,6 +1,6 @@
-"""What a device requires of a gateway's certificate beyond OpenSSL's checks: the same that the firmware requires.
+"""A device's checks of a gateway's certificate beyond OpenSSL's, so that virtual boards and firmware judge alike.
 
-``firmware/wasmbed-node/src/tls/certificate.rs`` is the other reader; both are tested with the same certificates.
+The firmware's are in ``firmware/wasmbed-node/src/tls/certificate.rs``; both are tested with the same certificates.
 """
 
 from __future__ import annotations
