@@ -47,10 +47,7 @@ fn each_of_several_authorities_is_trusted() {
     }
     let cut = &both[..both.len() - 1];
     assert_eq!(reason(der!("server-p256"), cut, "gateway.example", NOW), "believed");
-    assert_eq!(
-        reason(der!("server-ed25519"), cut, "gateway.example", NOW),
-        "the provisioned authority is malformed"
-    );
+    assert_eq!(reason(der!("server-ed25519"), cut, "gateway.example", NOW), "the provisioned authority is malformed");
 }
 
 #[test]

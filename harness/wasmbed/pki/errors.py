@@ -16,8 +16,8 @@ MALFORMED = (
     x509.UnsupportedGeneralNameType,
     Warning,
 )
-"""The library's exceptions for bytes that it cannot read or verify. It only warns of some, which raises an exception where
-warnings are errors."""
+"""The library's exceptions for bytes that it cannot read or verify. It only warns of some, which raises an exception
+where warnings are errors."""
 
 
 class CertificateInvalid(Exception):
