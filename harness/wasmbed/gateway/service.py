@@ -122,9 +122,9 @@ class LinkService:
             await link.drain()
 
     async def _refuse(self, session: Session, error: Error, message_id: int | None, *, closes: bool = True) -> None:
-        log.warning(
-            "device %s: %s: %s", session.name or session.link.peer_address or "unknown", error.code, error.message
-        )
+        address = session.link.peer_address
+        where = "{}:{}".format(*address) if address else "unknown"
+        log.warning("device %s: %s: %s", session.name or where, error.code, error.message)
         if not closes:
             session.link.send(error, message_id)
             return

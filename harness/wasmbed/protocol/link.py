@@ -185,7 +185,7 @@ class Link(asyncio.Protocol):
             while self._lost is None:
                 await self._changed()
         except asyncio.CancelledError:
-            self._transport.abort()
+            self.abort(reason)
             raise
 
     def abort(self, reason: str = "aborted by this side") -> None:
