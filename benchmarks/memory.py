@@ -32,7 +32,7 @@ from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import generate_key
-from harness.wasmbed.pki.tls import client_context, server_context
+from harness.wasmbed.pki.tls import client_context, tls_server
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
 DEVICES = 1000
@@ -62,12 +62,12 @@ async def serve(what: str, folder: Path) -> None:
             ends.push_async_callback(api.close)
             settings = GatewaySettings(name="measured", listen=("127.0.0.1", 0), http=("127.0.0.1", 0))
             judge = CertificateManager(devices.certificate, clock)
-            gateway = Gateway(settings, identity, judge, api, clock, network, Randomness(), authority=devices)
+            gateway = Gateway(settings, (identity,), judge, api, clock, network, Randomness(), authority=devices)
             await gateway.start()
             ends.push_async_callback(gateway.kill)
             endpoint = gateway.endpoint
         else:
-            tls = server_context(identity, devices.certificate)
+            tls = tls_server((identity,), devices.certificate)
             listener = await network.listen(Quiet, ("127.0.0.1", 0), tls=tls)
             ends.push_async_callback(listener.close)
             endpoint = listener.endpoint

@@ -95,7 +95,7 @@ async def platform(clock: Clock | None = None, network: Network | None = None) -
     servers, devices = Authority.create("servers", clock), Authority.create("devices", clock)
     gateway = Gateway(
         GatewaySettings(listen=("127.0.0.1", 0), http=("127.0.0.1", 0)),
-        servers.issue_server("gateway-1"),
+        (servers.issue_server("gateway-1"),),
         CertificateManager(devices.certificate, clock),
         cluster.client("Gateway"),
         clock,

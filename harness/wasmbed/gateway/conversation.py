@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from harness.core.clock import Clock
 from harness.core.places import Places
 from harness.wasmbed.gateway.applications import ApplicationReports
+from harness.wasmbed.gateway.bounds import check_bounds
 from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.devices import DeviceRecords
 from harness.wasmbed.gateway.enrollment import Enrollment
@@ -80,10 +81,10 @@ class Conversation:
         self._metrics.message(type(message))
         if session.state is SessionState.CLOSING:
             return
+        check_bounds(message, session.metric_names)
         if session.state is SessionState.OPENED:
             await self._begin(session, message_id, message)
         elif isinstance(message, Heartbeat):
-            self._check_fresh(session, message_id)
             self._heartbeat(session, message_id, message)
         elif isinstance(message, EnrollmentRequest):
             self._enrollment.check_nonce(session.name, message)
@@ -96,7 +97,7 @@ class Conversation:
             raise _unexpected(message)
 
     async def _begin(self, session: Session, message_id: int, message: DeviceMessage) -> None:
-        self._sessions.check_open(self._settings.retry_after)
+        self._sessions.check_open()
         session.stop_timer()
         certificate = session.link.peer_certificate
         if session.anonymous or certificate is None:
@@ -175,6 +176,7 @@ class Conversation:
         self._heartbeat(session, message_id, heartbeat)
 
     def _heartbeat(self, session: Session, message_id: int, heartbeat: Heartbeat) -> None:
+        self._check_fresh(session, message_id)
         self._check_id(session, heartbeat.device_id)
         self._monitor.accept(session, heartbeat, message_id)
         session.errors = 0
@@ -215,9 +217,8 @@ class Conversation:
 
     @staticmethod
     def _check_fresh(session: Session, message_id: int) -> None:
-        if message_id == session.last_message_id:
+        if not session.recent_ids.is_fresh(message_id):
             raise Refused(ErrorCode.REPLAYED_MESSAGE, f"message {message_id} was received before", closes=False)
-        session.last_message_id = message_id
 
     def _response(self, device_id: str, certificate: bytes | None = None) -> EnrollmentResponse:
         interval = int(self._settings.heartbeat_interval * 1000)

@@ -59,7 +59,9 @@ class GatewaySettings:
     enrollment_timeout: float = 10.0
     """For an enrollment to get a place among those, and again for the device controller to confirm it."""
     retry_after: float = 5.0
-    """What a peer that is turned away for now is told."""
+    """The shortest wait that is sent to a peer that is turned away for now."""
+    return_rate: float = 100.0
+    """Devices per second that are asked to come back, when many are turned away at once."""
     nonces: int = 65_536
     """Enrollment nonces remembered, to tell a replay."""
 
