@@ -22,6 +22,7 @@ from typing import Any
 
 from harness.core.client_hello import LARGEST_RECORD, hello_size, is_handshake, read_client_hello
 from harness.core.handshake_queue import Budget, HandshakeQueue
+from harness.core.places import Places
 from harness.core.tls_server import HelloRefused, TlsServer
 
 __all__ = ["Admission", "Doorkeeper"]
@@ -48,7 +49,8 @@ class Admission:
     and ``failures_of_one``: the budget for handshakes that fail, of all addresses and of one. ``silence``: until the
     ClientHello must be there. ``handshake``: for all of a handshake; while others wait for its place, ``patience`` for
     a peer whose turn it is. ``rejected`` is called with the address of a peer that was turned away, the reason, and
-    whether it was refused for what it offered or proved: its alert says no more than that.
+    whether it was refused for what it offered or proved: its alert says no more than that. ``behind``: the places that
+    peers take after their handshake; while it is full, no handshake begins.
     """
 
     waiting: int = 4096
@@ -59,6 +61,7 @@ class Admission:
     handshake: float = 10.0
     patience: float = 2.0
     rejected: Callable[[tuple[str, int], str, bool], object] | None = None
+    behind: Places | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -101,6 +104,8 @@ class Doorkeeper:
         self._refill: asyncio.TimerHandle | None = None
         self._accepting = False
         self._closed = False
+        if admission.behind is not None:
+            admission.behind.on_relief(self._start_handshakes)
         self._resume()
 
     async def close(self) -> None:
@@ -213,7 +218,7 @@ class Doorkeeper:
         if self._refill is not None:
             self._refill.cancel()
             self._refill = None
-        while len(self._shaking) < self._admission.handshakes:
+        while len(self._shaking) < self._admission.handshakes and not self._is_held():
             peer = self._queue.pop(self._loop.time())
             if peer is None:
                 break
@@ -232,12 +237,15 @@ class Doorkeeper:
             self._shaking[peer] = None
             peer.handshake = self._loop.create_task(self._shake_hands(peer, spare))
         if len(self._shaking) < self._admission.handshakes:
-            wait = self._queue.wait(self._loop.time())
+            wait = None if self._is_held() else self._queue.wait(self._loop.time())
             if wait is not None:
                 self._refill = self._loop.call_later(wait, self._start_handshakes)
         elif self._queue and self._impatience is None:
             due = next(iter(self._shaking)).since + self._admission.patience
             self._impatience = self._loop.call_at(due, self._lose_patience)
+
+    def _is_held(self) -> bool:
+        return self._admission.behind is not None and self._admission.behind.is_full
 
     async def _shake_hands(self, peer: _Peer, spare: socket.socket) -> None:
         try:

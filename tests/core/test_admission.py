@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import uvloop
@@ -21,7 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from harness.core.handshake_queue import Budget
+from harness.core.loop import give_way
 from harness.core.network import Admission, Listener, SystemNetwork
+from harness.core.places import Places
 from harness.core.tls_server import TlsServer
 
 FRAGMENT = bytes.fromhex("160301000101160301000200")
@@ -108,17 +110,20 @@ Scene = Callable[[World], Awaitable[None]]
 
 @pytest.fixture(params=LOOPS, ids=["asyncio", "uvloop"])
 def play(request: pytest.FixtureRequest, contexts: tuple[TlsServer, ssl.SSLContext]) -> Callable[..., None]:
-    def run(scene: Scene, **bounds: float | Budget) -> None:
+    def run(scene: Scene, **bounds: Any) -> None:
         async def main() -> None:
             server, client = contexts
             world = World(client)
-            admission = Admission(rejected=world.reject, **bounds)  # type: ignore[arg-type]
+            failures: list[Any] = []
+            asyncio.get_running_loop().set_exception_handler(lambda loop, context: failures.append(context))
+            admission = Admission(rejected=world.reject, **bounds)
             world.listener = await SystemNetwork().listen(Echo, ("localhost", 0), tls=server, admission=admission)
             try:
                 await scene(world)
             finally:
                 await world.listener.close()
                 world.peers.close()
+            assert failures == [], "nothing fails inside the listener"
 
         with asyncio.Runner(loop_factory=request.param) as runner:
             runner.run(main())
@@ -259,6 +264,25 @@ def test_slow_handshakes_give_way_to_those_who_wait(play: Callable[..., None]) -
         }
 
     play(scene, handshakes=2, waiting=3, patience=0.05)
+
+
+def test_no_handshake_begins_while_there_is_no_place_behind(play: Callable[..., None]) -> None:
+    async def scene(world: World) -> None:
+        await behind.take()
+        waiting = asyncio.create_task(behind.take())
+        await give_way()
+        knocking = [asyncio.create_task(world.talk()) for _ in range(5)]
+        with world.knock() as silent:
+            assert await world.until_rejected(1) == ["no ClientHello within 0.1 s"]
+            assert silent.recv(1) == b""
+        assert not any(task.done() for task in knocking)
+        behind.give_back()
+        assert await asyncio.gather(*knocking) == [b"hello"] * 5
+        await waiting
+        assert world.rejected == ["no ClientHello within 0.1 s"]
+
+    behind = Places(1)
+    play(scene, behind=behind, silence=0.1, patience=0.01)
 
 
 def test_a_handshake_has_a_deadline(play: Callable[..., None]) -> None:

@@ -12,6 +12,8 @@ from harness.core.errors import RigError
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import Admission, Endpoint, Listener, Network
+from harness.core.places import Places
+from harness.core.summed_log import SummedLog
 from harness.wasmbed.gateway.applications import ApplicationReports
 from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.conversation import Conversation
@@ -80,6 +82,8 @@ class Gateway:
         self.settings = settings
         self._identities, self._certificates, self._api = tuple(identities), certificates, api
         self._clock, self._network, self._tap = clock, network, tap
+        self._log = SummedLog(log, clock)
+        self._enrolling = Places(settings.enrollments)
         self._listener: Listener | None = None
         self._http_endpoint: Endpoint | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -113,6 +117,8 @@ class Gateway:
             self.sessions,
             Conversation(
                 settings,
+                clock,
+                self._enrolling,
                 certificates,
                 self._cache,
                 self.sessions,
@@ -215,6 +221,7 @@ class Gateway:
         await self._writer.abandon()
         await self._service.abandon()
         await self._http.stop()
+        self._log.close()
         await asyncio.gather(self._cache.stop(), self._revocations.stop(), *self._tasks, return_exceptions=True)
 
     async def _in_time(self, work: Coroutine[Any, Any, None], otherwise: str) -> None:
@@ -239,6 +246,7 @@ class Gateway:
             handshake=settings.handshake_timeout,
             patience=settings.handshake_patience,
             rejected=self._tls_rejected,
+            behind=self._enrolling,
         )
         tls = tls_server(self._identities, self._certificates.authority)
         try:
@@ -260,8 +268,8 @@ class Gateway:
 
     def _tls_rejected(self, address: Endpoint, reason: str, refused: bool) -> None:
         self._metrics.tls_rejected()
-        level = logging.WARNING if refused else logging.INFO
-        log.log(level, "%s:%d did not get through the handshake: %s", *address, reason)
+        write = self._log.warning if refused else self._log.info
+        write("%s:%d did not get through the handshake: %s", *address, reason)
         if self._tap is not None:
             self._tap("Device", "Gateway", "TlsRejected", {"reason": reason}, "")
 

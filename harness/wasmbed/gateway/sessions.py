@@ -42,6 +42,7 @@ class Session:
         "connected_since",
         "device_id",
         "enrolled",
+        "errors",
         "heard_at",
         "heartbeat",
         "link",
@@ -53,6 +54,7 @@ class Session:
         "state",
         "timer",
         "work",
+        "write_timer",
         "written_at",
     )
 
@@ -81,6 +83,10 @@ class Session:
         """Of heartbeats and runtime errors, which carry fresh ids."""
         self.timer: Timer | None = None
         """The one thing the session waits for with a deadline: its first message, or the next heartbeat."""
+        self.write_timer: Timer | None = None
+        """Runs while the peer does not read what it is sent."""
+        self.errors = 0
+        """Answers of ``error`` since the last heartbeat."""
         self.applications: dict[str, ApplicationRecord] | None = None
         self.work: DeviceWork | None = None
 
@@ -94,6 +100,11 @@ class Session:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+
+    def stop_write_timer(self) -> None:
+        if self.write_timer is not None:
+            self.write_timer.cancel()
+            self.write_timer = None
 
 
 class Sessions:
