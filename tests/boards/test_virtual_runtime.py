@@ -55,7 +55,7 @@ async def loaded(
     clock: SystemClock | ManualClock | None = None,
 ) -> AsyncIterator[Guest]:
     async with runtime() as shared:
-        guest = Guest(worker or shared.worker(), host or Host(lambda: 1234), limits, clock or SystemClock())
+        guest = Guest(worker or shared.worker(), host or Host(lambda: 1234), limits, clock or SystemClock(), 1 << 20)
         try:
             await guest.load(module, hashlib.sha256(module).digest(), entry)
             yield guest

@@ -1,0 +1,70 @@
+"""What every device allows a module: the WebAssembly proposals, and how much of everything.
+
+Fixed, so that one verdict holds for all tiers: the validator judges by this table before a byte is sent, virtual boards
+run under it, and the firmware has the same numbers (``firmware/wasmbed-node/src/runtime/limits.rs``; a test compares).
+``docs/host-interface.md`` is the same for people.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from harness.wasmbed.runtime.interface import PAGE_SIZE
+
+__all__ = [
+    "CALL_DEPTH",
+    "DEPLOYMENT_FUEL",
+    "MAXIMUM_ELEMENTS",
+    "MAXIMUM_LOCALS",
+    "MAXIMUM_MODULE",
+    "MAXIMUM_PARAMETERS",
+    "MAXIMUM_SENSORS",
+    "MAXIMUM_TABLE",
+    "MAXIMUM_TABLES",
+    "MOST",
+    "NATIVE_STACK",
+    "PROPOSALS",
+]
+
+PROPOSALS: Final = (
+    "bulk-memory",
+    "extended-const",
+    "multi-value",
+    "mutable-globals",
+    "reference-types",
+    "saturating-float-to-int",
+    "sign-extension",
+)
+"""Beyond WebAssembly 1.0, what every device runs: ``runtime-features`` of the wire. Every other proposal is off."""
+
+MAXIMUM_MODULE: Final = 16 * PAGE_SIZE
+"""Bytes of a module."""
+MOST: Final = {
+    "types": 1_000,
+    "functions": 10_000,
+    "globals": 1_000,
+    "exports": 1_000,
+    "element segments": 1_000,
+    "data segments": 1_000,
+}
+"""Entries of the module's sections; imported functions count as functions."""
+MAXIMUM_PARAMETERS: Final = 32
+"""Of a function or block; of its results as many."""
+MAXIMUM_LOCALS: Final = 10_000
+"""Of a function, its parameters included."""
+MAXIMUM_BODY: Final = 128 << 10
+"""Bytes of a function's code."""
+MAXIMUM_TABLES: Final = 8
+MAXIMUM_TABLE: Final = 10_000
+"""Elements of a table; a growth beyond it is refused."""
+MAXIMUM_ELEMENTS: Final = 10_000
+"""Elements of all element segments."""
+MAXIMUM_SENSORS: Final = 64
+"""Sensor channels whose readings are counted for one application."""
+
+DEPLOYMENT_FUEL: Final = 2_000_000
+"""Units of fuel at most that a start function and ``_initialize`` share: firmware cannot interrupt them."""
+CALL_DEPTH: Final = 512
+"""Calls inside each other that firmware allows; a function with many locals reaches fewer on a small board."""
+NATIVE_STACK: Final = 64 << 10
+"""Bytes of stack of a call on virtual boards, whose engine counts no calls: 512 of small functions fit, 2,048 never."""
