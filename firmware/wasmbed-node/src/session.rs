@@ -351,7 +351,7 @@ impl<'s> Session<'s> {
         let information = DeviceInfo {
             memory: profile.memory,
             architecture: profile.architecture,
-            runtime_features: if profile.largest_module == 0 { Vec::new() } else { runtime::FEATURES.to_vec() },
+            runtime_features: if profile.largest_module == 0 { Vec::new() } else { runtime::limits::PROPOSALS.to_vec() },
             largest_module: profile.largest_module as u64,
         };
         self.put(&DeviceMessage::DeviceInfo(information), Some(message_id));

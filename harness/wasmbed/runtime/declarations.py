@@ -153,14 +153,13 @@ def _elements(reader: Reader, found: Declarations) -> None:
             found.segments.append(Segment("element", index, table, offset, size))
 
 
-def _code(reader: Reader, found: Declarations) -> None:
-    count = reader.u32()
-    for signature in found.functions[len(found.functions) - count :]:
+def _code(reader: Reader, _: Declarations) -> None:
+    for _ in range(reader.u32()):
         size = at_most(MAXIMUM_BODY, reader.u32(), "bytes of one function's code")
         end = reader.at + size
-        places = len(signature.parameters)
+        total = 0
         for _ in range(reader.u32()):
-            places = at_most(MAXIMUM_LOCALS, places + reader.u32(), "parameters and locals of one function")
+            total = at_most(MAXIMUM_LOCALS, total + reader.u32(), "locals of one function")
             reader.value_type()
         reader.at = end
 

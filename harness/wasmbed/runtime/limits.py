@@ -51,7 +51,7 @@ MOST: Final = {
 MAXIMUM_PARAMETERS: Final = 32
 """Of a function or block; of its results as many."""
 MAXIMUM_LOCALS: Final = 10_000
-"""Of a function, its parameters included."""
+"""Of a function, its parameters not counted."""
 MAXIMUM_BODY: Final = 128 << 10
 """Bytes of a function's code."""
 MAXIMUM_TABLES: Final = 8

@@ -8,6 +8,7 @@ use wasmi::{Caller, Error, Linker, Memory, ResourceLimiter};
 use wasmi_core::LimiterError;
 
 use crate::hardware::Hardware;
+use crate::runtime::limits;
 use crate::runtime::{
     MAXIMUM_LOG_LINE, MAXIMUM_LOG_LINES, MAXIMUM_PAYLOAD, MAXIMUM_PUBLICATIONS, MAXIMUM_TOPIC, Publication,
     Surroundings,
@@ -18,9 +19,7 @@ const LEVELS: [&str; 3] = ["error", "warning", "info"];
 /// What is more detailed than this is not written, only counted.
 const DETAIL: i32 = 2;
 /// Heap that a module's memory, and what it publishes, must leave to the rest of the node, bytes.
-const RESERVE: usize = 8 << 10;
-/// Elements of a table.
-const LARGEST_TABLE: usize = 10_000;
+pub const RESERVE: usize = 8 << 10;
 
 /// One application's view of its board.
 pub struct Host {
@@ -81,7 +80,9 @@ impl Host {
             *count = count.wrapping_add(1);
             return *count;
         }
-        self.readings.push((channel, 0));
+        if self.readings.len() < limits::SENSORS {
+            self.readings.push((channel, 0));
+        }
         0
     }
 }
@@ -99,7 +100,9 @@ impl ResourceLimiter for Host {
     }
 
     fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> Result<bool, LimiterError> {
-        Ok(desired <= LARGEST_TABLE)
+        let (_, free) = (self.hardware.profile.heap)();
+        // Growing may copy: the old table goes only when the new one is there.
+        Ok(desired <= limits::TABLE as usize && desired * size_of::<u64>() + RESERVE <= free)
     }
 
     fn memory_grow_failed(&mut self, error: &LimiterError) {
@@ -112,7 +115,7 @@ impl ResourceLimiter for Host {
     }
 
     fn tables(&self) -> usize {
-        8
+        limits::TABLES as usize
     }
 
     fn memories(&self) -> usize {
