@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use wasmbed_protocol::messages::Limits;
-use wasmi::errors::ErrorKind;
+use wasmi::errors::{ErrorKind, InstantiationError};
 use wasmi::{
     CompilationMode, Config, Error, Extern, ExternType, Func, Instance, Linker, Memory, Module, ResumableCall,
     ResumableCallOutOfFuel, Store, TrapCode, Val, ValType,
@@ -13,7 +13,7 @@ use wasmi::{
 
 use crate::hardware::Hardware;
 use crate::runtime::declarations::Declarations;
-use crate::runtime::host::{Host, RESERVE, define};
+use crate::runtime::host::{Host, MESSAGES, define};
 use crate::runtime::limits::{CALL_DEPTH, DEPLOYMENT_FUEL};
 use crate::runtime::{
     Fault, FaultCode, Function, INITIALIZE, Load, LoadError, Progress, Publication, Surroundings, TICK, Use,
@@ -21,6 +21,12 @@ use crate::runtime::{
 
 /// Fuel of one slice: a few milliseconds on the slowest board.
 const SLICE: u64 = 20_000;
+/// Bytes of a cell of the value stack.
+const CELL: usize = 8;
+/// Cells of the value stack that are there from the first call on; more than that it grows to.
+const FIRST_CELLS: usize = 1024;
+/// Bytes that a call inside a call takes of the call stack.
+const CALL: usize = 16;
 /// Bytes in a page of linear memory.
 const PAGE: u64 = 64 << 10;
 const NO_MEMORY: &str = "does not export its linear memory as 'memory'";
@@ -48,10 +54,22 @@ impl Engine {
             .wasm_memory64(false)
             .wasm_tail_call(false)
             .set_max_cached_stacks(1)
-            .set_max_recursion_depth(CALL_DEPTH)
-            .set_min_stack_height(profile.value_stack.min(128))
+            .set_max_recursion_depth(self.call_depth())
+            .set_min_stack_height(profile.value_stack.min(FIRST_CELLS))
             .set_max_stack_height(profile.value_stack);
         wasmi::Engine::new(&config)
+    }
+
+    /// Calls inside each other: on a small board as many as its value stack has room for.
+    fn call_depth(&self) -> usize {
+        CALL_DEPTH.min(self.hardware.profile.value_stack / 4)
+    }
+
+    /// Heap that the stacks of a call take at most. What grows is copied: half as much again.
+    fn stacks(&self) -> usize {
+        let cells = self.hardware.profile.value_stack;
+        let growing = if cells > FIRST_CELLS { cells / 2 } else { 0 };
+        (cells + growing) * CELL + self.call_depth() * CALL * 3 / 2
     }
 
     /// Loads a module, and runs its start function and `_initialize`, as far as it has them.
@@ -72,7 +90,7 @@ impl Engine {
             let reason = format!("needs {minimum} bytes of memory, this board gives a module {largest}");
             return Err(LoadError::NotEnoughMemory(reason));
         }
-        self.require("running it", declared.instance() + minimum as usize)?;
+        self.require("running it", declared.instance() + minimum as usize + self.stacks() + MESSAGES)?;
         let limits = Limits { memory: load.limits.memory.min(largest), ..load.limits };
         let began = self.hardware.clock.now();
         let mut store = Store::new(&engine, Host::new(self.hardware, around, limits.memory as usize));
@@ -131,6 +149,9 @@ impl Engine {
         };
         let instance = linker.instantiate_and_start(&mut *store, module).map_err(|error| match error.kind() {
             ErrorKind::TrapCode(_) | ErrorKind::Message(_) => fault(store, &error, "start function"),
+            ErrorKind::Instantiation(
+                InstantiationError::FailedToInstantiateMemory(_) | InstantiationError::FailedToInstantiateTable(_),
+            ) => LoadError::NotEnoughMemory(format!("running it needs memory in one piece: {error}")),
             _ => not_loadable(error.to_string()),
         })?;
         let memory = instance.get_export(&*store, "memory").and_then(Extern::into_memory);
