@@ -168,7 +168,10 @@ fn what_is_no_module_for_this_board_is_refused() {
             r#"(module (import "wasmbed" "no" (func)) (memory (export "memory") 1) (func (export "run")))"#,
             "INVALID_MODULE",
         ),
-        (r#"(module (memory (export "memory") 1) (data (i32.const 65535) "ab") (func (export "run")))"#, "INVALID_MODULE"),
+        (
+            r#"(module (memory (export "memory") 1) (data (i32.const 65535) "ab") (func (export "run")))"#,
+            "INVALID_MODULE",
+        ),
         (r#"(module (memory (export "memory") 1) (func (export "run")) (func unreachable) (start 1))"#, "TRAP"),
         (
             r#"(module (memory (export "memory") 1) (func (export "run")) (func (loop (br 0))) (start 1))"#,

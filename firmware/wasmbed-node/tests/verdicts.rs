@@ -40,9 +40,8 @@ fn more_than_devices_take_is_refused_in_words() {
         let text = format!(r#"(module {more} (memory (export "memory") 1) (func (export "run")))"#);
         wat::parse_str(text).unwrap()
     };
-    let distinct = |count: usize| -> String {
-        (0..count).map(|index| format!("(func (export \"f{index}\"))")).collect()
-    };
+    let distinct =
+        |count: usize| -> String { (0..count).map(|index| format!("(func (export \"f{index}\"))")).collect() };
     for (module, words) in [
         (frame(&many(10_000, "(func)")), "has 10001 functions, devices take at most 10000"),
         (frame(&many(1_001, "(global i32 (i32.const 0))")), "has 1001 globals"),

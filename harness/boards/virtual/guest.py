@@ -136,7 +136,7 @@ class Guest:
             raise Fault(fault.code, f"{current}: {fault.message}", fault.backtrace, fault.use) from fault
 
     def _instantiate(self, compiled: wasmtime.Module) -> Mapping[str, wasmtime.Func]:
-        """On the worker's thread. The exports, of which the functions matter."""
+        """On the worker's thread. The functions that it exports."""
         memories = self._worker.memories
         memories.expect(self._limits.memory)
         try:
@@ -145,7 +145,8 @@ class Guest:
             raise NotLoadable(DeploymentCode.INVALID_MODULE, _last_line(error)) from error
         finally:
             self.host.memory = memories.take() or self.host.memory
-        return instance.exports(self._store)
+        exports = instance.exports(self._store).items()
+        return {name: export for name, export in exports if isinstance(export, wasmtime.Func)}
 
     async def _call(self, job: Callable[[], T], fuel: int) -> T:
         self.host.memory.refused = False

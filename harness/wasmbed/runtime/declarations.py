@@ -119,7 +119,7 @@ def _memories(reader: Reader, found: Declarations) -> None:
     found.memories += [reader.limits() for _ in range(reader.u32())]
 
 
-def _globals(reader: Reader, _: Declarations) -> None:
+def _globals(reader: Reader, _found: Declarations) -> None:
     for _ in range(reader.count("globals")):
         reader.value_type()
         reader.byte()
@@ -153,7 +153,7 @@ def _elements(reader: Reader, found: Declarations) -> None:
             found.segments.append(Segment("element", index, table, offset, size))
 
 
-def _code(reader: Reader, _: Declarations) -> None:
+def _code(reader: Reader, _found: Declarations) -> None:
     for _ in range(reader.u32()):
         size = at_most(MAXIMUM_BODY, reader.u32(), "bytes of one function's code")
         end = reader.at + size

@@ -7,7 +7,7 @@ so an encoding that is not in the specification is refused here; nothing else is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from harness.wasmbed.runtime.limits import MAXIMUM_PARAMETERS, MOST
 
@@ -102,7 +102,8 @@ class Reader:
         """What the next byte means. Raises :class:`InvalidModule` for one that means nothing."""
         byte = self.byte()
         if byte not in meanings:
-            raise InvalidModule(f"uses an encoding that devices do not have: {what} {byte:#x} at offset {self.at - 1:#x}")
+            place = f"{what} {byte:#x} at offset {self.at - 1:#x}"
+            raise InvalidModule(f"uses an encoding that devices do not have: {place}")
         return meanings[byte]
 
     def value_type(self) -> str:
@@ -126,8 +127,8 @@ class Reader:
                 stack.append(self.signed())
             elif opcode in _OPERATIONS:
                 (bits, operation), right, left = _OPERATIONS[opcode], stack.pop(), stack.pop()
-                known = left is not None and right is not None
-                stack.append(operation(left, right) % (1 << bits) if known else None)
+                is_known = left is not None and right is not None
+                stack.append(operation(cast(int, left), cast(int, right)) % (1 << bits) if is_known else None)
             else:
                 self.at -= 1
                 size = self.one_of(_OTHERS, "constant expression")
