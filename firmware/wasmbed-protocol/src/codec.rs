@@ -45,7 +45,7 @@ pub enum ProtocolError {
         /// The message's name.
         message: &'static str,
         /// The offending field's number, if it is one field's.
-        field: Option<u64>,
+        field: Option<u8>,
         /// What is wrong.
         reason: &'static str,
         /// The byte of the frame at which the offending item begins.
@@ -193,7 +193,7 @@ impl Opened<'_> {
             None => Err(ProtocolError::UnknownTag { message_id, tag }),
             Some(_) if !is_pair => Err(invalid(None, "not a pair of tag and fields", at)),
             Some(Ok(message)) => Ok(Envelope { message_id, message }),
-            Some(Err(error)) => Err(invalid(error.field, error.fault.reason(), error.at)),
+            Some(Err(error)) => Err(invalid(error.field, error.fault.reason(), error.at as usize)),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use alloc::vec::Vec;
 use core::convert::Infallible;
+use core::ops::RangeInclusive;
 
 use minicbor::data::Type;
 use minicbor::{Decoder, Encoder, encode};
@@ -35,14 +36,14 @@ impl Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ReadError {
     pub fault: Fault,
-    pub field: Option<u64>,
-    pub at: usize,
+    pub field: Option<u8>,
+    pub at: u32,
 }
 
 impl ReadError {
     /// The same in a field of the message, of which `self` may only be a part.
-    pub(crate) const fn within(self, field: u64, at: usize) -> Self {
-        Self { field: Some(field), at, ..self }
+    pub(crate) const fn within(self, field: u8, at: usize) -> Self {
+        Self { field: Some(field), at: at as u32, ..self }
     }
 }
 
@@ -193,18 +194,21 @@ pub(crate) fn read_pairs<'b, V: Field<'b>>(decoder: &mut Decoder<'b>) -> Result<
 /// The number of the next field.
 pub(crate) fn read_number(decoder: &mut Decoder<'_>) -> Result<u64, ReadError> {
     let at = decoder.position();
-    decoder.u64().map_err(|_| ReadError { fault: Fault::BadNumber, field: None, at })
+    decoder.u64().map_err(|_| ReadError { fault: Fault::BadNumber, field: None, at: at as u32 })
 }
 
-/// The next field's value, of a size that is fine.
+/// Of a text or of bytes that the contract does not bound.
+pub(crate) const ANY: RangeInclusive<usize> = 0..=usize::MAX;
+
+/// The next field's value, of one of the `sizes` in bytes.
 pub(crate) fn read_value<'b, V: Field<'b>>(
     decoder: &mut Decoder<'b>,
-    number: u64,
-    fits: impl FnOnce(usize) -> bool,
+    number: u8,
+    sizes: &RangeInclusive<usize>,
 ) -> Result<V, ReadError> {
     let at = decoder.position();
     match V::read(decoder) {
-        Ok(value) if value.size().is_none_or(fits) => Ok(value),
+        Ok(value) if value.size().is_none_or(|size| sizes.contains(&size)) => Ok(value),
         Ok(_) => Err(ReadError::from(Fault::WrongSize).within(number, at)),
         Err(error) => Err(error.within(number, at)),
     }
@@ -245,9 +249,9 @@ macro_rules! message {
                 for _ in 0..decoder.map()?.ok_or(crate::field::Fault::WrongType)? {
                     match crate::field::read_number(decoder)? {
                         $($number => {
-                            #[allow(unused_variables)]
-                            let fits = |size: usize| true $(&& ($size).contains(&size))?;
-                            $field = Some(crate::field::read_value(decoder, $number, fits)?);
+                            let sizes = &crate::field::ANY;
+                            $(let sizes = &$size;)?
+                            $field = Some(crate::field::read_value(decoder, $number, sizes)?);
                         })*
                         _ => crate::deterministic::skip_item(decoder)?,
                     }
