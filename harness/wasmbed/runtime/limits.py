@@ -66,5 +66,5 @@ DEPLOYMENT_FUEL: Final = 2_000_000
 """Units of fuel at most that a start function and ``_initialize`` share: firmware cannot interrupt them."""
 CALL_DEPTH: Final = 512
 """Calls inside each other that firmware allows; a function with many locals reaches fewer on a small board."""
-NATIVE_STACK: Final = 64 << 10
-"""Bytes of stack of a call on virtual boards, whose engine counts no calls: 512 of small functions fit, 2,048 never."""
+NATIVE_STACK: Final = 56 << 10
+"""Bytes of stack of a call on virtual boards, whose engine counts no calls: 512 of functions with eight locals fit, 2,000 of none."""
