@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.wasmbed.resources.modules import LARGEST_MODULE
 from harness.wasmbed.runtime import interface, limits
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +30,10 @@ NAMES = {
 def in_rust() -> dict[str, int]:
     found = re.findall(r"^pub const (\w+): (?:u32|u64|usize) = (.+);$", FIRMWARE, re.MULTILINE)
     return {name: eval(value.replace("_", "")) for name, value in found}
+
+
+def test_an_application_takes_what_a_device_takes() -> None:
+    assert LARGEST_MODULE == limits.MAXIMUM_MODULE
 
 
 def test_the_firmware_has_the_same_numbers() -> None:

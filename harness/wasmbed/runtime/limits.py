@@ -67,4 +67,4 @@ DEPLOYMENT_FUEL: Final = 2_000_000
 CALL_DEPTH: Final = 512
 """Calls inside each other that firmware allows; a function with many locals reaches fewer on a small board."""
 NATIVE_STACK: Final = 56 << 10
-"""Bytes of stack of a call on virtual boards, whose engine counts no calls: 512 of functions with eight locals fit, 2,000 of none."""
+"""Bytes of stack of a call on virtual boards, whose engine counts no calls: 500 of functions with eight locals fit."""
