@@ -1,5 +1,5 @@
-"""What a board's runtime has to have in common with every other: which modules it takes, what runs first, how much of
-everything there is."""
+"""Checks that a board's runtime behaves like that of every other board: the modules it accepts, what runs first, the
+limits."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NOT_ENOUGH = "NOT_ENOUGH_MEMORY"
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A module and the verdict on it: accepted with :data:`harness.testing.bench.LIMITS`, or refused."""
+    """A module, and whether boards accept it with :data:`harness.testing.bench.LIMITS`."""
 
     name: str
     module: bytes
@@ -43,7 +43,7 @@ class Judged:
 
 
 def judged_modules() -> list[Judged]:
-    """A module for everything that devices take or refuse: proposals, limits, the host interface."""
+    """The modules of ``verdicts.json``: proposals, limits, the host interface."""
     text = (files("harness.testing") / "modules" / "verdicts.json").read_text("utf-8")
     return [
         Judged(case["name"], bytes.fromhex(case["hex"]), case["verdict"] == "accepted") for case in json.loads(text)
@@ -51,7 +51,7 @@ def judged_modules() -> list[Judged]:
 
 
 async def judges_modules(bench: Bench) -> None:
-    """What every device runs is loaded, what none does is refused as INVALID_MODULE; the board lists its proposals."""
+    """The board accepts and refuses (INVALID_MODULE) the same modules as every other, and lists its proposals."""
     peer = await bench.enrolled()
     information = await peer.expect(DeviceInfo, peer.link.send(DeviceInfoRequest()))
     features = set(information.runtime_features)
@@ -92,14 +92,14 @@ async def initializes(bench: Bench) -> None:
             fuel = min(limits.fuel, DEPLOYMENT_FUEL)
             expected = f"{words}used up its {fuel} units of fuel"
             require(result.error == expected, f"told {result.error!r}, expected {expected!r}")
-    # Copying segments is not running: little fuel is no fault of a module that starts nothing.
+    # Copying segments costs no fuel, so a module that starts nothing is loaded with hardly any.
     little = replace(LIMITS, fuel=10)
     result = await peer.deploy("late", assemble(f"(module {_LOG} {_FRAME} {_SAY})"), limits=little)
     require(result.ok, f"a module without a start function was refused with little fuel: {result.error}")
 
 
 async def keeps_tables_small(bench: Bench) -> None:
-    """A table grows as far as every device lets it, or as the board's memory does, and a module sees the refusal."""
+    """A growth of a table beyond the limit returns -1, as a growth of the memory does."""
     peer = await bench.enrolled()
     grow = "(func $grow (param i32) (result i32) (table.grow $t (ref.null func) (local.get 0)))"
     refused = "(if (i32.ne (call $grow (i32.const {})) (i32.const -1)) (then unreachable))"

@@ -1,4 +1,4 @@
-"""What a module declares is read as wasmtime means it, and more than devices take is refused in words."""
+"""Declarations are read as wasmtime means them, and counts above the limits are refused in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What wasmtime and wasmi do differently is what docs/host-interface.md says they do."""
+"""The differences between wasmtime and wasmi are those that docs/host-interface.md lists."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def nan(operation: str) -> bytes:
 
 
 def nesting(levels: int, locals_: int | None) -> bytes:
-    """Calls a function inside itself so many times; without locals, or with a parameter and that many locals."""
+    """Calls a function inside itself ``levels`` times; it has no locals, or a parameter and ``locals_`` locals."""
     if locals_ is None:
         left = "(global $left (mut i32) (i32.const 0))"
         count = "(global.set $left (i32.sub (global.get $left) (i32.const 1)))"
@@ -126,7 +126,7 @@ async def measured(run: Run, expected: dict[str, str]) -> dict[str, str]:
 
 
 async def played(peer: Peer, binary: bytes) -> ApplicationStatus | RuntimeFault:
-    """What a board says of a module that it has run, and stopped."""
+    """Run a module on the board and stop it; the board's report."""
     result = await peer.deploy("app", binary, limits=PLENTY, chunk_size=1024)
     assert result.ok, result
     outcome = (await peer.receive()).message

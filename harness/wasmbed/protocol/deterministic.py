@@ -24,7 +24,7 @@ _SMALLEST = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
 def check_item(data: bytes, *, text: bool = False) -> None:
     """Raise :class:`ProtocolError` unless ``data`` is exactly one item in the profile.
 
-    Whether texts are UTF-8 is looked at only if asked for: whoever builds them finds out anyway, but not where.
+    Checks that texts are UTF-8 only for ``text``: the CBOR library checks that as well, but does not say where.
     """
     end = len(data)
     at = items = 0

@@ -1,7 +1,7 @@
-"""What a WebAssembly binary declares, read from its sections (WebAssembly Core Specification 2.0, 5.5).
+"""The declarations of a WebAssembly binary, read from its sections (WebAssembly Core Specification 2.0, 5.5).
 
-wasmtime judges a binary but does not tell what is not exported: tables, segments, locals, the start function. Reading
-stops at what is more than any device takes, so that a hostile module costs little.
+wasmtime validates a binary but shows only its exports, neither tables and segments nor locals or the start function.
+Reading stops at the first count above the limit of all devices, so that a hostile module costs little.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A data or element segment that is copied when the module is instantiated: ``size`` bytes or elements, to
-    ``offset``; None where that depends on an imported global."""
+    """A data or element segment that is copied at instantiation: ``size`` bytes or elements, to ``offset``, which is
+    None where it depends on an imported global."""
 
     kind: str
     index: int
@@ -62,7 +62,7 @@ class Declarations:
     start: int | None = None
 
     def exported(self, name: str) -> Signature | str | None:
-        """What the module exports under that name: a function's signature, another thing's kind, or None."""
+        """The signature of the exported function of that name, the kind of another export, or None."""
         kind, index = self.exports.get(name, (None, 0))
         return self.functions[index] if kind == "function" else kind
 

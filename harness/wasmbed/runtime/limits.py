@@ -1,15 +1,13 @@
-"""What every device allows a module: the WebAssembly proposals, and how much of everything.
+"""The limits of a module on every device, and the WebAssembly proposals that devices run.
 
-Fixed, so that one verdict holds for all tiers: the validator judges by this table before a byte is sent, virtual boards
-run under it, and the firmware has the same numbers (``firmware/wasmbed-node/src/runtime/limits.rs``; a test compares).
-``docs/host-interface.md`` is the same for people.
+They are fixed, so that one verdict holds for all tiers: the validator judges by this table before a byte is sent,
+virtual boards run under it, and the firmware has the same numbers (``firmware/wasmbed-node/src/runtime/limits.rs``; a
+test compares them). ``docs/host-interface.md`` documents them.
 """
 
 from __future__ import annotations
 
 from typing import Final
-
-from harness.wasmbed.runtime.interface import PAGE_SIZE
 
 __all__ = [
     "CALL_DEPTH",
@@ -35,9 +33,9 @@ PROPOSALS: Final = (
     "saturating-float-to-int",
     "sign-extension",
 )
-"""Beyond WebAssembly 1.0, what every device runs: ``runtime-features`` of the wire. Every other proposal is off."""
+"""The proposals beyond WebAssembly 1.0 that every device runs: ``runtime-features`` on the wire. All others are off."""
 
-MAXIMUM_MODULE: Final = 16 * PAGE_SIZE
+MAXIMUM_MODULE: Final = 1 << 20
 """Bytes of a module."""
 MOST: Final = {
     "types": 1_000,

@@ -1,7 +1,7 @@
-"""The bytes of a WebAssembly binary, one value after the other (WebAssembly Core Specification 2.0, chapter 5).
+"""Reads the values of a WebAssembly binary one after the other (WebAssembly Core Specification 2.0, chapter 5).
 
-For binaries that wasmtime has found valid. Its validation lets pass what its compiler does not (50.0: compact imports),
-so an encoding that is not in the specification is refused here; nothing else is checked again.
+For binaries that wasmtime has validated. Its validation accepts more than its compiler (50.0: compact imports), so an
+encoding that the specification lacks is refused here; nothing else is checked again.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Reader:
         return at_most(MOST[what], self.u32(), what)
 
     def one_of(self, meanings: Mapping[int, T], what: str) -> T:
-        """What the next byte means. Raises :class:`InvalidModule` for one that means nothing."""
+        """The meaning of the next byte. Raises :class:`InvalidModule` for a byte without one."""
         byte = self.byte()
         if byte not in meanings:
             place = f"{what} {byte:#x} at offset {self.at - 1:#x}"
@@ -120,7 +120,7 @@ class Reader:
         return self.u32(), self.u32() if has_maximum else None
 
     def constant(self) -> int | None:
-        """The value of a constant expression; None if that is no number, or not known here."""
+        """The value of a constant expression; None unless it is an integer that is known before instantiation."""
         stack: list[int | None] = []
         while (opcode := self.byte()) != _END:
             if opcode in _NUMBERS:
