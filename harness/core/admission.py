@@ -49,8 +49,8 @@ class Admission:
     and ``failures_of_one``: the budget for handshakes that fail, of all addresses and of one. ``silence``: until the
     ClientHello must be there. ``handshake``: for all of a handshake; while others wait for its place, ``patience`` for
     a peer whose turn it is. ``rejected`` is called with the address of a peer that was turned away, the reason, and
-    whether it was refused for what it offered or proved: its alert says no more than that. ``behind``: the places for
-    what peers want after their handshake; while any wait for one, no handshake begins.
+    whether it was refused for what it offered or proved: its alert says no more than that. ``behind``: the places that
+    peers take after their handshake; while it is full, no handshake begins.
     """
 
     waiting: int = 4096
@@ -236,10 +236,8 @@ class Doorkeeper:
             peer.since = self._loop.time()
             self._shaking[peer] = None
             peer.handshake = self._loop.create_task(self._shake_hands(peer, spare))
-        if self._is_held():
-            return
         if len(self._shaking) < self._admission.handshakes:
-            wait = self._queue.wait(self._loop.time())
+            wait = None if self._is_held() else self._queue.wait(self._loop.time())
             if wait is not None:
                 self._refill = self._loop.call_later(wait, self._start_handshakes)
         elif self._queue and self._impatience is None:

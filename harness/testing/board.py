@@ -21,6 +21,7 @@ from harness.core.identifiers import Randomness
 from harness.core.network import SystemNetwork
 from harness.testing import board_applications as applications
 from harness.testing import board_link as link
+from harness.testing import board_runtime as runtime
 from harness.testing.bench import Bench, BoardFactory, Expectations
 from harness.wasmbed.pki.keys import Algorithm, generate_key, private_key_der
 from harness.wasmbed.pki.server_authorities import ServerAuthorities
@@ -86,6 +87,9 @@ BOARD_CHECKS: Mapping[str, BoardCheck] = MappingProxyType(
         applications.ends_an_endless_loop,
         applications.keeps_what_runs,
         applications.gives_up_a_broken_transfer,
+        runtime.judges_modules,
+        runtime.initializes,
+        runtime.keeps_tables_small,
     )
     | _checks(("tls", "wasm", "reset"), applications.forgets_applications_at_reset)
 )
