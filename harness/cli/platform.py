@@ -26,6 +26,8 @@ OPTIONS = {"listen": "--port", "http": "--http-port"}
 """Which option says where the gateway listens, by the gateway's setting."""
 SETTLED = {"Connected", "Disconnected", "Failed"}
 INTERRUPTED = 130
+KEPT = 10_000
+"""Events that stay in memory, so that a platform that runs for months needs no more than one that runs for an hour."""
 
 
 @click.command()
@@ -40,7 +42,11 @@ INTERRUPTED = 130
     "--http-port", type=PORT, default=8080, show_default=True, help="Of the gateway's HTTP API; 0: any free one."
 )
 @click.option("--heartbeat", default="30", show_default=True, help="Seconds between two heartbeats.")
-@click.option("--history", type=click.Path(path_type=Path), help="A folder to record everything in.")
+@click.option(
+    "--history",
+    type=click.Path(path_type=Path),
+    help="A folder to record everything in; nothing of it is kept otherwise.",
+)
 @asynchronous
 async def up(
     boards: str, kubeconfig: Path | None, port: int, http_port: int, heartbeat: str, history: Path | None
@@ -56,7 +62,7 @@ async def up(
 
     fleet = Catalogue().parse(boards)
     options = StackOptions.parse({"heartbeat": heartbeat}, {})
-    stack = Stack(options, folder=history, listen=("127.0.0.1", port), http=("127.0.0.1", http_port))
+    stack = Stack(options, folder=history, listen=("127.0.0.1", port), http=("127.0.0.1", http_port), keep=KEPT)
     file = Kubeconfig(kubeconfig)
     await file.check(stack.clock)
     phases = _Phases()
