@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 
 from harness.boards.board import LINKS, Board, BoardSettings, Tier, World
-from harness.core.errors import RigError, UsageError, meant
+from harness.core.errors import RigError, UsageError, meant, reason
 
 __all__ = ["GROUP", "Catalogue", "Entry", "Selection", "registered"]
 
@@ -52,7 +52,7 @@ def registered() -> list[Entry]:
             unavailable = tier.unavailable()
             kinds = tier().kinds() if unavailable is not None else ()
         except Exception as error:  # whatever a third party's tier does wrong must not take the others along
-            found.append(Entry(point.name, point.load, f"cannot be loaded: {error}"))
+            found.append(Entry(point.name, point.load, f"cannot be loaded: {reason(error)}"))
         else:
             found.append(Entry(point.name, lambda tier=tier: tier, unavailable, kinds))  # type: ignore[misc]
     return found

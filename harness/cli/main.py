@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -11,6 +12,7 @@ from typing import Any
 
 import click
 
+from harness.cli.output import ReaderGone, say, show_error
 from harness.core.errors import HarnessError
 
 __all__ = ["main"]
@@ -36,6 +38,8 @@ COMMANDS = {
 INTERNAL_ERROR = 70
 """``EX_SOFTWARE`` of sysexits.h: a bug of the harness itself."""
 INTERRUPTED = 130
+READER_GONE = 141
+"""As a shell tells of a program that SIGPIPE has ended."""
 
 
 class _Commands(click.Group):
@@ -93,18 +97,31 @@ def run(arguments: list[str]) -> int:
         error.show()
         return error.exit_code
     except HarnessError as error:
-        click.echo(f"{click.style('error', fg='red')}: {error}", err=True)
+        show_error(error)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        say("interrupted", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        return 0
+    except ReaderGone:
+        _discard_output()
+        return READER_GONE
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        click.echo(
-            f"{click.style('error', fg='red')}: a bug in the harness: {type(error).__name__}: {error}\n"
+        say("error", err=True, nl=False, fg="red")
+        say(
+            f": a bug in the harness: {type(error).__name__}: {error}\n"
             f"  at {frame.filename}:{frame.lineno} in {frame.name}\n  -> please report it with the command you gave",
             err=True,
         )
         return INTERNAL_ERROR
+
+
+def _discard_output() -> None:
+    """What is buffered still has no reader either: Python would complain of it at its exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from harness.core.errors import reason
 from harness.core.history import Kind
 from harness.reporting.runs import TestRecord, iterate_run
 from harness.reporting.summary import plain
@@ -83,7 +84,7 @@ def end_test(folder: Path) -> str | None:
         for name, picture in test.pictures.items():
             _attach(picture, f"sequence {name}", "image/svg+xml", "svg")
     except OSError as error:
-        return f"Allure's results of {test.name} are incomplete: {error.strerror}"
+        return f"Allure's results of {test.name} are incomplete: {reason(error)}"
     return None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from harness.core.errors import UsageError
+from harness.core.errors import UsageError, reason
 from harness.core.history import Kind
 from harness.reporting.exercised import Exercised
 from harness.reporting.packing import pack_events
@@ -45,7 +45,7 @@ def write_run_report(folder: Path, *, trend: Sequence[Mapping[str, Any]] = ()) -
         with suppress(OSError):
             part.unlink()
         raise UsageError(
-            f"the report cannot be written: {error.strerror}",
+            f"the report cannot be written: {reason(error)}",
             where=str(path),
             do="free the disk or name another folder",
         ) from error

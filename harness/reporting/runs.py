@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from harness.core.errors import UsageError
+from harness.core.errors import UsageError, reason
 from harness.core.history import Event, read_history
 
 __all__ = ["Outcome", "TestRecord", "iterate_run", "read_run"]
@@ -99,7 +99,7 @@ def _odd(result: dict[str, Any]) -> str | None:
 
 
 def _seconds(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+    return float(value) if isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 63) else 0.0
 
 
 def _pictures(folder: Path, wanted: bool) -> list[Path]:
@@ -111,8 +111,8 @@ def _read_result(path: Path, trouble: list[str]) -> dict[str, Any]:
         result = orjson.loads(path.read_bytes())
     except FileNotFoundError:
         trouble.append("the test left no result: the run was cut short")
-    except ValueError as error:
-        trouble.append(f"result.json is not readable ({error})")
+    except (OSError, ValueError) as error:
+        trouble.append(f"result.json is not readable ({reason(error)})")
     else:
         odd = "it" if not isinstance(result, dict) else _odd(result)
         if odd is None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import HarnessError, ProductFailure, RigError
+from harness.core.errors import HarnessError, ProductFailure, RigError, reason
 from harness.reporting.runs import TestRecord
 from harness.stack.options import StackOptions
 
@@ -67,7 +67,7 @@ class Verdict:
         if _RANK[outcome] > _RANK[self.outcome]:
             self.outcome, self.blame = outcome, blame_for(error)
             told = text is not None and not isinstance(error, HarnessError)
-            self.message = text if told and text else str(error) or type(error).__name__
+            self.message = text if told and text else reason(error)
 
     def skip(self, reason: str) -> None:
         """The test was left out."""
@@ -88,7 +88,7 @@ class Verdict:
             part.write_text(json.dumps(asdict(self), indent=2, default=str) + "\n", encoding="utf-8")
             part.replace(folder / "result.json")
         except OSError as error:
-            self.lost = error.strerror
+            self.lost = reason(error)
 
     def interrupt(self) -> None:
         """The test never came to its end, so nothing was learned from it."""

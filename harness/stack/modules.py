@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.core.errors import UsageError
+from harness.core.errors import UsageError, reason
 from harness.core.house import house
 
 __all__ = ["Modules", "assemble", "padded", "read_module"]
@@ -46,9 +46,7 @@ def read_module(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UsageError(
-            f"cannot be read: {error.strerror}", where=str(path), do="name a .wasm or .wat file"
-        ) from error
+        raise UsageError(f"cannot be read: {reason(error)}", where=str(path), do="name a .wasm or .wat file") from error
     return data if path.suffix == ".wasm" else assemble(data.decode("utf-8", "replace"), str(path))
 
 

@@ -12,7 +12,7 @@ from harness import invariants
 from harness.boards.board import Board, Credentials, World
 from harness.clusters.cluster import Cluster
 from harness.core.clock import SystemClock
-from harness.core.errors import HarnessError, RigError, UsageError
+from harness.core.errors import HarnessError, RigError, UsageError, reason
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, SystemNetwork
 from harness.stack.applications import ApplicationHandle
@@ -234,7 +234,7 @@ class Stack:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RigError(
-                f"no folder can be made there: {error.strerror}",
+                f"no folder can be made there: {reason(error)}",
                 where=str(next(each for each in self._folder.parents if each.exists())),
                 do="name a folder that can be made: --reports of a test run, --history of wasmbed up",
             ) from error
@@ -252,7 +252,7 @@ class Stack:
         except HarnessError:
             raise
         except OSError as error:
-            raise RigError(f"did not start: {error}", where=what, do="see wasmbed doctor") from error
+            raise RigError(f"did not start: {reason(error)}", where=what, do="see wasmbed doctor") from error
 
     def _described(self) -> dict[str, Any]:
         host, port = self.gateway.endpoint

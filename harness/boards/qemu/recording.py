@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.boards.platform import Platform
-from harness.core.errors import RigError, UsageError
+from harness.core.errors import RigError, UsageError, reason
 
 __all__ = ["Recording", "find_recordings"]
 
@@ -62,7 +62,7 @@ class Recording:
             (recording.folder / DESCRIPTION).write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
         except OSError as error:
             raise RigError(
-                f"the recording cannot be kept: {error}", where=board, do="name another folder with --reports"
+                f"the recording cannot be kept: {reason(error)}", where=board, do="name another folder with --reports"
             ) from error
         return recording
 
@@ -84,7 +84,7 @@ class Recording:
             facts: dict[str, Any] = json.loads((self.folder / DESCRIPTION).read_text("utf-8"))
             missing = {"board", "kind", "program", "link", "image"} - facts.keys()
         except (OSError, ValueError, AttributeError) as error:
-            raise UsageError(f"is no recording: {error}", where=str(self.folder)) from error
+            raise UsageError(f"is no recording: {reason(error)}", where=str(self.folder)) from error
         if missing:
             raise UsageError(
                 f"is no recording: {DESCRIPTION} lacks {', '.join(sorted(missing))}", where=str(self.folder)

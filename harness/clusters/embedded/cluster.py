@@ -17,7 +17,7 @@ from harness.clusters.embedded.server import ApiServer
 from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.files import replace_file
 from harness.core.clock import Clock, SystemClock
-from harness.core.errors import RigError, UsageError
+from harness.core.errors import RigError, UsageError, reason
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network, SystemNetwork
@@ -88,7 +88,7 @@ class EmbeddedCluster(Cluster):
             server.load(path.read_bytes())
         except (OSError, ValueError) as error:
             raise UsageError(
-                f"the snapshot cannot be read: {error}",
+                f"the snapshot cannot be read: {reason(error)}",
                 where=str(path),
                 do="name a snapshot that an embedded cluster wrote, or delete the file to begin anew",
             ) from error

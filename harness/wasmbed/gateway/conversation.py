@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
+from harness.core.logs import get_log
 from harness.wasmbed.gateway.applications import ApplicationReports
 from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.devices import DeviceRecords
@@ -39,7 +39,7 @@ from harness.wasmbed.resources.phases import DevicePhase
 
 __all__ = ["Conversation"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 _KNOWN_PHASES = frozenset({DevicePhase.ENROLLED, DevicePhase.CONNECTED, DevicePhase.DISCONNECTED})
 """The phases from which a device may come back without enrolling."""

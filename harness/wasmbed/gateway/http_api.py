@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from hmac import compare_digest
 from typing import Any, cast
@@ -13,6 +12,7 @@ from aiohttp import web
 
 from harness.core.clock import Clock, Timer
 from harness.core.history import Tap
+from harness.core.logs import get_log
 from harness.core.network import Listener, Network
 from harness.wasmbed.gateway.applications import is_name
 from harness.wasmbed.gateway.deployments import Deployments, NotConnected
@@ -26,7 +26,7 @@ from harness.wasmbed.resources.timestamps import format_timestamp
 
 __all__ = ["HttpApi"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -9,17 +9,18 @@ differences.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from harness.core.clock import Clock
+from harness.core.errors import reason
 from harness.core.identifiers import Randomness
+from harness.core.logs import get_log
 from harness.wasmbed.resources.api import ApiError, Gone, Object, Resource, ResourceApi
 
 __all__ = ["Handler", "Informer"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 Handler = Callable[[Object | None, Object | None], object]
 """Called with an object's old and new form: no old one when it was added, no new one when it was deleted."""
@@ -143,7 +144,7 @@ class Informer:
             except Gone:
                 listed, failures = False, failures + 1
             except (OSError, ApiError) as error:
-                log.warning("%s: %s; trying again", self.resource.plural, error)
+                log.warning("%s: %s; trying again", self.resource.plural, reason(error))
                 failures += 1
             except Exception:
                 log.exception("%s: the watch failed; trying again", self.resource.plural)
