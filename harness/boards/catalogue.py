@@ -18,6 +18,7 @@ __all__ = ["GROUP", "Catalogue", "Entry", "Selection", "registered"]
 GROUP = "harness.boards"
 WHERE = "--boards"
 LARGEST_COUNT = 100_000
+NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +127,12 @@ class Catalogue:
 
     def parse(self, text: str) -> list[Selection]:
         """What ``virtual=5`` or ``virtual=5,mps2-an385`` means; a count left out is 1, the same kind twice adds up.
-        A link other than the kind's own follows a plus: ``mps2-an385+ethernet=3``.
+        A link other than the kind's own follows a plus: ``mps2-an385+ethernet=3``; ``none`` means no boards.
 
         Raises UsageError saying which part is wrong, RigError for a tier that cannot run here.
         """
+        if text.strip() == NONE:
+            return []
         counts: dict[tuple[str, str | None], int] = {}
         for part in (part.strip() for part in text.split(",")):
             name, _, number = (piece.strip() for piece in part.partition("="))

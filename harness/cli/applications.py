@@ -148,9 +148,12 @@ async def _settled(api: ResourceApi, name: str, generation: int, within: float, 
     from harness.wasmbed.resources.kinds import APPLICATION
     from harness.wasmbed.resources.views import Application
 
-    informer = Informer(api, APPLICATION, SystemClock(), Randomness(), field_selector=f"metadata.name={name}")
-    await informer.start()
+    clock, losses = SystemClock(), list[str]()
+    selector = f"metadata.name={name}"
+    informer = Informer(api, APPLICATION, clock, Randomness(), field_selector=selector, lost=losses.append)
     try:
+        async with clock.deadline(within):
+            await informer.start()
         found = await informer.wait_for(
             name,
             lambda object: (
@@ -161,6 +164,8 @@ async def _settled(api: ResourceApi, name: str, generation: int, within: float, 
             within,
         )
     except TimeoutError as error:
+        if losses:
+            await api.get(APPLICATION, name)  # a cluster that is gone is not the application's failure
         status = Application(informer.get(name) or {}).status
         numbers = status.statistics
         words = f"is {status.phase} after {within:g} s, running on {numbers.running} of {numbers.target} devices"

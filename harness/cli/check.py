@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence as Several
 from pathlib import Path
 from textwrap import indent
@@ -29,7 +30,7 @@ def check(history: Path, names: tuple[str, ...], only: tuple[str, ...], picture:
     from harness.sequences import load, verdict_picture
 
     sequences = [load(name) for name in names]
-    files = sorted(history.rglob("history*.jsonl")) if history.is_dir() else [history]
+    files = sorted(filter(_is_history, history.rglob("history*.jsonl"))) if history.is_dir() else [history]
     if not files:
         raise UsageError(
             "holds no history", where=str(history), do="name a history.jsonl, or a folder like reports/<run>"
@@ -49,6 +50,11 @@ def check(history: Path, names: tuple[str, ...], only: tuple[str, ...], picture:
     if picture is not None and drawn is not None:
         write_file(picture, verdict_picture(drawn), "--picture")
     return ProductFailure.exit_code if broken else 0
+
+
+def _is_history(file: Path) -> bool:
+    """Whether it is the record of a test, or one of several of a platform; not of a test's earlier attempt."""
+    return re.fullmatch(r"history(-\d+)?\.jsonl", file.name) is not None
 
 
 def _judge(file: Path, sequence: Sequence, events: Several[Event], only: tuple[str, ...]) -> Verdict:
