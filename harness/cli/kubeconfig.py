@@ -35,10 +35,10 @@ def server_of(path: Path) -> tuple[str, int] | None:
         config = yaml.safe_load(path.read_text("utf-8"))
         if config["current-context"] != CONTEXT or [each["name"] for each in config["clusters"]] != [CONTEXT]:
             return None
-        server = urlsplit(config["clusters"][0]["cluster"]["server"])
-    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
+        server = urlsplit(str(config["clusters"][0]["cluster"]["server"]))
+        return (server.hostname, server.port) if server.hostname and server.port else None
+    except (OSError, ValueError, yaml.YAMLError, TypeError, LookupError, RecursionError):
         return None
-    return (server.hostname, server.port) if server.hostname and server.port else None
 
 
 async def is_alive(server: tuple[str, int], clock: Clock) -> bool:
@@ -46,7 +46,7 @@ async def is_alive(server: tuple[str, int], clock: Clock) -> bool:
     try:
         async with clock.deadline(ANSWERS_WITHIN):
             _, writer = await asyncio.open_connection(*server)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no name that could be looked up
         return False
     writer.transport.abort()
     return True

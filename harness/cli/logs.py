@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 async def logs(name: str, follow: bool, tail: int | None, kubeconfig: Path | None, namespace: str) -> None:
     """Show the console of a board that wasmbed up has switched on; the device that it enrolls as will do too."""
     end = End()
+    end.watch_reader()
     async with connected(kubeconfig, namespace) as api:
         await end.unless(_show(api, name, follow, tail))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 import click
 
 from harness.cli.output import ReaderGone, say, show_error
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, RigError, reason
 
 __all__ = ["main"]
 
@@ -38,6 +39,7 @@ COMMANDS = {
 INTERNAL_ERROR = 70
 """``EX_SOFTWARE`` of sysexits.h: a bug of the harness itself."""
 INTERRUPTED = 130
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 READER_GONE = 141
 """As a shell tells of a program that SIGPIPE has ended."""
 
@@ -106,6 +108,9 @@ def run(arguments: list[str]) -> int:
         _discard_output()
         return READER_GONE
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:  # what click itself prints, for example
+            show_error(RigError(f"cannot be written: {reason(error)}", do="free the disk"))
+            return RigError.exit_code
         frame = traceback.extract_tb(error.__traceback__)[-1]
         say("error", err=True, nl=False, fg="red")
         say(

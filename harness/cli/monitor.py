@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from harness.core.clock import Clock, Timer
     from harness.wasmbed.resources.api import Object
+    from harness.wasmbed.resources.informer import Informer
 
 REDRAWN_AFTER = 0.2
 """Seconds that changes are collected for."""
@@ -47,6 +48,7 @@ async def monitor(kubeconfig: Path | None, namespace: str) -> None:
     from harness.core.clock import SystemClock
 
     end, clock, output = End(), SystemClock(), console()
+    end.watch_reader()
     with ExitStack() as ends:
         seen = Seen(clock, ends.enter_context(_Screen(output, clock)) if output.is_terminal else _Lines())
         await end.unless(_follow(seen, clock, kubeconfig, namespace))
@@ -93,14 +95,23 @@ async def _watch(seen: Seen, clock: Clock, kubeconfig: Path | None, namespace: s
             await api.list(informer.resource)  # whatever is wrong is said here; a watch would try again for ever
             ends.push_async_callback(informer.stop)
             informer.add_handler(changed(informer.resource.kind))
-        listed = asyncio.gather(*(informer.start() for informer in informers))
+        listed = asyncio.create_task(_started(informers))
+        ends.push_async_callback(_ended, listed)
         either: list[asyncio.Future[Any]] = [listed, lost]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if listed.done():
             seen.connect({informer.resource.kind: set(informer.objects) for informer in informers})
-        else:
-            listed.cancel()
         return await lost
+
+
+async def _started(informers: Iterable[Informer]) -> None:
+    for informer in informers:
+        await informer.start()
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 class Seen:

@@ -60,7 +60,7 @@ def _load(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise UsageError(f"cannot be read: {reason(error)}", where=str(path), do="make it readable") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"is not TOML: {error}", where=str(path), do="correct it there") from error
 
 
