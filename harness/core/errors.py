@@ -14,12 +14,14 @@ class                 exit code  means
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import ClassVar
 
+from harness.core.descriptors import explain
 from harness.core.text import printable
 
 __all__ = ["HarnessError", "ProductFailure", "RigError", "UsageError", "meant", "reason"]
@@ -74,6 +76,8 @@ def meant(name: str, known: Iterable[str]) -> str:
 
 def reason(error: BaseException) -> str:
     """What an exception says, in words; its kind where it says nothing, as many of Python's timeouts do."""
+    if isinstance(error, OSError) and error.errno == errno.EMFILE:
+        return explain(errno.EMFILE)
     text = str(getattr(error, "strerror", None) or error).strip()
     if not text:
         kind = "timed out" if isinstance(error, TimeoutError) else type(error).__name__

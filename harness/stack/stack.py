@@ -12,6 +12,7 @@ from harness import invariants
 from harness.boards.board import Board, Credentials, World
 from harness.clusters.cluster import Cluster
 from harness.core.clock import SystemClock
+from harness.core.descriptors import limit, raise_limit
 from harness.core.errors import HarnessError, RigError, UsageError, reason
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, SystemNetwork
@@ -94,6 +95,7 @@ class Stack:
         return self
 
     async def _start(self, platform: bool) -> None:
+        raise_limit()
         self.modules = Modules(self.options.modules)
         self.history = Record(self.clock, self._history_file())
         self._ends.callback(self.history.close)
@@ -261,4 +263,9 @@ class Stack:
 
     def _described(self) -> dict[str, Any]:
         host, port = self.gateway.endpoint
-        return {"boards": self.options.boards, "cluster": self.options.cluster, "gateway": f"{host}:{port}"}
+        return {
+            "boards": self.options.boards,
+            "cluster": self.options.cluster,
+            "gateway": f"{host}:{port}",
+            "descriptors": limit(),
+        }
