@@ -19,7 +19,7 @@ __all__ = ["DEEPEST", "LONGEST", "read_fields", "read_lines"]
 
 LONGEST = 64 << 20
 """Bytes of a line: a module of the largest frame is half of that in hexadecimal digits."""
-DEEPEST = 300
+DEEPEST = 500
 """Lists and objects inside each other."""
 _CHANGES = ("added", "modified", "deleted")
 MOST_DIGITS = 1000
