@@ -19,7 +19,7 @@ NODE = 16 << 10
 
 
 def stacks(cells: int) -> int:
-    """Heap that the stacks of a call take at most, for a value stack of ``cells``: as `wasmbed-node/src/runtime/guest.rs`
+    """Largest heap of the stacks of a call, for a value stack of ``cells``; `wasmbed-node/src/runtime/guest.rs`
     reserves it."""
     growing = cells // 2 if cells > 1024 else 0
     return 8 * (cells + growing) + 24 * min(512, cells // 4)

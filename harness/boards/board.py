@@ -243,6 +243,11 @@ class Tier(ABC):
         """About how many bytes of memory a board of ``kind`` takes while it is on."""
         return 0
 
+    def descriptors(self, kind: str) -> int:
+        """How many file descriptors of this process a board of ``kind`` takes while it is connected to a gateway that
+        is in this process too."""
+        return 2
+
     @abstractmethod
     def about(self, kind: str) -> About:
         """What boards of ``kind`` are."""

@@ -13,7 +13,7 @@ from harness.clusters.embedded.logs import Logs
 from harness.clusters.embedded.messages import Plain, Request, Response
 from harness.clusters.embedded.server import OPEN_PATHS, ApiServer
 from harness.clusters.embedded.watching import Watcher
-from harness.core.errors import RigError
+from harness.core.errors import RigError, reason
 from harness.core.network import Admission, Endpoint, Listener, Network
 from harness.core.tls_server import TlsServer
 
@@ -55,7 +55,7 @@ class HttpFront:
             self._listener = await self._network.listen(http, endpoint, tls=self._tls, admission=_ADMISSION)
         except OSError as error:
             raise RigError(
-                f"the Kubernetes API cannot listen on port {endpoint[1]}: {error.strerror or error}",
+                f"the Kubernetes API cannot listen on port {endpoint[1]}: {reason(error)}",
                 where=f"{endpoint[0]}:{endpoint[1]}",
                 do="name a free port, or 0 for any",
             ) from error

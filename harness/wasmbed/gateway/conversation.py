@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from harness.core.clock import Clock
+from harness.core.logs import get_log
 from harness.core.places import Places
 from harness.wasmbed.gateway.applications import ApplicationReports
 from harness.wasmbed.gateway.bounds import check_bounds
@@ -44,7 +44,7 @@ from harness.wasmbed.resources.phases import DevicePhase
 
 __all__ = ["Conversation"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 _KNOWN_PHASES = frozenset({DevicePhase.ENROLLED, DevicePhase.CONNECTED, DevicePhase.DISCONNECTED})
 """The phases from which a device may come back without enrolling."""

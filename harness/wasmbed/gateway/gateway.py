@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from harness.core.clock import Clock
-from harness.core.errors import RigError
+from harness.core.errors import RigError, reason
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
+from harness.core.logs import get_log
 from harness.core.network import Admission, Endpoint, Listener, Network
 from harness.core.places import Places
 from harness.core.summed_log import SummedLog
@@ -46,7 +46,7 @@ from harness.wasmbed.resources.api import ApiError, ResourceApi
 
 __all__ = ["CannotListen", "Gateway"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 _BATCH = 64
 """Certificates judged anew in one go when the revocation list changes."""
@@ -188,7 +188,7 @@ class Gateway:
         except (ApiError, OSError) as error:
             await self.kill()
             raise RigError(
-                f"the API server did not let the gateway begin: {str(error) or 'no answer in time'}",
+                f"the API server did not let the gateway begin: {reason(error)}",
                 where=f"gateway {self.settings.name}",
                 do="check that the cluster runs, has Wasmbed's CRDs, and that the gateway may use them",
             ) from error
@@ -261,7 +261,7 @@ class Gateway:
         host, port = endpoint
         return CannotListen(
             setting,
-            f"cannot listen for {what} at {host}:{port}: {error.strerror or error}",
+            f"cannot listen for {what} at {host}:{port}: {reason(error)}",
             where=f"gateway {self.settings.name}",
             do="end what uses the port, or choose another (0: any free one)",
         )

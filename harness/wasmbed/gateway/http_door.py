@@ -9,7 +9,6 @@ its request in time, the first or a later one, or does not read its answer, is d
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -17,12 +16,13 @@ from typing import Any, cast
 from aiohttp import web
 
 from harness.core.clock import Clock, Timer
+from harness.core.logs import get_log
 from harness.core.summed_log import SummedLog
 from harness.wasmbed.gateway.settings import GatewaySettings
 
 __all__ = ["HttpDoor"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 
 class HttpDoor:
