@@ -11,6 +11,7 @@ from harness.core.errors import ProductFailure
 from harness.testing.bench import LIMITS, Bench, Peer, module
 from harness.testing.require import require
 from harness.wasmbed.protocol.messages import (
+    CANCELLED,
     ApplicationState,
     ApplicationStatus,
     ApplicationStatusRequest,
@@ -225,7 +226,7 @@ async def _fault(peer: Peer, binary: bytes, entry: str, limits: Limits) -> Runti
 
 
 def _require_cancelled(result: DeploymentResult) -> None:
-    require(not result.ok and result.code == "CANCELLED", f"a cancelled deployment was answered with {result}")
+    require(not result.ok and result.code == CANCELLED, f"a cancelled deployment was answered with {result}")
 
 
 def _require_refusal(result: DeploymentResult) -> None:

@@ -13,6 +13,7 @@ from harness.boards.virtual.reception import DeploymentCode, Reception
 from harness.boards.virtual.runtime import Runtime
 from harness.core.clock import Clock
 from harness.wasmbed.protocol.messages import (
+    CANCELLED,
     ApplicationState,
     ApplicationStatus,
     Deploy,
@@ -110,8 +111,8 @@ class Application:
         self._free()
         self.reception = None
         if self.state is ApplicationState.RECEIVING:
-            code, reason = DeploymentCode.CANCELLED, "cancelled before the module was started"
-            self._around.send(DeploymentResult(self.name, ok=False, error=reason, code=code), self.message_id)
+            reason = "cancelled before the module was started"
+            self._around.send(DeploymentResult(self.name, ok=False, error=reason, code=CANCELLED), self.message_id)
         self.state = ApplicationState.STOPPED
 
     def say(self, text: str, level: LogLevel = LogLevel.INFO) -> None:

@@ -23,8 +23,6 @@ class DeploymentCode(StrEnum):
     ALREADY_DEPLOYED = "ALREADY_DEPLOYED"
     """The application runs already: stop it first."""
     TOO_MANY_APPLICATIONS = "TOO_MANY_APPLICATIONS"
-    CANCELLED = "CANCELLED"
-    """The application was stopped, or deployed again, before this deployment had an answer."""
     UNAVAILABLE = "UNAVAILABLE"
     """The board has no WebAssembly runtime."""
 
