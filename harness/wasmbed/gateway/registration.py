@@ -82,6 +82,7 @@ class Registration:
             "phase": GatewayPhase.ONLINE.value,
             "connectedDevices": connected,
             "lastSeen": format_timestamp(self._clock.now()),
+            "lastSeenIntervalMilliseconds": max(1, round(1000 * self._settings.last_seen_interval)),
         }
 
 
