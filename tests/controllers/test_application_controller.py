@@ -144,7 +144,13 @@ def test_a_device_that_cannot_have_it_fails_and_the_others_run(play, spec, part)
             await world.device("edge-2", **spec)
         await world.application(device_names=["edge-1", "edge-2"])
         application = await world.reaches("blink", "PartiallyRunning")
-        assert application.status.statistics.raw == {"target": 2, "deployed": 1, "running": 1, "failed": 1, "unknown": 0}
+        assert application.status.statistics.raw == {
+            "target": 2,
+            "deployed": 1,
+            "running": 1,
+            "failed": 1,
+            "unknown": 0,
+        }
         assert application.status.error.startswith("edge-2: ")
         assert part in application.status.error
         assert application.status.health == "degraded"

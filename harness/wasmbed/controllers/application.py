@@ -144,9 +144,7 @@ class ApplicationController(Controller):
 
     async def _refuse(self, application: Application, memory: Memory, error: BadModule) -> float | None:
         """The module is no good: nothing is deployed, and what an earlier one left is stopped."""
-        verdicts = {
-            name: Verdict(Standing.FAILED, awaited=error.missing) for name in self._fleet.targets(application)
-        }
+        verdicts = {name: Verdict(Standing.FAILED, awaited=error.missing) for name in self._fleet.targets(application)}
         rollout, now = Rollout(verdicts), self.clock.now()
         await self._write(
             application,

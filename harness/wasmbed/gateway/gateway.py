@@ -97,6 +97,8 @@ class Gateway:
             pace=pace,
             gone=lambda *unwritten: orphans.gone(*unwritten),
         )
+        self._pulse = StatusWriter(api, clock, randomness, requests=1, timeout=settings.api_timeout)
+        """For the gateway's own signs of life: they do not wait behind what devices have to say."""
         self._metrics = Metrics(self.sessions, self._writer)
         self._records = DeviceRecords(settings, clock, self._writer, self._cache)
         reports = ApplicationReports(settings, clock, self._writer)
@@ -130,7 +132,7 @@ class Gateway:
             tap,
         )
         self._revocations = Revocations(api, clock, randomness, certificates, self._revoked)
-        self._registration = Registration(settings, api, clock, randomness, self._writer)
+        self._registration = Registration(settings, api, clock, randomness, self._pulse)
         self._http = HttpApi(
             settings,
             clock,
@@ -201,6 +203,7 @@ class Gateway:
         await self._in_time(self._service.close(), "sessions are still open")
         if self._listener is not None:
             self._registration.offline()
+        await self._in_time(self._pulse.flush(), "its own status could not be written")
         await self._in_time(self._writer.flush(), "not every status could be written")
         await self.kill()
 
@@ -210,7 +213,7 @@ class Gateway:
             task.cancel()
         if self._listener is not None:
             await self._listener.close()
-        await self._writer.abandon()
+        await asyncio.gather(self._writer.abandon(), self._pulse.abandon())
         await self._service.abandon()
         await self._http.stop()
         await asyncio.gather(self._cache.stop(), self._revocations.stop(), *self._tasks, return_exceptions=True)
