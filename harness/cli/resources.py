@@ -34,6 +34,8 @@ COLOURS = {
     "Disconnected": "yellow",
     "Offline": "yellow",
     "PartiallyRunning": "yellow",
+    "Unknown": "yellow",
+    "unknown": "yellow",
 }
 
 
@@ -71,7 +73,8 @@ async def devices(kubeconfig: Path | None, namespace: str) -> None:
 @cluster_options
 @asynchronous
 async def apps(name: str | None, kubeconfig: Path | None, namespace: str) -> None:
-    """List the applications: phase, how many of their devices run them, error.
+    """List the applications: phase, how many of their devices run them, on how many they failed, of how many that are out
+    of reach it is unknown, error.
 
     With NAME that one only, and what it does on each of its devices: state, last output, error.
     """
@@ -128,11 +131,12 @@ def application_table(items: Iterable[Object]) -> Table:
     """Applications, one a line."""
     from harness.wasmbed.resources.views import Application
 
-    table = _table("application", "phase", "running", "failed", "error")
+    table = _table("application", "phase", "running", "failed", "unknown", "error")
     for application in map(Application, items):
         state, numbers = application.status, application.status.statistics
         running = f"{numbers.running}/{numbers.target}"
-        table.add_row(application.name, _phase(state.phase), running, str(numbers.failed), _text(state.error))
+        counts = (running, str(numbers.failed), str(numbers.unknown))
+        table.add_row(application.name, _phase(state.phase), *counts, _text(state.error))
     return table
 
 

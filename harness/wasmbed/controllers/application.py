@@ -73,7 +73,7 @@ class ApplicationController(Controller):
         self._index = TargetIndex()
         self._memories: dict[str, Memory] = {}
         self._gone: dict[str, Application] = {}
-        """Deleted since they were last looked at, as they were."""
+        """Deleted before they were stopped, as they were last seen."""
 
     def watch(self) -> Iterable[Callable[[], None]]:
         self._memories.clear()
@@ -306,7 +306,7 @@ class ApplicationController(Controller):
     def _application_changed(self, old: Object | None, new: Object | None) -> None:
         name = (new or old or {})["metadata"]["name"]
         self._index.update(name, new)
-        if new is None and old is not None:
+        if new is None and old is not None and Application(old).status.phase not in (Phase.PENDING, Phase.STOPPED):
             self._gone[name] = Application(old)
         if old is None or new is None or application_key(old) != application_key(new):
             self.queue.add(name)
