@@ -53,8 +53,8 @@ def chunks(stack: Stack) -> int:
 
 @pytest.mark.parametrize("how", ["deleted", "stopped"])
 async def test_a_transfer_that_is_not_wanted_any_more_ends_at_once(stack: Stack, how: str) -> None:
-    """Of fifteen chunks the device has acknowledged one. The gateway sends no further one, and the resource does not wait
-    for the rest."""
+    """Of fifteen chunks the device has acknowledged one. The gateway sends no further one, and the resource does not
+    wait for the rest."""
     peer, device_id, application = await receiving(stack)
     await (application.delete() if how == "deleted" else application.stop())
     await take_stop(stack, peer)

@@ -73,8 +73,8 @@ async def devices(kubeconfig: Path | None, namespace: str) -> None:
 @cluster_options
 @asynchronous
 async def apps(name: str | None, kubeconfig: Path | None, namespace: str) -> None:
-    """List the applications: phase, how many of their devices run them, on how many they failed, of how many that are out
-    of reach it is unknown, error.
+    """List the applications: phase, on how many of their devices they run, failed, or may run (out of reach: unknown),
+    error.
 
     With NAME that one only, and what it does on each of its devices: state, last output, error.
     """

@@ -1,7 +1,7 @@
 """Nothing runs after its Application is deleted or stopped: how long a gateway and a device may take to obey.
 
-The grace is counted in messages: a gateway that was told may send the chunks that were under way, a device may finish what
-came before the ``Stop``. Only where nobody tells anybody it is a time.
+The grace is counted in messages: a gateway that was told may send the chunks that were under way, and a device may
+finish what came before the ``Stop``. Only where nobody tells anybody it is a time.
 """
 
 from __future__ import annotations

@@ -21,8 +21,10 @@ _WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 
 def dead_end(resource: Resource, name: str, object: Object | None, phase: object, history: History) -> str | None:
-    """Why the resource cannot come into ``phase`` any more; None if it may. ``object``: as it was last seen, None if there
-    is none. A ``phase`` that is not a word is one that may always come."""
+    """Why the resource cannot come into ``phase`` any more; None if it may.
+
+    ``object`` is the resource as it was last seen, None if there is none. A ``phase`` that is not a word may always come.
+    """
     if object is None:
         deleted = resource not in SELF_REGISTERING and _last(history, resource, name) == "deleted"
         return "it was deleted" if deleted else None

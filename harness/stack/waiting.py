@@ -115,8 +115,8 @@ class Watched(Generic[View]):
         """Wait until the status is as asked, as in ``until(phase="Connected", within=5)``; returns this handle.
 
         Each keyword is a field of the status in Python's spelling, and the value it must have or a function that
-        judges the value. Raises ProductFailure with what was there instead; at once when the phase that is asked for cannot
-        come any more.
+        judges the value. Raises ProductFailure with what was there instead: at once when the phase that is asked for
+        cannot come any more.
         """
         wanted = Conditions(self.status_view, conditions)
 

@@ -116,8 +116,8 @@ async def notices_a_missing_chunk(bench: Bench) -> None:
 
 
 async def cancels_a_transfer(bench: Bench) -> None:
-    """A stop, or another deployment, in the middle of a transfer ends it: the deployment is answered with CANCELLED, and
-    chunks that are still under way are ignored."""
+    """A stop, or another deployment, in the middle of a transfer ends it: the deployment is answered with CANCELLED,
+    and chunks that are still under way are ignored."""
     peer = await bench.enrolled()
     faults = module("faults")
     announced = Deploy("fine", "fine", len(faults), hashlib.sha256(faults).digest(), 16, LIMITS, "fine")

@@ -84,7 +84,7 @@ def test_a_stop_in_the_middle_of_a_transfer_is_the_last_that_is_sent_of_it(play:
         await device.beat()
         assert len(world.named("ModuleChunk")) == 4
         assert states(world) == ["receiving", "stopped"]
-        status, metrics = await world.http("GET", "/metrics")
+        _status, metrics = await world.http("GET", "/metrics")
         assert 'jobs_total{job="deployment",result="cancelled"} 1' in metrics
 
     play(scene, **CHUNKS)
@@ -128,7 +128,7 @@ def test_what_waits_behind_another_is_never_sent(play: Play) -> None:
 def test_an_application_that_runs_is_stopped_in_the_middle_of_another_s_transfer(play: Play) -> None:
     async def scene(world: World) -> None:
         await world.make_application("other")
-        device, deploy, chunks = await under_way(world)
+        device, _deploy, chunks = await under_way(world)
         await device.beat(applications={"other": ApplicationState.RUNNING})
         await world.state("running", application="other")
         await world.stop(application="other")
@@ -194,7 +194,7 @@ def test_the_same_request_twice_is_one_transfer(play: Play) -> None:
     """As a controller asks that took over from another."""
 
     async def scene(world: World) -> None:
-        device, deploy, chunks = await under_way(world)
+        device, _deploy, chunks = await under_way(world)
         assert (await world.deploy(module=padded(1000)))[0] == 202
         acknowledge(device, *chunks)
         assert (await device.expect(ModuleChunk)).index == 3

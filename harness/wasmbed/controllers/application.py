@@ -183,8 +183,8 @@ class ApplicationController(Controller):
         return None
 
     async def _abandon(self, gone: Application) -> None:
-        """Stop what is left of an application whose finalizer somebody took away. Once is enough: what a gateway does not
-        hear of it finds out when the device names the application."""
+        """Stop what is left of an application whose finalizer somebody took away. Once is enough: a gateway that does
+        not hear of it finds out when the device names the application."""
         await self._requests.stop(gone, Memory(gone.uid), self._fleet.holders(gone))
 
     def _verdicts(self, application: Application, memory: Memory, package: Package, now: float) -> dict[str, Verdict]:
@@ -283,8 +283,8 @@ class ApplicationController(Controller):
         return application
 
     async def _correct(self, application: Application) -> Application:
-        """Write down which devices went out of reach or came back, if nothing was written since: gateways write the same
-        entries. Raises :class:`Conflict` otherwise."""
+        """Write down which devices went out of reach or came back, if nothing was written since: gateways write the
+        same entries. Raises :class:`Conflict` otherwise."""
         entries = corrections(application, self._fleet, self.clock.now())
         if not entries:
             return application

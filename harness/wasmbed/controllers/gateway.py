@@ -28,11 +28,11 @@ class _Pulse:
 
 
 class GatewayController(Controller):
-    """Online -> Offline after ``missed_beats`` intervals without a new ``status.lastSeen``. The gateway itself comes back
-    Online.
+    """Online -> Offline after ``missed_beats`` intervals without a new ``status.lastSeen``. The gateway itself comes
+    back Online.
 
-    A gateway names the interval of its beats in its status; ``beat`` (seconds) is taken for one that does not. Each missed
-    beat is a look of its own: a controller that was held up itself looks once more before it judges.
+    A gateway names the interval of its beats in its status; ``beat`` (seconds) is taken for one that does not. Each
+    missed beat is a look of its own: a controller that was held up itself looks once more before it judges.
     """
 
     name: ClassVar[str] = "GatewayController"

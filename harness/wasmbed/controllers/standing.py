@@ -76,8 +76,8 @@ def has_module(device: Device, entry: DeviceEntry) -> bool:
 
     A request that was never answered counts. So does a deployment that the device refused because it has the
     application, and what the device reports although this application never asked for it: an earlier one of its name
-    did. One that enrolled since is taken for rebooted, without what it had. It need not be: a device that a gateway does
-    not know enrolls anew as well, and goes on running its modules. Then it refuses the next deployment.
+    did. One that enrolled since is taken for rebooted, without what it had. It need not be: a device that a gateway
+    does not know enrolls anew as well, and goes on running its modules. Then it refuses the next deployment.
     """
     record = entry.deployment
     if record.revision is None:

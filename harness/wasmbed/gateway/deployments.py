@@ -42,7 +42,7 @@ class Deployments:
         self._work.deploy(session, job)
 
     async def stop(self, application: str, device: str) -> None:
-        """Begin to stop an application, and cancel its deployment. Raises :class:`NotConnected` or :class:`QueueFull`."""
+        """Stop an application, and cancel its deployment. Raises :class:`NotConnected` or :class:`QueueFull`."""
         self._work.stop(self._session(device), application)
 
     def _session(self, device: str) -> Session:

@@ -109,7 +109,7 @@ class Work:
         if work is None:
             return False
         exchanges = [*work.stops.values(), *([work.transfer] if work.transfer is not None else [])]
-        return any([exchange.feed(message_id, message) for exchange in exchanges])
+        return any(exchange.feed(message_id, message) for exchange in exchanges)
 
     def close(self, session: Session, reason: str) -> None:
         """The link is gone: whatever was to be done has failed."""
