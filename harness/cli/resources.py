@@ -108,10 +108,11 @@ def gateway_table(items: Iterable[Object]) -> Table:
     """Gateways, one a line."""
     from harness.wasmbed.resources.views import Gateway
 
-    table = _table("gateway", "phase", "endpoint", "devices")
+    table = _table("gateway", "phase", "endpoint", "devices", "error")
     for gateway in map(Gateway, items):
         state = gateway.status
-        table.add_row(gateway.name, _phase(state.phase), gateway.spec.endpoint, str(state.connected_devices))
+        devices, error = str(state.connected_devices), _text(state.error)
+        table.add_row(gateway.name, _phase(state.phase), gateway.spec.endpoint, devices, error)
     return table
 
 

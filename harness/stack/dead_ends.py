@@ -23,7 +23,7 @@ _WRITES = ("POST", "PUT", "PATCH", "DELETE")
 def dead_end(resource: Resource, name: str, object: Object | None, phase: object, history: History) -> str | None:
     """Why the resource cannot come into ``phase`` any more; None if it may.
 
-    ``object`` is the resource as it was last seen, None if there is none. A ``phase`` that is not a word may always come.
+    ``object`` is the resource as it was last seen, None if there is none. What is not a word may always come.
     """
     if object is None:
         deleted = resource not in SELF_REGISTERING and _last(history, resource, name) == "deleted"
