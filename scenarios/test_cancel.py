@@ -34,7 +34,7 @@ async def receiving(stack: Stack) -> tuple[Peer, str, ApplicationHandle]:
 
 
 async def take_stop(stack: Stack, peer: Peer) -> None:
-    """What comes up to the stop is chunks that were under way; answered as a board does."""
+    """Receive the chunks that were under way and the stop, and answer as a board does."""
     stop = await stack.history.until("Stop", about="heavy", source="Gateway")
     deploy = await stack.history.until("Deploy", about="heavy", source="Gateway")
     sent = stack.history.find("ModuleChunk", about="heavy", source="Gateway")

@@ -1,4 +1,4 @@
-"""What runs on a device that nobody hears is unknown, and a wish that cannot come true any more is not waited for."""
+"""Applications on devices out of reach are unknown; nobody waits for a phase that cannot be reached any more."""
 
 import pytest
 

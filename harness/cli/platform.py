@@ -40,10 +40,19 @@ INTERRUPTED = 130
     "--http-port", type=PORT, default=8080, show_default=True, help="Of the gateway's HTTP API; 0: any free one."
 )
 @click.option("--heartbeat", default="30", show_default=True, help="Seconds between two heartbeats.")
+@click.option(
+    "--beat", default="5", show_default=True, help="Seconds between two beats of the gateway; Offline after 3 missed."
+)
 @click.option("--history", type=click.Path(path_type=Path), help="A folder to record everything in.")
 @asynchronous
 async def up(
-    boards: str, kubeconfig: Path | None, port: int, http_port: int, heartbeat: str, history: Path | None
+    boards: str,
+    kubeconfig: Path | None,
+    port: int,
+    http_port: int,
+    heartbeat: str,
+    beat: str,
+    history: Path | None,
 ) -> int:
     """Bring the platform up with boards and keep it running until Ctrl-C.
 
@@ -55,7 +64,7 @@ async def up(
     from harness.stack.stack import Stack
 
     fleet = Catalogue().parse(boards)
-    options = StackOptions.parse({"heartbeat": heartbeat}, {})
+    options = StackOptions.parse({"heartbeat": heartbeat, "beat": beat}, {})
     stack = Stack(options, folder=history, listen=("127.0.0.1", port), http=("127.0.0.1", http_port))
     file = Kubeconfig(kubeconfig)
     await file.check(stack.clock)

@@ -1,7 +1,7 @@
 """Nothing runs after its Application is deleted or stopped: how long a gateway and a device may take to obey.
 
-The grace is counted in messages: a gateway that was told may send the chunks that were under way, and a device may
-finish what came before the ``Stop``. Only where nobody tells anybody it is a time.
+The grace is counted in messages: a gateway that was asked may send the chunks that were under way, and a device may
+finish what came before the ``Stop``. Only where no message is sent it is a time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from harness.wasmbed.resources.kinds import APPLICATION
 __all__ = ["CHUNKS", "RUNS_ON", "nothing_runs_unwanted"]
 
 CHUNKS = 8
-"""Chunks that a gateway may still send after it was told, before its ``Stop``: twice a window."""
+"""Chunks that a gateway may still send after it was asked to stop, before its ``Stop``: twice a window."""
 RUNS_ON = 60.0
 """Seconds on a link after which an application that nobody wants must not be named any more, whoever forgot it."""
 _RUNS = ("deployed", "running")
@@ -26,14 +26,14 @@ _RUNS = ("deployed", "running")
 class _Pair:
     """An application on a device, since the last request to deploy it there."""
 
-    told: bool = False
-    """The gateway was told to stop it, or that it does not exist."""
+    asked: bool = False
+    """The gateway was asked to stop it, or learned that it does not exist."""
     stop: bool = False
-    """The device was told."""
+    """The gateway sent a ``Stop``."""
     stopped: bool = False
     """The device confirmed."""
     chunks: int = 0
-    """Sent since the gateway was told."""
+    """Sent since the gateway was asked to stop."""
     broken: bool = False
     """It was reported already."""
 
@@ -59,10 +59,10 @@ def nothing_runs_unwanted(events: Sequence[Event]) -> Iterator[tuple[Event, str]
         elif event.name == "DeployApplication":
             pairs[application, device] = _Pair(stop=pair.stop, stopped=pair.stopped)
         elif event.name == "StopApplication":
-            pair.told = True
+            pair.asked = True
         elif event.name == "PATCH Application" and event.source == "Gateway" and event.data.get("code") == 404:
             for name in (event.data.get("status") or {}).get("deviceStatuses") or () if application in unwanted else ():
-                pairs[application, name].told = True
+                pairs[application, name].asked = True
         elif event.name == "TlsConnected":
             calm[device] = event.at
         else:
@@ -102,17 +102,17 @@ def _judge(
         case "StopResult" if event.data.get("ok"):
             pair.stopped = pair.stop
         case "Deploy":
-            if pair.told:
-                yield pair, f"{application} was sent to {device} after its gateway was told to stop it"
+            if pair.asked:
+                yield pair, f"{application} was sent to {device} after its gateway was asked to stop it"
             pair.deployed()
         case "ModuleChunk":
-            pair.chunks += pair.told
+            pair.chunks += pair.asked
             if pair.stop:
-                yield pair, f"a chunk of {application} was sent to {device} after it was told to stop it"
+                yield pair, f"a chunk of {application} was sent to {device} after its Stop"
             elif pair.chunks > CHUNKS:
                 yield (
                     pair,
-                    f"more than {CHUNKS} chunks of {application} went to {device} after its gateway was told to stop",
+                    f"more than {CHUNKS} chunks of {application} went to {device} after its gateway was asked to stop",
                 )
         case "ApplicationStatus" if event.data.get("state") in _RUNS:
             yield from _judge_running(event, application, device, pair, unwanted, calm)

@@ -17,7 +17,7 @@ from harness.wasmbed.resources.api import Object
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.views import Application, Device, Gateway, choices, field_names, part
 
-__all__ = ["Conditions", "InVain", "Watched"]
+__all__ = ["Conditions", "Unreachable", "Watched"]
 
 CRASHES = 3
 """Crashes that a verdict describes, the latest."""
@@ -84,8 +84,8 @@ def _item(found: Any, key: str) -> Any:
     return getattr(found, key)
 
 
-class InVain(Exception):
-    """What is waited for cannot come any more; says why."""
+class Unreachable(Exception):
+    """The state that a test waits for cannot be reached any more; the message says why."""
 
 
 class Watched(Generic[View]):
@@ -125,7 +125,7 @@ class Watched(Generic[View]):
                 return True
             reason = dead_end(self._informer.resource, self.name, object, wanted.phase, self._record)
             if reason is not None:
-                raise InVain(reason)
+                raise Unreachable(reason)
             return False
 
         await self.wait(judge, str(wanted), within)
@@ -143,7 +143,7 @@ class Watched(Generic[View]):
         except TimeoutError:
             what = f"did not reach {wanted} within {within:g} s"
             raise ProductFailure(self._verdict(what), where=str(self)) from None
-        except InVain as end:
+        except Unreachable as end:
             raise ProductFailure(self._verdict(f"cannot reach {wanted} any more", str(end)), where=str(self)) from None
 
     def _verdict(self, what: str, why: str | None = None) -> str:

@@ -234,7 +234,7 @@ class World:
         await self.move(name, phase, gateway=gateway)
 
     async def move(self, name, phase, *, gateway="gateway-1", running=()):
-        """What the gateway writes when the device gets there; Enrolled is the controller's to write. ``running``: the
+        """Write as the gateway does when the device gets there; Enrolled is the controller's to write. ``running``: the
         applications that its first heartbeat names."""
         present = (await self.get(DEVICE, name)).status.phase
         steps = route(DEVICE, present, phase)

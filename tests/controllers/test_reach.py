@@ -1,4 +1,4 @@
-"""Devices out of reach: nobody knows what runs on them, and everybody is told so, until they are back."""
+"""Devices out of reach: the state of an application there is unknown, and every status says so."""
 
 from harness.wasmbed.resources.conditions import find_condition
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY

@@ -52,7 +52,7 @@ def acknowledge(device: Any, *chunks: Any) -> None:
 
 
 def cancel(device: Any, deploy: Any, stop: Any) -> None:
-    """What a device answers to a stop in the middle of a transfer."""
+    """Answer a stop in the middle of a transfer as a device does."""
     assert stop.message == Stop("app-1")
     device.link.send(DeploymentResult("app-1", False, "cancelled", {}, "CANCELLED"), deploy.message_id)
     device.link.send(StopResult("app-1", True), stop.message_id)

@@ -46,7 +46,7 @@ class Story:
     def asked_to_stop(self) -> None:
         self._message("ApplicationController", "Gateway", "StopApplication")
 
-    def told_that_it_is_gone(self) -> None:
+    def learned_that_it_is_gone(self) -> None:
         self.history.record(
             Kind.MESSAGE, "Gateway", "Kubernetes", "PATCH Application",
             {"code": 404, "status": {"deviceStatuses": {"pump-1": {"state": "running"}}}}, "app",
@@ -122,7 +122,7 @@ def sent_from_the_queue(story: Story) -> None:
 def sent_although_it_is_gone(story: Story) -> None:
     story.deploy()
     story.deleted()
-    story.told_that_it_is_gone()
+    story.learned_that_it_is_gone()
     story.chunks(CHUNKS + 1)
 
 
@@ -163,9 +163,9 @@ def forgotten_after_a_stop(story: Story) -> None:
 @pytest.mark.parametrize(
     ("tale", "words"),
     [
-        (as_it_was_once, "more than 8 chunks of app went to pump-1 after its gateway was told to stop"),
-        (sent_after_the_stop, "a chunk of app was sent to pump-1 after it was told to stop it"),
-        (sent_from_the_queue, "app was sent to pump-1 after its gateway was told to stop it"),
+        (as_it_was_once, "more than 8 chunks of app went to pump-1 after its gateway was asked to stop"),
+        (sent_after_the_stop, "a chunk of app was sent to pump-1 after its Stop"),
+        (sent_from_the_queue, "app was sent to pump-1 after its gateway was asked to stop it"),
         (sent_although_it_is_gone, "more than 8 chunks"),
         (runs_after_its_own_word, "app runs on pump-1, which had stopped it"),
         (started_after_its_own_word, "app runs on pump-1, which had stopped it"),
@@ -239,7 +239,7 @@ def away_when_it_was_deleted(story: Story) -> None:
     story.later(1000)
     story.reconnected()
     story.beat(app="running")
-    story.told_that_it_is_gone()
+    story.learned_that_it_is_gone()
     story.later(50)
     story.beat(app="running")
     story.stop()
@@ -268,7 +268,7 @@ def made_anew(story: Story) -> None:
     story.answered()
     story.deleted()
     story.exists()
-    story.told_that_it_is_gone()
+    story.learned_that_it_is_gone()
     story.chunks(100)
     story.later(100)
     story.beat(app="running")

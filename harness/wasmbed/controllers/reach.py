@@ -1,6 +1,6 @@
-"""What is on record of devices that went out of reach, and of those that came back.
+"""The entries of devices that went out of reach, and of those that came back.
 
-Nobody hears what an application does on a device without a link, so its entry says ``unknown``, since when and why.
+A device without a link reports nothing, so the state of an application there is ``unknown``: since when, and why.
 When the device is back, the state that its first heartbeat names counts again.
 """
 

@@ -113,7 +113,7 @@ class ApplicationReports:
         """A stop came to nothing; whether the application runs is not known."""
         record = self._record(session, application)
         if record.orphan and code == "TIMEOUT":
-            record.orphan, record.state = False, None  # it is told again when the device names the application again
+            record.orphan, record.state = False, None  # stopped again when the device names it again
             return
         self._change(session, application, record, ApplicationState.ERROR, code=code, error=reason)
 

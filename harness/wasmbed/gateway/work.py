@@ -1,4 +1,4 @@
-"""What the gateway does on devices: for each device one deployment after the other, and stops at once.
+"""Deployments and stops on devices: for each device one deployment after the other, and stops at once.
 
 A stop waits for nothing: it takes the deployment of its application out of the queue, or cancels it in the middle of
 its transfer. A deployment waits until its application is stopped. The queue exists only while there is something to do.

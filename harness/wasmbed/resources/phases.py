@@ -55,7 +55,7 @@ class ApplicationPhase(StrEnum):
 
 
 class Cause(StrEnum):
-    """What a move waits for that does not happen by itself."""
+    """The cause of a move that does not happen by itself."""
 
     STOP = "stop"
     """The application is stopped or deleted."""
@@ -130,7 +130,7 @@ CAUSES: Mapping[Resource, Mapping[tuple[str, str], Cause]] = {
 }
 
 SELF_REGISTERING = frozenset({DEVICE, GATEWAY})
-"""What comes back by itself after it was deleted: a device enrolls and a gateway registers."""
+"""Kinds whose objects come back by themselves after a deletion: a device enrolls, a gateway registers."""
 
 
 class IllegalMove(Exception):
