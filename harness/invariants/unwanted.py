@@ -7,7 +7,7 @@ finish what came before the ``Stop``. Only where no message is sent it is a time
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.core.history import Event, Kind
@@ -89,7 +89,8 @@ def _judge(
     calm: defaultdict[str, float],
 ) -> Iterator[tuple[_Pair, str]]:
     if event.name == "Heartbeat":
-        for name, state in (event.data.get("applications") or {}).items():
+        applications = event.data.get("applications")
+        for name, state in applications.items() if isinstance(applications, Mapping) else ():
             if state in _RUNS:
                 yield from _judge_running(event, name, device, pairs[name, device], unwanted, calm)
         return

@@ -352,6 +352,7 @@ def test_a_module_that_is_missing_may_still_come(play):
         await world.application(reference=reference)
         failed = await world.reaches("blink", "Failed")
         assert f"the module store has no module {reference}" in failed.status.error
+        assert find_condition(failed.status.conditions, "Stalled")["status"] == "False"
         await store.put(MODULE)
         await world.reaches("blink", "Running")
 
@@ -365,6 +366,7 @@ def test_what_is_no_module_fails_at_once(play):
         await world.application(module=b"hello")
         failed = await world.reaches("blink", "Failed")
         assert "spec.wasmBytes: not a WebAssembly module" in failed.status.error
+        assert find_condition(failed.status.conditions, "Stalled")["status"] == "True"
         assert failed.status.statistics.failed == 1
         assert world.phases() == ["Creating", "Failed"]
         assert world.gateways.calls == []

@@ -328,7 +328,10 @@ fn a_stop_cancels_a_transfer_and_answers_the_deployment() {
     let report = board.session(None, moves);
     let at = report.names().iter().position(|name| *name == "DeploymentResult").unwrap();
     let (cancelled, stopped) = (&report.sent[at], &report.sent[at + 1]);
-    assert!(cancelled.0 == 100 && cancelled.1.contains("ok: false") && cancelled.1.contains("\"CANCELLED\""), "{cancelled:?}");
+    assert!(
+        cancelled.0 == 100 && cancelled.1.contains("ok: false") && cancelled.1.contains("\"CANCELLED\""),
+        "{cancelled:?}"
+    );
     assert!(stopped.0 == 500 && stopped.1.contains("StopResult") && stopped.1.contains("ok: true"), "{stopped:?}");
     assert!(report.messages("Error").is_empty(), "a chunk that was under way is nobody's fault");
     assert!(!board.bench.said("I RAN"));

@@ -144,8 +144,8 @@ class ApplicationController(Controller):
 
     async def _refuse(self, application: Application, memory: Memory, error: BadModule) -> float | None:
         """The module is no good: nothing is deployed, and what an earlier one left is stopped."""
-        verdicts = {name: Verdict(Standing.FAILED, awaited=error.missing) for name in self._fleet.targets(application)}
-        rollout, now = Rollout(verdicts), self.clock.now()
+        verdicts = {name: Verdict(Standing.FAILED) for name in self._fleet.targets(application)}
+        rollout, now = Rollout(verdicts, awaited=error.missing), self.clock.now()
         await self._write(
             application,
             Phase.FAILED,

@@ -21,9 +21,10 @@ NAMED = 3
 
 
 class Rollout:
-    """The verdicts on all targets. ``others``: how many devices may run it that are not targets and out of reach."""
+    """The verdicts on all targets. ``others``: how many devices may run it that are not targets and out of reach.
+    ``awaited``: something that it lacks may still come, whatever its devices say."""
 
-    def __init__(self, verdicts: Mapping[str, Verdict], others: int = 0) -> None:
+    def __init__(self, verdicts: Mapping[str, Verdict], others: int = 0, *, awaited: bool = False) -> None:
         self.verdicts = verdicts
         self.count = Counter(verdict.standing for verdict in verdicts.values())
         self.target = len(verdicts)
@@ -36,6 +37,7 @@ class Rollout:
         )
         self.unknown = self.count[Standing.UNKNOWN]
         self._others = others
+        self._awaited = awaited or any(verdict.awaited for verdict in verdicts.values())
 
     @property
     def in_progress(self) -> int:
@@ -121,8 +123,7 @@ class Rollout:
             now=now,
             generation=generation,
         )
-        awaited = any(verdict.awaited for verdict in self.verdicts.values())
-        stalled = phase in (Phase.FAILED, Phase.ERROR) and not awaited
+        stalled = phase in (Phase.FAILED, Phase.ERROR) and not self._awaited
         message = "only a change of the spec or of the devices leads on" if stalled else ""
         conditions = with_condition(conditions, "Stalled", stalled, phase, message, now=now, generation=generation)
         return {

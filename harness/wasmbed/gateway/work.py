@@ -126,6 +126,7 @@ class Work:
     def abandon(self, session: Session) -> None:
         """Drop everything at once."""
         if session.work is not None:
+            session.work.waiting.clear()
             for task in session.work.tasks:
                 task.cancel()
 
