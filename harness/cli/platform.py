@@ -46,6 +46,9 @@ HISTORY = "history.jsonl"
     "--http-port", type=PORT, default=8080, show_default=True, help="Of the gateway's HTTP API; 0: any free one."
 )
 @click.option("--heartbeat", default="30", show_default=True, help="Seconds between two heartbeats.")
+@click.option(
+    "--beat", default="5", show_default=True, help="Seconds between two beats of the gateway; Offline after 3 missed."
+)
 @click.option("--history", type=click.Path(path_type=Path), help="A folder to record everything in; earlier ones stay.")
 @asynchronous
 async def up(
@@ -55,6 +58,7 @@ async def up(
     port: int,
     http_port: int,
     heartbeat: str,
+    beat: str,
     history: Path | None,
 ) -> int:
     """Bring the platform up with boards and keep it running until Ctrl-C.
@@ -67,7 +71,7 @@ async def up(
     from harness.stack.stack import Stack
 
     fleet = Catalogue().parse(_boards(boards, only))
-    options = StackOptions.parse({"heartbeat": heartbeat}, {})
+    options = StackOptions.parse({"heartbeat": heartbeat, "beat": beat}, {})
     file = Kubeconfig(kubeconfig)
     record = _new_record(history)
     listen, http = ("127.0.0.1", port), ("127.0.0.1", http_port)

@@ -40,8 +40,6 @@ START = 30.0
 STOP = 20.0
 STATUS_INTERVAL = 0.5
 """Seconds between two writes of heartbeats or outputs: tests want to see them."""
-LAST_SEEN_INTERVAL = 2.0
-"""Seconds between two signs of life of the gateway."""
 RETRY_AFTER = 0.5
 """Seconds after which the gateway wants to see a device again that it had to turn away for now."""
 ANY_PORT: Endpoint = ("127.0.0.1", 0)
@@ -118,7 +116,7 @@ class Stack:
             http=self._http,
             heartbeat_interval=self.options.heartbeat,
             status_interval=STATUS_INTERVAL,
-            last_seen_interval=LAST_SEEN_INTERVAL,
+            last_seen_interval=self.options.beat,
             retry_after=RETRY_AFTER,
         )
         self.gateway = GatewayControl(
