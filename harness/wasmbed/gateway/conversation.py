@@ -155,7 +155,7 @@ class Conversation:
             async with self._clock.deadline(self._settings.enrollment_timeout):
                 await self._places.take()
         except TimeoutError as error:
-            raise try_again("too many devices are enrolling", self._settings.retry_after) from error
+            raise try_again("too many devices are enrolling", self._sessions.retry_after()) from error
         try:
             if session.link.closed:
                 raise LinkClosed("the device left before its enrollment began", by_peer=True)
