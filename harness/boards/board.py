@@ -71,7 +71,7 @@ class Credentials:
     """
 
     authority: bytes
-    """The certificate of the authority that signs gateways (``ca-cert.der``)."""
+    """The certificates of the authorities that sign gateways, one after the other (``ca-cert.der``)."""
     private_key: bytes
     """PKCS #8 (``device-key.der``)."""
     certificate: bytes | None = None

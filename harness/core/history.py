@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
 from harness.core.clock import Clock
 from harness.core.errors import RigError, UsageError
+from harness.core.plain_json import compact
 
 __all__ = ["Event", "History", "Kind", "Tap", "read_history"]
 
@@ -56,12 +57,8 @@ class Event:
     correlation: str = ""
 
     def to_json(self) -> str:
-        """One line of a history file, without the line feed. Bytes become hex, anything else unknown its text."""
-        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"), default=_plain)
-
-
-def _plain(value: object) -> object:
-    return value.hex() if isinstance(value, bytes | bytearray | memoryview) else str(value)
+        """One line of a history file, without the line feed. What JSON cannot hold is text; see ``plain_json``."""
+        return compact({name: getattr(self, name) for name in self.__slots__})
 
 
 class History:

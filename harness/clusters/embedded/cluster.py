@@ -22,7 +22,7 @@ from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network, SystemNetwork
 from harness.wasmbed.pki.authority import Authority
-from harness.wasmbed.pki.tls import server_context
+from harness.wasmbed.pki.tls import tls_server
 from harness.wasmbed.resources.api import ResourceApi
 from harness.wasmbed.resources.kinds import CUSTOM_RESOURCE_DEFINITION, load_crds
 
@@ -127,7 +127,7 @@ class EmbeddedCluster(Cluster):
             authority = Authority.create("wasmbed embedded cluster", SystemClock(), algorithm="p256")
             identity = authority.issue_server(_HOST, (_HOST, "localhost"), algorithm="p256")
             token = Randomness().token(32)
-            tls = server_context(identity, authority.certificate)
+            tls = tls_server((identity,), authority.certificate)
             front = HttpFront(self.server, self._network, token=token, tls=tls, logs=self._logs)
             endpoint = await front.start((_HOST, self._port))
             self._front = front

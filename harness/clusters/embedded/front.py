@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ssl
 from typing import Any
 
 from aiohttp import web
@@ -16,6 +15,7 @@ from harness.clusters.embedded.server import OPEN_PATHS, ApiServer
 from harness.clusters.embedded.watching import Watcher
 from harness.core.errors import RigError
 from harness.core.network import Admission, Endpoint, Listener, Network
+from harness.core.tls_server import TlsServer
 
 __all__ = ["HttpFront"]
 
@@ -33,7 +33,7 @@ class HttpFront:
         network: Network,
         *,
         token: str,
-        tls: ssl.SSLContext | None = None,
+        tls: TlsServer | None = None,
         logs: Logs | None = None,
     ) -> None:
         self._server, self._logs = server, logs
