@@ -9,6 +9,7 @@ from typing import Any
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.apply import APPLY_PATCH
 from harness.clusters.embedded.bodies import media_type
+from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.builders import BOOLEAN, INTEGER, STRING, array, obj
 from harness.clusters.embedded.errors import Refusal, bad_request, method_not_allowed, show
 from harness.clusters.embedded.lifecycle import Lifecycle
@@ -282,7 +283,7 @@ def _dry_run(request: Request, delete_options: Any) -> bool:
 
 def _check_delete_options(body: Any) -> None:
     causes: list[errors.Cause] = []
-    _DELETE_OPTIONS.validate(body, None, "DeleteOptions", causes)
+    _DELETE_OPTIONS.validate(body, None, "DeleteOptions", causes, Budget())
     if causes:
         raise bad_request(f"the body of a deletion has to be DeleteOptions: {causes[0]}")
 

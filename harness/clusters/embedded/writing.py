@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.clusters.embedded import apply, errors, metadata
+from harness.clusters.embedded.budget import Budget, OutOfBudget
 from harness.clusters.embedded.builtin import CRD_TYPE
 from harness.clusters.embedded.definitions import complete_definition, established_status
 from harness.clusters.embedded.errors import Cause, bad_request
 from harness.clusters.embedded.lifecycle import Lifecycle
+from harness.clusters.embedded.schema import CAUSES_LIMIT
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Entry, Key
 from harness.clusters.embedded.types import ResourceType
@@ -190,6 +192,16 @@ class Writer:
         self, served: ResourceType, new: Object, stored: Object | None, options: Options
     ) -> tuple[Object, list[str]]:
         """Prune, default, validate, complete. ``new`` comes in the served form and leaves in the stored one."""
+        name = new["metadata"].get("name", "")
+        try:
+            return self._judge(served, new, stored, options, Budget())
+        except OutOfBudget as error:
+            cause = errors.forbidden_field(error.path, "judging the object takes more work than one request may cause")
+            raise errors.invalid(served.group, served.kind, name, [cause]) from error
+
+    def _judge(
+        self, served: ResourceType, new: Object, stored: Object | None, options: Options, budget: Budget
+    ) -> tuple[Object, list[str]]:
         old = served.from_storage(stored) if stored is not None and served.from_storage else stored
         if not served.custom:
             drop_nulls(new, old)
@@ -199,8 +211,8 @@ class Writer:
         served.schema.prune(new, old, "", unknown)
         warnings = self._unknown(served, unknown, options)
         causes: list[Cause] = []
-        served.schema.default(new, old)
-        served.schema.validate(new, old, "", causes)
+        served.schema.default(new, old, budget)
+        served.schema.validate(new, old, "", causes, budget)
         wrong_types = [cause for cause in causes if cause.reason == "FieldValueTypeInvalid"]
         if wrong_types and not served.custom:
             raise bad_request(f"{_in_version(served)}: {wrong_types[0]}")
@@ -208,20 +220,20 @@ class Writer:
         if not wrong_types and (old is None or meta is not old["metadata"]):
             causes.extend(metadata.check_metadata(meta, served.plural))
         if causes:
-            raise errors.invalid(served.group, served.kind, meta.get("name", ""), causes)
+            raise errors.invalid(served.group, served.kind, meta.get("name", ""), causes[:CAUSES_LIMIT])
         if served.to_storage:
             new = served.to_storage(new)
         if served.prepare is not None:
             served.prepare(new, stored)
         elif served is CRD_TYPE:
-            complete_definition(new, stored)
+            complete_definition(new, stored, budget)
             new["status"] = established_status(new, self._lifecycle.kinds_taken(new), self._state.now())
         return new, warnings
 
     @staticmethod
     def _unknown(served: ResourceType, unknown: list[str], options: Options) -> list[str]:
         """What to say of fields that were dropped. Raises the 400 refusal where validation is strict."""
-        said = [f'unknown field "{path}"' for path in unknown]
+        said = [f'unknown field "{path}"' for path in unknown[:CAUSES_LIMIT]]
         if said and options.validation == "Strict":
             raise bad_request(f"{_in_version(served)}: strict decoding error: {', '.join(said)}")
         return said if options.validation == "Warn" else []
@@ -271,7 +283,8 @@ class Writer:
     def _check_finalizers(served: ResourceType, meta: Object, old: Object) -> None:
         if "deletionTimestamp" not in old:
             return
-        added = [item for item in meta.get("finalizers") or () if item not in (old.get("finalizers") or ())]
+        before = set(old.get("finalizers") or ())
+        added = [item for item in meta.get("finalizers") or () if item not in before]
         if added:
             listed = "[]string{" + ", ".join(f'"{item}"' for item in added) + "}"
             message = f"no new finalizers can be added if the object is being deleted, found new finalizers {listed}"
