@@ -11,10 +11,11 @@ from harness.clusters.embedded.apply import APPLY_PATCH
 from harness.clusters.embedded.bodies import media_type
 from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.builders import BOOLEAN, INTEGER, STRING, array, obj
-from harness.clusters.embedded.errors import Refusal, bad_request, method_not_allowed, show
+from harness.clusters.embedded.errors import Cause, Refusal, bad_request, method_not_allowed, show
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Listing, Plain, Request, Response
 from harness.clusters.embedded.patches import JSON_PATCH, MERGE_PATCH, json_patch, merge_patch, strategic_patch
+from harness.clusters.embedded.query import boolean, flag, integer
 from harness.clusters.embedded.reading import Reader, Selectors, plain_form, requested_form
 from harness.clusters.embedded.reviews import REVIEWS
 from harness.clusters.embedded.schema import Schema
@@ -37,7 +38,9 @@ _DELETE_OPTIONS = Schema(
         dryRun=array(STRING),
     )
 )
-_POLICIES = ("Background", "Foreground", "Orphan")
+_POLICIES = ("Foreground", "Background", "Orphan")
+_OPTIONS = {"POST": "Create", "PUT": "Update", "PATCH": "Patch", "DELETE": "Delete"}
+"""What the options of a verb are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class Resources:
             return self._review(target, body)
         if method == "DELETE" and body is not None:
             _check_delete_options(body)
-        dry_run = _dry_run(request, body if method == "DELETE" else None)
+        dry_run = _dry_run(request, body)
         told = copy_value(body) if self._recorder is not None and not dry_run else None
         try:
             response, name = verb(request, target, body, dry_run)
@@ -126,7 +129,7 @@ class Resources:
         if "get" not in served.verbs:
             raise method_not_allowed(("POST",))
         form = requested_form(served, request.headers.get("accept", ""), query, self._state)
-        if query.get("watch") in ("true", "1") and not target.subresource:
+        if flag(query, "watch") and not target.subresource:
             watcher = self._reader.watch(
                 served,
                 target.namespace,
@@ -179,7 +182,7 @@ class Resources:
                 raise errors.invalid("meta.k8s.io", "PatchOptions", "", [cause])
             outcome = self._writer.apply(served, target.key, target.subresource, _object(body), options)
             return self._written(request, target, outcome), target.name
-        if options.force:
+        if boolean(request.query, "force") is not None:
             cause = errors.forbidden_field("force", "may not be specified for non-apply patch")
             raise errors.invalid("meta.k8s.io", "PatchOptions", "", [cause])
         if media == JSON_PATCH:
@@ -205,14 +208,14 @@ class Resources:
         return self._written(request, target, outcome), target.name
 
     def _delete(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
-        served, options = target.served, body or {}
-        conditions = options.get("preconditions") or {}
+        served = target.served
+        conditions = (body or {}).get("preconditions") or {}
         entry, gone = self._lifecycle.delete(
             served,
             target.key,
             uid=conditions.get("uid"),
             version=conditions.get("resourceVersion"),
-            policy=_policy(request, options),
+            policy=_policy(request, body),
             dry_run=dry_run,
         )
         if not gone or served.name == "namespaces":
@@ -227,15 +230,14 @@ class Resources:
         return Response(200, Plain(_success(details))), target.name
 
     def _delete_collection(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
-        served, options = target.served, body or {}
+        served, policy = target.served, _policy(request, body)
         if "deletecollection" not in served.verbs:
             raise method_not_allowed()
         selectors = Selectors(served, request.query, target.namespace)
-        chosen = selectors.choose(self._state.collection(served).entries(target.namespace))
+        chosen, _ = selectors.choose(self._state.collection(served).entries(target.namespace))
         deleted = []
         for key, _ in chosen:
             if self._state.collection(served).get(key) is not None:
-                policy = _policy(request, options)
                 deleted.append(self._lifecycle.delete(served, key, policy=policy, dry_run=dry_run)[0])
         metadata = {"resourceVersion": str(self._state.store.version)}
         content = Listing(served.lists_as, served.api_version, metadata, deleted, plain_form(served))
@@ -247,10 +249,9 @@ class Resources:
             return Options(dry_run, _manager(request))
         validation = query.get("fieldValidation") or "Warn"
         if validation not in _VALIDATION:
-            cause = errors.unsupported_value("fieldValidation", validation, _VALIDATION)
-            raise errors.invalid("meta.k8s.io", "PatchOptions", "", [cause])
-        manager = query.get("fieldManager") or _manager(request)
-        return Options(dry_run, manager, validation, query.get("force") in ("true", "1"))
+            cause = errors.unsupported_value("fieldValidation", validation, ("", *_VALIDATION))
+            raise _invalid_options(request.method, cause)
+        return Options(dry_run, query.get("fieldManager") or _manager(request), validation, flag(query, "force"))
 
     def _written(self, request: Request, target: Target, outcome: Outcome) -> Response:
         form = requested_form(target.served, request.headers.get("accept", ""), request.query, self._state)
@@ -272,13 +273,21 @@ def _name_in(body: Any) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _dry_run(request: Request, delete_options: Any) -> bool:
-    wanted = request.query.get("dryRun", "")
-    if isinstance(delete_options, dict) and delete_options.get("dryRun"):
-        wanted = delete_options["dryRun"][0]
-    if wanted not in ("", "All"):
-        raise bad_request(f'dryRun: Unsupported value: "{wanted}": supported values: "All"')
-    return wanted == "All"
+def _dry_run(request: Request, body: Any) -> bool:
+    """As the query says; as the body of a deletion says, where it has one."""
+    if request.method == "DELETE" and body is not None:
+        wanted = body.get("dryRun") or []
+    else:
+        wanted = [request.query["dryRun"]] if "dryRun" in request.query else []
+    if not set(wanted) <= {"All"}:
+        listed = ", ".join(map(show, wanted))
+        detail = f'Unsupported value: []string{{{listed}}}: supported values: "All"'
+        raise _invalid_options(request.method, Cause("FieldValueNotSupported", "dryRun", detail))
+    return bool(wanted)
+
+
+def _invalid_options(method: str, cause: Cause) -> Refusal:
+    return errors.invalid("meta.k8s.io", f"{_OPTIONS[method]}Options", "", [cause])
 
 
 def _check_delete_options(body: Any) -> None:
@@ -288,14 +297,21 @@ def _check_delete_options(body: Any) -> None:
         raise bad_request(f"the body of a deletion has to be DeleteOptions: {causes[0]}")
 
 
-def _policy(request: Request, options: Object) -> str:
-    policy = options.get("propagationPolicy") or request.query.get("propagationPolicy") or "Background"
-    if options.get("orphanDependents") is True:
-        policy = "Orphan"
-    if policy not in _POLICIES:
-        cause = errors.unsupported_value("propagationPolicy", policy, _POLICIES)
-        raise errors.invalid("meta.k8s.io", "DeleteOptions", "", [cause])
-    return str(policy)
+def _policy(request: Request, options: Object | None) -> str:
+    """What becomes of dependents: as the body says, as the query says where there is none."""
+    if options is None:
+        policy, orphan = request.query.get("propagationPolicy"), boolean(request.query, "orphanDependents")
+        integer(request.query, "gracePeriodSeconds")
+    else:
+        policy, orphan = options.get("propagationPolicy"), options.get("orphanDependents")
+    if policy is not None and orphan is not None:
+        both = "orphanDependents and deletionPropagation cannot be both set"
+        raise _invalid_options("DELETE", errors.invalid_value("propagationPolicy", policy, both))
+    if orphan:
+        return "Orphan"
+    if policy not in (None, *_POLICIES):
+        raise _invalid_options("DELETE", errors.unsupported_value("propagationPolicy", policy, (*_POLICIES, "nil")))
+    return policy or "Background"
 
 
 def _manager(request: Request) -> str:
