@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.formats import FORMATS
-from harness.clusters.embedded.patterns import compile_pattern
 from harness.clusters.embedded.patches import merge_patch
+from harness.clusters.embedded.patterns import compile_pattern
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.values import NESTING_LIMIT, copy_value, drop_nulls, is_too_deep, lookup, same, share
 

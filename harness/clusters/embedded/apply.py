@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.clusters.embedded import field_sets
+from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.errors import Refusal
 from harness.clusters.embedded.field_sets import Fields, Path, Paths
 from harness.clusters.embedded.schema import Schema
@@ -46,21 +47,22 @@ Ownership = dict[Manager, _Owned]
 
 
 def apply_patch(
-    live: Object | None, config: Object, schema: Schema, manager: Manager, *, force: bool, now: str
+    live: Object | None, config: Object, schema: Schema, manager: Manager, budget: Budget, *, force: bool, now: str
 ) -> Object:
     """The object that follows when ``manager`` applies ``config``: merged, what it no longer says removed.
 
-    Raises the 409 refusal naming every field that another manager owns and that would change, unless ``force``.
+    Raises the 409 refusal naming every field that another manager owns and that would change, unless ``force``;
+    :class:`OutOfBudget`.
     """
     current = live or {}
-    ownership = _load(current, before_first_apply=live is not None, schema=schema)
-    wanted = Fields(config, schema).paths
+    ownership = _load(current, schema, budget, before_first_apply=live is not None)
+    wanted = Fields(config, schema, budget).paths
     merged: Object = _merge(current, config, schema)
     given_up = ownership[manager].paths - wanted if manager in ownership else frozenset()
     others = {one: owned for one, owned in ownership.items() if one != manager}
     if orphaned := given_up.difference(*(owned.paths for owned in others.values())):
         merged = field_sets.without(merged, orphaned, schema)
-    conflicts = _conflicts(others, wanted, Fields(current, schema), Fields(merged, schema))
+    conflicts = _conflicts(others, wanted, Fields(current, schema, budget), Fields(merged, schema, budget))
     if conflicts and not force:
         raise _conflict(conflicts)
     for one, paths in _grouped(conflicts).items():
@@ -70,9 +72,7 @@ def apply_patch(
     return _with_ownership(merged, others)
 
 
-def _conflicts(
-    others: Ownership, wanted: Paths, current: Fields, merged: Fields
-) -> list[tuple[Manager, Path]]:
+def _conflicts(others: Ownership, wanted: Paths, current: Fields, merged: Fields) -> list[tuple[Manager, Path]]:
     return [
         (one, path)
         for one, owned in others.items()
@@ -88,10 +88,10 @@ def _grouped(conflicts: list[tuple[Manager, Path]]) -> dict[Manager, set[Path]]:
     return grouped
 
 
-def track_update(old: Object, new: Object, schema: Schema, manager: Manager, now: str) -> Object:
-    """``new`` with the fields that changed since ``old`` given to ``manager``."""
-    ownership = _load(old, before_first_apply=True, schema=schema)
-    before, after = Fields(old, schema), Fields(new, schema)
+def track_update(old: Object, new: Object, schema: Schema, manager: Manager, budget: Budget, *, now: str) -> Object:
+    """``new`` with the fields that changed since ``old`` given to ``manager``. Raises :class:`OutOfBudget`."""
+    ownership = _load(old, schema, budget, before_first_apply=True)
+    before, after = Fields(old, schema, budget), Fields(new, schema, budget)
     gone = before.paths - after.paths
     changed = frozenset(path for path in after.paths if not _equal(before[path], after[path]))
     for one, owned in ownership.items():
@@ -123,11 +123,11 @@ def _merge(live: Any, config: Any, schema: Schema | None) -> Any:
     return config
 
 
-def _load(stored: Object, *, before_first_apply: bool, schema: Schema) -> Ownership:
+def _load(stored: Object, schema: Schema, budget: Budget, *, before_first_apply: bool) -> Ownership:
     entries = (stored.get("metadata") or {}).get("managedFields") or []
     if not entries and before_first_apply:
         owner = Manager("before-first-apply", "Update", stored.get("apiVersion", ""))
-        return {owner: _Owned(Fields(stored, schema).paths, "")}
+        return {owner: _Owned(Fields(stored, schema, budget).paths, "")}
     ownership: Ownership = {}
     for entry in entries:
         manager = Manager(

@@ -1,5 +1,5 @@
-"""What a request may cost: a body of 3 MiB can ask for hours of work, by a schema with many alternatives, a default that
-is filled in a million times, a pattern that has to be tried at every character.
+"""What a request may cost: a body of 3 MiB can ask for hours of work, by a schema with many alternatives, a default
+that is filled in a million times, a pattern that has to be tried at every character.
 
 The work is counted, not timed, so that the same request always gets the same answer.
 """

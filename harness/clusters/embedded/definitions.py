@@ -47,8 +47,6 @@ _KEYWORDS: Mapping[str, type | tuple[type, ...]] = {
 """The types of a schema's keywords."""
 _COLUMNS_LIMIT = 1000
 """Every list as a table looks all of them up in every object."""
-_INSTRUCTIONS_A_STEP = 4
-"""How many instructions of a pattern's program are compiled in one step of the budget."""
 _VERSION = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?\Z")
 
 
@@ -133,9 +131,7 @@ def _check_version(version: Object, field: str, causes: list[Cause], budget: Bud
             causes.append(errors.invalid_value(where, selectable["jsonPath"], f"is an invalid path: {error}"))
 
 
-def _check_schema(
-    schema: Object, field: str, causes: list[Cause], budget: Budget, *, structural: bool = True
-) -> None:
+def _check_schema(schema: Object, field: str, causes: list[Cause], budget: Budget, *, structural: bool = True) -> None:
     """Structural rules, patterns that do not compile, and what is refused because it would not be enforced."""
     budget.spend(1, field)
     misfits = [name for name, kinds in _KEYWORDS.items() if name in schema and not isinstance(schema[name], kinds)]
@@ -160,7 +156,7 @@ def _check_schema(
     )
     if pattern := schema.get("pattern"):
         try:
-            budget.spend(compile_pattern(pattern).size // _INSTRUCTIONS_A_STEP, field)
+            budget.spend(compile_pattern(pattern).size, field)
         except BadPattern as error:
             message = f"must be a valid regular expression, but isn't: {error}"
             causes.append(errors.invalid_value(f"{field}.pattern", pattern, message))

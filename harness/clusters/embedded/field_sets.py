@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import orjson
 
+from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.values import Object
 
@@ -19,6 +20,8 @@ __all__ = ["Fields", "Path", "Paths", "dotted", "dump", "element", "load", "with
 Path = tuple[str, ...]
 Paths = frozenset[Path]
 
+_STEPS = 8
+"""Of the budget, for one field; a request goes through the fields of an object up to three times."""
 _Branch = dict[str, Any]
 _END = ""
 """Ends a path in the tree of those that are to be removed."""
@@ -32,11 +35,16 @@ _UNOWNED = frozenset(
 
 
 class Fields:
-    """The fields that an object sets, and their values; lists are searched by the elements of paths, not item by item."""
+    """The fields that an object sets, and their values; items of lists are looked up, not searched for."""
 
-    def __init__(self, value: Any, schema: Schema) -> None:
+    def __init__(self, value: Any, schema: Schema, budget: Budget) -> None:
+        """Raises :class:`OutOfBudget`."""
         self._root, self._schema = value, schema
-        self._values = {path: item for path, item in _walk(value, schema, ()) if not _unowned(path)}
+        self._values: dict[Path, Any] = {}
+        for path, item in _walk(value, schema, ()):
+            budget.spend(_STEPS)
+            if not _unowned(path):
+                self._values[path] = item
         self._indexes: dict[int, dict[str, Any]] = {}
 
     @property

@@ -60,4 +60,3 @@ FORMATS: dict[str, Callable[[Any], bool]] = {
 }
 """Whether a value fits; a value of another type does, since its type is judged elsewhere. Unknown formats are ignored,
 as the API server does."""
-

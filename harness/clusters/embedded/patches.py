@@ -11,6 +11,7 @@ from typing import Any
 import jsonpatch
 import orjson
 
+from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.errors import Refusal, bad_request
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.values import NESTING_LIMIT, Object, copy_value, identity, is_too_deep
@@ -22,8 +23,14 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 
 _OPERATIONS_LIMIT = 10_000
+_STEPS = 10
+"""Of the budget, for one operation."""
+_ITEMS_A_STEP = 1000
+"""How many items of a list are moved in one step."""
+_MESSAGE_LIMIT = 1000
+"""Characters of what is said of a patch: the library shows whole objects."""
 _COPIES_LIMIT = 3 << 20
-"""Bytes of JSON that the copies of one patch may add, as in Kubernetes: 22 copies of copies would make 4 million of 1."""
+"""Bytes of JSON that the copies of one patch may add, as in Kubernetes: 22 copies of copies make 4 million of one."""
 
 
 def merge_patch(value: Any, patch: Any) -> Any:
@@ -39,8 +46,9 @@ def merge_patch(value: Any, patch: Any) -> Any:
     return merged
 
 
-def json_patch(value: Object, patch: Any) -> Any:
-    """RFC 6902. Raises the 422 refusal where a test fails or a path is not there, the 400 one for what is no patch."""
+def json_patch(value: Object, patch: Any, budget: Budget) -> Any:
+    """RFC 6902. Raises the 422 refusal where a test fails or a path is not there, the 400 one for what is no patch;
+    :class:`OutOfBudget`."""
     if not isinstance(patch, list) or not all(isinstance(operation, dict) for operation in patch):
         raise bad_request("error decoding patch: json: a JSON patch is an array of operations")
     if len(patch) > _OPERATIONS_LIMIT:
@@ -49,6 +57,7 @@ def json_patch(value: Object, patch: Any) -> Any:
     patched, copied = copy_value(value), 0
     try:
         for operation in patch:
+            budget.spend(_STEPS + _moved(operation, patched) // _ITEMS_A_STEP)
             if operation.get("op") == "copy":
                 copied += len(orjson.dumps(jsonpatch.JsonPointer(operation["from"]).resolve(patched)))
                 if copied > _COPIES_LIMIT:
@@ -56,12 +65,22 @@ def json_patch(value: Object, patch: Any) -> Any:
             patched = jsonpatch.JsonPatch([operation]).apply(patched, in_place=True)
     except (jsonpatch.JsonPatchConflict, jsonpatch.JsonPatchTestFailed, jsonpatch.JsonPointerException) as error:
         message = f"the server rejected our request due to an error in our request: {error}"
-        raise Refusal(422, "Invalid", message, {}) from error
+        raise Refusal(422, "Invalid", message[:_MESSAGE_LIMIT], {}) from error
     except (jsonpatch.InvalidJsonPatch, KeyError, TypeError, ValueError) as error:
-        raise bad_request(f"error decoding patch: {error}") from error
+        raise bad_request(f"error decoding patch: {error}"[:_MESSAGE_LIMIT]) from error
     if is_too_deep(patched):
         raise bad_request(f"exceeded max depth: the object would be nested more than {NESTING_LIMIT} times")
     return patched
+
+
+def _moved(operation: Object, document: Any) -> int:
+    """How many items an operation may move to make or fill a gap: those of the lists that it reaches into."""
+    moved = 0
+    for member in ("path", "from"):
+        if isinstance(text := operation.get(member), str):
+            parent = jsonpatch.JsonPointer(text.rpartition("/")[0]).resolve(document, None)
+            moved += len(parent) if type(parent) is list else 0
+    return moved
 
 
 def _too_many_copies(size: int) -> Refusal:

@@ -246,7 +246,7 @@ def _read_continue(token: str) -> tuple[int, Key]:
     try:
         read: Any = orjson.loads(base64.urlsafe_b64decode(token))
         return int(read["rv"]), (str(read["after"][0]), str(read["after"][1]))
-    except (ValueError, KeyError, IndexError, TypeError, binascii.Error) as error:
+    except (ArithmeticError, ValueError, KeyError, IndexError, TypeError, binascii.Error) as error:
         raise bad_request("continue key is not valid") from error
 
 

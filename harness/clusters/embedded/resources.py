@@ -9,7 +9,7 @@ from typing import Any
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.apply import APPLY_PATCH
 from harness.clusters.embedded.bodies import media_type
-from harness.clusters.embedded.budget import Budget
+from harness.clusters.embedded.budget import Budget, OutOfBudget
 from harness.clusters.embedded.builders import BOOLEAN, INTEGER, STRING, array, obj
 from harness.clusters.embedded.errors import Cause, Refusal, bad_request, method_not_allowed, show
 from harness.clusters.embedded.lifecycle import Lifecycle
@@ -88,9 +88,11 @@ class Resources:
         told = copy_value(body) if self._recorder is not None and not dry_run else None
         try:
             response, name = verb(request, target, body, dry_run)
-        except Refusal as refusal:
-            self._tell(request, target, target.name or _name_in(body), refusal.code, told, dry_run)
-            raise
+        except (Refusal, OutOfBudget) as error:
+            name = target.name or _name_in(body)
+            refusal = error if isinstance(error, Refusal) else _too_costly(target.served, name, error.path)
+            self._tell(request, target, name, refusal.code, told, dry_run)
+            raise refusal from error
         self._tell(request, target, name, response.status, told, dry_run)
         return response
 
@@ -188,7 +190,7 @@ class Resources:
         if media == JSON_PATCH:
 
             def change(old: Object) -> Any:
-                return json_patch(old, body)
+                return json_patch(old, body, options.budget)
 
         elif media == MERGE_PATCH:
             patch = _object(body)
@@ -259,6 +261,11 @@ class Resources:
         if outcome.warnings:
             response.headers["Warning"] = ", ".join(f"299 - {show(warning)}" for warning in outcome.warnings)
         return response
+
+
+def _too_costly(served: ResourceType, name: str, field: str) -> Refusal:
+    cause = errors.forbidden_field(field, "the object takes more work than one request may cause")
+    return errors.invalid(served.group, served.kind, name, [cause])
 
 
 def _object(body: Any) -> Object:

@@ -74,9 +74,7 @@ class Schema:
         self._default = raw.get("default", _MISSING)
         self._default_weight = weight(self._default)
         self._completed = tuple(
-            (name, item)
-            for name, item in self.properties.items()
-            if item._default is not _MISSING or item._fills_in
+            (name, item) for name, item in self.properties.items() if item._default is not _MISSING or item._fills_in
         )
         self._fills_in: bool = bool(self._completed) or any(
             inside is not None and inside._fills_in for inside in (self.additional, self.items)
@@ -103,19 +101,21 @@ class Schema:
         if value is old:
             return
         if type(value) is dict:
-            known = old if type(old) is dict else {}
+            members = old if type(old) is dict else {}
             for name in list(value):
                 child = self.properties.get(name) or self.additional
                 here = f"{path}.{name}" if path else name
                 if child is not None:
-                    child.prune(value[name], known.get(name), here, unknown)
+                    child.prune(value[name], members.get(name), here, unknown)
                 elif not self._preserve:
                     unknown.append(here)
                     del value[name]
         elif type(value) is list and self.items is not None:
             earlier = old if type(old) is list else []
             for index, item in enumerate(value):
-                self.items.prune(item, earlier[index] if index < len(earlier) else None, f"{path}[{index}]", unknown)
+                if type(item) is dict or type(item) is list:
+                    known = earlier[index] if index < len(earlier) else None
+                    self.items.prune(item, known, f"{path}[{index}]", unknown)
 
     def default(self, value: Any, old: Any, budget: Budget) -> None:
         """Fill in defaults, in place. Raises :class:`OutOfBudget`."""
@@ -142,7 +142,7 @@ class Schema:
                 self.items.default(item, earlier[index] if index < len(earlier) else None, budget)
 
     def validate(self, value: Any, old: Any, path: str, causes: list[Cause], budget: Budget) -> None:
-        """Append what is wrong with ``value`` to ``causes``, up to :data:`CAUSES_LIMIT`. Raises :class:`OutOfBudget`."""
+        """Append what is wrong with ``value`` to ``causes``, up to the limit. Raises :class:`OutOfBudget`."""
         if value is old or len(causes) >= CAUSES_LIMIT:
             return
         budget.spend(self._cost, path)
@@ -175,23 +175,23 @@ class Schema:
             return wanted in ("string", "int-or-string")
         return wanted == _TYPES[kind]
 
-    def _validate_members(
-        self, value: Object, old: Object, path: str, causes: list[Cause], budget: Budget
-    ) -> None:
+    def _validate_members(self, value: Object, old: Object, path: str, causes: list[Cause], budget: Budget) -> None:
         prefix = f"{path}." if path else ""
         for name, item in value.items():
+            if len(causes) >= CAUSES_LIMIT:
+                return
             child = self.properties.get(name) or self.additional
             if child is not None:
                 child.validate(item, old.get(name, _MISSING), prefix + name, causes, budget)
         causes.extend(errors.required(prefix + name) for name in self._required if name not in value)
 
-    def _validate_items(
-        self, value: list[Any], old: list[Any], path: str, causes: list[Cause], budget: Budget
-    ) -> None:
+    def _validate_items(self, value: list[Any], old: list[Any], path: str, causes: list[Cause], budget: Budget) -> None:
         if self.items is None:
             return
         seen: set[Hashable] = set()
         for index, item in enumerate(value):
+            if len(causes) >= CAUSES_LIMIT:
+                return
             here = f"{path}[{index}]"
             self.items.validate(item, old[index] if index < len(old) else _MISSING, here, causes, budget)
             if self.list_type == "atomic":
@@ -240,4 +240,3 @@ def _wrong_type(path: str, wanted: str, actual: str) -> Cause:
 
 def _composite(message: str) -> Cause:
     return errors.invalid_value("<nil>", "", message)
-

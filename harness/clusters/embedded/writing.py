@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.clusters.embedded import apply, errors, metadata
-from harness.clusters.embedded.budget import Budget, OutOfBudget
+from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.builtin import CRD_TYPE
 from harness.clusters.embedded.definitions import complete_definition, established_status
 from harness.clusters.embedded.errors import Cause, bad_request
@@ -34,6 +34,7 @@ class Options:
     validation: str = "Warn"
     """What becomes of unknown fields: ``Ignore``, ``Warn`` or ``Strict``."""
     force: bool = False
+    budget: Budget = field(default_factory=Budget)
 
 
 @dataclass(slots=True)
@@ -108,13 +109,14 @@ class Writer:
         if self._state.collection(served).get(key) is None:
             if subresource:
                 raise errors.not_found(served.group, served.plural, key[1])
-            owned = apply.apply_patch(None, config, schema, manager, force=options.force, now=now)
+            owned = apply.apply_patch(None, config, schema, manager, options.budget, force=options.force, now=now)
             outcome = self.create(served, key[0], config, options, owned["metadata"]["managedFields"])
             outcome.warnings += warnings
             return outcome
 
         def applied(old: Object) -> Any:
-            return copy_value(apply.apply_patch(old, config, schema, manager, force=options.force, now=now))
+            patched = apply.apply_patch(old, config, schema, manager, options.budget, force=options.force, now=now)
+            return copy_value(patched)
 
         outcome = self.update(served, key, subresource, applied, options, applied=True)
         outcome.warnings += warnings
@@ -148,7 +150,8 @@ class Writer:
             new["metadata"] = {**new["metadata"], "generation": entry.object["metadata"].get("generation", 0) + 1}
         if new["metadata"].get("managedFields") and not applied:
             manager = apply.Manager(options.manager, "Update", served.api_version, subresource)
-            new = apply.track_update(entry.object, new, served.schema, manager, self._state.now())
+            now = self._state.now()
+            new = apply.track_update(entry.object, new, served.schema, manager, options.budget, now=now)
         return Outcome(self._amend(served, key, new, options), warnings=warnings)
 
     def _settable(
@@ -192,16 +195,6 @@ class Writer:
         self, served: ResourceType, new: Object, stored: Object | None, options: Options
     ) -> tuple[Object, list[str]]:
         """Prune, default, validate, complete. ``new`` comes in the served form and leaves in the stored one."""
-        name = new["metadata"].get("name", "")
-        try:
-            return self._judge(served, new, stored, options, Budget())
-        except OutOfBudget as error:
-            cause = errors.forbidden_field(error.path, "judging the object takes more work than one request may cause")
-            raise errors.invalid(served.group, served.kind, name, [cause]) from error
-
-    def _judge(
-        self, served: ResourceType, new: Object, stored: Object | None, options: Options, budget: Budget
-    ) -> tuple[Object, list[str]]:
         old = served.from_storage(stored) if stored is not None and served.from_storage else stored
         if not served.custom:
             drop_nulls(new, old)
@@ -211,8 +204,8 @@ class Writer:
         served.schema.prune(new, old, "", unknown)
         warnings = self._unknown(served, unknown, options)
         causes: list[Cause] = []
-        served.schema.default(new, old, budget)
-        served.schema.validate(new, old, "", causes, budget)
+        served.schema.default(new, old, options.budget)
+        served.schema.validate(new, old, "", causes, options.budget)
         wrong_types = [cause for cause in causes if cause.reason == "FieldValueTypeInvalid"]
         if wrong_types and not served.custom:
             raise bad_request(f"{_in_version(served)}: {wrong_types[0]}")
@@ -226,7 +219,7 @@ class Writer:
         if served.prepare is not None:
             served.prepare(new, stored)
         elif served is CRD_TYPE:
-            complete_definition(new, stored, budget)
+            complete_definition(new, stored, options.budget)
             new["status"] = established_status(new, self._lifecycle.kinds_taken(new), self._state.now())
         return new, warnings
 
