@@ -177,7 +177,7 @@ def test_the_certificate_is_checked():
         cluster = EmbeddedCluster(SystemClock(), Randomness())
         await cluster.start()
         try:
-            (host, port), authority, token = await cluster._listen()
+            (host, port), authority, token = await cluster.listen()
             trusting = ssl.create_default_context(cadata=authority)
             headers = {"Authorization": f"Bearer {token}"}
             async with aiohttp.ClientSession(f"https://{host}:{port}", headers=headers) as session:

@@ -31,7 +31,11 @@ class Console:
 def with_reader(scene) -> None:
     async def main() -> None:
         console = Console()
-        logs = Logs("wasmbed", lambda name: console)
+
+        async def find(name: str) -> Console:
+            return console
+
+        logs = Logs("wasmbed", find)
         console.write("booted")
 
         async def log(request: web.Request) -> web.StreamResponse:

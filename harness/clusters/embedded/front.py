@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ssl
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -17,11 +18,14 @@ from harness.clusters.embedded.watching import Watcher
 from harness.core.errors import RigError
 from harness.core.network import Admission, Endpoint, Listener, Network
 
-__all__ = ["HttpFront"]
+__all__ = ["HttpFront", "Ready"]
 
 _ADMISSION = Admission(waiting=1024)
 """More at a time than clients have business here; a silent connection costs little, and not for long."""
 _SHUTDOWN_SECONDS = 1.0
+
+
+Ready = Callable[[], Awaitable[object]]
 
 
 class HttpFront:
@@ -35,8 +39,10 @@ class HttpFront:
         token: str,
         tls: ssl.SSLContext | None = None,
         logs: Logs | None = None,
+        ready: Ready | None = None,
     ) -> None:
-        self._server, self._logs = server, logs
+        """``ready`` is awaited before every request."""
+        self._server, self._logs, self._ready = server, logs, ready
         self._network = network
         self._authorization = f"Bearer {token}".encode()
         self._tls = tls
@@ -92,7 +98,9 @@ class HttpFront:
             message = f"Request entity too large: limit is {self._server.body_limit}"
             refusal = Refusal(413, "RequestEntityTooLarge", message)
             return _answer(Response(413, Plain(refusal.status())), close=True)
-        response = await self._server.handle(
+        if self._ready is not None:
+            await self._ready()
+        response = self._server.answer(
             Request(
                 request.method,
                 path,

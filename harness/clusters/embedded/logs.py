@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
 
 from aiohttp import web
 
+from harness.clusters.embedded import errors
 from harness.clusters.embedded.errors import Refusal
+from harness.clusters.embedded.query import flag, integer
 from harness.wasmbed.resources.kinds import DEVICE
 
-__all__ = ["FindLog", "Log", "Logs"]
+__all__ = ["FindLog", "Log", "Logs", "OpenLog"]
 
 _BEHIND = 10_000
 """Lines that a reader may be behind; one that is further loses the connection."""
@@ -31,11 +33,14 @@ class Log(Protocol):
 FindLog = Callable[[str], Log | None]
 """The log of the Device of that name, if there is one."""
 
+OpenLog = Callable[[str], Awaitable[Log | None]]
+"""The same, where it may have to be asked for."""
+
 
 class Logs:
     """The logs of one namespace's Devices. ``find`` knows them by name."""
 
-    def __init__(self, namespace: str, find: FindLog) -> None:
+    def __init__(self, namespace: str, find: OpenLog) -> None:
         self._path = ("apis", DEVICE.group, DEVICE.version, "namespaces", namespace, DEVICE.plural)
         self._find = find
         self._readers: set[_Reader] = set()
@@ -47,23 +52,25 @@ class Logs:
 
     async def answer(self, request: web.BaseRequest, name: str) -> web.StreamResponse:
         """Send it. Raises :class:`Refusal`."""
-        log = self._find(name)
         if request.method != "GET":
             raise Refusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+        tail = integer(request.query, "tailLines")
+        if tail is not None and tail < 0:
+            cause = errors.invalid_value("tailLines", tail, "must be greater than or equal to 0")
+            raise errors.invalid("", "PodLogOptions", "", [cause])
+        log = await self._find(name)
         if log is None:
             raise Refusal(404, "NotFound", f"there is no board of device {name} here")
-        tail = request.query.get("tailLines", "")
-        if tail and not (tail.isascii() and tail.isdigit()):
-            raise Refusal(400, "BadRequest", f"tailLines is {tail!r}, must be a whole number")
         stream = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
         reader = _Reader()
         stop = log.listen(reader.put)
         self._readers.add(reader)
         try:
-            lines = log.lines[len(log.lines) - min(int(tail), len(log.lines)) :] if tail else list(log.lines)
+            known = list(log.lines)
+            lines = known if tail is None else known[len(known) - min(tail, len(known)) :]
             await stream.prepare(request)
             await stream.write("".join(f"{line}\n" for line in lines).encode())
-            if request.query.get("follow") == "true":
+            if flag(request.query, "follow"):
                 async for line in reader:
                     await stream.write(f"{line}\n".encode())
             await stream.write_eof()
