@@ -18,12 +18,15 @@ from harness.core.errors import RigError
 
 if TYPE_CHECKING:
     from harness.boards.catalogue import Selection
+    from harness.clusters.cluster import Cluster
     from harness.core.history import Event
     from harness.stack import Stack
 
 PORT = click.IntRange(0, 65535)
 OPTIONS = {"listen": "--port", "http": "--http-port"}
 """Which option says where the gateway listens, by the gateway's setting."""
+CLUSTER = "embedded-process"
+"""A client that keeps the API server busy keeps neither the gateway nor a board from running."""
 SETTLED = {"Connected", "Disconnected", "Failed"}
 INTERRUPTED = 130
 
@@ -55,7 +58,7 @@ async def up(
     from harness.stack.stack import Stack
 
     fleet = Catalogue().parse(boards)
-    options = StackOptions.parse({"heartbeat": heartbeat}, {})
+    options = StackOptions.parse({"heartbeat": heartbeat, "cluster": CLUSTER}, {})
     stack = Stack(options, folder=history, listen=("127.0.0.1", port), http=("127.0.0.1", http_port))
     file = Kubeconfig(kubeconfig)
     await file.check(stack.clock)
@@ -63,7 +66,7 @@ async def up(
     try:
         if await end.unless(_bring_up(stack, file, fleet, phases)) and not end.wanted.done():
             click.echo("running; Ctrl-C ends it")
-            await end.wanted
+            await end.unless(_cluster_lost(stack.cluster))
     except BaseException:
         await stack.abandon()
         raise
@@ -74,7 +77,7 @@ async def up(
 
 
 async def _bring_up(stack: Stack, file: Kubeconfig, fleet: Sequence[Selection], phases: _Phases) -> None:
-    from harness.clusters.embedded import EmbeddedCluster
+    from harness.clusters.embedded.process import EmbeddedProcessCluster
     from harness.wasmbed.gateway.gateway import CannotListen
 
     try:
@@ -84,7 +87,7 @@ async def _bring_up(stack: Stack, file: Kubeconfig, fleet: Sequence[Selection], 
         raise RigError(
             error.what, where=option, do=f"end what uses the port, or choose another: {option}=N, 0 for any free one"
         ) from error
-    if isinstance(stack.cluster, EmbeddedCluster):
+    if isinstance(stack.cluster, EmbeddedProcessCluster):
         stack.cluster.serve_logs(
             lambda name: next((board.console for board in stack.boards if name in (board.name, board.device)), None)
         )
@@ -95,6 +98,19 @@ async def _bring_up(stack: Stack, file: Kubeconfig, fleet: Sequence[Selection], 
     phases.follow(stack)
     for selection in fleet:
         await stack.boards.power_on(selection.kind, count=selection.count, link=selection.link)
+
+
+async def _cluster_lost(cluster: Cluster) -> None:
+    """Wait for as long as the API server runs. Raises RigError when it ends by itself."""
+    from harness.clusters.embedded.process import EmbeddedProcessCluster
+
+    if isinstance(cluster, EmbeddedProcessCluster):
+        raise RigError(
+            f"the Kubernetes API server ended by itself ({await cluster.ended()})",
+            where="wasmbed up",
+            do="see what it said above, and whether the machine has memory left",
+        )
+    await asyncio.get_running_loop().create_future()
 
 
 async def _take_down(stack: Stack, end: End, phases: _Phases) -> int:

@@ -149,7 +149,7 @@ def test_the_log_is_a_subresource(platform: Platform) -> None:
     with new_runner() as runner:
         assert b"on virtual board virtual-1" in runner.run(ask())
         assert runner.run(ask(tail=0)) == b""
-        with pytest.raises(ApiError, match="tailLines is '-1'"):
+        with pytest.raises(ApiError, match="tailLines: Invalid value: -1: must be greater than or equal to 0"):
             runner.run(ask(tail=-1))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -44,10 +45,8 @@ class EmbeddedProcessCluster(Cluster):
         self._channel: Channel | None = None
         self._server = RemoteServer(lambda: self._channel)
         self._reply: asyncio.Future[list[Any]] | None = None
-        self._ended: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
-        self._ended = asyncio.get_running_loop().create_future()
         here, there = socket.socketpair()
         with there:
             try:
@@ -85,10 +84,12 @@ class EmbeddedProcessCluster(Cluster):
             process.kill()
             await process.wait()
 
-    async def ended(self) -> None:
-        """Return when the server's process has ended although nobody stopped it."""
-        if self._ended is not None:
-            await asyncio.shield(self._ended)
+    async def ended(self) -> str:
+        """Return how the server's process has ended once it has, although nobody stopped it."""
+        if self._process is None:
+            raise RigError("the embedded cluster is not started", do="call start() first")
+        code = await self._process.wait()
+        return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
 
     def client(self, name: str) -> ResourceApi:
         return EmbeddedApi(self._server, self.namespace, name)
@@ -141,12 +142,10 @@ class EmbeddedProcessCluster(Cluster):
             channel.send("log", number, lines)
 
     def _lost(self) -> None:
-        unexpected, self._channel = self._channel is not None, None
+        self._channel = None
         self._server.lost()
         for stop in self._followed.values():
             stop()
         self._followed.clear()
         if self._reply is not None and not self._reply.done():
             self._reply.set_result(["failed", "it ended"])
-        if unexpected and self._ended is not None and not self._ended.done():
-            self._ended.set_result(None)
