@@ -16,6 +16,7 @@ from harness.clusters.embedded.messages import Plain, Request, Response
 from harness.clusters.embedded.server import OPEN_PATHS, ApiServer
 from harness.clusters.embedded.watching import Watcher
 from harness.core.errors import RigError
+from harness.core.http_log import server_log
 from harness.core.network import Admission, Endpoint, Listener, Network
 
 __all__ = ["HttpFront", "Ready"]
@@ -56,7 +57,13 @@ class HttpFront:
         def make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
             return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=limit)
 
-        http = web.Server(self._handle, request_factory=make_request, handler_cancellation=True, access_log=None)
+        http = web.Server(
+            self._handle,
+            request_factory=make_request,
+            handler_cancellation=True,
+            access_log=None,
+            logger=server_log(__name__),
+        )
         try:
             self._listener = await self._network.listen(http, endpoint, tls=self._tls, admission=_ADMISSION)
         except OSError as error:
@@ -94,6 +101,9 @@ class HttpFront:
                 return _answer(Response(error.code, Plain(error.status())))
         try:
             body = await request.read() if request.body_exists else b""
+        except web.RequestPayloadError:
+            refusal = Refusal(400, "BadRequest", "the body cannot be read as its headers say")
+            return _answer(Response(400, Plain(refusal.status())), close=True)
         except web.HTTPRequestEntityTooLarge:
             message = f"Request entity too large: limit is {self._server.body_limit}"
             refusal = Refusal(413, "RequestEntityTooLarge", message)
