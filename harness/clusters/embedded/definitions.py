@@ -47,6 +47,8 @@ _KEYWORDS: Mapping[str, type | tuple[type, ...]] = {
 """The types of a schema's keywords."""
 _COLUMNS_LIMIT = 1000
 """Every list as a table looks all of them up in every object."""
+_STEPS_AN_INSTRUCTION = 2
+"""Of the budget, for compiling one instruction of a pattern's program."""
 _VERSION = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?\Z")
 
 
@@ -156,7 +158,7 @@ def _check_schema(schema: Object, field: str, causes: list[Cause], budget: Budge
     )
     if pattern := schema.get("pattern"):
         try:
-            budget.spend(compile_pattern(pattern).size, field)
+            budget.spend(compile_pattern(pattern).size * _STEPS_AN_INSTRUCTION, field)
         except BadPattern as error:
             message = f"must be a valid regular expression, but isn't: {error}"
             causes.append(errors.invalid_value(f"{field}.pattern", pattern, message))

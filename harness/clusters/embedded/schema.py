@@ -24,6 +24,8 @@ _EMBEDDED: Mapping[str, Object] = {
     "metadata": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
 }
 _MISSING = object()
+_ALTERNATIVE = 8
+"""Steps of trying a schema of ``anyOf`` and the like, whose faults are collected and mostly thrown away."""
 CAUSES_LIMIT = 100
 """How many faults of one object are told; nobody reads more."""
 
@@ -228,6 +230,7 @@ class Schema:
 
     @staticmethod
     def _failures(schema: Schema, value: Any, path: str, budget: Budget) -> list[Cause]:
+        budget.spend(_ALTERNATIVE, path)
         found: list[Cause] = []
         schema.validate(value, _MISSING, path, found, budget)
         return found
