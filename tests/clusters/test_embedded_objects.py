@@ -323,7 +323,7 @@ def test_dry_run_answers_and_keeps_nothing(play):
         assert await api("GET", f"{WIDGETS}/one") == made
         _, reason, status = await api.refused("POST", f"{WIDGETS}?dryRun=Some", api.widget("two"))
         assert (reason, status["details"]["kind"]) == ("Invalid", "CreateOptions")
-        assert 'dryRun: Unsupported value: []string{"Some"}: supported values: "All"' in status["message"]
+        assert 'dryRun: Unsupported value: ["Some"]: supported values: "All"' in status["message"]
         assert (await api.refused("POST", f"{WIDGETS}?dryRun=All", api.widget(size=99)))[0] == 422
 
     play(scene)

@@ -28,7 +28,7 @@ from harness.clusters.recording import Recorder
 
 __all__ = ["Resources", "Target"]
 
-_VALIDATION = ("Ignore", "Warn", "Strict")
+_VALIDATION = ("Ignore", "Strict", "Warn")
 _DELETE_OPTIONS = Schema(
     obj(
         preconditions=obj(uid=STRING, resourceVersion=STRING),
@@ -287,9 +287,7 @@ def _dry_run(request: Request, body: Any) -> bool:
     else:
         wanted = [request.query["dryRun"]] if "dryRun" in request.query else []
     if not set(wanted) <= {"All"}:
-        listed = ", ".join(map(show, wanted))
-        detail = f'Unsupported value: []string{{{listed}}}: supported values: "All"'
-        raise _invalid_options(request.method, Cause("FieldValueNotSupported", "dryRun", detail))
+        raise _invalid_options(request.method, errors.unsupported_value("dryRun", wanted, ("All",)))
     return bool(wanted)
 
 
