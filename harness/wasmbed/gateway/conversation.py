@@ -151,6 +151,7 @@ class Conversation:
     def _heartbeat(self, session: Session, message_id: int, heartbeat: Heartbeat) -> None:
         self._check_id(session, heartbeat.device_id)
         self._monitor.accept(session, heartbeat, message_id)
+        session.errors = 0
         if session.state is SessionState.CONNECTED:
             self._records.heartbeat(session)
         else:

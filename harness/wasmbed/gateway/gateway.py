@@ -12,6 +12,7 @@ from harness.core.errors import RigError
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import Admission, Endpoint, Listener, Network
+from harness.core.summed_log import SummedLog
 from harness.wasmbed.gateway.applications import ApplicationReports
 from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.conversation import Conversation
@@ -79,6 +80,7 @@ class Gateway:
         self.settings = settings
         self._identity, self._certificates, self._api = identity, certificates, api
         self._clock, self._network, self._tap = clock, network, tap
+        self._log = SummedLog(log, clock)
         self._listener: Listener | None = None
         self._http_endpoint: Endpoint | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -213,6 +215,7 @@ class Gateway:
         await self._writer.abandon()
         await self._service.abandon()
         await self._http.stop()
+        self._log.close()
         await asyncio.gather(self._cache.stop(), self._revocations.stop(), *self._tasks, return_exceptions=True)
 
     async def _in_time(self, work: Coroutine[Any, Any, None], otherwise: str) -> None:
@@ -258,7 +261,7 @@ class Gateway:
 
     def _tls_rejected(self, address: Endpoint, reason: str) -> None:
         self._metrics.tls_rejected()
-        log.info("%s:%d did not get through the handshake: %s", *address, reason)
+        self._log.info("%s:%d did not get through the handshake: %s", *address, reason)
         if self._tap is not None:
             self._tap("Device", "Gateway", "TlsRejected", {"reason": reason}, "")
 

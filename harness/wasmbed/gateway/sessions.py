@@ -40,6 +40,7 @@ class Session:
         "connected_since",
         "device_id",
         "enrolled",
+        "errors",
         "heard_at",
         "heartbeat",
         "last_message_id",
@@ -50,6 +51,7 @@ class Session:
         "state",
         "timer",
         "work",
+        "write_timer",
         "written_at",
     )
 
@@ -75,6 +77,10 @@ class Session:
         self.last_message_id: int | None = None
         self.timer: Timer | None = None
         """The one thing the session waits for with a deadline: its first message, or the next heartbeat."""
+        self.write_timer: Timer | None = None
+        """Runs while the peer does not read what it is sent."""
+        self.errors = 0
+        """Answers of ``error`` since the last heartbeat."""
         self.applications: dict[str, ApplicationRecord] | None = None
         self.work: DeviceWork | None = None
 
@@ -88,6 +94,11 @@ class Session:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+
+    def stop_write_timer(self) -> None:
+        if self.write_timer is not None:
+            self.write_timer.cancel()
+            self.write_timer = None
 
 
 class Sessions:

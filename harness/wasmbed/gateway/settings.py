@@ -48,6 +48,10 @@ class GatewaySettings:
     first_message_timeout: float = 10.0
     close_timeout: float = 2.0
     """For a peer to take the last message and say goodbye."""
+    write_timeout: float = 10.0
+    """For a peer to read what it was sent, once 64 KiB of it wait."""
+    session_errors: int = 32
+    """Messages of one session answered with an error between two heartbeats; one more ends the session."""
     frame_limit: int = DEFAULT_LIMIT
 
     enrollment_timeout: float = 10.0
@@ -76,9 +80,11 @@ class GatewaySettings:
     api_requests: int = 32
     """Status writes at once."""
     http_connections: int = 128
+    http_per_address: int = 32
+    """Connections from one address on which no request has shown the token."""
     http_body_limit: int = 2 << 20
     http_timeout: float = 10.0
-    """For a client to send its request."""
+    """For a client to send a request, from the connection or the last answer on, and to read the answer."""
     start_timeout: float = 30.0
     """For the API server to answer at all."""
     drain_timeout: float = 10.0
@@ -99,3 +105,8 @@ class GatewaySettings:
     def heartbeat_timeout(self) -> float:
         """Without a heartbeat for so long, a session is over."""
         return self.heartbeat_interval * self.missed_heartbeats
+
+    @property
+    def http_strangers(self) -> int:
+        """HTTP connections on which no request has shown the token; the other places are kept for those with it."""
+        return self.http_connections - self.http_connections // 4
