@@ -142,7 +142,9 @@ class EmbeddedCluster(Cluster):
             identity = authority.issue_server(_HOST, (_HOST, "localhost"), algorithm="p256")
             token = Randomness().token(32)
             tls = server_context(identity, authority.certificate)
-            front = HttpFront(self.server, self._network, token=token, tls=tls, logs=self._logs, ready=self._ready)
+            front = HttpFront(
+                self.server, self._clock, self._network, token=token, tls=tls, logs=self._logs, ready=self._ready
+            )
             endpoint = await front.start((_HOST, self._port))
             self._front = front
             self._access = (endpoint, authority.certificate, token)
