@@ -6,6 +6,7 @@ import logging
 import sys
 
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web import RequestPayloadError
 
 __all__ = ["server_log"]
 
@@ -13,7 +14,7 @@ __all__ = ["server_log"]
 class _WithoutRequests(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else sys.exc_info()[1]
-        if isinstance(error, HttpProcessingError):
+        if isinstance(error, HttpProcessingError | RequestPayloadError):
             record.msg = f"{record.getMessage()}: it is not a valid HTTP request ({type(error).__name__})"
             record.args, record.exc_info, record.exc_text = None, None, None
         return True
