@@ -10,7 +10,6 @@ request in time, the first or a later one, or does not read its answer, is dropp
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -19,9 +18,12 @@ from typing import Any, cast
 from aiohttp import web
 
 from harness.core.clock import Clock, Timer
+from harness.core.logs import get_log
 from harness.core.summed_log import SummedLog
 
 __all__ = ["HttpDoor", "HttpPlaces"]
+
+log = get_log(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class HttpPlaces:
 class HttpDoor:
     """Makes the protocols of accepted connections. ``server`` serves those that have a place."""
 
-    def __init__(self, server: web.Server, bounds: HttpPlaces, clock: Clock, log: logging.Logger) -> None:
+    def __init__(self, server: web.Server, bounds: HttpPlaces, clock: Clock) -> None:
         self._server, self._bounds, self._clock = server, bounds, clock
         self._log = SummedLog(log, clock)
         self._places: dict[object, _Place] = {}

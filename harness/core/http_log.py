@@ -8,6 +8,8 @@ import sys
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web import RequestPayloadError
 
+from harness.core.logs import get_log
+
 __all__ = ["server_log"]
 
 
@@ -22,7 +24,7 @@ class _WithoutRequests(logging.Filter):
 
 def server_log(name: str) -> logging.Logger:
     """The logger of that name, for aiohttp's server: a malformed request is one line without what the client sent."""
-    logger = logging.getLogger(name)
+    logger = get_log(name)
     if not any(isinstance(each, _WithoutRequests) for each in logger.filters):
         logger.addFilter(_WithoutRequests())
     return logger

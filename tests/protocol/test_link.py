@@ -14,10 +14,11 @@ import pytest
 
 from harness.core.clock import SystemClock
 from harness.core.network import SystemNetwork
+from harness.core.tls_server import TlsServer
 from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import generate_key
-from harness.wasmbed.pki.tls import client_context, server_context
+from harness.wasmbed.pki.tls import client_context, tls_server
 from harness.wasmbed.protocol import codec, codec_v0
 from harness.wasmbed.protocol import messages as m
 from harness.wasmbed.protocol.errors import LinkClosed, ProtocolError, UnknownTag
@@ -25,7 +26,7 @@ from harness.wasmbed.protocol.framing import frame
 from harness.wasmbed.protocol.link import Direction, Link, Side
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
-Contexts = tuple[ssl.SSLContext, ssl.SSLContext] | None
+Contexts = tuple[TlsServer, ssl.SSLContext] | None
 STOP = m.Stop("greeter")
 STOPPED = m.StopResult("greeter", True)
 
@@ -49,7 +50,7 @@ def contexts(request: pytest.FixtureRequest, identity: Identity) -> Contexts:
     """The server's and the client's, or None for a bare stream."""
     if request.param == "tcp":
         return None
-    server = server_context(SERVERS.issue_server("gateway-1"), DEVICES.certificate)
+    server = tls_server((SERVERS.issue_server("gateway-1"),), DEVICES.certificate)
     return server, client_context(SERVERS.certificate, identity, CLOCK)
 
 

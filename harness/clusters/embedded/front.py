@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
@@ -19,10 +18,11 @@ from harness.clusters.embedded.query import is_pretty
 from harness.clusters.embedded.server import OPEN_PATHS, ApiServer
 from harness.clusters.embedded.watching import Watcher
 from harness.core.clock import Clock
-from harness.core.errors import RigError
+from harness.core.errors import RigError, reason
 from harness.core.http_door import HttpDoor, HttpPlaces
 from harness.core.http_log import server_log
 from harness.core.network import Admission, Endpoint, Listener, Network
+from harness.core.tls_server import TlsServer
 
 __all__ = ["HttpFront", "Ready"]
 
@@ -54,7 +54,7 @@ class HttpFront:
         network: Network,
         *,
         token: str,
-        tls: ssl.SSLContext | None = None,
+        tls: TlsServer | None = None,
         logs: Logs | None = None,
         ready: Ready | None = None,
         places: HttpPlaces = _PLACES,
@@ -78,12 +78,12 @@ class HttpFront:
         http = web.Server(
             self._handle, request_factory=make_request, handler_cancellation=True, access_log=None, logger=log
         )
-        door = HttpDoor(http, self._places, self._clock, log)
+        door = HttpDoor(http, self._places, self._clock)
         try:
             self._listener = await self._network.listen(door, endpoint, tls=self._tls, admission=_ADMISSION)
         except OSError as error:
             raise RigError(
-                f"the Kubernetes API cannot listen on port {endpoint[1]}: {error.strerror or error}",
+                f"the Kubernetes API cannot listen on port {endpoint[1]}: {reason(error)}",
                 where=f"{endpoint[0]}:{endpoint[1]}",
                 do="name a free port, or 0 for any",
             ) from error

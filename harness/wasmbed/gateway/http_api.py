@@ -74,7 +74,7 @@ class HttpApi:
         await self._runner.setup()
         server = self._runner.server
         assert server is not None
-        self._door = HttpDoor(server, self._settings.http_places, self._clock, log)
+        self._door = HttpDoor(server, self._settings.http_places, self._clock)
         self._listener = await self._network.listen(self._door, self._settings.http)
         return self._listener.endpoint
 

@@ -38,7 +38,7 @@ class GatewaySettings:
     sessions: int = 10_000
     unclaimed: int = 512
     """Secured connections that have not said who they are."""
-    waiting: int = 4096
+    waiting: int = 16_384
     """Connections that have not begun the handshake."""
     handshakes: int = 256
     """Handshakes at once."""
@@ -55,10 +55,14 @@ class GatewaySettings:
     """Messages of one session answered with an error between two heartbeats; one more ends the session."""
     frame_limit: int = DEFAULT_LIMIT
 
+    enrollments: int = 64
+    """Enrollments under way; while more wait, no handshake begins, so that what was begun is finished."""
     enrollment_timeout: float = 10.0
-    """For the device controller to confirm an enrollment."""
+    """For an enrollment to get a place among those, and again for the device controller to confirm it."""
     retry_after: float = 5.0
-    """What a peer that is turned away for now is told."""
+    """The shortest wait that is sent to a peer that is turned away for now."""
+    return_rate: float = 100.0
+    """Devices per second that are asked to come back, when many are turned away at once."""
     nonces: int = 65_536
     """Enrollment nonces remembered, to tell a replay."""
 

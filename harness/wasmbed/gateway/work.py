@@ -6,10 +6,10 @@ The queue and its task exist only while there is something to do.
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass
 
 from harness.core.clock import Clock
+from harness.core.logs import get_log
 from harness.core.summed_log import SummedLog
 from harness.wasmbed.gateway.applications import ApplicationReports
 from harness.wasmbed.gateway.metrics import Metrics
@@ -22,7 +22,7 @@ from harness.wasmbed.resources.deployments import DeploymentRequest
 
 __all__ = ["Deployment", "DeviceWork", "QueueFull", "Stopping", "Work"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 
 class QueueFull(Exception):
