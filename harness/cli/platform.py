@@ -20,11 +20,14 @@ from harness.core.errors import RigError, UsageError
 
 if TYPE_CHECKING:
     from harness.boards.catalogue import Selection
+    from harness.clusters.cluster import Cluster
     from harness.stack import Stack
 
 PORT = click.IntRange(0, 65535)
 OPTIONS = {"listen": "--port", "http": "--http-port"}
 """Which option says where the gateway listens, by the gateway's setting."""
+CLUSTER = "embedded-process"
+"""A client that keeps the API server busy keeps neither the gateway nor a board from running."""
 SETTLED = {"Connected", "Disconnected", "Failed"}
 INTERRUPTED = 130
 HISTORY = "history.jsonl"
@@ -71,7 +74,7 @@ async def up(
     from harness.stack.stack import Stack
 
     fleet = Catalogue().parse(_boards(boards, only))
-    options = StackOptions.parse({"heartbeat": heartbeat, "beat": beat}, {})
+    options = StackOptions.parse({"heartbeat": heartbeat, "beat": beat, "cluster": CLUSTER}, {})
     file = Kubeconfig(kubeconfig)
     record = _new_record(history)
     listen, http = ("127.0.0.1", port), ("127.0.0.1", http_port)
@@ -81,7 +84,7 @@ async def up(
     try:
         if await end.unless(_bring_up(stack, file, fleet, phases, platform=only is None)) and not end.wanted.done():
             tell("running; Ctrl-C ends it")
-            await end.wanted
+            await end.unless(_cluster_lost(stack.cluster))
     except BaseException:
         await stack.abandon()
         raise
@@ -110,7 +113,7 @@ def _new_record(folder: Path | None) -> str:
 async def _bring_up(
     stack: Stack, file: Kubeconfig, fleet: Sequence[Selection], phases: Phases, *, platform: bool
 ) -> None:
-    from harness.clusters.embedded import EmbeddedCluster
+    from harness.clusters.embedded.process import EmbeddedProcessCluster
     from harness.wasmbed.gateway.gateway import CannotListen
 
     try:
@@ -124,7 +127,7 @@ async def _bring_up(
         tell(f"record    {stack.history.path} (there are earlier ones, which stay)")
     phases.follow(stack)
     if platform:
-        if isinstance(stack.cluster, EmbeddedCluster):
+        if isinstance(stack.cluster, EmbeddedProcessCluster):
             stack.cluster.serve_logs(
                 lambda name: next((board.console for board in stack.boards if name in (board.name, board.device)), None)
             )
@@ -134,6 +137,19 @@ async def _bring_up(
     tell(f"cluster   export KUBECONFIG={file.path.resolve()}")
     for selection in fleet:
         await stack.boards.power_on(selection.kind, count=selection.count, link=selection.link)
+
+
+async def _cluster_lost(cluster: Cluster) -> None:
+    """Wait for as long as the API server runs. Raises RigError when it ends by itself."""
+    from harness.clusters.embedded.process import EmbeddedProcessCluster
+
+    if isinstance(cluster, EmbeddedProcessCluster):
+        raise RigError(
+            f"the Kubernetes API server ended by itself ({await cluster.ended()})",
+            where="wasmbed up",
+            do="see what it said above, and whether the machine has memory left",
+        )
+    await asyncio.get_running_loop().create_future()
 
 
 async def _take_down(stack: Stack, end: End, phases: Phases) -> int:

@@ -16,6 +16,7 @@ from harness.core.descriptors import limit, raise_limit
 from harness.core.errors import HarnessError, RigError, UsageError, reason
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, SystemNetwork
+from harness.core.redaction import Redaction
 from harness.stack.applications import ApplicationHandle
 from harness.stack.backends import make_cluster
 from harness.stack.boards import Boards
@@ -97,7 +98,8 @@ class Stack:
         self.modules = Modules(self.options.modules)
         self.history = Record(self.clock, self._history_file())
         self._ends.callback(self.history.close)
-        recorder = self._recorder = Recorder(self.history)
+        redaction = Redaction(self.randomness.fork("redaction").bytes(32))
+        recorder = self._recorder = Recorder(self.history, redaction)
 
         self.cluster = make_cluster(self.options, self.clock, self.randomness.fork("cluster"), recorder.cluster)
         self._at_end("the cluster", self.cluster.stop)

@@ -18,6 +18,7 @@ from harness.clusters.embedded.resources import Resources, Target
 from harness.clusters.embedded.reviews import review_types
 from harness.clusters.embedded.snapshot import dump_snapshot, load_snapshot
 from harness.clusters.embedded.state import DEFAULT_LOG_LIMIT, State
+from harness.clusters.embedded.values import copy_value
 from harness.clusters.embedded.writing import Writer
 from harness.clusters.recording import Recorder
 from harness.core.clock import Clock
@@ -74,7 +75,13 @@ class ApiServer:
         self._resources.ensure_namespace(name)
 
     async def handle(self, request: Request) -> Response:
-        """The answer to a request; refusals and failures too are answers."""
+        """As :meth:`answer`, for callers whose server may be elsewhere: their body stays theirs."""
+        if not isinstance(request.body, bytes):
+            request.body = copy_value(request.body)
+        return self.answer(request)
+
+    def answer(self, request: Request) -> Response:
+        """The answer to a request, made at once; refusals and failures too are answers."""
         try:
             return self._answer(request)
         except Refusal as refusal:
