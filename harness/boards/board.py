@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar
@@ -72,11 +72,11 @@ class Credentials:
 
     authority: bytes
     """The certificates of the authorities that sign gateways, one after the other (``ca-cert.der``)."""
-    private_key: bytes
+    private_key: bytes = field(repr=False)
     """PKCS #8 (``device-key.der``)."""
     certificate: bytes | None = None
     """X.509 (``device-cert.der``)."""
-    pairing_token: str | None = None
+    pairing_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +242,11 @@ class Tier(ABC):
     def memory(self, kind: str) -> int:
         """About how many bytes of memory a board of ``kind`` takes while it is on."""
         return 0
+
+    def descriptors(self, kind: str) -> int:
+        """How many file descriptors of this process a board of ``kind`` takes while it is connected to a gateway that
+        is in this process too."""
+        return 2
 
     @abstractmethod
     def about(self, kind: str) -> About:

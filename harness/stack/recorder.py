@@ -8,6 +8,7 @@ from typing import Any
 from harness.core.clock import Clock
 from harness.core.history import Kind
 from harness.core.identifiers import Randomness
+from harness.core.redaction import LAST_APPLIED, Redaction
 from harness.stack.record import Record
 from harness.wasmbed.resources.api import Object, Resource, ResourceApi
 from harness.wasmbed.resources.informer import Informer
@@ -24,18 +25,22 @@ _NOISE = {"managedFields", "resourceVersion", "uid", "creationTimestamp", "selfL
 class Recorder:
     """Taps, and one informer for each custom resource."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, redaction: Redaction) -> None:
         self.record = record
+        self._redaction = redaction
         self._informers: dict[Resource, Informer] = {}
 
     def cluster(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
         """The tap for the cluster."""
         if RECORDER not in (source, target):
-            self.record.record(Kind.MESSAGE, source, target, name, data, correlation)
+            self._message(source, target, name, data, correlation)
 
     def platform(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
         """The tap for links and HTTP requests."""
-        self.record.record(Kind.MESSAGE, source, target, name, data, correlation)
+        self._message(source, target, name, data, correlation)
+
+    def _message(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
+        self.record.record(Kind.MESSAGE, source, target, name, self._redaction.redact(name, data), correlation)
 
     def failure(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
         """The tap for what boards report of their own failures."""
@@ -80,7 +85,8 @@ class Recorder:
             if len(data) == 2 and change == "modified":
                 return
             correlation = "" if resource == GATEWAY else name
-            self.record.record(Kind.STATE, "Kubernetes", "", resource.kind, data, correlation)
+            redacted = self._redaction.redact(resource.kind, data)
+            self.record.record(Kind.STATE, "Kubernetes", "", resource.kind, redacted, correlation)
 
         return changed
 
@@ -89,6 +95,8 @@ def _essence(object: Object | None) -> dict[str, Any]:
     if object is None:
         return {}
     metadata = {key: value for key, value in object.get("metadata", {}).items() if key not in _NOISE}
+    if LAST_APPLIED in (annotations := metadata.get("annotations") or {}):
+        metadata["annotations"] = {key: value for key, value in annotations.items() if key != LAST_APPLIED}
     spec = dict(object.get("spec") or {})
     if isinstance(module := spec.get("wasmBytes"), str) and len(module) > 64:
         spec["wasmBytes"] = f"({len(module)} characters)"

@@ -17,7 +17,8 @@ import pytest
 from harness.cli.cluster import connected
 from harness.cli.ending import End
 from harness.cli.main import run
-from harness.cli.platform import _Phases, _take_down
+from harness.cli.phases import Phases
+from harness.cli.platform import _take_down
 from harness.core.history import read_history
 from harness.core.loop import new_runner
 from harness.stack import Stack
@@ -149,7 +150,7 @@ def test_the_log_is_a_subresource(platform: Platform) -> None:
     with new_runner() as runner:
         assert b"on virtual board virtual-1" in runner.run(ask())
         assert runner.run(ask(tail=0)) == b""
-        with pytest.raises(ApiError, match="tailLines is '-1'"):
+        with pytest.raises(ApiError, match="tailLines: Invalid value: -1: must be greater than or equal to 0"):
             runner.run(ask(tail=-1))
 
 
@@ -345,7 +346,7 @@ def test_an_end_that_is_insisted_on(capsys: pytest.CaptureFixture[str]) -> None:
     """A second signal while it goes down in order: at once, and the exit code says interrupted."""
 
     async def insist() -> int:
-        stack, phases = Stack(), _Phases()
+        stack, phases = Stack(), Phases()
         await stack.start()
         phases.follow(stack)
         await stack.device(await stack.boards.power_on()).until(phase="Connected")
@@ -361,3 +362,15 @@ def test_an_end_that_is_insisted_on(capsys: pytest.CaptureFixture[str]) -> None:
     with new_runner() as runner:
         assert runner.run(insist()) == 130
     assert capsys.readouterr().out == "stopping\nstopping at once\nstopped\n"
+
+
+def test_an_api_server_that_ends_by_itself_ends_the_platform_and_is_named(tmp_path: Path) -> None:
+    platform = Platform(tmp_path)
+    platform.until("1 Connected")
+    (server,) = Path(f"/proc/{platform.process.pid}/task/{platform.process.pid}/children").read_text().split()
+    os.kill(int(server), signal.SIGKILL)
+    platform.until("the Kubernetes API server ended by itself (killed by SIGKILL)")
+    assert platform.process.wait(30) == 3
+    assert platform.process.stdout
+    platform.process.stdout.close()
+    assert not platform.kubeconfig.exists()

@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from harness.core.clock import ManualClock
+from harness.core.logs import get_log
 from harness.core.summed_log import SummedLog
 
 
 def play(scene: Callable[[ManualClock, SummedLog], Awaitable[None]]) -> None:
     clock = ManualClock()
-    asyncio.run(scene(clock, SummedLog(logging.getLogger("summed"), clock, first=2, window=10)))  # type: ignore[arg-type]
+    asyncio.run(scene(clock, SummedLog(get_log("summed"), clock, first=2, window=10)))  # type: ignore[arg-type]
 
 
 def test_a_thousand_lines_of_one_kind_are_three(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,6 +9,7 @@ import pytest
 from harness.core.clock import SystemClock
 from harness.core.errors import ProductFailure, RigError, UsageError
 from harness.core.history import Kind
+from harness.core.redaction import Redaction
 from harness.stack.record import Record, format_events
 from harness.stack.recorder import RECORDER, Recorder, changes
 from harness.stack.waiting import Conditions
@@ -125,7 +126,7 @@ def test_changes_are_a_merge_patch(old: dict[str, Any], new: dict[str, Any], pat
 
 
 def test_the_recorders_own_watches_are_no_history(record: Record) -> None:
-    recorder, before = Recorder(record), len(record)
+    recorder, before = Recorder(record, Redaction(b"key")), len(record)
     recorder.cluster("Kubernetes", RECORDER, "ADDED Device", {}, "pump-1")
     assert len(record) == before
     recorder.cluster("User", "Kubernetes", "POST Device", {}, "pump-1")

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.clusters.cluster import Cluster
-from harness.clusters.embedded.client import InProcessApi
-from harness.clusters.embedded.front import HttpFront
+from harness.clusters.embedded.client import EmbeddedApi
+from harness.clusters.embedded.front import HttpFront, Ready
 from harness.clusters.embedded.kubeconfig import write_kubeconfig
-from harness.clusters.embedded.logs import FindLog, Logs
+from harness.clusters.embedded.logs import FindLog, Log, Logs, OpenLog
 from harness.clusters.embedded.messages import Request
 from harness.clusters.embedded.patches import MERGE_PATCH
 from harness.clusters.embedded.server import ApiServer
 from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.files import replace_file
 from harness.core.clock import Clock, SystemClock
-from harness.core.errors import RigError, UsageError
+from harness.core.errors import RigError, UsageError, reason
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network, SystemNetwork
@@ -51,8 +51,14 @@ class EmbeddedCluster(Cluster):
         port: int = 0,
         snapshot: Path | None = None,
         network: Network | None = None,
+        open_log: OpenLog | None = None,
+        ready: Ready | None = None,
     ) -> None:
-        """``port``: where to listen, 0 for any. ``snapshot``: a file to go on from, and to leave at the end."""
+        """``port``: where to listen, 0 for any. ``snapshot``: a file to go on from, and to leave at the end.
+
+        ``open_log``: where the logs of Devices are, instead of :meth:`serve_logs`. ``ready`` is awaited before every
+        request that comes over the socket.
+        """
         self._clock = clock
         self._randomness = randomness
         self.namespace = namespace
@@ -64,7 +70,8 @@ class EmbeddedCluster(Cluster):
         self._front: HttpFront | None = None
         self._access: tuple[Endpoint, bytes, str] | None = None
         self._find_log: FindLog = lambda name: None
-        self._logs = Logs(namespace, lambda name: self._find_log(name))
+        self._logs = Logs(namespace, open_log or self._open_log)
+        self._ready = ready
 
     @property
     def server(self) -> ApiServer:
@@ -88,7 +95,7 @@ class EmbeddedCluster(Cluster):
             server.load(path.read_bytes())
         except (OSError, ValueError) as error:
             raise UsageError(
-                f"the snapshot cannot be read: {error}",
+                f"the snapshot cannot be read: {reason(error)}",
                 where=str(path),
                 do="name a snapshot that an embedded cluster wrote, or delete the file to begin anew",
             ) from error
@@ -96,39 +103,60 @@ class EmbeddedCluster(Cluster):
     async def stop(self) -> None:
         server, self._server = self._server, None
         self._logs.close()
-        if server is not None:
-            if self._snapshot is not None:
-                replace_file(self._snapshot, server.dump())
-            server.close()
-        if self._front is not None:
-            await self._front.stop()
-            self._front = self._access = None
+        try:
+            if server is not None and self._snapshot is not None:
+                self._write_snapshot(self._snapshot, server)
+        finally:  # a disk may be full
+            if server is not None:
+                server.close()
+            if self._front is not None:
+                front, self._front, self._access = self._front, None, None
+                await front.stop()
 
     def save(self) -> None:
-        """Write the snapshot now. Raises :class:`UsageError` where the cluster has no file for it."""
+        """Write the snapshot now. Raises :class:`UsageError` where the cluster has no file for it, :class:`RigError`
+        where it cannot be written; an earlier one is then still there."""
         if self._snapshot is None:
             raise UsageError("the cluster has no file for a snapshot", do="name one: EmbeddedCluster(snapshot=PATH)")
-        replace_file(self._snapshot, self.server.dump())
+        self._write_snapshot(self._snapshot, self.server)
+
+    @staticmethod
+    def _write_snapshot(path: Path, server: ApiServer) -> None:
+        try:
+            replace_file(path, server.dump())
+        except OSError as error:
+            raise RigError(
+                f"the snapshot cannot be written: {reason(error)}", where=str(path), do="free the disk"
+            ) from error
 
     def client(self, name: str) -> ResourceApi:
-        return InProcessApi(self.server, self.namespace, name)
+        return EmbeddedApi(self.server, self.namespace, name)
 
     async def write_kubeconfig(self, path: Path) -> None:
-        endpoint, authority, token = await self._listen()
+        endpoint, authority, token = await self.listen()
         write_kubeconfig(path, endpoint, authority, token, self.namespace)
 
     def serve_logs(self, find: FindLog) -> None:
         """Offer boards' consoles as the logs of their Devices, to those whom :meth:`write_kubeconfig` lets in."""
         self._find_log = find
 
-    async def _listen(self) -> tuple[Endpoint, bytes, str]:
+    async def _open_log(self, name: str) -> Log | None:
+        return self._find_log(name)
+
+    async def listen(self) -> tuple[Endpoint, bytes, str]:
+        """Serve over a socket; returns where, the authority to trust (DER), and the token that lets in.
+
+        Raises :class:`RigError` where the port cannot be had.
+        """
         if self._access is None:
             # Other programs judge this certificate, by the machine's time, whatever clock the cluster runs on.
             authority = Authority.create("wasmbed embedded cluster", SystemClock(), algorithm="p256")
             identity = authority.issue_server(_HOST, (_HOST, "localhost"), algorithm="p256")
             token = Randomness().token(32)
             tls = tls_server((identity,), authority.certificate)
-            front = HttpFront(self.server, self._network, token=token, tls=tls, logs=self._logs)
+            front = HttpFront(
+                self.server, self._clock, self._network, token=token, tls=tls, logs=self._logs, ready=self._ready
+            )
             endpoint = await front.start((_HOST, self._port))
             self._front = front
             self._access = (endpoint, authority.certificate, token)

@@ -5,7 +5,6 @@ Everything here happens at once, on the event loop of the caller: two requests n
 
 from __future__ import annotations
 
-import logging
 from urllib.parse import unquote
 
 from harness.clusters.embedded import discovery, openapi_v2
@@ -19,11 +18,13 @@ from harness.clusters.embedded.resources import Resources, Target
 from harness.clusters.embedded.reviews import review_types
 from harness.clusters.embedded.snapshot import dump_snapshot, load_snapshot
 from harness.clusters.embedded.state import DEFAULT_LOG_LIMIT, State
+from harness.clusters.embedded.values import copy_value
 from harness.clusters.embedded.writing import Writer
 from harness.clusters.recording import Recorder
 from harness.core.clock import Clock
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
+from harness.core.logs import get_log
 from harness.wasmbed.resources.api import Resource
 
 __all__ = ["DEFAULT_BODY_LIMIT", "ApiServer"]
@@ -35,7 +36,7 @@ OPEN_PATHS = frozenset(("/healthz", "/livez", "/readyz", "/version"))
 """What may be asked without a token."""
 
 _NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-_log = logging.getLogger(__name__)
+_log = get_log(__name__)
 
 
 class ApiServer:
@@ -74,7 +75,13 @@ class ApiServer:
         self._resources.ensure_namespace(name)
 
     async def handle(self, request: Request) -> Response:
-        """The answer to a request; refusals and failures too are answers."""
+        """As :meth:`answer`, for callers whose server may be elsewhere: their body stays theirs."""
+        if not isinstance(request.body, bytes):
+            request.body = copy_value(request.body)
+        return self.answer(request)
+
+    def answer(self, request: Request) -> Response:
+        """The answer to a request, made at once; refusals and failures too are answers."""
         try:
             return self._answer(request)
         except Refusal as refusal:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from harness.core.clock import Clock
+from harness.core.logs import get_log
 from harness.core.places import Places
 from harness.wasmbed.gateway.applications import ApplicationReports
 from harness.wasmbed.gateway.bounds import check_bounds
@@ -25,6 +25,7 @@ from harness.wasmbed.pki.certificates import CertificateManager, PeerCertificate
 from harness.wasmbed.pki.errors import CertificateInvalid
 from harness.wasmbed.protocol.errors import LinkClosed
 from harness.wasmbed.protocol.messages import (
+    CANCELLED,
     ApplicationState,
     ApplicationStatus,
     DeploymentResult,
@@ -44,7 +45,7 @@ from harness.wasmbed.resources.phases import DevicePhase
 
 __all__ = ["Conversation"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 _KNOWN_PHASES = frozenset({DevicePhase.ENROLLED, DevicePhase.CONNECTED, DevicePhase.DISCONNECTED})
 """The phases from which a device may come back without enrolling."""
@@ -200,7 +201,10 @@ class Conversation:
                 if not answers or message.state is not ApplicationState.STOPPED:
                     self._reports.status(session, message)
             case DeploymentResult():
-                self._reports.deployed(session, message)
+                # One that came late still counts, unless something newer is under way or it was cancelled.
+                late = message.code == CANCELLED or self._work.is_about(session, message.application_id)
+                if expected or not late:
+                    self._reports.deployed(session, message)
             case StopResult():
                 self._reports.stopped(session, message)
             case DeviceInfo():

@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Callable
 
 from harness.core.clock import Clock
+from harness.core.errors import reason
 from harness.core.identifiers import Randomness
 from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.devices import DeviceRecords, device_spec
@@ -74,7 +75,7 @@ class Enrollment:
             raise self.later(f"the device cannot enroll now: {error}") from error
         except (OSError, ApiError) as error:
             self._records.began_to_enroll(peer.name, device_id)
-            raise self.later(f"enrollment could not be completed: {str(error) or 'no answer in time'}") from error
+            raise self.later(f"enrollment could not be completed: {reason(error)}") from error
         if confirmed is None:
             raise self.later("the device was deleted while it enrolled")
         if confirmed.status.phase == DevicePhase.FAILED:

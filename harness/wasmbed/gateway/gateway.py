@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from harness.core.clock import Clock
-from harness.core.errors import RigError
+from harness.core.errors import RigError, reason
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
+from harness.core.logs import get_log
 from harness.core.network import Admission, Endpoint, Listener, Network
 from harness.core.places import Places
 from harness.core.summed_log import SummedLog
@@ -46,7 +46,7 @@ from harness.wasmbed.resources.api import ApiError, ResourceApi
 
 __all__ = ["CannotListen", "Gateway"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 _BATCH = 64
 """Certificates judged anew in one go when the revocation list changes."""
@@ -102,6 +102,8 @@ class Gateway:
             pace=pace,
             gone=lambda *unwritten: orphans.gone(*unwritten),
         )
+        self._pulse = StatusWriter(api, clock, randomness, requests=1, timeout=settings.api_timeout)
+        """For the gateway's own signs of life: they do not wait behind what devices have to say."""
         self._metrics = Metrics(self.sessions, self._writer)
         self._records = DeviceRecords(settings, clock, self._writer, self._cache)
         reports = ApplicationReports(settings, clock, self._writer)
@@ -137,7 +139,7 @@ class Gateway:
             tap,
         )
         self._revocations = Revocations(api, clock, randomness, certificates, self._revoked, self._revocations_refused)
-        self._registration = Registration(settings, api, clock, randomness, self._writer)
+        self._registration = Registration(settings, api, clock, randomness, self._pulse)
         self._http = HttpApi(
             settings,
             clock,
@@ -188,7 +190,7 @@ class Gateway:
         except (ApiError, OSError) as error:
             await self.kill()
             raise RigError(
-                f"the API server did not let the gateway begin: {str(error) or 'no answer in time'}",
+                f"the API server did not let the gateway begin: {reason(error)}",
                 where=f"gateway {self.settings.name}",
                 do="check that the cluster runs, has Wasmbed's CRDs, and that the gateway may use them",
             ) from error
@@ -209,6 +211,7 @@ class Gateway:
         await self._in_time(self._service.close(), "sessions are still open")
         if self._listener is not None:
             self._registration.offline()
+        await self._in_time(self._pulse.flush(), "its own status could not be written")
         await self._in_time(self._writer.flush(), "not every status could be written")
         await self.kill()
 
@@ -218,7 +221,7 @@ class Gateway:
             task.cancel()
         if self._listener is not None:
             await self._listener.close()
-        await self._writer.abandon()
+        await asyncio.gather(self._writer.abandon(), self._pulse.abandon())
         await self._service.abandon()
         await self._http.stop()
         self._log.close()
@@ -261,7 +264,7 @@ class Gateway:
         host, port = endpoint
         return CannotListen(
             setting,
-            f"cannot listen for {what} at {host}:{port}: {error.strerror or error}",
+            f"cannot listen for {what} at {host}:{port}: {reason(error)}",
             where=f"gateway {self.settings.name}",
             do="end what uses the port, or choose another (0: any free one)",
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from base64 import b64decode
 from collections.abc import Callable
 
 from harness.core.clock import Clock
+from harness.core.errors import reason
 from harness.core.identifiers import Randomness
+from harness.core.logs import get_log
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.errors import CertificateInvalid
 from harness.wasmbed.resources.api import Object, ResourceApi
@@ -16,7 +17,7 @@ from harness.wasmbed.resources.kinds import CONFIG_MAP
 
 __all__ = ["CRL_CONFIG_MAP", "CRL_KEY", "Revocations"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 CRL_CONFIG_MAP = "wasmbed-device-crl"
 CRL_KEY = "crl.der"
@@ -57,7 +58,7 @@ class Revocations:
                 raise CertificateInvalid(f"no {CRL_KEY} in binaryData")
             self._certificates.update_revocations(b64decode(content))
         except (CertificateInvalid, ValueError) as error:
-            log.error("ConfigMap %s: %s: the last revocation list stays in force", CRL_CONFIG_MAP, error)
-            self._refused(str(error))
+            log.error("ConfigMap %s: %s: the last revocation list stays in force", CRL_CONFIG_MAP, reason(error))
+            self._refused(reason(error))
             return
         self._changed()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from harness.core.clock import Clock
 from harness.core.history import Tap
+from harness.core.logs import get_log
 from harness.core.summed_log import SummedLog
 from harness.wasmbed.gateway.conversation import Conversation
 from harness.wasmbed.gateway.devices import DeviceRecords
@@ -21,7 +21,7 @@ from harness.wasmbed.protocol.messages import DeviceMessage, Error, ErrorCode
 
 __all__ = ["LinkService"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 
 class LinkService:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from harness.core.errors import UsageError
+from harness.core.http_door import HttpPlaces
 from harness.core.network import Endpoint
 from harness.wasmbed.protocol.framing import DEFAULT_LIMIT, HARD_LIMIT
 
@@ -32,7 +33,8 @@ class GatewaySettings:
     status_interval: float = 10.0
     """A device's heartbeats, and an application's outputs, are written at most once per interval."""
     last_seen_interval: float = 10.0
-    """Between two signs of life in the Gateway's own status; likewise the comparison of sessions with the record."""
+    """Between two signs of life in the Gateway's own status, which names it: a gateway that misses several is Offline.
+    Likewise the comparison of sessions with the record."""
 
     sessions: int = 10_000
     unclaimed: int = 512
@@ -111,6 +113,6 @@ class GatewaySettings:
         return self.heartbeat_interval * self.missed_heartbeats
 
     @property
-    def http_strangers(self) -> int:
-        """HTTP connections on which no request has shown the token; the other places are kept for those with it."""
-        return self.http_connections - self.http_connections // 4
+    def http_places(self) -> HttpPlaces:
+        """The bounds of the HTTP API."""
+        return HttpPlaces(self.http_connections, self.http_per_address, self.http_timeout, idle=self.http_timeout)

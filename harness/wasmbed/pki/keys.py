@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from harness.core.errors import UsageError
+from harness.core.errors import UsageError, reason
 from harness.wasmbed.pki.errors import MALFORMED, CertificateInvalid
 
 __all__ = [
@@ -103,7 +103,7 @@ def read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(path), do="name a readable file") from error
+        raise UsageError(f"cannot be read: {reason(error)}", where=str(path), do="name a readable file") from error
 
 
 def write_file(path: Path, content: bytes, *, secret: bool = False) -> None:
@@ -117,5 +117,5 @@ def write_file(path: Path, content: bytes, *, secret: bool = False) -> None:
         draft.replace(path)
     except OSError as error:
         raise UsageError(
-            f"cannot be written: {error.strerror}", where=str(path), do="name a folder you may write to"
+            f"cannot be written: {reason(error)}", where=str(path), do="name a folder you may write to"
         ) from error
