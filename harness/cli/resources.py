@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.cluster import asynchronous, cluster_options, connected
+from harness.cli.output import cell, say, show
 from harness.core.errors import UsageError, meant
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
     from harness.wasmbed.resources.api import Object, ResourceApi
 
@@ -34,6 +36,8 @@ COLOURS = {
     "Disconnected": "yellow",
     "Offline": "yellow",
     "PartiallyRunning": "yellow",
+    "Unknown": "yellow",
+    "unknown": "yellow",
 }
 
 
@@ -50,8 +54,8 @@ async def status(kubeconfig: Path | None, namespace: str) -> None:
         devices = [Device(item) for item in (await api.list(DEVICE)).items]
         applications = [Application(item) for item in (await api.list(APPLICATION)).items]
     _print(gateway_table(gateways), f"no gateway in namespace {namespace}")
-    click.echo(f"devices: {_count(device.status.phase for device in devices)}")
-    click.echo(f"applications: {_count(application.status.phase for application in applications)}")
+    say(f"devices: {_count(device.status.phase for device in devices)}")
+    say(f"applications: {_count(application.status.phase for application in applications)}")
 
 
 @click.command()
@@ -71,7 +75,8 @@ async def devices(kubeconfig: Path | None, namespace: str) -> None:
 @cluster_options
 @asynchronous
 async def apps(name: str | None, kubeconfig: Path | None, namespace: str) -> None:
-    """List the applications: phase, how many of their devices run them, error.
+    """List the applications: phase, on how many of their devices they run, failed, or may run (out of reach: unknown),
+    error.
 
     With NAME that one only, and what it does on each of its devices: state, last output, error.
     """
@@ -81,7 +86,7 @@ async def apps(name: str | None, kubeconfig: Path | None, namespace: str) -> Non
         found = [await find_application(api, name, namespace)] if name else (await api.list(APPLICATION)).items
     _print(application_table(found), f"no application in namespace {namespace}")
     if name:
-        click.echo()
+        say("")
         _print(entry_table(found[0]), "no device has it yet")
 
 
@@ -105,10 +110,11 @@ def gateway_table(items: Iterable[Object]) -> Table:
     """Gateways, one a line."""
     from harness.wasmbed.resources.views import Gateway
 
-    table = _table("gateway", "phase", "endpoint", "devices")
+    table = _table("gateway", "phase", "endpoint", "devices", "error")
     for gateway in map(Gateway, items):
         state = gateway.status
-        table.add_row(gateway.name, _phase(state.phase), gateway.spec.endpoint, str(state.connected_devices))
+        texts = (gateway.spec.endpoint, str(state.connected_devices), state.error)
+        table.add_row(cell(gateway.name), _phase(state.phase), *map(cell, texts))
     return table
 
 
@@ -119,8 +125,8 @@ def device_table(items: Iterable[Object]) -> Table:
     table = _table("device", "phase", "type", "gateway", "last heartbeat", "error")
     for device in map(Device, items):
         state, kind = device.status, device.spec.device_type
-        last = _time(state.last_heartbeat)
-        table.add_row(device.name, _phase(state.phase), kind, state.gateway, last, _text(state.error))
+        texts = (kind, state.gateway, _time(state.last_heartbeat), state.error)
+        table.add_row(cell(device.name), _phase(state.phase), *map(cell, texts))
     return table
 
 
@@ -128,11 +134,12 @@ def application_table(items: Iterable[Object]) -> Table:
     """Applications, one a line."""
     from harness.wasmbed.resources.views import Application
 
-    table = _table("application", "phase", "running", "failed", "error")
+    table = _table("application", "phase", "running", "failed", "unknown", "error")
     for application in map(Application, items):
         state, numbers = application.status, application.status.statistics
         running = f"{numbers.running}/{numbers.target}"
-        table.add_row(application.name, _phase(state.phase), running, str(numbers.failed), _text(state.error))
+        texts = (running, str(numbers.failed), str(numbers.unknown), state.error)
+        table.add_row(cell(application.name), _phase(state.phase), *map(cell, texts))
     return table
 
 
@@ -144,7 +151,7 @@ def entry_table(item: Object) -> Table:
     for device, entry in sorted(Application(item).status.device_statuses.items()):
         output = _short("{topic}: {payload}".format(**entry.output[-1])) if entry.output else None
         error = ": ".join(filter(None, [entry.code, entry.error or entry.deployment.error])) or None
-        table.add_row(device, _phase(entry.state or ""), _text(output), _text(error))
+        table.add_row(cell(device), _phase(entry.state or ""), cell(output), cell(error))
     return table
 
 
@@ -158,25 +165,14 @@ def _table(*headings: str) -> Table:
 
 
 def _print(table: Table, nothing: str) -> None:
-    from rich.console import Console
-
     if table.row_count:
-        Console(highlight=False).print(table)
+        show(table)
     else:
-        click.echo(nothing)
+        say(nothing)
 
 
 def _short(words: str) -> str:
     return words if len(words) <= LONGEST else f"{words[:LONGEST]}…"
-
-
-def _text(words: str | None) -> str | None:
-    """Words that a device may have chosen: nothing in them that a terminal obeys."""
-    from rich.markup import escape
-
-    if words is None:
-        return None
-    return escape("".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in words))
 
 
 def _time(stamp: str | None) -> str | None:
@@ -184,9 +180,8 @@ def _time(stamp: str | None) -> str | None:
     return None if stamp is None else re.sub(r"\.\d+", "", stamp)
 
 
-def _phase(phase: str) -> str:
-    colour = COLOURS.get(phase)
-    return f"[{colour}]{phase}[/]" if colour else phase
+def _phase(phase: str) -> Text:
+    return cell(phase, COLOURS.get(phase, ""))
 
 
 def _count(phases: object) -> str:

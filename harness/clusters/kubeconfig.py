@@ -12,7 +12,7 @@ from harness.clusters.cluster import Cluster
 from harness.clusters.files import replace_file
 from harness.clusters.recording import Recorder
 from harness.core.clock import Clock
-from harness.core.errors import RigError, UsageError
+from harness.core.errors import RigError, UsageError, reason
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.api import (
@@ -76,13 +76,13 @@ class KubeconfigCluster(Cluster):
                 pass
         except ApiError as error:
             raise RigError(
-                f"the cluster refused to be set up: {error}",
+                f"the cluster refused to be set up: {reason(error)}",
                 where=str(self._path),
                 do="use credentials that may make namespaces and CustomResourceDefinitions",
             ) from error
         except OSError as error:
             raise RigError(
-                f"the cluster cannot be reached: {error}",
+                f"the cluster cannot be reached: {reason(error)}",
                 where=str(self._path),
                 do="start it, or name another kubeconfig",
             ) from error
@@ -141,7 +141,7 @@ class KubeconfigCluster(Cluster):
             replace_file(path, content)
         except OSError as error:
             raise UsageError(
-                f"the kubeconfig cannot be copied to {path}: {error.strerror}",
+                f"the kubeconfig cannot be copied to {path}: {reason(error)}",
                 where=str(self._path),
                 do="name a file that can be written",
             ) from error

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import ProductFailure
+from harness.core.errors import ProductFailure, reason
 from harness.core.history import Kind
 from harness.core.plain_json import plain as plain_json
 from harness.reporting.runs import TestRecord, iterate_run
@@ -123,7 +123,7 @@ def end_test(folder: Path) -> str | None:
         for name, picture in test.pictures.items():
             _attach(picture, f"sequence {name}", "image/svg+xml", "svg")
     except OSError as error:
-        return f"Allure's results of {test.name} are incomplete: {error.strerror}"
+        return f"Allure's results of {test.name} are incomplete: {reason(error)}"
     return None
 
 

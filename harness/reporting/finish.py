@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.clock import Clock
-from harness.core.errors import UsageError
+from harness.core.errors import UsageError, reason
 from harness.reporting import allure
 from harness.reporting.allure_about import write_about
 from harness.reporting.annotations import annotate
@@ -144,7 +144,7 @@ def _try(done: Finished, path: Path, work: Callable[[], Any]) -> Any:
     except UsageError as error:
         done.trouble.append(str(error))
     except OSError as error:
-        done.trouble.append(f"{error.filename or path}: cannot be written: {error.strerror}")
+        done.trouble.append(f"{error.filename or path}: cannot be written: {reason(error)}")
     except Exception as error:
         done.trouble.append(f"{path}: a bug in the harness, nothing was written: {type(error).__name__}: {error}")
     return None

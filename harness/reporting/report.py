@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import UsageError
+from harness.core.errors import UsageError, reason
 from harness.core.history import Kind
 from harness.core.plain_json import encode
 from harness.reporting.exercised import Exercised
@@ -44,7 +44,7 @@ def write_run_report(folder: Path, *, trend: Sequence[Mapping[str, Any]] = ()) -
         with suppress(OSError):
             part.unlink()
         raise UsageError(
-            f"the report cannot be written: {error.strerror}",
+            f"the report cannot be written: {reason(error)}",
             where=str(path),
             do="free the disk or name another folder",
         ) from error

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import UsageError
+from harness.core.errors import UsageError, reason
 from harness.core.history import Event, read_history
 from harness.core.plain_json import plain
 
@@ -136,7 +136,7 @@ def _odd(result: dict[str, Any]) -> str | None:
 
 
 def _seconds(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+    return float(value) if isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 63) else 0.0
 
 
 def _read_pictures(folder: Path, trouble: list[str]) -> dict[str, str]:
@@ -156,7 +156,7 @@ def _read_result(path: Path, trouble: list[str]) -> dict[str, Any]:
         trouble.append("the test left no result: the run was cut short")
         return {}
     except OSError as error:
-        trouble.append(f"{path.name} cannot be read: {error.strerror}")
+        trouble.append(f"{path.name} cannot be read: {reason(error)}")
         return {}
     return _parse(content, path.name, trouble)
 

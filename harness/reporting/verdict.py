@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from harness.core.errors import HarnessError, ProductFailure, RigError
+from harness.core.errors import HarnessError, ProductFailure, RigError, reason
 from harness.core.plain_json import plain
 from harness.reporting.runs import TestRecord
 from harness.stack.options import StackOptions
@@ -107,7 +107,7 @@ class Verdict:
     def take(self, error: BaseException, text: str | None = None) -> None:
         """Something went wrong. ``text`` is how the front door tells it, for errors that are not made for people."""
         outcome = "not run" if isinstance(error, RigError) else "failed"
-        told = text if text and not isinstance(error, HarnessError) else str(error) or type(error).__name__
+        told = text if text and not isinstance(error, HarnessError) else reason(error)
         self.judge([*self.phases, PhaseResult(outcome, told, blame_for(error))])
 
     def skip(self, reason: str) -> None:
@@ -128,7 +128,7 @@ class Verdict:
             part.write_bytes(orjson.dumps(plain(asdict(self)), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
             part.replace(folder / "result.json")
         except OSError as error:
-            self.lost = error.strerror
+            self.lost = reason(error)
 
     def interrupt(self) -> None:
         """The test never came to its end, so nothing was learned from it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from harness.core.clock import Clock
 from harness.core.identifiers import Randomness
+from harness.core.logs import get_log
 from harness.wasmbed.controllers.application import ApplicationController
 from harness.wasmbed.controllers.controller import Controller
 from harness.wasmbed.controllers.device import DeviceController
@@ -27,7 +27,7 @@ from harness.wasmbed.resources.modules import ConfigMapModuleStore
 
 __all__ = ["ControllerManager", "ControllerSettings"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,10 @@ class ControllerSettings:
 
     resync: float = 300.0
     """Every object is looked at this often, even if nothing seems to have changed."""
-    gateway_timeout: float = 30.0
-    """A gateway whose lastSeen is older is Offline."""
+    missed_beats: int = 3
+    """Signs of life that a gateway misses before it is Offline."""
+    beat: float = 10.0
+    """The time between two of them, for a gateway that does not name it in its status."""
     answer_within: float = 120.0
     """A device's time for a whole deployment."""
     attempts: int = 5
@@ -147,7 +149,8 @@ class ControllerManager:
                 fleet.gateways,
                 clock,
                 randomness,
-                timeout=settings.gateway_timeout,
+                missed_beats=settings.missed_beats,
+                beat=settings.beat,
                 resync=settings.resync,
             ),
             ApplicationController(

@@ -6,6 +6,7 @@ from base64 import b64encode
 from typing import Any
 
 from harness.core.clock import Clock
+from harness.wasmbed.gateway.applications import is_name
 from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.sessions import Session, Sessions, SessionState
 from harness.wasmbed.gateway.settings import GatewaySettings
@@ -96,16 +97,21 @@ class DeviceRecords:
             "error": None,
         }
 
-    @staticmethod
-    def _vital_signs(session: Session) -> dict[str, Any]:
-        heartbeat = session.heartbeat
+    def _vital_signs(self, session: Session) -> dict[str, Any]:
+        heartbeat, device = session.heartbeat, self._cache.get(session.name)
         assert heartbeat is not None
+        recorded = (device.status.device_metrics if device is not None else None) or {}
         return {
             "deviceStatus": heartbeat.status.capitalize(),
             "lastHeartbeat": format_timestamp(session.heard_at),
             "health": _health(heartbeat),
             "wasmRuntime": heartbeat.runtime_status,
-            "deviceMetrics": dict(heartbeat.metrics),
+            "deviceMetrics": {**dict.fromkeys(recorded.keys() - heartbeat.metrics.keys()), **heartbeat.metrics},
+            "applications": [
+                {"name": name, "state": state.value}
+                for name, state in sorted(heartbeat.applications.items())
+                if is_name(name)
+            ],
         }
 
 
