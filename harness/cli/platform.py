@@ -31,6 +31,8 @@ CLUSTER = "embedded-process"
 SETTLED = {"Connected", "Disconnected", "Failed"}
 INTERRUPTED = 130
 HISTORY = "history.jsonl"
+KEPT = 10_000
+"""Events that stay in memory, so that a platform that runs for months needs no more than one that runs for an hour."""
 
 
 @click.command()
@@ -52,7 +54,11 @@ HISTORY = "history.jsonl"
 @click.option(
     "--beat", default="5", show_default=True, help="Seconds between two beats of the gateway; Offline after 3 missed."
 )
-@click.option("--history", type=click.Path(path_type=Path), help="A folder to record everything in; earlier ones stay.")
+@click.option(
+    "--history",
+    type=click.Path(path_type=Path),
+    help="A folder to record everything in; earlier records stay. Without it, only the newest events are kept.",
+)
 @asynchronous
 async def up(
     boards: str,
@@ -78,7 +84,7 @@ async def up(
     file = Kubeconfig(kubeconfig)
     record = _new_record(history)
     listen, http = ("127.0.0.1", port), ("127.0.0.1", http_port)
-    stack = Stack(options, folder=history, record=record, listen=listen, http=http)
+    stack = Stack(options, folder=history, record=record, listen=listen, http=http, keep=KEPT)
     await file.check(stack.clock)
     phases = Phases()
     try:
