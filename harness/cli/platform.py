@@ -57,7 +57,7 @@ KEPT = 10_000
 @click.option(
     "--history",
     type=click.Path(path_type=Path),
-    help="A folder to record everything in; earlier ones stay. Nothing is kept otherwise.",
+    help="A folder to record everything in; earlier records stay. Without it, only the newest events are kept.",
 )
 @asynchronous
 async def up(

@@ -78,8 +78,8 @@ class Stack:
         self.clock = SystemClock()
         self.network = SystemNetwork()
         self.randomness = Randomness(self.options.seed)
-        self._folder, self._file, self._listen, self._http = folder, record, listen, http
-        self._keep = keep
+        self._folder, self._file, self._keep = folder, record, keep
+        self._listen, self._http = listen, http
         self._ends = AsyncExitStack()
         self._numbers: dict[str, int] = {}
 

@@ -1,5 +1,4 @@
-"""A board with 128 KiB of RAM runs what the README promises, and refuses the rest with figures instead of running out of
-memory."""
+"""A board with 128 KiB of RAM runs what the README promises, and refuses the rest with figures."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ async def board(stack):
 async def test_with_fixture(stack, board):
     await stack.device(board).until(phase="Connected", within=60)
 """
-ANYIO = f"""
+ANYIO = """
 import anyio, pytest
 @pytest.fixture
 def anyio_backend():
