@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
+from harness.clusters.causality import Causality
 from harness.clusters.cluster import Cluster
 from harness.clusters.files import replace_file
 from harness.clusters.recording import Recorder
@@ -26,11 +27,13 @@ from harness.wasmbed.resources.api import (
     WatchEvent,
 )
 from harness.wasmbed.resources.kinds import CUSTOM_RESOURCE_DEFINITION, NAMESPACE, load_crds
-from harness.wasmbed.resources.kubernetes_api import KubernetesApi
+from harness.wasmbed.resources.kubernetes_api import CLUSTER_SCOPED, KubernetesApi
 
 __all__ = ["KubeconfigCluster"]
 
 _ESTABLISHED_WITHIN = 30.0
+
+T = TypeVar("T")
 
 
 class KubeconfigCluster(Cluster):
@@ -54,7 +57,7 @@ class KubeconfigCluster(Cluster):
         """``kubeconfig``: the file; where it is None, what ``KUBECONFIG`` names, or ``~/.kube/config``."""
         self._clock = clock
         self.namespace = namespace
-        self._recorder = Recorder(tap) if tap is not None else None
+        self._tapped = _Tapped(tap) if tap is not None else None
         self._path = kubeconfig or _default_path()
         self._clients: list[_Client] = []
         self._owns_namespace = False
@@ -127,10 +130,10 @@ class KubeconfigCluster(Cluster):
                 await client.close()
 
     def client(self, name: str) -> ResourceApi:
-        return self._client(name, self._recorder)
+        return self._client(name, self._tapped)
 
-    def _client(self, name: str, recorder: Recorder | None) -> _Client:
-        client = _Client(self._path, self.namespace, name, recorder)
+    def _client(self, name: str, tapped: _Tapped | None) -> _Client:
+        client = _Client(self._path, self.namespace, name, tapped)
         self._clients.append(client)
         return client
 
@@ -156,14 +159,22 @@ def _is_established(definition: Object) -> bool:
     return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
 
 
+class _Tapped:
+    """What all clients of a cluster tell its tap through."""
+
+    def __init__(self, tap: Tap) -> None:
+        self.recorder = Recorder(tap)
+        self.causality = Causality(self.recorder.order)
+
+
 class _Client(ResourceApi):
     """A client that connects when it is first used, and tells the tap what it does."""
 
-    def __init__(self, kubeconfig: Path, namespace: str, name: str, recorder: Recorder | None) -> None:
+    def __init__(self, kubeconfig: Path, namespace: str, name: str, tapped: _Tapped | None) -> None:
         self.namespace = namespace
         self._kubeconfig = kubeconfig
         self._name = name
-        self._recorder = recorder
+        self._tapped = tapped
         self._opened: KubernetesApi | None = None
 
     async def _api(self) -> KubernetesApi:
@@ -184,26 +195,27 @@ class _Client(ResourceApi):
 
     async def create(self, resource: Resource, body: Object) -> Object:
         name = body.get("metadata", {}).get("name", "")
-        async with self._told("POST", resource, name, body, code=201):
-            return await (await self._api()).create(resource, body)
+        return await self._write("POST", resource, name, body, lambda api: api.create(resource, body), code=201)
 
     async def replace(self, resource: Resource, name: str, body: Object) -> Object:
-        async with self._told("PUT", resource, name, body):
-            return await (await self._api()).replace(resource, name, body)
+        return await self._write("PUT", resource, name, body, lambda api: api.replace(resource, name, body))
 
     async def patch(self, resource: Resource, name: str, patch: Object) -> Object:
-        async with self._told("PATCH", resource, name, patch):
-            return await (await self._api()).patch(resource, name, patch)
+        return await self._write("PATCH", resource, name, patch, lambda api: api.patch(resource, name, patch))
 
     async def patch_status(self, resource: Resource, name: str, patch: Object) -> Object:
-        async with self._told("PATCH", resource, name, patch, subresource="status"):
-            return await (await self._api()).patch_status(resource, name, patch)
+        def send(api: KubernetesApi) -> Awaitable[Object]:
+            return api.patch_status(resource, name, patch)
+
+        return await self._write("PATCH", resource, name, patch, send, subresource="status")
 
     async def delete(
         self, resource: Resource, name: str, *, uid: str | None = None, resource_version: str | None = None
     ) -> None:
-        async with self._told("DELETE", resource, name, None):
-            await (await self._api()).delete(resource, name, uid=uid, resource_version=resource_version)
+        def send(api: KubernetesApi) -> Awaitable[None]:
+            return api.delete(resource, name, uid=uid, resource_version=resource_version)
+
+        await self._write("DELETE", resource, name, None, send)
 
     @asynccontextmanager
     async def watch(
@@ -212,17 +224,18 @@ class _Client(ResourceApi):
         selectors = {"label_selector": label_selector, "field_selector": field_selector}
         api = await self._api()
         async with api.watch(resource, resource_version=resource_version, **selectors) as events:
-            if self._recorder is not None and self._recorder.tells_watches_of(resource.group):
-                yield self._deliveries(resource, events, self._recorder)
+            if self._tapped is not None and self._tapped.recorder.tells_watches_of(resource.group):
+                yield self._deliveries(resource, events, self._tapped)
             else:
                 yield events
 
     async def _deliveries(
-        self, resource: Resource, events: AsyncIterator[WatchEvent], recorder: Recorder
+        self, resource: Resource, events: AsyncIterator[WatchEvent], tapped: _Tapped
     ) -> AsyncIterator[WatchEvent]:
         async for event in events:
             if event.type != "BOOKMARK":
-                recorder.delivery(self._name, event.type, resource.kind, event.object)
+                tapped.causality.delivered(resource, event.type, event.object)
+                tapped.recorder.delivery(self._name, event.type, resource.kind, event.object)
             yield event
 
     async def close(self) -> None:
@@ -230,27 +243,36 @@ class _Client(ResourceApi):
         if opened is not None:
             await opened.close()
 
-    @asynccontextmanager
-    async def _told(
-        self, method: str, resource: Resource, name: str, body: Object | None, *, subresource: str = "", code: int = 200
-    ) -> AsyncIterator[None]:
-        def tell(code: int) -> None:
-            if self._recorder is not None:
-                self._recorder.request(
-                    self._name,
-                    method,
-                    resource.kind,
-                    group=resource.group,
-                    namespace=self.namespace if resource not in (NAMESPACE, CUSTOM_RESOURCE_DEFINITION) else "",
-                    name=name,
-                    subresource=subresource,
-                    code=code,
-                    body=body,
-                )
-
+    async def _write(
+        self,
+        method: str,
+        resource: Resource,
+        name: str,
+        body: Object | None,
+        send: Callable[[KubernetesApi], Awaitable[T]],
+        *,
+        subresource: str = "",
+        code: int = 200,
+    ) -> T:
+        """What ``send`` returns. It is told with its answer, before what it has caused; without one it is not told."""
+        api, tapped = await self._api(), self._tapped
+        if tapped is None:
+            return await send(api)
+        namespace = self.namespace if resource not in CLUSTER_SCOPED else ""
+        about: dict[str, Any] = {"group": resource.group, "namespace": namespace, "subresource": subresource}
+        write = tapped.causality.sent(resource, namespace, name, deletes=method == "DELETE")
         try:
-            yield
+            answer = await send(api)
+            made = answer if isinstance(answer, dict) else None
+            if made is not None:
+                name = made["metadata"]["name"]
+            put = tapped.causality.place(write, made)
+            tapped.recorder.request(
+                self._name, method, resource.kind, name=name, code=code, body=body, put=put, **about
+            )
         except ApiError as error:
-            tell(error.code)
+            tapped.recorder.request(self._name, method, resource.kind, name=name, code=error.code, body=body, **about)
             raise
-        tell(code)
+        finally:
+            tapped.causality.ended(write)
+        return answer

@@ -19,7 +19,11 @@ from harness.core.errors import RigError, UsageError
 __all__ = ["Event", "History", "Kind", "Tap", "read_history"]
 
 Tap = Callable[[str, str, str, Mapping[str, Any], str], object]
-"""An observer on a boundary, called as ``tap(source, target, name, data, correlation)``: an event's own words."""
+"""An observer on a boundary, called as ``tap(source, target, name, data, correlation)``: an event's own words.
+
+One that shares its record with others has their :class:`~harness.core.order.Order` as ``order``: whoever tells it
+something through that may keep a place free for what is still to come.
+"""
 
 
 class Kind(StrEnum):

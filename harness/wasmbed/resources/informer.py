@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
 from harness.core.clock import Clock
@@ -43,10 +43,13 @@ class Informer:
         *,
         label_selector: str = "",
         field_selector: str = "",
+        turn: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """``turn`` is awaited before each change is taken over, by who must not be ahead of somebody else."""
         self.api, self.resource = api, resource
         self._clock, self._randomness = clock, randomness
         self._selectors = {"label_selector": label_selector, "field_selector": field_selector}
+        self._turn = turn
         self._objects: dict[str, Object] = {}
         self._handlers: list[Handler] = []
         self._synced = asyncio.Event()
@@ -167,6 +170,8 @@ class Informer:
     async def _watch(self) -> None:
         async with self.api.watch(self.resource, resource_version=self._version, **self._selectors) as events:
             async for event in events:
+                if self._turn is not None:
+                    await self._turn()
                 self._version = event.object["metadata"]["resourceVersion"]
                 if event.type == "DELETED":
                     if _same(event.object, self._objects.get(event.object["metadata"]["name"])):

@@ -21,7 +21,7 @@ from harness.core.errors import UsageError
 from harness.wasmbed.resources.api import Object, Resource, ResourceApi, ResourceList, WatchEvent, api_error
 from harness.wasmbed.resources.kinds import CUSTOM_RESOURCE_DEFINITION, NAMESPACE
 
-__all__ = ["KubernetesApi"]
+__all__ = ["CLUSTER_SCOPED", "KubernetesApi"]
 
 CLUSTER_SCOPED = frozenset({NAMESPACE, CUSTOM_RESOURCE_DEFINITION})
 PAGE = 500
