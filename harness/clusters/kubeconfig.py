@@ -44,6 +44,7 @@ class KubeconfigCluster(Cluster):
 
     kind: ClassVar[str] = "kubeconfig"
     shared: ClassVar[bool] = True
+    options: ClassVar[frozenset[str]] = frozenset(("kubeconfig", "allow_cluster"))
 
     def __init__(
         self,

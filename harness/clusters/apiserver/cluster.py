@@ -19,7 +19,7 @@ class ApiserverCluster(KubeconfigCluster):
     """A real Kubernetes API without nodes. The first world of a session starts it, and it ends with the session."""
 
     kind: ClassVar[str] = "apiserver"
-    shared: ClassVar[bool] = True
+    options: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
         self, clock: Clock, randomness: Randomness, namespace: str = "wasmbed", tap: Tap | None = None

@@ -182,7 +182,8 @@ class Reader:
         """A watch from the query's resourceVersion on; from the present state where it names none."""
         selectors = Selectors(served, query, namespace, name)
         selection = Selection(selectors.namespace, selectors.name, selectors.predicate)
-        watcher = Watcher(selection, form, encoded=encoded, limit=self._queue_limit, delivered=delivered)
+        timing = self._state.timing
+        watcher = Watcher(selection, form, encoded=encoded, limit=self._queue_limit, timing=timing, delivered=delivered)
         collection = self._state.collection(served)
         wanted = query.get("resourceVersion", "")
         initial = query.get("sendInitialEvents")

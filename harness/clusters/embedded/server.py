@@ -21,6 +21,7 @@ from harness.clusters.embedded.snapshot import dump_snapshot, load_snapshot
 from harness.clusters.embedded.state import DEFAULT_LOG_LIMIT, State
 from harness.clusters.embedded.writing import Writer
 from harness.clusters.recording import Recorder
+from harness.clusters.watch_times import WatchTimes
 from harness.core.clock import Clock
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
@@ -50,10 +51,11 @@ class ApiServer:
         log_limit: int = DEFAULT_LOG_LIMIT,
         queue_limit: int = DEFAULT_QUEUE_LIMIT,
         body_limit: int = DEFAULT_BODY_LIMIT,
+        watches: WatchTimes = WatchTimes.PROMPT,
     ) -> None:
         self.body_limit = body_limit
         self.closed = False
-        self._state = State(clock, randomness, log_limit)
+        self._state = State(clock, randomness, log_limit, watches)
         for served in review_types():
             self._state.registry.add(served)
         self._lifecycle = Lifecycle(self._state)
@@ -76,13 +78,16 @@ class ApiServer:
     async def handle(self, request: Request) -> Response:
         """The answer to a request; refusals and failures too are answers."""
         try:
-            return self._answer(request)
+            answer = self._answer(request)
         except Refusal as refusal:
-            return _refused(refusal)
+            answer = _refused(refusal)
         except Exception as error:
             _log.exception("%s %s failed", request.method, request.path)
             message = f"Internal error occurred: {error!r}"
-            return _refused(Refusal(500, "InternalError", message, {"causes": [{"message": repr(error)}]}))
+            answer = _refused(Refusal(500, "InternalError", message, {"causes": [{"message": repr(error)}]}))
+        if request.method not in ("GET", "HEAD"):
+            await self._state.timing.before_answer()
+        return answer
 
     def _answer(self, request: Request) -> Response:
         parts = [unquote(part) for part in request.path.split("/") if part]
