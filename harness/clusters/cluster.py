@@ -41,6 +41,9 @@ class Cluster(ABC):
     async def start(self) -> None:
         """Bring the API up. Raises :class:`harness.core.errors.RigError` saying what to do when it cannot."""
 
+    async def check(self) -> None:  # noqa: B027, a cluster in this process has nothing to check
+        """Asked when something went wrong: raises :class:`harness.core.errors.RigError` if it is the cluster."""
+
     @abstractmethod
     async def stop(self) -> None:
         """Leave nothing behind. May be called after a failed :meth:`start`."""

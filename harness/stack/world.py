@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
+from harness.core.errors import RigError, UsageError
 from harness.core.loop import new_runner
 from harness.stack.options import StackOptions
 from harness.stack.stack import Stack
@@ -63,7 +64,18 @@ class World:
             __tracebackhide__ = True
             self.stack.judge()
 
-        self._runner.run(judge())
+        self._runner.run(self._blamed(judge()))
+
+    async def _blamed(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of ``work``; what fails because the cluster has gone is the rig's failure, whatever it looks like."""
+        __tracebackhide__ = True
+        try:
+            return await work
+        except (RigError, UsageError):
+            raise
+        except Exception:
+            await self.stack.cluster.check()
+            raise
 
     async def _bounded(self, work: Coroutine[Any, Any, T]) -> T:
         __tracebackhide__ = True
@@ -73,7 +85,7 @@ class World:
             async with body:
                 overdue = clock.call_later(self._end - clock.now(), lambda: body.reschedule(loop.time()))
                 try:
-                    return await work
+                    return await self._blamed(work)
                 finally:
                     overdue.cancel()
         except TimeoutError as error:

@@ -19,11 +19,11 @@ import yaml
 
 from harness.core.errors import UsageError
 from harness.wasmbed.resources.api import Object, Resource, ResourceApi, ResourceList, WatchEvent, api_error
-from harness.wasmbed.resources.kinds import CUSTOM_RESOURCE_DEFINITION, NAMESPACE
+from harness.wasmbed.resources.kinds import CUSTOM_RESOURCE_DEFINITION, NAMESPACE, SELF_SUBJECT_RULES_REVIEW
 
 __all__ = ["CLUSTER_SCOPED", "KubernetesApi"]
 
-CLUSTER_SCOPED = frozenset({NAMESPACE, CUSTOM_RESOURCE_DEFINITION})
+CLUSTER_SCOPED = frozenset({NAMESPACE, CUSTOM_RESOURCE_DEFINITION, SELF_SUBJECT_RULES_REVIEW})
 PAGE = 500
 ANSWER_WITHIN = aiohttp.ClientTimeout(total=60)
 WATCH = aiohttp.ClientTimeout(total=None, sock_connect=30)
@@ -68,6 +68,15 @@ class KubernetesApi(ResourceApi):
         if name:
             api_client.user_agent = name
         return cls(api_client, namespace)
+
+    @property
+    def host(self) -> str:
+        """The API server's URL."""
+        return str(self._client.configuration.host)
+
+    async def version(self) -> Object:
+        """What the API server is: ``major``, ``minor``, ``gitVersion``."""
+        return await self._call("GET", "/version")
 
     async def get(self, resource: Resource, name: str) -> Object:
         return await self._call("GET", self._path(resource, name))
