@@ -67,7 +67,7 @@ class World:
         self._runner.run(self._blamed(judge()))
 
     async def _blamed(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of ``work``; what fails because the cluster has gone is the rig's failure, whatever it looks like."""
+        """The result of ``work``; what fails because the cluster has gone is the rig's failure, however it looks."""
         __tracebackhide__ = True
         try:
             return await work

@@ -1,4 +1,4 @@
-"""One running server, shared by all processes of a session, and gone when the last of them is, however that ended.
+"""A server that is started for a session: shared by its processes, and gone when the last of them is, however it ended.
 
 The server's folder holds a FIFO that every user keeps open for writing: the kernel counts the users, so there is
 nothing to clean up after a ``kill -9``. Whoever opens it holds the folder's lock, and so does the server while it makes
@@ -16,17 +16,16 @@ import signal
 import stat
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from harness.clusters.apiserver.program import program
 from harness.core.errors import RigError
 from harness.core.identifiers import Randomness
 
 __all__ = ["PREFIX", "Server", "is_running", "join", "sweep"]
 
-PREFIX = "wasmbed-apiserver-"
+PREFIX = "wasmbed-server-"
 """How the servers' folders are called, in the folder for temporary files."""
 SESSION = ("PYTEST_XDIST_TESTRUNUID", "WASMBED_RUN_FOLDER")
 """Environment variables that all processes of a session have in common: pytest-xdist's, and pabot's through us."""
@@ -68,29 +67,34 @@ class Server:
         os.close(self._use)
 
 
-_joined: list[Server] = []
+_joined: dict[str, Server] = {}
 _joining = threading.Lock()
 
 
-def join() -> Server:
-    """The session's server, which this process uses until it ends; the first who asks starts it, and whoever asks
-    meanwhile waits. Raises RigError where it does not come up."""
+def join(kind: str, command: Sequence[str]) -> Server:
+    """The session's server of a kind, which this process uses until it ends.
+
+    The first who asks starts it: ``command`` gets the folder as its last argument, says ``ready`` when ``kubeconfig``
+    is there, and ends when the FIFO has no writer any more. Whoever asks meanwhile waits. Raises RigError where it does
+    not come up.
+    """
     with _joining:
-        if _joined and _joined[-1].is_running():
-            return _joined[-1]
-        while _joined:
-            _joined.pop().leave()
+        if (joined := _joined.pop(kind, None)) is not None:
+            if not joined.is_running():
+                joined.leave()
+            else:
+                _joined[kind] = joined
+                return joined
         sweep()
         session = next((found for name in SESSION if (found := os.environ.get(name))), None)
         key = Path(session).name if session is not None else f"{os.getpid()}-{Randomness().token(4)}"
-        folder = Path(tempfile.gettempdir()) / f"{PREFIX}{os.getuid()}-{key}"
+        folder = Path(tempfile.gettempdir()) / f"{PREFIX}{os.getuid()}-{kind}-{key}"
         with _locked(folder):
             try:
                 use = os.open(folder / "users", os.O_WRONLY | os.O_NONBLOCK)
             except OSError:  # nobody has started it, or it was killed
-                use = _start(folder)
-        _joined.append(Server(folder, use))
-        return _joined[-1]
+                use = _start(folder, [*command, str(folder)])
+        return _joined.setdefault(kind, Server(folder, use))
 
 
 @contextmanager
@@ -120,7 +124,7 @@ def _is_ours(folder: Path) -> bool:
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
-def _start(folder: Path) -> int:
+def _start(folder: Path, command: Sequence[str]) -> int:
     """Start a server and wait until it is ready; returns this process's end of the FIFO."""
     for path in folder.iterdir():
         if path.name != "lock":
@@ -132,7 +136,7 @@ def _start(folder: Path) -> int:
     try:
         ready, told = os.pipe()
         try:
-            pid = _spawn(folder, told)
+            pid = _spawn(folder, command, told)
         finally:
             os.close(told)
         try:
@@ -146,8 +150,8 @@ def _start(folder: Path) -> int:
             what = "ended at once" if answered else f"was not ready within {READY_WITHIN:g} s"
             last_words = Server(folder, both).last_words()
             raise RigError(
-                f"kube-apiserver {what}; its last words:{last_words}",
-                where=str(program()),
+                f"the API server {what}; its last words:{last_words or ' none'}",
+                where=command[0],
                 do="see the machine's load and free memory",
             )
         return os.open(users, os.O_WRONLY | os.O_NONBLOCK)
@@ -155,19 +159,18 @@ def _start(folder: Path) -> int:
         os.close(both)
 
 
-def _spawn(folder: Path, told: int) -> int:
-    """Start the program in a session of its own: Ctrl-C is for its users."""
-    path, log = str(program()), str(folder / "log")
+def _spawn(folder: Path, command: Sequence[str], told: int) -> int:
+    """Start the server in a session of its own: Ctrl-C is for its users."""
+    log = str(folder / "log")
     actions = [
         (os.POSIX_SPAWN_DUP2, told, 1),
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 2, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
     ]
     try:
-        return os.posix_spawn(path, [path, str(folder)], os.environ, setsid=True, file_actions=actions)
+        return os.posix_spawn(command[0], list(command), os.environ, setsid=True, file_actions=actions)
     except OSError as error:
-        what = f"cannot be started: {error.strerror}"
-        raise RigError(what, where=path, do="remove it, and run make apiserver") from error
+        raise RigError(f"cannot be started: {error.strerror}", where=command[0], do="see wasmbed doctor") from error
 
 
 def sweep() -> list[Path]:
