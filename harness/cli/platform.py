@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PORT = click.IntRange(0, 65535)
 OPTIONS = {"listen": "--port", "http": "--http-port"}
 """Which option says where the gateway listens, by the gateway's setting."""
+EXISTING, NAMESPACE = "kubeconfig", "wasmbed"
 SETTLED = {"Connected", "Disconnected", "Failed"}
 INTERRUPTED = 130
 
@@ -31,6 +32,12 @@ INTERRUPTED = 130
 @click.command()
 @click.option(
     "--boards", default="virtual=1", show_default=True, help="Kinds and numbers, as in virtual=5,mps2-an385=2."
+)
+@click.option(
+    "--cluster", default="embedded", show_default=True, help="Where the Kubernetes API lives; see wasmbed doctor."
+)
+@click.option(
+    "--allow-cluster", metavar="NAME", help="Context of a cluster on another machine, for --cluster=kubeconfig."
 )
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="Where to write how to reach the cluster.")
 @click.option(
@@ -43,7 +50,14 @@ INTERRUPTED = 130
 @click.option("--history", type=click.Path(path_type=Path), help="A folder to record everything in.")
 @asynchronous
 async def up(
-    boards: str, kubeconfig: Path | None, port: int, http_port: int, heartbeat: str, history: Path | None
+    boards: str,
+    cluster: str,
+    allow_cluster: str | None,
+    kubeconfig: Path | None,
+    port: int,
+    http_port: int,
+    heartbeat: str,
+    history: Path | None,
 ) -> int:
     """Bring the platform up with boards and keep it running until Ctrl-C.
 
@@ -51,14 +65,20 @@ async def up(
     """
     end = End()
     from harness.boards.catalogue import Catalogue
+    from harness.stack.backends import check_options
     from harness.stack.options import StackOptions
     from harness.stack.stack import Stack
 
     fleet = Catalogue().parse(boards)
-    options = StackOptions.parse({"heartbeat": heartbeat}, {})
-    stack = Stack(options, folder=history, listen=("127.0.0.1", port), http=("127.0.0.1", http_port))
-    file = Kubeconfig(kubeconfig)
-    await file.check(stack.clock)
+    given = {"heartbeat": heartbeat, "cluster": cluster, "allow_cluster": allow_cluster}
+    options = StackOptions.parse(given, {})
+    check_options(options)
+    listen, http = ("127.0.0.1", port), ("127.0.0.1", http_port)
+    stack = Stack(options, folder=history, listen=listen, http=http, namespace=NAMESPACE)
+    # Whoever has a cluster has a kubeconfig for it.
+    file = Kubeconfig(kubeconfig) if kubeconfig or cluster != EXISTING else None
+    if file is not None:
+        await file.check(stack.clock)
     phases = _Phases()
     try:
         if await end.unless(_bring_up(stack, file, fleet, phases)) and not end.wanted.done():
@@ -70,10 +90,11 @@ async def up(
     else:
         return await _take_down(stack, end, phases)
     finally:
-        file.remove()
+        if file is not None:
+            file.remove()
 
 
-async def _bring_up(stack: Stack, file: Kubeconfig, fleet: Sequence[Selection], phases: _Phases) -> None:
+async def _bring_up(stack: Stack, file: Kubeconfig | None, fleet: Sequence[Selection], phases: _Phases) -> None:
     from harness.clusters.embedded import EmbeddedCluster
     from harness.wasmbed.gateway.gateway import CannotListen
 
@@ -88,10 +109,14 @@ async def _bring_up(stack: Stack, file: Kubeconfig, fleet: Sequence[Selection], 
         stack.cluster.serve_logs(
             lambda name: next((board.console for board in stack.boards if name in (board.name, board.device)), None)
         )
-    await file.write(stack.cluster)
+    if file is not None:
+        await file.write(stack.cluster)
     click.echo(f"gateway   {_endpoint(stack.gateway.endpoint)} (TLS 1.3, for devices)")
     click.echo(f"HTTP API  http://{_endpoint(stack.gateway.http_endpoint)} (/healthz, /metrics)")
-    click.echo(f"cluster   export KUBECONFIG={file.path.resolve()}")
+    if file is not None:
+        click.echo(f"cluster   export KUBECONFIG={file.path.resolve()}")
+    else:
+        click.echo(f"cluster   as KUBECONFIG says, namespace {NAMESPACE}")
     phases.follow(stack)
     for selection in fleet:
         await stack.boards.power_on(selection.kind, count=selection.count, link=selection.link)
@@ -99,6 +124,8 @@ async def _bring_up(stack: Stack, file: Kubeconfig, fleet: Sequence[Selection], 
 
 async def _take_down(stack: Stack, end: End, phases: _Phases) -> int:
     """In order where nothing is under way; whoever is still enrolling is not waited for. Returns the exit code."""
+    from harness.clusters.existing.cluster import LEAVING
+
     phases.end()
     unsettled = phases.boards - phases.count(SETTLED)
     if unsettled:
@@ -112,6 +139,9 @@ async def _take_down(stack: Stack, end: End, phases: _Phases) -> int:
         _say("stopping at once")
         await stack.abandon()
     await work
+    if not hurried:
+        for line in await LEAVING.settle(stack.clock):
+            _say(line)
     _say("stopped")
     return INTERRUPTED if hurried else 0
 

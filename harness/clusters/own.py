@@ -20,6 +20,7 @@ __all__ = ["OwnCluster"]
 class OwnCluster(KubeconfigCluster):
     """A namespace on a real API server without nodes. The first world of a session starts it."""
 
+    start_within: ClassVar[float] = 120.0
     options: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
@@ -44,3 +45,6 @@ class OwnCluster(KubeconfigCluster):
     def _advice(self) -> str:
         last_words = self._server.last_words() if self._server is not None else ""
         return f"see the machine's free memory; its last words:{last_words or ' none'}"
+
+    def _left_behind(self) -> None:
+        """It goes with the server at the latest."""

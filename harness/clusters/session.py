@@ -140,14 +140,13 @@ def _start(folder: Path, command: Sequence[str]) -> int:
         finally:
             os.close(told)
         try:
-            answered = bool(select.select([ready], [], [], READY_WITHIN)[0])
-            up = answered and os.read(ready, 16) == b"ready\n"
+            said = _line(ready)
         finally:
             os.close(ready)
-        if not up:
+        if said != b"ready\n":
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            what = "ended at once" if answered else f"was not ready within {READY_WITHIN:g} s"
+            what = f"was not ready within {READY_WITHIN:g} s" if said is None else "ended at once"
             last_words = Server(folder, both).last_words()
             raise RigError(
                 f"the API server {what}; its last words:{last_words or ' none'}",
@@ -157,6 +156,18 @@ def _start(folder: Path, command: Sequence[str]) -> int:
         return os.open(users, os.O_WRONLY | os.O_NONBLOCK)
     finally:
         os.close(both)
+
+
+def _line(descriptor: int) -> bytes | None:
+    """What comes out of a pipe up to a line feed or its end; None where nothing does in time."""
+    line = b""
+    while not line.endswith(b"\n"):
+        if not select.select([descriptor], [], [], READY_WITHIN)[0]:
+            return None
+        if not (data := os.read(descriptor, 16)):
+            break
+        line += data
+    return line
 
 
 def _spawn(folder: Path, command: Sequence[str], told: int) -> int:

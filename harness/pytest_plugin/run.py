@@ -33,6 +33,7 @@ LOST = "wasmbed-lost"
 """The property of a pytest report that says why the record is incomplete."""
 PLUGIN = "wasmbed-run"
 WORKER_INPUT = "wasmbed_run_folder"
+WORKER_OUTPUT = "wasmbed_left_behind"
 
 
 class Run:
@@ -51,6 +52,8 @@ class Run:
         self._others: dict[str, TestRecord] = {}
         """Tests that failed without a stack."""
         self._lost: dict[str, str] = {}
+        self._left: list[str] = []
+        """What is left in a cluster, and why."""
         self._finished: Finished | None = None
         self._ends = ExitStack()
         self._live = bool(config.getoption("live")) and not self._is_worker
@@ -121,6 +124,11 @@ class Run:
         """xdist starts a worker: tell it where the run's folder is."""
         node.workerinput[WORKER_INPUT] = str(self.folder.path)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """An xdist worker has ended: take over what it found left behind."""
+        self._left += getattr(node, "workeroutput", {}).get(WORKER_OUTPUT, [])
+
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Begin anew what is known of a test, and skip one that asks for what the boards of this tier cannot do."""
         if "stack" in getattr(item, "fixturenames", ()):
@@ -147,7 +155,12 @@ class Run:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if "harness.stack.world" in sys.modules:  # else no test had a stack
+            from harness.stack.world import left_behind
+
+            self._left += left_behind()
         if self._is_worker:
+            self._config.workeroutput[WORKER_OUTPUT] = self._left  # type: ignore[attr-defined]
             return
         judged = self._failed == self._tally.blames.total()  # tests without a stack fail without blame
         if judged and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
@@ -169,6 +182,8 @@ class Run:
             several = f"{len(self._lost)} tests" if len(self._lost) > 1 else "1 test"
             verdicts = "the verdicts stand" if len(self._lost) > 1 else "the verdict stands"
             write(f"not recorded to the end: {several} ({reasons}); {verdicts}", yellow=True)
+        for line in self._left:
+            write(line, yellow=True)
         if self._finished is not None:
             for line in self._finished.told(self._config.invocation_params.dir):
                 write(line)

@@ -15,6 +15,7 @@ from harness.reporting import allure
 from harness.reporting.run_folder import RunFolder, Tally
 from harness.stack.options import StackOptions, written
 from harness.stack.sources import find_root, read_file, read_options
+from harness.stack.world import left_behind
 
 __all__ = ["RUN_FOLDER", "Run", "options_of", "rerun", "tell_end"]
 
@@ -52,6 +53,8 @@ class Run:
         if self._imports:
             return
         type(self)._current = None
+        for line in left_behind():
+            print(line, file=sys.__stdout__, flush=True)
         if not self._shared:
             tell_end(self.folder, self.tally)
         elif (results := allure.results_folder()) is not None:  # whoever joins the processes does not know of it

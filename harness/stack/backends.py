@@ -78,8 +78,11 @@ def _given(options: StackOptions, kind: type[Any]) -> dict[str, Any]:
     return given
 
 
-def make_cluster(options: StackOptions, clock: Clock, randomness: Randomness, tap: Tap) -> Cluster:
-    """The cluster that ``options`` ask for, with a namespace of its own where others may be using it too.
+def make_cluster(
+    options: StackOptions, clock: Clock, randomness: Randomness, tap: Tap, namespace: str | None = None
+) -> Cluster:
+    """The cluster that ``options`` ask for, with a namespace of its own where others may be using it too, unless one is
+    named.
 
     Raises RigError where it cannot run here, UsageError for an option that it does not take.
     """
@@ -87,7 +90,8 @@ def make_cluster(options: StackOptions, clock: Clock, randomness: Randomness, ta
     given = _given(options, kind)
     if "kubeconfig" not in given and (reason := kind.unavailable()):
         raise RigError(reason, where=f"--cluster={options.cluster}", do="see wasmbed doctor")
-    namespace = f"{NAMESPACE}-{Randomness().token(4)}" if kind.shared else NAMESPACE
+    if namespace is None:
+        namespace = f"{NAMESPACE}-{Randomness().token(4)}" if kind.shared else NAMESPACE
     cluster: Cluster = kind(clock, randomness, namespace, tap, **given)
     return cluster
 

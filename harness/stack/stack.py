@@ -50,7 +50,8 @@ class Stack:
     """One test's whole world, up between :meth:`start` and :meth:`stop` (or inside ``async with``).
 
     ``folder`` receives ``history.jsonl``; without one the history is kept in memory only. ``listen`` and ``http`` are
-    where the gateway listens for devices and for HTTP.
+    where the gateway listens for devices and for HTTP. ``namespace`` is where the resources are; without one it is the
+    stack's own on clusters that others may be using.
     """
 
     history: Record
@@ -70,12 +71,13 @@ class Stack:
         folder: Path | None = None,
         listen: Endpoint = ANY_PORT,
         http: Endpoint = ANY_PORT,
+        namespace: str | None = None,
     ) -> None:
         self.options = options or StackOptions()
         self.clock = SystemClock()
         self.network = SystemNetwork()
         self.randomness = Randomness(self.options.seed)
-        self._folder, self._listen, self._http = folder, listen, http
+        self._folder, self._listen, self._http, self._namespace = folder, listen, http, namespace
         self._ends = AsyncExitStack()
         self._numbers: dict[str, int] = {}
 
@@ -97,9 +99,10 @@ class Stack:
         self._ends.callback(self.history.close)
         recorder = self._recorder = Recorder(self.history)
 
-        self.cluster = make_cluster(self.options, self.clock, self.randomness.fork("cluster"), recorder.cluster)
+        randomness = self.randomness.fork("cluster")
+        self.cluster = make_cluster(self.options, self.clock, randomness, recorder.cluster, self._namespace)
         self._at_end("the cluster", self.cluster.stop)
-        await self._bounded("the cluster", self.cluster.start())
+        await self._bounded("the cluster", self.cluster.start(), self.cluster.start_within)
         self.api = self._client("User")
         self._at_end("the recorder", recorder.stop)
         watching = recorder.watch(self._client(RECORDER), self.clock, self.randomness.fork("recorder"))
@@ -246,9 +249,9 @@ class Stack:
 
         self._ends.push_async_callback(end)
 
-    async def _bounded(self, what: str, work: Awaitable[object]) -> None:
+    async def _bounded(self, what: str, work: Awaitable[object], within: float = START) -> None:
         try:
-            await bounded(self.clock, START, f"start of {what}", work)
+            await bounded(self.clock, within, f"start of {what}", work)
         except HarnessError:
             raise
         except OSError as error:

@@ -8,12 +8,13 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
+from harness.core.clock import SystemClock
 from harness.core.errors import RigError, UsageError
 from harness.core.loop import new_runner
 from harness.stack.options import StackOptions
 from harness.stack.stack import Stack
 
-__all__ = ["Runner", "World"]
+__all__ = ["Runner", "World", "left_behind"]
 
 T = TypeVar("T")
 
@@ -93,3 +94,14 @@ class World:
                 raise
             limit = f"{self.stack.options.deadline:g} s (--deadline)"
             raise TimeoutError(f"the test did not end within {limit}; it hung above") from error
+
+
+def left_behind() -> list[str]:
+    """What the worlds of this process have left in a cluster although it was deleted, and why: for the end of a
+    session. Waits until it is gone, which may take half a minute."""
+    from harness.clusters.existing.cluster import LEAVING
+
+    if not LEAVING:
+        return []
+    with new_runner() as runner:
+        return runner.run(LEAVING.settle(SystemClock()))

@@ -10,7 +10,7 @@ from harness.clusters.cluster import Cluster
 from harness.clusters.existing.access import check_context, check_rights, check_version
 from harness.clusters.existing.client import Tapped, TappedClient
 from harness.clusters.existing.definitions import install
-from harness.clusters.existing.namespaces import make_namespace, remove_namespace
+from harness.clusters.existing.namespaces import Leaving, delete_namespace, make_namespace
 from harness.clusters.files import replace_file
 from harness.core.clock import Clock
 from harness.core.errors import RigError, UsageError
@@ -19,13 +19,16 @@ from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.api import ApiError, ResourceApi
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
-__all__ = ["KubeconfigCluster"]
+__all__ = ["LEAVING", "KubeconfigCluster"]
 
 ANSWERS_WITHIN = 5.0
+LEAVING = Leaving()
+"""What this process has deleted: a session asks for its end when it ends itself."""
 
 
 class KubeconfigCluster(Cluster):
-    """An existing cluster. The namespace is deleted at the end if it was made here; the resource types stay.
+    """An existing cluster. The namespace is deleted at the end if it was made here, which takes a cluster some seconds
+    and is not waited for (see :data:`LEAVING`); the resource types stay.
 
     The tap tells what this process's clients do and see; what others do there crosses no boundary of ours.
     """
@@ -49,15 +52,20 @@ class KubeconfigCluster(Cluster):
         self._clock = clock
         self.namespace = namespace
         self._tapped = Tapped(tap) if tap is not None else None
-        self._path = kubeconfig or _default_path()
+        self._path = kubeconfig or self.default_path()
         self._allowed = allow_cluster
         self._clients: list[TappedClient] = []
         self._owns_namespace = False
 
     @classmethod
     def unavailable(cls) -> str | None:
-        path = _default_path()
+        path = cls.default_path()
         return None if path.is_file() else f"{path} is not there: set KUBECONFIG to a cluster's kubeconfig file"
+
+    @staticmethod
+    def default_path() -> Path:
+        """What ``KUBECONFIG`` names, or ``~/.kube/config``."""
+        return Path(os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
 
     async def start(self) -> None:
         harness = self._client("Harness", None)
@@ -104,13 +112,18 @@ class KubeconfigCluster(Cluster):
         try:
             if self._owns_namespace:
                 self._owns_namespace = False
-                await remove_namespace(self._clients[0], self._clock)
+                await delete_namespace(self._clients[0])
+                self._left_behind()
         except OSError:
             pass  # The cluster is gone, and the namespace with it.
         finally:
             clients, self._clients = self._clients, []
             for client in clients:
                 await client.close()
+
+    def _left_behind(self) -> None:
+        """The namespace goes by and by."""
+        LEAVING.add(self._path, self.namespace)
 
     def client(self, name: str) -> ResourceApi:
         return self._client(name, self._tapped)
@@ -131,7 +144,3 @@ class KubeconfigCluster(Cluster):
                 where=str(self._path),
                 do="name a file that can be written",
             ) from error
-
-
-def _default_path() -> Path:
-    return Path(os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")

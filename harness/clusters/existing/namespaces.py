@@ -1,19 +1,24 @@
-"""A namespace of one's own in a cluster: made, and gone without a trace."""
+"""A namespace of one's own in a cluster: made, and gone without a trace.
+
+A cluster waits five seconds before it empties a namespace that was deleted, and takes its time then. So whoever ends
+does not wait; what has become of all of them is found out once, at the end of the session.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+from harness.clusters.existing.client import TappedClient
 from harness.clusters.existing.ownership import ownership
 from harness.core.clock import Clock
-from harness.core.errors import RigError
-from harness.wasmbed.resources.api import Conflict, NotFound, Object, ResourceApi
+from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, Resource, ResourceApi
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY, GROUP, NAMESPACE
 
-__all__ = ["make_namespace", "remove_namespace"]
+__all__ = ["Leaving", "delete_namespace", "make_namespace"]
 
-GONE_WITHIN = 15.0
+GONE_WITHIN = 30.0
 
 
 async def make_namespace(api: ResourceApi, name: str) -> bool:
@@ -25,44 +30,74 @@ async def make_namespace(api: ResourceApi, name: str) -> bool:
     return True
 
 
-async def remove_namespace(api: ResourceApi, clock: Clock) -> None:
-    """Delete the API's namespace with all that is in it, and wait until it is gone.
-
-    The platform's finalizers are taken off: its controllers have ended. Raises RigError saying what keeps it.
-    """
-    name = api.namespace
+async def delete_namespace(api: ResourceApi) -> None:
+    """Delete the API's namespace, and take the platform's finalizers off what is in it: its controllers have ended."""
     with suppress(NotFound):
-        await api.delete(NAMESPACE, name)
+        await api.delete(NAMESPACE, api.namespace)
     for resource in (APPLICATION, DEVICE, GATEWAY):
-        for item in (await api.list(resource)).items:
-            await _release(api, resource, item)
-    last: Object = {}
-    field = f"metadata.name={name}"
-    try:
-        async with clock.deadline(GONE_WITHIN):
-            while (listed := await api.list(NAMESPACE, field_selector=field)).items:
-                last = listed.items[0]
-                version = listed.resource_version
-                async with api.watch(NAMESPACE, resource_version=version, field_selector=field) as events:
-                    async for event in events:
-                        if event.type == "DELETED":
-                            return
-                        if event.type != "BOOKMARK":
-                            last = event.object
-    except TimeoutError:
-        raise RigError(
-            f"the namespace is still there {GONE_WITHIN:g} s after it was deleted: {_reasons(last)}",
-            where=f"namespace {name}",
-            do=f"see: kubectl get namespace {name} -o yaml; then wasmbed clean --cluster",
-        ) from None
+        with suppress(NotFound):  # the type itself
+            for item in (await api.list(resource)).items:
+                await _release(api, resource, item)
 
 
-async def _release(api: ResourceApi, resource: Any, item: Object) -> None:
+async def _release(api: ResourceApi, resource: Resource, item: Object) -> None:
     finalizers: list[str] = item["metadata"].get("finalizers") or []
     foreign = [name for name in finalizers if not name.startswith(f"{GROUP}/")]
     if len(foreign) < len(finalizers):
         with suppress(NotFound):
             await api.patch(resource, item["metadata"]["name"], {"metadata": {"finalizers": foreign or None}})
+
+
+class Leaving:
+    """The namespaces that were deleted in a cluster and may still be there."""
+
+    def __init__(self) -> None:
+        self._names: dict[Path, set[str]] = {}
+
+    def add(self, kubeconfig: Path, name: str) -> None:
+        """One that was deleted."""
+        self._names.setdefault(kubeconfig, set()).add(name)
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
+    async def settle(self, clock: Clock) -> list[str]:
+        """Wait until all are gone; says of each that is not, what keeps it."""
+        names, self._names = self._names, {}
+        said: list[str] = []
+        for kubeconfig, those in names.items():
+            api = TappedClient(kubeconfig, "default", "Harness", None)
+            try:
+                left = await _until_gone(api, those, clock)
+            except (ApiError, OSError) as error:
+                left = dict.fromkeys(those, f"the cluster was asked and did not answer: {error}")
+            finally:
+                await api.close()
+            said += [f"namespace {name} is still there: {why}" for name, why in left.items()]
+        return said
+
+
+async def _until_gone(api: ResourceApi, names: set[str], clock: Clock) -> dict[str, str]:
+    left: dict[str, Object] = {}
+    try:
+        async with clock.deadline(GONE_WITHIN):
+            while True:
+                listed = await api.list(NAMESPACE)
+                found = {item["metadata"]["name"]: item for item in listed.items}
+                left = {name: found[name] for name in names if name in found}
+                if not left:
+                    return {}
+                async with api.watch(NAMESPACE, resource_version=listed.resource_version) as events:
+                    async for event in events:
+                        name = event.object["metadata"].get("name", "")
+                        if event.type == "DELETED":
+                            left.pop(name, None)
+                        elif name in left:
+                            left[name] = event.object
+                        if not left:
+                            return {}
+    except TimeoutError:
+        return {name: _reasons(namespace) for name, namespace in left.items()}
 
 
 def _reasons(namespace: Object) -> str:
