@@ -39,7 +39,9 @@ def kubeconfig(tmp_path):
 
 
 def test_a_cluster_on_another_machine_must_be_allowed_by_name(kubeconfig):
-    with pytest.raises(UsageError, match=r"context 'prod' is the cluster https://10\.0\.0\.1:6443(.|\n)*--allow-cluster=prod"):
+    with pytest.raises(
+        UsageError, match=r"context 'prod' is the cluster https://10\.0\.0\.1:6443(.|\n)*--allow-cluster=prod"
+    ):
         check_context(kubeconfig, "https://10.0.0.1:6443", None)
     with pytest.raises(UsageError, match="the current context is 'prod', allowed is 'lab'"):
         check_context(kubeconfig, "https://k8s.example", "lab")

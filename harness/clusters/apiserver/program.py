@@ -84,7 +84,7 @@ def build() -> tuple[Path, bool]:
         built = Path(folder) / NAME
         command = [go, "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", str(built), "."]
         # No C compiler is needed, and the same sources make the same bytes.
-        environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
+        environment = {**os.environ, "CGO_ENABLED": "0"}
         done = _run(command, environment)
         if done.returncode:
             last = "\n".join(done.stderr.strip().splitlines()[-LAST_LINES:])
