@@ -11,7 +11,7 @@ from harness.core.errors import RigError
 def main() -> int:
     """Returns the exit code: 3 where it could not be built."""
     if not program().is_file():
-        print(f"building kube-apiserver {version()}: once, about 8 minutes of processor time", flush=True)
+        print(f"building kube-apiserver {version()}: once, about 6 minutes of processor time", flush=True)
     try:
         path, _ = build()
     except RigError as error:
