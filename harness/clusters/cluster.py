@@ -6,6 +6,10 @@ data holds ``code`` (the HTTP status), ``namespace``, ``name``, ``subresource`` 
 the request's body (``metadata``, ``spec``, ``status``). Watch deliveries of the three custom resources: source
 ``Kubernetes``, target the client's name, name ``ADDED Device`` and so on, data ``namespace``, ``name`` and ``status``.
 The correlation is the object's name for Devices and Applications, else empty.
+
+An effect is told after its cause: a watch event of some resourceVersion follows the request that made that version,
+although a real API server delivers it before the writer has the answer. A tap with an ``order``
+(:class:`harness.core.order.Order`) is told through that, which keeps a place free for the request.
 """
 
 from __future__ import annotations
