@@ -8,7 +8,7 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: page page-check images help demo test test-boards apiserver test-apiserver robot keywords renode lint bench docs coverage setup boards firmware firmware-check apps
+.PHONY: page page-check images help demo test test-boards apiserver test-apiserver test-watches robot keywords renode lint bench docs coverage setup boards firmware firmware-check apps
 
 help:
 	@echo "make demo       the flagship scenarios on 20 virtual boards and 3 emulated ones, and a page to look at"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-boards  every scenario again, on real firmware in QEMU"
 	@echo "make apiserver  a real kube-apiserver with etcd, for --cluster=apiserver (needs Go; built once)"
 	@echo "make test-apiserver  every scenario again, on that"
+	@echo "make test-watches  every scenario with watch events that are early, late and batched"
 	@echo "make renode     the tests and scenarios of boards in Renode, where it is installed"
 	@echo "make robot      the Robot Framework suites, on $(WORKERS) workers (ROBOT_ARGS=\"--variable BOARDS:qemu\" for other boards)"
 	@echo "make keywords   the reference of the Robot keywords, docs/robot/keywords.html"
@@ -53,6 +54,9 @@ test-apiserver: $(READY) boards
 	@why=$$($(BIN)/python -c 'from harness.clusters.apiserver import ApiserverCluster as kind; print(kind.unavailable() or "")') && \
 	if [ -n "$$why" ]; then echo "left out: the scenarios on a real API server: $$why" >&2; else \
 	$(BIN)/pytest scenarios --cluster=apiserver -n $(WORKERS) $(PYTEST_ARGS); fi
+
+test-watches: $(READY) boards
+	@for when in early late batched; do $(BIN)/pytest scenarios --watches=$$when -n $(WORKERS) $(PYTEST_ARGS) || exit; done
 
 robot: $(READY)
 	@$(BIN)/python -m harness.robot_library --processes $(WORKERS) --outputdir reports/robot $(ROBOT_ARGS) robot

@@ -38,7 +38,7 @@ class Timing:
         if self._times is WatchTimes.LATE:
             return Waiting(self._clock, self._some, arrived)
         if self._times is WatchTimes.BATCHED:
-            return Waiting(self._clock, lambda: LATEST - self._clock.now() % LATEST, arrived)
+            return Waiting(self._clock, lambda: LATEST, arrived, together=True)
         return None
 
     def _some(self) -> float:
@@ -46,10 +46,12 @@ class Timing:
 
 
 class Waiting(Generic[T]):
-    """What is on its way to one watch, in order."""
+    """What is on its way to one watch, in order: each thing for itself, or together with the first that waits."""
 
-    def __init__(self, clock: Clock, delay: Callable[[], float], arrived: Callable[[T], object]) -> None:
-        self._clock, self._delay, self._arrived = clock, delay, arrived
+    def __init__(
+        self, clock: Clock, delay: Callable[[], float], arrived: Callable[[T], object], *, together: bool = False
+    ) -> None:
+        self._clock, self._delay, self._arrived, self._together = clock, delay, arrived, together
         self._items: deque[tuple[float, T]] = deque()
         self._timer: Timer | None = None
 
@@ -58,8 +60,9 @@ class Waiting(Generic[T]):
 
     def put(self, item: T) -> None:
         """Another one; it never overtakes."""
-        due = self._clock.now() + self._delay()
-        self._items.append((max(due, self._items[-1][0]) if self._items else due, item))
+        before = self._items[-1][0] if self._items else 0.0
+        due = before if before and self._together else max(before, self._clock.now() + self._delay())
+        self._items.append((due, item))
         self._wait()
 
     def end(self) -> None:
