@@ -8,8 +8,10 @@ sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 
 project = "Wasmbed harness"
 author = "the Wasmbed harness developers"
+project_copyright = "the Wasmbed harness developers"
+smartquotes = False
 version = release = installed("wasmbed-harness")
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click", "house"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click", "sphinx_design", "reference"]
 exclude_patterns = ["build", "extensions", "robot"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
@@ -19,6 +21,8 @@ autodoc_typehints_description_target = "documented_params"
 autodoc_class_signature = "separated"
 html_theme = "furo"
 html_extra_path = ["robot"]
+html_static_path = ["static"]
+html_css_files = ["pages.css"]
 html_title = project
 pygments_style = "tango"
 pygments_dark_style = "github-dark"

@@ -1,5 +1,9 @@
 """Peers that do not keep to the contract: each is shown the door, and nobody else notices."""
 
+import asyncio
+import ssl
+from contextlib import suppress
+
 import pytest
 
 from harness.stack import Stack
@@ -59,3 +63,44 @@ async def test_an_unknown_message_is_answered_and_survived(stack: Stack) -> None
     assert (await peer.receive(Error)).code == "PROTOCOL_ERROR"
     await peer.beat(device_id)
     await stack.device("future").until(phase="Connected")
+
+
+def _hello(group: str) -> bytes:
+    """A ClientHello that offers this one key exchange."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_ecdh_curve(group)
+    sent = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), sent, server_hostname="localhost").do_handshake()
+    return sent.read()
+
+
+@pytest.mark.stack(boards="virtual", heartbeat=1.0)
+async def test_a_flood_of_costly_hellos_disconnects_nobody(stack: Stack) -> None:
+    """Hellos that leave the gateway no choice but a key exchange of 8,192 bits, from peers without a certificate: each
+    is refused with an alert before anything is computed, and 100 boards keep their heartbeats."""
+    boards = await stack.boards.power_on(count=100)
+    for board in boards:
+        await stack.device(board).until(phase="Connected", within=60)
+    hello = _hello("ffdhe8192")
+
+    async def connect() -> bytes:
+        reader, writer = await asyncio.open_connection(*stack.gateway.endpoint)
+        writer.write(hello)
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+    before = stack.history[len(stack.history) - 1]
+    for _ in range(20):
+        assert set(await asyncio.gather(*(connect() for _ in range(20)))) == {bytes.fromhex("15030300020228")}
+    for board in boards:
+        await stack.history.until("Heartbeat", about=board.name, after=before)
+    rejected = stack.history.find("TlsRejected")
+    assert {event.data["reason"] for event in rejected} == {
+        "no common key exchange groups: the client offers ffdhe8192; the server supports x25519, secp256r1"
+    }
+    assert len(rejected) == 400
+    assert not stack.history.find("ConnectionClosed")
+    late = await stack.boards.power_on(name="late")
+    await stack.device(late).until(phase="Connected")

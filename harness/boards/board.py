@@ -71,7 +71,7 @@ class Credentials:
     """
 
     authority: bytes
-    """The certificate of the authority that signs gateways (``ca-cert.der``)."""
+    """The certificates of the authorities that sign gateways, one after the other (``ca-cert.der``)."""
     private_key: bytes
     """PKCS #8 (``device-key.der``)."""
     certificate: bytes | None = None
@@ -242,6 +242,11 @@ class Tier(ABC):
     def memory(self, kind: str) -> int:
         """About how many bytes of memory a board of ``kind`` takes while it is on."""
         return 0
+
+    def descriptors(self, kind: str) -> int:
+        """How many file descriptors of this process a board of ``kind`` takes while it is connected to a gateway that
+        is in this process too."""
+        return 2
 
     @abstractmethod
     def about(self, kind: str) -> About:

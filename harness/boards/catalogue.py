@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 
 from harness.boards.board import LINKS, Board, BoardSettings, Tier, World
-from harness.core.errors import RigError, UsageError, meant
+from harness.core.errors import RigError, UsageError, meant, reason
 
 __all__ = ["GROUP", "Catalogue", "Entry", "Selection", "registered"]
 
 GROUP = "harness.boards"
 WHERE = "--boards"
 LARGEST_COUNT = 100_000
+NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def registered() -> list[Entry]:
             unavailable = tier.unavailable()
             kinds = tier().kinds() if unavailable is not None else ()
         except Exception as error:  # whatever a third party's tier does wrong must not take the others along
-            found.append(Entry(point.name, point.load, f"cannot be loaded: {error}"))
+            found.append(Entry(point.name, point.load, f"cannot be loaded: {reason(error)}"))
         else:
             found.append(Entry(point.name, lambda tier=tier: tier, unavailable, kinds))  # type: ignore[misc]
     return found
@@ -126,10 +127,12 @@ class Catalogue:
 
     def parse(self, text: str) -> list[Selection]:
         """What ``virtual=5`` or ``virtual=5,mps2-an385`` means; a count left out is 1, the same kind twice adds up.
-        A link other than the kind's own follows a plus: ``mps2-an385+ethernet=3``.
+        A link other than the kind's own follows a plus: ``mps2-an385+ethernet=3``; ``none`` means no boards.
 
         Raises UsageError saying which part is wrong, RigError for a tier that cannot run here.
         """
+        if text.strip() == NONE:
+            return []
         counts: dict[tuple[str, str | None], int] = {}
         for part in (part.strip() for part in text.split(",")):
             name, _, number = (piece.strip() for piece in part.partition("="))

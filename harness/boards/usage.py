@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.core import descriptors
 from harness.core.errors import RigError
 
 __all__ = ["Usage", "available_memory", "check_fits", "usage_of"]
@@ -17,6 +18,8 @@ PROC = Path("/proc")
 CGROUP = Path("/sys/fs/cgroup")
 RESERVE = 256 << 20
 """Bytes that a fleet leaves to everything else."""
+SPARE = 64
+"""File descriptors that it leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,10 @@ def available_memory() -> int | None:
     return max(0, min(known)) if known else None
 
 
-def check_fits(count: int, each: int, kind: str) -> None:
-    """Raise RigError, with numbers, when ``count`` further boards of ``each`` bytes do not fit into memory."""
+def check_fits(count: int, each: int, kind: str, *, opened: int = 0) -> None:
+    """Raise RigError, with numbers, when ``count`` further boards of ``each`` bytes do not fit into memory, or when
+    they need more file descriptors than this process may have, of which each has ``opened``."""
+    _check_descriptors(count, opened, kind)
     available = available_memory()
     if available is None or count * each + RESERVE <= available:
         return
@@ -66,6 +71,19 @@ def check_fits(count: int, each: int, kind: str) -> None:
         f"{_megabytes(available)} less {_megabytes(RESERVE)} for everything else",
         where=kind,
         do=f"ask for {most} at most, or free memory" if most else "free memory",
+    )
+
+
+def _check_descriptors(count: int, each: int, kind: str) -> None:
+    free = descriptors.available()
+    if free is None or not each or count * each + SPARE <= free:
+        return
+    most = max(0, (free - SPARE) // each)
+    raise RigError(
+        f"{count} boards need {count} x {each} = {count * each} file descriptors; the limit of this process is "
+        f"{descriptors.limit()}, of which {free} are free, less {SPARE} for everything else",
+        where=kind,
+        do=f"{f'ask for {most} at most, or ' if most else ''}{descriptors.HOW_TO_RAISE}",
     )
 
 

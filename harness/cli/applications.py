@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.cluster import asynchronous, cluster_options, connected
+from harness.cli.output import cell, console, say
 from harness.core.errors import ProductFailure, UsageError
 
 if TYPE_CHECKING:
@@ -71,17 +73,17 @@ async def deploy(
             await _check_targets(api, to, targets)
         generation = await _apply(api, name, manifest)
         if not wait:
-            click.echo(f"application {name} accepted")
+            say(f"application {name} accepted")
             return 0
         with _waiting(f"deploying {name} to {to}"):
             status = await _settled(api, name, generation, wait, lambda status: status.phase in SETTLED)
     numbers = status.statistics
-    click.echo(f"application {name}: {status.phase}, running on {numbers.running} of {numbers.target} devices")
+    say(f"application {name}: {status.phase}, running on {numbers.running} of {numbers.target} devices")
     failures = {device: found for device, found in status.device_statuses.items() if found.error}
     for device, found in failures.items():
-        click.echo(f"  {device}: {found.code or found.state}: {found.error}", err=True)
+        say(indent(f"{device}: {found.code or found.state}: {found.error}", "  "), err=True)
     if status.error and not failures:
-        click.echo(f"  {status.error}", err=True)
+        say(indent(status.error, "  "), err=True)
     return 0 if status.phase == "Running" else ProductFailure.exit_code
 
 
@@ -105,7 +107,7 @@ async def stop(name: str, wait: float, kubeconfig: Path | None, namespace: str) 
                 await _settled(
                     api, name, changed["metadata"]["generation"], wait, lambda status: status.phase == "Stopped"
                 )
-    click.echo(f"application {name} {'stopped' if wait else 'told to stop'}")
+    say(f"application {name} {'stopped' if wait else 'told to stop'}")
 
 
 async def _check_targets(api: ResourceApi, to: str, targets: dict[str, Any]) -> None:
@@ -146,9 +148,12 @@ async def _settled(api: ResourceApi, name: str, generation: int, within: float, 
     from harness.wasmbed.resources.kinds import APPLICATION
     from harness.wasmbed.resources.views import Application
 
-    informer = Informer(api, APPLICATION, SystemClock(), Randomness(), field_selector=f"metadata.name={name}")
-    await informer.start()
+    clock, losses = SystemClock(), list[str]()
+    selector = f"metadata.name={name}"
+    informer = Informer(api, APPLICATION, clock, Randomness(), field_selector=selector, lost=losses.append)
     try:
+        async with clock.deadline(within):
+            await informer.start()
         found = await informer.wait_for(
             name,
             lambda object: (
@@ -159,6 +164,8 @@ async def _settled(api: ResourceApi, name: str, generation: int, within: float, 
             within,
         )
     except TimeoutError as error:
+        if losses:
+            await api.get(APPLICATION, name)  # a cluster that is gone is not the application's failure
         status = Application(informer.get(name) or {}).status
         numbers = status.statistics
         words = f"is {status.phase} after {within:g} s, running on {numbers.running} of {numbers.target} devices"
@@ -172,6 +179,4 @@ async def _settled(api: ResourceApi, name: str, generation: int, within: float, 
 
 
 def _waiting(what: str) -> Any:
-    from rich.console import Console
-
-    return Console(stderr=True).status(what)
+    return console(stderr=True).status(cell(what))

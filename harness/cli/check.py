@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence as Several
 from pathlib import Path
 from textwrap import indent
-from typing import TextIO
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.core.errors import ProductFailure
+from harness.cli.output import say, write_file
+from harness.core.errors import ProductFailure, UsageError
+
+if TYPE_CHECKING:
+    from harness.core.history import Event
+    from harness.sequences import Sequence, Verdict
 
 
 @click.command()
 @click.argument("history", type=click.Path(path_type=Path))
 @click.option("--sequence", "names", multiple=True, help="An executable sequence, by name or file; may be repeated.")
 @click.option("--only", multiple=True, help="A device or application, where not all of them follow the sequence.")
-@click.option("--picture", type=click.File("w", encoding="utf-8"), help="Draw the last verdict on a sequence: an SVG.")
-def check(history: Path, names: tuple[str, ...], only: tuple[str, ...], picture: TextIO | None) -> int:
+@click.option("--picture", type=click.Path(path_type=Path), help="Draw the last verdict on a sequence: an SVG.")
+def check(history: Path, names: tuple[str, ...], only: tuple[str, ...], picture: Path | None) -> int:
     """Judge HISTORY, a history.jsonl or a folder of them, by what must always hold, and by each --sequence."""
-    from harness.core.errors import UsageError
     from harness.core.history import read_history
     from harness.invariants import RULES, find_violations
-    from harness.sequences import judge, load, verdict_picture
+    from harness.sequences import load, verdict_picture
 
     sequences = [load(name) for name in names]
-    files = sorted(history.rglob("history.jsonl")) if history.is_dir() else [history]
+    files = sorted(filter(_is_history, history.rglob("history*.jsonl"))) if history.is_dir() else [history]
     if not files:
         raise UsageError(
             "holds no history", where=str(history), do="name a history.jsonl, or a folder like reports/<run>"
@@ -34,16 +40,32 @@ def check(history: Path, names: tuple[str, ...], only: tuple[str, ...], picture:
         events, trouble = read_history(file)
         violations = find_violations(events)
         broken += bool(violations)
-        verdict = click.style("broken", fg="red") if violations else click.style("good", fg="green")
-        click.echo(f"{verdict}  {file}  {len(events)} events, {len(RULES)} rules")
-        for line in (*trouble, *violations):
-            click.echo(f"    {line}")
+        say("broken" if violations else "good", fg="red" if violations else "green", nl=False)
+        say(f"  {file}  {len(events)} events, {len(RULES)} rules")
+        for line in (*trouble, *map(str, violations)):
+            say(indent(line, "    "))
         for sequence in sequences:
-            judged = judge(sequence, events, only)
-            broken += not judged.ok
-            word = click.style("follows", fg="green") if judged.ok else click.style("does not follow", fg="red")
-            click.echo(f"{word}  {sequence.name}\n{indent(str(judged), '    ')}")
-            drawn = judged
+            drawn = _judge(file, sequence, events, only)
+            broken += not drawn.ok
     if picture is not None and drawn is not None:
-        picture.write(verdict_picture(drawn))
+        write_file(picture, verdict_picture(drawn), "--picture")
     return ProductFailure.exit_code if broken else 0
+
+
+def _is_history(file: Path) -> bool:
+    """Whether it is the record of a test, or one of several of a platform; not of a test's earlier attempt."""
+    return re.fullmatch(r"history(-\d+)?\.jsonl", file.name) is not None
+
+
+def _judge(file: Path, sequence: Sequence, events: Several[Event], only: tuple[str, ...]) -> Verdict:
+    from harness.sequences import judge
+
+    try:
+        verdict = judge(sequence, events, only)
+    except UsageError as error:
+        raise UsageError(
+            error.what, where=f"{file}: {error.where}" if error.where else str(file), do=error.do
+        ) from error
+    say("follows" if verdict.ok else "does not follow", fg="green" if verdict.ok else "red", nl=False)
+    say(f"  {sequence.name}\n{indent(str(verdict), '    ')}")
+    return verdict

@@ -13,6 +13,7 @@ import click
 
 from harness.cli.cluster import asynchronous
 from harness.cli.kubeconfig import default_kubeconfig, is_alive, server_of
+from harness.cli.output import say
 
 if TYPE_CHECKING:
     from harness.core.clock import Clock
@@ -61,9 +62,9 @@ async def clean(reports: Path, keep: int, cluster: bool, kubeconfig: Path | None
         kubeconfig.unlink(missing_ok=True)
         removed.append(kubeconfig)
     for path in removed:
-        click.echo(f"removed {path}")
+        say(f"removed {path}")
     if not removed:
-        click.echo("nothing to remove")
+        say("nothing to remove")
 
 
 async def _sweep(clock: Clock, kubeconfig: Path | None, allowed: str | None) -> None:

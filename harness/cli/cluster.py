@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import click
 
 from harness.cli.kubeconfig import default_kubeconfig
-from harness.core.errors import RigError, UsageError
+from harness.core.errors import RigError, UsageError, reason
 from harness.wasmbed.resources.api import ApiError, Invalid, NotFound
 
 if TYPE_CHECKING:
@@ -53,12 +53,7 @@ def asynchronous(command: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]
 async def connected(kubeconfig: Path | None, namespace: str) -> AsyncIterator[KubernetesApi]:
     """The cluster's API; what it refuses inside the block becomes an error for people."""
     path = kubeconfig or Path(os.environ.get("KUBECONFIG") or default_kubeconfig())
-    if not path.is_file():
-        raise UsageError(
-            "there is no kubeconfig",
-            where=str(path),
-            do="start a platform with wasmbed up, or name one with --kubeconfig",
-        )
+    _check_kubeconfig(path)
     from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
     api = await KubernetesApi.open(namespace, kubeconfig=path, name="User")
@@ -67,6 +62,23 @@ async def connected(kubeconfig: Path | None, namespace: str) -> AsyncIterator[Ku
             yield api
     finally:
         await api.close()
+
+
+def _check_kubeconfig(path: Path) -> None:
+    try:
+        path.read_bytes()
+    except FileNotFoundError as error:
+        raise UsageError(
+            "there is no kubeconfig",
+            where=str(path),
+            do="start a platform with wasmbed up, or name one with --kubeconfig",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"the kubeconfig cannot be read: {reason(error)}",
+            where=str(path),
+            do="make it readable, or name another: --kubeconfig",
+        ) from error
 
 
 class explained:
@@ -87,5 +99,7 @@ class explained:
             raise RigError(f"the cluster refused: {error} ({error.code} {error.reason})", where=self._where) from error
         if isinstance(error, OSError):
             raise RigError(
-                f"the cluster cannot be reached: {error}", where=self._where, do="is the platform up? see wasmbed up"
+                f"the cluster cannot be reached: {reason(error)}",
+                where=self._where,
+                do="is the platform up? see wasmbed up",
             ) from error

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.output import say
+
 if TYPE_CHECKING:
     from harness.reporting.compare import Change, Comparison
 
@@ -31,7 +33,7 @@ def compare(first: str, second: str, reports: Path, name: str | None) -> int:
     from harness.reporting.compare import compare_runs
 
     before, after = (_run(text, reports) for text in (first, second))
-    click.echo(f"from  {before}\nto    {after}\n")
+    say(f"from  {before}\nto    {after}\n")
     if name is not None:
         return _compare_stories(before, after, name)
     found = compare_runs(before, after)
@@ -69,14 +71,14 @@ def _compare_stories(first: Path, second: Path, name: str) -> int:
     (before, cut), (after, torn) = (read_history(folder / "history.jsonl") for folder in (one, two))
     for folder, trouble in ((one, cut), (two, torn)):
         for line in trouble:
-            click.echo(f"{folder}: {line}", err=True)
+            say(f"{folder}: {line}", err=True)
     found = difference(before, after, (str(one), str(two)))
     if not found:
-        click.echo(f"{one.name}: the same story ({len(before)} and {len(after)} events)")
+        say(f"{one.name}: the same story ({len(before)} and {len(after)} events)")
         return 0
     colours = {"-": "red", "+": "green"}
-    for line in found.splitlines():
-        click.echo(click.style(line, fg=colours.get(line[:1])))
+    for line in found.split("\n"):
+        say(line, fg=colours.get(line[:1]))
     return ProductFailure.exit_code
 
 
@@ -104,27 +106,27 @@ def _print(found: Comparison) -> None:
     )
     for title, colour, changes in sections:
         if changes:
-            click.echo(click.style(f"{title}: {len(changes)}", fg=colour, bold=True))
+            say(f"{title}: {len(changes)}", fg=colour, bold=True)
             for change in changes[:LISTED]:
-                click.echo(_line(change))
+                say(_line(change))
             if len(changes) > LISTED:
-                click.echo(f"    and {len(changes) - LISTED} more")
-    click.echo(f"ended alike: {found.alike}")
+                say(f"    and {len(changes) - LISTED} more")
+    say(f"ended alike: {found.alike}")
     before, after = found.duration
-    click.echo(f"time of what is in both: {before:.1f} s, {after:.1f} s")
+    say(f"time of what is in both: {before:.1f} s, {after:.1f} s")
     for time in found.times[:LISTED]:
-        click.echo(f"    {time.before:8.2f} s -> {time.after:8.2f} s  {time.test}")
+        say(f"    {time.before:8.2f} s -> {time.after:8.2f} s  {time.test}")
     changed = [boundary for boundary in found.boundaries if boundary[1] != boundary[2]]
     if changed:
-        click.echo("events by boundary, of the tests judged in both:")
+        say("events by boundary, of the tests judged in both:")
         width = max(len(name) for name, _, _ in changed)
         for name, one, two in changed:
-            click.echo(f"    {name.ljust(width)}  {one:8} -> {two:8}  {two - one:+d}")
+            say(f"    {name.ljust(width)}  {one:8} -> {two:8}  {two - one:+d}")
 
 
 def _line(change: Change) -> str:
     blame = f" (to blame: {change.blame})" if change.blame else ""
     lines = [f"    {change.test}: {change.before or 'not there'} -> {change.after or 'not there'}{blame}"]
     if change.message and change.after in ("failed", "not run"):
-        lines.append(f"        {change.message.strip().splitlines()[0][:160]}")
+        lines.append(f"        {change.message.strip().partition(chr(10))[0][:160]}")
     return "\n".join(lines)

@@ -6,8 +6,14 @@ import platform
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 import click
+
+from harness.cli.output import cell, show
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 TOOLS = {
     "kubectl": ("the cluster by hand", "install Debian's kubernetes-client, or fetch it from kubernetes.io"),
@@ -24,7 +30,6 @@ TOOLS = {
 @click.command()
 def doctor() -> None:
     """Say for every tier of boards, kind of cluster and tool whether it is available, or why not and what to do."""
-    from rich.console import Console
     from rich.table import Table
 
     from harness.boards.catalogue import registered
@@ -44,13 +49,15 @@ def doctor() -> None:
     table.add_row("tool", "renode", _state(*describe()))
     table.add_row("python", platform.python_version(), _state(None, sys.executable))
     table.add_row("loop", "uvloop", _state(*_uvloop()))
-    Console(highlight=False).print(table)
+    show(table)
 
 
-def _state(trouble: str | None, detail: str = "") -> str:
-    from rich.markup import escape
+def _state(trouble: str | None, detail: str = "") -> Text:
+    from rich.text import Text
 
-    return f"[yellow]{escape(trouble)}[/]" if trouble else f"[green]available[/]  {escape(detail)}".rstrip()
+    if trouble:
+        return cell(trouble, "yellow")
+    return Text.assemble(cell("available", "green"), cell(f"  {detail}".rstrip()))
 
 
 def _uvloop() -> tuple[str | None, str]:

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from harness.core.errors import UsageError
+from harness.cli.output import say
+from harness.core.errors import UsageError, reason
 
 if TYPE_CHECKING:
     from harness.clusters.cluster import Cluster
@@ -34,10 +35,10 @@ def server_of(path: Path) -> tuple[str, int] | None:
         config = yaml.safe_load(path.read_text("utf-8"))
         if config["current-context"] != CONTEXT or [each["name"] for each in config["clusters"]] != [CONTEXT]:
             return None
-        server = urlsplit(config["clusters"][0]["cluster"]["server"])
-    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
+        server = urlsplit(str(config["clusters"][0]["cluster"]["server"]))
+        return (server.hostname, server.port) if server.hostname and server.port else None
+    except (OSError, ValueError, yaml.YAMLError, TypeError, LookupError, RecursionError):
         return None
-    return (server.hostname, server.port) if server.hostname and server.port else None
 
 
 async def is_alive(server: tuple[str, int], clock: Clock) -> bool:
@@ -45,7 +46,7 @@ async def is_alive(server: tuple[str, int], clock: Clock) -> bool:
     try:
         async with clock.deadline(ANSWERS_WITHIN):
             _, writer = await asyncio.open_connection(*server)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no name that could be looked up
         return False
     writer.transport.abort()
     return True
@@ -86,7 +87,7 @@ class Kubeconfig:
                 where=str(self.path),
                 do="end that one, or name another file with --kubeconfig",
             )
-        click.echo(f"note: {self.path} was left by a platform that runs no more; it is replaced", err=True)
+        say(f"note: {self.path} was left by a platform that runs no more; it is replaced", err=True)
 
     async def write(self, cluster: Cluster) -> None:
         """Write how to reach the cluster. Raises UsageError where that cannot be."""
@@ -107,9 +108,9 @@ class Kubeconfig:
         except FileNotFoundError:
             pass  # somebody else has taken it away
         except OSError as error:
-            click.echo(f"note: {self.path} is left behind: {error.strerror}", err=True)
+            say(f"note: {self.path} is left behind: {reason(error)}", err=True)
 
     def _unwritable(self, error: OSError) -> UsageError:
         return UsageError(
-            f"cannot be written: {error.strerror}", where=str(self.path), do="name another file with --kubeconfig"
+            f"cannot be written: {reason(error)}", where=str(self.path), do="name another file with --kubeconfig"
         )

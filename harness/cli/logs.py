@@ -9,6 +9,7 @@ import click
 
 from harness.cli.cluster import asynchronous, cluster_options, connected
 from harness.cli.ending import End
+from harness.cli.output import Stream
 from harness.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 async def logs(name: str, follow: bool, tail: int | None, kubeconfig: Path | None, namespace: str) -> None:
     """Show the console of a board that wasmbed up has switched on; the device that it enrolls as will do too."""
     end = End()
+    end.watch_reader()
     async with connected(kubeconfig, namespace) as api:
         await end.unless(_show(api, name, follow, tail))
 
@@ -32,10 +34,11 @@ async def _show(api: KubernetesApi, name: str, follow: bool, tail: int | None) -
     from harness.wasmbed.resources.api import NotFound
     from harness.wasmbed.resources.kinds import DEVICE
 
+    console = Stream()
     try:
         async with api.log(DEVICE, name, follow=follow, tail=tail) as pieces:
             async for piece in pieces:
-                click.echo(piece, nl=False)
+                console.write(piece)
     except NotFound as error:
         known = ", ".join([item["metadata"]["name"] for item in (await api.list(DEVICE)).items][:20])
         raise UsageError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 import traceback
@@ -11,7 +13,8 @@ from typing import Any
 
 import click
 
-from harness.core.errors import HarnessError
+from harness.cli.output import ReaderGone, say, show_error
+from harness.core.errors import HarnessError, RigError, reason
 
 __all__ = ["main"]
 
@@ -36,6 +39,9 @@ COMMANDS = {
 INTERNAL_ERROR = 70
 """``EX_SOFTWARE`` of sysexits.h: a bug of the harness itself."""
 INTERRUPTED = 130
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+READER_GONE = 141
+"""As a shell tells of a program that SIGPIPE has ended."""
 
 
 class _Commands(click.Group):
@@ -93,18 +99,34 @@ def run(arguments: list[str]) -> int:
         error.show()
         return error.exit_code
     except HarnessError as error:
-        click.echo(f"{click.style('error', fg='red')}: {error}", err=True)
+        show_error(error)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        say("interrupted", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        return 0
+    except ReaderGone:
+        _discard_output()
+        return READER_GONE
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:  # what click itself prints, for example
+            show_error(RigError(f"cannot be written: {reason(error)}", do="free the disk"))
+            return RigError.exit_code
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        click.echo(
-            f"{click.style('error', fg='red')}: a bug in the harness: {type(error).__name__}: {error}\n"
+        say("error", err=True, nl=False, fg="red")
+        say(
+            f": a bug in the harness: {type(error).__name__}: {error}\n"
             f"  at {frame.filename}:{frame.lineno} in {frame.name}\n  -> please report it with the command you gave",
             err=True,
         )
         return INTERNAL_ERROR
+
+
+def _discard_output() -> None:
+    """What is buffered still has no reader either: Python would complain of it at its exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

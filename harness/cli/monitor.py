@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,9 @@ import click
 
 from harness.cli.cluster import asynchronous, cluster_options, connected
 from harness.cli.ending import End
+from harness.cli.output import ReaderGone, cell, console, say
 from harness.cli.resources import COLOURS, application_table, device_table, gateway_table
+from harness.core.errors import HarnessError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -23,8 +26,14 @@ if TYPE_CHECKING:
 
 REDRAWN_AFTER = 0.2
 """Seconds that changes are collected for."""
-FRAME = 9
-"""Lines that headings and the line of numbers take."""
+AGED_AFTER = 1.0
+"""Seconds after which the age of what is shown is another."""
+AGAIN_AFTER = 1.0
+"""Seconds between two attempts to connect again."""
+FRAME = 11
+"""Lines that headings, the line of numbers and those about the connection take."""
+KINDS = ("Gateway", "Device", "Application")
+ENDS = "Ctrl-C ends it"
 
 
 @click.command()
@@ -33,80 +42,198 @@ FRAME = 9
 async def monitor(kubeconfig: Path | None, namespace: str) -> None:
     """Watch gateways, devices and applications until Ctrl-C.
 
-    In a terminal a picture that changes, elsewhere a line for every change of a phase.
+    In a terminal a picture that changes, elsewhere a line for every change of a phase. A lost connection is told, and
+    made again when there is a platform to connect to.
     """
-    from rich.console import Console
-
     from harness.core.clock import SystemClock
+
+    end, clock, output = End(), SystemClock(), console()
+    end.watch_reader()
+    with ExitStack() as ends:
+        seen = Seen(clock, ends.enter_context(_Screen(output, clock)) if output.is_terminal else _Lines())
+        await end.unless(_follow(seen, clock, kubeconfig, namespace))
+
+
+async def _follow(seen: Seen, clock: Clock, kubeconfig: Path | None, namespace: str) -> None:
+    """Watch for ever, over as many connections as it takes. Raises what is wrong with the first one."""
+    while True:
+        try:
+            seen.lose(await _watch(seen, clock, kubeconfig, namespace))
+        except HarnessError as error:
+            if not seen.connected_once:
+                raise
+            seen.lose(error.what)
+        await clock.sleep(AGAIN_AFTER)
+
+
+async def _watch(seen: Seen, clock: Clock, kubeconfig: Path | None, namespace: str) -> str:
+    """Watch over one connection, until it is lost; returns why it was."""
     from harness.core.identifiers import Randomness
     from harness.wasmbed.resources.informer import Informer
     from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 
-    end, clock, console = End(), SystemClock(), Console(highlight=False)
+    lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def lose(why: str) -> None:
+        if not lost.done():
+            lost.set_result(why)
+
+    def changed(kind: str) -> Callable[[Object | None, Object | None], None]:
+        def change(old: Object | None, new: Object | None) -> None:
+            try:
+                seen.change(kind, (new or old or {})["metadata"]["name"], new)
+            except (ReaderGone, HarnessError) as error:  # an informer would log it and go on
+                if not lost.done():
+                    lost.set_exception(error)
+
+        return change
+
     async with AsyncExitStack() as ends:
         api = await ends.enter_async_context(connected(kubeconfig, namespace))
-        informers = [Informer(api, resource, clock, Randomness()) for resource in (GATEWAY, DEVICE, APPLICATION)]
+        informers = [Informer(api, kind, clock, Randomness(), lost=lose) for kind in (GATEWAY, DEVICE, APPLICATION)]
         for informer in informers:
             await api.list(informer.resource)  # whatever is wrong is said here; a watch would try again for ever
             ends.push_async_callback(informer.stop)
-            if not console.is_terminal:
-                informer.add_handler(_lines(informer.resource.kind.lower()))
-        for informer in informers:
-            await informer.start()
-        if console.is_terminal:
-            ends.enter_context(_Screen(console, clock, informers))
-        await end.wanted
+            informer.add_handler(changed(informer.resource.kind))
+        listed = asyncio.create_task(_started(informers))
+        ends.push_async_callback(_ended, listed)
+        either: list[asyncio.Future[Any]] = [listed, lost]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if listed.done():
+            seen.connect({informer.resource.kind: set(informer.objects) for informer in informers})
+        return await lost
 
 
-def _lines(kind: str) -> Callable[[Object | None, Object | None], None]:
-    def changed(old: Object | None, new: Object | None) -> None:
-        before, after = _phase(old), _phase(new) if new is not None else "deleted"
+async def _started(informers: Iterable[Informer]) -> None:
+    for informer in informers:
+        await informer.start()
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+class Seen:
+    """What was seen last, over all connections, and whether there is one."""
+
+    def __init__(self, clock: Clock, view: _Screen | _Lines) -> None:
+        self._clock, self._view = clock, view
+        self.objects: dict[str, dict[str, Object]] = {kind: {} for kind in KINDS}
+        self.lost = ""
+        """Why there is no connection; empty while there is one."""
+        self.since = self.news = clock.now()
+        """When it was lost, and when something was heard last; seconds on the clock."""
+        self.connected_once = False
+        view.show(self)
+
+    def change(self, kind: str, name: str, new: Object | None) -> None:
+        """An object is ``new``, or gone."""
+        self.news = self._clock.now()
+        old = self.objects[kind].pop(name, None)
+        if new is not None:
+            self.objects[kind][name] = new
+        self._view.changed(kind, name, old, new)
+
+    def connect(self, there: dict[str, set[str]]) -> None:
+        """There is a connection, and those are the objects that there are."""
+        for kind, names in there.items():
+            for name in set(self.objects[kind]) - names:
+                self.change(kind, name, None)
+        was_lost, self.lost, self.connected_once = self.lost, "", True
+        if was_lost:
+            self._view.said("connected again")
+
+    def lose(self, why: str) -> None:
+        """There is no connection any more, or still none."""
+        if not self.lost:
+            self.since = self._clock.now()
+            self._view.said(f"connection lost: {why}; trying again")
+        self.lost = why
+
+
+class _Lines:
+    """A line for every change of a phase."""
+
+    def show(self, seen: Seen) -> None:
+        """Nothing has changed yet."""
+
+    def changed(self, kind: str, name: str, old: Object | None, new: Object | None) -> None:
+        before, after = _phase(old) if old is not None else "", _phase(new) if new is not None else "deleted"
         if before != after:
-            click.echo(f"{kind} {(new or old or {})['metadata']['name']}: {after}")
+            say(f"{kind.lower()} {name}: {after}")
 
-    return changed
+    def said(self, words: str) -> None:
+        say(words)
 
 
-def _phase(object: Object | None) -> str:
-    return "" if object is None else str((object.get("status") or {}).get("phase", "Pending"))
+def _phase(object: Object) -> str:
+    return str((object.get("status") or {}).get("phase", "Pending"))
 
 
 class _Screen:
-    """The picture, drawn anew when something has changed."""
+    """The picture, drawn anew when something has changed, and every second for its age."""
 
-    def __init__(self, console: Console, clock: Clock, informers: Iterable[Informer]) -> None:
+    def __init__(self, output: Console, clock: Clock) -> None:
         from rich.live import Live
 
-        self._console, self._clock, self._informers = console, clock, tuple(informers)
-        self._live = Live(console=console, screen=True, auto_refresh=False)
+        self._output, self._clock = output, clock
+        self._live = Live(console=output, screen=True, auto_refresh=False)
         self._due: Timer | None = None
+        self._aging: Timer | None = None
+        self._seen: Seen | None = None
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> _Screen:
         self._live.__enter__()
-        for informer in self._informers:
-            informer.add_handler(self._changed)
-        self._draw()
+        return self
 
     def __exit__(self, *exception: Any) -> None:
-        if self._due is not None:
-            self._due.cancel()
+        for timer in (self._due, self._aging):
+            if timer is not None:
+                timer.cancel()
         self._live.__exit__(*exception)
 
-    def _changed(self, old: Object | None, new: Object | None) -> None:
+    def show(self, seen: Seen) -> None:
+        self._seen = seen
+        self._age()
+
+    def changed(self, kind: str, name: str, old: Object | None, new: Object | None) -> None:
         if self._due is None:
             self._due = self._clock.call_later(REDRAWN_AFTER, self._draw)
 
+    def said(self, words: str) -> None:
+        self._draw()
+
+    def _age(self) -> None:
+        self._aging = self._clock.call_later(AGED_AFTER, self._age)
+        self._draw()
+
     def _draw(self) -> None:
         self._due = None
-        gateways, devices, applications = (informer.objects.values() for informer in self._informers)
-        self._live.update(picture(gateways, devices, applications, self._console.height))
-        self._live.refresh()
+        if self._seen is not None:
+            gateways, devices, applications = (self._seen.objects[kind].values() for kind in KINDS)
+            shown = picture(gateways, devices, applications, self._output.height, *told(self._seen, self._clock.now()))
+            self._live.update(shown)
+            self._live.refresh()
+
+
+def told(seen: Seen, now: float) -> tuple[str, str]:
+    """How old what is shown is, and what has become of a connection that is lost."""
+    age = f"last news {now - seen.news:.0f} s ago" if seen.connected_once else "connecting"
+    lost = f"connection lost {now - seen.since:.0f} s ago: {seen.lost}; trying again" if seen.lost else ""
+    return f"{age}; {ENDS}", lost
 
 
 def picture(
-    gateways: Iterable[Object], devices: Iterable[Object], applications: Iterable[Object], height: int
+    gateways: Iterable[Object],
+    devices: Iterable[Object],
+    applications: Iterable[Object],
+    height: int,
+    age: str = ENDS,
+    lost: str = "",
 ) -> RenderableType:
-    """All in ``height`` lines: numbers, gateways, applications, and of the devices first those that are not well."""
+    """All in ``height`` lines: that the connection is ``lost``, numbers, gateways, applications, of the devices first
+    those that are not well, and the ``age`` of all that."""
     from rich.console import Group
     from rich.text import Text
 
@@ -117,7 +244,10 @@ def picture(
     rest = devices[: room - len(shown)]
     numbers = Text("devices: ")
     for phase, number in Counter(map(_phase, devices)).most_common():
-        numbers.append(f"{number} {phase}  ", style=COLOURS.get(phase, ""))
-    parts: list[RenderableType] = [gateway_table(gateways), numbers, application_table(shown), device_table(rest)]
+        numbers.append_text(cell(f"{number} {phase}  ", COLOURS.get(phase, "")))
+    parts: list[RenderableType] = [cell(lost, "bold red")] if lost else []
+    parts += [gateway_table(gateways), numbers, application_table(shown), device_table(rest)]
     hidden = len(applications) - len(shown) + len(devices) - len(rest)
-    return Group(*parts, Text(f"and {hidden} more", style="dim") if hidden else Text("Ctrl-C ends it", style="dim"))
+    if hidden:
+        parts.append(Text(f"and {hidden} more", style="dim"))
+    return Group(*parts, cell(age, "dim"))

@@ -11,6 +11,7 @@ import click
 
 from harness.cli.cluster import asynchronous
 from harness.cli.ending import End
+from harness.cli.output import Stream, say
 from harness.core.errors import RigError, UsageError
 
 if TYPE_CHECKING:
@@ -41,16 +42,19 @@ async def replay(run: Path, board: str | None, gdb: bool) -> None:
 
     def waiting(stub: Path) -> None:
         attach = shlex.join(["gdb-multiarch", str(recording.image), "-ex", f"target remote {stub}"])
-        click.echo(f"{facts['board']} stands before its first instruction; attach to it with\n  {attach}", err=True)
+        say(f"{facts['board']} stands before its first instruction; attach to it with\n  {attach}", err=True)
 
-    def show(data: bytes) -> None:
+    def write_raw(data: bytes) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
+
+    # A file gets the board's own bytes; a terminal would obey some of them.
+    show = Stream().write if sys.stdout.isatty() else write_raw
 
     async def play() -> None:
         written = await replayed(recording, platform, SystemClock(), heard=show, gdb=waiting if gdb else None)
         _compare(recording, written)
-        click.echo(f"replayed {facts['board']}: the {len(written)} bytes that were recorded", err=True)
+        say(f"replayed {facts['board']}: the {len(written)} bytes that were recorded", err=True)
 
     if not await End().unless(play()):
         raise click.Abort

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.cluster import asynchronous, cluster_options, connected
+from harness.cli.output import cell, say, show
 from harness.core.errors import UsageError, meant
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
     from harness.wasmbed.resources.api import Object, ResourceApi
 
@@ -50,8 +52,8 @@ async def status(kubeconfig: Path | None, namespace: str) -> None:
         devices = [Device(item) for item in (await api.list(DEVICE)).items]
         applications = [Application(item) for item in (await api.list(APPLICATION)).items]
     _print(gateway_table(gateways), f"no gateway in namespace {namespace}")
-    click.echo(f"devices: {_count(device.status.phase for device in devices)}")
-    click.echo(f"applications: {_count(application.status.phase for application in applications)}")
+    say(f"devices: {_count(device.status.phase for device in devices)}")
+    say(f"applications: {_count(application.status.phase for application in applications)}")
 
 
 @click.command()
@@ -81,7 +83,7 @@ async def apps(name: str | None, kubeconfig: Path | None, namespace: str) -> Non
         found = [await find_application(api, name, namespace)] if name else (await api.list(APPLICATION)).items
     _print(application_table(found), f"no application in namespace {namespace}")
     if name:
-        click.echo()
+        say("")
         _print(entry_table(found[0]), "no device has it yet")
 
 
@@ -108,7 +110,8 @@ def gateway_table(items: Iterable[Object]) -> Table:
     table = _table("gateway", "phase", "endpoint", "devices")
     for gateway in map(Gateway, items):
         state = gateway.status
-        table.add_row(gateway.name, _phase(state.phase), gateway.spec.endpoint, str(state.connected_devices))
+        numbers = str(state.connected_devices)
+        table.add_row(cell(gateway.name), _phase(state.phase), cell(gateway.spec.endpoint), cell(numbers))
     return table
 
 
@@ -119,8 +122,8 @@ def device_table(items: Iterable[Object]) -> Table:
     table = _table("device", "phase", "type", "gateway", "last heartbeat", "error")
     for device in map(Device, items):
         state, kind = device.status, device.spec.device_type
-        last = _time(state.last_heartbeat)
-        table.add_row(device.name, _phase(state.phase), kind, state.gateway, last, _text(state.error))
+        texts = (kind, state.gateway, _time(state.last_heartbeat), state.error)
+        table.add_row(cell(device.name), _phase(state.phase), *map(cell, texts))
     return table
 
 
@@ -131,8 +134,8 @@ def application_table(items: Iterable[Object]) -> Table:
     table = _table("application", "phase", "running", "failed", "error")
     for application in map(Application, items):
         state, numbers = application.status, application.status.statistics
-        running = f"{numbers.running}/{numbers.target}"
-        table.add_row(application.name, _phase(state.phase), running, str(numbers.failed), _text(state.error))
+        texts = (f"{numbers.running}/{numbers.target}", str(numbers.failed), state.error)
+        table.add_row(cell(application.name), _phase(state.phase), *map(cell, texts))
     return table
 
 
@@ -144,7 +147,7 @@ def entry_table(item: Object) -> Table:
     for device, entry in sorted(Application(item).status.device_statuses.items()):
         output = _short("{topic}: {payload}".format(**entry.output[-1])) if entry.output else None
         error = ": ".join(filter(None, [entry.code, entry.error or entry.deployment.error])) or None
-        table.add_row(device, _phase(entry.state or ""), _text(output), _text(error))
+        table.add_row(cell(device), _phase(entry.state or ""), cell(output), cell(error))
     return table
 
 
@@ -158,25 +161,14 @@ def _table(*headings: str) -> Table:
 
 
 def _print(table: Table, nothing: str) -> None:
-    from rich.console import Console
-
     if table.row_count:
-        Console(highlight=False).print(table)
+        show(table)
     else:
-        click.echo(nothing)
+        say(nothing)
 
 
 def _short(words: str) -> str:
     return words if len(words) <= LONGEST else f"{words[:LONGEST]}…"
-
-
-def _text(words: str | None) -> str | None:
-    """Words that a device may have chosen: nothing in them that a terminal obeys."""
-    from rich.markup import escape
-
-    if words is None:
-        return None
-    return escape("".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in words))
 
 
 def _time(stamp: str | None) -> str | None:
@@ -184,9 +176,8 @@ def _time(stamp: str | None) -> str | None:
     return None if stamp is None else re.sub(r"\.\d+", "", stamp)
 
 
-def _phase(phase: str) -> str:
-    colour = COLOURS.get(phase)
-    return f"[{colour}]{phase}[/]" if colour else phase
+def _phase(phase: str) -> Text:
+    return cell(phase, COLOURS.get(phase, ""))
 
 
 def _count(phases: object) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.output import say, show_error
+
 if TYPE_CHECKING:
     from harness.sequences import Document, Sequence
 
@@ -34,7 +36,7 @@ def list_flows(names: tuple[str, ...] = (), arrows: bool = False) -> int:
     lost = [(name, "-", "-", "-", f"broken: {error.where}: {error.what}") for name, error in broken.items()]
     if arrows:
         blocks = ["\n".join(_arrows(flow)) for flow in flows] + [f"{name}: {state}" for name, *_, state in lost]
-        click.echo("\n\n".join(blocks))
+        say("\n\n".join(blocks))
     else:
         _table([("sequence", "about", "arrows", "bindings", "state"), *sorted([*map(_row, flows), *lost])])
     return UsageError.exit_code if broken else 0
@@ -43,7 +45,7 @@ def list_flows(names: tuple[str, ...] = (), arrows: bool = False) -> int:
 def _table(rows: list[tuple[str, str, str, str, str]]) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=False)) + f"  {row[4]}")
+        say("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=False)) + f"  {row[4]}")
 
 
 def _row(flow: Sequence) -> tuple[str, str, str, str, str]:
@@ -66,18 +68,24 @@ def _arrows(flow: Sequence) -> list[str]:
 @sequences.command(short_help="Show what the diagrams of a file hold.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def parse(file: Path, as_json: bool) -> None:
-    """Read FILE - a .mmd file, or every Mermaid block of a Markdown file - and show what its diagrams hold."""
+def parse(file: Path, as_json: bool) -> int:
+    """Read FILE - a .mmd file, or every Mermaid block of a Markdown file - and show what its diagrams hold.
+
+    A diagram that does not parse is told of, with its line, and hides no other: exit code 2.
+    """
+    from harness.core.errors import UsageError
     from harness.sequences import read_documents
 
-    documents = read_documents(file)
-    if not documents:
-        click.echo(f"note: {file} has no sequence diagram", err=True)
+    documents, broken = read_documents(file)
     if as_json:
-        click.echo(json.dumps([document.summary() for document in documents], ensure_ascii=False, indent=2))
-        return
-    for document in documents:
-        click.echo("\n".join(_document(document)))
+        say(json.dumps([document.summary() for document in documents], indent=2))
+    for document in () if as_json else documents:
+        say("\n".join(_document(document)))
+    for error in broken:
+        show_error(error)
+    if not documents and not broken:
+        say(f"note: {file} has no sequence diagram", err=True)
+    return UsageError.exit_code if broken else 0
 
 
 def _document(document: Document) -> list[str]:
@@ -102,5 +110,5 @@ def record(history: Path, about: str | None) -> None:
 
     events, trouble = read_history(history)
     for line in trouble:
-        click.echo(f"note: {line}", err=True)
-    click.echo(as_diagram(events, about), nl=False)
+        say(f"note: {line}", err=True)
+    say(as_diagram(events, about), nl=False)

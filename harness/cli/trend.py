@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from harness.cli.output import cell, console, say, show
 
 __all__ = ["sparkline", "trend"]
 
@@ -30,9 +30,6 @@ def trend(reports: Path, last: int, tier: str | None, as_json: bool) -> None:
     Flaky is a test that both passed and failed with the same sources and the same options. The rates are shares of the
     tests that were judged, and time is theirs: what was not run or skipped does not count.
     """
-    import orjson
-    from rich.console import Console
-
     from harness.core.errors import UsageError
     from harness.reporting.trend import FILE, public_row
     from harness.reporting.trend_file import RUNS, read_trend
@@ -41,17 +38,16 @@ def trend(reports: Path, last: int, tier: str | None, as_json: bool) -> None:
     rows, trouble = read_trend(path, last=max(last, RUNS))
     rows = [public_row(row) for row in rows if tier is None or tier in (row.get("boards") or ())][-last:]
     for line in trouble:
-        click.echo(f"{path}: {line}", err=True)
+        say(f"{path}: {line}", err=True)
     if not rows:
         what = f"knows no run on boards of tier {tier}" if tier else "knows no run"
         raise UsageError(what, where=str(path), do="run scenarios (pytest scenarios), or name the folder: --reports")
     if as_json:
         for row in rows:
-            click.echo(orjson.dumps(row))
+            say(json.dumps(row))
         return
-    console = Console()
-    _print_runs(console, rows)
-    _print_lines(console, rows)
+    _print_runs(rows)
+    _print_lines(rows)
 
 
 def sparkline(values: Sequence[float | None], *, ascii_only: bool = False) -> str:
@@ -64,7 +60,7 @@ def sparkline(values: Sequence[float | None], *, ascii_only: bool = False) -> st
     ).rstrip()
 
 
-def _print_runs(console: Console, rows: Rows) -> None:
+def _print_runs(rows: Rows) -> None:
     from rich.table import Table
 
     from harness.reporting.trend import pass_rate
@@ -77,19 +73,19 @@ def _print_runs(console: Console, rows: Rows) -> None:
     for row in rows:
         failed, lost = int(row.get("failed") or 0), int(row.get("not_run") or 0)
         table.add_row(
-            str(row.get("run"))[:NAME],
-            ", ".join(map(str, row.get("boards") or ())),
-            str(row.get("passed") or 0),
-            f"[red]{failed}[/red]" if failed else "0",
-            f"[yellow]{lost}[/yellow]" if lost else "0",
-            str(row.get("flaky") or 0),
+            cell(str(row.get("run"))[:NAME]),
+            cell(", ".join(map(str, row.get("boards") or ()))),
+            cell(str(row.get("passed") or 0)),
+            cell(str(failed), "red" if failed else ""),
+            cell(str(lost), "yellow" if lost else ""),
+            cell(str(row.get("flaky") or 0)),
             _percent(pass_rate(row)),
             f"{float(row.get('duration') or 0):.1f} s",
         )
-    console.print(table)
+    show(table)
 
 
-def _print_lines(console: Console, rows: Rows) -> None:
+def _print_lines(rows: Rows) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -107,18 +103,19 @@ def _print_lines(console: Console, rows: Rows) -> None:
     names = {name: None for row in rows for name in row.get("figures") or {}}
     lines += [(name, [(row.get("figures") or {}).get(name) for row in rows], "") for name in names]
     table = Table(box=None, pad_edge=False, show_header=False)
+    ascii_only = console().options.ascii_only
     for name, values, unit in lines:
         known = [value for value in values if value is not None]
         if known:
-            bars = sparkline(values, ascii_only=console.options.ascii_only)
+            bars = sparkline(values, ascii_only=ascii_only)
             span = f"{_shown(min(known), unit)} to {_shown(max(known), unit)}, now {_shown(known[-1], unit)}"
-            table.add_row(name, Text(bars, style="cyan"), span)
-    console.print()
-    console.print(table)
+            table.add_row(cell(name), Text(bars, style="cyan"), span)
+    say("")
+    show(table)
     if flaky := {name: None for row in rows for name in row.get("flaky_tests") or ()}:
-        console.print("\nflaky, both passed and failed with the same sources and options:")
+        say("\nflaky, both passed and failed with the same sources and options:")
         for name in flaky:
-            console.print(f"  {name}", markup=False, soft_wrap=True)
+            say(f"  {name}")
 
 
 def _shown(value: float, unit: str) -> str:

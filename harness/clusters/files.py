@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 __all__ = ["replace_file"]
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, readable by its owner only; its folder must be there. Raises OSError."""
-    beside = path.with_name(f".{path.name}.new")
+    """Write a file whole or not at all, readable by its owner only; its folder must be there. Raises OSError.
+
+    The draft beside it is a new file with a name that nobody can guess (``O_EXCL``, ``O_NOFOLLOW``): in a folder where
+    others may write, none can be put there before for the content to go into.
+    """
+    descriptor, draft = tempfile.mkstemp(prefix=".wasmbed-", dir=path.parent)  # for its owner only: mode 0600
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
+        Path(draft).replace(path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
         raise

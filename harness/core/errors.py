@@ -14,18 +14,28 @@ class                 exit code  means
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import ClassVar
 
-__all__ = ["HarnessError", "ProductFailure", "RigError", "UsageError", "meant"]
+from harness.core.descriptors import explain
+from harness.core.text import printable
+
+__all__ = ["HarnessError", "ProductFailure", "RigError", "UsageError", "meant", "reason"]
+
+_ADDRESS = re.compile(r"\('([^']*)', (\d+)(?:, \d+, \d+)?\)")
+"""How Python writes the address of a socket."""
 
 
 class HarnessError(Exception):
     """Something went wrong and a person has to read it.
 
     ``what`` happened, ``where`` (a file, a board, an endpoint), and what to ``do`` about it. Always raised as one
-    of the three children, chained to the original exception where there is one.
+    of the three children, chained to the original exception where there is one. What the message quotes may come from
+    outside: control characters in it are escaped.
     """
 
     exit_code: ClassVar[int]
@@ -34,7 +44,7 @@ class HarnessError(Exception):
     def __init__(self, what: str, *, where: str | None = None, do: str | None = None) -> None:
         self.what, self.where, self.do = what, where, do
         message = f"{where}: {what}" if where else what
-        super().__init__(f"{message}\n  -> {do}" if do else message)
+        super().__init__(printable(f"{message}\n  -> {do}" if do else message, lines=True))
 
 
 class UsageError(HarnessError, ValueError):
@@ -62,3 +72,17 @@ def meant(name: str, known: Iterable[str]) -> str:
     """The beginning of what to do about a misspelled ``name``, with the nearest that is ``known``; empty if none is."""
     close = get_close_matches(name, list(known), n=1)
     return f"did you mean {close[0]!r}? " if close else ""
+
+
+def reason(error: BaseException) -> str:
+    """What an exception says, in words; its kind where it says nothing, as many of Python's timeouts do."""
+    if isinstance(error, OSError) and error.errno == errno.EMFILE:
+        return explain(errno.EMFILE)
+    text = str(getattr(error, "strerror", None) or error).strip()
+    if not text:
+        kind = "timed out" if isinstance(error, TimeoutError) else type(error).__name__
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
+    text = _ADDRESS.sub(lambda found: f"[{found[1]}]:{found[2]}" if ":" in found[1] else f"{found[1]}:{found[2]}", text)
+    if isinstance(error, OSError) and error.errno and text.startswith("Connect call failed"):  # asyncio leaves out why
+        return f"{text}: {os.strerror(error.errno)}"
+    return text

@@ -6,15 +6,16 @@ it interrupted.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
 from harness.core.clock import Clock
-from harness.core.errors import RigError, UsageError
+from harness.core.errors import RigError, UsageError, reason
+from harness.core.history_lines import read_fields, read_lines
+from harness.core.plain_json import compact
 
 __all__ = ["Event", "History", "Kind", "Tap", "read_history"]
 
@@ -60,12 +61,8 @@ class Event:
     correlation: str = ""
 
     def to_json(self) -> str:
-        """One line of a history file, without the line feed. Bytes become hex, anything else unknown its text."""
-        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"), default=_plain)
-
-
-def _plain(value: object) -> object:
-    return value.hex() if isinstance(value, bytes | bytearray | memoryview) else str(value)
+        """One line of a history file, without the line feed. What JSON cannot hold is text; see ``plain_json``."""
+        return compact({name: getattr(self, name) for name in self.__slots__})
 
 
 class History:
@@ -133,7 +130,7 @@ class History:
             try:
                 file.close()
             except OSError as error:
-                self.lost = self.lost or error.strerror
+                self.lost = self.lost or reason(error)
 
     def _write(self, event: Event) -> None:
         """Add a line. Who is observed must not feel it when that is impossible: the file ends, the record goes on."""
@@ -142,7 +139,7 @@ class History:
         try:
             self._file.write(event.to_json() + "\n")
         except OSError as error:
-            self.lost = error.strerror
+            self.lost = reason(error)
             self.close()
 
 
@@ -152,79 +149,41 @@ def _begun(path: Path) -> IO[str]:
         return path.open("w", encoding="utf-8", errors="backslashreplace", buffering=1)
     except OSError as error:
         raise RigError(
-            f"cannot be written: {error.strerror}", where=str(path), do="free the disk, or name another folder"
+            f"cannot be written: {reason(error)}", where=str(path), do="free the disk, or name another folder"
         ) from error
+
+
+_KINDS = frozenset(map(str, Kind))
 
 
 def read_history(path: Path) -> tuple[list[Event], list[str]]:
     """Read a history file: its events, and what is wrong with it in words (a last line cut by a crash).
 
-    Raises :class:`UsageError` naming the line where the file is not a history at all.
+    Raises :class:`UsageError` naming the line and the key where the file is not a history at all.
     """
     events: list[Event] = []
-    try:
-        lines = path.read_bytes().splitlines(keepends=True)
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(path), do="name a history.jsonl") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    for number, line in read_lines(path):
         try:
-            twice = line.count(b'"correlation"') > 1
-            events.append(_event(json.loads(line, object_pairs_hook=_unambiguous if twice else None)))
-        except (KeyError, OverflowError, TypeError, ValueError) as error:
-            if number == len(lines) and not line.endswith(b"\n"):
+            events.append(_event(read_fields(line, _KINDS)))
+        except ValueError as error:
+            if not line.endswith(b"\n"):
                 return events, [f"line {number} was cut off; everything before it was read"]
             raise UsageError(
-                f"line {number} is not an event ({_trouble(line)})",
+                f"line {number} is not an event ({error})",
                 where=str(path),
                 do="correct the line, or name a history.jsonl as the harness wrote it",
             ) from error
     return events, []
 
 
-def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"it has {max(keys, key=keys.count)!r} twice")
-    return found
-
-
-def _event(raw: Any) -> Event:
-    at, correlation = float(raw["at"]), raw.get("correlation") or ""
-    if not isinstance(correlation, str):
-        raise ValueError("an event has one correlation")
+def _event(raw: Mapping[str, Any]) -> Event:
     return Event(
-        at=at,
-        n=int(raw["n"]),
+        at=float(raw["at"]),
+        n=raw["n"],
         kind=Kind(raw["kind"]),
-        source=str(raw["source"]),
-        target=str(raw["target"]),
-        name=str(raw["name"]),
-        data=dict(raw.get("data") or {}),
-        correlation=correlation,
+        source=raw["source"],
+        target=raw["target"],
+        name=raw["name"],
+        data=raw.get("data") or {},
+        correlation=raw.get("correlation") or "",
     )
-
-
-def _trouble(line: bytes) -> str:
-    """Why a line is no event: which key is not there, or is not what it must be."""
-    try:
-        raw = json.loads(line, object_pairs_hook=_unambiguous)
-    except json.JSONDecodeError as error:
-        return f"it is no JSON: {error.msg} at column {error.colno}"
-    except ValueError as error:
-        return str(error)
-    if not isinstance(raw, dict):
-        return "it is no JSON object"
-    reads: Mapping[str, Callable[[Any], object]]
-    reads = {"at": float, "n": int, "kind": Kind, "source": str, "target": str, "name": str}
-    for key, read in reads.items():
-        if key not in raw:
-            return f"it has no {key!r}"
-        try:
-            read(raw[key])
-        except (OverflowError, TypeError, ValueError):
-            return f"its {key!r} is {raw[key]!r:.80}"
-    wrong = "data" if isinstance(raw.get("correlation") or "", str) else "correlation"
-    return f"its {wrong!r} is {raw[wrong]!r:.80}"

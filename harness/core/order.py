@@ -7,13 +7,14 @@ where the cause belongs. Whatever any tap has to tell meanwhile waits behind it.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable
 
+from harness.core.logs import get_log
+
 __all__ = ["Order", "Place", "Put", "Telling"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 LIMIT = 20_000
 """What may wait; beyond that nothing is worth waiting for, and all is told as it stands."""

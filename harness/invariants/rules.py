@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -23,6 +24,8 @@ K = TypeVar("K", bound=Hashable)
 
 ANSWER_TIME = 60.0
 """Seconds within which a deployment that a gateway took on must have an outcome."""
+_LONGEST = 1e12
+"""Milliseconds between two heartbeats; a history may name more than a float holds."""
 _RESOURCES = {resource.kind: resource for resource in (DEVICE, APPLICATION, GATEWAY)}
 
 
@@ -119,9 +122,9 @@ def live_links_are_connected(events: Sequence[Event]) -> Iterator[tuple[Event, s
             yield since, f"the link of {device} was up for three heartbeats and it is {phases.get(device)}"
         device = str(event.data.get("device") or event.correlation)
         if event.name == "EnrollmentResponse" and not event.data.get("certificate"):
-            interval = float(event.data.get("heartbeatInterval") or 0) / 1000
-            if phases.get(device) != "Connected" and interval > 0:
-                due.set(device, event, 3 * interval)
+            interval = event.data.get("heartbeatInterval")
+            if phases.get(device) != "Connected" and isinstance(interval, int | float) and 0 < interval < math.inf:
+                due.set(device, event, 3 * min(interval, _LONGEST) / 1000)
         elif event.name in ("ConnectionClosed", "TlsConnected") or event.kind is Kind.FAULT:
             due.drop(device)
         elif event.kind is Kind.STATE and event.name == DEVICE.kind:

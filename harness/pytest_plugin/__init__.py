@@ -5,8 +5,8 @@ Loaded by every pytest of an environment that has the harness installed, so noth
 
 from __future__ import annotations
 
-import inspect
 import os
+import sys
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -44,33 +44,54 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """A world of this test's own: cluster, gateway, controllers, recorder, and boards to power on."""
+    from harness.pytest_plugin.asynchronous import check_others
     from harness.pytest_plugin.run import Run
 
+    check_others(request)
     with Run.of(request.config).world(request.node) as world:
         yield world.stack
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run an ``async def`` test on the event loop that its stack lives on; one without ``async`` as ever, but not past
-    what it should have awaited."""
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if "stack" in getattr(item, "fixturenames", ()):
+        from harness.pytest_plugin.asynchronous import claim
+
+        claim(item)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Run a test that has a stack on the event loop that its stack lives on."""
     from harness.pytest_plugin.run import WORLD
 
-    world = pyfuncitem.stash.get(WORLD, None)
-    if world is None:
-        return None
-    from harness.pytest_plugin.awaiting import watched
+    world = item.stash.get(WORLD, None)
+    if world is None or not isinstance(item, pytest.Function) or _is_of_unittest(item):
+        return (yield)
+    from harness.pytest_plugin.asynchronous import test_on_stack
 
     __tracebackhide__ = True
-    arguments: dict[str, Any] = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    with watched():
-        if not inspect.iscoroutinefunction(pyfuncitem.obj):
-            pyfuncitem.obj(**arguments)
-            return True
-        world.begin()
-        world.run(pyfuncitem.obj(**arguments))
-    world.judge()
-    return True
+    with test_on_stack(item, world):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, Any, Any]:
+    """Run an ``async`` fixture of a test that has a stack on the same loop."""
+    if fixturedef.scope != "function" or "stack" not in request.fixturenames:
+        return (yield)
+    from harness.pytest_plugin.asynchronous import fixture_on_stack, is_asynchronous
+
+    if not is_asynchronous(fixturedef.func):
+        return (yield)
+    from harness.pytest_plugin.run import WORLD
+
+    request.getfixturevalue("stack")
+    function = fixture_on_stack(fixturedef.func, request.instance, request.node.stash[WORLD])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fixturedef, "func", function)
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -79,21 +100,28 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     if "stack" not in getattr(item, "fixturenames", ()):
         return (yield)
-    from harness.pytest_plugin.verdict import judge_phase, trim_traceback
+    from harness.pytest_plugin.run import Run
+    from harness.pytest_plugin.verdict import explain_failure, trim_traceback
 
     if not item.config.option.fulltrace:
         trim_traceback(call)
     report = yield
-    judge_phase(item, call, report)
+    explain_failure(item, call, report)
+    Run.of(item.config).made(item)
     return report
+
+
+def _is_of_unittest(item: pytest.Function) -> bool:
+    unittest = sys.modules.get("unittest")
+    return item.cls is not None and unittest is not None and issubclass(item.cls, unittest.TestCase)
 
 
 def pytest_report_teststatus(
     report: pytest.TestReport | pytest.CollectReport,
 ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
     """What the rig could not judge is counted as ``not run``."""
-    from harness.pytest_plugin.run import blame_of
+    from harness.pytest_plugin.reports import blame_of
 
-    if blame_of(report) == RigError.blame:
+    if blame_of(report) == RigError.blame and report.skipped:
         return "not run", "N", ("NOT RUN", {"yellow": True})
     return None

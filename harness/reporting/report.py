@@ -11,10 +11,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from harness.core.errors import UsageError
+from harness.core.errors import UsageError, reason
 from harness.core.history import Kind
+from harness.core.plain_json import encode
 from harness.reporting.exercised import Exercised
 from harness.reporting.packing import pack_events
 from harness.reporting.runs import TestRecord, iterate_run
@@ -38,14 +37,14 @@ def write_run_report(folder: Path, *, trend: Sequence[Mapping[str, Any]] = ()) -
     path, part = folder / "index.html", folder / ".index.html"
     tests = iterate_run(folder)
     try:
-        with part.open("w", encoding="utf-8") as file:
+        with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
             file.writelines(build_page(folder.name, tests, trend))
         part.replace(path)
     except OSError as error:
         with suppress(OSError):
             part.unlink()
         raise UsageError(
-            f"the report cannot be written: {error.strerror}",
+            f"the report cannot be written: {reason(error)}",
             where=str(path),
             do="free the disk or name another folder",
         ) from error
@@ -62,9 +61,10 @@ def build_page(title: str, tests: Iterable[TestRecord], trend: Sequence[Mapping[
     yield head
     summaries, exercised = [], Exercised()
     for index, test in enumerate(tests):
+        opened = _opened(test, exercised)
         summaries.append(_summary(test))
-        exercised.add(test)
-        yield _script(f"events-{index}", _opened(test))
+        if test.folder is not None:
+            yield _script(f"events-{index}", opened)
     before, after = rest.split(_RUN, 1)
     yield before
     yield _script(
@@ -99,12 +99,18 @@ def _summary(test: TestRecord) -> dict[str, Any]:
     }
 
 
-def _opened(test: TestRecord) -> dict[str, Any]:
-    """What the page unpacks when the test is opened."""
-    return pack_events(test.events) | {"series": series(test.events), "pictures": test.pictures}
+def _opened(test: TestRecord, exercised: Exercised) -> dict[str, Any]:
+    """What the page unpacks when the test is opened. One broken record does not cost the others their page."""
+    try:
+        exercised.add(test)
+        return pack_events(test.events) | {"series": series(test.events), "pictures": test.pictures}
+    except Exception as error:
+        test.trouble.append(f"the events cannot be shown: {type(error).__name__}: {error}")
+        test.events.clear()
+        return pack_events(()) | {"series": [], "pictures": test.pictures}
 
 
 def _script(name: str, data: object) -> str:
-    text = orjson.dumps(data, default=str).decode()
+    text = encode(data).decode()
     safe = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     return f'<script type="application/json" id="{name}">{safe}</script>\n'

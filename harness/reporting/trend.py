@@ -17,7 +17,9 @@ from typing import Any
 
 import orjson
 
+from harness.core.plain_json import encode
 from harness.reporting.runs import TestRecord
+from harness.reporting.verdict import OUTCOMES
 
 __all__ = ["FILE", "Figures", "by_boards", "flake_rate", "pass_rate", "public_row", "read_figures", "trend_row"]
 
@@ -71,7 +73,7 @@ def trend_row(
     row: Row = {
         "run": run,
         "at": at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        **{outcome.replace(" ", "_"): counts[outcome] for outcome in (*JUDGED, "not run", "skipped")},
+        **{outcome.replace(" ", "_"): counts[outcome] for outcome in OUTCOMES},
         "flaky": len(flaky),
         "duration": round(duration, 3),
         "boards": sorted(tiers - {""}),
@@ -141,4 +143,4 @@ def _changed(
 
 def _digest(options: Mapping[str, Any]) -> str:
     kept = {key: value for key, value in options.items() if key not in BESIDE}
-    return sha256(orjson.dumps(kept, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:12]
+    return sha256(encode(kept, sort_keys=True)).hexdigest()[:12]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from harness.core.errors import UsageError
+from harness.core.errors import UsageError, reason
+from harness.core.plain_json import encode
 
 __all__ = ["RUNS", "append", "read_trend"]
 
@@ -39,7 +41,7 @@ def read_trend(path: Path, *, last: int = RUNS) -> tuple[list[Row], list[str]]:
         return [], []
     except OSError as error:
         raise UsageError(
-            f"cannot be read: {error.strerror}", where=str(path), do="name the trend.jsonl of a reports folder"
+            f"cannot be read: {reason(error)}", where=str(path), do="name the trend.jsonl of a reports folder"
         ) from error
 
 
@@ -52,10 +54,10 @@ def append(path: Path, make: Callable[[list[Row]], Row], *, last: int = RUNS) ->
         with _locked(path) as descriptor:
             earlier, _ = read_trend(path, last=last)
             row = make(earlier)
-            _write(descriptor, orjson.dumps(row, default=str) + b"\n")
+            _write(descriptor, encode(row) + b"\n")
     except OSError as error:
         raise UsageError(
-            f"this run is not in the trend: {error.strerror}",
+            f"this run is not in the trend: {reason(error)}",
             where=str(path),
             do="free the disk, or name a folder that can be written: --reports",
         ) from error
@@ -85,6 +87,32 @@ def _write(descriptor: int, line: bytes) -> None:
         raise
 
 
+def _is_row(row: Row) -> bool:
+    """Whether everything that is read of it is what a run writes."""
+    numbers = ("passed", "failed", "not_run", "flaky", "duration")
+    figures = row.get("figures") or {}
+    return (
+        isinstance(row.get("run"), str)
+        and all(_is_number(row.get(name) or 0) for name in numbers)
+        and all(isinstance(row.get(name) or [], list) for name in ("boards", "flaky_tests"))
+        and isinstance(figures, dict)
+        and all(figure is None or _is_number(figure) for figure in figures.values())
+        and _are_outcomes(row.get("tests") or {})
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _are_outcomes(tests: Any) -> bool:
+    """Names of tests, by how they ended, by the options that they ran with."""
+    if not isinstance(tests, dict) or not all(isinstance(outcomes, dict) for outcomes in tests.values()):
+        return False
+    named = [names for outcomes in tests.values() for names in outcomes.values()]
+    return all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in named)
+
+
 def _parsed(content: bytes, last: int) -> tuple[list[Row], list[str]]:
     rows: deque[Row] = deque(maxlen=max(last, 1))
     broken = []
@@ -95,8 +123,8 @@ def _parsed(content: bytes, last: int) -> tuple[list[Row], list[str]]:
             row = orjson.loads(line)
         except ValueError:
             row = None
-        if isinstance(row, Mapping) and isinstance(row.get("run"), str):
-            rows.append(dict(row))
+        if isinstance(row, dict) and _is_row(row):
+            rows.append(row)
         else:
             broken.append(str(number))
     if not broken:

@@ -26,15 +26,13 @@ __all__ = ["WasmbedLibrary"]
 class WasmbedLibrary(
     BoardKeywords, DeviceKeywords, ApplicationKeywords, PlatformKeywords, EmulationKeywords, JudgeKeywords
 ):
-    """Wasmbed's whole world in keywords: a cluster, a gateway, controllers, boards, and a record of everything.
+    """Keywords for the whole Wasmbed stack: cluster, gateway, controllers, boards, and the recorded history.
 
-    The first keyword that needs it brings the stack up, and it goes down at the end of its scope, whatever happens.
-    Everything that crosses a boundary is recorded; at the end of every test that went well, the invariants judge it.
+    The first keyword that needs a stack starts it; it stops at the end of its scope, however the test ends.
+    Everything that crosses a boundary is recorded. When a test has passed, the invariants judge its history.
 
-    | *** Settings ***
-    | Library    harness.robot_library
-    |
-    | *** Test Cases ***
+    With ``Library    harness.robot_library`` in the suite's settings, a test reads:
+
     | A Device Enrolls
     |     ${board}=    Power On Board
     |     Device Should Reach Phase    ${board}    Connected    within=5s

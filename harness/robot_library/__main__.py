@@ -16,8 +16,9 @@ from robot.run import run_cli
 
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError, UsageError
-from harness.reporting.run_folder import RunFolder, Tally
+from harness.reporting.run_folder import RunFolder
 from harness.reporting.runs import iterate_run
+from harness.reporting.tally import Tally
 from harness.reporting.verdict import UNKNOWN
 from harness.robot_library.run import RUN_FOLDER, options_of, tell_end
 

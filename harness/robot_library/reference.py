@@ -18,8 +18,9 @@ LIBRARY = "harness.robot_library"
 
 
 def document() -> LibraryDoc:
-    """What libdoc knows of the library."""
+    """Return the library's keywords as libdoc describes them, their documentation converted to HTML."""
     found: LibraryDoc = LibraryDocumentation(LIBRARY)
+    found.convert_docs_to_html()
     for each in (found, *found.inits, *found.keywords):
         each.source, each.lineno = None, -1
     return found

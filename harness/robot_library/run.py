@@ -12,7 +12,9 @@ from pathlib import Path
 
 from harness.core.clock import SystemClock
 from harness.reporting import allure
-from harness.reporting.run_folder import RunFolder, Tally
+from harness.reporting.allure_about import write_about
+from harness.reporting.run_folder import RunFolder
+from harness.reporting.tally import Tally
 from harness.stack.options import StackOptions, written
 from harness.stack.sources import find_root, read_file, read_options
 from harness.stack.world import left_behind
@@ -59,7 +61,7 @@ class Run:
             tell_end(self.folder, self.tally)
         elif (results := allure.results_folder()) is not None:  # whoever joins the processes does not know of it
             with suppress(OSError):
-                allure.write_about(results, allure.facts_of(asdict(self._options)))
+                write_about(results, allure.facts_of(asdict(self._options)))
 
 
 def tell_end(folder: RunFolder, tally: Tally) -> None:

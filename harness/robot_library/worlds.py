@@ -221,7 +221,7 @@ class TestWorlds:
                 do="use keywords inside tests, or import the library with scope=suite",
             )
         owner = self._suites[-1]
-        folder = self._run.folder.of(self._test.test if self._test is not None else owner)
+        folder = self._run.folder.claim(self._test.test if self._test is not None else owner)
         if self._test is not None:
             self._test.seed, self._test.options = options.seed, asdict(options)
             self._test.write_interrupted(folder)
@@ -234,7 +234,7 @@ class TestWorlds:
     def _record(self, world: World, test: Verdict) -> None:
         """From now on in the test's own folder: all that its verdict rests on, from the beginning."""
         assert self._run is not None
-        folder, history = self._run.folder.of(test.test), world.stack.history
+        folder, history = self._run.folder.claim(test.test), world.stack.history
         test.write_interrupted(folder)
         former = history.path
 
@@ -291,7 +291,7 @@ class TestWorlds:
                 self._run.tally.take(verdict.test, blame, verdict.message)
                 if blame == UsageError.blame:  # Robot's way of naming an error's kind, and what Allure 2 sorts by
                     result.message = f"UsageError: {OTHER_ERROR.sub('', result.message, count=1)}"
-        folder = self._run.folder.of(verdict.test)
+        folder = self._run.folder.claim(verdict.test)
         verdict.write(folder)
         allure.begin_test(verdict.options or {}, severity=verdict.severity)
         if trouble := verdict.lost or allure.end_test(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,23 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 
-from harness.core.errors import UsageError
+from harness.core.files import read_text
 from harness.sequences.reader import parse
-from harness.sequences.scanner import is_sequence_diagram
+from harness.sequences.scanner import DiagramError, is_sequence_diagram
 from harness.sequences.tree import Diagram, plain
 
 __all__ = ["Document", "read_documents"]
+
+_COMMONMARK = MarkdownIt("commonmark")
+_MDX = MarkdownIt("commonmark").disable("html_block")
+"""MDX has tags instead, with Markdown inside, and nothing that is code because it is indented."""
+_MARKDOWN = {".md": _COMMONMARK, ".markdown": _COMMONMARK, ".mdx": _MDX}
+_MERMAID = re.compile(r"mermaid(?=$|[\s{])|(?P<directive>\{\.?mermaid(?=[}\s]))")
+"""A fence's info string: that of GitHub and others, or of a directive (MyST) or attribute (Pandoc)."""
+_INDENTED_FENCE = re.compile(r"^[ \t]+(?=```|~~~)", re.MULTILINE)
+_OPTION = re.compile(r"\s*:[\w-]+:(\s|$)")
+_LINE_END = re.compile(r"\r\n|\n|\r")
+"""CommonMark's, and no others: U+2028 and U+0085 are characters of a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,40 +72,49 @@ class Document:
         }
 
 
-def read_documents(path: Path) -> list[Document]:
-    """Every sequence diagram in a file: a ``.mmd`` file is one, a Markdown file may have none.
+def read_documents(path: Path) -> tuple[list[Document], list[DiagramError]]:
+    """Every sequence diagram in a file, and the errors of those that do not parse: a broken one hides no other.
 
-    Raises UsageError if the file cannot be read or a diagram does not parse.
+    A ``.mmd`` file is one diagram, a Markdown file may have none. Raises UsageError if the file cannot be read.
     """
-    try:
-        text = path.read_text("utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(path), do="name a .mmd or .md file") from error
-    except UnicodeDecodeError as error:
-        raise UsageError("is not UTF-8 text", where=str(path), do="name a .mmd or .md file") from error
-    if path.suffix.lower() not in (".md", ".markdown"):
-        return [Document(parse(text, file=str(path)), 1)]
-    return [
-        Document(parse(block, file=str(path), line=line), line, heading)
-        for block, line, heading in _blocks(text)
-        if is_sequence_diagram(block)
-    ]
+    text = read_text(path, "name a .mmd, .md or .mdx file")
+    markdown = _MARKDOWN.get(path.suffix.lower())
+    blocks = [(text, 1, None)] if markdown is None else [*_blocks(text, markdown)]
+    documents, broken = [], []
+    for block, line, heading in blocks:
+        if markdown is not None and not is_sequence_diagram(block):
+            continue
+        try:
+            documents.append(Document(parse(block, file=str(path), line=line), line, heading))
+        except DiagramError as error:
+            broken.append(error)
+    return documents, broken
 
 
-def _blocks(text: str) -> Iterator[tuple[str, int, str | None]]:
-    """The Mermaid blocks of a Markdown text (CommonMark): content, first line, and the heading above."""
+def _blocks(text: str, markdown: MarkdownIt) -> Iterator[tuple[str, int, str | None]]:
+    """The Mermaid blocks of a Markdown text: content, first line, and the heading above."""
     heading: str | None = None
     inside_heading = False
-    lines = text.splitlines()
-    for token in MarkdownIt("commonmark").parse(text):
+    lines = _LINE_END.split(text)
+    if markdown is _MDX:
+        text = _INDENTED_FENCE.sub("", text)
+    for token in markdown.parse(text):
         if token.type in ("heading_open", "heading_close"):
             inside_heading = token.type == "heading_open"
         elif inside_heading and token.type == "inline":
             heading = token.content
-        elif token.type == "fence" and token.info.split()[:1] == ["mermaid"]:
+        elif token.type == "fence" and (fence := _MERMAID.match(token.info.strip())):
             start, end = token.map or (0, 0)
-            written, content = lines[start + 1 : end], token.content.splitlines()
+            written, content = lines[start + 1 : end], token.content.removesuffix("\n").split("\n")
             as_written = written[: len(content)]
             if [line.strip() for line in as_written] == [line.strip() for line in content]:
                 content = as_written
+            if fence["directive"]:
+                content = _without_options(content)
             yield "\n".join(content), start + 2, heading
+
+
+def _without_options(content: list[str]) -> list[str]:
+    """The body of a MyST directive: lines like ``:name: flow`` before it are for the page, not for Mermaid."""
+    body = next((number for number, line in enumerate(content) if not _OPTION.match(line)), len(content))
+    return [""] * body + content[body:]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.core.errors import UsageError
+from harness.core.files import read_text
 from harness.core.house import house
 from harness.sequences.behaviour import BoundArrow, expand
 from harness.sequences.bindings import EventType, Subject
@@ -85,7 +86,7 @@ def load(sequence: str | Path, folder: Path | None = None) -> Sequence:
     an unknown field, references in a circle.
     """
     path = _find(str(sequence), folder, where=None)
-    return load_text(_read(path), path.stem, file=str(path), folder=path.parent)
+    return load_text(read_text(path, "name a .mmd file"), path.stem, file=str(path), folder=path.parent)
 
 
 def load_text(text: str, name: str, *, file: str = "", folder: Path | None = None) -> Sequence:
@@ -96,7 +97,7 @@ def load_text(text: str, name: str, *, file: str = "", folder: Path | None = Non
     def refer(wanted: str, where: str) -> tuple[Diagram, str, str]:
         path = _find(wanted, folder, where)
         if path not in known:
-            known[path] = parse(_read(path), file=str(path))
+            known[path] = parse(read_text(path, "name a .mmd file"), file=str(path))
         return known[path], path.stem, str(path)
 
     expansion = expand(parse(text, file=file), name, file, refer)
@@ -142,12 +143,3 @@ def _find(sequence: str, folder: Path | None, where: str | None) -> Path:
     there = f"there are: {', '.join(names) or 'none'}; or name a file, as in sequences/mine{_SUFFIX}"
     hint = f"did you mean {' or '.join(close)}?" if close else there
     raise UsageError(f"there is no sequence called {sequence!r} in {homes[0]}", where=where, do=hint)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(path), do="name a .mmd file") from error
-    except UnicodeDecodeError as error:
-        raise UsageError("is not UTF-8 text", where=str(path), do="name a .mmd file") from error

@@ -160,8 +160,14 @@ def _written(value: Value) -> str:
 
 
 def _same(wanted: Value, value: object) -> bool:
-    if isinstance(value, list | tuple):
-        return any(_same(wanted, element) for element in value)
-    if isinstance(wanted, bool) or isinstance(value, bool) or wanted is None:
-        return wanted is value
-    return wanted == value
+    pending = [value]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, list | tuple):
+            pending += value
+        elif isinstance(wanted, bool) or isinstance(value, bool) or wanted is None:
+            if wanted is value:
+                return True
+        elif wanted == value:
+            return True
+    return False

@@ -43,6 +43,7 @@ class Source:
     def __init__(self, text: str, file: str, first_line: int) -> None:
         self.text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
         self.file, self._first_line = file, first_line
+        self._after_semicolon = False
         self._starts = [0, *(found.end() for found in re.finditer("\n", self.text))]
         self.front_matter: dict[str, Any] = {}
         if found := _FRONT_MATTER.match(self.text):
@@ -58,6 +59,9 @@ class Source:
         return offset - self._starts[bisect_right(self._starts, offset) - 1] + 1
 
     def fail(self, what: str, offset: int, do: str | None = None) -> NoReturn:
+        if self._after_semicolon:
+            hint = "if the ';' before it belongs to a text, write #59; for it"
+            do = f"{do}; {hint}" if do else hint
         raise DiagramError(what, self.line(offset), self.column(offset), file=self.file, do=do)
 
     def expected(self, expected: str, offset: int, do: str | None = None) -> NoReturn:
@@ -72,6 +76,7 @@ class Source:
         text, offset, begun = self.text, 0, False
         while offset < len(text):
             if text[offset].isspace() or (begun and text[offset] == ";"):
+                self._after_semicolon = text[offset] == ";" or (self._after_semicolon and text[offset] != "\n")
                 offset += 1
             elif begun and (text[offset] == "#" or text.startswith("%%", offset)):
                 end = text.find("\n", offset)
@@ -84,6 +89,7 @@ class Source:
                 begun, offset = True, header.end()
             else:
                 self.expected("'sequenceDiagram'", offset)
+        self._after_semicolon = False
         if not begun:
             self.expected("'sequenceDiagram'", len(text))
 

@@ -185,7 +185,8 @@ def route(event: Event) -> str:
     telling = {"status.phase": status.get("phase")}
     request = event.name.startswith(("PATCH ", "POST ", "PUT ", "DELETE "))
     if event.name.startswith("PATCH ") and isinstance(devices := status.get("deviceStatuses"), dict):
-        telling |= {f"{name}.state": (found or {}).get("state") for name, found in list(devices.items())[:2]}
+        told = [(name, found) for name, found in devices.items() if isinstance(found, dict)]
+        telling |= {f"{name}.state": found.get("state") for name, found in told[:2]}
     if event.name.startswith("PATCH ") and not any(telling.values()):
         telling["changed"] = _changed(event, status) or None
     telling |= {key: event.data.get(key) for key in ("code", "ok", "state", "reason")}

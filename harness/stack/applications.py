@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from harness.stack.waiting import Conditions, Watched
 from harness.wasmbed.resources.api import Object, ResourceApi
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import APPLICATION
+from harness.wasmbed.resources.manifests import wasm_bytes
 from harness.wasmbed.resources.views import Application, ApplicationStatus, DeviceEntry
 
 __all__ = ["ApplicationHandle", "parse_targets"]
@@ -108,7 +108,7 @@ class ApplicationHandle(Watched[Application]):
         """Change the module or the limits (fields of ``spec.config`` in their own spelling)."""
         spec: dict[str, Any] = {}
         if module is not None:
-            spec["wasmBytes"] = b64encode(module).decode()
+            spec["wasmBytes"] = wasm_bytes(module)
         if config:
             spec["config"] = config
         await self._change(spec)

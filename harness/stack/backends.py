@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from harness.clusters.cluster import Cluster
 from harness.core.clock import Clock
-from harness.core.errors import HarnessError, RigError, UsageError, meant
+from harness.core.errors import HarnessError, RigError, UsageError, meant, reason
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.stack.options import StackOptions, flag
@@ -127,4 +127,6 @@ def _load(name: str) -> type[Any]:
         (entry,) = entry_points(group=CLUSTERS, name=name)
         return cast("type[Any]", entry.load())
     except Exception as error:  # whatever a third party's import does wrong
-        raise RigError(f"cannot be loaded: {error}", where=f"--cluster={name}", do="install what it needs") from error
+        raise RigError(
+            f"cannot be loaded: {reason(error)}", where=f"--cluster={name}", do="install what it needs"
+        ) from error

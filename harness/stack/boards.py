@@ -122,7 +122,7 @@ class Boards:
         certificate = Certificate.of(certificate)
         tier, kind, link = self._catalogue.find(kind or self._options.boards, link)
         recordings = self._recordings(tier.features(kind), kind, record)
-        check_fits(count or 1, tier.memory(kind), kind)
+        check_fits(count or 1, tier.memory(kind), kind, opened=tier.descriptors(kind))
         made = []
         async with self._making:  # a name is free until its board is there
             for each in self._names(kind, name, count):

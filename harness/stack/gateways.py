@@ -44,7 +44,7 @@ class GatewayControl(Watched[GatewayResource]):
         super().__init__(settings.name, recorder.informer(GATEWAY), recorder.record)
         self._settings, self._pki, self._api = settings, pki, api
         self._clock, self._network, self._randomness, self._recorder = clock, network, randomness, recorder
-        self._identity = pki.gateway(settings.name)
+        self._identities = pki.gateway(settings.name)
         self._gateway: Gateway | None = None
 
     @property
@@ -72,7 +72,7 @@ class GatewayControl(Watched[GatewayResource]):
             raise UsageError("the gateway is running", where=self.name, do="stop or kill it first")
         gateway = Gateway(
             self._settings,
-            self._identity,
+            self._identities,
             self._pki.certificates(),
             self._api,
             self._clock,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.core.errors import UsageError
+from harness.core.files import read_bytes
 from harness.core.house import house
 
 __all__ = ["Modules", "assemble", "padded", "read_module"]
@@ -43,12 +44,7 @@ class Modules:
 
 def read_module(path: Path) -> bytes:
     """The binary at ``path``; text is assembled. Raises UsageError saying where the text is wrong."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"cannot be read: {error.strerror}", where=str(path), do="name a .wasm or .wat file"
-        ) from error
+    data = read_bytes(path, "name a .wasm or .wat file")
     return data if path.suffix == ".wasm" else assemble(data.decode("utf-8", "replace"), str(path))
 
 

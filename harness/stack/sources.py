@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import UsageError
+from harness.core.errors import UsageError, reason
 from harness.stack.options import Given, StackOptions, written
 
 __all__ = ["find_root", "read_file", "read_options"]
@@ -59,8 +59,8 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(path), do="make it readable") from error
-    except ValueError as error:
+        raise UsageError(f"cannot be read: {reason(error)}", where=str(path), do="make it readable") from error
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"is not TOML: {error}", where=str(path), do="correct it there") from error
 
 

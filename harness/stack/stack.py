@@ -12,7 +12,8 @@ from harness import invariants
 from harness.boards.board import Board, Credentials, World
 from harness.clusters.cluster import Cluster
 from harness.core.clock import SystemClock
-from harness.core.errors import HarnessError, RigError, UsageError
+from harness.core.descriptors import limit, raise_limit
+from harness.core.errors import HarnessError, RigError, UsageError, reason
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, SystemNetwork
 from harness.stack.applications import ApplicationHandle
@@ -49,7 +50,7 @@ ANY_PORT: Endpoint = ("127.0.0.1", 0)
 class Stack:
     """One test's whole world, up between :meth:`start` and :meth:`stop` (or inside ``async with``).
 
-    ``folder`` receives ``history.jsonl``; without one the history is kept in memory only. ``listen`` and ``http`` are
+    ``folder`` receives the ``record``; without one the history is kept in memory only. ``listen`` and ``http`` are
     where the gateway listens for devices and for HTTP. ``namespace`` is where the resources are; without one it is the
     stack's own on clusters that others may be using.
     """
@@ -69,6 +70,7 @@ class Stack:
         options: StackOptions | None = None,
         *,
         folder: Path | None = None,
+        record: str = "history.jsonl",
         listen: Endpoint = ANY_PORT,
         http: Endpoint = ANY_PORT,
         namespace: str | None = None,
@@ -77,23 +79,26 @@ class Stack:
         self.clock = SystemClock()
         self.network = SystemNetwork()
         self.randomness = Randomness(self.options.seed)
-        self._folder, self._listen, self._http, self._namespace = folder, listen, http, namespace
+        self._folder, self._file, self._listen, self._http = folder, record, listen, http
+        self._namespace = namespace
         self._ends = AsyncExitStack()
         self._numbers: dict[str, int] = {}
 
-    async def start(self) -> Self:
-        """Bring everything up. What was up already is taken down again when something does not come up.
+    async def start(self, *, platform: bool = True) -> Self:
+        """Bring everything up, or without ``platform`` the cluster alone, with Wasmbed's resource types and a recorder.
 
-        Raises RigError naming the part and what to do, or UsageError for options that cannot be.
+        What was up already is taken down again when something does not come up. Raises RigError naming the part and
+        what to do, or UsageError for options that cannot be.
         """
         try:
-            await self._start()
+            await self._start(platform)
         except BaseException:
             await self.stop()
             raise
         return self
 
-    async def _start(self) -> None:
+    async def _start(self, platform: bool) -> None:
+        raise_limit()
         self.modules = Modules(self.options.modules)
         self.history = Record(self.clock, self._history_file())
         self._ends.callback(self.history.close)
@@ -107,7 +112,10 @@ class Stack:
         self._at_end("the recorder", recorder.stop)
         watching = recorder.watch(self._client(RECORDER), self.clock, self.randomness.fork("recorder"))
         await self._bounded("the recorder", watching)
+        if platform:
+            await self._start_platform(recorder)
 
+    async def _start_platform(self, recorder: Recorder) -> None:
         self.pki = Pki(self.clock, self.randomness.fork("pki"), self.api)
         settings = GatewaySettings(
             listen=self._listen,
@@ -237,11 +245,11 @@ class Stack:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RigError(
-                f"no folder can be made there: {error.strerror}",
+                f"no folder can be made there: {reason(error)}",
                 where=str(next(each for each in self._folder.parents if each.exists())),
                 do="name a folder that can be made: --reports of a test run, --history of wasmbed up",
             ) from error
-        return self._folder / "history.jsonl"
+        return self._folder / self._file
 
     def _at_end(self, what: str, stop: Callable[[], Awaitable[object]]) -> None:
         async def end() -> None:
@@ -255,8 +263,13 @@ class Stack:
         except HarnessError:
             raise
         except OSError as error:
-            raise RigError(f"did not start: {error}", where=what, do="see wasmbed doctor") from error
+            raise RigError(f"did not start: {reason(error)}", where=what, do="see wasmbed doctor") from error
 
     def _described(self) -> dict[str, Any]:
         host, port = self.gateway.endpoint
-        return {"boards": self.options.boards, "cluster": self.options.cluster, "gateway": f"{host}:{port}"}
+        return {
+            "boards": self.options.boards,
+            "cluster": self.options.cluster,
+            "gateway": f"{host}:{port}",
+            "descriptors": limit(),
+        }

@@ -55,7 +55,7 @@ class BoardsSnapshot:
     async def restore(self) -> None:
         """Bring the boards back to it; each connects anew, as the device it was. Those made since then are off.
 
-        Raises RigError if a file cannot be read any more.
+        Raises RigError if a file is damaged or gone.
         """
         for board, wanted in self._wanted:
             board.restoring(wanted)

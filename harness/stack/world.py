@@ -37,9 +37,9 @@ class World:
     @classmethod
     @contextmanager
     def opened(
-        cls, options: StackOptions, folder: Path, new_runner: Callable[[], Runner] = new_runner
+        cls, options: StackOptions, folder: Path | None, new_runner: Callable[[], Runner] = new_runner
     ) -> Iterator[Self]:
-        """Bring a stack up, and take it down whatever happens in between."""
+        """Bring a stack up, recorded in ``folder`` if there is one, and take it down whatever happens in between."""
         with new_runner() as runner:
             stack = Stack(options, folder=folder)
             runner.run(stack.start())

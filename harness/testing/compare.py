@@ -96,10 +96,10 @@ class _Subjects:
 
     def _hear(self, event: Event) -> None:
         if event.kind is Kind.MESSAGE and {event.source, event.target} <= SPOKEN:
-            self._label(event.data.get("device"), "device")
+            device = self._label(event.data.get("device"), "device")
             subject = self._subject(event.correlation, "application")
             data = {key: self._field(key, value) for key, value in event.data.items() if key not in LEFT_OUT}
-            on = f" on {self._labels[event.data['device']]}" if subject.label.startswith("application") else ""
+            on = f" on {device}" if subject.label.startswith("application") else ""
             subject.add(f"{event.source} to {event.target}", event.name, f"{event.name}{on} {_text(data)}")
         elif event.kind is Kind.STATE and event.name in ("Device", "Application"):
             subject = self._subject(event.correlation, event.name.lower())
@@ -114,11 +114,13 @@ class _Subjects:
             self.told[name] = _Subject(self._label(name, kind))
         return self.told[name]
 
-    def _label(self, name: str | None, kind: str) -> str:
-        if name and name not in self._labels:
+    def _label(self, name: object, kind: str) -> str:
+        if not name or not isinstance(name, str):
+            return ""
+        if name not in self._labels:
             number = sum(label.startswith(kind) for label in self._labels.values()) + 1
             self._labels[name] = f"{kind} {number}"
-        return self._labels.get(name or "", "")
+        return self._labels[name]
 
     def _plain(self, value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -132,8 +134,8 @@ class _Subjects:
             return self._ids.setdefault(value, f"id {len(self._ids) + 1}")
         if key in VARIES and value is not None:
             return "..."
-        if key in SETS and value is not None:
-            return sorted(value)
+        if key in SETS and isinstance(value, list | tuple):
+            return sorted(map(str, value))
         return self._plain(value)
 
 

@@ -17,7 +17,8 @@ import pytest
 from harness.cli.cluster import connected
 from harness.cli.ending import End
 from harness.cli.main import run
-from harness.cli.platform import _Phases, _take_down
+from harness.cli.phases import Phases
+from harness.cli.platform import _take_down
 from harness.core.history import read_history
 from harness.core.loop import new_runner
 from harness.stack import Stack
@@ -345,7 +346,7 @@ def test_an_end_that_is_insisted_on(capsys: pytest.CaptureFixture[str]) -> None:
     """A second signal while it goes down in order: at once, and the exit code says interrupted."""
 
     async def insist() -> int:
-        stack, phases = Stack(), _Phases()
+        stack, phases = Stack(), Phases()
         await stack.start()
         phases.follow(stack)
         await stack.device(await stack.boards.power_on()).until(phase="Connected")

@@ -241,7 +241,8 @@ def test_a_gateway_that_stops_says_goodbye_and_loses_nothing(play: Play) -> None
         stopping = asyncio.create_task(world.gateway.stop())
         for device in devices:
             error = await device.expect(Error)
-            assert (error.code, error.retry_after) == ("GATEWAY_DRAINING", 1500)
+            assert error.code == "GATEWAY_DRAINING"
+            assert 1500 <= (error.retry_after or 0) <= 1520
             await device.closed()
         await stopping
         for n in range(3):

@@ -69,6 +69,15 @@ def test_the_reference_of_the_keywords_is_current(tmp_path: Path) -> None:
     assert (tmp_path / "keywords.html").read_text("utf-8") == current, "make keywords"
 
 
+def test_the_reference_shows_formatted_text_not_markup() -> None:
+    library = document()
+    for text in (library.doc, *(keyword.doc for keyword in library.keywords)):
+        assert text.startswith(("<p>", "<pre>"))
+        assert "``" not in text
+        assert "<b>*</b>" not in text
+    assert "<code>scope=test</code>" in library.doc
+
+
 def test_every_keyword_is_documented_and_typed() -> None:
     keywords = document().keywords
     assert len(keywords) > 40

@@ -10,7 +10,7 @@ import pytest
 
 from harness.cli.main import run
 from harness.core.errors import UsageError
-from harness.sequences import judge, load, read_documents
+from harness.sequences import DiagramError, judge, load, parse, read_documents
 
 MARKDOWN = """\
 # Guide
@@ -56,7 +56,8 @@ sequenceDiagram
 def test_every_mermaid_block_of_a_markdown_file_is_read(tmp_path: Path) -> None:
     file = tmp_path / "guide.md"
     file.write_text(MARKDOWN)
-    first, second = read_documents(file)
+    (first, second), broken = read_documents(file)
+    assert not broken
     assert (first.title, first.line) == ("The first flow", 15)
     assert (second.title, second.line) == ("A title of its own", 27)
     assert first.summary() == {
@@ -77,9 +78,9 @@ def test_every_mermaid_block_of_a_markdown_file_is_read(tmp_path: Path) -> None:
 def test_an_error_in_a_block_names_the_line_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "guide.md"
     file.write_text(MARKDOWN.replace("actor B", "actor"))
-    with pytest.raises(UsageError, match="expected a name after 'actor'") as error:
-        read_documents(file)
-    assert error.value.where == f"{file}:17:12"
+    _, (error,) = read_documents(file)
+    assert "expected a name after 'actor'" in error.what
+    assert error.where == f"{file}:17:12"
 
 
 @pytest.mark.parametrize(
@@ -215,3 +216,98 @@ def test_a_history_cut_in_the_middle_of_a_line_is_judged_as_far_as_it_goes(
     captured = capsys.readouterr()
     assert "note: line 4 was cut off" in captured.err
     assert "ConnectionClosed" not in captured.out
+
+
+def markdown(tmp_path: Path, text: str, name: str = "flow.md") -> Path:
+    file = tmp_path / name
+    file.write_bytes(text.encode())
+    return file
+
+
+def arrows(file: Path) -> list[list[tuple[str, list[str], int]]]:
+    documents, broken = read_documents(file)
+    assert not broken
+    shown = [document.summary()["arrows"] for document in documents]
+    return [[(arrow["source"], arrow["text"], arrow["line"]) for arrow in each] for each in shown]
+
+
+@pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1e"])
+def test_what_ends_a_line_elsewhere_ends_none_in_markdown(tmp_path: Path, character: str) -> None:
+    text = f"a{character}b\n\n```mermaid\nsequenceDiagram\n  A->>B: one{character}two\n  B->>A: three\n```\n"
+    assert arrows(markdown(tmp_path, text)) == [[("A", [f"one{character}two"], 5), ("B", ["three"], 6)]]
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_lines_may_end_as_they_do_elsewhere(tmp_path: Path, end: str) -> None:
+    text = "# x\n```mermaid\nsequenceDiagram\n  A->>B: one\n```\n".replace("\n", end)
+    assert arrows(markdown(tmp_path, text)) == [[("A", ["one"], 4)]]
+
+
+@pytest.mark.parametrize("name", ["flow.md", "flow.mmd"])
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path, name: str) -> None:
+    fence = "```mermaid\n" if name.endswith(".md") else ""
+    text = f"\ufeff{fence}sequenceDiagram\n  A->>B: one\n" + ("```\n" if fence else "")
+    assert arrows(markdown(tmp_path, text, name)) == [[("A", ["one"], 3 if fence else 2)]]
+
+
+@pytest.mark.parametrize(
+    "info", ["{mermaid}", "{mermaid} flow", "{.mermaid #flow}", "mermaid {width=50%}", "mermaid{code_block=true}"]
+)
+def test_fences_of_other_writers_of_markdown_are_read(tmp_path: Path, info: str) -> None:
+    assert arrows(markdown(tmp_path, f"```{info}\nsequenceDiagram\n  A->>B: one\n```\n")) == [[("A", ["one"], 3)]]
+    assert arrows(markdown(tmp_path, f"```x{info}\nsequenceDiagram\n  A->>B: one\n```\n")) == []
+
+
+def test_the_options_of_a_myst_directive_are_not_part_of_the_diagram(tmp_path: Path) -> None:
+    text = "```{mermaid}\n:name: flow\n:alt: How it goes\n\nsequenceDiagram\n  A->>B: one\n```\n"
+    assert arrows(markdown(tmp_path, text)) == [[("A", ["one"], 6)]]
+    text = "````{mermaid}\n---\nname: flow\n---\nsequenceDiagram\n  A->>B: one\n````\n"
+    assert arrows(markdown(tmp_path, text)) == [[("A", ["one"], 6)]]
+
+
+def test_mdx_has_markdown_inside_its_tags(tmp_path: Path) -> None:
+    fence = "    ```mermaid\n    sequenceDiagram\n      A->>B: one\n    ```\n"
+    text = f"import Tabs from '@theme/Tabs'\n\n<Tabs>\n{fence}</Tabs>\n"
+    assert arrows(markdown(tmp_path, text, "flow.mdx")) == [[("A", ["one"], 6)]]
+    assert arrows(markdown(tmp_path, text)) == [], "in Markdown that is HTML"
+
+
+TWO = "```mermaid\nsequenceDiagram\n  A->>B\n```\n\n## Good\n\n```mermaid\nsequenceDiagram\n  A->>B: one\n```\n"
+
+
+def test_one_broken_block_hides_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = markdown(tmp_path, TWO)
+    (good,), (broken,) = read_documents(file)
+    assert (good.title, good.line, broken.where) == ("Good", 9, f"{file}:3:8")
+    assert run(["sequences", "parse", str(file)]) == 2
+    captured = capsys.readouterr()
+    assert "line 9: Good\n" in captured.out
+    assert f"error: {file}:3:8: expected ':' and the message's text, found the end of the text" in captured.err
+    assert run(["sequences", "parse", str(file), "--json"]) == 2
+    assert [item["title"] for item in json.loads(capsys.readouterr().out)] == ["Good"]
+
+
+HINT = "if the ';' before it belongs to a text, write #59; for it"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("A->>B: wait; then go", "expected a statement"),
+        ("A->>B: PATCH (a = 1; b = 2)", "expected a statement"),
+        ("Note over A: one;two", "expected a statement"),
+        ("A->>B: start; end of it", "'end' closes nothing"),
+    ],
+)
+def test_a_semicolon_that_was_meant_as_text_gets_a_hint(line: str, told: str) -> None:
+    with pytest.raises(DiagramError) as refused:
+        parse(f"sequenceDiagram\n  {line}\n")
+    assert told in refused.value.what
+    assert str(refused.value.do).endswith(HINT)
+
+
+def test_an_error_elsewhere_gets_no_such_hint() -> None:
+    for text in ("sequenceDiagram\n  A->>B: x; B->>A: y\n  what", "sequenceDiagram\n  A->>B: #59;\n  what"):
+        with pytest.raises(DiagramError) as refused:
+            parse(text)
+        assert HINT not in str(refused.value)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from harness.boards.bridge.line import DLE, Line, Mark
+from harness.core.errors import reason
 from harness.core.history import Tap
 from harness.core.network import Endpoint, Network
 
@@ -133,7 +134,7 @@ class Bridge(asyncio.Protocol):
             await self._network.connect(lambda: far, self._gateway, tls=self._tls, server_name=self._server_name)
         except OSError as error:
             self._far = None
-            self._note("LinkRefused", reason=str(error))
+            self._note("LinkRefused", reason=reason(error))
             self._tell_board(Mark.CLOSE)
             return
         self.counters.connections += 1

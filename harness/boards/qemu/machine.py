@@ -19,12 +19,12 @@ from typing import Any
 from qemu.qmp import ExecuteError, QMPClient, QMPError
 
 from harness.core.clock import Clock
-from harness.core.errors import RigError
+from harness.core.errors import RigError, reason
 
 __all__ = ["Machine"]
 
 # QEMU's exit is reported once, by `exited`; the library would log it as an error of its own.
-logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
+logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)  # noqa: TID251
 
 
 ON_THE_LINE = 4096
@@ -108,7 +108,7 @@ class Machine:
                 end.close()
             if isinstance(error, OSError):
                 raise RigError(
-                    f"{command[0]} did not start: {error}", where=self.name, do="run `wasmbed doctor`"
+                    f"{command[0]} did not start: {reason(error)}", where=self.name, do="run `wasmbed doctor`"
                 ) from error
             raise
         finally:
@@ -142,7 +142,7 @@ class Machine:
             end.close()
             await self.kill()
             raise RigError(
-                f"QEMU did not come up: {self.words or error}",
+                f"QEMU did not come up: {self.words or reason(error)}",
                 where=self.name,
                 do="check the machine's name and image in its board.toml; `wasmbed doctor` names the QEMU found",
             ) from error
@@ -172,7 +172,7 @@ class Machine:
         try:
             return await self._qmp.execute(command, arguments)
         except (ExecuteError, QMPError, EOFError, OSError) as error:
-            raise RigError(f"QEMU refused {command}: {error}", where=self.name) from error
+            raise RigError(f"QEMU refused {command}: {reason(error)}", where=self.name) from error
 
     async def monitor(self, command: str) -> str:
         """Run a command of QEMU's human monitor; returns what it printed."""

@@ -15,16 +15,18 @@ import hashlib
 import json
 import os
 import shutil
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from harness.boards.platform import Platform
-from harness.core.errors import RigError, UsageError
+from harness.core.errors import RigError, UsageError, reason
 
 __all__ = ["Recording", "find_recordings"]
 
 DESCRIPTION = "recording.json"
+_FACTS = {"board": str, "kind": str, "program": str, "link": int, "image": str}
 SHIFT = 2
 """An instruction takes 2 to the power of this many nanoseconds: about as long as QEMU needs for one."""
 
@@ -62,7 +64,7 @@ class Recording:
             (recording.folder / DESCRIPTION).write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
         except OSError as error:
             raise RigError(
-                f"the recording cannot be kept: {error}", where=board, do="name another folder with --reports"
+                f"the recording cannot be kept: {reason(error)}", where=board, do="name another folder with --reports"
             ) from error
         return recording
 
@@ -82,12 +84,17 @@ class Recording:
         told."""
         try:
             facts: dict[str, Any] = json.loads((self.folder / DESCRIPTION).read_text("utf-8"))
-            missing = {"board", "kind", "program", "link", "image"} - facts.keys()
-        except (OSError, ValueError, AttributeError) as error:
-            raise UsageError(f"is no recording: {error}", where=str(self.folder)) from error
+            missing = _FACTS.keys() - facts.keys()
+            wrong = [key for key, kind in _FACTS.items() if key in facts and not isinstance(facts[key], kind)]
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
+            raise UsageError(f"is no recording: {reason(error)}", where=str(self.folder)) from error
         if missing:
             raise UsageError(
                 f"is no recording: {DESCRIPTION} lacks {', '.join(sorted(missing))}", where=str(self.folder)
+            )
+        if wrong:
+            raise UsageError(
+                f"is no recording: {wrong[0]!r} is {facts[wrong[0]]!r:.80}", where=str(self.folder / DESCRIPTION)
             )
         return facts
 
@@ -119,10 +126,16 @@ class Recording:
             )
 
     def unpack_memory(self, target: IO[bytes]) -> None:
-        """Write what the board had kept before the run, if anything."""
-        if self._kept_memory.exists():
+        """Write what the board had kept before the run, if anything. Raises UsageError where that is damaged."""
+        if not self._kept_memory.exists():
+            return
+        try:
             with gzip.open(self._kept_memory, "rb") as source:
                 shutil.copyfileobj(source, target)
+        except (OSError, EOFError, zlib.error) as error:
+            raise UsageError(
+                f"is damaged: {reason(error)}", where=str(self._kept_memory), do="record the board again"
+            ) from error
 
     @property
     def _kept_memory(self) -> Path:

@@ -36,6 +36,10 @@ def qemu_version(program: str) -> tuple[int, ...] | None:
     return tuple(int(part) for part in found[1].split(".")) if found else None
 
 
+DESCRIPTORS = 9
+"""Of this process, for a machine on the link that takes most of them, Ethernet."""
+
+
 class QemuTier(Tier):
     """Every kind in ``platforms/`` that QEMU emulates."""
 
@@ -64,6 +68,9 @@ class QemuTier(Tier):
 
     def memory(self, kind: str) -> int:
         return MEMORY
+
+    def descriptors(self, kind: str) -> int:
+        return DESCRIPTORS
 
     def about(self, kind: str) -> About:
         platform = self._platforms[kind]

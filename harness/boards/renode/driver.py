@@ -17,7 +17,7 @@ from typing import Any, cast
 from harness.boards.renode.installation import GET_IT, MINIMUM
 from harness.boards.renode.requests import Execute, Load, Request, Save, encode_request
 from harness.core.clock import Clock
-from harness.core.errors import HarnessError, RigError, UsageError
+from harness.core.errors import HarnessError, RigError, UsageError, reason
 
 __all__ = ["HostProcess"]
 
@@ -91,7 +91,7 @@ class HostProcess(asyncio.SubprocessProtocol):
         except BaseException as error:
             await self.kill()
             if isinstance(error, OSError):
-                raise self._error(f"its host did not start: {error}") from error
+                raise self._error(f"its host did not start: {reason(error)}") from error
             raise
         if self.version < MINIMUM:
             await self.kill()

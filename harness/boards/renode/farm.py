@@ -7,6 +7,7 @@ hosts, and what acts on time (:meth:`Farm.run_for`, :meth:`Farm.snapshot`) acts 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -20,7 +21,7 @@ from harness.boards.renode.image import loadable
 from harness.boards.renode.places import MachineHost, Place, Tenant
 from harness.boards.renode.platform import RenodePlatform
 from harness.core.clock import Clock
-from harness.core.errors import RigError, UsageError
+from harness.core.errors import RigError, UsageError, reason
 
 __all__ = ["MACHINES", "Farm", "Snapshot"]
 
@@ -187,7 +188,10 @@ class Farm:
         return host.spare
 
     async def load(self, saved: list[_Saved]) -> None:
-        """Bring every host back to what was saved of it; hosts that were not there then go."""
+        """Bring every host back to what was saved of it; hosts that were not there then go. Raises RigError, before
+        anything has changed, where a file is not what was saved."""
+        for each in saved:
+            each.check()
         later = [host for host in self._hosts if all(each.host is not host for each in saved)]
         for host in later:
             self._hosts.remove(host)
@@ -235,6 +239,30 @@ class _Saved:
         self.host, self.path = host, path
         self.states = [(place, place.tenant, place.tenant.froze()) for place in host.places]
         self.live = tuple(place.name for place in host.places if place.tenant.is_live)
+        self._digest = self._read()
+
+    def check(self) -> None:
+        """Raise RigError unless the file is as it was saved."""
+        if self._read() != self._digest:
+            raise self._broken("is damaged: it is not what was saved")
+
+    @property
+    def size(self) -> int:
+        """Bytes. Raises RigError where the file is gone."""
+        try:
+            return self.path.stat().st_size
+        except OSError as error:
+            raise self._broken(f"cannot be read: {reason(error)}") from error
+
+    def _read(self) -> bytes:
+        try:
+            with self.path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").digest()
+        except OSError as error:
+            raise self._broken(f"cannot be read: {reason(error)}") from error
+
+    def _broken(self, what: str) -> RigError:
+        return RigError(f"the snapshot {what}", where=str(self.path), do="take another one: stack.boards.snapshot()")
 
 
 class Snapshot:
@@ -246,9 +274,9 @@ class Snapshot:
     @property
     def size(self) -> int:
         """Bytes that it takes."""
-        return sum(each.path.stat().st_size for each in self._saved)
+        return sum(each.size for each in self._saved)
 
     async def restore(self) -> None:
         """Go back: every board is as it was, but its connection is gone, so it connects anew. Boards that were made
-        since then are off. Raises RigError if a file cannot be read any more."""
+        since then are off. Raises RigError if a file is damaged or gone."""
         await self._farm.load(self._saved)

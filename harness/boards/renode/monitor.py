@@ -17,6 +17,8 @@ from collections import deque
 from pathlib import Path
 from typing import Protocol
 
+from harness.core.errors import reason
+
 __all__ = ["ConsoleMonitor", "Gone", "Monitor", "die_with_parent", "surroundings"]
 
 PR_SET_PDEATHSIG = 1
@@ -112,7 +114,7 @@ class ConsoleMonitor:
                 limit=LINE_LIMIT,
             )
         except OSError as error:
-            raise Gone(None, f"{self._program} did not start: {error.strerror}") from error
+            raise Gone(None, f"{self._program} did not start: {reason(error)}") from error
         found = VERSION.search(await self.execute("version"))
         return found[1] if found else ""
 

@@ -19,6 +19,8 @@ __all__ = ["RenodeTier"]
 MACHINES_VARIABLE = "WASMBED_RENODE_MACHINES"
 MEMORY = 60 << 20
 """Bytes of one machine in a host of eight, Renode itself included."""
+DESCRIPTORS = 5
+"""Of this process: two terminals, the link's two ends, and a share of those of its host."""
 
 
 class RenodeTier(Tier):
@@ -51,6 +53,9 @@ class RenodeTier(Tier):
 
     def memory(self, kind: str) -> int:
         return MEMORY
+
+    def descriptors(self, kind: str) -> int:
+        return DESCRIPTORS
 
     def about(self, kind: str) -> About:
         platform = self._kind(kind).platform

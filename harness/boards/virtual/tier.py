@@ -43,7 +43,9 @@ class VirtualTier(Tier):
 
     def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
         if kind not in self.kinds():
-            raise UsageError(f"no board kind {kind!r}", where="virtual tier", do=f"the kinds are {self.kinds()}")
+            raise UsageError(
+                f"no board kind {kind!r}", where="virtual tier", do=f"the kinds are {', '.join(self.kinds())}"
+            )
         # Two boards with one identity are twins, not one board twice: their nonces differ under any seed.
         self._made[settings.name] += 1
         randomness = world.randomness.fork(f"{settings.name} {self._made[settings.name]}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from harness.boards.virtual.flash import Flash
 from harness.boards.virtual.session import CertificateStored, Device, Rejected, Session, SessionMemory
 from harness.core.clock import Clock
+from harness.core.descriptors import explain
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
 from harness.wasmbed.protocol.errors import LinkClosed, ProtocolError
@@ -187,7 +187,8 @@ def _words(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return (error.reason or str(error)).replace("_", " ").lower()
     if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno).lower()
+        words = explain(error.errno)
+        return words[:1].lower() + words[1:]
     return str(error) or "no answer in time"
 
 

@@ -18,12 +18,12 @@ from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.files import replace_file
 from harness.clusters.watch_times import WatchTimes
 from harness.core.clock import Clock, SystemClock
-from harness.core.errors import RigError, UsageError
+from harness.core.errors import RigError, UsageError, reason
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network, SystemNetwork
 from harness.wasmbed.pki.authority import Authority
-from harness.wasmbed.pki.tls import server_context
+from harness.wasmbed.pki.tls import tls_server
 from harness.wasmbed.resources.api import ResourceApi
 from harness.wasmbed.resources.kinds import CUSTOM_RESOURCE_DEFINITION, load_crds
 
@@ -93,7 +93,7 @@ class EmbeddedCluster(Cluster):
             server.load(path.read_bytes())
         except (OSError, ValueError) as error:
             raise UsageError(
-                f"the snapshot cannot be read: {error}",
+                f"the snapshot cannot be read: {reason(error)}",
                 where=str(path),
                 do="name a snapshot that an embedded cluster wrote, or delete the file to begin anew",
             ) from error
@@ -101,19 +101,31 @@ class EmbeddedCluster(Cluster):
     async def stop(self) -> None:
         server, self._server = self._server, None
         self._logs.close()
-        if server is not None:
-            if self._snapshot is not None:
-                replace_file(self._snapshot, server.dump())
-            server.close()
-        if self._front is not None:
-            await self._front.stop()
-            self._front = self._access = None
+        try:
+            if server is not None and self._snapshot is not None:
+                self._write_snapshot(self._snapshot, server)
+        finally:  # a disk may be full
+            if server is not None:
+                server.close()
+            if self._front is not None:
+                front, self._front, self._access = self._front, None, None
+                await front.stop()
 
     def save(self) -> None:
-        """Write the snapshot now. Raises :class:`UsageError` where the cluster has no file for it."""
+        """Write the snapshot now. Raises :class:`UsageError` where the cluster has no file for it, :class:`RigError`
+        where it cannot be written; an earlier one is then still there."""
         if self._snapshot is None:
             raise UsageError("the cluster has no file for a snapshot", do="name one: EmbeddedCluster(snapshot=PATH)")
-        replace_file(self._snapshot, self.server.dump())
+        self._write_snapshot(self._snapshot, self.server)
+
+    @staticmethod
+    def _write_snapshot(path: Path, server: ApiServer) -> None:
+        try:
+            replace_file(path, server.dump())
+        except OSError as error:
+            raise RigError(
+                f"the snapshot cannot be written: {reason(error)}", where=str(path), do="free the disk"
+            ) from error
 
     def client(self, name: str) -> ResourceApi:
         return InProcessApi(self.server, self.namespace, name)
@@ -132,7 +144,7 @@ class EmbeddedCluster(Cluster):
             authority = Authority.create("wasmbed embedded cluster", SystemClock(), algorithm="p256")
             identity = authority.issue_server(_HOST, (_HOST, "localhost"), algorithm="p256")
             token = Randomness().token(32)
-            tls = server_context(identity, authority.certificate)
+            tls = tls_server((identity,), authority.certificate)
             front = HttpFront(self.server, self._network, token=token, tls=tls, logs=self._logs)
             endpoint = await front.start((_HOST, self._port))
             self._front = front

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ssl
 from typing import Any
 
 from aiohttp import web
@@ -14,8 +13,9 @@ from harness.clusters.embedded.logs import Logs
 from harness.clusters.embedded.messages import Plain, Request, Response
 from harness.clusters.embedded.server import OPEN_PATHS, ApiServer
 from harness.clusters.embedded.watching import Watcher
-from harness.core.errors import RigError
+from harness.core.errors import RigError, reason
 from harness.core.network import Admission, Endpoint, Listener, Network
+from harness.core.tls_server import TlsServer
 
 __all__ = ["HttpFront"]
 
@@ -33,7 +33,7 @@ class HttpFront:
         network: Network,
         *,
         token: str,
-        tls: ssl.SSLContext | None = None,
+        tls: TlsServer | None = None,
         logs: Logs | None = None,
     ) -> None:
         self._server, self._logs = server, logs
@@ -55,7 +55,7 @@ class HttpFront:
             self._listener = await self._network.listen(http, endpoint, tls=self._tls, admission=_ADMISSION)
         except OSError as error:
             raise RigError(
-                f"the Kubernetes API cannot listen on port {endpoint[1]}: {error.strerror or error}",
+                f"the Kubernetes API cannot listen on port {endpoint[1]}: {reason(error)}",
                 where=f"{endpoint[0]}:{endpoint[1]}",
                 do="name a free port, or 0 for any",
             ) from error

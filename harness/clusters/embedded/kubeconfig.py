@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from harness.clusters.files import replace_file
-from harness.core.errors import UsageError
+from harness.core.errors import UsageError, reason
 from harness.core.network import Endpoint
 
 __all__ = ["write_kubeconfig"]
@@ -37,5 +37,5 @@ def write_kubeconfig(path: Path, endpoint: Endpoint, authority: bytes, token: st
         replace_file(path, yaml.safe_dump(config, sort_keys=False).encode())
     except OSError as error:
         raise UsageError(
-            f"the kubeconfig cannot be written: {error.strerror}", where=str(path), do="name a file that can be written"
+            f"the kubeconfig cannot be written: {reason(error)}", where=str(path), do="name a file that can be written"
         ) from error

@@ -5,7 +5,6 @@ Everything here happens at once, on the event loop of the caller: two requests n
 
 from __future__ import annotations
 
-import logging
 from urllib.parse import unquote
 
 from harness.clusters.embedded import discovery, openapi_v2
@@ -25,6 +24,7 @@ from harness.clusters.watch_times import WatchTimes
 from harness.core.clock import Clock
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
+from harness.core.logs import get_log
 from harness.wasmbed.resources.api import Resource
 
 __all__ = ["DEFAULT_BODY_LIMIT", "ApiServer"]
@@ -36,7 +36,7 @@ OPEN_PATHS = frozenset(("/healthz", "/livez", "/readyz", "/version"))
 """What may be asked without a token."""
 
 _NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-_log = logging.getLogger(__name__)
+_log = get_log(__name__)
 
 
 class ApiServer:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+from typing import Any
+
 import orjson
 
 from harness.clusters.embedded.state import State
@@ -9,7 +12,7 @@ from harness.clusters.embedded.store import Entry
 
 __all__ = ["dump_snapshot", "load_snapshot"]
 
-_FORM = "wasmbed-embedded-cluster/1"
+_FORM = "wasmbed-embedded-cluster/2"
 
 
 def dump_snapshot(state: State) -> bytes:
@@ -17,7 +20,9 @@ def dump_snapshot(state: State) -> bytes:
     collections = {
         name: [entry.object for _, entry in collection.entries()] for name, collection in state.store.collections()
     }
-    return orjson.dumps({"form": _FORM, "resourceVersion": state.store.version, "objects": collections})
+    version = state.store.version
+    digest = _digest(version, collections)
+    return orjson.dumps({"form": _FORM, "resourceVersion": version, "sha256": digest, "objects": collections})
 
 
 def load_snapshot(state: State, document: bytes) -> None:
@@ -28,6 +33,8 @@ def load_snapshot(state: State, document: bytes) -> None:
     version, objects = read.get("resourceVersion"), read.get("objects")
     if not isinstance(version, int) or not isinstance(objects, dict):
         raise ValueError("it lacks resourceVersion or objects")
+    if read.get("sha256") != _digest(version, objects):
+        raise ValueError("it is damaged: the SHA-256 of its content is another than it says")
     loaded = []
     try:
         for name, items in objects.items():
@@ -43,3 +50,7 @@ def load_snapshot(state: State, document: bytes) -> None:
     for name, key, entry in loaded:
         state.store.collection(name).load(key, entry)
     state.store.restore(version)
+
+
+def _digest(version: int, objects: dict[str, Any]) -> str:
+    return sha256(orjson.dumps([version, objects])).hexdigest()

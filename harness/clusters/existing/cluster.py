@@ -13,7 +13,7 @@ from harness.clusters.existing.definitions import install
 from harness.clusters.existing.namespaces import Leaving, delete_namespace, make_namespace
 from harness.clusters.files import replace_file
 from harness.core.clock import Clock
-from harness.core.errors import RigError, UsageError
+from harness.core.errors import RigError, UsageError, reason
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.api import ApiError, ResourceApi
@@ -75,13 +75,13 @@ class KubeconfigCluster(Cluster):
             self._owns_namespace = await make_namespace(harness, self.namespace)
         except ApiError as error:
             raise RigError(
-                f"the cluster refused to be set up: {error}",
+                f"the cluster refused to be set up: {reason(error)}",
                 where=str(self._path),
                 do="use credentials that may make namespaces and CustomResourceDefinitions",
             ) from error
         except OSError as error:
             raise RigError(
-                f"the cluster cannot be reached: {error}",
+                f"the cluster cannot be reached: {reason(error)}",
                 where=str(self._path),
                 do="start it, or name another kubeconfig",
             ) from error
@@ -99,7 +99,7 @@ class KubeconfigCluster(Cluster):
                 await (await harness.connected()).version()
         except (OSError, ApiError) as error:
             raise RigError(
-                f"the cluster does not answer any more: {str(error) or f'nothing within {ANSWERS_WITHIN:g} s'}",
+                f"the cluster does not answer any more: {reason(error)}",
                 where=str(self._path),
                 do=self._advice(),
             ) from error
@@ -140,7 +140,7 @@ class KubeconfigCluster(Cluster):
             replace_file(path, content)
         except OSError as error:
             raise UsageError(
-                f"the kubeconfig cannot be copied to {path}: {error.strerror}",
+                f"the kubeconfig cannot be copied to {path}: {reason(error)}",
                 where=str(self._path),
                 do="name a file that can be written",
             ) from error

@@ -10,7 +10,7 @@ from harness.clusters.existing.client import TappedClient
 from harness.clusters.existing.namespaces import Leaving, delete_namespace
 from harness.clusters.existing.ownership import SELECTOR, why_kept
 from harness.core.clock import Clock
-from harness.core.errors import RigError
+from harness.core.errors import RigError, reason
 from harness.wasmbed.resources.api import ApiError
 from harness.wasmbed.resources.kinds import NAMESPACE
 
@@ -42,10 +42,14 @@ async def sweep_namespaces(
         for stays in await leaving.settle(clock):
             raise RigError(stays, where=str(kubeconfig), do="see: kubectl get namespace -o yaml")
     except ApiError as error:
-        raise RigError(f"the cluster refused: {error}", where=str(kubeconfig), do="use other credentials") from error
+        raise RigError(
+            f"the cluster refused: {reason(error)}", where=str(kubeconfig), do="use other credentials"
+        ) from error
     except OSError as error:
         raise RigError(
-            f"the cluster cannot be reached: {error}", where=str(kubeconfig), do="start it, or name another kubeconfig"
+            f"the cluster cannot be reached: {reason(error)}",
+            where=str(kubeconfig),
+            do="start it, or name another kubeconfig",
         ) from error
     finally:
         await client.close()

@@ -13,6 +13,7 @@ from typing import Any
 from harness.clusters.existing.client import TappedClient
 from harness.clusters.existing.ownership import ownership
 from harness.core.clock import Clock
+from harness.core.errors import reason
 from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, Resource, ResourceApi
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY, GROUP, NAMESPACE
 
@@ -70,7 +71,7 @@ class Leaving:
             try:
                 left = await _until_gone(api, those, clock)
             except (ApiError, OSError) as error:
-                left = dict.fromkeys(those, f"the cluster was asked and did not answer: {error}")
+                left = dict.fromkeys(those, f"the cluster was asked and did not answer: {reason(error)}")
             finally:
                 await api.close()
             said += [f"namespace {name} is still there: {why}" for name, why in left.items()]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from harness.core.clock import Clock
+from harness.core.errors import reason
 from harness.core.identifiers import Randomness
+from harness.core.logs import get_log
 from harness.wasmbed.controllers.queue import Closed, WorkQueue
 from harness.wasmbed.resources.api import ApiError, Conflict, NotFound
 
 __all__ = ["Controller"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 
 class Controller(ABC):
@@ -87,10 +88,10 @@ class Controller(ABC):
             except NotFound:
                 self.queue.forget(key)  # deleted meanwhile; if not, a change or the resync brings it back
             except Conflict as error:
-                log.debug("%s %s: %s", self.name, key, error)
+                log.debug("%s %s: %s", self.name, key, reason(error))
                 self.queue.add_rate_limited(key)
             except (OSError, ApiError) as error:
-                log.warning("%s %s: %s; trying again", self.name, key, error)
+                log.warning("%s %s: %s; trying again", self.name, key, reason(error))
                 self.queue.add_rate_limited(key)
             except Exception:
                 log.exception("%s %s: failed; trying again", self.name, key)

@@ -7,12 +7,13 @@ comparing two machines' clocks.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from harness.core.clock import Clock
+from harness.core.errors import reason
 from harness.core.identifiers import Randomness
+from harness.core.logs import get_log
 from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, ResourceApi
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import LEASE
@@ -20,7 +21,7 @@ from harness.wasmbed.resources.timestamps import format_timestamp
 
 __all__ = ["LeaderLease"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 
 class LeaderLease:
@@ -82,7 +83,7 @@ class LeaderLease:
             except (Conflict, NotFound):
                 await self._changes(present, self._randomness.jitter(self.duration / 10))
             except (OSError, ApiError) as error:
-                log.warning("lease %s: %s; trying again", self.name, error)
+                log.warning("lease %s: %s; trying again", self.name, reason(error))
                 await self._clock.sleep(self._randomness.jitter(self.duration / 10))
 
     async def _changes(self, present: Object | None, within: float) -> bool:
@@ -151,7 +152,7 @@ class LeaderLease:
                 if _holder(held) != self.identity:
                     return None
             except (OSError, ApiError) as error:
-                log.warning("lease %s: %s; trying again", self.name, error)
+                log.warning("lease %s: %s; trying again", self.name, reason(error))
                 await self._clock.sleep(self._randomness.jitter(self.duration / 15))
 
     async def _give_back(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from harness.core.clock import Clock
 from harness.core.identifiers import Randomness
+from harness.core.logs import get_log
 from harness.wasmbed.controllers.application import ApplicationController
 from harness.wasmbed.controllers.controller import Controller
 from harness.wasmbed.controllers.device import DeviceController
@@ -27,7 +27,7 @@ from harness.wasmbed.resources.modules import ConfigMapModuleStore
 
 __all__ = ["ControllerManager", "ControllerSettings"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,16 +99,16 @@ class DeviceRecords:
             "error": None,
         }
 
-    @staticmethod
-    def _vital_signs(session: Session) -> dict[str, Any]:
-        heartbeat = session.heartbeat
+    def _vital_signs(self, session: Session) -> dict[str, Any]:
+        heartbeat, device = session.heartbeat, self._cache.get(session.name)
         assert heartbeat is not None
+        recorded = (device.status.device_metrics if device is not None else None) or {}
         return {
             "deviceStatus": heartbeat.status.capitalize(),
             "lastHeartbeat": format_timestamp(session.heard_at),
             "health": _health(heartbeat),
             "wasmRuntime": heartbeat.runtime_status,
-            "deviceMetrics": dict(heartbeat.metrics),
+            "deviceMetrics": {**dict.fromkeys(recorded.keys() - heartbeat.metrics.keys()), **heartbeat.metrics},
         }
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from harness.core.clock import Clock
-from harness.core.errors import RigError
+from harness.core.errors import RigError, reason
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
+from harness.core.logs import get_log
 from harness.core.network import Admission, Endpoint, Listener, Network
+from harness.core.places import Places
+from harness.core.summed_log import SummedLog
 from harness.wasmbed.gateway.applications import ApplicationReports
 from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.conversation import Conversation
@@ -37,14 +39,14 @@ from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.errors import CertificateInvalid
 from harness.wasmbed.pki.identity import Identity
-from harness.wasmbed.pki.tls import server_context
+from harness.wasmbed.pki.tls import tls_server
 from harness.wasmbed.protocol.link import Link, Side
 from harness.wasmbed.protocol.messages import ErrorCode
 from harness.wasmbed.resources.api import ApiError, ResourceApi
 
 __all__ = ["CannotListen", "Gateway"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 _BATCH = 64
 """Certificates judged anew in one go when the revocation list changes."""
@@ -61,13 +63,14 @@ class CannotListen(RigError):
 class Gateway:
     """Speaks TLS and CBOR to devices, and Kubernetes to the cluster.
 
-    ``certificates`` judges devices; ``authority``, where given, issues first certificates to those that pair.
+    It presents the one of its ``identities`` that a device can verify. ``certificates`` judges devices; ``authority``,
+    where given, issues first certificates to those that pair.
     """
 
     def __init__(
         self,
         settings: GatewaySettings,
-        identity: Identity,
+        identities: Iterable[Identity],
         certificates: CertificateManager,
         api: ResourceApi,
         clock: Clock,
@@ -77,13 +80,15 @@ class Gateway:
         authority: Authority | None = None,
     ) -> None:
         self.settings = settings
-        self._identity, self._certificates, self._api = identity, certificates, api
+        self._identities, self._certificates, self._api = tuple(identities), certificates, api
         self._clock, self._network, self._tap = clock, network, tap
+        self._log = SummedLog(log, clock)
+        self._enrolling = Places(settings.enrollments)
         self._listener: Listener | None = None
         self._http_endpoint: Endpoint | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-        self.sessions = Sessions(settings)
+        self.sessions = Sessions(settings, randomness)
         self._cache = DeviceCache(api, clock, randomness)
         self._writer = StatusWriter(
             api,
@@ -112,6 +117,8 @@ class Gateway:
             self.sessions,
             Conversation(
                 settings,
+                clock,
+                self._enrolling,
                 certificates,
                 self._cache,
                 self.sessions,
@@ -129,7 +136,7 @@ class Gateway:
             work,
             tap,
         )
-        self._revocations = Revocations(api, clock, randomness, certificates, self._revoked)
+        self._revocations = Revocations(api, clock, randomness, certificates, self._revoked, self._revocations_refused)
         self._registration = Registration(settings, api, clock, randomness, self._writer)
         self._http = HttpApi(
             settings,
@@ -181,7 +188,7 @@ class Gateway:
         except (ApiError, OSError) as error:
             await self.kill()
             raise RigError(
-                f"the API server did not let the gateway begin: {str(error) or 'no answer in time'}",
+                f"the API server did not let the gateway begin: {reason(error)}",
                 where=f"gateway {self.settings.name}",
                 do="check that the cluster runs, has Wasmbed's CRDs, and that the gateway may use them",
             ) from error
@@ -195,8 +202,9 @@ class Gateway:
         self.sessions.draining = True
         if self._listener is not None:
             await self._listener.close()
-        goodbye = try_again("the gateway is shutting down", self.settings.retry_after, ErrorCode.GATEWAY_DRAINING)
         for session in self.sessions:
+            retry_after = self.sessions.retry_after()
+            goodbye = try_again("the gateway is shutting down", retry_after, ErrorCode.GATEWAY_DRAINING)
             self._service.dismiss(session, goodbye.error)
         await self._in_time(self._service.close(), "sessions are still open")
         await self._in_time(self._write_the_end(), "not every status could be written")
@@ -218,6 +226,7 @@ class Gateway:
         await self._writer.abandon()
         await self._service.abandon()
         await self._http.stop()
+        self._log.close()
         await asyncio.gather(self._cache.stop(), self._revocations.stop(), *self._tasks, return_exceptions=True)
 
     async def _in_time(self, work: Coroutine[Any, Any, None], otherwise: str) -> None:
@@ -242,8 +251,9 @@ class Gateway:
             handshake=settings.handshake_timeout,
             patience=settings.handshake_patience,
             rejected=self._tls_rejected,
+            behind=self._enrolling,
         )
-        tls = server_context(self._identity, self._certificates.authority)
+        tls = tls_server(self._identities, self._certificates.authority)
         try:
             return await self._network.listen(self._make_link, settings.listen, tls=tls, admission=admission)
         except OSError as error:
@@ -256,14 +266,15 @@ class Gateway:
         host, port = endpoint
         return CannotListen(
             setting,
-            f"cannot listen for {what} at {host}:{port}: {error.strerror or error}",
+            f"cannot listen for {what} at {host}:{port}: {reason(error)}",
             where=f"gateway {self.settings.name}",
             do="end what uses the port, or choose another (0: any free one)",
         )
 
-    def _tls_rejected(self, address: Endpoint, reason: str) -> None:
+    def _tls_rejected(self, address: Endpoint, reason: str, refused: bool) -> None:
         self._metrics.tls_rejected()
-        log.info("%s:%d did not get through the handshake: %s", *address, reason)
+        write = self._log.warning if refused else self._log.info
+        write("%s:%d did not get through the handshake: %s", *address, reason)
         if self._tap is not None:
             self._tap("Device", "Gateway", "TlsRejected", {"reason": reason}, "")
 
@@ -276,15 +287,19 @@ class Gateway:
         """Until a present session of ``name`` would be given up, but no longer than a heartbeat's interval."""
         session = self.sessions.get(name)
         if session is None:
-            return self.settings.retry_after
+            return self.sessions.retry_after()
         left = session.heard_at + self.settings.heartbeat_timeout - self._clock.now()
         return max(min(left, self.settings.heartbeat_interval), 1.0)
 
     def _deleted(self, name: str) -> None:
         session = self.sessions.connected(name)
         if session is not None:
-            goodbye = try_again("the device was deleted: enroll again", self.settings.retry_after)
+            goodbye = try_again("the device was deleted: enroll again", self.sessions.retry_after())
             self._service.dismiss(session, goodbye.error)
+
+    def _revocations_refused(self, reason: str) -> None:
+        if self._tap is not None:
+            self._tap("Kubernetes", "Gateway", "RevocationListRefused", {"reason": reason}, "")
 
     def _revoked(self) -> None:
         self._spawn(self._judge_again())

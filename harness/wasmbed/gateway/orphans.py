@@ -6,9 +6,9 @@ own, and a copy that lags behind cannot stop what was just made.
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
+from harness.core.logs import get_log
 from harness.wasmbed.gateway.sessions import Sessions
 from harness.wasmbed.gateway.work import QueueFull, Stopping, Work
 from harness.wasmbed.protocol.messages import ApplicationState
@@ -17,7 +17,7 @@ from harness.wasmbed.resources.kinds import APPLICATION
 
 __all__ = ["Orphans"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 _OVER = frozenset({ApplicationState.STOPPED, ApplicationState.FAILED})
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from base64 import b64decode
 from collections.abc import Callable
 
 from harness.core.clock import Clock
+from harness.core.errors import reason
 from harness.core.identifiers import Randomness
+from harness.core.logs import get_log
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.errors import CertificateInvalid
 from harness.wasmbed.resources.api import Object, ResourceApi
@@ -16,14 +17,15 @@ from harness.wasmbed.resources.kinds import CONFIG_MAP
 
 __all__ = ["CRL_CONFIG_MAP", "CRL_KEY", "Revocations"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 CRL_CONFIG_MAP = "wasmbed-device-crl"
 CRL_KEY = "crl.der"
 
 
 class Revocations:
-    """Hands every new revocation list to the certificate manager; ``changed`` is called when it has one."""
+    """Hands every new revocation list to the certificate manager; ``changed`` is called when it has taken one over,
+    ``refused`` with the reason why it did not."""
 
     def __init__(
         self,
@@ -32,8 +34,9 @@ class Revocations:
         randomness: Randomness,
         certificates: CertificateManager,
         changed: Callable[[], object],
+        refused: Callable[[str], object],
     ) -> None:
-        self._certificates, self._changed = certificates, changed
+        self._certificates, self._changed, self._refused = certificates, changed, refused
         selector = f"metadata.name={CRL_CONFIG_MAP}"
         self._informer = Informer(api, CONFIG_MAP, clock, randomness, field_selector=selector)
         self._informer.add_handler(self._update)
@@ -55,6 +58,7 @@ class Revocations:
                 raise CertificateInvalid(f"no {CRL_KEY} in binaryData")
             self._certificates.update_revocations(b64decode(content))
         except (CertificateInvalid, ValueError) as error:
-            log.error("ConfigMap %s: %s: the last revocation list stays in force", CRL_CONFIG_MAP, error)
+            log.error("ConfigMap %s: %s: the last revocation list stays in force", CRL_CONFIG_MAP, reason(error))
+            self._refused(reason(error))
             return
         self._changed()

@@ -8,19 +8,21 @@ was judged by.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
 from harness.core.clock import Clock, Timer
+from harness.core.errors import reason
 from harness.core.identifiers import Randomness
+from harness.core.logs import get_log
+from harness.core.summed_log import SummedLog
 from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, Resource, ResourceApi
 from harness.wasmbed.resources.phases import IllegalMove, check, is_legal
 
 __all__ = ["StatusWriter", "is_one", "merge", "pace"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 Status = dict[str, Any]
 Key = tuple[Resource, str]
@@ -124,6 +126,7 @@ class StatusWriter:
         gone: Callable[[Resource, str, Status], object] = lambda resource, name, status: None,
     ) -> None:
         self._api, self._clock, self._randomness = api, clock, randomness
+        self._log = SummedLog(log, clock)
         self._slots = asyncio.Semaphore(requests)
         self._timeout = timeout
         self._current, self._written, self._detour = current, written, detour
@@ -187,6 +190,7 @@ class StatusWriter:
                 entry.task.cancel()
                 tasks.append(entry.task)
         self._entries.clear()
+        self._log.close()
         if self._idle is not None:
             self._idle.set_result(None)
             self._idle = None
@@ -241,7 +245,7 @@ class StatusWriter:
                 later, entry.steps = entry.steps, [step]
                 for other in later:
                     entry.add(other)
-                log.warning("%s %s: %s; trying again", key[0].kind, key[1], error or type(error).__name__)
+                self._log.warning("%s %s: %s; trying again", key[0].kind, key[1], reason(error))
                 delay = min(FIRST_DELAY * 2 ** min(entry.failures - 1, 16), LONGEST_DELAY)
                 await self._clock.sleep(self._randomness.jitter(delay))
             except Exception as error:
@@ -295,7 +299,7 @@ class StatusWriter:
         return answer
 
     def _give_up(self, key: Key, steps: list[_Step], error: Exception) -> None:
-        log.info("%s %s: status not written: %s", key[0].kind, key[1], error)
+        self._log.info("%s %s: status not written: %s", key[0].kind, key[1], reason(error))
         self.failures += 1
         for step in steps:
             for waiter in step.waiters or ():

@@ -147,7 +147,9 @@ class Transfer(Exchange):
                 if attempts > self._settings.chunk_attempts:
                     raise self._silence()
                 for index in sorted(self._unacknowledged):
-                    self._send_chunk(index)
+                    if index in self._unacknowledged:
+                        self._send_chunk(index)
+                        await self._link.drain()
         return self._result
 
     def _chunks(self) -> Iterator[int]:

@@ -6,10 +6,11 @@ The queue and its task exist only while there is something to do.
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass
 
 from harness.core.clock import Clock
+from harness.core.logs import get_log
+from harness.core.summed_log import SummedLog
 from harness.wasmbed.gateway.applications import ApplicationReports
 from harness.wasmbed.gateway.metrics import Metrics
 from harness.wasmbed.gateway.modules import Module
@@ -21,7 +22,7 @@ from harness.wasmbed.resources.deployments import DeploymentRequest
 
 __all__ = ["Deployment", "DeviceWork", "QueueFull", "Stopping", "Work"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 
 class QueueFull(Exception):
@@ -65,6 +66,7 @@ class Work:
 
     def __init__(self, settings: GatewaySettings, clock: Clock, reports: ApplicationReports, metrics: Metrics) -> None:
         self._settings, self._clock, self._reports, self._metrics = settings, clock, reports, metrics
+        self._log = SummedLog(log, clock)
 
     def add(self, session: Session, job: Job) -> None:
         """Do ``job`` after those that wait. One for the same application overtakes a deployment that has not begun.
@@ -138,7 +140,7 @@ class Work:
             self._metrics.job_done(type(job).__name__.lower(), ok)
 
     def _fail(self, session: Session, job: Job, failed: ExchangeFailed) -> None:
-        log.warning("device %s: %s of %s: %s", session.name, type(job).__name__, job.application, failed.reason)
+        self._log.warning("device %s: %s of %s: %s", session.name, type(job).__name__, job.application, failed.reason)
         if isinstance(job, Deployment):
             generation = job.request.generation
             self._reports.failed(session, job.application, generation, failed.code, failed.reason)

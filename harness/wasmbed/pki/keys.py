@@ -9,13 +9,14 @@ from pathlib import Path
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from harness.core.errors import UsageError
+from harness.core.errors import UsageError, reason
 from harness.wasmbed.pki.errors import MALFORMED, CertificateInvalid
 
 __all__ = [
     "Algorithm",
     "PrivateKey",
     "PublicKey",
+    "algorithm_of",
     "generate_key",
     "load_private_key",
     "load_public_key",
@@ -38,16 +39,21 @@ class Algorithm(StrEnum):
     P256 = "p256"
 
 
-def generate_key(algorithm: str = Algorithm.ED25519) -> PrivateKey:
+def generate_key(algorithm: str = Algorithm.P256) -> PrivateKey:
     """A fresh key from the operating system's randomness. Raises :class:`ValueError` for an unknown algorithm."""
     if Algorithm(algorithm) is Algorithm.ED25519:
         return ed25519.Ed25519PrivateKey.generate()
     return ec.generate_private_key(ec.SECP256R1())
 
 
+def algorithm_of(key: PrivateKey) -> Algorithm:
+    """Which of the two kinds ``key`` is."""
+    return Algorithm.ED25519 if isinstance(key, ed25519.Ed25519PrivateKey) else Algorithm.P256
+
+
 def signature_hash(key: PrivateKey) -> hashes.SHA256 | None:
     """The hash that X.509 signing with ``key`` wants: none for Ed25519."""
-    return None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    return None if algorithm_of(key) is Algorithm.ED25519 else hashes.SHA256()
 
 
 def require_supported(key: object) -> PublicKey:
@@ -97,7 +103,7 @@ def read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(path), do="name a readable file") from error
+        raise UsageError(f"cannot be read: {reason(error)}", where=str(path), do="name a readable file") from error
 
 
 def write_file(path: Path, content: bytes, *, secret: bool = False) -> None:
@@ -111,5 +117,5 @@ def write_file(path: Path, content: bytes, *, secret: bool = False) -> None:
         draft.replace(path)
     except OSError as error:
         raise UsageError(
-            f"cannot be written: {error.strerror}", where=str(path), do="name a folder you may write to"
+            f"cannot be written: {reason(error)}", where=str(path), do="name a folder you may write to"
         ) from error

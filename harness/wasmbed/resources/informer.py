@@ -9,17 +9,18 @@ differences.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
 from harness.core.clock import Clock
+from harness.core.errors import reason
 from harness.core.identifiers import Randomness
+from harness.core.logs import get_log
 from harness.wasmbed.resources.api import ApiError, Gone, Object, Resource, ResourceApi
 
 __all__ = ["Handler", "Informer"]
 
-log = logging.getLogger(__name__)
+log = get_log(__name__)
 
 Handler = Callable[[Object | None, Object | None], object]
 """Called with an object's old and new form: no old one when it was added, no new one when it was deleted."""
@@ -44,12 +45,15 @@ class Informer:
         label_selector: str = "",
         field_selector: str = "",
         turn: Callable[[], Awaitable[None]] | None = None,
+        lost: Callable[[str], object] | None = None,
     ) -> None:
-        """``turn`` is awaited before each change is taken over, by who must not be ahead of somebody else."""
+        """``turn`` is awaited before each change is taken over, by who must not be ahead of somebody else. ``lost`` is
+        told each time the connection breaks, and why; without it that is logged."""
         self.api, self.resource = api, resource
         self._clock, self._randomness = clock, randomness
         self._selectors = {"label_selector": label_selector, "field_selector": field_selector}
         self._turn = turn
+        self._lost = lost or self._log_loss
         self._objects: dict[str, Object] = {}
         self._handlers: list[Handler] = []
         self._synced = asyncio.Event()
@@ -146,7 +150,7 @@ class Informer:
             except Gone:
                 listed, failures = False, failures + 1
             except (OSError, ApiError) as error:
-                log.warning("%s: %s; trying again", self.resource.plural, error)
+                self._lost(reason(error))
                 failures += 1
             except Exception:
                 log.exception("%s: the watch failed; trying again", self.resource.plural)
@@ -155,6 +159,9 @@ class Informer:
                 failures = min(failures, 1)
             delay = min(FIRST_DELAY * 2 ** min(max(failures - 1, 0), 16), LONGEST_DELAY)
             await self._clock.sleep(self._randomness.jitter(delay))
+
+    def _log_loss(self, why: str) -> None:
+        log.warning("%s: %s; trying again", self.resource.plural, why)
 
     async def _list(self) -> None:
         found = await self.api.list(self.resource, **self._selectors)

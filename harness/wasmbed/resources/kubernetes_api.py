@@ -15,9 +15,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import aiohttp
-import yaml
 
-from harness.core.errors import UsageError
+from harness.core.errors import UsageError, reason
 from harness.wasmbed.resources.api import Object, Resource, ResourceApi, ResourceList, WatchEvent, api_error
 from harness.wasmbed.resources.kinds import CUSTOM_RESOURCE_DEFINITION, NAMESPACE, SELF_SUBJECT_RULES_REVIEW
 
@@ -58,13 +57,13 @@ class KubernetesApi(ResourceApi):
                 await config.load_kube_config(
                     str(kubeconfig), context, client_configuration=configuration, persist_config=False
                 )
-        except (config.ConfigException, OSError, ValueError, TypeError, yaml.YAMLError) as error:
+            api_client = client.ApiClient(configuration)
+        except Exception as error:  # the client reads a file as if it had to be a kubeconfig
             raise UsageError(
-                f"no connection to Kubernetes can be made from this: {error}",
+                f"no connection to Kubernetes can be made from this: {reason(error)}",
                 where=where,
                 do="name a kubeconfig file (and a context that is in it)",
             ) from error
-        api_client = client.ApiClient(configuration)
         if name:
             api_client.user_agent = name
         return cls(api_client, namespace)
@@ -76,7 +75,7 @@ class KubernetesApi(ResourceApi):
 
     async def version(self) -> Object:
         """What the API server is: ``major``, ``minor``, ``gitVersion``."""
-        return await self._call("GET", "/version")
+        return await self._call("GET", "/version", member="gitVersion")
 
     async def get(self, resource: Resource, name: str) -> Object:
         return await self._call("GET", self._path(resource, name))
@@ -162,16 +161,22 @@ class KubernetesApi(ResourceApi):
         return f"{path}/{quote(name, safe='')}" if name is not None else path
 
     async def _call(
-        self, method: str, path: str, query: dict[str, str] | None = None, body: Object | None = None
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: Object | None = None,
+        *,
+        member: str = "kind",
     ) -> Object:
+        """The answer, which has this ``member`` if it is an API server's."""
         with _network_errors():
             response = await self._request(method, path, query, body)
             async with response:
                 data = await response.read()
         if response.status >= 400:
             raise api_error(_status(response, data))
-        answer: Object = json.loads(data)
-        return answer
+        return _object(data, member)
 
     async def _request(
         self,
@@ -205,6 +210,18 @@ class KubernetesApi(ResourceApi):
         )
 
 
+def _object(data: bytes, member: str) -> Object:
+    try:
+        answer = json.loads(data)
+        if isinstance(answer, dict) and member in answer:
+            return answer
+    except (ValueError, RecursionError):
+        pass
+    raise ConnectionError(
+        f"what answers there is not a Kubernetes API server: {data[:80].decode('utf-8', 'replace')!r}"
+    )
+
+
 def _drop(response: aiohttp.ClientResponse) -> None:
     """End a watch without TLS's goodbye, for whose answer nobody would wait."""
     if response.connection is not None and response.connection.transport is not None:
@@ -218,8 +235,10 @@ class _network_errors:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, aiohttp.InvalidURL):
+            raise ConnectionError(f"{error} is not a URL") from error
         if isinstance(error, aiohttp.ClientError) and not isinstance(error, OSError):
-            raise ConnectionError(str(error) or type(error).__name__) from error
+            raise ConnectionError(reason(error)) from error
 
 
 def _status(response: aiohttp.ClientResponse, data: bytes) -> Object:

@@ -44,14 +44,14 @@ pub struct Application {
 }
 
 impl Application {
-    pub fn new(deploy: &Deploy<'_>, message_id: u32, largest_memory: usize) -> Self {
+    pub fn new(deploy: &Deploy<'_>, message_id: u32) -> Self {
         let environment = deploy.environment.as_ref().map_or(&[][..], |environment| &environment.0);
         Self {
             id: deploy.application_id.into(),
             state: ApplicationState::Receiving,
             error: None,
             message_id,
-            limits: Limits { memory: deploy.limits.memory.min(largest_memory as u64), ..deploy.limits },
+            limits: deploy.limits,
             entry: deploy.entry.into(),
             around: Surroundings {
                 application: deploy.application_id.into(),
@@ -228,9 +228,8 @@ impl Application {
                 return hardware.clock.now();
             }
             Err(LoadError::NotLoadable(reason)) => Refused::new("INVALID_MODULE", reason),
-            Err(LoadError::Fault(fault)) => {
-                Refused::new(fault.code.as_str(), format!("start function: {}", fault.message))
-            }
+            Err(LoadError::NotEnoughMemory(reason)) => Refused::new("NOT_ENOUGH_MEMORY", reason),
+            Err(LoadError::Fault(fault)) => Refused::new(fault.code.as_str(), fault.message),
         };
         self.refuse(hardware, refused, outbox);
         u64::MAX

@@ -94,7 +94,7 @@ impl Applications {
     /// Expects a module's chunks, unless there is a reason not to. A transfer under way for the same application is
     /// given up: on one link, in order, its sender has done so too.
     pub fn deploy(&mut self, deploy: &Deploy<'_>, message_id: u32, outbox: &mut dyn Outbox) {
-        let mut application = Application::new(deploy, message_id, self.hardware.profile.largest_memory);
+        let mut application = Application::new(deploy, message_id);
         if let Some(index) = self.position(deploy.application_id) {
             let state = self.present[index].state;
             if matches!(state, ApplicationState::Deployed | ApplicationState::Running) {
@@ -132,7 +132,8 @@ impl Applications {
         {
             self.forget(over);
         }
-        Reception::new(deploy, self.largest_module)
+        let (_, free) = (self.hardware.profile.heap)();
+        Reception::new(deploy, self.largest_module, free)
     }
 
     /// Takes a chunk and acknowledges it; has the application loaded after the last.

@@ -1,23 +1,15 @@
-"""Directives for what the reference pages take from the code: tables, and the sequences as pictures.
-
-``{house} options`` makes the table of that name (see :data:`TABLES`); ``{flow} device-enrollment`` draws an executable
-sequence with the harness's own pen, so that no page loads anything from elsewhere.
-"""
+"""Tables of the reference pages, made from the code that they describe."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
-from docutils import nodes
-from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
-from sphinx.util.docutils import SphinxDirective
 
-from harness.sequences import catalogue, load, render_svg
+from harness.sequences import catalogue
 from harness.sequences.bindings import event_types
 
 Row = tuple[str, ...]
@@ -25,11 +17,11 @@ Row = tuple[str, ...]
 
 def options() -> Iterable[Row]:
     from harness.stack import StackOptions
-    from harness.stack.options import flag
+    from harness.stack.options import flag, written
 
     yield "option", "environment", "default", "what it is"
     for option in dataclasses.fields(StackOptions):
-        default = "" if option.default in (None, "") else f"`{option.default}`"
+        default = "" if option.default in (None, "") else f"`{written(option.default)}`"
         yield (
             f"`--{flag(option.name)}={option.metadata['metavar']}`",
             f"`WASMBED_{option.name.upper()}`",
@@ -102,44 +94,5 @@ def flows() -> Iterable[Row]:
         yield f"`{flow.name}`", flow.title, (flow.pending and f"pending: {flow.pending}") or "ready"
 
 
-TABLES: dict[str, Callable[[], Iterable[Row]]] = {
-    table.__name__: table for table in (options, fixtures, features, events, kinds, errors, codes, invariants, flows)
-}
-
-
 def first_paragraph(thing: Any) -> str:
     return " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split()).replace("``", "`")
-
-
-class Table(SphinxDirective):
-    """A table of :data:`TABLES`."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        rows = list(TABLES[self.arguments[0]]())
-        lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-        lines.insert(1, "|" + " --- |" * len(rows[0]))
-        return self.parse_text_to_nodes("\n".join(lines) + "\n")
-
-
-class Flow(SphinxDirective):
-    """An executable sequence, drawn."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        flow = load(self.arguments[0])
-        self.env.note_dependency(flow.file)
-        folder = Path(self.env.app.outdir) / "_static" / "flows"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{flow.name}.svg").write_text(render_svg(flow.diagram), encoding="utf-8")
-        root = "../" * self.env.docname.count("/")
-        picture = f'<img class="flow" src="{root}_static/flows/{flow.name}.svg" alt="{flow.title}" loading="lazy">'
-        return [nodes.raw("", picture, format="html")]
-
-
-def setup(app: Sphinx) -> dict[str, bool]:
-    app.add_directive("house", Table)
-    app.add_directive("flow", Flow)
-    return {"parallel_read_safe": False}

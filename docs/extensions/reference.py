@@ -1,0 +1,80 @@
+"""Directives of the reference pages: tables from the code, and sequences as pictures.
+
+``{reference} options`` makes the table of that name (see :data:`TABLES`). ``{flows}`` makes a section for each
+executable sequence, under the name that ``follows()`` takes, drawn by the harness itself, so that no page loads
+anything from elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import contracts
+import tables
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from harness.sequences import catalogue, render_svg
+
+TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
+    "options": tables.options,
+    "fixtures": tables.fixtures,
+    "features": tables.features,
+    "events": tables.events,
+    "kinds": tables.kinds,
+    "errors": tables.errors,
+    "codes": tables.codes,
+    "invariants": tables.invariants,
+    "flows": tables.flows,
+    "device": contracts.resource("Device"),
+    "device-phases": contracts.phases("Device"),
+    "application": contracts.resource("Application"),
+    "application-phases": contracts.phases("Application"),
+    "gateway": contracts.resource("Gateway"),
+    "gateway-phases": contracts.phases("Gateway"),
+    "device-messages": contracts.messages("device -> gateway"),
+    "gateway-messages": contracts.messages("gateway -> device"),
+    "shared-messages": contracts.messages("both ways"),
+}
+
+
+class ReferenceTable(SphinxDirective):
+    """A table of :data:`TABLES`."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        rows = list(TABLES[self.arguments[0]]())
+        lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+        lines.insert(1, "|" + " --- |" * len(rows[0]))
+        return self.parse_text_to_nodes("\n".join(lines) + "\n")
+
+
+class Flows(SphinxDirective):
+    """A section with the picture of each executable sequence that is ready."""
+
+    def run(self) -> list[nodes.Node]:
+        folder = Path(self.env.app.outdir) / "_static" / "flows"
+        folder.mkdir(parents=True, exist_ok=True)
+        root = "../" * self.env.docname.count("/")
+        sections: list[nodes.Node] = []
+        for flow in catalogue().flows:
+            if flow.pending:
+                continue
+            self.env.note_dependency(flow.file)
+            (folder / f"{flow.name}.svg").write_text(render_svg(flow.diagram), encoding="utf-8")
+            section = nodes.section(ids=[flow.name], names=[flow.name])
+            section += nodes.title("", "", nodes.literal("", flow.name))
+            section += nodes.paragraph("", flow.title)
+            picture = f'<img class="flow" src="{root}_static/flows/{flow.name}.svg" alt="{flow.title}" loading="lazy">'
+            section += nodes.raw("", picture, format="html")
+            sections.append(section)
+        return sections
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_directive("reference", ReferenceTable)
+    app.add_directive("flows", Flows)
+    return {"parallel_read_safe": False}

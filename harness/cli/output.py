@@ -1,0 +1,97 @@
+"""What the commands print: nothing in it that a terminal obeys, and a reader that goes away ends a command quietly."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.core.errors import HarnessError, RigError, UsageError, reason
+from harness.core.text import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.text import Text
+
+__all__ = ["ReaderGone", "Stream", "cell", "console", "say", "show", "show_error", "write_file"]
+
+
+class ReaderGone(Exception):
+    """The reader of the output has closed it, as ``head`` does."""
+
+
+def say(text: str, *, err: bool = False, nl: bool = True, **style: Any) -> None:
+    """Print ``text``, escaped, in the ``style`` of :func:`click.style`.
+
+    Raises ReaderGone where nobody reads it any more, RigError where it cannot be written: the disk is full.
+    """
+    shown = printable(text, lines=True)
+    with _written():
+        click.echo(click.style(shown, **style) if style else shown, err=err, nl=nl)
+
+
+class Stream:
+    """Prints what a board writes, as it comes in pieces: UTF-8, lines that end as they like."""
+
+    def __init__(self) -> None:
+        self._decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")("replace"), translate=True)
+
+    def write(self, data: bytes) -> None:
+        """Print a piece. Raises as :func:`say` does."""
+        say(self._decoder.decode(data), nl=False)
+
+
+def show_error(error: HarnessError) -> None:
+    """Print an error on stderr."""
+    with _written():
+        click.echo(f"{click.style('error', fg='red')}: {error}", err=True)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where tables are printed; of a reader that goes away it tells as :func:`say` does."""
+    from rich.console import Console
+
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            raise ReaderGone
+
+    return Output(highlight=False, stderr=stderr)
+
+
+def show(*renderables: RenderableType, **options: Any) -> None:
+    """Print tables and other things of rich, which hold nothing from outside but :func:`cell` texts. Raises as
+    :func:`say` does."""
+    with _written():
+        console().print(*renderables, **options)
+
+
+def cell(text: str | None, style: str = "") -> Text:
+    """A text as it may stand in a table: neither the terminal nor rich finds a command in it."""
+    from rich.text import Text
+
+    return Text(printable(text or "", lines=True), style)
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ReaderGone from error
+    except OSError as error:
+        do = "free the disk, or write elsewhere"
+        raise RigError(f"the output cannot be written: {reason(error)}", do=do) from error
+
+
+def write_file(path: Path, text: str, option: str) -> None:
+    """Write a file that ``option`` names. Raises UsageError where that cannot be."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        do = f"name another file with {option}"
+        raise UsageError(f"cannot be written: {reason(error)}", where=str(path), do=do) from error

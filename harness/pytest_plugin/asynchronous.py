@@ -1,0 +1,183 @@
+"""Tests and fixtures that are ``async``, run on the event loop that their stack lives on.
+
+Other plugins run coroutines on a loop of their own (pytest-asyncio, anyio) or on another kind of loop (pytest-trio); a
+stack cannot live there. So before they look, what is asynchronous in a test with a stack is made an ordinary function.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import unittest
+import warnings
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import CoroutineType, MethodType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.core.errors import UsageError
+from harness.pytest_plugin.awaiting import watched
+
+if TYPE_CHECKING:
+    from harness.stack.world import World
+
+__all__ = ["check_others", "claim", "fixture_on_stack", "is_asynchronous", "test_on_stack"]
+
+Function = Callable[..., Any]
+
+
+def check_others(request: pytest.FixtureRequest) -> None:
+    """Raise UsageError for a test that somebody else would have to run on another event loop."""
+    node = request.node
+    if request.cls is not None and issubclass(request.cls, unittest.IsolatedAsyncioTestCase):
+        raise UsageError(
+            f"unittest runs {request.cls.__name__} on an event loop of its own, and a stack cannot live there",
+            do="write the test as a function, or in a class that is not a TestCase",
+        )
+    if node.get_closest_marker("trio") is not None:
+        raise UsageError(
+            "a stack lives on an asyncio event loop, and pytest-trio is told to run this test on trio",
+            do="remove the marker trio, or trio_mode, from tests with a stack",
+        )
+    if "anyio_backend" in request.fixturenames:
+        backend = request.getfixturevalue("anyio_backend")
+        name = backend if isinstance(backend, str) else backend[0]
+        if name != "asyncio":
+            raise UsageError(
+                f"a stack lives on an asyncio event loop, and anyio is told to run this test on {name}",
+                do="remove the marker anyio, or let the fixture anyio_backend return 'asyncio'",
+            )
+
+
+def claim(item: pytest.Item) -> None:
+    """Take back the mark of a test with a ``yield`` as expected to fail, by pytest-asyncio in its automatic mode or by
+    pytest before 8.4: with a stack it is told what is wrong with it."""
+    if not isinstance(item, pytest.Function):
+        return
+    function = inspect.unwrap(item.function)
+    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+        item.own_markers[:] = [marker for marker in item.own_markers if not _is_about_yield(marker)]
+
+
+def _is_about_yield(marker: pytest.Mark) -> bool:
+    reason = str(marker.kwargs.get("reason")).lower()
+    return marker.name == "xfail" and marker.kwargs.get("run") is False and ("generator" in reason or "yield" in reason)
+
+
+@contextmanager
+def test_on_stack(item: pytest.Function, world: World) -> Iterator[None]:
+    """Inside, the test is an ordinary function, which runs on its stack's loop and is judged at its end.
+
+    Raises UsageError for one that would do nothing: with a ``yield`` in it, or a forgotten ``await``.
+    """
+    __tracebackhide__ = True
+    given = getattr(item.obj, "hypothesis", None)  # of @given: what it calls for each example
+    place, name = (item, "obj") if given is None else (given, "inner_test")
+    function = getattr(place, name)
+    world.begin()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(place, name, _ordinary(function, world))
+        # A plugin's class of item would run it on the plugin's loop.
+        patch.setattr(item, "runtest", partial(pytest.Function.runtest, item), raising=False)
+        yield
+    if is_asynchronous(function):
+        world.judge()
+
+
+def is_asynchronous(function: Function) -> bool:
+    """Whether it is an ``async def``, with or without ``yield``."""
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def _ordinary(function: Function, world: World) -> Function:
+    def test(*arguments: Any, **named: Any) -> Any:
+        __tracebackhide__ = True
+        with watched(), warnings.catch_warnings():
+            # pytest-asyncio's, of fixtures that it would not run; here they are.
+            warnings.filterwarnings("ignore", message="asyncio test .* requested async @pytest.fixture")
+            result = function(*arguments, **named)
+            if isinstance(result, CoroutineType):
+                return world.run(result)
+        if inspect.isasyncgen(result) or inspect.isgenerator(result):
+            raise _does_nothing(inspect.unwrap(function))
+        return result
+
+    test.__name__ = getattr(function, "__name__", "test")
+    return test
+
+
+def _does_nothing(function: Function) -> UsageError:
+    yields = inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function)
+    what = "has a yield in it" if yields else "returns a generator"
+    return UsageError(
+        f"{function.__name__}() {what}, so calling it does nothing",
+        where=f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}",
+        do="remove the yield from the test; what comes before and after a test belongs into a fixture",
+    )
+
+
+def fixture_on_stack(function: Function, instance: object | None, world: World) -> Function:
+    """An ``async`` fixture as an ordinary one. A generator is set up and ended in the same task of the stack's loop."""
+    if instance is not None and isinstance(function, MethodType) and type(function.__self__) is type(instance):
+        function = function.__func__.__get__(instance)
+
+    def returns(**arguments: Any) -> Any:
+        __tracebackhide__ = True
+        return world.run(function(**arguments))
+
+    def yields(**arguments: Any) -> Generator[Any, None, None]:
+        __tracebackhide__ = True
+        living = _Living(function.__name__, function(**arguments))
+        yield world.run(living.enter())
+        world.begin()  # what the test has left of its time is not the fixture's
+        world.run(living.leave())
+
+    return yields if inspect.isasyncgenfunction(function) else returns
+
+
+class _Living:
+    """An asynchronous generator that yields once, in a task of its own."""
+
+    def __init__(self, name: str, generator: AsyncGenerator[Any, None]) -> None:
+        self._name, self._generator = name, generator
+
+    async def enter(self) -> Any:
+        """What it yields."""
+        loop = asyncio.get_running_loop()
+        self._value: asyncio.Future[Any] = loop.create_future()
+        self._leaving: asyncio.Future[None] = loop.create_future()
+        self._task = loop.create_task(self._live())
+        try:
+            await asyncio.wait([self._task, self._value], return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:  # it takes too long
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            raise
+        if self._task.done():
+            await self._task
+        return self._value.result()
+
+    async def leave(self) -> None:
+        """Let it come to its end."""
+        self._leaving.set_result(None)
+        await self._task
+
+    async def _live(self) -> None:
+        try:
+            value = await anext(self._generator)
+        except StopAsyncIteration:
+            raise self._wrong("yields nothing") from None
+        self._value.set_result(value)
+        await self._leaving
+        try:
+            await anext(self._generator)
+        except StopAsyncIteration:
+            return
+        await self._generator.aclose()
+        raise self._wrong("yields more than once")
+
+    def _wrong(self, what: str) -> UsageError:
+        return UsageError(f"the fixture {self._name} {what}", do="let it yield once, on every way through it")
