@@ -98,7 +98,7 @@ class World:
 
 def left_behind() -> list[str]:
     """What the worlds of this process have left in a cluster although it was deleted, and why: for the end of a
-    session. Waits until it is gone, which may take half a minute."""
+    session. Waits until it is gone, which takes some seconds."""
     from harness.clusters.existing.cluster import LEAVING
 
     if not LEAVING:

@@ -34,7 +34,7 @@ def within_a_cluster(scene):
         cluster = ApiserverCluster(SystemClock(), Randomness(), f"test-{Randomness().token(4)}")
         await cluster.start()
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(180):
                 await scene(cluster)
         finally:
             await cluster.stop()

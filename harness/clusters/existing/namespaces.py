@@ -19,7 +19,7 @@ from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY, GROUP,
 
 __all__ = ["Leaving", "delete_namespace", "make_namespace"]
 
-GONE_WITHIN = 30.0
+GONE_WITHIN = 60.0
 
 
 async def make_namespace(api: ResourceApi, name: str) -> bool:
