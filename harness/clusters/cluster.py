@@ -4,7 +4,8 @@ A cluster's tap is called for what crosses the API server's boundary. Requests t
 client's name, target ``Kubernetes``, name ``POST Device``, ``PATCH Device``, ``PUT Lease``, ``DELETE Application``;
 data holds ``code`` (the HTTP status), ``namespace``, ``name``, ``subresource`` (or empty) and the top-level fields of
 the request's body (``metadata``, ``spec``, ``status``). Watch deliveries of the three custom resources: source
-``Kubernetes``, target the client's name, name ``ADDED Device`` and so on, data ``namespace``, ``name`` and ``status``.
+``Kubernetes``, target the client's name, name ``ADDED Device`` and so on, data ``namespace``, ``name`` and ``status``;
+a client with several watches is told once of each change.
 The correlation is the object's name for Devices and Applications, else empty.
 
 An effect is told after its cause: a watch event of some resourceVersion follows the request that made that version,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from typing import Any
 
 from harness.core.history import Tap
@@ -16,6 +17,8 @@ _SERVER = "Kubernetes"
 _TEXT_LIMIT = 1024
 _PARTS = ("metadata", "spec", "status")
 _CORRELATED = ("Device", "Application")
+_REMEMBERED = 65_536
+"""Objects, times clients that watch them, whose last version told is remembered."""
 
 
 class Recorder:
@@ -25,6 +28,7 @@ class Recorder:
         self._tap = tap
         self.order: Order = getattr(tap, "order", None) or Order()
         """In which everything is told: the tap's own, where others tell into the same record."""
+        self._told: OrderedDict[tuple[str, str, str, str], str] = OrderedDict()
 
     def request(
         self,
@@ -58,11 +62,29 @@ class Recorder:
         return group == GROUP
 
     def delivery(self, client: str, change: str, kind: str, stored: Object) -> None:
-        """A watch event that reached ``client``."""
-        name = stored["metadata"]["name"]
-        data = {"namespace": stored["metadata"].get("namespace", ""), "name": name, "status": stored.get("status", {})}
+        """A watch event that reached ``client``; if it has several watches, once."""
+        metadata = stored["metadata"]
+        name, namespace = metadata["name"], metadata.get("namespace", "")
+        if not self._is_news((client, kind, namespace, name), metadata["resourceVersion"]):
+            return
+        data = {"namespace": namespace, "name": name, "status": stored.get("status", {})}
         correlation = _correlation(GROUP, kind, name)
         self.order.put(lambda: self._tap(_SERVER, client, f"{change} {kind}", data, correlation))
+
+    def _is_news(self, key: tuple[str, str, str, str], version: str) -> bool:
+        told = self._told.get(key)
+        if told == version or (told is not None and _is_older(version, told)):
+            return False
+        self._told[key] = version
+        self._told.move_to_end(key)
+        if len(self._told) > _REMEMBERED:
+            self._told.popitem(last=False)
+        return True
+
+
+def _is_older(version: str, told: str) -> bool:
+    """By resourceVersions, where they are numbers (KEP-5504)."""
+    return version.isdigit() and told.isdigit() and int(version) < int(told)
 
 
 def _correlation(group: str, kind: str, name: str) -> str:

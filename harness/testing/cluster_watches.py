@@ -82,7 +82,10 @@ async def serves_many_watchers(ground: Ground) -> None:
 async def tells_the_tap(ground: Ground) -> None:
     """Requests that change something, and deliveries of the three custom resources, reach the tap as documented."""
     version = (await ground.api.list(DEVICE)).resource_version
-    async with ground.api.watch(DEVICE, resource_version=version) as events:
+    async with (
+        ground.api.watch(DEVICE, resource_version=version) as events,
+        ground.api.watch(DEVICE, resource_version=version) as others,
+    ):
         start = len(ground.told)
         made = await ground.make_device()
         name = made["metadata"]["name"]
@@ -91,7 +94,7 @@ async def tells_the_tap(ground: Ground) -> None:
             await ground.make_device(name=name)
         await ground.api.get(DEVICE, name)
         await ground.api.delete(DEVICE, name)
-        await ground.events(events, 3)
+        await ground.at_once(ground.events(events, 3), ground.events(others, 3))
     told = [one for one in ground.told[start:] if one.correlation == name]
     requests = [one for one in told if one.target == "Kubernetes"]
     found = [(one.source, one.name, one.data["code"], one.data["subresource"]) for one in requests]

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from harness.clusters.embedded import discovery, openapi_v2
 from harness.clusters.embedded.bodies import read_body
 from harness.clusters.embedded.errors import Refusal, method_not_allowed, no_such_path
+from harness.clusters.embedded.expiry import Expiry
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Content, Plain, Raw, Request, Response
 from harness.clusters.embedded.openapi import OpenApi
@@ -61,6 +62,8 @@ class ApiServer:
             self._state.registry.add(served)
         self._lifecycle = Lifecycle(self._state)
         self._lifecycle.restored()
+        self._expiry = Expiry(self._state, self._lifecycle)
+        self._expiry.restored()
         self._openapi = OpenApi(self._state.registry)
         self._resources = Resources(
             self._state,
@@ -88,6 +91,7 @@ class ApiServer:
     def answer(self, request: Request) -> Response:
         """The answer to a request, made at once; refusals and failures too are answers."""
         try:
+            self._expiry.sweep()
             return self._answer(request)
         except Refusal as refusal:
             return _refused(refusal)
@@ -168,6 +172,7 @@ class ApiServer:
         """Go on from a snapshot. Raises :class:`ValueError` where it is none."""
         load_snapshot(self._state, snapshot)
         self._lifecycle.restored()
+        self._expiry.restored()
 
     def break_watches(self) -> None:
         """End every watch, as a server that restarts does; clients go on from where they were."""
