@@ -72,12 +72,13 @@ def errors() -> Iterable[Row]:
 
 
 def codes() -> Iterable[Row]:
-    from harness.wasmbed.protocol.messages import ErrorCode
+    from harness.wasmbed.protocol.messages import CANCELLED, ErrorCode
     from harness.wasmbed.runtime.interface import FaultCode
 
     yield "code", "where"
     yield from ((f"`{code}`", "`Error`: the gateway, or a device, refuses") for code in ErrorCode)
     yield from ((f"`{code}`", "`RuntimeFault`: a call of an application ended early") for code in FaultCode)
+    yield f"`{CANCELLED}`", "`DeploymentResult`: stopped, or replaced by another, before it had an answer"
 
 
 def invariants() -> Iterable[Row]:

@@ -31,6 +31,8 @@ CLUSTER = "embedded-process"
 SETTLED = {"Connected", "Disconnected", "Failed"}
 INTERRUPTED = 130
 HISTORY = "history.jsonl"
+KEPT = 10_000
+"""Events that stay in memory, so that a platform that runs for months needs no more than one that runs for an hour."""
 
 
 @click.command()
@@ -49,7 +51,14 @@ HISTORY = "history.jsonl"
     "--http-port", type=PORT, default=8080, show_default=True, help="Of the gateway's HTTP API; 0: any free one."
 )
 @click.option("--heartbeat", default="30", show_default=True, help="Seconds between two heartbeats.")
-@click.option("--history", type=click.Path(path_type=Path), help="A folder to record everything in; earlier ones stay.")
+@click.option(
+    "--beat", default="5", show_default=True, help="Seconds between two beats of the gateway; Offline after 3 missed."
+)
+@click.option(
+    "--history",
+    type=click.Path(path_type=Path),
+    help="A folder to record everything in; earlier records stay. Without it, only the newest events are kept.",
+)
 @asynchronous
 async def up(
     boards: str,
@@ -58,6 +67,7 @@ async def up(
     port: int,
     http_port: int,
     heartbeat: str,
+    beat: str,
     history: Path | None,
 ) -> int:
     """Bring the platform up with boards and keep it running until Ctrl-C.
@@ -70,11 +80,11 @@ async def up(
     from harness.stack.stack import Stack
 
     fleet = Catalogue().parse(_boards(boards, only))
-    options = StackOptions.parse({"heartbeat": heartbeat, "cluster": CLUSTER}, {})
+    options = StackOptions.parse({"heartbeat": heartbeat, "beat": beat, "cluster": CLUSTER}, {})
     file = Kubeconfig(kubeconfig)
     record = _new_record(history)
     listen, http = ("127.0.0.1", port), ("127.0.0.1", http_port)
-    stack = Stack(options, folder=history, record=record, listen=listen, http=http)
+    stack = Stack(options, folder=history, record=record, listen=listen, http=http, keep=KEPT)
     await file.check(stack.clock)
     phases = Phases()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from harness.core.clock import Clock
@@ -83,14 +84,12 @@ class GatewayControl(Watched[GatewayResource]):
         )
         await bounded(self._clock, START, f"start of gateway {self.name}", gateway.start())
         self._gateway = gateway
+        self._recorder.note("gateway up", gateway=self.name)
         self._settings = replace(self._settings, listen=gateway.endpoint, http=gateway.http_endpoint)
 
     async def stop(self) -> None:
         """Let it drain and end; its devices are told. Does nothing when it is not running."""
-        gateway, self._gateway = self._gateway, None
-        if gateway is not None:
-            self._pki.gateway_stopped()
-            await bounded(self._clock, STOP, f"stop of gateway {self.name}", gateway.stop())
+        await self._end("stop", Gateway.stop)
 
     async def kill(self) -> None:
         """As if its process was killed: no goodbye to anyone."""
@@ -100,10 +99,14 @@ class GatewayControl(Watched[GatewayResource]):
 
     async def abandon(self) -> None:
         """End it at once, whatever it is doing: the end of the stack, and no fault."""
+        await self._end("kill", Gateway.kill)
+
+    async def _end(self, what: str, how: Callable[[Gateway], Awaitable[None]]) -> None:
         gateway, self._gateway = self._gateway, None
         if gateway is not None:
+            self._recorder.note("gateway down", gateway=self.name)
             self._pki.gateway_stopped()
-            await bounded(self._clock, STOP, f"kill of gateway {self.name}", gateway.kill())
+            await bounded(self._clock, STOP, f"{what} of gateway {self.name}", how(gateway))
 
     async def restart(self) -> None:
         """Stop it in order, and start it again at the same place."""

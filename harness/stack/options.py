@@ -98,6 +98,14 @@ class StackOptions:
         default=30.0,
         metadata={"parse": _seconds, "help": "seconds between two heartbeats of a device", "metavar": "SECONDS"},
     )
+    beat: float = field(
+        default=5.0,
+        metadata={
+            "parse": _seconds,
+            "help": "seconds between two signs of life of the gateway; after three that it misses it is Offline",
+            "metavar": "SECONDS",
+        },
+    )
     deadline: float = field(
         default=300.0,
         metadata={"parse": _seconds, "help": "seconds that the body of one test may take", "metavar": "SECONDS"},

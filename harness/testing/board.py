@@ -83,6 +83,7 @@ BOARD_CHECKS: Mapping[str, BoardCheck] = MappingProxyType(
         applications.tells_the_state,
         applications.refuses_what_it_cannot_run,
         applications.notices_a_missing_chunk,
+        applications.cancels_a_transfer,
         applications.reports_faults,
         applications.ends_an_endless_loop,
         applications.keeps_what_runs,

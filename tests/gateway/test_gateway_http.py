@@ -186,6 +186,7 @@ def test_only_so_many_jobs_wait_for_a_device(play: Play) -> None:
     async def scene(world: World) -> None:
         await world.connected("dev-1")
         for n in range(3):
+            await world.make_application(f"app-{n}")
             assert (await world.deploy(application=f"app-{n}"))[0] == 202
         status, body = await world.deploy(application="app-3")
         assert (status, body["error"]) == (429, "2 jobs wait for device dev-1")
@@ -195,6 +196,8 @@ def test_only_so_many_jobs_wait_for_a_device(play: Play) -> None:
 
 def test_only_so_many_modules_are_held(play: Play) -> None:
     async def scene(world: World) -> None:
+        for name in ("app-1", "app-2"):
+            await world.make_application(name)
         device = await world.connected("dev-1")
         assert (await world.deploy())[0] == 202
         assert (await world.deploy(application="app-2"))[0] == 202

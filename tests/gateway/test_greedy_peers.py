@@ -41,7 +41,7 @@ async def deaf_device(world: World, name: str) -> Any:
     raw.setblocking(False)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(raw, world.gateway.endpoint)
-    tls = client_context(world.servers.certificate, device.identity, world.clock)
+    tls = client_context(world.servers.certificates, device.identity, world.clock)
     _, device.link = await loop.create_connection(
         lambda: Link(Side.DEVICE, opened=lambda link: None), sock=raw, ssl=tls, server_hostname="localhost"
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from harness.core.history import Kind
 from harness.reporting import write_run_report
 
 TABS = ("timeline", "sequences", "resources", "consoles", "metrics")
@@ -236,6 +237,26 @@ def test_the_map_zooms_by_dragging_and_leads_to_events(browser: Any, real_run: P
         assert after != before
         page.get_by_role("button", name="show all").click()
         assert page.locator(".controls [role=status]").inner_text() == before
+
+
+def test_the_lane_of_a_gateway_shows_its_outage(
+    browser: Any, write_history: Callable[..., Path], tmp_path: Path
+) -> None:
+    """It was killed and started again before anybody missed it: its status said Online all the time."""
+    online = {"change": "added", "name": "gateway-1", "status": {"phase": "Online"}}
+    run = write_history(
+        tmp_path / "run",
+        (0.0, Kind.STATE, "Gateway", online),
+        (10.0, Kind.NOTE, "gateway down", {"gateway": "gateway-1"}),
+        (20.0, Kind.NOTE, "gateway up", {"gateway": "gateway-1"}),
+        (30.0, Kind.NOTE, "later", {"gateway": "gateway-1"}),
+    )
+    with opened(browser, run, "#test-0/timeline") as page:
+        box = page.locator(".map canvas").bounding_box()
+        width = box["width"] - 116
+        for part, phase in ((0.15, "Online"), (0.5, "down"), (0.85, "Online")):
+            page.mouse.move(box["x"] + 116 + width * part, box["y"] + 10)
+            page.wait_for_selector(f".tip .phase.{phase}")
 
 
 def test_filters_leave_what_was_asked_for(browser: Any, real_run: Path) -> None:

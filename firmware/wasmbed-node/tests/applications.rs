@@ -408,6 +408,73 @@ fn what_a_board_has_no_memory_for_is_refused_to_the_module() {
     assert_eq!(*board.bench.pins.borrow(), [(0, true), (-1, true)]);
 }
 
+fn stop(message_id: u32, id: &'static str) -> Move {
+    Move::Say(message_id, GatewayMessage::Stop(Stop { application_id: id }))
+}
+
+const LOUD: &str = r#"(module (import "wasmbed" "log" (func $log (param i32 i32 i32)))
+    (memory (export "memory") 1) (data (i32.const 0) "I RAN")
+    (func (export "run") (call $log (i32.const 2) (i32.const 0) (i32.const 5))))"#;
+
+#[test]
+fn a_stop_cancels_a_transfer_and_answers_the_deployment() {
+    let good = module(r#"(module (memory (export "memory") 1) (func (export "run")))"#);
+    let mut moves = delivery("app", module(LOUD), LIMITS);
+    let late = moves.pop().unwrap();
+    moves.extend([stop(500, "app"), Move::Await("StopResult"), late]);
+    moves.extend(delivery("next", good, LIMITS).into_iter().skip(1));
+    moves.push(Move::Await("ApplicationStatus"));
+    let mut board = Board::enrolled(10_000);
+    let report = board.session(None, moves);
+    let at = report.names().iter().position(|name| *name == "DeploymentResult").unwrap();
+    let (cancelled, stopped) = (&report.sent[at], &report.sent[at + 1]);
+    assert!(
+        cancelled.0 == 100 && cancelled.1.contains("ok: false") && cancelled.1.contains("\"CANCELLED\""),
+        "{cancelled:?}"
+    );
+    assert!(stopped.0 == 500 && stopped.1.contains("StopResult") && stopped.1.contains("ok: true"), "{stopped:?}");
+    assert!(report.messages("Error").is_empty(), "a chunk that was under way is nobody's fault");
+    assert!(!board.bench.said("I RAN"));
+    assert_eq!(board.applications.states().0.len(), 1);
+    assert_eq!((board.applications.running(), board.applications.errors()), (1, 0));
+}
+
+#[test]
+fn a_stop_right_behind_the_last_chunk_leaves_nothing_running() {
+    let mut moves = delivery("app", module(LOUD), LIMITS);
+    moves.extend([stop(500, "app"), Move::Await("StopResult"), Move::Until(1000)]);
+    let mut board = Board::enrolled(10_000);
+    let report = board.session(None, moves);
+    assert_eq!(report.messages("DeploymentResult").len(), 1, "answered once, whatever the answer is");
+    assert_eq!(report.sent.last().unwrap().0, 500, "nothing is said of it after the stop");
+    assert!(board.applications.states().0.is_empty());
+}
+
+#[test]
+fn another_announcement_cancels_the_transfer_before_it() {
+    let mut moves = delivery("app", module(LOUD), LIMITS);
+    moves.pop();
+    let good = module(r#"(module (memory (export "memory") 1) (func (export "run")))"#);
+    moves.extend(delivery("app", good, LIMITS).into_iter().skip(1));
+    moves.push(Move::Await("ApplicationStatus"));
+    let mut board = Board::enrolled(10_000);
+    let report = board.session(None, moves);
+    let results = report.messages("DeploymentResult");
+    assert!(results[0].contains("CANCELLED") && results[1].contains("ok: true"), "{results:?}");
+    assert!(!board.bench.said("I RAN"));
+}
+
+#[test]
+fn a_chunk_that_nobody_announced_is_an_error_on_the_next_link() {
+    let mut moves = delivery("app", module(LOUD), LIMITS);
+    let late = moves.pop().unwrap();
+    moves.extend([stop(500, "app"), Move::Await("StopResult")]);
+    let mut board = Board::enrolled(10_000);
+    board.session(None, moves);
+    let report = board.session(None, vec![Move::Await("Heartbeat"), late, Move::Await("Error")]);
+    assert!(report.messages("Error")[0].contains("which is not being received"));
+}
+
 #[test]
 fn a_transfer_ends_with_its_link() {
     let mut moves = delivery("app", module(r#"(module (memory (export "memory") 1) (func (export "run")))"#), LIMITS);

@@ -13,6 +13,7 @@ from harness.boards.virtual.reception import Reception
 from harness.boards.virtual.runtime import Runtime
 from harness.core.clock import Clock
 from harness.wasmbed.protocol.messages import (
+    CANCELLED,
     ApplicationState,
     ApplicationStatus,
     Deploy,
@@ -103,12 +104,15 @@ class Application:
             self.status()
 
     async def stop(self) -> None:
-        """End whatever it is doing and free what it holds."""
+        """End whatever it is doing and free what it holds. A deployment without an answer gets it now: cancelled."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
         self._free()
         self.reception = None
+        if self.state is ApplicationState.RECEIVING:
+            reason = "cancelled before the module was started"
+            self._around.send(DeploymentResult(self.name, ok=False, error=reason, code=CANCELLED), self.message_id)
         self.state = ApplicationState.STOPPED
 
     def say(self, text: str, level: LogLevel = LogLevel.INFO) -> None:

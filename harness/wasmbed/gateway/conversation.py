@@ -25,6 +25,7 @@ from harness.wasmbed.pki.certificates import CertificateManager, PeerCertificate
 from harness.wasmbed.pki.errors import CertificateInvalid
 from harness.wasmbed.protocol.errors import LinkClosed
 from harness.wasmbed.protocol.messages import (
+    CANCELLED,
     ApplicationState,
     ApplicationStatus,
     DeploymentResult,
@@ -154,7 +155,7 @@ class Conversation:
             async with self._clock.deadline(self._settings.enrollment_timeout):
                 await self._places.take()
         except TimeoutError as error:
-            raise try_again("too many devices are enrolling", self._settings.retry_after) from error
+            raise try_again("too many devices are enrolling", self._sessions.retry_after()) from error
         try:
             if session.link.closed:
                 raise LinkClosed("the device left before its enrollment began", by_peer=True)
@@ -200,7 +201,10 @@ class Conversation:
                 if not answers or message.state is not ApplicationState.STOPPED:
                     self._reports.status(session, message)
             case DeploymentResult():
-                self._reports.deployed(session, message)
+                # One that came late still counts, unless something newer is under way or it was cancelled.
+                late = message.code == CANCELLED or self._work.is_about(session, message.application_id)
+                if expected or not late:
+                    self._reports.deployed(session, message)
             case StopResult():
                 self._reports.stopped(session, message)
             case DeviceInfo():

@@ -6,6 +6,7 @@ from base64 import b64encode
 from typing import Any
 
 from harness.core.clock import Clock
+from harness.wasmbed.gateway.applications import is_name
 from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.sessions import Session, Sessions, SessionState
 from harness.wasmbed.gateway.settings import GatewaySettings
@@ -106,6 +107,11 @@ class DeviceRecords:
             "health": _health(heartbeat),
             "wasmRuntime": heartbeat.runtime_status,
             "deviceMetrics": {**dict.fromkeys(recorded.keys() - heartbeat.metrics.keys()), **heartbeat.metrics},
+            "applications": [
+                {"name": name, "state": state.value}
+                for name, state in sorted(heartbeat.applications.items())
+                if is_name(name)
+            ],
         }
 
 

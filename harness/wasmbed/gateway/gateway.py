@@ -102,6 +102,8 @@ class Gateway:
             pace=pace,
             gone=lambda *unwritten: orphans.gone(*unwritten),
         )
+        self._pulse = StatusWriter(api, clock, randomness, requests=1, timeout=settings.api_timeout)
+        """For the gateway's own signs of life: they do not wait behind what devices have to say."""
         self._metrics = Metrics(self.sessions, self._writer)
         self._records = DeviceRecords(settings, clock, self._writer, self._cache)
         reports = ApplicationReports(settings, clock, self._writer)
@@ -137,7 +139,7 @@ class Gateway:
             tap,
         )
         self._revocations = Revocations(api, clock, randomness, certificates, self._revoked, self._revocations_refused)
-        self._registration = Registration(settings, api, clock, randomness, self._writer)
+        self._registration = Registration(settings, api, clock, randomness, self._pulse)
         self._http = HttpApi(
             settings,
             clock,
@@ -209,6 +211,7 @@ class Gateway:
         await self._in_time(self._service.close(), "sessions are still open")
         if self._listener is not None:
             self._registration.offline()
+        await self._in_time(self._pulse.flush(), "its own status could not be written")
         await self._in_time(self._writer.flush(), "not every status could be written")
         await self.kill()
 
@@ -218,7 +221,7 @@ class Gateway:
             task.cancel()
         if self._listener is not None:
             await self._listener.close()
-        await self._writer.abandon()
+        await asyncio.gather(self._writer.abandon(), self._pulse.abandon())
         await self._service.abandon()
         await self._http.stop()
         self._log.close()

@@ -33,7 +33,8 @@ class GatewaySettings:
     status_interval: float = 10.0
     """A device's heartbeats, and an application's outputs, are written at most once per interval."""
     last_seen_interval: float = 10.0
-    """Between two signs of life in the Gateway's own status; likewise the comparison of sessions with the record."""
+    """Between two signs of life in the Gateway's own status, which names it: a gateway that misses several is Offline.
+    Likewise the comparison of sessions with the record."""
 
     sessions: int = 10_000
     unclaimed: int = 512

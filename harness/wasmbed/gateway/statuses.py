@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import reduce
 from typing import Any
 
 from harness.core.clock import Clock, Timer
@@ -221,9 +220,8 @@ class StatusWriter:
                 async with self._slots, self._clock.deadline(self._timeout):
                     answer = await self._attempt(*key, step.status)
             except NotFound as error:
-                given_up, entry.steps = [step, *entry.steps], []
-                self._give_up(key, given_up, error)
-                self._gone(*key, reduce(merge, (one.status for one in given_up)))
+                self._give_up(key, [step], error)
+                self._gone(*key, step.status)
             except IllegalMove as error:
                 self._give_up(key, [step], error)
             except (OSError, ApiError) as error:

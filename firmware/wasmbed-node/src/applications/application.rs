@@ -120,6 +120,20 @@ impl Application {
         self.error = Some(refused.message);
     }
 
+    /// It is forgotten: a deployment without an answer gets it now.
+    pub fn cancel(&self, outbox: &mut dyn Outbox) {
+        if self.state == ApplicationState::Receiving {
+            let result = DeploymentResult {
+                application_id: &self.id,
+                ok: false,
+                error: Some("cancelled before the module was started"),
+                metrics: Metrics::default(),
+                code: Some("CANCELLED"),
+            };
+            outbox.send(&DeviceMessage::DeploymentResult(result), Some(self.message_id));
+        }
+    }
+
     fn guest(&mut self) -> Option<&mut Guest> {
         match &mut self.stage {
             Stage::Calling(guest, _) | Stage::Called(guest, _) | Stage::Waiting(guest, _) | Stage::Resting(guest) => {
