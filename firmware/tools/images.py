@@ -19,8 +19,8 @@ NODE = 16 << 10
 
 
 def stacks(cells: int) -> int:
-    """Largest heap of the stacks of a call, for a value stack of ``cells``; `wasmbed-node/src/runtime/guest.rs`
-    reserves it."""
+    """Heap that the stacks of a call take at most, for a value stack of ``cells``, as the node reserves it
+    (`wasmbed-node/src/runtime/guest.rs`)."""
     growing = cells // 2 if cells > 1024 else 0
     return 8 * (cells + growing) + 24 * min(512, cells // 4)
 

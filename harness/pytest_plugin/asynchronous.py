@@ -78,7 +78,9 @@ def test_on_stack(item: pytest.Function, world: World) -> Iterator[None]:
     place, name = (item, "obj") if given is None else (given, "inner_test")
     function = getattr(place, name)
     world.begin()
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        # pytest-asyncio's, of fixtures that it would not run in its strict mode; here they are run.
+        warnings.filterwarnings("ignore", message="asyncio test .* requested async @pytest.fixture")
         patch.setattr(place, name, _ordinary(function, world))
         # A plugin's class of item would run it on the plugin's loop.
         patch.setattr(item, "runtest", partial(pytest.Function.runtest, item), raising=False)
@@ -95,9 +97,7 @@ def is_asynchronous(function: Function) -> bool:
 def _ordinary(function: Function, world: World) -> Function:
     def test(*arguments: Any, **named: Any) -> Any:
         __tracebackhide__ = True
-        with watched(), warnings.catch_warnings():
-            # pytest-asyncio's, of fixtures that it would not run; here they are.
-            warnings.filterwarnings("ignore", message="asyncio test .* requested async @pytest.fixture")
+        with watched():
             result = function(*arguments, **named)
             if isinstance(result, CoroutineType):
                 return world.run(result)

@@ -12,14 +12,13 @@ from typing import Any
 
 import pytest
 
-from harness.core.errors import RigError
 from harness.pytest_plugin.names import case_of, rerun_command
 from harness.pytest_plugin.reported import ReportedTest
 from harness.pytest_plugin.reports import phase_of
 from harness.reporting import allure
 from harness.reporting.run_folder import RunFolder
 from harness.reporting.tally import Tally
-from harness.reporting.verdict import UNKNOWN, Verdict, worst
+from harness.reporting.verdict import Verdict, worst
 
 __all__ = ["count", "crash_report", "leave"]
 
@@ -43,12 +42,10 @@ def count(tests: Iterable[ReportedTest], folder: RunFolder, tally: Tally) -> boo
     judged = True
     for test in tests:
         bad = worst(test.phases)
-        if bad is None or bad.outcome not in ("failed", "not run"):
+        if bad is None:
             continue
-        if bad.outcome == "not run":
-            tally.take(test.name, RigError.blame, bad.message)
-        elif test.judged or (test.crashed and _record(test, folder) is not None):
-            tally.take(test.name, bad.blame or UNKNOWN, bad.message)
+        if bad.outcome != "failed" or test.judged or (test.crashed and _record(test, folder) is not None):
+            tally.count(test.name, bad.outcome, bad.blame, bad.message)
         else:
             judged = False
     return judged

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
@@ -56,14 +57,9 @@ class RunFolder:
     def claim(self, test: str) -> Path:
         """A new folder for the history and the result of ``test``; what is there already is another's and stays.
 
-        Where none can be made the path is returned all the same: whoever writes there says what is wrong. A folder for
-        reports that was not there is kept out of git.
+        Where none can be made the path is returned all the same: whoever writes there says what is wrong.
         """
-        reports = self.path.parent
-        if not reports.exists():
-            with suppress(OSError):
-                reports.mkdir(parents=True)
-                (reports / ".gitignore").write_text("# Made by the harness.\n*\n", encoding="utf-8")
+        self._make_reports()
         for folder in self._folders(test):
             try:
                 folder.mkdir(parents=True)
@@ -86,7 +82,9 @@ class RunFolder:
     def leave(self, verdicts: Iterable[Verdict]) -> str | None:
         """Add tests that left nothing but a verdict, a line each; returns what went wrong, in words."""
         lines = b"".join(encode(asdict(verdict)) + b"\n" for verdict in verdicts)
+        self._make_reports()
         try:
+            self.path.mkdir(exist_ok=True)
             with (self.path / VERDICTS).open("ab") as file:
                 file.write(lines)
         except OSError as error:
@@ -100,10 +98,21 @@ class RunFolder:
 
         if not self.path.is_dir():
             return Finished()
+        if [entry.name for entry in self.path.iterdir()] == [VERDICTS]:  # no test had a stack
+            shutil.rmtree(self.path, ignore_errors=True)
+            return Finished()
         options = self._options
         summary = self._root / options.summary if options.summary else None
         ci = Ci.of(self._environment, annotations=options.annotations, summary=summary)
         return finish_run(self.path, root=self._root, clock=self._clock, keep=options.keep, ci=ci)
+
+    def _make_reports(self) -> None:
+        """A folder for reports that is not there yet is kept out of git."""
+        reports = self.path.parent
+        if not reports.exists():
+            with suppress(OSError):
+                reports.mkdir(parents=True)
+                (reports / ".gitignore").write_text("# Made by the harness.\n*\n", encoding="utf-8")
 
     def _folders(self, test: str) -> Iterator[Path]:
         return (self.path / folder_name(test, number) for number in count(1))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from harness.core.errors import ProductFailure, RigError, UsageError
+from harness.reporting.verdict import UNKNOWN
 
 __all__ = ["Tally"]
 
@@ -23,11 +24,18 @@ class Tally:
     not_run: list[tuple[str, str]] = field(default_factory=list)
     """Tests that the rig could not run, and why."""
 
-    def take(self, test: str, blame: str | None, reason: str) -> None:
-        """Count what a test met; ``blame`` is None where nothing went wrong."""
+    def count(self, test: str, outcome: str, blame: str | None, message: str) -> None:
+        """Count how a test ended."""
+        if outcome == "failed":
+            self.take(test, blame or UNKNOWN, message)
+        elif outcome == "not run" and blame == RigError.blame:
+            self.take(test, blame, message)
+
+    def take(self, test: str, blame: str, reason: str) -> None:
+        """Count a test that did not pass, by who is to blame."""
         if blame == RigError.blame:
-            self.not_run.append((test, reason.removeprefix("not run: ")))
-        elif blame is not None:
+            self.not_run.append((test, reason))
+        else:
             self.blames[blame] += 1
 
     def told_not_run(self) -> Iterator[str]:

@@ -169,7 +169,7 @@ class Watched(Generic[View]):
     def _since(self) -> int:
         """The number of the event from which on a crash has to do with it: here its creation."""
         kind, found = self._informer.resource.kind, 0
-        for event in self._record.find(kind, kind=Kind.STATE, change="added"):
+        for event in self._record.recall(kind, kind=Kind.STATE, change="added"):
             if event.data["name"] == self.name:
                 found = event.n
         return found

@@ -67,6 +67,24 @@ def test_the_options_of_commands_exist(page: Path) -> None:
     assert unknown == []
 
 
+def test_the_guide_to_async_tests_works(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "\n\n".join(blocks(ROOT / "docs" / "how-to" / "write-async-tests.md", "python"))
+    )
+    others = [part for name in ("asyncio", "anyio", "trio") for part in ("-p", f"no:{name}")]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *others],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "WASMBED_"))},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "3 passed" in done.stdout
+
+
 def test_the_guide_to_sequences_works(tmp_path: Path) -> None:
     """Its commands, on a real run, and on a copy with a line dropped as it says."""
     environment = {

@@ -243,17 +243,43 @@ async def ask(stream: Stream, path: str = "/healthz", token: str = "") -> bytes:
     return head.partition(b"\r\n")[0]
 
 
-def test_only_so_many_connections_with_the_token_are_served(play: Play) -> None:
-    async def scene(world: World) -> None:
-        first = await asyncio.open_connection(*world.gateway.http_endpoint)
-        assert b"200" in await ask(first, "/api/v1/sessions", await world.token())
-        reader, writer = await asyncio.open_connection(*world.gateway.http_endpoint)
-        assert b"503" in await asyncio.wait_for(reader.read(), 20)
-        writer.close()
-        assert b"200" in await ask(first)
-        first[1].close()
+def test_only_so_many_requests_with_the_token_are_served(play: Play) -> None:
+    """Of clients with the token the one that is idle has to go; one whose request is under way stays."""
 
-    play(scene, http_connections=1)
+    async def scene(world: World) -> None:
+        token = await world.token()
+        idle = await asyncio.open_connection(*world.gateway.http_endpoint)
+        assert b"200" in await ask(idle, "/api/v1/sessions", token)
+        busy = await asyncio.open_connection(*world.gateway.http_endpoint)
+        assert b"200" in await ask(busy, "/api/v1/sessions", token)
+        assert await asyncio.wait_for(idle[0].read(), 20) == b""
+        busy[1].write(
+            f"PUT {DEVICE} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nExpect: 100-continue\r\n"
+            "Content-Length: 2\r\n\r\n".encode()
+        )
+        assert b"100" in await asyncio.wait_for(busy[0].readuntil(b"\r\n\r\n"), 20)
+        newcomer = await asyncio.open_connection(*world.gateway.http_endpoint)
+        assert b"503" in await asyncio.wait_for(newcomer[0].read(), 20)
+        busy[1].write(b"{}")
+        assert b"400" in await asyncio.wait_for(busy[0].readline(), 20)
+        for _, writer in (idle, busy, newcomer):
+            writer.close()
+
+    play(scene, http_connections=1, http_timeout=60)
+
+
+def test_a_body_that_is_not_what_its_headers_say_is_refused(play: Play, caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(world: World) -> None:
+        token = await world.token()
+        for head in (f"{token}\r\nContent-Encoding: gzip\r\nContent-Length: 9", f"{token}\x01\r\nContent-Length: 9"):
+            reader, writer = await asyncio.open_connection(*world.gateway.http_endpoint)
+            writer.write(f"PUT {DEVICE} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {head}\r\n\r\nnot gzip!".encode())
+            assert b"400" in await asyncio.wait_for(reader.readline(), 20)
+            writer.close()
+        assert token not in caplog.text
+        assert "it is not a valid HTTP request (BadHttpMessage)" in caplog.text
+
+    play(scene)
 
 
 @pytest.mark.parametrize("bound", [{"http_connections": 8}, {"http_per_address": 6}], ids=["total", "address"])

@@ -11,10 +11,11 @@ from aiohttp import web
 
 from harness.core.clock import Clock
 from harness.core.history import Tap
+from harness.core.http_door import HttpDoor
+from harness.core.http_log import server_log
 from harness.core.network import Listener, Network
 from harness.wasmbed.gateway.applications import is_name
 from harness.wasmbed.gateway.deployments import Deployments, NotConnected
-from harness.wasmbed.gateway.http_door import HttpDoor
 from harness.wasmbed.gateway.modules import TooManyModules
 from harness.wasmbed.gateway.questions import Questions
 from harness.wasmbed.gateway.sessions import Session, Sessions
@@ -24,6 +25,8 @@ from harness.wasmbed.resources.deployments import DeploymentRequest
 from harness.wasmbed.resources.timestamps import format_timestamp
 
 __all__ = ["HttpApi"]
+
+log = server_log(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -67,11 +70,11 @@ class HttpApi:
                 web.delete(device, self._stop),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=self._settings.close_timeout)
+        self._runner = web.AppRunner(app, access_log=None, logger=log, shutdown_timeout=self._settings.close_timeout)
         await self._runner.setup()
         server = self._runner.server
         assert server is not None
-        self._door = HttpDoor(server, self._settings, self._clock)
+        self._door = HttpDoor(server, self._settings.http_places, self._clock)
         self._listener = await self._network.listen(self._door, self._settings.http)
         return self._listener.endpoint
 
@@ -103,6 +106,8 @@ class HttpApi:
             return await handler(request)
         except web.HTTPException as error:
             return _refuse(error.status, error.reason)
+        except web.RequestPayloadError:
+            return _refuse(400, "the body cannot be read as its headers say")
         except TimeoutError:
             return _refuse(408, f"the request was not complete within {self._settings.http_timeout:g} s")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from harness.core.errors import UsageError
+from harness.core.http_door import HttpPlaces
 from harness.core.network import Endpoint
 from harness.wasmbed.protocol.framing import DEFAULT_LIMIT, HARD_LIMIT
 
@@ -112,6 +113,6 @@ class GatewaySettings:
         return self.heartbeat_interval * self.missed_heartbeats
 
     @property
-    def http_strangers(self) -> int:
-        """HTTP connections on which no request has shown the token; the other places are kept for those with it."""
-        return self.http_connections - self.http_connections // 4
+    def http_places(self) -> HttpPlaces:
+        """The bounds of the HTTP API."""
+        return HttpPlaces(self.http_connections, self.http_per_address, self.http_timeout, idle=self.http_timeout)

@@ -106,7 +106,7 @@ class EnrollmentRequest:
     firmware_version: str
     nonce: bytes
     csr: bytes | None = None
-    pairing_token: str | None = None
+    pairing_token: str | None = field(default=None, repr=False)
     largest_module: int | None = None
 
 

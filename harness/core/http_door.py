@@ -1,16 +1,18 @@
-"""Who has a place at the HTTP API, and for how long.
+"""Which clients have a place at an HTTP server, and for how long.
 
 A connection is a stranger's until a request on it shows the token. Strangers hold at most three quarters of the places,
-and of one address at most ``http_per_address``; when there is none left for a newcomer, the stranger that has been
-without a whole request longest has to go. So nobody without the token keeps anybody out. A client that does not send
-its request in time, the first or a later one, or does not read its answer, is dropped.
+and a bounded number from one address; when no place is left for a newcomer, the stranger that has been without a whole
+request longest has to go, and if there are only clients with the token, the one that has been idle longest. So nobody
+without the token keeps anybody out, and with it only by requests that are under way. A client that does not send its
+request in time, the first or a later one, or does not read its answer, is dropped.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, cast
 
 from aiohttp import web
@@ -18,24 +20,45 @@ from aiohttp import web
 from harness.core.clock import Clock, Timer
 from harness.core.logs import get_log
 from harness.core.summed_log import SummedLog
-from harness.wasmbed.gateway.settings import GatewaySettings
 
-__all__ = ["HttpDoor"]
+__all__ = ["HttpDoor", "HttpPlaces"]
 
 log = get_log(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpPlaces:
+    """The bounds of an HTTP server; times in seconds.
+
+    ``connections``: at once. ``per_address``: from one address, of those on which no request has shown the token.
+    ``timeout``: for a client to send its first request, the next ones too without the token, and to read an answer.
+    ``idle``: between an answer and the next request of a client with the token.
+    """
+
+    connections: int
+    per_address: int
+    timeout: float
+    idle: float
+
+    @property
+    def strangers(self) -> int:
+        """Connections on which no request has shown the token; the other places are kept for those with it."""
+        return self.connections - self.connections // 4
 
 
 class HttpDoor:
     """Makes the protocols of accepted connections. ``server`` serves those that have a place."""
 
-    def __init__(self, server: web.Server, settings: GatewaySettings, clock: Clock) -> None:
-        self._server, self._settings, self._clock = server, settings, clock
+    def __init__(self, server: web.Server, bounds: HttpPlaces, clock: Clock) -> None:
+        self._server, self._bounds, self._clock = server, bounds, clock
         self._log = SummedLog(log, clock)
         self._places: dict[object, _Place] = {}
         """By aiohttp's protocol, which a request knows."""
         self._strangers: dict[_Place, None] = {}
         """Those that have been without a whole request longest come first; likewise below, for each address."""
         self._by_address: dict[str, dict[_Place, None]] = {}
+        self._idle: dict[_Place, None] = {}
+        """Those with the token that have no request under way, the one that has had none for longest first."""
 
     def __call__(self) -> asyncio.Protocol:
         return _Place(self)
@@ -48,6 +71,7 @@ class HttpDoor:
             yield
             return
         place.wait(None)
+        self._idle.pop(place, None)
         if knows_token:
             self._forget_stranger(place)
         elif place in self._strangers:
@@ -59,15 +83,23 @@ class HttpDoor:
             if protocol in self._places:
                 self._expect_request(place)
 
-    async def send(self, request: web.Request, answer: web.StreamResponse) -> None:
+    async def send(self, request: web.BaseRequest, answer: web.StreamResponse) -> None:
         """Send ``answer``, or drop a client that does not read it."""
-        try:
-            async with self._clock.deadline(self._settings.http_timeout):
+        with suppress(ConnectionAbortedError):
+            async with self.sending(request.protocol):
                 await answer.prepare(request)
                 await answer.write_eof()
-        except TimeoutError:
-            if (place := self._places.get(request.protocol)) is not None:
+
+    @asynccontextmanager
+    async def sending(self, protocol: object) -> AsyncIterator[None]:
+        """The length of sending one piece. Drops a client that does not read it: :class:`ConnectionAbortedError`."""
+        try:
+            async with self._clock.deadline(self._bounds.timeout):
+                yield
+        except TimeoutError as error:
+            if (place := self._places.get(protocol)) is not None:
                 place.drop()
+            raise ConnectionAbortedError("the client does not read") from error
 
     def close(self) -> None:
         """Wait for nobody any more."""
@@ -79,13 +111,15 @@ class HttpDoor:
 
     def enter(self, place: _Place) -> web.RequestHandler | None:
         """Give a newcomer a place, if need be a stranger's; None if all are taken by those with the token."""
-        settings = self._settings
+        bounds = self._bounds
         there = self._by_address.get(place.address, {})
-        if len(there) >= settings.http_per_address:
+        if len(there) >= bounds.per_address:
             self._make_room(there, f"{len(there)} of its address are connected")
-        elif len(self._places) >= settings.http_connections or len(self._strangers) >= settings.http_strangers:
+        elif len(self._strangers) >= bounds.strangers:
             self._make_room(self._strangers, f"{len(self._places)} are connected")
-        if len(self._places) >= settings.http_connections:
+        elif len(self._places) >= bounds.connections:
+            self._make_room(self._strangers or self._idle, f"{len(self._places)} are connected")
+        if len(self._places) >= bounds.connections:
             self._log.warning("HTTP client %s: refused, all %d places are taken", place.address, len(self._places))
             return None
         handler = self._server()
@@ -97,6 +131,7 @@ class HttpDoor:
     def leave(self, place: _Place) -> None:
         """The connection is over."""
         self._places.pop(place.handler, None)
+        self._idle.pop(place, None)
         self._forget_stranger(place)
         place.wait(None)
 
@@ -118,7 +153,11 @@ class HttpDoor:
                 del self._by_address[place.address]
 
     def _expect_request(self, place: _Place) -> None:
-        place.wait(self._clock.call_later(self._settings.http_timeout, place.drop))
+        known = place not in self._strangers
+        if known:
+            self._idle[place] = None
+        seconds = self._bounds.idle if known else self._bounds.timeout
+        place.wait(self._clock.call_later(seconds, place.drop))
 
 
 class _Place(asyncio.Protocol):
