@@ -128,7 +128,7 @@ class HttpFront:
         if self._ready is not None:
             await self._ready()
         client = _client(request.headers.get("User-Agent", ""))
-        return self._server.answer(Request(request.method, path, request.query, request.headers, body, client))
+        return await self._server.handle(Request(request.method, path, request.query, request.headers, body, client))
 
     async def _body(self, request: web.BaseRequest) -> bytes:
         if not request.body_exists:
