@@ -67,7 +67,7 @@ async def test_an_unknown_message_is_answered_and_survived(stack: Stack) -> None
     peer.write(frame(bytes.fromhex("830105821863a0")))
     assert (await peer.receive(Error)).code == "PROTOCOL_ERROR"
     await peer.beat(device_id)
-    assert stack.device("future").status.phase == "Connected"
+    await stack.device("future").until(phase="Connected")
 
 
 def _hello(group: str) -> bytes:

@@ -17,13 +17,13 @@ Row = tuple[str, ...]
 
 def options() -> Iterable[Row]:
     from harness.stack import StackOptions
-    from harness.stack.options import written
+    from harness.stack.options import flag, written
 
     yield "option", "environment", "default", "what it is"
     for option in dataclasses.fields(StackOptions):
         default = "" if option.default in (None, "") else f"`{written(option.default)}`"
         yield (
-            f"`--{option.name}={option.metadata['metavar']}`",
+            f"`--{flag(option.name)}={option.metadata['metavar']}`",
             f"`WASMBED_{option.name.upper()}`",
             default,
             option.metadata["help"],

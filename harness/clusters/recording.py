@@ -7,6 +7,7 @@ from collections import OrderedDict
 from typing import Any
 
 from harness.core.history import Tap
+from harness.core.order import Order, Put
 from harness.wasmbed.resources.api import Object
 from harness.wasmbed.resources.kinds import GROUP
 
@@ -25,6 +26,8 @@ class Recorder:
 
     def __init__(self, tap: Tap) -> None:
         self._tap = tap
+        self.order: Order = getattr(tap, "order", None) or Order()
+        """In which everything is told: the tap's own, where others tell into the same record."""
         self._told: OrderedDict[tuple[str, str, str, str], str] = OrderedDict()
 
     def request(
@@ -39,14 +42,19 @@ class Recorder:
         subresource: str = "",
         code: int,
         body: Any,
+        put: Put | None = None,
     ) -> None:
-        """A request that changes something, with the HTTP status of its answer. A JSON patch is told as it is."""
+        """A request that changes something, with the HTTP status of its answer. A JSON patch is told as it is.
+
+        ``put`` is where in the order it belongs, if not at its end.
+        """
         data: Object = {"code": code, "namespace": namespace, "name": name, "subresource": subresource}
         if isinstance(body, dict):
             data.update({part: _short(body[part]) for part in _PARTS if part in body})
         elif isinstance(body, list):
             data["operations"] = _short(body)
-        self._tap(client, _SERVER, f"{method} {kind}", data, _correlation(group, kind, name))
+        correlation = _correlation(group, kind, name)
+        (put or self.order.put)(lambda: self._tap(client, _SERVER, f"{method} {kind}", data, correlation))
 
     @staticmethod
     def tells_watches_of(group: str) -> bool:
@@ -60,7 +68,8 @@ class Recorder:
         if not self._is_news((client, kind, namespace, name), metadata["resourceVersion"]):
             return
         data = {"namespace": namespace, "name": name, "status": stored.get("status", {})}
-        self._tap(_SERVER, client, f"{change} {kind}", data, _correlation(GROUP, kind, name))
+        correlation = _correlation(GROUP, kind, name)
+        self.order.put(lambda: self._tap(_SERVER, client, f"{change} {kind}", data, correlation))
 
     def _is_news(self, key: tuple[str, str, str, str], version: str) -> bool:
         told = self._told.get(key)

@@ -25,7 +25,11 @@ MOST_EVENTS = 1_000_000
 """Events that a history keeps in memory unless it is told otherwise: about 1 GiB."""
 
 Tap = Callable[[str, str, str, Mapping[str, Any], str], object]
-"""An observer on a boundary, called as ``tap(source, target, name, data, correlation)``: an event's own words."""
+"""An observer on a boundary, called as ``tap(source, target, name, data, correlation)``: an event's own words.
+
+One that shares its record with others has their :class:`~harness.core.order.Order` as ``order``: whoever tells it
+something through that may keep a place free for what is still to come.
+"""
 
 
 class Kind(StrEnum):

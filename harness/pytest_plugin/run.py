@@ -34,6 +34,7 @@ WORLD = pytest.StashKey["World"]()
 PLUGIN = "wasmbed-run"
 WORKER_INPUT = "wasmbed_run_folder"
 EACH_INPUT = "wasmbed_each"
+WORKER_OUTPUT = "wasmbed_left_behind"
 
 
 class Run:
@@ -59,6 +60,8 @@ class Run:
         """The workers that died."""
         self._not_collected: list[pytest.CollectReport] = []
         self._tally = Tally()
+        self._left: list[str] = []
+        """What is left in a cluster, and why."""
         self._finished: Finished | None = None
         self._ends = ExitStack()
         self._live = bool(config.getoption("live")) and not self._is_worker
@@ -140,6 +143,7 @@ class Run:
         """A worker ended. In which test it died xdist says next, but not of a replacement with ``--dist=each``."""
         if error is not None and error != "keyboard-interrupt":
             self._dead[str(node.gateway.id)] = node
+        self._left += getattr(node, "workeroutput", {}).get(WORKER_OUTPUT, [])
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_to_serializable(self) -> Generator[None, Any, Any]:
@@ -203,7 +207,12 @@ class Run:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if "harness.stack.world" in sys.modules:  # else no test had a stack
+            from harness.stack.world import left_behind
+
+            self._left += left_behind()
         if self._is_worker:
+            self._config.workeroutput[WORKER_OUTPUT] = self._left  # type: ignore[attr-defined]
             return
         from harness.pytest_plugin.ending import count, crash_report, leave
 
@@ -235,6 +244,8 @@ class Run:
             several = f"{len(lost)} tests" if len(lost) > 1 else "1 test"
             verdicts = "the verdicts stand" if len(lost) > 1 else "the verdict stands"
             write(f"not recorded to the end: {several} ({reasons}); {verdicts}", yellow=True)
+        for line in self._left:
+            write(line, yellow=True)
         if self._finished is not None:
             for line in self._finished.told(self._config.invocation_params.dir):
                 write(line)

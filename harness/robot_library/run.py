@@ -19,6 +19,7 @@ from harness.reporting.tally import Tally
 from harness.reporting.verdict import Verdict
 from harness.stack.options import StackOptions, written
 from harness.stack.sources import find_root, read_file, read_options
+from harness.stack.world import left_behind
 
 __all__ = ["RUN_FOLDER", "Run", "options_of", "rerun", "tell_end"]
 
@@ -79,6 +80,8 @@ class Run:
         type(self)._current = None
         if self._others and (self._shared or self.folder.path.is_dir()):
             self.folder.leave(self._others)
+        for line in left_behind():
+            print(line, file=sys.__stdout__, flush=True)
         if not self._shared:
             tally = Tally()
             for verdict in self._verdicts:

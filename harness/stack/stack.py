@@ -52,6 +52,7 @@ class Stack:
 
     ``folder`` receives the ``record``; without one the history is kept in memory only. ``listen`` and ``http`` are
     where the gateway listens for devices and for HTTP. ``keep`` is how many events of the history stay in memory.
+    ``namespace`` is where the resources are; without one it is the stack's own on clusters that others may be using.
     """
 
     history: Record
@@ -73,13 +74,14 @@ class Stack:
         listen: Endpoint = ANY_PORT,
         http: Endpoint = ANY_PORT,
         keep: int = MOST_EVENTS,
+        namespace: str | None = None,
     ) -> None:
         self.options = options or StackOptions()
         self.clock = SystemClock()
         self.network = SystemNetwork()
         self.randomness = Randomness(self.options.seed)
         self._folder, self._file, self._keep = folder, record, keep
-        self._listen, self._http = listen, http
+        self._listen, self._http, self._namespace = listen, http, namespace
         self._ends = AsyncExitStack()
         self._numbers: dict[str, int] = {}
 
@@ -104,9 +106,10 @@ class Stack:
         redaction = Redaction(self.randomness.fork("redaction").bytes(32))
         recorder = self._recorder = Recorder(self.history, redaction)
 
-        self.cluster = make_cluster(self.options, self.clock, self.randomness.fork("cluster"), recorder.cluster)
+        randomness = self.randomness.fork("cluster")
+        self.cluster = make_cluster(self.options, self.clock, randomness, recorder.cluster, self._namespace)
         self._at_end("the cluster", self.cluster.stop)
-        await self._bounded("the cluster", self.cluster.start())
+        await self._bounded("the cluster", self.cluster.start(), self.cluster.start_within)
         self.api = self._client("User")
         self._at_end("the recorder", recorder.stop)
         watching = recorder.watch(self._client(RECORDER), self.clock, self.randomness.fork("recorder"))
@@ -258,9 +261,9 @@ class Stack:
 
         self._ends.push_async_callback(end)
 
-    async def _bounded(self, what: str, work: Awaitable[object]) -> None:
+    async def _bounded(self, what: str, work: Awaitable[object], within: float = START) -> None:
         try:
-            await bounded(self.clock, START, f"start of {what}", work)
+            await bounded(self.clock, within, f"start of {what}", work)
         except HarnessError:
             raise
         except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -116,6 +117,31 @@ async def tells_the_tap(ground: Ground) -> None:
         ("Checker", "DELETED Device", "Enrolling"),
     ]
     require(seen == expected_deliveries, f"the tap was told of the deliveries {seen}")
+
+
+async def tells_causes_first(ground: Ground) -> None:
+    """Whoever reacts to an event at once is told after the write that caused it, also where the event comes first."""
+    name = (await ground.make_device())["metadata"]["name"]
+    field, steps = f"metadata.name={name}", range(20)
+    version = (await ground.api.list(DEVICE, field_selector=field)).resource_version
+    start = len(ground.told)
+    async with ground.api.watch(DEVICE, resource_version=version, field_selector=field) as events:
+
+        async def write() -> None:
+            for step in steps:
+                await ground.api.patch_status(DEVICE, name, {"status": {"deviceStatus": str(step)}})
+            await ground.api.delete(DEVICE, name)
+
+        await ground.at_once(write(), ground.events(events, len(steps) + 1))
+    told = [(one.name, one.data.get("status", {}).get("deviceStatus")) for one in ground.told[start:]]
+    for step in map(str, steps):
+        require(_in_order(told, ("PATCH Device", step), ("MODIFIED Device", step)), "a change is told before its PATCH")
+    names = [what for what, _ in told]
+    require(_in_order(names, "DELETE Device", "DELETED Device"), "an end is told before its DELETE")
+
+
+def _in_order(told: Sequence[object], cause: object, effect: object) -> bool:
+    return cause in told and effect in told and told.index(cause) < told.index(effect)
 
 
 async def writes_a_kubeconfig(ground: Ground) -> None:

@@ -35,6 +35,7 @@ def failures(factory, *only):
 
 def test_all_failures_are_told_by_name(monkeypatch):
     monkeypatch.setattr(cluster_ground, "PATIENCE", 0.2)
+    monkeypatch.setattr(cluster_ground, "COLLECTED_WITHIN", 0.2)
 
     async def patch_status(self, resource, name, patch):
         return await EmbeddedApi.patch(self, resource, name, patch)
@@ -105,6 +106,7 @@ def test_a_cluster_whose_watches_end_or_are_silent(monkeypatch):
     async def delete(self, resource, name, **conditions):
         pass
 
+    monkeypatch.setattr(cluster_ground, "COLLECTED_WITHIN", 0.05)
     _, message = failures(broken(delete=delete), "collects_dependents")
     assert "an object whose owner is gone stayed for 0.05 s" in message
 

@@ -16,6 +16,7 @@ from harness.clusters.embedded.patches import MERGE_PATCH
 from harness.clusters.embedded.server import ApiServer
 from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.files import replace_file
+from harness.clusters.watch_times import WatchTimes
 from harness.core.clock import Clock, SystemClock
 from harness.core.errors import RigError, UsageError, reason
 from harness.core.history import Tap
@@ -40,6 +41,7 @@ class EmbeddedCluster(Cluster):
     """A Kubernetes API in this process. It has a socket only once somebody asks for a kubeconfig."""
 
     kind: ClassVar[str] = "embedded"
+    options: ClassVar[frozenset[str]] = frozenset(("watches",))
 
     def __init__(
         self,
@@ -53,11 +55,12 @@ class EmbeddedCluster(Cluster):
         network: Network | None = None,
         open_log: OpenLog | None = None,
         ready: Ready | None = None,
+        watches: WatchTimes = WatchTimes.PROMPT,
     ) -> None:
         """``port``: where to listen, 0 for any. ``snapshot``: a file to go on from, and to leave at the end.
 
         ``open_log``: where the logs of Devices are, instead of :meth:`serve_logs`. ``ready`` is awaited before every
-        request that comes over the socket.
+        request that comes over the socket. ``watches``: when watch events arrive.
         """
         self._clock = clock
         self._randomness = randomness
@@ -66,6 +69,7 @@ class EmbeddedCluster(Cluster):
         self._port = port
         self._snapshot = snapshot
         self._network = network or SystemNetwork()
+        self._watches = watches
         self._server: ApiServer | None = None
         self._front: HttpFront | None = None
         self._access: tuple[Endpoint, bytes, str] | None = None
@@ -81,7 +85,7 @@ class EmbeddedCluster(Cluster):
         return self._server
 
     async def start(self) -> None:
-        server = ApiServer(self._clock, self._randomness.fork("cluster"), tap=self._tap)
+        server = ApiServer(self._clock, self._randomness.fork("cluster"), tap=self._tap, watches=self._watches)
         if self._snapshot is not None and self._snapshot.exists():
             self._load(server, self._snapshot)
         for definition in _definitions():

@@ -194,7 +194,8 @@ class Reader:
         check_list_options(query)
         selectors = Selectors(served, query, namespace, name)
         selection = Selection(selectors.namespace, selectors.name, selectors.predicate)
-        watcher = Watcher(selection, form, encoded=encoded, limit=self._queue_limit, delivered=delivered)
+        timing = self._state.timing
+        watcher = Watcher(selection, form, encoded=encoded, limit=self._queue_limit, timing=timing, delivered=delivered)
         collection = self._state.collection(served)
         wanted = query.get("resourceVersion", "")
         initial = boolean(query, "sendInitialEvents")

@@ -22,6 +22,7 @@ from harness.clusters.embedded.state import DEFAULT_LOG_LIMIT, State
 from harness.clusters.embedded.values import copy_value
 from harness.clusters.embedded.writing import Writer
 from harness.clusters.recording import Recorder
+from harness.clusters.watch_times import WatchTimes
 from harness.core.clock import Clock
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
@@ -52,10 +53,11 @@ class ApiServer:
         log_limit: int = DEFAULT_LOG_LIMIT,
         queue_limit: int = DEFAULT_QUEUE_LIMIT,
         body_limit: int = DEFAULT_BODY_LIMIT,
+        watches: WatchTimes = WatchTimes.PROMPT,
     ) -> None:
         self.body_limit = body_limit
         self.closed = False
-        self._state = State(clock, randomness, log_limit)
+        self._state = State(clock, randomness, log_limit, watches)
         for served in review_types():
             self._state.registry.add(served)
         self._lifecycle = Lifecycle(self._state)
@@ -81,7 +83,10 @@ class ApiServer:
         """As :meth:`answer`, for callers whose server may be elsewhere: their body stays theirs."""
         if not isinstance(request.body, bytes):
             request.body = copy_value(request.body)
-        return self.answer(request)
+        answer = self.answer(request)
+        if request.method not in ("GET", "HEAD"):
+            await self._state.timing.before_answer()
+        return answer
 
     def answer(self, request: Request) -> Response:
         """The answer to a request, made at once; refusals and failures too are answers."""

@@ -78,9 +78,12 @@ class DeviceRecords:
         """Write where the record and the living ``sessions`` disagree.
 
         So it is after a restart, and when somebody else judged this gateway dead although it was only unreachable.
-        What became of applications meanwhile is found out with the next heartbeats.
+        What became of applications meanwhile is found out with the next heartbeats. A device whose next phase is
+        being written is left out: its record is about to change.
         """
         for device in self._cache:
+            if self._writer.is_moving(DEVICE, device.name):
+                continue
             session, phase = sessions.get(device.name), device.status.phase
             if session is not None:
                 if session.state is SessionState.CONNECTED and phase in (_Phase.DISCONNECTED, _Phase.ENROLLED):

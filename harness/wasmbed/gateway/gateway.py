@@ -211,11 +211,15 @@ class Gateway:
             goodbye = try_again("the gateway is shutting down", retry_after, ErrorCode.GATEWAY_DRAINING)
             self._service.dismiss(session, goodbye.error)
         await self._in_time(self._service.close(), "sessions are still open")
+        await self._in_time(self._write_the_end(), "not every status could be written")
+        await self.kill()
+
+    async def _write_the_end(self) -> None:
+        """The devices first: those that are linked to a gateway on record as Offline are disconnected by others."""
+        await self._writer.flush()
         if self._listener is not None:
             self._registration.offline()
-        await self._in_time(self._pulse.flush(), "its own status could not be written")
-        await self._in_time(self._writer.flush(), "not every status could be written")
-        await self.kill()
+            await self._pulse.flush()
 
     async def kill(self) -> None:
         """Vanish: no goodbye to anybody, nothing more written."""

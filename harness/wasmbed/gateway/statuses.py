@@ -74,10 +74,12 @@ class _Step:
 
 
 class _Entry:
-    __slots__ = ("due", "failures", "rests_until", "steps", "task", "timer")
+    __slots__ = ("current", "due", "failures", "rests_until", "steps", "task", "timer")
 
     def __init__(self) -> None:
         self.steps: list[_Step] = []
+        self.current: _Step | None = None
+        """The one being written."""
         self.timer: Timer | None = None
         self.due = 0.0
         """When the timer fires, if there is one."""
@@ -154,6 +156,14 @@ class StatusWriter:
         self._add((resource, name), _Step(status, [waiter]), 0.0)
         return await waiter
 
+    def is_moving(self, resource: Resource, name: str) -> bool:
+        """Whether a step to another phase is being written or waits to be, so that the record is about to change."""
+        entry = self._entries.get((resource, name))
+        if entry is None:
+            return False
+        steps = entry.steps if entry.current is None else [entry.current, *entry.steps]
+        return any("phase" in step.status for step in steps)
+
     async def flush(self) -> None:
         """Write everything now, and from now on without a rest, and wait for it: give it a deadline."""
         self._flushing = True
@@ -215,7 +225,7 @@ class StatusWriter:
     async def _run(self, key: Key, entry: _Entry) -> None:
         rest = 0.0
         while entry.steps:
-            step = entry.steps.pop(0)
+            step = entry.current = entry.steps.pop(0)
             try:
                 async with self._slots, self._clock.deadline(self._timeout):
                     answer = await self._attempt(*key, step.status)
@@ -250,7 +260,7 @@ class StatusWriter:
             rest = entry.rests_until - self._clock.now()
             if rest > 0:
                 break
-        entry.task = None
+        entry.task = entry.current = None
         if rest > 0:
             self._start_later(key, entry, rest)
         else:
