@@ -47,7 +47,8 @@ class Admission:
     ClientHello must be there. ``handshake``: for all of a handshake; while others wait for its place, ``patience`` for
     a peer whose turn it is. ``rejected`` is called with the address of a peer that was turned away, the reason, and
     whether it was refused for what it offered or proved: its alert says no more than that. ``behind``: the places that
-    peers take after their handshake; while it is full, no handshake begins.
+    peers take after their handshake; while it is full, no handshake begins. ``unread``: bytes that the system keeps of
+    what a peer does not read, instead of the megabytes of Linux's default; the system doubles it (socket(7)).
     """
 
     waiting: int = 4096
@@ -59,6 +60,7 @@ class Admission:
     patience: float = 2.0
     rejected: Callable[[tuple[str, int], str, bool], object] | None = None
     behind: Places | None = None
+    unread: int | None = None
 
 
 class Doorkeeper:
@@ -88,6 +90,8 @@ class Doorkeeper:
         self._refill: asyncio.TimerHandle | None = None
         self._accepting = False
         self._closed = False
+        if admission.unread is not None:  # accepted connections inherit it
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, admission.unread)
         if admission.behind is not None:
             admission.behind.on_relief(self._start_handshakes)
         self._resume()
