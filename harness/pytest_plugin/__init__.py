@@ -100,11 +100,13 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     if "stack" not in getattr(item, "fixturenames", ()):
         return (yield)
+    from harness.pytest_plugin.escaping import escape_report
     from harness.pytest_plugin.verdict import judge_phase, trim_traceback
 
     if not item.config.option.fulltrace:
         trim_traceback(call)
     report = yield
+    escape_report(report)
     judge_phase(item, call, report)
     return report
 

@@ -127,7 +127,6 @@ class Project:
         (self.folder / "test_it.py").write_text(code)
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--import-mode=importlib", *arguments]
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "WASMBED_"))}
-        kept["PYTEST_ADDOPTS"] = "-p no:asyncio -p no:anyio -p no:trio"  # they are here for tests of their own
         return subprocess.run(
             command, cwd=self.folder, env=kept | environment, capture_output=True, text=True, timeout=120, check=False
         )
