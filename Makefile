@@ -136,4 +136,5 @@ $(READY): pyproject.toml constraints.txt
 	@echo "setting up $(VENV) (once; a minute or so)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --upgrade pip
 	@$(BIN)/python -m pip install --quiet --quiet -c constraints.txt -e . --group dev
+	@$(BIN)/python -m pip install --quiet --quiet -c constraints.txt --no-deps --upgrade --target $(VENV)/async-plugins --group async-plugins
 	@touch $@
