@@ -30,7 +30,7 @@ PREFIX = "wasmbed-server-"
 SESSION = ("PYTEST_XDIST_TESTRUNUID", "WASMBED_RUN_FOLDER")
 """Environment variables that all processes of a session have in common: pytest-xdist's, and pabot's through us."""
 READY_WITHIN = 100.0
-LAST_LINES = 12
+LAST_LINES, LONGEST = 12, 240
 
 
 class Server:
@@ -59,7 +59,7 @@ class Server:
         """The end of its log, beginning with a line feed; empty where there is none."""
         with suppress(OSError):
             lines = self.log.read_text("utf-8", "replace").strip().splitlines()[-LAST_LINES:]
-            return "".join(f"\n    {line}" for line in lines)
+            return "".join(f"\n    {line[:LONGEST]}" for line in lines)
         return ""
 
     def leave(self) -> None:

@@ -121,23 +121,29 @@ async def tells_the_tap(ground: Ground) -> None:
 
 async def tells_causes_first(ground: Ground) -> None:
     """Whoever reacts to an event at once is told after the write that caused it, also where the event comes first."""
-    name = (await ground.make_device())["metadata"]["name"]
-    field, steps = f"metadata.name={name}", range(20)
-    version = (await ground.api.list(DEVICE, field_selector=field)).resource_version
-    start = len(ground.told)
+    given = ground.device()
+    name = given["metadata"]["name"]
+    given["metadata"]["finalizers"] = ["wasmbed.io/check"]
+    version = (await ground.api.create(DEVICE, given))["metadata"]["resourceVersion"]
+    field, steps, start = f"metadata.name={name}", range(20), len(ground.told)
     async with ground.api.watch(DEVICE, resource_version=version, field_selector=field) as events:
 
         async def write() -> None:
             for step in steps:
                 await ground.api.patch_status(DEVICE, name, {"status": {"deviceStatus": str(step)}})
             await ground.api.delete(DEVICE, name)
+            await ground.api.patch(DEVICE, name, {"metadata": {"finalizers": None}})
 
-        await ground.at_once(write(), ground.events(events, len(steps) + 1))
+        await ground.at_once(write(), ground.events(events, len(steps) + 2))
     told = [(one.name, one.data.get("status", {}).get("deviceStatus")) for one in ground.told[start:]]
     for step in map(str, steps):
         require(_in_order(told, ("PATCH Device", step), ("MODIFIED Device", step)), "a change is told before its PATCH")
+    last = steps[-1]
+    require(told.count(("MODIFIED Device", str(last))) == 2, "a deletion that waits for a finalizer is not told")
     names = [what for what, _ in told]
-    require(_in_order(names, "DELETE Device", "DELETED Device"), "an end is told before its DELETE")
+    end = names.index("DELETED Device")
+    require("DELETE Device" in names[:end], "an end is told before its DELETE")
+    require(names[:end].count("PATCH Device") == len(steps) + 1, "an end is told before the PATCH that let it come")
 
 
 def _in_order(told: Sequence[object], cause: object, effect: object) -> bool:

@@ -153,7 +153,12 @@ def test_a_namespace_goes_with_the_finalizers_in_it(tmp_path):
 
 @built
 def test_what_keeps_a_namespace_is_said(monkeypatch):
-    monkeypatch.setattr("harness.clusters.existing.namespaces.GONE_WITHIN", 8.0)
+    async def until_it_is_known(api, name):
+        field = f"metadata.name={name}"
+        async with api.watch(NAMESPACE, resource_version="0", field_selector=field) as events:
+            async for event in events:
+                if any(one["status"] == "True" for one in event.object["status"].get("conditions", ())):
+                    return
 
     async def scene(cluster):
         guest = KubeconfigCluster(SystemClock(), Randomness(), f"k-{cluster.namespace}", kubeconfig=cluster._path)
@@ -162,6 +167,8 @@ def test_what_keeps_a_namespace_is_said(monkeypatch):
         held["metadata"]["finalizers"] = ["example.com/mine"]
         await guest.client("User").create(DEVICE, held)
         await guest.stop()
+        await until_it_is_known(cluster.client("User"), guest.namespace)
+        monkeypatch.setattr("harness.clusters.existing.namespaces.GONE_WITHIN", 0.5)
         (said,) = await LEAVING.settle(SystemClock())
         assert said.startswith(f"namespace {guest.namespace} is still there: ")
         assert "example.com/mine in 1 resource instances" in said

@@ -20,8 +20,8 @@ class Scene:
     def send(self, name="d", *, deletes=False, resource=DEVICE):
         return self.causality.sent(resource, "ns", name, deletes=deletes)
 
-    def answer(self, write, version, what):
-        made = {"metadata": {"resourceVersion": str(version)}} if version else None
+    def answer(self, write, version, what, **metadata):
+        made = {"metadata": {"resourceVersion": str(version), **metadata}} if version else None
         self.causality.place(write, made)(lambda: self.told.append(what))
         self.causality.ended(write)
 
@@ -117,6 +117,15 @@ def test_a_deletion_goes_before_the_events_of_the_end(scene, event):
     scene.event(8, **event)
     scene.answer(write, 0, "DELETE")
     assert scene.told == ["MODIFIED 7", "DELETE", f"{event.get('kind', 'MODIFIED')} 8"]
+
+
+def test_who_takes_the_last_finalizer_off_goes_before_the_end(scene):
+    """The answer then shows the object's last version, and not the one at which it went."""
+    scene.event(7, deletionTimestamp="2026-01-01T00:00:00Z", finalizers=["x"])
+    write = scene.send()
+    scene.event(8, "DELETED", deletionTimestamp="2026-01-01T00:00:00Z")
+    scene.answer(write, 7, "PATCH", deletionTimestamp="2026-01-01T00:00:00Z")
+    assert scene.told == ["MODIFIED 7", "PATCH", "DELETED 8"]
 
 
 def test_a_name_that_the_server_makes_up_waits_like_any(scene):

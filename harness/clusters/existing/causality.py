@@ -25,8 +25,10 @@ class _Held:
 
     place: Place
     version: int
+    gone: bool
+    """Whether it says that the object is no more."""
     ends: bool
-    """Whether it says that the object is being deleted, or is gone."""
+    """Whether it says that, or that the object is being deleted."""
     suspects: int = 0
 
 
@@ -64,9 +66,8 @@ class Causality:
     def place(self, write: Write, answer: Object | None) -> Put:
         """Where a write that was carried out is told: before its first effect. ``answer`` is the object as the write
         left it, None where the answer does not show it."""
-        version = _version(answer) if answer is not None else 0
-        self._note(write.resource, version)
-        effect = next((held for held in write.held if _caused(write, version, held)), None)
+        self._note(write.resource, _version(answer))
+        effect = next((held for held in write.held if _caused(write, answer, held)), None)
         return effect.place.put if effect is not None else self._order.put
 
     def ended(self, write: Write) -> None:
@@ -84,12 +85,13 @@ class Causality:
         """A watch event has come, and is told next: keep a place free before it if its cause may be on its way."""
         metadata = stored["metadata"]
         version = _version(stored)
-        ends = kind == "DELETED" or "deletionTimestamp" in metadata
+        gone = kind == "DELETED"
+        ends = gone or "deletionTimestamp" in metadata
         held: _Held | None = None
         for write in self._of(resource, metadata.get("namespace", ""), metadata["name"]):
             if version <= write.floor or (write.deletes and not ends):
                 continue
-            held = held or _Held(self._order.hold(), version, ends)
+            held = held or _Held(self._order.hold(), version, gone, ends)
             held.suspects += 1
             write.held.append(held)
         self._note(resource, version)
@@ -103,13 +105,16 @@ class Causality:
             self._newest[resource] = version
 
 
-def _caused(write: Write, version: int, held: _Held) -> bool:
-    if not version:  # a deletion that was carried out at once
+def _caused(write: Write, answer: Object | None, held: _Held) -> bool:
+    if answer is None:  # a deletion
         return held.ends
-    return write.floor < version <= held.version
+    metadata = answer["metadata"]
+    if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
+        return held.gone  # the answer shows the object as it was last, not the version at which it went
+    return write.floor < _version(answer) <= held.version
 
 
-def _version(stored: Object) -> int:
+def _version(stored: Object | None) -> int:
     """The object's resourceVersion: a number that grows (KEP-5504); 0 where there is none."""
-    version = str((stored.get("metadata") or {}).get("resourceVersion") or "")
+    version = str(stored["metadata"].get("resourceVersion") or "") if stored is not None else ""
     return int(version) if version.isdecimal() else 0
