@@ -3,7 +3,7 @@
 #
 # The documentation of wasmtime_module_validate says that it validates "according to the engine's configuration". A proposal that
 # the engine has off, compact import sections, is refused when the module is compiled, but passes the validation: the validator is
-# given the engine's features, its parser is not. A gateway that validates first, because that is a hundred times cheaper, sends
+# given the engine's features, its parser is not. A gateway that validates first, because that is much cheaper, sends
 # modules that no engine of the same configuration loads. Needs python3 (3.11 or newer). Exits with 0 while that is so.
 set -euo pipefail
 folder=$(mktemp -d)

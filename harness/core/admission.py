@@ -12,26 +12,23 @@ from __future__ import annotations
 import asyncio
 import errno
 import resource
-import select
 import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
-from harness.core.client_hello import LARGEST_RECORD, hello_size, is_handshake, read_client_hello
+from harness.core.client_hello import read_client_hello
 from harness.core.handshake_queue import Budget, HandshakeQueue
 from harness.core.places import Places
-from harness.core.tls_server import HelloRefused, TlsServer
+from harness.core.tls_peer import TlsPeer
+from harness.core.tls_server import HelloRefused, ServerEnd, TlsServer, handshake_error
 
 __all__ = ["Admission", "Doorkeeper"]
 
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _BATCH = 64
 """Connections accepted in one go, before those that came earlier get their turn."""
-_FATAL_ALERT = bytes.fromhex("15030300 0202")
-"""An alert's record without its code (RFC 8446, section 6)."""
 FAILURES = Budget(512, 256.0)
 """At about 0.5 ms each, an eighth of a core."""
 FAILURES_OF_ONE = Budget(256, 64.0)
@@ -50,7 +47,8 @@ class Admission:
     ClientHello must be there. ``handshake``: for all of a handshake; while others wait for its place, ``patience`` for
     a peer whose turn it is. ``rejected`` is called with the address of a peer that was turned away, the reason, and
     whether it was refused for what it offered or proved: its alert says no more than that. ``behind``: the places that
-    peers take after their handshake; while it is full, no handshake begins.
+    peers take after their handshake; while it is full, no handshake begins. ``unread``: bytes that the system keeps of
+    what a peer does not read, instead of the megabytes of Linux's default; the system doubles it (socket(7)).
     """
 
     waiting: int = 4096
@@ -62,19 +60,7 @@ class Admission:
     patience: float = 2.0
     rejected: Callable[[tuple[str, int], str, bool], object] | None = None
     behind: Places | None = None
-
-
-@dataclass(eq=False, slots=True)
-class _Peer:
-    connection: socket.socket
-    address: tuple[str, int]
-    since: float
-    wanted: int = 1
-    """Bytes that must have come before it is worth looking again."""
-    context: ssl.SSLContext | None = None
-    """For its handshake, once its ClientHello was read."""
-    handshake: asyncio.Task[None] | None = None
-    verdict: str = ""
+    unread: int | None = None
 
 
 class Doorkeeper:
@@ -89,21 +75,23 @@ class Doorkeeper:
     ) -> None:
         self._listener, self._protocol, self._tls, self._admission = listener, protocol, tls, admission
         for context in tls.contexts:
-            context.sslobject_class = _ServerEnd
+            context.sslobject_class = ServerEnd
         self.endpoint: tuple[str, int] = listener.getsockname()[:2]
         self._loop = asyncio.get_running_loop()
         self._waiting = min(admission.waiting, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-        self._silent: dict[_Peer, None] = {}
-        self._queue: HandshakeQueue[_Peer] = HandshakeQueue(
+        self._silent: dict[TlsPeer, None] = {}
+        self._queue: HandshakeQueue[TlsPeer] = HandshakeQueue(
             admission.failures_of_one, admission.failures, self._loop.time()
         )
-        self._shaking: dict[_Peer, None] = {}
+        self._shaking: dict[TlsPeer, None] = {}
         self._silence: asyncio.TimerHandle | None = None
         self._impatience: asyncio.TimerHandle | None = None
         self._recovery: asyncio.TimerHandle | None = None
         self._refill: asyncio.TimerHandle | None = None
         self._accepting = False
         self._closed = False
+        if admission.unread is not None:  # accepted connections inherit it
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, admission.unread)
         if admission.behind is not None:
             admission.behind.on_relief(self._start_handshakes)
         self._resume()
@@ -154,7 +142,7 @@ class Doorkeeper:
             connection.setblocking(False)
             if len(self._silent) + len(self._queue) >= self._waiting:
                 self._drop_oldest("made room for a newer connection")
-            peer = _Peer(connection, address[:2], self._loop.time())
+            peer = TlsPeer(connection, address[:2], self._loop.time())
             self._silent[peer] = None
             self._loop.add_reader(connection, self._heard, peer)
             self._watch_silence()
@@ -163,7 +151,7 @@ class Doorkeeper:
         """Turn away one of those who wait, the silent first; False if there is nobody."""
         while self._silent:
             peer = next(iter(self._silent))
-            hello = _hello(peer)  # the loop may not have come round to what it sent
+            hello = peer.hello()  # the loop may not have come round to what it sent
             if hello is None:
                 self._drop_silent(reason)
                 return True
@@ -175,20 +163,18 @@ class Doorkeeper:
 
     # The silent.
 
-    def _heard(self, peer: _Peer) -> None:
-        hello = _hello(peer, woken=True)
+    def _heard(self, peer: TlsPeer) -> None:
+        hello = peer.hello(woken=True)
         if hello is not None:
             self._judge(peer, hello)
 
-    def _judge(self, peer: _Peer, hello: bytes) -> None:
+    def _judge(self, peer: TlsPeer, hello: bytes) -> None:
         self._loop.remove_reader(peer.connection)
         del self._silent[peer]
         try:
             peer.context = self._tls.context_for(read_client_hello(hello))
         except HelloRefused as refused:
-            with suppress(OSError):
-                peer.connection.recv(LARGEST_RECORD)  # what is left unread would turn the goodbye into a reset
-                peer.connection.send(_FATAL_ALERT + bytes([refused.alert]))
+            peer.send_alert(refused.alert)
             self._reject(peer, refused.reason, refused=True)
         else:
             self._queue.push(peer.address[0], peer)
@@ -222,7 +208,7 @@ class Doorkeeper:
             peer = self._queue.pop(self._loop.time())
             if peer is None:
                 break
-            if _has_left(peer):
+            if peer.has_left():
                 self._queue.give_back(peer.address[0])
                 self._reject(peer, "the peer closed the connection before its handshake")
                 continue
@@ -247,7 +233,7 @@ class Doorkeeper:
     def _is_held(self) -> bool:
         return self._admission.behind is not None and self._admission.behind.is_full
 
-    async def _shake_hands(self, peer: _Peer, spare: socket.socket) -> None:
+    async def _shake_hands(self, peer: TlsPeer, spare: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(
                 self._protocol, peer.connection, ssl=peer.context, ssl_handshake_timeout=self._admission.handshake
@@ -258,7 +244,7 @@ class Doorkeeper:
         except OSError as error:
             with suppress(OSError):
                 spare.send(getattr(error, "alert", b""))
-            self._report(peer, _reason(error), refused=isinstance(error, ssl.SSLError))
+            self._report(peer, handshake_error(error), refused=isinstance(error, ssl.SSLError))
         finally:
             spare.close()
             del self._shaking[peer]
@@ -271,90 +257,21 @@ class Doorkeeper:
             return
         limit = self._loop.time() - self._admission.patience
         oldest = tuple(self._shaking)[: len(self._queue)]
-        slow = [peer for peer in oldest if peer.since <= limit and not _has_more(peer)]
+        slow = [peer for peer in oldest if peer.since <= limit and not peer.has_more()]
         for peer in slow:
             self._interrupt(peer, f"no handshake within {self._admission.patience:g} s while others waited")
         if self._queue and not slow:
             self._impatience = self._loop.call_later(self._admission.patience, self._lose_patience)
 
-    def _interrupt(self, peer: _Peer, reason: str) -> None:
+    def _interrupt(self, peer: TlsPeer, reason: str) -> None:
         peer.verdict = reason
         if peer.handshake is not None:
             peer.handshake.cancel()
 
-    def _reject(self, peer: _Peer, reason: str, *, refused: bool = False) -> None:
+    def _reject(self, peer: TlsPeer, reason: str, *, refused: bool = False) -> None:
         peer.connection.close()
         self._report(peer, reason, refused=refused)
 
-    def _report(self, peer: _Peer, reason: str, *, refused: bool = False) -> None:
+    def _report(self, peer: TlsPeer, reason: str, *, refused: bool = False) -> None:
         if self._admission.rejected is not None:
             self._admission.rejected(peer.address, reason, refused)
-
-
-class _ServerEnd(ssl.SSLObject):
-    """Leaves the alert that a failed handshake has written with the error, as ``alert``."""
-
-    _outgoing: ssl.MemoryBIO
-
-    @classmethod
-    def _create(cls, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, **options: Any) -> _ServerEnd:
-        made: _ServerEnd = super()._create(incoming, outgoing, **options)  # type: ignore[misc]
-        made._outgoing = outgoing
-        return made
-
-    def getpeercert(self, binary_form: bool = False) -> Any:
-        """The certificate; the loop asks for the decoded form of it, which nobody reads and not every one has."""
-        return super().getpeercert(binary_form) if binary_form else {}
-
-    def do_handshake(self) -> None:
-        try:
-            super().do_handshake()
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise
-        except ssl.SSLError as error:
-            error.alert = self._outgoing.read()  # type: ignore[attr-defined]
-            raise
-
-
-def _hello(peer: _Peer, *, woken: bool = False) -> bytes | None:
-    """What it has sent, left where it is, once that is a whole ClientHello or something for the handshake to judge.
-
-    None before that; the loop is then asked to wake only for all of it. ``woken``: it did; for less, that is the end of
-    the stream.
-    """
-    try:
-        data = peer.connection.recv(LARGEST_RECORD, socket.MSG_PEEK)
-    except BlockingIOError:
-        return None
-    except OSError:
-        return b""
-    needed = hello_size(data)
-    ended = woken and needed == peer.wanted
-    said = ended or len(data) >= needed or not is_handshake(data)
-    peer.wanted = 1 if said else needed
-    peer.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, peer.wanted)
-    return data if said else None
-
-
-def _has_left(peer: _Peer) -> bool:
-    """Whether the peer has closed its side; only Linux reports this while data is left to read."""
-    hung_up = getattr(select, "POLLRDHUP", 0)
-    poll = select.poll()
-    poll.register(peer.connection, hung_up)
-    return bool(poll.poll(0))
-
-
-def _has_more(peer: _Peer) -> bool:
-    """Whether something it sent still waits for this side."""
-    try:
-        return bool(peer.connection.recv(1, socket.MSG_PEEK))
-    except OSError:
-        return False
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate verification failed: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or str(error)).replace("_", " ").lower()
-    return str(error) or "the peer closed the connection during the handshake"

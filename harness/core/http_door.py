@@ -1,4 +1,4 @@
-"""Which clients have a place at an HTTP server, and for how long.
+"""Places at an HTTP server: the clients that get one, and for how long.
 
 A connection is a stranger's until a request on it shows the token. Strangers hold at most three quarters of the places,
 and a bounded number from one address; when no place is left for a newcomer, the stranger that has been without a whole

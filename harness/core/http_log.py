@@ -1,4 +1,4 @@
-"""What HTTP servers log. aiohttp's own logger shows a request that it could not read, and with it the bearer token."""
+"""A log for HTTP servers: aiohttp logs a request that it cannot parse, and with it the bearer token."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Secrets stay out of records: what its kind of field says to be one is replaced by a mark before it is recorded.
+"""Replacement of secrets, before an event is recorded, by marks; the kind of a field says whether it holds a secret.
 
-Equal secrets have equal marks, so that judges and people can still tell them apart; the marks are made with a key that
-is recorded nowhere, so that nobody can try out which password a mark stands for.
+Equal secrets have equal marks, so that judges and people can still compare them. The marks are made with a key that is
+not recorded, so that a reader of a record cannot try which password a mark stands for.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ENVIRONMENTS: Mapping[str, tuple[str, ...]] = {
     "Application": ("spec", "config", "env"),
     "Deploy": ("environment",),
 }
-"""Where variables are that anybody may name; their names tell which are secrets."""
+"""Paths of environment variables, by kind; the names of variables say which are secrets."""
 _SECRET_NAME = re.compile(r"token|passw|passphrase|secret|credential|private|api_?key", re.IGNORECASE)
 
 
@@ -45,7 +45,7 @@ class Redaction:
         self._key = key
 
     def mark(self, secret: str | bytes) -> str:
-        """What stands for ``secret``: always the same in one run. Empty for the empty one."""
+        """The mark of ``secret``, the same throughout a run; empty for an empty secret."""
         value = secret.encode("utf-8", "surrogatepass") if isinstance(secret, str) else secret
         return f"(secret {hmac.digest(self._key, value, 'sha256').hex()[:8]})" if value else ""
 
@@ -78,7 +78,7 @@ class Redaction:
         return {**operation, "value": whole}
 
     def _mark_value(self, value: Any) -> Any:
-        """Marks in place of all that a value holds, whatever it is where a text should be."""
+        """A value of any type with marks in place of its texts and numbers."""
         if isinstance(value, Mapping):
             return {key: self._mark_value(item) for key, item in value.items()}
         if isinstance(value, Sequence) and not isinstance(value, str | bytes):

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from harness.core.client_hello import ClientHello
 
-__all__ = ["ALERT_HANDSHAKE_FAILURE", "GROUPS", "HelloRefused", "TlsServer"]
+__all__ = ["ALERT_HANDSHAKE_FAILURE", "GROUPS", "HelloRefused", "ServerEnd", "TlsServer", "handshake_error"]
 
 _TLS_1_3 = 0x0304
 _OF_TLS_1_3 = 0x13
@@ -96,6 +97,40 @@ class TlsServer:
                 if group in offered:
                     return self._contexts[group]
         raise AssertionError("one of the groups was offered")
+
+
+def handshake_error(error: OSError) -> str:
+    """The reason why a handshake failed, in words for a log."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate verification failed: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or str(error)).replace("_", " ").lower()
+    return str(error) or "the peer closed the connection during the handshake"
+
+
+class ServerEnd(ssl.SSLObject):
+    """For a loop that drops the alert of a failed handshake: it is kept with the error, as ``alert``."""
+
+    _outgoing: ssl.MemoryBIO
+
+    @classmethod
+    def _create(cls, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, **options: Any) -> ServerEnd:
+        made: ServerEnd = super()._create(incoming, outgoing, **options)  # type: ignore[misc]
+        made._outgoing = outgoing
+        return made
+
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        """The certificate. The loop asks for its decoded form, which nothing reads, and which may raise."""
+        return super().getpeercert(binary_form) if binary_form else {}
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            error.alert = self._outgoing.read()  # type: ignore[attr-defined]
+            raise
 
 
 def _limited(context: ssl.SSLContext, group: str) -> ssl.SSLContext:

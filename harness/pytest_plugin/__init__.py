@@ -100,12 +100,14 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     if "stack" not in getattr(item, "fixturenames", ()):
         return (yield)
+    from harness.pytest_plugin.escaping import escape_report
     from harness.pytest_plugin.run import Run
     from harness.pytest_plugin.verdict import explain_failure, trim_traceback
 
     if not item.config.option.fulltrace:
         trim_traceback(call)
     report = yield
+    escape_report(report)
     explain_failure(item, call, report)
     Run.of(item.config).made(item)
     return report

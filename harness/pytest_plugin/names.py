@@ -37,7 +37,7 @@ def rerun_command(config: pytest.Config, nodeid: str, options: Sequence[str] = (
     path, separator, rest = nodeid.partition("::")
     given = config.invocation_params.dir
     place = os.path.relpath(config.rootpath / path, given)
-    words = ["pytest", place + separator + rest, *options]
+    words = ["pytest", place + separator + rest]
     option = config.option
     for name, value in (("-c", option.inifilename), ("--rootdir", option.rootdir)):
         words += [name, str(value)] if value else []
@@ -45,4 +45,4 @@ def rerun_command(config: pytest.Config, nodeid: str, options: Sequence[str] = (
         words += [] if plugin.startswith("no:") else ["-p", plugin]
     for setting in option.override_ini or ():
         words += ["-o", setting]
-    return shlex.join(words)
+    return shlex.join([*words, *options])

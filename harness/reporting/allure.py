@@ -66,7 +66,8 @@ def settle(outcome: str, blame: str | None, message: str) -> None:
         if test is None:
             continue
         if test.status not in statuses:
-            test.status, test.statusDetails = statuses[0], _details(message)
+            told = f"not run: {message}" if outcome == "not run" else message  # as CATEGORIES know it
+            test.status, test.statusDetails = statuses[0], _details(told)
         _make_writable(test)
 
 

@@ -5,6 +5,7 @@ The page itself is built from ``frontend`` and kept beside as ``page/page.html``
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.resources import files
@@ -23,6 +24,10 @@ __all__ = ["build_page", "write_run_report"]
 
 FORMAT = 1
 """Of the page's data; the page says so when it is of another."""
+AT_ONCE = 50
+"""Tests that one command runs again at most."""
+_APART = ("phases", "case")
+"""What of a result the page has in another form."""
 _RUN, _EVENTS, _TITLE = "<!--RUN-->", "<!--EVENTS-->", "<!--TITLE-->"
 
 
@@ -75,6 +80,7 @@ def build_page(title: str, tests: Iterable[TestRecord], trend: Sequence[Mapping[
             "tests": summaries,
             "coverage": exercised.rows(),
             "problems": exercised.problems,
+            "again": _again(summaries),
             "trend": [dict(row) for row in trend],
         },
     )
@@ -90,13 +96,26 @@ def _summary(test: TestRecord) -> dict[str, Any]:
         "message": test.message,
         "duration": test.duration,
         "rerun": test.rerun,
-        "details": test.details,
+        "details": {name: value for name, value in test.details.items() if name not in _APART},
         "trouble": test.trouble,
+        "recorded": test.folder is not None,
         "pictures": list(test.pictures),
         "events": len(test.events),
         "faults": sum(event.kind is Kind.FAULT for event in test.events),
         "boards": len({event.data.get("board") for event in test.events if event.kind is Kind.CONSOLE} - {None}),
     }
+
+
+def _again(tests: Sequence[Mapping[str, Any]]) -> str | None:
+    """One command that runs all that did not pass; None where their own commands differ in more than the test."""
+    try:
+        commands = [shlex.split(test["rerun"]) for test in tests if test["outcome"] in ("failed", "not run")]
+    except ValueError:  # a quotation that does not end, in a result of somebody else's
+        return None
+    alike = {(*words[:1], *words[2:]) for words in commands}
+    if not 1 < len(commands) <= AT_ONCE or len(alike) > 1 or commands[0][:1] != ["pytest"]:
+        return None
+    return shlex.join(["pytest", *(words[1] for words in commands), *commands[0][2:]])
 
 
 def _opened(test: TestRecord, exercised: Exercised) -> dict[str, Any]:

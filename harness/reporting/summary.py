@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from harness.core.text import printable
 from harness.reporting.runs import TestRecord
 
 __all__ = ["OUTCOMES", "counts_in_words", "plain", "summarize"]
@@ -20,7 +21,7 @@ MESSAGE = 4000
 """Characters of a message: a job's page takes 1 MiB in all."""
 SLOWEST = 5
 _WHOSE = {"product": "the product", "rig": "the rig", "usage": "the caller"}
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def summarize(run: str, tests: Iterable[TestRecord], *, flaky: Sequence[str] = (), note: str = "") -> str:
@@ -57,8 +58,8 @@ def counts_in_words(outcomes: Iterable[str]) -> str:
 
 
 def plain(text: str) -> str:
-    """``text`` without colours and control characters; line feeds and tabs stay."""
-    return _CONTROL.sub("", text.replace("\r\n", "\n"))
+    """``text`` without colours, other control characters escaped; line feeds and tabs stay."""
+    return printable(_COLOUR.sub("", text.replace("\r\n", "\n")), lines=True)
 
 
 def _mark(records: Sequence[TestRecord]) -> str:

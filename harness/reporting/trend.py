@@ -19,12 +19,12 @@ import orjson
 
 from harness.core.plain_json import encode
 from harness.reporting.runs import TestRecord
-from harness.reporting.verdict import OUTCOMES
 
 __all__ = ["FILE", "Figures", "by_boards", "flake_rate", "pass_rate", "public_row", "read_figures", "trend_row"]
 
 FILE = "trend.jsonl"
 JUDGED = ("passed", "failed")
+EXPECTED = ("expected failure", "unexpected pass")
 BESIDE = frozenset(
     {"reports", "keep", "profile", "summary", "annotations", "modules", "kubeconfig", "deadline", "record"}
 )
@@ -73,7 +73,8 @@ def trend_row(
     row: Row = {
         "run": run,
         "at": at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        **{outcome.replace(" ", "_"): counts[outcome] for outcome in OUTCOMES},
+        **{outcome.replace(" ", "_"): counts[outcome] for outcome in (*JUDGED, "not run", "skipped")},
+        **{outcome.replace(" ", "_"): counts[outcome] for outcome in EXPECTED if counts[outcome]},
         "flaky": len(flaky),
         "duration": round(duration, 3),
         "boards": sorted(tiers - {""}),

@@ -22,6 +22,7 @@ from robot.libraries.BuiltIn import BuiltIn
 from robot.running.context import EXECUTION_CONTEXTS
 
 from harness.core.errors import HarnessError, ProductFailure, RigError, UsageError
+from harness.core.text import printable
 from harness.reporting import allure
 from harness.reporting.verdict import UNKNOWN, PhaseResult, Verdict
 from harness.robot_library.background import BackgroundRunner
@@ -175,6 +176,7 @@ class TestWorlds:
         verdict.lost = history.lost if history is not None else None
         if not EXECUTION_CONTEXTS.current.dry_run:
             self._conclude(verdict, result)
+            result.message = printable(result.message, lines=True)  # it may quote what a device said
         self._errors.clear()
 
     def end_suite(self, data: running.TestSuite, result: results.TestSuite) -> None:

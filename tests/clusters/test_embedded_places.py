@@ -1,4 +1,4 @@
-"""Who has a place at the API server's socket: nobody without the token keeps anybody out, and a watch stays."""
+"""Places at the API server's socket: clients without the token keep nobody out, and a watch keeps its place."""
 
 from __future__ import annotations
 

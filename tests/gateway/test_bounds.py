@@ -105,7 +105,7 @@ def test_numbers_that_the_cluster_cannot_hold_are_refused(play: Play) -> None:
         ),
         (
             ApplicationStatus("app-1", ApplicationState.RUNNING, publications=(Publication("t", bytes(1025)),)),
-            "ApplicationStatus: a payload of 1025 bytes, at most 1024 are taken",
+            "a payload of 1025 bytes, at most 1024 are taken",
         ),
     ],
 )

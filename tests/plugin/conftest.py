@@ -84,7 +84,7 @@ class Project:
         told = re.findall(r"(\d+) ([a-z ]+)", heading[-1].partition(": ")[2])
         return {
             "page": Counter(test["outcome"] for test in self.page()["tests"]),
-            "trend": +Counter({word.replace("_", " "): row[word] for word in words}),
+            "trend": +Counter({word.replace("_", " "): row.get(word, 0) for word in words}),
             "summary": Counter({name: int(number) for number, name in told}),
         }
 

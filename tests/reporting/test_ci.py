@@ -90,10 +90,10 @@ def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
     assert (told[0], told[12], told[-1]) == ("0", "... 976 more lines", "999")
 
 
-def test_colours_and_control_characters_are_left_out() -> None:
+def test_colours_are_left_out_and_control_characters_escaped() -> None:
     (line,) = annotate([record(message=NASTY, rerun="")], root=Path("."))
     assert "\x1b" not in line
-    assert "red  <b>" in read_command(line)[2]
+    assert "red \\x00 <b>" in read_command(line)[2]
 
 
 def html_of(markdown: str) -> str:

@@ -178,3 +178,16 @@ def test_a_folder_that_cannot_be_written_is_the_rigs_fault(project) -> None:
     assert "NOT RUN: " in output
     assert "--reports" in output
     assert Path(project.folder / "output.xml").exists()
+
+
+def test_nothing_that_a_device_says_is_obeyed_by_the_terminal(project) -> None:
+    nasty = "$board.name + '\\x1b[2J\\x9b\\u202e\\u2028'"
+    project.write(
+        "A Phase\n    ${board}=    Power On Board\n    Device Should Reach Phase    ${board}    Failed    within=0.1s\n"
+        f"A Comparison\n    ${{board}}=    Power On Board\n    Should Be Equal    ${{{{{nasty}}}}}    nothing\n"
+        f"A Failure\n    ${{board}}=    Power On Board\n    Fail    ${{{{{nasty}}}}}\n"
+    )
+    code, output = project.run("--output", "NONE", "it.robot")
+    assert code == 3, output
+    assert not set("\x1b\x9b\u202e\u2028") & set(output), repr(output)
+    assert "virtual-1\\x1b[2J\\x9b\\u202e\\u2028 != nothing" in output

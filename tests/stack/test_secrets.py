@@ -1,4 +1,4 @@
-"""What a run leaves behind holds none of its secrets: history, page, junit, Allure, output and logs are searched."""
+"""A run leaves none of its secrets behind: history, page, junit, Allure, output and logs are searched."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""What a request may cost: a body of 3 MiB can ask for hours of work, by a schema with many alternatives, a default
-that is filled in a million times, a pattern that has to be tried at every character.
+"""A limit on the work that one request causes.
 
-The work is counted, not timed, so that the same request always gets the same answer.
+A body of 3 MiB can cause hours of work: by a schema with many alternatives, a default that is filled in a million
+times, a pattern that has to be tried at every character. The work is counted and not timed, so that the same request
+always gets the same answer.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 __all__ = ["STEPS", "Budget", "OutOfBudget"]
 
 STEPS = 2_000_000
-"""Steps of about a microsecond. The largest plain body takes 1.5 million: one for each value in it."""
+"""The steps that a request may take, each about a microsecond. The largest plain body takes 1.5 million: one for each
+of its values."""
 
 
 class OutOfBudget(Exception):
-    """The request asks for more work than one may. ``path``: the field at which that was noticed."""
+    """A request causes more work than one request may. ``path`` is the field at which the budget was spent."""
 
     def __init__(self, path: str = "") -> None:
         super().__init__(path)

@@ -46,7 +46,7 @@ _KEYWORDS: Mapping[str, type | tuple[type, ...]] = {
 }
 """The types of a schema's keywords."""
 _COLUMNS_LIMIT = 1000
-"""Every list as a table looks all of them up in every object."""
+"""A list as a table looks up all columns in every object."""
 _STEPS_AN_INSTRUCTION = 2
 """Of the budget, for compiling one instruction of a pattern's program."""
 _VERSION = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?\Z")

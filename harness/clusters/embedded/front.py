@@ -29,16 +29,16 @@ __all__ = ["HttpFront", "Ready"]
 log = server_log(__name__)
 
 _ADMISSION = Admission(waiting=256)
-"""More at a time than clients have business here; a silent connection costs little, and not for long."""
+"""Connections before their handshake; more than clients open at a time."""
 _PLACES = HttpPlaces(connections=512, per_address=64, timeout=30.0, idle=90.0)
-"""A watch is one request, and lasts as long as its reader reads."""
+"""A watch is one request: it has no time limit as long as its client reads."""
 _SHUTDOWN_SECONDS = 1.0
 
 _LONG = 500
-"""Objects in a list from which on it is sent piece by piece, and others get their turn in between."""
+"""A list of more objects is sent in pieces, and other requests are served between them."""
 _TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 _CLOSE = {"Connection": "close"}
-"""What is left of a body would be read as the next request."""
+"""The rest of the body would be read as the next request."""
 
 Pieces = AsyncGenerator[bytes, None]
 Ready = Callable[[], Awaitable[object]]
@@ -195,6 +195,6 @@ async def _parts(listing: Listing) -> Pieces:
 
 
 def _client(user_agent: str) -> str:
-    """Who a client is, in a history's words: the first word of what it calls itself; ``kubectl`` is the User."""
+    """The name of a client in a history: the first word of its User-Agent; ``kubectl`` is the User."""
     word = user_agent.partition("/")[0].partition(" ")[0]
     return "User" if word.startswith("kubectl") or not word else word

@@ -47,7 +47,7 @@ def merge_patch(value: Any, patch: Any) -> Any:
 
 
 def json_patch(value: Object, patch: Any, budget: Budget) -> Any:
-    """RFC 6902. Raises the 422 refusal where a test fails or a path is not there, the 400 one for what is no patch;
+    """RFC 6902. Raises the 422 refusal where a test fails or a path is not there, 400 for an invalid patch;
     :class:`OutOfBudget`."""
     if not isinstance(patch, list) or not all(isinstance(operation, dict) for operation in patch):
         raise bad_request("error decoding patch: json: a JSON patch is an array of operations")

@@ -1,7 +1,7 @@
 """Schemas' patterns: RE2, which Kubernetes judges with, and in time linear in the text whatever the pattern.
 
-The library is RE2 itself, in C++; Kubernetes uses Go's. The two read the same syntax but for ``\\C``, and they word
-their errors differently: these are Go's words, since people and programs compare them.
+The library is RE2 itself, in C++; Kubernetes uses Go's ``regexp``. Both read the same syntax except for ``\\C``. Their
+error messages differ: those here are Go's, because people and programs compare them.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ __all__ = ["boolean", "check_list_options", "flag", "integer", "is_pretty"]
 Query = Mapping[str, str]
 
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
-"""What Go's ``strconv.ParseBool`` takes for true."""
+"""The words that Go's ``strconv.ParseBool`` takes for true."""
 _LARGEST = (1 << 63) - 1
 _TERMINALS = ("curl", "Wget", "Mozilla/5.0")
 
@@ -74,9 +74,9 @@ def check_list_options(query: Query) -> None:
 
 
 def is_pretty(query: Query, user_agent: str) -> bool:
-    """Whether an answer is to be indented: as ``pretty`` says, else for programs that show it as it comes.
+    """Whether to indent an answer: as ``pretty`` says, else for programs that show it unchanged to a person.
 
-    This one parameter is read by ``strconv.ParseBool``, for which all that it does not know is false.
+    Only this parameter is read by ``strconv.ParseBool``; a word that it does not know is false.
     """
     wanted = query.get("pretty", "")
     return wanted in _TRUE if wanted else user_agent.startswith(_TERMINALS)

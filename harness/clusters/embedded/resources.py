@@ -40,7 +40,7 @@ _DELETE_OPTIONS = Schema(
 )
 _POLICIES = ("Foreground", "Background", "Orphan")
 _OPTIONS = {"POST": "Create", "PUT": "Update", "PATCH": "Patch", "DELETE": "Delete"}
-"""What the options of a verb are called."""
+"""The name of a verb's options, without the word Options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +281,7 @@ def _name_in(body: Any) -> str:
 
 
 def _dry_run(request: Request, body: Any) -> bool:
-    """As the query says; as the body of a deletion says, where it has one."""
+    """Whether nothing is to be stored, from the query, or from the body of a deletion that has one."""
     if request.method == "DELETE" and body is not None:
         wanted = body.get("dryRun") or []
     else:
@@ -303,7 +303,7 @@ def _check_delete_options(body: Any) -> None:
 
 
 def _policy(request: Request, options: Object | None) -> str:
-    """What becomes of dependents: as the body says, as the query says where there is none."""
+    """The fate of dependents, from the body, or from the query of a request without a body."""
     if options is None:
         policy, orphan = request.query.get("propagationPolicy"), boolean(request.query, "orphanDependents")
         integer(request.query, "gracePeriodSeconds")

@@ -27,7 +27,7 @@ _MISSING = object()
 _ALTERNATIVE = 8
 """Steps of trying a schema of ``anyOf`` and the like, whose faults are collected and mostly thrown away."""
 CAUSES_LIMIT = 100
-"""How many faults of one object are told; nobody reads more."""
+"""The largest number of faults that an answer lists; nobody reads more."""
 
 
 class Schema:

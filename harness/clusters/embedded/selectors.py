@@ -39,7 +39,7 @@ def parse_label_selector(text: str) -> Callable[[Labels], bool]:
 
 
 class _Requirements:
-    """What a label selector asks, by label."""
+    """The requirements of a label selector, by label."""
 
     def __init__(self) -> None:
         self._present: set[str] = set()

@@ -98,7 +98,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def identity(value: Any) -> Hashable:
-    """What two values have in common exactly if they are :func:`same`, to look values up by."""
+    """A key to look a value up by: two values have the same key exactly if they are :func:`same`."""
     kind = type(value)
     if kind is str:
         return value  # type: ignore[no-any-return]

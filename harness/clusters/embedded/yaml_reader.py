@@ -1,7 +1,7 @@
-"""Bodies in YAML, read event by event: the loaders of PyYAML expand aliases, and recurse as deep as a body says.
+"""A reader for bodies in YAML that builds values event by event.
 
-What comes out is JSON's values only. Aliases and merge keys, with which a kilobyte can stand for gigabytes, are
-refused.
+PyYAML's loaders expand aliases, and recurse as deep as a body is nested. This reader returns JSON values only, and
+refuses aliases and merge keys, with which a kilobyte can stand for gigabytes.
 """
 
 from __future__ import annotations

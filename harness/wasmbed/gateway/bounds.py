@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, get_args
+from typing import get_args
 
 from harness.wasmbed.gateway.refusals import Refused
 from harness.wasmbed.protocol.messages import DeviceMessage, ErrorCode, Publication
@@ -32,18 +32,15 @@ def check_bounds(message: DeviceMessage, names: set[str]) -> None:
     kind, text = type(message), 0
     for name in _FIELDS[kind]:
         value = getattr(message, name)
-        if value.__class__ is int and value > LARGEST_NUMBER:
-            raise _too_much(f"{kind.__name__}: {name} is {value}, at most {LARGEST_NUMBER} can be recorded")
-        if isinstance(value, Mapping | tuple) and len(value) > MOST_ENTRIES:
-            raise _too_much(f"{kind.__name__}: {name} has {len(value)} entries, at most {MOST_ENTRIES} are taken")
-        for part in _parts(value):
-            if part.__class__ is str:
-                text += len(part)
-            elif part.__class__ is Publication:
-                text += len(part.topic)
-                if len(part.payload) > MAXIMUM_PAYLOAD:
-                    reason = f"a payload of {len(part.payload)} bytes, at most {MAXIMUM_PAYLOAD} are taken"
-                    raise _too_much(f"{kind.__name__}: {reason}")
+        if value.__class__ is str:
+            text += len(value)
+        elif value.__class__ is int:
+            if value > LARGEST_NUMBER:
+                raise _too_much(f"{kind.__name__}: {name} is {value}, at most {LARGEST_NUMBER} can be recorded")
+        elif isinstance(value, dict | tuple):
+            if len(value) > MOST_ENTRIES:
+                raise _too_much(f"{kind.__name__}: {name} has {len(value)} entries, at most {MOST_ENTRIES} are taken")
+            text += sum(_text(part) for part in value)
     if text > MOST_TEXT:
         raise _too_much(f"{kind.__name__}: {text} characters of text, at most {MOST_TEXT} are taken")
     metrics: Mapping[str, int] = getattr(message, "metrics", None) or getattr(message, "resource_use", {})
@@ -53,11 +50,12 @@ def check_bounds(message: DeviceMessage, names: set[str]) -> None:
         names.update(metrics)
 
 
-def _parts(value: Any) -> Iterator[Any]:
-    if isinstance(value, Mapping | tuple):
-        yield from value
-    else:
-        yield value
+def _text(part: str | Publication) -> int:
+    if isinstance(part, str):
+        return len(part)
+    if len(part.payload) > MAXIMUM_PAYLOAD:
+        raise _too_much(f"a payload of {len(part.payload)} bytes, at most {MAXIMUM_PAYLOAD} are taken")
+    return len(part.topic)
 
 
 def _too_much(reason: str) -> Refused:

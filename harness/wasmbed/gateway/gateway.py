@@ -48,6 +48,8 @@ __all__ = ["CannotListen", "Gateway"]
 
 log = get_log(__name__)
 
+_UNREAD = 64 << 10
+"""Bytes that the system keeps of what a device does not read, before they wait in its link (see :class:`Link`)."""
 _BATCH = 64
 """Certificates judged anew in one go when the revocation list changes."""
 
@@ -254,6 +256,7 @@ class Gateway:
             patience=settings.handshake_patience,
             rejected=self._tls_rejected,
             behind=self._enrolling,
+            unread=_UNREAD,
         )
         tls = tls_server(self._identities, self._certificates.authority)
         try:

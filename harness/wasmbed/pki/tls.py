@@ -89,7 +89,7 @@ def _load_identity(context: ssl.SSLContext, identity: Identity) -> None:
 def _client_end(clock: Clock | None) -> type[ssl.SSLObject]:
     class ClientEnd(ssl.SSLObject):
         def getpeercert(self, binary_form: bool = False) -> Any:
-            """The certificate; the loop asks for its decoded form, which nobody reads and not every one has."""
+            """The certificate. The loop asks for its decoded form, which nothing reads, and which may raise."""
             return super().getpeercert(binary_form) if binary_form else {}
 
         def do_handshake(self) -> None:

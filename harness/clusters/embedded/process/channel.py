@@ -1,7 +1,7 @@
-"""Two processes that send each other lines of JSON over one socket: what one sends first arrives first.
+"""A connection between two processes that carries lines of JSON, in order.
 
-All that the server's process tells - what crossed its boundary, answers, watch events - goes through one channel, so
-that a record of it has causes before their effects.
+The server's process sends the events at its boundary, its answers and its watch events over one channel, so that a
+record of them has causes before effects.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Channel(asyncio.Protocol):
             self._transport.write(orjson.dumps(message) + b"\n")
 
     async def drained(self) -> None:
-        """Return when the other end keeps up."""
+        """Return when there is room for further messages."""
         await self._drained.wait()
 
     def close(self) -> None:
-        """Say no more; what was sent still goes out."""
+        """Send no more messages; those that were sent still go out."""
         if self._transport is not None:
             self._transport.close()
 

@@ -27,7 +27,7 @@ __all__ = ["EmbeddedProcessCluster"]
 
 _WORKER = "harness.clusters.embedded.process.worker"
 _ENDS_WITHIN = 10.0
-"""Seconds; a server that is in the middle of a request finishes that first."""
+"""Seconds; a server finishes the request that it is working on first."""
 
 
 class EmbeddedProcessCluster(Cluster):
@@ -85,7 +85,7 @@ class EmbeddedProcessCluster(Cluster):
             await process.wait()
 
     async def ended(self) -> str:
-        """Return how the server's process has ended once it has, although nobody stopped it."""
+        """Wait until the server's process ends, and return how it ended."""
         if self._process is None:
             raise RigError("the embedded cluster is not started", do="call start() first")
         code = await self._process.wait()
@@ -103,7 +103,7 @@ class EmbeddedProcessCluster(Cluster):
         self._find_log = find
 
     async def _ask(self, *message: Any) -> list[Any]:
-        """Ask for something that is done once at a time. Raises :class:`RigError` with the server's words."""
+        """Send a message and return the reply; one at a time. Raises :class:`RigError` with the server's message."""
         if self._channel is None:
             raise RigError("the embedded cluster is not started", do="call start() first")
         self._reply = asyncio.get_running_loop().create_future()

@@ -21,7 +21,7 @@ __all__ = ["RemoteServer"]
 
 @dataclass(frozen=True, slots=True)
 class _Received(Content):
-    """JSON that was made for this receiver only."""
+    """A JSON value that belongs to its receiver."""
 
     data: Any
 
@@ -109,7 +109,7 @@ class RemoteServer:
 
 
 class _Watch:
-    """The events of one watch that its receiver has not taken yet; the server holds back those that it cannot send."""
+    """The events of one watch that its receiver has not taken yet. The server holds back events that it cannot send."""
 
     def __init__(self, unwatch: Callable[[], None]) -> None:
         self._unwatch = unwatch

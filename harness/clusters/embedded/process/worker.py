@@ -1,4 +1,4 @@
-"""The server's process, ``python -m harness.clusters.embedded.process.worker FD``: the socket FD tells it what to do.
+"""The server's process, ``python -m harness.clusters.embedded.process.worker FD``: it serves the socket FD.
 
 It ends with the process that started it, however that ends.
 """
@@ -29,7 +29,7 @@ __all__ = ["main"]
 
 
 class _Worker:
-    """A cluster, and what is under way for the other process."""
+    """A cluster, and the requests and watches of the other process."""
 
     def __init__(self) -> None:
         self._cluster: EmbeddedCluster | None = None
@@ -40,7 +40,7 @@ class _Worker:
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self, end: socket.socket) -> None:
-        """Do what is asked until the other end is gone."""
+        """Serve until the other end is closed."""
         self._channel = await Channel.open(end, self._received, lambda: self._ended.set_result(None))
         await self._ended
         for task in tuple(self._tasks):
