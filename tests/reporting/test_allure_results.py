@@ -58,7 +58,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run on a worker of pytest-xdist wrote."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "test_it.py").write_text(PROJECT)
-    (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\naddopts = -p no:asyncio -p no:anyio -p no:trio\n")
+    (folder / "pytest.ini").write_text(
+        "[pytest]\nfilterwarnings = error\naddopts = -p no:asyncio -p no:anyio -p no:trio\n"
+    )
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "WASMBED_", "GITHUB_"))}
     job = {"GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": "https://example.org"}
     job |= {"GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ID": "7"}

@@ -48,7 +48,9 @@ async def test_enrolls(stack):
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Runs pytest in a project of its own: ``run(code, *arguments, limit=None, **environment)``."""
-    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\naddopts = -p no:asyncio -p no:anyio -p no:trio\n")
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nfilterwarnings = error\naddopts = -p no:asyncio -p no:anyio -p no:trio\n"
+    )
 
     def run(
         code: str, *arguments: str, limit: int | None = None, **environment: str
