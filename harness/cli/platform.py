@@ -20,7 +20,6 @@ from harness.core.errors import RigError, UsageError
 
 if TYPE_CHECKING:
     from harness.boards.catalogue import Selection
-    from harness.clusters.cluster import Cluster
     from harness.stack import Stack
 
 PORT = click.IntRange(0, 65535)
@@ -104,7 +103,7 @@ async def up(
     try:
         if await end.unless(_bring_up(stack, file, fleet, phases, platform=only is None)) and not end.wanted.done():
             tell("running; Ctrl-C ends it")
-            await end.unless(_cluster_lost(stack.cluster))
+            await end.unless(stack.cluster.lost())
     except BaseException:
         await stack.abandon()
         raise
@@ -161,19 +160,6 @@ async def _bring_up(
         tell(f"cluster   as KUBECONFIG says, namespace {NAMESPACE}")
     for selection in fleet:
         await stack.boards.power_on(selection.kind, count=selection.count, link=selection.link)
-
-
-async def _cluster_lost(cluster: Cluster) -> None:
-    """Wait for as long as the API server runs. Raises RigError when it ends by itself."""
-    from harness.clusters.embedded.process import EmbeddedProcessCluster
-
-    if isinstance(cluster, EmbeddedProcessCluster):
-        raise RigError(
-            f"the Kubernetes API server ended by itself ({await cluster.ended()})",
-            where="wasmbed up",
-            do="see what it said above, and whether the machine has memory left",
-        )
-    await asyncio.get_running_loop().create_future()
 
 
 async def _take_down(stack: Stack, end: End, phases: Phases) -> int:

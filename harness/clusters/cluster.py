@@ -15,6 +15,7 @@ although a real API server delivers it before the writer has the answer. A tap w
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,10 @@ class Cluster(ABC):
 
     async def check(self) -> None:  # noqa: B027, a cluster in this process has nothing to check
         """Asked when something went wrong: raises :class:`harness.core.errors.RigError` if it is the cluster."""
+
+    async def lost(self) -> None:
+        """Wait for as long as the API runs; raises :class:`harness.core.errors.RigError` when it ends by itself."""
+        await asyncio.get_running_loop().create_future()
 
     @abstractmethod
     async def stop(self) -> None:

@@ -10,6 +10,7 @@ from typing import ClassVar
 from harness.clusters.existing import KubeconfigCluster
 from harness.clusters.session import Server, join
 from harness.core.clock import Clock
+from harness.core.errors import RigError
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
@@ -41,6 +42,11 @@ class OwnCluster(KubeconfigCluster):
 
     async def _check(self, api: KubernetesApi) -> None:
         """It is as it was made, and nobody else's."""
+
+    async def lost(self) -> None:
+        if self._server is not None:
+            await self._server.ended()
+        raise RigError("the Kubernetes API server ended by itself", where=f"cluster {self.kind}", do=self._advice())
 
     def _advice(self) -> str:
         last_words = self._server.last_words() if self._server is not None else ""

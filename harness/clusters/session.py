@@ -8,6 +8,7 @@ start takes that away.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import select
@@ -36,8 +37,9 @@ LAST_LINES, LONGEST = 12, 240
 class Server:
     """A server that this process uses, until it ends."""
 
-    def __init__(self, folder: Path, use: int) -> None:
-        self._folder, self._use = folder, use
+    def __init__(self, folder: Path, use: int, pid: int | None = None) -> None:
+        """``pid``: of the server, where this process has started it."""
+        self._folder, self._use, self._pid = folder, use, pid
 
     @property
     def kubeconfig(self) -> Path:
@@ -54,6 +56,20 @@ class Server:
         poll = select.poll()
         poll.register(self._use, 0)
         return not poll.poll(0)
+
+    async def ended(self) -> None:
+        """Wait until it ends; for ever where another process has started it, or the system cannot tell."""
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+        descriptor = os.pidfd_open(self._pid) if self._pid is not None and hasattr(os, "pidfd_open") else None
+        if descriptor is not None:
+            loop.add_reader(descriptor, lambda: None if ended.done() else ended.set_result(None))
+        try:
+            await ended
+        finally:
+            if descriptor is not None:
+                loop.remove_reader(descriptor)
+                os.close(descriptor)
 
     def last_words(self) -> str:
         """The end of its log, beginning with a line feed; empty where there is none."""
@@ -91,10 +107,10 @@ def join(kind: str, command: Sequence[str]) -> Server:
         folder = Path(tempfile.gettempdir()) / f"{PREFIX}{os.getuid()}-{kind}-{key}"
         with _locked(folder):
             try:
-                use = os.open(folder / "users", os.O_WRONLY | os.O_NONBLOCK)
+                server = Server(folder, os.open(folder / "users", os.O_WRONLY | os.O_NONBLOCK))
             except OSError:  # nobody has started it, or it was killed
-                use = _start(folder, [*command, str(folder)])
-        return _joined.setdefault(kind, Server(folder, use))
+                server = _start(folder, [*command, str(folder)])
+        return _joined.setdefault(kind, server)
 
 
 @contextmanager
@@ -124,8 +140,8 @@ def _is_ours(folder: Path) -> bool:
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
-def _start(folder: Path, command: Sequence[str]) -> int:
-    """Start a server and wait until it is ready; returns this process's end of the FIFO."""
+def _start(folder: Path, command: Sequence[str]) -> Server:
+    """Start a server and wait until it is ready."""
     for path in folder.iterdir():
         if path.name != "lock":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -153,7 +169,7 @@ def _start(folder: Path, command: Sequence[str]) -> int:
                 where=command[0],
                 do="see the machine's load and free memory",
             )
-        return os.open(users, os.O_WRONLY | os.O_NONBLOCK)
+        return Server(folder, os.open(users, os.O_WRONLY | os.O_NONBLOCK), pid)
     finally:
         os.close(both)
 

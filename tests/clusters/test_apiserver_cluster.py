@@ -230,20 +230,47 @@ def test_what_was_built_from_other_sources_is_not_used(monkeypatch, tmp_path):
     assert program.program() != before
 
 
+class Platform:
+    """``wasmbed up`` on it, and a device that is connected."""
+
+    def __init__(self, folder):
+        self.kubeconfig = folder / "kubeconfig"
+        command = ["up", "--cluster=apiserver", "--boards=virtual=1", "--port=0", "--http-port=0"]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", "from harness.cli import main; main()", *command, f"--kubeconfig={self.kubeconfig}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def __enter__(self):
+        assert any("1 Connected" in line for line in self.process.stdout)
+        return self
+
+    def __exit__(self, *error):
+        self.process.kill()
+        self.process.communicate()
+
+    def end(self):
+        """What it still says."""
+        return self.process.communicate(timeout=120)[0]
+
+
 @built
 def test_the_platform_runs_on_it_until_it_is_told_to_stop(tmp_path):
-    kubeconfig = tmp_path / "kubeconfig"
-    command = ["up", "--cluster=apiserver", "--boards=virtual=1", "--port=0", "--http-port=0"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from harness.cli import main; main()", *command, f"--kubeconfig={kubeconfig}"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert any("1 Connected" in line for line in process.stdout)
-        assert run(["devices", f"--kubeconfig={kubeconfig}"]) == 0
-    finally:
-        process.terminate()
-        said = process.communicate(timeout=60)[0]
-    assert said.endswith("stopped\n")
-    assert not kubeconfig.exists()
+    with Platform(tmp_path) as platform:
+        assert run(["devices", f"--kubeconfig={platform.kubeconfig}"]) == 0
+        platform.process.terminate()
+        assert platform.end().endswith("stopped\n")
+    assert not platform.kubeconfig.exists()
+
+
+@built
+def test_a_platform_whose_api_server_dies_says_so_and_ends(tmp_path):
+    with Platform(tmp_path) as platform:
+        place = f"-apiserver-{platform.process.pid}-"
+        (server,) = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and place in arguments(pid)]
+        os.kill(server, 9)
+        said = platform.end()
+    assert "cluster apiserver: the Kubernetes API server ended by itself" in said
+    assert platform.process.returncode == 3

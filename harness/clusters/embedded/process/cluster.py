@@ -84,12 +84,16 @@ class EmbeddedProcessCluster(Cluster):
             process.kill()
             await process.wait()
 
-    async def ended(self) -> str:
-        """Wait until the server's process ends, and return how it ended."""
+    async def lost(self) -> None:
         if self._process is None:
             raise RigError("the embedded cluster is not started", do="call start() first")
         code = await self._process.wait()
-        return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+        how = f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+        raise RigError(
+            f"the Kubernetes API server ended by itself ({how})",
+            where=f"cluster {self.kind}",
+            do="see what it said above, and whether the machine has memory left",
+        )
 
     def client(self, name: str) -> ResourceApi:
         return EmbeddedApi(self._server, self.namespace, name)
