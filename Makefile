@@ -8,12 +8,15 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: page page-check images help demo test test-boards robot keywords renode lint bench docs coverage setup boards firmware firmware-check apps
+.PHONY: page page-check images help demo test test-boards apiserver test-apiserver test-watches robot keywords renode lint bench soak docs coverage setup boards firmware firmware-check apps
 
 help:
 	@echo "make demo       the flagship scenarios on 20 virtual boards and 3 emulated ones, and a page to look at"
 	@echo "make test       the tests and scenarios, on $(WORKERS) workers (WORKERS=n)"
 	@echo "make test-boards  every scenario again, on real firmware in QEMU"
+	@echo "make apiserver  a real kube-apiserver with etcd, for --cluster=apiserver (needs Go; built once)"
+	@echo "make test-apiserver  every scenario again, on that"
+	@echo "make test-watches  every scenario with watch events that are early, late and batched"
 	@echo "make renode     the tests and scenarios of boards in Renode, where it is installed"
 	@echo "make robot      the Robot Framework suites, on $(WORKERS) workers (ROBOT_ARGS=\"--variable BOARDS:qemu\" for other boards)"
 	@echo "make keywords   the reference of the Robot keywords, docs/robot/keywords.html"
@@ -23,6 +26,7 @@ help:
 	@echo "make lint       ruff, robocop, mypy --strict, import contract"
 	@echo "make docs       the documentation, in docs/build"
 	@echo "make bench      figures against their peers, in reports/bench.json"
+	@echo "make soak       ten minutes of a platform with 200 boards: its memory may grow by 1 MiB an hour"
 	@echo "make coverage   line coverage of harness/"
 
 demo: $(READY) boards
@@ -42,6 +46,18 @@ renode: $(READY) boards
 test-boards: $(READY) boards
 	@if [ -e firmware/images/mps2-an385.elf ]; then $(BIN)/pytest scenarios --boards=qemu -n $(WORKERS) $(PYTEST_ARGS); \
 	else echo "left out: the scenarios on real firmware, there is no image" >&2; fi
+
+# Nothing is built that is there already: the program lies in .cache, in a folder named after its sources.
+apiserver: $(READY)
+	@$(BIN)/python -m harness.clusters.apiserver
+
+test-apiserver: $(READY) boards
+	@why=$$($(BIN)/python -c 'from harness.clusters.apiserver import ApiserverCluster as kind; print(kind.unavailable() or "")') && \
+	if [ -n "$$why" ]; then echo "left out: the scenarios on a real API server: $$why" >&2; else \
+	$(BIN)/pytest scenarios --cluster=apiserver -n $(WORKERS) $(PYTEST_ARGS); fi
+
+test-watches: $(READY) boards
+	@for when in early late batched; do $(BIN)/pytest scenarios --watches=$$when -n $(WORKERS) $(PYTEST_ARGS) || exit; done
 
 robot: $(READY)
 	@$(BIN)/python -m harness.robot_library --processes $(WORKERS) --outputdir reports/robot $(ROBOT_ARGS) robot
@@ -92,6 +108,8 @@ lint: $(READY)
 	@$(BIN)/robocop format --check robot
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@if command -v gofmt >/dev/null; then test -z "$$(gofmt -l apiserver)" || { echo "run: gofmt -w apiserver" >&2; exit 1; }; \
+	else echo "left out: gofmt, there is no Go" >&2; fi
 
 docs: $(READY)
 	@$(BIN)/sphinx-build -W --keep-going -q docs docs/build
@@ -99,6 +117,9 @@ docs: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks
+
+soak: $(READY)
+	@$(BIN)/python -m benchmarks soak
 
 coverage: $(READY)
 	@$(BIN)/coverage erase

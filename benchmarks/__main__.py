@@ -17,7 +17,9 @@ import uvloop
 from rich.console import Console
 from rich.table import Column, Table
 
-MODULES = ("enrollment", "memory", "cluster", "qemu", "renode", "report", "sequences")
+MODULES = ("enrollment", "overload", "memory", "cluster", "qemu", "renode", "report", "sequences")
+LONG = ("soak",)
+"""Measured only when named: ten minutes."""
 OUTPUT = Path("reports") / "bench.json"
 
 
@@ -47,16 +49,19 @@ def show(figures: list[dict[str, Any]], console: Console) -> None:
 
 
 def main(arguments: list[str]) -> int:
+    known = ", ".join(MODULES + LONG)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n\n")[2])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(MODULES)}; all without any")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(MODULES + LONG)}; all but the last without any"
+    )
     parser.add_argument("--figures-of", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.figures_of:
         module = importlib.import_module(f"benchmarks.{options.figures_of}")
         json.dump([figure.as_json() for figure in uvloop.run(module.measure())], sys.stdout)
         return 0
-    if unknown := sorted(set(options.names) - set(MODULES)):
-        parser.error(f"there is no benchmark {', '.join(unknown)}; there are: {', '.join(MODULES)}")
+    if unknown := sorted(set(options.names) - set(MODULES + LONG)):
+        parser.error(f"there is no benchmark {', '.join(unknown)}; there are: {known}")
     console, figures = Console(), []
     for name in options.names or MODULES:
         with console.status(f"measuring {name} ..."):

@@ -20,7 +20,7 @@ from harness.clusters.embedded import EmbeddedCluster
 from harness.core.clock import Clock, SystemClock
 from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.keys import generate_key, public_key_der
-from harness.wasmbed.pki.tls import client_context, server_context
+from harness.wasmbed.pki.tls import client_context, tls_server
 from harness.wasmbed.resources import manifests
 from harness.wasmbed.resources.kinds import DEVICE
 
@@ -67,7 +67,7 @@ async def measure() -> list[Figure]:
         urls = [f"{root}/device-{number}/status" for number in range(DEVICES)]
 
         echo = web.Server(_echo)
-        tls = server_context(authority.issue_server("echo"), authority.certificate)
+        tls = tls_server((authority.issue_server("echo"),), authority.certificate)
         listener = await running.world.network.listen(echo, ("127.0.0.1", 0), tls=tls)
         peer = f"https://127.0.0.1:{listener.endpoint[1]}/"
         trust = {"ssl": client_context(authority.certificate, None), "headers": MERGE_PATCH}

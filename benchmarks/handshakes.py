@@ -8,10 +8,11 @@ from typing import cast
 
 from harness.core.clock import Clock
 from harness.core.network import Network
+from harness.core.tls_server import TlsServer
 from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import generate_key
-from harness.wasmbed.pki.tls import client_context, server_context
+from harness.wasmbed.pki.tls import client_context, tls_server
 
 
 class Quiet(asyncio.Protocol):
@@ -26,15 +27,15 @@ class Quiet(asyncio.Protocol):
             self._made.put_nowait(None)
 
 
-def contexts(count: int, clock: Clock) -> tuple[ssl.SSLContext, list[ssl.SSLContext]]:
-    """A server's context and ``count`` devices', with keys of the kind the platform uses by default."""
+def contexts(count: int, clock: Clock) -> tuple[TlsServer, list[ssl.SSLContext]]:
+    """A server's parameters and ``count`` devices', with keys of the kind the platform uses by default."""
     servers, devices = Authority.create("servers", clock), Authority.create("devices", clock)
     clients = []
     for number in range(count):
         key = generate_key()
         identity = Identity(key, devices.issue_device(f"board-{number}", key.public_key()))
         clients.append(client_context(servers.certificate, identity))
-    return server_context(servers.issue_server("gateway"), devices.certificate), clients
+    return tls_server((servers.issue_server("gateway"),), devices.certificate), clients
 
 
 async def handshake_rate(count: int, clock: Clock, network: Network, concurrency: int = 64) -> float:

@@ -19,6 +19,7 @@ from typing import Any
 
 import uvloop
 
+from benchmarks.child import Child, asked, child
 from benchmarks.figure import Figure
 from benchmarks.handshakes import Quiet
 from benchmarks.world import Platform, platform
@@ -31,7 +32,7 @@ from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import generate_key
-from harness.wasmbed.pki.tls import client_context, server_context
+from harness.wasmbed.pki.tls import client_context, tls_server
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
 DEVICES = 1000
@@ -61,56 +62,36 @@ async def serve(what: str, folder: Path) -> None:
             ends.push_async_callback(api.close)
             settings = GatewaySettings(name="measured", listen=("127.0.0.1", 0), http=("127.0.0.1", 0))
             judge = CertificateManager(devices.certificate, clock)
-            gateway = Gateway(settings, identity, judge, api, clock, network, Randomness(), authority=devices)
+            gateway = Gateway(settings, (identity,), judge, api, clock, network, Randomness(), authority=devices)
             await gateway.start()
             ends.push_async_callback(gateway.kill)
             endpoint = gateway.endpoint
         else:
-            tls = server_context(identity, devices.certificate)
+            tls = tls_server((identity,), devices.certificate)
             listener = await network.listen(Quiet, ("127.0.0.1", 0), tls=tls)
             ends.push_async_callback(listener.close)
             endpoint = listener.endpoint
         print(json.dumps(endpoint), flush=True)
-        loop, lines = asyncio.get_running_loop(), asyncio.StreamReader()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-        while await lines.readline():
+        async for _ in asked():
             print(resident(), flush=True)
 
 
 class Server:
     """The other process."""
 
-    def __init__(self, process: asyncio.subprocess.Process, endpoint: Endpoint) -> None:
+    def __init__(self, process: Child, endpoint: Endpoint) -> None:
         self._process, self.endpoint = process, endpoint
 
     async def memory(self) -> int:
-        assert self._process.stdin is not None
-        self._process.stdin.write(b"\n")
-        return int(await self.answer(self._process))
-
-    @staticmethod
-    async def answer(process: asyncio.subprocess.Process) -> bytes:
-        assert process.stdout is not None
-        line = await process.stdout.readline()
-        if not line:
-            raise RuntimeError("the measured server ended; its words are above")
-        return line
+        self._process.ask("memory")
+        return int(await self._process.answer())
 
 
 @asynccontextmanager
 async def server(what: str, folder: Path) -> AsyncIterator[Server]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.memory", what, str(folder)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        host, port = json.loads(await Server.answer(process))
+    async with child("benchmarks.memory", what, str(folder)) as process:
+        host, port = json.loads(await process.answer())
         yield Server(process, (host, port))
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        await process.wait()
 
 
 async def bare_connection(folder: Path, servers: Authority, devices: Authority) -> float:

@@ -37,13 +37,8 @@ class Platform:
 
     def boards(self, count: int, prefix: str = "board", gateway: Endpoint | None = None) -> list[Board]:
         """Boards with certificates, switched off."""
-        return [self._board(f"{prefix}-{number}", gateway or self.gateway.endpoint) for number in range(count)]
-
-    def _board(self, name: str, gateway: Endpoint) -> Board:
-        key = generate_key()
-        certificate = self.devices.issue_device(name, key.public_key())
-        credentials = Credentials(self.servers.certificate, private_key_der(key), certificate)
-        return self.tier.make("virtual", BoardSettings(name, credentials, gateway, gateway[0]), self.world)
+        gateway = gateway or self.gateway.endpoint
+        return make_boards(count, prefix, gateway, self.servers, self.devices, self.tier, self.world)
 
     async def all_connected(
         self, names: set[str], one: Callable[[], object] = lambda: None, within: float = 300.0
@@ -71,6 +66,26 @@ class Platform:
             await informer.stop()
 
 
+def make_boards(
+    count: int,
+    prefix: str,
+    gateway: Endpoint,
+    servers: Authority,
+    devices: Authority,
+    tier: VirtualTier,
+    world: World,
+) -> list[Board]:
+    """Boards with certificates, switched off, for a gateway that may be in another process."""
+
+    def board(name: str) -> Board:
+        key = generate_key()
+        certificate = devices.issue_device(name, key.public_key())
+        credentials = Credentials(servers.certificate, private_key_der(key), certificate)
+        return tier.make("virtual", BoardSettings(name, credentials, gateway, gateway[0]), world)
+
+    return [board(f"{prefix}-{number}") for number in range(count)]
+
+
 @asynccontextmanager
 async def platform(clock: Clock | None = None, network: Network | None = None) -> AsyncIterator[Platform]:
     """Bring the platform up, without boards, and take everything down again."""
@@ -80,7 +95,7 @@ async def platform(clock: Clock | None = None, network: Network | None = None) -
     servers, devices = Authority.create("servers", clock), Authority.create("devices", clock)
     gateway = Gateway(
         GatewaySettings(listen=("127.0.0.1", 0), http=("127.0.0.1", 0)),
-        servers.issue_server("gateway-1"),
+        (servers.issue_server("gateway-1"),),
         CertificateManager(devices.certificate, clock),
         cluster.client("Gateway"),
         clock,

@@ -86,6 +86,7 @@ An Application For Labelled Devices
     Label Device    ${boards}[0]    site=roof
     Label Device    ${boards}[1]    site=roof
     ${application}=    Deploy Application    idle    labels=site=roof
+    Application Should Reach Phase    ${application}    Running
     Application Should Run On Number Of Devices    ${application}    2    target=2
     Application Should Be Running On    ${application}    ${boards}[0]    ${boards}[1]
     History Should Follow    application-deployment

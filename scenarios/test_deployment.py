@@ -202,7 +202,8 @@ async def test_an_application_returns_after_a_reboot(stack: Stack) -> None:
     await application.until(phase="Running")
     first = await stack.history.until("DeploymentResult", about=application.name, ok=True)
     await board.reset()
-    await stack.history.until("DeploymentResult", about=application.name, ok=True, after=first, within=20)
+    again = await stack.history.until("DeploymentResult", about=application.name, ok=True, after=first, within=20)
+    await stack.history.until("ApplicationStatus", about=application.name, state="running", after=again)
     await application.until(phase="Running", statistics={"running": 1})
     stack.history.follows("execution-on-device")
 

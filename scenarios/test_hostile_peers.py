@@ -1,10 +1,19 @@
 """Peers that do not keep to the contract: each is shown the door, and nobody else notices."""
 
+import asyncio
+import ssl
+from contextlib import AsyncExitStack, suppress
+
 import pytest
 
+from harness.boards.board import Board
+from harness.core.history import Event
 from harness.stack import Stack
+from harness.stack.peers import Peer
+from harness.wasmbed.pki.tls import client_context
+from harness.wasmbed.protocol.errors import LinkClosed
 from harness.wasmbed.protocol.framing import frame
-from harness.wasmbed.protocol.messages import EnrollmentAcknowledgment, Error
+from harness.wasmbed.protocol.messages import EnrollmentAcknowledgment, Error, Heartbeat
 
 UNKNOWN_DEVICE = "00000000-0000-4000-8000-000000000000"
 
@@ -58,4 +67,133 @@ async def test_an_unknown_message_is_answered_and_survived(stack: Stack) -> None
     peer.write(frame(bytes.fromhex("830105821863a0")))
     assert (await peer.receive(Error)).code == "PROTOCOL_ERROR"
     await peer.beat(device_id)
-    assert stack.device("future").status.phase == "Connected"
+    await stack.device("future").until(phase="Connected")
+
+
+def _hello(group: str) -> bytes:
+    """A ClientHello that offers this one key exchange."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_ecdh_curve(group)
+    sent = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), sent, server_hostname="localhost").do_handshake()
+    return sent.read()
+
+
+@pytest.mark.stack(boards="virtual", heartbeat=1.0)
+async def test_a_flood_of_costly_hellos_disconnects_nobody(stack: Stack) -> None:
+    """Hellos that leave the gateway no choice but a key exchange of 8,192 bits, from peers without a certificate: each
+    is refused with an alert before anything is computed, and 100 boards keep their heartbeats."""
+    boards = await stack.boards.power_on(count=100)
+    for board in boards:
+        await stack.device(board).until(phase="Connected", within=60)
+    hello = _hello("ffdhe8192")
+
+    async def connect() -> bytes:
+        reader, writer = await asyncio.open_connection(*stack.gateway.endpoint)
+        writer.write(hello)
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+    before = stack.history[len(stack.history) - 1]
+    for _ in range(20):
+        assert set(await asyncio.gather(*(connect() for _ in range(20)))) == {bytes.fromhex("15030300020228")}
+    for board in boards:
+        await stack.history.until("Heartbeat", about=board.name, after=before)
+    rejected = stack.history.find("TlsRejected")
+    assert {event.data["reason"] for event in rejected} == {
+        "no common key exchange groups: the client offers ffdhe8192; the server supports x25519, secp256r1"
+    }
+    assert len(rejected) == 400
+    assert not stack.history.find("ConnectionClosed")
+    late = await stack.boards.power_on(name="late")
+    await stack.device(late).until(phase="Connected")
+
+
+@pytest.mark.stack(boards="virtual", heartbeat=2.0)
+async def test_unknown_messages_without_end_disconnect_nobody_else(stack: Stack) -> None:
+    """Peers, enrolled ones and one without a certificate, that send unknown messages as fast as they can and read no
+    answer: each is answered a few times and closed, and 100 boards keep their heartbeats."""
+    boards = await _crowd(stack)
+    vandals = [await stack.peer(f"vandal-{number}") for number in range(3)]
+    for vandal in vandals:
+        await vandal.enroll()
+    stranger = await stack.peer("stranger", certificate="request")
+    before = stack.history[-1]
+    for peer in (*vandals, stranger):
+        peer.write(frame(bytes.fromhex("830105821863a0")) * 5000)
+    for peer in (*vandals, stranger):
+        await peer.until_closed(within=60)
+    reasons = [event.data["reason"] for event in stack.history.find("ConnectionClosed")]
+    assert reasons == ["PROTOCOL_ERROR: more than 32 errors without a heartbeat, the last: unknown message tag 99"] * 4
+    assert len(stack.history.find("Error", source="Gateway")) == 4 * 33
+    await _all_beat(stack, boards, before)
+
+
+@pytest.mark.stack(boards="virtual", heartbeat=5.0)
+async def test_a_device_that_never_reads_disconnects_nobody_else(stack: Stack) -> None:
+    """Enrolled devices that go on sending heartbeats and read no answer: each is closed as soon as a bounded number of
+    bytes has waited for ten seconds, and 100 boards keep their heartbeats."""
+    boards = await _crowd(stack)
+    deaf = [await stack.peer(f"deaf-{number}") for number in range(2)]
+    before = stack.history[-1]
+    floods = []
+    for peer in deaf:
+        device_id = await peer.enroll()
+        peer.stop_reading()
+        floods.append(asyncio.create_task(_send_on(peer, Heartbeat(device_id, 0, "active", {}, "ready"))))
+    for peer in deaf:
+        closed = await stack.history.until("ConnectionClosed", about=peer.name, within=240)
+        assert closed.data["reason"] == "the peer left what it was sent unread for 10 s"
+    await asyncio.gather(*floods)
+    assert len(stack.history.find("ConnectionClosed")) == 2
+    await _all_beat(stack, boards, before)
+
+
+@pytest.mark.stack(boards="virtual", heartbeat=2.0)
+async def test_idle_connections_keep_nobody_out(stack: Stack) -> None:
+    """More idle connections than there are places, on the devices' port and on the HTTP API's: a board still enrolls,
+    an application is still deployed to it - which goes over the HTTP API - and 100 boards keep their heartbeats."""
+    boards = await _crowd(stack)
+    before = stack.history[-1]
+    gateway = stack.gateway.endpoint
+    context = client_context((await stack.pki.credentials("idle", "request")).authority, None, stack.clock)
+    async with AsyncExitStack() as idle:
+        for _ in range(200):
+            reader, writer = await asyncio.open_connection(*stack.gateway.http_endpoint)
+            idle.callback(writer.close)
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: gateway\r\n\r\n")
+            assert b"200 OK" in await reader.readline()
+        for _ in range(520):
+            _, writer = await asyncio.open_connection(*gateway, ssl=context, server_hostname=gateway[0])
+            idle.callback(writer.close)
+        late = await stack.boards.power_on(name="late")
+        await stack.device(late).until(phase="Connected", within=30)
+        application = await stack.deploy("hello", to=late)
+        await application.until(phase="Running", within=30)
+    await _all_beat(stack, boards, before)
+
+
+async def _send_on(peer: Peer, message: Heartbeat) -> None:
+    """Send it again and again, as fast as the gateway takes it, until it ends the connection."""
+    with suppress(LinkClosed):
+        while True:
+            peer.send(message)
+            await peer.drain()
+
+
+async def _crowd(stack: Stack) -> list[Board]:
+    """A hundred boards, connected."""
+    boards = await stack.boards.power_on(count=100)
+    for board in boards:
+        await stack.device(board).until(phase="Connected", within=60)
+    return boards
+
+
+async def _all_beat(stack: Stack, boards: list[Board], since: Event) -> None:
+    """Each board has a heartbeat answered after that event, and none has lost its connection."""
+    for board in boards:
+        await stack.history.until("HeartbeatAcknowledgment", about=board.name, after=since, within=60)
+        assert not stack.history.find("ConnectionClosed", about=board.name)
+        assert stack.device(board).status.phase == "Connected"

@@ -17,13 +17,13 @@ Row = tuple[str, ...]
 
 def options() -> Iterable[Row]:
     from harness.stack import StackOptions
-    from harness.stack.options import written
+    from harness.stack.options import flag, written
 
     yield "option", "environment", "default", "what it is"
     for option in dataclasses.fields(StackOptions):
         default = "" if option.default in (None, "") else f"`{written(option.default)}`"
         yield (
-            f"`--{option.name}={option.metadata['metavar']}`",
+            f"`--{flag(option.name)}={option.metadata['metavar']}`",
             f"`WASMBED_{option.name.upper()}`",
             default,
             option.metadata["help"],
@@ -72,12 +72,13 @@ def errors() -> Iterable[Row]:
 
 
 def codes() -> Iterable[Row]:
-    from harness.wasmbed.protocol.messages import ErrorCode
+    from harness.wasmbed.protocol.messages import CANCELLED, ErrorCode
     from harness.wasmbed.runtime.interface import FaultCode
 
     yield "code", "where"
     yield from ((f"`{code}`", "`Error`: the gateway, or a device, refuses") for code in ErrorCode)
     yield from ((f"`{code}`", "`RuntimeFault`: a call of an application ended early") for code in FaultCode)
+    yield f"`{CANCELLED}`", "`DeploymentResult`: stopped, or replaced by another, before it had an answer"
 
 
 def invariants() -> Iterable[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar
@@ -71,12 +71,12 @@ class Credentials:
     """
 
     authority: bytes
-    """The certificate of the authority that signs gateways (``ca-cert.der``)."""
-    private_key: bytes
+    """The certificates of the authorities that sign gateways, one after the other (``ca-cert.der``)."""
+    private_key: bytes = field(repr=False)
     """PKCS #8 (``device-key.der``)."""
     certificate: bytes | None = None
     """X.509 (``device-cert.der``)."""
-    pairing_token: str | None = None
+    pairing_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.wasmbed.resources.api import ResourceApi
     from harness.wasmbed.resources.views import ApplicationStatus
 
-SETTLED = {"Running", "PartiallyRunning", "Failed", "Error"}
+SETTLED = {"Running", "PartiallyRunning", "Unknown", "Failed", "Error"}
 SECONDS = click.FloatRange(min=0)
 
 

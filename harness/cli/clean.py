@@ -36,17 +36,24 @@ KEEP = 20
 @click.option(
     "--keep", default=KEEP, show_default=True, type=click.IntRange(min=0), help="How many runs stay, the newest."
 )
+@click.option("--cluster", is_flag=True, help="Also the namespaces that killed runs left in the kubeconfig's cluster.")
+@click.option("--kubeconfig", type=click.Path(path_type=Path), help="How to reach that cluster; else $KUBECONFIG.")
+@click.option("--allow-cluster", metavar="NAME", help="Its context, where it is on another machine.")
 @asynchronous
-async def clean(reports: Path, keep: int) -> None:
+async def clean(reports: Path, keep: int, cluster: bool, kubeconfig: Path | None, allow_cluster: str | None) -> None:
     """Remove old runs, temporary folders of a day ago, and the kubeconfig of a platform that runs no more.
 
     What is in use stays, and whatever the harness did not make is never touched.
     """
+    from harness.clusters import session
     from harness.core.clock import SystemClock
     from harness.reporting.retention import prune_runs
 
     clock = SystemClock()
+    if cluster:
+        await _sweep(clock, kubeconfig, allow_cluster)
     removed = [reports / name for name in prune_runs(reports, clock, keep=keep)]
+    removed += session.sweep()
     for folder in _abandoned(clock):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
@@ -60,10 +67,28 @@ async def clean(reports: Path, keep: int) -> None:
         say("nothing to remove")
 
 
+async def _sweep(clock: Clock, kubeconfig: Path | None, allowed: str | None) -> None:
+    """Remove the namespaces of runs on this machine that are no more."""
+    from harness.clusters.existing import KubeconfigCluster
+    from harness.clusters.existing.leftovers import sweep_namespaces
+
+    path = kubeconfig or KubeconfigCluster.default_path()
+    found = 0
+    async for name, kept in sweep_namespaces(path, allowed, clock):
+        say(f"left alone namespace {name}: {kept}" if kept else f"removed namespace {name}")
+        found += 1
+    if not found:
+        say("no namespace of a run on this machine")
+
+
 def _abandoned(clock: Clock) -> Iterator[Path]:
+    from harness.clusters import session
+
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         try:
             if folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.getuid():
+                continue
+            if folder.name.startswith(session.PREFIX):  # it knows itself who uses it
                 continue
             newest = max(entry.lstat().st_mtime for entry in (folder, *folder.rglob("*")))
         except OSError:  # it goes just now, or cannot be read

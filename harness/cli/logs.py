@@ -42,7 +42,7 @@ async def _show(api: KubernetesApi, name: str, follow: bool, tail: int | None) -
     except NotFound as error:
         known = ", ".join([item["metadata"]["name"] for item in (await api.list(DEVICE)).items][:20])
         raise UsageError(
-            "there is no console of such a board: only wasmbed up offers those that it runs",
+            "there is no console of such a board: wasmbed up offers those that it runs, on its embedded cluster",
             where=name,
             do=f"the devices there are: {known or 'none'}",
         ) from error

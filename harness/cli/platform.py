@@ -25,9 +25,14 @@ if TYPE_CHECKING:
 PORT = click.IntRange(0, 65535)
 OPTIONS = {"listen": "--port", "http": "--http-port"}
 """Which option says where the gateway listens, by the gateway's setting."""
+CLUSTER = "embedded-process"
+"""A client that keeps the API server busy keeps neither the gateway nor a board from running."""
+EXISTING, NAMESPACE = "kubeconfig", "wasmbed"
 SETTLED = {"Connected", "Disconnected", "Failed"}
 INTERRUPTED = 130
 HISTORY = "history.jsonl"
+KEPT = 10_000
+"""Events that stay in memory, so that a platform that runs for months needs no more than one that runs for an hour."""
 
 
 @click.command()
@@ -36,6 +41,12 @@ HISTORY = "history.jsonl"
     default="virtual=1",
     show_default=True,
     help="Kinds and numbers, as in virtual=5,mps2-an385=2; none for a platform without boards.",
+)
+@click.option(
+    "--cluster", default=CLUSTER, show_default=True, help="Where the Kubernetes API lives; see wasmbed doctor."
+)
+@click.option(
+    "--allow-cluster", metavar="NAME", help="Context of a cluster on another machine, for --cluster=kubeconfig."
 )
 @click.option("--only", type=click.Choice(["cluster"]), help="The cluster alone: no gateway, controllers or boards.")
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="Where to write how to reach the cluster.")
@@ -46,15 +57,25 @@ HISTORY = "history.jsonl"
     "--http-port", type=PORT, default=8080, show_default=True, help="Of the gateway's HTTP API; 0: any free one."
 )
 @click.option("--heartbeat", default="30", show_default=True, help="Seconds between two heartbeats.")
-@click.option("--history", type=click.Path(path_type=Path), help="A folder to record everything in; earlier ones stay.")
+@click.option(
+    "--beat", default="5", show_default=True, help="Seconds between two beats of the gateway; Offline after 3 missed."
+)
+@click.option(
+    "--history",
+    type=click.Path(path_type=Path),
+    help="A folder to record everything in; earlier records stay. Without it, only the newest events are kept.",
+)
 @asynchronous
 async def up(
     boards: str,
+    cluster: str,
+    allow_cluster: str | None,
     only: str | None,
     kubeconfig: Path | None,
     port: int,
     http_port: int,
     heartbeat: str,
+    beat: str,
     history: Path | None,
 ) -> int:
     """Bring the platform up with boards and keep it running until Ctrl-C.
@@ -63,28 +84,34 @@ async def up(
     """
     end = End()
     from harness.boards.catalogue import Catalogue
+    from harness.stack.backends import check_options
     from harness.stack.options import StackOptions
     from harness.stack.stack import Stack
 
     fleet = Catalogue().parse(_boards(boards, only))
-    options = StackOptions.parse({"heartbeat": heartbeat}, {})
-    file = Kubeconfig(kubeconfig)
+    given = {"heartbeat": heartbeat, "beat": beat, "cluster": cluster, "allow_cluster": allow_cluster}
+    options = StackOptions.parse(given, {})
+    check_options(options)
+    # An existing cluster has a kubeconfig already.
+    file = Kubeconfig(kubeconfig) if kubeconfig or cluster != EXISTING else None
     record = _new_record(history)
     listen, http = ("127.0.0.1", port), ("127.0.0.1", http_port)
-    stack = Stack(options, folder=history, record=record, listen=listen, http=http)
-    await file.check(stack.clock)
+    stack = Stack(options, folder=history, record=record, listen=listen, http=http, keep=KEPT, namespace=NAMESPACE)
+    if file is not None:
+        await file.check(stack.clock)
     phases = Phases()
     try:
         if await end.unless(_bring_up(stack, file, fleet, phases, platform=only is None)) and not end.wanted.done():
             tell("running; Ctrl-C ends it")
-            await end.wanted
+            await end.unless(stack.cluster.lost())
     except BaseException:
         await stack.abandon()
         raise
     else:
         return await _take_down(stack, end, phases)
     finally:
-        file.remove()
+        if file is not None:
+            file.remove()
 
 
 def _boards(boards: str, only: str | None) -> str:
@@ -104,9 +131,9 @@ def _new_record(folder: Path | None) -> str:
 
 
 async def _bring_up(
-    stack: Stack, file: Kubeconfig, fleet: Sequence[Selection], phases: Phases, *, platform: bool
+    stack: Stack, file: Kubeconfig | None, fleet: Sequence[Selection], phases: Phases, *, platform: bool
 ) -> None:
-    from harness.clusters.embedded import EmbeddedCluster
+    from harness.clusters.embedded.process import EmbeddedProcessCluster
     from harness.wasmbed.gateway.gateway import CannotListen
 
     try:
@@ -120,20 +147,25 @@ async def _bring_up(
         tell(f"record    {stack.history.path} (there are earlier ones, which stay)")
     phases.follow(stack)
     if platform:
-        if isinstance(stack.cluster, EmbeddedCluster):
+        if isinstance(stack.cluster, EmbeddedProcessCluster):
             stack.cluster.serve_logs(
                 lambda name: next((board.console for board in stack.boards if name in (board.name, board.device)), None)
             )
         tell(f"gateway   {_endpoint(stack.gateway.endpoint)} (TLS 1.3, for devices)")
         tell(f"HTTP API  http://{_endpoint(stack.gateway.http_endpoint)} (/healthz, /metrics)")
-    await file.write(stack.cluster)
-    tell(f"cluster   export KUBECONFIG={file.path.resolve()}")
+    if file is not None:
+        await file.write(stack.cluster)
+        tell(f"cluster   export KUBECONFIG={file.path.resolve()}")
+    else:
+        tell(f"cluster   as KUBECONFIG says, namespace {NAMESPACE}")
     for selection in fleet:
         await stack.boards.power_on(selection.kind, count=selection.count, link=selection.link)
 
 
 async def _take_down(stack: Stack, end: End, phases: Phases) -> int:
     """In order where nothing is under way; whoever is still enrolling is not waited for. Returns the exit code."""
+    from harness.clusters.existing.cluster import LEAVING
+
     phases.end()
     unsettled = phases.boards - phases.count(SETTLED)
     if unsettled > 0:
@@ -147,6 +179,9 @@ async def _take_down(stack: Stack, end: End, phases: Phases) -> int:
         tell("stopping at once")
         await stack.abandon()
     await work
+    if not hurried:
+        for line in await LEAVING.settle(stack.clock):
+            tell(line)
     phases.check_record()
     tell("stopped")
     return INTERRUPTED if hurried else 0

@@ -36,6 +36,8 @@ COLOURS = {
     "Disconnected": "yellow",
     "Offline": "yellow",
     "PartiallyRunning": "yellow",
+    "Unknown": "yellow",
+    "unknown": "yellow",
 }
 
 
@@ -73,7 +75,8 @@ async def devices(kubeconfig: Path | None, namespace: str) -> None:
 @cluster_options
 @asynchronous
 async def apps(name: str | None, kubeconfig: Path | None, namespace: str) -> None:
-    """List the applications: phase, how many of their devices run them, error.
+    """List the applications: phase, on how many of their devices they run, failed, or may run (out of reach: unknown),
+    error.
 
     With NAME that one only, and what it does on each of its devices: state, last output, error.
     """
@@ -107,11 +110,11 @@ def gateway_table(items: Iterable[Object]) -> Table:
     """Gateways, one a line."""
     from harness.wasmbed.resources.views import Gateway
 
-    table = _table("gateway", "phase", "endpoint", "devices")
+    table = _table("gateway", "phase", "endpoint", "devices", "error")
     for gateway in map(Gateway, items):
         state = gateway.status
-        numbers = str(state.connected_devices)
-        table.add_row(cell(gateway.name), _phase(state.phase), cell(gateway.spec.endpoint), cell(numbers))
+        texts = (gateway.spec.endpoint, str(state.connected_devices), state.error)
+        table.add_row(cell(gateway.name), _phase(state.phase), *map(cell, texts))
     return table
 
 
@@ -131,10 +134,11 @@ def application_table(items: Iterable[Object]) -> Table:
     """Applications, one a line."""
     from harness.wasmbed.resources.views import Application
 
-    table = _table("application", "phase", "running", "failed", "error")
+    table = _table("application", "phase", "running", "failed", "unknown", "error")
     for application in map(Application, items):
         state, numbers = application.status, application.status.statistics
-        texts = (f"{numbers.running}/{numbers.target}", str(numbers.failed), state.error)
+        running = f"{numbers.running}/{numbers.target}"
+        texts = (running, str(numbers.failed), str(numbers.unknown), state.error)
         table.add_row(cell(application.name), _phase(state.phase), *map(cell, texts))
     return table
 

@@ -4,12 +4,18 @@ A cluster's tap is called for what crosses the API server's boundary. Requests t
 client's name, target ``Kubernetes``, name ``POST Device``, ``PATCH Device``, ``PUT Lease``, ``DELETE Application``;
 data holds ``code`` (the HTTP status), ``namespace``, ``name``, ``subresource`` (or empty) and the top-level fields of
 the request's body (``metadata``, ``spec``, ``status``). Watch deliveries of the three custom resources: source
-``Kubernetes``, target the client's name, name ``ADDED Device`` and so on, data ``namespace``, ``name`` and ``status``.
+``Kubernetes``, target the client's name, name ``ADDED Device`` and so on, data ``namespace``, ``name`` and ``status``;
+a client with several watches is told once of each change.
 The correlation is the object's name for Devices and Applications, else empty.
+
+An effect is told after its cause: a watch event of some resourceVersion follows the request that made that version,
+although a real API server delivers it before the writer has the answer. A tap with an ``order``
+(:class:`harness.core.order.Order`) is told through that, which keeps a place free for the request.
 """
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +35,10 @@ class Cluster(ABC):
     kind: ClassVar[str]
     shared: ClassVar[bool] = False
     """Whether other worlds may live on the same cluster at the same time: then each needs a namespace of its own."""
+    start_within: ClassVar[float] = 30.0
+    """Seconds after which :meth:`start` is given up."""
+    options: ClassVar[frozenset[str]] = frozenset()
+    """The options of a stack that only some kinds have and this one takes, as keywords beside the factory's own."""
 
     @classmethod
     def unavailable(cls) -> str | None:
@@ -38,6 +48,13 @@ class Cluster(ABC):
     @abstractmethod
     async def start(self) -> None:
         """Bring the API up. Raises :class:`harness.core.errors.RigError` saying what to do when it cannot."""
+
+    async def check(self) -> None:  # noqa: B027, a cluster in this process has nothing to check
+        """Asked when something went wrong: raises :class:`harness.core.errors.RigError` if it is the cluster."""
+
+    async def lost(self) -> None:
+        """Wait for as long as the API runs; raises :class:`harness.core.errors.RigError` when it ends by itself."""
+        await asyncio.get_running_loop().create_future()
 
     @abstractmethod
     async def stop(self) -> None:

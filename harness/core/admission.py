@@ -1,9 +1,10 @@
-"""How strangers get in: a TLS listener that stays open to honest peers whatever else knocks.
+"""A TLS listener that stays available to legitimate clients during floods of connections and handshakes.
 
-``loop.create_server(ssl=...)`` starts a handshake for whoever connects, as many as connect, and tells nobody about
-those that fail - not even the peer, whose alert it drops. Here a peer costs a file descriptor and no TLS state until
-its ClientHello is there; those without one are bounded and the oldest has to go; handshakes run a bounded number at a
-time; every failure is reported, and answered with its alert (RFC 8446, section 6).
+``loop.create_server(ssl=...)`` starts a handshake for each connection, without a bound, and reports none of those that
+fail - not even to the peer, whose alert it drops. Here a peer costs a file descriptor and no TLS state until its
+ClientHello is there; silent peers are bounded, and the oldest is dropped first; a ClientHello without anything that
+this server has is refused before anything is computed for it; handshakes run a bounded number at a time and within a
+budget; every failure is reported, and answered with its alert (RFC 8446, section 6).
 """
 
 from __future__ import annotations
@@ -13,23 +14,24 @@ import errno
 import resource
 import socket
 import ssl
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+
+from harness.core.client_hello import read_client_hello
+from harness.core.handshake_queue import Budget, HandshakeQueue
+from harness.core.places import Places
+from harness.core.tls_peer import TlsPeer
+from harness.core.tls_server import HelloRefused, ServerEnd, TlsServer, handshake_error
 
 __all__ = ["Admission", "Doorkeeper"]
 
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _BATCH = 64
 """Connections accepted in one go, before those that came earlier get their turn."""
-_HANDSHAKE_RECORD = b"\x16"
-_HEADER = 5
-_CLIENT_HELLO = b"\x01"
-_MESSAGE_HEADER = 4
-_LARGEST_RECORD = _HEADER + (1 << 14)
-"""Of TLS (RFC 8446, section 5.1)."""
+FAILURES = Budget(512, 256.0)
+"""At about 0.5 ms each, an eighth of a core."""
+FAILURES_OF_ONE = Budget(256, 64.0)
 _NO_DESCRIPTOR = "the machine has no file descriptor left"
 _RECOVERY = 1.0
 """Seconds until accepting is tried again when the machine had no file descriptor left."""
@@ -40,29 +42,25 @@ class Admission:
     """The bounds of a TLS listener; times in seconds.
 
     ``waiting``: connections without a handshake under way, never more than half the file descriptors there may be;
-    one more drops the oldest, those first that have not sent their ClientHello. ``handshakes``: at once; who came last
-    is next, for the first may be gone or never have meant it. ``silence``: until the ClientHello must be there.
-    ``handshake``: for all of a handshake; while others wait for its place, ``patience`` for a peer whose turn it is.
-    ``rejected`` is told who was turned away and why.
+    one more drops the oldest, those first that have not sent their ClientHello. ``handshakes``: at once. ``failures``
+    and ``failures_of_one``: the budget for handshakes that fail, of all addresses and of one. ``silence``: until the
+    ClientHello must be there. ``handshake``: for all of a handshake; while others wait for its place, ``patience`` for
+    a peer whose turn it is. ``rejected`` is called with the address of a peer that was turned away, the reason, and
+    whether it was refused for what it offered or proved: its alert says no more than that. ``behind``: the places that
+    peers take after their handshake; while it is full, no handshake begins. ``unread``: bytes that the system keeps of
+    what a peer does not read, instead of the megabytes of Linux's default; the system doubles it (socket(7)).
     """
 
     waiting: int = 4096
     handshakes: int = 256
+    failures: Budget = FAILURES
+    failures_of_one: Budget = FAILURES_OF_ONE
     silence: float = 5.0
     handshake: float = 10.0
     patience: float = 2.0
-    rejected: Callable[[tuple[str, int], str], object] | None = None
-
-
-@dataclass(eq=False, slots=True)
-class _Peer:
-    connection: socket.socket
-    address: tuple[str, int]
-    since: float
-    wanted: int = 1
-    """Bytes that must have come before it is worth looking again."""
-    handshake: asyncio.Task[None] | None = None
-    verdict: str = ""
+    rejected: Callable[[tuple[str, int], str, bool], object] | None = None
+    behind: Places | None = None
+    unread: int | None = None
 
 
 class Doorkeeper:
@@ -72,22 +70,30 @@ class Doorkeeper:
         self,
         listener: socket.socket,
         protocol: Callable[[], asyncio.Protocol],
-        tls: ssl.SSLContext,
+        tls: TlsServer,
         admission: Admission,
     ) -> None:
         self._listener, self._protocol, self._tls, self._admission = listener, protocol, tls, admission
-        tls.sslobject_class = _Alerting
+        for context in tls.contexts:
+            context.sslobject_class = ServerEnd
         self.endpoint: tuple[str, int] = listener.getsockname()[:2]
         self._loop = asyncio.get_running_loop()
         self._waiting = min(admission.waiting, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-        self._silent: dict[_Peer, None] = {}
-        self._queued: deque[_Peer] = deque()
-        self._shaking: dict[_Peer, None] = {}
+        self._silent: dict[TlsPeer, None] = {}
+        self._queue: HandshakeQueue[TlsPeer] = HandshakeQueue(
+            admission.failures_of_one, admission.failures, self._loop.time()
+        )
+        self._shaking: dict[TlsPeer, None] = {}
         self._silence: asyncio.TimerHandle | None = None
         self._impatience: asyncio.TimerHandle | None = None
         self._recovery: asyncio.TimerHandle | None = None
+        self._refill: asyncio.TimerHandle | None = None
         self._accepting = False
         self._closed = False
+        if admission.unread is not None:  # accepted connections inherit it
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, admission.unread)
+        if admission.behind is not None:
+            admission.behind.on_relief(self._start_handshakes)
         self._resume()
 
     async def close(self) -> None:
@@ -95,13 +101,13 @@ class Doorkeeper:
         self._closed = True
         self._pause()
         self._listener.close()
-        for timer in (self._silence, self._impatience, self._recovery):
+        for timer in (self._silence, self._impatience, self._recovery, self._refill):
             if timer is not None:
                 timer.cancel()
         while self._silent:
             self._drop_silent("the listener was closed")
-        while self._queued:
-            self._reject(self._queued.popleft(), "the listener was closed")
+        while (queued := self._queue.drop_oldest()) is not None:
+            self._reject(queued, "the listener was closed")
         await asyncio.sleep(0)  # a task that is cancelled before it began would leave its socket open
         tasks = [peer.handshake for peer in self._shaking if peer.handshake is not None]
         for peer in tuple(self._shaking):
@@ -134,9 +140,9 @@ class Doorkeeper:
                     self._recovery = self._loop.call_later(_RECOVERY, self._resume)
                 return
             connection.setblocking(False)
-            if len(self._silent) + len(self._queued) >= self._waiting:
+            if len(self._silent) + len(self._queue) >= self._waiting:
                 self._drop_oldest("made room for a newer connection")
-            peer = _Peer(connection, address[:2], self._loop.time())
+            peer = TlsPeer(connection, address[:2], self._loop.time())
             self._silent[peer] = None
             self._loop.add_reader(connection, self._heard, peer)
             self._watch_silence()
@@ -145,26 +151,34 @@ class Doorkeeper:
         """Turn away one of those who wait, the silent first; False if there is nobody."""
         while self._silent:
             peer = next(iter(self._silent))
-            if not _said_hello(peer):  # the loop may not have come round to what it sent
+            hello = peer.hello()  # the loop may not have come round to what it sent
+            if hello is None:
                 self._drop_silent(reason)
                 return True
-            self._promote(peer)
-        if self._queued:
-            self._reject(self._queued.popleft(), reason)
-            return True
-        return False
+            self._judge(peer, hello)
+        queued = self._queue.drop_oldest()
+        if queued is not None:
+            self._reject(queued, reason)
+        return queued is not None
 
     # The silent.
 
-    def _heard(self, peer: _Peer) -> None:
-        if _said_hello(peer, woken=True):
-            self._promote(peer)
+    def _heard(self, peer: TlsPeer) -> None:
+        hello = peer.hello(woken=True)
+        if hello is not None:
+            self._judge(peer, hello)
 
-    def _promote(self, peer: _Peer) -> None:
+    def _judge(self, peer: TlsPeer, hello: bytes) -> None:
         self._loop.remove_reader(peer.connection)
         del self._silent[peer]
-        self._queued.append(peer)
-        self._start_handshakes()
+        try:
+            peer.context = self._tls.context_for(read_client_hello(hello))
+        except HelloRefused as refused:
+            peer.send_alert(refused.alert)
+            self._reject(peer, refused.reason, refused=True)
+        else:
+            self._queue.push(peer.address[0], peer)
+            self._start_handshakes()
 
     def _drop_silent(self, reason: str) -> None:
         peer = next(iter(self._silent))
@@ -187,32 +201,50 @@ class Doorkeeper:
     # Handshakes.
 
     def _start_handshakes(self) -> None:
-        while self._queued and len(self._shaking) < self._admission.handshakes:
-            peer = self._queued.pop()
+        if self._refill is not None:
+            self._refill.cancel()
+            self._refill = None
+        while len(self._shaking) < self._admission.handshakes and not self._is_held():
+            peer = self._queue.pop(self._loop.time())
+            if peer is None:
+                break
+            if peer.has_left():
+                self._queue.give_back(peer.address[0])
+                self._reject(peer, "the peer closed the connection before its handshake")
+                continue
             try:
                 # The loop closes the socket before it tells of a failure: the alert goes out on a duplicate.
                 spare = peer.connection.dup()
             except OSError:
+                self._queue.give_back(peer.address[0])
                 self._reject(peer, _NO_DESCRIPTOR)
                 continue
             peer.since = self._loop.time()
             self._shaking[peer] = None
             peer.handshake = self._loop.create_task(self._shake_hands(peer, spare))
-        if self._queued and self._impatience is None:
+        if len(self._shaking) < self._admission.handshakes:
+            wait = None if self._is_held() else self._queue.wait(self._loop.time())
+            if wait is not None:
+                self._refill = self._loop.call_later(wait, self._start_handshakes)
+        elif self._queue and self._impatience is None:
             due = next(iter(self._shaking)).since + self._admission.patience
             self._impatience = self._loop.call_at(due, self._lose_patience)
 
-    async def _shake_hands(self, peer: _Peer, spare: socket.socket) -> None:
+    def _is_held(self) -> bool:
+        return self._admission.behind is not None and self._admission.behind.is_full
+
+    async def _shake_hands(self, peer: TlsPeer, spare: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(
-                self._protocol, peer.connection, ssl=self._tls, ssl_handshake_timeout=self._admission.handshake
+                self._protocol, peer.connection, ssl=peer.context, ssl_handshake_timeout=self._admission.handshake
             )
+            self._queue.give_back(peer.address[0])
         except asyncio.CancelledError:
             self._report(peer, peer.verdict)
         except OSError as error:
             with suppress(OSError):
                 spare.send(getattr(error, "alert", b""))
-            self._report(peer, _reason(error))
+            self._report(peer, handshake_error(error), refused=isinstance(error, ssl.SSLError))
         finally:
             spare.close()
             del self._shaking[peer]
@@ -221,95 +253,25 @@ class Doorkeeper:
 
     def _lose_patience(self) -> None:
         self._impatience = None
+        if len(self._shaking) < self._admission.handshakes:
+            return
         limit = self._loop.time() - self._admission.patience
-        oldest = tuple(self._shaking)[: len(self._queued)]
-        slow = [peer for peer in oldest if peer.since <= limit and not _has_more(peer)]
+        oldest = tuple(self._shaking)[: len(self._queue)]
+        slow = [peer for peer in oldest if peer.since <= limit and not peer.has_more()]
         for peer in slow:
             self._interrupt(peer, f"no handshake within {self._admission.patience:g} s while others waited")
-        if self._queued and not slow:
+        if self._queue and not slow:
             self._impatience = self._loop.call_later(self._admission.patience, self._lose_patience)
 
-    def _interrupt(self, peer: _Peer, reason: str) -> None:
+    def _interrupt(self, peer: TlsPeer, reason: str) -> None:
         peer.verdict = reason
         if peer.handshake is not None:
             peer.handshake.cancel()
 
-    def _reject(self, peer: _Peer, reason: str) -> None:
+    def _reject(self, peer: TlsPeer, reason: str, *, refused: bool = False) -> None:
         peer.connection.close()
-        self._report(peer, reason)
+        self._report(peer, reason, refused=refused)
 
-    def _report(self, peer: _Peer, reason: str) -> None:
+    def _report(self, peer: TlsPeer, reason: str, *, refused: bool = False) -> None:
         if self._admission.rejected is not None:
-            self._admission.rejected(peer.address, reason)
-
-
-class _Alerting(ssl.SSLObject):
-    """Leaves the alert that a failed handshake has written with the error, as ``alert``."""
-
-    _outgoing: ssl.MemoryBIO
-
-    @classmethod
-    def _create(cls, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, **options: Any) -> _Alerting:
-        made: _Alerting = super()._create(incoming, outgoing, **options)  # type: ignore[misc]
-        made._outgoing = outgoing
-        return made
-
-    def do_handshake(self) -> None:
-        try:
-            super().do_handshake()
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise
-        except ssl.SSLError as error:
-            error.alert = self._outgoing.read()  # type: ignore[attr-defined]
-            raise
-
-
-def _said_hello(peer: _Peer, *, woken: bool = False) -> bool:
-    """Whether a whole ClientHello is there, or something that is for the handshake to judge.
-
-    If not, the loop is asked to wake only for all of it. ``woken``: it did; for less, that is the end of the stream.
-    """
-    try:
-        data = peer.connection.recv(_LARGEST_RECORD, socket.MSG_PEEK)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    needed = _bytes_of_hello(data)
-    ended = woken and needed == peer.wanted
-    said = ended or len(data) >= needed or data[:1] not in (_HANDSHAKE_RECORD, b"")
-    peer.wanted = 1 if said else needed
-    peer.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, peer.wanted)
-    return said
-
-
-def _bytes_of_hello(data: bytes) -> int:
-    """How long a stream that begins with ``data`` has to be to hold a ClientHello, as far as can be said yet.
-
-    A record (RFC 8446, section 5.1) with a handshake message (section 4), which may go on in the next record.
-    """
-    if len(data) < _HEADER:
-        return _HEADER
-    record = _HEADER + int.from_bytes(data[3:_HEADER], "big")
-    message = _HEADER + _MESSAGE_HEADER
-    if len(data) < record or data[_HEADER : _HEADER + 1] != _CLIENT_HELLO:
-        return record
-    if record >= message + int.from_bytes(data[_HEADER + 1 : message], "big") >= message:
-        return record
-    return record + _HEADER + 1
-
-
-def _has_more(peer: _Peer) -> bool:
-    """Whether something it sent still waits for this side."""
-    try:
-        return bool(peer.connection.recv(1, socket.MSG_PEEK))
-    except OSError:
-        return False
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate verification failed: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or str(error)).replace("_", " ").lower()
-    return str(error) or "the peer closed the connection during the handshake"
+            self._admission.rejected(peer.address, reason, refused)

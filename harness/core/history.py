@@ -1,26 +1,35 @@
 """The record of one test: what crossed which boundary, in order. Every judge reads only this.
 
 On disk a history is JSON Lines: one event a line, written as it happens, so that a crash loses at most the line
-it interrupted.
+it interrupted. In memory it is bounded: the newest events stay.
 """
 
 from __future__ import annotations
 
-import json
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any
 
 from harness.core.clock import Clock
 from harness.core.errors import RigError, UsageError, reason
 from harness.core.history_lines import read_fields, read_lines
+from harness.core.plain_json import compact
 
-__all__ = ["Event", "History", "Kind", "Tap", "read_history"]
+__all__ = ["MOST_EVENTS", "Event", "History", "Kind", "Tap", "read_history"]
+
+MOST_EVENTS = 1_000_000
+"""Events that a history keeps in memory unless it is told otherwise: about 1 GiB."""
 
 Tap = Callable[[str, str, str, Mapping[str, Any], str], object]
-"""An observer on a boundary, called as ``tap(source, target, name, data, correlation)``: an event's own words."""
+"""An observer on a boundary, called as ``tap(source, target, name, data, correlation)``: an event's own words.
+
+One that shares its record with others has their :class:`~harness.core.order.Order` as ``order``: whoever tells it
+something through that may keep a place free for what is still to come.
+"""
 
 
 class Kind(StrEnum):
@@ -57,24 +66,21 @@ class Event:
     correlation: str = ""
 
     def to_json(self) -> str:
-        """One line of a history file, without the line feed. Bytes become hex, anything else unknown its text."""
-        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"), default=_plain)
-
-
-def _plain(value: object) -> object:
-    return value.hex() if isinstance(value, bytes | bytearray | memoryview) else str(value)
+        """One line of a history file, without the line feed. What JSON cannot hold is text; see ``plain_json``."""
+        return compact({name: getattr(self, name) for name in self.__slots__})
 
 
 class History:
-    """An append-only list of events; optionally also a file that grows with it.
+    """An append-only list of events, of which the newest ``keep`` stay; optionally also a file that has all of them.
 
     Raises RigError when the file cannot be begun. One that cannot grow any more ends there (``lost`` says why), and
-    the list goes on.
+    the list goes on. A reader that needs every event asks :meth:`check_whole` first.
     """
 
-    def __init__(self, clock: Clock, path: Path | None = None) -> None:
+    def __init__(self, clock: Clock, path: Path | None = None, *, keep: int = MOST_EVENTS) -> None:
         self._clock = clock
-        self._events: list[Event] = []
+        self._events: deque[Event] = deque(maxlen=keep)
+        self._recorded = 0
         self._listeners: list[Callable[[Event], object]] = []
         self._file: IO[str] | None = _begun(path) if path is not None else None
         self.path = path
@@ -91,7 +97,8 @@ class History:
         correlation: str = "",
     ) -> Event:
         """Append an event, now, and tell whoever listens."""
-        event = Event(self._clock.now(), len(self._events), kind, source, target, name, dict(data or {}), correlation)
+        event = Event(self._clock.now(), self._recorded, kind, source, target, name, dict(data or {}), correlation)
+        self._recorded += 1
         self._events.append(event)
         self._write(event)
         for listener in tuple(self._listeners):
@@ -108,19 +115,46 @@ class History:
         return lambda: self._listeners.remove(listener)
 
     def go_on_in(self, path: Path) -> None:
-        """From now on write to another file, which begins with everything so far."""
+        """From now on write to another file, which begins with everything so far.
+
+        Raises RigError when the file cannot be begun, or when not everything is in memory any more.
+        """
+        self.check_whole()
         self.close()
         self.path, self._file, self.lost = path, _begun(path), None
         for event in self._events:
             self._write(event)
 
+    @property
+    def recorded(self) -> int:
+        """Events so far, those included that are not kept any more: the number of the next one."""
+        return self._recorded
+
+    def check_whole(self) -> None:
+        """Raise RigError when the oldest events are not in memory any more, so that nothing is judged by a part."""
+        dropped = self._recorded - len(self._events)
+        if dropped:
+            where = f"; all are in {self.path}" if self.path is not None and self.lost is None else ""
+            raise RigError(
+                f"{self._recorded} events happened and {len(self._events)} are kept{where}",
+                where="history",
+                do="record less in one test: fewer boards, a shorter time; or judge the file with wasmbed check",
+            )
+
+    def since(self, number: int) -> list[Event]:
+        """The events from that number on, as far as they are kept."""
+        found = list(takewhile(lambda event: event.n >= number, reversed(self._events)))
+        return found[::-1]
+
     def __len__(self) -> int:
+        """Events that are kept."""
         return len(self._events)
 
     def __iter__(self) -> Iterator[Event]:
         return iter(tuple(self._events))
 
     def __getitem__(self, index: int) -> Event:
+        """One of those that are kept, the oldest first."""
         return self._events[index]
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from harness.core.admission import Admission, Doorkeeper
+from harness.core.tls_server import TlsServer
 
 __all__ = ["Admission", "Endpoint", "Listener", "Network", "SystemNetwork"]
 
@@ -41,14 +42,13 @@ class Network(ABC):
         protocol: Callable[[], asyncio.Protocol],
         endpoint: Endpoint,
         *,
-        tls: ssl.SSLContext | None = None,
-        handshake_timeout: float | None = None,
+        tls: TlsServer | None = None,
         admission: Admission | None = None,
     ) -> Listener:
         """Accept connections at ``endpoint`` (port 0: any free one). Raises :class:`OSError` if it is taken.
 
-        With ``tls``, ``admission`` bounds those who are not through the handshake, and reports who is turned away;
-        ``handshake_timeout`` is then its own.
+        With ``tls``, ``admission`` bounds the peers that have not completed the handshake, and reports those that are
+        turned away.
         """
 
     @abstractmethod
@@ -98,17 +98,13 @@ class SystemNetwork(Network):
         protocol: Callable[[], asyncio.Protocol],
         endpoint: Endpoint,
         *,
-        tls: ssl.SSLContext | None = None,
-        handshake_timeout: float | None = None,
+        tls: TlsServer | None = None,
         admission: Admission | None = None,
     ) -> Listener:
         host, port = endpoint
-        if tls is not None and admission is not None:
-            return _GuardedListener(Doorkeeper(await _bind(host, port), protocol, tls, admission))
-        timeout = handshake_timeout if tls else None
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(protocol, host, port, ssl=tls, ssl_handshake_timeout=timeout, backlog=1024)
-        return _SystemListener(server)
+        if tls is not None:
+            return _GuardedListener(Doorkeeper(await _bind(host, port), protocol, tls, admission or Admission()))
+        return _SystemListener(await asyncio.get_running_loop().create_server(protocol, host, port, backlog=1024))
 
     async def connect(
         self,

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from harness.core.errors import ProductFailure
 from harness.core.history import Event, Kind
+from harness.invariants.unwanted import nothing_runs_unwanted
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 from harness.wasmbed.resources.phases import MOVES, is_legal
 
@@ -141,6 +142,7 @@ RULES: Mapping[str, Rule] = {
     "authenticated devices": authenticated_devices,
     "no lost deployment": no_lost_deployment,
     "live links are connected": live_links_are_connected,
+    "nothing runs after its Application is deleted or stopped": nothing_runs_unwanted,
 }
 
 

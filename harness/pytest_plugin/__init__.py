@@ -101,13 +101,15 @@ def pytest_runtest_makereport(
     if "stack" not in getattr(item, "fixturenames", ()):
         return (yield)
     from harness.pytest_plugin.escaping import escape_report
-    from harness.pytest_plugin.verdict import judge_phase, trim_traceback
+    from harness.pytest_plugin.run import Run
+    from harness.pytest_plugin.verdict import explain_failure, trim_traceback
 
     if not item.config.option.fulltrace:
         trim_traceback(call)
     report = yield
     escape_report(report)
-    judge_phase(item, call, report)
+    explain_failure(item, call, report)
+    Run.of(item.config).made(item)
     return report
 
 
@@ -120,8 +122,8 @@ def pytest_report_teststatus(
     report: pytest.TestReport | pytest.CollectReport,
 ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
     """What the rig could not judge is counted as ``not run``."""
-    from harness.pytest_plugin.run import blame_of
+    from harness.pytest_plugin.reports import blame_of
 
-    if blame_of(report) == RigError.blame:
+    if blame_of(report) == RigError.blame and report.skipped:
         return "not run", "N", ("NOT RUN", {"yellow": True})
     return None

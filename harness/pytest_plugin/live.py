@@ -24,6 +24,7 @@ COLOURS = {
     "Error": "red",
     "Disconnected": "yellow",
     "PartiallyRunning": "yellow",
+    "Unknown": "yellow",
 }
 OUTCOMES = {"passed": "green", "skipped": "yellow", "not run": "yellow"}
 WIDTH = 40
@@ -36,7 +37,8 @@ class Progress:
         self.title = title
         self.outcome = ""
         self._phases: dict[str, dict[str, str]] = {"Device": {}, "Application": {}}
-        self._running: dict[str, tuple[int, int]] = {}
+        self._numbers: dict[str, dict[str, int]] = {}
+        """Of each application, the statistics of its status."""
         self._start: float | None = None
         self._seconds = 0.0
         self._events = 0
@@ -52,8 +54,8 @@ class Progress:
             self._phases[event.name].pop(name, None)
         elif phase := status.get("phase"):
             self._phases[event.name][name] = printable(str(phase))
-        if "running" in (status.get("statistics") or {}):
-            self._running[name] = (status["statistics"]["running"], len(self._phases["Device"]))
+        if event.name == "Application":
+            self._numbers.setdefault(name, {}).update(status.get("statistics") or {})
 
     def __rich__(self) -> Group:
         heading = Text(self.title, style="bold")
@@ -64,9 +66,12 @@ class Progress:
         if devices:
             table.add_row("  devices", _bar(devices), ", ".join(f"{n} {phase}" for phase, n in devices.most_common()))
         for name, phase in tuple(self._phases["Application"].items()):  # drawn in a thread, while events come
-            running, total = self._running.get(name, (0, 0))
-            counted = Counter({phase: running, "": max(total - running, 0)})
-            table.add_row(f"  {name}", _bar(counted), f"{phase}, running on {running}")
+            numbers = self._numbers.get(name, {})
+            running, unknown = numbers.get("running", 0), numbers.get("unknown", 0)
+            counted = Counter({phase: running, "": max(numbers.get("target", 0) - running - unknown, 0)})
+            counted["Unknown"] += unknown
+            apart = f", unknown on {unknown}" if unknown else ""
+            table.add_row(f"  {name}", _bar(counted), f"{phase}, running on {running}{apart}")
         return Group(heading, table)
 
 

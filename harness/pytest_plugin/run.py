@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -13,26 +13,28 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from harness.core.clock import SystemClock
+from harness.core.plain_json import plain
+from harness.pytest_plugin.names import unique_name
+from harness.pytest_plugin.reported import ReportedTests
 from harness.pytest_plugin.settings import options_of, project
-from harness.reporting.run_folder import RunFolder, Tally
+from harness.reporting import allure
+from harness.reporting.run_folder import RunFolder
+from harness.reporting.tally import Tally
+from harness.reporting.verdict import INTERRUPTED, worst
 from harness.stack.options import StackOptions
 
 if TYPE_CHECKING:
     from harness.reporting.finish import Finished
-    from harness.reporting.runs import TestRecord
-    from harness.stack.record import Record
     from harness.stack.world import World
 
-__all__ = ["BLAME", "LOST", "PLUGIN", "WORLD", "Run", "blame_of"]
+__all__ = ["PLUGIN", "WORLD", "Run"]
 
 WORLD = pytest.StashKey["World"]()
 """Where a test keeps its world while it has one."""
-BLAME = "wasmbed-blame"
-"""The property of a pytest report that says who is to blame; see :func:`blame_of`."""
-LOST = "wasmbed-lost"
-"""The property of a pytest report that says why the record is incomplete."""
 PLUGIN = "wasmbed-run"
 WORKER_INPUT = "wasmbed_run_folder"
+EACH_INPUT = "wasmbed_each"
+WORKER_OUTPUT = "wasmbed_left_behind"
 
 
 class Run:
@@ -46,11 +48,20 @@ class Run:
         self._config = config
         worker: dict[str, Any] | None = getattr(config, "workerinput", None)
         self._is_worker = worker is not None
+        self.records = not config.option.setuponly
+        """Whether tests are recorded: with ``--setup-only`` and ``--setup-plan`` none runs."""
+        self._each = worker[EACH_INPUT] if worker is not None else config.getoption("dist", "no") == "each"
+        self._worker = str(worker["workerid"]) if worker is not None else None
+        self.reported = ReportedTests(worker=self._worker, each=self._each)
+        self._numbers: dict[pytest.Item, int] = {}
+        self._item: pytest.Item | None = None
+        """The test with a stack that runs, or ran last."""
+        self._dead: dict[str, Any] = {}
+        """The workers that died."""
+        self._not_collected: list[pytest.CollectReport] = []
         self._tally = Tally()
-        self._failed = 0
-        self._others: dict[str, TestRecord] = {}
-        """Tests that failed without a stack."""
-        self._lost: dict[str, str] = {}
+        self._left: list[str] = []
+        """What is left in a cluster, and why."""
         self._finished: Finished | None = None
         self._ends = ExitStack()
         self._live = bool(config.getoption("live")) and not self._is_worker
@@ -67,15 +78,21 @@ class Run:
     def of(cls, config: pytest.Config) -> Run:
         return cast(Run, config.pluginmanager.getplugin(PLUGIN))
 
+    def name_of(self, item: pytest.Item) -> str:
+        """The name of a test that is unique in this run."""
+        return unique_name(item.nodeid, self._worker if self._each else None, self._numbers.get(item, 1))
+
     @contextmanager
     def world(self, item: pytest.Item) -> Iterator[World]:
         """The stack of one test, up until the block ends."""
-        from harness.pytest_plugin.verdict import verdict_of
+        from harness.pytest_plugin.verdict import folder_of, recorded
         from harness.stack.world import World
 
-        options, folder = options_of(item, self.options), self.folder.of(item.nodeid)
-        verdict_of(item).write_interrupted(folder)
-        history: Record | None = None
+        options, verdict = options_of(item, self.options), recorded(item).verdict
+        folder = folder_of(item) if self.records else None
+        if folder is not None:
+            verdict.write_interrupted(folder)
+        history = None
         try:
             with World.opened(options, folder) as world:
                 history = world.stack.history
@@ -86,7 +103,7 @@ class Run:
                 finally:
                     del item.stash[WORLD]
         finally:
-            verdict_of(item).lost = history.lost if history is not None else None
+            verdict.lost = history.lost if history is not None else None
 
     @contextmanager
     def _shown(self, item: pytest.Item, world: World) -> Iterator[None]:
@@ -94,10 +111,10 @@ class Run:
             yield
             return
         from harness.pytest_plugin.live import shown
-        from harness.pytest_plugin.verdict import verdict_of
+        from harness.pytest_plugin.verdict import recorded
 
-        verdict = verdict_of(item)
-        with shown(self._screen, world.stack.history, verdict.title or item.name, lambda: verdict.outcome):
+        found = recorded(item)
+        with shown(self._screen, world.stack.history, found.verdict.title or item.name, lambda: found.outcome):
             yield
 
     def pytest_sessionstart(self) -> None:
@@ -119,10 +136,45 @@ class Run:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """xdist starts a worker: tell it where the run's folder is."""
-        node.workerinput[WORKER_INPUT] = str(self.folder.path)
+        node.workerinput[WORKER_INPUT], node.workerinput[EACH_INPUT] = str(self.folder.path), self._each
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """A worker ended. In which test it died xdist says next, but not of a replacement with ``--dist=each``."""
+        if error is not None and error != "keyboard-interrupt":
+            self._dead[str(node.gateway.id)] = node
+        self._left += getattr(node, "workeroutput", {}).get(WORKER_OUTPUT, [])
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_to_serializable(self) -> Generator[None, Any, Any]:
+        """What goes from a worker to the controller is made of what can be sent: one value must not end the worker."""
+        return plain((yield)) if self._is_worker else (yield)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Tell tests of the same id apart (``--keep-duplicates``)."""
+        seen: Counter[str] = Counter()
+        for item in session.items:
+            seen[item.nodeid] += 1
+            if seen[item.nodeid] > 1:
+                self._numbers[item] = seen[item.nodeid]
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if not report.passed:
+            self._not_collected.append(report)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+        """A test that does not come to its end has not passed, though its setup has."""
+        try:
+            return (yield)
+        except (KeyboardInterrupt, pytest.exit.Exception):
+            allure.settle("not run", None, INTERRUPTED)
+            raise
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Begin anew what is known of a test, and skip one that asks for what the boards of this tier cannot do."""
+        if (name := self.name_of(item)) != item.nodeid:
+            allure.tell_apart(name.removeprefix(item.nodeid).strip())
         if "stack" in getattr(item, "fixturenames", ()):
             from harness.pytest_plugin.verdict import begin
 
@@ -135,25 +187,47 @@ class Run:
         if reason := lacking(options_of(item, self.options), wanted):
             pytest.skip(reason)
 
+    def made(self, item: pytest.Item) -> None:
+        """A report on ``item``, which has a stack, was made and comes next."""
+        self._item = item
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._failed += report.failed
-        if report.failed and blame_of(report) is None:
-            self._others.setdefault(report.nodeid, _plain_failure(report))
-        self._lost.update((report.nodeid, str(why)) for name, why in report.user_properties if name == LOST)
-        if str(report.outcome) == "rerun":  # by pytest-rerunfailures: another attempt is still to come
-            return
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
-        self._tally.take(report.nodeid, blame_of(report), str(reason))
+        """The first to hear what pytest reports: what the rig kept from being judged is corrected before it counts."""
+        test = self.reported.take(report)
+        item = self._item
+        if item is not None and item.nodeid == report.nodeid and test.finished and not test.crashed:
+            from harness.pytest_plugin.verdict import record
+
+            record(item, test, report)
+            self._item = None
+        if test.finished and not hasattr(report, "node"):  # else a worker has said so already
+            bad = worst(test.phases)
+            allure.settle(test.outcome, bad.blame if bad else None, bad.message if bad else "")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if "harness.stack.world" in sys.modules:  # else no test had a stack
+            from harness.stack.world import left_behind
+
+            self._left += left_behind()
         if self._is_worker:
+            self._config.workeroutput[WORKER_OUTPUT] = self._left  # type: ignore[attr-defined]
             return
-        judged = self._failed == self._tally.blames.total()  # tests without a stack fail without blame
+        from harness.pytest_plugin.ending import count, crash_report, leave
+
+        for test in list(self.reported):
+            if not test.finished and test.worker in self._dead:
+                report = crash_report(test, self._dead[test.worker])
+                session.config.hook.pytest_runtest_logreport(report=report)
+        judged = count(self.reported, self.folder, self._tally)
+        judged &= not any(report.failed for report in self._not_collected)
         if judged and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             session.exitstatus = self._tally.exit_code or session.exitstatus
         if self.folder.path.is_dir():  # else no test had a stack: what makes the page is not worth loading
-            self._finished = self.folder.finish(list(self._others.values()))
+            trouble = leave(self._config, self.folder, self.reported, self._not_collected)
+            self._finished = self.folder.finish()
+            self._finished.trouble += trouble
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """What a person wants to know at the end: what was not judged and why, whose fault, where to look."""
@@ -164,34 +238,14 @@ class Run:
                 write(told, yellow=True)
         if summary := self._tally.summary():
             write(summary, red=True)
-        if self._lost:
-            reasons = ", ".join(sorted(set(self._lost.values())))
-            several = f"{len(self._lost)} tests" if len(self._lost) > 1 else "1 test"
-            verdicts = "the verdicts stand" if len(self._lost) > 1 else "the verdict stands"
+        lost = [test.lost for test in self.reported if test.lost]
+        if lost:
+            reasons = ", ".join(sorted(set(lost)))
+            several = f"{len(lost)} tests" if len(lost) > 1 else "1 test"
+            verdicts = "the verdicts stand" if len(lost) > 1 else "the verdict stands"
             write(f"not recorded to the end: {several} ({reasons}); {verdicts}", yellow=True)
+        for line in self._left:
+            write(line, yellow=True)
         if self._finished is not None:
             for line in self._finished.told(self._config.invocation_params.dir):
                 write(line)
-
-
-def _plain_failure(report: pytest.TestReport) -> TestRecord:
-    """What CI is told of a test that failed and had no stack."""
-    from harness.reporting.runs import TestRecord
-
-    path, line, _ = report.location
-    return TestRecord(
-        name=report.nodeid,
-        title="",
-        outcome="failed",
-        blame=None,
-        message=report.longreprtext,
-        duration=report.duration,
-        rerun=shlex.join(["pytest", report.nodeid]),
-        details={"file": path, "line": (line or 0) + 1},
-    )
-
-
-def blame_of(report: pytest.TestReport | pytest.CollectReport) -> str | None:
-    """Who is to blame for a test that did not pass: ``product``, ``rig``, ``usage`` or ``unknown``; else None."""
-    properties = getattr(report, "user_properties", ())  # a report on collection has none
-    return next((str(value) for name, value in properties if name == BLAME), None)

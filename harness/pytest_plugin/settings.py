@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.stack import sources
-from harness.stack.options import StackOptions
+from harness.stack.options import StackOptions, flag
 
 __all__ = ["add_options", "options_of", "project", "read_defaults", "read_options"]
 
@@ -20,7 +20,7 @@ def add_options(parser: pytest.Parser) -> None:
     for option in dataclasses.fields(StackOptions):
         default = "" if option.default is None else f" (default {option.default})"
         group.addoption(
-            f"--{option.name}",
+            f"--{flag(option.name)}",
             default=None,
             metavar=option.metadata["metavar"],
             help=option.metadata["help"] + default,

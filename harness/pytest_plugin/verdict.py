@@ -1,90 +1,137 @@
-"""How a test ended and who is to blame: pytest's reports corrected, and ``result.json``.
-
-What the rig could not judge is neither passed nor failed: pytest counts it apart, as ``not run``.
-"""
+"""The record of a test with a stack while it runs: what is known of it, who is to blame for its errors, its folder."""
 
 from __future__ import annotations
 
-import shlex
 import traceback
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType, TracebackType
 
 import pytest
 
 from harness.core.errors import HarnessError, RigError, UsageError
-from harness.pytest_plugin.run import BLAME, LOST, Run
+from harness.pytest_plugin.names import case_of, rerun_command
+from harness.pytest_plugin.reported import ReportedTest
+from harness.pytest_plugin.reports import explain, phase_of, tell_lost
+from harness.pytest_plugin.run import Run
 from harness.pytest_plugin.settings import options_of
 from harness.reporting import allure
 from harness.reporting.junit import properties_of
-from harness.reporting.verdict import UNKNOWN, Verdict, blame_for
+from harness.reporting.runs import read_test
+from harness.reporting.verdict import UNKNOWN, PhaseResult, Verdict, blame_for, worst
 
-__all__ = ["VERDICT", "begin", "judge_phase", "trim_traceback", "verdict_of"]
-
-VERDICT = pytest.StashKey[Verdict]()
-"""Where a test keeps what is known of how it ends."""
+__all__ = ["Recorded", "begin", "explain_failure", "record", "recorded", "trim_traceback"]
 
 
-def verdict_of(item: pytest.Item) -> Verdict:
-    """The verdict on ``item``, made when it is first asked for."""
-    if VERDICT not in item.stash:
-        run = Run.of(item.config)
-        title = (getattr(getattr(item, "obj", None), "__doc__", None) or "").strip().partition("\n")[0]
-        rerun = shlex.join(["pytest", item.nodeid, *run.options.arguments(run.defaults)])
-        try:
-            used = options_of(item, run.options)
-        except UsageError:
-            used = run.options
-        used = used.replace(modules=run.options.modules)
-        verdict = item.stash[VERDICT] = Verdict.of(item.nodeid, title, used, rerun)
-        path, line, _ = item.location
-        verdict.file, verdict.line = path, (line or 0) + 1
-        verdict.severity = next((str(marker.args[0]) for marker in item.iter_markers("severity")), None)
-        verdict.links = [_link(*marker.args, **marker.kwargs) for marker in item.iter_markers("link")]
-    return item.stash[VERDICT]
+@dataclass
+class Recorded:
+    """One attempt of a test, on its way."""
+
+    verdict: Verdict
+    folder: Path | None = None
+    """Where it is recorded, once something is."""
+    made: list[PhaseResult] | None = None
+    """What its phases came to so far, before pytest reported them."""
+
+    @property
+    def outcome(self) -> str:
+        """How it ends, as far as is known."""
+        bad = worst(self.made or ())
+        return "passed" if bad is None else bad.outcome
+
+
+RECORDED = pytest.StashKey[Recorded]()
+
+
+def recorded(item: pytest.Item) -> Recorded:
+    """The record of ``item``, made when it is first asked for."""
+    if RECORDED not in item.stash:
+        item.stash[RECORDED] = Recorded(_verdict(item))
+    return item.stash[RECORDED]
+
+
+def folder_of(item: pytest.Item) -> Path:
+    """Where ``item`` is recorded: a folder of its own, the same for every attempt."""
+    found = recorded(item)
+    if found.folder is None:
+        found.folder = Run.of(item.config).folder.claim(found.verdict.test)
+    return found.folder
 
 
 def begin(item: pytest.Item) -> None:
-    """A test begins, or is tried once more."""
-    earlier = item.stash.get(VERDICT, None)
+    """A test begins, or is tried once more: what an earlier attempt left stays beside."""
+    earlier = item.stash.get(RECORDED, None)
     if earlier is not None:
-        del item.stash[VERDICT]
-        attempts = verdict_of(item).attempts = [*earlier.attempts, earlier.outcome]
-        history = Run.of(item.config).folder.of(item.nodeid) / "history.jsonl"
-        with suppress(OSError):
-            history.rename(history.with_name(f"history-attempt-{len(attempts)}.jsonl"))
-    verdict = verdict_of(item)
+        del item.stash[RECORDED]
+        _keep_attempt(item, earlier.folder)
+    elif getattr(item, "execution_count", 1) > 1:  # of pytest-rerunfailures: the worker of the attempt before died
+        run = Run.of(item.config)
+        folders = run.folder.claimed(recorded(item).verdict.test)
+        known = read_test(folders[-1], histories=False).details.get("attempts") if folders else None
+        run.reported.resume(item.nodeid, item.location, known or [])
+        _keep_attempt(item, folders[-1] if folders else None)
+    verdict = recorded(item).verdict
     allure.begin_test(verdict.options or {}, severity=verdict.severity, links=verdict.links)
 
 
-def judge_phase(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-    """Take one phase's report into the verdict, and make the report say what it should.
-
-    The blame goes into the report's properties, with which it travels from an xdist worker to the controller and into
-    JUnit files.
-    """
-    verdict = verdict_of(item)
-    verdict.duration += call.duration
-    verdict.parts[call.when] = call.duration
+def explain_failure(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Add to ``report`` who is to blame, and have it say in words what the harness's own errors say."""
+    found = recorded(item)
     error = _error(call)
-    if error is not None:
-        _blame(item, report, error)
-        verdict.line = _line(item, error) or verdict.line
-        verdict.take(error, str(report.longrepr))
-    elif report.skipped:
-        verdict.skip(str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr))
-    if report.when == "teardown":
-        _leave(item, report, verdict)
+    if error is not None and (report.failed or isinstance(error, RigError)):
+        found.verdict.line = _line(item, error) or found.verdict.line
+        explain(report, blame_for(error) or UNKNOWN, str(error) if isinstance(error, HarnessError) else None)
+        _tell(item, report, error)
+    elif report.failed:  # pytest's own: a strict xfail that passed
+        explain(report, UNKNOWN)
+    phase = phase_of(report)
+    found.made = [*(found.made or ()), *([phase] if phase is not None else [])]
 
 
-def _leave(item: pytest.Item, report: pytest.TestReport, verdict: Verdict) -> None:
-    """Write the result, and hand it to whoever else wants it: JUnit files, Allure."""
-    folder = Run.of(item.config).folder.of(item.nodeid)
-    verdict.write(folder)
+def record(item: pytest.Item, test: ReportedTest, report: pytest.TestReport) -> None:
+    """All is reported: write the result, and hand it to whoever else wants it - JUnit files, Allure."""
+    verdict, run = recorded(item).verdict, Run.of(item.config)
+    test.tell(verdict)
+    if not run.records:
+        return
+    folder = folder_of(item)
     report.user_properties += properties_of(verdict.record(folder))
+    verdict.write(folder)
     trouble = allure.end_test(folder) if allure.results_folder() is not None else None
-    if lost := verdict.lost or trouble:
-        report.user_properties.append((LOST, lost))
+    test.lost = verdict.lost or trouble
+    if test.lost is not None:
+        tell_lost(report, test.lost)
+
+
+def _verdict(item: pytest.Item) -> Verdict:
+    run = Run.of(item.config)
+    title = (getattr(getattr(item, "obj", None), "__doc__", None) or "").strip().partition("\n")[0]
+    # pytest-xdist adds the group to the id with --dist=loadgroup: no command line knows it by that.
+    nodeid = f"{item.parent.nodeid}::{item.name}" if item.parent is not None else item.nodeid
+    try:
+        used = options_of(item, run.options)
+    except UsageError:
+        used = run.options
+    used = used.replace(modules=run.options.modules)
+    command = rerun_command(item.config, nodeid, run.options.arguments(run.defaults))
+    verdict = Verdict.of(run.name_of(item), title, used, command)
+    path, line, _ = item.location
+    verdict.file, verdict.line, verdict.case = path, (line or 0) + 1, case_of(item.nodeid)
+    verdict.severity = next((str(marker.args[0]) for marker in item.iter_markers("severity")), None)
+    verdict.links = [_link(*marker.args, **marker.kwargs) for marker in item.iter_markers("link")]
+    return verdict
+
+
+def _keep_attempt(item: pytest.Item, folder: Path | None) -> None:
+    recorded(item).folder = folder
+    if folder is None:
+        return
+    number = 1 + len(list(folder.glob("history-attempt-*.jsonl")))
+    for path in (folder / "history.jsonl", *folder.glob("*.svg")):
+        if "-attempt-" not in path.stem:
+            with suppress(OSError):
+                path.rename(path.with_name(f"{path.stem}-attempt-{number}{path.suffix}"))
 
 
 def _line(item: pytest.Item, error: BaseException) -> int | None:
@@ -127,13 +174,8 @@ def _error(call: pytest.CallInfo[None]) -> BaseException | None:
     return error
 
 
-def _blame(item: pytest.Item, report: pytest.TestReport, error: BaseException) -> None:
-    report.user_properties.append((BLAME, blame_for(error) or UNKNOWN))
-    if isinstance(error, RigError):
-        path, line, _ = item.location
-        report.outcome = "skipped"
-        report.longrepr = (path, (line or 0) + 1, f"not run: {error}")
-    elif isinstance(error, UsageError):
+def _tell(item: pytest.Item, report: pytest.TestReport, error: BaseException) -> None:
+    if isinstance(error, UsageError):
         line = _line(item, error)
         place = item.nodeid if line is None else f"{item.location[0]}:{line}"
         report.longrepr = f"{error}\n\n{place}: {type(error).__name__}"

@@ -5,34 +5,24 @@ Nothing of Allure is imported unless it is in use; what is written is understood
 
 from __future__ import annotations
 
-import platform
 import sys
 from collections.abc import Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from harness.core.errors import reason
+from harness.core.errors import ProductFailure, reason
 from harness.core.history import Kind
+from harness.core.plain_json import plain as plain_json
 from harness.reporting.runs import TestRecord, iterate_run
 from harness.reporting.summary import plain
 
-__all__ = ["CATEGORIES", "begin_test", "end_test", "facts_of", "results_folder", "write_about"]
+__all__ = ["add_missing", "begin_test", "end_test", "facts_of", "results_folder", "settle", "tell_apart"]
 
+_STATUSES = {"passed": ("passed",), "unexpected pass": ("passed",), "failed": ("failed", "broken")}
+"""Allure's statuses of an outcome; of the others it is ``skipped``."""
 CONSOLES = 10
 """Boards that get an attachment each; the consoles of more come in one."""
 PARAMETERS = {"boards": "tier", "cluster": "cluster", "fleet": "fleet", "heartbeat": "heartbeat", "seed": "seed"}
-_USAGE, _RIG = "UsageError", "(RigError|not run: |NOT RUN: )"
-_ANY = r"[\s\S]*"
-CATEGORIES: list[tuple[str, str, list[str], str]] = [
-    ("Product: the platform or the firmware is wrong", "product", ["failed"], rf"(?!{_ANY}({_USAGE}|{_RIG})){_ANY}"),
-    ("Rig: the equipment failed, nothing was judged", "rig", ["skipped", "failed", "broken"], f"{_ANY}{_RIG}{_ANY}"),
-    ("Usage: the caller's mistake", "usage", ["failed", "broken"], f"{_ANY}{_USAGE}{_ANY}"),
-    ("Nobody can say", "unknown", ["broken"], rf"(?!{_ANY}({_USAGE}|{_RIG})){_ANY}"),
-]
-"""Title, blame, statuses, and what the message looks like."""
 
 
 def results_folder() -> Path | None:
@@ -59,6 +49,56 @@ def begin_test(
         hook.add_label(label_type="severity", labels=[severity])
     for link in links:
         hook.add_link(url=link["url"], link_type=link.get("type", "link"), name=link.get("name"))
+
+
+def tell_apart(run: str) -> None:
+    """Add what tells the test that now begins from others of the same name: for Allure two results are one test and its
+    retry unless a parameter differs."""
+    if results_folder() is not None:
+        _parameter("run", run)
+
+
+def settle(outcome: str, blame: str | None, message: str) -> None:
+    """Let Allure count the test that now ends as every other output does, and make its texts writable."""
+    statuses = _STATUSES.get(outcome, ("skipped",))[: 1 if blame == ProductFailure.blame else None]
+    for reporter in _reporters():
+        test = reporter.get_test(None)
+        if test is None:
+            continue
+        if test.status not in statuses:
+            told = f"not run: {message}" if outcome == "not run" else message  # as CATEGORIES know it
+            test.status, test.statusDetails = statuses[0], _details(told)
+        _make_writable(test)
+
+
+def add_missing(test: TestRecord) -> None:
+    """Write the result of a test that Allure's plugin has not seen end: its worker died, or it was not collected."""
+    from allure_commons import utils
+    from allure_commons.model2 import Label, Parameter, TestResult
+
+    made: Any = utils
+    suite, name = test.details.get("case") or ("", test.name)
+    facts = facts_of(test.details.get("options") or {})
+    full, now = plain_json(f"{suite}#{name}"), made.now()
+    result = TestResult(
+        uuid=made.uuid4(),
+        name=name,
+        fullName=full,
+        testCaseId=made.md5(full),
+        historyId=made.md5(plain_json(test.name), *(facts[key] for key in sorted(facts) if key != "seed")),
+        status=_STATUSES.get(test.outcome, ("skipped",))[-1],
+        statusDetails=_details(test.message),
+        parameters=[Parameter(name=key, value=value, excluded=key == "seed" or None) for key, value in facts.items()],
+        labels=[Label("suite", plain_json(suite)), Label("framework", "pytest")],
+        start=now,
+        stop=now,
+    )
+    _make_writable(result)
+    for reporter in _reporters():
+        reporter.schedule_test(result.uuid, result)
+        if test.folder is not None:
+            end_test(test.folder)
+        reporter.close_test(result.uuid)
 
 
 def end_test(folder: Path) -> str | None:
@@ -93,32 +133,6 @@ def facts_of(options: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(options[key]) for key, name in PARAMETERS.items() if options.get(key) is not None}
 
 
-def write_about(results: Path, facts: Mapping[str, Any], *, job: Mapping[str, str] | None = None) -> None:
-    """Write what Allure shows beside the tests: ``environment.properties``, ``categories.json``, ``executor.json``,
-    and ``allurerc.json``, with which Allure 3 knows the categories: `allure generate --config`.
-
-    Raises OSError.
-    """
-    about = {
-        "harness": _version("wasmbed-harness"),
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        **{key: value for key, value in facts.items() if value not in (None, "")},
-    }
-    results.mkdir(parents=True, exist_ok=True)
-    text = "".join(f"{key}={_property(str(value))}\n" for key, value in about.items())
-    (results / "environment.properties").write_text(text, encoding="utf-8")
-    categories = [
-        {"name": name, "matchedStatuses": statuses, "messageRegex": message}
-        for name, _, statuses, message in CATEGORIES
-    ]
-    rules = [{"name": name, "matchers": {"labels": {"blame": f"^{blame}$"}}} for name, blame, _, _ in CATEGORIES]
-    _write(results / "categories.json", categories)
-    _write(results / "allurerc.json", {"categories": rules})
-    if job is not None:
-        _write(results / "executor.json", dict(job))
-
-
 def _consoles(test: TestRecord) -> list[tuple[str, str]]:
     boards: dict[str, list[str]] = {}
     for event in test.events:
@@ -132,19 +146,43 @@ def _consoles(test: TestRecord) -> list[tuple[str, str]]:
 
 
 def _attach(body: str, name: str, kind: str = "text/plain", extension: str = "txt") -> None:
-    _hook().attach_data(body=body, name=name, attachment_type=kind, extension=extension)
+    _hook().attach_data(body=plain_json(body), name=name, attachment_type=kind, extension=extension)
 
 
 def _parameter(name: str, value: str, *, excluded: bool = False) -> None:
     from allure_commons.model2 import Parameter
 
     parameter = Parameter(name=name, value=value, excluded=excluded or None)
-    for plugin in _plugins():  # there is a hook for this, but Robot's listener has none and pytest's adds quotes
-        if (reporter := getattr(plugin, "allure_logger", None)) is not None:
-            reporter.get_test(None).parameters.append(parameter)
-        elif (lifecycle := getattr(plugin, "lifecycle", None)) is not None:
+    for reporter in _reporters():  # there is a hook for this, but Robot's listener has none and pytest's adds quotes
+        reporter.get_test(None).parameters.append(parameter)
+    for plugin in _plugins():
+        if (lifecycle := getattr(plugin, "lifecycle", None)) is not None:
             with lifecycle.update_test_case() as case:
                 case.parameters.append(parameter)
+
+
+def _reporters() -> list[Any]:
+    """What pytest's plugin of Allure keeps open results in."""
+    found = (getattr(plugin, "allure_logger", None) for plugin in _plugins())
+    return [reporter for reporter in found if reporter is not None]
+
+
+def _details(message: str) -> Any:
+    from allure_commons.model2 import StatusDetails
+
+    return StatusDetails(message=message.partition("\n")[0], trace=message)
+
+
+def _make_writable(item: Any) -> None:
+    """Allure writes UTF-8, and a lone surrogate would end the run."""
+    item.name = plain_json(item.name)
+    if item.statusDetails is not None:
+        item.statusDetails.message = plain_json(item.statusDetails.message)
+        item.statusDetails.trace = plain_json(item.statusDetails.trace)
+    for parameter in item.parameters:
+        parameter.value = plain_json(parameter.value)
+    for step in item.steps:
+        _make_writable(step)
 
 
 def _plugins() -> list[Any]:
@@ -156,18 +194,3 @@ def _hook() -> Any:
     import allure_commons
 
     return allure_commons.plugin_manager.hook
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # pragma: no cover
-        return "unknown"
-
-
-def _property(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\n", " ")
-
-
-def _write(path: Path, data: object) -> None:
-    path.write_bytes(orjson.dumps(data, option=orjson.OPT_INDENT_2))

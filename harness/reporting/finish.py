@@ -5,7 +5,7 @@ Nothing here can change a verdict: what cannot be written is said, and the rest 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from harness.core.clock import Clock
 from harness.core.errors import UsageError, reason
 from harness.reporting import allure
+from harness.reporting.allure_about import write_about
 from harness.reporting.annotations import annotate
 from harness.reporting.junit import junit_xml
 from harness.reporting.report import write_run_report
@@ -76,12 +77,10 @@ def finish_run(
     clock: Clock,
     keep: int = KEPT,
     ci: Ci | None = None,
-    others: Sequence[TestRecord] = (),
 ) -> Finished:
     """Write the page, ``junit.xml``, the line of the trend and what CI asks for; remove runs above ``keep``.
 
-    ``root`` is the folder that the tests' files are relative to. ``others`` failed in the same run and left nothing
-    there, having no stack: CI is told of them, too. Never raises for what cannot be written.
+    ``root`` is the folder that the tests' files are relative to. Never raises for what cannot be written.
     """
     ci = ci or Ci()
     done = Finished()
@@ -90,18 +89,18 @@ def finish_run(
     except UsageError as error:
         done.trouble.append(str(error))
         return done
-    rows = _trend(folder, root, tests, clock, done)
+    rows = _try(done, folder.parent / FILE, lambda: _trend(folder, root, tests, clock, done)) or []
     done.page = _try(done, folder, lambda: write_run_report(folder, trend=[public_row(row) for row in rows[-SHOWN:]]))
-    document, junit = junit_xml(folder.name, tests, ended=clock.utcnow()), folder / "junit.xml"
-    _try(done, junit, lambda: junit.write_bytes(document))
+    junit = folder / "junit.xml"
+    _try(done, junit, lambda: junit.write_bytes(junit_xml(folder.name, tests, ended=clock.utcnow())))
     if ci.summary is not None:
         flaky = rows[-1].get("flaky_tests", ()) if rows and rows[-1].get("run") == folder.name else ()
-        text = summarize(folder.name, [*tests, *others], flaky=flaky, note=_where(folder, root, others))
-        _try(done, ci.summary, lambda: _append_text(ci.summary, text))
+        note = f"The whole report: `{_shown(folder, root) / 'index.html'}`"
+        _try(done, ci.summary, lambda: _append(ci.summary, summarize(folder.name, tests, flaky=flaky, note=note)))
     if ci.annotations:
-        done.lines += annotate([*tests, *others], root=root, workspace=ci.workspace)
+        done.lines += _try(done, folder, lambda: annotate(tests, root=root, workspace=ci.workspace)) or []
     if (results := allure.results_folder()) is not None:
-        _try(done, results, lambda: allure.write_about(results, _facts(tests, rows), job=_job(ci)))
+        _try(done, results, lambda: write_about(results, _facts(tests, rows), job=_job(ci)))
     if is_run(folder):
         prune_runs(folder.parent, clock, keep=keep)
     return done
@@ -139,22 +138,23 @@ def _job(ci: Ci) -> dict[str, str] | None:
 
 
 def _try(done: Finished, path: Path, work: Callable[[], Any]) -> Any:
+    """The result of ``work``; where it fails, that is said and everything else is made all the same."""
     try:
         return work()
     except UsageError as error:
         done.trouble.append(str(error))
     except OSError as error:
         done.trouble.append(f"{error.filename or path}: cannot be written: {reason(error)}")
+    except Exception as error:
+        done.trouble.append(f"{path}: a bug in the harness, nothing was written: {type(error).__name__}: {error}")
     return None
 
 
-def _append_text(path: Path | None, text: str) -> None:
+def _append(path: Path | None, text: str) -> None:
     if path is not None:
-        with path.open("a", encoding="utf-8") as file:
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text + "\n")
 
 
-def _where(folder: Path, root: Path, others: Sequence[TestRecord]) -> str:
-    shown = folder.relative_to(root) if folder.is_relative_to(root) else folder
-    partial = "Of the tests without a stack only those that failed are here, and none is in the report.\n\n"
-    return f"{partial if others else ''}The whole report: `{shown / 'index.html'}`"
+def _shown(folder: Path, root: Path) -> Path:
+    return folder.relative_to(root) if folder.is_relative_to(root) else folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -20,17 +20,19 @@ _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def junit_xml(run: str, tests: Iterable[TestRecord], *, ended: datetime) -> bytes:
     """The document: one suite, a case for each test with its properties.
 
-    What the rig could not judge is ``skipped``, what the caller did wrong an ``error``, the rest ``failure``; the
-    element's ``type`` is the blame.
+    For a run of pytest it has the cases, names and outcomes of ``pytest --junitxml``: what fails in setup, in teardown
+    or with its worker is an ``error``, and one that fails in teardown after it failed already is a second case. Of
+    subtests it says what the test came to, once. Elsewhere what the caller did wrong is an ``error``. What the rig kept
+    from being judged is ``skipped``. The element's ``type`` is the blame, ``pytest.xfail`` or ``skip``.
     """
     suite = ET.Element("testsuite", name=_text(run), timestamp=ended.isoformat(timespec="seconds"))
     counts: Counter[str] = Counter()
     total = 0.0
     for test in tests:
-        case = _case(test)
-        suite.append(case)
         total += test.duration
-        counts.update(["tests", *(child.tag for child in case if child.tag != "properties")])
+        for case in _cases(test):
+            suite.append(case)
+            counts.update(["tests", *(child.tag for child in case if child.tag != "properties")])
     for attribute, tag in (("tests", "tests"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(attribute, str(counts[tag]))
     suite.set("time", f"{total:.3f}")
@@ -47,6 +49,7 @@ def properties_of(test: TestRecord) -> Iterator[tuple[str, str]]:
     options: dict[str, Any] = details.get("options") or {}
     parts: dict[str, Any] = details.get("parts") or {}
     said: dict[str, Any] = {
+        "outcome": test.outcome if test.outcome in ("expected failure", "unexpected pass") else None,
         "blame": test.blame,
         "tier": options.get("boards"),
         "cluster": options.get("cluster"),
@@ -55,30 +58,69 @@ def properties_of(test: TestRecord) -> Iterator[tuple[str, str]]:
         "severity": details.get("severity"),
         **{f"duration.{part}": f"{seconds:.3f}" for part, seconds in parts.items()},
         "rerun": test.rerun,
+        "worker": details.get("worker"),
         "report": test.folder,
     }
     yield from ((name, _text(str(value))) for name, value in said.items() if value not in (None, ""))
     yield from (("link", _text(str(link.get("url")))) for link in details.get("links") or ())
 
 
-def _case(test: TestRecord) -> ET.Element:
-    path, _, name = test.name.rpartition("::" if "::" in test.name else ".")
-    case = ET.Element("testcase", classname=_text(path.replace("/", ".").removesuffix(".py")), name=_text(name))
-    case.set("time", f"{test.duration:.3f}")
+def _cases(test: TestRecord) -> list[ET.Element]:
+    phases = _told(test)
+    case = _case(test, test.duration)
+    cases = [case]
+    for phase in phases:
+        element = _element(test, phase)
+        if phase.get("when") == "teardown" and element.tag == "error" and case.find("failure") is not None:
+            cases.append(_case(test, 0.0))
+        cases[-1].append(element)
+    return cases
+
+
+def _told(test: TestRecord) -> list[Mapping[str, Any]]:
+    """The phases that have an element."""
+    phases = [phase for phase in test.details.get("phases") or () if isinstance(phase, Mapping)]
+    if not phases:
+        phases = [{"outcome": test.outcome, "blame": test.blame, "message": test.message or "; ".join(test.trouble)}]
+    whole = [phase for phase in phases if phase.get("when") != "subtest"]
+    failed = [phase for phase in phases if phase.get("when") == "subtest" and phase.get("outcome") == "failed"]
+    if failed and not any(phase.get("outcome") == "failed" and phase.get("when") == "call" for phase in whole):
+        whole.insert(0, {**failed[0], "when": "call"})
+    return [phase for phase in whole if phase.get("outcome") not in ("passed", "unexpected pass")]
+
+
+def _element(test: TestRecord, phase: Mapping[str, Any]) -> ET.Element:
+    outcome, blame, when = phase.get("outcome"), phase.get("blame"), phase.get("when")
+    message = _text(plain(str(phase.get("message") or "")))
+    first = message.partition("\n")[0]
+    if outcome == "failed":
+        error = blame == "usage" if when in (None, "test") else when != "call"
+        tag, kind = "error" if error else "failure", blame or "unknown"
+    else:
+        tag, kind = "skipped", {"skipped": "skip", "expected failure": "pytest.xfail"}.get(outcome or "") or blame
+    told = f"not run: {first}" if outcome == "not run" else first
+    element = ET.Element(tag, type=_text(str(kind or "unknown")), message=told)
+    element.text = message
+    return element
+
+
+def _case(test: TestRecord, seconds: float) -> ET.Element:
+    suite, name = test.details.get("case") or _split(test.name)
+    case = ET.Element("testcase", classname=_text(str(suite)), name=_text(str(name)))
+    case.set("time", f"{seconds:.3f}")
     for key in ("file", "line"):
         if test.details.get(key):
             case.set(key, _text(str(test.details[key])))
     properties = ET.SubElement(case, "properties")
     for key, value in properties_of(test):
         ET.SubElement(properties, "property", name=key, value=value)
-    message = _text(plain(test.message)) or "; ".join(test.trouble)
-    if test.outcome != "passed":
-        tag = {"failed": "error" if test.blame == "usage" else "failure"}.get(test.outcome, "skipped")
-        kind = test.blame or ("skip" if test.outcome == "skipped" else "unknown")
-        first = message.partition("\n")[0]
-        told = f"not run: {first}" if test.outcome == "not run" else first
-        ET.SubElement(case, tag, type=kind, message=told).text = message
     return case
+
+
+def _split(name: str) -> tuple[str, str]:
+    """The class and the name of a test that does not say them."""
+    path, _, name = name.rpartition("::" if "::" in name else ".")
+    return path.replace("/", ".").removesuffix(".py"), name
 
 
 def _text(text: str) -> str:

@@ -12,9 +12,8 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from harness.core.history import Event, Kind
+from harness.core.plain_json import encode
 
 __all__ = ["CHUNK", "KINDS", "brief", "pack_events", "subject"]
 
@@ -50,7 +49,7 @@ def pack_events(events: Sequence[Event]) -> dict[str, Any]:
         "columns": _packed(b"".join([*(column.tobytes() for column in columns), kinds])),
         "chunk": CHUNK,
         "chunks": [
-            _packed(b"\n".join(orjson.dumps(event.data, default=str) for event in events[start : start + CHUNK]))
+            _packed(b"\n".join(encode(event.data) for event in events[start : start + CHUNK]))
             for start in range(0, len(events), CHUNK)
         ],
     }

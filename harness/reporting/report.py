@@ -5,16 +5,16 @@ The page itself is built from ``frontend`` and kept beside as ``page/page.html``
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from harness.core.errors import UsageError, reason
 from harness.core.history import Kind
+from harness.core.plain_json import encode
 from harness.reporting.exercised import Exercised
 from harness.reporting.packing import pack_events
 from harness.reporting.runs import TestRecord, iterate_run
@@ -24,6 +24,10 @@ __all__ = ["build_page", "write_run_report"]
 
 FORMAT = 1
 """Of the page's data; the page says so when it is of another."""
+AT_ONCE = 50
+"""Tests that one command runs again at most."""
+_APART = ("phases", "case")
+"""What of a result the page has in another form."""
 _RUN, _EVENTS, _TITLE = "<!--RUN-->", "<!--EVENTS-->", "<!--TITLE-->"
 
 
@@ -38,7 +42,7 @@ def write_run_report(folder: Path, *, trend: Sequence[Mapping[str, Any]] = ()) -
     path, part = folder / "index.html", folder / ".index.html"
     tests = iterate_run(folder)
     try:
-        with part.open("w", encoding="utf-8") as file:
+        with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
             file.writelines(build_page(folder.name, tests, trend))
         part.replace(path)
     except OSError as error:
@@ -62,9 +66,10 @@ def build_page(title: str, tests: Iterable[TestRecord], trend: Sequence[Mapping[
     yield head
     summaries, exercised = [], Exercised()
     for index, test in enumerate(tests):
+        opened = _opened(test, exercised)
         summaries.append(_summary(test))
-        exercised.add(test)
-        yield _script(f"events-{index}", _opened(test))
+        if test.folder is not None:
+            yield _script(f"events-{index}", opened)
     before, after = rest.split(_RUN, 1)
     yield before
     yield _script(
@@ -75,6 +80,7 @@ def build_page(title: str, tests: Iterable[TestRecord], trend: Sequence[Mapping[
             "tests": summaries,
             "coverage": exercised.rows(),
             "problems": exercised.problems,
+            "again": _again(summaries),
             "trend": [dict(row) for row in trend],
         },
     )
@@ -90,8 +96,9 @@ def _summary(test: TestRecord) -> dict[str, Any]:
         "message": test.message,
         "duration": test.duration,
         "rerun": test.rerun,
-        "details": test.details,
+        "details": {name: value for name, value in test.details.items() if name not in _APART},
         "trouble": test.trouble,
+        "recorded": test.folder is not None,
         "pictures": list(test.pictures),
         "events": len(test.events),
         "faults": sum(event.kind is Kind.FAULT for event in test.events),
@@ -99,12 +106,30 @@ def _summary(test: TestRecord) -> dict[str, Any]:
     }
 
 
-def _opened(test: TestRecord) -> dict[str, Any]:
-    """What the page unpacks when the test is opened."""
-    return pack_events(test.events) | {"series": series(test.events), "pictures": test.pictures}
+def _again(tests: Sequence[Mapping[str, Any]]) -> str | None:
+    """One command that runs all that did not pass; None where their own commands differ in more than the test."""
+    try:
+        commands = [shlex.split(test["rerun"]) for test in tests if test["outcome"] in ("failed", "not run")]
+    except ValueError:  # a quotation that does not end, in a result of somebody else's
+        return None
+    alike = {(*words[:1], *words[2:]) for words in commands}
+    if not 1 < len(commands) <= AT_ONCE or len(alike) > 1 or commands[0][:1] != ["pytest"]:
+        return None
+    return shlex.join(["pytest", *(words[1] for words in commands), *commands[0][2:]])
+
+
+def _opened(test: TestRecord, exercised: Exercised) -> dict[str, Any]:
+    """What the page unpacks when the test is opened. One broken record does not cost the others their page."""
+    try:
+        exercised.add(test)
+        return pack_events(test.events) | {"series": series(test.events), "pictures": test.pictures}
+    except Exception as error:
+        test.trouble.append(f"the events cannot be shown: {type(error).__name__}: {error}")
+        test.events.clear()
+        return pack_events(()) | {"series": [], "pictures": test.pictures}
 
 
 def _script(name: str, data: object) -> str:
-    text = orjson.dumps(data, default=str).decode()
+    text = encode(data).decode()
     safe = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     return f'<script type="application/json" id="{name}">{safe}</script>\n'

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.clock import Clock, SystemClock
-from harness.core.errors import ProductFailure, RigError, UsageError
+from harness.core.errors import UsageError
+from harness.core.plain_json import encode
+from harness.reporting.runs import VERDICTS
 from harness.stack.options import StackOptions
 
 if TYPE_CHECKING:
     from harness.reporting.finish import Finished
-    from harness.reporting.runs import TestRecord
+    from harness.reporting.verdict import Verdict
 
-__all__ = ["RunFolder", "Tally", "folder_name"]
+__all__ = ["RunFolder", "folder_name"]
 
-
-SHOWN = 3
-"""Tests that are named, of those that were not run for the same reason."""
+_READ_BACK = re.compile(r"(?:\w+/)*\w+\.py::\w+|\w[\w.]*(?: [\w.]+)*", re.ASCII)
+"""Names that can be read back from their folder's, which has a dash for what is between two words."""
+LONGEST = 90
+"""Characters of a test's name in its folder's."""
 
 
 class RunFolder:
@@ -50,72 +54,79 @@ class RunFolder:
             what = "cannot be written to" if there.is_dir() else "is no folder"
             raise UsageError(what, where=str(there), do="name another folder for the reports: --reports")
 
-    def of(self, test: str) -> Path:
-        """Where a test's history and result go. A folder for reports that was not there is kept out of git."""
+    def claim(self, test: str) -> Path:
+        """A new folder for the history and the result of ``test``; what is there already is another's and stays.
+
+        Where none can be made the path is returned all the same: whoever writes there says what is wrong.
+        """
+        self._make_reports()
+        for folder in self._folders(test):
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError:
+                pass
+            return folder
+        raise AssertionError("there is always another name")
+
+    def claimed(self, test: str) -> list[Path]:
+        """The folders that there are for ``test``, in the order in which they were claimed."""
+        found = []
+        for folder in self._folders(test):
+            if not folder.is_dir():
+                break
+            found.append(folder)
+        return found
+
+    def leave(self, verdicts: Iterable[Verdict]) -> str | None:
+        """Add tests that left nothing but a verdict, a line each; returns what went wrong, in words."""
+        lines = b"".join(encode(asdict(verdict)) + b"\n" for verdict in verdicts)
+        self._make_reports()
+        try:
+            self.path.mkdir(exist_ok=True)
+            with (self.path / VERDICTS).open("ab") as file:
+                file.write(lines)
+        except OSError as error:
+            return error.strerror
+        return None
+
+    def finish(self) -> Finished:
+        """Make what a run leaves behind from what was recorded; nothing where nothing was. Never raises for what cannot
+        be written: it is in ``trouble``."""
+        from harness.reporting.finish import Ci, Finished, finish_run
+
+        if not self.path.is_dir():
+            return Finished()
+        if [entry.name for entry in self.path.iterdir()] == [VERDICTS]:  # no test had a stack
+            shutil.rmtree(self.path, ignore_errors=True)
+            return Finished()
+        options = self._options
+        summary = self._root / options.summary if options.summary else None
+        ci = Ci.of(self._environment, annotations=options.annotations, summary=summary)
+        return finish_run(self.path, root=self._root, clock=self._clock, keep=options.keep, ci=ci)
+
+    def _make_reports(self) -> None:
+        """A folder for reports that is not there yet is kept out of git."""
         reports = self.path.parent
         if not reports.exists():
             with suppress(OSError):
                 reports.mkdir(parents=True)
                 (reports / ".gitignore").write_text("# Made by the harness.\n*\n", encoding="utf-8")
-        return self.path / folder_name(test)
 
-    def finish(self, others: Sequence[TestRecord] = ()) -> Finished:
-        """Make what a run leaves behind from what was recorded; nothing where nothing was. ``others`` failed without a
-        stack. Never raises for what cannot be written: it is in ``trouble``."""
-        from harness.reporting.finish import Ci, Finished, finish_run
-
-        if not self.path.is_dir():
-            return Finished()
-        options = self._options
-        summary = self._root / options.summary if options.summary else None
-        ci = Ci.of(self._environment, annotations=options.annotations, summary=summary)
-        return finish_run(self.path, root=self._root, clock=self._clock, keep=options.keep, ci=ci, others=others)
+    def _folders(self, test: str) -> Iterator[Path]:
+        return (self.path / folder_name(test, number) for number in count(1))
 
 
-@dataclass
-class Tally:
-    """What went wrong in a run, by who is to blame."""
+def folder_name(test: str, number: int = 1) -> str:
+    """A name for the ``number``-th folder of a test. Every file system takes it, and no other test has it.
 
-    blames: Counter[str] = field(default_factory=Counter)
-    """Of tests that failed."""
-    not_run: list[tuple[str, str]] = field(default_factory=list)
-    """Tests that the rig could not run, and why."""
-
-    def take(self, test: str, blame: str | None, reason: str) -> None:
-        """Count what a test met; ``blame`` is None where nothing went wrong."""
-        if blame == RigError.blame:
-            self.not_run.append((test, reason.removeprefix("not run: ")))
-        elif blame is not None:
-            self.blames[blame] += 1
-
-    def told_not_run(self) -> Iterator[str]:
-        """What was not run and why, each reason once."""
-        reasons: dict[str, list[str]] = {}
-        for test, reason in self.not_run:
-            reasons.setdefault(reason, []).append(test)
-        for reason, tests in reasons.items():
-            more = f" and {len(tests) - SHOWN} more" if len(tests) > SHOWN else ""
-            yield f"NOT RUN {', '.join(tests[:SHOWN])}{more}\n  {reason}"
-
-    @property
-    def exit_code(self) -> int:
-        """0 when all is good, 2 when only the caller was wrong, 3 when the product was not judged, else 1."""
-        if self.blames:
-            return UsageError.exit_code if set(self.blames) == {UsageError.blame} else ProductFailure.exit_code
-        return RigError.exit_code if self.not_run else 0
-
-    def summary(self) -> str | None:
-        """Who is to blame, in one line; None where nobody is."""
-        if not self.blames:
-            return None
-        names = {ProductFailure.blame: "the product", UsageError.blame: "the caller"}
-        return "to blame: " + ", ".join(
-            f"{names.get(blame, blame)} {count}" for blame, count in self.blames.most_common()
-        )
-
-
-def folder_name(test: str) -> str:
-    """A name for a test's folder that every file system takes; different tests get different ones."""
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", test.replace(".py::", "-").replace("/", "-")).strip("-")
-    plain = test.isascii() and len(name) <= 100
-    return name if plain else f"{name[:90]}-{sha256(test.encode()).hexdigest()[:8]}".strip("-")
+    A name that can be read back is written in words: ``scenarios/test_link.py::test_cut`` in
+    ``scenarios-test_link-test_cut``. Every other one ends in a digest of the exact name, behind a tilde, which no name
+    in words has.
+    """
+    words = re.sub(r"[^A-Za-z0-9_.-]+", "-", test.replace(".py::", "-").replace("/", "-")).strip("-")
+    if number == 1 and len(words) <= LONGEST and _READ_BACK.fullmatch(test):
+        return words
+    exact = f"{number} {test}".encode("utf-8", "surrogatepass")
+    return f"{words[:LONGEST].strip('-.')}~{sha256(exact).hexdigest()[:12]}"

@@ -1,28 +1,36 @@
-"""A finished run as it lies in its folder: one folder per test with ``result.json`` and ``history.jsonl``."""
+"""A finished run as it lies in its folder.
+
+A test with a stack has a folder of its own with ``result.json`` and ``history.jsonl``; the tests that left nothing but
+their result are lines of ``verdicts.jsonl``.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from harness.core.errors import UsageError, reason
 from harness.core.history import Event, read_history
+from harness.core.plain_json import plain
 
-__all__ = ["Outcome", "TestRecord", "iterate_run", "read_run"]
+__all__ = ["VERDICTS", "Outcome", "TestRecord", "iterate_run", "read_run", "read_test"]
+
+VERDICTS = "verdicts.jsonl"
+"""Of a run's folder: a line like a ``result.json`` for each test that left no folder."""
 
 Outcome = str
-"""``passed``, ``failed``, ``not run`` or ``skipped``."""
+"""``passed``, ``unexpected pass``, ``expected failure``, ``skipped``, ``not run`` or ``failed``."""
 
 
 @dataclass(frozen=True, slots=True)
 class TestRecord:
     """One test: how it ended, who is to blame, what was recorded, and pictures of its verdicts.
 
-    ``details`` is what else ``result.json`` says: the seed, the options. ``trouble`` is what the record lacks.
+    ``name`` is unique in its run. ``details`` is what else ``result.json`` says: the seed, the options. ``trouble`` is
+    what the record lacks. ``folder`` is None where the test left nothing but its result.
     """
 
     __test__ = False
@@ -41,7 +49,7 @@ class TestRecord:
     folder: Path | None = None
 
 
-_KINDS: dict[str, type[Any]] = {"options": dict, "parts": dict, "links": list, "attempts": list}
+_KINDS: dict[str, type[Any]] = {"options": dict, "parts": dict, "links": list, "attempts": list, "phases": list}
 """What else is in a result, where it is."""
 _OWN = {"test", "title", "outcome", "blame", "message", "duration", "rerun"}
 
@@ -52,7 +60,8 @@ def read_run(folder: Path) -> list[TestRecord]:
 
 
 def iterate_run(folder: Path, *, histories: bool = True) -> Iterator[TestRecord]:
-    """Every test of the run in ``folder``, in the order of their names, read one at a time.
+    """Every test of the run in ``folder``, read one at a time: those with a folder in the order of their names, then
+    the others.
 
     Without ``histories`` only the results are read: no events, no pictures.
 
@@ -60,16 +69,15 @@ def iterate_run(folder: Path, *, histories: bool = True) -> Iterator[TestRecord]
     Raises UsageError when the folder holds no test at all.
     """
     tests = sorted({path.parent for pattern in ("result.json", "history.jsonl") for path in folder.rglob(pattern)})
-    if not tests:
+    if not tests and not (folder / VERDICTS).exists():
         raise UsageError("holds no test of a run", where=str(folder), do="name a folder like reports/<run>")
-    return (_read_test(test, str(test.relative_to(folder)), histories) for test in tests)
+    return _records(folder, tests, histories)
 
 
-def _read_test(folder: Path, fallback: str, histories: bool) -> TestRecord:
+def read_test(folder: Path, *, name: str | None = None, histories: bool = True) -> TestRecord:
+    """The test that left ``folder``, whatever state it is in; ``name`` is used where it does not say its own."""
     trouble: list[str] = []
     result = _read_result(folder / "result.json", trouble)
-    if result.get("lost"):
-        trouble.append(f"the record ends early: {result['lost']}")
     events: list[Event] = []
     history = folder / "history.jsonl"
     if histories and history.exists():
@@ -78,18 +86,47 @@ def _read_test(folder: Path, fallback: str, histories: bool) -> TestRecord:
             trouble += cut
         except UsageError as error:
             trouble.append(error.what)
+        except (ValueError, RecursionError, MemoryError) as error:
+            trouble.append(f"history.jsonl is not readable ({type(error).__name__})")
+    pictures = _read_pictures(folder, trouble) if histories else {}
+    return _record(result, name or folder.name, trouble, events, pictures, folder)
+
+
+def _records(folder: Path, tests: list[Path], histories: bool) -> Iterator[TestRecord]:
+    for test in tests:
+        yield read_test(test, name=str(test.relative_to(folder)), histories=histories)
+    path = folder / VERDICTS
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            trouble: list[str] = []
+            result = _parse(line, f"line {number} of {path.name}", trouble)
+            yield _record(result, f"{path.name}:{number}", trouble, [], {}, None)
+
+
+def _record(
+    result: dict[str, Any],
+    name: str,
+    trouble: list[str],
+    events: list[Event],
+    pictures: dict[str, str],
+    folder: Path | None,
+) -> TestRecord:
+    if result.get("lost"):
+        trouble.append(f"the record ends early: {result['lost']}")
     return TestRecord(
-        name=str(result.get("test") or fallback),
+        name=str(result.get("test") or name),
         title=str(result.get("title") or ""),
         outcome=str(result.get("outcome") or "not run"),
-        blame=result.get("blame"),
+        blame=str(result["blame"]) if result.get("blame") else None,
         message=str(result.get("message") or ""),
         duration=_seconds(result.get("duration")),
         rerun=str(result.get("rerun") or ""),
         details={key: value for key, value in result.items() if key not in _OWN},
         events=events,
         trouble=trouble,
-        pictures={path.stem: path.read_text("utf-8", "replace") for path in _pictures(folder, histories)},
+        pictures=pictures,
         folder=folder,
     )
 
@@ -102,22 +139,37 @@ def _seconds(value: Any) -> float:
     return float(value) if isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 63) else 0.0
 
 
-def _pictures(folder: Path, wanted: bool) -> list[Path]:
-    return sorted(folder.glob("*.svg")) if wanted else []
+def _read_pictures(folder: Path, trouble: list[str]) -> dict[str, str]:
+    pictures = {}
+    for path in sorted(folder.glob("*.svg")):
+        try:
+            pictures[path.stem] = path.read_text("utf-8", "replace")
+        except OSError as error:
+            trouble.append(f"{path.name} cannot be read: {error.strerror}")
+    return pictures
 
 
 def _read_result(path: Path, trouble: list[str]) -> dict[str, Any]:
     try:
-        result = orjson.loads(path.read_bytes())
+        content = path.read_bytes()
     except FileNotFoundError:
         trouble.append("the test left no result: the run was cut short")
-    except (OSError, ValueError) as error:
-        trouble.append(f"result.json is not readable ({reason(error)})")
-    else:
-        odd = "it" if not isinstance(result, dict) else _odd(result)
-        if odd is None:
-            return dict(result)
-        trouble.append(
-            f"result.json is not readable ({odd} is no {_KINDS.get(odd, dict).__name__.replace('dict', 'object')})"
-        )
+        return {}
+    except OSError as error:
+        trouble.append(f"{path.name} cannot be read: {reason(error)}")
+        return {}
+    return _parse(content, path.name, trouble)
+
+
+def _parse(content: bytes, name: str, trouble: list[str]) -> dict[str, Any]:
+    try:
+        result = plain(json.loads(content))
+    except (ValueError, RecursionError) as error:
+        trouble.append(f"{name} is not readable ({error})")
+        return {}
+    odd = "it" if not isinstance(result, dict) else _odd(result)
+    if odd is None:
+        return dict(result)
+    kind = _KINDS.get(odd, dict).__name__.replace("dict", "object")
+    trouble.append(f"{name} is not readable ({odd} is no {kind})")
     return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.core.history import Event, Kind
@@ -46,6 +46,12 @@ def _bends(points: list[list[float]]) -> Iterable[list[float]]:
             yield point
 
 
+def _part(event: Event, name: str) -> Mapping[str, Any]:
+    """A part of an event's data; empty where it is something else than it should be."""
+    value = event.data.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
 class _Lines:
     """The present value of each line, and what was drawn so far."""
 
@@ -71,7 +77,7 @@ class _Lines:
         if event.kind is Kind.MESSAGE:
             self._message(event, device)
         elif event.kind is Kind.STATE and event.name == "Device":
-            phase = (event.data.get("status") or {}).get("phase")
+            phase = _part(event, "status").get("phase")
             if phase == "Connected":
                 self._connected.add(device)
             elif phase is not None or event.data.get("change") == "deleted":
@@ -92,7 +98,7 @@ class _Lines:
             self._total -= self._memory.pop(device, 0.0)
         else:
             self._frames += 1
-            used = (event.data.get("metrics") or {}).get("memory_used_bytes") if event.name == "Heartbeat" else None
+            used = _part(event, "metrics").get("memory_used_bytes") if event.name == "Heartbeat" else None
             if isinstance(used, int | float):
                 self._total += used - self._memory.get(device, 0.0)
                 self._memory[device] = used

@@ -12,8 +12,8 @@ from harness.reporting.runs import TestRecord
 
 __all__ = ["OUTCOMES", "counts_in_words", "plain", "summarize"]
 
-OUTCOMES = ("failed", "not run", "passed", "skipped")
-"""The worst first."""
+OUTCOMES = ("failed", "not run", "unexpected pass", "passed", "expected failure", "skipped")
+"""What a reader must look at first."""
 DETAILED = 25
 """How many tests are told about in full; the rest by name."""
 LISTED = 200

@@ -17,12 +17,14 @@ from typing import Any
 
 import orjson
 
+from harness.core.plain_json import encode
 from harness.reporting.runs import TestRecord
 
 __all__ = ["FILE", "Figures", "by_boards", "flake_rate", "pass_rate", "public_row", "read_figures", "trend_row"]
 
 FILE = "trend.jsonl"
 JUDGED = ("passed", "failed")
+EXPECTED = ("expected failure", "unexpected pass")
 BESIDE = frozenset(
     {"reports", "keep", "profile", "summary", "annotations", "modules", "kubeconfig", "deadline", "record"}
 )
@@ -72,6 +74,7 @@ def trend_row(
         "run": run,
         "at": at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         **{outcome.replace(" ", "_"): counts[outcome] for outcome in (*JUDGED, "not run", "skipped")},
+        **{outcome.replace(" ", "_"): counts[outcome] for outcome in EXPECTED if counts[outcome]},
         "flaky": len(flaky),
         "duration": round(duration, 3),
         "boards": sorted(tiers - {""}),
@@ -141,4 +144,4 @@ def _changed(
 
 def _digest(options: Mapping[str, Any]) -> str:
     kept = {key: value for key, value in options.items() if key not in BESIDE}
-    return sha256(orjson.dumps(kept, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:12]
+    return sha256(encode(kept, sort_keys=True)).hexdigest()[:12]

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from harness.core.errors import UsageError, reason
+from harness.core.plain_json import encode
 
 __all__ = ["RUNS", "append", "read_trend"]
 
@@ -53,7 +54,7 @@ def append(path: Path, make: Callable[[list[Row]], Row], *, last: int = RUNS) ->
         with _locked(path) as descriptor:
             earlier, _ = read_trend(path, last=last)
             row = make(earlier)
-            _write(descriptor, orjson.dumps(row, default=str) + b"\n")
+            _write(descriptor, encode(row) + b"\n")
     except OSError as error:
         raise UsageError(
             f"this run is not in the trend: {reason(error)}",

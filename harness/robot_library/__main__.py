@@ -16,9 +16,9 @@ from robot.run import run_cli
 
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError, UsageError
-from harness.reporting.run_folder import RunFolder, Tally
+from harness.reporting.run_folder import RunFolder
 from harness.reporting.runs import iterate_run
-from harness.reporting.verdict import UNKNOWN
+from harness.reporting.tally import Tally
 from harness.robot_library.run import RUN_FOLDER, options_of, tell_end
 
 __all__ = ["main"]
@@ -70,8 +70,7 @@ def _tally(folder: RunFolder) -> Tally:
     tally = Tally()
     if folder.path.is_dir() and any(folder.path.iterdir()):
         for test in iterate_run(folder.path, histories=False):
-            if test.outcome == "failed" or test.blame is not None:
-                tally.take(test.name, test.blame or UNKNOWN, test.message)
+            tally.count(test.name, test.outcome, test.blame, test.message)
     return tally
 
 

@@ -105,8 +105,8 @@ class ApplicationKeywords(Speaker):
     async def application_should_run_on_number_of_devices(
         self, application: ApplicationHandle | str, running: int, within: Duration = USUAL, **statistics: Any
     ) -> None:
-        """Wait until an application's statistics say that it runs on so many devices; ``target`` and ``failed`` may be
-        asked for too."""
+        """Wait until an application's statistics say that it runs on ``running`` devices; ``target``, ``failed`` and
+        ``unknown`` may be asked for too."""
         wanted = {"running": running, **status_of(statistics)}
         await application_of(self.stack, application).until(within=within, statistics=wanted)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -12,9 +13,13 @@ from pathlib import Path
 
 from harness.core.clock import SystemClock
 from harness.reporting import allure
-from harness.reporting.run_folder import RunFolder, Tally
+from harness.reporting.allure_about import write_about
+from harness.reporting.run_folder import RunFolder
+from harness.reporting.tally import Tally
+from harness.reporting.verdict import Verdict
 from harness.stack.options import StackOptions, written
 from harness.stack.sources import find_root, read_file, read_options
+from harness.stack.world import left_behind
 
 __all__ = ["RUN_FOLDER", "Run", "options_of", "rerun", "tell_end"]
 
@@ -30,8 +35,11 @@ class Run:
 
     def __init__(self, root: Path, options: StackOptions) -> None:
         self.root, self._options = root, options
-        self.tally = Tally()
         self._imports = 0
+        self._verdicts: list[Verdict] = []
+        self._others: list[Verdict] = []
+        """Those of tests that left nothing else."""
+        self._seen: Counter[str] = Counter()
         self._shared = RUN_FOLDER in os.environ
         if self._shared:
             self.folder = RunFolder(Path(os.environ[RUN_FOLDER]))
@@ -46,17 +54,42 @@ class Run:
         cls._current._imports += 1
         return cls._current
 
+    def name_of(self, test: str) -> str:
+        """The name of the test that begins, unique in this process: Robot runs several of the same name."""
+        self._seen[test] += 1
+        return test if self._seen[test] == 1 else f"{test} (#{self._seen[test]})"
+
+    def claim(self, verdict: Verdict) -> Path:
+        """A folder of the test's own, and the name that goes with it where another process had a test of that name."""
+        folder = self.folder.claim(verdict.test)
+        if (number := len(self.folder.claimed(verdict.test))) > 1:
+            verdict.test = f"{verdict.test} (#{number})"
+        return folder
+
+    def add(self, verdict: Verdict, *, recorded: bool) -> None:
+        """A test has ended. One that is not ``recorded`` had no stack: it counts where others had one."""
+        self._verdicts.append(verdict)
+        if not recorded:
+            self._others.append(verdict)
+
     def leave(self) -> None:
         """The end of one who joined; the last one writes the page."""
         self._imports -= 1
         if self._imports:
             return
         type(self)._current = None
+        if self._others and (self._shared or self.folder.path.is_dir()):
+            self.folder.leave(self._others)
+        for line in left_behind():
+            print(line, file=sys.__stdout__, flush=True)
         if not self._shared:
-            tell_end(self.folder, self.tally)
+            tally = Tally()
+            for verdict in self._verdicts:
+                tally.count(verdict.test, verdict.outcome, verdict.blame, verdict.message)
+            tell_end(self.folder, tally)
         elif (results := allure.results_folder()) is not None:  # whoever joins the processes does not know of it
             with suppress(OSError):
-                allure.write_about(results, allure.facts_of(asdict(self._options)))
+                write_about(results, allure.facts_of(asdict(self._options)))
 
 
 def tell_end(folder: RunFolder, tally: Tally) -> None:

@@ -24,7 +24,7 @@ from robot.running.context import EXECUTION_CONTEXTS
 from harness.core.errors import HarnessError, ProductFailure, RigError, UsageError
 from harness.core.text import printable
 from harness.reporting import allure
-from harness.reporting.verdict import UNKNOWN, Verdict
+from harness.reporting.verdict import UNKNOWN, PhaseResult, Verdict
 from harness.robot_library.background import BackgroundRunner
 from harness.robot_library.run import Run, options_of, rerun
 from harness.stack.backends import check_options
@@ -75,6 +75,10 @@ class TestWorlds:
         self._ends = ExitStack()
         self._owner = ""
         self._test: Verdict | None = None
+        self._folder: Path | None = None
+        """Where the present test is recorded, once something is."""
+        self._concluded: dict[int, tuple[Verdict, Path | None, str]] = {}
+        """By the identity of Robot's result: the verdict, its folder, and the message it rests on."""
         self._used = False
         self._cannot_record: RigError | None = None
         self._errors: list[BaseException] = []
@@ -143,7 +147,9 @@ class TestWorlds:
         source = Path(data.source) if data.source is not None else None
         command = rerun(data.name, source, self._base, self._run.root) if self._trouble is None else ""
         title = data.doc.strip().partition("\n")[0]
-        self._test = Verdict.of(data.full_name, title, self._base, command)
+        self._test = Verdict.of(self._run.name_of(data.full_name), title, self._base, command)
+        self._test.case = (data.parent.full_name if data.parent is not None else "", data.name)
+        self._folder = None
         self._test.file, self._test.line = _relative(source, self._run.root), data.lineno
         self._test.severity = next(_tagged(data.tags, "severity"), None)
         self._test.links = [
@@ -168,13 +174,20 @@ class TestWorlds:
             self._at_end(self._close, result)
         self._test = None
         verdict.lost = history.lost if history is not None else None
-        if not EXECUTION_CONTEXTS.current.dry_run and (self._used or not result.passed):
+        if not EXECUTION_CONTEXTS.current.dry_run:
             self._conclude(verdict, result)
             result.message = printable(result.message, lines=True)  # it may quote what a device said
         self._errors.clear()
 
     def end_suite(self, data: running.TestSuite, result: results.TestSuite) -> None:
         self._suites.pop()
+        for test in result.all_tests:  # a teardown of the suite that failed has failed its tests, after their end
+            verdict, folder, message = self._concluded.get(id(test), (None, None, test.message))
+            if verdict is not None and test.message != message:
+                self._decide(verdict, test)
+                self._concluded[id(test)] = verdict, folder, test.message
+                if folder is not None:
+                    verdict.write(folder)
         if self._scope is not Scope.GLOBAL and self._owner == data.full_name:
             self._close_at_end()
 
@@ -223,7 +236,7 @@ class TestWorlds:
                 do="use keywords inside tests, or import the library with scope=suite",
             )
         owner = self._suites[-1]
-        folder = self._run.folder.of(self._test.test if self._test is not None else owner)
+        folder = self._claim(self._test) if self._test is not None else self._run.folder.claim(owner)
         if self._test is not None:
             self._test.seed, self._test.options = options.seed, asdict(options)
             self._test.write_interrupted(folder)
@@ -236,7 +249,7 @@ class TestWorlds:
     def _record(self, world: World, test: Verdict) -> None:
         """From now on in the test's own folder: all that its verdict rests on, from the beginning."""
         assert self._run is not None
-        folder, history = self._run.folder.of(test.test), world.stack.history
+        folder, history = self._claim(test), world.stack.history
         test.write_interrupted(folder)
         former = history.path
 
@@ -274,30 +287,48 @@ class TestWorlds:
                 result.status = "SKIP" if isinstance(error, RigError) else "FAIL"
             result.message = "\n\n".join(filter(None, [result.message, told_as(error)]))
 
+    def _claim(self, test: Verdict) -> Path:
+        assert self._run is not None
+        if self._folder is None:
+            self._folder = self._run.claim(test)
+        return self._folder
+
     def _conclude(self, verdict: Verdict, result: results.TestCase) -> None:
         assert self._run is not None
-        if "robot:exit" in result.tags:
-            return  # it never began
         verdict.duration = result.elapsed_time.total_seconds()
         verdict.parts = _parts(result)
-        if result.message.startswith(TERMINATED):
-            verdict.interrupt()
-        elif not result.passed:
-            error = self._error_in(result.message)
-            if error is None and result.skipped:
-                verdict.skip(result.message)
-            else:
-                verdict.take(error or Exception(result.message), result.message)
-                blame = verdict.blame or UNKNOWN
-                result.tags.add(f"blame:{blame}")
-                self._run.tally.take(verdict.test, blame, verdict.message)
-                if blame == UsageError.blame:  # Robot's way of naming an error's kind, and what Allure 2 sorts by
-                    result.message = f"UsageError: {OTHER_ERROR.sub('', result.message, count=1)}"
-        folder = self._run.folder.of(verdict.test)
+        self._decide(verdict, result)
+        self._run.add(verdict, recorded=self._used or not result.passed)
+        if result.passed and not self._used:
+            self._concluded[id(result)] = verdict, None, result.message
+            return
+        folder = self._claim(verdict)
+        self._concluded[id(result)] = verdict, folder, result.message
         verdict.write(folder)
         allure.begin_test(verdict.options or {}, severity=verdict.severity)
         if trouble := verdict.lost or allure.end_test(folder):
             logger.warn(f"{verdict.test} is not recorded to the end: {trouble}")
+
+    def _decide(self, verdict: Verdict, result: results.TestCase) -> None:
+        """How a test ended: what Robot says of it."""
+        verdict.judge([])
+        if result.message.startswith(TERMINATED):
+            verdict.interrupt()
+            return
+        if "robot:exit" in result.tags:
+            verdict.judge([PhaseResult("not run", result.message)])
+            return
+        if result.passed:
+            return
+        error = self._error_in(result.message)
+        if result.skipped and not isinstance(error, RigError):  # also a failure that Robot was told to expect
+            verdict.skip(result.message)
+            return
+        verdict.take(error or Exception(result.message), result.message)
+        blame = verdict.blame or UNKNOWN
+        result.tags.add(f"blame:{blame}")
+        if blame == UsageError.blame:  # Robot's way of naming an error's kind, and what Allure 2 sorts by
+            result.message = f"UsageError: {OTHER_ERROR.sub('', result.message, count=1)}"
 
     def _error_in(self, message: str) -> BaseException | None:
         """The error that Robot's message tells of: it may be one of several, and cut."""

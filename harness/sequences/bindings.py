@@ -106,10 +106,11 @@ def event_types() -> Mapping[tuple[str, str, str], EventType]:
 def _link() -> Iterator[EventType]:
     """The device's link, as the gateway sees it."""
     device = {"device": Field()}
-    certificate = Field(inside={"subject": Field(), "serial": Field(), "issuer": Field()})
+    certificate = Field(inside={"subject": Field(), "serial": Field(), "issuer": Field(), "unreadable": Field()})
     connected = {**device, "certificate": certificate, "version": Field()}
     yield EventType("Device", "Gateway", "TlsConnected", Subject.DEVICE, connected)
     yield EventType("Device", "Gateway", "TlsRejected", Subject.DEVICE, {**device, "reason": Field()})
+    yield EventType("Kubernetes", "Gateway", "RevocationListRefused", None, {"reason": Field()})
     for source, target, union in (
         ("Device", "Gateway", messages.DeviceMessage),
         ("Gateway", "Device", messages.GatewayMessage),

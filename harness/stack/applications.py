@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
 from harness.core.errors import ProductFailure, UsageError
 from harness.stack.boards import Boards
+from harness.stack.dead_ends import dead_end
 from harness.stack.record import Record
-from harness.stack.waiting import Conditions, Watched
+from harness.stack.waiting import Conditions, Unreachable, Watched
 from harness.wasmbed.resources.api import Object, ResourceApi
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import APPLICATION
+from harness.wasmbed.resources.manifests import wasm_bytes
 from harness.wasmbed.resources.views import Application, ApplicationStatus, DeviceEntry
 
 __all__ = ["ApplicationHandle", "parse_targets"]
@@ -91,6 +92,8 @@ class ApplicationHandle(Watched[Application]):
 
         def judge(object: Object | None) -> bool:
             entries = Application(object).status.device_statuses if object is not None else {}
+            if object is None and (reason := dead_end(APPLICATION, self.name, None, None, self._record)):
+                raise Unreachable(reason)
             return device in entries and wanted.fits(entries[device])
 
         await self.wait(judge, f"{wanted} on {device}", within)
@@ -108,7 +111,7 @@ class ApplicationHandle(Watched[Application]):
         """Change the module or the limits (fields of ``spec.config`` in their own spelling)."""
         spec: dict[str, Any] = {}
         if module is not None:
-            spec["wasmBytes"] = b64encode(module).decode()
+            spec["wasmBytes"] = wasm_bytes(module)
         if config:
             spec["config"] = config
         await self._change(spec)

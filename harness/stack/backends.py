@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import entry_points
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ from harness.core.clock import Clock
 from harness.core.errors import HarnessError, RigError, UsageError, meant, reason
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
-from harness.stack.options import StackOptions
+from harness.stack.options import StackOptions, flag
 
 __all__ = ["CLUSTERS", "check_names", "check_options", "clusters", "lacking", "make_cluster"]
 
@@ -56,30 +57,41 @@ def _check(option: str, name: str, known: Sequence[str]) -> None:
 def check_options(options: StackOptions) -> None:
     """As :func:`check_names`, and that the options do not contradict each other. Raises UsageError."""
     check_names(options)
-    if options.kubeconfig is not None:
-        _check_kubeconfig(_load(options.cluster))
+    if any(_for_some_clusters(options)):
+        _given(options, _load(options.cluster))
 
 
-def _check_kubeconfig(kind: type[Any]) -> None:
-    from harness.clusters.kubeconfig import KubeconfigCluster
+def _for_some_clusters(options: StackOptions) -> Iterator[tuple[str, Any, str]]:
+    """The options given that only some kinds of clusters take: name, value, and a kind that does."""
+    for option in dataclasses.fields(options):
+        if "cluster" in option.metadata and (value := getattr(options, option.name)) is not None:
+            yield option.name, value, option.metadata["cluster"]
 
-    if not issubclass(kind, KubeconfigCluster):
-        raise UsageError("is for --cluster=kubeconfig", where="--kubeconfig", do="add that, or leave this out")
+
+def _given(options: StackOptions, kind: type[Any]) -> dict[str, Any]:
+    """What the cluster is given of them. Raises UsageError for one that it does not take."""
+    given: dict[str, Any] = {}
+    for name, value, wanted in _for_some_clusters(options):
+        if name not in getattr(kind, "options", ()):
+            raise UsageError(f"is for --cluster={wanted}", where=f"--{flag(name)}", do="add that, or leave this out")
+        given[name] = value
+    return given
 
 
-def make_cluster(options: StackOptions, clock: Clock, randomness: Randomness, tap: Tap) -> Cluster:
-    """The cluster that ``options`` ask for, with a namespace of its own where others may be using it too.
+def make_cluster(
+    options: StackOptions, clock: Clock, randomness: Randomness, tap: Tap, namespace: str | None = None
+) -> Cluster:
+    """The cluster that ``options`` ask for, with a namespace of its own where others may be using it too, unless one is
+    named.
 
-    Raises RigError where it cannot run here, UsageError where a kubeconfig is given and nobody wants one.
+    Raises RigError where it cannot run here, UsageError for an option that it does not take.
     """
     kind = _load(options.cluster)
-    given: dict[str, Any] = {}
-    if options.kubeconfig is not None:
-        _check_kubeconfig(kind)
-        given["kubeconfig"] = options.kubeconfig
-    elif reason := kind.unavailable():
+    given = _given(options, kind)
+    if "kubeconfig" not in given and (reason := kind.unavailable()):
         raise RigError(reason, where=f"--cluster={options.cluster}", do="see wasmbed doctor")
-    namespace = f"{NAMESPACE}-{Randomness().token(4)}" if kind.shared else NAMESPACE
+    if namespace is None:
+        namespace = f"{NAMESPACE}-{Randomness().token(4)}" if kind.shared else NAMESPACE
     cluster: Cluster = kind(clock, randomness, namespace, tap, **given)
     return cluster
 

@@ -17,6 +17,7 @@ from harness.wasmbed.pki.authority import DAY, DEVICE_USAGES, SERVER_USAGES, Aut
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import Algorithm, generate_key, private_key_der
+from harness.wasmbed.pki.server_authorities import ServerAuthorities
 from harness.wasmbed.resources.api import NotFound, ResourceApi
 from harness.wasmbed.resources.kinds import CONFIG_MAP, SECRET
 
@@ -52,19 +53,19 @@ class Certificate(StrEnum):
 
 
 class Pki:
-    """The authority that signs gateways, the one that signs devices, and a third that nobody trusts."""
+    """The authorities that sign gateways, the one that signs devices, and another that nobody trusts."""
 
     def __init__(self, clock: Clock, randomness: Randomness, api: ResourceApi) -> None:
         self._clock, self._randomness, self._api = clock, randomness, api
-        self.servers = Authority.create("Wasmbed gateways", clock)
+        self.servers = ServerAuthorities("Wasmbed gateways", clock)
         self.devices = Authority.create("Wasmbed devices", clock)
         self._strangers: Authority | None = None
         self._judge: _Judge | None = None
         self._publishing = asyncio.Lock()
 
-    def gateway(self, name: str) -> Identity:
-        """An identity for a gateway that is reached on the loopback."""
-        return self.servers.issue_server(name)
+    def gateway(self, name: str) -> tuple[Identity, ...]:
+        """The identities of a gateway that is reached on the loopback."""
+        return self.servers.issue(name)
 
     def certificates(self) -> CertificateManager:
         """The judge of device certificates for a gateway that is about to start; it replaces the one before."""
@@ -81,7 +82,7 @@ class Pki:
         key = generate_key(algorithm)
         private_key = private_key_der(key)
         if certificate is Certificate.REQUEST:
-            return Credentials(self.servers.certificate, private_key, pairing_token=await self.pair(name))
+            return Credentials(self.servers.certificates, private_key, pairing_token=await self.pair(name))
         authority = self.devices
         options: dict[str, Any] = {}
         if certificate is Certificate.UNKNOWN_AUTHORITY:
@@ -95,7 +96,7 @@ class Pki:
         elif certificate is Certificate.SERVER_ONLY:
             options = {"usages": SERVER_USAGES}
         issued = authority.issue_device(name, key.public_key(), **options)
-        credentials = Credentials(self.servers.certificate, private_key, certificate=issued)
+        credentials = Credentials(self.servers.certificates, private_key, certificate=issued)
         if certificate is Certificate.REVOKED:
             await self.revoke(credentials)
         return credentials

@@ -52,7 +52,7 @@ class DeviceHandle(Watched[Device]):
 
     def _since(self) -> int:
         """A device is about its boards, from when one was last switched on."""
-        powered = self._record.find("power on", kind=Kind.NOTE, about=self.name)
+        powered = self._record.recall("power on", kind=Kind.NOTE, about=self.name)
         return powered[-1].n if powered else 0
 
     async def wait(self, judge: Callable[[Object | None], bool], wanted: str, within: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from harness.core.clock import Clock
@@ -44,7 +45,7 @@ class GatewayControl(Watched[GatewayResource]):
         super().__init__(settings.name, recorder.informer(GATEWAY), recorder.record)
         self._settings, self._pki, self._api = settings, pki, api
         self._clock, self._network, self._randomness, self._recorder = clock, network, randomness, recorder
-        self._identity = pki.gateway(settings.name)
+        self._identities = pki.gateway(settings.name)
         self._gateway: Gateway | None = None
 
     @property
@@ -72,7 +73,7 @@ class GatewayControl(Watched[GatewayResource]):
             raise UsageError("the gateway is running", where=self.name, do="stop or kill it first")
         gateway = Gateway(
             self._settings,
-            self._identity,
+            self._identities,
             self._pki.certificates(),
             self._api,
             self._clock,
@@ -83,14 +84,12 @@ class GatewayControl(Watched[GatewayResource]):
         )
         await bounded(self._clock, START, f"start of gateway {self.name}", gateway.start())
         self._gateway = gateway
+        self._recorder.note("gateway up", gateway=self.name)
         self._settings = replace(self._settings, listen=gateway.endpoint, http=gateway.http_endpoint)
 
     async def stop(self) -> None:
         """Let it drain and end; its devices are told. Does nothing when it is not running."""
-        gateway, self._gateway = self._gateway, None
-        if gateway is not None:
-            self._pki.gateway_stopped()
-            await bounded(self._clock, STOP, f"stop of gateway {self.name}", gateway.stop())
+        await self._end("stop", Gateway.stop)
 
     async def kill(self) -> None:
         """As if its process was killed: no goodbye to anyone."""
@@ -100,10 +99,14 @@ class GatewayControl(Watched[GatewayResource]):
 
     async def abandon(self) -> None:
         """End it at once, whatever it is doing: the end of the stack, and no fault."""
+        await self._end("kill", Gateway.kill)
+
+    async def _end(self, what: str, how: Callable[[Gateway], Awaitable[None]]) -> None:
         gateway, self._gateway = self._gateway, None
         if gateway is not None:
+            self._recorder.note("gateway down", gateway=self.name)
             self._pki.gateway_stopped()
-            await bounded(self._clock, STOP, f"kill of gateway {self.name}", gateway.kill())
+            await bounded(self._clock, STOP, f"{what} of gateway {self.name}", how(gateway))
 
     async def restart(self) -> None:
         """Stop it in order, and start it again at the same place."""

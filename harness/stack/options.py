@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harness.clusters.watch_times import WatchTimes
 from harness.core.errors import UsageError, meant
 
-__all__ = ["Given", "StackOptions", "written"]
+__all__ = ["Given", "StackOptions", "flag", "written"]
 
 NOT_REPEATED = {"profile", "reports", "keep", "summary", "annotations"}
 """Options that a command to run a test again does not need."""
@@ -64,6 +65,12 @@ def _switch(text: str) -> bool:
     return text == "yes"
 
 
+def _watches(text: str) -> WatchTimes:
+    if text not in tuple(WatchTimes):
+        raise ValueError(f"must be one of {', '.join(WatchTimes)}")
+    return WatchTimes(text)
+
+
 def _name(text: str) -> str:
     if not text:
         raise ValueError("must not be empty")
@@ -85,18 +92,54 @@ class StackOptions:
     )
     cluster: str = field(
         default="embedded",
-        metadata={"parse": _name, "help": "where the Kubernetes API lives: embedded, kubeconfig", "metavar": "KIND"},
+        metadata={
+            "parse": _name,
+            "help": "where the Kubernetes API lives: embedded, apiserver, envtest, kubeconfig",
+            "metavar": "KIND",
+        },
     )
     seed: int | None = field(
         default=None, metadata={"parse": _seed, "help": "seed of everything random but keys", "metavar": "N"}
     )
     kubeconfig: Path | None = field(
         default=None,
-        metadata={"parse": Path, "help": "kubeconfig of the cluster, for --cluster=kubeconfig", "metavar": "PATH"},
+        metadata={
+            "parse": Path,
+            "help": "kubeconfig of the cluster, for --cluster=kubeconfig",
+            "metavar": "PATH",
+            "cluster": "kubeconfig",
+        },
+    )
+    allow_cluster: str | None = field(
+        default=None,
+        metadata={
+            "parse": _name,
+            "help": "context of a cluster on another machine that may be used, for --cluster=kubeconfig",
+            "metavar": "NAME",
+            "cluster": "kubeconfig",
+        },
+    )
+    watches: WatchTimes | None = field(
+        default=None,
+        metadata={
+            "parse": _watches,
+            "help": "when watch events arrive, for --cluster=embedded: prompt, early (before the answer to the write), "
+            "late, batched",
+            "metavar": "WHEN",
+            "cluster": "embedded",
+        },
     )
     heartbeat: float = field(
         default=30.0,
         metadata={"parse": _seconds, "help": "seconds between two heartbeats of a device", "metavar": "SECONDS"},
+    )
+    beat: float = field(
+        default=5.0,
+        metadata={
+            "parse": _seconds,
+            "help": "seconds between two signs of life of the gateway; after three that it misses it is Offline",
+            "metavar": "SECONDS",
+        },
     )
     deadline: float = field(
         default=300.0,
@@ -169,14 +212,14 @@ class StackOptions:
 
     @classmethod
     def gather(
-        cls, given: Mapping[str, str | None], environment: Mapping[str, str], spelling: str = "--{name}"
+        cls, given: Mapping[str, str | None], environment: Mapping[str, str], spelling: str = "--{flag}"
     ) -> dict[str, Given]:
         """What was written for each option, and where; ``spelling`` is how the front door writes one."""
         found: dict[str, Given] = {}
         for name in cls.names():
             variable = f"WASMBED_{name.upper()}"
             if (text := given.get(name)) is not None:
-                found[name] = Given(text, spelling.format(name=name, NAME=name.upper()))
+                found[name] = Given(text, spelling.format(flag=flag(name), NAME=name.upper()))
             elif (text := environment.get(variable)) is not None:
                 found[name] = Given(text, variable)
         return found
@@ -219,9 +262,14 @@ class StackOptions:
 
     def arguments(self, base: StackOptions | None = None) -> list[str]:
         """The command line that gives these options where none would give ``base``."""
-        return [f"--{name}={text}" for name, text in self.changed(base).items()]
+        return [f"--{flag(name)}={text}" for name, text in self.changed(base).items()]
 
 
 def written(value: Any) -> str:
     """How an option's value is written down."""
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def flag(name: str) -> str:
+    """How an option's name is written on a command line, after its two dashes."""
+    return name.replace("_", "-")

@@ -73,6 +73,14 @@ class Peer:
         """Send these very bytes."""
         self._link.write(data)
 
+    async def drain(self) -> None:
+        """Wait while the gateway takes less than was sent. Raises LinkClosed once the connection is over."""
+        await self._link.drain()
+
+    def stop_reading(self) -> None:
+        """Read nothing any more, so that what the gateway sends waits at its end."""
+        self._link.stop_reading()
+
     async def receive(self, kind: type[M], *, within: float = 10.0) -> M:
         """The next message, which must be of that kind; the gateway's own questions are passed over unless they are.
 
@@ -125,5 +133,6 @@ class _RawLink(Link):
     """A link into which anything can be written."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.write = cast(asyncio.Transport, transport).write
+        raw = cast(asyncio.Transport, transport)
+        self.write, self.stop_reading = raw.write, raw.pause_reading
         super().connection_made(transport)

@@ -33,8 +33,25 @@ class Record(History):
         **data: Any,
     ) -> list[Event]:
         """The events so far that match. ``about`` is a device or an application; each further keyword is a field of
-        ``data`` and the value it must have, or a function that judges it."""
+        ``data`` and the value it must have, or a function that judges it.
+
+        Raises RigError when there were more events than a history keeps (:data:`harness.core.history.MOST_EVENTS`).
+        """
+        self.check_whole()
         wanted = _Wanted(name, kind, source, target, about, data)
+        return [event for event in self if wanted.fits(event)]
+
+    def recall(
+        self,
+        name: str | None = None,
+        *,
+        kind: Kind | None = None,
+        source: str | None = None,
+        about: str | None = None,
+        **data: Any,
+    ) -> list[Event]:
+        """As :meth:`find`, among the events that are kept: for what explains a failure, not for a verdict."""
+        wanted = _Wanted(name, kind, source, None, about, data)
         return [event for event in self if wanted.fits(event)]
 
     async def until(
@@ -55,9 +72,11 @@ class Record(History):
         """
         wanted, within = _Wanted(name, kind, source, target, about, data), time_to_wait(within)
         start = 0 if after is None else after.n + 1
-        for index in range(start, len(self)):
-            if wanted.fits(self[index]):
-                return self[index]
+        if start < self.recorded - len(self):
+            self.check_whole()
+        for event in self.since(start):
+            if wanted.fits(event):
+                return event
         found: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
 
         def look(event: Event) -> None:
@@ -81,6 +100,7 @@ class Record(History):
 
     def phases(self, about: str) -> list[str]:
         """The phases that a device or an application has gone through, in order."""
+        self.check_whole()
         return [
             event.data["status"]["phase"]
             for event in self
@@ -96,6 +116,7 @@ class Record(History):
         Leaves the verdict as a note, and as a picture beside the history's file. Raises ProductFailure saying what was
         missing, extra or misplaced.
         """
+        self.check_whole()
         from harness.sequences import judge, verdict_picture
 
         verdict = judge(sequence, self, only)

@@ -8,6 +8,8 @@ from typing import Any
 from harness.core.clock import Clock
 from harness.core.history import Kind
 from harness.core.identifiers import Randomness
+from harness.core.order import Order
+from harness.core.redaction import LAST_APPLIED, Redaction
 from harness.stack.record import Record
 from harness.wasmbed.resources.api import Object, Resource, ResourceApi
 from harness.wasmbed.resources.informer import Informer
@@ -22,41 +24,43 @@ _NOISE = {"managedFields", "resourceVersion", "uid", "creationTimestamp", "selfL
 
 
 class Recorder:
-    """Taps, and one informer for each custom resource."""
+    """Taps, and one informer for each custom resource. What a boundary learns late keeps its place in the order."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, redaction: Redaction) -> None:
         self.record = record
-        self._informers: dict[Resource, Informer] = {}
-
-    def cluster(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
+        self._order = Order()
+        self._redaction = redaction
+        self.cluster = _ClusterTap(self._order, record, redaction)
         """The tap for the cluster."""
-        if RECORDER not in (source, target):
-            self.record.record(Kind.MESSAGE, source, target, name, data, correlation)
+        self._informers: dict[Resource, Informer] = {}
 
     def platform(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
         """The tap for links and HTTP requests."""
-        self.record.record(Kind.MESSAGE, source, target, name, data, correlation)
+        self._put(Kind.MESSAGE, source, target, name, self._redaction.redact(name, data), correlation)
 
     def failure(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
         """The tap for what boards report of their own failures."""
-        self.record.record(Kind.FAULT, source, target, name, data, correlation)
+        self._put(Kind.FAULT, source, target, name, data, correlation)
 
     def console(self, line: str, about: str, **data: Any) -> None:
         """Record a line that a board wrote."""
-        self.record.record(Kind.CONSOLE, "Device", "", "Console", {"text": line, **data}, about)
+        self._put(Kind.CONSOLE, "Device", "", "Console", {"text": line, **data}, about)
 
     def note(self, what: str, about: str = "", **data: Any) -> None:
         """Record what the harness did."""
-        self.record.note(what, about, **data)
+        self._order.put(lambda: self.record.note(what, about, **data))
 
     def fault(self, what: str, target: str, about: str = "", **data: Any) -> None:
         """Record that the harness made something go wrong at ``target``."""
-        self.record.record(Kind.FAULT, "Harness", target, what, data, about)
+        self._put(Kind.FAULT, "Harness", target, what, data, about)
+
+    def _put(self, kind: Kind, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
+        self._order.put(lambda: self.record.record(kind, source, target, name, data, correlation))
 
     async def watch(self, api: ResourceApi, clock: Clock, randomness: Randomness) -> None:
         """Begin to record the changes of the three custom resources; returns when their present state is known."""
         for resource in (DEVICE, APPLICATION, GATEWAY):
-            informer = Informer(api, resource, clock, randomness)
+            informer = Informer(api, resource, clock, randomness, turn=self._order.reached)
             informer.add_handler(self._changed(resource))
             self._informers[resource] = informer
             await informer.start()
@@ -66,9 +70,10 @@ class Recorder:
         return self._informers[resource]
 
     async def stop(self) -> None:
-        """End the watches; what was seen stays readable."""
+        """End the watches, and record what still waits; what was seen stays readable."""
         for informer in self._informers.values():
             await informer.stop()
+        self._order.give_up()
 
     def _changed(self, resource: Resource) -> Callable[[Object | None, Object | None], None]:
         def changed(old: Object | None, new: Object | None) -> None:
@@ -80,15 +85,30 @@ class Recorder:
             if len(data) == 2 and change == "modified":
                 return
             correlation = "" if resource == GATEWAY else name
-            self.record.record(Kind.STATE, "Kubernetes", "", resource.kind, data, correlation)
+            redacted = self._redaction.redact(resource.kind, data)
+            self._put(Kind.STATE, "Kubernetes", "", resource.kind, redacted, correlation)
 
         return changed
+
+
+class _ClusterTap:
+    """Records requests and watch events, except those of the recorder itself."""
+
+    def __init__(self, order: Order, record: Record, redaction: Redaction) -> None:
+        self.order, self._record, self._redaction = order, record, redaction
+
+    def __call__(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
+        if RECORDER not in (source, target):
+            redacted = self._redaction.redact(name, data)
+            self._record.record(Kind.MESSAGE, source, target, name, redacted, correlation)
 
 
 def _essence(object: Object | None) -> dict[str, Any]:
     if object is None:
         return {}
     metadata = {key: value for key, value in object.get("metadata", {}).items() if key not in _NOISE}
+    if LAST_APPLIED in (annotations := metadata.get("annotations") or {}):
+        metadata["annotations"] = {key: value for key, value in annotations.items() if key != LAST_APPLIED}
     spec = dict(object.get("spec") or {})
     if isinstance(module := spec.get("wasmBytes"), str) and len(module) > 64:
         spec["wasmBytes"] = f"({len(module)} characters)"

@@ -22,7 +22,7 @@ PROFILES = "profiles"
 
 
 def read_options(
-    given: Mapping[str, str | None], environment: Mapping[str, str], root: Path, *, spelling: str = "--{name}"
+    given: Mapping[str, str | None], environment: Mapping[str, str], root: Path, *, spelling: str = "--{flag}"
 ) -> StackOptions:
     """The options of a run in the project at ``root``, in any front door.
 

@@ -14,8 +14,10 @@ from harness.clusters.cluster import Cluster
 from harness.core.clock import SystemClock
 from harness.core.descriptors import limit, raise_limit
 from harness.core.errors import HarnessError, RigError, UsageError, reason
+from harness.core.history import MOST_EVENTS
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, SystemNetwork
+from harness.core.redaction import Redaction
 from harness.stack.applications import ApplicationHandle
 from harness.stack.backends import make_cluster
 from harness.stack.boards import Boards
@@ -40,8 +42,6 @@ START = 30.0
 STOP = 20.0
 STATUS_INTERVAL = 0.5
 """Seconds between two writes of heartbeats or outputs: tests want to see them."""
-LAST_SEEN_INTERVAL = 2.0
-"""Seconds between two signs of life of the gateway."""
 RETRY_AFTER = 0.5
 """Seconds after which the gateway wants to see a device again that it had to turn away for now."""
 ANY_PORT: Endpoint = ("127.0.0.1", 0)
@@ -51,7 +51,8 @@ class Stack:
     """One test's whole world, up between :meth:`start` and :meth:`stop` (or inside ``async with``).
 
     ``folder`` receives the ``record``; without one the history is kept in memory only. ``listen`` and ``http`` are
-    where the gateway listens for devices and for HTTP.
+    where the gateway listens for devices and for HTTP. ``keep`` is how many events of the history stay in memory.
+    ``namespace`` is where the resources are; without one it is the stack's own on clusters that others may be using.
     """
 
     history: Record
@@ -72,12 +73,15 @@ class Stack:
         record: str = "history.jsonl",
         listen: Endpoint = ANY_PORT,
         http: Endpoint = ANY_PORT,
+        keep: int = MOST_EVENTS,
+        namespace: str | None = None,
     ) -> None:
         self.options = options or StackOptions()
         self.clock = SystemClock()
         self.network = SystemNetwork()
         self.randomness = Randomness(self.options.seed)
-        self._folder, self._file, self._listen, self._http = folder, record, listen, http
+        self._folder, self._file, self._keep = folder, record, keep
+        self._listen, self._http, self._namespace = listen, http, namespace
         self._ends = AsyncExitStack()
         self._numbers: dict[str, int] = {}
 
@@ -97,13 +101,15 @@ class Stack:
     async def _start(self, platform: bool) -> None:
         raise_limit()
         self.modules = Modules(self.options.modules)
-        self.history = Record(self.clock, self._history_file())
+        self.history = Record(self.clock, self._history_file(), keep=self._keep)
         self._ends.callback(self.history.close)
-        recorder = self._recorder = Recorder(self.history)
+        redaction = Redaction(self.randomness.fork("redaction").bytes(32))
+        recorder = self._recorder = Recorder(self.history, redaction)
 
-        self.cluster = make_cluster(self.options, self.clock, self.randomness.fork("cluster"), recorder.cluster)
+        randomness = self.randomness.fork("cluster")
+        self.cluster = make_cluster(self.options, self.clock, randomness, recorder.cluster, self._namespace)
         self._at_end("the cluster", self.cluster.stop)
-        await self._bounded("the cluster", self.cluster.start())
+        await self._bounded("the cluster", self.cluster.start(), self.cluster.start_within)
         self.api = self._client("User")
         self._at_end("the recorder", recorder.stop)
         watching = recorder.watch(self._client(RECORDER), self.clock, self.randomness.fork("recorder"))
@@ -118,7 +124,7 @@ class Stack:
             http=self._http,
             heartbeat_interval=self.options.heartbeat,
             status_interval=STATUS_INTERVAL,
-            last_seen_interval=LAST_SEEN_INTERVAL,
+            last_seen_interval=self.options.beat,
             retry_after=RETRY_AFTER,
         )
         self.gateway = GatewayControl(
@@ -204,13 +210,15 @@ class Stack:
     ) -> Peer:
         """A device driven by hand, connected to the gateway (see :class:`Peer`); closed at the end at the latest."""
         credentials = credentials or await self.pki.credentials(name, certificate)
-        peer = Peer(name, credentials, self.clock, self.randomness.fork(f"peer {name} {len(self.history)}"))
+        peer = Peer(name, credentials, self.clock, self.randomness.fork(f"peer {name} {self.history.recorded}"))
         await peer.connect(self.network, self.gateway.endpoint)
         self._at_end(f"the connection of {name}", peer.close)
         return peer
 
     def judge(self) -> None:
-        """Judge the history so far by the invariants. Raises ProductFailure naming every one that was broken."""
+        """Judge the history so far by the invariants. Raises ProductFailure naming every one that was broken, and
+        RigError when the history is longer than what is kept of it."""
+        self.history.check_whole()
         invariants.judge(self.history)
 
     def _targets(self, to: Any) -> dict[str, Any]:
@@ -253,9 +261,9 @@ class Stack:
 
         self._ends.push_async_callback(end)
 
-    async def _bounded(self, what: str, work: Awaitable[object]) -> None:
+    async def _bounded(self, what: str, work: Awaitable[object], within: float = START) -> None:
         try:
-            await bounded(self.clock, START, f"start of {what}", work)
+            await bounded(self.clock, within, f"start of {what}", work)
         except HarnessError:
             raise
         except OSError as error:

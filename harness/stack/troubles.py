@@ -21,7 +21,7 @@ INTERVENTIONS = 8
 
 def crashes(record: Record, devices: Collection[str], since: int) -> list[Event]:
     """The crashes of ``devices`` among the events from number ``since`` on."""
-    return [event for event in record.find("Crash", kind=Kind.FAULT) if event.n >= since and _about(event) in devices]
+    return [event for event in record.recall("Crash", kind=Kind.FAULT) if event.n >= since and _about(event) in devices]
 
 
 def summary(found: Iterable[Event]) -> str:
@@ -45,7 +45,7 @@ def interventions(record: Record, devices: Collection[str]) -> Iterator[str]:
     """What the test itself did to ``devices`` and to the gateway to make something go wrong, and to mend it."""
     found = [
         event
-        for event in record.find(source="Harness")
+        for event in record.recall(source="Harness")
         if (event.kind is Kind.FAULT or event.name == "power off")
         and (not event.correlation or event.correlation in devices)
     ]
@@ -58,7 +58,7 @@ def interventions(record: Record, devices: Collection[str]) -> Iterator[str]:
 def last_words(record: Record, devices: Iterable[str]) -> Iterator[str]:
     """The ends of the consoles of the first few ``devices``."""
     for device in islice(devices, CONSOLES):
-        lines = [event.data["text"] for event in record.find(kind=Kind.CONSOLE, about=device)][-LINES:]
+        lines = [event.data["text"] for event in record.recall(kind=Kind.CONSOLE, about=device)][-LINES:]
         if lines:
             yield f"  console of {device}, last lines:\n" + "\n".join(f"    {line}" for line in lines)
 
@@ -66,7 +66,7 @@ def last_words(record: Record, devices: Iterable[str]) -> Iterator[str]:
 def replays(record: Record, devices: Iterable[str]) -> Iterator[str]:
     """How to see the present or last run of the first few ``devices`` again, where that is recorded."""
     for device in islice(devices, CONSOLES):
-        if recorded := record.find("recorded", about=device):
+        if recorded := record.recall("recorded", about=device):
             yield f"  to see {device} again: {recorded[-1].data['replay']}"
 
 

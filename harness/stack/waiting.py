@@ -10,13 +10,14 @@ import yaml
 from harness.core.clock import time_to_wait
 from harness.core.errors import ProductFailure, UsageError, meant
 from harness.core.history import Kind
+from harness.stack.dead_ends import dead_end
 from harness.stack.record import Record, format_events, plain
 from harness.stack.troubles import crashes, describe_crash, interventions, last_words, replays, summary
 from harness.wasmbed.resources.api import Object
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.views import Application, Device, Gateway, choices, field_names, part
 
-__all__ = ["Conditions", "Watched"]
+__all__ = ["Conditions", "Unreachable", "Watched"]
 
 CRASHES = 3
 """Crashes that a verdict describes, the latest."""
@@ -31,6 +32,11 @@ class Conditions:
     def __init__(self, status: type, wanted: Mapping[str, Any]) -> None:
         _check(status, wanted)
         self._status, self._wanted = status, wanted
+
+    @property
+    def phase(self) -> Any:
+        """The phase that is asked for, if one is."""
+        return self._wanted.get("phase")
 
     def hold(self, object: Object) -> bool:
         """Whether the object fulfils them all."""
@@ -78,6 +84,10 @@ def _item(found: Any, key: str) -> Any:
     return getattr(found, key)
 
 
+class Unreachable(Exception):
+    """The state that a test waits for cannot be reached any more; the message says why."""
+
+
 class Watched(Generic[View]):
     """One resource, live, by its name; it need not exist yet."""
 
@@ -105,10 +115,20 @@ class Watched(Generic[View]):
         """Wait until the status is as asked, as in ``until(phase="Connected", within=5)``; returns this handle.
 
         Each keyword is a field of the status in Python's spelling, and the value it must have or a function that
-        judges the value. Raises ProductFailure with what was there instead.
+        judges the value. Raises ProductFailure with what was there instead: at once when the phase that is asked for
+        cannot come any more.
         """
         wanted = Conditions(self.status_view, conditions)
-        await self.wait(lambda object: object is not None and wanted.hold(object), str(wanted), within)
+
+        def judge(object: Object | None) -> bool:
+            if object is not None and wanted.hold(object):
+                return True
+            reason = dead_end(self._informer.resource, self.name, object, wanted.phase, self._record)
+            if reason is not None:
+                raise Unreachable(reason)
+            return False
+
+        await self.wait(judge, str(wanted), within)
         return self
 
     async def until_gone(self, *, within: float = 10.0) -> None:
@@ -121,12 +141,15 @@ class Watched(Generic[View]):
         try:
             await self._informer.wait_for(self.name, judge, time_to_wait(within))
         except TimeoutError:
-            raise ProductFailure(self._verdict(wanted, within), where=str(self)) from None
+            what = f"did not reach {wanted} within {within:g} s"
+            raise ProductFailure(self._verdict(what), where=str(self)) from None
+        except Unreachable as end:
+            raise ProductFailure(self._verdict(f"cannot reach {wanted} any more", str(end)), where=str(self)) from None
 
-    def _verdict(self, wanted: str, within: float) -> str:
+    def _verdict(self, what: str, why: str | None = None) -> str:
         object, devices = self._informer.get(self.name), self.devices()
         crashed = crashes(self._record, devices, self._since())
-        what = f"did not reach {wanted} within {within:g} s; {summary(crashed) if crashed else _in_short(object)}"
+        what = f"{what}; {summary(crashed) if crashed else why or _in_short(object)}"
         if crashed:
             devices = list(dict.fromkeys([event.data["device"] for event in reversed(crashed)] + devices))
         parts = [what]
@@ -146,7 +169,7 @@ class Watched(Generic[View]):
     def _since(self) -> int:
         """The number of the event from which on a crash has to do with it: here its creation."""
         kind, found = self._informer.resource.kind, 0
-        for event in self._record.find(kind, kind=Kind.STATE, change="added"):
+        for event in self._record.recall(kind, kind=Kind.STATE, change="added"):
             if event.data["name"] == self.name:
                 found = event.n
         return found

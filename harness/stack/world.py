@@ -8,11 +8,13 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
+from harness.core.clock import SystemClock
+from harness.core.errors import RigError, UsageError
 from harness.core.loop import new_runner
 from harness.stack.options import StackOptions
 from harness.stack.stack import Stack
 
-__all__ = ["Runner", "World"]
+__all__ = ["Runner", "World", "left_behind"]
 
 T = TypeVar("T")
 
@@ -35,9 +37,9 @@ class World:
     @classmethod
     @contextmanager
     def opened(
-        cls, options: StackOptions, folder: Path, new_runner: Callable[[], Runner] = new_runner
+        cls, options: StackOptions, folder: Path | None, new_runner: Callable[[], Runner] = new_runner
     ) -> Iterator[Self]:
-        """Bring a stack up, and take it down whatever happens in between."""
+        """Bring a stack up, recorded in ``folder`` if there is one, and take it down whatever happens in between."""
         with new_runner() as runner:
             stack = Stack(options, folder=folder)
             runner.run(stack.start())
@@ -63,7 +65,18 @@ class World:
             __tracebackhide__ = True
             self.stack.judge()
 
-        self._runner.run(judge())
+        self._runner.run(self._blamed(judge()))
+
+    async def _blamed(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of ``work``; what fails because the cluster has gone is the rig's failure, however it looks."""
+        __tracebackhide__ = True
+        try:
+            return await work
+        except (RigError, UsageError):
+            raise
+        except Exception:
+            await self.stack.cluster.check()
+            raise
 
     async def _bounded(self, work: Coroutine[Any, Any, T]) -> T:
         __tracebackhide__ = True
@@ -73,7 +86,7 @@ class World:
             async with body:
                 overdue = clock.call_later(self._end - clock.now(), lambda: body.reschedule(loop.time()))
                 try:
-                    return await work
+                    return await self._blamed(work)
                 finally:
                     overdue.cancel()
         except TimeoutError as error:
@@ -81,3 +94,14 @@ class World:
                 raise
             limit = f"{self.stack.options.deadline:g} s (--deadline)"
             raise TimeoutError(f"the test did not end within {limit}; it hung above") from error
+
+
+def left_behind() -> list[str]:
+    """What the worlds of this process have left in a cluster although it was deleted, and why: for the end of a
+    session. Waits until it is gone, which takes some seconds."""
+    from harness.clusters.existing.cluster import LEAVING
+
+    if not LEAVING:
+        return []
+    with new_runner() as runner:
+        return runner.run(LEAVING.settle(SystemClock()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -20,7 +20,8 @@ from harness.testing.require import require
 from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import Algorithm, generate_key, private_key_der
-from harness.wasmbed.pki.tls import server_context
+from harness.wasmbed.pki.server_authorities import ServerAuthorities
+from harness.wasmbed.pki.tls import tls_server
 from harness.wasmbed.protocol.errors import LinkClosed, ProtocolError
 from harness.wasmbed.protocol.link import Link, Side
 from harness.wasmbed.protocol.messages import (
@@ -197,9 +198,14 @@ class ScriptedGateway:
     """A TLS listener that hands over each connection and does nothing by itself."""
 
     def __init__(
-        self, identity: Identity, device_authority: bytes, clock: Clock, network: Network, expectations: Expectations
+        self,
+        identities: Iterable[Identity],
+        device_authority: bytes,
+        clock: Clock,
+        network: Network,
+        expectations: Expectations,
     ) -> None:
-        self._context = server_context(identity, device_authority)
+        self._tls = tls_server(identities, device_authority)
         self._clock, self._network, self._expectations = clock, network, expectations
         self._listener: Listener | None = None
         self._links: list[ScriptedLink] = []
@@ -212,8 +218,8 @@ class ScriptedGateway:
         self._listener = await self._network.listen(
             lambda: ScriptedLink(Side.GATEWAY, opened=self._opened),
             self.endpoint,
-            tls=self._context,
-            admission=Admission(rejected=lambda _, reason: self._rejected.put_nowait(reason)),
+            tls=self._tls,
+            admission=Admission(rejected=lambda _, reason, __: self._rejected.put_nowait(reason)),
         )
         self.endpoint = self._listener.endpoint
 
@@ -272,9 +278,9 @@ class Bench:
         self.name, self.world, self.expectations = name, world, expectations
         self._factory, self._algorithm = factory, algorithm
         self.clock: Clock = world.clock
-        self.servers = Authority.create("Check servers", world.clock)
+        self.servers = ServerAuthorities("Check servers", world.clock)
         self.devices = Authority.create("Check devices", world.clock)
-        self.gateway = self.make_gateway(self.servers.issue_server("scripted-gateway", ("localhost", LOOPBACK)))
+        self.gateway = self.make_gateway(self.servers.issue("scripted-gateway", ("localhost", LOOPBACK)))
         self.pairing_token = world.randomness.token()
         self.certificate: bytes | None = None
         """The one that the board was made with."""
@@ -289,9 +295,9 @@ class Bench:
         """The board, made with a certificate unless :meth:`make_board` made it otherwise."""
         return self._board or self.make_board()
 
-    def make_gateway(self, identity: Identity) -> ScriptedGateway:
+    def make_gateway(self, identities: Iterable[Identity]) -> ScriptedGateway:
         """Another gateway; the caller starts and stops it."""
-        return ScriptedGateway(identity, self.devices.certificate, self.clock, self.world.network, self.expectations)
+        return ScriptedGateway(identities, self.devices.certificate, self.clock, self.world.network, self.expectations)
 
     def make_board(self, *, certificate: bool = True, server_name: str = "localhost") -> Board:
         """The board, for the gateway of this bench: with a certificate, or with a pairing token."""
@@ -299,7 +305,7 @@ class Bench:
         if certificate:
             self.certificate = self.devices.issue_device(self.name, key.public_key())
         credentials = Credentials(
-            authority=self.servers.certificate,
+            authority=self.servers.certificates,
             private_key=private_key_der(key),
             certificate=self.certificate,
             pairing_token=None if certificate else self.pairing_token,

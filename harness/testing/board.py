@@ -21,9 +21,10 @@ from harness.core.identifiers import Randomness
 from harness.core.network import SystemNetwork
 from harness.testing import board_applications as applications
 from harness.testing import board_link as link
+from harness.testing import board_runtime as runtime
 from harness.testing.bench import Bench, BoardFactory, Expectations
-from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.keys import Algorithm, generate_key, private_key_der
+from harness.wasmbed.pki.server_authorities import ServerAuthorities
 
 __all__ = ["BOARD_CHECKS", "BoardCheck", "BoardFactory", "Expectations", "check_board", "run_board_check"]
 
@@ -82,10 +83,14 @@ BOARD_CHECKS: Mapping[str, BoardCheck] = MappingProxyType(
         applications.tells_the_state,
         applications.refuses_what_it_cannot_run,
         applications.notices_a_missing_chunk,
+        applications.cancels_a_transfer,
         applications.reports_faults,
         applications.ends_an_endless_loop,
         applications.keeps_what_runs,
         applications.gives_up_a_broken_transfer,
+        runtime.judges_modules,
+        runtime.initializes,
+        runtime.keeps_tables_small,
     )
     | _checks(("tls", "wasm", "reset"), applications.forgets_applications_at_reset)
 )
@@ -171,6 +176,6 @@ def _named(name: str) -> BoardCheck:
 def _features(factory: BoardFactory, world: World) -> frozenset[str]:
     """What the factory's boards can do, asked of one that is never switched on."""
     key = generate_key(Algorithm.P256)
-    authority = Authority.create("Check servers", world.clock).certificate
+    authority = ServerAuthorities("Check servers", world.clock).certificates
     credentials = Credentials(authority, private_key_der(key))
     return factory(BoardSettings("features", credentials, ("127.0.0.1", 0), "localhost"), world).features

@@ -11,6 +11,7 @@ from harness.core.errors import ProductFailure
 from harness.testing.bench import LIMITS, Bench, Peer, module
 from harness.testing.require import require
 from harness.wasmbed.protocol.messages import (
+    CANCELLED,
     ApplicationState,
     ApplicationStatus,
     ApplicationStatusRequest,
@@ -114,6 +115,28 @@ async def notices_a_missing_chunk(bench: Bench) -> None:
     await _run_fine(peer)
 
 
+async def cancels_a_transfer(bench: Bench) -> None:
+    """A stop, or another deployment, in the middle of a transfer ends it: the deployment is answered with CANCELLED,
+    and chunks that are still under way are ignored."""
+    peer = await bench.enrolled()
+    faults = module("faults")
+    announced = Deploy("fine", "fine", len(faults), hashlib.sha256(faults).digest(), 16, LIMITS, "fine")
+    for again in (False, True):
+        request = peer.link.send(announced)
+        await peer.expect(ChunkAcknowledgment, peer.link.send(ModuleChunk("fine", 0, faults[:16])))
+        if again:
+            replacing = peer.link.send(announced)
+            _require_cancelled(await peer.expect(DeploymentResult, request))
+            request = replacing
+        stop = peer.link.send(Stop("fine"))
+        peer.link.send(ModuleChunk("fine", 1, faults[16:32]))
+        _require_cancelled(await peer.expect(DeploymentResult, request))
+        await peer.expect(StopResult, stop)
+    heartbeat = await peer.expect(Heartbeat)
+    require("fine" not in heartbeat.applications, f"after the stop the heartbeat says {heartbeat.applications}")
+    await _run_fine(peer)
+
+
 async def reports_faults(bench: Bench) -> None:
     """Traps, no fuel, too much memory, a pointer that strays: each with its code, and the board lives on."""
     peer = await bench.enrolled()
@@ -200,6 +223,10 @@ async def _fault(peer: Peer, binary: bytes, entry: str, limits: Limits) -> Runti
     if fault.application_id != entry:
         raise ProductFailure(f"{entry}: the fault is reported for {fault.application_id}")
     return fault
+
+
+def _require_cancelled(result: DeploymentResult) -> None:
+    require(not result.ok and result.code == CANCELLED, f"a cancelled deployment was answered with {result}")
 
 
 def _require_refusal(result: DeploymentResult) -> None:

@@ -14,7 +14,7 @@ from harness.boards.board import Board, Power
 from harness.core.errors import ProductFailure
 from harness.testing.bench import Bench
 from harness.testing.require import require
-from harness.wasmbed.pki.authority import Authority
+from harness.wasmbed.pki.server_authorities import ServerAuthorities
 from harness.wasmbed.protocol.framing import frame
 from harness.wasmbed.protocol.messages import (
     DeviceInfo,
@@ -248,9 +248,7 @@ async def refuses_an_unknown_authority(bench: Bench) -> None:
     """A gateway whose certificate another authority signed is not told anything."""
     board = bench.board
     await bench.gateway.stop()
-    impostor = bench.make_gateway(
-        Authority.create("Impostors", bench.clock).issue_server("impostor", ("localhost", "127.0.0.1"))
-    )
+    impostor = bench.make_gateway(ServerAuthorities("Impostors", bench.clock).issue("impostor"))
     impostor.endpoint = bench.gateway.endpoint
     await impostor.start()
     try:

@@ -53,6 +53,7 @@ CLUSTER_CHECKS: Mapping[str, ClusterCheck] = MappingProxyType(
             watches.watches_a_selection,
             watches.serves_many_watchers,
             watches.tells_the_tap,
+            watches.tells_causes_first,
             watches.writes_a_kubeconfig,
             watches.refuses_what_it_does_not_know,
         )

@@ -18,8 +18,10 @@ from harness.wasmbed.resources.manifests import device
 
 __all__ = ["Ground", "Told", "refused"]
 
-PATIENCE = 10.0
-"""Seconds within which a cluster has to do what it does by itself."""
+PATIENCE = 30.0
+"""Seconds within which a cluster has to tell of a change."""
+COLLECTED_WITHIN = 90.0
+"""Seconds within which it has to do what it does by itself: a garbage collector learns of new types every 30 s."""
 
 E = TypeVar("E", bound=ApiError)
 
@@ -76,7 +78,7 @@ class Ground:
         """Wait until there is no such object; ProductFailure saying ``what`` stayed."""
         field_selector = f"metadata.name={name}"
         try:
-            async with self.clock.deadline(PATIENCE):
+            async with self.clock.deadline(COLLECTED_WITHIN):
                 while (listed := await self.api.list(resource, field_selector=field_selector)).items:
                     version = listed.resource_version
                     async with self.api.watch(
@@ -86,7 +88,7 @@ class Ground:
                             if event.type == "DELETED":
                                 break
         except TimeoutError as error:
-            raise ProductFailure(f"{what} stayed for {PATIENCE:g} s") from error
+            raise ProductFailure(f"{what} stayed for {COLLECTED_WITHIN:g} s") from error
 
     async def events(self, events: AsyncIterator[WatchEvent], count: int) -> list[WatchEvent]:
         """The next events of a watch that are no bookmarks; ProductFailure if they do not come."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -81,7 +82,10 @@ async def serves_many_watchers(ground: Ground) -> None:
 async def tells_the_tap(ground: Ground) -> None:
     """Requests that change something, and deliveries of the three custom resources, reach the tap as documented."""
     version = (await ground.api.list(DEVICE)).resource_version
-    async with ground.api.watch(DEVICE, resource_version=version) as events:
+    async with (
+        ground.api.watch(DEVICE, resource_version=version) as events,
+        ground.api.watch(DEVICE, resource_version=version) as others,
+    ):
         start = len(ground.told)
         made = await ground.make_device()
         name = made["metadata"]["name"]
@@ -90,7 +94,7 @@ async def tells_the_tap(ground: Ground) -> None:
             await ground.make_device(name=name)
         await ground.api.get(DEVICE, name)
         await ground.api.delete(DEVICE, name)
-        await ground.events(events, 3)
+        await ground.at_once(ground.events(events, 3), ground.events(others, 3))
     told = [one for one in ground.told[start:] if one.correlation == name]
     requests = [one for one in told if one.target == "Kubernetes"]
     found = [(one.source, one.name, one.data["code"], one.data["subresource"]) for one in requests]
@@ -113,6 +117,37 @@ async def tells_the_tap(ground: Ground) -> None:
         ("Checker", "DELETED Device", "Enrolling"),
     ]
     require(seen == expected_deliveries, f"the tap was told of the deliveries {seen}")
+
+
+async def tells_causes_first(ground: Ground) -> None:
+    """Whoever reacts to an event at once is told after the write that caused it, also where the event comes first."""
+    given = ground.device()
+    name = given["metadata"]["name"]
+    given["metadata"]["finalizers"] = ["wasmbed.io/check"]
+    version = (await ground.api.create(DEVICE, given))["metadata"]["resourceVersion"]
+    field, steps, start = f"metadata.name={name}", range(20), len(ground.told)
+    async with ground.api.watch(DEVICE, resource_version=version, field_selector=field) as events:
+
+        async def write() -> None:
+            for step in steps:
+                await ground.api.patch_status(DEVICE, name, {"status": {"deviceStatus": str(step)}})
+            await ground.api.delete(DEVICE, name)
+            await ground.api.patch(DEVICE, name, {"metadata": {"finalizers": None}})
+
+        await ground.at_once(write(), ground.events(events, len(steps) + 2))
+    told = [(one.name, one.data.get("status", {}).get("deviceStatus")) for one in ground.told[start:]]
+    for step in map(str, steps):
+        require(_in_order(told, ("PATCH Device", step), ("MODIFIED Device", step)), "a change is told before its PATCH")
+    last = steps[-1]
+    require(told.count(("MODIFIED Device", str(last))) == 2, "a deletion that waits for a finalizer is not told")
+    names = [what for what, _ in told]
+    end = names.index("DELETED Device")
+    require("DELETE Device" in names[:end], "an end is told before its DELETE")
+    require(names[:end].count("PATCH Device") == len(steps) + 1, "an end is told before the PATCH that let it come")
+
+
+def _in_order(told: Sequence[object], cause: object, effect: object) -> bool:
+    return cause in told and effect in told and told.index(cause) < told.index(effect)
 
 
 async def writes_a_kubeconfig(ground: Ground) -> None:

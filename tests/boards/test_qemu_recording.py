@@ -83,6 +83,16 @@ def test_a_replay_writes_the_same_bytes(run_folder: Path, capfdbinary: pytest.Ca
 
 
 @live
+def test_a_recording_is_its_owners_for_it_holds_a_private_key(run_folder: Path) -> None:
+    for recording in find_recordings(run_folder):
+        assert recording.folder.stat().st_mode & 0o777 == 0o700
+        modes = {path.name: path.stat().st_mode & 0o777 for path in recording.folder.iterdir()}
+        assert {modes.pop(name) for name in ("blob", "log", "console")} == {0o600}
+        assert modes.pop("memory.gz", 0o600) == 0o600
+        assert set(modes) == {DESCRIPTION}
+
+
+@live
 def test_a_replay_can_be_stepped_and_steps_the_same_way(run_folder: Path) -> None:
     recording = find_recordings(run_folder)[0]
 

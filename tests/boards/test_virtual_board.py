@@ -430,8 +430,13 @@ def test_a_new_announcement_replaces_a_transfer_under_way(run: Run) -> None:
         async with scene() as bench:
             peer = await bench.enrolled()
             binary = module("faults")
-            peer.link.send(Deploy("app", "app", 1000, bytes(32), 100, LIMITS, "run"))
+            replaced = peer.link.send(Deploy("app", "app", 1000, bytes(32), 100, LIMITS, "run"))
             await peer.expect(ChunkAcknowledgment, peer.link.send(ModuleChunk("app", 0, bytes(100))))
+            peer.link.send(Deploy("app", "app", 1000, bytes(32), 100, LIMITS, "run"))
+            assert (await peer.expect(DeploymentResult, replaced)).code == "CANCELLED"
+            peer.link.send(Stop("app"))
+            await peer.expect(DeploymentResult)
+            await peer.expect(StopResult)
             await run_app(peer, "app", binary, "fine")
             # Chunks that were on their way twice are acknowledged, and harm nobody.
             await peer.expect(ApplicationStatus)
@@ -573,10 +578,10 @@ def test_an_application_that_is_being_loaded_can_be_stopped(run: Run) -> None:
             chunk = peer.link.send(ModuleChunk("app", 0, binary))
             stop = peer.link.send(Stop("app"))
             await peer.expect(ChunkAcknowledgment, chunk)
-            while not isinstance(message := (await peer.receive()).message, StopResult):
-                assert isinstance(message, DeploymentResult)
-            assert message.ok
+            result = await peer.expect(DeploymentResult)
+            assert result.ok or result.code == "CANCELLED", "answered once, whichever came first"
+            await peer.expect(StopResult, stop)
             status = await peer.expect(ApplicationStatus, peer.link.send(ApplicationStatusRequest("app")))
-            assert (status.state, stop) == (ApplicationState.STOPPED, stop)
+            assert status.state is ApplicationState.STOPPED
 
     run(play())

@@ -16,11 +16,13 @@ import wasmtime
 from harness.boards.virtual.guest import Fault, Guest, NotLoadable
 from harness.boards.virtual.host import MAXIMUM_LOG_LINES, MAXIMUM_PUBLICATIONS, Host
 from harness.boards.virtual.memory import LinearMemory
+from harness.boards.virtual.reception import DeploymentCode
 from harness.boards.virtual.runtime import Runtime, Worker
 from harness.core.clock import ManualClock, SystemClock
 from harness.core.errors import RigError
 from harness.wasmbed.protocol.messages import Limits
 from harness.wasmbed.runtime.interface import FUNCTIONS, FaultCode, LogLevel
+from harness.wasmbed.runtime.limits import DEPLOYMENT_FUEL, MAXIMUM_SENSORS
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 LIMITS = Limits(memory=4 * 65_536, fuel=1_000_000, wall_time=5_000)
@@ -55,7 +57,7 @@ async def loaded(
     clock: SystemClock | ManualClock | None = None,
 ) -> AsyncIterator[Guest]:
     async with runtime() as shared:
-        guest = Guest(worker or shared.worker(), host or Host(lambda: 1234), limits, clock or SystemClock())
+        guest = Guest(worker or shared.worker(), host or Host(lambda: 1234), limits, clock or SystemClock(), 1 << 20)
         try:
             await guest.load(module, hashlib.sha256(module).digest(), entry)
             yield guest
@@ -143,12 +145,22 @@ def test_a_refused_growth_that_the_module_survives_is_no_fault_of_the_next_call(
     [
         (b"no module", "run", "begins with 6e6f206d"),
         (b'(module (memory (export "memory") 1) (func (export "run")))', "run", "not a WebAssembly binary"),
-        (assemble('(func (export "run"))')[:-2], "run", "not a module this runtime can load"),
-        (bytes(wasmtime.wat2wasm('(module (import "env" "x" (func)))')), "run", "unknown import"),
-        (bytes(wasmtime.wat2wasm('(module (import "wasmbed" "log" (func)))')), "run", "types incompatible"),
+        (assemble('(func (export "run"))')[:-2], "run", "malformed WebAssembly module"),
+        (assemble('(tag $e) (func (export "run"))'), "run", "devices do not have: exceptions proposal not enabled"),
+        (assemble('(data (i32.const 65535) "ab") (func (export "run"))'), "run", "data segment 0 puts 2 bytes"),
+        (
+            bytes(wasmtime.wat2wasm('(module (import "env" "x" (func)))')),
+            "run",
+            "imports env.x, which no device offers",
+        ),
+        (
+            bytes(wasmtime.wat2wasm('(module (import "wasmbed" "log" (func)))')),
+            "run",
+            "imports wasmbed.log as function",
+        ),
         (bytes(wasmtime.wat2wasm('(module (func (export "run")))')), "run", "linear memory"),
         (bytes(wasmtime.wat2wasm('(module (memory 1) (func (export "run")))')), "run", "linear memory"),
-        (bytes(wasmtime.wat2wasm('(module (memory (export "memory") 5))')), "run", "above the limit of 262144"),
+        (bytes(wasmtime.wat2wasm('(module (memory (export "memory") 5))')), "run", "the limit is 262144"),
         (assemble('(func (export "run"))'), "start", "'start'"),
         (assemble('(func (export "run") (param i32))'), "run", "'run'"),
         (assemble('(func (export "run")) (func (export "tick") (result i64) i64.const 1)'), "run", "'tick'"),
@@ -161,6 +173,7 @@ def test_what_cannot_be_loaded_is_refused_in_words(run: Run, module: bytes, entr
             async with loaded(module, entry=entry):
                 pass
         assert words in refused.value.reason
+        assert refused.value.code is DeploymentCode.INVALID_MODULE
 
     run(scene())
 
@@ -172,6 +185,129 @@ def test_a_start_function_runs_under_the_same_limits(run: Run) -> None:
             async with loaded(module):
                 pass
         assert fault.value.code is FaultCode.OUT_OF_FUEL
+
+    run(scene())
+
+
+def test_what_runs_before_the_entry_has_the_memory_at_hand(run: Run) -> None:
+    say = "(func $say (param i32) (call $log (i32.const 2) (local.get 0) (i32.const 3)))"
+    text = f"""{say} (data (i32.const 0) "oneTwo") (start $s) (func $s (call $say (i32.const 0)))
+        (func (export "_initialize") (call $say (i32.const 3))) (func (export "run"))"""
+
+    async def scene() -> None:
+        async with loaded(assemble(text)) as guest:
+            assert [line for _, line in guest.host.lines] == ["one", "Two"]
+            assert guest.metrics["fuel_used"] > 0
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    ("body", "fuel", "words"),
+    [
+        ("(func $s unreachable) (start $s)", 1000, "start function: wasm `unreachable`"),
+        ("(func $s (loop (br 0))) (start $s)", 10, "start function: used up its 10 units of fuel"),
+        ("(func $s (loop (br 0))) (start $s)", 1 << 60, f"start function: used up its {DEPLOYMENT_FUEL} units"),
+        ('(func (export "_initialize") (loop (br 0)))', 10, "_initialize: used up its 10 units of fuel"),
+        (
+            "(func $s (call $log (i32.const 2) (i32.const 65535) (i32.const 2))) (start $s)",
+            1000,
+            "start function: wasmbed.log",
+        ),
+    ],
+)
+def test_what_ends_early_before_the_entry_says_which_function(run: Run, body: str, fuel: int, words: str) -> None:
+    async def scene() -> None:
+        with pytest.raises(Fault) as fault:
+            async with loaded(assemble(f'{body} (func (export "run"))'), limits=replace(LIMITS, fuel=fuel)):
+                pass
+        assert words in fault.value.message
+        assert fault.value.backtrace
+
+    run(scene())
+
+
+def test_a_module_that_starts_nothing_is_loaded_with_little_fuel(run: Run) -> None:
+    """wasmtime charges for copying segments."""
+
+    async def scene() -> None:
+        module = assemble(f'(data (i32.const 0) "{"x" * 5000}") (func (export "run"))')
+        async with loaded(module, limits=replace(LIMITS, fuel=10)) as guest:
+            assert guest.metrics["fuel_used"] == 0
+            await guest.call("run")
+
+    run(scene())
+
+
+def test_a_backtrace_is_about_the_module_that_was_sent(run: Run) -> None:
+    """The start function, which is exported to be called, moves the code."""
+    body = '(func $fail unreachable) (func $s) (func (export "run") (call $fail))'
+
+    async def scene() -> None:
+        places = []
+        for text in (body, f"{body} (start $s)"):
+            module = assemble(text)
+            async with loaded(module) as guest:
+                with pytest.raises(Fault) as fault:
+                    await guest.call("run")
+            place = int(fault.value.backtrace[0].rpartition(" at ")[2], 16)
+            assert module[place] == 0x00, "the instruction unreachable"
+            places.append(place)
+        assert places[1] == places[0] + 3, "the start section is before the code"
+
+    run(scene())
+
+
+def test_what_a_board_has_no_memory_for_is_told_with_figures(run: Run) -> None:
+    async def scene() -> None:
+        module = bytes(wasmtime.wat2wasm('(module (memory (export "memory") 20) (func (export "run")))'))
+        with pytest.raises(NotLoadable) as refused:
+            async with loaded(module, limits=replace(LIMITS, memory=1 << 24)):
+                pass
+        assert refused.value.code is DeploymentCode.NOT_ENOUGH_MEMORY
+        assert refused.value.reason == "needs 1310720 bytes of memory, this board gives a module 1048576"
+
+    run(scene())
+
+
+@pytest.mark.parametrize(("growth", "allowed"), [(50_000_000, False), (10_000, False), (9_999, True), (-1, False)])
+def test_a_table_grows_as_far_as_devices_allow(run: Run, growth: int, allowed: bool) -> None:
+    text = f"""(table $t 1 funcref) (func (export "run") (result i32)
+        (table.grow $t (ref.null func) (i32.const {growth})))"""
+
+    async def scene() -> None:
+        async with loaded(assemble(text)) as guest:
+            assert await guest.call("run") == (1 if allowed else -1)
+
+    run(scene())
+
+
+def test_a_store_holds_one_module(run: Run) -> None:
+    """A second instance, memory or a ninth table is more than any module has."""
+
+    async def scene() -> None:
+        module = assemble('(func (export "run"))')
+        async with loaded(module) as guest:
+            compiled = await guest._worker.compile(module, hashlib.sha256(module).digest())
+            with pytest.raises(wasmtime.WasmtimeError, match="resource limit exceeded"):
+                guest._worker.linker.instantiate(guest._store, compiled)
+
+    run(scene())
+
+
+def test_calls_inside_each_other_are_bounded(run: Run) -> None:
+    text = """(global $left (mut i32) (i32.const 2000))
+        (func $f (global.set $left (i32.sub (global.get $left) (i32.const 1))) (if (global.get $left) (then (call $f))))
+        (func (export "run") (call $f))"""
+
+    async def scene() -> None:
+        for levels, fits in ((2000, False), (512, True)):
+            async with loaded(assemble(text.replace("2000", str(levels)))) as guest:
+                if fits:
+                    await guest.call("run")
+                else:
+                    with pytest.raises(Fault, match="stack"):
+                        await guest.call("run")
 
     run(scene())
 
@@ -294,6 +430,13 @@ def test_everything_a_module_may_ask_of_the_host() -> None:
     host.gpio_write(13, 0)
     assert host.lines[-2:] == [(LogLevel.DEBUG, "gpio 13 high"), (LogLevel.DEBUG, "gpio 13 low")]
     assert host.violation is None
+
+
+def test_readings_are_counted_for_as_many_sensors_as_devices_count() -> None:
+    host = Host(lambda: 0)
+    first = [host.sensor_read(channel) for channel in range(MAXIMUM_SENSORS + 1)]
+    assert host.sensor_read(0) == first[0] + 37
+    assert host.sensor_read(MAXIMUM_SENSORS) == first[MAXIMUM_SENSORS]
 
 
 def test_what_a_module_says_is_bounded() -> None:

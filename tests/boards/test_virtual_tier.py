@@ -57,7 +57,7 @@ def test_the_tier_makes_virtual_boards_only_and_of_good_credentials(run: Run) ->
         assert tier.features() >= {"tls", "wasm", "csr", "ed25519"}
         async with ground() as bench:
             key = generate_key()
-            credentials = Credentials(bench.servers.certificate, private_key_der(key))
+            credentials = Credentials(bench.servers.certificates, private_key_der(key))
             settings = BoardSettings("b", credentials, ("127.0.0.1", 1), "localhost")
             assert tier.make("virtual", settings, bench.world).name == "b"
             with pytest.raises(UsageError, match="no board kind 'quantum'"):
@@ -85,7 +85,7 @@ def test_a_hundred_boards_come_up_and_leave_nothing(run: Run) -> None:
             for number in range(100):
                 key = generate_key()
                 certificate = bench.devices.issue_device(f"pump-{number}", key.public_key())
-                credentials = Credentials(bench.servers.certificate, private_key_der(key), certificate)
+                credentials = Credentials(bench.servers.certificates, private_key_der(key), certificate)
                 settings = BoardSettings(f"pump-{number}", credentials, bench.gateway.endpoint, "localhost")
                 boards.append(tier.make("virtual", settings, bench.world))
             for board in boards:

@@ -156,6 +156,36 @@ def test_a_module_that_cannot_run_is_refused_before_it_is_sent(
     assert "not a WebAssembly binary" in error
 
 
+REFUSED = {
+    "gcstruct": (
+        '(type $s (struct (field i32))) (memory (export "memory") 1)'
+        '(func (export "run") (drop (struct.new $s (i32.const 1))))',
+        "struct indexed types not supported without the gc feature",
+    ),
+    "exceptions": ('(tag $e) (memory (export "memory") 1) (func (export "run"))', "exceptions proposal not enabled"),
+    "wide": (
+        '(memory (export "memory") 1) (func (export "run")'
+        "(i64.add128 (i64.const 1) (i64.const 0) (i64.const 1) (i64.const 0)) drop drop)",
+        "wide arithmetic support is not enabled",
+    ),
+    "oob-data": ('(memory (export "memory") 1) (data (i32.const 65535) "ab") (func (export "run"))', "data segment 0"),
+    "large": (f'(memory (export "memory") 1) (data "{"x" * (1 << 20)}") (func (export "run"))', "has 1,048,6"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_module_that_no_device_runs_is_refused_before_it_is_sent(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, words = REFUSED[name]
+    module = tmp_path / f"{name}.wat"
+    module.write_text(f"(module {text})")
+    assert run(["deploy", str(module), "--to", "all"]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert "start function" not in error
+
+
 def test_boards_lists_each_kind_with_what_it_can_and_cannot_do(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

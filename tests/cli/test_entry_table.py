@@ -29,6 +29,12 @@ def test_the_last_output_and_the_reason_of_each_device_are_shown() -> None:
     ]
 
 
+def test_a_device_out_of_reach_says_since_when_and_why() -> None:
+    why = "out of reach since 2026-11-29T18:00:00Z: the device is not connected"
+    (_, line) = shown(a={"state": "unknown", "error": why}).splitlines()
+    assert line.split(maxsplit=2) == ["a", "unknown", why]
+
+
 def test_nothing_that_a_device_says_is_obeyed_by_the_terminal() -> None:
     output = shown(a={"state": "running", "output": [{"topic": "[red]t", "payload": "\x1b[2J\r\u00e9\u202e"}]})
     assert "[red]t: \\x1b[2J\\r\u00e9" in output

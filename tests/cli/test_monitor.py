@@ -14,8 +14,10 @@ def device(name: str, phase: str, error: str | None = None) -> dict[str, Any]:
 
 
 def drawn(devices: list[dict[str, Any]], height: int) -> str:
-    gateway = {"metadata": {"name": "gateway-1"}, "spec": {"endpoint": "here:1"}, "status": {"phase": "Online"}}
-    numbers = {"target": 3, "running": 2, "failed": 1}
+    error = "no sign of life"
+    status = {"phase": "Offline", "error": error}
+    gateway = {"metadata": {"name": "gateway-1"}, "spec": {"endpoint": "here:1"}, "status": status}
+    numbers = {"target": 33, "running": 2, "failed": 14, "unknown": 17}
     application = {"metadata": {"name": "blink"}, "status": {"phase": "PartiallyRunning", "statistics": numbers}}
     console = Console(width=120, record=True, file=StringIO())
     console.print(picture([gateway], devices, [application], height))
@@ -24,8 +26,10 @@ def drawn(devices: list[dict[str, Any]], height: int) -> str:
 
 def test_everything_is_in_the_picture() -> None:
     text = drawn([device("pump-1", "Connected"), device("pump-2", "Disconnected", "[lost]")], 40)
-    for words in ("gateway-1", "here:1", "1 Connected", "1 Disconnected", "blink", "2/3", "pump-1", "[lost]", "Ctrl-C"):
+    for words in ("gateway-1", "here:1", "1 Connected", "1 Disconnected", "pump-1", "[lost]", "Ctrl-C"):
         assert words in text
+    assert "Offline  here:1    0        no sign of life" in text
+    assert "blink        PartiallyRunning  2/33     14      17" in text
     assert "T10:11:16Z" in text
 
 

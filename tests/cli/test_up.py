@@ -150,7 +150,7 @@ def test_the_log_is_a_subresource(platform: Platform) -> None:
     with new_runner() as runner:
         assert b"on virtual board virtual-1" in runner.run(ask())
         assert runner.run(ask(tail=0)) == b""
-        with pytest.raises(ApiError, match="tailLines is '-1'"):
+        with pytest.raises(ApiError, match="tailLines: Invalid value: -1: must be greater than or equal to 0"):
             runner.run(ask(tail=-1))
 
 
@@ -362,3 +362,15 @@ def test_an_end_that_is_insisted_on(capsys: pytest.CaptureFixture[str]) -> None:
     with new_runner() as runner:
         assert runner.run(insist()) == 130
     assert capsys.readouterr().out == "stopping\nstopping at once\nstopped\n"
+
+
+def test_an_api_server_that_ends_by_itself_ends_the_platform_and_is_named(tmp_path: Path) -> None:
+    platform = Platform(tmp_path)
+    platform.until("1 Connected")
+    (server,) = Path(f"/proc/{platform.process.pid}/task/{platform.process.pid}/children").read_text().split()
+    os.kill(int(server), signal.SIGKILL)
+    platform.until("the Kubernetes API server ended by itself (killed by SIGKILL)")
+    assert platform.process.wait(30) == 3
+    assert platform.process.stdout
+    platform.process.stdout.close()
+    assert not platform.kubeconfig.exists()

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from harness.clusters.embedded import EmbeddedCluster
-from harness.clusters.embedded.client import InProcessApi
+from harness.clusters.embedded.client import EmbeddedApi
 from harness.core.errors import ProductFailure, RigError, UsageError
 from harness.testing import cluster_ground
 from harness.testing.cluster import CLUSTER_CHECKS, check_cluster
@@ -17,7 +17,7 @@ from harness.wasmbed.resources.api import Conflict, NotFound, WatchEvent
 
 def broken(**overrides):
     """A cluster whose clients have methods replaced."""
-    client = type("Broken", (InProcessApi,), overrides)
+    client = type("Broken", (EmbeddedApi,), overrides)
 
     class Cluster(EmbeddedCluster):
         def client(self, name):
@@ -35,9 +35,10 @@ def failures(factory, *only):
 
 def test_all_failures_are_told_by_name(monkeypatch):
     monkeypatch.setattr(cluster_ground, "PATIENCE", 0.2)
+    monkeypatch.setattr(cluster_ground, "COLLECTED_WITHIN", 0.2)
 
     async def patch_status(self, resource, name, patch):
-        return await InProcessApi.patch(self, resource, name, patch)
+        return await EmbeddedApi.patch(self, resource, name, patch)
 
     failed, message = failures(broken(patch_status=patch_status))
     assert {"keeps_the_status_apart", "tells_changes_in_order", "selects"} <= failed
@@ -49,10 +50,10 @@ def test_a_cluster_that_shares_its_objects():
     kept = {}
 
     async def get(self, resource, name):
-        return kept.setdefault(name, await InProcessApi.get(self, resource, name))
+        return kept.setdefault(name, await EmbeddedApi.get(self, resource, name))
 
     async def create(self, resource, body):
-        made = await InProcessApi.create(self, resource, body)
+        made = await EmbeddedApi.create(self, resource, body)
         return kept.setdefault(made["metadata"]["name"], made)
 
     failed, message = failures(broken(get=get, create=create), "keeps_what_it_has")
@@ -63,13 +64,13 @@ def test_a_cluster_that_shares_its_objects():
 def test_a_cluster_that_lets_everything_through():
     async def create(self, resource, body):
         try:
-            return await InProcessApi.create(self, resource, body)
+            return await EmbeddedApi.create(self, resource, body)
         except Conflict:
             return body
 
     async def delete(self, resource, name, **conditions):
         try:
-            await InProcessApi.delete(self, resource, name)
+            await EmbeddedApi.delete(self, resource, name)
         except NotFound as error:
             raise Conflict(error.status) from error
 
@@ -96,7 +97,7 @@ def test_a_cluster_whose_watches_end_or_are_silent(monkeypatch):
     @asynccontextmanager
     async def silent(self, resource, **more):
         more["label_selector"] = "no=body"
-        async with InProcessApi.watch(self, resource, **more) as events:
+        async with EmbeddedApi.watch(self, resource, **more) as events:
             yield events
 
     _, message = failures(broken(watch=silent), "tells_changes_in_order")
@@ -105,6 +106,7 @@ def test_a_cluster_whose_watches_end_or_are_silent(monkeypatch):
     async def delete(self, resource, name, **conditions):
         pass
 
+    monkeypatch.setattr(cluster_ground, "COLLECTED_WITHIN", 0.05)
     _, message = failures(broken(delete=delete), "collects_dependents")
     assert "an object whose owner is gone stayed for 0.05 s" in message
 

@@ -217,7 +217,7 @@ def test_a_kubeconfig_is_private_and_complete(tmp_path):
 
 def test_a_port_in_use_is_the_rigs_fault(tmp_path):
     async def scene(cluster):
-        (_, port), _, _ = await cluster._listen()
+        (_, port), _, _ = await cluster.listen()
         other = EmbeddedCluster(SystemClock(), Randomness(), port=port)
         await other.start()
         try:

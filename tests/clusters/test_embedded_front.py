@@ -23,11 +23,11 @@ CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 TOKEN = {"Authorization": "Bearer sesame"}
 
 
-def with_front(scene, **settings):
+def with_front(scene, *, front_settings=None, **settings):
     @asynccontextmanager
     async def front():
         server = ApiServer(SystemClock(), Randomness(), **settings)
-        served = HttpFront(server, SystemNetwork(), token="sesame")
+        served = HttpFront(server, SystemClock(), SystemNetwork(), token="sesame", **(front_settings or {}))
         host, port = await served.start(("127.0.0.1", 0))
         try:
             async with aiohttp.ClientSession(f"http://{host}:{port}", headers=TOKEN) as session:
@@ -162,7 +162,7 @@ def test_a_port_that_is_taken_is_named():
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             port = taken.getsockname()[1]
-            front = HttpFront(ApiServer(SystemClock(), Randomness()), SystemNetwork(), token="t")
+            front = HttpFront(ApiServer(SystemClock(), Randomness()), SystemClock(), SystemNetwork(), token="t")
             with pytest.raises(RigError, match=rf"127.0.0.1:{port}: the Kubernetes API cannot listen on port {port}"):
                 await front.start(("127.0.0.1", port))
             await front.stop()
@@ -177,7 +177,7 @@ def test_the_certificate_is_checked():
         cluster = EmbeddedCluster(SystemClock(), Randomness())
         await cluster.start()
         try:
-            (host, port), authority, token = await cluster._listen()
+            (host, port), authority, token = await cluster.listen()
             trusting = ssl.create_default_context(cadata=authority)
             headers = {"Authorization": f"Bearer {token}"}
             async with aiohttp.ClientSession(f"https://{host}:{port}", headers=headers) as session:

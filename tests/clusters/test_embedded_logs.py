@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import aiohttp
-from aiohttp import web
 
+from harness.clusters.embedded.front import HttpFront
 from harness.clusters.embedded.logs import Logs
+from harness.clusters.embedded.server import ApiServer
+from harness.core.clock import SystemClock
+from harness.core.identifiers import Randomness
+from harness.core.network import SystemNetwork
 
 
 class Console:
@@ -31,26 +35,32 @@ class Console:
 def with_reader(scene) -> None:
     async def main() -> None:
         console = Console()
-        logs = Logs("wasmbed", lambda name: console)
+
+        async def find(name: str) -> Console:
+            return console
+
+        logs = Logs("wasmbed", find)
         console.write("booted")
 
-        async def log(request: web.Request) -> web.StreamResponse:
-            return await logs.answer(request, "pump-1")
-
-        app = web.Application()
-        app.router.add_get("/log", log)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        url = "http://{}:{}/log?follow=true".format(*runner.addresses[0])
+        clock = SystemClock()
+        front = HttpFront(ApiServer(clock, Randomness()), clock, SystemNetwork(), token="sesame", logs=logs)
+        url = "http://{}:{}".format(*await front.start(("127.0.0.1", 0)))
+        path = "/apis/wasmbed.io/v1/namespaces/wasmbed/devices/pump-1/log"
+        headers = {"Authorization": "Bearer sesame"}
         try:
-            async with asyncio.timeout(20), aiohttp.ClientSession() as session, session.get(url) as response:
-                assert await response.content.readline() == b"booted\n"
-                await scene(console, logs, response.content)
-                assert await response.content.read() == b""
-                assert console.listeners == []
+            async with asyncio.timeout(20), aiohttp.ClientSession(url, headers=headers) as session:
+                async with session.get(f"{path}?follow=True&tailLines=1") as response:
+                    assert await response.content.readline() == b"booted\n"
+                    await scene(console, logs, response.content)
+                    assert await response.content.read() == b""
+                async with session.get(f"{path}?follow=0&tailLines=2") as response:
+                    assert (await response.read()).split() == [line.encode() for line in console.lines[-2:]]
+                for query, code in (("tailLines=-1", 422), ("tailLines=x", 400)):
+                    async with session.get(f"{path}?{query}") as response:
+                        assert response.status == code
+            assert console.listeners == []
         finally:
-            await runner.cleanup()
+            await front.stop()
 
     asyncio.run(main())
 

@@ -321,7 +321,9 @@ def test_dry_run_answers_and_keeps_nothing(play):
         await api("DELETE", f"{WIDGETS}/one", {"dryRun": ["All"]})
         await api("DELETE", f"{WIDGETS}?dryRun=All")
         assert await api("GET", f"{WIDGETS}/one") == made
-        assert (await api.refused("POST", f"{WIDGETS}?dryRun=Some", api.widget("two")))[0] == 400
+        _, reason, status = await api.refused("POST", f"{WIDGETS}?dryRun=Some", api.widget("two"))
+        assert (reason, status["details"]["kind"]) == ("Invalid", "CreateOptions")
+        assert 'dryRun: Unsupported value: ["Some"]: supported values: "All"' in status["message"]
         assert (await api.refused("POST", f"{WIDGETS}?dryRun=All", api.widget(size=99)))[0] == 422
 
     play(scene)

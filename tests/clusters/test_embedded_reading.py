@@ -68,12 +68,9 @@ def test_selectors_that_cannot_be_read(play):
             "fieldSelector=nonsense",
             "fieldSelector=spec.size=1",
             "limit=x",
-            "limit=-1",
             "resourceVersion=x",
             "continue=x",
             "continue=eyJydiI6MX0=",
-            "resourceVersionMatch=Exact",
-            "watch=1&sendInitialEvents=true",
             "watch=1&resourceVersion=x",
             "watch=1&timeoutSeconds=x",
         ):

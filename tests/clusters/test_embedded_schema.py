@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.clusters.embedded.formats import FORMATS, compile_pattern
+from harness.clusters.embedded.budget import Budget
+from harness.clusters.embedded.formats import FORMATS
 from harness.clusters.embedded.patches import merge_patch
+from harness.clusters.embedded.patterns import compile_pattern
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.values import NESTING_LIMIT, copy_value, drop_nulls, is_too_deep, lookup, same, share
 
@@ -106,7 +108,7 @@ def test_values_that_json_has_no_form_for_are_refused():
 
 def judge(schema, value):
     causes = []
-    Schema(schema).validate(value, object(), "spec", causes)
+    Schema(schema).validate(value, object(), "spec", causes, Budget())
     return [(cause.reason.removeprefix("FieldValue"), str(cause)) for cause in causes]
 
 
@@ -345,9 +347,9 @@ def test_formats(name, good, bad):
 
 
 def test_a_dollar_is_the_end_of_the_text():
-    assert compile_pattern("^a$").search("a")
-    assert not compile_pattern("^a$").search("a\n")
-    assert compile_pattern(r"^\$[$]$").search("$$")
+    assert compile_pattern("^a$").found_in("a")
+    assert not compile_pattern("^a$").found_in("a\n")
+    assert compile_pattern(r"^\$[$]$").found_in("$$")
 
 
 def test_pruning_and_defaults():
@@ -386,7 +388,7 @@ def test_pruning_and_defaults():
     }
     unknown = []
     schema.prune(value, None, "", unknown)
-    schema.default(value, None)
+    schema.default(value, None, Budget())
     assert unknown == ["kept.a.gone", "list[0].gone", "gone", "object.gone"]
     assert value == {
         "kept": {"x": 1, "a": {}},
@@ -405,8 +407,8 @@ def test_what_did_not_change_is_not_judged_again():
     new = {"a": old["a"], "n": 2}
     unknown, causes = [], []
     schema.prune(new, old, "", unknown)
-    schema.default(new, old)
-    schema.validate(new, old, "", causes)
+    schema.default(new, old, Budget())
+    schema.validate(new, old, "", causes, Budget())
     assert (unknown, causes, new["a"]) == ([], [], {"left": "over"})
 
 

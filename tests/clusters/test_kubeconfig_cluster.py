@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from harness.clusters.embedded import EmbeddedCluster
-from harness.clusters.kubeconfig import KubeconfigCluster
+from harness.clusters.existing import KubeconfigCluster
 from harness.core.clock import ManualClock, SystemClock
 from harness.core.errors import RigError, UsageError
 from harness.core.identifiers import Randomness
@@ -131,7 +131,7 @@ def test_a_copy_of_a_kubeconfig_is_for_its_owner_only_whatever_was_there(tmp_pat
 
 
 def test_a_type_that_is_never_established_is_waited_for_only_so_long(tmp_path, monkeypatch):
-    monkeypatch.setattr("harness.clusters.kubeconfig._is_established", lambda _: False)
+    monkeypatch.setattr("harness.clusters.existing.definitions.is_established", lambda _: False)
 
     class NoticedClock(ManualClock):
         waited_on = asyncio.Event()

@@ -1,4 +1,4 @@
-"""The official Python clients, unchanged: ``kubernetes`` in a thread, and ``kubernetes.aio``."""
+"""Python clients, unchanged: the official ``kubernetes`` in a thread and ``kubernetes.aio``; kubernetes_asyncio."""
 
 from __future__ import annotations
 
@@ -117,3 +117,23 @@ def test_the_asynchronous_client(tmp_path):
             assert caught.value.status == 404
 
     with_kubeconfig(scene, tmp_path)
+
+
+def test_kubernetes_asyncio_watches_with_a_capital_letter(tmp_path, capsys):
+    """Its ``watch=True`` in a query is Python's word for it, not the API's."""
+
+    async def scene(cluster, path):
+        from kubernetes_asyncio import client, config, watch
+
+        await config.load_kube_config(path)
+        async with client.ApiClient() as api_client:
+            core, number = client.CoreV1Api(api_client), 0
+            for name in "ab":
+                await core.create_namespaced_config_map("wasmbed", {"metadata": {"name": name}})
+            async with watch.Watch().stream(core.list_namespaced_config_map, "wasmbed", timeout_seconds=1) as stream:
+                async for _ in stream:
+                    number += 1
+            print("aio watch", number)
+
+    with_kubeconfig(scene, tmp_path)
+    assert capsys.readouterr().out == "aio watch 2\n"

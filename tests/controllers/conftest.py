@@ -233,8 +233,9 @@ class World:
         )
         await self.move(name, phase, gateway=gateway)
 
-    async def move(self, name, phase, *, gateway="gateway-1"):
-        """What the gateway writes when the device gets there; Enrolled is the controller's to write."""
+    async def move(self, name, phase, *, gateway="gateway-1", running=()):
+        """Write as the gateway does when the device gets there; Enrolled is the controller's to write. ``running``: the
+        applications that its first heartbeat names."""
         present = (await self.get(DEVICE, name)).status.phase
         steps = route(DEVICE, present, phase)
         if phase == "Connected" and present in ("Pending", "Enrolling"):
@@ -247,6 +248,7 @@ class World:
             if step == "Connected":
                 await self.clock.advance(0.001)
                 status.update(connectedSince=format_timestamp(self.clock.now()), health="healthy", error=None)
+                status["applications"] = [{"name": application, "state": "running"} for application in running]
             if step == "Disconnected":
                 status.update(connectedSince=None, lastHeartbeat=None, deviceStatus="Stopped", error="Connection lost")
             await self.api.patch_status(DEVICE, name, {"status": status})

@@ -155,6 +155,33 @@ def test_one_that_was_away_is_stopped_when_it_comes_back(play):
     play(scenario)
 
 
+def test_a_stop_that_a_link_took_along_is_asked_for_again(play):
+    """The device never got it, or its answer was lost: it is back, and names what runs."""
+
+    async def scenario(world):
+        await world.manager()
+        await world.device("edge-1")
+        await world.application()
+        await world.reaches("blink", "Running")
+        world.gateways.stop_answers["edge-1"] = [[], ["stopped"]]
+        await world.change(stopped=True)
+        await world.reaches("blink", "Stopping")
+        await world.settle()
+        await world.move("edge-1", "Disconnected")
+        await world.reaches("blink", "Stopped")
+        await world.settle(100)
+        await world.move("edge-1", "Connected", running=["blink"])
+
+        async def stopped():
+            entry = (await world.get(APPLICATION, "blink")).status.device_statuses["edge-1"]
+            return entry.state == "stopped" and entry.error is None
+
+        await world.until(stopped)
+        assert world.gateways.count("stop") == {"edge-1": 2}
+
+    play(scenario)
+
+
 def test_a_deleted_application_is_stopped_first(play):
     async def scenario(world):
         await world.manager()

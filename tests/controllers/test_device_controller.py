@@ -1,9 +1,20 @@
 import pytest
 
+from harness.wasmbed.controllers import ControllerSettings
 from harness.wasmbed.resources import manifests
 from harness.wasmbed.resources.api import Conflict
 from harness.wasmbed.resources.conditions import find_condition
 from harness.wasmbed.resources.kinds import DEVICE, GATEWAY
+
+
+class Late:
+    """A clock as it is read by somebody who was held up for a thousand seconds."""
+
+    def __init__(self, clock):
+        self._clock = clock
+
+    def now(self):
+        return self._clock.now() + 1000
 
 
 def test_an_enrolling_device_is_enrolled(play):
@@ -139,8 +150,56 @@ def test_a_silent_gateway_is_offline_and_its_devices_are_disconnected(play):
         assert (await world.get(GATEWAY, "gateway-1")).status.phase == "Online"
         gateway = await world.reaches("gateway-1", "Offline", GATEWAY, within=12)
         assert gateway.status.connected_devices == 0
-        assert "not heard of since" in gateway.status.error
+        assert gateway.status.error.startswith("no sign of life since 20")
+        assert gateway.status.error.endswith("Z: 3 beats of 10 s missed")
+        ready = find_condition(gateway.status.conditions, "Ready")
+        assert (ready["reason"], ready["message"]) == ("HeartbeatTimeout", gateway.status.error)
         await world.reaches("edge-1", "Disconnected", DEVICE)
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(("interval", "missed"), [(1.0, 3), (60.0, 3), (2.0, 5)])
+def test_the_time_until_a_gateway_is_offline_follows_from_its_own_beats(play, interval, missed):
+    async def scenario(world):
+        world.settings = ControllerSettings(missed_beats=missed)
+        await world.manager()
+        world.alive.clear()
+        await world.gateway("gateway-2", lastSeenIntervalMilliseconds=round(1000 * interval))
+        world.alive.clear()
+        await world.settle(interval * (missed - 0.5))
+        assert (await world.get(GATEWAY, "gateway-2")).status.phase == "Online"
+        gateway = await world.reaches("gateway-2", "Offline", GATEWAY, within=interval)
+        assert gateway.status.error.endswith(f"{missed} beats of {interval:g} s missed")
+
+    play(scenario)
+
+
+def test_a_controller_that_was_held_up_accuses_nobody(play):
+    """It wakes up long after its time, and before what the gateway said meanwhile has reached it: it looks again."""
+
+    async def scenario(world):
+        manager = await world.manager()
+        await world.settle(25)
+        (controller,) = [c for c in manager._controllers if c.name == "GatewayController"]
+        controller.clock = Late(world.clock)
+        assert await controller.reconcile("gateway-1") == 10
+        controller.clock = world.clock
+        await world.settle(100)
+        assert (await world.get(GATEWAY, "gateway-1")).status.phase == "Online"
+
+    play(scenario)
+
+
+def test_the_controllers_clock_need_not_be_the_gateways(play):
+    async def scenario(world):
+        await world.manager()
+        world.alive.clear()
+        await world.gateway("gateway-2", lastSeen="2001-01-01T00:00:00.000000Z")
+        world.alive.clear()
+        await world.settle(25)
+        assert (await world.get(GATEWAY, "gateway-2")).status.phase == "Online"
+        await world.reaches("gateway-2", "Offline", GATEWAY, within=10)
 
     play(scenario)
 
@@ -153,7 +212,9 @@ def test_a_gateway_that_comes_back_is_watched_again(play):
         await world.gateway("gateway-1")
         world.alive.clear()
         await world.settle()
-        assert (await world.get(GATEWAY, "gateway-1")).status.phase == "Online"
+        gateway = await world.get(GATEWAY, "gateway-1")
+        assert gateway.status.phase == "Online"
+        assert find_condition(gateway.status.conditions, "Ready")["status"] == "True"
         await world.reaches("gateway-1", "Offline", GATEWAY, within=60)
 
     play(scenario)

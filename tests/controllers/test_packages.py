@@ -90,8 +90,10 @@ def test_only_the_last_few_bodies_are_kept(monkeypatch):
 
 
 def test_a_module_that_is_too_large():
+    blink = application(module=MODULE)
+    blink.raw["spec"]["wasmBytes"] = b64encode(MODULE + bytes(LARGEST_MODULE + 1 - len(MODULE))).decode()
     with pytest.raises(BadModule, match=f"{LARGEST_MODULE + 1} bytes; at most {LARGEST_MODULE}"):
-        revision(module=MODULE + bytes(LARGEST_MODULE + 1 - len(MODULE)))
+        asyncio.run(Packages(Store()).get(blink))
 
 
 def test_what_is_not_base64():

@@ -4,6 +4,7 @@ import pytest
 
 from harness.wasmbed.controllers.rollout import Rollout
 from harness.wasmbed.controllers.standing import NO_ANSWER, Standing, Verdict, has_module, judge, obstacle
+from harness.wasmbed.resources.conditions import find_condition
 from harness.wasmbed.resources.views import Application, Device, DeviceEntry
 
 DEVICE = Device(
@@ -46,7 +47,19 @@ def entry(state=None, *, generation=3, record=(), **fields):
         # the link went away and came back
         (entry("receiving", record={"session": "s0"}), "", Standing.DUE),
         (entry("running", record={"session": "s0"}), "", Standing.RUNNING),
-        (entry("running"), "asleep", Standing.RUNNING),
+        # out of reach: nobody knows
+        (entry("running"), "asleep", Standing.UNKNOWN),
+        (entry("deployed"), "asleep", Standing.UNKNOWN),
+        (entry("unknown"), "asleep", Standing.UNKNOWN),
+        (entry("error", error="trap"), "asleep", Standing.ERROR),
+        (entry("failed", code="TRAP"), "asleep", Standing.FAILED),
+        (entry("unknown"), "", Standing.UNKNOWN),
+        (entry("unknown", record={"enrollments": 0}), "", Standing.DUE),
+        (entry("unknown", record={"revision": "q"}), "", Standing.OUTDATED),
+        # what an earlier application of the name left
+        (DeviceEntry({"state": "running", "generation": 3}), "", Standing.OUTDATED),
+        (DeviceEntry({"state": "stopped", "generation": 3}), "", Standing.DUE),
+        (entry("failed", code="CANCELLED"), "", Standing.DUE),
         (entry("receiving"), "asleep", Standing.WAITING),
         # the device was restarted
         (entry("running", record={"enrollments": 0}), "", Standing.DUE),
@@ -105,13 +118,19 @@ def test_a_request_without_an_answer_may_have_brought_the_module():
     assert not has_module(DEVICE, DeviceEntry({}))
 
 
-W, O, D, Q, A, R, F, E = (  # noqa: E741
+def test_one_that_is_back_without_the_application_gets_it_again():
+    back = Device({**DEVICE.raw, "status": {**DEVICE.raw["status"], "applications": []}})
+    assert judge(back, entry("unknown"), "r").standing is Standing.DUE
+
+
+W, O, D, Q, A, R, U, F, E = (  # noqa: E741
     Standing.WAITING,
     Standing.OUTDATED,
     Standing.DUE,
     Standing.REQUESTED,
     Standing.DEPLOYED,
     Standing.RUNNING,
+    Standing.UNKNOWN,
     Standing.FAILED,
     Standing.ERROR,
 )
@@ -143,6 +162,16 @@ W, O, D, Q, A, R, F, E = (  # noqa: E741
         ("Failed", [F, D], "Deploying", 50, "degraded"),
         ("Stopped", [D], "Deploying", 0, "unknown"),
         ("Stopped", [R], "Running", 100, "healthy"),
+        ("Running", [R, U], "PartiallyRunning", 100, "degraded"),
+        ("Running", [U, U], "Unknown", 100, "unknown"),
+        ("PartiallyRunning", [U, W], "Unknown", 50, "unknown"),
+        ("PartiallyRunning", [U, F], "Unknown", 100, "unknown"),
+        ("Unknown", [R, U], "PartiallyRunning", 100, "degraded"),
+        ("Unknown", [R, R], "Running", 100, "healthy"),
+        ("Unknown", [D, U], "Deploying", 50, "degraded"),
+        ("Unknown", [D], "Deploying", 0, "unknown"),
+        ("Unknown", [E], "Error", 100, "unhealthy"),
+        ("Deploying", [U, Q], "Deploying", 50, "degraded"),
     ],
 )
 def test_what_the_standings_add_up_to(present, standings, phase, progress, health):
@@ -152,12 +181,34 @@ def test_what_the_standings_add_up_to(present, standings, phase, progress, healt
     assert rollout.health(phase) == health
 
 
-def test_running_devices_out_of_reach_make_it_degraded():
-    rollout = Rollout({"edge-1": Verdict(R), "edge-2": Verdict(R)}, {"edge-2", "edge-9"})
-    assert rollout.phase("Running") == "Running"
-    assert rollout.health("Running") == "degraded"
-    status = rollout.status(Application({}), "Running", 0.0)
-    assert "1 of them not connected" in status["conditions"][1]["message"]
+def test_devices_out_of_reach_are_counted_apart():
+    rollout = Rollout({"edge-1": Verdict(R), "edge-2": Verdict(U, "the device is not connected")}, 2)
+    status = rollout.status(Application({}), "PartiallyRunning", 0.0)
+    assert status["statistics"] == {"target": 2, "deployed": 2, "running": 1, "failed": 0, "unknown": 3}
+    assert status["error"] == "edge-2: the device is not connected"
+    running = find_condition(status["conditions"], "Running")
+    assert running["message"] == "1 of 2 devices run it, of 1 nothing is known: they are out of reach"
+
+
+def test_of_an_application_that_nobody_hears_of_it_is_unknown_whether_it_runs():
+    rollout = Rollout({"edge-1": Verdict(U, "the device is not connected")})
+    status = rollout.status(Application({}), "Unknown", 0.0)
+    assert find_condition(status["conditions"], "Running")["status"] == "Unknown"
+
+
+@pytest.mark.parametrize(
+    ("phase", "verdicts", "stalled"),
+    [
+        ("Failed", [Verdict(F, "refused")], "True"),
+        ("Error", [Verdict(E, "trap"), Verdict(F)], "True"),
+        ("Failed", [Verdict(F, "there is no such device", awaited=True)], "False"),
+        ("PartiallyRunning", [Verdict(R), Verdict(F)], "False"),
+        ("Running", [Verdict(R)], "False"),
+    ],
+)
+def test_when_nothing_leads_on_but_a_change(phase, verdicts, stalled):
+    status = Rollout({f"edge-{n}": verdict for n, verdict in enumerate(verdicts)}).status(Application({}), phase, 0.0)
+    assert find_condition(status["conditions"], "Stalled")["status"] == stalled
 
 
 def test_an_error_names_a_few_devices_and_counts_the_rest():

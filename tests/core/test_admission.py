@@ -9,9 +9,9 @@ import resource
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import uvloop
@@ -20,15 +20,20 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from harness.core.handshake_queue import Budget
+from harness.core.loop import give_way
 from harness.core.network import Admission, Listener, SystemNetwork
+from harness.core.places import Places
+from harness.core.tls_server import TlsServer
 
 FRAGMENT = bytes.fromhex("160301000101160301000200")
 """A TLS record with the first byte of a ClientHello, and the beginning of the next: OpenSSL waits for the rest."""
+ECDSA_SECP256R1_SHA256 = 0x0403
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
 
 
 @pytest.fixture(scope="module")
-def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[TlsServer, ssl.SSLContext]:
     """A server's and a client's, of one self-signed certificate."""
     folder: Path = tmp_path_factory.mktemp("tls")
     key = ec.generate_private_key(ec.SECP256R1())
@@ -42,9 +47,13 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, 
     pem, private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     (folder / "cert.pem").write_bytes(certificate.public_bytes(pem))
     (folder / "key.pem").write_bytes(key.private_bytes(pem, private, serialization.NoEncryption()))
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return server, ssl.create_default_context(cafile=str(folder / "cert.pem"))
+
+    def make() -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+        return context
+
+    return TlsServer(make, [ECDSA_SECP256R1_SHA256]), ssl.create_default_context(cafile=str(folder / "cert.pem"))
 
 
 class Echo(asyncio.Protocol):
@@ -62,13 +71,15 @@ class World:
     def __init__(self, client: ssl.SSLContext) -> None:
         self.client = client
         self.rejected: list[str] = []
+        self.refused = 0
         self._changed: asyncio.Event = asyncio.Event()
         self.listener: Listener | None = None
         self.peers = ExitStack()
 
-    def reject(self, address: tuple[str, int], reason: str) -> None:
-        assert address[0] == "127.0.0.1"
+    def reject(self, address: tuple[str, int], reason: str, refused: bool) -> None:
+        assert address[0].startswith("127.0.0.")
         self.rejected.append(reason)
+        self.refused += refused
         self._changed.set()
 
     async def until_rejected(self, count: int) -> list[str]:
@@ -78,9 +89,9 @@ class World:
                 await self._changed.wait()
         return self.rejected
 
-    def knock(self) -> socket.socket:
+    def knock(self, source: str = "127.0.0.1") -> socket.socket:
         assert self.listener is not None
-        return self.peers.enter_context(socket.create_connection(self.listener.endpoint))
+        return self.peers.enter_context(socket.create_connection(self.listener.endpoint, source_address=(source, 0)))
 
     async def talk(self) -> bytes:
         assert self.listener is not None
@@ -98,18 +109,21 @@ Scene = Callable[[World], Awaitable[None]]
 
 
 @pytest.fixture(params=LOOPS, ids=["asyncio", "uvloop"])
-def play(request: pytest.FixtureRequest, contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> Callable[..., None]:
-    def run(scene: Scene, **bounds: float) -> None:
+def play(request: pytest.FixtureRequest, contexts: tuple[TlsServer, ssl.SSLContext]) -> Callable[..., None]:
+    def run(scene: Scene, **bounds: Any) -> None:
         async def main() -> None:
             server, client = contexts
             world = World(client)
-            admission = Admission(rejected=world.reject, **bounds)  # type: ignore[arg-type]
+            failures: list[Any] = []
+            asyncio.get_running_loop().set_exception_handler(lambda loop, context: failures.append(context))
+            admission = Admission(rejected=world.reject, **bounds)
             world.listener = await SystemNetwork().listen(Echo, ("localhost", 0), tls=server, admission=admission)
             try:
                 await scene(world)
             finally:
                 await world.listener.close()
                 world.peers.close()
+            assert failures == [], "nothing fails inside the listener"
 
         with asyncio.Runner(loop_factory=request.param) as runner:
             runner.run(main())
@@ -138,11 +152,90 @@ def test_what_is_not_tls_is_reported(play: Callable[..., None]) -> None:
     play(scene)
 
 
+def hello_of(*, group: str | None = None) -> bytes:
+    """The first bytes that OpenSSL's client sends."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if group is not None:
+        context.set_ecdh_curve(group)
+    sent = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), sent, server_hostname="localhost").do_handshake()
+    return sent.read()
+
+
+async def answer(peer: socket.socket) -> bytes:
+    """Everything that the listener sends until it closes."""
+    peer.setblocking(False)
+    received = b""
+    async with asyncio.timeout(20):
+        while part := await asyncio.get_running_loop().sock_recv(peer, 4096):
+            received += part
+    return received
+
+
+@pytest.mark.parametrize("group", ["ffdhe2048", "ffdhe8192", "secp384r1"])
+def test_a_costly_key_exchange_is_refused_with_an_alert(play: Callable[..., None], group: str) -> None:
+    async def scene(world: World) -> None:
+        world.knock().sendall(hello_of(group=group))
+        peer = world.knock()
+        peer.sendall(hello_of(group=group))
+        assert await answer(peer) == bytes.fromhex("15030300020228")  # fatal, handshake_failure
+        assert set(await world.until_rejected(2)) == {
+            f"no common key exchange groups: the client offers {group}; the server supports x25519, secp256r1"
+        }
+        assert world.refused == 2
+        assert await world.talk() == b"hello"
+
+    play(scene, failures=Budget(1, 0.001))
+
+
+@pytest.mark.parametrize("group", [None, "X25519", "prime256v1"])
+def test_both_cheap_groups_are_served(play: Callable[..., None], group: str | None) -> None:
+    async def scene(world: World) -> None:
+        if group is not None:
+            world.client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            world.client.check_hostname, world.client.verify_mode = False, ssl.CERT_NONE
+            world.client.set_ecdh_curve(group)
+        assert await world.talk() == b"hello"
+
+    play(scene)
+
+
+def test_a_hello_whose_sender_has_left_is_not_computed(play: Callable[..., None]) -> None:
+    async def scene(world: World) -> None:
+        peer = world.knock()
+        peer.sendall(hello_of())
+        peer.close()
+        assert await world.until_rejected(1) == ["the peer closed the connection before its handshake"]
+        assert await world.talk() == b"hello"
+
+    play(scene, failures=Budget(1, 0.001))
+
+
+def test_who_never_finishes_a_handshake_runs_out_of_them(play: Callable[..., None]) -> None:
+    async def scene(world: World) -> None:
+        hello = hello_of()
+        flood = [world.knock("127.0.0.2") for _ in range(6)]
+        for peer in flood:
+            peer.sendall(hello)
+        assert [await world.talk() for _ in range(6)] == [b"hello"] * 6
+        for peer in flood:
+            peer.setblocking(False)
+        computed = 0
+        for peer in flood:
+            with suppress(BlockingIOError):
+                computed += bool(peer.recv(4096))
+        assert computed == 2
+
+    play(scene, failures_of_one=Budget(2, 0.001))
+
+
 def test_the_silent_are_dropped_after_a_while(play: Callable[..., None]) -> None:
     async def scene(world: World) -> None:
         with world.knock() as first, world.knock() as second:
             assert await world.until_rejected(2) == ["no ClientHello within 0.05 s"] * 2
             assert (first.recv(1), second.recv(1)) == (b"", b"")
+            assert world.refused == 0
 
     play(scene, silence=0.05)
 
@@ -171,6 +264,25 @@ def test_slow_handshakes_give_way_to_those_who_wait(play: Callable[..., None]) -
         }
 
     play(scene, handshakes=2, waiting=3, patience=0.05)
+
+
+def test_no_handshake_begins_while_there_is_no_place_behind(play: Callable[..., None]) -> None:
+    async def scene(world: World) -> None:
+        await behind.take()
+        waiting = asyncio.create_task(behind.take())
+        await give_way()
+        knocking = [asyncio.create_task(world.talk()) for _ in range(5)]
+        with world.knock() as silent:
+            assert await world.until_rejected(1) == ["no ClientHello within 0.1 s"]
+            assert silent.recv(1) == b""
+        assert not any(task.done() for task in knocking)
+        behind.give_back(0, in_time=True)
+        assert await asyncio.gather(*knocking) == [b"hello"] * 5
+        await waiting
+        assert world.rejected == ["no ClientHello within 0.1 s"]
+
+    behind = Places(1)
+    play(scene, behind=behind, silence=0.1, patience=0.01)
 
 
 def test_a_handshake_has_a_deadline(play: Callable[..., None]) -> None:

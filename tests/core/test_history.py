@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.clock import ManualClock
-from harness.core.errors import UsageError
+from harness.core.errors import RigError, UsageError
 from harness.core.history import Event, History, Kind, read_history
 
 
@@ -47,6 +47,29 @@ def test_listeners_hear_every_event_until_they_stop() -> None:
     stop()
     history.note("two")
     assert heard == ["one"]
+
+
+def test_the_newest_events_stay_in_memory_and_all_in_the_file(tmp_path: Path) -> None:
+    history = History(ManualClock(), tmp_path / "history.jsonl", keep=3)
+    heard: list[int] = []
+    history.listen(lambda event: heard.append(event.n))
+    for number in range(3):
+        history.note(f"step {number}")
+    history.check_whole()
+    for number in range(3, 10):
+        history.note(f"step {number}")
+    assert [event.n for event in history] == [7, 8, 9]
+    assert (len(history), history.recorded, history[0].name, history[-1].name) == (3, 10, "step 7", "step 9")
+    assert [event.n for event in history.since(9)] == [9]
+    assert heard == list(range(10))
+    with pytest.raises(RigError, match=r"10 events happened and 3 are kept; all are in .*history.jsonl") as told:
+        history.check_whole()
+    assert "judge the file with wasmbed check" in str(told.value.do)
+    with pytest.raises(RigError, match="10 events happened"):
+        history.go_on_in(tmp_path / "second.jsonl")
+    history.note("the first file goes on")
+    history.close()
+    assert len(read_history(tmp_path / "history.jsonl")[0]) == 11
 
 
 def test_a_line_that_a_crash_cut_off_is_reported_and_the_rest_read(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.identity import Identity, create_signing_request
 from harness.wasmbed.pki.keys import generate_key
+from harness.wasmbed.pki.server_authorities import ServerAuthorities
 from harness.wasmbed.pki.tls import client_context
 from harness.wasmbed.protocol.errors import LinkClosed
 from harness.wasmbed.protocol.link import Link, Side
@@ -329,7 +330,7 @@ class World:
 
     def __init__(self, clock: Clock, api: Any = None, **settings: Any) -> None:
         self.clock, self.network, self.randomness = clock, SystemNetwork(), Randomness()
-        self.servers = Authority.create("servers", clock, algorithm="p256")
+        self.servers = ServerAuthorities("servers", clock)
         self.devices = Authority.create("devices", clock, algorithm="p256")
         self.api = api or MemoryApi()
         self.controller = Confirmer(self.api, clock)
@@ -339,14 +340,14 @@ class World:
         """The device whose next heartbeat breaks the recorder."""
         quick = {"listen": ("127.0.0.1", 0), "http": ("127.0.0.1", 0), "retry_after": 1.5}
         self.settings = GatewaySettings(**{**quick, **settings})
-        self.identity = self.servers.issue_server("gateway")
+        self.identities = self.servers.issue("gateway")
         self.gateway = self.make_gateway()
         self.stack = AsyncExitStack()
 
     def make_gateway(self, settings: GatewaySettings | None = None, authority: Authority | None = None) -> Gateway:
         return Gateway(
             settings or self.settings,
-            self.identity,
+            self.identities,
             CertificateManager(self.devices.certificate, self.clock),
             self.api,
             self.clock,
@@ -374,7 +375,7 @@ class World:
         return await self.dial(identity or self.make_identity(name))
 
     async def dial(self, identity: Identity | None, gateway: Gateway | None = None) -> ScriptedDevice:
-        tls = client_context(self.servers.certificate, identity, self.clock)
+        tls = client_context(self.servers.certificates, identity, self.clock)
         endpoint = (gateway or self.gateway).endpoint
         link = await self.network.connect(
             lambda: Link(Side.DEVICE, opened=lambda link: None), endpoint, tls=tls, server_name="localhost"

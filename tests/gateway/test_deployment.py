@@ -97,6 +97,8 @@ def test_a_module_is_judged_before_a_byte_of_it_is_sent(play: Play) -> None:
             "text": b"(module)",
             "import": assemble('(import "env" "abort" (func)) (memory (export "memory") 1) (func (export "run"))'),
             "memory": assemble('(memory (export "memory") 17) (func (export "run"))'),
+            "exceptions": assemble('(tag $e) (memory (export "memory") 1) (func (export "run"))'),
+            "segment": assemble('(memory (export "memory") 1) (data (i32.const 65535) "ab") (func (export "run"))'),
             "large": assemble(f'(import "env" "abort" (func)) (data "{"x" * 20_000}")'),
         }
         for name, module in modules.items():
@@ -106,6 +108,8 @@ def test_a_module_is_judged_before_a_byte_of_it_is_sent(play: Play) -> None:
             "text": "not a WebAssembly binary",
             "import": "imports env.abort, which no device offers",
             "memory": "needs 1114112 bytes of memory",
+            "exceptions": "uses a proposal that devices do not have: exceptions proposal not enabled",
+            "segment": "data segment 0 puts 2 bytes at 65535",
             "large": "imports env.abort",
         }.items():
             entry = await world.state("failed", application=name)

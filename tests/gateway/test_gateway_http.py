@@ -186,6 +186,7 @@ def test_only_so_many_jobs_wait_for_a_device(play: Play) -> None:
     async def scene(world: World) -> None:
         await world.connected("dev-1")
         for n in range(3):
+            await world.make_application(f"app-{n}")
             assert (await world.deploy(application=f"app-{n}"))[0] == 202
         status, body = await world.deploy(application="app-3")
         assert (status, body["error"]) == (429, "2 jobs wait for device dev-1")
@@ -195,6 +196,8 @@ def test_only_so_many_jobs_wait_for_a_device(play: Play) -> None:
 
 def test_only_so_many_modules_are_held(play: Play) -> None:
     async def scene(world: World) -> None:
+        for name in ("app-1", "app-2"):
+            await world.make_application(name)
         device = await world.connected("dev-1")
         assert (await world.deploy())[0] == 202
         assert (await world.deploy(application="app-2"))[0] == 202
@@ -226,18 +229,115 @@ def test_a_slow_client_is_let_go(play: Play) -> None:
     play(scene, http_timeout=0.1, close_timeout=0.1)
 
 
-def test_only_so_many_connections_are_served(play: Play) -> None:
-    async def scene(world: World) -> None:
-        host, port = world.gateway.http_endpoint
-        first = await asyncio.open_connection(host, port)
-        first[1].write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert b"200" in await first[0].readline()
-        reader, writer = await asyncio.open_connection(host, port)
-        assert b"503" in await asyncio.wait_for(reader.read(), 20)
-        writer.close()
-        first[1].close()
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
-    play(scene, http_connections=1)
+
+async def ask(stream: Stream, path: str = "/healthz", token: str = "") -> bytes:
+    """The status line of the answer to a request on a connection that stays."""
+    reader, writer = stream
+    authorization = f"Authorization: Bearer {token}\r\n" if token else ""
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n{authorization}\r\n".encode())
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+    length = int(head.lower().partition(b"content-length:")[2].split()[0])
+    await reader.readexactly(length)
+    return head.partition(b"\r\n")[0]
+
+
+def test_only_so_many_requests_with_the_token_are_served(play: Play) -> None:
+    """Of clients with the token the one that is idle has to go; one whose request is under way stays."""
+
+    async def scene(world: World) -> None:
+        token = await world.token()
+        idle = await asyncio.open_connection(*world.gateway.http_endpoint)
+        assert b"200" in await ask(idle, "/api/v1/sessions", token)
+        busy = await asyncio.open_connection(*world.gateway.http_endpoint)
+        assert b"200" in await ask(busy, "/api/v1/sessions", token)
+        assert await asyncio.wait_for(idle[0].read(), 20) == b""
+        busy[1].write(
+            f"PUT {DEVICE} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nExpect: 100-continue\r\n"
+            "Content-Length: 2\r\n\r\n".encode()
+        )
+        assert b"100" in await asyncio.wait_for(busy[0].readuntil(b"\r\n\r\n"), 20)
+        newcomer = await asyncio.open_connection(*world.gateway.http_endpoint)
+        assert b"503" in await asyncio.wait_for(newcomer[0].read(), 20)
+        busy[1].write(b"{}")
+        assert b"400" in await asyncio.wait_for(busy[0].readline(), 20)
+        for _, writer in (idle, busy, newcomer):
+            writer.close()
+
+    play(scene, http_connections=1, http_timeout=60)
+
+
+def test_a_body_that_is_not_what_its_headers_say_is_refused(play: Play, caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(world: World) -> None:
+        token = await world.token()
+        for head in (f"{token}\r\nContent-Encoding: gzip\r\nContent-Length: 9", f"{token}\x01\r\nContent-Length: 9"):
+            reader, writer = await asyncio.open_connection(*world.gateway.http_endpoint)
+            writer.write(f"PUT {DEVICE} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {head}\r\n\r\nnot gzip!".encode())
+            assert b"400" in await asyncio.wait_for(reader.readline(), 20)
+            writer.close()
+        assert token not in caplog.text
+        assert "it is not a valid HTTP request (BadHttpMessage)" in caplog.text
+
+    play(scene)
+
+
+@pytest.mark.parametrize("bound", [{"http_connections": 8}, {"http_per_address": 6}], ids=["total", "address"])
+def test_kept_connections_without_the_token_keep_nobody_out(play: Play, bound: dict[str, int]) -> None:
+    """The stranger that has asked nothing for longest goes for a newcomer; a client with the token never does."""
+
+    async def scene(world: World) -> None:
+        token = await world.token()
+        known = await asyncio.open_connection(*world.gateway.http_endpoint)
+        assert b"200" in await ask(known, "/api/v1/sessions", token)
+        strangers = [await asyncio.open_connection(*world.gateway.http_endpoint) for _ in range(6)]
+        for stranger in strangers:
+            assert b"200" in await ask(stranger)
+        assert b"200" in await ask(strangers[0])
+        for _ in range(3):
+            newcomer = await asyncio.open_connection(*world.gateway.http_endpoint)
+            assert b"200" in await ask(newcomer)
+            strangers.append(newcomer)
+        assert [await asyncio.wait_for(strangers[number][0].read(), 20) for number in (1, 2, 3)] == [b""] * 3
+        assert b"200" in await ask(strangers[0])
+        assert (await world.http("GET", "/api/v1/sessions"))[0] == 200
+        assert b"200" in await ask(known)
+        for _, writer in (known, *strangers):
+            writer.close()
+
+    play(scene, http_timeout=60, **bound)
+
+
+def test_a_connection_without_a_further_request_is_closed(play: Play) -> None:
+    async def scene(world: World) -> None:
+        for token in ("", await world.token()):
+            idle = await asyncio.open_connection(*world.gateway.http_endpoint)
+            assert b"200" in await ask(idle, token=token)
+            idle[1].write(b"GET /healthz HT")
+            assert await asyncio.wait_for(idle[0].read(), 20) == b""
+            idle[1].close()
+
+    play(scene, http_timeout=0.1)
+
+
+def test_a_client_that_reads_no_answer_is_dropped(play: Play) -> None:
+    async def scene(world: World) -> None:
+        deaf = socket.socket()
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(deaf, world.gateway.http_endpoint)
+
+        async def ask_on() -> None:
+            while True:
+                await loop.sock_sendall(deaf, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(ask_on(), 20)
+        deaf.close()
+        assert (await world.http("GET", "/healthz", token=""))[0] == 200
+
+    play(scene, http_timeout=0.2)
 
 
 def test_half_requests_do_not_keep_others_out(play: Play) -> None:

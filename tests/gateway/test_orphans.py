@@ -10,8 +10,9 @@ from harness.core.clock import ManualClock
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
     ApplicationStatus,
-    DeploymentResult,
+    Deploy,
     HeartbeatAcknowledgment,
+    ModuleChunk,
     Publication,
     Stop,
     StopResult,
@@ -169,19 +170,33 @@ def test_a_new_one_of_the_same_name_is_not_stopped(play: Play) -> None:
     play(scene)
 
 
-def test_a_deployment_that_is_under_way_ends_first(play: Play) -> None:
+def test_a_deployment_that_is_under_way_is_cancelled(play: Play) -> None:
+    """The gateway learns that there is no such application when it writes down that the device receives it."""
+
     async def scene(world: World) -> None:
         device = await world.connected("dev-1")
         await world.deploy()
-        _, message_id, _ = await device.take_module()
-        for _ in range(3):
-            await device.beat(applications={"app-1": ApplicationState.RECEIVING})
-        assert writes(world) == 1
-        assert world.named("Stop") == []
-        device.link.send(DeploymentResult("app-1", True), message_id)
+        await device.expect(Deploy)
+        await device.expect(ModuleChunk)
         await expect_stops(device, "app-1")
+        await device.beat(applications={"app-1": ApplicationState.RECEIVING})
+        assert (writes(world), len(world.named("Stop"))) == (1, 1)
 
     play(scene)
+
+
+def test_a_stop_that_was_not_answered_is_sent_again_when_the_device_names_it(play: Play) -> None:
+    async def scene(world: World) -> None:
+        device = await world.connected("dev-1")
+        await beat(device, "gone")
+        assert (await device.expect(Stop)).application_id == "gone"
+        given_up = 'jobs_total{job="stopping",result="failed"}'
+        while given_up not in (await world.http("GET", "/metrics"))[1]:
+            await device.beat()
+        await beat(device, "gone")
+        await expect_stops(device, "gone")
+
+    play(scene, reply_timeout=0.05)
 
 
 def test_more_than_the_queue_takes_are_stopped_heartbeat_by_heartbeat(play: Play) -> None:

@@ -203,7 +203,7 @@ def test_a_gateway_without_an_authority_issues_nothing(play: Play) -> None:
     async def scene(world: World) -> None:
         world.gateway = Gateway(
             world.settings,
-            world.identity,
+            world.identities,
             CertificateManager(world.devices.certificate, world.clock),
             world.api,
             world.clock,

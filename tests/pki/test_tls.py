@@ -15,13 +15,15 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from harness.core.admission import Admission
+from harness.core.client_hello import read_client_hello
 from harness.core.clock import ManualClock
 from harness.core.network import SystemNetwork
+from harness.core.tls_server import HelloRefused, TlsServer
 from harness.wasmbed.pki.authority import DAY, DEVICE_USAGES, Authority, Usages
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.errors import CertificateInvalid
 from harness.wasmbed.pki.identity import Identity
-from harness.wasmbed.pki.tls import client_context, server_context
+from harness.wasmbed.pki.tls import client_context, tls_server
 from harness.wasmbed.protocol.errors import LinkClosed
 from harness.wasmbed.protocol.link import Link, Side
 
@@ -42,7 +44,7 @@ class World:
         identity: Identity | None,
         *,
         client: ssl.SSLContext | None = None,
-        server: ssl.SSLContext | None = None,
+        server: TlsServer | None = None,
         server_name: str = "127.0.0.1",
     ) -> tuple[ssl.SSLObject, ssl.SSLObject]:
         """The device's and the gateway's end after a complete handshake. Raises what either end raised.
@@ -50,12 +52,16 @@ class World:
         If the gateway refuses, the device reads its alert: that error is then the cause of the one raised.
         """
         up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
-        server = server or server_context(self.gateway, self.devices.certificate)
+        server = server or tls_server((self.gateway,), self.devices.certificate)
         client = client or client_context(self.servers.certificate, identity, self.clock)
         device = client.wrap_bio(down, up, server_hostname=server_name)
-        gateway = server.wrap_bio(up, down, server_side=True)
+        with suppress(ssl.SSLWantReadError):
+            device.do_handshake()
+        hello = up.read()
+        up.write(hello)
+        gateway = server.context_for(read_client_hello(hello)).wrap_bio(up, down, server_side=True)
         try:
-            for end in (device, gateway, device, gateway):
+            for end in (gateway, device, gateway):
                 with suppress(ssl.SSLWantReadError):
                     end.do_handshake()
         except ssl.SSLError as refusal:
@@ -162,7 +168,7 @@ def test_older_versions_are_refused(world: World, provision: Provision) -> None:
     older = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     older.load_verify_locations(cadata=world.servers.certificate)
     older.maximum_version = ssl.TLSVersion.TLSv1_2
-    with pytest.raises(ssl.SSLError, match="UNSUPPORTED_PROTOCOL"):
+    with pytest.raises(HelloRefused, match=r"the client does not offer TLS 1\.3"):
         world.handshake(None, client=older)
 
 
@@ -179,7 +185,7 @@ def test_a_device_refuses_a_gateway_of_another_name(world: World, provision: Pro
 
 
 def test_a_device_refuses_a_gateway_with_a_devices_certificate(world: World, provision: Provision) -> None:
-    server = server_context(provision(by=world.servers), world.devices.certificate)
+    server = tls_server((provision(by=world.servers),), world.devices.certificate)
     with pytest.raises(ssl.SSLCertVerificationError, match="purpose"):
         world.handshake(provision(), server=server)
 
@@ -192,7 +198,7 @@ def test_a_device_judges_the_gateways_dates_on_its_clock(
     world: World, provision: Provision, dates: dict[str, float], reason: str
 ) -> None:
     moments: dict[str, Any] = {name: world.clock.now() + offset for name, offset in dates.items()}
-    server = server_context(world.servers.issue_server("old", **moments), world.devices.certificate)
+    server = tls_server((world.servers.issue_server("old", **moments),), world.devices.certificate)
     with pytest.raises(ssl.SSLCertVerificationError, match=reason):
         world.handshake(provision(), server=server)
 
@@ -225,8 +231,8 @@ def test_over_a_socket_a_rejected_device_hears_the_alert(
     async def main() -> None:
         network = SystemNetwork()
         reasons: list[str] = []
-        server = server_context(world.gateway, world.devices.certificate)
-        admission = Admission(rejected=lambda _, reason: reasons.append(reason))
+        server = tls_server((world.gateway,), world.devices.certificate)
+        admission = Admission(rejected=lambda _, reason, __: reasons.append(reason))
         listener = await network.listen(
             lambda: Link(Side.GATEWAY, opened=never), ("127.0.0.1", 0), tls=server, admission=admission
         )

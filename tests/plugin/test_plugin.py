@@ -1,12 +1,7 @@
 """The plugin as its user meets it: a project of its own, run by a pytest of its own."""
 
-import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -116,33 +111,7 @@ def test_plain():
 """
 
 
-class Project:
-    """A folder with tests, and what a run of them left."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
-
-    def run(self, code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        (self.folder / "test_it.py").write_text(code)
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--import-mode=importlib", *arguments]
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "WASMBED_"))}
-        return subprocess.run(
-            command, cwd=self.folder, env=kept | environment, capture_output=True, text=True, timeout=120, check=False
-        )
-
-    def results(self) -> dict[str, dict[str, Any]]:
-        (run,) = (path for path in (self.folder / "reports").iterdir() if path.is_dir())
-        found = (json.loads(path.read_text()) for path in run.glob("*/result.json"))
-        return {result["test"].rpartition("::")[2]: result for result in found}
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return Project(tmp_path)
-
-
-def test_a_good_run_leaves_histories_results_and_a_page(project: Project) -> None:
+def test_a_good_run_leaves_histories_results_and_a_page(project) -> None:
     done = project.run(PASSES + PLAIN, "--seed=7", "--heartbeat=5", "--live")
     assert done.returncode == 0, done.stdout
     assert "A device enrolls.  passed" in done.stdout
@@ -161,12 +130,12 @@ def test_a_good_run_leaves_histories_results_and_a_page(project: Project) -> Non
     assert '"EnrollmentRequest"' in history.read_text()
 
 
-def test_a_run_without_a_stack_leaves_nothing(project: Project) -> None:
+def test_a_run_without_a_stack_leaves_nothing(project) -> None:
     assert project.run(PLAIN).returncode == 0
     assert not (project.folder / "reports").exists()
 
 
-def test_every_ending_has_its_blame_and_the_product_its_exit_code(project: Project) -> None:
+def test_every_ending_has_its_blame_and_the_product_its_exit_code(project) -> None:
     done = project.run(PASSES + PRODUCT + ASSERTION + INVARIANT + RIG + USAGE + HANGS + SKIPPED, "-n", "2")
     assert done.returncode == 1, done.stdout
     assert "6 failed, 1 passed, 1 skipped, 1 error, 2 not run" in done.stdout
@@ -199,24 +168,24 @@ def test_every_ending_has_its_blame_and_the_product_its_exit_code(project: Proje
     assert "power_on" not in done.stdout, "a usage error needs no traceback"
 
 
-def test_only_rig_errors_is_exit_code_3(project: Project) -> None:
+def test_only_rig_errors_is_exit_code_3(project) -> None:
     done = project.run(PASSES + RIG)
     assert done.returncode == 3, done.stdout
     assert "1 passed, 2 not run" in done.stdout
 
 
-def test_only_usage_errors_is_exit_code_2(project: Project) -> None:
+def test_only_usage_errors_is_exit_code_2(project) -> None:
     assert project.run(PASSES + USAGE).returncode == 2
 
 
-def test_a_wrong_option_is_one_clear_message(project: Project) -> None:
+def test_a_wrong_option_is_one_clear_message(project) -> None:
     done = project.run(PASSES, WASMBED_SEED="x")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "WASMBED_SEED: 'x' is not possible" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_a_marker_takes_what_one_would_write(project: Project) -> None:
+def test_a_marker_takes_what_one_would_write(project) -> None:
     done = project.run(MARKED)
     results = project.results()
     assert results["test_unit"]["outcome"] == "passed", done.stdout
@@ -224,7 +193,7 @@ def test_a_marker_takes_what_one_would_write(project: Project) -> None:
     assert "did you mean 'heartbeat'?" in results["test_misspelled"]["message"]
 
 
-def test_a_feature_that_no_boards_have_is_the_callers_mistake_even_where_they_cannot_run(project: Project) -> None:
+def test_a_feature_that_no_boards_have_is_the_callers_mistake_even_where_they_cannot_run(project) -> None:
     done = project.run(MISSPELLED, "--boards=qemu", WASMBED_IMAGES=str(project.folder))
     assert done.returncode == 2, done.stdout
     told = "no boards have the feature 'tsl'\n  -> did you mean 'tls'? the features are csr, debug, "
@@ -232,7 +201,7 @@ def test_a_feature_that_no_boards_have_is_the_callers_mistake_even_where_they_ca
     assert "no boards have the feature" in project.results()["test_list"]["message"]
 
 
-def test_a_folder_that_cannot_be_written_is_the_rigs_fault(project: Project) -> None:
+def test_a_folder_that_cannot_be_written_is_the_rigs_fault(project) -> None:
     (project.folder / "reports").write_text("a file")
     done = project.run("".join(PASSES.replace("test_enrolls", f"test_{n}") for n in range(5)))
     assert done.returncode == 3, done.stdout
@@ -241,7 +210,7 @@ def test_a_folder_that_cannot_be_written_is_the_rigs_fault(project: Project) -> 
     assert "--reports" in done.stdout
 
 
-def test_a_folder_for_reports_that_cannot_be_is_said_before_anything_runs(project: Project) -> None:
+def test_a_folder_for_reports_that_cannot_be_is_said_before_anything_runs(project) -> None:
     (project.folder / "file").write_text("")
     done = project.run(PASSES, "--reports=file/reports")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout
@@ -249,7 +218,7 @@ def test_a_folder_for_reports_that_cannot_be_is_said_before_anything_runs(projec
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_a_forgotten_await_is_told_in_words(project: Project) -> None:
+def test_a_forgotten_await_is_told_in_words(project) -> None:
     done = project.run(FORGOTTEN)
     assert done.returncode == 1, "the warning is nobody's"
     results = project.results()
@@ -261,7 +230,7 @@ def test_a_forgotten_await_is_told_in_words(project: Project) -> None:
     assert "Unraisable" not in done.stdout
 
 
-def test_an_interrupted_test_leaves_a_result(project: Project) -> None:
+def test_an_interrupted_test_leaves_a_result(project) -> None:
     done = project.run(INTERRUPTED, "--seed=3")
     assert done.returncode == pytest.ExitCode.INTERRUPTED, done.stdout
     (result,) = project.results().values()
@@ -270,13 +239,13 @@ def test_an_interrupted_test_leaves_a_result(project: Project) -> None:
     assert result["rerun"] == "pytest test_it.py::test_interrupted --seed=3"
 
 
-def test_tests_that_cannot_be_collected_are_told_by_pytest(project: Project) -> None:
+def test_tests_that_cannot_be_collected_are_told_by_pytest(project) -> None:
     done = project.run("import nonsense", "-n", "1")
     assert "No module named 'nonsense'" in done.stdout
     assert "INTERNALERROR" not in done.stdout + done.stderr
 
 
-def test_options_come_from_the_projects_file_and_its_profiles(project: Project) -> None:
+def test_options_come_from_the_projects_file_and_its_profiles(project) -> None:
     (project.folder / "harness.toml").write_text("seed = 4\n[profiles.slow]\nheartbeat = '60s'\n")
     assert project.run(PASSES, "--profile=slow", "--fleet=7").returncode == 0
     (result,) = project.results().values()
@@ -286,16 +255,16 @@ def test_options_come_from_the_projects_file_and_its_profiles(project: Project) 
     assert "WASMBED_PROFILE: there is no profile 'fast'\n  -> there are: slow" in done.stderr
 
 
-def test_the_projects_file_may_lie_above_the_folder_of_the_tests(tmp_path: Path) -> None:
+def test_the_projects_file_may_lie_above_the_folder_of_the_tests(project, tmp_path: Path) -> None:
     (tmp_path / "harness.toml").write_text("seed = 4\n")
     (tmp_path / "scenarios").mkdir()
-    scenarios = Project(tmp_path / "scenarios")
+    scenarios = type(project)(tmp_path / "scenarios")
     assert scenarios.run(PASSES).returncode == 0
-    (result,) = Project(tmp_path).results().values()
+    (result,) = project.results().values()
     assert result["seed"] == 4
 
 
-def test_tests_without_a_stack_load_nothing_that_only_stacks_need(project: Project) -> None:
+def test_tests_without_a_stack_load_nothing_that_only_stacks_need(project) -> None:
     told = "import atexit, sys; atexit.register(lambda: print('loaded', *sys.modules))\ndef test_plain(): pass"
     done = project.run(told)
     assert done.returncode == 0, done.stdout

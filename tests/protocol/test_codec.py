@@ -75,7 +75,9 @@ def test_the_order_of_a_mapping_does_not_show() -> None:
 
 def test_a_refusal_says_what_is_wrong_where() -> None:
     data = cbor2.dumps([1, 9, [6, {0: "a", 1: 1}]])
-    with pytest.raises(ProtocolError, match=r"^StopResult: field 1 \(ok\): neither true nor false$") as caught:
+    with pytest.raises(
+        ProtocolError, match=r"^StopResult: field 1 \(ok\): neither true nor false \(byte 10\)$"
+    ) as caught:
         codec.decode_device(data)
     assert caught.value.message_id == 9
     assert caught.value.to_message() == m.Error("PROTOCOL_ERROR", caught.value.reason)

@@ -14,10 +14,11 @@ import pytest
 
 from harness.core.clock import SystemClock
 from harness.core.network import SystemNetwork
+from harness.core.tls_server import TlsServer
 from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import generate_key
-from harness.wasmbed.pki.tls import client_context, server_context
+from harness.wasmbed.pki.tls import client_context, tls_server
 from harness.wasmbed.protocol import codec, codec_v0
 from harness.wasmbed.protocol import messages as m
 from harness.wasmbed.protocol.errors import LinkClosed, ProtocolError, UnknownTag
@@ -25,7 +26,7 @@ from harness.wasmbed.protocol.framing import frame
 from harness.wasmbed.protocol.link import Direction, Link, Side
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
-Contexts = tuple[ssl.SSLContext, ssl.SSLContext] | None
+Contexts = tuple[TlsServer, ssl.SSLContext] | None
 STOP = m.Stop("greeter")
 STOPPED = m.StopResult("greeter", True)
 
@@ -49,7 +50,7 @@ def contexts(request: pytest.FixtureRequest, identity: Identity) -> Contexts:
     """The server's and the client's, or None for a bare stream."""
     if request.param == "tcp":
         return None
-    server = server_context(SERVERS.issue_server("gateway-1"), DEVICES.certificate)
+    server = tls_server((SERVERS.issue_server("gateway-1"),), DEVICES.certificate)
     return server, client_context(SERVERS.certificate, identity, CLOCK)
 
 
@@ -280,6 +281,12 @@ class Pipe(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += data
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
 
 def piped(**options: Any) -> tuple[Link, Pipe]:
     link, pipe = Link(Side.GATEWAY, opened=ignore, **options), Pipe()
@@ -336,6 +343,79 @@ def test_drain_waits_while_the_transport_is_full(run: Run) -> None:
         link.connection_lost(OSError("no route to host"))
         with pytest.raises(LinkClosed, match=r"connection lost \(no route to host\)"):
             await lost
+
+    run(main())
+
+
+def test_a_peer_that_reads_nothing_costs_a_bounded_number_of_bytes(run: Run) -> None:
+    async def main() -> None:
+        link, pipe = piped()
+        stalls: list[bool] = []
+        link.stalled = stalls.append
+        link.send(chunk(0))
+        link.pause_writing()
+        before = len(pipe.written)
+
+        def flood() -> None:
+            for index in range(1000):
+                link.send(chunk(index))
+
+        with pytest.raises(LinkClosed, match="the peer does not read what it is sent"):
+            flood()
+        assert Link.MOST_UNSENT < len(pipe.written) - before < Link.MOST_UNSENT + 2 * 4096
+        assert link.closed
+        assert stalls == [True]
+
+    run(main())
+
+
+def test_a_peer_that_reads_in_the_end_is_not_given_up(run: Run) -> None:
+    async def main() -> None:
+        link, _ = piped()
+        stalls: list[bool] = []
+        link.stalled = stalls.append
+        for _ in range(100):
+            link.pause_writing()
+            for index in range(4):
+                link.send(chunk(index))
+            link.resume_writing()
+        assert not link.closed
+        assert stalls == [True, False] * 100
+
+    run(main())
+
+
+def test_a_peer_that_sends_without_pause_leaves_others_their_turn(run: Run) -> None:
+    async def main() -> None:
+        link, _ = piped()
+        link.data_received(frame(codec.encode(m.Envelope(1, STOPPED))) * 1000)
+        received, seen = 0, []
+
+        async def look() -> None:
+            seen.append(received)
+
+        other = asyncio.create_task(look())
+        for _ in range(1000):
+            await link.receive()
+            received += 1
+        assert seen == [Link.TURN]
+        await other
+
+    run(main())
+
+
+def test_a_close_that_is_cancelled_when_the_connection_is_gone_already_is_over(run: Run) -> None:
+    async def main() -> None:
+        link, pipe = piped()
+        pipe.close = lambda: None  # type: ignore[method-assign]
+        closing = asyncio.create_task(link.close())
+        assert not (await asyncio.wait([closing], timeout=0))[0]
+        link.connection_lost(None)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        await link.close()
+        link.abort()
 
     run(main())
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from harness.core.clock import ManualClock
-from harness.core.history import History, Kind
+from harness.core.history import Event, History, Kind
+from harness.reporting import write_run_report
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,6 +51,23 @@ def leave() -> Callable[..., Path]:
         return folder
 
     return leave
+
+
+@pytest.fixture(scope="session")
+def write_history() -> Callable[..., Path]:
+    """Writes a run with one test and these events: each a time, a kind, a name and data."""
+
+    def write(run: Path, *events: tuple[float, Kind, str, dict[str, Any]]) -> Path:
+        folder = run / "test"
+        folder.mkdir(parents=True)
+        lines = [Event(at, n, kind, "Kubernetes", "", name, data) for n, (at, kind, name, data) in enumerate(events)]
+        (folder / "history.jsonl").write_text("".join(f"{line.to_json()}\n" for line in lines))
+        said = {"test": "test_it", "outcome": "passed", "blame": None, "message": "", "duration": 1.0, "rerun": ""}
+        (folder / "result.json").write_text(json.dumps(said))
+        write_run_report(run)
+        return run
+
+    return write
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from harness.core.history import Kind
 from harness.reporting import write_run_report
 
 TABS = ("timeline", "sequences", "resources", "consoles", "metrics")
@@ -238,6 +239,26 @@ def test_the_map_zooms_by_dragging_and_leads_to_events(browser: Any, real_run: P
         assert page.locator(".controls [role=status]").inner_text() == before
 
 
+def test_the_lane_of_a_gateway_shows_its_outage(
+    browser: Any, write_history: Callable[..., Path], tmp_path: Path
+) -> None:
+    """It was killed and started again before anybody missed it: its status said Online all the time."""
+    online = {"change": "added", "name": "gateway-1", "status": {"phase": "Online"}}
+    run = write_history(
+        tmp_path / "run",
+        (0.0, Kind.STATE, "Gateway", online),
+        (10.0, Kind.NOTE, "gateway down", {"gateway": "gateway-1"}),
+        (20.0, Kind.NOTE, "gateway up", {"gateway": "gateway-1"}),
+        (30.0, Kind.NOTE, "later", {"gateway": "gateway-1"}),
+    )
+    with opened(browser, run, "#test-0/timeline") as page:
+        box = page.locator(".map canvas").bounding_box()
+        width = box["width"] - 116
+        for part, phase in ((0.15, "Online"), (0.5, "down"), (0.85, "Online")):
+            page.mouse.move(box["x"] + 116 + width * part, box["y"] + 10)
+            page.wait_for_selector(f".tip .phase.{phase}")
+
+
 def test_filters_leave_what_was_asked_for(browser: Any, real_run: Path) -> None:
     with opened(browser, real_run, place_of(real_run, "passed")) as page:
         page.get_by_role("button", name="fault", exact=True).click()
@@ -384,3 +405,20 @@ def test_narrow_windows_have_no_horizontal_scroll(browser: Any, real_run: Path, 
             page.wait_for_selector("[role=tab]" if place != "#run" else ".tests")
             settled(page)
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
+
+
+def test_expected_failures_and_tests_without_a_stack_are_shown(
+    browser: Any, leave: Callable[..., Path], tmp_path: Path
+) -> None:
+    run = leave(tmp_path / "run" / "known", outcome="expected failure", message="known bug\n\nmore").parent
+    leave(run / "mended", outcome="unexpected pass", message="known bug")
+    (run / "verdicts.jsonl").write_text('{"test": "t.py::test_plain", "outcome": "failed", "message": "assert 0"}\n')
+    row = {"run": "run", "expected_failure": 1, "unexpected_pass": 1}
+    write_run_report(run, trend=[{"run": "before"}, row])
+    with opened(browser, run) as page:
+        assert "1 failed 1 unexpected pass 1 expected failure" in " ".join(page.inner_text("header .lead").split())
+        assert page.locator("a.test .why").all_inner_texts() == ["assert 0", "known bug", "known bug"]
+        assert "expected failures" in page.get_by_role("region", name="Table of earlier runs").inner_text()
+        page.get_by_role("link", name="plain").click()
+        page.get_by_text("This test has no stack, so nothing was recorded.").wait_for()
+        assert page.get_by_role("tab").count() == 0

@@ -79,8 +79,22 @@ def test_every_function_of_the_interface_may_be_imported() -> None:
             minimal('(func (export "tick"))'),
             "exports 'tick' (the optional periodic function) as function () -> (), expected function () -> (i32)",
         ),
-        (assemble('(memory (export "memory") i64 1) (func (export "run"))'), "malformed"),
-        (minimal("(func (drop (v128.const i64x2 0 0)))"), "malformed"),
+        (
+            assemble('(memory (export "memory") i64 1) (func (export "run"))'),
+            "a proposal that devices do not have: memory64 must be enabled",
+        ),
+        (minimal("(func (drop (v128.const i64x2 0 0)))"), "devices do not have: SIMD support is not enabled"),
+        (minimal("(tag $e)"), "they run WebAssembly 1.0 with bulk-memory, "),
+        (minimal('(func (export "_initialize") (param i32))'), "exports '_initialize' (called once before the entry)"),
+        (
+            minimal('(data (i32.const 65535) "ab")'),
+            "data segment 0 puts 2 bytes at 65535, beyond the 65536 bytes that memory begins with",
+        ),
+        (
+            minimal("(table 2 funcref) (elem (i32.const 1) func 0 0)"),
+            "element segment 0 puts 2 elements at 1, beyond the 2 elements that table 0 begins with",
+        ),
+        (b"\0asm\1\0\0\0" + bytes(1 << 20), "has 1,048,584 bytes, devices take at most 1,048,576 (1 MiB)"),
     ],
 )
 def test_a_bad_module_is_refused_in_words(module: bytes, words: str) -> None:
@@ -110,3 +124,12 @@ def test_the_sensor_of_boards_without_one() -> None:
     assert sensor_value(2, 28) == 20_200 + 36 - 500
     assert FUNCTIONS["clock_ms"].result_types == (ValueType.I64,)
     assert FUNCTIONS["log"].result_types == ()
+
+
+def test_17_pages_are_told_with_both_ways_out() -> None:
+    seventeen = assemble('(memory (export "memory") 17) (func (export "run"))')
+    with pytest.raises(InvalidModule) as refused:
+        validate(seventeen, Limits(memory=1 << 20, fuel=1, wall_time=1))
+    for words in ("17 pages", "the limit is 1048576", "--memory 1114112", "-zstack-size=16384"):
+        assert words in refused.value.reason
+    assert validate(seventeen, Limits(memory=1_114_112, fuel=1, wall_time=1)).memory_minimum == 1_114_112

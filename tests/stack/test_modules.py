@@ -7,6 +7,7 @@ import pytest
 from harness.core.errors import UsageError
 from harness.stack.modules import Modules, padded
 from harness.wasmbed.protocol.messages import Limits
+from harness.wasmbed.resources import manifests
 from harness.wasmbed.runtime.validation import validate
 
 TEXT = '(module (memory (export "memory") 1) (func (export "run")))'
@@ -47,6 +48,11 @@ def test_the_harness_has_modules_of_its_own(modules: Modules, tmp_path: Path) ->
 def test_text_that_is_wrong_is_shown(modules: Modules) -> None:
     with pytest.raises(UsageError, match=r"broken\.wat(.|\n)*expected(.|\n)*fun"):
         modules("broken")
+
+
+def test_a_module_that_is_too_large_is_told_by_its_own_size() -> None:
+    with pytest.raises(UsageError, match="the module has 1,048,577 bytes, an Application takes at most 1,048,576"):
+        manifests.application("large", module=bytes((1 << 20) + 1), all_devices=True)
 
 
 @pytest.mark.parametrize("size", [100, 300, 20_000, 900_000])

@@ -13,7 +13,7 @@ from harness.core.errors import RigError, UsageError
 from harness.core.identifiers import Randomness
 from harness.stack import StackOptions
 from harness.stack.applications import parse_targets
-from harness.stack.backends import check_names, clusters, lacking, make_cluster
+from harness.stack.backends import check_names, check_options, clusters, lacking, make_cluster
 
 
 def test_what_is_given_goes_before_the_environment() -> None:
@@ -89,7 +89,7 @@ def test_targets_are_all_labels_or_names() -> None:
 def test_a_tier_or_cluster_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(UsageError, match=r"--boards: there is no 'paper' here\n  -> there are: .*virtual"):
         check_names(StackOptions(boards="paper"))
-    with pytest.raises(UsageError, match=r"--cluster: there is no 'paper' here\n  -> there are: embedded"):
+    with pytest.raises(UsageError, match=r"--cluster: there is no 'paper' here\n  -> there are: .*embedded"):
         check_names(StackOptions(cluster="paper"))
 
 
@@ -165,3 +165,18 @@ def test_what_boards_lack_only_while_they_are_recorded_is_said() -> None:
     words = "boards of mps2-an385 have no debug, ethernet, pause, reset while they are recorded"
     assert lacking(recorded, {*given_up, "csr"}) == words
     assert lacking(recorded, {"reset", "ed25519"}) == "boards of mps2-an385 have no ed25519, reset"
+
+
+def test_an_option_that_only_some_clusters_take_is_refused_by_the_others() -> None:
+    for cluster, option in (("apiserver", {"kubeconfig": "x"}), ("embedded", {"allow_cluster": "lab"})):
+        name = next(iter(option)).replace("_", "-")
+        with pytest.raises(UsageError, match=f"--{name}: is for --cluster=kubeconfig"):
+            check_options(StackOptions.parse({"cluster": cluster, **option}, {}))
+    with pytest.raises(UsageError, match="--watches: is for --cluster=embedded"):
+        check_options(StackOptions.parse({"cluster": "apiserver", "watches": "late"}, {}))
+
+
+def test_a_name_of_two_words_has_a_dash_on_the_command_line() -> None:
+    options = StackOptions(cluster="kubeconfig", allow_cluster="lab")
+    assert "--allow-cluster=lab" in options.arguments()
+    assert StackOptions.parse({}, {"WASMBED_ALLOW_CLUSTER": "lab"}).allow_cluster == "lab"

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from harness.core.clock import SystemClock
-from harness.core.errors import ProductFailure, UsageError
+from harness.core.errors import ProductFailure, RigError, UsageError
 from harness.core.history import Kind
+from harness.core.redaction import Redaction
 from harness.stack.record import Record, format_events
 from harness.stack.recorder import RECORDER, Recorder, changes
 from harness.stack.waiting import Conditions
@@ -32,6 +33,26 @@ def test_events_are_found_by_their_words_and_their_data(record: Record) -> None:
     assert [event.n for event in record.find(source="Gateway")] == [1]
     assert record.find("Heartbeat", deviceId=lambda value: value != "a") == []
     assert record.find("Heartbeat", target="Kubernetes") == []
+
+
+def test_nothing_is_judged_by_a_part_of_what_happened(run: Callable[..., Any]) -> None:
+    async def story() -> None:
+        record = Record(SystemClock(), keep=100)
+        for number in range(150):
+            record.note("step", number=number)
+        for question in (
+            lambda: record.find("step"),
+            lambda: record.phases("pump-1"),
+            lambda: record.follows("device-enrollment"),
+        ):
+            with pytest.raises(RigError, match="150 events happened and 100 are kept"):
+                question()
+        with pytest.raises(RigError, match="150 events happened"):
+            await record.until("step", number=0)
+        assert (await record.until("step", number=149, after=record[-2])).n == 149
+        assert len(record.recall("step")) == 100
+
+    run(story())
 
 
 def test_phases_are_those_a_resource_went_through(record: Record) -> None:
@@ -105,7 +126,7 @@ def test_changes_are_a_merge_patch(old: dict[str, Any], new: dict[str, Any], pat
 
 
 def test_the_recorders_own_watches_are_no_history(record: Record) -> None:
-    recorder, before = Recorder(record), len(record)
+    recorder, before = Recorder(record, Redaction(b"key")), len(record)
     recorder.cluster("Kubernetes", RECORDER, "ADDED Device", {}, "pump-1")
     assert len(record) == before
     recorder.cluster("User", "Kubernetes", "POST Device", {}, "pump-1")

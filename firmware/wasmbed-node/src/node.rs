@@ -170,7 +170,7 @@ impl<'a> Node<'a> {
         let credentials = tls::Credentials {
             identity: &self.identity,
             certificate: certificate.as_deref(),
-            authority: self.provisioning.authority,
+            authorities: self.provisioning.authorities,
             server_name: self.provisioning.server_name,
             now: Some(self.provisioning.boot_time)
                 .filter(|&boot_time| boot_time > 0)

@@ -75,7 +75,7 @@ mod tests {
             name: "board-1",
             private_key: b"key",
             certificate: None,
-            authority: b"authority",
+            authorities: b"authorities",
             gateway: "gateway:1",
             server_name: "gateway",
             boot_time: 1,

@@ -230,11 +230,7 @@ impl<'s> Session<'s> {
     }
 
     fn answer_broken(&mut self, error: ProtocolError) {
-        let message_id = match error {
-            ProtocolError::Invalid { message_id, .. } => Some(message_id),
-            _ => None,
-        };
-        self.complain(&error.to_string(), message_id);
+        self.complain(&error.to_string(), error.message_id());
     }
 
     fn enroll(&mut self) {
@@ -351,7 +347,11 @@ impl<'s> Session<'s> {
         let information = DeviceInfo {
             memory: profile.memory,
             architecture: profile.architecture,
-            runtime_features: if profile.largest_module == 0 { Vec::new() } else { runtime::FEATURES.to_vec() },
+            runtime_features: if profile.largest_module == 0 {
+                Vec::new()
+            } else {
+                runtime::limits::PROPOSALS.to_vec()
+            },
             largest_module: profile.largest_module as u64,
         };
         self.put(&DeviceMessage::DeviceInfo(information), Some(message_id));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sha2::{Digest, Sha256};
 use support::{Board, Move};
 use wasmbed_node::applications::{Applications, NoSession};
-use wasmbed_node::hardware::{Hardware, Profile};
+use wasmbed_node::hardware::{Hardware, Profile, simulated_sensor};
 use wasmbed_protocol::messages::{
     ApplicationStatusRequest, Deploy, GatewayMessage, HeartbeatAcknowledgment, Limits, ModuleChunk, Stop, Texts,
 };
@@ -168,6 +168,10 @@ fn what_is_no_module_for_this_board_is_refused() {
             r#"(module (import "wasmbed" "no" (func)) (memory (export "memory") 1) (func (export "run")))"#,
             "INVALID_MODULE",
         ),
+        (
+            r#"(module (memory (export "memory") 1) (data (i32.const 65535) "ab") (func (export "run")))"#,
+            "INVALID_MODULE",
+        ),
         (r#"(module (memory (export "memory") 1) (func (export "run")) (func unreachable) (start 1))"#, "TRAP"),
         (
             r#"(module (memory (export "memory") 1) (func (export "run")) (func (loop (br 0))) (start 1))"#,
@@ -179,6 +183,102 @@ fn what_is_no_module_for_this_board_is_refused() {
         assert!(result.contains("ok: false") && result.contains(&format!("Some(\"{code}\")")), "{text}: {result}");
         assert_eq!(board.applications.failed(), 1);
     }
+}
+
+#[test]
+fn a_start_function_and_initialize_run_before_the_entry() {
+    let text = format!(
+        r#"(module {INTERFACE}
+            (func $say (param i32) (call $log (i32.const 2) (local.get 0) (i32.const 5)))
+            (func $start (call $say (i32.const 0)))
+            (func (export "_initialize") (call $say (i32.const 6)))
+            (func (export "run") (call $say (i32.const 12)))
+            (start $start))"#
+    );
+    let (board, report) = run(&text, LIMITS, "ApplicationStatus");
+    assert!(report.messages("DeploymentResult")[0].contains("ok: true"));
+    let lines = board.bench.lines.borrow();
+    let said: Vec<_> = lines.lines().filter_map(|line| line.split("[info] ").nth(1)).collect();
+    assert_eq!(said, ["hello", "topic", "COLOU"]);
+}
+
+#[test]
+fn what_runs_before_the_entry_says_which_function_ended_early() {
+    let initialize = format!(
+        r#"(module {INTERFACE} (func (export "run"))
+            (func (export "_initialize") (call $log (i32.const 2) (i32.const 65530) (i32.const 7))))"#
+    );
+    let start = initialize.replace(r#"(func (export "_initialize")"#, "(start $s) (func $s");
+    let endless = r#"(module (memory (export "memory") 1) (func (export "run")) (func $s (loop (br 0))) (start $s))"#;
+    let plenty = Limits { fuel: u64::MAX, ..LIMITS };
+    for (text, limits, words) in [
+        (initialize.as_str(), LIMITS, "_initialize: wasmbed.log: 7 bytes at 0xfffa"),
+        (start.as_str(), LIMITS, "start function: wasmbed.log: 7 bytes at 0xfffa"),
+        (endless, Limits { fuel: 10, ..LIMITS }, "start function: used up its 10 units of fuel"),
+        (endless, plenty, "start function: used up its 2000000 units of fuel"),
+    ] {
+        let (_, report) = run(text, limits, "DeploymentResult");
+        let result = report.messages("DeploymentResult")[0];
+        assert!(result.contains("ok: false") && result.contains(words), "{result}");
+    }
+}
+
+#[test]
+fn what_a_board_has_no_memory_for_is_refused_with_figures() {
+    static FREE: AtomicUsize = AtomicUsize::new(0);
+    let one = r#"(module (memory (export "memory") 1) (func (export "run")))"#;
+    let five = r#"(module (memory (export "memory") 5) (func (export "run")))"#;
+    let limits = Limits { memory: 1 << 20, ..LIMITS };
+    for (text, free, words) in [
+        (one, 1_000, "translating it needs "),
+        (one, 1_000, " bytes of memory, 1000 are free"),
+        (one, 70_000, "running it needs "),
+        (one, 70_000, " bytes of memory, 70000 are free"),
+        (five, 1 << 20, "needs 327680 bytes of memory, this board gives a module 262144"),
+    ] {
+        let mut board = Board::enrolled(10_000);
+        let hardware = board.bench.hardware();
+        FREE.store(free, Ordering::Relaxed);
+        let profile = Profile { heap: || (0, FREE.load(Ordering::Relaxed)), ..hardware.profile };
+        board.applications = Applications::new(Hardware { profile, ..hardware }, 4096);
+        let mut moves = delivery("app", module(text), limits);
+        moves.push(Move::Await("DeploymentResult"));
+        let report = board.session(None, moves);
+        let result = report.messages("DeploymentResult")[0];
+        assert!(result.contains("NOT_ENOUGH_MEMORY") && result.contains(words), "{result}");
+    }
+}
+
+#[test]
+fn a_table_grows_as_far_as_devices_allow() {
+    let text = r#"(module (memory (export "memory") 1) (table $t 1 funcref)
+        (func $grow (param i32) (result i32) (table.grow $t (ref.null func) (local.get 0)))
+        (func (export "run")
+            (if (i32.ne (call $grow (i32.const 50000000)) (i32.const -1)) (then unreachable))
+            (if (i32.ne (call $grow (i32.const 10000)) (i32.const -1)) (then unreachable))
+            (if (i32.ne (call $grow (i32.const 9999)) (i32.const 1)) (then unreachable))))"#;
+    let (_, report) = run(text, LIMITS, "ApplicationStatus");
+    assert!(report.messages("ApplicationStatus")[0].contains("state: Running"));
+}
+
+#[test]
+fn readings_are_counted_for_as_many_sensors_as_devices_count() {
+    let text = format!(
+        r#"(module {INTERFACE}
+            (global $channel (mut i32) (i32.const 0))
+            (func (export "run")
+                (loop
+                    (drop (call $sensor_read (global.get $channel)))
+                    (global.set $channel (i32.add (global.get $channel) (i32.const 1)))
+                    (br_if 0 (i32.lt_u (global.get $channel) (i32.const 65))))
+                (i32.store (i32.const 64) (call $sensor_read (i32.const 63)))
+                (i32.store (i32.const 68) (call $sensor_read (i32.const 64)))
+                (drop (call $publish (i32.const 6) (i32.const 5) (i32.const 64) (i32.const 8)))))"#
+    );
+    let (_, report) = run(&text, LIMITS, "ApplicationStatus");
+    let [counted, not] = [simulated_sensor(63, 1), simulated_sensor(64, 0)].map(i32::to_le_bytes);
+    let payload = format!("payload: {:?}", [counted, not].concat());
+    assert!(report.messages("ApplicationStatus")[0].contains(&payload));
 }
 
 #[test]
@@ -306,6 +406,73 @@ fn what_a_board_has_no_memory_for_is_refused_to_the_module() {
         hardware.rest(due);
     }
     assert_eq!(*board.bench.pins.borrow(), [(0, true), (-1, true)]);
+}
+
+fn stop(message_id: u32, id: &'static str) -> Move {
+    Move::Say(message_id, GatewayMessage::Stop(Stop { application_id: id }))
+}
+
+const LOUD: &str = r#"(module (import "wasmbed" "log" (func $log (param i32 i32 i32)))
+    (memory (export "memory") 1) (data (i32.const 0) "I RAN")
+    (func (export "run") (call $log (i32.const 2) (i32.const 0) (i32.const 5))))"#;
+
+#[test]
+fn a_stop_cancels_a_transfer_and_answers_the_deployment() {
+    let good = module(r#"(module (memory (export "memory") 1) (func (export "run")))"#);
+    let mut moves = delivery("app", module(LOUD), LIMITS);
+    let late = moves.pop().unwrap();
+    moves.extend([stop(500, "app"), Move::Await("StopResult"), late]);
+    moves.extend(delivery("next", good, LIMITS).into_iter().skip(1));
+    moves.push(Move::Await("ApplicationStatus"));
+    let mut board = Board::enrolled(10_000);
+    let report = board.session(None, moves);
+    let at = report.names().iter().position(|name| *name == "DeploymentResult").unwrap();
+    let (cancelled, stopped) = (&report.sent[at], &report.sent[at + 1]);
+    assert!(
+        cancelled.0 == 100 && cancelled.1.contains("ok: false") && cancelled.1.contains("\"CANCELLED\""),
+        "{cancelled:?}"
+    );
+    assert!(stopped.0 == 500 && stopped.1.contains("StopResult") && stopped.1.contains("ok: true"), "{stopped:?}");
+    assert!(report.messages("Error").is_empty(), "a chunk that was under way is nobody's fault");
+    assert!(!board.bench.said("I RAN"));
+    assert_eq!(board.applications.states().0.len(), 1);
+    assert_eq!((board.applications.running(), board.applications.errors()), (1, 0));
+}
+
+#[test]
+fn a_stop_right_behind_the_last_chunk_leaves_nothing_running() {
+    let mut moves = delivery("app", module(LOUD), LIMITS);
+    moves.extend([stop(500, "app"), Move::Await("StopResult"), Move::Until(1000)]);
+    let mut board = Board::enrolled(10_000);
+    let report = board.session(None, moves);
+    assert_eq!(report.messages("DeploymentResult").len(), 1, "answered once, whatever the answer is");
+    assert_eq!(report.sent.last().unwrap().0, 500, "nothing is said of it after the stop");
+    assert!(board.applications.states().0.is_empty());
+}
+
+#[test]
+fn another_announcement_cancels_the_transfer_before_it() {
+    let mut moves = delivery("app", module(LOUD), LIMITS);
+    moves.pop();
+    let good = module(r#"(module (memory (export "memory") 1) (func (export "run")))"#);
+    moves.extend(delivery("app", good, LIMITS).into_iter().skip(1));
+    moves.push(Move::Await("ApplicationStatus"));
+    let mut board = Board::enrolled(10_000);
+    let report = board.session(None, moves);
+    let results = report.messages("DeploymentResult");
+    assert!(results[0].contains("CANCELLED") && results[1].contains("ok: true"), "{results:?}");
+    assert!(!board.bench.said("I RAN"));
+}
+
+#[test]
+fn a_chunk_that_nobody_announced_is_an_error_on_the_next_link() {
+    let mut moves = delivery("app", module(LOUD), LIMITS);
+    let late = moves.pop().unwrap();
+    moves.extend([stop(500, "app"), Move::Await("StopResult")]);
+    let mut board = Board::enrolled(10_000);
+    board.session(None, moves);
+    let report = board.session(None, vec![Move::Await("Heartbeat"), late, Move::Await("Error")]);
+    assert!(report.messages("Error")[0].contains("which is not being received"));
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Which gateways a board believes, and what it says of itself. `certificates/make.py` makes the certificates.
 
+use std::fs;
+use std::path::Path;
+
 use p256::SecretKey;
 use p256::pkcs8::EncodePrivateKey;
 use wasmbed_node::tls::{Identity, PublicKey, check_server};
@@ -22,8 +25,8 @@ fn identity() -> Identity {
     Identity::from_pkcs8(key.as_bytes()).unwrap()
 }
 
-fn reason(certificate: &[u8], authority: &[u8], name: &str, now: u64) -> &'static str {
-    check_server(certificate, authority, name, Some(now)).err().map_or("believed", |distrust| distrust.0)
+fn reason(certificate: &[u8], authorities: &[u8], name: &str, now: u64) -> &'static str {
+    check_server(certificate, authorities, name, Some(now)).err().map_or("believed", |distrust| distrust.0)
 }
 
 #[test]
@@ -33,8 +36,29 @@ fn a_gateway_of_the_authority_is_believed_under_each_of_its_names() {
         let edwards = check_server(der!("server-ed25519"), ED25519, name, Some(NOW));
         assert!(matches!(edwards, Ok(PublicKey::Ed25519(_))), "{name}");
     }
-    assert_eq!(reason(der!("server-without-usages"), P256, "gateway.example", NOW), "believed");
     assert!(check_server(der!("server-p256"), P256, "gateway.example", None).is_ok());
+}
+
+#[test]
+fn each_of_several_authorities_is_trusted() {
+    let both = [P256, ED25519].concat();
+    for server in [der!("server-p256"), der!("server-ed25519")] {
+        assert_eq!(reason(server, &both, "gateway.example", NOW), "believed");
+    }
+    let cut = &both[..both.len() - 1];
+    assert_eq!(reason(der!("server-p256"), cut, "gateway.example", NOW), "believed");
+    assert_eq!(reason(der!("server-ed25519"), cut, "gateway.example", NOW), "the provisioned authority is malformed");
+}
+
+#[test]
+fn what_a_key_is_for_is_judged_as_virtual_boards_do() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
+    let table = fs::read_to_string(folder.join("usages.txt")).unwrap();
+    for line in table.lines().filter(|line| !line.starts_with('#')) {
+        let (file, expected) = line.split_once(": ").unwrap();
+        let certificate = fs::read(folder.join(file).with_extension("der")).unwrap();
+        assert_eq!(reason(&certificate, P256, "127.0.0.1", NOW), expected, "{file}");
+    }
 }
 
 #[test]
@@ -68,8 +92,6 @@ fn time_is_checked_where_it_is_known() {
 #[test]
 fn a_certificate_for_something_else_is_not_believed() {
     for (certificate, expected) in [
-        (der!("server-for-clients"), "the gateway's certificate is not for a server"),
-        (der!("server-for-encryption"), "the gateway's certificate is not for signatures"),
         (
             der!("server-with-strange-extension"),
             "the gateway's certificate has a critical extension that is not understood",

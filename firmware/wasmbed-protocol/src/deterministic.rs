@@ -5,28 +5,30 @@
 
 use minicbor::Decoder;
 
-use crate::codec::ProtocolError::{self, Malformed};
-use crate::field::ReadError;
+use crate::codec::ProtocolError;
+use crate::field::{Fault, ReadError};
 
 /// Arrays and maps inside each other, the envelope counted.
 pub const MAXIMUM_DEPTH: usize = 16;
 /// Elements of all arrays plus keys and values of all maps.
 pub const MAXIMUM_ITEMS: u64 = 1 << 14;
 
-const CUT_OFF: ProtocolError = Malformed("the message is cut off");
+const fn malformed(reason: &'static str, at: usize) -> ProtocolError {
+    ProtocolError::Malformed { message_id: None, reason, at }
+}
 
 /// # Errors
 /// `data` is not exactly one item in the profile.
 pub fn check_item(data: &[u8]) -> Result<(), ProtocolError> {
     let mut walk = Walk { data, at: 0, items: 0 };
     walk.item(0)?;
-    if walk.at == data.len() { Ok(()) } else { Err(Malformed("bytes after the end of the message")) }
+    if walk.at == data.len() { Ok(()) } else { Err(malformed("bytes after the end of the message", walk.at)) }
 }
 
 /// Moves `decoder` past an item that [`check_item`] has accepted.
 pub(crate) fn skip_item(decoder: &mut Decoder<'_>) -> Result<(), ReadError> {
     let mut walk = Walk { data: decoder.input(), at: decoder.position(), items: 0 };
-    walk.item(0).map_err(|_| ReadError::WrongType)?;
+    walk.item(0).map_err(|_| ReadError::from(Fault::WrongType))?;
     decoder.set_position(walk.at);
     Ok(())
 }
@@ -39,21 +41,26 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn take(&mut self, count: u64) -> Result<&'a [u8], ProtocolError> {
-        let count = usize::try_from(count).map_err(|_| CUT_OFF)?;
-        let taken = self.data[self.at..].get(..count).ok_or(CUT_OFF)?;
+        let count = usize::try_from(count).map_err(|_| self.cut_off())?;
+        let taken = self.data[self.at..].get(..count).ok_or_else(|| self.cut_off())?;
         self.at += count;
         Ok(taken)
     }
 
+    const fn cut_off(&self) -> ProtocolError {
+        malformed("the message is cut off", self.data.len())
+    }
+
     /// Reads past one item; returns its major type.
     fn item(&mut self, depth: usize) -> Result<u8, ProtocolError> {
+        let begin = self.at;
         let initial = self.take(1)?[0];
         let (major, additional) = (initial >> 5, initial & 31);
         if major == 7 {
-            self.simple(additional)?;
+            self.simple(additional, begin)?;
             return Ok(major);
         }
-        let argument = self.argument(additional)?;
+        let argument = self.argument(additional, begin)?;
         match major {
             0 | 1 => {}
             2 => {
@@ -61,72 +68,72 @@ impl<'a> Walk<'a> {
             }
             3 => {
                 let text = self.take(argument)?;
-                core::str::from_utf8(text).map_err(|_| Malformed("text that is not UTF-8"))?;
+                core::str::from_utf8(text).map_err(|_| malformed("text that is not UTF-8", begin))?;
             }
             4 => {
-                self.enter(argument, depth)?;
+                self.enter(argument, depth, begin)?;
                 for _ in 0..argument {
                     self.item(depth + 1)?;
                 }
             }
             5 => {
-                self.enter(argument.saturating_mul(2), depth)?;
+                self.enter(argument.saturating_mul(2), depth, begin)?;
                 let mut previous: &[u8] = &[];
                 for _ in 0..argument {
                     let start = self.at;
                     if self.item(depth + 1)? > 3 {
-                        return Err(Malformed("a map key that is neither an integer nor a string"));
+                        return Err(malformed("a map key that is neither an integer nor a string", start));
                     }
                     let key = &self.data[start..self.at];
                     if key <= previous {
-                        return Err(Malformed("map keys that are out of order, or twice the same"));
+                        return Err(malformed("map keys that are out of order, or twice the same", start));
                     }
                     previous = key;
                     self.item(depth + 1)?;
                 }
             }
-            _ => return Err(Malformed("a CBOR tag, which the protocol has no use for")),
+            _ => return Err(malformed("a CBOR tag, which the protocol has no use for", begin)),
         }
         Ok(major)
     }
 
-    fn argument(&mut self, additional: u8) -> Result<u64, ProtocolError> {
+    fn argument(&mut self, additional: u8, begin: usize) -> Result<u64, ProtocolError> {
         let (width, least) = match additional {
             0..=23 => return Ok(u64::from(additional)),
             24 => (1, 24),
             25 => (2, 1 << 8),
             26 => (4, 1 << 16),
             27 => (8, 1 << 32),
-            31 => return Err(Malformed("an item of indefinite length")),
-            _ => return Err(Malformed("a malformed item")),
+            31 => return Err(malformed("an item of indefinite length", begin)),
+            _ => return Err(malformed("a malformed item", begin)),
         };
         let argument = self.take(width)?.iter().fold(0, |value, &byte| value << 8 | u64::from(byte));
         if argument < least {
-            return Err(Malformed("an integer or length that is not in its shortest form"));
+            return Err(malformed("an integer or length that is not in its shortest form", begin));
         }
         Ok(argument)
     }
 
-    fn enter(&mut self, count: u64, depth: usize) -> Result<(), ProtocolError> {
+    fn enter(&mut self, count: u64, depth: usize, begin: usize) -> Result<(), ProtocolError> {
         self.items = self.items.saturating_add(count);
         if count > (self.data.len() - self.at) as u64 {
-            return Err(CUT_OFF);
+            return Err(self.cut_off());
         }
         if self.items > MAXIMUM_ITEMS {
-            return Err(Malformed("too many items in a message"));
+            return Err(malformed("too many items in a message", begin));
         }
         if depth == MAXIMUM_DEPTH {
-            return Err(Malformed("too many levels of nesting"));
+            return Err(malformed("too many levels of nesting", begin));
         }
         Ok(())
     }
 
-    fn simple(&mut self, additional: u8) -> Result<(), ProtocolError> {
+    fn simple(&mut self, additional: u8, begin: usize) -> Result<(), ProtocolError> {
         let width = match additional {
             20..=23 => return Ok(()),
             25..=27 => 1 << (additional - 24),
-            31 => return Err(Malformed("a break outside an item of indefinite length")),
-            _ => return Err(Malformed("an unassigned simple value")),
+            31 => return Err(malformed("a break outside an item of indefinite length", begin)),
+            _ => return Err(malformed("an unassigned simple value", begin)),
         };
         let bits = self.take(width)?.iter().fold(0, |value, &byte| value << 8 | u64::from(byte));
         let is_shortest = match width {
@@ -134,7 +141,7 @@ impl<'a> Walk<'a> {
             4 => !SINGLE.fits(bits, &HALF),
             _ => !DOUBLE.fits(bits, &SINGLE),
         };
-        if is_shortest { Ok(()) } else { Err(Malformed("a float that is not in its shortest form")) }
+        if is_shortest { Ok(()) } else { Err(malformed("a float that is not in its shortest form", begin)) }
     }
 }
 

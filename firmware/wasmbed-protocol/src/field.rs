@@ -3,6 +3,7 @@
 
 use alloc::vec::Vec;
 use core::convert::Infallible;
+use core::ops::RangeInclusive;
 
 use minicbor::data::Type;
 use minicbor::{Decoder, Encoder, encode};
@@ -11,29 +12,50 @@ use minicbor::{Decoder, Encoder, encode};
 pub(crate) type Out<'v> = Encoder<&'v mut Vec<u8>>;
 pub(crate) type WriteResult = Result<(), encode::Error<Infallible>>;
 
-/// What is wrong with a field.
+/// What can be wrong with a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ReadError {
+pub(crate) enum Fault {
     Missing,
     WrongType,
     WrongSize,
     BadNumber,
 }
 
-impl ReadError {
+impl Fault {
     pub(crate) const fn reason(self) -> &'static str {
         match self {
-            Self::Missing => "a field is missing",
-            Self::WrongType => "a field has the wrong type",
-            Self::WrongSize => "a field has the wrong size",
+            Self::Missing => "missing",
+            Self::WrongType => "wrong type",
+            Self::WrongSize => "wrong size",
             Self::BadNumber => "a field number that is not an unsigned integer",
         }
     }
 }
 
+/// What is wrong with a message, in which field, and at which byte of the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReadError {
+    pub fault: Fault,
+    pub field: Option<u8>,
+    pub at: u32,
+}
+
+impl ReadError {
+    /// The same in a field of the message, of which `self` may only be a part.
+    pub(crate) const fn within(self, field: u8, at: usize) -> Self {
+        Self { field: Some(field), at: at as u32, ..self }
+    }
+}
+
+impl From<Fault> for ReadError {
+    fn from(fault: Fault) -> Self {
+        Self { fault, field: None, at: 0 }
+    }
+}
+
 impl From<minicbor::decode::Error> for ReadError {
     fn from(_: minicbor::decode::Error) -> Self {
-        Self::WrongType
+        Fault::WrongType.into()
     }
 }
 
@@ -112,7 +134,7 @@ impl<'b, const N: usize> Field<'b> for [u8; N] {
     }
 
     fn read(decoder: &mut Decoder<'b>) -> Result<Self, ReadError> {
-        decoder.bytes()?.try_into().map_err(|_| ReadError::WrongSize)
+        decoder.bytes()?.try_into().map_err(|_| Fault::WrongSize.into())
     }
 }
 
@@ -145,7 +167,7 @@ impl<'b, T: Field<'b>> Field<'b> for Vec<T> {
     }
 
     fn read(decoder: &mut Decoder<'b>) -> Result<Self, ReadError> {
-        let count = decoder.array()?.ok_or(ReadError::WrongType)?;
+        let count = decoder.array()?.ok_or(Fault::WrongType)?;
         (0..count).map(|_| T::read(decoder)).collect()
     }
 }
@@ -165,13 +187,31 @@ pub(crate) fn write_pairs<'b, V: Field<'b>>(pairs: &[(&str, V)], out: &mut Out<'
 
 /// Reads a map by name.
 pub(crate) fn read_pairs<'b, V: Field<'b>>(decoder: &mut Decoder<'b>) -> Result<Vec<(&'b str, V)>, ReadError> {
-    let count = decoder.map()?.ok_or(ReadError::WrongType)?;
+    let count = decoder.map()?.ok_or(Fault::WrongType)?;
     (0..count).map(|_| Ok((decoder.str()?, V::read(decoder)?))).collect()
 }
 
 /// The number of the next field.
 pub(crate) fn read_number(decoder: &mut Decoder<'_>) -> Result<u64, ReadError> {
-    decoder.u64().map_err(|_| ReadError::BadNumber)
+    let at = decoder.position();
+    decoder.u64().map_err(|_| ReadError { fault: Fault::BadNumber, field: None, at: at as u32 })
+}
+
+/// Of a text or of bytes that the contract does not bound.
+pub(crate) const ANY: RangeInclusive<usize> = 0..=usize::MAX;
+
+/// The next field's value, of one of the `sizes` in bytes.
+pub(crate) fn read_value<'b, V: Field<'b>>(
+    decoder: &mut Decoder<'b>,
+    number: u8,
+    sizes: &RangeInclusive<usize>,
+) -> Result<V, ReadError> {
+    let at = decoder.position();
+    match V::read(decoder) {
+        Ok(value) if value.size().is_none_or(|size| sizes.contains(&size)) => Ok(value),
+        Ok(_) => Err(ReadError::from(Fault::WrongSize).within(number, at)),
+        Err(error) => Err(error.within(number, at)),
+    }
 }
 
 /// Whether a map comes next.
@@ -202,20 +242,23 @@ macro_rules! message {
                 Ok(())
             }
 
-            #[allow(unused_mut, clippy::match_single_binding)]
+            #[allow(unused_mut, unused_variables, clippy::match_single_binding)]
             fn read(decoder: &mut Decoder<'a>) -> Result<Self, ReadError> {
+                let begin = decoder.position();
                 $(let mut $field: Option<$kind> = None;)*
-                for _ in 0..decoder.map()?.ok_or(ReadError::WrongType)? {
+                for _ in 0..decoder.map()?.ok_or(crate::field::Fault::WrongType)? {
                     match crate::field::read_number(decoder)? {
-                        $($number => $field = Some(<$kind>::read(decoder)?),)*
+                        $($number => {
+                            let sizes = &crate::field::ANY;
+                            $(let sizes = &$size;)?
+                            $field = Some(crate::field::read_value(decoder, $number, sizes)?);
+                        })*
                         _ => crate::deterministic::skip_item(decoder)?,
                     }
                 }
-                $($(if $field.as_ref().and_then(|field| field.size()).is_some_and(|size| !($size).contains(&size)) {
-                    return Err(ReadError::WrongSize);
-                })?)*
+                let missing = |number| ReadError::from(crate::field::Fault::Missing).within(number, begin);
                 Ok(Self {
-                    $($field: $field.or_else(<$kind as Field<'a>>::absent).ok_or(ReadError::Missing)?,)*
+                    $($field: $field.or_else(<$kind as Field<'a>>::absent).ok_or_else(|| missing($number))?,)*
                 })
             }
         }
@@ -241,6 +284,13 @@ macro_rules! messages {
             /// The message's name, for log lines.
             pub const fn name(&self) -> &'static str {
                 match self { $(Self::$variant(_) => stringify!($variant),)* }
+            }
+
+            pub(crate) const fn name_of(tag: u64) -> &'static str {
+                match tag {
+                    $($tag => stringify!($variant),)*
+                    _ => "",
+                }
             }
 
             pub(crate) fn write_fields(&self, out: &mut Out<'_>) -> WriteResult {

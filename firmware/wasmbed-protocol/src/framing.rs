@@ -59,8 +59,8 @@ impl FrameDecoder {
     fn length(&self) -> Result<Option<usize>, ProtocolError> {
         let Some(header) = self.buffer.first_chunk::<HEADER_SIZE>() else { return Ok(None) };
         match u32::from_be_bytes(*header) as usize {
-            0 => Err(ProtocolError::Malformed("a frame of length zero")),
-            size if size > self.limit => Err(ProtocolError::Malformed("a frame above the limit")),
+            0 => Err(ProtocolError::BadFrame("a frame of length zero")),
+            size if size > self.limit => Err(ProtocolError::BadFrame("a frame above the limit")),
             size => Ok(Some(HEADER_SIZE + size)),
         }
     }

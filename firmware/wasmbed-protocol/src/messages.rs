@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use minicbor::Decoder;
 
-use crate::field::{Field, Out, ReadError, WriteResult, message, messages, read_pairs, write_pairs};
+use crate::field::{Fault, Field, Out, ReadError, WriteResult, message, messages, read_pairs, write_pairs};
 
 /// Whole numbers by name; the unit is in the name (`uptime_ms`, `memory_used_bytes`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl<'b> Field<'b> for States<'b> {
     fn read(decoder: &mut Decoder<'b>) -> Result<Self, ReadError> {
         let pairs = read_pairs(decoder)?;
         let fit = pairs.iter().all(|(application_id, _)| (1..=253).contains(&application_id.len()));
-        if fit { Ok(Self(pairs)) } else { Err(ReadError::WrongSize) }
+        if fit { Ok(Self(pairs)) } else { Err(Fault::WrongSize.into()) }
     }
 }
 
@@ -108,7 +108,7 @@ impl<'b> Field<'b> for ApplicationState {
     }
 
     fn read(decoder: &mut Decoder<'b>) -> Result<Self, ReadError> {
-        Self::parse(decoder.str()?).ok_or(ReadError::WrongType)
+        Self::parse(decoder.str()?).ok_or(Fault::WrongType.into())
     }
 }
 
@@ -119,7 +119,7 @@ impl<'b> Field<'b> for Publication<'b> {
 
     fn read(decoder: &mut Decoder<'b>) -> Result<Self, ReadError> {
         if decoder.array()? != Some(2) {
-            return Err(ReadError::WrongType);
+            return Err(Fault::WrongType.into());
         }
         Ok(Self { topic: decoder.str()?, payload: decoder.bytes()? })
     }

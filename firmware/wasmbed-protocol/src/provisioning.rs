@@ -21,8 +21,8 @@ message! {
         2 => private_key: &'a [u8],
         /// X.509; absent: enroll by signing request.
         3 => certificate: Option<&'a [u8]>,
-        /// The certificate of the authority that signs gateways.
-        4 => authority: &'a [u8],
+        /// The certificates of the authorities that sign gateways, one after the other.
+        4 => authorities: &'a [u8],
         /// `host:port`.
         5 => gateway: &'a str,
         /// The name the gateway's certificate must carry.

@@ -151,16 +151,18 @@ fn what_breaks_the_contract_is_refused() {
             Ok((decoded, _)) => panic!("{} was read as {decoded}", vector["name"]),
             Err(error) => error,
         };
-        let (kind, message_id) = match error {
-            ProtocolError::Malformed(_) => ("protocol", None),
-            ProtocolError::UnsupportedVersion => ("unsupported_version", None),
-            ProtocolError::Invalid { message_id, .. } => ("protocol", Some(message_id)),
-            ProtocolError::UnknownTag { message_id, .. } => ("unknown_tag", Some(message_id)),
+        let (kind, field, at) = match error {
+            ProtocolError::BadFrame(_) => ("frame", None, None),
+            ProtocolError::Malformed { at, .. } => ("protocol", None, Some(at)),
+            ProtocolError::UnsupportedVersion => ("unsupported_version", None, Some(1)),
+            ProtocolError::Invalid { field, at, .. } => ("protocol", field, Some(at)),
+            ProtocolError::UnknownTag { .. } => ("unknown_tag", None, None),
         };
+        let expected = |name: &str| vector.get(name).cloned();
         assert_eq!(kind, vector["error"], "{}: {error}", vector["name"]);
-        if let Some(expected) = vector.get("message_id") {
-            assert_eq!(message_id.map(Value::from).as_ref(), Some(expected), "{}: {error}", vector["name"]);
-        }
+        assert_eq!(error.message_id().map(Value::from), expected("message_id"), "{}: {error}", vector["name"]);
+        assert_eq!(field.map(Value::from), expected("field"), "{}: {error}", vector["name"]);
+        assert_eq!(at.map(Value::from), expected("offset"), "{}: {error}", vector["name"]);
     }
 }
 

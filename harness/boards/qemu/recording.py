@@ -1,11 +1,12 @@
 """A board's run under QEMU's record/replay: what has to be kept so that it happens again, byte for byte.
 
 QEMU's log holds what came from outside, and when, counted in instructions; image, blob and what the board had stored
-are kept beside it. In QEMU 7.2 three things need care while it records (measured): a byte for a serial line is
-delivered only when the processor wakes for another reason; further bytes are queued without asking the line whether it
-has room, so that a line with a buffer of one byte loses them; and when a byte of the board's finds no room on our side,
-the log cannot be replayed. So a board that is recorded asks for each byte of its link (``Bridge``, ``on_request``) and
-wakes every 0.1 ms, more seldom the longer it waits, and its lines are roomy (``Machine``).
+are kept beside it, for the owner's eyes only: the blob holds a private key. In QEMU 7.2 three things need care while it
+records (measured): a byte for a serial line is delivered only when the processor wakes for another reason; further
+bytes are queued without asking the line whether it has room, so that a line with a buffer of one byte loses them; and
+when a byte of the board's finds no room on our side, the log cannot be replayed. So a board that is recorded asks for
+each byte of its link (``Bridge``, ``on_request``) and wakes every 0.1 ms, more seldom the longer it waits, and its
+lines are roomy (``Machine``).
 """
 
 from __future__ import annotations
@@ -44,15 +45,20 @@ class Recording:
             parent.mkdir(parents=True, exist_ok=True)
             number = 1 + sum(path.is_dir() for path in parent.iterdir())
             recording = cls(parent / str(number))
-            recording.folder.mkdir()
+            recording.folder.mkdir(mode=0o700)
             digest = hashlib.sha256(platform.image_path.read_bytes()).hexdigest()
             image = parent.parent / f"{platform.name}-{digest[:16]}.elf"
             if not image.exists():
                 shutil.copyfile(platform.image_path, image)
-            recording.blob.write_bytes(blob)
+            with _private(recording.blob) as file:
+                file.write(blob)
+            _private(recording._log).close()  # The emulator writes it, and leaves the mode as it is.
             if os.fstat(memory.fileno()).st_blocks:  # not all hole: the board was on before
                 memory.seek(0)
-                with gzip.open(recording._kept_memory, "wb", compresslevel=1) as target:
+                with (
+                    _private(recording._kept_memory) as file,
+                    gzip.open(file, "wb", compresslevel=1) as target,
+                ):
                     shutil.copyfileobj(memory, target)
             facts = {
                 "board": board,
@@ -105,20 +111,18 @@ class Recording:
 
     def open_console(self) -> IO[bytes]:
         """Where the board's console goes."""
-        return self.console.open("wb", buffering=0)
+        return _private(self.console)
 
     def arguments(self, mode: str) -> list[str]:
         """QEMU's arguments to ``record`` or to ``replay`` it."""
-        return ["-icount", f"shift={SHIFT},rr={mode},rrfile={self.folder / 'log'}"]
+        return ["-icount", f"shift={SHIFT},rr={mode},rrfile={self._log}"]
 
     def check(self) -> None:
         """Raise UsageError if something of it is missing, or if it never came to its end."""
-        missing = [
-            str(path) for path in (self.image, self.blob, self.console, self.folder / "log") if not path.exists()
-        ]
+        missing = [str(path) for path in (self.image, self.blob, self.console, self._log) if not path.exists()]
         if missing:
             raise UsageError(f"is incomplete: there is no {', '.join(missing)}", where=str(self.folder))
-        if (self.folder / "log").stat().st_size == 0:
+        if self._log.stat().st_size == 0:
             raise UsageError(
                 "was not finished: the emulator was killed before it wrote its log",
                 where=str(self.folder),
@@ -138,8 +142,17 @@ class Recording:
             ) from error
 
     @property
+    def _log(self) -> Path:
+        return self.folder / "log"
+
+    @property
     def _kept_memory(self) -> Path:
         return self.folder / "memory.gz"
+
+
+def _private(path: Path) -> IO[bytes]:
+    """A new file of the owner's only: a recording holds the board's private key."""
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0)
 
 
 def find_recordings(path: Path) -> list[Recording]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from harness.boards.virtual.guest import Fault, Guest, NotLoadable
 from harness.boards.virtual.host import Host
-from harness.boards.virtual.reception import DeploymentCode, Reception
+from harness.boards.virtual.reception import Reception
 from harness.boards.virtual.runtime import Runtime
 from harness.core.clock import Clock
 from harness.wasmbed.protocol.messages import (
+    CANCELLED,
     ApplicationState,
     ApplicationStatus,
     Deploy,
@@ -103,12 +104,15 @@ class Application:
             self.status()
 
     async def stop(self) -> None:
-        """End whatever it is doing and free what it holds."""
+        """End whatever it is doing and free what it holds. A deployment without an answer gets it now: cancelled."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
         self._free()
         self.reception = None
+        if self.state is ApplicationState.RECEIVING:
+            reason = "cancelled before the module was started"
+            self._around.send(DeploymentResult(self.name, ok=False, error=reason, code=CANCELLED), self.message_id)
         self.state = ApplicationState.STOPPED
 
     def say(self, text: str, level: LogLevel = LogLevel.INFO) -> None:
@@ -117,20 +121,19 @@ class Application:
     async def _live(self, module: bytes) -> None:
         deploy, around = self.deploy, self._around
         host = Host(around.uptime_ms, deploy.arguments, deploy.environment)
-        limits = replace(deploy.limits, memory=min(deploy.limits.memory, around.memory))
-        self._guest = guest = Guest(around.runtime.worker(), host, limits, around.clock)
+        self._guest = guest = Guest(around.runtime.worker(), host, deploy.limits, around.clock, around.memory)
         try:
             self.busy = True
             try:
                 await guest.load(module, deploy.sha256, deploy.entry)
             except NotLoadable as error:
                 self._free()
-                self.refuse(DeploymentCode.INVALID_MODULE, error.reason)
+                self.refuse(error.code, error.reason)
                 return
             except Fault as fault:
                 self._take_output()
                 self._free()
-                self.refuse(fault.code, f"start function: {fault.message}")
+                self.refuse(fault.code, fault.message)
                 return
             del module
             self.state = ApplicationState.DEPLOYED

@@ -30,12 +30,14 @@ _OVER = frozenset({ApplicationState.FAILED, ApplicationState.ERROR})
 class Applications:
     """Receives, runs and stops them. ``largest_module`` is in bytes, 0 on a board without a runtime."""
 
-    __slots__ = ("_around", "_largest", "_present", "errors")
+    __slots__ = ("_around", "_cancelled", "_largest", "_present", "errors")
 
     def __init__(self, around: Surroundings, largest_module: int) -> None:
         self._around = around
         self._largest = largest_module
         self._present: dict[str, Application] = {}
+        self._cancelled: str | None = None
+        """The application whose transfer was cancelled last."""
         self.errors = 0
         """Failed deployments and faults of applications that are gone."""
 
@@ -57,7 +59,7 @@ class Applications:
 
     async def deploy(self, message: Deploy, message_id: int) -> None:
         """Expect a module's chunks, unless there is a reason not to. A transfer under way for the same application
-        is given up: on one link, in order, its sender has done so too."""
+        is cancelled: on one link, in order, its sender has given it up too."""
         name = message.application_id
         before = self._present.get(name)
         application = Application(self._around, message, message_id)
@@ -68,6 +70,8 @@ class Applications:
             return
         if before is not None:
             await self._forget(before)
+        if self._cancelled == name:
+            self._cancelled = None
         try:
             await self._make_room()
             if not self._largest:
@@ -84,8 +88,11 @@ class Applications:
         """Take a chunk and acknowledge it; start the application after the last.
 
         A chunk that came before is acknowledged again: its sender has not seen the first acknowledgment in time.
+        One of a cancelled transfer is ignored: it was sent before its sender knew.
         """
         application = self._present.get(message.application_id)
+        if application is None and message.application_id == self._cancelled:
+            return
         if application is None or application.state is ApplicationState.FAILED:
             reason = f"a chunk of {message.application_id}, which is not being received"
             self._around.send(Error(ErrorCode.PROTOCOL_ERROR, reason), message_id)
@@ -102,9 +109,12 @@ class Applications:
             application.start(module)
 
     async def stop(self, message: Stop, message_id: int) -> None:
-        """Stop and forget an application. One that is not here is as stopped as it was asked to be."""
+        """Stop and forget an application, also one whose module is still on its way. One that is not here is as
+        stopped as it was asked to be."""
         application = self._present.get(message.application_id)
         if application is not None:
+            if application.reception is not None:
+                self._cancelled = application.name
             await self._forget(application)
             application.say("stopped")
         self._around.send(StopResult(message.application_id, ok=True), message_id)
@@ -120,6 +130,7 @@ class Applications:
 
     def link_lost(self) -> None:
         """Give up what was being received: the rest of it will not come."""
+        self._cancelled = None
         for application in tuple(self._present.values()):
             if application.reception is not None:
                 application.say("transfer given up: the link is down", LogLevel.WARNING)

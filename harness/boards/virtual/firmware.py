@@ -23,6 +23,7 @@ from harness.wasmbed.protocol.messages import (
     Stop,
 )
 from harness.wasmbed.runtime.interface import LogLevel
+from harness.wasmbed.runtime.limits import MAXIMUM_MODULE, PROPOSALS
 
 __all__ = ["CAPABILITIES", "FIRMWARE_VERSION", "LARGEST_MODULE", "MEMORY", "Firmware"]
 
@@ -31,12 +32,9 @@ DEVICE_TYPE = "virtual"
 MCU_TYPE = "virtual"
 ARCHITECTURE = "virtual"
 CAPABILITIES = ("wasm", "tls", "cbor", "gpio", "sensor", "publish")
-RUNTIME_FEATURES = ("bulk-memory", "multi-value", "reference-types", "sign-extension")
-"""Of WebAssembly, beyond version 1.0."""
 MEMORY = 8 << 20
 """Bytes that one application may have at most, whatever its own limit says."""
-LARGEST_MODULE = 1 << 20
-"""Bytes."""
+LARGEST_MODULE = MAXIMUM_MODULE
 
 
 class Firmware:
@@ -140,7 +138,7 @@ class Firmware:
         )
 
     def information(self) -> DeviceInfo:
-        return DeviceInfo(MEMORY, ARCHITECTURE, RUNTIME_FEATURES, LARGEST_MODULE)
+        return DeviceInfo(MEMORY, ARCHITECTURE, PROPOSALS, LARGEST_MODULE)
 
     async def obey(self, command: Command, message_id: int) -> None:
         if isinstance(command, ModuleChunk):

@@ -5,12 +5,10 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-
 from harness.boards.board import Credentials
 from harness.core.errors import UsageError
-from harness.wasmbed.pki.identity import Identity, create_signing_request
+from harness.wasmbed.pki.errors import CertificateInvalid
+from harness.wasmbed.pki.identity import Identity, certified_key, create_signing_request
 from harness.wasmbed.pki.keys import load_private_key, public_key_der
 
 __all__ = ["ContextMaker", "Flash"]
@@ -29,7 +27,10 @@ class Flash:
         self._key = load_private_key(credentials.private_key, f"the private key of {name}")
         self._authority = credentials.authority
         self._make_context = make_context
-        self._context = self._load(credentials.certificate)
+        try:
+            self._context = self._load(credentials.certificate)
+        except CertificateInvalid as error:
+            raise UsageError(error.reason, where=name, do="issue new ones") from error
         self._certificate = credentials.certificate
         self.pairing_token = credentials.pairing_token
 
@@ -55,12 +56,10 @@ class Flash:
     def store(self, certificate: bytes) -> None:
         """Keep an issued certificate and forget the token that paid for it.
 
-        Raises :class:`ValueError` if it is not a certificate for this board's key.
+        Raises :class:`CertificateInvalid` if it is not a certificate for this board's key.
         """
-        key = x509.load_der_x509_certificate(certificate).public_key()
-        issued = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-        if issued != self.public_key:
-            raise ValueError("the certificate is for another key")
+        if certified_key(certificate) != self.public_key:
+            raise CertificateInvalid("the certificate is for another key")
         self._context = self._load(certificate)
         self._certificate, self.pairing_token = certificate, None
 
@@ -69,8 +68,5 @@ class Flash:
         try:
             return self._make_context(self._authority, identity)
         except (ssl.SSLError, ValueError) as error:
-            raise UsageError(
-                f"OpenSSL refuses these credentials: {getattr(error, 'reason', None) or error}",
-                where=self._name,
-                do="issue new ones",
-            ) from error
+            reason = getattr(error, "reason", None) or error
+            raise CertificateInvalid(f"OpenSSL refuses these credentials: {reason}") from error

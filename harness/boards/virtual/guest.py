@@ -1,23 +1,27 @@
-"""One application in a virtual board's runtime: instantiated, called, and what is reported when a call ends early."""
+"""One application in a virtual board's runtime: judged, instantiated, called, and what ended a call early."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 import wasmtime
 
 from harness.boards.virtual.host import Host
+from harness.boards.virtual.reception import DeploymentCode
 from harness.boards.virtual.runtime import Worker
+from harness.boards.virtual.start import with_start_exported
 from harness.core.clock import Clock
 from harness.wasmbed.protocol.messages import Limits
-from harness.wasmbed.runtime.interface import MEMORY_EXPORT, TICK_EXPORT, FaultCode
+from harness.wasmbed.runtime.interface import INITIALIZE_EXPORT, TICK_EXPORT, FaultCode
+from harness.wasmbed.runtime.limits import DEPLOYMENT_FUEL, MAXIMUM_TABLE, MAXIMUM_TABLES
+from harness.wasmbed.runtime.validation import InvalidModule
 
 __all__ = ["Fault", "Guest", "NotLoadable"]
 
 T = TypeVar("T")
 
-MAGIC = b"\0asm"
 _BACKTRACE = 16
 """Frames that are reported, innermost first."""
 _LARGEST_FUEL = (1 << 63) - 1
@@ -25,11 +29,11 @@ _LARGEST_FUEL = (1 << 63) - 1
 
 
 class NotLoadable(Exception):
-    """The module cannot be instantiated on this board; ``reason`` says why."""
+    """The module cannot be loaded on this board: a :class:`DeploymentCode`, and the reason in words."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, code: DeploymentCode, reason: str) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.code, self.reason = code, reason
 
 
 class Fault(Exception):
@@ -45,13 +49,22 @@ class Fault(Exception):
 
 
 class Guest:
-    """A loaded application. One call at a time; :meth:`close` when it is no longer wanted."""
+    """A loaded application. One call at a time; :meth:`close` when it is no longer wanted.
 
-    def __init__(self, worker: Worker, host: Host, limits: Limits, clock: Clock) -> None:
+    ``board_memory`` is the most that the board gives one application, in bytes, whatever ``limits`` allow.
+    """
+
+    def __init__(self, worker: Worker, host: Host, limits: Limits, clock: Clock, board_memory: int) -> None:
         self.host = host
-        self._worker, self._limits, self._clock = worker, limits, clock
+        self._worker, self._clock, self._board_memory = worker, clock, board_memory
+        self._allowed = limits
+        self._limits = replace(limits, memory=min(limits.memory, board_memory))
         self._store = wasmtime.Store(worker.engine)
+        # Not its memory: LinearMemory has that limit, because a store does not say that it refused a growth.
+        self._store.set_limits(instances=1, memories=1, tables=MAXIMUM_TABLES, table_elements=MAXIMUM_TABLE)
         self._exports: dict[str, wasmtime.Func] = {}
+        self._moved = 0
+        """By how much the code lies further back than in the module that was sent, in bytes."""
         self.metrics: Mapping[str, int] = {}
         """Resource use of the latest call."""
 
@@ -65,14 +78,26 @@ class Guest:
         return TICK_EXPORT in self._exports
 
     async def load(self, module: bytes, digest: bytes, entry: str) -> None:
-        """Compile and instantiate. Raises :class:`NotLoadable`, or :class:`Fault` of the module's start function."""
-        if not module.startswith(MAGIC):  # wasmtime would take the text format too; no other board does
-            raise NotLoadable(f"not a WebAssembly binary: it begins with {module[:4].hex()}")
+        """Judge, compile and instantiate the module of that SHA-256, then call its start function and ``_initialize``.
+
+        Raises :class:`NotLoadable`, or :class:`Fault` of one of the two.
+        """
         try:
-            compiled = await self._worker.compile(module, digest)
-        except wasmtime.WasmtimeError as error:
-            raise NotLoadable(f"not a module this runtime can load: {_last_line(error)}") from error
-        await self._call(lambda: self._instantiate(compiled, entry))
+            info = await self._worker.validate(module, self._allowed, entry)
+        except InvalidModule as error:
+            raise NotLoadable(DeploymentCode.INVALID_MODULE, error.reason) from error
+        if info.memory_minimum > self._board_memory:
+            reason = f"needs {info.memory_minimum} bytes of memory, this board gives a module {self._board_memory}"
+            raise NotLoadable(DeploymentCode.NOT_ENOUGH_MEMORY, reason)
+        # No module can hold its own hash, so none exports this name.
+        start = f"start {digest.hex()}"
+        runnable = with_start_exported(module, start) if info.has_start else module
+        self._moved = len(runnable) - len(module)
+        compiled = await self._worker.compile(runnable, digest)
+        first = {start: "start function"} if info.has_start else {}
+        if info.initializes:
+            first[INITIALIZE_EXPORT] = INITIALIZE_EXPORT
+        await self._begin(compiled, (entry, TICK_EXPORT), first)
 
     async def call(self, name: str) -> int | None:
         """Call an exported function without parameters; its result if it has one. Raises :class:`Fault`."""
@@ -82,40 +107,50 @@ class Guest:
             result: int | None = function(self._store)
             return result
 
-        return await self._call(job)
+        return await self._call(job, self._limits.fuel)
 
     def close(self) -> None:
         """Free the instance and its memory."""
         self._exports.clear()
         self._store.close()
 
-    def _instantiate(self, compiled: wasmtime.Module, entry: str) -> None:
-        """On the worker's thread."""
+    async def _begin(self, compiled: wasmtime.Module, wanted: tuple[str, ...], first: Mapping[str, str]) -> None:
+        """Instantiate, keep the exports ``wanted`` later, and call the ones that come ``first``, by name: what to call
+        them in words."""
+        fuel = min(self._limits.fuel, DEPLOYMENT_FUEL)
+        current = "instantiation"
+
+        def job() -> None:
+            nonlocal current
+            self._store.set_fuel(_LARGEST_FUEL)  # wasmtime charges for copying the segments; no other board does
+            exports = self._instantiate(compiled)
+            self._exports = {name: exports[name] for name in wanted if name in exports}
+            self._store.set_fuel(fuel)
+            for name, words in first.items():
+                current = words
+                exports[name](self._store)
+
+        try:
+            await self._call(job, fuel)
+        except Fault as fault:
+            raise Fault(fault.code, f"{current}: {fault.message}", fault.backtrace, fault.use) from fault
+
+    def _instantiate(self, compiled: wasmtime.Module) -> Mapping[str, wasmtime.Func]:
+        """On the worker's thread. The functions that it exports."""
         memories = self._worker.memories
         memories.expect(self._limits.memory)
         try:
             instance = self._worker.linker.instantiate(self._store, compiled)
         except wasmtime.WasmtimeError as error:
-            raise NotLoadable(_last_line(error)) from error
+            raise NotLoadable(DeploymentCode.INVALID_MODULE, _last_line(error)) from error
         finally:
             self.host.memory = memories.take() or self.host.memory
-        exports = instance.exports(self._store)
-        if not isinstance(exports.get(MEMORY_EXPORT), wasmtime.Memory):
-            raise NotLoadable(f"does not export its linear memory as {MEMORY_EXPORT!r}")
-        for name in (entry, TICK_EXPORT):
-            function = exports.get(name)
-            if isinstance(function, wasmtime.Func) and self._callable(function):
-                self._exports[name] = function
-            elif function is not None or name == entry:
-                raise NotLoadable(f"does not export {name!r} as a function without parameters")
+        exports = instance.exports(self._store).items()
+        return {name: export for name, export in exports if isinstance(export, wasmtime.Func)}
 
-    def _callable(self, function: wasmtime.Func) -> bool:
-        kind = function.type(self._store)
-        return not kind.params and [str(result) for result in kind.results] in ([], ["i32"])
-
-    async def _call(self, job: Callable[[], T]) -> T:
+    async def _call(self, job: Callable[[], T], fuel: int) -> T:
         self.host.memory.refused = False
-        began, fuel = self._clock.now(), min(self._limits.fuel, _LARGEST_FUEL)
+        began, fuel = self._clock.now(), min(fuel, _LARGEST_FUEL)
         trap: wasmtime.Trap | None = None
         try:
             result = await self._worker.call(
@@ -131,31 +166,29 @@ class Guest:
             backtrace = (self.host.violation.partition(":")[0],)
             raise Fault(FaultCode.TRAP, self.host.violation, backtrace, self.metrics)
         if trap is not None:
-            code, message = self._judge(trap)
-            raise Fault(code, message, _backtrace(trap), self.metrics) from trap
+            code, message = self._judge(trap, fuel)
+            raise Fault(code, message, self._backtrace(trap), self.metrics) from trap
         return result
 
-    def _judge(self, trap: wasmtime.Trap) -> tuple[FaultCode, str]:
+    def _judge(self, trap: wasmtime.Trap, fuel: int) -> tuple[FaultCode, str]:
         limits = self._limits
         if trap.trap_code is wasmtime.TrapCode.OUT_OF_FUEL:
-            return FaultCode.OUT_OF_FUEL, f"used up its {limits.fuel} units of fuel"
+            return FaultCode.OUT_OF_FUEL, f"used up its {fuel} units of fuel"
         if trap.trap_code is wasmtime.TrapCode.INTERRUPT:
             return FaultCode.TIME_LIMIT, f"ran longer than {limits.wall_time} ms"
         if self.host.memory.refused:
             return FaultCode.MEMORY_LIMIT, f"wanted more than {limits.memory} bytes of memory, then: {_last_line(trap)}"
         return FaultCode.TRAP, _last_line(trap)
 
+    def _backtrace(self, trap: wasmtime.Trap) -> tuple[str, ...]:
+        return tuple(self._place(frame) for frame in trap.frames[:_BACKTRACE])
+
+    def _place(self, frame: wasmtime.Frame) -> str:
+        name = frame.func_name or f"function {frame.func_index}"
+        known = frame.module_offset < 1 << 32
+        return f"{name} at {frame.module_offset - self._moved:#x}" if known else name
+
 
 def _last_line(error: Exception) -> str:
     """wasmtime's innermost cause, without the path that led there."""
     return str(error).strip().rpartition("\n")[2].strip().removeprefix("wasm trap: ")
-
-
-def _backtrace(trap: wasmtime.Trap) -> tuple[str, ...]:
-    return tuple(_place(frame) for frame in trap.frames[:_BACKTRACE])
-
-
-def _place(frame: wasmtime.Frame) -> str:
-    name = frame.func_name or f"function {frame.func_index}"
-    known = frame.module_offset < 1 << 32
-    return f"{name} at {frame.module_offset:#x}" if known else name

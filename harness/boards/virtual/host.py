@@ -22,6 +22,7 @@ from harness.wasmbed.runtime.interface import (
     ValueType,
     sensor_value,
 )
+from harness.wasmbed.runtime.limits import MAXIMUM_SENSORS
 
 __all__ = ["MAXIMUM_LOG_LINES", "MAXIMUM_PUBLICATIONS", "Host", "define_functions"]
 
@@ -79,7 +80,8 @@ class Host:
 
     def sensor_read(self, channel: int) -> int:
         reading = self._readings.get(channel, 0)
-        self._readings[channel] = reading + 1
+        if channel in self._readings or len(self._readings) < MAXIMUM_SENSORS:
+            self._readings[channel] = reading + 1
         return (sensor_value(channel, reading) + (1 << 31)) % (1 << 32) - (1 << 31)
 
     def gpio_write(self, pin: int, level: int) -> None:

@@ -20,7 +20,9 @@ from harness.boards.virtual.host import Host, define_functions
 from harness.boards.virtual.memory import MemoryCreator
 from harness.core.clock import Clock
 from harness.core.errors import RigError
-from harness.wasmbed.runtime.validation import configuration
+from harness.wasmbed.protocol.messages import Limits
+from harness.wasmbed.runtime.engine import configuration
+from harness.wasmbed.runtime.validation import ModuleInfo, validate
 
 __all__ = ["Runtime", "Worker"]
 
@@ -35,8 +37,6 @@ class Worker:
 
     def __init__(self, name: str) -> None:
         config = configuration()
-        config.consume_fuel = True
-        config.epoch_interruption = True
         self.memories = MemoryCreator(config)
         self.engine = wasmtime.Engine(config)
         self.linker = wasmtime.Linker(self.engine)
@@ -51,8 +51,13 @@ class Worker:
         """Whether something runs on the thread right now."""
         return self._turn.locked()
 
+    async def validate(self, module: bytes, limits: Limits, entry: str) -> ModuleInfo:
+        """Judge ``module`` as the gateway does. Raises :class:`InvalidModule`."""
+        async with self._turn:
+            return await self._finish(lambda: validate(module, limits, entry))
+
     async def compile(self, module: bytes, digest: bytes) -> wasmtime.Module:
-        """``module`` compiled, or found by its SHA-256. Raises :class:`wasmtime.WasmtimeError` if it is none."""
+        """``module`` compiled, or found by the SHA-256 it came with. Raises :class:`wasmtime.WasmtimeError`."""
         compiled = self._modules.get(digest)
         if compiled is None:
             async with self._turn:

@@ -8,6 +8,7 @@ from typing import Protocol
 from harness.boards.virtual.flash import Flash
 from harness.core.clock import Clock, Timer
 from harness.core.identifiers import Randomness
+from harness.wasmbed.pki.errors import CertificateInvalid
 from harness.wasmbed.protocol.errors import LinkClosed, UnknownTag
 from harness.wasmbed.protocol.link import Link
 from harness.wasmbed.protocol.messages import (
@@ -206,9 +207,9 @@ class Session:
     def _store(self, certificate: bytes | None) -> None:
         try:
             if certificate is None:
-                raise ValueError("the gateway sent none")
+                raise CertificateInvalid("the gateway sent none")
             self._flash.store(certificate)
-        except ValueError as error:
+        except CertificateInvalid as error:
             raise Rejected(f"no usable certificate: {error}") from error
         self._device.say("enrollment: certificate stored, connecting with it")
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.clusters.embedded import field_sets
+from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.errors import Refusal
-from harness.clusters.embedded.field_sets import Path, Paths
+from harness.clusters.embedded.field_sets import Fields, Path, Paths
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.values import Object, same
 
@@ -46,46 +47,53 @@ Ownership = dict[Manager, _Owned]
 
 
 def apply_patch(
-    live: Object | None, config: Object, schema: Schema, manager: Manager, *, force: bool, now: str
+    live: Object | None, config: Object, schema: Schema, manager: Manager, budget: Budget, *, force: bool, now: str
 ) -> Object:
     """The object that follows when ``manager`` applies ``config``: merged, what it no longer says removed.
 
-    Raises the 409 refusal naming every field that another manager owns and that would change, unless ``force``.
+    Raises the 409 refusal naming every field that another manager owns and that would change, unless ``force``;
+    :class:`OutOfBudget`.
     """
     current = live or {}
-    ownership = _load(current, before_first_apply=live is not None, schema=schema)
-    wanted = field_sets.fields_of(config, schema)
+    ownership = _load(current, schema, budget, before_first_apply=live is not None)
+    wanted = Fields(config, schema, budget).paths
     merged: Object = _merge(current, config, schema)
     given_up = ownership[manager].paths - wanted if manager in ownership else frozenset()
     others = {one: owned for one, owned in ownership.items() if one != manager}
-    for path in sorted(given_up, key=len):  # Items of lists before their members, by which they are found.
-        if not any(path in owned.paths for owned in others.values()):
-            merged = field_sets.removed(merged, path, schema)
-    conflicts = [
-        (one, path)
-        for one, owned in others.items()
-        for path in sorted(owned.paths & wanted)
-        if not _equal(field_sets.at(current, path, schema), field_sets.at(merged, path, schema))
-    ]
+    if orphaned := given_up.difference(*(owned.paths for owned in others.values())):
+        merged = field_sets.without(merged, orphaned, schema)
+    conflicts = _conflicts(others, wanted, Fields(current, schema, budget), Fields(merged, schema, budget))
     if conflicts and not force:
         raise _conflict(conflicts)
-    for one, path in conflicts:
-        others[one] = replace(others[one], paths=others[one].paths - {path})
+    for one, paths in _grouped(conflicts).items():
+        others[one] = replace(others[one], paths=others[one].paths - paths)
     before = ownership.get(manager)
     others[manager] = before if before is not None and before.paths == wanted else _Owned(wanted, now)
     return _with_ownership(merged, others)
 
 
-def track_update(old: Object, new: Object, schema: Schema, manager: Manager, now: str) -> Object:
-    """``new`` with the fields that changed since ``old`` given to ``manager``."""
-    ownership = _load(old, before_first_apply=True, schema=schema)
-    before, after = field_sets.fields_of(old, schema), field_sets.fields_of(new, schema)
-    gone = before - after
-    changed = frozenset(
-        path
-        for path in after
-        if path not in before or not _equal(field_sets.at(old, path, schema), field_sets.at(new, path, schema))
-    )
+def _conflicts(others: Ownership, wanted: Paths, current: Fields, merged: Fields) -> list[tuple[Manager, Path]]:
+    return [
+        (one, path)
+        for one, owned in others.items()
+        for path in sorted(owned.paths & wanted)
+        if not _equal(current[path], merged[path])
+    ]
+
+
+def _grouped(conflicts: list[tuple[Manager, Path]]) -> dict[Manager, set[Path]]:
+    grouped: dict[Manager, set[Path]] = {}
+    for manager, path in conflicts:
+        grouped.setdefault(manager, set()).add(path)
+    return grouped
+
+
+def track_update(old: Object, new: Object, schema: Schema, manager: Manager, budget: Budget, *, now: str) -> Object:
+    """``new`` with the fields that changed since ``old`` given to ``manager``. Raises :class:`OutOfBudget`."""
+    ownership = _load(old, schema, budget, before_first_apply=True)
+    before, after = Fields(old, schema, budget), Fields(new, schema, budget)
+    gone = before.paths - after.paths
+    changed = frozenset(path for path in after.paths if not _equal(before[path], after[path]))
     for one, owned in ownership.items():
         if one != manager:
             ownership[one] = replace(owned, paths=owned.paths - changed - gone)
@@ -107,22 +115,19 @@ def _merge(live: Any, config: Any, schema: Schema | None) -> Any:
             merged[name] = _merge(live.get(name), item, schema.child(name) if schema is not None else None)
         return merged
     if type(config) is list and type(live) is list and schema is not None and schema.list_type != "atomic":
-        items = list(live)
+        items = {field_sets.element(item, schema): item for item in live}
         for item in config:
-            index = field_sets.index_of(items, field_sets.element(item, schema), schema)
-            if index is None:
-                items.append(item)
-            else:
-                items[index] = _merge(items[index], item, schema.items)
-        return items
+            part = field_sets.element(item, schema)
+            items[part] = _merge(items[part], item, schema.items) if part in items else item
+        return list(items.values())
     return config
 
 
-def _load(stored: Object, *, before_first_apply: bool, schema: Schema) -> Ownership:
+def _load(stored: Object, schema: Schema, budget: Budget, *, before_first_apply: bool) -> Ownership:
     entries = (stored.get("metadata") or {}).get("managedFields") or []
     if not entries and before_first_apply:
         owner = Manager("before-first-apply", "Update", stored.get("apiVersion", ""))
-        return {owner: _Owned(field_sets.fields_of(stored, schema), "")}
+        return {owner: _Owned(Fields(stored, schema, budget).paths, "")}
     ownership: Ownership = {}
     for entry in entries:
         manager = Manager(
@@ -164,8 +169,8 @@ def _conflict(conflicts: list[tuple[Manager, Path]]) -> Refusal:
         message = f"Apply failed with 1 conflict: conflict with {conflicts[0][0]}: {field_sets.dotted(conflicts[0][1])}"
     else:
         lines = []
-        for manager in sorted({one for one, _ in conflicts}, key=str):
+        for manager, paths in sorted(_grouped(conflicts).items(), key=lambda found: str(found[0])):
             lines.append(f"conflicts with {manager}:")
-            lines.extend(f"- {field_sets.dotted(path)}" for one, path in conflicts if one == manager)
+            lines.extend(f"- {field_sets.dotted(path)}" for path in sorted(paths))
         message = f"Apply failed with {len(conflicts)} conflicts: " + "\n".join(lines)
     return Refusal(409, "Conflict", message, {"causes": causes})

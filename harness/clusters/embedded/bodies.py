@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-import yaml
 
 from harness.clusters.embedded.apply import APPLY_PATCH
+from harness.clusters.embedded.budget import OutOfBudget
 from harness.clusters.embedded.errors import Refusal, bad_request, unsupported_media_type
 from harness.clusters.embedded.messages import Request
 from harness.clusters.embedded.patches import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from harness.clusters.embedded.protobuf import PROTOBUF, decode
 from harness.clusters.embedded.values import NESTING_LIMIT, is_too_deep
+from harness.clusters.embedded.yaml_reader import read_yaml
 
 __all__ = ["media_type", "read_body"]
 
 _JSON = "application/json"
 _YAML = "application/yaml"
 _PATCHES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def media_type(request: Request) -> str:
@@ -42,7 +42,7 @@ def read_body(request: Request, limit: int) -> Any:
     if media == PROTOBUF:
         return decode(body)
     if media in (_YAML, APPLY_PATCH):
-        return _checked(_read_yaml(body), body)
+        return _read_yaml(body)
     if media != _JSON and media not in _PATCHES:
         raise unsupported_media_type((_JSON, _YAML, PROTOBUF))
     return _checked(_read_json(body), body)
@@ -64,11 +64,13 @@ def _checked(value: Any, body: bytes) -> Any:
 
 def _read_yaml(body: bytes) -> Any:
     try:
-        return orjson.loads(body)
+        return _checked(orjson.loads(body), body)
     except orjson.JSONDecodeError:
         pass
     try:
-        # Through JSON, so that dates are refused or text, and nothing but JSON's values gets in.
-        return orjson.loads(orjson.dumps(yaml.load(body, _Loader)))
-    except (yaml.YAMLError, orjson.JSONEncodeError, UnicodeDecodeError) as error:
+        return read_yaml(body)
+    except ValueError as error:
         raise bad_request(f"error decoding YAML: {error}") from error
+    except OutOfBudget as error:
+        message = "Request entity too large: the YAML has more values than one request may"
+        raise Refusal(413, "RequestEntityTooLarge", message) from error

@@ -1,24 +1,55 @@
-"""The port to Kubernetes on an :class:`ApiServer` in the same process: no socket, and no JSON text."""
+"""The port to Kubernetes on an embedded server, in this process or another: no HTTP, and no TLS."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from harness.clusters.embedded.errors import Refusal
-from harness.clusters.embedded.messages import Request, Response
+from harness.clusters.embedded.messages import Content, Request
 from harness.clusters.embedded.patches import MERGE_PATCH
-from harness.clusters.embedded.server import ApiServer
-from harness.clusters.embedded.values import copy_value
-from harness.clusters.embedded.watching import Watcher
 from harness.wasmbed.resources.api import Object, Resource, ResourceApi, ResourceList, WatchEvent, api_error
 
-__all__ = ["InProcessApi"]
+__all__ = ["Answer", "EmbeddedApi", "Events", "Server"]
 
 _JSON = {"content-type": "application/json"}
 _MERGE = {"content-type": MERGE_PATCH}
+
+
+class Events(Protocol):
+    """An open watch."""
+
+    async def event(self) -> tuple[str, Object] | None:
+        """The next event, None at the end. Raises a refusal that ended it; :class:`OSError`: the server is gone."""
+
+    def close(self) -> None:
+        """End the watch."""
+
+
+class Answer(Protocol):
+    """An answer: content, or a watch that goes on."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def content(self) -> Content: ...
+    @property
+    def watcher(self) -> Events | None: ...
+
+
+class Server(Protocol):
+    """An embedded server, wherever it is."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    async def handle(self, request: Request) -> Answer:
+        """The answer to a request. Raises :class:`OSError` where the server is gone."""
+
+    def is_namespaced(self, resource: Resource) -> bool:
+        """Whether a type's objects live in namespaces."""
 
 
 class _Turn:
@@ -28,10 +59,10 @@ class _Turn:
         yield
 
 
-class InProcessApi(ResourceApi):
+class EmbeddedApi(ResourceApi):
     """One namespace of an embedded API server, under a client's name. What goes in or comes out is copied."""
 
-    def __init__(self, server: ApiServer, namespace: str, name: str) -> None:
+    def __init__(self, server: Server, namespace: str, name: str) -> None:
         self.namespace = namespace
         self._server = server
         self._name = name
@@ -75,7 +106,7 @@ class InProcessApi(ResourceApi):
         if watcher is None:
             raise TypeError("the server answered a watch with something else")
         try:
-            yield _Events(watcher)
+            yield _Delivered(watcher)
         finally:
             watcher.close()
 
@@ -108,26 +139,24 @@ class InProcessApi(ResourceApi):
         body: Any = b"",
         headers: dict[str, str] | None = None,
         query: dict[str, str] | None = None,
-    ) -> Response:
+    ) -> Answer:
         await _Turn()
         if self._server.closed:
             raise ConnectionRefusedError("the embedded cluster is stopped")
-        request = Request(
-            method, path, query or {}, headers or {}, copy_value(body) if body else body, self._name, True
-        )
+        request = Request(method, path, query or {}, headers or {}, body, self._name, True)
         response = await self._server.handle(request)
         if response.status >= 400:
             raise api_error(response.content.value())
         return response
 
 
-class _Events:
+class _Delivered:
     """A watch's events as the port has them."""
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, watcher: Events) -> None:
         self._watcher = watcher
 
-    def __aiter__(self) -> _Events:
+    def __aiter__(self) -> _Delivered:
         return self
 
     async def __anext__(self) -> WatchEvent:

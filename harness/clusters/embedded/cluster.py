@@ -7,22 +7,23 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.clusters.cluster import Cluster
-from harness.clusters.embedded.client import InProcessApi
-from harness.clusters.embedded.front import HttpFront
+from harness.clusters.embedded.client import EmbeddedApi
+from harness.clusters.embedded.front import HttpFront, Ready
 from harness.clusters.embedded.kubeconfig import write_kubeconfig
-from harness.clusters.embedded.logs import FindLog, Logs
+from harness.clusters.embedded.logs import FindLog, Log, Logs, OpenLog
 from harness.clusters.embedded.messages import Request
 from harness.clusters.embedded.patches import MERGE_PATCH
 from harness.clusters.embedded.server import ApiServer
 from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.files import replace_file
+from harness.clusters.watch_times import WatchTimes
 from harness.core.clock import Clock, SystemClock
 from harness.core.errors import RigError, UsageError, reason
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network, SystemNetwork
 from harness.wasmbed.pki.authority import Authority
-from harness.wasmbed.pki.tls import server_context
+from harness.wasmbed.pki.tls import tls_server
 from harness.wasmbed.resources.api import ResourceApi
 from harness.wasmbed.resources.kinds import CUSTOM_RESOURCE_DEFINITION, load_crds
 
@@ -40,6 +41,7 @@ class EmbeddedCluster(Cluster):
     """A Kubernetes API in this process. It has a socket only once somebody asks for a kubeconfig."""
 
     kind: ClassVar[str] = "embedded"
+    options: ClassVar[frozenset[str]] = frozenset(("watches",))
 
     def __init__(
         self,
@@ -51,8 +53,15 @@ class EmbeddedCluster(Cluster):
         port: int = 0,
         snapshot: Path | None = None,
         network: Network | None = None,
+        open_log: OpenLog | None = None,
+        ready: Ready | None = None,
+        watches: WatchTimes = WatchTimes.PROMPT,
     ) -> None:
-        """``port``: where to listen, 0 for any. ``snapshot``: a file to go on from, and to leave at the end."""
+        """``port``: where to listen, 0 for any. ``snapshot``: a file to go on from, and to leave at the end.
+
+        ``open_log``: where the logs of Devices are, instead of :meth:`serve_logs`. ``ready`` is awaited before every
+        request that comes over the socket. ``watches``: when watch events arrive.
+        """
         self._clock = clock
         self._randomness = randomness
         self.namespace = namespace
@@ -60,11 +69,13 @@ class EmbeddedCluster(Cluster):
         self._port = port
         self._snapshot = snapshot
         self._network = network or SystemNetwork()
+        self._watches = watches
         self._server: ApiServer | None = None
         self._front: HttpFront | None = None
         self._access: tuple[Endpoint, bytes, str] | None = None
         self._find_log: FindLog = lambda name: None
-        self._logs = Logs(namespace, lambda name: self._find_log(name))
+        self._logs = Logs(namespace, open_log or self._open_log)
+        self._ready = ready
 
     @property
     def server(self) -> ApiServer:
@@ -74,7 +85,7 @@ class EmbeddedCluster(Cluster):
         return self._server
 
     async def start(self) -> None:
-        server = ApiServer(self._clock, self._randomness.fork("cluster"), tap=self._tap)
+        server = ApiServer(self._clock, self._randomness.fork("cluster"), tap=self._tap, watches=self._watches)
         if self._snapshot is not None and self._snapshot.exists():
             self._load(server, self._snapshot)
         for definition in _definitions():
@@ -123,24 +134,33 @@ class EmbeddedCluster(Cluster):
             ) from error
 
     def client(self, name: str) -> ResourceApi:
-        return InProcessApi(self.server, self.namespace, name)
+        return EmbeddedApi(self.server, self.namespace, name)
 
     async def write_kubeconfig(self, path: Path) -> None:
-        endpoint, authority, token = await self._listen()
+        endpoint, authority, token = await self.listen()
         write_kubeconfig(path, endpoint, authority, token, self.namespace)
 
     def serve_logs(self, find: FindLog) -> None:
         """Offer boards' consoles as the logs of their Devices, to those whom :meth:`write_kubeconfig` lets in."""
         self._find_log = find
 
-    async def _listen(self) -> tuple[Endpoint, bytes, str]:
+    async def _open_log(self, name: str) -> Log | None:
+        return self._find_log(name)
+
+    async def listen(self) -> tuple[Endpoint, bytes, str]:
+        """Serve over a socket; returns where, the authority to trust (DER), and the token that lets in.
+
+        Raises :class:`RigError` where the port cannot be had.
+        """
         if self._access is None:
             # Other programs judge this certificate, by the machine's time, whatever clock the cluster runs on.
             authority = Authority.create("wasmbed embedded cluster", SystemClock(), algorithm="p256")
             identity = authority.issue_server(_HOST, (_HOST, "localhost"), algorithm="p256")
             token = Randomness().token(32)
-            tls = server_context(identity, authority.certificate)
-            front = HttpFront(self.server, self._network, token=token, tls=tls, logs=self._logs)
+            tls = tls_server((identity,), authority.certificate)
+            front = HttpFront(
+                self.server, self._clock, self._network, token=token, tls=tls, logs=self._logs, ready=self._ready
+            )
             endpoint = await front.start((_HOST, self._port))
             self._front = front
             self._access = (endpoint, authority.certificate, token)

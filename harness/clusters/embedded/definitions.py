@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.clusters.embedded import errors
+from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.builders import OBJECT_META, STRING
 from harness.clusters.embedded.builtin import AGE, CRD_TYPE, NAME
 from harness.clusters.embedded.errors import Cause
-from harness.clusters.embedded.formats import compile_pattern
 from harness.clusters.embedded.jsonpath import compile_path, simple_path
+from harness.clusters.embedded.patterns import BadPattern, compile_pattern
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.types import Column, ResourceType
 from harness.clusters.embedded.values import Object, copy_value, lookup
@@ -44,17 +45,24 @@ _KEYWORDS: Mapping[str, type | tuple[type, ...]] = {
     "x-kubernetes-map-type": str,
 }
 """The types of a schema's keywords."""
+_COLUMNS_LIMIT = 1000
+"""A list as a table looks up all columns in every object."""
+_STEPS_AN_INSTRUCTION = 2
+"""Of the budget, for compiling one instruction of a pattern's program."""
 _VERSION = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?\Z")
 
 
-def complete_definition(new: Object, old: Object | None) -> None:
-    """Fill in the names that follow from others; refuse what is wrong or not implemented (422 with its causes)."""
+def complete_definition(new: Object, old: Object | None, budget: Budget) -> None:
+    """Fill in the names that follow from others; refuse what is wrong or not implemented (422 with its causes).
+
+    Raises :class:`OutOfBudget`.
+    """
     spec = new["spec"]
     names = spec["names"]
     names.setdefault("singular", names["kind"].lower())
     names.setdefault("listKind", f"{names['kind']}List")
     spec.setdefault("conversion", {"strategy": "None"})
-    causes = _causes(new["metadata"].get("name", ""), spec)
+    causes = _causes(new["metadata"].get("name", ""), spec, budget)
     if old is not None:
         before = old["spec"]
         for member in ("group", "scope"):
@@ -66,7 +74,7 @@ def complete_definition(new: Object, old: Object | None) -> None:
         raise errors.invalid(CRD_TYPE.group, CRD_TYPE.kind, new["metadata"].get("name", ""), causes)
 
 
-def _causes(name: str, spec: Object) -> list[Cause]:
+def _causes(name: str, spec: Object, budget: Budget) -> list[Cause]:
     causes: list[Cause] = []
     plural, group, versions = spec["names"]["plural"], spec["group"], spec["versions"]
     if name and name != f"{plural}.{group}":
@@ -88,11 +96,11 @@ def _causes(name: str, spec: Object) -> list[Cause]:
         message = "must contain unique version names"
         causes.append(errors.invalid_value("spec.versions", [item["name"] for item in versions], message))
     for index, version in enumerate(versions):
-        _check_version(version, f"spec.versions[{index}]", causes)
+        _check_version(version, f"spec.versions[{index}]", causes, budget)
     return causes
 
 
-def _check_version(version: Object, field: str, causes: list[Cause]) -> None:
+def _check_version(version: Object, field: str, causes: list[Cause], budget: Budget) -> None:
     if not _VERSION.match(version["name"]):
         causes.append(errors.invalid_value(f"{field}.name", version["name"], "a DNS-1035 label is needed"))
     if version["storage"] and not version["served"]:
@@ -104,8 +112,11 @@ def _check_version(version: Object, field: str, causes: list[Cause]) -> None:
         where = f"{field}.schema.openAPIV3Schema"
         if schema.get("type") != "object":
             causes.append(errors.invalid_value(f"{where}.type", schema.get("type", ""), "must be object at the root"))
-        _check_schema(schema, where, causes)
-    for number, column in enumerate(version.get("additionalPrinterColumns") or ()):
+        _check_schema(schema, where, causes, budget)
+    columns = version.get("additionalPrinterColumns") or ()
+    if len(columns) > _COLUMNS_LIMIT:
+        causes.append(errors.too_many(f"{field}.additionalPrinterColumns", len(columns), _COLUMNS_LIMIT))
+    for number, column in enumerate(columns):
         where = f"{field}.additionalPrinterColumns[{number}]"
         if column["type"] not in _COLUMN_TYPES:
             message = f"must be one of {','.join(_COLUMN_TYPES)}"
@@ -122,8 +133,9 @@ def _check_version(version: Object, field: str, causes: list[Cause]) -> None:
             causes.append(errors.invalid_value(where, selectable["jsonPath"], f"is an invalid path: {error}"))
 
 
-def _check_schema(schema: Object, field: str, causes: list[Cause], *, structural: bool = True) -> None:
+def _check_schema(schema: Object, field: str, causes: list[Cause], budget: Budget, *, structural: bool = True) -> None:
     """Structural rules, patterns that do not compile, and what is refused because it would not be enforced."""
+    budget.spend(1, field)
     misfits = [name for name, kinds in _KEYWORDS.items() if name in schema and not isinstance(schema[name], kinds)]
     causes.extend(
         errors.invalid_value(f"{field}.{name}", schema[name], "is not of the keyword's type") for name in misfits
@@ -146,8 +158,8 @@ def _check_schema(schema: Object, field: str, causes: list[Cause], *, structural
     )
     if pattern := schema.get("pattern"):
         try:
-            compile_pattern(pattern)
-        except re.error as error:
+            budget.spend(compile_pattern(pattern).size * _STEPS_AN_INSTRUCTION, field)
+        except BadPattern as error:
             message = f"must be a valid regular expression, but isn't: {error}"
             causes.append(errors.invalid_value(f"{field}.pattern", pattern, message))
     if structural and kind == "array" and not isinstance(schema.get("items"), dict):
@@ -160,13 +172,13 @@ def _check_schema(schema: Object, field: str, causes: list[Cause], *, structural
         message = "additionalProperties and properties are mutual exclusive"
         causes.append(errors.forbidden_field(f"{field}.additionalProperties", message))
     for name, child in (schema.get("properties") or {}).items():
-        _check_schema(child, f"{field}.properties[{name}]", causes, structural=structural)
+        _check_schema(child, f"{field}.properties[{name}]", causes, budget, structural=structural)
     for keyword in ("items", "additionalProperties", "not"):
         if isinstance(child := schema.get(keyword), dict):
-            _check_schema(child, f"{field}.{keyword}", causes, structural=structural and keyword != "not")
+            _check_schema(child, f"{field}.{keyword}", causes, budget, structural=structural and keyword != "not")
     for keyword in _LOGICAL:
         for index, child in enumerate(schema.get(keyword) or ()):
-            _check_schema(child, f"{field}.{keyword}[{index}]", causes, structural=False)
+            _check_schema(child, f"{field}.{keyword}[{index}]", causes, budget, structural=False)
 
 
 def _check_nested(schema: Object, field: str, causes: list[Cause]) -> bool:

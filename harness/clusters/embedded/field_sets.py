@@ -6,18 +6,25 @@ A path is a tuple of FieldsV1 elements: ``f:name`` for a member, ``k:{"name":"a"
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
 
 import orjson
 
+from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.values import Object
 
-__all__ = ["Path", "Paths", "at", "dotted", "dump", "element", "fields_of", "index_of", "load", "removed"]
+__all__ = ["Fields", "Path", "Paths", "dotted", "dump", "element", "load", "without"]
 
 Path = tuple[str, ...]
 Paths = frozenset[Path]
+
+_STEPS = 8
+"""Of the budget, for one field; a request goes through the fields of an object up to three times."""
+_Branch = dict[str, Any]
+_END = ""
+"""Ends a path in the tree of those that are to be removed."""
 
 _UNOWNED = frozenset(
     ("apiVersion", "kind", "metadata.name", "metadata.namespace", "metadata.creationTimestamp", "metadata.selfLink")
@@ -27,16 +34,56 @@ _UNOWNED = frozenset(
 )  # fmt: skip
 
 
-def fields_of(value: Object, schema: Schema) -> Paths:
-    """The fields that an object sets."""
-    return frozenset(path for path in _walk(value, schema, ()) if not _unowned(path))
+class Fields:
+    """The fields that an object sets, and their values; items of lists are looked up, not searched for."""
+
+    def __init__(self, value: Any, schema: Schema, budget: Budget) -> None:
+        """Raises :class:`OutOfBudget`."""
+        self._root, self._schema = value, schema
+        self._values: dict[Path, Any] = {}
+        for path, item in _walk(value, schema, ()):
+            budget.spend(_STEPS)
+            if not _unowned(path):
+                self._values[path] = item
+        self._indexes: dict[int, dict[str, Any]] = {}
+
+    @property
+    def paths(self) -> Paths:
+        return frozenset(self._values)
+
+    def __getitem__(self, path: Path) -> Any:
+        """The value at a path; the ellipsis where there is none, and just True for an item whose members are owned."""
+        return self._values[path] if path in self._values else self._look_up(path)
+
+    def _look_up(self, path: Path) -> Any:
+        value, schema, whole = self._root, cast("Schema | None", self._schema), True
+        for part in path:
+            if part.startswith("f:"):
+                if type(value) is not dict or part[2:] not in value:
+                    return ...
+                value = value[part[2:]]
+                schema = schema.child(part[2:]) if schema is not None else None
+                whole = True
+            else:
+                items = self._index(value, schema) if type(value) is list and schema is not None else {}
+                if part not in items:
+                    return ...
+                value = items[part]
+                schema = schema.items if schema is not None else None
+                whole = part[0] == "v" or (schema is not None and schema.atomic)
+        return value if whole else True
+
+    def _index(self, items: list[Any], schema: Schema) -> dict[str, Any]:
+        if id(items) not in self._indexes:
+            self._indexes[id(items)] = {element(item, schema): item for item in reversed(items)}
+        return self._indexes[id(items)]
 
 
 def _unowned(path: Path) -> bool:
     return ".".join(part[2:] for part in path[:2]) in _UNOWNED or path == ("f:metadata",) or path[0][2:] in _UNOWNED
 
 
-def _walk(value: Any, schema: Schema | None, path: Path) -> Iterator[Path]:
+def _walk(value: Any, schema: Schema | None, path: Path) -> Iterator[tuple[Path, Any]]:
     if type(value) is dict and value and not (schema is not None and schema.atomic):
         for name, item in value.items():
             yield from _walk(item, schema.child(name) if schema is not None else None, (*path, f"f:{name}"))
@@ -44,11 +91,13 @@ def _walk(value: Any, schema: Schema | None, path: Path) -> Iterator[Path]:
         for item in value:
             part = element(item, schema)
             here = (*path, part)
-            yield here
             if part[0] == "k" and not (schema.items is not None and schema.items.atomic):
+                yield here, True
                 yield from _walk(item, schema.items, here)
+            else:
+                yield here, item
     elif path:
-        yield path
+        yield path, value
 
 
 def element(item: Any, schema: Schema) -> str:
@@ -64,51 +113,35 @@ def _default(schema: Schema, name: str) -> Any:
     return child.raw.get("default") if child is not None else None
 
 
-def index_of(items: list[Any], part: str, schema: Schema | None) -> int | None:
-    """Where a list has the item that a path's element names."""
-    if schema is None:
-        return None
-    return next((index for index, item in enumerate(items) if element(item, schema) == part), None)
+def without(value: Any, paths: Iterable[Path], schema: Schema | None) -> Any:
+    """``value`` without what is at these paths. Shares the rest."""
+    removed: _Branch = {}
+    for path in paths:
+        branch = removed
+        for part in path:
+            branch = branch.setdefault(part, {})
+        branch[_END] = {}
+    return _without(value, removed, schema)
 
 
-def at(value: Any, path: Path, schema: Schema | None) -> Any:
-    """The value at a path; the ellipsis where there is none, and just True for an item whose members are owned."""
-    whole = True
-    for part in path:
-        if part.startswith("f:"):
-            if type(value) is not dict or part[2:] not in value:
-                return ...
-            value = value[part[2:]]
-            schema = schema.child(part[2:]) if schema is not None else None
-            whole = True
-        else:
-            index = index_of(value, part, schema) if type(value) is list else None
-            if index is None:
-                return ...
-            value = value[index]
-            schema = schema.items if schema is not None else None
-            whole = part[0] == "v" or (schema is not None and schema.atomic)
-    return value if whole else True
-
-
-def removed(value: Any, path: Path, schema: Schema | None) -> Any:
-    """``value`` without what is at a path. Shares the rest."""
-    part, rest = path[0], path[1:]
-    if part.startswith("f:"):
-        name = part[2:]
-        if type(value) is not dict or name not in value:
-            return value
-        if not rest:
-            return {key: item for key, item in value.items() if key != name}
-        inner = removed(value[name], rest, schema.child(name) if schema is not None else None)
-        return value if inner is value[name] else {**value, name: inner}
-    index = index_of(value, part, schema) if type(value) is list else None
-    if index is None:
-        return value
-    if not rest:
-        return [*value[:index], *value[index + 1 :]]
-    inner = removed(value[index], rest, schema.items if schema is not None else None)
-    return value if inner is value[index] else [*value[:index], inner, *value[index + 1 :]]
+def _without(value: Any, removed: _Branch, schema: Schema | None) -> Any:
+    if type(value) is dict:
+        left = {}
+        for name, item in value.items():
+            branch = removed.get(f"f:{name}")
+            if branch is None:
+                left[name] = item
+            elif _END not in branch:
+                left[name] = _without(item, branch, schema.child(name) if schema is not None else None)
+        return left
+    if type(value) is list and schema is not None:
+        branches = ((item, removed.get(element(item, schema))) for item in value)
+        return [
+            item if branch is None else _without(item, branch, schema.items)
+            for item, branch in branches
+            if branch is None or _END not in branch
+        ]
+    return value
 
 
 def dump(paths: Paths) -> Object:

@@ -1,4 +1,4 @@
-"""The string and number formats that a schema may name, and Go's regular expressions in Python's."""
+"""The string and number formats that a schema may name."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import ipaddress
 import re
 from collections.abc import Callable
 from datetime import date, datetime
-from functools import cache
 from typing import Any
 from uuid import UUID
 
-__all__ = ["FORMATS", "compile_pattern"]
+__all__ = ["FORMATS"]
 
-_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)\Z")
-_DURATION = re.compile(r"(\d+(\.\d+)?\s*(ns|us|µs|ms|s|m|h|d|w))+\Z")
+_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
+_DURATION = re.compile(r"(\d+(\.\d+)?\s*(ns|us|µs|ms|s|m|h|d|w))+\Z", re.ASCII)
 
 
 def _text(parse: Callable[[str], object]) -> Callable[[Any], bool]:
@@ -28,6 +28,10 @@ def _text(parse: Callable[[str], object]) -> Callable[[Any], bool]:
             return False
 
     return fits
+
+
+def _date(value: str) -> bool:
+    return _DATE.match(value) is not None and date.fromisoformat(value) is not None
 
 
 def _date_time(value: str) -> bool:
@@ -45,7 +49,7 @@ def _between(low: int, high: int) -> Callable[[Any], bool]:
 FORMATS: dict[str, Callable[[Any], bool]] = {
     "byte": _text(lambda value: base64.b64decode(value, validate=True)),
     "cidr": _text(lambda value: ipaddress.ip_network(value, strict=False)),
-    "date": _text(date.fromisoformat),
+    "date": _text(_date),
     "date-time": _text(_date_time),
     "duration": _text(lambda value: _DURATION.match(value) is not None),
     "int32": _between(-(2**31), 2**31 - 1),
@@ -56,14 +60,3 @@ FORMATS: dict[str, Callable[[Any], bool]] = {
 }
 """Whether a value fits; a value of another type does, since its type is judged elsewhere. Unknown formats are ignored,
 as the API server does."""
-
-
-@cache
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """A pattern of a schema (RE2's syntax). Raises :class:`re.error` where Python has no such form.
-
-    ``$`` is the end of the text only, unlike Python's, which also matches before a last line feed.
-    """
-    parts = re.split(r"(\\.|\[(?:\\.|[^\]\\])*\])", pattern)
-    parts[::2] = [part.replace("$", r"\Z") for part in parts[::2]]
-    return re.compile("".join(parts))

@@ -4,24 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ssl
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
+import orjson
 from aiohttp import web
 
 from harness.clusters.embedded.errors import Refusal
 from harness.clusters.embedded.logs import Logs
-from harness.clusters.embedded.messages import Plain, Request, Response
+from harness.clusters.embedded.messages import JSON, Listing, Plain, Request, Response
+from harness.clusters.embedded.query import is_pretty
 from harness.clusters.embedded.server import OPEN_PATHS, ApiServer
 from harness.clusters.embedded.watching import Watcher
+from harness.core.clock import Clock
 from harness.core.errors import RigError, reason
+from harness.core.http_door import HttpDoor, HttpPlaces
+from harness.core.http_log import server_log
 from harness.core.network import Admission, Endpoint, Listener, Network
+from harness.core.tls_server import TlsServer
 
-__all__ = ["HttpFront"]
+__all__ = ["HttpFront", "Ready"]
 
-_ADMISSION = Admission(waiting=1024)
-"""More at a time than clients have business here; a silent connection costs little, and not for long."""
+log = server_log(__name__)
+
+_ADMISSION = Admission(waiting=256)
+"""Connections before their handshake; more than clients open at a time."""
+_PLACES = HttpPlaces(connections=512, per_address=64, timeout=30.0, idle=90.0)
+"""A watch is one request: it has no time limit as long as its client reads."""
 _SHUTDOWN_SECONDS = 1.0
+
+_LONG = 500
+"""A list of more objects is sent in pieces, and other requests are served between them."""
+_TEXT = {"Content-Type": "text/plain; charset=utf-8"}
+_CLOSE = {"Connection": "close"}
+"""The rest of the body would be read as the next request."""
+
+Pieces = AsyncGenerator[bytes, None]
+Ready = Callable[[], Awaitable[object]]
 
 
 class HttpFront:
@@ -30,17 +50,22 @@ class HttpFront:
     def __init__(
         self,
         server: ApiServer,
+        clock: Clock,
         network: Network,
         *,
         token: str,
-        tls: ssl.SSLContext | None = None,
+        tls: TlsServer | None = None,
         logs: Logs | None = None,
+        ready: Ready | None = None,
+        places: HttpPlaces = _PLACES,
     ) -> None:
-        self._server, self._logs = server, logs
-        self._network = network
+        """``ready`` is awaited before every request."""
+        self._server, self._logs, self._ready = server, logs, ready
+        self._clock, self._network, self._places = clock, network, places
         self._authorization = f"Bearer {token}".encode()
         self._tls = tls
         self._http: web.Server | None = None
+        self._door: HttpDoor | None = None
         self._listener: Listener | None = None
 
     async def start(self, endpoint: Endpoint) -> Endpoint:
@@ -50,16 +75,19 @@ class HttpFront:
         def make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
             return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=limit)
 
-        http = web.Server(self._handle, request_factory=make_request, handler_cancellation=True, access_log=None)
+        http = web.Server(
+            self._handle, request_factory=make_request, handler_cancellation=True, access_log=None, logger=log
+        )
+        door = HttpDoor(http, self._places, self._clock)
         try:
-            self._listener = await self._network.listen(http, endpoint, tls=self._tls, admission=_ADMISSION)
+            self._listener = await self._network.listen(door, endpoint, tls=self._tls, admission=_ADMISSION)
         except OSError as error:
             raise RigError(
                 f"the Kubernetes API cannot listen on port {endpoint[1]}: {reason(error)}",
                 where=f"{endpoint[0]}:{endpoint[1]}",
                 do="name a free port, or 0 for any",
             ) from error
-        self._http = http
+        self._http, self._door = http, door
         return self._listener.endpoint
 
     async def stop(self) -> None:
@@ -74,62 +102,99 @@ class HttpFront:
             for transport in transports:
                 if transport is not None:  # A peer that is gone never answers TLS's goodbye.
                     transport.abort()
+        if self._door is not None:
+            self._door.close()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        path = request.rel_url.raw_path
+        if self._door is None:
+            raise RuntimeError("a request before the start")
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-        if not hmac.compare_digest(given, self._authorization) and path not in OPEN_PATHS:
-            refusal = Refusal(401, "Unauthorized", "Unauthorized")
-            return _answer(Response(401, Plain(refusal.status())))
-        if self._logs is not None and (device := self._logs.name(request)) is not None:
+        knows_token = hmac.compare_digest(given, self._authorization)
+        async with self._door.request(request.protocol, knows_token=knows_token):
             try:
-                return await self._logs.answer(request, device)
+                return await self._send(request, self._door, await self._respond(request, knows_token=knows_token))
             except Refusal as error:
-                return _answer(Response(error.code, Plain(error.status())))
+                answer = Response(error.code, Plain(error.status()), dict(error.headers))
+                return await self._send(request, self._door, answer)
+
+    async def _respond(self, request: web.BaseRequest, *, knows_token: bool) -> Response | Pieces:
+        """The server's answer, or the text of a log. Raises :class:`Refusal`."""
+        path = request.rel_url.raw_path
+        if not knows_token and path not in OPEN_PATHS:
+            raise Refusal(401, "Unauthorized", "Unauthorized")
+        if self._logs is not None and (device := self._logs.name(path)) is not None:
+            return await self._logs.open(request.method, request.query, device)
+        body = await self._body(request)
+        if self._ready is not None:
+            await self._ready()
+        client = _client(request.headers.get("User-Agent", ""))
+        return await self._server.handle(Request(request.method, path, request.query, request.headers, body, client))
+
+    async def _body(self, request: web.BaseRequest) -> bytes:
+        if not request.body_exists:
+            return b""
         try:
-            body = await request.read() if request.body_exists else b""
+            async with self._clock.deadline(self._places.timeout):
+                return await request.read()
         except web.HTTPRequestEntityTooLarge:
             message = f"Request entity too large: limit is {self._server.body_limit}"
-            refusal = Refusal(413, "RequestEntityTooLarge", message)
-            return _answer(Response(413, Plain(refusal.status())), close=True)
-        response = await self._server.handle(
-            Request(
-                request.method,
-                path,
-                request.query,
-                request.headers,
-                body,
-                _client(request.headers.get("User-Agent", "")),
-            )
-        )
-        if response.watcher is not None:
-            return await _stream(request, response.watcher)
-        return _answer(response)
+            raise Refusal(413, "RequestEntityTooLarge", message, headers=_CLOSE) from None
+        except web.RequestPayloadError:
+            raise Refusal(400, "BadRequest", "the body cannot be read as its headers say", headers=_CLOSE) from None
+        except TimeoutError:
+            message = f"the body was not complete within {self._places.timeout:g} s"
+            raise Refusal(408, "Timeout", message, headers=_CLOSE) from None
+
+    async def _send(self, request: web.BaseRequest, door: HttpDoor, answer: Response | Pieces) -> web.StreamResponse:
+        if not isinstance(answer, Response):
+            return await self._stream(request, door, web.StreamResponse(headers=_TEXT), answer)
+        headers = {"Content-Type": answer.content_type, **answer.headers}
+        pretty = answer.content_type == JSON and is_pretty(request.query, request.headers.get("User-Agent", ""))
+        if answer.watcher is not None:
+            stream = web.StreamResponse(headers=headers)
+            return await self._stream(request, door, stream, _events(answer.watcher))
+        if isinstance(answer.content, Listing) and len(answer.content.entries) > _LONG and not pretty:
+            stream = web.StreamResponse(headers=headers)
+            return await self._stream(request, door, stream, _parts(answer.content))
+        data = answer.content.encode()
+        if pretty:
+            data = orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2)
+        plain = web.Response(body=data, status=answer.status, headers=headers)
+        if "Connection" in answer.headers:
+            plain.force_close()
+        await door.send(request, plain)
+        return plain
+
+    @staticmethod
+    async def _stream(
+        request: web.BaseRequest, door: HttpDoor, stream: web.StreamResponse, pieces: Pieces
+    ) -> web.StreamResponse:
+        try:
+            async with aclosing(pieces):
+                await stream.prepare(request)
+                async for piece in pieces:
+                    async with door.sending(request.protocol):
+                        await stream.write(piece)
+                await stream.write_eof()
+        except ConnectionError:
+            pass  # The client has gone; so goes its watch.
+        return stream
 
 
-def _answer(response: Response, *, close: bool = False) -> web.Response:
-    headers = {"Content-Type": response.content_type, **response.headers}
-    answer = web.Response(body=response.content.encode(), status=response.status, headers=headers)
-    if close:
-        answer.force_close()
-    return answer
-
-
-async def _stream(request: web.BaseRequest, watcher: Watcher) -> web.StreamResponse:
-    stream = web.StreamResponse(headers={"Content-Type": "application/json"})
+async def _events(watcher: Watcher) -> Pieces:
     try:
-        await stream.prepare(request)
         while (lines := await watcher.read()) is not None:
-            await stream.write(lines)
-        await stream.write_eof()
-    except ConnectionError:
-        pass  # The client has gone; so goes its watch.
+            yield lines
     finally:
         watcher.close()
-    return stream
+
+
+async def _parts(listing: Listing) -> Pieces:
+    for part in listing.parts():
+        yield part
 
 
 def _client(user_agent: str) -> str:
-    """Who a client is, in a history's words: the first word of what it calls itself; ``kubectl`` is the User."""
+    """The name of a client in a history: the first word of its User-Agent; ``kubectl`` is the User."""
     word = user_agent.partition("/")[0].partition(" ")[0]
     return "User" if word.startswith("kubectl") or not word else word

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
+from urllib.parse import unquote
 
-from aiohttp import web
-
+from harness.clusters.embedded import errors
 from harness.clusters.embedded.errors import Refusal
+from harness.clusters.embedded.query import flag, integer
 from harness.wasmbed.resources.kinds import DEVICE
 
-__all__ = ["FindLog", "Log", "Logs"]
+__all__ = ["FindLog", "Log", "Logs", "OpenLog"]
 
 _BEHIND = 10_000
 """Lines that a reader may be behind; one that is further loses the connection."""
@@ -31,48 +32,50 @@ class Log(Protocol):
 FindLog = Callable[[str], Log | None]
 """The log of the Device of that name, if there is one."""
 
+OpenLog = Callable[[str], Awaitable[Log | None]]
+"""The same, where it may have to be asked for."""
+
 
 class Logs:
     """The logs of one namespace's Devices. ``find`` knows them by name."""
 
-    def __init__(self, namespace: str, find: FindLog) -> None:
+    def __init__(self, namespace: str, find: OpenLog) -> None:
         self._path = ("apis", DEVICE.group, DEVICE.version, "namespaces", namespace, DEVICE.plural)
         self._find = find
         self._readers: set[_Reader] = set()
 
-    def name(self, request: web.BaseRequest) -> str | None:
-        """The Device whose log is asked for; None for any other request."""
-        parts = tuple(part for part in request.path.split("/") if part)
+    def name(self, path: str) -> str | None:
+        """The Device whose log is at a path; None for any other path."""
+        parts = tuple(unquote(part) for part in path.split("/") if part)
         return parts[-2] if len(parts) == 8 and parts[:6] == self._path and parts[-1] == "log" else None
 
-    async def answer(self, request: web.BaseRequest, name: str) -> web.StreamResponse:
-        """Send it. Raises :class:`Refusal`."""
-        log = self._find(name)
-        if request.method != "GET":
+    async def open(self, method: str, query: Mapping[str, str], name: str) -> AsyncGenerator[bytes, None]:
+        """The log, in pieces. Raises :class:`Refusal`."""
+        if method != "GET":
             raise Refusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+        tail = integer(query, "tailLines")
+        if tail is not None and tail < 0:
+            cause = errors.invalid_value("tailLines", tail, "must be greater than or equal to 0")
+            raise errors.invalid("", "PodLogOptions", "", [cause])
+        log = await self._find(name)
         if log is None:
             raise Refusal(404, "NotFound", f"there is no board of device {name} here")
-        tail = request.query.get("tailLines", "")
-        if tail and not (tail.isascii() and tail.isdigit()):
-            raise Refusal(400, "BadRequest", f"tailLines is {tail!r}, must be a whole number")
-        stream = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
+        return self._read(log, tail, follow=flag(query, "follow"))
+
+    async def _read(self, log: Log, tail: int | None, *, follow: bool) -> AsyncGenerator[bytes, None]:
         reader = _Reader()
         stop = log.listen(reader.put)
         self._readers.add(reader)
         try:
-            lines = log.lines[len(log.lines) - min(int(tail), len(log.lines)) :] if tail else list(log.lines)
-            await stream.prepare(request)
-            await stream.write("".join(f"{line}\n" for line in lines).encode())
-            if request.query.get("follow") == "true":
+            known = list(log.lines)
+            lines = known if tail is None else known[len(known) - min(tail, len(known)) :]
+            yield "".join(f"{line}\n" for line in lines).encode()
+            if follow:
                 async for line in reader:
-                    await stream.write(f"{line}\n".encode())
-            await stream.write_eof()
-        except ConnectionError:
-            pass  # The reader has gone.
+                    yield f"{line}\n".encode()
         finally:
             stop()
             self._readers.discard(reader)
-        return stream
 
     def close(self) -> None:
         """End what is followed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,9 +12,11 @@ from harness.clusters.embedded.store import Entry
 from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.embedded.watching import Presentation, Watcher
 
-__all__ = ["Content", "Listing", "Plain", "Raw", "Request", "Response", "Stored"]
+__all__ = ["JSON", "Content", "Listing", "Plain", "Raw", "Request", "Response", "Stored"]
 
 JSON = "application/json"
+_PART = 200
+"""Objects in one part of a list."""
 
 
 @dataclass(slots=True)
@@ -94,8 +96,15 @@ class Listing:
     form: Presentation
 
     def encode(self) -> bytes:
+        return b"".join(self.parts())
+
+    def parts(self) -> Iterator[bytes]:
+        """The same, in parts of some hundred objects."""
         head = orjson.dumps({"kind": self.kind, "apiVersion": self.api_version, "metadata": self.metadata})
-        return head[:-1] + b',"items":[' + b",".join(map(self.form.encode, self.entries)) + b"]}"
+        yield head[:-1] + b',"items":['
+        for start in range(0, len(self.entries), _PART):
+            yield b"," * (start > 0) + b",".join(map(self.form.encode, self.entries[start : start + _PART]))
+        yield b"]}"
 
     def value(self) -> Object:
         items = [self.form.copy(entry) for entry in self.entries]

@@ -5,13 +5,16 @@ Each takes the object and the patch and returns a new object that shares with th
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import jsonpatch
+import orjson
 
+from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.errors import Refusal, bad_request
 from harness.clusters.embedded.schema import Schema
-from harness.clusters.embedded.values import NESTING_LIMIT, Object, copy_value, is_too_deep
+from harness.clusters.embedded.values import NESTING_LIMIT, Object, copy_value, identity, is_too_deep
 
 __all__ = ["JSON_PATCH", "MERGE_PATCH", "STRATEGIC_PATCH", "json_patch", "merge_patch", "strategic_patch"]
 
@@ -20,6 +23,14 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 
 _OPERATIONS_LIMIT = 10_000
+_STEPS = 10
+"""Of the budget, for one operation."""
+_ITEMS_A_STEP = 1000
+"""How many items of a list are moved in one step."""
+_MESSAGE_LIMIT = 1000
+"""Characters of what is said of a patch: the library shows whole objects."""
+_COPIES_LIMIT = 3 << 20
+"""Bytes of JSON that the copies of one patch may add, as in Kubernetes: 22 copies of copies make 4 million of one."""
 
 
 def merge_patch(value: Any, patch: Any) -> Any:
@@ -35,23 +46,46 @@ def merge_patch(value: Any, patch: Any) -> Any:
     return merged
 
 
-def json_patch(value: Object, patch: Any) -> Any:
-    """RFC 6902. Raises the 422 refusal where a test fails or a path is not there, the 400 one for what is no patch."""
+def json_patch(value: Object, patch: Any, budget: Budget) -> Any:
+    """RFC 6902. Raises the 422 refusal where a test fails or a path is not there, 400 for an invalid patch;
+    :class:`OutOfBudget`."""
     if not isinstance(patch, list) or not all(isinstance(operation, dict) for operation in patch):
         raise bad_request("error decoding patch: json: a JSON patch is an array of operations")
     if len(patch) > _OPERATIONS_LIMIT:
         message = f"The allowed maximum operations in a JSON patch is {_OPERATIONS_LIMIT}, got {len(patch)}"
         raise Refusal(413, "RequestEntityTooLarge", f"Request entity too large: {message}")
+    patched, copied = copy_value(value), 0
     try:
-        patched = jsonpatch.JsonPatch(patch).apply(copy_value(value), in_place=True)
+        for operation in patch:
+            budget.spend(_STEPS + _moved(operation, patched) // _ITEMS_A_STEP)
+            if operation.get("op") == "copy":
+                copied += len(orjson.dumps(jsonpatch.JsonPointer(operation["from"]).resolve(patched)))
+                if copied > _COPIES_LIMIT:
+                    raise _too_many_copies(copied)
+            patched = jsonpatch.JsonPatch([operation]).apply(patched, in_place=True)
     except (jsonpatch.JsonPatchConflict, jsonpatch.JsonPatchTestFailed, jsonpatch.JsonPointerException) as error:
         message = f"the server rejected our request due to an error in our request: {error}"
-        raise Refusal(422, "Invalid", message, {}) from error
-    except (jsonpatch.InvalidJsonPatch, TypeError, ValueError) as error:
-        raise bad_request(f"error decoding patch: {error}") from error
+        raise Refusal(422, "Invalid", message[:_MESSAGE_LIMIT], {}) from error
+    except (jsonpatch.InvalidJsonPatch, KeyError, TypeError, ValueError) as error:
+        raise bad_request(f"error decoding patch: {error}"[:_MESSAGE_LIMIT]) from error
     if is_too_deep(patched):
         raise bad_request(f"exceeded max depth: the object would be nested more than {NESTING_LIMIT} times")
     return patched
+
+
+def _moved(operation: Object, document: Any) -> int:
+    """How many items an operation may move to make or fill a gap: those of the lists that it reaches into."""
+    moved = 0
+    for member in ("path", "from"):
+        if isinstance(text := operation.get(member), str):
+            parent = jsonpatch.JsonPointer(text.rpartition("/")[0]).resolve(document, None)
+            moved += len(parent) if type(parent) is list else 0
+    return moved
+
+
+def _too_many_copies(size: int) -> Refusal:
+    message = f"Unable to complete the copy, the accumulated size increase of copy is {size}, "
+    return Refusal(422, "Invalid", f"{message}exceeding the limit {_COPIES_LIMIT}", {})
 
 
 def strategic_patch(value: Any, patch: Any, schema: Schema | None) -> Any:
@@ -70,7 +104,8 @@ def strategic_patch(value: Any, patch: Any, schema: Schema | None) -> Any:
     for key, item in patch.items():
         if key.startswith("$deleteFromPrimitiveList/"):
             name = key.partition("/")[2]
-            merged[name] = [one for one in merged.get(name) or () if one not in item]
+            unwanted = set(map(identity, item))
+            merged[name] = [one for one in merged.get(name) or () if identity(one) not in unwanted]
         elif key.startswith("$"):
             continue
         elif item is None:
@@ -95,32 +130,31 @@ def _strategic_member(value: Any, patch: Any, schema: Schema | None) -> Any:
     current = list(value) if type(value) is list else []
     key = schema.raw.get("x-kubernetes-patch-merge-key")
     if key is None:
-        return current + [item for item in patch if item not in current]
+        known = set(map(identity, current))
+        return current + [item for item in patch if identity(item) not in known]
     if any(type(item) is dict and item.get("$patch") == "replace" for item in patch):
         return [item for item in patch if item.get("$patch") != "replace"]
+    merged = {identity(one.get(key)): one for one in current}
     for item in patch:
         if type(item) is not dict or key not in item:
             raise bad_request(f"map: {item} does not contain declared merge key: {key}")
-        place = next((index for index, one in enumerate(current) if one.get(key) == item[key]), None)
+        place = identity(item[key])
         if item.get("$patch") == "delete":
-            current = [one for one in current if one.get(key) != item[key]]
-        elif place is None:
-            current.append(strategic_patch({}, item, schema.items))
+            merged.pop(place, None)
         else:
-            current[place] = strategic_patch(current[place], item, schema.items)
-    return current
+            merged[place] = strategic_patch(merged.get(place, {}), item, schema.items)
+    return list(merged.values())
 
 
 def _ordered(items: list[Any], order: list[Any], schema: Schema | None) -> list[Any]:
     """``items`` in the order that the patch gives; those it does not name keep their place at the end."""
     key = schema.raw.get("x-kubernetes-patch-merge-key") if schema is not None else None
-    wanted = [item.get(key) if type(item) is dict else item for item in order]
 
-    def place(item: Any) -> int:
-        identity = item.get(key) if type(item) is dict else item
-        return wanted.index(identity) if identity in wanted else len(wanted)
+    def known_by(item: Any) -> Hashable:
+        return identity(item.get(key) if type(item) is dict else item)
 
-    return sorted(items, key=place)
+    places = {known_by(item): place for place, item in enumerate(order)}
+    return sorted(items, key=lambda item: places.get(known_by(item), len(order)))
 
 
 def _check_directives(patch: Object) -> None:

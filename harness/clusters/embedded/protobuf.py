@@ -103,7 +103,7 @@ def decode(body: bytes) -> Object:
             message = f"{api_version} {kind} cannot be read from protobuf by this server; send it as application/json"
             raise Refusal(415, "UnsupportedMediaType", message)
         return {"apiVersion": api_version, "kind": kind, **_object(kind, _bytes(envelope.get(2, b"")))}
-    except (IndexError, ValueError) as error:
+    except (IndexError, OSError, OverflowError, ValueError) as error:
         raise bad_request(f"the body is not well-formed protobuf: {error}") from error
 
 

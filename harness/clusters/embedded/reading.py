@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ import orjson
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.errors import Refusal, bad_request
 from harness.clusters.embedded.messages import Content, Listing, Plain, Stored
+from harness.clusters.embedded.query import boolean, check_list_options, flag, integer
 from harness.clusters.embedded.selectors import FieldSelector, parse_field_selector, parse_label_selector
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Entry, Key
@@ -22,6 +24,8 @@ from harness.clusters.embedded.watching import Presentation, Selection, Watcher
 
 __all__ = ["AsStored", "Reader", "Selectors"]
 
+_LONGEST_WATCH = 365 * 86_400
+"""Seconds; what a client may name is more than a clock can wait."""
 DEFAULT_QUEUE_LIMIT = 10_000
 """How many events wait for one watcher before it is ended."""
 
@@ -87,11 +91,19 @@ class Selectors:
         if served.namespaced:
             self.namespace = self.namespace or by_field.namespace
 
-    def choose(self, entries: Iterable[tuple[Key, Entry]]) -> list[tuple[Key, Entry]]:
-        chosen = [(key, entry) for key, entry in entries if not self.name or key[1] == self.name]
-        if self.predicate is not None:
-            chosen = [(key, entry) for key, entry in chosen if self.predicate(entry.object)]
-        return chosen
+    def choose(self, entries: Iterable[tuple[Key, Entry]], limit: int = 0) -> tuple[list[tuple[Key, Entry]], int]:
+        """The objects that match, up to ``limit`` if that is above zero, and how many more there are: at least one, if
+        a selector would have to look at each."""
+        matching = filter(self._matches, entries)
+        if limit <= 0:
+            return list(matching), 0
+        chosen = list(islice(matching, limit))
+        rest = islice(matching, 1) if self.selective else matching
+        return chosen, sum(1 for _ in rest)
+
+    def _matches(self, found: tuple[Key, Entry]) -> bool:
+        key, entry = found
+        return (not self.name or key[1] == self.name) and (self.predicate is None or self.predicate(entry.object))
 
 
 def _labels(stored: Object) -> Mapping[str, str]:
@@ -123,7 +135,8 @@ class Reader:
         return Stored(entry, form)
 
     def list(self, served: ResourceType, namespace: str, form: Presentation, query: Mapping[str, str]) -> Content:
-        """The objects that match, or a page of them. Raises the refusals 400, 410 and 504."""
+        """The objects that match, or a page of them. Raises the refusals 400, 410, 422 and 504."""
+        check_list_options(query)
         selectors = Selectors(served, query, namespace)
         collection = self._state.collection(served)
         version, after, past = self._page_start(query)
@@ -135,16 +148,15 @@ class Reader:
             entries = iter([(key, found)] if found is not None else [])
         else:
             entries = collection.entries(selectors.namespace)
-        chosen = selectors.choose(entries)
         if after is not None:
-            chosen = [(key, entry) for key, entry in chosen if key > after]
+            entries = (found for found in entries if found[0] > after)
+        limit = integer(query, "limit") or 0
+        chosen, left = selectors.choose(entries, limit)
         metadata: Object = {"resourceVersion": str(version)}
-        limit = _number(query, "limit")
-        if limit and len(chosen) > limit:
-            metadata["continue"] = _continue_token(version, chosen[limit - 1][0])
+        if left:
+            metadata["continue"] = _continue_token(version, chosen[-1][0])
             if not selectors.selective:
-                metadata["remainingItemCount"] = len(chosen) - limit
-            chosen = chosen[:limit]
+                metadata["remainingItemCount"] = left
         found_entries = [entry for _, entry in chosen]
         if isinstance(form, TableForm):
             return Plain(form.table(found_entries, metadata))
@@ -160,8 +172,6 @@ class Reader:
                 raise bad_request("specifying resource version is not allowed when using continue")
             version, after = _read_continue(token)
             return min(version, self._state.store.version), after, True
-        if match and not wanted:
-            raise bad_request("resourceVersionMatch is forbidden unless resourceVersion is provided")
         if wanted and wanted != "0":
             version = self._state.check_version(wanted)
             if match == "Exact":
@@ -179,20 +189,21 @@ class Reader:
         encoded: bool,
         delivered: Callable[[str, Object], object] | None,
     ) -> Watcher:
-        """A watch from the query's resourceVersion on; from the present state where it names none."""
+        """A watch from the query's resourceVersion on; from the present state where it names none. Raises the refusals
+        400 and 422."""
+        check_list_options(query)
         selectors = Selectors(served, query, namespace, name)
         selection = Selection(selectors.namespace, selectors.name, selectors.predicate)
-        watcher = Watcher(selection, form, encoded=encoded, limit=self._queue_limit, delivered=delivered)
+        timing = self._state.timing
+        watcher = Watcher(selection, form, encoded=encoded, limit=self._queue_limit, timing=timing, delivered=delivered)
         collection = self._state.collection(served)
         wanted = query.get("resourceVersion", "")
-        initial = query.get("sendInitialEvents")
-        if initial == "true" and query.get("resourceVersionMatch") != "NotOlderThan":
-            raise bad_request("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+        initial = boolean(query, "sendInitialEvents")
         try:
-            if initial == "true" or (initial is None and wanted in ("", "0")):
-                entries = [entry for _, entry in selectors.choose(collection.entries(selectors.namespace))]
+            if initial or (initial is None and wanted in ("", "0")):
+                entries = [entry for _, entry in selectors.choose(collection.entries(selectors.namespace))[0]]
                 watcher.begin(
-                    entries, self._initial_end(served) if initial and _true(query, "allowWatchBookmarks") else None
+                    entries, self._initial_end(served) if initial and flag(query, "allowWatchBookmarks") else None
                 )
             else:
                 version = self._state.store.parse_version(wanted) if wanted else self._state.store.version
@@ -208,9 +219,9 @@ class Reader:
             watcher.close()
             return watcher
         self._state.hub(served).add(watcher)
-        if seconds := _number(query, "timeoutSeconds"):
-            watcher.limit_time(self._state.clock, seconds)
-        if _true(query, "allowWatchBookmarks"):
+        if seconds := integer(query, "timeoutSeconds"):
+            watcher.limit_time(self._state.clock, min(max(seconds, 0), _LONGEST_WATCH))
+        if flag(query, "allowWatchBookmarks"):
             watcher.send_bookmarks(self._state.clock, lambda: self._bookmark(served))
         return watcher
 
@@ -228,17 +239,6 @@ def _concerns(selection: Selection, key: Key) -> bool:
     return selection.namespace in ("", key[0]) and selection.name in ("", key[1])
 
 
-def _number(query: Mapping[str, str], name: str) -> int:
-    text = query.get(name, "0") or "0"
-    if not text.isascii() or not text.isdigit():
-        raise bad_request(f'{name}: Invalid value: "{text}": must be a whole number, not negative')
-    return int(text)
-
-
-def _true(query: Mapping[str, str], name: str) -> bool:
-    return query.get(name) in ("true", "1")
-
-
 def _continue_token(version: int, key: Key) -> str:
     return base64.urlsafe_b64encode(orjson.dumps({"v": "meta.k8s.io/v1", "rv": version, "after": key})).decode()
 
@@ -247,7 +247,7 @@ def _read_continue(token: str) -> tuple[int, Key]:
     try:
         read: Any = orjson.loads(base64.urlsafe_b64decode(token))
         return int(read["rv"]), (str(read["after"][0]), str(read["after"][1]))
-    except (ValueError, KeyError, IndexError, TypeError, binascii.Error) as error:
+    except (ArithmeticError, ValueError, KeyError, IndexError, TypeError, binascii.Error) as error:
         raise bad_request("continue key is not valid") from error
 
 

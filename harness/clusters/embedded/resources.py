@@ -9,11 +9,13 @@ from typing import Any
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.apply import APPLY_PATCH
 from harness.clusters.embedded.bodies import media_type
+from harness.clusters.embedded.budget import Budget, OutOfBudget
 from harness.clusters.embedded.builders import BOOLEAN, INTEGER, STRING, array, obj
-from harness.clusters.embedded.errors import Refusal, bad_request, method_not_allowed, show
+from harness.clusters.embedded.errors import Cause, Refusal, bad_request, method_not_allowed, show
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Listing, Plain, Request, Response
 from harness.clusters.embedded.patches import JSON_PATCH, MERGE_PATCH, json_patch, merge_patch, strategic_patch
+from harness.clusters.embedded.query import boolean, flag, integer
 from harness.clusters.embedded.reading import Reader, Selectors, plain_form, requested_form
 from harness.clusters.embedded.reviews import REVIEWS
 from harness.clusters.embedded.schema import Schema
@@ -26,7 +28,7 @@ from harness.clusters.recording import Recorder
 
 __all__ = ["Resources", "Target"]
 
-_VALIDATION = ("Ignore", "Warn", "Strict")
+_VALIDATION = ("Ignore", "Strict", "Warn")
 _DELETE_OPTIONS = Schema(
     obj(
         preconditions=obj(uid=STRING, resourceVersion=STRING),
@@ -36,7 +38,9 @@ _DELETE_OPTIONS = Schema(
         dryRun=array(STRING),
     )
 )
-_POLICIES = ("Background", "Foreground", "Orphan")
+_POLICIES = ("Foreground", "Background", "Orphan")
+_OPTIONS = {"POST": "Create", "PUT": "Update", "PATCH": "Patch", "DELETE": "Delete"}
+"""The name of a verb's options, without the word Options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +84,15 @@ class Resources:
             return self._review(target, body)
         if method == "DELETE" and body is not None:
             _check_delete_options(body)
-        dry_run = _dry_run(request, body if method == "DELETE" else None)
+        dry_run = _dry_run(request, body)
         told = copy_value(body) if self._recorder is not None and not dry_run else None
         try:
             response, name = verb(request, target, body, dry_run)
-        except Refusal as refusal:
-            self._tell(request, target, target.name or _name_in(body), refusal.code, told, dry_run)
-            raise
+        except (Refusal, OutOfBudget) as error:
+            name = target.name or _name_in(body)
+            refusal = error if isinstance(error, Refusal) else _too_costly(target.served, name, error.path)
+            self._tell(request, target, name, refusal.code, told, dry_run)
+            raise refusal from error
         self._tell(request, target, name, response.status, told, dry_run)
         return response
 
@@ -125,7 +131,7 @@ class Resources:
         if "get" not in served.verbs:
             raise method_not_allowed(("POST",))
         form = requested_form(served, request.headers.get("accept", ""), query, self._state)
-        if query.get("watch") in ("true", "1") and not target.subresource:
+        if flag(query, "watch") and not target.subresource:
             watcher = self._reader.watch(
                 served,
                 target.namespace,
@@ -178,13 +184,13 @@ class Resources:
                 raise errors.invalid("meta.k8s.io", "PatchOptions", "", [cause])
             outcome = self._writer.apply(served, target.key, target.subresource, _object(body), options)
             return self._written(request, target, outcome), target.name
-        if options.force:
+        if boolean(request.query, "force") is not None:
             cause = errors.forbidden_field("force", "may not be specified for non-apply patch")
             raise errors.invalid("meta.k8s.io", "PatchOptions", "", [cause])
         if media == JSON_PATCH:
 
             def change(old: Object) -> Any:
-                return json_patch(old, body)
+                return json_patch(old, body, options.budget)
 
         elif media == MERGE_PATCH:
             patch = _object(body)
@@ -204,14 +210,14 @@ class Resources:
         return self._written(request, target, outcome), target.name
 
     def _delete(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
-        served, options = target.served, body or {}
-        conditions = options.get("preconditions") or {}
+        served = target.served
+        conditions = (body or {}).get("preconditions") or {}
         entry, gone = self._lifecycle.delete(
             served,
             target.key,
             uid=conditions.get("uid"),
             version=conditions.get("resourceVersion"),
-            policy=_policy(request, options),
+            policy=_policy(request, body),
             dry_run=dry_run,
         )
         if not gone or served.name == "namespaces":
@@ -226,15 +232,14 @@ class Resources:
         return Response(200, Plain(_success(details))), target.name
 
     def _delete_collection(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
-        served, options = target.served, body or {}
+        served, policy = target.served, _policy(request, body)
         if "deletecollection" not in served.verbs:
             raise method_not_allowed()
         selectors = Selectors(served, request.query, target.namespace)
-        chosen = selectors.choose(self._state.collection(served).entries(target.namespace))
+        chosen, _ = selectors.choose(self._state.collection(served).entries(target.namespace))
         deleted = []
         for key, _ in chosen:
             if self._state.collection(served).get(key) is not None:
-                policy = _policy(request, options)
                 deleted.append(self._lifecycle.delete(served, key, policy=policy, dry_run=dry_run)[0])
         metadata = {"resourceVersion": str(self._state.store.version)}
         content = Listing(served.lists_as, served.api_version, metadata, deleted, plain_form(served))
@@ -246,10 +251,9 @@ class Resources:
             return Options(dry_run, _manager(request))
         validation = query.get("fieldValidation") or "Warn"
         if validation not in _VALIDATION:
-            cause = errors.unsupported_value("fieldValidation", validation, _VALIDATION)
-            raise errors.invalid("meta.k8s.io", "PatchOptions", "", [cause])
-        manager = query.get("fieldManager") or _manager(request)
-        return Options(dry_run, manager, validation, query.get("force") in ("true", "1"))
+            cause = errors.unsupported_value("fieldValidation", validation, ("", *_VALIDATION))
+            raise _invalid_options(request.method, cause)
+        return Options(dry_run, query.get("fieldManager") or _manager(request), validation, flag(query, "force"))
 
     def _written(self, request: Request, target: Target, outcome: Outcome) -> Response:
         form = requested_form(target.served, request.headers.get("accept", ""), request.query, self._state)
@@ -257,6 +261,11 @@ class Resources:
         if outcome.warnings:
             response.headers["Warning"] = ", ".join(f"299 - {show(warning)}" for warning in outcome.warnings)
         return response
+
+
+def _too_costly(served: ResourceType, name: str, field: str) -> Refusal:
+    cause = errors.forbidden_field(field, "the object takes more work than one request may cause")
+    return errors.invalid(served.group, served.kind, name, [cause])
 
 
 def _object(body: Any) -> Object:
@@ -271,30 +280,43 @@ def _name_in(body: Any) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _dry_run(request: Request, delete_options: Any) -> bool:
-    wanted = request.query.get("dryRun", "")
-    if isinstance(delete_options, dict) and delete_options.get("dryRun"):
-        wanted = delete_options["dryRun"][0]
-    if wanted not in ("", "All"):
-        raise bad_request(f'dryRun: Unsupported value: "{wanted}": supported values: "All"')
-    return wanted == "All"
+def _dry_run(request: Request, body: Any) -> bool:
+    """Whether nothing is to be stored, from the query, or from the body of a deletion that has one."""
+    if request.method == "DELETE" and body is not None:
+        wanted = body.get("dryRun") or []
+    else:
+        wanted = [request.query["dryRun"]] if "dryRun" in request.query else []
+    if not set(wanted) <= {"All"}:
+        raise _invalid_options(request.method, errors.unsupported_value("dryRun", wanted, ("All",)))
+    return bool(wanted)
+
+
+def _invalid_options(method: str, cause: Cause) -> Refusal:
+    return errors.invalid("meta.k8s.io", f"{_OPTIONS[method]}Options", "", [cause])
 
 
 def _check_delete_options(body: Any) -> None:
     causes: list[errors.Cause] = []
-    _DELETE_OPTIONS.validate(body, None, "DeleteOptions", causes)
+    _DELETE_OPTIONS.validate(body, None, "DeleteOptions", causes, Budget())
     if causes:
         raise bad_request(f"the body of a deletion has to be DeleteOptions: {causes[0]}")
 
 
-def _policy(request: Request, options: Object) -> str:
-    policy = options.get("propagationPolicy") or request.query.get("propagationPolicy") or "Background"
-    if options.get("orphanDependents") is True:
-        policy = "Orphan"
-    if policy not in _POLICIES:
-        cause = errors.unsupported_value("propagationPolicy", policy, _POLICIES)
-        raise errors.invalid("meta.k8s.io", "DeleteOptions", "", [cause])
-    return str(policy)
+def _policy(request: Request, options: Object | None) -> str:
+    """The fate of dependents, from the body, or from the query of a request without a body."""
+    if options is None:
+        policy, orphan = request.query.get("propagationPolicy"), boolean(request.query, "orphanDependents")
+        integer(request.query, "gracePeriodSeconds")
+    else:
+        policy, orphan = options.get("propagationPolicy"), options.get("orphanDependents")
+    if policy is not None and orphan is not None:
+        both = "orphanDependents and deletionPropagation cannot be both set"
+        raise _invalid_options("DELETE", errors.invalid_value("propagationPolicy", policy, both))
+    if orphan:
+        return "Orphan"
+    if policy not in (None, *_POLICIES):
+        raise _invalid_options("DELETE", errors.unsupported_value("propagationPolicy", policy, (*_POLICIES, "nil")))
+    return policy or "Background"
 
 
 def _manager(request: Request) -> str:

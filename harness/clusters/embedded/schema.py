@@ -6,15 +6,16 @@ along and leave alone every part that is that very part (see :mod:`.values`): it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from harness.clusters.embedded import errors
+from harness.clusters.embedded.budget import Budget
+from harness.clusters.embedded.checks import checks_of, in_body
 from harness.clusters.embedded.errors import Cause
-from harness.clusters.embedded.formats import FORMATS, compile_pattern
-from harness.clusters.embedded.values import Object, copy_value
+from harness.clusters.embedded.values import Object, copy_value, identity, weight
 
-__all__ = ["Schema"]
+__all__ = ["CAUSES_LIMIT", "Schema"]
 
 _TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
 _EMBEDDED: Mapping[str, Object] = {
@@ -23,8 +24,10 @@ _EMBEDDED: Mapping[str, Object] = {
     "metadata": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
 }
 _MISSING = object()
-
-Check = Callable[[Any, str], "Cause | None"]
+_ALTERNATIVE = 8
+"""Steps of trying a schema of ``anyOf`` and the like, whose faults are collected and mostly thrown away."""
+CAUSES_LIMIT = 100
+"""The largest number of faults that an answer lists; nobody reads more."""
 
 
 class Schema:
@@ -34,8 +37,11 @@ class Schema:
         "_all_of",
         "_any_of",
         "_checks",
+        "_completed",
+        "_cost",
         "_default",
-        "_defaulted",
+        "_default_weight",
+        "_fills_in",
         "_not",
         "_nullable",
         "_one_of",
@@ -68,14 +74,20 @@ class Schema:
         self._nullable = bool(raw.get("nullable"))
         self._required: tuple[str, ...] = tuple(raw.get("required", ()))
         self._default = raw.get("default", _MISSING)
-        self._defaulted = tuple(
-            name for name, item in self.properties.items() if item._default is not _MISSING and not item._nullable
+        self._default_weight = weight(self._default)
+        self._completed = tuple(
+            (name, item) for name, item in self.properties.items() if item._default is not _MISSING or item._fills_in
         )
-        self._checks = _checks(raw)
+        self._fills_in: bool = bool(self._completed) or any(
+            inside is not None and inside._fills_in for inside in (self.additional, self.items)
+        )
+        self._checks = checks_of(raw)
         self._any_of = tuple(map(Schema, raw.get("anyOf", ())))
         self._one_of = tuple(map(Schema, raw.get("oneOf", ())))
         self._all_of = tuple(map(Schema, raw.get("allOf", ())))
         self._not = Schema(raw["not"]) if isinstance(raw.get("not"), dict) else None
+        self._cost = 1 + (len(self._checks) + len(self._required)) // 4
+        """Steps of judging one value, what is in it apart."""
 
     @property
     def atomic(self) -> bool:
@@ -91,51 +103,51 @@ class Schema:
         if value is old:
             return
         if type(value) is dict:
-            known = old if type(old) is dict else {}
+            members = old if type(old) is dict else {}
             for name in list(value):
                 child = self.properties.get(name) or self.additional
                 here = f"{path}.{name}" if path else name
                 if child is not None:
-                    child.prune(value[name], known.get(name), here, unknown)
+                    child.prune(value[name], members.get(name), here, unknown)
                 elif not self._preserve:
                     unknown.append(here)
                     del value[name]
         elif type(value) is list and self.items is not None:
             earlier = old if type(old) is list else []
             for index, item in enumerate(value):
-                self.items.prune(item, earlier[index] if index < len(earlier) else None, f"{path}[{index}]", unknown)
+                if type(item) is dict or type(item) is list:
+                    known = earlier[index] if index < len(earlier) else None
+                    self.items.prune(item, known, f"{path}[{index}]", unknown)
 
-    def default(self, value: Any, old: Any) -> None:
-        """Fill in defaults, in place."""
-        if value is old:
+    def default(self, value: Any, old: Any, budget: Budget) -> None:
+        """Fill in defaults, in place. Raises :class:`OutOfBudget`."""
+        if value is old or not self._fills_in:
             return
+        budget.spend(1 + len(self._completed))
         if type(value) is dict:
             known = old if type(old) is dict else {}
-            for name in self._defaulted:
-                if value.get(name) is None:
-                    value[name] = copy_value(self.properties[name]._default)
-            for name, child in self.properties.items():
-                if name not in value:
-                    if child._default is not _MISSING:
-                        value[name] = copy_value(child._default)
-                    else:
-                        continue
-                item = value[name]
-                if type(item) is dict or type(item) is list:
-                    child.default(item, known.get(name))
+            for name, child in self._completed:
+                if child._default is not _MISSING and (
+                    name not in value or (value[name] is None and not child._nullable)
+                ):
+                    budget.spend(child._default_weight)
+                    value[name] = copy_value(child._default)
+                if name in value:
+                    child.default(value[name], known.get(name), budget)
             if self.additional is not None:
                 for name, item in value.items():
                     if name not in self.properties:
-                        self.additional.default(item, known.get(name))
+                        self.additional.default(item, known.get(name), budget)
         elif type(value) is list and self.items is not None:
             earlier = old if type(old) is list else []
             for index, item in enumerate(value):
-                self.items.default(item, earlier[index] if index < len(earlier) else None)
+                self.items.default(item, earlier[index] if index < len(earlier) else None, budget)
 
-    def validate(self, value: Any, old: Any, path: str, causes: list[Cause]) -> None:
-        """Append what is wrong with ``value`` to ``causes``."""
-        if value is old:
+    def validate(self, value: Any, old: Any, path: str, causes: list[Cause], budget: Budget) -> None:
+        """Append what is wrong with ``value`` to ``causes``, up to the limit. Raises :class:`OutOfBudget`."""
+        if value is old or len(causes) >= CAUSES_LIMIT:
             return
+        budget.spend(self._cost, path)
         kind = type(value)
         if value is None:
             if self._type and not self._nullable:
@@ -145,15 +157,15 @@ class Schema:
             causes.append(_wrong_type(path, self._type, _TYPES[kind]))
             return
         for check in self._checks:
-            cause = check(value, path)
+            cause = check(value, path, budget)
             if cause is not None:
                 causes.append(cause)
         if kind is dict:
-            self._validate_members(value, old if type(old) is dict else {}, path, causes)
+            self._validate_members(value, old if type(old) is dict else {}, path, causes, budget)
         elif kind is list:
-            self._validate_items(value, old if type(old) is list else [], path, causes)
+            self._validate_items(value, old if type(old) is list else [], path, causes, budget)
         if self._any_of or self._one_of or self._all_of or self._not:
-            self._validate_alternatives(value, path, causes)
+            self._validate_alternatives(value, path, causes, budget)
 
     def _fits(self, value: Any, kind: type) -> bool:
         wanted = self._type
@@ -165,38 +177,42 @@ class Schema:
             return wanted in ("string", "int-or-string")
         return wanted == _TYPES[kind]
 
-    def _validate_members(self, value: Object, old: Object, path: str, causes: list[Cause]) -> None:
+    def _validate_members(self, value: Object, old: Object, path: str, causes: list[Cause], budget: Budget) -> None:
         prefix = f"{path}." if path else ""
         for name, item in value.items():
+            if len(causes) >= CAUSES_LIMIT:
+                return
             child = self.properties.get(name) or self.additional
             if child is not None:
-                child.validate(item, old.get(name, _MISSING), prefix + name, causes)
+                child.validate(item, old.get(name, _MISSING), prefix + name, causes, budget)
         causes.extend(errors.required(prefix + name) for name in self._required if name not in value)
 
-    def _validate_items(self, value: list[Any], old: list[Any], path: str, causes: list[Cause]) -> None:
+    def _validate_items(self, value: list[Any], old: list[Any], path: str, causes: list[Cause], budget: Budget) -> None:
         if self.items is None:
             return
-        seen: list[Any] = []
+        seen: set[Hashable] = set()
         for index, item in enumerate(value):
+            if len(causes) >= CAUSES_LIMIT:
+                return
             here = f"{path}[{index}]"
-            self.items.validate(item, old[index] if index < len(old) else _MISSING, here, causes)
+            self.items.validate(item, old[index] if index < len(old) else _MISSING, here, causes, budget)
             if self.list_type == "atomic":
                 continue
             key = item
             if self.list_type == "map" and type(item) is dict:
                 key = {name: item[name] for name in self.map_keys if name in item}
-            if key in seen:
+            if (known := identity(key)) in seen:
                 causes.append(errors.duplicate(here, key))
-            seen.append(key)
+            seen.add(known)
 
-    def _validate_alternatives(self, value: Any, path: str, causes: list[Cause]) -> None:
+    def _validate_alternatives(self, value: Any, path: str, causes: list[Cause], budget: Budget) -> None:
         if self._any_of:
-            failures = [self._failures(one, value, path) for one in self._any_of]
+            failures = [self._failures(one, value, path, budget) for one in self._any_of]
             if all(failures):
                 causes.append(_composite(f'"{path}" must validate at least one schema (anyOf)'))
                 causes.extend(failures[0])
         if self._one_of:
-            failures = [self._failures(one, value, path) for one in self._one_of]
+            failures = [self._failures(one, value, path, budget) for one in self._one_of]
             valid = failures.count([])
             if valid != 1:
                 found = f"Found {valid} valid alternatives" if valid else "Found none valid"
@@ -204,107 +220,26 @@ class Schema:
                 if not valid:
                     causes.extend(failures[0])
         if self._all_of:
-            failures = [self._failures(one, value, path) for one in self._all_of]
+            failures = [self._failures(one, value, path, budget) for one in self._all_of]
             if any(failures):
                 none = ". None validated" if all(failures) else ""
                 causes.extend(cause for found in failures for cause in found)
                 causes.append(_composite(f'"{path}" must validate all the schemas (allOf){none}'))
-        if self._not is not None and not self._failures(self._not, value, path):
+        if self._not is not None and not self._failures(self._not, value, path, budget):
             causes.append(_composite(f'"{path}" must not validate the schema (not)'))
 
     @staticmethod
-    def _failures(schema: Schema, value: Any, path: str) -> list[Cause]:
+    def _failures(schema: Schema, value: Any, path: str, budget: Budget) -> list[Cause]:
+        budget.spend(_ALTERNATIVE, path)
         found: list[Cause] = []
-        schema.validate(value, _MISSING, path, found)
+        schema.validate(value, _MISSING, path, found, budget)
         return found
 
 
 def _wrong_type(path: str, wanted: str, actual: str) -> Cause:
     wanted = "integer,string" if wanted == "int-or-string" else wanted
-    return errors.type_invalid(path, actual, f'{_in(path)} must be of type {wanted}: "{actual}"')
+    return errors.type_invalid(path, actual, f'{in_body(path)} must be of type {wanted}: "{actual}"')
 
 
 def _composite(message: str) -> Cause:
     return errors.invalid_value("<nil>", "", message)
-
-
-def _in(path: str) -> str:
-    return f"{path} in body"
-
-
-def _checks(raw: Mapping[str, Any]) -> tuple[Check, ...]:
-    """The checks of one value by itself, in the order in which the API server applies them."""
-    checks: list[Check] = []
-
-    def limit(kinds: tuple[type, ...], fails: Callable[[Any], bool], detail: str) -> None:
-        def check(value: Any, path: str) -> Cause | None:
-            if type(value) in kinds and fails(value):
-                return errors.invalid_value(path, value, f"{_in(path)} {detail}")
-            return None
-
-        checks.append(check)
-
-    numbers = (int, float)
-    if (low := raw.get("minLength")) is not None:
-        limit((str,), lambda value: len(value) < low, f"should be at least {low} chars long")
-    if (longest := raw.get("maxLength")) is not None:
-        checks.append(
-            lambda value, path: errors.too_long(path, longest) if type(value) is str and len(value) > longest else None
-        )
-    if pattern := raw.get("pattern"):
-        search = compile_pattern(pattern).search
-        limit((str,), lambda value: search(value) is None, f"should match '{pattern}'")
-    if (fits := FORMATS.get(raw.get("format", ""))) is not None:
-        checks.append(_format(raw["format"], fits))
-    if (least := raw.get("minimum")) is not None:
-        if raw.get("exclusiveMinimum"):
-            limit(numbers, lambda value: value <= least, f"should be greater than {least}")
-        else:
-            limit(numbers, lambda value: value < least, f"should be greater than or equal to {least}")
-    if (most := raw.get("maximum")) is not None:
-        if raw.get("exclusiveMaximum"):
-            limit(numbers, lambda value: value >= most, f"should be less than {most}")
-        else:
-            limit(numbers, lambda value: value > most, f"should be less than or equal to {most}")
-    if factor := raw.get("multipleOf"):
-        limit(numbers, lambda value: value % factor != 0, f"should be a multiple of {factor}")
-    if (fewest := raw.get("minItems")) is not None:
-        limit((list,), lambda value: len(value) < fewest, f"should have at least {fewest} items")
-    if (at_least := raw.get("minProperties")) is not None:
-        limit((dict,), lambda value: len(value) < at_least, f"should have at least {at_least} properties")
-    if (most_items := raw.get("maxItems")) is not None:
-        checks.append(_at_most(list, most_items))
-    if (most_members := raw.get("maxProperties")) is not None:
-        checks.append(_at_most(dict, most_members))
-    if (allowed := raw.get("enum")) is not None:
-        checks.append(_enumeration(allowed))
-    return tuple(checks)
-
-
-def _format(name: str, fits: Callable[[Any], bool]) -> Check:
-    def check(value: Any, path: str) -> Cause | None:
-        if fits(value):
-            return None
-        text = f': "{value}"' if type(value) is str else ""
-        return errors.type_invalid(path, value, f"{_in(path)} must be of type {name}{text}")
-
-    return check
-
-
-def _at_most(kind: type[Sized], limit: int) -> Check:
-    def check(value: Any, path: str) -> Cause | None:
-        count = len(value) if isinstance(value, kind) else 0
-        return errors.too_many(path, count, limit) if count > limit else None
-
-    return check
-
-
-def _enumeration(allowed: list[Any]) -> Check:
-    typed = {(type(item), item) for item in allowed if not isinstance(item, dict | list)}
-    whole = [item for item in allowed if isinstance(item, dict | list)]
-
-    def check(value: Any, path: str) -> Cause | None:
-        known = value in whole if isinstance(value, dict | list) else (type(value), value) in typed
-        return None if known else errors.unsupported_value(path, value, allowed)
-
-    return check

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from harness.clusters.embedded import discovery, openapi_v2
 from harness.clusters.embedded.bodies import read_body
 from harness.clusters.embedded.errors import Refusal, method_not_allowed, no_such_path
+from harness.clusters.embedded.expiry import Expiry
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Content, Plain, Raw, Request, Response
 from harness.clusters.embedded.openapi import OpenApi
@@ -18,8 +19,10 @@ from harness.clusters.embedded.resources import Resources, Target
 from harness.clusters.embedded.reviews import review_types
 from harness.clusters.embedded.snapshot import dump_snapshot, load_snapshot
 from harness.clusters.embedded.state import DEFAULT_LOG_LIMIT, State
+from harness.clusters.embedded.values import copy_value
 from harness.clusters.embedded.writing import Writer
 from harness.clusters.recording import Recorder
+from harness.clusters.watch_times import WatchTimes
 from harness.core.clock import Clock
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
@@ -50,14 +53,17 @@ class ApiServer:
         log_limit: int = DEFAULT_LOG_LIMIT,
         queue_limit: int = DEFAULT_QUEUE_LIMIT,
         body_limit: int = DEFAULT_BODY_LIMIT,
+        watches: WatchTimes = WatchTimes.PROMPT,
     ) -> None:
         self.body_limit = body_limit
         self.closed = False
-        self._state = State(clock, randomness, log_limit)
+        self._state = State(clock, randomness, log_limit, watches)
         for served in review_types():
             self._state.registry.add(served)
         self._lifecycle = Lifecycle(self._state)
         self._lifecycle.restored()
+        self._expiry = Expiry(self._state, self._lifecycle)
+        self._expiry.restored()
         self._openapi = OpenApi(self._state.registry)
         self._resources = Resources(
             self._state,
@@ -74,8 +80,18 @@ class ApiServer:
         self._resources.ensure_namespace(name)
 
     async def handle(self, request: Request) -> Response:
-        """The answer to a request; refusals and failures too are answers."""
+        """As :meth:`answer`, for callers whose server may be elsewhere: their body stays theirs."""
+        if not isinstance(request.body, bytes):
+            request.body = copy_value(request.body)
+        answer = self.answer(request)
+        if request.method not in ("GET", "HEAD"):
+            await self._state.timing.before_answer()
+        return answer
+
+    def answer(self, request: Request) -> Response:
+        """The answer to a request, made at once; refusals and failures too are answers."""
         try:
+            self._expiry.sweep()
             return self._answer(request)
         except Refusal as refusal:
             return _refused(refusal)
@@ -156,6 +172,7 @@ class ApiServer:
         """Go on from a snapshot. Raises :class:`ValueError` where it is none."""
         load_snapshot(self._state, snapshot)
         self._lifecycle.restored()
+        self._expiry.restored()
 
     def break_watches(self) -> None:
         """End every watch, as a server that restarts does; clients go on from where they were."""

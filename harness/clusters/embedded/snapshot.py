@@ -18,7 +18,8 @@ _FORM = "wasmbed-embedded-cluster/2"
 def dump_snapshot(state: State) -> bytes:
     """The document."""
     collections = {
-        name: [entry.object for _, entry in collection.entries()] for name, collection in state.store.collections()
+        name: [entry.object for _, entry in collection.entries()]
+        for name, collection in sorted(state.store.collections(), key=lambda named: named[0])
     }
     version = state.store.version
     digest = _digest(version, collections)

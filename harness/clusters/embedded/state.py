@@ -8,8 +8,10 @@ from harness.clusters.embedded import errors
 from harness.clusters.embedded.builtin import built_in_types
 from harness.clusters.embedded.errors import Refusal
 from harness.clusters.embedded.store import Collection, Store
+from harness.clusters.embedded.timing import Timing
 from harness.clusters.embedded.types import Registry, ResourceType
 from harness.clusters.embedded.watching import Hub
+from harness.clusters.watch_times import WatchTimes
 from harness.core.clock import Clock
 from harness.core.identifiers import Randomness
 
@@ -22,9 +24,10 @@ DEFAULT_LOG_LIMIT = 4_000
 class State:
     """The store, the types, the watchers, and where time and randomness come from."""
 
-    def __init__(self, clock: Clock, randomness: Randomness, log_limit: int = DEFAULT_LOG_LIMIT) -> None:
+    def __init__(self, clock: Clock, randomness: Randomness, log_limit: int, times: WatchTimes) -> None:
         self.clock = clock
         self.randomness = randomness
+        self.timing = Timing(times, clock, randomness.fork("watch times"))
         self.log_limit = log_limit
         self.store = Store(log_limit)
         self.registry = Registry()

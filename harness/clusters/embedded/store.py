@@ -201,7 +201,12 @@ class Store:
 
     def parse_version(self, text: str) -> int:
         """A resourceVersion that a client sent. Raises the 400 refusal for one that is no number."""
+        why = ""
         if not text.isascii() or not text.isdigit():
-            message = f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+            why = "invalid syntax"
+        elif len(text.lstrip("0")) > 20 or int(text) >= 1 << 64:
+            why = "value out of range"
+        if why:
+            message = f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": {why}'
             raise Refusal(400, "BadRequest", f"resourceVersion: {message}")
         return int(text)

@@ -6,9 +6,23 @@ known by identity, so that an update costs what it changes, not what it carries.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
-__all__ = ["NESTING_LIMIT", "Object", "copy_value", "drop_nulls", "is_too_deep", "lookup", "same", "share"]
+import orjson
+
+__all__ = [
+    "NESTING_LIMIT",
+    "Object",
+    "copy_value",
+    "drop_nulls",
+    "identity",
+    "is_too_deep",
+    "lookup",
+    "same",
+    "share",
+    "weight",
+]
 
 Object = dict[str, Any]
 
@@ -81,6 +95,27 @@ def same(one: Any, other: Any) -> bool:
     if kind is list:
         return len(one) == len(other) and all(map(same, one, other))
     return bool(one == other)
+
+
+def identity(value: Any) -> Hashable:
+    """A key to look a value up by: two values have the same key exactly if they are :func:`same`."""
+    kind = type(value)
+    if kind is str:
+        return value  # type: ignore[no-any-return]
+    if kind is dict or kind is list:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return kind, value
+
+
+def weight(value: Any) -> int:
+    """About how much a value is: one for each value in it, and for every 16 characters."""
+    if type(value) is str:
+        return 1 + len(value) // 16
+    if type(value) is dict:
+        return 1 + sum(map(weight, value.values()))
+    if type(value) is list:
+        return 1 + sum(map(weight, value))
+    return 1
 
 
 def lookup(value: Any, path: tuple[str, ...]) -> Any:

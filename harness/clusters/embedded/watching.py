@@ -15,6 +15,7 @@ import orjson
 
 from harness.clusters.embedded.errors import Refusal
 from harness.clusters.embedded.store import Change, Entry
+from harness.clusters.embedded.timing import Timing
 from harness.clusters.embedded.values import Object, copy_value
 from harness.core.clock import Clock, Timer
 
@@ -27,6 +28,8 @@ _CHUNK = 1 << 20
 
 Predicate = Callable[[Object], bool]
 Lines = dict[tuple[str, "Presentation"], bytes]
+Item = tuple[str, Entry | Object, bytes]
+"""An event: its type, its object, and how it is encoded, if it is already."""
 
 
 class Presentation(Protocol):
@@ -72,6 +75,7 @@ class Watcher:
         *,
         encoded: bool,
         limit: int,
+        timing: Timing,
         delivered: Callable[[str, Object], object] | None = None,
     ) -> None:
         self.selection = selection
@@ -79,11 +83,12 @@ class Watcher:
         self._encoded = encoded
         self._limit = limit
         self._delivered = delivered
-        self._queue: deque[tuple[str, Entry | Object, bytes]] = deque()
+        self._queue: deque[Item] = deque()
+        self._waiting = timing.waiting(self._arrived)
         self._weight = 0
         self._initial: deque[Entry] = deque()
         self._initial_end: Object | None = None
-        self._waiting: asyncio.Future[None] | None = None
+        self._reader: asyncio.Future[None] | None = None
         self._timers: list[Timer] = []
         self._on_close: Callable[[Watcher], object] = lambda _: None
         self.closed = False
@@ -131,10 +136,16 @@ class Watcher:
         self._append(kind, value, line)
 
     def _append(self, kind: str, what: Entry | Object, line: bytes) -> None:
-        self._queue.append((kind, what, line))
         self._weight += len(line)
-        if len(self._queue) > self._limit or self._weight > BYTES_LIMIT:
+        if self._waiting is not None and not self.closed:
+            self._waiting.put((kind, what, line))
+        else:
+            self._arrived((kind, what, line))
+        if len(self._queue) + len(self._waiting or ()) > self._limit or self._weight > BYTES_LIMIT:
             self.close()
+
+    def _arrived(self, item: Item) -> None:
+        self._queue.append(item)
         self._wake()
 
     def _line(self, kind: str, entry: Entry) -> bytes:
@@ -171,15 +182,15 @@ class Watcher:
         while not (self._initial or self._initial_end or self._queue):
             if self.closed:
                 return False
-            self._waiting = asyncio.get_running_loop().create_future()
+            self._reader = asyncio.get_running_loop().create_future()
             try:
-                await self._waiting
+                await self._reader
             finally:
-                self._waiting = None
+                self._reader = None
         return True
 
-    def _take(self) -> tuple[str, Entry | Object, bytes]:
-        taken: tuple[str, Entry | Object, bytes]
+    def _take(self) -> Item:
+        taken: Item
         if self._initial:
             taken = "ADDED", self._initial.popleft(), b""
         elif self._initial_end is not None:
@@ -193,8 +204,8 @@ class Watcher:
         return taken
 
     def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
 
     def close(self) -> None:
         """End the watch; what waits can still be read."""
@@ -203,6 +214,8 @@ class Watcher:
         self.closed = True
         for timer in self._timers:
             timer.cancel()
+        if self._waiting is not None:
+            self._waiting.end()
         self._on_close(self)
         self._wake()
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.clusters.embedded import apply, errors, metadata
+from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.builtin import CRD_TYPE
 from harness.clusters.embedded.definitions import complete_definition, established_status
 from harness.clusters.embedded.errors import Cause, bad_request
 from harness.clusters.embedded.lifecycle import Lifecycle
+from harness.clusters.embedded.schema import CAUSES_LIMIT
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Entry, Key
 from harness.clusters.embedded.types import ResourceType
@@ -32,6 +34,7 @@ class Options:
     validation: str = "Warn"
     """What becomes of unknown fields: ``Ignore``, ``Warn`` or ``Strict``."""
     force: bool = False
+    budget: Budget = field(default_factory=Budget)
 
 
 @dataclass(slots=True)
@@ -106,13 +109,14 @@ class Writer:
         if self._state.collection(served).get(key) is None:
             if subresource:
                 raise errors.not_found(served.group, served.plural, key[1])
-            owned = apply.apply_patch(None, config, schema, manager, force=options.force, now=now)
+            owned = apply.apply_patch(None, config, schema, manager, options.budget, force=options.force, now=now)
             outcome = self.create(served, key[0], config, options, owned["metadata"]["managedFields"])
             outcome.warnings += warnings
             return outcome
 
         def applied(old: Object) -> Any:
-            return copy_value(apply.apply_patch(old, config, schema, manager, force=options.force, now=now))
+            patched = apply.apply_patch(old, config, schema, manager, options.budget, force=options.force, now=now)
+            return copy_value(patched)
 
         outcome = self.update(served, key, subresource, applied, options, applied=True)
         outcome.warnings += warnings
@@ -146,7 +150,8 @@ class Writer:
             new["metadata"] = {**new["metadata"], "generation": entry.object["metadata"].get("generation", 0) + 1}
         if new["metadata"].get("managedFields") and not applied:
             manager = apply.Manager(options.manager, "Update", served.api_version, subresource)
-            new = apply.track_update(entry.object, new, served.schema, manager, self._state.now())
+            now = self._state.now()
+            new = apply.track_update(entry.object, new, served.schema, manager, options.budget, now=now)
         return Outcome(self._amend(served, key, new, options), warnings=warnings)
 
     def _settable(
@@ -199,8 +204,8 @@ class Writer:
         served.schema.prune(new, old, "", unknown)
         warnings = self._unknown(served, unknown, options)
         causes: list[Cause] = []
-        served.schema.default(new, old)
-        served.schema.validate(new, old, "", causes)
+        served.schema.default(new, old, options.budget)
+        served.schema.validate(new, old, "", causes, options.budget)
         wrong_types = [cause for cause in causes if cause.reason == "FieldValueTypeInvalid"]
         if wrong_types and not served.custom:
             raise bad_request(f"{_in_version(served)}: {wrong_types[0]}")
@@ -208,20 +213,20 @@ class Writer:
         if not wrong_types and (old is None or meta is not old["metadata"]):
             causes.extend(metadata.check_metadata(meta, served.plural))
         if causes:
-            raise errors.invalid(served.group, served.kind, meta.get("name", ""), causes)
+            raise errors.invalid(served.group, served.kind, meta.get("name", ""), causes[:CAUSES_LIMIT])
         if served.to_storage:
             new = served.to_storage(new)
         if served.prepare is not None:
             served.prepare(new, stored)
         elif served is CRD_TYPE:
-            complete_definition(new, stored)
+            complete_definition(new, stored, options.budget)
             new["status"] = established_status(new, self._lifecycle.kinds_taken(new), self._state.now())
         return new, warnings
 
     @staticmethod
     def _unknown(served: ResourceType, unknown: list[str], options: Options) -> list[str]:
         """What to say of fields that were dropped. Raises the 400 refusal where validation is strict."""
-        said = [f'unknown field "{path}"' for path in unknown]
+        said = [f'unknown field "{path}"' for path in unknown[:CAUSES_LIMIT]]
         if said and options.validation == "Strict":
             raise bad_request(f"{_in_version(served)}: strict decoding error: {', '.join(said)}")
         return said if options.validation == "Warn" else []
@@ -271,7 +276,8 @@ class Writer:
     def _check_finalizers(served: ResourceType, meta: Object, old: Object) -> None:
         if "deletionTimestamp" not in old:
             return
-        added = [item for item in meta.get("finalizers") or () if item not in (old.get("finalizers") or ())]
+        before = set(old.get("finalizers") or ())
+        added = [item for item in meta.get("finalizers") or () if item not in before]
         if added:
             listed = "[]string{" + ", ".join(f'"{item}"' for item in added) + "}"
             message = f"no new finalizers can be added if the object is being deleted, found new finalizers {listed}"

@@ -16,6 +16,7 @@ from harness.wasmbed.controllers.controller import Controller
 from harness.wasmbed.controllers.fleet import Fleet
 from harness.wasmbed.controllers.memory import Memory
 from harness.wasmbed.controllers.packages import BadModule, Package, Packages
+from harness.wasmbed.controllers.reach import corrections, out_of_reach
 from harness.wasmbed.controllers.requests import Requests
 from harness.wasmbed.controllers.rollout import Rollout
 from harness.wasmbed.controllers.standing import IN_VAIN, Standing, Verdict, has_module, judge, obstacle
@@ -71,9 +72,12 @@ class ApplicationController(Controller):
         self._answer_within, self._attempts = answer_within, attempts
         self._index = TargetIndex()
         self._memories: dict[str, Memory] = {}
+        self._gone: dict[str, Application] = {}
+        """Deleted before they were stopped, as they were last seen."""
 
     def watch(self) -> Iterable[Callable[[], None]]:
         self._memories.clear()
+        self._gone.clear()
         self._index = TargetIndex()
         for name, raw in self._applications.objects.items():
             self._index.update(name, raw)
@@ -87,6 +91,8 @@ class ApplicationController(Controller):
         return self._applications.objects
 
     async def reconcile(self, key: str) -> float | None:
+        if (gone := self._gone.pop(key, None)) is not None:
+            await self._abandon(gone)
         raw = self._applications.get(key)
         memory = self._memories.get(key)
         if memory is not None and (raw is None or memory.uid != raw["metadata"]["uid"]):
@@ -102,6 +108,7 @@ class ApplicationController(Controller):
             return await self._delete(application, memory)
         if FINALIZER not in application.finalizers:
             application = await self._set_finalizers(application, [*application.finalizers, FINALIZER])
+        application = await self._correct(application)
         if application.spec.stopped or application.status.phase == Phase.STOPPING:
             return await self._stop(application, memory)
         return await self._deploy(application, memory)
@@ -118,7 +125,7 @@ class ApplicationController(Controller):
         leaving, gone = self._leftovers(application, verdicts)
         due = [name for name in _named(verdicts, Standing.DUE) if memory.may_try(name, now)]
         wave = due[:WAVE]
-        rollout = Rollout(verdicts, self._fleet.away(verdicts))
+        rollout = Rollout(verdicts, out_of_reach(application, verdicts))
         records = {name: self._record(application, name, package, now) for name in wave}
         application = await self._write(
             application,
@@ -138,7 +145,7 @@ class ApplicationController(Controller):
     async def _refuse(self, application: Application, memory: Memory, error: BadModule) -> float | None:
         """The module is no good: nothing is deployed, and what an earlier one left is stopped."""
         verdicts = {name: Verdict(Standing.FAILED) for name in self._fleet.targets(application)}
-        rollout, now = Rollout(verdicts), self.clock.now()
+        rollout, now = Rollout(verdicts, awaited=error.missing), self.clock.now()
         await self._write(
             application,
             Phase.FAILED,
@@ -148,7 +155,7 @@ class ApplicationController(Controller):
         return again if again is not None else MODULE_AGAIN_AFTER if error.missing else None
 
     async def _stop(self, application: Application, memory: Memory) -> float | None:
-        nothing, now = Rollout({}), self.clock.now()
+        nothing, now = Rollout({}, out_of_reach(application, {})), self.clock.now()
         if application.status.phase != Phase.STOPPED:
             application = await self._write(application, Phase.STOPPING, lambda _: _stopping(memory))
         holders = self._fleet.holders(application)
@@ -175,6 +182,11 @@ class ApplicationController(Controller):
         await self._set_finalizers(application, [name for name in application.finalizers if name != FINALIZER])
         return None
 
+    async def _abandon(self, gone: Application) -> None:
+        """Stop what is left of an application whose finalizer somebody took away. Once is enough: a gateway that does
+        not hear of it finds out when the device names the application."""
+        await self._requests.stop(gone, Memory(gone.uid), self._fleet.holders(gone))
+
     def _verdicts(self, application: Application, memory: Memory, package: Package, now: float) -> dict[str, Verdict]:
         entries, verdicts = application.status.device_statuses, {}
         overdue = format_timestamp(now - self._answer_within)
@@ -182,7 +194,7 @@ class ApplicationController(Controller):
             device, entry = self._fleet.device(name), entries.get(name, NO_ENTRY)
             why = obstacle(device, package.size)
             if device is None or why is not None:
-                verdicts[name] = Verdict(Standing.FAILED, why or "")
+                verdicts[name] = Verdict(Standing.FAILED, why or "", awaited=device is None)
                 continue
             record = entry.deployment
             verdicts[name] = self._second_thought(
@@ -270,6 +282,20 @@ class ApplicationController(Controller):
                 application = Application(written)
         return application
 
+    async def _correct(self, application: Application) -> Application:
+        """Write down which devices went out of reach or came back, if nothing was written since: gateways write the
+        same entries. Raises :class:`Conflict` otherwise."""
+        entries = corrections(application, self._fleet, self.clock.now())
+        if not entries:
+            return application
+        patch = {
+            "metadata": {"resourceVersion": application.resource_version},
+            "status": {"deviceStatuses": entries, "lastUpdate": format_timestamp(self.clock.now())},
+        }
+        written = await self._api.patch_status(APPLICATION, application.name, patch)
+        self._applications.remember(written)
+        return Application(written)
+
     async def _set_finalizers(self, application: Application, finalizers: list[str]) -> Application:
         metadata = {"resourceVersion": application.resource_version, "finalizers": finalizers}
         written = await self._api.patch(APPLICATION, application.name, {"metadata": metadata})
@@ -280,6 +306,8 @@ class ApplicationController(Controller):
     def _application_changed(self, old: Object | None, new: Object | None) -> None:
         name = (new or old or {})["metadata"]["name"]
         self._index.update(name, new)
+        if new is None and old is not None and Application(old).status.phase not in (Phase.PENDING, Phase.STOPPED):
+            self._gone[name] = Application(old)
         if old is None or new is None or application_key(old) != application_key(new):
             self.queue.add(name)
         elif old.get("status") != new.get("status"):

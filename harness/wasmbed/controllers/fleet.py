@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from harness.wasmbed.controllers.standing import has_module
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.phases import DevicePhase, GatewayPhase
@@ -35,13 +33,8 @@ class Fleet:
     def why_away(self, device: Device) -> str:
         """Why the device cannot be reached; empty if it can."""
         if device.status.phase != DevicePhase.CONNECTED:
-            return "it is not connected"
-        return "" if self.gateway(device) else f"its gateway {device.status.gateway} is not online"
-
-    def away(self, names: Iterable[str]) -> set[str]:
-        """Those of the devices that cannot be reached."""
-        devices = ((name, self.device(name)) for name in names)
-        return {name for name, device in devices if device is None or self.why_away(device)}
+            return "the device is not connected"
+        return "" if self.gateway(device) else f"gateway {device.status.gateway} is not online"
 
     def targets(self, application: Application) -> list[str]:
         """The devices that the application is for; one named in the spec is there even if it does not exist."""

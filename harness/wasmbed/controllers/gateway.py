@@ -1,26 +1,39 @@
-"""The gateway controller: a gateway that was not heard of for too long is Offline."""
+"""The gateway controller: a gateway that misses several of its own signs of life is Offline."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import ClassVar
 
 from harness.core.clock import Clock
 from harness.core.identifiers import Randomness
 from harness.wasmbed.controllers.controller import Controller
 from harness.wasmbed.resources.api import Object, ResourceApi
-from harness.wasmbed.resources.conditions import with_condition
+from harness.wasmbed.resources.conditions import find_condition, with_condition
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import GATEWAY
 from harness.wasmbed.resources.phases import GatewayPhase, check
-from harness.wasmbed.resources.timestamps import parse_timestamp
 from harness.wasmbed.resources.views import Gateway
 
 __all__ = ["GatewayController"]
 
 
+@dataclass(slots=True)
+class _Pulse:
+    last_seen: str | None
+    heard_at: float
+    """When this controller saw that, in clock seconds: two machines' clocks are not compared."""
+    missed: int = 0
+
+
 class GatewayController(Controller):
-    """Online -> Offline, ``timeout`` seconds after ``status.lastSeen``. The gateway itself comes back Online."""
+    """Online -> Offline after ``missed_beats`` intervals without a new ``status.lastSeen``. The gateway itself comes
+    back Online.
+
+    A gateway names the interval of its beats in its status; ``beat`` (seconds) is taken for one that does not. Each
+    missed beat is a look of its own: a controller that was held up itself looks once more before it judges.
+    """
 
     name: ClassVar[str] = "GatewayController"
     workers: ClassVar[int] = 1
@@ -32,13 +45,19 @@ class GatewayController(Controller):
         clock: Clock,
         randomness: Randomness,
         *,
-        timeout: float,
+        missed_beats: int,
+        beat: float,
         resync: float,
     ) -> None:
         super().__init__(clock, randomness, resync=resync)
-        self._api, self._gateways, self._timeout = api, gateways, timeout
+        self._api, self._gateways = api, gateways
+        self._missed_beats, self._beat = missed_beats, beat
+        self._pulses: dict[str, _Pulse] = {}
 
     def watch(self) -> Iterable[Callable[[], None]]:
+        self._pulses.clear()
+        for raw in self._gateways.objects.values():
+            self._hear(Gateway(raw))
         return [self._gateways.add_handler(self._changed)]
 
     def keys(self) -> Iterable[str]:
@@ -48,26 +67,52 @@ class GatewayController(Controller):
         raw = self._gateways.get(key)
         if raw is None or Gateway(raw).status.phase != GatewayPhase.ONLINE:
             return None
-        gateway = Gateway(raw)
-        now = self.clock.now()
-        seen = parse_timestamp(gateway.status.last_seen) if gateway.status.last_seen else now - self._timeout
-        left = seen + self._timeout - now
+        gateway, pulse = Gateway(raw), self._pulses[key]
+        ready = find_condition(gateway.status.conditions, "Ready")
+        if ready is not None and ready["status"] != "True" and pulse.last_seen is not None:
+            gateway = await self._write(gateway, True, "SignOfLife", "")
+        interval = self._interval(gateway)
+        if pulse.last_seen is None:
+            await self._judge_offline(gateway, "it never gave a sign of life")
+            return None
+        left = pulse.heard_at + interval * (pulse.missed + 1) - self.clock.now()
         if left > 0:
             return left
-        message = f"not heard of since {gateway.status.last_seen or 'ever'}"
-        patch: Object = {
-            "metadata": {"resourceVersion": gateway.resource_version},
-            "status": {
-                "phase": check(GATEWAY, gateway.status.phase, GatewayPhase.OFFLINE),
-                "connectedDevices": 0,
-                "error": message,
-                "conditions": with_condition(gateway.status.conditions, "Ready", False, "NotHeardOf", message, now=now),
-            },
-        }
-        self._gateways.remember(await self._api.patch_status(GATEWAY, key, patch))
+        pulse.missed += 1
+        if pulse.missed < self._missed_beats:
+            return interval
+        missed = f"{self._missed_beats} beats of {interval:g} s missed"
+        await self._judge_offline(gateway, f"no sign of life since {pulse.last_seen}: {missed}")
         return None
 
+    def _interval(self, gateway: Gateway) -> float:
+        milliseconds = gateway.status.last_seen_interval_milliseconds
+        return milliseconds / 1000 if milliseconds else self._beat
+
+    async def _judge_offline(self, gateway: Gateway, message: str) -> None:
+        phase = check(GATEWAY, gateway.status.phase, GatewayPhase.OFFLINE)
+        await self._write(gateway, False, "HeartbeatTimeout", message, phase=phase, connectedDevices=0, error=message)
+
+    async def _write(self, gateway: Gateway, ready: bool, reason: str, message: str, **status: object) -> Gateway:
+        conditions = with_condition(gateway.status.conditions, "Ready", ready, reason, message, now=self.clock.now())
+        patch: Object = {
+            "metadata": {"resourceVersion": gateway.resource_version},
+            "status": {**status, "conditions": conditions},
+        }
+        written = await self._api.patch_status(GATEWAY, gateway.name, patch)
+        self._gateways.remember(written)
+        return Gateway(written)
+
+    def _hear(self, gateway: Gateway) -> None:
+        pulse, last_seen = self._pulses.get(gateway.name), gateway.status.last_seen
+        if pulse is None or pulse.last_seen != last_seen:
+            self._pulses[gateway.name] = _Pulse(last_seen, self.clock.now())
+
     def _changed(self, old: Object | None, new: Object | None) -> None:
+        if new is None:
+            self._pulses.pop((old or {})["metadata"]["name"], None)
+            return
         # Only the phase matters at once; a later lastSeen is found when the present one would run out.
-        if new is not None and (old is None or Gateway(old).status.phase != Gateway(new).status.phase):
+        self._hear(Gateway(new))
+        if old is None or Gateway(old).status.phase != Gateway(new).status.phase:
             self.queue.add(new["metadata"]["name"])

@@ -36,8 +36,10 @@ class ControllerSettings:
 
     resync: float = 300.0
     """Every object is looked at this often, even if nothing seems to have changed."""
-    gateway_timeout: float = 30.0
-    """A gateway whose lastSeen is older is Offline."""
+    missed_beats: int = 3
+    """Signs of life that a gateway misses before it is Offline."""
+    beat: float = 10.0
+    """The time between two of them, for a gateway that does not name it in its status."""
     answer_within: float = 120.0
     """A device's time for a whole deployment."""
     attempts: int = 5
@@ -147,7 +149,8 @@ class ControllerManager:
                 fleet.gateways,
                 clock,
                 randomness,
-                timeout=settings.gateway_timeout,
+                missed_beats=settings.missed_beats,
+                beat=settings.beat,
                 resync=settings.resync,
             ),
             ApplicationController(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.views import DeploymentRecord
 
-__all__ = ["Memory", "Trouble"]
+__all__ = ["AcceptedStop", "Memory", "Trouble"]
 
 FIRST_DELAY = 0.25
 LONGEST_DELAY = 60.0
@@ -25,6 +25,14 @@ class Trouble:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class AcceptedStop:
+    """``at`` in clock seconds; ``session`` is the device's connectedSince: a link that ends takes its stops along."""
+
+    at: float
+    session: str | None
+
+
 @dataclass(slots=True)
 class Memory:
     """Of the application with that ``uid``, by device name."""
@@ -32,8 +40,8 @@ class Memory:
     uid: str
     requested: dict[str, str] = field(default_factory=dict)
     """Which record's request a gateway accepted, by its ``requestedAt``."""
-    stops: dict[str, float] = field(default_factory=dict)
-    """When a gateway accepted to stop it, in clock seconds."""
+    stops: dict[str, AcceptedStop] = field(default_factory=dict)
+    """The last stop that a gateway accepted."""
     in_vain: dict[str, set[str]] = field(default_factory=dict)
     """The records, by ``requestedAt``, of the deployments that came to nothing in a row and are made again."""
     troubles: dict[str, Trouble] = field(default_factory=dict)

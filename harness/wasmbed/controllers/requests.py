@@ -10,7 +10,7 @@ from harness.core.clock import Clock
 from harness.core.identifiers import Randomness
 from harness.wasmbed.controllers.fleet import Fleet
 from harness.wasmbed.controllers.gateway_client import GatewayClient, GatewayRefused
-from harness.wasmbed.controllers.memory import Memory
+from harness.wasmbed.controllers.memory import AcceptedStop, Memory
 from harness.wasmbed.controllers.packages import Packages
 from harness.wasmbed.protocol.messages import ApplicationState
 from harness.wasmbed.resources.api import ApiError, ResourceApi
@@ -68,7 +68,10 @@ class Requests:
 
     async def stop(self, application: Application, memory: Memory, names: Sequence[str]) -> float | None:
         """Ask those devices to stop that were not asked yet; give up on those that did not confirm in time."""
-        asked = {name: self._now - memory.stops[name] for name in names if name in memory.stops}
+        for name in names:
+            if name in memory.stops and memory.stops[name].session != self._session(name):
+                del memory.stops[name]
+        asked = {name: self._now - memory.stops[name].at for name in names if name in memory.stops}
         silent = [name for name, seconds in asked.items() if seconds >= self._stop_within]
         fresh = [name for name in names if name not in asked and memory.may_try(name, self._now)]
         answers = await self._ask(fresh, lambda gateway, name: self._client.stop(gateway, application.name, name))
@@ -77,7 +80,7 @@ class Requests:
         for name, answer in answers.items():
             if answer is None:
                 memory.succeeded(name)
-                memory.stops[name] = self._now
+                memory.stops[name] = AcceptedStop(self._now, self._session(name))
             else:
                 memory.failed(name, f"its gateway did not take the stop: {answer}", self._now, self._randomness)
         for name in silent:
@@ -85,13 +88,17 @@ class Requests:
         await self._note(application, entries)
         if silent:
             return 0.0
-        waits = [self._stop_within - (self._now - memory.stops[name]) for name in names if name in memory.stops]
+        waits = [self._stop_within - (self._now - memory.stops[name].at) for name in names if name in memory.stops]
         later = memory.next_try(self._now)
         return min([*waits, later] if later is not None else waits, default=None)
 
     @property
     def _now(self) -> float:
         return self._clock.now()
+
+    def _session(self, name: str) -> str | None:
+        device = self._fleet.device(name)
+        return device.status.connected_since if device is not None else None
 
     async def _ask(
         self, names: Sequence[str], request: Callable[[Gateway, str], Awaitable[None]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from harness.wasmbed.controllers.standing import Standing, Verdict
@@ -16,17 +16,15 @@ __all__ = ["Rollout"]
 Phase = ApplicationPhase
 
 ROLLING_OUT = frozenset({Phase.PENDING, Phase.CREATING, Phase.DEPLOYING, Phase.DEPLOYED, Phase.STOPPED})
+TROUBLED = frozenset({Standing.FAILED, Standing.ERROR, Standing.DUE, Standing.UNKNOWN})
 NAMED = 3
 
 
 class Rollout:
-    """The verdicts on all targets.
+    """The verdicts on all targets. ``others``: how many devices may run it that are not targets and out of reach.
+    ``awaited``: something that it lacks may still come, whatever its devices say."""
 
-    A running device that is ``away`` counts as running, because that is the last that was heard of it, but then the
-    application is not healthy.
-    """
-
-    def __init__(self, verdicts: Mapping[str, Verdict], away: Container[str] = ()) -> None:
+    def __init__(self, verdicts: Mapping[str, Verdict], others: int = 0, *, awaited: bool = False) -> None:
         self.verdicts = verdicts
         self.count = Counter(verdict.standing for verdict in verdicts.values())
         self.target = len(verdicts)
@@ -35,11 +33,11 @@ class Rollout:
         self.accepted = sorted(
             name
             for name, verdict in verdicts.items()
-            if verdict.standing in (Standing.DEPLOYED, Standing.RUNNING, Standing.ERROR)
+            if verdict.standing in (Standing.DEPLOYED, Standing.RUNNING, Standing.UNKNOWN, Standing.ERROR)
         )
-        self.unreachable = sum(
-            verdict.standing is Standing.RUNNING and name in away for name, verdict in verdicts.items()
-        )
+        self.unknown = self.count[Standing.UNKNOWN]
+        self._others = others
+        self._awaited = awaited or any(verdict.awaited for verdict in verdicts.values())
 
     @property
     def in_progress(self) -> int:
@@ -63,23 +61,29 @@ class Rollout:
             return Phase.RUNNING
         if self.running:
             return Phase.PARTIALLY_RUNNING
-        if self.in_progress or self.count[Standing.WAITING] or self.count[Standing.DEPLOYED]:
+        if self.in_progress or self.count[Standing.DEPLOYED]:
+            return Phase.DEPLOYING
+        if self.unknown:
+            return Phase.UNKNOWN
+        if self.count[Standing.WAITING]:
             return Phase.DEPLOYING
         return Phase.ERROR if self.count[Standing.ERROR] else Phase.FAILED
 
     def health(self, phase: str) -> str:
         if phase in (Phase.FAILED, Phase.ERROR):
             return "unhealthy"
-        if self.failed or self.unreachable:
+        if phase == Phase.UNKNOWN:
+            return "unknown"
+        if self.failed or self.unknown:
             return "degraded"
         return "healthy" if phase == Phase.RUNNING else "unknown"
 
-    def error(self, standings: tuple[Standing, ...] = (Standing.FAILED, Standing.ERROR, Standing.DUE)) -> str | None:
+    def error(self) -> str | None:
         """What went wrong, a line for each of the first few devices; backtraces are in their own statuses."""
         troubled = [
             f"{name}: {verdict.reason.splitlines()[0]}"
             for name, verdict in sorted(self.verdicts.items())
-            if verdict.standing in standings and verdict.reason
+            if verdict.standing in TROUBLED and verdict.reason
         ]
         more = f" (and {len(troubled) - NAMED} more)" if len(troubled) > NAMED else ""
         return "; ".join(troubled[:NAMED]) + more if troubled else None
@@ -112,13 +116,16 @@ class Rollout:
         conditions = with_condition(
             conditions,
             "Running",
-            phase == Phase.RUNNING,
+            None if phase == Phase.UNKNOWN else phase == Phase.RUNNING,
             phase,
             f"{self.running} of {self.target} devices run it"
-            + (f", {self.unreachable} of them not connected" if self.unreachable else ""),
+            + (f", of {self.unknown} nothing is known: they are out of reach" if self.unknown else ""),
             now=now,
             generation=generation,
         )
+        stalled = phase in (Phase.FAILED, Phase.ERROR) and not self._awaited
+        message = "only a change of the spec or of the devices leads on" if stalled else ""
+        conditions = with_condition(conditions, "Stalled", stalled, phase, message, now=now, generation=generation)
         return {
             "phase": phase,
             "observedGeneration": generation,
@@ -129,6 +136,7 @@ class Rollout:
                 "deployed": len(self.accepted),
                 "running": self.running,
                 "failed": self.failed,
+                "unknown": self.unknown + self._others,
             },
             "metrics": {**dict.fromkeys(present.metrics), **self.metrics(application)},
             "health": self.health(phase),

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from harness.wasmbed.protocol.messages import ApplicationState
-from harness.wasmbed.resources.views import DeploymentRecord, Device, DeviceEntry
+from harness.wasmbed.protocol.messages import CANCELLED, ApplicationState
+from harness.wasmbed.resources.views import UNKNOWN, DeploymentRecord, Device, DeviceEntry
 
-__all__ = ["IN_VAIN", "LIVE", "Standing", "Verdict", "has_module", "judge", "obstacle"]
+__all__ = ["HOLDING", "IN_VAIN", "LIVE", "Standing", "Verdict", "enrolled_since", "has_module", "judge", "obstacle"]
 
-LIVE = frozenset({ApplicationState.RECEIVING, ApplicationState.DEPLOYED, ApplicationState.RUNNING})
-"""The states in which a device holds the module, or is about to."""
+HOLDING = frozenset({ApplicationState.DEPLOYED, ApplicationState.RUNNING})
+"""The states in which a device holds the module."""
+LIVE = frozenset({ApplicationState.RECEIVING, *HOLDING, UNKNOWN})
+"""The states in which a device may hold the module, or is about to."""
 
 NO_ANSWER = "it gave no answer in time"
 HELD_ALREADY = "it refused the deployment because it has the application already"
@@ -34,6 +36,8 @@ class Standing(Enum):
     DEPLOYED = auto()
     """The module is there and has not started yet."""
     RUNNING = auto()
+    UNKNOWN = auto()
+    """It is out of reach, and had the module when it was last heard."""
     FAILED = auto()
     """It cannot have the module, or did not take it."""
     ERROR = auto()
@@ -42,7 +46,7 @@ class Standing(Enum):
     @property
     def answered(self) -> bool:
         """Whether the device's part of the deployment is decided."""
-        return self in (Standing.DEPLOYED, Standing.RUNNING, Standing.FAILED, Standing.ERROR)
+        return self in (Standing.DEPLOYED, Standing.RUNNING, Standing.UNKNOWN, Standing.FAILED, Standing.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class Verdict:
 
     standing: Standing
     reason: str = ""
+    awaited: bool = False
+    """It is bad because something is missing that may still come."""
 
 
 def obstacle(device: Device | None, module_size: int) -> str | None:
@@ -69,10 +75,13 @@ def has_module(device: Device, entry: DeviceEntry) -> bool:
     """Whether the device may hold a module of this application, of whatever generation.
 
     A request that was never answered counts. So does a deployment that the device refused because it has the
-    application. One that enrolled since is taken for rebooted, without what it had. It need not be: a device that a
-    gateway does not know enrolls anew as well, and goes on running its modules. Then it refuses the next deployment.
+    application, and what the device reports although this application never asked for it: an earlier one of its name
+    did. One that enrolled since is taken for rebooted, without what it had. It need not be: a device that a gateway
+    does not know enrolls anew as well, and goes on running its modules. Then it refuses the next deployment.
     """
     record = entry.deployment
+    if record.revision is None:
+        return entry.state in LIVE
     asked = record.revision is not None and record.error is None
     held = entry.state in LIVE or _refused_as_held(entry) if entry.state is not None else asked
     return held and not enrolled_since(device, record)
@@ -103,6 +112,12 @@ def judge(
     state = entry.state if entry.generation == record.generation else None
     reason = entry.error or entry.code or ""
     match state:
+        case ApplicationState.RUNNING | ApplicationState.DEPLOYED if away:
+            return Verdict(Standing.UNKNOWN, away)
+        case _ if state == UNKNOWN and (away or device.status.applications is None):
+            return Verdict(Standing.UNKNOWN, away or "its gateway has not said what runs on it")
+        case _ if state == UNKNOWN:
+            return next_step  # back without the application: its heartbeat did not name it
         case ApplicationState.RUNNING:
             return Verdict(Standing.RUNNING)
         case ApplicationState.DEPLOYED:
@@ -113,7 +128,7 @@ def judge(
             return next_step if away else Verdict(Standing.OUTDATED, HELD_ALREADY)
         case ApplicationState.FAILED:
             # The gateway's own codes; they say nothing about the module or the device.
-            if entry.code not in ("CONNECTION_LOST", "TIMEOUT"):
+            if entry.code not in (CANCELLED, "CONNECTION_LOST", "TIMEOUT"):
                 return Verdict(Standing.FAILED, reason)
             return Verdict(Standing.DUE, NO_ANSWER) if entry.code == "TIMEOUT" and not away else next_step
         case ApplicationState.STOPPED:

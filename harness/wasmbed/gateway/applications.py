@@ -112,6 +112,9 @@ class ApplicationReports:
     def not_stopped(self, session: Session, application: str, code: str, reason: str) -> None:
         """A stop came to nothing; whether the application runs is not known."""
         record = self._record(session, application)
+        if record.orphan and code == "TIMEOUT":
+            record.orphan, record.state = False, None  # stopped again when the device names it again
+            return
         self._change(session, application, record, ApplicationState.ERROR, code=code, error=reason)
 
     def heartbeat(self, session: Session, heartbeat: Heartbeat) -> None:
@@ -119,10 +122,12 @@ class ApplicationReports:
 
         While a deployment or a stop is in hand its outcome counts, and a failed deployment stays failed.
         """
-        busy = session.work.job.application if session.work is not None and session.work.job is not None else None
+        work = session.work
         for application, state in heartbeat.applications.items():
             record = self._record(session, application)
-            if state is record.state or record.state is ApplicationState.FAILED or application == busy:
+            if state is record.state or record.state is ApplicationState.FAILED:
+                continue
+            if work is not None and work.is_dealing_with(application):
                 continue
             record.state = state
             healthy = state not in (ApplicationState.ERROR, ApplicationState.FAILED)

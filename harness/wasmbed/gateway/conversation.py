@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
+from harness.core.clock import Clock
 from harness.core.logs import get_log
+from harness.core.places import Places
 from harness.wasmbed.gateway.applications import ApplicationReports
+from harness.wasmbed.gateway.bounds import check_bounds
 from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.devices import DeviceRecords
 from harness.wasmbed.gateway.enrollment import Enrollment
@@ -13,13 +17,15 @@ from harness.wasmbed.gateway.heartbeats import HeartbeatMonitor
 from harness.wasmbed.gateway.metrics import Metrics
 from harness.wasmbed.gateway.pairing import Pairing
 from harness.wasmbed.gateway.questions import Questions
-from harness.wasmbed.gateway.refusals import Refused, certificate_invalid
+from harness.wasmbed.gateway.refusals import Refused, certificate_invalid, try_again
 from harness.wasmbed.gateway.sessions import Session, Sessions, SessionState
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.gateway.work import Work
 from harness.wasmbed.pki.certificates import CertificateManager, PeerCertificate
 from harness.wasmbed.pki.errors import CertificateInvalid
+from harness.wasmbed.protocol.errors import LinkClosed
 from harness.wasmbed.protocol.messages import (
+    CANCELLED,
     ApplicationState,
     ApplicationStatus,
     DeploymentResult,
@@ -46,11 +52,13 @@ _KNOWN_PHASES = frozenset({DevicePhase.ENROLLED, DevicePhase.CONNECTED, DevicePh
 
 
 class Conversation:
-    """The gateway's side of every session. ``endpoint`` is what devices are told, once it is known."""
+    """The gateway's side of every session. Enrollments take ``places``; ``endpoint`` is what devices are told."""
 
     def __init__(
         self,
         settings: GatewaySettings,
+        clock: Clock,
+        places: Places,
         certificates: CertificateManager,
         cache: DeviceCache,
         sessions: Sessions,
@@ -64,7 +72,7 @@ class Conversation:
         metrics: Metrics,
         endpoint: Callable[[], str],
     ) -> None:
-        self._settings, self._certificates = settings, certificates
+        self._settings, self._clock, self._places, self._certificates = settings, clock, places, certificates
         self._cache, self._sessions, self._enrollment, self._pairing = cache, sessions, enrollment, pairing
         self._monitor, self._records, self._reports, self._work = monitor, records, reports, work
         self._questions, self._metrics, self._endpoint = questions, metrics, endpoint
@@ -74,10 +82,10 @@ class Conversation:
         self._metrics.message(type(message))
         if session.state is SessionState.CLOSING:
             return
+        check_bounds(message, session.metric_names)
         if session.state is SessionState.OPENED:
             await self._begin(session, message_id, message)
         elif isinstance(message, Heartbeat):
-            self._check_fresh(session, message_id)
             self._heartbeat(session, message_id, message)
         elif isinstance(message, EnrollmentRequest):
             self._enrollment.check_nonce(session.name, message)
@@ -90,7 +98,7 @@ class Conversation:
             raise _unexpected(message)
 
     async def _begin(self, session: Session, message_id: int, message: DeviceMessage) -> None:
-        self._sessions.check_open(self._settings.retry_after)
+        self._sessions.check_open()
         session.stop_timer()
         certificate = session.link.peer_certificate
         if session.anonymous or certificate is None:
@@ -111,7 +119,8 @@ class Conversation:
 
     async def _pair(self, session: Session, message_id: int, request: EnrollmentRequest) -> None:
         try:
-            device_id, certificate = await self._pairing.pair(session, request)
+            async with self._place(session):
+                device_id, certificate = await self._pairing.pair(session, request)
         except Refused as refused:
             self._metrics.enrollment(refused.error.code)
             raise
@@ -125,7 +134,8 @@ class Conversation:
     ) -> None:
         session.state = SessionState.ENROLLING
         try:
-            session.device_id = await self._enrollment.enroll(session, peer, request)
+            async with self._place(session):
+                session.device_id = await self._enrollment.enroll(session, peer, request)
         except Refused as refused:
             self._metrics.enrollment(refused.error.code)
             raise
@@ -134,6 +144,26 @@ class Conversation:
         session.state = SessionState.ENROLLED
         session.enrolled = True
         self._monitor.watch(session)
+
+    @asynccontextmanager
+    async def _place(self, session: Session) -> AsyncIterator[None]:
+        """A place among the enrollments under way, in the order in which they were asked for.
+
+        Raises :class:`Refused` when there was none in time, :class:`LinkClosed` when the device has left meanwhile.
+        """
+        try:
+            async with self._clock.deadline(self._settings.enrollment_timeout):
+                place = await self._places.take()
+        except TimeoutError as error:
+            raise try_again("too many devices are enrolling", self._sessions.retry_after()) from error
+        began = self._clock.now()
+        try:
+            if session.link.closed:
+                raise LinkClosed("the device left before its enrollment began", by_peer=True)
+            yield
+        finally:
+            took = self._clock.now() - began
+            self._places.give_back(place, in_time=took < self._settings.enrollment_timeout / 2)
 
     def _return(self, session: Session, peer: PeerCertificate, message_id: int, heartbeat: Heartbeat) -> None:
         """A device that was here before, or at another gateway, and was not rebooted since."""
@@ -149,8 +179,10 @@ class Conversation:
         self._heartbeat(session, message_id, heartbeat)
 
     def _heartbeat(self, session: Session, message_id: int, heartbeat: Heartbeat) -> None:
+        self._check_fresh(session, message_id)
         self._check_id(session, heartbeat.device_id)
         self._monitor.accept(session, heartbeat, message_id)
+        session.errors = 0
         if session.state is SessionState.CONNECTED:
             self._records.heartbeat(session)
         else:
@@ -171,7 +203,10 @@ class Conversation:
                 if not answers or message.state is not ApplicationState.STOPPED:
                     self._reports.status(session, message)
             case DeploymentResult():
-                self._reports.deployed(session, message)
+                # One that came late still counts, unless something newer is under way or it was cancelled.
+                late = message.code == CANCELLED or self._work.is_about(session, message.application_id)
+                if expected or not late:
+                    self._reports.deployed(session, message)
             case StopResult():
                 self._reports.stopped(session, message)
             case DeviceInfo():
@@ -188,9 +223,8 @@ class Conversation:
 
     @staticmethod
     def _check_fresh(session: Session, message_id: int) -> None:
-        if message_id == session.last_message_id:
+        if not session.recent_ids.is_fresh(message_id):
             raise Refused(ErrorCode.REPLAYED_MESSAGE, f"message {message_id} was received before", closes=False)
-        session.last_message_id = message_id
 
     def _response(self, device_id: str, certificate: bytes | None = None) -> EnrollmentResponse:
         interval = int(self._settings.heartbeat_interval * 1000)

@@ -1,4 +1,4 @@
-"""The way of a deployment request: judged here first, then queued for the device."""
+"""The way of a deployment request: queued for the device, and judged at its turn, before a byte of it is sent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.modules import Module, ModuleLibrary
 from harness.wasmbed.gateway.sessions import Session, Sessions
 from harness.wasmbed.gateway.transfer import ExchangeFailed
-from harness.wasmbed.gateway.work import Deployment, Stopping, Work
+from harness.wasmbed.gateway.work import Deployment, Work
 from harness.wasmbed.protocol.messages import Limits
 from harness.wasmbed.resources.deployments import DeploymentRequest
 from harness.wasmbed.runtime.validation import InvalidModule
@@ -36,14 +36,14 @@ class Deployments:
         A module that no device, or not this one, can run is a failed deployment, not an error of the request.
         Raises :class:`NotConnected`, :class:`QueueFull` or :class:`TooManyModules`.
         """
-        self._session(device)
+        session = self._session(device)
         module = self._modules.hold(request)
-        refusal = await self._judge(device, module, request)
-        self._work.add(self._session(device), Deployment(application, module, request, refusal))
+        job = Deployment(application, module, request, lambda: self._judge(device, module, request))
+        self._work.deploy(session, job)
 
     async def stop(self, application: str, device: str) -> None:
-        """Begin to stop an application. Raises :class:`NotConnected` or :class:`QueueFull`."""
-        self._work.add(self._session(device), Stopping(application))
+        """Stop an application, and cancel its deployment. Raises :class:`NotConnected` or :class:`QueueFull`."""
+        self._work.stop(self._session(device), application)
 
     def _session(self, device: str) -> Session:
         session = self._sessions.connected(device)

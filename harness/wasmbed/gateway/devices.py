@@ -6,6 +6,7 @@ from base64 import b64encode
 from typing import Any
 
 from harness.core.clock import Clock
+from harness.wasmbed.gateway.applications import is_name
 from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.sessions import Session, Sessions, SessionState
 from harness.wasmbed.gateway.settings import GatewaySettings
@@ -77,9 +78,12 @@ class DeviceRecords:
         """Write where the record and the living ``sessions`` disagree.
 
         So it is after a restart, and when somebody else judged this gateway dead although it was only unreachable.
-        What became of applications meanwhile is found out with the next heartbeats.
+        What became of applications meanwhile is found out with the next heartbeats. A device whose next phase is
+        being written is left out: its record is about to change.
         """
         for device in self._cache:
+            if self._writer.is_moving(DEVICE, device.name):
+                continue
             session, phase = sessions.get(device.name), device.status.phase
             if session is not None:
                 if session.state is SessionState.CONNECTED and phase in (_Phase.DISCONNECTED, _Phase.ENROLLED):
@@ -96,16 +100,21 @@ class DeviceRecords:
             "error": None,
         }
 
-    @staticmethod
-    def _vital_signs(session: Session) -> dict[str, Any]:
-        heartbeat = session.heartbeat
+    def _vital_signs(self, session: Session) -> dict[str, Any]:
+        heartbeat, device = session.heartbeat, self._cache.get(session.name)
         assert heartbeat is not None
+        recorded = (device.status.device_metrics if device is not None else None) or {}
         return {
             "deviceStatus": heartbeat.status.capitalize(),
             "lastHeartbeat": format_timestamp(session.heard_at),
             "health": _health(heartbeat),
             "wasmRuntime": heartbeat.runtime_status,
-            "deviceMetrics": dict(heartbeat.metrics),
+            "deviceMetrics": {**dict.fromkeys(recorded.keys() - heartbeat.metrics.keys()), **heartbeat.metrics},
+            "applications": [
+                {"name": name, "state": state.value}
+                for name, state in sorted(heartbeat.applications.items())
+                if is_name(name)
+            ],
         }
 
 

@@ -72,16 +72,16 @@ class Enrollment:
         except Invalid as error:
             raise Refused(ErrorCode.ENROLLMENT_FAILED, f"the request breaks the Device's schema: {error}") from error
         except IllegalMove as error:
-            raise self._later(f"the device cannot enroll now: {error}") from error
+            raise self.later(f"the device cannot enroll now: {error}") from error
         except (OSError, ApiError) as error:
             self._records.began_to_enroll(peer.name, device_id)
-            raise self._later(f"enrollment could not be completed: {reason(error)}") from error
+            raise self.later(f"enrollment could not be completed: {reason(error)}") from error
         if confirmed is None:
-            raise self._later("the device was deleted while it enrolled")
+            raise self.later("the device was deleted while it enrolled")
         if confirmed.status.phase == DevicePhase.FAILED:
             raise Refused(ErrorCode.ENROLLMENT_FAILED, confirmed.status.error or "the controller refused the device")
         if confirmed.status.phase != DevicePhase.ENROLLED:
-            raise self._later(f"the device became {confirmed.status.phase} while it enrolled")
+            raise self.later(f"the device became {confirmed.status.phase} while it enrolled")
         self._provisional.pop(peer.name, None)
         return device_id
 
@@ -125,8 +125,9 @@ class Enrollment:
             del self._provisional[next(iter(self._provisional))]
         return self._provisional.setdefault(name, self._randomness.uuid())
 
-    def _later(self, reason: str) -> Refused:
-        return try_again(reason, self._settings.retry_after)
+    def later(self, reason: str) -> Refused:
+        """A refusal with which nothing is wrong with the device: it may come back."""
+        return try_again(reason, self._sessions.retry_after())
 
     async def _register(self, name: str, device: Device | None, request: EnrollmentRequest) -> None:
         spec = device_spec(request)

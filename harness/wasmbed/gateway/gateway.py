@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from harness.core.clock import Clock
@@ -12,6 +12,8 @@ from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.logs import get_log
 from harness.core.network import Admission, Endpoint, Listener, Network
+from harness.core.places import Places
+from harness.core.summed_log import SummedLog
 from harness.wasmbed.gateway.applications import ApplicationReports
 from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.conversation import Conversation
@@ -37,7 +39,7 @@ from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.errors import CertificateInvalid
 from harness.wasmbed.pki.identity import Identity
-from harness.wasmbed.pki.tls import server_context
+from harness.wasmbed.pki.tls import tls_server
 from harness.wasmbed.protocol.link import Link, Side
 from harness.wasmbed.protocol.messages import ErrorCode
 from harness.wasmbed.resources.api import ApiError, ResourceApi
@@ -46,6 +48,8 @@ __all__ = ["CannotListen", "Gateway"]
 
 log = get_log(__name__)
 
+_UNREAD = 64 << 10
+"""Bytes that the system keeps of what a device does not read, before they wait in its link (see :class:`Link`)."""
 _BATCH = 64
 """Certificates judged anew in one go when the revocation list changes."""
 
@@ -61,13 +65,14 @@ class CannotListen(RigError):
 class Gateway:
     """Speaks TLS and CBOR to devices, and Kubernetes to the cluster.
 
-    ``certificates`` judges devices; ``authority``, where given, issues first certificates to those that pair.
+    It presents the one of its ``identities`` that a device can verify. ``certificates`` judges devices; ``authority``,
+    where given, issues first certificates to those that pair.
     """
 
     def __init__(
         self,
         settings: GatewaySettings,
-        identity: Identity,
+        identities: Iterable[Identity],
         certificates: CertificateManager,
         api: ResourceApi,
         clock: Clock,
@@ -77,13 +82,15 @@ class Gateway:
         authority: Authority | None = None,
     ) -> None:
         self.settings = settings
-        self._identity, self._certificates, self._api = identity, certificates, api
+        self._identities, self._certificates, self._api = tuple(identities), certificates, api
         self._clock, self._network, self._tap = clock, network, tap
+        self._log = SummedLog(log, clock)
+        self._enrolling = Places(settings.enrollments)
         self._listener: Listener | None = None
         self._http_endpoint: Endpoint | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-        self.sessions = Sessions(settings)
+        self.sessions = Sessions(settings, randomness)
         self._cache = DeviceCache(api, clock, randomness)
         self._writer = StatusWriter(
             api,
@@ -97,6 +104,8 @@ class Gateway:
             pace=pace,
             gone=lambda *unwritten: orphans.gone(*unwritten),
         )
+        self._pulse = StatusWriter(api, clock, randomness, requests=1, timeout=settings.api_timeout)
+        """For the gateway's own signs of life: they do not wait behind what devices have to say."""
         self._metrics = Metrics(self.sessions, self._writer)
         self._records = DeviceRecords(settings, clock, self._writer, self._cache)
         reports = ApplicationReports(settings, clock, self._writer)
@@ -112,6 +121,8 @@ class Gateway:
             self.sessions,
             Conversation(
                 settings,
+                clock,
+                self._enrolling,
                 certificates,
                 self._cache,
                 self.sessions,
@@ -129,8 +140,8 @@ class Gateway:
             work,
             tap,
         )
-        self._revocations = Revocations(api, clock, randomness, certificates, self._revoked)
-        self._registration = Registration(settings, api, clock, randomness, self._writer)
+        self._revocations = Revocations(api, clock, randomness, certificates, self._revoked, self._revocations_refused)
+        self._registration = Registration(settings, api, clock, randomness, self._pulse)
         self._http = HttpApi(
             settings,
             clock,
@@ -195,14 +206,20 @@ class Gateway:
         self.sessions.draining = True
         if self._listener is not None:
             await self._listener.close()
-        goodbye = try_again("the gateway is shutting down", self.settings.retry_after, ErrorCode.GATEWAY_DRAINING)
         for session in self.sessions:
+            retry_after = self.sessions.retry_after()
+            goodbye = try_again("the gateway is shutting down", retry_after, ErrorCode.GATEWAY_DRAINING)
             self._service.dismiss(session, goodbye.error)
         await self._in_time(self._service.close(), "sessions are still open")
+        await self._in_time(self._write_the_end(), "not every status could be written")
+        await self.kill()
+
+    async def _write_the_end(self) -> None:
+        """The devices first: those that are linked to a gateway on record as Offline are disconnected by others."""
+        await self._writer.flush()
         if self._listener is not None:
             self._registration.offline()
-        await self._in_time(self._writer.flush(), "not every status could be written")
-        await self.kill()
+            await self._pulse.flush()
 
     async def kill(self) -> None:
         """Vanish: no goodbye to anybody, nothing more written."""
@@ -210,9 +227,10 @@ class Gateway:
             task.cancel()
         if self._listener is not None:
             await self._listener.close()
-        await self._writer.abandon()
+        await asyncio.gather(self._writer.abandon(), self._pulse.abandon())
         await self._service.abandon()
         await self._http.stop()
+        self._log.close()
         await asyncio.gather(self._cache.stop(), self._revocations.stop(), *self._tasks, return_exceptions=True)
 
     async def _in_time(self, work: Coroutine[Any, Any, None], otherwise: str) -> None:
@@ -237,8 +255,10 @@ class Gateway:
             handshake=settings.handshake_timeout,
             patience=settings.handshake_patience,
             rejected=self._tls_rejected,
+            behind=self._enrolling,
+            unread=_UNREAD,
         )
-        tls = server_context(self._identity, self._certificates.authority)
+        tls = tls_server(self._identities, self._certificates.authority)
         try:
             return await self._network.listen(self._make_link, settings.listen, tls=tls, admission=admission)
         except OSError as error:
@@ -256,9 +276,10 @@ class Gateway:
             do="end what uses the port, or choose another (0: any free one)",
         )
 
-    def _tls_rejected(self, address: Endpoint, reason: str) -> None:
+    def _tls_rejected(self, address: Endpoint, reason: str, refused: bool) -> None:
         self._metrics.tls_rejected()
-        log.info("%s:%d did not get through the handshake: %s", *address, reason)
+        write = self._log.warning if refused else self._log.info
+        write("%s:%d did not get through the handshake: %s", *address, reason)
         if self._tap is not None:
             self._tap("Device", "Gateway", "TlsRejected", {"reason": reason}, "")
 
@@ -271,15 +292,19 @@ class Gateway:
         """Until a present session of ``name`` would be given up, but no longer than a heartbeat's interval."""
         session = self.sessions.get(name)
         if session is None:
-            return self.settings.retry_after
+            return self.sessions.retry_after()
         left = session.heard_at + self.settings.heartbeat_timeout - self._clock.now()
         return max(min(left, self.settings.heartbeat_interval), 1.0)
 
     def _deleted(self, name: str) -> None:
         session = self.sessions.connected(name)
         if session is not None:
-            goodbye = try_again("the device was deleted: enroll again", self.settings.retry_after)
+            goodbye = try_again("the device was deleted: enroll again", self.sessions.retry_after())
             self._service.dismiss(session, goodbye.error)
+
+    def _revocations_refused(self, reason: str) -> None:
+        if self._tap is not None:
+            self._tap("Kubernetes", "Gateway", "RevocationListRefused", {"reason": reason}, "")
 
     def _revoked(self) -> None:
         self._spawn(self._judge_again())

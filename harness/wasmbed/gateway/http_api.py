@@ -1,18 +1,18 @@
-"""The gateway's HTTP API: health and metrics for everybody, sessions and deployments for who has the token."""
+"""The gateway's HTTP API: health and metrics for everybody, sessions and deployments for clients with the token."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from hmac import compare_digest
-from typing import Any, cast
+from typing import Any
 
 import orjson
 from aiohttp import web
 
-from harness.core.clock import Clock, Timer
+from harness.core.clock import Clock
 from harness.core.history import Tap
-from harness.core.logs import get_log
+from harness.core.http_door import HttpDoor
+from harness.core.http_log import server_log
 from harness.core.network import Listener, Network
 from harness.wasmbed.gateway.applications import is_name
 from harness.wasmbed.gateway.deployments import Deployments, NotConnected
@@ -26,7 +26,7 @@ from harness.wasmbed.resources.timestamps import format_timestamp
 
 __all__ = ["HttpApi"]
 
-log = get_log(__name__)
+log = server_log(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -51,7 +51,7 @@ class HttpApi:
         self._metrics, self._not_ready, self._tap = metrics, not_ready, tap
         self._token = b""
         self._runner: web.AppRunner | None = None
-        self._door: _Door | None = None
+        self._door: HttpDoor | None = None
         self._listener: Listener | None = None
 
     async def start(self, token: str) -> tuple[str, int]:
@@ -70,16 +70,11 @@ class HttpApi:
                 web.delete(device, self._stop),
             ]
         )
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            shutdown_timeout=self._settings.close_timeout,
-            keepalive_timeout=self._settings.http_timeout,
-        )
+        self._runner = web.AppRunner(app, access_log=None, logger=log, shutdown_timeout=self._settings.close_timeout)
         await self._runner.setup()
         server = self._runner.server
         assert server is not None
-        self._door = _Door(server, self._settings, self._clock)
+        self._door = HttpDoor(server, self._settings.http_places, self._clock)
         self._listener = await self._network.listen(self._door, self._settings.http)
         return self._listener.endpoint
 
@@ -94,21 +89,32 @@ class HttpApi:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if self._door is not None:
-            self._door.heard(request.protocol)
-        if request.path.startswith("/api/"):
-            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-            given = token.strip().encode("utf-8", "surrogateescape")  # as aiohttp decodes what is no UTF-8
-            if scheme.lower() != "bearer" or not compare_digest(given, self._token):
-                answer = _refuse(401, f"the bearer token of Secret gateway-{self._settings.name}-api is needed")
-                answer.headers["WWW-Authenticate"] = "Bearer"
-                return answer
+        if self._door is None:
+            raise RuntimeError("a request before the start")
+        knows_token = self._shows_token(request)
+        async with self._door.request(request.protocol, knows_token=knows_token):
+            answer = await self._answer(request, handler, knows_token=knows_token)
+            await self._door.send(request, answer)
+        return answer
+
+    async def _answer(self, request: web.Request, handler: Handler, *, knows_token: bool) -> web.StreamResponse:
+        if request.path.startswith("/api/") and not knows_token:
+            answer = _refuse(401, f"the bearer token of Secret gateway-{self._settings.name}-api is needed")
+            answer.headers["WWW-Authenticate"] = "Bearer"
+            return answer
         try:
             return await handler(request)
         except web.HTTPException as error:
             return _refuse(error.status, error.reason)
+        except web.RequestPayloadError:
+            return _refuse(400, "the body cannot be read as its headers say")
         except TimeoutError:
             return _refuse(408, f"the request was not complete within {self._settings.http_timeout:g} s")
+
+    def _shows_token(self, request: web.Request) -> bool:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        given = token.strip().encode("utf-8", "surrogateescape")  # as aiohttp decodes what is not UTF-8
+        return scheme.lower() == "bearer" and compare_digest(given, self._token)
 
     async def _healthz(self, request: web.Request) -> web.StreamResponse:
         return web.Response(text="ok\n")
@@ -164,68 +170,6 @@ class HttpApi:
     def _record(self, name: str, application: str, device: str) -> None:
         if self._tap is not None:
             self._tap("ApplicationController", "Gateway", name, {"device": device}, application)
-
-
-class _Door:
-    """Makes protocols for connections: not more than there may be, and not for long for who says nothing.
-
-    When all places are taken, a newcomer gets that of the connection that has been without a whole request longest.
-    """
-
-    def __init__(self, server: web.Server, settings: GatewaySettings, clock: Clock) -> None:
-        self._server, self._settings, self._clock = server, settings, clock
-        self._unheard: dict[object, Timer] = {}
-        """Those that are gone stay until their time is over."""
-        self._turned_away = 0
-        self._report: Timer | None = None
-
-    def __call__(self) -> asyncio.Protocol:
-        present = set(self._server.connections)
-        if len(present) >= self._settings.http_connections:
-            self._count()
-            longest = next((protocol for protocol in self._unheard if protocol in present), None)
-            if longest is None:
-                return _Refusal()
-            self._drop(longest)
-        protocol = self._server()
-        self._unheard[protocol] = self._clock.call_later(self._settings.http_timeout, lambda: self._drop(protocol))
-        return protocol
-
-    def _drop(self, protocol: Any) -> None:
-        self._unheard.pop(protocol).cancel()
-        protocol.force_close()
-
-    def _count(self) -> None:
-        self._turned_away += 1
-        if self._report is None:
-            self._report = self._clock.call_later(self._settings.http_timeout, self._tell)
-
-    def _tell(self) -> None:
-        self._report = None
-        limit, count, self._turned_away = self._settings.http_connections, self._turned_away, 0
-        log.warning("more than %d HTTP connections: %d were turned away", limit, count)
-
-    def heard(self, protocol: object) -> None:
-        """A whole request has come."""
-        timer = self._unheard.pop(protocol, None)
-        if timer is not None:
-            timer.cancel()
-
-    def close(self) -> None:
-        """Wait for nobody any more."""
-        for timer in self._unheard.values():
-            timer.cancel()
-        self._unheard.clear()
-        if self._report is not None:
-            self._report.cancel()
-            self._tell()
-
-
-class _Refusal(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        writer = cast(asyncio.Transport, transport)
-        writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        writer.close()
 
 
 def _names(request: web.Request) -> tuple[str, str]:

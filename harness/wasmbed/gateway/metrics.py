@@ -43,8 +43,9 @@ class Metrics(Collector):
             counter = self._by_type[kind] = self._messages.labels(kind.__name__)
         counter.inc()
 
-    def job_done(self, job: str, ok: bool) -> None:
-        self._jobs.labels(job, "ok" if ok else "failed").inc()
+    def job_done(self, job: str, result: str) -> None:
+        """``result`` is ``ok``, ``failed`` or ``cancelled``."""
+        self._jobs.labels(job, result).inc()
 
     def render(self) -> bytes:
         """The text exposition format."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.core.logs import get_log
 from harness.wasmbed.gateway.sessions import Sessions
-from harness.wasmbed.gateway.work import QueueFull, Stopping, Work
+from harness.wasmbed.gateway.work import QueueFull, Work
 from harness.wasmbed.protocol.messages import ApplicationState
 from harness.wasmbed.resources.api import Resource
 from harness.wasmbed.resources.kinds import APPLICATION
@@ -31,18 +31,18 @@ class Orphans:
     def gone(self, resource: Resource, name: str, status: dict[str, Any]) -> None:
         """There is no such object to write ``status`` to."""
         if resource == APPLICATION:
-            for device in status.get("deviceStatuses", ()):
-                self._stop(name, device)
+            for device, entry in status.get("deviceStatuses", {}).items():
+                self._stop(name, device, entry.get("state") == ApplicationState.RECEIVING)
 
-    def _stop(self, application: str, device: str) -> None:
+    def _stop(self, application: str, device: str, receiving: bool) -> None:
         session = self._sessions.connected(device)
         record = (session.applications or {}).get(application) if session is not None else None
         if session is None or record is None or record.orphan or record.state is None or record.state in _OVER:
             return
-        if self._work.is_about(session, application):
-            return
+        if self._work.is_about(session, application) and not receiving:
+            return  # what was not written is older, and the application may be a new one of the same name
         try:
-            self._work.add(session, Stopping(application))
+            self._work.stop(session, application)
         except QueueFull:
             record.state = None  # the next heartbeat is news again
             return

@@ -12,7 +12,7 @@ from hmac import compare_digest
 from harness.core.clock import Clock
 from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.enrollment import Enrollment
-from harness.wasmbed.gateway.refusals import Refused, try_again
+from harness.wasmbed.gateway.refusals import Refused
 from harness.wasmbed.gateway.sessions import Session
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.pki.authority import Authority
@@ -69,7 +69,7 @@ class Pairing:
             raise _failed(_BAD_TOKEN) from error
         except (OSError, ApiError) as error:
             reason = str(error) or "no answer in time"
-            raise try_again(f"the pairing token could not be checked: {reason}", self._settings.retry_after) from error
+            raise self._enrollment.later(f"the pairing token could not be checked: {reason}") from error
         return self._enrollment.provisional_id(asked.name), certificate
 
     async def _check_token(self, name: str, token: str) -> str:

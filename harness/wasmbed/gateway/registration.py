@@ -65,7 +65,7 @@ class Registration:
             await self._api.create(GATEWAY, body)
         except Conflict:
             await self._api.patch(GATEWAY, self._settings.name, {"spec": spec})
-        status = {**self._online(0), "version": _version(), "apiEndpoint": api_endpoint, "error": None}
+        status = {**self._online(0), "version": _version(), "apiEndpoint": api_endpoint}
         await self._writer.write(GATEWAY, self._settings.name, status)
 
     def alive(self, connected: int) -> None:
@@ -80,8 +80,10 @@ class Registration:
     def _online(self, connected: int) -> dict[str, Any]:
         return {
             "phase": GatewayPhase.ONLINE.value,
+            "error": None,
             "connectedDevices": connected,
             "lastSeen": format_timestamp(self._clock.now()),
+            "lastSeenIntervalMilliseconds": max(1, round(1000 * self._settings.last_seen_interval)),
         }
 
 

@@ -1,10 +1,35 @@
-"""The memory that tells a fresh enrollment request from one that was recorded and sent again."""
+"""Memories of bounded size that detect a message which was recorded and sent again."""
 
 from __future__ import annotations
 
+from array import array
 from hashlib import blake2b
 
-__all__ = ["NonceMemory"]
+__all__ = ["NonceMemory", "RecentIds"]
+
+_RECENT = 64
+"""Ids remembered for each session: half an hour of heartbeats at the default interval, in 256 bytes."""
+
+
+class RecentIds:
+    """The last message ids of one session; the oldest are forgotten first."""
+
+    __slots__ = ("_ids", "_next")
+
+    def __init__(self) -> None:
+        self._ids = array("I")
+        self._next = 0
+
+    def is_fresh(self, message_id: int) -> bool:
+        """Whether ``message_id`` is not among them; from now on it is."""
+        if message_id in self._ids:
+            return False
+        if len(self._ids) < _RECENT:
+            self._ids.append(message_id)
+        else:
+            self._ids[self._next] = message_id
+            self._next = (self._next + 1) % _RECENT
+        return True
 
 
 class NonceMemory:

@@ -24,7 +24,8 @@ CRL_KEY = "crl.der"
 
 
 class Revocations:
-    """Hands every new revocation list to the certificate manager; ``changed`` is called when it has one."""
+    """Hands every new revocation list to the certificate manager; ``changed`` is called when it has taken one over,
+    ``refused`` with the reason why it did not."""
 
     def __init__(
         self,
@@ -33,8 +34,9 @@ class Revocations:
         randomness: Randomness,
         certificates: CertificateManager,
         changed: Callable[[], object],
+        refused: Callable[[str], object],
     ) -> None:
-        self._certificates, self._changed = certificates, changed
+        self._certificates, self._changed, self._refused = certificates, changed, refused
         selector = f"metadata.name={CRL_CONFIG_MAP}"
         self._informer = Informer(api, CONFIG_MAP, clock, randomness, field_selector=selector)
         self._informer.add_handler(self._update)
@@ -57,5 +59,6 @@ class Revocations:
             self._certificates.update_revocations(b64decode(content))
         except (CertificateInvalid, ValueError) as error:
             log.error("ConfigMap %s: %s: the last revocation list stays in force", CRL_CONFIG_MAP, reason(error))
+            self._refused(reason(error))
             return
         self._changed()

@@ -7,6 +7,7 @@ import asyncio
 from harness.core.clock import Clock
 from harness.core.history import Tap
 from harness.core.logs import get_log
+from harness.core.summed_log import SummedLog
 from harness.wasmbed.gateway.conversation import Conversation
 from harness.wasmbed.gateway.devices import DeviceRecords
 from harness.wasmbed.gateway.refusals import Refused
@@ -16,7 +17,7 @@ from harness.wasmbed.gateway.taps import LinkRecorder
 from harness.wasmbed.gateway.work import Work
 from harness.wasmbed.protocol.errors import LinkClosed, ProtocolError, UnknownTag
 from harness.wasmbed.protocol.link import Link
-from harness.wasmbed.protocol.messages import DeviceMessage, Error
+from harness.wasmbed.protocol.messages import DeviceMessage, Error, ErrorCode
 
 __all__ = ["LinkService"]
 
@@ -38,6 +39,7 @@ class LinkService:
     ) -> None:
         self._settings, self._clock, self._sessions = settings, clock, sessions
         self._conversation, self._records, self._work, self._tap = conversation, records, work, tap
+        self._log = SummedLog(log, clock)
         self._tasks: dict[asyncio.Task[None], Session] = {}
         self._farewells: set[asyncio.Task[None]] = set()
 
@@ -48,9 +50,10 @@ class LinkService:
         if self._tap is not None:
             link.tap = recorder = LinkRecorder(self._tap, session)
             recorder.opened(certificate, link.tls_version)
+        link.stalled = lambda is_stalled: self._stalled(session, is_stalled)
         evicted = self._sessions.open(session)
         if evicted is not None:
-            log.warning("more than %d connections that say nothing: one is dropped", self._settings.unclaimed)
+            self._log.warning("more than %d connections that say nothing: one is dropped", self._settings.unclaimed)
             evicted.link.abort("made room for a newer connection before it said anything")
         self._expect_first_message(session)
         task = asyncio.create_task(self._serve(session))
@@ -77,11 +80,24 @@ class LinkService:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._log.close()
 
     def _expect_first_message(self, session: Session) -> None:
         seconds = self._settings.first_message_timeout
         reason = f"no message within {seconds:g} s"
         session.timer = self._clock.call_later(seconds, lambda: session.link.abort(reason))
+
+    def _stalled(self, session: Session, is_stalled: bool) -> None:
+        """The peer has begun, or ceased, to leave unread what is sent to it."""
+        session.stop_write_timer()
+        if is_stalled:
+            seconds = self._settings.write_timeout
+            session.write_timer = self._clock.call_later(seconds, lambda: self._give_up(session))
+
+    def _give_up(self, session: Session) -> None:
+        reason = f"the peer left what it was sent unread for {self._settings.write_timeout:g} s"
+        self._log.warning("device %s: %s", _name(session), reason)
+        session.link.abort(reason)
 
     async def _serve(self, session: Session) -> None:
         closed = LinkClosed("the gateway was killed", by_peer=False)
@@ -102,7 +118,8 @@ class LinkService:
             try:
                 envelope = await link.receive()
             except UnknownTag as error:
-                link.send(error.to_message(), error.message_id)
+                await self._refuse(session, error.to_message(), error.message_id, closes=False)
+                await link.drain()
                 continue
             except ProtocolError as error:
                 await self._refuse(session, error.to_message(), error.message_id)
@@ -122,12 +139,15 @@ class LinkService:
             await link.drain()
 
     async def _refuse(self, session: Session, error: Error, message_id: int | None, *, closes: bool = True) -> None:
-        log.warning(
-            "device %s: %s: %s", session.name or session.link.peer_address or "unknown", error.code, error.message
-        )
+        """Answer with ``error``, and end the session if ``closes``, or if too many were answered since a heartbeat."""
+        self._log.warning("device %s: %s: %s", _name(session), error.code, error.message)
         if not closes:
-            session.link.send(error, message_id)
-            return
+            session.errors += 1
+            if session.errors <= self._settings.session_errors:
+                session.link.send(error, message_id)
+                return
+            reason = f"more than {self._settings.session_errors} errors without a heartbeat, the last: {error.message}"
+            error = Error(ErrorCode.PROTOCOL_ERROR, reason)
         await self._say_goodbye(session, error, message_id)
         raise LinkClosed(f"{error.code}: {error.message}", by_peer=False)
 
@@ -149,6 +169,7 @@ class LinkService:
 
     def _end(self, session: Session, closed: LinkClosed) -> None:
         session.stop_timer()
+        session.stop_write_timer()
         self._work.close(session, closed.reason)
         self._sessions.close(session)
         if session.on_record:
@@ -156,3 +177,10 @@ class LinkService:
         recorder = session.link.tap
         if isinstance(recorder, LinkRecorder):
             recorder.closed(closed.by_peer, closed.reason)
+
+
+def _name(session: Session) -> str:
+    """What a log line calls the peer: its device, or the address of one that is not known yet."""
+    if session.name or session.link.peer_address is None:
+        return session.name or "unknown"
+    return "{}:{}".format(*session.link.peer_address)

@@ -7,7 +7,9 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from harness.core.clock import Timer
+from harness.core.identifiers import Randomness
 from harness.wasmbed.gateway.refusals import try_again
+from harness.wasmbed.gateway.replay import RecentIds
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.protocol.link import Link
 from harness.wasmbed.protocol.messages import ApplicationState, ErrorCode, Heartbeat
@@ -40,16 +42,19 @@ class Session:
         "connected_since",
         "device_id",
         "enrolled",
+        "errors",
         "heard_at",
         "heartbeat",
-        "last_message_id",
         "link",
+        "metric_names",
         "name",
         "on_record",
+        "recent_ids",
         "spoke",
         "state",
         "timer",
         "work",
+        "write_timer",
         "written_at",
     )
 
@@ -72,9 +77,16 @@ class Session:
         self.written_at = 0.0
         """When a heartbeat was last handed over for writing, or is going to be."""
         self.heartbeat: Heartbeat | None = None
-        self.last_message_id: int | None = None
+        self.metric_names: set[str] = set()
+        """The names of all metrics it has sent."""
+        self.recent_ids = RecentIds()
+        """Of heartbeats and runtime errors, which carry fresh ids."""
         self.timer: Timer | None = None
         """The one thing the session waits for with a deadline: its first message, or the next heartbeat."""
+        self.write_timer: Timer | None = None
+        """Runs while the peer does not read what it is sent."""
+        self.errors = 0
+        """Answers of ``error`` since the last heartbeat."""
         self.applications: dict[str, ApplicationRecord] | None = None
         self.work: DeviceWork | None = None
 
@@ -89,12 +101,17 @@ class Session:
             self.timer.cancel()
             self.timer = None
 
+    def stop_write_timer(self) -> None:
+        if self.write_timer is not None:
+            self.write_timer.cancel()
+            self.write_timer = None
+
 
 class Sessions:
     """All sessions. A device's name is claimed by one session at a time."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: GatewaySettings, randomness: Randomness) -> None:
+        self._settings, self._randomness = settings, randomness
         self._all: dict[Session, None] = {}
         self._unclaimed: dict[Session, None] = {}
         self._named: dict[str, Session] = {}
@@ -130,20 +147,29 @@ class Sessions:
         return evicted
 
     def claim(self, session: Session, name: str, retry_after: float) -> None:
-        """Make ``name`` this session's. Raises :class:`Refused` when the gateway is full or the name is taken."""
-        self.check_open(retry_after)
+        """Make ``name`` this session's. Raises :class:`Refused` when the gateway is full, and when the name is taken:
+        for ``retry_after`` seconds, as far as can be said."""
+        self.check_open()
         if name in self._named:
             raise try_again(f"device {name} already has a session here", retry_after, ErrorCode.DUPLICATE_DEVICE)
         if len(self._named) >= self._settings.sessions:
-            raise try_again(f"all {self._settings.sessions} sessions are in use", retry_after, ErrorCode.GATEWAY_FULL)
+            reason = f"all {self._settings.sessions} sessions are in use"
+            raise try_again(reason, self.retry_after(), ErrorCode.GATEWAY_FULL)
         self._unclaimed.pop(session, None)
         self._named[name] = session
         session.name = name
 
-    def check_open(self, retry_after: float) -> None:
+    def check_open(self) -> None:
         """Raise :class:`Refused` while no session may begin."""
         if self.draining:
-            raise try_again("the gateway is shutting down", retry_after, ErrorCode.GATEWAY_DRAINING)
+            raise try_again("the gateway is shutting down", self.retry_after(), ErrorCode.GATEWAY_DRAINING)
+
+    def retry_after(self) -> float:
+        """Seconds after which a peer that is turned away is to come back: for each another moment of a window that
+        grows with the number of sessions, so that not all come at once."""
+        half = max(len(self._all) - 1, 0) / self._settings.return_rate / 2
+        middle = self._settings.retry_after + half
+        return self._randomness.jitter(middle, half / middle)
 
     def release(self, session: Session) -> None:
         """Give the name back; the session stays until its link is closed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from harness.core.errors import UsageError
+from harness.core.http_door import HttpPlaces
 from harness.core.network import Endpoint
 from harness.wasmbed.protocol.framing import DEFAULT_LIMIT, HARD_LIMIT
 
@@ -32,12 +33,13 @@ class GatewaySettings:
     status_interval: float = 10.0
     """A device's heartbeats, and an application's outputs, are written at most once per interval."""
     last_seen_interval: float = 10.0
-    """Between two signs of life in the Gateway's own status; likewise the comparison of sessions with the record."""
+    """Between two signs of life in the Gateway's own status, which names it: a gateway that misses several is Offline.
+    Likewise the comparison of sessions with the record."""
 
     sessions: int = 10_000
     unclaimed: int = 512
     """Secured connections that have not said who they are."""
-    waiting: int = 4096
+    waiting: int = 16_384
     """Connections that have not begun the handshake."""
     handshakes: int = 256
     """Handshakes at once."""
@@ -48,12 +50,21 @@ class GatewaySettings:
     first_message_timeout: float = 10.0
     close_timeout: float = 2.0
     """For a peer to take the last message and say goodbye."""
+    write_timeout: float = 10.0
+    """For a peer to read what it was sent, once 64 KiB of it wait."""
+    session_errors: int = 32
+    """Messages of one session answered with an error between two heartbeats; one more ends the session."""
     frame_limit: int = DEFAULT_LIMIT
 
+    enrollments: int = 64
+    """Enrollments under way at most; fewer while they take more than half of their time. While more wait, no handshake
+    begins, so that what was begun is finished."""
     enrollment_timeout: float = 10.0
-    """For the device controller to confirm an enrollment."""
+    """For an enrollment to get a place among those, and again for the device controller to confirm it."""
     retry_after: float = 5.0
-    """What a peer that is turned away for now is told."""
+    """The shortest wait that is sent to a peer that is turned away for now."""
+    return_rate: float = 100.0
+    """Devices per second that are asked to come back, when many are turned away at once."""
     nonces: int = 65_536
     """Enrollment nonces remembered, to tell a replay."""
 
@@ -76,9 +87,11 @@ class GatewaySettings:
     api_requests: int = 32
     """Status writes at once."""
     http_connections: int = 128
+    http_per_address: int = 32
+    """Connections from one address on which no request has shown the token."""
     http_body_limit: int = 2 << 20
     http_timeout: float = 10.0
-    """For a client to send its request."""
+    """For a client to send a request, from the connection or the last answer on, and to read the answer."""
     start_timeout: float = 30.0
     """For the API server to answer at all."""
     drain_timeout: float = 10.0
@@ -99,3 +112,8 @@ class GatewaySettings:
     def heartbeat_timeout(self) -> float:
         """Without a heartbeat for so long, a session is over."""
         return self.heartbeat_interval * self.missed_heartbeats
+
+    @property
+    def http_places(self) -> HttpPlaces:
+        """The bounds of the HTTP API."""
+        return HttpPlaces(self.http_connections, self.http_per_address, self.http_timeout, idle=self.http_timeout)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import reduce
 from typing import Any
 
 from harness.core.clock import Clock, Timer
 from harness.core.errors import reason
 from harness.core.identifiers import Randomness
 from harness.core.logs import get_log
+from harness.core.summed_log import SummedLog
 from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, Resource, ResourceApi
 from harness.wasmbed.resources.phases import IllegalMove, check, is_legal
 
@@ -74,10 +74,12 @@ class _Step:
 
 
 class _Entry:
-    __slots__ = ("due", "failures", "rests_until", "steps", "task", "timer")
+    __slots__ = ("current", "due", "failures", "rests_until", "steps", "task", "timer")
 
     def __init__(self) -> None:
         self.steps: list[_Step] = []
+        self.current: _Step | None = None
+        """The one being written."""
         self.timer: Timer | None = None
         self.due = 0.0
         """When the timer fires, if there is one."""
@@ -123,6 +125,7 @@ class StatusWriter:
         gone: Callable[[Resource, str, Status], object] = lambda resource, name, status: None,
     ) -> None:
         self._api, self._clock, self._randomness = api, clock, randomness
+        self._log = SummedLog(log, clock)
         self._slots = asyncio.Semaphore(requests)
         self._timeout = timeout
         self._current, self._written, self._detour = current, written, detour
@@ -153,6 +156,14 @@ class StatusWriter:
         self._add((resource, name), _Step(status, [waiter]), 0.0)
         return await waiter
 
+    def is_moving(self, resource: Resource, name: str) -> bool:
+        """Whether a step to another phase is being written or waits to be, so that the record is about to change."""
+        entry = self._entries.get((resource, name))
+        if entry is None:
+            return False
+        steps = entry.steps if entry.current is None else [entry.current, *entry.steps]
+        return any("phase" in step.status for step in steps)
+
     async def flush(self) -> None:
         """Write everything now, and from now on without a rest, and wait for it: give it a deadline."""
         self._flushing = True
@@ -178,6 +189,7 @@ class StatusWriter:
                 entry.task.cancel()
                 tasks.append(entry.task)
         self._entries.clear()
+        self._log.close()
         if self._idle is not None:
             self._idle.set_result(None)
             self._idle = None
@@ -213,14 +225,13 @@ class StatusWriter:
     async def _run(self, key: Key, entry: _Entry) -> None:
         rest = 0.0
         while entry.steps:
-            step = entry.steps.pop(0)
+            step = entry.current = entry.steps.pop(0)
             try:
                 async with self._slots, self._clock.deadline(self._timeout):
                     answer = await self._attempt(*key, step.status)
             except NotFound as error:
-                given_up, entry.steps = [step, *entry.steps], []
-                self._give_up(key, given_up, error)
-                self._gone(*key, reduce(merge, (one.status for one in given_up)))
+                self._give_up(key, [step], error)
+                self._gone(*key, step.status)
             except IllegalMove as error:
                 self._give_up(key, [step], error)
             except (OSError, ApiError) as error:
@@ -232,7 +243,7 @@ class StatusWriter:
                 later, entry.steps = entry.steps, [step]
                 for other in later:
                     entry.add(other)
-                log.warning("%s %s: %s; trying again", key[0].kind, key[1], reason(error))
+                self._log.warning("%s %s: %s; trying again", key[0].kind, key[1], reason(error))
                 delay = min(FIRST_DELAY * 2 ** min(entry.failures - 1, 16), LONGEST_DELAY)
                 await self._clock.sleep(self._randomness.jitter(delay))
             except Exception as error:
@@ -249,7 +260,7 @@ class StatusWriter:
             rest = entry.rests_until - self._clock.now()
             if rest > 0:
                 break
-        entry.task = None
+        entry.task = entry.current = None
         if rest > 0:
             self._start_later(key, entry, rest)
         else:
@@ -286,7 +297,7 @@ class StatusWriter:
         return answer
 
     def _give_up(self, key: Key, steps: list[_Step], error: Exception) -> None:
-        log.info("%s %s: status not written: %s", key[0].kind, key[1], reason(error))
+        self._log.info("%s %s: status not written: %s", key[0].kind, key[1], reason(error))
         self.failures += 1
         for step in steps:
             for waiter in step.waiters or ():

@@ -8,7 +8,7 @@ from cryptography import x509
 
 from harness.core.history import Tap
 from harness.wasmbed.gateway.sessions import Session
-from harness.wasmbed.pki.errors import CertificateInvalid
+from harness.wasmbed.pki.errors import MALFORMED, CertificateInvalid
 from harness.wasmbed.pki.requests import read_signing_request
 from harness.wasmbed.protocol.describe import describe
 from harness.wasmbed.protocol.link import Direction
@@ -30,9 +30,9 @@ class LinkRecorder:
 
     def opened(self, certificate: bytes | None, version: str | None) -> None:
         """The handshake is over."""
-        self._connected = {"certificate": _describe_certificate(certificate), "version": version}
+        self._name, described = _describe_certificate(certificate)
+        self._connected = {"certificate": described, "version": version}
         if certificate is not None:
-            self._name = _common_name(certificate)
             self._tell_connected()
 
     def __call__(self, direction: Direction, envelope: Envelope) -> None:
@@ -60,21 +60,20 @@ class LinkRecorder:
             self._tap(DEVICE, GATEWAY, "TlsConnected", data, self._name)
 
 
-def _describe_certificate(der: bytes | None) -> dict[str, str] | None:
+def _describe_certificate(der: bytes | None) -> tuple[str, dict[str, str] | None]:
+    """The device's name and what else there is to tell. Not every certificate that OpenSSL accepts can be read."""
     if der is None:
-        return None
-    certificate = x509.load_der_x509_certificate(der)
-    return {
-        "subject": certificate.subject.rfc4514_string(),
-        "serial": str(certificate.serial_number),
-        "issuer": certificate.issuer.rfc4514_string(),
-    }
-
-
-def _common_name(der: bytes) -> str:
-    subject = x509.load_der_x509_certificate(der).subject
-    names = subject.get_attributes_for_oid(x509.oid.NameOID.COMMON_NAME)
-    return str(names[0].value) if names else ""
+        return "", None
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        names = certificate.subject.get_attributes_for_oid(x509.oid.NameOID.COMMON_NAME)
+        return str(names[0].value) if names else "", {
+            "subject": certificate.subject.rfc4514_string(),
+            "serial": str(certificate.serial_number),
+            "issuer": certificate.issuer.rfc4514_string(),
+        }
+    except MALFORMED as error:
+        return "", {"unreadable": f"{error!s:.200}"}
 
 
 def _requested_name(csr: bytes) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from harness.core.clock import Clock
 from harness.wasmbed.gateway.modules import Module
@@ -11,6 +11,7 @@ from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.protocol.errors import LinkClosed
 from harness.wasmbed.protocol.link import Link
 from harness.wasmbed.protocol.messages import (
+    CANCELLED,
     ChunkAcknowledgment,
     Deploy,
     DeploymentResult,
@@ -27,7 +28,8 @@ __all__ = ["Exchange", "ExchangeFailed", "StopExchange", "Transfer"]
 
 
 class ExchangeFailed(Exception):
-    """No result came. ``code``: ``CONNECTION_LOST``, ``TRANSFER_INTERRUPTED``, ``TIMEOUT``, or what the device said."""
+    """No result came. ``code``: ``CANCELLED``, ``CONNECTION_LOST``, ``TRANSFER_INTERRUPTED``, ``TIMEOUT``, or what the
+    device said."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
@@ -58,6 +60,11 @@ class Exchange:
             self._failure = self._failure or ExchangeFailed(code, reason)
         self._advance()
 
+    def check(self) -> None:
+        """Raise :class:`ExchangeFailed` if it has failed."""
+        if self._failure is not None:
+            raise self._failure
+
     def _advance(self) -> None:
         if self._progress is not None and not self._progress.done():
             self._progress.set_result(None)
@@ -71,8 +78,7 @@ class Exchange:
                     await self._progress
             except TimeoutError:
                 return False
-        if self._failure is not None:
-            raise self._failure
+        self.check()
         return True
 
 
@@ -93,12 +99,21 @@ class Transfer(Exchange):
         self._unacknowledged: dict[int, int] = {}
         self._result: DeploymentResult | None
 
+    @property
+    def unacknowledged(self) -> Iterable[int]:
+        """The message ids of the chunks that are on their way."""
+        return self._unacknowledged.values()
+
+    def cancel(self) -> None:
+        """Send nothing more of it. What the device has of it goes with a :class:`StopExchange`."""
+        self.fail(CANCELLED, "it was stopped, or replaced by another deployment")
+
     def feed(self, message_id: int, message: DeviceMessage) -> bool:
         if isinstance(message, ChunkAcknowledgment):
             if self._unacknowledged.pop(message.index, None) is not None:
                 self._advance()
             return True
-        if isinstance(message, DeploymentResult) and message_id == self._request_id:
+        if isinstance(message, DeploymentResult) and message_id == self._request_id and self._failure is None:
             self._result = message
             self._advance()
             return True
@@ -108,6 +123,7 @@ class Transfer(Exchange):
 
     async def run(self) -> DeploymentResult:
         """Send it all and wait for the device's word. Raises :class:`ExchangeFailed`."""
+        self.check()
         request = self._request
         try:
             self._request_id = self._link.send(
@@ -140,6 +156,7 @@ class Transfer(Exchange):
                 else:
                     self._send_chunk(index)
                     await self._link.drain()
+                    self.check()
             if self._result is None and await self._step():
                 attempts = 1
             elif self._result is None:
@@ -147,7 +164,9 @@ class Transfer(Exchange):
                 if attempts > self._settings.chunk_attempts:
                     raise self._silence()
                 for index in sorted(self._unacknowledged):
-                    self._send_chunk(index)
+                    if index in self._unacknowledged:
+                        self._send_chunk(index)
+                        await self._link.drain()
         return self._result
 
     def _chunks(self) -> Iterator[int]:
@@ -167,13 +186,24 @@ class Transfer(Exchange):
 
 
 class StopExchange(Exchange):
-    """An application told to stop."""
+    """An application told to stop.
 
-    def __init__(self, application: str, link: Link, clock: Clock, settings: GatewaySettings) -> None:
+    ``behind``: the message ids of chunks that the device has to take before it comes to this; each that it does is a
+    sign of life.
+    """
+
+    def __init__(
+        self, application: str, link: Link, clock: Clock, settings: GatewaySettings, behind: Iterable[int] = ()
+    ) -> None:
         super().__init__(application, link, clock, settings)
+        self._behind = set(behind)
         self._result: StopResult | None
 
     def feed(self, message_id: int, message: DeviceMessage) -> bool:
+        if isinstance(message, ChunkAcknowledgment) and message_id in self._behind:
+            self._behind.remove(message_id)
+            self._advance()
+            return True
         if isinstance(message, StopResult) and message_id == self._request_id:
             self._result = message
             self._advance()
@@ -186,6 +216,7 @@ class StopExchange(Exchange):
             self._request_id = self._link.send(Stop(self.application))
         except LinkClosed as closed:
             raise ExchangeFailed("CONNECTION_LOST", closed.reason) from closed
-        if not await self._step() or self._result is None:
-            raise ExchangeFailed("TIMEOUT", f"the device did not answer for {self._settings.reply_timeout:g} s")
+        while self._result is None:
+            if not await self._step() and self._result is None:
+                raise ExchangeFailed("TIMEOUT", f"the device did not answer for {self._settings.reply_timeout:g} s")
         return self._result

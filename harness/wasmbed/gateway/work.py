@@ -1,63 +1,63 @@
-"""What the gateway does on devices: deployments and stops, one after the other for each device.
+"""Deployments and stops on devices: for each device one deployment after the other, and stops at once.
 
-The queue and its task exist only while there is something to do.
+A stop waits for nothing: it takes the deployment of its application out of the queue, or cancels it in the middle of
+its transfer. A deployment waits until its application is stopped. The queue exists only while there is something to do.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from harness.core.clock import Clock
 from harness.core.logs import get_log
+from harness.core.summed_log import SummedLog
 from harness.wasmbed.gateway.applications import ApplicationReports
 from harness.wasmbed.gateway.metrics import Metrics
 from harness.wasmbed.gateway.modules import Module
 from harness.wasmbed.gateway.sessions import Session
 from harness.wasmbed.gateway.settings import GatewaySettings
-from harness.wasmbed.gateway.transfer import Exchange, ExchangeFailed, StopExchange, Transfer
-from harness.wasmbed.protocol.messages import DeviceMessage
+from harness.wasmbed.gateway.transfer import ExchangeFailed, StopExchange, Transfer
+from harness.wasmbed.protocol.messages import CANCELLED, DeviceMessage
 from harness.wasmbed.resources.deployments import DeploymentRequest
 
-__all__ = ["Deployment", "DeviceWork", "QueueFull", "Stopping", "Work"]
+__all__ = ["Deployment", "DeviceWork", "QueueFull", "Work"]
 
 log = get_log(__name__)
 
 
 class QueueFull(Exception):
-    """So many jobs wait for the device already."""
+    """The device's job queue is full."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Bring a module to a device and start it, or say at its turn why that cannot be: ``refusal``."""
+    """Bring a module to a device and start it. ``judge`` says at its turn why that cannot be, if it cannot."""
 
     application: str
     module: Module
     request: DeploymentRequest
-    refusal: ExchangeFailed | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Stopping:
-    """Stop an application on a device."""
-
-    application: str
-
-
-Job = Deployment | Stopping
+    judge: Callable[[], Awaitable[ExchangeFailed | None]]
 
 
 class DeviceWork:
-    """One device's queue: the job in hand and those that wait."""
+    """One device's queue: the deployment in hand and those that wait, and the stops under way, by application."""
 
-    __slots__ = ("exchange", "job", "task", "waiting")
+    __slots__ = ("deployment", "stops", "tasks", "transfer", "waiting")
 
     def __init__(self) -> None:
-        self.waiting: list[Job] = []
-        self.job: Job | None = None
-        self.exchange: Exchange | None = None
-        self.task: asyncio.Task[None] | None = None
+        self.waiting: dict[str, Deployment] = {}
+        self.deployment: Deployment | None = None
+        self.transfer: Transfer | None = None
+        """Of the deployment in hand."""
+        self.stops: dict[str, StopExchange] = {}
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def is_dealing_with(self, application: str) -> bool:
+        """Whether a deployment or a stop of it is under way."""
+        return application in self.stops or (self.deployment is not None and self.deployment.application == application)
 
 
 class Work:
@@ -65,88 +65,136 @@ class Work:
 
     def __init__(self, settings: GatewaySettings, clock: Clock, reports: ApplicationReports, metrics: Metrics) -> None:
         self._settings, self._clock, self._reports, self._metrics = settings, clock, reports, metrics
+        self._log = SummedLog(log, clock)
 
-    def add(self, session: Session, job: Job) -> None:
-        """Do ``job`` after those that wait. One for the same application overtakes a deployment that has not begun.
+    def deploy(self, session: Session, job: Deployment) -> None:
+        """Do ``job`` after those that wait, in place of another deployment of its application.
 
-        Raises :class:`QueueFull`.
+        The same one again changes nothing while it is under way. Raises :class:`QueueFull`.
         """
         work = session.work = session.work or DeviceWork()
-        waiting = [other for other in work.waiting if not _is_overtaken(other, job)]
-        if len(waiting) >= self._settings.device_queue:
-            raise QueueFull(f"{len(waiting)} jobs wait for device {session.name}")
-        work.waiting = [*waiting, job]
-        if work.task is None:
-            work.task = asyncio.create_task(self._run(session, work))
+        others = len(work.waiting) - (job.application in work.waiting)
+        if others >= self._settings.device_queue:
+            raise QueueFull(f"{others} jobs wait for device {session.name}")
+        work.waiting.pop(job.application, None)
+        if (present := work.deployment) is not None and present.application == job.application:
+            if present.request == job.request and job.application not in work.stops:
+                return
+            self.stop(session, job.application)
+        work.waiting[job.application] = job
+        self._proceed(session, work)
+
+    def stop(self, session: Session, application: str) -> None:
+        """Stop an application now, and cancel its deployment. Raises :class:`QueueFull`."""
+        work = session.work = session.work or DeviceWork()
+        work.waiting.pop(application, None)
+        if application in work.stops:
+            return
+        if len(work.stops) >= self._settings.device_queue:
+            raise QueueFull(f"{len(work.stops)} stops are under way on device {session.name}")
+        behind = work.transfer.unacknowledged if work.transfer is not None else ()
+        exchange = work.stops[application] = StopExchange(
+            application, session.link, self._clock, self._settings, behind
+        )
+        if work.transfer is not None and work.transfer.application == application:
+            work.transfer.cancel()
+        self._spawn(work, self._stop(session, work, exchange))
 
     def is_about(self, session: Session, application: str) -> bool:
-        """Whether something is in hand or waits for that application on the device."""
+        """Whether something is under way or waits for that application on the device."""
         work = session.work
-        return work is not None and any(
-            job is not None and job.application == application for job in (work.job, *work.waiting)
-        )
+        return work is not None and (application in work.waiting or work.is_dealing_with(application))
 
     def feed(self, session: Session, message_id: int, message: DeviceMessage) -> bool:
-        """Hand a device's message to the exchange in hand; False if it is not a reply to it."""
-        exchange = session.work.exchange if session.work is not None else None
-        return exchange is not None and exchange.feed(message_id, message)
+        """Hand a device's message to the exchanges under way; False if it is not a reply to one of them."""
+        work = session.work
+        if work is None:
+            return False
+        exchanges = [*work.stops.values(), *([work.transfer] if work.transfer is not None else [])]
+        return any(exchange.feed(message_id, message) for exchange in exchanges)
 
     def close(self, session: Session, reason: str) -> None:
         """The link is gone: whatever was to be done has failed."""
         work = session.work
         if work is None:
             return
-        if work.exchange is not None:
-            work.exchange.fail("CONNECTION_LOST", reason)
-        waiting, work.waiting = work.waiting, []
-        for job in waiting:
+        for exchange in (*work.stops.values(), work.transfer):
+            if exchange is not None:
+                exchange.fail("CONNECTION_LOST", reason)
+        waiting, work.waiting = work.waiting, {}
+        for job in waiting.values():
             self._fail(session, job, ExchangeFailed("CONNECTION_LOST", reason))
 
     def abandon(self, session: Session) -> None:
         """Drop everything at once."""
-        if session.work is not None and session.work.task is not None:
-            session.work.task.cancel()
+        if session.work is not None:
+            session.work.waiting.clear()
+            for task in session.work.tasks:
+                task.cancel()
 
-    async def _run(self, session: Session, work: DeviceWork) -> None:
-        try:
-            while work.waiting:
-                work.job = work.waiting.pop(0)
-                await self._do(session, work, work.job)
-        finally:
+    def _proceed(self, session: Session, work: DeviceWork) -> None:
+        """Begin the next deployment, if it is its turn; with nothing left to do the queue goes."""
+        if work.deployment is None:
+            job = next((job for name, job in work.waiting.items() if name not in work.stops), None)
+            if job is not None:
+                del work.waiting[job.application]
+                work.deployment = job
+                arguments = (session.link, self._clock, self._settings)
+                work.transfer = Transfer(job.application, job.module, job.request, *arguments)
+                self._spawn(work, self._deploy(session, work, job, work.transfer))
+        if work.deployment is None and not work.waiting and not work.stops:
             session.work = None
 
-    async def _do(self, session: Session, work: DeviceWork, job: Job) -> None:
-        ok = False
+    async def _deploy(self, session: Session, work: DeviceWork, job: Deployment, transfer: Transfer) -> None:
+        outcome = "failed"
         try:
-            if isinstance(job, Deployment):
-                if job.refusal is not None:
-                    raise job.refusal
-                self._reports.begin(session, job.application, job.request.generation)
-                arguments = (session.link, self._clock, self._settings)
-                work.exchange = transfer = Transfer(job.application, job.module, job.request, *arguments)
-                ok = (await transfer.run()).ok
-            else:
-                work.exchange = stop = StopExchange(job.application, session.link, self._clock, self._settings)
-                ok = (await stop.run()).ok
+            refusal = await job.judge()
+            transfer.check()
+            if refusal is not None:
+                raise refusal
+            self._reports.begin(session, job.application, job.request.generation)
+            outcome = "ok" if (await transfer.run()).ok else "failed"
         except ExchangeFailed as failed:
-            self._fail(session, job, failed)
+            if failed.code == CANCELLED:
+                outcome = "cancelled"
+                log.info("device %s: deployment of %s: %s", session.name, job.application, failed.reason)
+            else:
+                self._fail(session, job, failed)
         except Exception as error:
-            log.exception("device %s: %s", session.name, job)
-            self._fail(session, job, ExchangeFailed("INTERNAL", f"the gateway failed: {error!r}"))
+            log.exception("device %s: deployment of %s", session.name, job.application)
+            self._fail(session, job, _bug(error))
         finally:
-            work.exchange = work.job = None
-            self._metrics.job_done(type(job).__name__.lower(), ok)
+            work.deployment = work.transfer = None
+            self._metrics.job_done("deployment", outcome)
+            self._proceed(session, work)
 
-    def _fail(self, session: Session, job: Job, failed: ExchangeFailed) -> None:
-        log.warning("device %s: %s of %s: %s", session.name, type(job).__name__, job.application, failed.reason)
-        if isinstance(job, Deployment):
-            generation = job.request.generation
-            self._reports.failed(session, job.application, generation, failed.code, failed.reason)
-        else:
-            self._reports.not_stopped(session, job.application, failed.code, failed.reason)
+    async def _stop(self, session: Session, work: DeviceWork, exchange: StopExchange) -> None:
+        application, outcome = exchange.application, "failed"
+        try:
+            outcome = "ok" if (await exchange.run()).ok else "failed"
+        except ExchangeFailed as failed:
+            self._not_stopped(session, application, failed)
+        except Exception as error:
+            log.exception("device %s: stop of %s", session.name, application)
+            self._not_stopped(session, application, _bug(error))
+        finally:
+            del work.stops[application]
+            self._metrics.job_done("stopping", outcome)
+            self._proceed(session, work)
+
+    def _spawn(self, work: DeviceWork, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        work.tasks.add(task)
+        task.add_done_callback(work.tasks.discard)
+
+    def _fail(self, session: Session, job: Deployment, failed: ExchangeFailed) -> None:
+        self._log.warning("device %s: deployment of %s: %s", session.name, job.application, failed.reason)
+        self._reports.failed(session, job.application, job.request.generation, failed.code, failed.reason)
+
+    def _not_stopped(self, session: Session, application: str, failed: ExchangeFailed) -> None:
+        self._log.warning("device %s: stop of %s: %s", session.name, application, failed.reason)
+        self._reports.not_stopped(session, application, failed.code, failed.reason)
 
 
-def _is_overtaken(waiting: Job, newcomer: Job) -> bool:
-    if waiting.application != newcomer.application:
-        return False
-    return isinstance(waiting, Deployment) or isinstance(newcomer, Stopping)
+def _bug(error: Exception) -> ExchangeFailed:
+    return ExchangeFailed("INTERNAL", f"the gateway failed: {error!r}")

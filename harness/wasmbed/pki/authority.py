@@ -82,7 +82,7 @@ class Authority:
         self.certificate = certificate.public_bytes(serialization.Encoding.DER)
 
     @classmethod
-    def create(cls, common_name: str, clock: Clock, *, algorithm: str = Algorithm.ED25519) -> Authority:
+    def create(cls, common_name: str, clock: Clock, *, algorithm: str = Algorithm.P256) -> Authority:
         """A new root, valid for ten years, that signs end certificates only."""
         key = generate_key(algorithm)
         name = subject(common_name)
@@ -113,7 +113,7 @@ class Authority:
         common_name: str,
         names: Iterable[str] = ("localhost", "127.0.0.1"),
         *,
-        algorithm: str = Algorithm.ED25519,
+        algorithm: str = Algorithm.P256,
         not_before: float | None = None,
         not_after: float | None = None,
         usages: Usages = SERVER_USAGES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -14,7 +15,9 @@ from harness.wasmbed.pki.errors import MALFORMED, CertificateInvalid
 from harness.wasmbed.pki.keys import public_key_der, require_supported
 from harness.wasmbed.pki.names import common_name, require_label
 
-__all__ = ["CertificateManager", "PeerCertificate"]
+__all__ = ["CertificateManager", "PeerCertificate", "find_extension"]
+
+E = TypeVar("E", bound=x509.ExtensionType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +55,35 @@ class CertificateManager:
     def update_revocations(self, crl: bytes) -> None:
         """Take over a revocation list, DER.
 
-        Raises :class:`CertificateInvalid`, and keeps the list it has, if this one is not the authority's or is older.
-        An outdated list is still used: what was taken back stays so.
+        Raises :class:`CertificateInvalid`, and keeps the list it has, if this one is not the authority's, is older, or
+        has the same number and revokes other certificates (RFC 5280, section 5.2.3). An outdated list is still used:
+        what was revoked stays so.
         """
-        number, revoked = read_crl(crl, self._authority)
+        number, entries = read_crl(crl, self._authority)
+        revoked = frozenset(entries)
         if number < self._crl_number:
             raise CertificateInvalid(f"revocation list {number} is older than {self._crl_number}, which is in use")
-        self._crl_number, self._revoked = number, frozenset(revoked)
+        if number == self._crl_number and revoked != self._revoked:
+            raise CertificateInvalid(f"revocation list {number} is in use already, with other entries")
+        self._crl_number, self._revoked = number, revoked
 
     def check(self, certificate: bytes) -> PeerCertificate:
-        """Judge a peer's certificate, DER. Raises :class:`CertificateInvalid`, whose reason says what is wrong."""
+        """Judge a peer's certificate, DER. Raises :class:`CertificateInvalid`, whose reason says what is wrong; nothing
+        else, whatever OpenSSL accepted."""
         try:
-            peer = x509.load_der_x509_certificate(certificate)
+            return self._judge(x509.load_der_x509_certificate(certificate))
+        except MALFORMED as error:
+            raise CertificateInvalid(f"not a certificate that can be read: {error!s:.200}") from error
+
+    def _judge(self, peer: x509.Certificate) -> PeerCertificate:
+        if peer.issuer != self._authority.subject:
+            raise CertificateInvalid("not a certificate of the device authority")
+        try:
             peer.verify_directly_issued_by(self._authority)
-            key = require_supported(peer.public_key())
-            self._check_usages(peer.extensions)
         except InvalidSignature as error:
             raise CertificateInvalid("bad signature: not signed by the device authority") from error
-        except MALFORMED as error:
-            raise CertificateInvalid(f"not a certificate of the device authority ({error})") from error
+        key = require_supported(peer.public_key())
+        self._check_usages(peer)
         self._check_time(self._authority, "the authority's certificate")
         self._check_time(peer, "the certificate")
         if peer.serial_number in self._revoked:
@@ -92,16 +105,19 @@ class CertificateManager:
             raise CertificateInvalid(f"not yet valid: {what} is valid from {not_before:%Y-%m-%d %H:%M:%S} UTC")
 
     @staticmethod
-    def _check_usages(extensions: x509.Extensions) -> None:
-        try:
-            is_authority = extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-            usage = extensions.get_extension_for_class(x509.KeyUsage).value
-            extended = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-        except x509.ExtensionNotFound as error:
-            raise CertificateInvalid("wrong key usage: the certificate does not say what its key is for") from error
-        if is_authority:
+    def _check_usages(peer: x509.Certificate) -> None:
+        constraints = find_extension(peer, x509.BasicConstraints)
+        if constraints is not None and constraints.ca:  # without the extension: an end entity's (RFC 5280, 4.2.1.9)
             raise CertificateInvalid("wrong key usage: an authority's certificate")
+        usage, extended = find_extension(peer, x509.KeyUsage), find_extension(peer, x509.ExtendedKeyUsage)
+        if usage is None or extended is None:
+            raise CertificateInvalid("wrong key usage: the certificate does not say what its key is for")
         if not usage.digital_signature:
             raise CertificateInvalid("wrong key usage: the key is not for digital signatures")
         if ExtendedKeyUsageOID.CLIENT_AUTH not in extended:
             raise CertificateInvalid("wrong key usage: the key is not for client authentication")
+
+
+def find_extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
+    """The certificate's extension of that kind. Raises one of MALFORMED where the extensions cannot be read."""
+    return next((found.value for found in certificate.extensions if isinstance(found.value, kind)), None)

@@ -14,8 +14,10 @@ MALFORMED = (
     x509.DuplicateExtension,
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
+    Warning,
 )
-"""What the library raises, while it reads or verifies, for bytes that are not what they should be."""
+"""The library's exceptions for bytes that it cannot read or verify. It only warns of some, which raises an exception
+where warnings are errors."""
 
 
 class CertificateInvalid(Exception):

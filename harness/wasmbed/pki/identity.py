@@ -9,13 +9,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from harness.core.errors import UsageError
-from harness.wasmbed.pki.errors import MALFORMED
+from harness.wasmbed.pki.errors import MALFORMED, CertificateInvalid
 from harness.wasmbed.pki.keys import (
     PrivateKey,
     load_private_key,
     private_key_der,
     public_key_der,
     read_file,
+    require_supported,
     signature_hash,
     write_file,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "CERTIFICATE_FILE",
     "KEY_FILE",
     "Identity",
+    "certified_key",
     "create_signing_request",
     "load_certificate",
 ]
@@ -91,6 +93,14 @@ def load_certificate(path: Path) -> bytes:
             "not a certificate in DER", where=str(path), do="provide an X.509 certificate in DER, not PEM"
         ) from error
     return der
+
+
+def certified_key(certificate: bytes) -> bytes:
+    """SubjectPublicKeyInfo of the key that a certificate, DER, is for. Raises :class:`CertificateInvalid`."""
+    try:
+        return public_key_der(require_supported(x509.load_der_x509_certificate(certificate).public_key()))
+    except MALFORMED as error:
+        raise CertificateInvalid(f"not a certificate that can be read: {error!s:.200}") from error
 
 
 def create_signing_request(private_key: PrivateKey, name: str) -> bytes:

@@ -16,6 +16,7 @@ __all__ = [
     "Algorithm",
     "PrivateKey",
     "PublicKey",
+    "algorithm_of",
     "generate_key",
     "load_private_key",
     "load_public_key",
@@ -38,16 +39,21 @@ class Algorithm(StrEnum):
     P256 = "p256"
 
 
-def generate_key(algorithm: str = Algorithm.ED25519) -> PrivateKey:
+def generate_key(algorithm: str = Algorithm.P256) -> PrivateKey:
     """A fresh key from the operating system's randomness. Raises :class:`ValueError` for an unknown algorithm."""
     if Algorithm(algorithm) is Algorithm.ED25519:
         return ed25519.Ed25519PrivateKey.generate()
     return ec.generate_private_key(ec.SECP256R1())
 
 
+def algorithm_of(key: PrivateKey) -> Algorithm:
+    """Which of the two kinds ``key`` is."""
+    return Algorithm.ED25519 if isinstance(key, ed25519.Ed25519PrivateKey) else Algorithm.P256
+
+
 def signature_hash(key: PrivateKey) -> hashes.SHA256 | None:
     """The hash that X.509 signing with ``key`` wants: none for Ed25519."""
-    return None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    return None if algorithm_of(key) is Algorithm.ED25519 else hashes.SHA256()
 
 
 def require_supported(key: object) -> PublicKey:

@@ -12,45 +12,63 @@ from __future__ import annotations
 
 import ssl
 import tempfile
+from collections.abc import Iterable
+from typing import Any
 
-from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from harness.core.clock import Clock
+from harness.core.tls_server import TlsServer
 from harness.wasmbed.pki.identity import Identity
+from harness.wasmbed.pki.keys import Algorithm, algorithm_of
+from harness.wasmbed.pki.server_certificates import check_server
 
-__all__ = ["NO_CHECK_TIME", "client_context", "server_context"]
+__all__ = ["NO_CHECK_TIME", "client_context", "tls_server"]
+
+_SIGNATURES = {Algorithm.P256: 0x0403, Algorithm.ED25519: 0x0807}
+"""The schemes of RFC 8446, section 4.2.3."""
 
 NO_CHECK_TIME = 0x200000
 """``X509_V_FLAG_NO_CHECK_TIME`` of OpenSSL, which Python's ssl has no name for."""
 
 
-def server_context(identity: Identity, device_authority: bytes) -> ssl.SSLContext:
-    """A gateway's: asks for a client certificate of ``device_authority`` (DER), and lets in who has none."""
-    context = _context(ssl.PROTOCOL_TLS_SERVER, identity, device_authority)
-    context.verify_mode = ssl.CERT_OPTIONAL
-    context.verify_flags |= ssl.VerifyFlags(NO_CHECK_TIME)
-    context.num_tickets = 0
-    return context
+def tls_server(identities: Iterable[Identity], device_authority: bytes) -> TlsServer:
+    """A gateway's parameters: asks for a client certificate of ``device_authority`` (DER), and also accepts clients
+    without one.
+
+    Of several ``identities``, each of another algorithm, a client gets the one that it can verify.
+    """
+    identities = tuple(identities)
+
+    def make() -> ssl.SSLContext:
+        context = _context(ssl.PROTOCOL_TLS_SERVER, identities, device_authority)
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.verify_flags |= ssl.VerifyFlags(NO_CHECK_TIME)
+        context.num_tickets = 0
+        return context
+
+    return TlsServer(make, [_SIGNATURES[algorithm_of(identity.private_key)] for identity in identities])
 
 
-def client_context(authority: bytes, identity: Identity | None, clock: Clock | None = None) -> ssl.SSLContext:
-    """A device's: trusts gateways signed by ``authority`` (DER), for the host name or address it connects to.
+def client_context(authorities: bytes, identity: Identity | None, clock: Clock | None = None) -> ssl.SSLContext:
+    """A device's: trusts gateways signed by one of the ``authorities`` (DER, one after the other), for the host name or
+    address it connects to.
 
     Without a ``clock``, OpenSSL judges the gateway's certificate by the machine's time.
     """
-    context = _context(ssl.PROTOCOL_TLS_CLIENT, identity, authority)
+    context = _context(ssl.PROTOCOL_TLS_CLIENT, () if identity is None else (identity,), authorities)
+    context.hostname_checks_common_name = False  # RFC 9525
     if clock is not None:
         context.verify_flags |= ssl.VerifyFlags(NO_CHECK_TIME)
-        context.sslobject_class = _checking_dates(clock)
+    context.sslobject_class = _client_end(clock)
     return context
 
 
-def _context(protocol: int, identity: Identity | None, authority: bytes) -> ssl.SSLContext:
+def _context(protocol: int, identities: tuple[Identity, ...], authority: bytes) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_verify_locations(cadata=authority)
-    if identity is not None:
+    for identity in identities:
         _load_identity(context, identity)
     return context
 
@@ -68,16 +86,16 @@ def _load_identity(context: ssl.SSLContext, identity: Identity) -> None:
         context.load_cert_chain(file.name)
 
 
-def _checking_dates(clock: Clock) -> type[ssl.SSLObject]:
-    class CheckingDates(ssl.SSLObject):
+def _client_end(clock: Clock | None) -> type[ssl.SSLObject]:
+    class ClientEnd(ssl.SSLObject):
+        def getpeercert(self, binary_form: bool = False) -> Any:
+            """The certificate. The loop asks for its decoded form, which nothing reads, and which may raise."""
+            return super().getpeercert(binary_form) if binary_form else {}
+
         def do_handshake(self) -> None:
             super().do_handshake()
             certificate = self.getpeercert(binary_form=True)
             assert certificate is not None, "OpenSSL requires the server's"
-            peer, now = x509.load_der_x509_certificate(certificate), clock.utcnow()
-            if now > peer.not_valid_after_utc:
-                raise ssl.SSLCertVerificationError("the server's certificate has expired")
-            if now < peer.not_valid_before_utc:
-                raise ssl.SSLCertVerificationError("the server's certificate is not yet valid")
+            check_server(certificate, clock)
 
-    return CheckingDates
+    return ClientEnd

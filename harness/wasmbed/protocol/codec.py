@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.wasmbed.protocol.envelope import decode_envelope, encode_envelope, read_fields, write_field
+from harness.wasmbed.protocol.envelope import (
+    BadField,
+    decode_envelope,
+    encode_envelope,
+    read_fields,
+    write_field,
+)
 from harness.wasmbed.protocol.messages import Envelope, Message
 from harness.wasmbed.protocol.schema import DEVICE_MESSAGES, GATEWAY_MESSAGES, Layout
 
@@ -38,9 +44,9 @@ def _write(layout: Layout, message: Message) -> list[Any]:
 
 def _read(layout: Layout, body: list[Any]) -> Message:
     if len(body) != 2 or body[1].__class__ is not dict:
-        raise ValueError("not a pair of tag and fields")
+        raise BadField("not a pair of tag and fields", ())
     fields = body[1]
     for number in fields:
         if number.__class__ is not int or number < 0:
-            raise ValueError("a field number that is not an unsigned integer")
-    return read_fields(layout, fields)
+            raise BadField("a field number that is not an unsigned integer", (1, number), is_key=True)
+    return read_fields(layout, fields, lambda number: (1,) if number is None else (1, number))

@@ -40,6 +40,7 @@ def _write(layout: Layout, message: Message) -> list[Any]:
 
 
 def _read(layout: Layout, body: list[Any]) -> Message:
-    given = dict(zip((field.number for field in layout.fields), body[1:], strict=False))
+    numbers = [field.number for field in layout.fields]
+    given = dict(zip(numbers, body[1:], strict=False))
     present = {number: value for number, value in given.items() if value is not None}
-    return read_fields(layout, present)
+    return read_fields(layout, present, lambda number: () if number is None else (1 + numbers.index(number),))

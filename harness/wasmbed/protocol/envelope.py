@@ -12,14 +12,27 @@ from harness.wasmbed.protocol.errors import ProtocolError, UnknownTag, Unsupport
 from harness.wasmbed.protocol.messages import Envelope, Message
 from harness.wasmbed.protocol.schema import LAYOUTS, Field, Layout
 
-__all__ = ["LARGEST_MESSAGE_ID", "decode_envelope", "encode_envelope", "read_fields", "write_field"]
+__all__ = ["LARGEST_MESSAGE_ID", "BadField", "Path", "decode_envelope", "encode_envelope", "read_fields", "write_field"]
 
 LARGEST_MESSAGE_ID = (1 << 32) - 1
 
+Path = tuple[Any, ...]
+"""Leads to a part of an item: positions in arrays and keys of maps."""
 BodyWriter = Callable[[Layout, Any], list[Any]]
 """A message as the elements of its array, tag first. Raises :class:`ValueError`."""
 BodyReader = Callable[[Layout, list[Any]], Message]
-"""The opposite, for an array whose tag was recognised. Raises :class:`ValueError`."""
+"""The opposite, for an array whose tag was recognised. Raises :class:`BadField`."""
+_ENVELOPE = 0x83
+"""An array of three."""
+
+
+class BadField(ValueError):
+    """Something in a message is not as the contract has it: where (the ``path`` from the message to the value, or for
+    ``is_key`` to the value behind the key that is wrong), and the field's number if it belongs to one."""
+
+    def __init__(self, reason: str, path: Path, field: int | None = None, *, is_key: bool = False) -> None:
+        super().__init__(reason)
+        self.path, self.field, self.is_key = path, field, is_key
 
 
 def encode_envelope(version: int, envelope: Envelope, write: BodyWriter) -> bytes:
@@ -35,31 +48,77 @@ def encode_envelope(version: int, envelope: Envelope, write: BodyWriter) -> byte
 
 def decode_envelope(version: int, data: bytes, layouts: Mapping[int, Layout], read: BodyReader) -> Envelope:
     """The envelope that ``data`` is. Raises :class:`ProtocolError`; nothing else, whatever the bytes."""
-    check_item(data)
-    try:
-        item = cbor2.loads(data)
-    except (cbor2.CBORDecodeError, ValueError) as error:
-        raise ProtocolError("text that is not UTF-8") from error
+    item = _decode(version, data)
     if item.__class__ is not list or len(item) != 3:
-        raise ProtocolError("not an envelope of version, message id and message")
+        raise ProtocolError("not an envelope of version, message id and message", offset=0)
     found, message_id, body = item
     if found.__class__ is not int or found != version:
-        raise UnsupportedVersion(f"protocol version {found!r:.40}, not {version}")
+        raise UnsupportedVersion(f"protocol version {found!r:.40}, not {version}", offset=_offset(item, 0))
     if message_id.__class__ is not int or not 0 <= message_id <= LARGEST_MESSAGE_ID:
-        raise ProtocolError("a message id that is not a 32-bit unsigned integer")
+        raise ProtocolError("a message id that is not a 32-bit unsigned integer", offset=_offset(item, 1))
     if body.__class__ is not list or not body or body[0].__class__ is not int or body[0] < 0:
-        raise ProtocolError("a message that does not begin with its tag", message_id=message_id)
+        raise ProtocolError(
+            "a message that does not begin with its tag", message_id=message_id, offset=_offset(item, 2)
+        )
     layout = layouts.get(body[0])
     if layout is None:
         raise UnknownTag(body[0], message_id=message_id)
     try:
         return Envelope(message_id, read(layout, body))
-    except ValueError as error:
-        raise ProtocolError(f"{layout.message.__name__}: {error}", message_id=message_id) from error
+    except BadField as error:
+        raise ProtocolError(
+            f"{layout.message.__name__}: {error}",
+            message_id=message_id,
+            offset=_offset(item, 2, *error.path) - (len(_encoded(error.path[-1])) if error.is_key else 0),
+            field=error.field,
+        ) from error
+
+
+def _decode(version: int, data: bytes) -> Any:
+    try:
+        check_item(data)
+        try:
+            return cbor2.loads(data)
+        except (cbor2.CBORDecodeError, ValueError):
+            check_item(data, text=True)
+            raise ProtocolError("not CBOR", offset=0) from None
+    except ProtocolError as error:
+        error.message_id = _message_id(version, data)
+        raise
+
+
+def _message_id(version: int, data: bytes) -> int | None:
+    """The message id of a frame that is wrong only behind it; None for any other."""
+    if data[:2] != bytes([_ENVELOPE, version]) or len(data) == 2:
+        return None
+    width = {24: 1, 25: 2, 26: 4}.get(data[2], 0)
+    if data[2] > 26 or len(data) < 3 + width:
+        return None
+    return int.from_bytes(data[3 : 3 + width], "big") if width else data[2]
+
+
+def _offset(item: Any, *path: Any) -> int:
+    """The byte at which a part of ``item`` begins. What is in the deterministic encoding has the same length when it is
+    encoded again."""
+    offset = 0
+    for step in path:
+        offset += len(_encoded(len(item)))
+        if isinstance(item, dict):
+            keys = list(item)
+            before = keys[: keys.index(step)]
+            offset += sum(len(_encoded(key)) + len(_encoded(item[key])) for key in before) + len(_encoded(step))
+        else:
+            offset += sum(len(_encoded(element)) for element in item[:step])
+        item = item[step]
+    return offset
+
+
+def _encoded(item: Any) -> bytes:
+    return cbor2.dumps(item, canonical=True)
 
 
 def write_field(layout: Layout, field: Field, message: Message) -> Any:
-    """One field's value for the wire; None if the message has it not. Raises :class:`ValueError`."""
+    """One field's value for the wire; None if absent. Raises :class:`ValueError`."""
     value = getattr(message, field.attribute)
     if value is None and not field.required:
         return None
@@ -69,16 +128,17 @@ def write_field(layout: Layout, field: Field, message: Message) -> Any:
         raise ValueError(f"{layout.message.__name__}.{field.attribute}: {error}") from error
 
 
-def read_fields(layout: Layout, given: Mapping[int, Any]) -> Message:
-    """The message that has the ``given`` values, by field number. Raises :class:`ValueError`."""
+def read_fields(layout: Layout, given: Mapping[int, Any], path: Callable[[int | None], Path]) -> Message:
+    """The message that has the ``given`` values, by field number. Raises :class:`BadField`; ``path`` leads to a field's
+    value, and to where the fields are for None."""
     values = {}
     for number, attribute, kind, required in layout.fields:
         if number in given:
             try:
                 values[attribute] = kind.read(given[number])
             except ValueError as error:
-                raise ValueError(f"field {number} ({attribute}): {error}") from error
+                raise BadField(f"field {number} ({attribute}): {error}", path(number), number) from error
         elif required:
-            raise ValueError(f"field {number} ({attribute}) is missing")
+            raise BadField(f"field {number} ({attribute}) is missing", path(None), number)
     message: Message = layout.message(**values)
     return message

@@ -10,14 +10,19 @@ __all__ = ["LinkClosed", "ProtocolError", "UnknownTag", "UnsupportedVersion"]
 class ProtocolError(Exception):
     """A peer broke the contract: the session ends with an error message and a log line, and changes no state.
 
-    ``message_id`` is the offending message's, where it could still be read, so that an answer can carry it.
+    ``message_id`` is the offending message's, where it could still be read, so that an answer can carry it. ``offset``
+    is the byte of the frame at which the offending item begins, and ``field`` the number of its field in the message;
+    ``reason`` tells both.
     """
 
     code: str = ErrorCode.PROTOCOL_ERROR
 
-    def __init__(self, reason: str, *, message_id: int | None = None) -> None:
+    def __init__(
+        self, reason: str, *, message_id: int | None = None, offset: int | None = None, field: int | None = None
+    ) -> None:
+        reason = reason if offset is None else f"{reason} (byte {offset})"
         super().__init__(reason)
-        self.reason, self.message_id = reason, message_id
+        self.reason, self.message_id, self.offset, self.field = reason, message_id, offset, field
 
     def to_message(self) -> Error:
         """The answer to send before closing (for :class:`UnknownTag`: instead of closing)."""

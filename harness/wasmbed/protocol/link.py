@@ -2,6 +2,7 @@
 
 Knows neither gateway nor board. It is an asyncio protocol rather than a pair of streams, so that an idle one costs
 little, and it holds what has arrived as bytes until somebody receives it, so that a flood costs no more than that.
+What a peer does not read is bounded too, and a peer that sends without pause leaves others their turn.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Protocol, cast
 
+from harness.core.loop import give_way
 from harness.core.network import Endpoint
 from harness.wasmbed.protocol import codec as version_1
 from harness.wasmbed.protocol.envelope import LARGEST_MESSAGE_ID
@@ -51,10 +53,16 @@ class Link(asyncio.Protocol):
     """Either end of a framed connection, over TLS or anything else that is a stream.
 
     ``opened`` is called with the link once the connection is there (TLS: after the handshake). One task at a time
-    may receive. While more than :attr:`HIGH_WATER` bytes lie here unreceived, no more is read from the peer.
+    may receive. While more than :attr:`HIGH_WATER` bytes lie here unreceived, no more is read from the peer. While more
+    than that wait to be sent, :meth:`drain` waits, and ``stalled`` says so: it is called with True when that begins and
+    with False when it ends. A peer that reads nothing costs at most :attr:`MOST_UNSENT` bytes more, and one message.
     """
 
     HIGH_WATER = 64 << 10
+    MOST_UNSENT = 64 << 10
+    """Bytes sent without a :meth:`drain` to a peer that takes none; one more message aborts the link."""
+    TURN = 32
+    """Messages received in one go while others wait."""
 
     __slots__ = (
         "_closing",
@@ -68,8 +76,11 @@ class Link(asyncio.Protocol):
         "_paused",
         "_receiver",
         "_transport",
+        "_turn",
+        "_unsent",
         "_waiters",
         "_writable",
+        "stalled",
         "tap",
     )
 
@@ -83,6 +94,7 @@ class Link(asyncio.Protocol):
         codec: Codec = version_1,
     ) -> None:
         self.tap = tap
+        self.stalled: Callable[[bool], object] | None = None
         self._opened = opened
         self._limit = limit
         self._codec = codec
@@ -92,6 +104,8 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._paused = False
         self._writable = True
+        self._unsent = 0
+        self._turn = 0
         self._closing: str | None = None
         self._lost: str | None = None
         self._receiver: asyncio.Future[None] | None = None
@@ -128,7 +142,11 @@ class Link(asyncio.Protocol):
         bad message the next call goes on behind it - and :class:`LinkClosed` when the link is gone and everything
         that arrived before was received.
         """
+        if self._turn >= self.TURN:
+            self._turn = 0
+            await give_way()
         while (payload := self._frames.pop()) is None:
+            self._turn = 0
             if self._lost is not None:
                 raise self._gone()
             self._resume()
@@ -139,6 +157,7 @@ class Link(asyncio.Protocol):
                 await self._receiver
             finally:
                 self._receiver = None
+        self._turn += 1
         if self._paused and len(self._frames) < self.HIGH_WATER // 2:
             self._resume()
         envelope = self._decode(payload)
@@ -151,6 +170,8 @@ class Link(asyncio.Protocol):
 
         Raises :class:`LinkClosed`, or :class:`ValueError` if the contract does not allow the message.
         """
+        if self._unsent > self.MOST_UNSENT:
+            self.abort("the peer does not read what it is sent")
         if self._transport is None or self.closed:
             raise self._gone()
         if message_id is None:
@@ -161,6 +182,8 @@ class Link(asyncio.Protocol):
         if self.tap is not None:
             self.tap(Direction.SENT, envelope)
         self._transport.write(data)
+        if not self._writable:
+            self._unsent += len(data)
         return message_id
 
     async def drain(self) -> None:
@@ -185,7 +208,7 @@ class Link(asyncio.Protocol):
             while self._lost is None:
                 await self._changed()
         except asyncio.CancelledError:
-            self._transport.abort()
+            self.abort(reason)
             raise
 
     def abort(self, reason: str = "aborted by this side") -> None:
@@ -198,6 +221,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=self.HIGH_WATER)
         self._opened(self)
 
     def data_received(self, data: bytes) -> None:
@@ -218,10 +242,17 @@ class Link(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._writable = False
+        self._tell_stalled(True)
 
     def resume_writing(self) -> None:
         self._writable = True
+        self._unsent = 0
+        self._tell_stalled(False)
         self._wake()
+
+    def _tell_stalled(self, is_stalled: bool) -> None:
+        if self.stalled is not None:
+            self.stalled(is_stalled)
 
     def _extra(self, name: str) -> Any:
         return self._transport.get_extra_info(name) if self._transport is not None else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 __all__ = [
+    "CANCELLED",
     "ApplicationState",
     "ApplicationStatus",
     "ApplicationStatusRequest",
@@ -36,6 +37,10 @@ __all__ = [
 
 Metrics = Mapping[str, int]
 """Whole numbers by name; the unit is in the name (``uptime_ms``, ``memory_used_bytes``)."""
+
+
+CANCELLED = "CANCELLED"
+"""The code of a deployment that was stopped, or replaced by another, before it had an answer."""
 
 
 class ApplicationState(StrEnum):
@@ -101,7 +106,7 @@ class EnrollmentRequest:
     firmware_version: str
     nonce: bytes
     csr: bytes | None = None
-    pairing_token: str | None = None
+    pairing_token: str | None = field(default=None, repr=False)
     largest_module: int | None = None
 
 

@@ -9,7 +9,7 @@ differences.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
 from harness.core.clock import Clock
@@ -44,12 +44,15 @@ class Informer:
         *,
         label_selector: str = "",
         field_selector: str = "",
+        turn: Callable[[], Awaitable[None]] | None = None,
         lost: Callable[[str], object] | None = None,
     ) -> None:
-        """``lost`` is told each time the connection breaks, and why; without it that is logged."""
+        """``turn`` is awaited before each change is taken over, by who must not be ahead of somebody else. ``lost`` is
+        told each time the connection breaks, and why; without it that is logged."""
         self.api, self.resource = api, resource
         self._clock, self._randomness = clock, randomness
         self._selectors = {"label_selector": label_selector, "field_selector": field_selector}
+        self._turn = turn
         self._lost = lost or self._log_loss
         self._objects: dict[str, Object] = {}
         self._handlers: list[Handler] = []
@@ -174,6 +177,8 @@ class Informer:
     async def _watch(self) -> None:
         async with self.api.watch(self.resource, resource_version=self._version, **self._selectors) as events:
             async for event in events:
+                if self._turn is not None:
+                    await self._turn()
                 self._version = event.object["metadata"]["resourceVersion"]
                 if event.type == "DELETED":
                     if _same(event.object, self._objects.get(event.object["metadata"]["name"])):

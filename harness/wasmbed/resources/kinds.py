@@ -20,6 +20,7 @@ __all__ = [
     "LEASE",
     "NAMESPACE",
     "SECRET",
+    "SELF_SUBJECT_RULES_REVIEW",
     "load_crds",
 ]
 
@@ -37,6 +38,7 @@ LEASE = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 CUSTOM_RESOURCE_DEFINITION = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition"
 )
+SELF_SUBJECT_RULES_REVIEW = Resource("authorization.k8s.io", "v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview")
 
 
 def load_crds() -> list[dict[str, Any]]:

@@ -18,11 +18,11 @@ import aiohttp
 
 from harness.core.errors import UsageError, reason
 from harness.wasmbed.resources.api import Object, Resource, ResourceApi, ResourceList, WatchEvent, api_error
-from harness.wasmbed.resources.kinds import CUSTOM_RESOURCE_DEFINITION, NAMESPACE
+from harness.wasmbed.resources.kinds import CUSTOM_RESOURCE_DEFINITION, NAMESPACE, SELF_SUBJECT_RULES_REVIEW
 
-__all__ = ["KubernetesApi"]
+__all__ = ["CLUSTER_SCOPED", "KubernetesApi"]
 
-CLUSTER_SCOPED = frozenset({NAMESPACE, CUSTOM_RESOURCE_DEFINITION})
+CLUSTER_SCOPED = frozenset({NAMESPACE, CUSTOM_RESOURCE_DEFINITION, SELF_SUBJECT_RULES_REVIEW})
 PAGE = 500
 ANSWER_WITHIN = aiohttp.ClientTimeout(total=60)
 WATCH = aiohttp.ClientTimeout(total=None, sock_connect=30)
@@ -67,6 +67,15 @@ class KubernetesApi(ResourceApi):
         if name:
             api_client.user_agent = name
         return cls(api_client, namespace)
+
+    @property
+    def host(self) -> str:
+        """The API server's URL."""
+        return str(self._client.configuration.host)
+
+    async def version(self) -> Object:
+        """What the API server is: ``major``, ``minor``, ``gitVersion``."""
+        return await self._call("GET", "/version", member="gitVersion")
 
     async def get(self, resource: Resource, name: str) -> Object:
         return await self._call("GET", self._path(resource, name))
@@ -152,15 +161,22 @@ class KubernetesApi(ResourceApi):
         return f"{path}/{quote(name, safe='')}" if name is not None else path
 
     async def _call(
-        self, method: str, path: str, query: dict[str, str] | None = None, body: Object | None = None
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: Object | None = None,
+        *,
+        member: str = "kind",
     ) -> Object:
+        """The answer, which has this ``member`` if it is an API server's."""
         with _network_errors():
             response = await self._request(method, path, query, body)
             async with response:
                 data = await response.read()
         if response.status >= 400:
             raise api_error(_status(response, data))
-        return _object(data)
+        return _object(data, member)
 
     async def _request(
         self,
@@ -194,10 +210,10 @@ class KubernetesApi(ResourceApi):
         )
 
 
-def _object(data: bytes) -> Object:
+def _object(data: bytes, member: str) -> Object:
     try:
         answer = json.loads(data)
-        if isinstance(answer, dict) and "kind" in answer:
+        if isinstance(answer, dict) and member in answer:
             return answer
     except (ValueError, RecursionError):
         pass

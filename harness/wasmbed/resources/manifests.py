@@ -6,10 +6,12 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.core.errors import UsageError
 from harness.wasmbed.resources.api import Object, Resource
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
+from harness.wasmbed.resources.modules import LARGEST_MODULE
 
-__all__ = ["application", "device", "gateway"]
+__all__ = ["application", "device", "gateway", "wasm_bytes"]
 
 
 def device(
@@ -57,13 +59,24 @@ def application(
         "allDevices": all_devices,
     }
     spec = {
-        "wasmBytes": b64encode(module).decode() if module is not None else None,
+        "wasmBytes": wasm_bytes(module) if module is not None else None,
         "wasmRef": reference,
         "targetDevices": _present(targets),
         "stopped": stopped,
         "config": dict(config) if config else None,
     }
     return _object(APPLICATION, name, spec, labels)
+
+
+def wasm_bytes(module: bytes) -> str:
+    """The field of that name. Raises :class:`UsageError` for a module that no Application takes: the schema would tell
+    the length of its base64."""
+    if len(module) > LARGEST_MODULE:
+        raise UsageError(
+            f"the module has {len(module):,} bytes, an Application takes at most {LARGEST_MODULE:,} (1 MiB)",
+            do="make it smaller: rustc -Copt-level=z -Cstrip=symbols, clang -Oz -Wl,--strip-all, wasm-opt -Oz",
+        )
+    return b64encode(module).decode()
 
 
 def gateway(name: str, *, endpoint: str, capacity: int | None = None) -> Object:

@@ -7,13 +7,25 @@ that has no phase yet is in the first one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from enum import StrEnum
 
 from harness.wasmbed.resources.api import Resource
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 
-__all__ = ["MOVES", "ApplicationPhase", "DevicePhase", "GatewayPhase", "IllegalMove", "check", "is_legal", "route"]
+__all__ = [
+    "MOVES",
+    "SELF_REGISTERING",
+    "ApplicationPhase",
+    "Cause",
+    "DevicePhase",
+    "GatewayPhase",
+    "IllegalMove",
+    "check",
+    "is_legal",
+    "reachable",
+    "route",
+]
 
 
 class DevicePhase(StrEnum):
@@ -32,12 +44,25 @@ class ApplicationPhase(StrEnum):
     DEPLOYED = "Deployed"
     RUNNING = "Running"
     PARTIALLY_RUNNING = "PartiallyRunning"
+    UNKNOWN = "Unknown"
+    """Every device that ran it is out of reach."""
     STOPPING = "Stopping"
     STOPPED = "Stopped"
     FAILED = "Failed"
     """The deployment failed: no device could take the module."""
     ERROR = "Error"
     """The module was deployed and broke at run time."""
+
+
+class Cause(StrEnum):
+    """The cause of a move that does not happen by itself."""
+
+    STOP = "stop"
+    """The application is stopped or deleted."""
+    START = "start"
+    """The application is not stopped any more."""
+    CHANGE = "change"
+    """The spec changes, or the devices that it is for."""
 
 
 class GatewayPhase(StrEnum):
@@ -59,26 +84,33 @@ too: a gateway that finds a device Connected or Enrolled although it holds no li
 writes Disconnected first (:func:`route` says so)."""
 
 _Phase = ApplicationPhase
+_OUTCOMES = frozenset({_Phase.RUNNING, _Phase.PARTIALLY_RUNNING, _Phase.UNKNOWN, _Phase.ERROR, _Phase.FAILED})
+"""Of a deployment that has reached its devices; they change into each other as devices come and go."""
 APPLICATION_MOVES: Mapping[ApplicationPhase, frozenset[ApplicationPhase]] = {
     _Phase.PENDING: frozenset({_Phase.CREATING}),
     _Phase.CREATING: frozenset({_Phase.DEPLOYING, _Phase.FAILED, _Phase.STOPPING}),
     _Phase.DEPLOYING: frozenset({_Phase.DEPLOYED, _Phase.FAILED, _Phase.STOPPING}),
-    _Phase.DEPLOYED: frozenset(
-        {_Phase.RUNNING, _Phase.PARTIALLY_RUNNING, _Phase.ERROR, _Phase.FAILED, _Phase.DEPLOYING, _Phase.STOPPING}
-    ),
-    _Phase.RUNNING: frozenset(
-        {_Phase.PARTIALLY_RUNNING, _Phase.ERROR, _Phase.FAILED, _Phase.DEPLOYING, _Phase.STOPPING}
-    ),
-    _Phase.PARTIALLY_RUNNING: frozenset(
-        {_Phase.RUNNING, _Phase.ERROR, _Phase.FAILED, _Phase.DEPLOYING, _Phase.STOPPING}
-    ),
+    _Phase.DEPLOYED: frozenset({*_OUTCOMES, _Phase.DEPLOYING, _Phase.STOPPING}),
+    _Phase.RUNNING: frozenset({*_OUTCOMES - {_Phase.RUNNING}, _Phase.DEPLOYING, _Phase.STOPPING}),
+    _Phase.PARTIALLY_RUNNING: frozenset({*_OUTCOMES - {_Phase.PARTIALLY_RUNNING}, _Phase.DEPLOYING, _Phase.STOPPING}),
+    _Phase.UNKNOWN: frozenset({*_OUTCOMES - {_Phase.UNKNOWN}, _Phase.DEPLOYING, _Phase.STOPPING}),
     _Phase.STOPPING: frozenset({_Phase.STOPPED}),
     _Phase.STOPPED: frozenset({_Phase.DEPLOYING, _Phase.FAILED}),
     _Phase.FAILED: frozenset({_Phase.DEPLOYING, _Phase.STOPPING}),
     _Phase.ERROR: frozenset({_Phase.DEPLOYING, _Phase.FAILED, _Phase.STOPPING}),
 }
 """Deploying is entered again by a changed spec, and when the only devices that ran the module lost it in a reboot.
-Stopping is finished before anything else begins."""
+Stopping is finished before anything else begins. Running and PartiallyRunning count devices within reach only."""
+
+APPLICATION_CAUSES: Mapping[tuple[ApplicationPhase, ApplicationPhase], Cause] = {
+    **{(source, _Phase.STOPPING): Cause.STOP for source in APPLICATION_MOVES},
+    (_Phase.STOPPED, _Phase.DEPLOYING): Cause.START,
+    (_Phase.STOPPED, _Phase.FAILED): Cause.START,
+    (_Phase.FAILED, _Phase.DEPLOYING): Cause.CHANGE,
+    (_Phase.ERROR, _Phase.DEPLOYING): Cause.CHANGE,
+    (_Phase.ERROR, _Phase.FAILED): Cause.CHANGE,
+}
+"""The moves that do not happen by themselves; every other one may, as long as devices and gateways come and go."""
 
 GATEWAY_MOVES: Mapping[GatewayPhase, frozenset[GatewayPhase]] = {
     GatewayPhase.PENDING: frozenset({GatewayPhase.ONLINE, GatewayPhase.OFFLINE}),
@@ -91,6 +123,14 @@ MOVES: Mapping[Resource, Mapping[str, frozenset[str]]] = {
     for resource, moves in ((DEVICE, DEVICE_MOVES), (APPLICATION, APPLICATION_MOVES), (GATEWAY, GATEWAY_MOVES))
 }
 """For each resource, for each phase, the phases that may follow it."""
+
+
+CAUSES: Mapping[Resource, Mapping[tuple[str, str], Cause]] = {
+    APPLICATION: {(str(source), str(target)): cause for (source, target), cause in APPLICATION_CAUSES.items()}
+}
+
+SELF_REGISTERING = frozenset({DEVICE, GATEWAY})
+"""Kinds whose objects come back by themselves after a deletion: a device enrolls, a gateway registers."""
 
 
 class IllegalMove(Exception):
@@ -110,6 +150,21 @@ def check(resource: Resource, source: str | None, target: str) -> str:
         return str(target)
     allowed = ", ".join(sorted(MOVES[resource].get(source or "", ()))) or "nothing"
     raise IllegalMove(f"{resource.kind}: {source or 'no phase'} -> {target}; after {source} may come {allowed}")
+
+
+def reachable(resource: Resource, source: str | None, causes: Container[Cause]) -> frozenset[str]:
+    """Every phase that may still come after ``source``, by moves that need no cause or one of ``causes``."""
+    moves, needed = MOVES[resource], CAUSES.get(resource, {})
+    found: set[str] = set()
+    ahead = deque([source or next(iter(moves))])
+    while ahead:
+        here = ahead.popleft()
+        for there in moves.get(here, ()):
+            cause = needed.get((here, there))
+            if there not in found and (cause is None or cause in causes):
+                found.add(there)
+                ahead.append(there)
+    return frozenset(found)
 
 
 def route(resource: Resource, source: str | None, target: str) -> list[str]:

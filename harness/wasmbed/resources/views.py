@@ -13,6 +13,7 @@ from harness.wasmbed.protocol.messages import ApplicationState
 from harness.wasmbed.resources.phases import ApplicationPhase, DevicePhase, GatewayPhase
 
 __all__ = [
+    "UNKNOWN",
     "Application",
     "ApplicationConfig",
     "ApplicationSpec",
@@ -34,6 +35,8 @@ __all__ = [
 
 T = TypeVar("T")
 
+UNKNOWN = "unknown"
+"""The state of an application on a device that is out of reach: it was there when the device was last heard."""
 HEALTH = ("healthy", "degraded", "unhealthy", "unknown")
 
 
@@ -114,6 +117,10 @@ def _conditions() -> _Field[Sequence[Mapping[str, Any]]]:
     return _Field[Sequence[Mapping[str, Any]]](())
 
 
+def _states(raw: Iterable[Mapping[str, str]]) -> Mapping[str, str]:
+    return {entry["name"]: entry["state"] for entry in raw}
+
+
 class _Resource(_View):
     """What every object has in its metadata."""
 
@@ -179,6 +186,8 @@ class DeviceStatus(_View):
     health = _text(HEALTH)
     device_metrics = _metrics()
     device_info = _Field[Mapping[str, Any]]({})
+    applications = _Field[Mapping[str, str] | None](None, _states)
+    """By name, the states that the last heartbeat named; None where the gateway does not say."""
     wasm_runtime = _text()
     error = _text()
     conditions = _conditions()
@@ -242,6 +251,7 @@ class Statistics(_View):
     deployed = _number()
     running = _number()
     failed = _number()
+    unknown = _number()
 
 
 class DeploymentRecord(_View):
@@ -259,10 +269,11 @@ class DeploymentRecord(_View):
 
 
 class DeviceEntry(_View):
-    """One device's row in an Application's status; the gateway writes all of it but ``deployment``."""
+    """One device's row in an Application's status. The gateway writes all of it but ``deployment``; the application
+    controller writes the state ``unknown``, and why, when nobody can hear of the device."""
 
     __slots__ = ()
-    state = _text(ApplicationState)
+    state = _text((*ApplicationState, UNKNOWN))
     generation = _Field[int | None](None)
     error = _text()
     code = _text()
@@ -323,6 +334,7 @@ class GatewayStatus(_View):
     phase = _Field("Pending", choices=GatewayPhase)
     connected_devices = _number()
     last_seen = _text()
+    last_seen_interval_milliseconds = _Field[int | None](None)
     version = _text()
     api_endpoint = _text()
     error = _text()

@@ -12,6 +12,7 @@ __all__ = [
     "DEFAULT_ENTRY",
     "FUNCTIONS",
     "HOST_MODULE",
+    "INITIALIZE_EXPORT",
     "MAXIMUM_LOG_LINE",
     "MAXIMUM_PAYLOAD",
     "MAXIMUM_TOPIC",
@@ -31,6 +32,8 @@ MEMORY_EXPORT = "memory"
 """The linear memory that pointers point into."""
 DEFAULT_ENTRY = "run"
 """The function called once after deployment unless the application names another."""
+INITIALIZE_EXPORT = "_initialize"
+"""Optional: called once within the deployment, after the start function. The name is that of WASI's reactor modules."""
 TICK_EXPORT = "tick"
 """Optional: first called when the entry has returned, then again after as many milliseconds as it returned."""
 PAGE_SIZE = 65_536

@@ -1,40 +1,40 @@
 """Whether a module may be sent to a device, judged before a byte of it leaves the gateway.
 
-wasmtime checks the binary; this room compares what it imports and exports with the host interface and what it
-declares with the application's limits. The messages are for the person who built the module.
+The one verdict of all tiers: the command line, the gateway and virtual boards ask here, and the firmware refuses the
+same modules (a test compares). wasmtime checks the binary under the proposals that devices have; the rest compares what
+the binary declares with the host interface and the limits. The messages are for the person who built the module.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import wasmtime
 
 from harness.wasmbed.protocol.messages import Limits
+from harness.wasmbed.runtime.declarations import Declarations, Segment, Signature, read_declarations
+from harness.wasmbed.runtime.engine import SWITCHES, configuration
 from harness.wasmbed.runtime.interface import (
     DEFAULT_ENTRY,
     FUNCTIONS,
     HOST_MODULE,
+    INITIALIZE_EXPORT,
     MEMORY_EXPORT,
     PAGE_SIZE,
     TICK_EXPORT,
 )
+from harness.wasmbed.runtime.limits import MAXIMUM_MODULE, PROPOSALS
+from harness.wasmbed.runtime.reader import InvalidModule
 
-__all__ = ["InvalidModule", "ModuleInfo", "configuration", "validate"]
+__all__ = ["InvalidModule", "ModuleInfo", "validate"]
 
 MAGIC = b"\0asm"
 VERSION = (1).to_bytes(4, "little")
-
-
-class InvalidModule(ValueError):
-    """The module cannot run on any device; ``reason`` says what to change in it."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
+_RETURNS_NOTHING = Signature((), ())
+_RETURNS_A_NUMBER = Signature((), ("i32",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +47,42 @@ class ModuleInfo:
     imports: tuple[str, ...]
     memory_minimum: int
     memory_maximum: int | None
+    has_start: bool
+    initializes: bool
+    """Whether it exports ``_initialize``."""
     has_tick: bool
-
-
-def configuration() -> wasmtime.Config:
-    """The WebAssembly that every tier runs: version 1.0 with the extensions compilers emit by default for
-    ``wasm32-unknown-unknown`` (bulk memory, multiple values, reference types, sign extension), nothing newer."""
-    config = wasmtime.Config()
-    config.wasm_relaxed_simd = False
-    config.wasm_simd = False
-    config.wasm_threads = False
-    config.wasm_memory64 = False
-    config.wasm_multi_memory = False
-    config.wasm_tail_call = False
-    config.cranelift_opt_level = "none"
-    return config
-
-
-@lru_cache(maxsize=1)
-def _engine() -> wasmtime.Engine:
-    return wasmtime.Engine(configuration())
 
 
 def validate(module: bytes, limits: Limits, entry: str = DEFAULT_ENTRY) -> ModuleInfo:
     """Judge ``module``; raises :class:`InvalidModule`.
 
-    Takes time in proportion to the module's size (wasmtime compiles it) and holds no lock while it does, so it is
-    fit for a worker thread.
+    Takes time in proportion to the module's size and holds no lock while it does, so it is fit for a worker thread.
     """
+    _check_binary(module)
+    found = read_declarations(module)
+    imports = tuple(_check_import(*imported) for imported in found.imports)
+    minimum, maximum = _check_memory(found, limits)
+    for segment in found.segments:
+        _check_segment(segment, found)
+    _check_function(found, entry, "the entry", (_RETURNS_NOTHING, _RETURNS_A_NUMBER))
+    initializes, has_tick = (name in found.exports for name in (INITIALIZE_EXPORT, TICK_EXPORT))
+    if initializes:
+        _check_function(found, INITIALIZE_EXPORT, "called once before the entry", (_RETURNS_NOTHING,))
+    if has_tick:
+        _check_function(found, TICK_EXPORT, "the optional periodic function", (_RETURNS_A_NUMBER,))
+    digest = hashlib.sha256(module).digest()
+    has_start = found.start is not None
+    return ModuleInfo(digest, len(module), entry, imports, minimum, maximum, has_start, initializes, has_tick)
+
+
+@lru_cache(maxsize=2)
+def _engine(*, lenient: bool = False) -> wasmtime.Engine:
+    return wasmtime.Engine(configuration(SWITCHES) if lenient else configuration())
+
+
+def _check_binary(module: bytes) -> None:
+    if len(module) > MAXIMUM_MODULE:
+        raise InvalidModule(f"has {len(module):,} bytes, devices take at most {MAXIMUM_MODULE:,} (1 MiB)")
     if not module.startswith(MAGIC):
         raise InvalidModule(
             f"not a WebAssembly binary: it begins with {module[:4].hex() or 'nothing'}, expected {MAGIC.hex()} "
@@ -85,70 +93,76 @@ def validate(module: bytes, limits: Limits, entry: str = DEFAULT_ENTRY) -> Modul
             f"WebAssembly binary version {module[4:8].hex() or 'missing'}, expected {VERSION.hex()}: a core module, "
             "not a component"
         )
+    if (reason := _complaint(module, _engine())) is None:
+        return
+    if _complaint(module, _engine(lenient=True)) is None:
+        raise InvalidModule(
+            f"uses a proposal that devices do not have: {reason}; they run WebAssembly 1.0 with {', '.join(PROPOSALS)}"
+        )
+    raise InvalidModule(f"malformed WebAssembly module: {reason}")
+
+
+def _complaint(module: bytes, engine: wasmtime.Engine) -> str | None:
     try:
-        compiled = wasmtime.Module(_engine(), module)
+        wasmtime.Module.validate(engine, module)
     except wasmtime.WasmtimeError as error:
-        raise InvalidModule(f"malformed WebAssembly module: {_one_line(error)}") from error
-    imports = tuple(_check_import(imported) for imported in compiled.imports)
-    exports = {export.name: export.type for export in compiled.exports}
-    minimum, maximum = _check_memory(exports, limits)
-    _check_function(exports, entry, "the entry", ((), ("i32",)))
-    if TICK_EXPORT in exports:
-        _check_function(exports, TICK_EXPORT, "the optional periodic function", (("i32",),))
-    digest = hashlib.sha256(module).digest()
-    return ModuleInfo(digest, len(module), entry, imports, minimum, maximum, TICK_EXPORT in exports)
+        return " ".join(str(error).split())
+    return None
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).removeprefix("failed to parse WebAssembly module").replace("Caused by:", "").split())
-
-
-def _check_import(imported: wasmtime.ImportType) -> str:
-    name = f"{imported.module}.{imported.name}"
-    function = FUNCTIONS.get(imported.name or "") if imported.module == HOST_MODULE else None
+def _check_import(module: str, name: str, kind: Signature | str) -> str:
+    function = FUNCTIONS.get(name) if module == HOST_MODULE else None
     if function is None:
         offered = ", ".join(f"{HOST_MODULE}.{known}" for known in FUNCTIONS)
-        raise InvalidModule(f"imports {name}, which no device offers; devices offer {offered}")
-    expected = _signature(function.parameter_types, function.result_types)
-    found = _describe(imported.type)
-    if found != expected:
-        raise InvalidModule(f"imports {name} as {found}, expected {expected}: {function}")
+        raise InvalidModule(f"imports {module}.{name}, which no device offers; devices offer {offered}")
+    expected = Signature(function.parameter_types, function.result_types)
+    if kind != expected:
+        raise InvalidModule(f"imports {module}.{name} as {_describe(kind)}, expected {expected}: {function}")
     return function.name
 
 
-def _check_memory(exports: Mapping[str, object], limits: Limits) -> tuple[int, int | None]:
-    memory = exports.get(MEMORY_EXPORT)
-    if not isinstance(memory, wasmtime.MemoryType):
-        found = "nothing of that name" if memory is None else _describe(memory)
-        raise InvalidModule(f"must export its linear memory as {MEMORY_EXPORT!r}, found {found}")
-    minimum = memory.limits.min * PAGE_SIZE
-    maximum = None if memory.limits.max is None else memory.limits.max * PAGE_SIZE
+def _check_memory(found: Declarations, limits: Limits) -> tuple[int, int | None]:
+    kind = found.exported(MEMORY_EXPORT)
+    if kind != "memory":
+        raise InvalidModule(f"must export its linear memory as {MEMORY_EXPORT!r}, found {_describe(kind)}")
+    pages, most = found.memories[found.exports[MEMORY_EXPORT][1]]
+    minimum = pages * PAGE_SIZE
     if minimum > limits.memory:
         raise InvalidModule(
-            f"needs {minimum} bytes of memory ({memory.limits.min} pages of 64 KiB) from the start, the limit is "
-            f"{limits.memory}: raise config.memoryLimit or declare less"
+            f"needs {minimum} bytes of memory ({pages} pages of 64 KiB) from the start, the limit is {limits.memory}: "
+            f"allow more (--memory {minimum}, or config.memoryLimit), or link with a smaller stack "
+            "(clang: -Wl,-zstack-size=16384; rustc: -Clink-arg=-zstack-size=16384; zig: --stack 16384)"
         )
-    return minimum, maximum
+    return minimum, None if most is None else most * PAGE_SIZE
 
 
-def _check_function(exports: Mapping[str, object], name: str, role: str, results: Sequence[tuple[str, ...]]) -> None:
-    expected = " or ".join(_signature((), result) for result in results)
-    found = exports.get(name)
-    if found is None:
-        functions = ", ".join(sorted(key for key, kind in exports.items() if isinstance(kind, wasmtime.FuncType)))
+def _check_segment(segment: Segment, found: Declarations) -> None:
+    """A segment that does not fit would end the instantiation."""
+    if segment.kind == "data":
+        room, unit, place = found.memories[0][0] * PAGE_SIZE, "bytes", "memory"
+    else:
+        room, unit, place = found.tables[segment.table][0], "elements", f"table {segment.table}"
+    if segment.offset is not None and segment.offset + segment.size > room:
         raise InvalidModule(
-            f"must export {name!r} ({role}) as {expected}, found nothing of that name; "
+            f"{segment.kind} segment {segment.index} puts {segment.size} {unit} at {segment.offset}, beyond the {room} "
+            f"{unit} that {place} begins with"
+        )
+
+
+def _check_function(found: Declarations, name: str, role: str, expected: Sequence[Signature]) -> None:
+    kind = found.exported(name)
+    wanted = " or ".join(map(str, expected))
+    if kind is None:
+        functions = ", ".join(sorted(name for name in found.exports if isinstance(found.exported(name), Signature)))
+        raise InvalidModule(
+            f"must export {name!r} ({role}) as {wanted}, found nothing of that name; "
             f"its exported functions: {functions or 'none'}"
         )
-    if _describe(found) not in {_signature((), result) for result in results}:
-        raise InvalidModule(f"exports {name!r} ({role}) as {_describe(found)}, expected {expected}")
+    if kind not in expected:
+        raise InvalidModule(f"exports {name!r} ({role}) as {_describe(kind)}, expected {wanted}")
 
 
-def _describe(kind: object) -> str:
-    if isinstance(kind, wasmtime.FuncType):
-        return _signature([str(value) for value in kind.params], [str(value) for value in kind.results])
-    return f"a {type(kind).__name__.removesuffix('Type').lower()}"
-
-
-def _signature(parameters: Sequence[str], results: Sequence[str]) -> str:
-    return f"function ({', '.join(parameters)}) -> ({', '.join(results)})"
+def _describe(kind: Signature | str | None) -> str:
+    if kind is None:
+        return "nothing of that name"
+    return str(kind) if isinstance(kind, Signature) else f"a {kind}"

@@ -44,14 +44,14 @@ pub struct Application {
 }
 
 impl Application {
-    pub fn new(deploy: &Deploy<'_>, message_id: u32, largest_memory: usize) -> Self {
+    pub fn new(deploy: &Deploy<'_>, message_id: u32) -> Self {
         let environment = deploy.environment.as_ref().map_or(&[][..], |environment| &environment.0);
         Self {
             id: deploy.application_id.into(),
             state: ApplicationState::Receiving,
             error: None,
             message_id,
-            limits: Limits { memory: deploy.limits.memory.min(largest_memory as u64), ..deploy.limits },
+            limits: deploy.limits,
             entry: deploy.entry.into(),
             around: Surroundings {
                 application: deploy.application_id.into(),
@@ -118,6 +118,20 @@ impl Application {
         self.stage = Stage::Over;
         self.state = ApplicationState::Failed;
         self.error = Some(refused.message);
+    }
+
+    /// It is forgotten: a deployment without an answer gets it now.
+    pub fn cancel(&self, outbox: &mut dyn Outbox) {
+        if self.state == ApplicationState::Receiving {
+            let result = DeploymentResult {
+                application_id: &self.id,
+                ok: false,
+                error: Some("cancelled before the module was started"),
+                metrics: Metrics::default(),
+                code: Some("CANCELLED"),
+            };
+            outbox.send(&DeviceMessage::DeploymentResult(result), Some(self.message_id));
+        }
     }
 
     fn guest(&mut self) -> Option<&mut Guest> {
@@ -228,9 +242,8 @@ impl Application {
                 return hardware.clock.now();
             }
             Err(LoadError::NotLoadable(reason)) => Refused::new("INVALID_MODULE", reason),
-            Err(LoadError::Fault(fault)) => {
-                Refused::new(fault.code.as_str(), format!("start function: {}", fault.message))
-            }
+            Err(LoadError::NotEnoughMemory(reason)) => Refused::new("NOT_ENOUGH_MEMORY", reason),
+            Err(LoadError::Fault(fault)) => Refused::new(fault.code.as_str(), fault.message),
         };
         self.refuse(hardware, refused, outbox);
         u64::MAX

@@ -4,7 +4,7 @@ mod application;
 mod reception;
 
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use wasmbed_protocol::messages::{
@@ -41,6 +41,8 @@ pub struct Applications {
     engine: Engine,
     largest_module: usize,
     present: Vec<Application>,
+    /// The application whose transfer was cancelled last.
+    cancelled: Option<String>,
     /// Failed deployments and faults of applications that are gone.
     errors: u32,
 }
@@ -48,7 +50,8 @@ pub struct Applications {
 impl Applications {
     /// None yet. `largest_module` is in bytes, 0 on a board without a runtime.
     pub fn new(hardware: Hardware, largest_module: usize) -> Self {
-        Self { hardware, engine: Engine::new(hardware), largest_module, present: Vec::new(), errors: 0 }
+        let engine = Engine::new(hardware);
+        Self { hardware, engine, largest_module, present: Vec::new(), cancelled: None, errors: 0 }
     }
 
     /// Of each application by its id.
@@ -92,9 +95,9 @@ impl Applications {
     }
 
     /// Expects a module's chunks, unless there is a reason not to. A transfer under way for the same application is
-    /// given up: on one link, in order, its sender has done so too.
+    /// cancelled: on one link, in order, its sender has given it up too.
     pub fn deploy(&mut self, deploy: &Deploy<'_>, message_id: u32, outbox: &mut dyn Outbox) {
-        let mut application = Application::new(deploy, message_id, self.hardware.profile.largest_memory);
+        let mut application = Application::new(deploy, message_id);
         if let Some(index) = self.position(deploy.application_id) {
             let state = self.present[index].state;
             if matches!(state, ApplicationState::Deployed | ApplicationState::Running) {
@@ -104,8 +107,9 @@ impl Applications {
                 self.errors += 1;
                 return;
             }
-            self.forget(index);
+            self.forget(index).cancel(outbox);
         }
+        self.cancelled.take_if(|id| id == deploy.application_id);
         match self.prepare(deploy) {
             Ok(reception) => {
                 application.receive(&self.hardware, reception);
@@ -132,11 +136,16 @@ impl Applications {
         {
             self.forget(over);
         }
-        Reception::new(deploy, self.largest_module)
+        let (_, free) = (self.hardware.profile.heap)();
+        Reception::new(deploy, self.largest_module, free)
     }
 
-    /// Takes a chunk and acknowledges it; has the application loaded after the last.
+    /// Takes a chunk and acknowledges it; has the application loaded after the last. One of a cancelled transfer is
+    /// ignored: it was sent before its sender knew.
     pub fn chunk(&mut self, chunk: &ModuleChunk<'_>, message_id: u32, outbox: &mut dyn Outbox) {
+        if self.cancelled.as_deref() == Some(chunk.application_id) {
+            return;
+        }
         let application = self.present.iter_mut().find(|application| application.id == chunk.application_id);
         let Some((application, added)) = application.and_then(|application| {
             let added = application.reception()?.add(chunk);
@@ -159,10 +168,15 @@ impl Applications {
         }
     }
 
-    /// Stops and forgets an application. One that is not here is as stopped as it was asked to be.
+    /// Stops and forgets an application, also one whose module is still on its way. One that is not here is as stopped
+    /// as it was asked to be.
     pub fn stop(&mut self, stop: &Stop<'_>, message_id: u32, outbox: &mut dyn Outbox) {
         if let Some(index) = self.position(stop.application_id) {
-            let application = self.forget(index);
+            let mut application = self.forget(index);
+            if application.reception().is_some() {
+                self.cancelled = Some(stop.application_id.into());
+            }
+            application.cancel(outbox);
             application.say(&self.hardware, format_args!("stopped"));
         }
         let result = StopResult { application_id: stop.application_id, ok: true, error: None };
@@ -195,6 +209,7 @@ impl Applications {
 
     /// Gives up what was being received: the rest of it will not come.
     pub fn link_lost(&mut self) {
+        self.cancelled = None;
         let hardware = self.hardware;
         self.present.retain_mut(|application| {
             let lost = application.reception().is_some();

@@ -30,8 +30,8 @@ pub struct Reception {
 }
 
 impl Reception {
-    /// Ready for the module as announced; `largest` in bytes.
-    pub fn new(deploy: &Deploy<'_>, largest: usize) -> Result<Self, Refused> {
+    /// Ready for the module as announced; `largest`, and the heap that is `free`, in bytes.
+    pub fn new(deploy: &Deploy<'_>, largest: usize, free: usize) -> Result<Self, Refused> {
         if deploy.size > largest as u64 {
             return Err(Refused::new(
                 "TOO_LARGE",
@@ -45,7 +45,8 @@ impl Reception {
         }
         let mut data = Vec::new();
         if data.try_reserve_exact(size).is_err() {
-            return Err(Refused::new("TOO_LARGE", format!("{size} bytes, more than this board has free")));
+            let reason = format!("receiving it needs {size} bytes of memory, {free} are free");
+            return Err(Refused::new("NOT_ENOUGH_MEMORY", reason));
         }
         Ok(Self { data, size, chunk_size, sha256: deploy.sha256, next: 0 })
     }
@@ -115,7 +116,7 @@ mod tests {
 
     #[test]
     fn chunks_in_order_make_the_module() {
-        let mut reception = Reception::new(&deploy(b"12345", 2), 5).unwrap();
+        let mut reception = Reception::new(&deploy(b"12345", 2), 5, 1 << 20).unwrap();
         assert_eq!(reception.chunks(), 3);
         assert_eq!(reception.add(&chunk(0, b"12")).unwrap(), None);
         assert_eq!(reception.add(&chunk(1, b"34")).unwrap(), None);
@@ -125,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_chunk_that_comes_twice_counts_once() {
-        let mut reception = Reception::new(&deploy(b"1234", 2), 4).unwrap();
+        let mut reception = Reception::new(&deploy(b"1234", 2), 4, 1 << 20).unwrap();
         for _ in 0..2 {
             assert_eq!(reception.add(&chunk(0, b"12")).unwrap(), None);
         }
@@ -136,14 +137,14 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused() {
         let code = |result: Result<Reception, Refused>| result.err().unwrap().code;
-        assert_eq!(code(Reception::new(&deploy(b"123456", 2), 5)), "TOO_LARGE");
-        assert_eq!(code(Reception::new(&deploy(b"", 2), 5)), "BAD_CHUNK");
-        assert_eq!(code(Reception::new(&deploy(b"1", 0), 5)), "BAD_CHUNK");
+        assert_eq!(code(Reception::new(&deploy(b"123456", 2), 5, 1 << 20)), "TOO_LARGE");
+        assert_eq!(code(Reception::new(&deploy(b"", 2), 5, 1 << 20)), "BAD_CHUNK");
+        assert_eq!(code(Reception::new(&deploy(b"1", 0), 5, 1 << 20)), "BAD_CHUNK");
         for bad in [chunk(1, b"12"), chunk(0, b"1"), chunk(0, b"123")] {
-            let mut reception = Reception::new(&deploy(b"12345", 2), 5).unwrap();
+            let mut reception = Reception::new(&deploy(b"12345", 2), 5, 1 << 20).unwrap();
             assert_eq!(reception.add(&bad).unwrap_err().code, "BAD_CHUNK");
         }
-        let mut reception = Reception::new(&deploy(b"12345", 5), 5).unwrap();
+        let mut reception = Reception::new(&deploy(b"12345", 5), 5, 1 << 20).unwrap();
         assert_eq!(reception.add(&chunk(0, b"1234x")).unwrap_err().code, "HASH_MISMATCH");
     }
 }

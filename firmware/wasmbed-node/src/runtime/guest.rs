@@ -5,23 +5,31 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use wasmbed_protocol::messages::Limits;
+use wasmi::errors::{ErrorKind, InstantiationError};
 use wasmi::{
-    CompilationMode, Config, EnforcedLimits, Error, Extern, Func, Linker, Memory, Module, ResumableCall,
+    CompilationMode, Config, Error, Extern, ExternType, Func, Instance, Linker, Memory, Module, ResumableCall,
     ResumableCallOutOfFuel, Store, TrapCode, Val, ValType,
 };
 
 use crate::hardware::Hardware;
-use crate::runtime::host::{Host, define};
-use crate::runtime::{Fault, FaultCode, Function, Load, LoadError, Progress, Publication, Surroundings, TICK, Use};
+use crate::runtime::declarations::Declarations;
+use crate::runtime::host::{Host, MESSAGES, define};
+use crate::runtime::limits::{CALL_DEPTH, DEPLOYMENT_FUEL};
+use crate::runtime::{
+    Fault, FaultCode, Function, INITIALIZE, Load, LoadError, Progress, Publication, Surroundings, TICK, Use,
+};
 
 /// Fuel of one slice: a few milliseconds on the slowest board.
 const SLICE: u64 = 20_000;
-/// Fuel of a start function at most: it cannot be interrupted.
-const START: u64 = 2_000_000;
-/// Depth of calls inside a module.
-const CALL_DEPTH: usize = 512;
-/// Heap that translating a module takes, as a multiple of its size.
-const TRANSLATION: usize = 8;
+/// Bytes of a cell of the value stack.
+const CELL: usize = 8;
+/// Cells of the value stack that are there from the first call on; more than that it grows to.
+const FIRST_CELLS: usize = 1024;
+/// Bytes that a call inside a call takes of the call stack.
+const CALL: usize = 16;
+/// Bytes in a page of linear memory.
+const PAGE: u64 = 64 << 10;
+const NO_MEMORY: &str = "does not export its linear memory as 'memory'";
 
 /// The runtime of a board.
 pub struct Engine {
@@ -42,80 +50,67 @@ impl Engine {
             .consume_fuel(true)
             .ignore_custom_sections(true)
             .compilation_mode(CompilationMode::Eager)
-            .enforced_limits(EnforcedLimits::strict())
             .wasm_multi_memory(false)
             .wasm_memory64(false)
             .wasm_tail_call(false)
             .set_max_cached_stacks(1)
-            .set_max_recursion_depth(CALL_DEPTH)
-            .set_min_stack_height(profile.value_stack.min(128))
+            .set_max_recursion_depth(self.call_depth())
+            .set_min_stack_height(profile.value_stack.min(FIRST_CELLS))
             .set_max_stack_height(profile.value_stack);
         wasmi::Engine::new(&config)
     }
 
-    /// Loads a module and runs its start function, if it has one.
+    /// Calls inside each other: on a small board as many as its value stack has room for.
+    fn call_depth(&self) -> usize {
+        CALL_DEPTH.min(self.hardware.profile.value_stack / 4)
+    }
+
+    /// Heap that the stacks of a call take at most. What grows is copied: half as much again.
+    fn stacks(&self) -> usize {
+        let cells = self.hardware.profile.value_stack;
+        let growing = if cells > FIRST_CELLS { cells / 2 } else { 0 };
+        (cells + growing) * CELL + self.call_depth() * CALL * 3 / 2
+    }
+
+    /// Loads a module, and runs its start function and `_initialize`, as far as it has them.
     ///
     /// # Errors
-    /// It cannot be loaded here, or its start function ended early.
+    /// It cannot be loaded here, or one of the two ended early.
     pub fn load(&self, around: Surroundings, load: Load<'_>) -> Result<Guest, LoadError> {
-        let not_loadable = |reason: String| LoadError::NotLoadable(reason);
-        let (_, free) = (self.hardware.profile.heap)();
-        if load.module.len().saturating_mul(TRANSLATION) > free {
-            return Err(not_loadable(format!(
-                "translating {} bytes takes {TRANSLATION} times as many, {free} are free",
-                load.module.len()
-            )));
-        }
+        let largest = self.hardware.profile.largest_memory as u64;
+        let declared = Declarations::read(&load.module).map_err(LoadError::NotLoadable)?;
+        self.require("translating it", declared.translation())?;
         let engine = self.make();
         let module = Module::new(&engine, &load.module)
             .map_err(|error| not_loadable(format!("not a module this runtime can load: {error}")))?;
         // Translated; its memory may be what the instance needs.
         drop(load.module);
-        let memory_limit = usize::try_from(load.limits.memory).unwrap_or(usize::MAX);
-        let host = Host::new(self.hardware, around, memory_limit.min(self.hardware.profile.largest_memory));
-        let mut store = Store::new(&engine, host);
-        store.limiter(|host| host);
-        let fuel = load.limits.fuel.min(START);
-        let _ = store.set_fuel(fuel);
+        let minimum = check_memory(&module, load.limits.memory)?;
+        if minimum > largest {
+            let reason = format!("needs {minimum} bytes of memory, this board gives a module {largest}");
+            return Err(LoadError::NotEnoughMemory(reason));
+        }
+        self.require("running it", declared.instance() + minimum as usize + self.stacks() + MESSAGES)?;
+        let limits = Limits { memory: load.limits.memory.min(largest), ..load.limits };
         let began = self.hardware.clock.now();
-        let mut linker = Linker::new(&engine);
-        // Fails only where a name is defined twice.
-        let _ = define(&mut linker);
-        let started = linker.instantiate_and_start(&mut store, &module);
+        let mut store = Store::new(&engine, Host::new(self.hardware, around, limits.memory as usize));
+        store.limiter(|host| host);
+        let fuel = limits.fuel.min(DEPLOYMENT_FUEL);
+        let _ = store.set_fuel(fuel);
+        let instance = self.instantiate(&mut store, &module, Limits { fuel, ..limits });
         store.data_mut().end();
-        let instance = match started {
-            Ok(instance) => instance,
-            Err(error) if is_fault(&error) => {
-                let usage = Use {
-                    memory: 0,
-                    wall_time: self.hardware.clock.now() - began,
-                    fuel: store.get_fuel().ok().map(|left| fuel - left),
-                };
-                let limits = Limits { fuel, ..load.limits };
-                return Err(LoadError::Fault(judge(&error, limits, store.data().refused, "start", usage)));
-            }
-            Err(error) => return Err(not_loadable(error.to_string())),
-        };
-        let Some(memory) = instance.get_export(&store, "memory").and_then(Extern::into_memory) else {
-            return Err(not_loadable("does not export its linear memory as 'memory'".into()));
-        };
-        store.data_mut().set_memory(memory);
-        let entry = callable(&store, instance.get_export(&store, load.entry));
-        let tick = instance.get_export(&store, TICK);
-        let no_function =
-            |name: &str| not_loadable(format!("does not export '{name}' as a function without parameters"));
-        let tick = match tick {
-            None => None,
-            some => Some(callable(&store, some).ok_or_else(|| no_function(TICK))?),
-        };
+        let (instance, memory) = instance?;
+        let function = |name, results: &[&[ValType]]| function(&store, instance, name, results);
+        let entry = function(load.entry, &[&[], &[ValType::I32]])?.ok_or_else(|| no_function(load.entry))?;
+        let tick = function(TICK, &[&[ValType::I32]])?;
         let mut guest = Guest {
             hardware: self.hardware,
             store,
             memory,
-            entry: entry.ok_or_else(|| no_function(load.entry))?,
+            entry,
             entry_name: load.entry.into(),
             tick,
-            limits: load.limits,
+            limits,
             call: None,
             usage: Use::default(),
         };
@@ -123,6 +118,70 @@ impl Engine {
         guest.usage = guest.measure(began, Some(fuel - left));
         Ok(guest)
     }
+
+    /// Whether there is so much heap for what is about to be done.
+    fn require(&self, what: &str, needed: usize) -> Result<(), LoadError> {
+        let (_, free) = (self.hardware.profile.heap)();
+        let reason = || format!("{what} needs {needed} bytes of memory, {free} are free");
+        if needed <= free { Ok(()) } else { Err(LoadError::NotEnoughMemory(reason())) }
+    }
+
+    /// Instantiates a module and calls what is to be called first.
+    fn instantiate(
+        &self,
+        store: &mut Store<Host>,
+        module: &Module,
+        limits: Limits,
+    ) -> Result<(Instance, Memory), LoadError> {
+        let mut linker = Linker::new(store.engine());
+        // Fails only where a name is defined twice.
+        let _ = define(&mut linker);
+        let began = self.hardware.clock.now();
+        let fault = |store: &Store<Host>, error: &Error, name: &str| {
+            let usage = Use {
+                memory: 0,
+                wall_time: self.hardware.clock.now() - began,
+                fuel: store.get_fuel().ok().map(|left| limits.fuel - left),
+            };
+            let mut fault = judge(error, limits, store.data().refused, name, usage);
+            fault.message = format!("{name}: {}", fault.message);
+            LoadError::Fault(fault)
+        };
+        let instance = linker.instantiate_and_start(&mut *store, module).map_err(|error| match error.kind() {
+            ErrorKind::TrapCode(_) | ErrorKind::Message(_) => fault(store, &error, "start function"),
+            ErrorKind::Instantiation(
+                InstantiationError::FailedToInstantiateMemory(_) | InstantiationError::FailedToInstantiateTable(_),
+            ) => LoadError::NotEnoughMemory(format!("running it needs memory in one piece: {error}")),
+            _ => not_loadable(error.to_string()),
+        })?;
+        let memory = instance.get_export(&*store, "memory").and_then(Extern::into_memory);
+        let memory = memory.ok_or_else(|| not_loadable(NO_MEMORY.into()))?;
+        store.data_mut().set_memory(memory);
+        if let Some(initialize) = function(store, instance, INITIALIZE, &[&[]])? {
+            initialize.call(&mut *store, &[], &mut []).map_err(|error| fault(store, &error, INITIALIZE))?;
+        }
+        Ok((instance, memory))
+    }
+}
+
+fn not_loadable(reason: String) -> LoadError {
+    LoadError::NotLoadable(reason)
+}
+
+fn no_function(name: &str) -> LoadError {
+    not_loadable(format!("does not export '{name}' as a function of the right type"))
+}
+
+/// The bytes of memory that a module begins with.
+fn check_memory(module: &Module, limit: u64) -> Result<u64, LoadError> {
+    let Some(ExternType::Memory(memory)) = module.get_export("memory") else {
+        return Err(not_loadable(NO_MEMORY.into()));
+    };
+    let minimum = memory.minimum() * PAGE;
+    if minimum > limit {
+        return Err(not_loadable(format!("needs {minimum} bytes of memory from the start, the limit is {limit}")));
+    }
+    Ok(minimum)
 }
 
 /// A call under way.
@@ -254,17 +313,19 @@ impl Guest {
     }
 }
 
-fn callable(store: &Store<Host>, exported: Option<Extern>) -> Option<Func> {
-    let function = exported?.into_func()?;
-    let kind = function.ty(store);
-    let fits = kind.params().is_empty() && matches!(kind.results(), [] | [ValType::I32]);
-    fits.then_some(function)
-}
-
-/// Whether an error of an instantiation came from running the start function.
-fn is_fault(error: &Error) -> bool {
-    use wasmi::errors::ErrorKind;
-    matches!(error.kind(), ErrorKind::TrapCode(_) | ErrorKind::Message(_))
+/// An exported function without parameters and with one of these lists of results; None if there is nothing of that name.
+fn function(
+    store: &Store<Host>,
+    instance: Instance,
+    name: &str,
+    results: &[&[ValType]],
+) -> Result<Option<Func>, LoadError> {
+    let Some(exported) = instance.get_export(store, name) else { return Ok(None) };
+    let fits = |function: &Func| {
+        let kind = function.ty(store);
+        kind.params().is_empty() && results.contains(&kind.results())
+    };
+    exported.into_func().filter(fits).map(Some).ok_or_else(|| no_function(name))
 }
 
 fn judge(error: &Error, limits: Limits, refused: bool, function: &str, usage: Use) -> Fault {

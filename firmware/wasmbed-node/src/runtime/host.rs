@@ -8,6 +8,7 @@ use wasmi::{Caller, Error, Linker, Memory, ResourceLimiter};
 use wasmi_core::LimiterError;
 
 use crate::hardware::Hardware;
+use crate::runtime::limits;
 use crate::runtime::{
     MAXIMUM_LOG_LINE, MAXIMUM_LOG_LINES, MAXIMUM_PAYLOAD, MAXIMUM_PUBLICATIONS, MAXIMUM_TOPIC, Publication,
     Surroundings,
@@ -17,10 +18,10 @@ const MODULE: &str = "wasmbed";
 const LEVELS: [&str; 3] = ["error", "warning", "info"];
 /// What is more detailed than this is not written, only counted.
 const DETAIL: i32 = 2;
-/// Heap that a module's memory, and what it publishes, must leave to the rest of the node, bytes.
+/// Heap that a module that runs must leave to messages, bytes.
+pub const MESSAGES: usize = 2 << 10;
+/// Heap that a module's growing memory, and what it publishes, must leave to the rest of the node, bytes.
 const RESERVE: usize = 8 << 10;
-/// Elements of a table.
-const LARGEST_TABLE: usize = 10_000;
 
 /// One application's view of its board.
 pub struct Host {
@@ -76,30 +77,36 @@ impl Host {
         self.publications.len() < MAXIMUM_PUBLICATIONS && size + RESERVE <= free
     }
 
+    /// Whether there is heap for a memory or a table to grow, in bytes. Growing may copy: the old one goes only when the
+    /// new one is there.
+    fn can_grow(&self, current: usize, desired: usize) -> bool {
+        let (_, free) = (self.hardware.profile.heap)();
+        let reserve = if current == 0 { MESSAGES } else { RESERVE };
+        desired == current || desired.checked_add(reserve).is_some_and(|needed| needed <= free)
+    }
+
     fn next_reading(&mut self, channel: i32) -> u32 {
         if let Some((_, count)) = self.readings.iter_mut().find(|(known, _)| *known == channel) {
             *count = count.wrapping_add(1);
             return *count;
         }
-        self.readings.push((channel, 0));
+        if self.readings.len() < limits::SENSORS {
+            self.readings.push((channel, 0));
+        }
         0
     }
 }
 
 impl ResourceLimiter for Host {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool, LimiterError> {
-        let (_, free) = (self.hardware.profile.heap)();
-        // What is only needed to instantiate is still there when the memory is made, and goes soon after. Later, growing
-        // may copy: the old memory goes only when the new one is there.
-        let reserve = if current == 0 { RESERVE / 2 } else { RESERVE };
-        let is_free = desired == current || desired.checked_add(reserve).is_some_and(|needed| needed <= free);
-        let fits = desired <= self.memory_limit && is_free;
+        let fits = desired <= self.memory_limit && self.can_grow(current, desired);
         self.refused |= !fits;
         Ok(fits)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> Result<bool, LimiterError> {
-        Ok(desired <= LARGEST_TABLE)
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool, LimiterError> {
+        const ELEMENT: usize = 8;
+        Ok(desired <= limits::TABLE as usize && self.can_grow(current * ELEMENT, desired * ELEMENT))
     }
 
     fn memory_grow_failed(&mut self, error: &LimiterError) {
@@ -112,7 +119,7 @@ impl ResourceLimiter for Host {
     }
 
     fn tables(&self) -> usize {
-        8
+        limits::TABLES as usize
     }
 
     fn memories(&self) -> usize {

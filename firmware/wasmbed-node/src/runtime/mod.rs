@@ -3,9 +3,12 @@
 #[cfg(not(feature = "wasm"))]
 mod absent;
 #[cfg(feature = "wasm")]
+mod declarations;
+#[cfg(feature = "wasm")]
 mod guest;
 #[cfg(feature = "wasm")]
 mod host;
+pub mod limits;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -17,8 +20,8 @@ pub use self::absent::{Engine, Guest};
 #[cfg(feature = "wasm")]
 pub use self::guest::{Engine, Guest};
 
-/// WebAssembly features of the runtime, beyond version 1.0.
-pub const FEATURES: [&str; 4] = ["bulk-memory", "multi-value", "reference-types", "sign-extension"];
+/// The function that is called once before the entry, if there is one: WASI's name for it.
+pub const INITIALIZE: &str = "_initialize";
 /// The function that is called again and again, if there is one.
 pub const TICK: &str = "tick";
 
@@ -114,9 +117,11 @@ pub struct Fault {
 /// Why a module is not there to be called.
 #[derive(Clone, Debug)]
 pub enum LoadError {
-    /// It cannot be instantiated on this board.
+    /// No device can run it.
     NotLoadable(String),
-    /// Its start function ended early.
+    /// This board has not the memory for it.
+    NotEnoughMemory(String),
+    /// Its start function or `_initialize` ended early.
     Fault(Fault),
 }
 

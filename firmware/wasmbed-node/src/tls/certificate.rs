@@ -1,12 +1,12 @@
-//! Whether a gateway is who it says it is: its certificate, judged against the one authority the board trusts.
+//! Whether a gateway is who it says it is: its certificate, judged against the authorities that the board trusts.
 //!
-//! The authority must have issued the gateway's certificate itself; intermediate certificates are not followed.
+//! One of them must have issued the gateway's certificate itself; intermediate certificates are not followed.
 
 use core::fmt;
 use core::net::IpAddr;
 
 use der::asn1::{BitStringRef, ObjectIdentifier};
-use der::{Decode, Tag, TagNumber, Tagged};
+use der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
 use ed25519_dalek::Signature as Ed25519Signature;
 use ed25519_dalek::VerifyingKey as Ed25519Key;
 use p256::ecdsa::{Signature as P256Signature, VerifyingKey as P256Key, signature::Verifier};
@@ -60,27 +60,20 @@ impl PublicKey {
     }
 }
 
-/// Judges a gateway's certificate. `now` is in seconds since the Unix epoch; None: validity is not checked.
+/// Judges a gateway's certificate. `authorities` are certificates in DER, one after the other. `now` is in seconds since
+/// the Unix epoch; None: validity is not checked.
 ///
 /// # Errors
 /// It is not to be believed.
 pub fn check_server(
     certificate: &[u8],
-    authority: &[u8],
+    authorities: &[u8],
     server_name: &str,
     now: Option<u64>,
 ) -> Result<PublicKey, Distrust> {
     const MALFORMED: Distrust = Distrust("the gateway's certificate is malformed");
     let certificate = Certificate::read(certificate).map_err(|_| MALFORMED)?;
-    let authority = Certificate::read(authority).map_err(|_| Distrust("the provisioned authority is malformed"))?;
-    let authority_key =
-        PublicKey::new(&authority).ok_or(Distrust("the provisioned authority's key is neither P-256 nor Ed25519"))?;
-    if certificate.issuer != authority.subject
-        || certificate.signature_algorithm != authority_key.signature_algorithm()
-        || !authority_key.verifies(certificate.signed, certificate.signature)
-    {
-        return Err(Distrust("the gateway's certificate is not from the provisioned authority"));
-    }
+    let authority = issuer(&certificate, authorities)?;
     if let Some(now) = now {
         for (first, last) in [certificate.validity, authority.validity] {
             if now < first {
@@ -95,6 +88,26 @@ pub fn check_server(
         return Err(Distrust("the gateway's certificate is for another name"));
     }
     PublicKey::new(&certificate).ok_or(Distrust("the gateway's key is neither P-256 nor Ed25519"))
+}
+
+/// The one of the authorities that issued the certificate.
+fn issuer<'a>(certificate: &Certificate<'_>, authorities: &'a [u8]) -> Result<Certificate<'a>, Distrust> {
+    const MALFORMED: Distrust = Distrust("the provisioned authority is malformed");
+    let mut rest = SliceReader::new(authorities).map_err(|_| MALFORMED)?;
+    loop {
+        let authority = rest.tlv_bytes().and_then(Certificate::read).map_err(|_| MALFORMED)?;
+        let key = PublicKey::new(&authority)
+            .ok_or(Distrust("the provisioned authority's key is neither P-256 nor Ed25519"))?;
+        if certificate.issuer == authority.subject
+            && certificate.signature_algorithm == key.signature_algorithm()
+            && key.verifies(certificate.signed, certificate.signature)
+        {
+            return Ok(authority);
+        }
+        if rest.is_finished() {
+            return Err(Distrust("the gateway's certificate is not from the provisioned authority"));
+        }
+    }
 }
 
 /// Whether the extensions name `server_name`, and nothing in them speaks against the certificate.
@@ -113,7 +126,7 @@ fn check_extensions(certificate: &Certificate<'_>, server_name: &str) -> der::Re
                 let mut is_for_servers = false;
                 for purpose in elements(contents(extension.value)?) {
                     let purpose: ObjectIdentifier = purpose?.try_into()?;
-                    is_for_servers |= matches!(purpose, x509::SERVER_AUTHENTICATION | x509::ANY_EXTENDED_KEY_USAGE);
+                    is_for_servers |= purpose == x509::SERVER_AUTHENTICATION;
                 }
                 if !is_for_servers {
                     return Ok(Err(Distrust("the gateway's certificate is not for a server")));

@@ -1,4 +1,4 @@
-//! TLS 1.3 over the link: embedded-tls, with the authority the board was provisioned with.
+//! TLS 1.3 over the link: embedded-tls, with the authorities the board was provisioned with.
 
 mod certificate;
 mod identity;
@@ -42,8 +42,8 @@ pub struct Credentials<'a> {
     pub identity: &'a Identity,
     /// The board's certificate, DER; None: come as a stranger.
     pub certificate: Option<&'a [u8]>,
-    /// The certificate of the authority that signs gateways, DER.
-    pub authority: &'a [u8],
+    /// The certificates of the authorities that sign gateways, DER, one after the other.
+    pub authorities: &'a [u8],
     /// What the gateway's certificate must name.
     pub server_name: &'a str,
     /// Seconds since the Unix epoch, if known.
@@ -189,8 +189,8 @@ impl TlsVerifier<Aes128GcmSha256> for Judge<'_> {
         let Some(CertificateEntryRef::X509(certificate)) = chain.entries.first() else {
             return Err(self.refuse(Distrust("the gateway sent no certificate")));
         };
-        let Credentials { authority, server_name, now, .. } = self.credentials;
-        match check_server(certificate, authority, server_name, now) {
+        let Credentials { authorities, server_name, now, .. } = self.credentials;
+        match check_server(certificate, authorities, server_name, now) {
             Ok(key) => self.key = Some((key, transcript.clone())),
             Err(distrust) => return Err(self.refuse(distrust)),
         }

@@ -1,4 +1,7 @@
-"""Makes the certificates that `certificates.rs` judges: run it with the harness's environment, in this folder."""
+"""Makes the certificates that `certificates.rs` judges: run it with the harness's environment, in this folder.
+
+Those in `usages.txt` are judged by virtual boards too, in `tests/pki/test_server_usages.py`.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 FIRST, LAST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2049, 12, 31, tzinfo=UTC)
 AFTER_2050 = datetime(2060, 1, 1, tzinfo=UTC)
 CLIENT, SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
+ANY, GATED = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE, ObjectIdentifier("2.16.840.1.113730.4.1")
 NAMES = [x509.DNSName("gateway.example"), x509.DNSName("*.wild.example"), x509.IPAddress(ip_address("127.0.0.1"))]
 Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -45,25 +49,33 @@ def issue(
     Path(f"{file}.der").write_bytes(builder.sign(issuer_key, algorithm).public_bytes(Encoding.DER))
 
 
-def usage(digital_signature: bool) -> x509.KeyUsage:
-    others = dict.fromkeys(
-        ("content_commitment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign", "encipher_only")
-    )
-    return x509.KeyUsage(
-        digital_signature=digital_signature,
-        key_encipherment=not digital_signature,
-        decipher_only=False,
-        **dict.fromkeys(others, False),
-    )
+USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+
+
+def usage(*usages: str) -> tuple[x509.KeyUsage, bool]:
+    return x509.KeyUsage(**{each: each in usages for each in USAGES}), True
+
+
+def purposes(*purposes: ObjectIdentifier, critical: bool = False) -> tuple[x509.ExtendedKeyUsage, bool]:
+    return x509.ExtendedKeyUsage(purposes), critical
 
 
 def main() -> None:
-    p256, edwards = ec.generate_private_key(ec.SECP256R1()), ed25519.Ed25519PrivateKey.generate()
+    p256, edwards = ec.derive_private_key(43, ec.SECP256R1()), ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32))
     server = ec.derive_private_key(42, ec.SECP256R1())
     authority = (x509.BasicConstraints(True, None), True)
     named = (x509.SubjectAlternativeName(NAMES), False)
-    for_servers = (x509.ExtendedKeyUsage([SERVER]), False)
-    signs = (usage(True), True)
+    for_servers, signs = purposes(SERVER), usage("digital_signature")
     issue("authority-p256", "Authority", p256, "Authority", p256, authority, last=AFTER_2050)
     issue("authority-ed25519", "Authority", edwards, "Authority", edwards, authority, last=AFTER_2050)
     issue("authority-other-name", "Somebody", p256, "Somebody", p256, authority)
@@ -71,12 +83,26 @@ def main() -> None:
     issue("server-ed25519", "gateway", edwards, "Authority", edwards, signs, for_servers, named)
     issue("server-without-usages", "gateway", server, "Authority", p256, named)
     issue("server-without-names", "gateway.example", server, "Authority", p256, signs, for_servers)
-    issue("server-for-clients", "gateway", server, "Authority", p256, (x509.ExtendedKeyUsage([CLIENT]), False), named)
-    issue("server-for-encryption", "gateway", server, "Authority", p256, (usage(False), True), named)
+    usages = {
+        "server-for-clients": [purposes(CLIENT)],
+        "server-for-encryption": [usage("key_encipherment")],
+        "server-for-agreement": [usage("key_agreement"), for_servers],
+        "server-for-certificates": [usage("key_cert_sign")],
+        "server-for-signatures": [signs],
+        "server-for-signatures-and-encryption": [usage("digital_signature", "key_encipherment"), for_servers],
+        "server-for-servers": [for_servers],
+        "server-for-servers-critical": [purposes(SERVER, critical=True)],
+        "server-for-both-sides": [signs, purposes(CLIENT, SERVER)],
+        "server-for-anything": [signs, purposes(ANY)],
+        "server-for-anything-and-servers": [signs, purposes(ANY, SERVER)],
+        "server-for-gated-cryptography": [signs, purposes(GATED)],
+    }
+    for file, extensions in usages.items():
+        issue(file, "gateway", server, "Authority", p256, *extensions, named)
     strange = x509.UnrecognizedExtension(ObjectIdentifier("1.2.3.4"), b"\5\0")
     issue("server-with-strange-extension", "gateway", server, "Authority", p256, named, (strange, True))
     issue("server-with-other-curve", "gateway", ec.generate_private_key(ec.SECP384R1()), "Authority", p256, named)
-    issue("device", "board-1", server, "Authority", p256, (x509.ExtendedKeyUsage([CLIENT]), False))
+    issue("device", "board-1", server, "Authority", p256, purposes(CLIENT))
 
 
 main()

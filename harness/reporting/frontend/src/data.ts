@@ -1,6 +1,6 @@
 // What harness/reporting/report.py puts into the page.
 
-export type Outcome = "passed" | "failed" | "not run" | "skipped";
+export type Outcome = "passed" | "unexpected pass" | "expected failure" | "skipped" | "not run" | "failed";
 
 export interface Test {
   name: string;
@@ -12,6 +12,8 @@ export interface Test {
   rerun: string;
   details: Record<string, unknown>;
   trouble: string[];
+  /** Whether it left a record: a test without a stack has its outcome only. */
+  recorded: boolean;
   /** Names; the pictures themselves come with the events. */
   pictures: string[];
   events: number;
@@ -34,6 +36,8 @@ export interface TrendRow {
   failed?: number;
   not_run?: number;
   skipped?: number;
+  expected_failure?: number;
+  unexpected_pass?: number;
   flaky?: number;
   duration?: number;
   figures?: Record<string, number>;
@@ -45,6 +49,8 @@ export interface Run {
   tests: Test[];
   coverage: SequenceCoverage[];
   problems: string[];
+  /** One command for all tests that did not pass; null where there is none. */
+  again: string | null;
   trend: TrendRow[];
 }
 

@@ -1,10 +1,10 @@
 // What the map's lanes are, and the phases that a device or an application went through.
 
-import { type EventStore, FAULT, STATE } from "./store";
+import { type EventStore, FAULT, NOTE, STATE } from "./store";
 
 const PHASES = new Set([
   "Pending", "Enrolling", "Enrolled", "Connected", "Disconnected", "Failed", "Creating", "Deploying", "Deployed", "Running", "PartiallyRunning",
-  "Stopping", "Stopped", "Error", "Online", "Offline",
+  "Unknown", "Stopping", "Stopped", "Error", "Online", "Offline",
 ]);
 
 export class Lane {
@@ -16,9 +16,18 @@ export class Lane {
   constructor(readonly name: string, readonly events: Uint32Array, store: EventStore, subject: boolean) {
     this.faults = events.filter((n) => store.kind[n] === FAULT);
     if (!subject) return;
+    let last = "";
     for (const n of events) {
-      if (store.kind[n] !== STATE || store.subject(n) !== name) continue;
+      if (store.subject(n) !== name) continue;
+      if (store.kind[n] === NOTE) {
+        // What its own status says of a gateway while it is down is only what it said last.
+        if (store.name(n) === "gateway down") this.phases.push([store.at[n]!, "down"]);
+        else if (store.name(n) === "gateway up" && last) this.phases.push([store.at[n]!, last]);
+        continue;
+      }
+      if (store.kind[n] !== STATE) continue;
       const said = store.brief(n);
+      if (PHASES.has(said)) last = said;
       if (PHASES.has(said)) this.phases.push([store.at[n]!, said]);
       else if (said === "deleted") this.phases.push([store.at[n]!, ""]);
     }

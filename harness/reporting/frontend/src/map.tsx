@@ -146,7 +146,7 @@ function Tip({ over, store, at, width }: { over: { x: number; y: number; event: 
   );
 }
 
-const LEGEND = [["good", "Connected, Running"], ["way", "on the way"], ["off", "Disconnected, Stopped"], ["bad", "Failed, fault"]] as const;
+const LEGEND = [["good", "Connected, Running"], ["way", "on the way"], ["off", "Disconnected, Stopped, Unknown"], ["bad", "Failed, fault"]] as const;
 
 function Legend() {
   return (

@@ -7,9 +7,9 @@ import type { Outcome, Run, Test } from "./data";
 import { Trend } from "./trend";
 import { Rows } from "./rows";
 import { Chips, Command, Keys } from "./parts";
-import { count, parts, plural, readable, seconds, tone } from "./words";
+import { count, parts, plural, readable, seconds, style, tone } from "./words";
 
-const ORDER: Outcome[] = ["failed", "not run", "passed", "skipped"];
+const ORDER: Outcome[] = ["failed", "not run", "unexpected pass", "passed", "expected failure", "skipped"];
 const SORTS = { outcome: "worst first", name: "by name", duration: "longest first", events: "most events first" };
 type Sort = keyof typeof SORTS;
 
@@ -32,11 +32,11 @@ export function Overview({ run }: { run: Run }) {
         <p class="kicker">Wasmbed run</p>
         <h1>{run.run}</h1>
         <p class="lead">
-          {counts.map(([outcome, number]) => <span key={outcome} class={`figure ${outcome.replace(" ", "-")}`}><b>{count(number)}</b> {outcome} </span>)}
+          {counts.map(([outcome, number]) => <span key={outcome} class={`figure ${style(outcome)}`}><b>{count(number)}</b> {outcome} </span>)}
           <span class="quiet">{seconds(total)} in {plural(run.tests.length, "test")}</span>
         </p>
         <div class="strip" aria-hidden="true">
-          {counts.map(([outcome, number]) => <span key={outcome} class={outcome.replace(" ", "-")} style={{ flexGrow: number }} />)}
+          {counts.map(([outcome, number]) => <span key={outcome} class={style(outcome)} style={{ flexGrow: number }} />)}
         </div>
       </header>
       <main>
@@ -55,7 +55,7 @@ export function Overview({ run }: { run: Run }) {
           </div>
           <TestList run={run} shown={shown} />
         </section>
-        {bad.length > 1 && <Again tests={bad} />}
+        {run.again && <Again command={run.again} count={bad.length} />}
         <CoverageTable rows={run.coverage} />
         <Trend rows={run.trend} present={run.run} />
         <Keys keys={[["/", "find"], ["Tab", "from test to test"], ["Enter", "open"], ["[ ]", "test before, after"], ["o", "back here"]]} />
@@ -96,7 +96,7 @@ function TestList({ run, shown }: { run: Run; shown: number[] }) {
         <span class="facts">
           {test.blame && test.outcome !== "passed" && <span class={tone(test)}>{test.blame} </span>}
           {test.faults > 0 && <span>{plural(test.faults, "fault")} </span>}
-          <span>{plural(test.events, "event")} </span>
+          {test.recorded && <span>{plural(test.events, "event")} </span>}
           <span class="number">{seconds(test.duration)}</span>
         </span>
       </a>
@@ -106,23 +106,14 @@ function TestList({ run, shown }: { run: Run; shown: number[] }) {
   return <Rows class="tests box" role="list" label="Tests" length={shown.length} height={52} row={(index) => <div role="listitem">{row(shown[index]!)}</div>} />;
 }
 
-/** The line of a message that says most: pytest's own is marked, others begin with it. */
-function why(message: string): string {
-  const lines = message.split("\n").map((line) => line.trim()).filter(Boolean);
-  return (lines.find((line) => line.startsWith("E ")) ?? lines[0] ?? "").replace(/^E\s+/, "");
-}
+/** A message says it in short in its first line. */
+const why = (message: string): string => message.split("\n", 1)[0]!;
 
-/** One command for everything that is not as it should be; only where the tests' own commands differ in the test alone. */
-function Again({ tests }: { tests: Test[] }) {
-  const words = tests.map(({ name, rerun }) => (rerun.includes(`'${name}'`) ? `'${name}'` : name));
-  const commands = tests.map((test, index) => test.rerun.split(words[index]!));
-  const [before, after] = commands[0]!;
-  const alike = commands.every((command) => command.length === 2 && command[0] === before && command[1] === after);
-  if (!alike || tests.length > 50) return null;
+function Again({ command, count }: { command: string; count: number }) {
   return (
     <section aria-labelledby="again-title">
-      <h2 id="again-title">Run the {tests.length} that did not pass again</h2>
-      <Command text={before + words.join(" ") + after} />
+      <h2 id="again-title">Run the {count} that did not pass again</h2>
+      <Command text={command} />
     </section>
   );
 }

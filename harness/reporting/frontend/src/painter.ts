@@ -11,7 +11,7 @@ export interface Geometry { width: number; room: number; gutter: number; height:
 interface Marks { chosen: number | null; faults: number[]; drag: [number, number] | null; over: number | null }
 
 const GOOD = new Set(["Connected", "Running", "Online"]), BAD = new Set(["Failed", "Error"]);
-const OFF = new Set(["Disconnected", "Stopped", "Offline"]);
+const OFF = new Set(["Disconnected", "Stopped", "Offline", "Unknown", "down"]);
 
 function colours(canvas: HTMLCanvasElement): (name: string) => string {
   const style = getComputedStyle(canvas);

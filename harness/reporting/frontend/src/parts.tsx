@@ -2,13 +2,14 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
+import { style } from "./words";
 
 /** Filters that can be on or off; none on means all are shown. */
 export function Chips({ label, all, chosen, choose }: { label: string; all: readonly string[]; chosen: string[]; choose: (chosen: string[]) => void }) {
   return (
     <div class="chips" role="group" aria-label={label}>
       {all.map((name) => (
-        <button key={name} type="button" class={name.replace(" ", "-")} aria-pressed={chosen.includes(name)}
+        <button key={name} type="button" class={style(name)} aria-pressed={chosen.includes(name)}
           onClick={() => choose(chosen.includes(name) ? chosen.filter((other) => other !== name) : [...chosen, name])}>{name}</button>
       ))}
     </div>

@@ -19,6 +19,7 @@ export function TestPage({ run, index, place }: { run: Run; index: number; place
   useEffect(() => {
     document.title = `${readable(test.name)} - ${run.run}`;
     scrollTo(0, 0);
+    if (!test.recorded) return;
     try {
       const packed = embedded<PackedEvents>(`events-${index}`);
       if (!packed) throw new Error("they are not in this page");
@@ -44,7 +45,8 @@ export function TestPage({ run, index, place }: { run: Run; index: number; place
         <Verdict test={test} index={index} />
         {test.rerun && <Command text={test.rerun} />}
         <Options test={test} />
-        {broken ? <p class="trouble">The events of this test cannot be unpacked: {broken}</p>
+        {!test.recorded ? <Empty>This test has no stack, so nothing was recorded.</Empty>
+          : broken ? <p class="trouble">The events of this test cannot be unpacked: {broken}</p>
           : store ? <Views test={test} index={index} store={store} place={place} /> : <Empty>Unpacking {plural(test.events, "event")} ...</Empty>}
       </main>
     </div>
@@ -56,7 +58,7 @@ function Verdict({ test, index }: { test: Test; index: number }) {
     <section class={`verdict ${tone(test)}`} aria-label="Verdict">
       <p class="lead">
         <b class="outcome">{test.outcome}</b>{" "}
-        <span class="quiet">in {seconds(test.duration)}, {plural(test.events, "event")}{test.faults > 0 ? `, ${plural(test.faults, "fault")}` : ""}</span>
+        <span class="quiet">in {seconds(test.duration)}{test.recorded ? `, ${plural(test.events, "event")}` : ""}{test.faults > 0 ? `, ${plural(test.faults, "fault")}` : ""}</span>
       </p>
       {test.blame && <p>To blame: <b>{test.blame}</b> <span class="quiet">- {BLAME[test.blame] ?? ""}</span></p>}
       {test.message && <Message text={test.message} />}

@@ -19,6 +19,7 @@ export function Trend({ rows, present }: { rows: TrendRow[]; present: string }) 
   if (!rows.some((row) => row.run !== present)) return null;
   const boards = on(rows.find((row) => row.run === present));
   const alike = rows.filter((row) => on(row) === boards);
+  const expected = rows.some((row) => row.expected_failure || row.unexpected_pass);
   const figures = [...new Set(rows.flatMap((row) => Object.keys(row.figures ?? {})))].sort();
   const line = (name: string, unit: string, among: TrendRow[], value: Value, scale?: number) => {
     const points = among.flatMap((row, index): [number, number][] => { const known = value(row); return known === undefined ? [] : [[index + 1, known]]; });
@@ -36,12 +37,13 @@ export function Trend({ rows, present }: { rows: TrendRow[]; present: string }) 
       </div>
       <div class="wide" role="region" aria-label="Table of earlier runs" tabIndex={0}>
         <table>
-          <thead><tr><th scope="col">run</th><th scope="col">boards</th><th scope="col">passed</th><th scope="col">failed</th><th scope="col">not run</th><th scope="col">flaky</th><th scope="col">time</th></tr></thead>
+          <thead><tr><th scope="col">run</th><th scope="col">boards</th><th scope="col">passed</th><th scope="col">failed</th><th scope="col">not run</th>{expected && <><th scope="col">expected failures</th><th scope="col">unexpected passes</th></>}<th scope="col">flaky</th><th scope="col">time</th></tr></thead>
           <tbody>
             {[...rows].reverse().map((row) => (
               <tr key={row.run} aria-current={row.run === present ? "true" : undefined}>
                 <td>{row.run}{row.run === present ? " (this)" : ""}</td><td>{on(row)}</td><td class="number">{row.passed ?? ""}</td>
                 <td class={`number ${row.failed ? "failed" : ""}`}>{row.failed ?? ""}</td><td class="number">{row.not_run ?? ""}</td>
+                {expected && <><td class="number">{row.expected_failure ?? ""}</td><td class="number">{row.unexpected_pass ?? ""}</td></>}
                 <td class="number">{row.flaky ?? ""}</td><td class="number">{row.duration === undefined ? "" : seconds(row.duration)}</td>
               </tr>
             ))}

@@ -27,15 +27,18 @@ export function quantity(value: number, unit: string): string {
 
 /** A test's file and its own name. */
 export function parts(name: string): [file: string, own: string] {
-  const at = name.indexOf("::");
-  return at < 0 ? ["", name] : [name.slice(0, at), name.slice(at + 2)];
+  const at = name.indexOf(".py::");
+  return at < 0 ? ["", name] : [name.slice(0, at + 3), name.slice(at + 5)];
 }
 
 export const readable = (name: string): string => parts(name)[1].replace(/^test_/, "").replaceAll("_", " ");
 
+/** The class that gives an outcome its colour. */
+export const style = (outcome: string): string => outcome.replace(" ", "-");
+
 /** The class that gives a test's verdict its colour: the blame where it was not the product's. */
 export const tone = (test: Test): string =>
-  test.outcome === "failed" && test.blame && test.blame !== "product" ? test.blame : test.outcome.replace(" ", "-");
+  test.outcome === "failed" && test.blame && test.blame !== "product" ? test.blame : style(test.outcome);
 
 export const BLAME: Record<string, string> = {
   product: "the platform or the firmware did something else than it must",

@@ -1,0 +1,155 @@
+"""The process of the server: started, spoken to and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from harness.clusters.cluster import Cluster
+from harness.clusters.embedded.client import EmbeddedApi
+from harness.clusters.embedded.kubeconfig import write_kubeconfig
+from harness.clusters.embedded.logs import FindLog
+from harness.clusters.embedded.process.channel import Channel
+from harness.clusters.embedded.process.server import RemoteServer
+from harness.core.clock import Clock
+from harness.core.errors import RigError
+from harness.core.history import Tap
+from harness.core.identifiers import Randomness
+from harness.wasmbed.resources.api import ResourceApi
+
+__all__ = ["EmbeddedProcessCluster"]
+
+_WORKER = "harness.clusters.embedded.process.worker"
+_ENDS_WITHIN = 10.0
+"""Seconds; a server finishes the request that it is working on first."""
+
+
+class EmbeddedProcessCluster(Cluster):
+    """The embedded API server in a process of its own, on the machine's clock."""
+
+    kind: ClassVar[str] = "embedded-process"
+
+    def __init__(
+        self, clock: Clock, randomness: Randomness, namespace: str = "wasmbed", tap: Tap | None = None
+    ) -> None:
+        self._clock, self._seed, self.namespace, self._tap = clock, randomness.seed, namespace, tap
+        self._find_log: FindLog = lambda name: None
+        self._followed: dict[int, Callable[[], None]] = {}
+        self._process: asyncio.subprocess.Process | None = None
+        self._channel: Channel | None = None
+        self._server = RemoteServer(lambda: self._channel)
+        self._reply: asyncio.Future[list[Any]] | None = None
+
+    async def start(self) -> None:
+        here, there = socket.socketpair()
+        with there:
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    _WORKER,
+                    str(there.fileno()),
+                    pass_fds=[there.fileno()],
+                    stdin=asyncio.subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                here.close()
+                raise RigError(
+                    f"the embedded cluster's process cannot be started: {error.strerror}",
+                    where=sys.executable,
+                    do="see what limits processes here (ulimit -a)",
+                ) from error
+        self._channel = await Channel.open(here, self._received, self._lost)
+        await self._ask("start", self._seed, self.namespace, self._tap is not None)
+
+    async def stop(self) -> None:
+        process, self._process = self._process, None
+        channel, self._channel = self._channel, None
+        self._server.lost()
+        if channel is not None:
+            channel.close()
+        if process is None:
+            return
+        try:
+            async with self._clock.deadline(_ENDS_WITHIN):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def lost(self) -> None:
+        if self._process is None:
+            raise RigError("the embedded cluster is not started", do="call start() first")
+        code = await self._process.wait()
+        how = f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+        raise RigError(
+            f"the Kubernetes API server ended by itself ({how})",
+            where=f"cluster {self.kind}",
+            do="see what it said above, and whether the machine has memory left",
+        )
+
+    def client(self, name: str) -> ResourceApi:
+        return EmbeddedApi(self._server, self.namespace, name)
+
+    async def write_kubeconfig(self, path: Path) -> None:
+        host, port, authority, token = await self._ask("listen")
+        write_kubeconfig(path, (host, port), base64.b64decode(authority), token, self.namespace)
+
+    def serve_logs(self, find: FindLog) -> None:
+        """Offer boards' consoles as the logs of their Devices, to those whom :meth:`write_kubeconfig` lets in."""
+        self._find_log = find
+
+    async def _ask(self, *message: Any) -> list[Any]:
+        """Send a message and return the reply; one at a time. Raises :class:`RigError` with the server's message."""
+        if self._channel is None:
+            raise RigError("the embedded cluster is not started", do="call start() first")
+        self._reply = asyncio.get_running_loop().create_future()
+        self._channel.send(*message)
+        kind, *reply = await self._reply
+        if kind == "failed":
+            raise RigError(reply[0], where="the embedded cluster's process")
+        return reply
+
+    def _received(self, message: list[Any]) -> None:
+        kind, *arguments = message
+        match kind:
+            case "tap" if self._tap is not None:
+                self._tap(*arguments)
+            case "answer":
+                self._server.answered(*arguments)
+            case "events":
+                self._server.told(*arguments)
+            case "unwatched":
+                self._server.unwatched(*arguments)
+            case "log":
+                self._follow(*arguments)
+            case "unlog":
+                self._followed.pop(arguments[0], lambda: None)()
+            case "started" | "listening" | "failed" if self._reply is not None:
+                self._reply.set_result(message)
+
+    def _follow(self, number: int, name: str) -> None:
+        channel, log = self._channel, self._find_log(name)
+        if channel is None or log is None:
+            lines = None
+        else:
+            lines = list(log.lines)
+            self._followed[number] = log.listen(lambda line: channel.send("line", number, line))
+        if channel is not None:
+            channel.send("log", number, lines)
+
+    def _lost(self) -> None:
+        self._channel = None
+        self._server.lost()
+        for stop in self._followed.values():
+            stop()
+        self._followed.clear()
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_result(["failed", "it ended"])

@@ -1,0 +1,190 @@
+"""The server's process, ``python -m harness.clusters.embedded.process.worker FD``: it serves the socket FD.
+
+It ends with the process that started it, however that ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import orjson
+
+from harness.clusters.embedded.cluster import EmbeddedCluster
+from harness.clusters.embedded.logs import Log
+from harness.clusters.embedded.messages import Request
+from harness.clusters.embedded.process.channel import Channel
+from harness.clusters.embedded.watching import Watcher
+from harness.core.clock import SystemClock
+from harness.core.errors import HarnessError
+from harness.core.identifiers import Randomness
+from harness.core.loop import new_runner
+
+__all__ = ["main"]
+
+
+class _Worker:
+    """A cluster, and the requests and watches of the other process."""
+
+    def __init__(self) -> None:
+        self._cluster: EmbeddedCluster | None = None
+        self._channel: Channel | None = None
+        self._watches: dict[int, Watcher] = {}
+        self._logs: dict[int, _RemoteLog] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def run(self, end: socket.socket) -> None:
+        """Serve until the other end is closed."""
+        self._channel = await Channel.open(end, self._received, lambda: self._ended.set_result(None))
+        await self._ended
+        for task in tuple(self._tasks):
+            task.cancel()
+        if self._cluster is not None:
+            await self._cluster.stop()
+
+    @property
+    def channel(self) -> Channel:
+        if self._channel is None:
+            raise RuntimeError("a message before the channel is open")
+        return self._channel
+
+    @property
+    def cluster(self) -> EmbeddedCluster:
+        if self._cluster is None:
+            raise RuntimeError("a request before the start")
+        return self._cluster
+
+    def _received(self, message: list[Any]) -> None:
+        kind, *arguments = message
+        answers: dict[str, Callable[..., Coroutine[Any, Any, None] | None]] = {
+            "start": self._start,
+            "request": self._request,
+            "unwatch": self._unwatch,
+            "listen": self._listen,
+            "log": self._log,
+            "line": self._line,
+        }
+        work = answers[kind](*arguments)
+        if work is not None:
+            task = asyncio.ensure_future(work)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _start(self, seed: int | None, namespace: str, tapped: bool) -> None:
+        def tap(*event: Any) -> None:
+            self.channel.send("tap", *event)
+
+        self._cluster = EmbeddedCluster(
+            SystemClock(),
+            Randomness(seed),
+            namespace,
+            tap if tapped else None,
+            open_log=self._open_log,
+            ready=lambda: self.channel.drained(),
+        )
+        try:
+            await self._cluster.start()
+        except HarnessError as error:
+            self.channel.send("failed", str(error))
+        else:
+            self.channel.send("started")
+
+    def _request(
+        self, number: int, client: str, method: str, path: str, query: Any, headers: Any, body: Any
+    ) -> Coroutine[Any, Any, None] | None:
+        given = b"" if body is None else body
+        response = self.cluster.server.answer(Request(method, path, query, headers, given, client))
+        content = orjson.Fragment(response.content.encode())
+        self.channel.send("answer", number, response.status, content, response.watcher is not None)
+        return self._watch(number, response.watcher) if response.watcher is not None else None
+
+    async def _watch(self, number: int, watcher: Watcher) -> None:
+        self._watches[number] = watcher
+        try:
+            while (lines := await watcher.read()) is not None:
+                self.channel.send("events", number, orjson.Fragment(b"[" + b",".join(lines.splitlines()) + b"]"))
+                await self.channel.drained()
+            self.channel.send("unwatched", number)
+        finally:
+            watcher.close()
+            self._watches.pop(number, None)
+
+    def _unwatch(self, number: int) -> None:
+        if number in self._watches:
+            self._watches[number].close()
+
+    async def _listen(self) -> None:
+        try:
+            (host, port), authority, token = await self.cluster.listen()
+        except HarnessError as error:
+            self.channel.send("failed", str(error))
+        else:
+            self.channel.send("listening", host, port, base64.b64encode(authority).decode(), token)
+
+    async def _open_log(self, name: str) -> Log | None:
+        number = next(n for n in range(len(self._logs) + 1) if n not in self._logs)
+        log = self._logs[number] = _RemoteLog(lambda: self._leave_log(number))
+        self.channel.send("log", number, name)
+        if await log.found:
+            return log
+        del self._logs[number]
+        return None
+
+    def _leave_log(self, number: int) -> None:
+        del self._logs[number]
+        self.channel.send("unlog", number)
+
+    def _log(self, number: int, lines: list[str] | None) -> None:
+        if number in self._logs:
+            self._logs[number].begin(lines)
+
+    def _line(self, number: int, line: str) -> None:
+        if number in self._logs:
+            self._logs[number].put(line)
+
+
+class _RemoteLog:
+    """A board's console, in the other process."""
+
+    def __init__(self, leave: Callable[[], None]) -> None:
+        self._leave = leave
+        self.found: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.lines: list[str] = []
+        self._listener: Callable[[str], object] | None = None
+
+    def begin(self, lines: list[str] | None) -> None:
+        self.lines = lines or []
+        if not self.found.done():
+            self.found.set_result(lines is not None)
+
+    def put(self, line: str) -> None:
+        if self._listener is not None:
+            self._listener(line)
+        else:
+            self.lines.append(line)
+
+    def listen(self, listener: Callable[[str], object], /) -> Callable[[], None]:
+        self._listener = listener
+        return self._leave
+
+
+def main() -> None:
+    """Serve on the socket whose descriptor is the argument. Signals are for the process that started this one."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+    async def serve() -> None:
+        await _Worker().run(socket.socket(fileno=int(sys.argv[1])))
+
+    with new_runner() as runner:
+        runner.run(serve())
+
+
+if __name__ == "__main__":
+    main()

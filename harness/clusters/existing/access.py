@@ -1,0 +1,122 @@
+"""Whether a cluster that exists may be used, and can be: found out before anything is made in it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from harness.core.errors import RigError, UsageError
+from harness.wasmbed.resources.api import Object, Resource
+from harness.wasmbed.resources.kinds import (
+    APPLICATION,
+    CONFIG_MAP,
+    CUSTOM_RESOURCE_DEFINITION,
+    DEVICE,
+    GATEWAY,
+    LEASE,
+    NAMESPACE,
+    SECRET,
+    SELF_SUBJECT_RULES_REVIEW,
+)
+from harness.wasmbed.resources.kubernetes_api import KubernetesApi
+
+__all__ = ["check_context", "check_rights", "check_version"]
+
+OLDEST = (1, 31)
+"""The first Kubernetes in which ``selectableFields`` of custom resources are served."""
+LOCAL = {"localhost", "kubernetes.docker.internal", "host.docker.internal"}
+_ALL = ("create", "delete", "get", "list", "patch", "update", "watch")
+_NEEDED: tuple[tuple[Resource, str, tuple[str, ...]], ...] = (
+    *((resource, "", _ALL) for resource in (DEVICE, APPLICATION, GATEWAY, SECRET, CONFIG_MAP, LEASE)),
+    *((resource, "/status", ("patch",)) for resource in (DEVICE, APPLICATION, GATEWAY)),
+    (NAMESPACE, "", ("create", "delete", "list", "watch")),
+    (CUSTOM_RESOURCE_DEFINITION, "", ("get", "watch")),
+)
+"""What the harness and the platform do in a cluster."""
+
+
+def check_context(kubeconfig: Path, host: str, allowed: str | None) -> None:
+    """Raise UsageError for a cluster on another machine whose context was not allowed by name: others may use it."""
+    name = _context(kubeconfig)
+    if _is_local(host):
+        return
+    if allowed is None:
+        raise UsageError(
+            f"context {name!r} is the cluster {host}, which others may be using",
+            where=str(kubeconfig),
+            do=f"if it is meant: --allow-cluster={name}; else name another kubeconfig",
+        )
+    if allowed != name:
+        raise UsageError(
+            f"the current context is {name!r}, allowed is {allowed!r}",
+            where="--allow-cluster",
+            do=f"kubectl config use-context {allowed}, or allow {name}",
+        )
+
+
+def _context(kubeconfig: Path) -> str:
+    try:
+        return str(yaml.safe_load(kubeconfig.read_text("utf-8")).get("current-context") or "")
+    except (OSError, ValueError, AttributeError, yaml.YAMLError):
+        return ""  # whoever connects says what is wrong with it
+
+
+def _is_local(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host in LOCAL
+    return address.is_loopback or address.is_unspecified
+
+
+async def check_version(api: KubernetesApi, where: str) -> None:
+    """Raise RigError for a Kubernetes that is too old."""
+    version = await api.version()
+    found = tuple(int("".join(filter(str.isdigit, str(version.get(part) or "0"))) or 0) for part in ("major", "minor"))
+    if found < OLDEST:
+        raise RigError(
+            f"the cluster is Kubernetes {version.get('gitVersion')}, which does not serve selectable fields of custom "
+            "resources",
+            where=where,
+            do=f"use Kubernetes {'.'.join(map(str, OLDEST))} or newer, or --cluster=apiserver",
+        )
+
+
+async def check_rights(api: KubernetesApi, where: str) -> None:
+    """Raise RigError naming every right that is missing, and the rules that give them."""
+    review: Object = {"spec": {"namespace": api.namespace}}
+    status = (await api.create(SELF_SUBJECT_RULES_REVIEW, review))["status"]
+    if status.get("incomplete"):
+        return  # the cluster cannot tell
+    rules: list[Any] = status.get("resourceRules") or []
+    missing = list(_missing(rules))
+    if missing:
+        lacking = ", ".join(f"{'/'.join(verbs)} {resource}" for resource, _, verbs in missing)
+        lines = "".join(
+            f'\n    - apiGroups: ["{group}"]\n      resources: ["{resource}"]\n      verbs: [{", ".join(verbs)}]'
+            for resource, group, verbs in missing
+        )
+        raise RigError(
+            f"these credentials may not {lacking}", where=where, do=f"give them a ClusterRole with the rules{lines}"
+        )
+
+
+def _missing(rules: list[Any]) -> Iterator[tuple[str, str, list[str]]]:
+    for resource, subresource, verbs in _NEEDED:
+        name = f"{resource.plural}{subresource}"
+        allowed = {
+            verb
+            for rule in rules
+            if not rule.get("resourceNames")
+            and {"*", resource.group} & set(rule.get("apiGroups") or ())
+            and {"*", name, f"*{subresource}" if subresource else name} & set(rule.get("resources") or ())
+            for verb in rule["verbs"]
+        }
+        if lacking := [verb for verb in verbs if not {"*", verb} & allowed]:
+            yield name, resource.group, lacking

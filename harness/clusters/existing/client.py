@@ -1,0 +1,138 @@
+"""A client of a cluster that is reached over the network, which tells the tap what it does and sees."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from harness.clusters.existing.causality import Causality
+from harness.clusters.recording import Recorder
+from harness.core.history import Tap
+from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceApi, ResourceList, WatchEvent
+from harness.wasmbed.resources.kubernetes_api import CLUSTER_SCOPED, KubernetesApi
+
+__all__ = ["Tapped", "TappedClient"]
+
+T = TypeVar("T")
+
+
+class Tapped:
+    """What all clients of a cluster tell its tap through."""
+
+    def __init__(self, tap: Tap) -> None:
+        self.recorder = Recorder(tap)
+        self.causality = Causality(self.recorder.order)
+
+
+class TappedClient(ResourceApi):
+    """A client that connects when it is first used, and tells the tap what it does."""
+
+    def __init__(self, kubeconfig: Path, namespace: str, name: str, tapped: Tapped | None) -> None:
+        self.namespace = namespace
+        self._kubeconfig = kubeconfig
+        self._name = name
+        self._tapped = tapped
+        self._opened: KubernetesApi | None = None
+
+    async def connected(self) -> KubernetesApi:
+        """The connection beneath, for what is not told. Raises UsageError where there is no usable configuration."""
+        if self._opened is None:
+            opened = await KubernetesApi.open(self.namespace, kubeconfig=self._kubeconfig, name=self._name)
+            if self._opened is None:
+                self._opened = opened
+            else:  # Another task was faster.
+                await opened.close()
+        return self._opened
+
+    async def get(self, resource: Resource, name: str) -> Object:
+        return await (await self.connected()).get(resource, name)
+
+    async def list(self, resource: Resource, *, label_selector: str = "", field_selector: str = "") -> ResourceList:
+        api = await self.connected()
+        return await api.list(resource, label_selector=label_selector, field_selector=field_selector)
+
+    async def create(self, resource: Resource, body: Object) -> Object:
+        name = body.get("metadata", {}).get("name", "")
+        return await self._write("POST", resource, name, body, lambda api: api.create(resource, body), code=201)
+
+    async def replace(self, resource: Resource, name: str, body: Object) -> Object:
+        return await self._write("PUT", resource, name, body, lambda api: api.replace(resource, name, body))
+
+    async def patch(self, resource: Resource, name: str, patch: Object) -> Object:
+        return await self._write("PATCH", resource, name, patch, lambda api: api.patch(resource, name, patch))
+
+    async def patch_status(self, resource: Resource, name: str, patch: Object) -> Object:
+        def send(api: KubernetesApi) -> Awaitable[Object]:
+            return api.patch_status(resource, name, patch)
+
+        return await self._write("PATCH", resource, name, patch, send, subresource="status")
+
+    async def delete(
+        self, resource: Resource, name: str, *, uid: str | None = None, resource_version: str | None = None
+    ) -> None:
+        def send(api: KubernetesApi) -> Awaitable[None]:
+            return api.delete(resource, name, uid=uid, resource_version=resource_version)
+
+        await self._write("DELETE", resource, name, None, send)
+
+    @asynccontextmanager
+    async def watch(
+        self, resource: Resource, *, resource_version: str, label_selector: str = "", field_selector: str = ""
+    ) -> AsyncIterator[AsyncIterator[WatchEvent]]:
+        selectors = {"label_selector": label_selector, "field_selector": field_selector}
+        api = await self.connected()
+        async with api.watch(resource, resource_version=resource_version, **selectors) as events:
+            if self._tapped is not None and self._tapped.recorder.tells_watches_of(resource.group):
+                yield self._deliveries(resource, events, self._tapped)
+            else:
+                yield events
+
+    async def _deliveries(
+        self, resource: Resource, events: AsyncIterator[WatchEvent], tapped: Tapped
+    ) -> AsyncIterator[WatchEvent]:
+        async for event in events:
+            if event.type != "BOOKMARK":
+                tapped.causality.delivered(resource, event.type, event.object)
+                tapped.recorder.delivery(self._name, event.type, resource.kind, event.object)
+            yield event
+
+    async def close(self) -> None:
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.close()
+
+    async def _write(
+        self,
+        method: str,
+        resource: Resource,
+        name: str,
+        body: Object | None,
+        send: Callable[[KubernetesApi], Awaitable[T]],
+        *,
+        subresource: str = "",
+        code: int = 200,
+    ) -> T:
+        """What ``send`` returns. It is told with its answer, before what it has caused; without one it is not told."""
+        api, tapped = await self.connected(), self._tapped
+        if tapped is None:
+            return await send(api)
+        namespace = self.namespace if resource not in CLUSTER_SCOPED else ""
+        about: dict[str, Any] = {"group": resource.group, "namespace": namespace, "subresource": subresource}
+        write = tapped.causality.sent(resource, namespace, name, deletes=method == "DELETE")
+        try:
+            answer = await send(api)
+            made = answer if isinstance(answer, dict) else None
+            if made is not None:
+                name = made["metadata"]["name"]
+            put = tapped.causality.place(write, made)
+            tapped.recorder.request(
+                self._name, method, resource.kind, name=name, code=code, body=body, put=put, **about
+            )
+        except ApiError as error:
+            tapped.recorder.request(self._name, method, resource.kind, name=name, code=error.code, body=body, **about)
+            raise
+        finally:
+            tapped.causality.ended(write)
+        return answer

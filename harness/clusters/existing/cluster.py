@@ -1,0 +1,146 @@
+"""The cluster kind ``kubeconfig``: a cluster that exists already, reached as a kubeconfig file says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import ClassVar
+
+from harness.clusters.cluster import Cluster
+from harness.clusters.existing.access import check_context, check_rights, check_version
+from harness.clusters.existing.client import Tapped, TappedClient
+from harness.clusters.existing.definitions import install
+from harness.clusters.existing.namespaces import Leaving, delete_namespace, make_namespace
+from harness.clusters.files import replace_file
+from harness.core.clock import Clock
+from harness.core.errors import RigError, UsageError, reason
+from harness.core.history import Tap
+from harness.core.identifiers import Randomness
+from harness.wasmbed.resources.api import ApiError, ResourceApi
+from harness.wasmbed.resources.kubernetes_api import KubernetesApi
+
+__all__ = ["LEAVING", "KubeconfigCluster"]
+
+ANSWERS_WITHIN = 5.0
+LEAVING = Leaving()
+"""What this process has deleted: a session asks for its end when it ends itself."""
+
+
+class KubeconfigCluster(Cluster):
+    """An existing cluster. The namespace is deleted at the end if it was made here, which takes a cluster some seconds
+    and is not waited for (see :data:`LEAVING`); the resource types stay.
+
+    The tap tells what this process's clients do and see; what others do there crosses no boundary of ours.
+    """
+
+    kind: ClassVar[str] = "kubeconfig"
+    shared: ClassVar[bool] = True
+    options: ClassVar[frozenset[str]] = frozenset(("kubeconfig", "allow_cluster"))
+
+    def __init__(
+        self,
+        clock: Clock,
+        randomness: Randomness,
+        namespace: str = "wasmbed",
+        tap: Tap | None = None,
+        *,
+        kubeconfig: Path | None = None,
+        allow_cluster: str | None = None,
+    ) -> None:
+        """``kubeconfig``: the file; where it is None, what ``KUBECONFIG`` names, or ``~/.kube/config``.
+        ``allow_cluster``: the context, where the cluster is on another machine."""
+        self._clock = clock
+        self.namespace = namespace
+        self._tapped = Tapped(tap) if tap is not None else None
+        self._path = kubeconfig or self.default_path()
+        self._allowed = allow_cluster
+        self._clients: list[TappedClient] = []
+        self._owns_namespace = False
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        path = cls.default_path()
+        return None if path.is_file() else f"{path} is not there: set KUBECONFIG to a cluster's kubeconfig file"
+
+    @staticmethod
+    def default_path() -> Path:
+        """What ``KUBECONFIG`` names, or ``~/.kube/config``."""
+        return Path(os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
+
+    async def start(self) -> None:
+        harness = self._client("Harness", None)
+        try:
+            await self._check(await harness.connected())
+            await install(harness, self._clock)
+            self._owns_namespace = await make_namespace(harness, self.namespace)
+        except ApiError as error:
+            raise RigError(
+                f"the cluster refused to be set up: {reason(error)}",
+                where=str(self._path),
+                do="use credentials that may make namespaces and CustomResourceDefinitions",
+            ) from error
+        except OSError as error:
+            raise RigError(
+                f"the cluster cannot be reached: {reason(error)}",
+                where=str(self._path),
+                do="start it, or name another kubeconfig",
+            ) from error
+
+    async def _check(self, api: KubernetesApi) -> None:
+        """See that the cluster may be used and can be, before anything is made in it."""
+        check_context(self._path, api.host, self._allowed)
+        await check_version(api, str(self._path))
+        await check_rights(api, str(self._path))
+
+    async def check(self) -> None:
+        harness = self._clients[0]
+        try:
+            async with self._clock.deadline(ANSWERS_WITHIN):
+                await (await harness.connected()).version()
+        except (OSError, ApiError) as error:
+            raise RigError(
+                f"the cluster does not answer any more: {reason(error)}",
+                where=str(self._path),
+                do=self._advice(),
+            ) from error
+
+    def _advice(self) -> str:
+        """What to do about a cluster that has gone."""
+        return "see why it ended, and start it again"
+
+    async def stop(self) -> None:
+        try:
+            if self._owns_namespace:
+                self._owns_namespace = False
+                await delete_namespace(self._clients[0])
+                self._left_behind()
+        except OSError:
+            pass  # The cluster is gone, and the namespace with it.
+        finally:
+            clients, self._clients = self._clients, []
+            for client in clients:
+                await client.close()
+
+    def _left_behind(self) -> None:
+        """The namespace goes by and by."""
+        LEAVING.add(self._path, self.namespace)
+
+    def client(self, name: str) -> ResourceApi:
+        return self._client(name, self._tapped)
+
+    def _client(self, name: str, tapped: Tapped | None) -> TappedClient:
+        client = TappedClient(self._path, self.namespace, name, tapped)
+        self._clients.append(client)
+        return client
+
+    async def write_kubeconfig(self, path: Path) -> None:
+        try:
+            content = self._path.read_bytes()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, content)
+        except OSError as error:
+            raise UsageError(
+                f"the kubeconfig cannot be copied to {path}: {reason(error)}",
+                where=str(self._path),
+                do="name a file that can be written",
+            ) from error

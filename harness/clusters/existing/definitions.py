@@ -1,0 +1,74 @@
+"""Wasmbed's resource types in a cluster: installed where they are missing or others, and served."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.core.clock import Clock
+from harness.core.errors import RigError
+from harness.wasmbed.resources.api import Conflict, NotFound, Object, ResourceApi
+from harness.wasmbed.resources.kinds import CUSTOM_RESOURCE_DEFINITION, load_crds
+
+__all__ = ["install"]
+
+ESTABLISHED_WITHIN = 30.0
+
+
+async def install(api: ResourceApi, clock: Clock) -> None:
+    """See to it that the cluster serves the types as they are here. Raises RigError where it does not in time."""
+    for definition in load_crds():
+        name = definition["metadata"]["name"]
+        if not is_established(await _put(api, definition)):
+            await _wait(api, clock, name)
+
+
+async def _put(api: ResourceApi, definition: Object) -> Object:
+    name = definition["metadata"]["name"]
+    try:
+        present = await api.get(CUSTOM_RESOURCE_DEFINITION, name)
+    except NotFound:
+        try:
+            return await api.create(CUSTOM_RESOURCE_DEFINITION, definition)
+        except Conflict:  # another process was faster
+            present = await api.get(CUSTOM_RESOURCE_DEFINITION, name)
+    if _contains(present["spec"], definition["spec"]):
+        return present
+    return await api.patch(CUSTOM_RESOURCE_DEFINITION, name, {"spec": definition["spec"]})
+
+
+def _contains(found: Any, wanted: Any) -> bool:
+    """Whether ``found`` is ``wanted``, as far as that says something: the server adds defaults."""
+    if isinstance(wanted, dict):
+        return isinstance(found, dict) and all(_contains(found.get(name), value) for name, value in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(found, list) and len(found) == len(wanted) and all(map(_contains, found, wanted))
+    return bool(found == wanted)
+
+
+async def _wait(api: ResourceApi, clock: Clock, name: str) -> None:
+    field = f"metadata.name={name}"
+    try:
+        async with clock.deadline(ESTABLISHED_WITHIN):
+            while True:
+                listed = await api.list(CUSTOM_RESOURCE_DEFINITION, field_selector=field)
+                if any(map(is_established, listed.items)):
+                    return
+                version = listed.resource_version
+                async with api.watch(
+                    CUSTOM_RESOURCE_DEFINITION, resource_version=version, field_selector=field
+                ) as events:
+                    async for event in events:
+                        if is_established(event.object):
+                            return
+    except TimeoutError:
+        raise RigError(
+            f"the resource type {name} was not established within {ESTABLISHED_WITHIN:g} s",
+            where=f"CustomResourceDefinition {name}",
+            do=f"see: kubectl describe crd {name}",
+        ) from None
+
+
+def is_established(definition: Object) -> bool:
+    """Whether the API server serves the type."""
+    conditions: list[Any] = definition.get("status", {}).get("conditions") or []
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)

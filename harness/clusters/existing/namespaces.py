@@ -1,0 +1,107 @@
+"""A namespace of one's own in a cluster: made, and gone without a trace.
+
+A cluster waits five seconds before it empties a namespace that was deleted, and takes its time then. So whoever ends
+does not wait; what has become of all of them is found out once, at the end of the session.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from harness.clusters.existing.client import TappedClient
+from harness.clusters.existing.ownership import ownership
+from harness.core.clock import Clock
+from harness.core.errors import reason
+from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, Resource, ResourceApi
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY, GROUP, NAMESPACE
+
+__all__ = ["Leaving", "delete_namespace", "make_namespace"]
+
+GONE_WITHIN = 60.0
+
+
+async def make_namespace(api: ResourceApi, name: str) -> bool:
+    """Make a namespace; whether it was not there yet, and so is ours."""
+    try:
+        await api.create(NAMESPACE, {"metadata": {"name": name, **ownership()}})
+    except Conflict:
+        return False
+    return True
+
+
+async def delete_namespace(api: ResourceApi) -> None:
+    """Delete the API's namespace, and take the platform's finalizers off what is in it: its controllers have ended."""
+    with suppress(NotFound):
+        await api.delete(NAMESPACE, api.namespace)
+    for resource in (APPLICATION, DEVICE, GATEWAY):
+        with suppress(NotFound):  # the type itself
+            for item in (await api.list(resource)).items:
+                await _release(api, resource, item)
+
+
+async def _release(api: ResourceApi, resource: Resource, item: Object) -> None:
+    finalizers: list[str] = item["metadata"].get("finalizers") or []
+    foreign = [name for name in finalizers if not name.startswith(f"{GROUP}/")]
+    if len(foreign) < len(finalizers):
+        with suppress(NotFound):
+            await api.patch(resource, item["metadata"]["name"], {"metadata": {"finalizers": foreign or None}})
+
+
+class Leaving:
+    """The namespaces that were deleted in a cluster and may still be there."""
+
+    def __init__(self) -> None:
+        self._names: dict[Path, set[str]] = {}
+
+    def add(self, kubeconfig: Path, name: str) -> None:
+        """One that was deleted."""
+        self._names.setdefault(kubeconfig, set()).add(name)
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
+    async def settle(self, clock: Clock) -> list[str]:
+        """Wait until all are gone; says of each that is not, what keeps it."""
+        names, self._names = self._names, {}
+        said: list[str] = []
+        for kubeconfig, those in names.items():
+            api = TappedClient(kubeconfig, "default", "Harness", None)
+            try:
+                left = await _until_gone(api, those, clock)
+            except (ApiError, OSError) as error:
+                left = dict.fromkeys(those, f"the cluster was asked and did not answer: {reason(error)}")
+            finally:
+                await api.close()
+            said += [f"namespace {name} is still there: {why}" for name, why in left.items()]
+        return said
+
+
+async def _until_gone(api: ResourceApi, names: set[str], clock: Clock) -> dict[str, str]:
+    left: dict[str, Object] = {}
+    try:
+        async with clock.deadline(GONE_WITHIN):
+            while True:
+                listed = await api.list(NAMESPACE)
+                found = {item["metadata"]["name"]: item for item in listed.items}
+                left = {name: found[name] for name in names if name in found}
+                if not left:
+                    return {}
+                async with api.watch(NAMESPACE, resource_version=listed.resource_version) as events:
+                    async for event in events:
+                        name = event.object["metadata"].get("name", "")
+                        if event.type == "DELETED":
+                            left.pop(name, None)
+                        elif name in left:
+                            left[name] = event.object
+                        if not left:
+                            return {}
+    except TimeoutError:
+        return {name: _reasons(namespace) for name, namespace in left.items()}
+
+
+def _reasons(namespace: Object) -> str:
+    conditions: list[Any] = namespace.get("status", {}).get("conditions") or []
+    found = [str(one.get("message")) for one in conditions if one.get("status") == "True"]
+    return "; ".join(found) or "the cluster does not say why (does its namespace controller run?)"

@@ -1,0 +1,72 @@
+"""Whose a namespace is: written on it, so that what a killed run left can be told from what somebody still uses."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.wasmbed.resources.api import Object
+
+__all__ = ["SELECTOR", "ownership", "why_kept"]
+
+MANAGED_BY = ("app.kubernetes.io/managed-by", "wasmbed-harness")
+HOST = "wasmbed.io/host"
+PROCESS = "wasmbed.io/process"
+DAY = 24 * 3600.0
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())[:63].strip(".-") or "unknown"
+
+
+SELECTOR = f"{MANAGED_BY[0]}={MANAGED_BY[1]},{HOST}={_host()}"
+"""Labels of the namespaces that runs on this machine have made."""
+
+
+def ownership() -> Object:
+    """The metadata by which a namespace is this process's."""
+    process = f"{_machine()} {os.getpid()} {_started(os.getpid())}"
+    return {"labels": dict([MANAGED_BY, (HOST, _host())]), "annotations": {PROCESS: process}}
+
+
+def why_kept(namespace: Object, now: float) -> str | None:
+    """Why a namespace with our labels is not to be removed; None where its run has gone.
+
+    ``now`` is in seconds since the epoch. What another machine of the same name made, or this one before it was
+    started anew, cannot be told apart; nobody uses it after a day.
+    """
+    metadata = namespace["metadata"]
+    machine, _, process = str((metadata.get("annotations") or {}).get(PROCESS, "")).partition(" ")
+    if machine != _machine():
+        made = datetime.fromisoformat(metadata["creationTimestamp"]).astimezone(UTC).timestamp()
+        return None if now - made > DAY else "made within the last day by another machine of this name"
+    number, _, started = process.partition(" ")
+    return f"process {number} uses it" if number.isdecimal() and _started(int(number)) == started else None
+
+
+def _machine() -> str:
+    """This start of this machine, and the set of processes that can be seen from here."""
+    parts = []
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip())
+        parts.append(str(Path("/proc/self/ns/pid").stat().st_ino))
+    return "/".join(parts) or "unknown"
+
+
+def _started(pid: int) -> str:
+    """When a process began, in a form to compare; empty where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        pass
+    if Path("/proc/self").exists():
+        return ""
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return ""
+    return "running"

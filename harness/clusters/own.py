@@ -1,0 +1,56 @@
+"""What the kinds have in common whose API server is started for the session and ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from harness.clusters.existing import KubeconfigCluster
+from harness.clusters.session import Server, join
+from harness.core.clock import Clock
+from harness.core.errors import RigError
+from harness.core.history import Tap
+from harness.core.identifiers import Randomness
+from harness.wasmbed.resources.kubernetes_api import KubernetesApi
+
+__all__ = ["OwnCluster"]
+
+
+class OwnCluster(KubeconfigCluster):
+    """A namespace on a real API server without nodes. The first world of a session starts it."""
+
+    start_within: ClassVar[float] = 120.0
+    options: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(
+        self, clock: Clock, randomness: Randomness, namespace: str = "wasmbed", tap: Tap | None = None
+    ) -> None:
+        super().__init__(clock, randomness, namespace, tap)
+        self._server: Server | None = None
+
+    @classmethod
+    @abstractmethod
+    def command(cls) -> Sequence[str]:
+        """What starts the server; see :func:`harness.clusters.session.join`."""
+
+    async def start(self) -> None:
+        self._server = await asyncio.to_thread(join, self.kind, self.command())
+        self._path = self._server.kubeconfig
+        await super().start()
+
+    async def _check(self, api: KubernetesApi) -> None:
+        """It is as it was made, and nobody else's."""
+
+    async def lost(self) -> None:
+        if self._server is not None:
+            await self._server.ended()
+        raise RigError("the Kubernetes API server ended by itself", where=f"cluster {self.kind}", do=self._advice())
+
+    def _advice(self) -> str:
+        last_words = self._server.last_words() if self._server is not None else ""
+        return f"see the machine's free memory; its last words:{last_words or ' none'}"
+
+    def _left_behind(self) -> None:
+        """It goes with the server at the latest."""

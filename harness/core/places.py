@@ -1,0 +1,79 @@
+"""A bounded number of places for work under way. Work that waits for one gets it in the order in which it came.
+
+The bound follows what can be finished, as TCP's window does (RFC 5681): it grows by one after a round of work that was
+done in good time, and is halved when some took too long, once for all that was under way together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+__all__ = ["Places"]
+
+_FIRST = 16
+
+
+class Places:
+    """At most ``most`` places. Whoever brings work should hold it back while :attr:`is_full`: see :meth:`on_relief`."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._limit = float(min(_FIRST, most))
+        self._taken = 0
+        self._round = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._relief: list[Callable[[], object]] = []
+
+    @property
+    def limit(self) -> int:
+        """How many places there are now."""
+        return int(self._limit)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether work waits already."""
+        return bool(self._waiting)
+
+    def on_relief(self, callback: Callable[[], object]) -> None:
+        """Call ``callback`` whenever nothing waits any more."""
+        self._relief.append(callback)
+
+    async def take(self) -> int:
+        """Wait for a place; returns what :meth:`give_back` wants to know of it."""
+        if not self._waiting and self._taken < self.limit:
+            self._taken += 1
+            return self._round
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                self._taken -= 1
+            self._serve()
+            raise
+        return self._round
+
+    def give_back(self, taken: int, *, in_time: bool) -> None:
+        """The work on a place is over, in good time or not. ``taken`` is what :meth:`take` returned."""
+        if in_time:
+            self._limit = min(self._limit + 1 / self._limit, self._most)
+        elif taken == self._round:
+            self._limit = max(self._limit / 2, 1.0)
+            self._round += 1
+        self._taken -= 1
+        self._serve()
+
+    def _serve(self) -> None:
+        if not self._waiting:
+            return
+        while self._waiting and (self._waiting[0].done() or self._taken < self.limit):
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._taken += 1
+                turn.set_result(None)
+        if not self._waiting:
+            for callback in tuple(self._relief):
+                callback()

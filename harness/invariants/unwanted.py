@@ -1,0 +1,137 @@
+"""Nothing runs after its Application is deleted or stopped: how long a gateway and a device may take to obey.
+
+The grace is counted in messages: a gateway that was asked may send the chunks that were under way, and a device may
+finish what came before the ``Stop``. Only where no message is sent it is a time.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.core.history import Event, Kind
+from harness.wasmbed.resources.kinds import APPLICATION
+
+__all__ = ["CHUNKS", "RUNS_ON", "nothing_runs_unwanted"]
+
+CHUNKS = 8
+"""Chunks that a gateway may still send after it was asked to stop, before its ``Stop``: twice a window."""
+RUNS_ON = 60.0
+"""Seconds on a link after which an application that nobody wants must not be named any more, whoever forgot it."""
+_RUNS = ("deployed", "running")
+
+
+@dataclass(slots=True)
+class _Pair:
+    """An application on a device, since the last request to deploy it there."""
+
+    asked: bool = False
+    """The gateway was asked to stop it, or learned that it does not exist."""
+    stop: bool = False
+    """The gateway sent a ``Stop``."""
+    stopped: bool = False
+    """The device confirmed."""
+    chunks: int = 0
+    """Sent since the gateway was asked to stop."""
+    broken: bool = False
+    """It was reported already."""
+
+    def deployed(self) -> None:
+        self.stop = self.stopped = False
+        self.chunks = 0
+
+
+def nothing_runs_unwanted(events: Sequence[Event]) -> Iterator[tuple[Event, str]]:
+    """Nothing is sent to a device, or runs on it, after its Application was deleted or stopped."""
+    pairs: defaultdict[tuple[str, str], _Pair] = defaultdict(_Pair)
+    unwanted: dict[str, Event] = {}
+    calm: defaultdict[str, float] = defaultdict(float)
+    """By device, the time from which on its link is up and nothing broke."""
+    for event in events:
+        application, device = event.correlation, str(event.data.get("device") or "")
+        pair = pairs[application, device] if application and device else _Pair()
+        if event.kind is Kind.FAULT:
+            for name in calm:
+                calm[name] = event.at
+        elif event.kind is Kind.STATE and event.name == APPLICATION.kind:
+            _take_wish(event, unwanted)
+        elif event.name == "DeployApplication":
+            pairs[application, device] = _Pair(stop=pair.stop, stopped=pair.stopped)
+        elif event.name == "StopApplication":
+            pair.asked = True
+        elif event.name == "PATCH Application" and event.source == "Gateway" and event.data.get("code") == 404:
+            for name in (event.data.get("status") or {}).get("deviceStatuses") or () if application in unwanted else ():
+                pairs[application, name].asked = True
+        elif event.name == "TlsConnected":
+            calm[device] = event.at
+        else:
+            for broken, message in _judge(event, application, device, pairs, unwanted, calm):
+                if not broken.broken:
+                    broken.broken = True
+                    yield event, message
+
+
+def _take_wish(event: Event, unwanted: dict[str, Event]) -> None:
+    name, stopped = event.data["name"], (event.data.get("spec") or {}).get("stopped")
+    if event.data["change"] == "deleted" or stopped:
+        unwanted.setdefault(name, event)
+    elif event.data["change"] == "added" or stopped is False:
+        unwanted.pop(name, None)
+
+
+def _judge(
+    event: Event,
+    application: str,
+    device: str,
+    pairs: defaultdict[tuple[str, str], _Pair],
+    unwanted: dict[str, Event],
+    calm: defaultdict[str, float],
+) -> Iterator[tuple[_Pair, str]]:
+    if event.name == "Heartbeat":
+        applications = event.data.get("applications")
+        for name, state in applications.items() if isinstance(applications, Mapping) else ():
+            if state in _RUNS:
+                yield from _judge_running(event, name, device, pairs[name, device], unwanted, calm)
+        return
+    if not application or not device:
+        return
+    pair = pairs[application, device]
+    match event.name:
+        case "Stop":
+            pair.stop = True
+        case "StopResult" if event.data.get("ok"):
+            pair.stopped = pair.stop
+        case "Deploy":
+            if pair.asked:
+                yield pair, f"{application} was sent to {device} after its gateway was asked to stop it"
+            pair.deployed()
+        case "ModuleChunk":
+            pair.chunks += pair.asked
+            if pair.stop:
+                yield pair, f"a chunk of {application} was sent to {device} after its Stop"
+            elif pair.chunks > CHUNKS:
+                yield (
+                    pair,
+                    f"more than {CHUNKS} chunks of {application} went to {device} after its gateway was asked to stop",
+                )
+        case "ApplicationStatus" if event.data.get("state") in _RUNS:
+            yield from _judge_running(event, application, device, pair, unwanted, calm)
+        case "DeploymentResult" if event.data.get("ok"):
+            yield from _judge_running(event, application, device, pair, unwanted, calm)
+
+
+def _judge_running(
+    event: Event,
+    application: str,
+    device: str,
+    pair: _Pair,
+    unwanted: dict[str, Event],
+    calm: defaultdict[str, float],
+) -> Iterator[tuple[_Pair, str]]:
+    if pair.stopped:
+        yield pair, f"{application} runs on {device}, which had stopped it"
+    elif application in unwanted:
+        since = unwanted[application]
+        if event.at - max(since.at, calm[device]) > RUNS_ON:
+            yield pair, f"{application} runs on {device} {event.at - since.at:.0f} s after it was deleted or stopped"

@@ -1,0 +1,108 @@
+"""The end of a session: who is to blame in all, and the results that no process has written yet.
+
+A test with a stack is recorded by the process that ran it. What is left are the tests without one, what was not
+collected, and the tests whose worker died.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.pytest_plugin.names import case_of, rerun_command
+from harness.pytest_plugin.reported import ReportedTest
+from harness.pytest_plugin.reports import phase_of
+from harness.reporting import allure
+from harness.reporting.run_folder import RunFolder
+from harness.reporting.tally import Tally
+from harness.reporting.verdict import Verdict, worst
+
+__all__ = ["count", "crash_report", "leave"]
+
+
+def crash_report(test: ReportedTest, node: Any) -> pytest.TestReport:
+    """The report that xdist makes of a test in which a worker died."""
+    return pytest.TestReport(
+        nodeid=test.nodeid,
+        location=test.location,
+        keywords={},
+        outcome="failed",
+        longrepr=f"worker {test.worker!r} crashed while running {test.nodeid!r}",
+        when="???",  # type: ignore[arg-type]
+        node=node,
+    )
+
+
+def count(tests: Iterable[ReportedTest], folder: RunFolder, tally: Tally) -> bool:
+    """Count who is to blame into ``tally``. Returns whether every failure was of a test with a stack: of the others the
+    harness says nothing, and leaves the exit code to pytest."""
+    judged = True
+    for test in tests:
+        bad = worst(test.phases)
+        if bad is None:
+            continue
+        if bad.outcome != "failed" or test.judged or (test.crashed and _record(test, folder) is not None):
+            tally.count(test.name, bad.outcome, bad.blame, bad.message)
+        else:
+            judged = False
+    return judged
+
+
+def leave(
+    config: pytest.Config,
+    folder: RunFolder,
+    tests: Iterable[ReportedTest],
+    not_collected: Iterable[pytest.CollectReport],
+) -> list[str]:
+    """Write the results that are missing, so that every output has every test once. Returns what went wrong."""
+    missing = [_not_collected(config, report) for report in not_collected]
+    unseen = [verdict.record(None) for verdict in missing]
+    """Tests that Allure's plugin has not seen end."""
+    trouble = []
+    for test in tests:
+        record = _record(test, folder)
+        if record is not None and test.finished and not test.crashed:
+            continue
+        verdict = _verdict(config, test, record)
+        if record is None:
+            missing.append(verdict)
+        elif test.crashed:
+            verdict.write(record)
+            trouble += [f"{test.name}: {verdict.lost}"] if verdict.lost else []
+        if test.crashed:
+            unseen.append(verdict.record(record))
+    if allure.results_folder() is not None:
+        for left in unseen:
+            allure.add_missing(left)
+    if lost := folder.leave(missing):
+        trouble.append(f"{len(missing)} tests without a stack are in no output: {lost}")
+    return trouble
+
+
+def _record(test: ReportedTest, folder: RunFolder) -> Path | None:
+    """The folder that the process which ran ``test`` left."""
+    left = [claimed for claimed in folder.claimed(test.name) if (claimed / "result.json").exists()]
+    return left[-1] if left else None
+
+
+def _verdict(config: pytest.Config, test: ReportedTest, record: Path | None) -> Verdict:
+    verdict = Verdict.read(record) if record is not None else None
+    if verdict is None:
+        path, line, _ = test.location
+        verdict = Verdict(test.name, "", rerun=rerun_command(config, test.nodeid), case=case_of(test.nodeid))
+        verdict.file, verdict.line = path, None if line is None else line + 1
+    test.tell(verdict)
+    if not test.finished:
+        verdict.interrupt()
+    return verdict
+
+
+def _not_collected(config: pytest.Config, report: pytest.CollectReport) -> Verdict:
+    phase = phase_of(report)
+    verdict = Verdict(report.nodeid, "", rerun=rerun_command(config, report.nodeid), case=case_of(report.nodeid))
+    verdict.file = report.fspath or None
+    verdict.judge([phase] if phase is not None else [])
+    return verdict

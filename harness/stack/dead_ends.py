@@ -1,0 +1,79 @@
+"""Wishes that cannot come true any more, so that nobody waits for them: what the table of phases says may still follow.
+
+A status that somebody acted on since it was written is not judged: the test may just have changed what led there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.core.history import Event, History, Kind
+from harness.wasmbed.resources.api import Object, Resource
+from harness.wasmbed.resources.conditions import find_condition
+from harness.wasmbed.resources.kinds import APPLICATION
+from harness.wasmbed.resources.phases import MOVES, SELF_REGISTERING, ApplicationPhase, Cause, reachable
+from harness.wasmbed.resources.views import Application
+
+__all__ = ["dead_end"]
+
+_WRITES = ("POST", "PUT", "PATCH", "DELETE")
+
+
+def dead_end(resource: Resource, name: str, object: Object | None, phase: object, history: History) -> str | None:
+    """Why the resource cannot come into ``phase`` any more; None if it may.
+
+    ``object`` is the resource as it was last seen, None if there is none. What is not a word may always come.
+    """
+    if object is None:
+        deleted = resource not in SELF_REGISTERING and _last(history, resource, name) == "deleted"
+        return "it was deleted" if deleted else None
+    status: Mapping[str, Any] = object.get("status") or {}
+    present = status.get("phase") or next(iter(MOVES[resource]))
+    if not isinstance(phase, str) or phase == present:
+        return None
+    if phase in _ahead(resource, present, object) or _is_outdated(history, resource, name):
+        return None
+    reason = status.get("error")
+    return f"it is {present}, from which nothing leads there by itself" + (f": {reason}" if reason else "")
+
+
+def _ahead(resource: Resource, present: str, object: Object) -> frozenset[str]:
+    """The phases that may still come, going by what the object says of itself."""
+    if resource != APPLICATION:
+        return reachable(resource, present, frozenset(Cause))
+    application = Application(object)
+    ends = reachable(resource, present, {Cause.STOP})
+    if application.spec.stopped or application.deleting:
+        return ends
+    stalled = find_condition(application.status.conditions, "Stalled")
+    if stalled is None or stalled["status"] != "True":
+        return ends | reachable(resource, present, {Cause.START, Cause.CHANGE})
+    if application.spec.target_devices.device_names:
+        return ends | reachable(resource, present, {Cause.START})
+    # Further devices may come, but those that it failed on keep it from running everywhere.
+    return ends | reachable(resource, present, {Cause.START, Cause.CHANGE}) - {ApplicationPhase.RUNNING}
+
+
+def _last(history: History, resource: Resource, name: str) -> str | None:
+    event = next((event for event in _backwards(history) if _is_about(event, resource, name)), None)
+    return event.data["change"] if event is not None else None
+
+
+def _is_outdated(history: History, resource: Resource, name: str) -> bool:
+    """Whether something was done, or broke, since the resource last changed."""
+    for event in _backwards(history):
+        if _is_about(event, resource, name):
+            return False
+        acted = event.source == "Harness" or (event.source == "User" and event.name.startswith(_WRITES))
+        if acted or event.kind is Kind.FAULT:
+            return True
+    return False
+
+
+def _is_about(event: Event, resource: Resource, name: str) -> bool:
+    return event.kind is Kind.STATE and event.name == resource.kind and event.data["name"] == name
+
+
+def _backwards(history: History) -> Iterator[Event]:
+    return (history[index] for index in range(len(history) - 1, -1, -1))

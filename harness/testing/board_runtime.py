@@ -1,0 +1,122 @@
+"""Checks that a board's runtime behaves like that of every other board: the modules it accepts, what runs first, the
+limits."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from importlib.resources import files
+
+from harness.core.errors import ProductFailure
+from harness.stack.modules import assemble
+from harness.testing.bench import LIMITS, Bench, Peer
+from harness.testing.require import require
+from harness.wasmbed.protocol.messages import (
+    ApplicationStatus,
+    DeploymentResult,
+    DeviceInfo,
+    DeviceInfoRequest,
+    Limits,
+    Stop,
+    StopResult,
+)
+from harness.wasmbed.runtime.interface import FaultCode
+from harness.wasmbed.runtime.limits import DEPLOYMENT_FUEL, PROPOSALS
+
+__all__ = ["Judged", "initializes", "judged_modules", "judges_modules", "keeps_tables_small"]
+
+_LOG = '(import "wasmbed" "log" (func $log (param i32 i32 i32)))'
+_DATA = '(memory (export "memory") 1) (data (i32.const 0) "firstthirdforth")'
+_FRAME = f'{_DATA} (func (export "run") (call $say (i32.const 10)))'
+_SAY = "(func $say (param i32) (call $log (i32.const 2) (local.get 0) (i32.const 5)))"
+_NOT_ENOUGH = "NOT_ENOUGH_MEMORY"
+"""The code of a board that is too small for a module that others take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A module, and whether boards accept it with :data:`harness.testing.bench.LIMITS`."""
+
+    name: str
+    module: bytes
+    accepted: bool
+
+
+def judged_modules() -> list[Judged]:
+    """The modules of ``verdicts.json``: proposals, limits, the host interface."""
+    text = (files("harness.testing") / "modules" / "verdicts.json").read_text("utf-8")
+    return [
+        Judged(case["name"], bytes.fromhex(case["hex"]), case["verdict"] == "accepted") for case in json.loads(text)
+    ]
+
+
+async def judges_modules(bench: Bench) -> None:
+    """The board accepts and refuses (INVALID_MODULE) the same modules as every other, and lists its proposals."""
+    peer = await bench.enrolled()
+    information = await peer.expect(DeviceInfo, peer.link.send(DeviceInfoRequest()))
+    features = set(information.runtime_features)
+    require(features >= set(PROPOSALS), f"runtime features {sorted(features)}, without some of {sorted(PROPOSALS)}")
+    for judged in judged_modules():
+        if len(judged.module) > information.largest_module:
+            continue
+        result = await peer.deploy("judged", judged.module)
+        if judged.accepted:
+            fine = result.ok or result.code == _NOT_ENOUGH
+            require(fine, f"{judged.name}: refused as {result.code}: {result.error}, other devices take it")
+        else:
+            require(not result.ok, f"{judged.name}: accepted, every other device refuses it")
+            require(result.code == "INVALID_MODULE", f"{judged.name}: refused as {result.code}, not INVALID_MODULE")
+        await _stop(peer, "judged")
+
+
+async def initializes(bench: Bench) -> None:
+    """The start function and _initialize run before the entry, with the memory at hand; a fault names which it was."""
+    peer = await bench.enrolled()
+    start = "(start $s) (func $s (call $say (i32.const 0)))"
+    reactor = '(func (export "_initialize") (call $say (i32.const 5)))'
+    result = await peer.deploy("first", assemble(f"(module {_LOG} {_FRAME} {_SAY} {start} {reactor})"))
+    require(result.ok, f"a module with a start function and _initialize was refused: {result.error}")
+    for word in ("first", "third", "forth"):
+        await bench.board.console.until(word, bench.expectations.patience)
+    await _stop(peer, "first")
+    endless = "(loop (br 0))"
+    cases = {
+        f"(start $s) (func $s {endless})": "start function: ",
+        f'(func (export "_initialize") {endless})': "_initialize: ",
+    }
+    for limits in (replace(LIMITS, fuel=10), Limits(LIMITS.memory, (1 << 63) - 1, 60_000)):
+        for body, words in cases.items():
+            result = await peer.deploy("late", assemble(f"(module {_LOG} {_FRAME} {_SAY} {body})"), limits=limits)
+            code = FaultCode.OUT_OF_FUEL
+            require(not result.ok and result.code == code, f"{words}{result.code}, expected {code}")
+            fuel = min(limits.fuel, DEPLOYMENT_FUEL)
+            expected = f"{words}used up its {fuel} units of fuel"
+            require(result.error == expected, f"told {result.error!r}, expected {expected!r}")
+    # Copying segments costs no fuel, so a module that starts nothing is loaded with hardly any.
+    little = replace(LIMITS, fuel=10)
+    result = await peer.deploy("late", assemble(f"(module {_LOG} {_FRAME} {_SAY})"), limits=little)
+    require(result.ok, f"a module without a start function was refused with little fuel: {result.error}")
+
+
+async def keeps_tables_small(bench: Bench) -> None:
+    """A growth of a table beyond the limit returns -1, as a growth of the memory does."""
+    peer = await bench.enrolled()
+    grow = "(func $grow (param i32) (result i32) (table.grow $t (ref.null func) (local.get 0)))"
+    refused = "(if (i32.ne (call $grow (i32.const {})) (i32.const -1)) (then unreachable))"
+    body = "".join(refused.format(count) for count in (50_000_000, 10_000, 2**31, -1))
+    text = f'(module (memory (export "memory") 1) (table $t 1 funcref) {grow} (func (export "run") {body}))'
+    result = await peer.deploy("tables", assemble(text))
+    require(result.ok, f"a module with a table was refused: {result.error}")
+    status = await peer.expect(ApplicationStatus)
+    require(status.error is None, f"a growth beyond the limit was not refused: {status.error}")
+
+
+async def _stop(peer: Peer, name: str) -> None:
+    """Stop an application, whatever it still says."""
+    request = peer.link.send(Stop(name))
+    while True:
+        message = (await peer.receive()).message
+        if isinstance(message, StopResult):
+            return
+        if isinstance(message, DeploymentResult):
+            raise ProductFailure(f"the board sent {message} after the request {request} to stop {name}")

@@ -1,0 +1,172 @@
+"""Applications that are deleted or stopped before they run: their transfers end at once, and nothing of them runs."""
+
+import pytest
+
+from harness.stack import Stack
+from harness.stack.applications import ApplicationHandle
+from harness.stack.modules import padded
+from harness.stack.peers import Peer
+from harness.wasmbed.protocol.messages import (
+    ApplicationState,
+    ChunkAcknowledgment,
+    Deploy,
+    DeploymentResult,
+    Heartbeat,
+    ModuleChunk,
+    Stop,
+    StopResult,
+)
+from harness.wasmbed.resources.kinds import APPLICATION
+
+
+async def receiving(stack: Stack) -> tuple[Peer, str, ApplicationHandle]:
+    """A device driven by hand, its id, and an application of which it has the announcement and the first chunk."""
+    peer = await stack.peer("by-hand")
+    device_id = await peer.enroll()
+    await stack.device("by-hand").until(phase="Connected")
+    application = await stack.deploy(padded(stack.modules("hello"), 60_000), to="by-hand", name="heavy")
+    await peer.receive(Deploy)
+    await peer.receive(ModuleChunk)
+    chunk = await stack.history.until("ModuleChunk", about="heavy")
+    peer.send(ChunkAcknowledgment("heavy", 0), chunk.data["messageId"])
+    await application.until_on("by-hand", state="receiving")
+    return peer, device_id, application
+
+
+async def take_stop(stack: Stack, peer: Peer) -> None:
+    """Receive the chunks that were under way and the stop, and answer as a board does."""
+    stop = await stack.history.until("Stop", about="heavy", source="Gateway")
+    deploy = await stack.history.until("Deploy", about="heavy", source="Gateway")
+    sent = stack.history.find("ModuleChunk", about="heavy", source="Gateway")
+    for _ in sent[1:]:
+        await peer.receive(ModuleChunk)
+    await peer.receive(Stop)
+    for chunk in sent[1:]:
+        peer.send(ChunkAcknowledgment("heavy", chunk.data["index"]), chunk.data["messageId"])
+    peer.send(DeploymentResult("heavy", False, "cancelled", {}, "CANCELLED"), deploy.data["messageId"])
+    peer.send(StopResult("heavy", True), stop.data["messageId"])
+
+
+def chunks(stack: Stack) -> int:
+    return len(stack.history.find("ModuleChunk", about="heavy", source="Gateway"))
+
+
+@pytest.mark.parametrize("how", ["deleted", "stopped"])
+async def test_a_transfer_that_is_not_wanted_any_more_ends_at_once(stack: Stack, how: str) -> None:
+    """Of fifteen chunks the device has acknowledged one. The gateway sends no further one, and the resource does not
+    wait for the rest."""
+    peer, device_id, application = await receiving(stack)
+    await (application.delete() if how == "deleted" else application.stop())
+    await take_stop(stack, peer)
+    if how == "deleted":
+        await application.until_gone()
+    else:
+        await application.until(phase="Stopped", statistics={"running": 0, "failed": 0})
+        await application.until_on("by-hand", state="stopped")
+    await peer.beat(device_id)
+    assert chunks(stack) < 10
+    stack.history.follows("transfer-cancelled")
+
+
+async def test_a_target_that_leaves_in_the_middle_of_a_transfer(stack: Stack) -> None:
+    """Its labels do not match any more: the transfer ends, and the application forgets the device."""
+    peer = await stack.peer("by-hand")
+    await peer.enroll()
+    device = await stack.device("by-hand").until(phase="Connected")
+    await device.label(site="roof")
+    application = await stack.deploy(padded(stack.modules("hello"), 60_000), to={"site": "roof"}, name="heavy")
+    await peer.receive(Deploy)
+    await peer.receive(ModuleChunk)
+    await application.until_on("by-hand", state="receiving")
+    await device.label(site="cellar")
+    await take_stop(stack, peer)
+    await application.until(device_statuses=lambda entries: not entries, statistics={"target": 0})
+
+
+async def test_a_changed_module_replaces_the_one_that_is_under_way(stack: Stack) -> None:
+    peer, _, application = await receiving(stack)
+    replacement = padded(stack.modules("hello_again"), 5_000)
+    await application.redeploy(replacement)
+    await take_stop(stack, peer)
+    deploy = await peer.receive(Deploy, within=20)
+    assert deploy.size == len(replacement)
+    for _ in range(-(-deploy.size // deploy.chunk_size)):
+        await peer.receive(ModuleChunk)
+    announced = stack.history.find("Deploy", about="heavy", source="Gateway")[-1]
+    for sent in stack.history.find("ModuleChunk", about="heavy", source="Gateway"):
+        if sent.n > announced.n:
+            peer.send(ChunkAcknowledgment("heavy", sent.data["index"]), sent.data["messageId"])
+    peer.send(DeploymentResult("heavy", True), announced.data["messageId"])
+    await application.until_on("by-hand", state="deployed", generation=2)
+
+
+async def test_an_application_of_the_same_name_made_anew_in_the_middle_of_a_transfer(stack: Stack) -> None:
+    """Somebody took the finalizer away: the old resource is gone at once. What the device gets is the new one."""
+    peer, _, application = await receiving(stack)
+    await application.delete()
+    await stack.api.patch(APPLICATION, "heavy", {"metadata": {"finalizers": []}})
+    await application.until_gone()
+    replacement = padded(stack.modules("hello_again"), 3_000)
+    again = await stack.deploy(replacement, to="by-hand", name="heavy")
+    await take_stop(stack, peer)
+    deploy = await peer.receive(Deploy, within=20)
+    assert deploy.size == len(replacement)
+    await peer.receive(ModuleChunk)
+    announced = stack.history.find("Deploy", about="heavy", source="Gateway")[-1]
+    (sent,) = [each for each in stack.history.find("ModuleChunk", about="heavy") if each.n > announced.n]
+    peer.send(ChunkAcknowledgment("heavy", 0), sent.data["messageId"])
+    peer.send(DeploymentResult("heavy", True), announced.data["messageId"])
+    await again.until_on("by-hand", state="deployed")
+
+
+async def test_one_that_waits_behind_another_is_never_sent(stack: Stack) -> None:
+    """And its resource does not wait for the other transfer."""
+    peer, _, _ = await receiving(stack)
+    waiting = await stack.deploy("hello", to="by-hand", name="waiting")
+    await stack.history.until("DeployApplication", about="waiting")
+    await waiting.delete()
+    stop = await stack.history.until("Stop", about="waiting", source="Gateway")
+    peer.send(StopResult("waiting", True), stop.data["messageId"])
+    await waiting.until_gone()
+    assert not stack.history.find("Deploy", about="waiting")
+
+
+async def test_a_gateway_that_is_killed_in_the_middle_of_a_transfer_that_is_then_deleted(stack: Stack) -> None:
+    """Its successor sends nothing of it, and stops it where a device names it all the same."""
+    peer, device_id, application = await receiving(stack)
+    await stack.gateway.kill()
+    before = chunks(stack)
+    await application.delete()
+    await stack.gateway.start()
+    await application.until_gone(within=20)
+    again = await stack.peer("by-hand", credentials=peer.credentials)
+    again.send(Heartbeat(device_id, 0, "active", {}, "ready", {"heavy": ApplicationState.RUNNING}))
+    stop = await stack.history.until("Stop", about="heavy", source="Gateway")
+    again.send(StopResult("heavy", True), stop.data["messageId"])
+    assert chunks(stack) == before
+
+
+@pytest.mark.requires("wasm")
+@pytest.mark.parametrize("how", ["deleted", "stopped"])
+async def test_a_board_runs_nothing_of_what_was_cancelled(stack: Stack, how: str) -> None:
+    """And the next deployment starts right away. Where the link is so fast that the module was there before the word to
+    stop, it has been stopped."""
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected")
+    heavy = padded(stack.modules("hello"), min(200_000, device.spec.largest_module or 65_536))
+    application = await stack.deploy(heavy, to=board, name="heavy")
+    await stack.history.until("ModuleChunk", about="heavy")
+    await (application.delete() if how == "deleted" else application.stop())
+    stopped = await stack.history.until("StopResult", about="heavy", source="Device", ok=True, within=30)
+    if how == "deleted":
+        await application.until_gone(within=30)
+    else:
+        await application.until(phase="Stopped")
+    cancelled = stack.history.find("DeploymentResult", about="heavy", code="CANCELLED")
+    if cancelled:
+        assert not any("hello from a module" in line for line in board.console.lines)
+        stack.history.follows("transfer-cancelled")
+    following = await stack.deploy("hello_again", to=board, name="following")
+    await following.until(phase="Running", within=30)
+    ran = stack.history.find("ApplicationStatus", about="heavy", source="Device", state="running")
+    assert all(event.n < stopped.n for event in ran)

@@ -1,0 +1,90 @@
+"""Bodies in YAML: JSON's values and nothing more, whatever they are made to stand for."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.clusters.embedded.yaml_reader import read_yaml
+
+WIDGETS = "/apis/example.org/v1/namespaces/default/widgets"
+YAML = "application/yaml"
+LAUGHS = b"a: &a [x, x, x, x, x, x, x, x, x]\n" + b"".join(
+    b"%c: &%c [%s]\n" % (name, name, b", ".join([b"*%c" % (name - 1)] * 9)) for name in b"bcdefghij"
+)
+"""The billion laughs: nine to the power of ten texts in less than a kilobyte."""
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a: 1\nb: [x, 'y', \"z\"]\n", {"a": 1, "b": ["x", "y", "z"]}),
+        ("# nothing\n", None),
+        ("a: {}\nb: []\nc:\nd: ~\n", {"a": {}, "b": [], "c": None, "d": None}),
+        ("a: [yes, No, on, OFF, true, False]", {"a": [True, False, True, False, True, False]}),
+        ("a: [0x10, 0b11, 017, 1_000, -5, +3, 0]", {"a": [16, 3, 15, 1000, -5, 3, 0]}),
+        ("a: [1.5, -2.0e+3, 1., .5]", {"a": [1.5, -2000.0, 1.0, 0.5]}),
+        ("a: '1'\nb: !!str 1\nc: ! 1\nd: \"true\"", {"a": "1", "b": "1", "c": "1", "d": "true"}),
+        (
+            "when: 2020-01-01\nat: 2001-12-14t21:59:43.10-05:00",
+            {"when": "2020-01-01", "at": "2001-12-14t21:59:43.10-05:00"},
+        ),
+        ("a: 190:20:30", {"a": "190:20:30"}),
+        ("a: |\n  one\n  two\nb: >-\n  one\n  two\n", {"a": "one\ntwo\n", "b": "one two"}),
+        ("&a a: &b b", {"a": "b"}),
+        ("--- {a: b}\n...\n", {"a": "b"}),
+        ("- - - x", [[["x"]]]),
+        ("plain", "plain"),
+    ],
+)
+def test_what_is_read(text, value):
+    assert read_yaml(text.encode()) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (LAUGHS, "*a: aliases, merge keys and tags beyond JSON's are not read"),
+        (b"a: &a {x: 1}\nb:\n  <<: *a\n", "'<<': aliases"),
+        (b"a: !!binary aGk=", "'aGk=': aliases"),
+        (b"a: !!set {x}", "tag:yaml.org,2002:set: aliases"),
+        (b"a: !!python/object:os.system x", "'x': aliases"),
+        (b"".join(b"%%TAG !e%d! tag:x\n" % number for number in range(100_000)) + b"---\na: b", "%TAG: aliases"),
+        (b"[" * 200_000, "exceeded max depth: it is nested more than 100 times"),
+        (b"- " * 200_000 + b"x", "exceeded max depth"),
+        (b"a: 1" + b"_" * 1_000_000 + b".", "is too long for a number"),
+        (b"a: 0x" + b"f" * 1_000_000, "is too long for a number"),
+        (b"a: 11111111111111111111111", "64-bit"),
+        (b"a: .inf", "could not convert"),
+        (b"a: [", "did not find expected node content"),
+        (b"? [a]\n: b", "a key is not a text"),
+        (b"null: x", "key must be str"),
+        (b"--- a\n--- b\n", "more than one document"),
+        (b"a: \xff", "can't decode"),
+        (b"a: \x01", "not allowed"),
+    ],
+    ids=range(18),
+)
+def test_what_is_refused(play, text, why):
+    async def scene(api):
+        code, reason, status = await api.refused("POST", WIDGETS, text, YAML)
+        assert (code, reason) == (400, "BadRequest")
+        assert status["message"].startswith("error decoding YAML: ")
+        assert why in status["message"]
+
+    play(scene)
+
+
+def test_a_number_in_sixties_is_not_computed():
+    assert read_yaml(b"a: 1" + b":20" * 900_000)["a"].startswith("1:20:20")
+
+
+def test_a_body_of_more_values_than_one_request_may_have_is_too_large(play):
+    async def scene(api):
+        code, reason, _ = await api.refused("POST", WIDGETS, b"[" + b"1," * 1_500_000 + b"1]#", YAML)
+        assert (code, reason) == (413, "RequestEntityTooLarge")
+        code, reason, _ = await api.refused(
+            "PATCH", f"{WIDGETS}/one?fieldManager=a", LAUGHS, "application/apply-patch+yaml"
+        )
+        assert (code, reason) == (400, "BadRequest")
+
+    play(scene)

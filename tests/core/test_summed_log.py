@@ -1,0 +1,59 @@
+"""A log that many peers write to says what happened, once, and how often."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from harness.core.clock import ManualClock
+from harness.core.logs import get_log
+from harness.core.summed_log import SummedLog
+
+
+def play(scene: Callable[[ManualClock, SummedLog], Awaitable[None]]) -> None:
+    clock = ManualClock()
+    asyncio.run(scene(clock, SummedLog(get_log("summed"), clock, first=2, window=10)))  # type: ignore[arg-type]
+
+
+def test_a_thousand_lines_of_one_kind_are_three(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(clock: ManualClock, log: SummedLog) -> None:
+        for number in range(1000):
+            log.warning("device %s: refused", f"board-{number}")
+        log.warning("the disk is full")
+        await clock.advance(10)
+        await clock.advance(100)
+
+    play(scene)
+    assert caplog.messages == [
+        "device board-0: refused",
+        "device board-1: refused",
+        "the disk is full",
+        "device board-999: refused (the last of 998 more such lines in 10 s)",
+    ]
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+
+def test_lines_that_come_now_and_then_are_all_written(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(clock: ManualClock, log: SummedLog) -> None:
+        for number in range(6):
+            log.warning("device %d: refused", number)
+            await clock.advance(5.5)
+
+    play(scene)
+    assert caplog.messages == [f"device {number}: refused" for number in range(6)]
+
+
+def test_what_was_counted_is_told_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(clock: ManualClock, log: SummedLog) -> None:
+        for number in range(5):
+            log.warning("device %d: refused", number)
+        log.info("nobody asked for this level")
+        log.close()
+        log.close()
+
+    play(scene)
+    assert caplog.messages[-1] == "device 4: refused (the last of 3 more such lines in 10 s)"
+    assert len(caplog.messages) == 3

@@ -1,0 +1,155 @@
+"""Peers that send without end, or never read: each costs a bounded number of bytes and is closed; others keep on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import struct
+from typing import Any
+
+import cbor2
+import pytest
+
+from harness.core.loop import give_way
+from harness.wasmbed.pki.tls import client_context
+from harness.wasmbed.protocol.errors import LinkClosed
+from harness.wasmbed.protocol.link import Link, Side
+from harness.wasmbed.protocol.messages import Error
+
+Play = Any
+World = Any
+
+MOST_BUFFERED = 256 << 10
+"""Bytes that wait for one peer at most: 64 KiB in the link, as much in TCP's and TLS's layers, and one message."""
+
+
+def unknown(number: int) -> bytes:
+    payload = cbor2.dumps([1, number, [99, {}]])
+    return struct.pack(">I", len(payload)) + payload
+
+
+async def deaf_device(world: World, name: str) -> Any:
+    """A device whose socket holds little, so that what it does not read waits at the gateway."""
+    device = await world.device(name)
+    await device.link.close()
+    await world.until_recorded("ConnectionClosed")
+    world.events.clear()
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(raw, world.gateway.endpoint)
+    tls = client_context(world.servers.certificates, device.identity, world.clock)
+    _, device.link = await loop.create_connection(
+        lambda: Link(Side.DEVICE, opened=lambda link: None), sock=raw, ssl=tls, server_hostname="localhost"
+    )
+    world.stack.callback(device.link.abort)
+    return device
+
+
+@pytest.mark.parametrize("enrolled", [False, True], ids=["anonymous", "enrolled"])
+def test_unknown_tags_without_end_are_answered_a_few_times(
+    play: Play, enrolled: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene(world: World) -> None:
+        other = await world.connected("other")
+        peer = await world.connected("greedy") if enrolled else await world.dial(None)
+        peer.link._transport.write(b"".join(map(unknown, range(5000))))
+        errors = [await peer.expect(Error) for _ in range(33)]
+        assert [error.message for error in errors] == [
+            *["unknown message tag 99"] * 32,
+            "more than 32 errors without a heartbeat, the last: unknown message tag 99",
+        ]
+        await peer.closed()
+        (closed,) = await world.until_recorded("ConnectionClosed")
+        assert "more than 32 errors without a heartbeat" in closed[3]["reason"]
+        await other.beat()
+
+    caplog.set_level(logging.WARNING)
+    play(scene)
+    lines = [line for line in caplog.messages if "unknown message tag" in line]
+    assert len(lines) == 11
+    assert "the last of 23 more such lines" in lines[-1]
+
+
+def test_a_heartbeat_pays_for_errors(play: Play) -> None:
+    async def scene(world: World) -> None:
+        device = await world.connected("newer-firmware")
+        for round_ in range(4):
+            for number in range(20):
+                device.link._transport.write(unknown(number))
+                assert (await device.expect(Error)).message == "unknown message tag 99"
+            await device.beat(device_time=round_)
+
+    play(scene)
+
+
+def test_a_device_that_never_reads_is_closed(play: Play, caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(world: World) -> None:
+        other = await world.connected("other")
+        deaf = await deaf_device(world, "deaf")
+        await deaf.connect()
+        await world.phase("deaf", "Connected")
+        transport = world.gateway.sessions.get("deaf").link._transport
+        with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as near:
+            assert near.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * (64 << 10), "Linux would take megabytes"
+        most = 0
+
+        def look() -> None:
+            nonlocal most
+            most = max(most, transport.get_write_buffer_size())
+
+        deaf.link._transport.pause_reading()
+        flooding = asyncio.create_task(beats(deaf, look))
+        (closed,) = await world.until_recorded("ConnectionClosed")
+        assert closed[:2] == ("Gateway", "Device")
+        assert closed[3]["reason"] == "the peer left what it was sent unread for 0.3 s"
+        assert 0 < most < MOST_BUFFERED
+        await world.phase("deaf", "Disconnected")
+        await other.beat()
+        flooding.cancel()
+        await asyncio.wait([flooding])
+
+    async def beats(deaf: Any, look: Any) -> None:
+        try:
+            while True:
+                deaf.link.send(deaf.heartbeat())
+                look()
+                await give_way()
+                await deaf.link.drain()
+        except LinkClosed:
+            return
+
+    caplog.set_level(logging.WARNING)
+    play(scene, write_timeout=0.3)
+    assert "device deaf: the peer left what it was sent unread for 0.3 s" in caplog.messages
+
+
+def test_a_flood_leaves_others_their_turn(play: Play) -> None:
+    """While one device sends all it can, another is answered between any two turns of it."""
+
+    async def scene(world: World) -> None:
+        other, greedy = await world.connected("other"), await world.connected("greedy")
+        reader = asyncio.create_task(read(greedy.link))
+        flooding = asyncio.create_task(beat_on(greedy))
+        for _ in range(20):
+            await other.beat()
+        assert not flooding.done()
+        flooding.cancel()
+        reader.cancel()
+        await asyncio.wait([flooding, reader])
+
+    async def read(link: Link) -> None:
+        while True:
+            await link.receive()
+
+    async def beat_on(device: Any) -> None:
+        while True:
+            for _ in range(500):
+                device.link.send(device.heartbeat())
+            await device.link.drain()
+            await give_way()
+
+    play(scene)

@@ -1,0 +1,52 @@
+"""Key usages of a gateway: virtual boards judge them as the firmware does (``tests/certificates.rs`` there)."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from harness.core.client_hello import read_client_hello
+from harness.core.clock import ManualClock
+from harness.wasmbed.pki.identity import Identity
+from harness.wasmbed.pki.tls import client_context, tls_server
+
+FOLDER = Path(__file__).parents[2] / "firmware/wasmbed-node/tests/certificates"
+TABLE = [
+    line.split(": ", 1) for line in (FOLDER / "usages.txt").read_text("utf-8").splitlines() if not line.startswith("#")
+]
+KEY = ec.derive_private_key(42, ec.SECP256R1())
+
+
+def handshake(file: str, name: str = "gateway.example") -> None:
+    """A virtual board's with a gateway of that certificate. Raises SSLError."""
+    authorities = b"".join((FOLDER / f"authority-{kind}.der").read_bytes() for kind in ("ed25519", "p256"))
+    gateway = Identity(KEY, (FOLDER / f"{file}.der").read_bytes())
+    client = client_context(authorities, None, ManualClock(1_800_000_000))
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    device = client.wrap_bio(down, up, server_hostname=name)
+    with suppress(ssl.SSLWantReadError):
+        device.do_handshake()
+    hello = up.read()
+    up.write(hello)
+    end = tls_server((gateway,), authorities).context_for(read_client_hello(hello)).wrap_bio(up, down, server_side=True)
+    with suppress(ssl.SSLWantReadError):
+        end.do_handshake()
+    device.do_handshake()
+
+
+@pytest.mark.parametrize(("file", "expected"), TABLE)
+def test_a_virtual_board_judges_as_the_firmware_does(file: str, expected: str) -> None:
+    if expected == "believed":
+        handshake(file)
+    else:
+        with pytest.raises(ssl.SSLCertVerificationError, match=r"purpose|not for signatures|not for a server"):
+            handshake(file)
+
+
+def test_a_common_name_names_no_server() -> None:
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"mismatch|not valid for"):
+        handshake("server-without-names")

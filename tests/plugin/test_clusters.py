@@ -1,0 +1,74 @@
+"""What a run says of the cluster that its tests live on."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from harness.clusters.apiserver import ApiserverCluster
+from harness.core.clock import SystemClock
+from harness.core.identifiers import Randomness
+
+DIES = """
+import os, signal
+from pathlib import Path
+
+def arguments(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+async def test_the_cluster_dies(stack):
+    board = await stack.boards.power_on()
+    device = await stack.device(board).until(phase="Connected", within=60)
+    place = str(stack.cluster._path.parent)
+    (server,) = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and place in arguments(pid)]
+    os.kill(server, signal.SIGKILL)
+    await device.until(phase="Disconnected", within=1)
+
+async def test_the_next_has_another(stack):
+    board = await stack.boards.power_on()
+    await stack.device(board).until(phase="Connected", within=60)
+"""
+LEAVES = """
+import harness.clusters.existing.namespaces as namespaces
+from harness.wasmbed.resources.kinds import DEVICE
+from harness.wasmbed.resources.manifests import device
+
+namespaces.GONE_WITHIN = 0.1
+
+async def test_something_stays(stack):
+    held = device("d", public_key=b"k", device_type="virtual")
+    held["metadata"]["finalizers"] = ["example.com/mine"]
+    await stack.api.create(DEVICE, held)
+"""
+
+built = pytest.mark.skipif(ApiserverCluster.unavailable() is not None, reason=str(ApiserverCluster.unavailable()))
+
+
+@built
+def test_a_cluster_that_dies_makes_its_test_not_run_and_no_other(project) -> None:
+    done = project.run(DIES, "--cluster=apiserver")
+    assert "1 passed, 1 not run" in done.stdout, done.stdout
+    assert "the cluster does not answer any more" in done.stdout
+    assert done.returncode == 3
+
+
+@built
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["alone", "xdist"])
+def test_what_stays_in_a_cluster_is_said_at_the_end(project, tmp_path: Path, workers: list[str]) -> None:
+    path = tmp_path / "kubeconfig"
+
+    async def copy() -> None:
+        cluster = ApiserverCluster(SystemClock(), Randomness(), f"host-{Randomness().token(4)}")
+        await cluster.start()
+        await cluster.write_kubeconfig(path)
+        await cluster.stop()
+
+    asyncio.run(copy())
+    done = project.run(LEAVES, "--cluster=kubeconfig", f"--kubeconfig={path}", *workers)
+    assert "1 passed" in done.stdout, done.stdout
+    assert "is still there: " in done.stdout

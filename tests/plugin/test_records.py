@@ -1,0 +1,77 @@
+"""One record a test, and a worker where each of them runs all tests: none is lost, in any output."""
+
+import json
+from collections import Counter
+
+ALL = ("--summary=summary.md", "--alluredir=allure")
+COLLIDE = """
+import pytest
+@pytest.mark.parametrize("topic", ["pump/1", "pump-1", "pump:1", "pump 1", "pump[1]", "pump-1-", "[::1]", "\\u00fc"])
+async def test_topic(stack, topic):
+    stack.history.note("topic", topic=topic)
+    assert topic != "pump/1"
+class Test:
+    async def test_a(self, stack): pass
+async def test_a(stack): pass
+"""
+WORKERS = """
+async def test_worker(stack, worker_id):
+    stack.history.note("worker", worker=worker_id)
+    assert worker_id == "gw0"
+"""
+AGAIN = """
+TRIED = []
+async def test_again(stack):
+    TRIED.append(1)
+    assert len(TRIED) > 1
+"""
+
+
+def test_names_that_differ_in_signs_only_are_two_tests(project) -> None:
+    done = project.run(COLLIDE, *ALL)
+    assert "1 failed, 9 passed" in done.stdout, done.stdout
+    assert project.same_everywhere() == Counter({"passed": 9, "failed": 1})
+    assert project.outcomes()["test_topic[pump/1]"] == "failed"
+    assert [name for _, name, tags in project.junit() if tags] == ["test_topic[pump/1]"]
+    topics = set()
+    for path in project.report.glob("*/history.jsonl"):
+        events = [json.loads(line) for line in path.read_text().splitlines()]
+        topics |= {event["data"]["topic"] for event in events if event["name"] == "topic"}
+    assert topics == {"pump/1", "pump-1", "pump:1", "pump 1", "pump[1]", "pump-1-", "[::1]", "\u00fc"}
+
+
+def test_workers_that_all_run_a_test_leave_a_record_each(project) -> None:
+    done = project.run(WORKERS, *ALL, "--dist=each", "--tx=2*popen")
+    assert "1 failed, 1 passed" in done.stdout, done.stdout
+    assert project.same_everywhere() == Counter({"passed": 1, "failed": 1})
+    assert project.outcomes() == {"test_worker (gw0)": "passed", "test_worker (gw1)": "failed"}
+    assert [case[:2] for case in project.junit()] == [("test_it", "test_worker")] * 2
+    seen = {(result["worker"], result["outcome"]) for result in project.results().values()}
+    assert seen == {("gw0", "passed"), ("gw1", "failed")}
+
+
+def test_a_test_that_is_named_twice_runs_twice_and_leaves_two_records(project) -> None:
+    (project.folder / "test_it.py").write_text(AGAIN)
+    done = project.pytest(*ALL, "--keep-duplicates", "test_it.py", "test_it.py")
+    assert "1 failed, 1 passed" in done.stdout, done.stdout
+    assert project.same_everywhere() == Counter({"passed": 1, "failed": 1})
+    assert project.outcomes() == {"test_again": "failed", "test_again (#2)": "passed"}
+    assert len(list(project.report.glob("*/history.jsonl"))) == 2
+
+
+def test_every_test_of_a_run_is_in_every_output(project) -> None:
+    code = AGAIN + "def test_plain(): pass\ndef test_plain_fails(): assert 0\n"
+    for workers in ((), ("-n2",)):
+        done = project.run(code, *ALL, "--clean-alluredir", *workers)
+        assert "2 failed, 1 passed" in done.stdout, done.stdout
+        assert project.same_everywhere() == Counter({"passed": 1, "failed": 2})
+        assert len(project.results()) == 1, "only a test with a stack has a folder"
+        assert {name for _, name, _ in project.junit()} == {"test_again", "test_plain", "test_plain_fails"}
+
+
+def test_what_only_sets_up_records_nothing(project) -> None:
+    for option in ("--setup-plan", "--setup-only", "--collect-only"):
+        done = project.run(AGAIN, option)
+        assert done.returncode == 0, done.stdout
+        assert "test_again" in done.stdout
+        assert not (project.folder / "reports").exists(), option

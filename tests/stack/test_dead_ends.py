@@ -1,0 +1,112 @@
+"""Which wishes can still come true, as the table of phases has it."""
+
+from typing import Any
+
+import pytest
+
+from harness.core.clock import ManualClock
+from harness.core.history import History, Kind
+from harness.stack.dead_ends import dead_end
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
+from harness.wasmbed.resources.phases import MOVES, Cause, reachable
+
+
+@pytest.fixture
+def history() -> History:
+    history = History(ManualClock())
+    change = {"change": "modified", "name": "app", "status": {"phase": "any"}}
+    history.record(Kind.MESSAGE, "User", "Kubernetes", "POST Application", {}, "app")
+    history.record(Kind.STATE, "Kubernetes", "", "Application", change, "app")
+    return history
+
+
+def application(phase: str, *, stalled: bool | None = None, deleting: bool = False, **spec: Any) -> dict[str, Any]:
+    spec = {"targetDevices": {"deviceNames": ["pump-1"]}, **spec}
+    conditions = [] if stalled is None else [{"type": "Stalled", "status": str(stalled)}]
+    metadata = {"name": "app", **({"deletionTimestamp": "2026-01-01T00:00:00Z"} if deleting else {})}
+    return {"metadata": metadata, "spec": spec, "status": {"phase": phase, "conditions": conditions, "error": "why"}}
+
+
+@pytest.mark.parametrize(
+    ("present", "wish", "possible"),
+    [
+        (application("Failed", stalled=True), "Running", False),
+        (application("Error", stalled=True), "Running", False),
+        (application("Error", stalled=True), "Failed", False),
+        (application("Stopped", stopped=True), "Running", False),
+        (application("Stopping", stopped=True), "Running", False),
+        (application("Running", stopped=True), "Stopped", True),
+        (application("Stopping", deleting=True), "Running", False),
+        (application("Running", deleting=True), "Stopped", True),
+        # what may still come
+        (application("Pending"), "Running", True),
+        (application("Deploying"), "Failed", True),
+        (application("PartiallyRunning"), "Running", True),
+        (application("Unknown"), "Running", True),
+        (application("Stopped"), "Running", True),
+        (application("Failed", stalled=False), "Running", True),
+        (application("Failed", stalled=True), "Failed", True),
+        (application("Running"), "Stopped", True),
+        (application("Error", stalled=True), "Stopped", True),
+        # there is no way back
+        (application("Running"), "Pending", False),
+        # further devices may come
+        (application("Failed", stalled=True, targetDevices={"allDevices": True}), "PartiallyRunning", True),
+        (application("Failed", stalled=True, targetDevices={"allDevices": True}), "Running", False),
+    ],
+)
+def test_what_the_phase_of_an_application_leaves_to_hope_for(
+    history: History, present: dict[str, Any], wish: str, possible: bool
+) -> None:
+    reason = dead_end(APPLICATION, "app", present, wish, history)
+    assert (reason is None) is possible
+    if reason is not None:
+        assert reason == f"it is {present['status']['phase']}, from which nothing leads there by itself: why"
+
+
+@pytest.mark.parametrize("wish", [None, "Running", lambda phase: phase == "Running"], ids=["none", "word", "judge"])
+def test_only_words_are_judged(history: History, wish: Any) -> None:
+    reason = dead_end(APPLICATION, "app", application("Failed", stalled=True), wish, history)
+    assert (reason is not None) is (wish == "Running")
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda history: history.note("power on", "pump-1"),
+        lambda history: history.record(Kind.FAULT, "Harness", "Device", "reset", {}, "pump-1"),
+        lambda history: history.record(Kind.FAULT, "Device", "", "Crash", {"device": "pump-1"}, "pump-1"),
+        lambda history: history.record(Kind.MESSAGE, "User", "Kubernetes", "PATCH Device", {}, "pump-1"),
+    ],
+    ids=["power", "reset", "crash", "label"],
+)
+def test_what_was_done_since_may_change_everything(history: History, act: Any) -> None:
+    act(history)
+    assert dead_end(APPLICATION, "app", application("Failed", stalled=True), "Running", history) is None
+
+
+def test_to_look_changes_nothing(history: History) -> None:
+    history.record(Kind.MESSAGE, "User", "Kubernetes", "GET Application", {}, "app")
+    assert dead_end(APPLICATION, "app", application("Failed", stalled=True), "Running", history) is not None
+
+
+def test_what_was_deleted_does_not_come_back_by_itself_unless_it_registers(history: History) -> None:
+    assert dead_end(APPLICATION, "later", None, "Running", history) is None
+    for kind, name in (("Application", "app"), ("Device", "pump-1"), ("Gateway", "gateway-1")):
+        history.record(Kind.STATE, "Kubernetes", "", kind, {"change": "deleted", "name": name}, name)
+    assert dead_end(APPLICATION, "app", None, "Running", history) == "it was deleted"
+    assert dead_end(DEVICE, "pump-1", None, "Connected", history) is None
+    assert dead_end(GATEWAY, "gateway-1", None, "Online", history) is None
+    history.record(Kind.STATE, "Kubernetes", "", "Application", {"change": "added", "name": "app"}, "app")
+    assert dead_end(APPLICATION, "app", None, "Running", history) is None
+
+
+@pytest.mark.parametrize("resource", MOVES, ids=lambda resource: resource.kind)
+def test_with_every_cause_the_whole_table_counts(resource: Any) -> None:
+    for source, targets in MOVES[resource].items():
+        assert targets <= reachable(resource, source, Cause)
+
+
+def test_a_device_may_always_come_back(history: History) -> None:
+    failed = {"metadata": {"name": "pump-1"}, "status": {"phase": "Failed"}}
+    assert dead_end(DEVICE, "pump-1", failed, "Connected", history) is None
