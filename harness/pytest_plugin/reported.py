@@ -108,8 +108,8 @@ class ReportedTests:
         index = getattr(report, "item_index", None)
         known = [test for test in same if None in (index, test.index) or test.index == index]
         test = known[-1] if known else None
-        if test is not None and test.finished and test.again:
-            test.begin_attempt()
+        if test is not None and test.again and (crashed or report.when == "setup" or is_subtest(report)):
+            test.begin_attempt()  # older versions of pytest-rerunfailures do not report how the last one was torn down
         elif test is None or (test.finished and not crashed):
             name = unique_name(report.nodeid, worker if self._each else None, len(same) + 1)
             test = ReportedTest(report.nodeid, name, report.location, index=index)

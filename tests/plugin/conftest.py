@@ -47,7 +47,7 @@ class Project:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=120,
+            timeout=300,
             check=False,
         )
 

@@ -33,7 +33,7 @@ class Project:
     def run(self, *arguments: str, module: str = "robot", **environment: str) -> tuple[int, str]:
         with self.start(*arguments, module=module, **environment) as process:
             try:
-                output, _ = process.communicate(timeout=120)
+                output, _ = process.communicate(timeout=300)
             finally:
                 process.kill()
         return process.returncode, output
