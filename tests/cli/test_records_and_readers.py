@@ -241,3 +241,25 @@ def test_a_file_that_is_no_kubeconfig_is_the_callers_error(
     (tmp_path / "kubeconfig").write_bytes(text)
     assert run(["status", f"--kubeconfig={tmp_path / 'kubeconfig'}"]) == 2
     assert f"error: {tmp_path / 'kubeconfig'}: " in capsys.readouterr().err
+
+
+# file descriptors
+
+
+FEW = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (100, {hard}))"
+
+
+def test_a_fleet_has_all_file_descriptors_that_there_may_be(start: Start, tmp_path: Path) -> None:
+    platform = up(start, tmp_path, "--boards=virtual=60", "--port=0", prelude=FEW.format(hard=400))
+    platform.until("60 Connected")
+    assert platform.end(signal.SIGINT) == 0
+
+
+def test_a_fleet_for_which_there_are_too_few_is_refused(start: Start, tmp_path: Path) -> None:
+    platform = up(start, tmp_path, "--boards=virtual=400", prelude=FEW.format(hard=400))
+    assert platform.end() == 3
+    assert (
+        "error: virtual: 400 boards need 400 x 2 = 800 file descriptors; the limit of this process is 400"
+        in platform.said
+    )
+    assert "LimitNOFILE= of a service" in platform.said
