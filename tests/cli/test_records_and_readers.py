@@ -46,7 +46,8 @@ def test_a_record_is_never_overwritten(start: Start, tmp_path: Path, capsys: pyt
 
 
 FULL = """
-import resource
+import resource, sys
+sys.dont_write_bytecode = True  # Python would write a part of it, and fail at the next import
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # so large may a file become
 """
 
@@ -56,7 +57,7 @@ def test_a_disk_that_fills_up_is_told_once_and_ends_nothing(start: Start, tmp_pa
     platform = up(start, tmp_path, f"--history={history}", "--boards=virtual=3", "--heartbeat=200ms", prelude=FULL)
     platform.until("3 Connected")
     assert run(["devices", f"--kubeconfig={tmp_path / 'kubeconfig'}"]) == 0
-    assert platform.end(signal.SIGINT) == 0
+    assert platform.end(signal.SIGINT) == 0, platform.said
     told = f"warning: {history / 'history.jsonl'}: the record ends here: File too large"
     assert platform.said.count(told) == 1
     assert "Traceback" not in platform.said
