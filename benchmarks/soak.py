@@ -1,8 +1,8 @@
 """``memory_slope``: what ``wasmbed up`` with 200 boards grows by in an hour, after its warm-up: ``make soak``.
 
 The platform runs as its users start it, in a process of its own, for ten minutes. What is measured is the memory that
-Python has handed out (``tracemalloc``): the process's own pages move by megabytes for reasons that are no growth, and
-say only whether something beside Python grows. Every board beats every ten seconds, so that all that is kept for a
+Python has allocated (``tracemalloc``): the pages of the process move by megabytes without growth, and show only
+whether something outside Python grows. Every board beats every ten seconds, so that all that is kept for a
 while - the newest events, changes, consoles - is full when the warm-up is over.
 """
 

@@ -1,7 +1,7 @@
-"""A bounded number of places for work under way. Work that waits for one gets it in the order in which it came.
+"""A bounded number of places for work under way, given in the order in which they were asked for.
 
-The bound follows what can be finished, as TCP's window does (RFC 5681): it grows by one after a round of work that was
-done in good time, and is halved when some took too long, once for all that was under way together.
+The bound follows the work that can be finished, as TCP's congestion window does (RFC 5681): it grows by one after a
+round of work that finished in time, and is halved when some was too slow, once for all that was under way together.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _FIRST = 16
 
 
 class Places:
-    """At most ``most`` places. Whoever brings work should hold it back while :attr:`is_full`: see :meth:`on_relief`."""
+    """At most ``most`` places. Callers that create work hold it back while :attr:`is_full`; see :meth:`on_relief`."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -28,7 +28,7 @@ class Places:
 
     @property
     def limit(self) -> int:
-        """How many places there are now."""
+        """The present number of places."""
         return int(self._limit)
 
     @property
@@ -41,7 +41,7 @@ class Places:
         self._relief.append(callback)
 
     async def take(self) -> int:
-        """Wait for a place; returns what :meth:`give_back` wants to know of it."""
+        """Wait for a place; returns a value for :meth:`give_back`."""
         if not self._waiting and self._taken < self.limit:
             self._taken += 1
             return self._round
@@ -57,7 +57,7 @@ class Places:
         return self._round
 
     def give_back(self, taken: int, *, in_time: bool) -> None:
-        """The work on a place is over, in good time or not. ``taken`` is what :meth:`take` returned."""
+        """Free a place. ``taken`` is the value from :meth:`take`, ``in_time`` whether the work was fast enough."""
         if in_time:
             self._limit = min(self._limit + 1 / self._limit, self._most)
         elif taken == self._round:

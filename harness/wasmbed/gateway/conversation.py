@@ -52,7 +52,7 @@ _KNOWN_PHASES = frozenset({DevicePhase.ENROLLED, DevicePhase.CONNECTED, DevicePh
 
 
 class Conversation:
-    """The gateway's side of every session. Enrollments take ``places``; ``endpoint`` is what devices are told."""
+    """The gateway's side of every session. Enrollments take ``places``; ``endpoint`` is sent to devices."""
 
     def __init__(
         self,
