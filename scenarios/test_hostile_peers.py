@@ -167,7 +167,7 @@ async def test_idle_connections_keep_nobody_out(stack: Stack) -> None:
             assert b"200 OK" in await reader.readline()
         for _ in range(520):
             _, writer = await asyncio.open_connection(*gateway, ssl=context, server_hostname=gateway[0])
-            idle.callback(writer.transport.abort)
+            idle.callback(writer.close)
         late = await stack.boards.power_on(name="late")
         await stack.device(late).until(phase="Connected", within=30)
         application = await stack.deploy("hello", to=late)

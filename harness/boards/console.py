@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import codecs
 import re
+from bisect import bisect_right
 from collections.abc import Callable
+from itertools import accumulate
 
 from harness.core.clock import Clock, time_to_wait
 from harness.core.errors import ProductFailure, UsageError
@@ -14,15 +16,18 @@ __all__ = ["Console"]
 
 
 class Console:
-    """The lines a board wrote, the newest :attr:`KEPT` at least, and the way to wait for one."""
+    """The lines a board wrote and the way to wait for one. The newest :attr:`KEPT` lines stay at least, or fewer when
+    they are longer than :attr:`KEPT_CHARACTERS` together."""
 
     KEPT = 10_000
+    KEPT_CHARACTERS = 4 << 20
     LONGEST = 65_536
     """Characters after which a line that does not end is cut."""
 
     def __init__(self, board: str, clock: Clock) -> None:
         self.board = board
         self.lines: list[str] = []
+        self._characters = 0
         self._clock = clock
         self._listeners: list[Callable[[str], object]] = []
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -51,10 +56,18 @@ class Console:
     def write(self, line: str) -> None:
         """A whole line, without its end."""
         self.lines.append(line)
-        if len(self.lines) >= 2 * self.KEPT:
-            del self.lines[: -self.KEPT]
+        self._characters += len(line)
+        if len(self.lines) >= 2 * self.KEPT or self._characters >= 2 * self.KEPT_CHARACTERS:
+            self._forget_oldest()
         for listener in tuple(self._listeners):
             listener(line)
+
+    def _forget_oldest(self) -> None:
+        first = max(len(self.lines) - self.KEPT, 0)
+        sizes = list(accumulate(len(line) for line in reversed(self.lines[first:])))
+        kept = max(bisect_right(sizes, self.KEPT_CHARACTERS), 1)
+        self._characters = sizes[kept - 1]
+        del self.lines[:-kept]
 
     async def until(self, pattern: str, within: float = 5.0) -> re.Match[str]:
         """Wait until a line matches ``pattern`` (a regular expression); lines already written count.

@@ -18,7 +18,7 @@ _TEXT_LIMIT = 1024
 _PARTS = ("metadata", "spec", "status")
 _CORRELATED = ("Device", "Application")
 _REMEMBERED = 65_536
-"""Objects, times clients that watch them, whose last version told is remembered."""
+"""Pairs of an object and a client whose last recorded version is remembered."""
 
 
 class Recorder:

@@ -47,8 +47,8 @@ class Admission:
     ClientHello must be there. ``handshake``: for all of a handshake; while others wait for its place, ``patience`` for
     a peer whose turn it is. ``rejected`` is called with the address of a peer that was turned away, the reason, and
     whether it was refused for what it offered or proved: its alert says no more than that. ``behind``: the places that
-    peers take after their handshake; while it is full, no handshake begins. ``unread``: bytes that the system keeps of
-    what a peer does not read, instead of the megabytes of Linux's default; the system doubles it (socket(7)).
+    peers take after their handshake; while it is full, no handshake begins. ``unread``: bytes that the kernel
+    buffers for a peer that does not read, instead of Linux's megabytes; the kernel doubles it (socket(7)).
     """
 
     waiting: int = 4096

@@ -22,7 +22,7 @@ from harness.core.plain_json import compact
 __all__ = ["MOST_EVENTS", "Event", "History", "Kind", "Tap", "read_history"]
 
 MOST_EVENTS = 1_000_000
-"""Events that a history keeps in memory unless it is told otherwise: about 1 GiB."""
+"""Events that a history keeps in memory by default: about 1 GiB."""
 
 Tap = Callable[[str, str, str, Mapping[str, Any], str], object]
 """An observer on a boundary, called as ``tap(source, target, name, data, correlation)``: an event's own words.

@@ -1,43 +1,79 @@
-"""A bounded number of places for work under way. Work that waits for one gets it in the order in which it came."""
+"""A bounded number of places for work under way, given in the order in which they were asked for.
+
+The bound follows the work that can be finished, as TCP's congestion window does (RFC 5681): it grows by one after a
+round of work that finished in time, and is halved when some was too slow, once for all that was under way together.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 __all__ = ["Places"]
 
+_FIRST = 16
+
 
 class Places:
-    """``count`` places. Whoever brings work should hold it back while :attr:`is_full`: see :meth:`on_relief`."""
+    """At most ``most`` places. Callers that create work hold it back while :attr:`is_full`; see :meth:`on_relief`."""
 
-    def __init__(self, count: int) -> None:
-        self._places = asyncio.Semaphore(count)
-        self._waiting = 0
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._limit = float(min(_FIRST, most))
+        self._taken = 0
+        self._round = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._relief: list[Callable[[], object]] = []
+
+    @property
+    def limit(self) -> int:
+        """The present number of places."""
+        return int(self._limit)
 
     @property
     def is_full(self) -> bool:
         """Whether work waits already."""
-        return self._waiting > 0
+        return bool(self._waiting)
 
     def on_relief(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` whenever nothing waits any more."""
         self._relief.append(callback)
 
-    async def take(self) -> None:
-        """Wait for a place; whoever got one gives it back."""
-        if not self._places.locked():
-            await self._places.acquire()
-            return
-        self._waiting += 1
+    async def take(self) -> int:
+        """Wait for a place; returns a value for :meth:`give_back`."""
+        if not self._waiting and self._taken < self.limit:
+            self._taken += 1
+            return self._round
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
         try:
-            await self._places.acquire()
-        finally:
-            self._waiting -= 1
-            if not self._waiting:
-                for callback in tuple(self._relief):
-                    callback()
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                self._taken -= 1
+            self._serve()
+            raise
+        return self._round
 
-    def give_back(self) -> None:
-        self._places.release()
+    def give_back(self, taken: int, *, in_time: bool) -> None:
+        """Free a place. ``taken`` is the value from :meth:`take`, ``in_time`` whether the work was fast enough."""
+        if in_time:
+            self._limit = min(self._limit + 1 / self._limit, self._most)
+        elif taken == self._round:
+            self._limit = max(self._limit / 2, 1.0)
+            self._round += 1
+        self._taken -= 1
+        self._serve()
+
+    def _serve(self) -> None:
+        if not self._waiting:
+            return
+        while self._waiting and (self._waiting[0].done() or self._taken < self.limit):
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._taken += 1
+                turn.set_result(None)
+        if not self._waiting:
+            for callback in tuple(self._relief):
+                callback()

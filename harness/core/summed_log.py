@@ -1,4 +1,4 @@
-"""Log lines that many peers can cause: the first few of a kind are written, the rest are counted and summed up."""
+"""A log for lines that many peers can cause: it writes the first few of a kind, and one line that counts the rest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SummedLog:
         self._write(logging.WARNING, text, arguments)
 
     def close(self) -> None:
-        """Write what was counted so far."""
+        """Write the counts so far."""
         for text in tuple(self._kinds):
             self._sum_up(text)
 

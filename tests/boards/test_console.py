@@ -52,6 +52,19 @@ def test_only_the_newest_lines_are_kept(monkeypatch: pytest.MonkeyPatch) -> None
     assert console.lines[-10:] == [str(number) for number in range(990, 1000)]
 
 
+def test_long_lines_are_kept_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Console, "KEPT_CHARACTERS", 100)
+    console = Console("pump", SystemClock())
+    for number in range(1000):
+        console.write(f"{number:03}".ljust(30))
+        assert sum(map(len, console.lines)) < 200
+    assert console.lines[-3:] == ["997".ljust(30), "998".ljust(30), "999".ljust(30)]
+    console.write("x" * 500)
+    assert console.lines == ["x" * 500]
+    console.write("next")
+    assert console.lines[-1] == "next"
+
+
 def test_waiting_for_a_line() -> None:
     async def scene() -> None:
         clock = ManualClock()

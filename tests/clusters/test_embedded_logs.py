@@ -81,3 +81,11 @@ def test_a_reader_who_is_far_behind_gets_what_there_was_room_for_and_is_let_go()
         assert (await content.read()).split() == [str(line).encode() for line in range(10_000)]
 
     with_reader(scene)
+
+
+def test_a_reader_who_is_far_behind_in_long_lines_is_let_go_too():
+    async def scene(console, logs, content):
+        console.write(*("x" * 65_536 for _ in range(100)))
+        assert len(await content.read()) == 64 * 65_537
+
+    with_reader(scene)

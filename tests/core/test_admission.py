@@ -276,7 +276,7 @@ def test_no_handshake_begins_while_there_is_no_place_behind(play: Callable[..., 
             assert await world.until_rejected(1) == ["no ClientHello within 0.1 s"]
             assert silent.recv(1) == b""
         assert not any(task.done() for task in knocking)
-        behind.give_back()
+        behind.give_back(0, in_time=True)
         assert await asyncio.gather(*knocking) == [b"hello"] * 5
         await waiting
         assert world.rejected == ["no ClientHello within 0.1 s"]

@@ -1,4 +1,4 @@
-"""Work under way is bounded, and the oldest that waits is next."""
+"""Work under way is bounded by what can be finished, and the oldest that waits is next."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ def test_places_go_to_those_who_wait_in_the_order_of_arrival() -> None:
         await give_way()
         assert (begun, places.is_full) == ([0, 1], True)
         for _ in range(3):
-            places.give_back()
-            await give_way()
+            places.give_back(0, in_time=True)
             await give_way()
         await asyncio.gather(*tasks)
         assert (begun, places.is_full, relieved) == ([0, 1, 2, 3, 4], False, [(0, 1, 2, 3)])
@@ -33,14 +32,37 @@ def test_places_go_to_those_who_wait_in_the_order_of_arrival() -> None:
 def test_a_place_that_is_not_waited_for_any_more_is_the_next_ones() -> None:
     async def main() -> None:
         places = Places(1)
-        await places.take()
-        gone, patient = [asyncio.create_task(places.take()) for _ in range(2)]
+        first = await places.take()
+        gone, early, patient = [asyncio.create_task(places.take()) for _ in range(3)]
         await give_way()
+        early.cancel()
+        await give_way()
+        places.give_back(first, in_time=True)  # to the one that is cancelled in the same moment
         gone.cancel()
-        places.give_back()
-        await asyncio.wait([gone, patient])
-        assert (gone.cancelled(), patient.exception(), places.is_full) == (True, None, False)
-        places.give_back()
+        await asyncio.wait([gone, early, patient], timeout=20)
+        assert (gone.cancelled(), early.cancelled(), patient.exception(), places.is_full) == (True, True, None, False)
+        places.give_back(patient.result(), in_time=True)
         await places.take()
+
+    asyncio.run(main())
+
+
+def test_there_are_as_many_places_as_can_be_finished_in_time() -> None:
+    async def main() -> None:
+        places = Places(64)
+        assert places.limit == 16
+        slow = [await places.take() for _ in range(16)]
+        for taken in slow:
+            places.give_back(taken, in_time=False)
+        assert places.limit == 8, "what was under way together counts once"
+        for _ in range(5):
+            places.give_back(await places.take(), in_time=False)
+        assert places.limit == 1, "and there is always one"
+        for _ in range(4):
+            places.give_back(await places.take(), in_time=True)
+        assert places.limit == 3
+        for _ in range(5000):
+            places.give_back(await places.take(), in_time=True)
+        assert places.limit == 64
 
     asyncio.run(main())

@@ -21,8 +21,10 @@ from harness.wasmbed.protocol.messages import Error
 Play = Any
 World = Any
 
-MOST_BUFFERED = 256 << 10
-"""Bytes that wait for one peer at most: 64 KiB in the link, as much in TCP's and TLS's layers, and one message."""
+HIGH_WATER = 8 << 10
+"""A link's, instead of 64 KiB: sooner full."""
+MOST_BUFFERED = HIGH_WATER + (64 << 10)
+"""Bytes that wait for one peer in the process at most: those, and what TLS and TCP hold."""
 
 
 def unknown(number: int) -> bytes:
@@ -86,7 +88,9 @@ def test_a_heartbeat_pays_for_errors(play: Play) -> None:
     play(scene)
 
 
-def test_a_device_that_never_reads_is_closed(play: Play, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_device_that_never_reads_is_closed(
+    play: Play, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scene(world: World) -> None:
         other = await world.connected("other")
         deaf = await deaf_device(world, "deaf")
@@ -95,6 +99,7 @@ def test_a_device_that_never_reads_is_closed(play: Play, caplog: pytest.LogCaptu
         transport = world.gateway.sessions.get("deaf").link._transport
         with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as near:
             assert near.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * (64 << 10), "Linux would take megabytes"
+            near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # sooner full
         most = 0
 
         def look() -> None:
@@ -123,6 +128,7 @@ def test_a_device_that_never_reads_is_closed(play: Play, caplog: pytest.LogCaptu
             return
 
     caplog.set_level(logging.WARNING)
+    monkeypatch.setattr(Link, "HIGH_WATER", HIGH_WATER)
     play(scene, write_timeout=0.3)
     assert "device deaf: the peer left what it was sent unread for 0.3 s" in caplog.messages
 

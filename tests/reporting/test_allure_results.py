@@ -17,6 +17,8 @@ from harness.reporting.allure_steps import OPERATIONS
 from harness.reporting.trend_file import read_trend
 
 TOOL = Path(__file__).parent / "allure" / "node_modules" / ".bin" / "allure"
+ALONE = "-p no:asyncio -p no:anyio -p no:trio"
+"""They are installed for tests of their own."""
 PROJECT = '''
 import asyncio
 import pytest
@@ -58,9 +60,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run on a worker of pytest-xdist wrote."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "test_it.py").write_text(PROJECT)
-    (folder / "pytest.ini").write_text(
-        "[pytest]\nfilterwarnings = error\naddopts = -p no:asyncio -p no:anyio -p no:trio\n"
-    )
+    (folder / "pytest.ini").write_text(f"[pytest]\nfilterwarnings = error\naddopts = {ALONE}\n")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "WASMBED_", "GITHUB_"))}
     job = {"GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": "https://example.org"}
     job |= {"GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ID": "7"}

@@ -148,3 +148,21 @@ def test_a_flaky_test_is_told_in_the_summary(tmp_path: Path, leave: Leave) -> No
     end(run, ci=Ci(summary=summary))
     assert "Flaky" in summary.read_text("utf-8")
     assert json.loads((tmp_path / "reports" / "trend.jsonl").read_text())["flaky"] == 1
+
+
+def test_a_bug_in_one_output_costs_the_others_nothing(
+    tmp_path: Path, leave: Leave, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of(tmp_path / "reports", 1)
+    leave(run / "good")
+
+    def broken(*_: object, **__: object) -> bytes:
+        raise ValueError("no such element")
+
+    monkeypatch.setattr(finish, "junit_xml", broken)
+    done = end(run)
+    assert done.page is not None
+    assert done.trouble == [
+        f"{run / 'junit.xml'}: a bug in the harness, nothing was written: ValueError: no such element"
+    ]
+    assert read_trend(tmp_path / "reports" / "trend.jsonl")[0][0]["passed"] == 1

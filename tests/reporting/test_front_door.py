@@ -14,6 +14,8 @@ import pytest
 from harness.reporting.trend_file import read_trend
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+ALONE = "-p no:asyncio -p no:anyio -p no:trio"
+"""They are installed for tests of their own."""
 OUTCOMES = """
 import pytest
 from harness.core.errors import RigError
@@ -48,9 +50,7 @@ async def test_enrolls(stack):
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Runs pytest in a project of its own: ``run(code, *arguments, limit=None, **environment)``."""
-    (tmp_path / "pytest.ini").write_text(
-        "[pytest]\nfilterwarnings = error\naddopts = -p no:asyncio -p no:anyio -p no:trio\n"
-    )
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\nfilterwarnings = error\naddopts = {ALONE}\n")
 
     def run(
         code: str, *arguments: str, limit: int | None = None, **environment: str

@@ -405,3 +405,20 @@ def test_narrow_windows_have_no_horizontal_scroll(browser: Any, real_run: Path, 
             page.wait_for_selector("[role=tab]" if place != "#run" else ".tests")
             settled(page)
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
+
+
+def test_expected_failures_and_tests_without_a_stack_are_shown(
+    browser: Any, leave: Callable[..., Path], tmp_path: Path
+) -> None:
+    run = leave(tmp_path / "run" / "known", outcome="expected failure", message="known bug\n\nmore").parent
+    leave(run / "mended", outcome="unexpected pass", message="known bug")
+    (run / "verdicts.jsonl").write_text('{"test": "t.py::test_plain", "outcome": "failed", "message": "assert 0"}\n')
+    row = {"run": "run", "expected_failure": 1, "unexpected_pass": 1}
+    write_run_report(run, trend=[{"run": "before"}, row])
+    with opened(browser, run) as page:
+        assert "1 failed 1 unexpected pass 1 expected failure" in " ".join(page.inner_text("header .lead").split())
+        assert page.locator("a.test .why").all_inner_texts() == ["assert 0", "known bug", "known bug"]
+        assert "expected failures" in page.get_by_role("region", name="Table of earlier runs").inner_text()
+        page.get_by_role("link", name="plain").click()
+        page.get_by_text("This test has no stack, so nothing was recorded.").wait_for()
+        assert page.get_by_role("tab").count() == 0

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from harness.core.errors import UsageError
-from harness.reporting import write_run_report
+from harness.reporting import report, write_run_report
+from harness.reporting.packing import pack_events
 from harness.reporting.runs import read_run
 
 ROOT = Path(__file__).parents[2]
@@ -124,3 +125,73 @@ def test_a_result_that_is_no_object_is_told(leave: Leave, tmp_path: Path) -> Non
     assert read_run(tmp_path / "run")[0].trouble == ["result.json is not readable (links is no list)"]
     result.write_text('{"options": null, "duration": "long"}')
     assert (read_run(tmp_path / "run")[0].trouble, read_run(tmp_path / "run")[0].duration) == ([], 0.0)
+
+
+ODD = {
+    "series": {"metrics": 7, "device": {"a": 1}},
+    "brief": {"status": [1], "code": {"x": 2}},
+    "big": {"value": 2**64},
+    "surrogate": {"value": "\udcff"},
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_event_costs_nothing(leave: Leave, tmp_path: Path, odd: str) -> None:
+    history = leave(tmp_path / "run" / "odd") / "history.jsonl"
+    event = {"at": 1, "n": 1, "kind": "message", "source": "Device", "target": "Gateway", "name": "Heartbeat"}
+    history.write_text(history.read_text() + json.dumps(event | {"data": ODD[odd]}) + "\n")
+    (test,) = embedded(write_run_report(tmp_path / "run"), "run")["tests"]
+    assert (test["events"], test["trouble"]) == (2, [])
+
+
+def test_a_record_that_cannot_be_shown_costs_the_others_nothing(
+    leave: Leave, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(tmp_path / "run" / "broken")
+    leave(tmp_path / "run" / "good")
+
+    def pack(events: list[Any]) -> dict[str, Any]:
+        if events and events[0].n == 0 and not packed.append(1) and len(packed) == 1:
+            raise RuntimeError("no way to draw it")
+        return pack_events(events)
+
+    packed: list[int] = []
+    monkeypatch.setattr(report, "pack_events", pack)
+    broken, good = embedded(write_run_report(tmp_path / "run"), "run")["tests"]
+    assert broken["trouble"] == ["the events cannot be shown: RuntimeError: no way to draw it"]
+    assert (good["events"], good["trouble"]) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("history", "told"),
+    [("[" * 100_000, "line 1 is not an event"), ('{"at": 1' + "0" * 400 + "}", "line 1"), ("\x00\n", "line 1")],
+)
+def test_a_hostile_history_costs_its_own_test_only(leave: Leave, tmp_path: Path, history: str, told: str) -> None:
+    (leave(tmp_path / "run" / "bad") / "history.jsonl").write_text(history + "\n")
+    leave(tmp_path / "run" / "good")
+    bad, good = embedded(write_run_report(tmp_path / "run"), "run")["tests"]
+    assert told in bad["trouble"][0] or "history.jsonl is not readable" in bad["trouble"][0]
+    assert (bad["outcome"], good["trouble"]) == ("passed", [])
+
+
+def test_what_did_not_pass_is_run_again_by_one_command(leave: Leave, tmp_path: Path) -> None:
+    leave(tmp_path / "run" / "one", outcome="failed", rerun="pytest 'it.py::test[a b]' --seed=7")
+    page = tmp_path / "run"
+    assert embedded(write_run_report(page), "run")["again"] is None
+    leave(page / "two", outcome="not run", rerun="pytest it.py::test_b --seed=7")
+    assert embedded(write_run_report(page), "run")["again"] == "pytest 'it.py::test[a b]' it.py::test_b --seed=7"
+    leave(page / "three", outcome="failed", rerun="pytest it.py::test_c --seed=8")
+    assert embedded(write_run_report(page), "run")["again"] is None
+
+
+def test_a_test_without_a_stack_has_its_outcome_only(leave: Leave, tmp_path: Path) -> None:
+    run = leave(tmp_path / "run" / "good").parent
+    (run / "verdicts.jsonl").write_text('{"test": "t.py::test_plain", "outcome": "expected failure"}\n')
+    page = write_run_report(run)
+    tests = embedded(page, "run")["tests"]
+    assert [(test["name"], test["outcome"], test["recorded"]) for test in tests] == [
+        ("scenarios/good.py::test_it", "passed", True),
+        ("t.py::test_plain", "expected failure", False),
+    ]
+    assert 'id="events-0"' in page.read_text("utf-8")
+    assert 'id="events-1"' not in page.read_text("utf-8")

@@ -16,6 +16,8 @@ __all__ = ["FindLog", "Log", "Logs", "OpenLog"]
 
 _BEHIND = 10_000
 """Lines that a reader may be behind; one that is further loses the connection."""
+_BEHIND_CHARACTERS = 4 << 20
+"""The same in characters."""
 
 
 class Log(Protocol):
@@ -88,12 +90,14 @@ class _Reader:
 
     def __init__(self) -> None:
         self._lines: asyncio.Queue[str | None] = asyncio.Queue()
+        self._characters = 0
         self._ended = False
 
     def put(self, line: str) -> None:
-        if self._lines.qsize() >= _BEHIND:
+        if self._lines.qsize() >= _BEHIND or self._characters >= _BEHIND_CHARACTERS:
             self.end()
         elif not self._ended:
+            self._characters += len(line)
             self._lines.put_nowait(line)
 
     def end(self) -> None:
@@ -103,4 +107,5 @@ class _Reader:
 
     async def __aiter__(self) -> AsyncIterator[str]:
         while (line := await self._lines.get()) is not None:
+            self._characters -= len(line)
             yield line

@@ -52,7 +52,7 @@ _KNOWN_PHASES = frozenset({DevicePhase.ENROLLED, DevicePhase.CONNECTED, DevicePh
 
 
 class Conversation:
-    """The gateway's side of every session. Enrollments take ``places``; ``endpoint`` is what devices are told."""
+    """The gateway's side of every session. Enrollments take ``places``; ``endpoint`` is sent to devices."""
 
     def __init__(
         self,
@@ -153,15 +153,17 @@ class Conversation:
         """
         try:
             async with self._clock.deadline(self._settings.enrollment_timeout):
-                await self._places.take()
+                place = await self._places.take()
         except TimeoutError as error:
             raise try_again("too many devices are enrolling", self._sessions.retry_after()) from error
+        began = self._clock.now()
         try:
             if session.link.closed:
                 raise LinkClosed("the device left before its enrollment began", by_peer=True)
             yield
         finally:
-            self._places.give_back()
+            took = self._clock.now() - began
+            self._places.give_back(place, in_time=took < self._settings.enrollment_timeout / 2)
 
     def _return(self, session: Session, peer: PeerCertificate, message_id: int, heartbeat: Heartbeat) -> None:
         """A device that was here before, or at another gateway, and was not rebooted since."""

@@ -49,7 +49,7 @@ __all__ = ["CannotListen", "Gateway"]
 log = get_log(__name__)
 
 _UNREAD = 64 << 10
-"""Bytes that the system keeps of what a device does not read, before they wait in its link (see :class:`Link`)."""
+"""Bytes that the kernel buffers for a device that does not read; more wait in its link (see :class:`Link`)."""
 _BATCH = 64
 """Certificates judged anew in one go when the revocation list changes."""
 

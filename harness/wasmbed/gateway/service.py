@@ -180,7 +180,7 @@ class LinkService:
 
 
 def _name(session: Session) -> str:
-    """What a log line calls the peer: its device, or the address of one that is not known yet."""
+    """The peer's name for a log line: its device, or its address while the device is not known."""
     if session.name or session.link.peer_address is None:
         return session.name or "unknown"
     return "{}:{}".format(*session.link.peer_address)

@@ -57,7 +57,8 @@ class GatewaySettings:
     frame_limit: int = DEFAULT_LIMIT
 
     enrollments: int = 64
-    """Enrollments under way; while more wait, no handshake begins, so that what was begun is finished."""
+    """Enrollments under way at most; fewer while they take more than half of their time. While more wait, no handshake
+    begins, so that what was begun is finished."""
     enrollment_timeout: float = 10.0
     """For an enrollment to get a place among those, and again for the device controller to confirm it."""
     retry_after: float = 5.0
