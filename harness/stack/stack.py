@@ -38,8 +38,8 @@ from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
 
 __all__ = ["Stack"]
 
-START = 30.0
-STOP = 20.0
+START = 120.0
+STOP = 60.0
 STATUS_INTERVAL = 0.5
 """Seconds between two writes of heartbeats or outputs: tests want to see them."""
 RETRY_AFTER = 0.5

@@ -165,7 +165,7 @@ def altered(draw: st.DrawFn, events: list[dict[str, Any]]) -> bytes:
 
 UNHURRIED = settings(
     deadline=None,
-    max_examples=300,
+    max_examples=40,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
 )
 
