@@ -158,7 +158,7 @@ class Conversation:
         Raises :class:`Refused` when there was none in time, :class:`LinkClosed` when the device has left meanwhile.
         """
         try:
-            async with self._clock.deadline(self._settings.enrollment_timeout):
+            async with self._clock.deadline(self._settings.enrollment_wait):
                 place = await self._places.take()
         except TimeoutError as error:
             raise try_again("too many devices are enrolling", self._sessions.retry_after()) from error
@@ -169,7 +169,7 @@ class Conversation:
             yield
         finally:
             took = self._clock.now() - began
-            self._places.give_back(place, in_time=took < self._settings.enrollment_timeout / 2)
+            self._places.give_back(place, in_time=took < self._settings.enrollment_timeout)
 
     def _return(self, session: Session, peer: PeerCertificate, message_id: int, heartbeat: Heartbeat) -> None:
         """A device that was here before, or at another gateway, and was not rebooted since."""
