@@ -198,8 +198,9 @@ class Stack:
         name = name or self._name(module)
         binary = self.modules.load(module)
         manifest = manifests.application(name, module=binary, config=config, **self._targets(to))
-        self._recorder.informer(APPLICATION).remember(await self.api.create(APPLICATION, manifest))
-        return self.application(name)
+        application = self.application(name)
+        await application.wrote(await self.api.create(APPLICATION, manifest))
+        return application
 
     async def peer(
         self,

@@ -117,4 +117,4 @@ def test_a_device_that_waits_too_long_is_told_when_to_return(play: Play) -> None
         assert world.find_device("dev-2") is None
         api.let()
 
-    play(scene, enrollments=1, enrollment_timeout=0.2)
+    play(scene, enrollments=1, enrollment_timeout=0.2, enrollment_wait=0.2)
