@@ -26,7 +26,7 @@ COLOURS = {
     "PartiallyRunning": "yellow",
     "Unknown": "yellow",
 }
-OUTCOMES = {"passed": "green", "skipped": "yellow", "not run": "yellow"}
+OUTCOMES = {"passed": "green"} | dict.fromkeys(("skipped", "not run", "expected failure", "unexpected pass"), "yellow")
 WIDTH = 40
 
 
