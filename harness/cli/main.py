@@ -123,7 +123,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _told(error: OSError) -> HarnessError | None:
-    """What the system refused, as an error of the caller or of the equipment; None for what should not happen."""
+    """An error of the system as one of the caller or of the equipment; None for one that should not happen."""
     if error.errno in FULL:  # what click itself prints, for example
         return RigError(f"cannot be written: {reason(error)}", do="free the disk")
     if error.filename is not None and error.errno in FORBIDDEN:

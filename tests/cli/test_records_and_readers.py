@@ -1,4 +1,4 @@
-"""What ``wasmbed up`` leaves on disk, and what becomes of commands whose output nobody takes."""
+"""The records of ``wasmbed up``, commands whose output nobody reads, and files that cannot be read."""
 
 from __future__ import annotations
 

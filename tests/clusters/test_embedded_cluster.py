@@ -313,7 +313,7 @@ def test_a_definition_that_is_refused_is_the_rigs_fault(monkeypatch):
 
 
 def test_a_damaged_snapshot_is_told_as_such(tmp_path):
-    """Whichever byte of it is another, or missing, or one too many."""
+    """Any byte that was changed, removed or added."""
     path = tmp_path / "cluster.json"
 
     async def fill(cluster):
@@ -381,7 +381,7 @@ def test_a_stop_on_a_full_disk_closes_what_listens(tmp_path, monkeypatch):
 
 
 def test_a_draft_goes_into_no_file_that_was_there(tmp_path):
-    """Whoever may write into the folder could have put a link there, to read what it gets or to have it overwrite."""
+    """A user who may write into the folder could have put a link there, to read the content or to overwrite a file."""
     trap = tmp_path / "trap"
     trap.write_text("mine")
     for name in (".config.new", "config"):

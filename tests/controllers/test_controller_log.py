@@ -1,4 +1,4 @@
-"""What a controller logs of a request that failed."""
+"""The log of a controller when a request fails."""
 
 import asyncio
 

@@ -182,7 +182,7 @@ def test_no_answer_in_time():
 
 
 def test_a_gateway_that_is_not_there_is_told_in_words():
-    """What Python and aiohttp say of it has the address as a tuple."""
+    """Python's and aiohttp's messages have the address as a tuple."""
 
     async def scenario(client, gateway, server, api):
         with socket.create_server(("127.0.0.1", 0)) as taken:
