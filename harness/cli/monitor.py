@@ -221,7 +221,7 @@ class _Screen:
 
 def told(seen: Seen, now: float) -> tuple[str, str]:
     """How old what is shown is, and what has become of a connection that is lost."""
-    age = f"last news {now - seen.news:.0f} s ago" if seen.connected_once else "connecting"
+    age = f"last news {now - seen.news:.0f} s ago" if seen.answered else "connecting"
     lost = f"connection lost {now - seen.since:.0f} s ago: {seen.lost}; trying again" if seen.lost else ""
     return f"{age}; {ENDS}", lost
 
