@@ -108,8 +108,8 @@ class Stack:
 
         randomness = self.randomness.fork("cluster")
         self.cluster = make_cluster(self.options, self.clock, randomness, recorder.cluster, self._namespace)
-        self._at_end("the cluster", self.cluster.stop)
-        await self._bounded("the cluster", self.cluster.start(), self.cluster.start_within)
+        self._at_end("the cluster", self.cluster.stop, self.cluster.patience)
+        await self._bounded("the cluster", self.cluster.start(), self.cluster.patience)
         self.api = self._client("User")
         self._at_end("the recorder", recorder.stop)
         watching = recorder.watch(self._client(RECORDER), self.clock, self.randomness.fork("recorder"))
@@ -256,9 +256,9 @@ class Stack:
             ) from error
         return self._folder / self._file
 
-    def _at_end(self, what: str, stop: Callable[[], Awaitable[object]]) -> None:
+    def _at_end(self, what: str, stop: Callable[[], Awaitable[object]], within: float = STOP) -> None:
         async def end() -> None:
-            await bounded(self.clock, STOP, f"end of {what}", stop())
+            await bounded(self.clock, within, f"end of {what}", stop())
 
         self._ends.push_async_callback(end)
 
