@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import UsageError
+from harness.core.errors import UsageError, reason
 from harness.core.house import house
 
 __all__ = ["GET_IMAGES", "Platform", "Region", "find_platforms", "load_platform"]
@@ -98,7 +98,7 @@ def load_platform(path: Path) -> Platform:
         return _platform(facts, path.parent)
     except (OSError, tomllib.TOMLDecodeError, TypeError, ValueError) as error:
         raise UsageError(
-            f"is not a board description: {error}", where=str(path), do="see platforms/README.md"
+            f"is not a board description: {reason(error)}", where=str(path), do="see platforms/README.md"
         ) from error
     except KeyError as error:
         raise UsageError(f"lacks the key {error}", where=str(path), do="see platforms/README.md") from error

@@ -75,10 +75,10 @@ async def _sweep(clock: Clock, kubeconfig: Path | None, allowed: str | None) -> 
     path = kubeconfig or KubeconfigCluster.default_path()
     found = 0
     async for name, kept in sweep_namespaces(path, allowed, clock):
-        click.echo(f"left alone namespace {name}: {kept}" if kept else f"removed namespace {name}")
+        say(f"left alone namespace {name}: {kept}" if kept else f"removed namespace {name}")
         found += 1
     if not found:
-        click.echo("no namespace of a run on this machine")
+        say("no namespace of a run on this machine")
 
 
 def _abandoned(clock: Clock) -> Iterator[Path]:

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from harness.core.errors import RigError
+from harness.core.errors import RigError, reason
 from harness.core.identifiers import Randomness
 
 __all__ = ["PREFIX", "Server", "is_running", "join", "sweep"]
@@ -197,7 +197,7 @@ def _spawn(folder: Path, command: Sequence[str], told: int) -> int:
     try:
         return os.posix_spawn(command[0], list(command), os.environ, setsid=True, file_actions=actions)
     except OSError as error:
-        raise RigError(f"cannot be started: {error.strerror}", where=command[0], do="see wasmbed doctor") from error
+        raise RigError(f"cannot be started: {reason(error)}", where=command[0], do="see wasmbed doctor") from error
 
 
 def sweep() -> list[Path]:

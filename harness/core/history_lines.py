@@ -79,7 +79,7 @@ def read_fields(line: bytes, kinds: Container[str]) -> dict[str, Any]:
     try:
         raw = json.loads(text, object_pairs_hook=_unambiguous if text.count('"correlation"') > 1 else None)
     except json.JSONDecodeError as error:
-        raise ValueError(f"it is no JSON: {error.msg} at column {error.colno}") from error
+        raise ValueError(f"it is no JSON: {error.msg.removesuffix(' at')} at column {error.colno}") from error
     if not isinstance(raw, dict):
         raise ValueError("it is no JSON object")
     for key, is_right in _CHECKS.items():

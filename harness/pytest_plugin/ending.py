@@ -75,8 +75,7 @@ def leave(
         if test.crashed:
             unseen.append(verdict.record(record))
     if allure.results_folder() is not None:
-        for left in unseen:
-            allure.add_missing(left)
+        trouble += [told for left in unseen if (told := allure.add_missing(left))]
     if lost := folder.leave(missing):
         trouble.append(f"{len(missing)} tests without a stack are in no output: {lost}")
     return trouble

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.core.history import Event, History, Kind
+from harness.core.text import printable
 
 __all__ = ["Progress", "shown"]
 
@@ -25,7 +26,7 @@ COLOURS = {
     "PartiallyRunning": "yellow",
     "Unknown": "yellow",
 }
-OUTCOMES = {"passed": "green", "skipped": "yellow", "not run": "yellow"}
+OUTCOMES = {"passed": "green"} | dict.fromkeys(("skipped", "not run", "expected failure", "unexpected pass"), "yellow")
 WIDTH = 40
 
 
@@ -48,11 +49,11 @@ class Progress:
         self._seconds, self._events = event.at - self._start, self._events + 1
         if event.kind is not Kind.STATE or event.name not in self._phases:
             return
-        name, status = str(event.data["name"]), event.data.get("status") or {}
+        name, status = printable(str(event.data["name"])), event.data.get("status") or {}
         if event.data["change"] == "deleted":
             self._phases[event.name].pop(name, None)
         elif phase := status.get("phase"):
-            self._phases[event.name][name] = phase
+            self._phases[event.name][name] = printable(str(phase))
         if event.name == "Application":
             self._numbers.setdefault(name, {}).update(status.get("statistics") or {})
 

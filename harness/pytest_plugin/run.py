@@ -58,7 +58,7 @@ class Run:
         """The test with a stack that runs, or ran last."""
         self._dead: dict[str, Any] = {}
         """The workers that died."""
-        self._not_collected: list[pytest.CollectReport] = []
+        self._not_collected: dict[str, pytest.CollectReport] = {}
         self._tally = Tally()
         self._left: list[str] = []
         """What is left in a cluster, and why."""
@@ -160,7 +160,7 @@ class Run:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if not report.passed:
-            self._not_collected.append(report)
+            self._not_collected[report.nodeid] = report
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self) -> Generator[None, object, object]:
@@ -175,9 +175,9 @@ class Run:
         """Begin anew what is known of a test, and skip one that asks for what the boards of this tier cannot do."""
         if (name := self.name_of(item)) != item.nodeid:
             allure.tell_apart(name.removeprefix(item.nodeid).strip())
-        if "stack" in getattr(item, "fixturenames", ()):
-            from harness.pytest_plugin.verdict import begin
+        from harness.pytest_plugin.verdict import begin, has_stack
 
+        if has_stack(item):
             begin(item)
         wanted = {str(feature) for marker in item.iter_markers("requires") for feature in marker.args}
         if not wanted:
@@ -221,11 +221,11 @@ class Run:
                 report = crash_report(test, self._dead[test.worker])
                 session.config.hook.pytest_runtest_logreport(report=report)
         judged = count(self.reported, self.folder, self._tally)
-        judged &= not any(report.failed for report in self._not_collected)
+        judged &= not any(report.failed for report in self._not_collected.values())
         if judged and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             session.exitstatus = self._tally.exit_code or session.exitstatus
         if self.folder.path.is_dir():  # else no test had a stack: what makes the page is not worth loading
-            trouble = leave(self._config, self.folder, self.reported, self._not_collected)
+            trouble = leave(self._config, self.folder, self.reported, self._not_collected.values())
             self._finished = self.folder.finish()
             self._finished.trouble += trouble
 

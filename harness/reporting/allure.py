@@ -71,8 +71,9 @@ def settle(outcome: str, blame: str | None, message: str) -> None:
         _make_writable(test)
 
 
-def add_missing(test: TestRecord) -> None:
-    """Write the result of a test that Allure's plugin has not seen end: its worker died, or it was not collected."""
+def add_missing(test: TestRecord) -> str | None:
+    """Write the result of a test that Allure's plugin has not seen end: its worker died, or it was not collected.
+    Returns what went wrong, in words."""
     from allure_commons import utils
     from allure_commons.model2 import Label, Parameter, TestResult
 
@@ -94,11 +95,15 @@ def add_missing(test: TestRecord) -> None:
         stop=now,
     )
     _make_writable(result)
-    for reporter in _reporters():
-        reporter.schedule_test(result.uuid, result)
-        if test.folder is not None:
-            end_test(test.folder)
-        reporter.close_test(result.uuid)
+    try:
+        for reporter in _reporters():
+            reporter.schedule_test(result.uuid, result)
+            trouble = end_test(test.folder) if test.folder is not None else None
+            reporter.close_test(result.uuid)
+            return trouble
+    except OSError as error:
+        return f"Allure's results of {test.name} are incomplete: {error.strerror}"
+    return None
 
 
 def end_test(folder: Path) -> str | None:
@@ -179,8 +184,8 @@ def _make_writable(item: Any) -> None:
     if item.statusDetails is not None:
         item.statusDetails.message = plain_json(item.statusDetails.message)
         item.statusDetails.trace = plain_json(item.statusDetails.trace)
-    for parameter in item.parameters:
-        parameter.value = plain_json(parameter.value)
+    for each in (*item.parameters, *getattr(item, "labels", ())):
+        each.value = plain_json(each.value)
     for step in item.steps:
         _make_writable(step)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.clock import Clock, SystemClock
-from harness.core.errors import UsageError
+from harness.core.errors import UsageError, reason
 from harness.core.plain_json import encode
 from harness.reporting.runs import VERDICTS
 from harness.stack.options import StackOptions
@@ -88,7 +88,7 @@ class RunFolder:
             with (self.path / VERDICTS).open("ab") as file:
                 file.write(lines)
         except OSError as error:
-            return error.strerror
+            return reason(error)
         return None
 
     def finish(self) -> Finished:

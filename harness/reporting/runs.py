@@ -145,7 +145,7 @@ def _read_pictures(folder: Path, trouble: list[str]) -> dict[str, str]:
         try:
             pictures[path.stem] = path.read_text("utf-8", "replace")
         except OSError as error:
-            trouble.append(f"{path.name} cannot be read: {error.strerror}")
+            trouble.append(f"{path.name} cannot be read: {reason(error)}")
     return pictures
 
 
@@ -165,7 +165,7 @@ def _parse(content: bytes, name: str, trouble: list[str]) -> dict[str, Any]:
     try:
         result = plain(json.loads(content))
     except (ValueError, RecursionError) as error:
-        trouble.append(f"{name} is not readable ({error})")
+        trouble.append(f"{name} is not readable ({reason(error)})")
         return {}
     odd = "it" if not isinstance(result, dict) else _odd(result)
     if odd is None:

@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 
 from harness.boards.board import Credentials
 from harness.core.clock import Clock, time_to_wait
-from harness.core.errors import ProductFailure
+from harness.core.errors import ProductFailure, reason
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
 from harness.wasmbed.pki.identity import Identity
@@ -94,7 +94,7 @@ class Peer:
         except TimeoutError:
             raise ProductFailure(f"no {kind.__name__} within {within:g} s", where=f"peer {self.name}") from None
         except LinkClosed as error:
-            raise ProductFailure(f"no {kind.__name__}: {error}", where=f"peer {self.name}") from error
+            raise ProductFailure(f"no {kind.__name__}: {reason(error)}", where=f"peer {self.name}") from error
         if not isinstance(message, kind):
             raise ProductFailure(f"{message} came where {kind.__name__} was due", where=f"peer {self.name}")
         return message

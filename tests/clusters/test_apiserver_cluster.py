@@ -17,6 +17,7 @@ from harness.clusters.envtest import EnvtestCluster
 from harness.clusters.existing import KubeconfigCluster
 from harness.clusters.existing.cluster import LEAVING
 from harness.clusters.existing.ownership import ownership
+from harness.clusters.session import SESSION
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError
 from harness.core.identifiers import Randomness
@@ -235,12 +236,14 @@ class Platform:
 
     def __init__(self, folder):
         self.kubeconfig = folder / "kubeconfig"
+        alone = {name: value for name, value in os.environ.items() if name not in SESSION}
         command = ["up", "--cluster=apiserver", "--boards=virtual=1", "--port=0", "--http-port=0"]
         self.process = subprocess.Popen(
             [sys.executable, "-c", "from harness.cli import main; main()", *command, f"--kubeconfig={self.kubeconfig}"],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            env=alone,
         )
 
     def __enter__(self):

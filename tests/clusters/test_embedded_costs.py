@@ -268,3 +268,32 @@ def test_a_budget_is_spent_once():
     with pytest.raises(OutOfBudget) as caught:
         budget.spend(1, "spec.a")
     assert caught.value.path == "spec.a"
+
+
+def test_an_object_does_not_grow_without_end_patch_by_patch(play):
+    async def scene(api):
+        await api("POST", WIDGETS, api.widget())
+        for number in range(3):
+            patch = {"spec": {"anything": {f"p{number}": "x" * 1_000_000}}}
+            await api("PATCH", f"{WIDGETS}/one", patch, MERGE_PATCH)
+        patch = {"spec": {"anything": {"more": "x" * 1_000_000}}}
+        code, reason, status = await api.refused("PATCH", f"{WIDGETS}/one", patch, MERGE_PATCH)
+        assert (code, reason) == (413, "RequestEntityTooLarge")
+        assert status["message"] == "Request entity too large: limit is 3145728"
+
+    play(scene)
+
+
+def test_large_changes_are_kept_for_watches_up_to_a_size(play):
+    async def scene(api):
+        await api("POST", WIDGETS, api.widget())
+        start = api.server.version
+        for number in range(70):
+            patch = {"spec": {"anything": {"a": str(number) * 1_000_000}}}
+            await api("PATCH", f"{WIDGETS}/one", patch, MERGE_PATCH)
+        (gone,) = (await api.lines(await api.ask("GET", f"{WIDGETS}?watch=1&resourceVersion={start}")))[:1]
+        assert (gone["type"], gone["object"]["code"]) == ("ERROR", 410)
+        late = await api.ask("GET", f"{WIDGETS}?watch=1&resourceVersion={api.server.version - 20}")
+        assert len(await api.lines(late)) > 0
+
+    play(scene)

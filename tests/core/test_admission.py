@@ -83,7 +83,7 @@ class World:
         self._changed.set()
 
     async def until_rejected(self, count: int) -> list[str]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while len(self.rejected) < count:
                 self._changed.clear()
                 await self._changed.wait()
@@ -96,7 +96,7 @@ class World:
     async def talk(self) -> bytes:
         assert self.listener is not None
         host, port = self.listener.endpoint
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             reader, writer = await asyncio.open_connection(host, port, ssl=self.client, server_hostname="localhost")
             writer.write(b"hello")
             answer = await reader.read()
@@ -167,7 +167,7 @@ async def answer(peer: socket.socket) -> bytes:
     """Everything that the listener sends until it closes."""
     peer.setblocking(False)
     received = b""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while part := await asyncio.get_running_loop().sock_recv(peer, 4096):
             received += part
     return received

@@ -13,7 +13,7 @@ import tty
 from pathlib import Path
 from typing import Any
 
-from harness.core.errors import RigError
+from harness.core.errors import RigError, reason
 
 __all__ = ["SerialLine"]
 
@@ -38,13 +38,13 @@ class SerialLine(asyncio.Transport):
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            raise RigError(f"the board's serial line is not there: {error.strerror}", where=str(path)) from error
+            raise RigError(f"the board's serial line is not there: {reason(error)}", where=str(path)) from error
         try:
             tty.setraw(descriptor, termios.TCSANOW)
             termios.tcflush(descriptor, termios.TCIOFLUSH)
         except termios.error as error:
             os.close(descriptor)
-            raise RigError(f"the board's serial line is no terminal: {error}", where=str(path)) from error
+            raise RigError(f"the board's serial line is no terminal: {reason(error)}", where=str(path)) from error
         line = cls(descriptor, protocol)
         protocol.connection_made(line)
         line.resume_reading()

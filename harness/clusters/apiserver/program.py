@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness.core.errors import RigError
+from harness.core.errors import RigError, reason
 from harness.core.house import house
 
 __all__ = ["build", "find_go", "missing", "program", "sources", "version"]
@@ -103,7 +103,7 @@ def _run(command: list[str], environment: dict[str, str]) -> subprocess.Complete
             command, cwd=sources(), env=environment, capture_output=True, text=True, timeout=BUILD_WITHIN, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise RigError(f"the build did not end: {error}", where=str(sources()), do="see: go version") from error
+        raise RigError(f"the build did not end: {reason(error)}", where=str(sources()), do="see: go version") from error
 
 
 def _go_version() -> str:

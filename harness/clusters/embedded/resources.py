@@ -247,13 +247,15 @@ class Resources:
 
     def _options(self, request: Request, dry_run: bool) -> Options:
         query = request.query
+        size = len(request.body) if isinstance(request.body, bytes) else 0
         if not query:
-            return Options(dry_run, _manager(request))
+            return Options(dry_run, _manager(request), size=size)
         validation = query.get("fieldValidation") or "Warn"
         if validation not in _VALIDATION:
             cause = errors.unsupported_value("fieldValidation", validation, ("", *_VALIDATION))
             raise _invalid_options(request.method, cause)
-        return Options(dry_run, query.get("fieldManager") or _manager(request), validation, flag(query, "force"))
+        manager = query.get("fieldManager") or _manager(request)
+        return Options(dry_run, manager, validation, flag(query, "force"), size=size)
 
     def _written(self, request: Request, target: Target, outcome: Outcome) -> Response:
         form = requested_form(target.served, request.headers.get("accept", ""), request.query, self._state)

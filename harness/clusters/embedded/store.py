@@ -22,6 +22,10 @@ Key = tuple[str, str]
 ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 
+_LOG_BYTES = 64 << 20
+"""The bytes of requests whose changes one type's log keeps for watches to resume from."""
+
+
 class Entry:
     """One version of one object."""
 
@@ -47,10 +51,12 @@ class Entry:
 class Change:
     """What happened at one resourceVersion: the entry it left, and the one it found."""
 
-    __slots__ = ("entry", "key", "previous", "type", "version")
+    __slots__ = ("entry", "key", "previous", "size", "type", "version")
 
-    def __init__(self, kind: ChangeType, key: Key, entry: Entry, previous: Entry | None) -> None:
+    def __init__(self, kind: ChangeType, key: Key, entry: Entry, previous: Entry | None, size: int = 0) -> None:
         self.type: ChangeType = kind
+        self.size = size
+        """Bytes of the request, which is about what it costs to keep beside the version before."""
         self.key = key
         self.entry = entry
         self.previous = previous
@@ -65,6 +71,7 @@ class Collection:
         self._namespaces: dict[str, dict[str, Entry]] = {}
         self._order: list[Key] | None = []
         self._log: deque[Change] = deque()
+        self._log_size = 0
         self._log_limit = log_limit
         self._floor = floor
         """Changes up to this version are forgotten."""
@@ -132,8 +139,11 @@ class Collection:
             self._entries[key] = change.entry
             self._namespaces.setdefault(namespace, {})[name] = change.entry
         self._log.append(change)
-        if len(self._log) > self._log_limit:
-            self._floor = self._log.popleft().version
+        self._log_size += change.size
+        while len(self._log) > self._log_limit or self._log_size > _LOG_BYTES:
+            forgotten = self._log.popleft()
+            self._log_size -= forgotten.size
+            self._floor = forgotten.version
         for listener in self.listeners:
             listener(change)
         if change.previous is not None:
@@ -144,6 +154,7 @@ class Collection:
     def compact(self, version: int) -> None:
         """Forget the log: watches and pages that start before ``version`` get 410."""
         self._log.clear()
+        self._log_size = 0
         self._floor = version
 
     def load(self, key: Key, entry: Entry) -> None:
@@ -191,12 +202,15 @@ class Store:
         self.version = version
         self.compact()
 
-    def write(self, collection: Collection, kind: ChangeType, key: Key, stored: Object) -> Entry:
-        """Give ``stored`` the next resourceVersion and record the change; ``stored`` is the store's from then on."""
+    def write(self, collection: Collection, kind: ChangeType, key: Key, stored: Object, size: int = 0) -> Entry:
+        """Give ``stored`` the next resourceVersion and record the change; ``stored`` is the store's from then on.
+
+        ``size``: the bytes of the request.
+        """
         self.version += 1
         stored["metadata"]["resourceVersion"] = str(self.version)
         entry = Entry(stored, self.version)
-        collection.record(Change(kind, key, entry, collection.get(key)))
+        collection.record(Change(kind, key, entry, collection.get(key), size))
         return entry
 
     def parse_version(self, text: str) -> int:

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from harness.clusters.embedded import apply, errors, metadata
 from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.builtin import CRD_TYPE
 from harness.clusters.embedded.definitions import complete_definition, established_status
-from harness.clusters.embedded.errors import Cause, bad_request
+from harness.clusters.embedded.errors import Cause, Refusal, bad_request
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.schema import CAUSES_LIMIT
 from harness.clusters.embedded.state import State
@@ -20,6 +22,8 @@ from harness.clusters.embedded.values import Object, copy_value, drop_nulls, sha
 
 __all__ = ["Options", "Outcome", "Writer"]
 
+_OBJECT_LIMIT = 3 << 20
+"""Bytes of an object's JSON."""
 _GENERATED_NAME_LIMIT = 63
 _EMPTY: tuple[Any, ...] = (None, {}, [])
 _KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
@@ -35,6 +39,8 @@ class Options:
     """What becomes of unknown fields: ``Ignore``, ``Warn`` or ``Strict``."""
     force: bool = False
     budget: Budget = field(default_factory=Budget)
+    size: int = 0
+    """Bytes of the request's body; of a request in the same process they are not counted."""
 
 
 @dataclass(slots=True)
@@ -89,7 +95,7 @@ class Writer:
             meta["managedFields"] = managed
         if options.dry_run:
             return Outcome(Entry(new, 0), True, warnings)
-        entry = self._state.store.write(collection, "ADDED", key, new)
+        entry = self._state.store.write(collection, "ADDED", key, new, options.size)
         self._lifecycle.created(served, entry)
         return Outcome(entry, True, warnings)
 
@@ -187,7 +193,7 @@ class Writer:
         meta = new["metadata"] = dict(new["metadata"])
         if "deletionTimestamp" in meta and not meta.get("finalizers") and self._lifecycle.may_go(served, key):
             return self._lifecycle.remove(served, key, new)
-        entry = self._state.store.write(collection, "MODIFIED", key, new)
+        entry = self._state.store.write(collection, "MODIFIED", key, new, options.size)
         self._lifecycle.changed(served, entry)
         return entry
 
@@ -221,6 +227,7 @@ class Writer:
         elif served is CRD_TYPE:
             complete_definition(new, stored, options.budget)
             new["status"] = established_status(new, self._lifecycle.kinds_taken(new), self._state.now())
+        _check_size(new)
         return new, warnings
 
     @staticmethod
@@ -295,6 +302,16 @@ class Writer:
         alphabet = metadata.NAME_SUFFIX_ALPHABET
         suffix = "".join(alphabet[byte % len(alphabet)] for byte in self._state.randomness.bytes(5))
         return prefix[: _GENERATED_NAME_LIMIT - 5] + suffix
+
+
+def _check_size(stored: Object) -> None:
+    """Raise the refusal for an object that grew too large, by defaults or patch by patch."""
+    try:
+        size = len(orjson.dumps(stored))
+    except orjson.JSONEncodeError as error:
+        raise bad_request(f"the object is not JSON: {error}") from error
+    if size > _OBJECT_LIMIT:
+        raise Refusal(413, "RequestEntityTooLarge", f"Request entity too large: limit is {_OBJECT_LIMIT}")
 
 
 def _relevant(served: ResourceType, config: Object, subresource: str) -> Object:

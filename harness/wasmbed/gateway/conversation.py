@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from harness.core.clock import Clock
 from harness.core.logs import get_log
 from harness.core.places import Places
+from harness.core.summed_log import SummedLog
 from harness.wasmbed.gateway.applications import ApplicationReports
 from harness.wasmbed.gateway.bounds import check_bounds
 from harness.wasmbed.gateway.cache import DeviceCache
@@ -73,9 +74,14 @@ class Conversation:
         endpoint: Callable[[], str],
     ) -> None:
         self._settings, self._clock, self._places, self._certificates = settings, clock, places, certificates
+        self._log = SummedLog(log, clock)
         self._cache, self._sessions, self._enrollment, self._pairing = cache, sessions, enrollment, pairing
         self._monitor, self._records, self._reports, self._work = monitor, records, reports, work
         self._questions, self._metrics, self._endpoint = questions, metrics, endpoint
+
+    def close_log(self) -> None:
+        """Write the log lines that were counted and not yet written."""
+        self._log.close()
 
     async def handle(self, session: Session, message_id: int, message: DeviceMessage) -> None:
         """Deal with one message. Raises :class:`Refused` to answer with an error."""
@@ -215,7 +221,7 @@ class Conversation:
                 self._check_fresh(session, message_id)
                 self._reports.fault(session, message)
             case Error() if not expected:
-                log.warning("device %s: error %s: %s", session.name, message.code, message.message)
+                self._log.warning("device %s: error %s: %s", session.name, message.code, message.message)
 
     def _check_id(self, session: Session, device_id: str) -> None:
         if device_id != session.device_id:

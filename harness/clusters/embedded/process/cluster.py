@@ -18,7 +18,7 @@ from harness.clusters.embedded.logs import FindLog
 from harness.clusters.embedded.process.channel import Channel
 from harness.clusters.embedded.process.server import RemoteServer
 from harness.core.clock import Clock
-from harness.core.errors import RigError
+from harness.core.errors import RigError, reason
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.api import ResourceApi
@@ -62,7 +62,7 @@ class EmbeddedProcessCluster(Cluster):
             except OSError as error:
                 here.close()
                 raise RigError(
-                    f"the embedded cluster's process cannot be started: {error.strerror}",
+                    f"the embedded cluster's process cannot be started: {reason(error)}",
                     where=sys.executable,
                     do="see what limits processes here (ulimit -a)",
                 ) from error
