@@ -71,7 +71,8 @@ def test_a_crowd_is_enrolled_a_few_at_a_time(play: Play) -> None:
             await device.expect(EnrollmentResponse)
         assert world.named("Error") == []
 
-    play(scene, enrollments=2)
+    patient = {"handshake_patience": 60.0, "enrollment_wait": 60.0, "enrollment_timeout": 60.0}
+    play(scene, enrollments=2, **patient)
 
 
 def test_the_oldest_request_is_served_first(play: Play) -> None:
