@@ -46,15 +46,14 @@ def serve(folder: str) -> int:
             print(json.dumps([tracemalloc.get_traced_memory()[0], resident()]), file=answers, flush=True)
         os.kill(os.getpid(), signal.SIGINT)
 
-    from harness.cli import platform
     from harness.cli.main import run
 
-    platform.CLUSTER = "embedded"  # in this process, so that the API server's memory is counted too
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what it says goes to the terminal, or to the log of the nightly job
     tracemalloc.start()
     threading.Thread(target=answer, daemon=True).start()
-    options = {"boards": f"virtual={BOARDS}", "heartbeat": HEARTBEAT, "port": 0, "http-port": 0}
+    # The API server is in this process, so that its memory is counted too.
+    options = {"cluster": "embedded", "boards": f"virtual={BOARDS}", "heartbeat": HEARTBEAT, "port": 0, "http-port": 0}
     return run(["up", *(f"--{name}={value}" for name, value in options.items()), f"--kubeconfig={folder}/kubeconfig"])
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from harness.cli.output import ReaderGone, say, show_error
-from harness.core.errors import HarnessError, RigError, reason
+from harness.core.errors import HarnessError, RigError, UsageError, reason
 
 __all__ = ["main"]
 
@@ -40,6 +40,7 @@ INTERNAL_ERROR = 70
 """``EX_SOFTWARE`` of sysexits.h: a bug of the harness itself."""
 INTERRUPTED = 130
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FORBIDDEN = {errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS}
 READER_GONE = 141
 """As a shell tells of a program that SIGPIPE has ended."""
 
@@ -108,9 +109,9 @@ def run(arguments: list[str]) -> int:
         _discard_output()
         return READER_GONE
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in FULL:  # what click itself prints, for example
-            show_error(RigError(f"cannot be written: {reason(error)}", do="free the disk"))
-            return RigError.exit_code
+        if isinstance(error, OSError) and (told := _told(error)) is not None:
+            show_error(told)
+            return told.exit_code
         frame = traceback.extract_tb(error.__traceback__)[-1]
         say("error", err=True, nl=False, fg="red")
         say(
@@ -119,6 +120,15 @@ def run(arguments: list[str]) -> int:
             err=True,
         )
         return INTERNAL_ERROR
+
+
+def _told(error: OSError) -> HarnessError | None:
+    """An error of the system as one of the caller or of the equipment; None for one that should not happen."""
+    if error.errno in FULL:  # what click itself prints, for example
+        return RigError(f"cannot be written: {reason(error)}", do="free the disk")
+    if error.filename is not None and error.errno in FORBIDDEN:
+        return UsageError(reason(error), where=str(error.filename), do="name a file or folder that you may use")
+    return None
 
 
 def _discard_output() -> None:

@@ -60,7 +60,7 @@ async def _follow(seen: Seen, clock: Clock, kubeconfig: Path | None, namespace: 
         try:
             seen.lose(await _watch(seen, clock, kubeconfig, namespace))
         except HarnessError as error:
-            if not seen.connected_once:
+            if not seen.answered:
                 raise
             seen.lose(error.what)
         await clock.sleep(AGAIN_AFTER)
@@ -95,6 +95,7 @@ async def _watch(seen: Seen, clock: Clock, kubeconfig: Path | None, namespace: s
             await api.list(informer.resource)  # whatever is wrong is said here; a watch would try again for ever
             ends.push_async_callback(informer.stop)
             informer.add_handler(changed(informer.resource.kind))
+        seen.answered = True
         listed = asyncio.create_task(_started(informers))
         ends.push_async_callback(_ended, listed)
         either: list[asyncio.Future[Any]] = [listed, lost]
@@ -124,7 +125,8 @@ class Seen:
         """Why there is no connection; empty while there is one."""
         self.since = self.news = clock.now()
         """When it was lost, and when something was heard last; seconds on the clock."""
-        self.connected_once = False
+        self.answered = False
+        """Whether the cluster has answered once: from then on a lost connection is waited for."""
         view.show(self)
 
     def change(self, kind: str, name: str, new: Object | None) -> None:
@@ -140,7 +142,7 @@ class Seen:
         for kind, names in there.items():
             for name in set(self.objects[kind]) - names:
                 self.change(kind, name, None)
-        was_lost, self.lost, self.connected_once = self.lost, "", True
+        was_lost, self.lost = self.lost, ""
         if was_lost:
             self._view.said("connected again")
 
@@ -219,7 +221,7 @@ class _Screen:
 
 def told(seen: Seen, now: float) -> tuple[str, str]:
     """How old what is shown is, and what has become of a connection that is lost."""
-    age = f"last news {now - seen.news:.0f} s ago" if seen.connected_once else "connecting"
+    age = f"last news {now - seen.news:.0f} s ago" if seen.answered else "connecting"
     lost = f"connection lost {now - seen.since:.0f} s ago: {seen.lost}; trying again" if seen.lost else ""
     return f"{age}; {ENDS}", lost
 

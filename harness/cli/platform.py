@@ -133,6 +133,7 @@ def _new_record(folder: Path | None) -> str:
 async def _bring_up(
     stack: Stack, file: Kubeconfig | None, fleet: Sequence[Selection], phases: Phases, *, platform: bool
 ) -> None:
+    from harness.clusters.embedded import EmbeddedCluster
     from harness.clusters.embedded.process import EmbeddedProcessCluster
     from harness.wasmbed.gateway.gateway import CannotListen
 
@@ -147,7 +148,7 @@ async def _bring_up(
         tell(f"record    {stack.history.path} (there are earlier ones, which stay)")
     phases.follow(stack)
     if platform:
-        if isinstance(stack.cluster, EmbeddedProcessCluster):
+        if isinstance(stack.cluster, EmbeddedCluster | EmbeddedProcessCluster):
             stack.cluster.serve_logs(
                 lambda name: next((board.console for board in stack.boards if name in (board.name, board.device)), None)
             )

@@ -35,8 +35,8 @@ class Cluster(ABC):
     kind: ClassVar[str]
     shared: ClassVar[bool] = False
     """Whether other worlds may live on the same cluster at the same time: then each needs a namespace of its own."""
-    start_within: ClassVar[float] = 30.0
-    """Seconds after which :meth:`start` is given up."""
+    patience: ClassVar[float] = 120.0
+    """Seconds after which :meth:`start` and :meth:`stop` are given up."""
     options: ClassVar[frozenset[str]] = frozenset()
     """The options of a stack that only some kinds have and this one takes, as keywords beside the factory's own."""
 

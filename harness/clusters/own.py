@@ -21,7 +21,7 @@ __all__ = ["OwnCluster"]
 class OwnCluster(KubeconfigCluster):
     """A namespace on a real API server without nodes. The first world of a session starts it."""
 
-    start_within: ClassVar[float] = 120.0
+    patience: ClassVar[float] = 120.0
     options: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(

@@ -33,6 +33,7 @@ FAILURES = Budget(512, 256.0)
 """At about 0.5 ms each, an eighth of a core."""
 FAILURES_OF_ONE = Budget(256, 64.0)
 _NO_DESCRIPTOR = "the machine has no file descriptor left"
+_FOR_EACH_PLACE = 4
 _RECOVERY = 1.0
 """Seconds until accepting is tried again when the machine had no file descriptor left."""
 
@@ -47,8 +48,9 @@ class Admission:
     ClientHello must be there. ``handshake``: for all of a handshake; while others wait for its place, ``patience`` for
     a peer whose turn it is. ``rejected`` is called with the address of a peer that was turned away, the reason, and
     whether it was refused for what it offered or proved: its alert says no more than that. ``behind``: the places that
-    peers take after their handshake; while it is full, no handshake begins. ``unread``: bytes that the kernel
-    buffers for a peer that does not read, instead of Linux's megabytes; the kernel doubles it (socket(7)).
+    peers take after their handshake; while it is full, no handshake begins, and at most four are under way for each of
+    its places. ``unread``: bytes that the kernel buffers for a peer that does not read, instead of Linux's megabytes;
+    the kernel doubles it (socket(7)).
     """
 
     waiting: int = 4096
@@ -204,7 +206,7 @@ class Doorkeeper:
         if self._refill is not None:
             self._refill.cancel()
             self._refill = None
-        while len(self._shaking) < self._admission.handshakes and not self._is_held():
+        while len(self._shaking) < self._most_handshakes() and not self._is_held():
             peer = self._queue.pop(self._loop.time())
             if peer is None:
                 break
@@ -222,13 +224,17 @@ class Doorkeeper:
             peer.since = self._loop.time()
             self._shaking[peer] = None
             peer.handshake = self._loop.create_task(self._shake_hands(peer, spare))
-        if len(self._shaking) < self._admission.handshakes:
+        if len(self._shaking) < self._most_handshakes():
             wait = None if self._is_held() else self._queue.wait(self._loop.time())
             if wait is not None:
                 self._refill = self._loop.call_later(wait, self._start_handshakes)
         elif self._queue and self._impatience is None:
             due = next(iter(self._shaking)).since + self._admission.patience
             self._impatience = self._loop.call_at(due, self._lose_patience)
+
+    def _most_handshakes(self) -> int:
+        behind, most = self._admission.behind, self._admission.handshakes
+        return most if behind is None else min(most, _FOR_EACH_PLACE * behind.limit)
 
     def _is_held(self) -> bool:
         return self._admission.behind is not None and self._admission.behind.is_full
@@ -253,7 +259,7 @@ class Doorkeeper:
 
     def _lose_patience(self) -> None:
         self._impatience = None
-        if len(self._shaking) < self._admission.handshakes:
+        if len(self._shaking) < self._most_handshakes():
             return
         limit = self._loop.time() - self._admission.patience
         oldest = tuple(self._shaking)[: len(self._queue)]

@@ -6,6 +6,7 @@ it interrupted. In memory it is bounded: the newest events stay.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -153,6 +154,9 @@ class History:
     def __iter__(self) -> Iterator[Event]:
         return iter(tuple(self._events))
 
+    def __reversed__(self) -> Iterator[Event]:
+        return iter(tuple(reversed(self._events)))
+
     def __getitem__(self, index: int) -> Event:
         """One of those that are kept, the oldest first."""
         return self._events[index]
@@ -177,10 +181,15 @@ class History:
             self.close()
 
 
+def _private(path: str, flags: int) -> int:
+    """Open a file that only its owner may read: a console may say what no redaction knows."""
+    return os.open(path, flags, 0o600)
+
+
 def _begun(path: Path) -> IO[str]:
     try:
         # A lone surrogate (a file name that is no UTF-8) becomes the \\udcXX that JSON has for it.
-        return path.open("w", encoding="utf-8", errors="backslashreplace", buffering=1)
+        return open(path, "w", encoding="utf-8", errors="backslashreplace", buffering=1, opener=_private)
     except OSError as error:
         raise RigError(
             f"cannot be written: {reason(error)}", where=str(path), do="free the disk, or name another folder"

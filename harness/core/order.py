@@ -33,7 +33,7 @@ class Order:
     def put(self, telling: Telling) -> None:
         """Call ``telling`` now, or when all that is before it has been told."""
         if not self._queue and not self._telling:
-            telling()
+            _tell(telling)
             return
         self._queue.append(telling)
         if len(self._queue) > LIMIT:
@@ -70,10 +70,7 @@ class Order:
                     return
                 self._queue.popleft()
                 for telling in first.tellings if isinstance(first, Place) else (first,):
-                    try:
-                        telling()
-                    except Exception:  # whoever released the place is not to blame, and the others wait
-                        log.exception("a tap failed")
+                    _tell(telling)
         finally:
             self._telling = False
 
@@ -96,3 +93,11 @@ class Place:
         """Nothing more belongs here."""
         self.released = True
         self._advance()
+
+
+def _tell(telling: Telling) -> None:
+    """Record one thing. An observer that fails must neither fail the observed nor keep back the others."""
+    try:
+        telling()
+    except Exception:
+        log.exception("a tap failed")

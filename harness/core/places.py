@@ -1,7 +1,8 @@
 """A bounded number of places for work under way, given in the order in which they were asked for.
 
 The bound follows the work that can be finished, as TCP's congestion window does (RFC 5681): it grows by one after a
-round of work that finished in time, and is halved when some was too slow, once for all that was under way together.
+round of work that was finished, and is halved when some was not finished in time, once for all that was under way
+together. It never gets small: work that is slow for another reason would then be slow and rare.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable
 __all__ = ["Places"]
 
 _FIRST = 16
+_LEAST = 8
 
 
 class Places:
@@ -21,6 +23,7 @@ class Places:
     def __init__(self, most: int) -> None:
         self._most = most
         self._limit = float(min(_FIRST, most))
+        self._least = min(_LEAST, most)
         self._taken = 0
         self._round = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -57,11 +60,11 @@ class Places:
         return self._round
 
     def give_back(self, taken: int, *, in_time: bool) -> None:
-        """Free a place. ``taken`` is the value from :meth:`take`, ``in_time`` whether the work was fast enough."""
+        """Free a place. ``taken`` is the value from :meth:`take`, ``in_time`` whether the work met its timeout."""
         if in_time:
             self._limit = min(self._limit + 1 / self._limit, self._most)
         elif taken == self._round:
-            self._limit = max(self._limit / 2, 1.0)
+            self._limit = max(self._limit / 2, self._least)
             self._round += 1
         self._taken -= 1
         self._serve()

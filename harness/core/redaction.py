@@ -10,7 +10,6 @@ import base64
 import binascii
 import hmac
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,8 +32,7 @@ _ENVIRONMENTS: Mapping[str, tuple[str, ...]] = {
     "Application": ("spec", "config", "env"),
     "Deploy": ("environment",),
 }
-"""Paths of environment variables, by kind; the names of variables say which are secrets."""
-_SECRET_NAME = re.compile(r"token|passw|passphrase|secret|credential|private|api_?key", re.IGNORECASE)
+"""Paths of environment variables, by kind. Any of them may be a secret, whatever its name."""
 
 
 class Redaction:
@@ -61,12 +59,14 @@ class Redaction:
         for path in _FIELDS.get(kind, ()):
             value = _replaced(value, path, self._mark_base64 if path == _BASE64 else self._mark_value)
         if kind in _ENVIRONMENTS:
-            value = _replaced(value, _ENVIRONMENTS[kind], self._variables)
+            value = _replaced(value, _ENVIRONMENTS[kind], self._mark_value)
         return _replaced(value, _ANNOTATION, lambda text: self._last_applied(kind, text))
 
     def _operation(self, kind: str, operation: Any) -> Any:
         """An operation of a JSON patch (RFC 6902): its value is redacted as what it is at its path."""
-        if not isinstance(operation, Mapping) or not {"path", "value"} <= operation.keys():
+        if not isinstance(operation, Mapping):
+            return self._mark_value(operation) if kind in _FIELDS else operation
+        if not {"path", "value"} <= operation.keys():
             return operation
         keys = [part.replace("~1", "/").replace("~0", "~") for part in str(operation["path"]).split("/")[1:]]
         whole = operation["value"]
@@ -93,14 +93,6 @@ class Redaction:
             except (binascii.Error, ValueError):
                 pass
         return self._mark_value(value)
-
-    def _variables(self, variables: Any) -> Any:
-        if not isinstance(variables, Mapping):
-            return variables
-        return {
-            name: self._mark_value(value) if _SECRET_NAME.search(str(name)) else value
-            for name, value in variables.items()
-        }
 
     def _last_applied(self, kind: str, text: Any) -> Any:
         if kind not in _FIELDS and kind not in _ENVIRONMENTS:

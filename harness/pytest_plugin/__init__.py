@@ -98,11 +98,12 @@ def pytest_fixture_setup(
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    if "stack" not in getattr(item, "fixturenames", ()):
+    from harness.pytest_plugin.verdict import explain_failure, has_stack, trim_traceback
+
+    if not has_stack(item):
         return (yield)
     from harness.pytest_plugin.escaping import escape_report
     from harness.pytest_plugin.run import Run
-    from harness.pytest_plugin.verdict import explain_failure, trim_traceback
 
     if not item.config.option.fulltrace:
         trim_traceback(call)

@@ -11,7 +11,7 @@ import inspect
 import unittest
 import warnings
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import CoroutineType, MethodType
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,12 @@ Function = Callable[..., Any]
 def check_others(request: pytest.FixtureRequest) -> None:
     """Raise UsageError for a test that somebody else would have to run on another event loop."""
     node = request.node
+    with suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise UsageError(
+            "another plugin runs this test on its own event loop, and a stack cannot start there",
+            do="take stack as an argument of the test or of its fixture, not by request.getfixturevalue",
+        )
     if request.cls is not None and issubclass(request.cls, unittest.IsolatedAsyncioTestCase):
         raise UsageError(
             f"unittest runs {request.cls.__name__} on an event loop of its own, and a stack cannot live there",

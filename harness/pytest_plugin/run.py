@@ -175,9 +175,9 @@ class Run:
         """Begin anew what is known of a test, and skip one that asks for what the boards of this tier cannot do."""
         if (name := self.name_of(item)) != item.nodeid:
             allure.tell_apart(name.removeprefix(item.nodeid).strip())
-        if "stack" in getattr(item, "fixturenames", ()):
-            from harness.pytest_plugin.verdict import begin
+        from harness.pytest_plugin.verdict import begin, has_stack
 
+        if has_stack(item):
             begin(item)
         wanted = {str(feature) for marker in item.iter_markers("requires") for feature in marker.args}
         if not wanted:

@@ -44,6 +44,11 @@ class Recorded:
 RECORDED = pytest.StashKey[Recorded]()
 
 
+def has_stack(item: pytest.Item) -> bool:
+    """Whether a test asks for a stack among its arguments, or has asked for one by ``request.getfixturevalue``."""
+    return "stack" in getattr(item, "fixturenames", ()) or RECORDED in item.stash
+
+
 def recorded(item: pytest.Item) -> Recorded:
     """The record of ``item``, made when it is first asked for."""
     if RECORDED not in item.stash:

@@ -121,4 +121,4 @@ class ApplicationHandle(Watched[Application]):
         await self._api.delete(APPLICATION, self.name)
 
     async def _change(self, spec: dict[str, Any]) -> None:
-        self._informer.remember(await self._api.patch(APPLICATION, self.name, {"spec": spec}))
+        await self.wrote(await self._api.patch(APPLICATION, self.name, {"spec": spec}))

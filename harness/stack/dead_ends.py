@@ -5,7 +5,7 @@ A status that somebody acted on since it was written is not judged: the test may
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from harness.core.history import Event, History, Kind
@@ -56,13 +56,13 @@ def _ahead(resource: Resource, present: str, object: Object) -> frozenset[str]:
 
 
 def _last(history: History, resource: Resource, name: str) -> str | None:
-    event = next((event for event in _backwards(history) if _is_about(event, resource, name)), None)
+    event = next((event for event in reversed(history) if _is_about(event, resource, name)), None)
     return event.data["change"] if event is not None else None
 
 
 def _is_outdated(history: History, resource: Resource, name: str) -> bool:
     """Whether something was done, or broke, since the resource last changed."""
-    for event in _backwards(history):
+    for event in reversed(history):
         if _is_about(event, resource, name):
             return False
         acted = event.source == "Harness" or (event.source == "User" and event.name.startswith(_WRITES))
@@ -73,7 +73,3 @@ def _is_outdated(history: History, resource: Resource, name: str) -> bool:
 
 def _is_about(event: Event, resource: Resource, name: str) -> bool:
     return event.kind is Kind.STATE and event.name == resource.kind and event.data["name"] == name
-
-
-def _backwards(history: History) -> Iterator[Event]:
-    return (history[index] for index in range(len(history) - 1, -1, -1))

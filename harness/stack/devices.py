@@ -37,7 +37,7 @@ class DeviceHandle(Watched[Device]):
 
     async def label(self, **labels: str) -> None:
         """Give the resource these labels."""
-        self._informer.remember(await self._api.patch(DEVICE, self.name, {"metadata": {"labels": labels}}))
+        await self.wrote(await self._api.patch(DEVICE, self.name, {"metadata": {"labels": labels}}))
 
     async def delete(self) -> None:
         """Delete the resource. The gateway sends the device away, and it may enroll again, as a new Device."""

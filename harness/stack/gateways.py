@@ -22,8 +22,8 @@ from harness.wasmbed.resources.views import GatewayStatus
 
 __all__ = ["GatewayControl"]
 
-START = 20.0
-STOP = 20.0
+START = 60.0
+STOP = 60.0
 
 
 class GatewayControl(Watched[GatewayResource]):

@@ -6,17 +6,23 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.core.clock import Clock
+from harness.core.errors import reason
 from harness.core.history import Kind
 from harness.core.identifiers import Randomness
+from harness.core.logs import get_log
 from harness.core.order import Order
 from harness.core.redaction import LAST_APPLIED, Redaction
 from harness.stack.record import Record
-from harness.wasmbed.resources.api import Object, Resource, ResourceApi
+from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceApi
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 
 __all__ = ["RECORDER", "Recorder", "changes"]
 
+log = get_log(__name__)
+
+CATCH_UP = 5.0
+"""Seconds that the end of a stack waits for the watch events of the latest writes."""
 RECORDER = "Recorder"
 """What the recorder calls itself to the cluster; its own watches are not history."""
 
@@ -59,6 +65,7 @@ class Recorder:
 
     async def watch(self, api: ResourceApi, clock: Clock, randomness: Randomness) -> None:
         """Begin to record the changes of the three custom resources; returns when their present state is known."""
+        self._api, self._clock = api, clock
         for resource in (DEVICE, APPLICATION, GATEWAY):
             informer = Informer(api, resource, clock, randomness, turn=self._order.reached)
             informer.add_handler(self._changed(resource))
@@ -70,10 +77,22 @@ class Recorder:
         return self._informers[resource]
 
     async def stop(self) -> None:
-        """End the watches, and record what still waits; what was seen stays readable."""
+        """Record what was written last, end the watches, and record what still waits; what was seen stays readable."""
+        if self._informers:
+            await self._catch_up()
         for informer in self._informers.values():
             await informer.stop()
         self._order.give_up()
+
+    async def _catch_up(self) -> None:
+        """Wait for the watch events of the latest writes, which the end of a test may overtake."""
+        try:
+            async with self._clock.deadline(CATCH_UP):
+                for resource, informer in self._informers.items():
+                    for written in (await self._api.list(resource)).items:
+                        await informer.follow(written, CATCH_UP)
+        except (ApiError, OSError) as error:
+            log.info("the record may lack the latest changes: %s", reason(error))
 
     def _changed(self, resource: Resource) -> Callable[[Object | None, Object | None], None]:
         def changed(old: Object | None, new: Object | None) -> None:

@@ -38,8 +38,8 @@ from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
 
 __all__ = ["Stack"]
 
-START = 30.0
-STOP = 20.0
+START = 120.0
+STOP = 60.0
 STATUS_INTERVAL = 0.5
 """Seconds between two writes of heartbeats or outputs: tests want to see them."""
 RETRY_AFTER = 0.5
@@ -108,8 +108,8 @@ class Stack:
 
         randomness = self.randomness.fork("cluster")
         self.cluster = make_cluster(self.options, self.clock, randomness, recorder.cluster, self._namespace)
-        self._at_end("the cluster", self.cluster.stop)
-        await self._bounded("the cluster", self.cluster.start(), self.cluster.start_within)
+        self._at_end("the cluster", self.cluster.stop, self.cluster.patience)
+        await self._bounded("the cluster", self.cluster.start(), self.cluster.patience)
         self.api = self._client("User")
         self._at_end("the recorder", recorder.stop)
         watching = recorder.watch(self._client(RECORDER), self.clock, self.randomness.fork("recorder"))
@@ -198,8 +198,9 @@ class Stack:
         name = name or self._name(module)
         binary = self.modules.load(module)
         manifest = manifests.application(name, module=binary, config=config, **self._targets(to))
-        self._recorder.informer(APPLICATION).remember(await self.api.create(APPLICATION, manifest))
-        return self.application(name)
+        application = self.application(name)
+        await application.wrote(await self.api.create(APPLICATION, manifest))
+        return application
 
     async def peer(
         self,
@@ -255,9 +256,9 @@ class Stack:
             ) from error
         return self._folder / self._file
 
-    def _at_end(self, what: str, stop: Callable[[], Awaitable[object]]) -> None:
+    def _at_end(self, what: str, stop: Callable[[], Awaitable[object]], within: float = STOP) -> None:
         async def end() -> None:
-            await bounded(self.clock, STOP, f"end of {what}", stop())
+            await bounded(self.clock, within, f"end of {what}", stop())
 
         self._ends.push_async_callback(end)
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, Self, TypeVar
 import yaml
 
 from harness.core.clock import time_to_wait
-from harness.core.errors import ProductFailure, UsageError, meant
+from harness.core.errors import ProductFailure, RigError, UsageError, meant
 from harness.core.history import Kind
 from harness.stack.dead_ends import dead_end
 from harness.stack.record import Record, format_events, plain
@@ -19,6 +19,7 @@ from harness.wasmbed.resources.views import Application, Device, Gateway, choice
 
 __all__ = ["Conditions", "Unreachable", "Watched"]
 
+FOLLOWED_WITHIN = 60.0
 CRASHES = 3
 """Crashes that a verdict describes, the latest."""
 
@@ -110,6 +111,17 @@ class Watched(Generic[View]):
         if object is None:
             raise ProductFailure("there is no such resource", where=str(self))
         return self.view(object)
+
+    async def wrote(self, written: Object) -> None:
+        """Go on when the record has come as far as a write of the test's own. Raises RigError where it does not."""
+        try:
+            await self._informer.follow(written, FOLLOWED_WITHIN)
+        except TimeoutError:
+            raise RigError(
+                f"the cluster did not tell of what was written within {FOLLOWED_WITHIN:g} s",
+                where=str(self),
+                do="see the load of the machine and of the cluster",
+            ) from None
 
     async def until(self, *, within: float = 10.0, **conditions: Any) -> Self:
         """Wait until the status is as asked, as in ``until(phase="Connected", within=5)``; returns this handle.

@@ -16,6 +16,10 @@ from harness.boards.bridge import Bridge, Line, Mark
 from harness.core.network import SystemNetwork
 
 OPEN, CLOSE = Mark.OPEN.wire(), Mark.CLOSE.wire()
+HUNG = 120
+"""Seconds after which nothing more is to be expected, however busy the machine is."""
+MUCH = 16 << 20
+"""Bytes: more than the system holds for two sockets."""
 
 
 class Peer(asyncio.Protocol):
@@ -41,7 +45,7 @@ class Peer(asyncio.Protocol):
         self._changed.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HUNG):
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()
@@ -57,7 +61,7 @@ class Scene:
         self.called = asyncio.Event()
 
     async def call(self, count: int) -> Peer:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HUNG):
             while len(self.calls) < count:
                 self.called.clear()
                 await self.called.wait()
@@ -205,29 +209,27 @@ def test_a_gateway_that_does_not_read_stops_the_board(tmp_path: Path) -> None:
         stage.board.transport.write(OPEN)
         gateway = await stage.call(1)
         gateway.transport.pause_reading()
-        stage.board.transport.write(b"x" * (64 << 20))
+        stage.board.transport.write(b"x" * MUCH)
         await stage.board.until(lambda: bytes(stage.board.received) == OPEN)
         assert stage.board.transport.get_write_buffer_size() > 0
         gateway.transport.resume_reading()
-        await gateway.until(lambda: len(gateway.received) == 64 << 20)
+        await gateway.until(lambda: len(gateway.received) == MUCH)
 
     run(tmp_path, play)
 
 
 def test_a_board_that_does_not_read_stops_the_gateway(tmp_path: Path) -> None:
-    much = 64 << 20
-
     async def play(stage: Scene) -> None:
         stage.board.transport.write(OPEN)
         gateway = await stage.call(1)
         await stage.board.until(lambda: bytes(stage.board.received) == OPEN)
         stage.board.transport.pause_reading()
-        gateway.transport.write(b"x" * much)
+        gateway.transport.write(b"x" * MUCH)
         stage.board.transport.write(b"heard")
         await gateway.until(lambda: bytes(gateway.received) == b"heard")
         assert gateway.transport.get_write_buffer_size() > 0
         stage.board.transport.resume_reading()
-        await stage.board.until(lambda: len(stage.board.received) == len(OPEN) + much)
+        await stage.board.until(lambda: len(stage.board.received) == len(OPEN) + MUCH)
 
     run(tmp_path, play)
 
@@ -246,7 +248,7 @@ async def _much_on_its_way(stage: Scene, much: bytes) -> Peer:
 
 def test_a_link_that_is_cut_takes_what_is_on_its_way_with_it(tmp_path: Path) -> None:
     async def play(stage: Scene) -> None:
-        gateway = await _much_on_its_way(stage, b"x" * (16 << 20))
+        gateway = await _much_on_its_way(stage, b"x" * MUCH)
         stage.bridge.cut()
         await gateway.until(lambda: gateway.lost)
         stage.bridge.restore()

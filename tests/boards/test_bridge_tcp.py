@@ -13,7 +13,7 @@ from harness.core.loop import new_runner
 from harness.core.network import SystemNetwork
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-LIMIT = 5.0
+HUNG = 120.0
 
 
 class SerialLine(asyncio.Transport):
@@ -78,7 +78,7 @@ async def scene(*, gateway_listens: bool = True) -> AsyncIterator[Scene]:
     _, port = await bridge.listen()
     made = Scene(bridge, line, port, calls)
     try:
-        async with asyncio.timeout(4 * LIMIT):
+        async with asyncio.timeout(HUNG):
             yield made
     finally:
         await bridge.close()

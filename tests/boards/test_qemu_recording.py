@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -285,3 +288,35 @@ def test_a_folder_that_cannot_be_written_is_the_rigs_failure(tmp_path: Path) -> 
     (tmp_path / "file").touch()
     with (tmp_path / "file").open("rb") as memory, pytest.raises(RigError, match="recording cannot be kept"):
         Recording.begin(tmp_path / "file", PLATFORM, "pump-1", b"", memory)
+
+
+FACTS = {"board": "pump-1", "kind": "mps2-an385", "program": "qemu-system-arm", "link": 0, "image": "x.elf"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ("[]", "is no recording: "),
+        ("{}", "is no recording: recording.json lacks board, image, kind, link, program"),
+        ("[" * 5000, "is no recording: "),
+        ("\xff", "is no recording: "),
+        (json.dumps(FACTS | {"kind": ["x"]}), "is no recording: 'kind' is ['x']"),
+        (json.dumps(FACTS | {"link": "0"}), "is no recording: 'link' is '0'"),
+        (json.dumps(FACTS | {"image": None}), "is no recording: 'image' is None"),
+    ],
+)
+def test_a_description_that_is_damaged_is_told_as_such(tmp_path: Path, facts: str, words: str) -> None:
+    (tmp_path / "recording.json").write_bytes(facts.encode("latin-1"))
+    with pytest.raises(UsageError) as refused:
+        Recording(tmp_path).facts  # noqa: B018
+    assert words in refused.value.what
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda data: data[:20], lambda data: b"x" + data, lambda data: data[:40] + b"\0" * 40]
+)
+def test_memory_that_is_damaged_is_told_as_such(tmp_path: Path, spoil: Any) -> None:
+    (tmp_path / "memory.gz").write_bytes(spoil(gzip.compress(bytes(range(200)))))
+    with tempfile.TemporaryFile() as target, pytest.raises(UsageError, match="is damaged: ") as refused:
+        Recording(tmp_path).unpack_memory(target)
+    assert refused.value.where == str(tmp_path / "memory.gz")

@@ -16,13 +16,14 @@ from elftools.elf.elffile import ELFFile
 
 from harness.boards.board import BoardSettings, Credentials, World
 from harness.boards.platform import IMAGES_VARIABLE, PLATFORMS_VARIABLE, ROOT
-from harness.boards.renode import Farm, RenodeTier, installation
+from harness.boards.renode import Farm, RenodeTier, installation, requests
 from harness.boards.renode import farm as farms
 from harness.boards.renode import tier as room
 from harness.boards.renode.image import loadable
+from harness.boards.renode.places import MachineHost
 from harness.boards.renode.platform import find_renode_platforms
 from harness.boards.renode.serial import SerialLine
-from harness.core.clock import SystemClock
+from harness.core.clock import Clock, SystemClock
 from harness.core.errors import RigError, UsageError
 from harness.core.identifiers import Randomness
 from harness.core.network import SystemNetwork
@@ -299,3 +300,54 @@ def test_a_machine_gets_what_is_loaded_and_no_symbols(kind: str) -> None:
         assert part["e_entry"] == whole["e_entry"]
         pairs = zip(whole.iter_segments(), part.iter_segments(), strict=True)
         assert all(one.header == other.header and one.data() == other.data() for one, other in pairs)
+
+
+# snapshots that are no more what was saved
+
+
+class SavingHost:
+    """A host process that saves a file, and notes what it is asked."""
+
+    pid, trouble, on_end = 1, None, None
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        self.name, self.clock, self.asked = name, clock, list[str]()
+
+    async def start(self) -> None: ...
+
+    async def kill(self) -> None:
+        self.asked.append("kill")
+
+    async def ask(self, request: requests.Request) -> str:
+        self.asked.append(type(request).__name__)
+        if isinstance(request, requests.Save):
+            Path(request.path).write_bytes(bytes(range(256)) * 40)  # noqa: ASYNC240
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "is damaged: it is not what was saved"),
+        (lambda path: path.write_bytes(b"\x01" + path.read_bytes()[1:]), "is damaged: it is not what was saved"),
+        (lambda path: path.unlink(), "cannot be read: No such file or directory"),
+    ],
+    ids=["cut", "changed", "gone"],
+)
+def test_a_damaged_snapshot_is_told_before_anything_is_lost(
+    tmp_path: Path, run: Run, spoil: Callable[[Path], object], words: str
+) -> None:
+    async def scene() -> None:
+        farm = Farm(host=SavingHost)  # type: ignore[arg-type]
+        farm._hosts.append(MachineHost(farm._make("host 1", WORLD.clock)))
+        snapshot = await farm.snapshot(tmp_path)
+        assert snapshot.size == 10_240
+        path = tmp_path / os.listdir(tmp_path)[0]
+        spoil(path)
+        with pytest.raises(RigError, match=words) as refused:
+            await snapshot.restore()
+        assert refused.value.where == str(path)
+        (host,) = farm._hosts
+        assert "kill" not in host.process.asked, "the boards still run"  # type: ignore[attr-defined]
+
+    run(scene())

@@ -27,7 +27,7 @@ def play(name: str, ticks: int = 0) -> Host:
         host = Host(lambda: 0, ("alpha",), {"SITE": "hall"})
         runtime = Runtime()
         binary = Modules(MODULES)(name)
-        guest = Guest(runtime.worker(), host, LIMITS, SystemClock())
+        guest = Guest(runtime.worker(), host, LIMITS, SystemClock(), 1 << 20)
         try:
             await guest.load(binary, hashlib.sha256(binary).digest(), "run")
             await guest.call("run")

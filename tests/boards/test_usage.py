@@ -109,3 +109,24 @@ def test_a_stack_refuses_it_before_it_makes_a_board(monkeypatch: pytest.MonkeyPa
 
     with new_runner() as runner:
         runner.run(play())
+
+
+def test_more_boards_than_file_descriptors_are_refused_with_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.core.descriptors.available", lambda: 1000)
+    monkeypatch.setattr("harness.core.descriptors.limit", lambda: 1024)
+    check_fits(400, 0, "virtual", opened=2)
+    with pytest.raises(RigError) as refused:
+        check_fits(600, 0, "virtual", opened=2)
+    assert refused.value.what == (
+        "600 boards need 600 x 2 = 1200 file descriptors; the limit of this process is 1024, of which 1000 are free, "
+        "less 64 for everything else"
+    )
+    assert str(refused.value.do).startswith("ask for 468 at most, or raise it: ulimit -Hn in a root shell, ")
+    with pytest.raises(RigError) as refused:
+        check_fits(1, 0, "mps2-an385", opened=1000)
+    assert str(refused.value.do).startswith("raise it: ")
+
+
+def test_where_nobody_tells_of_file_descriptors_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.core.descriptors.available", lambda: None)
+    check_fits(1_000_000, 0, "virtual", opened=2)

@@ -165,7 +165,7 @@ def altered(draw: st.DrawFn, events: list[dict[str, Any]]) -> bytes:
 
 UNHURRIED = settings(
     deadline=None,
-    max_examples=300,
+    max_examples=40,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
 )
 
@@ -225,3 +225,32 @@ def test_no_value_in_a_message_makes_it_fail(value: Any, depth: int) -> None:
     for judge in JUDGES:
         code, output = check(b"".join(lines), judge)
         assert code in (0, 1, 2), output[:2000]
+
+
+FIELDS = ("test", "title", "outcome", "blame", "message", "duration", "rerun", "options", "parts", "links", "attempts")
+ROW = ("run", "boards", "passed", "failed", "not_run", "flaky", "duration", "flaky_tests", "figures", "tests", "source")
+
+
+@UNHURRIED
+@given(
+    result=st.dictionaries(st.sampled_from(FIELDS), ANYTHING) | ANYTHING,
+    row=st.dictionaries(st.sampled_from(ROW), ANYTHING | st.integers(0, 9) | st.just("2026")) | ANYTHING,
+    noise=st.binary(max_size=20),
+)
+def test_no_result_and_no_trend_make_a_command_fail(result: Any, row: Any, noise: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("one", "two"):
+            Path(folder, name, "test").mkdir(parents=True)
+        Path(folder, "one", "test", "result.json").write_text(json.dumps(result))
+        Path(folder, "one", "verdicts.jsonl").write_text(json.dumps(result) + "\n")
+        Path(folder, "two", "test", "result.json").write_bytes(noise)
+        Path(folder, "two", "verdicts.jsonl").write_bytes(noise)
+        Path(folder, "trend.jsonl").write_bytes(json.dumps(row).encode() + b"\n" + noise)
+        for command in (
+            ["compare", f"{folder}/one", f"{folder}/two"],
+            ["compare", f"{folder}/two", f"{folder}/one"],
+            ["trend", f"--reports={folder}"],
+            ["trend", f"--reports={folder}", "--json"],
+        ):
+            code, output = told(*command)
+            assert code in (0, 1, 2), (command, output)

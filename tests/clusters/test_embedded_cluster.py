@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import stat
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from harness.clusters.embedded import EmbeddedCluster
+from harness.clusters.files import replace_file
 from harness.core.clock import ManualClock, SystemClock
 from harness.core.errors import RigError, UsageError
 from harness.core.identifiers import Randomness
@@ -270,9 +272,9 @@ def test_a_snapshot_is_where_the_next_one_goes_on(tmp_path):
         b"",
         b"{",
         b"[]",
-        b'{"form":"wasmbed-embedded-cluster/1"}',
-        b'{"form":"wasmbed-embedded-cluster/1","resourceVersion":3,"objects":{"devices.wasmbed.io":[{}]}}',
-        b'{"form":"wasmbed-embedded-cluster/1","resourceVersion":3,"objects":{"x":[{"metadata":{"name":"a","resourceVersion":"9"}}]}}',
+        b'{"form":"wasmbed-embedded-cluster/2"}',
+        b'{"form":"wasmbed-embedded-cluster/2","resourceVersion":3,"objects":{"devices.wasmbed.io":[{}]}}',
+        b'{"form":"wasmbed-embedded-cluster/2","resourceVersion":3,"objects":{"x":[{"metadata":{"name":"a","resourceVersion":"9"}}]}}',
     ],
 )
 def test_a_snapshot_that_is_none_is_named(tmp_path: Path, content):
@@ -308,3 +310,84 @@ def test_a_definition_that_is_refused_is_the_rigs_fault(monkeypatch):
             await EmbeddedCluster(SystemClock(), Randomness()).start()
 
     asyncio.run(main())
+
+
+def test_a_damaged_snapshot_is_told_as_such(tmp_path):
+    """Any byte that was changed, removed or added."""
+    path = tmp_path / "cluster.json"
+
+    async def fill(cluster):
+        api = cluster.client("User")
+        for name in ("d1", "d2"):
+            await api.create(DEVICE, board(name))
+        await api.create(CONFIG_MAP, {"metadata": {"name": "c"}, "data": {"k": "v"}})
+
+    with_cluster(fill, snapshot=path)
+    whole, random = path.read_bytes(), Randomness(7)
+
+    async def refused(content):
+        path.write_bytes(content)
+        cluster = EmbeddedCluster(SystemClock(), Randomness(), snapshot=path)
+        with pytest.raises(UsageError, match="the snapshot cannot be read: ") as caught:
+            await cluster.start()
+        await cluster.stop()
+        return caught.value.what
+
+    async def main():
+        told = []
+        for number in range(400):
+            at = int.from_bytes(random.bytes(4)) % len(whole)
+            other = bytes([whole[at] ^ (1 + random.bytes(1)[0] % 255)])
+            changed = (whole[:at] + other + whole[at + 1 :], whole[:at], whole[:at] + other + whole[at:])[number % 3]
+            if changed != whole:
+                told.append(await refused(changed))
+        return told
+
+    told = asyncio.run(main())
+    assert sum("it is damaged: the SHA-256 of its content is another" in words for words in told) > 50
+    path.write_bytes(whole)
+
+    async def look(cluster):
+        return len((await cluster.client("User").list(DEVICE)).items)
+
+    assert with_cluster(look, snapshot=path) == 2
+
+
+def test_a_stop_on_a_full_disk_closes_what_listens(tmp_path, monkeypatch):
+    path = tmp_path / "cluster.json"
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def main():
+        cluster = EmbeddedCluster(SystemClock(), Randomness(), snapshot=path)
+        await cluster.start()
+        await cluster.write_kubeconfig(tmp_path / "config")
+        cluster.save()
+        before = path.read_bytes()
+        server = yaml.safe_load((tmp_path / "config").read_text())["clusters"][0]["cluster"]["server"]
+        host, _, port = server.removeprefix("https://").partition(":")
+        monkeypatch.setattr("os.fsync", full)
+        with pytest.raises(RigError, match="the snapshot cannot be written: No space left on device") as caught:
+            await cluster.stop()
+        assert caught.value.where == str(path)
+        assert path.read_bytes() == before, "the earlier one is still there"
+        assert sorted(tmp_path.iterdir()) == [path, tmp_path / "config"], "no draft is"
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(host, int(port))
+        await cluster.stop()
+
+    asyncio.run(main())
+
+
+def test_a_draft_goes_into_no_file_that_was_there(tmp_path):
+    """A user who may write into the folder could have put a link there, to read the content or to overwrite a file."""
+    trap = tmp_path / "trap"
+    trap.write_text("mine")
+    for name in (".config.new", "config"):
+        (tmp_path / name).symlink_to(trap)
+    replace_file(tmp_path / "config", b"secret")
+    assert trap.read_text() == "mine"
+    assert (tmp_path / "config").read_bytes() == b"secret"
+    assert stat.S_IMODE((tmp_path / "config").lstat().st_mode) == 0o600
+    assert not (tmp_path / "config").is_symlink()

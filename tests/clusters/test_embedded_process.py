@@ -33,7 +33,7 @@ def with_cluster(scene, tap=None):
         cluster = EmbeddedProcessCluster(SystemClock(), Randomness(), "wasmbed", tap)
         await cluster.start()
         try:
-            async with asyncio.timeout(40):
+            async with asyncio.timeout(120):
                 await scene(cluster)
         finally:
             await cluster.stop()

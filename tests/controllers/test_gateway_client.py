@@ -1,6 +1,7 @@
 """The gateways' HTTP API, over real sockets."""
 
 import asyncio
+import socket
 from base64 import b64encode
 
 import pytest
@@ -178,3 +179,18 @@ def test_no_answer_in_time():
             await asking
 
     play(scenario, clock)
+
+
+def test_a_gateway_that_is_not_there_is_told_in_words():
+    """Python's and aiohttp's messages have the address as a tuple."""
+
+    async def scenario(client, gateway, server, api):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        gone = Gateway({"metadata": {"name": "gateway-1"}, "status": {"apiEndpoint": f"http://127.0.0.1:{port}"}})
+        with pytest.raises(ConnectionError) as refused:
+            await client.stop(gone, "app", "device")
+        path = f"http://127.0.0.1:{port}/api/v1/applications/app/devices/device"
+        assert str(refused.value) == f"{path}: Connect call failed 127.0.0.1:{port}: Connection refused"
+
+    play(scenario)

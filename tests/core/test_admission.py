@@ -83,7 +83,7 @@ class World:
         self._changed.set()
 
     async def until_rejected(self, count: int) -> list[str]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while len(self.rejected) < count:
                 self._changed.clear()
                 await self._changed.wait()
@@ -96,7 +96,7 @@ class World:
     async def talk(self) -> bytes:
         assert self.listener is not None
         host, port = self.listener.endpoint
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             reader, writer = await asyncio.open_connection(host, port, ssl=self.client, server_hostname="localhost")
             writer.write(b"hello")
             answer = await reader.read()
@@ -167,7 +167,7 @@ async def answer(peer: socket.socket) -> bytes:
     """Everything that the listener sends until it closes."""
     peer.setblocking(False)
     received = b""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while part := await asyncio.get_running_loop().sock_recv(peer, 4096):
             received += part
     return received
@@ -272,17 +272,18 @@ def test_no_handshake_begins_while_there_is_no_place_behind(play: Callable[..., 
         waiting = asyncio.create_task(behind.take())
         await give_way()
         knocking = [asyncio.create_task(world.talk()) for _ in range(5)]
-        with world.knock() as silent:
-            assert await world.until_rejected(1) == ["no ClientHello within 0.1 s"]
-            assert silent.recv(1) == b""
+        for _ in range(3):  # what needs no handshake is answered meanwhile
+            refused = world.knock()
+            refused.sendall(hello_of(group="ffdhe2048"))
+            assert await answer(refused)
         assert not any(task.done() for task in knocking)
         behind.give_back(0, in_time=True)
         assert await asyncio.gather(*knocking) == [b"hello"] * 5
         await waiting
-        assert world.rejected == ["no ClientHello within 0.1 s"]
+        assert len(world.rejected) == 3
 
     behind = Places(1)
-    play(scene, behind=behind, silence=0.1, patience=0.01)
+    play(scene, behind=behind, silence=60.0, patience=60.0, handshake=60.0)
 
 
 def test_a_handshake_has_a_deadline(play: Callable[..., None]) -> None:

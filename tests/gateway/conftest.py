@@ -223,7 +223,7 @@ class ScriptedDevice:
 
     async def receive(self) -> Envelope:
         """The next message, but for the question what the device is, which is kept in :attr:`questions`."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while isinstance((envelope := await self.link.receive()).message, DeviceInfoRequest):
                 self.questions.append(envelope.message_id)
             return envelope
@@ -418,13 +418,13 @@ class World:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until something at the API makes ``condition`` true."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while not condition():
                 await self.api.changed.wait()
 
     async def until_recorded(self, name: str, count: int = 1) -> list[Event]:
         """Wait until the tap saw that many events of this name; returns them."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while len(self.named(name)) < count:
                 await self.recorded.wait()
         return self.named(name)

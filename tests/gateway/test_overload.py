@@ -71,7 +71,8 @@ def test_a_crowd_is_enrolled_a_few_at_a_time(play: Play) -> None:
             await device.expect(EnrollmentResponse)
         assert world.named("Error") == []
 
-    play(scene, enrollments=2)
+    patient = {"handshake_patience": 60.0, "enrollment_wait": 60.0, "enrollment_timeout": 60.0}
+    play(scene, enrollments=2, **patient)
 
 
 def test_the_oldest_request_is_served_first(play: Play) -> None:
@@ -117,4 +118,4 @@ def test_a_device_that_waits_too_long_is_told_when_to_return(play: Play) -> None
         assert world.find_device("dev-2") is None
         api.let()
 
-    play(scene, enrollments=1, enrollment_timeout=0.2)
+    play(scene, enrollments=1, enrollment_timeout=0.2, enrollment_wait=0.2)

@@ -80,7 +80,12 @@ def odd_values(project) -> dict[str, Any]:
     return found
 
 
-def test_a_header_that_is_not_text_costs_nothing(project) -> None:
+@pytest.mark.parametrize(
+    ("cluster", "source"),
+    [("embedded", r"caf\udce9"), ("embedded-process", r"caf\\udce9")],
+    ids=["embedded", "process"],
+)
+def test_a_header_that_is_not_text_costs_nothing(project, cluster: str, source: str) -> None:
     code = """
 import asyncio, base64, ssl
 import yaml
@@ -96,9 +101,9 @@ async def test_header(stack, tmp_path):
     writer.write("\\r\\n".join([*lines, "", ""]).encode("latin-1"))
     assert b"NotFound" in await reader.read()
     writer.close()
-    await stack.history.until(target="Kubernetes", source="caf\\udce9")
+    await stack.history.until(target="Kubernetes", source="SOURCE")
 """
-    done = project.run(code)
+    done = project.run(code.replace("SOURCE", source), f"--cluster={cluster}")
     assert done.returncode == 0, done.stdout
     (test,) = project.page()["tests"]
     assert (test["outcome"], test["trouble"]) == ("passed", [])

@@ -75,3 +75,21 @@ def test_what_only_sets_up_records_nothing(project) -> None:
         assert done.returncode == 0, done.stdout
         assert "test_again" in done.stdout
         assert not (project.folder / "reports").exists(), option
+
+
+def test_a_stack_taken_by_getfixturevalue_is_recorded_as_pytest_says(project) -> None:
+    code = """
+import pytest
+@pytest.fixture
+def lazy(request):
+    return request.getfixturevalue("stack")
+def test_passes(request):
+    assert request.getfixturevalue("stack").history
+def test_fails(request):
+    request.getfixturevalue("stack")
+    assert 1 == 2
+def test_fails_behind_a_fixture(lazy):
+    assert 1 == 2
+"""
+    project.run(code, "--summary=summary.md", "--alluredir=allure")
+    assert project.same_everywhere() == {"passed": 1, "failed": 2}

@@ -277,6 +277,32 @@ def test_an_old_answer_does_not_undo_what_is_newer(play):
     play(scenario)
 
 
+def test_a_writer_who_follows_its_write_misses_no_change_before_it(play):
+    async def scenario(cluster, clock):
+        user, phases = cluster.client("User"), []
+        _, informer, _ = make(cluster, clock)
+        informer.add_handler(lambda old, new: phases.append(new and new["status"]["phase"]))
+        await informer.start()
+        await user.create(DEVICE, device("edge-1"))
+        await user.patch_status(DEVICE, "edge-1", status(phase="Enrolling"))
+        await user.patch_status(DEVICE, "edge-1", status(phase="Enrolled"))
+        written = await user.patch(DEVICE, "edge-1", {"metadata": {"labels": {"site": "roof"}}})
+        await informer.follow(written, 5)
+        assert phases == ["Pending", "Enrolling", "Enrolled", "Enrolled"]
+        await informer.follow(written, 5)
+        await user.delete(DEVICE, "edge-1")
+        await clock.advance(0)
+        await informer.follow(written, 5)
+        assert informer.get("edge-1") is None
+        following = asyncio.ensure_future(informer.follow({"metadata": {"name": "x", "resourceVersion": "99999"}}, 5))
+        await clock.advance(5)
+        with pytest.raises(TimeoutError):
+            await following
+        await informer.stop()
+
+    play(scenario)
+
+
 def test_one_bad_handler_does_not_spoil_the_others(play, caplog):
     async def scenario(cluster, clock):
         api = cluster.client("Gateway")

@@ -133,6 +133,8 @@ def _strategic_member(value: Any, patch: Any, schema: Schema | None) -> Any:
         known = set(map(identity, current))
         return current + [item for item in patch if identity(item) not in known]
     if any(type(item) is dict and item.get("$patch") == "replace" for item in patch):
+        if wrong := [item for item in patch if type(item) is not dict]:
+            raise bad_request(f"map: {wrong[0]} is not a map, as an item of a list that has a merge key must be")
         return [item for item in patch if item.get("$patch") != "replace"]
     merged = {identity(one.get(key)): one for one in current}
     for item in patch:

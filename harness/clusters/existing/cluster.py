@@ -21,7 +21,7 @@ from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
 __all__ = ["LEAVING", "KubeconfigCluster"]
 
-ANSWERS_WITHIN = 5.0
+ANSWERS_WITHIN = 10.0
 LEAVING = Leaving()
 """What this process has deleted: a session asks for its end when it ends itself."""
 
@@ -35,6 +35,7 @@ class KubeconfigCluster(Cluster):
 
     kind: ClassVar[str] = "kubeconfig"
     shared: ClassVar[bool] = True
+    patience: ClassVar[float] = 60.0
     options: ClassVar[frozenset[str]] = frozenset(("kubeconfig", "allow_cluster"))
 
     def __init__(

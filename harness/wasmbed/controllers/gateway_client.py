@@ -11,6 +11,7 @@ from urllib.parse import quote
 import aiohttp
 
 from harness.core.clock import Clock
+from harness.core.errors import reason
 from harness.wasmbed.resources.api import NotFound, ResourceApi
 from harness.wasmbed.resources.kinds import SECRET
 from harness.wasmbed.resources.views import Gateway
@@ -102,7 +103,7 @@ class HttpGatewayClient(GatewayClient):
             async with self._session.request(method, url, data=data, headers=headers) as answer:
                 text = await answer.text(errors="replace")
         except aiohttp.ClientError as error:
-            raise ConnectionError(f"{url}: {error}") from error
+            raise ConnectionError(f"{url}: {reason(error)}") from error
         if answer.status >= 300:
             raise GatewayRefused(answer.status, _reason(text) or answer.reason or str(answer.status))
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from harness.core.clock import Clock
 from harness.core.logs import get_log
 from harness.core.places import Places
+from harness.core.summed_log import SummedLog
 from harness.wasmbed.gateway.applications import ApplicationReports
 from harness.wasmbed.gateway.bounds import check_bounds
 from harness.wasmbed.gateway.cache import DeviceCache
@@ -73,9 +74,14 @@ class Conversation:
         endpoint: Callable[[], str],
     ) -> None:
         self._settings, self._clock, self._places, self._certificates = settings, clock, places, certificates
+        self._log = SummedLog(log, clock)
         self._cache, self._sessions, self._enrollment, self._pairing = cache, sessions, enrollment, pairing
         self._monitor, self._records, self._reports, self._work = monitor, records, reports, work
         self._questions, self._metrics, self._endpoint = questions, metrics, endpoint
+
+    def close_log(self) -> None:
+        """Write the log lines that were counted and not yet written."""
+        self._log.close()
 
     async def handle(self, session: Session, message_id: int, message: DeviceMessage) -> None:
         """Deal with one message. Raises :class:`Refused` to answer with an error."""
@@ -152,7 +158,7 @@ class Conversation:
         Raises :class:`Refused` when there was none in time, :class:`LinkClosed` when the device has left meanwhile.
         """
         try:
-            async with self._clock.deadline(self._settings.enrollment_timeout):
+            async with self._clock.deadline(self._settings.enrollment_wait):
                 place = await self._places.take()
         except TimeoutError as error:
             raise try_again("too many devices are enrolling", self._sessions.retry_after()) from error
@@ -163,7 +169,7 @@ class Conversation:
             yield
         finally:
             took = self._clock.now() - began
-            self._places.give_back(place, in_time=took < self._settings.enrollment_timeout / 2)
+            self._places.give_back(place, in_time=took < self._settings.enrollment_timeout)
 
     def _return(self, session: Session, peer: PeerCertificate, message_id: int, heartbeat: Heartbeat) -> None:
         """A device that was here before, or at another gateway, and was not rebooted since."""
@@ -215,7 +221,7 @@ class Conversation:
                 self._check_fresh(session, message_id)
                 self._reports.fault(session, message)
             case Error() if not expected:
-                log.warning("device %s: error %s: %s", session.name, message.code, message.message)
+                self._log.warning("device %s: error %s: %s", session.name, message.code, message.message)
 
     def _check_id(self, session: Session, device_id: str) -> None:
         if device_id != session.device_id:

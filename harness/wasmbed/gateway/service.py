@@ -80,6 +80,8 @@ class LinkService:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for part in (self._work, self._conversation):
+            part.close_log()
         self._log.close()
 
     def _expect_first_message(self, session: Session) -> None:

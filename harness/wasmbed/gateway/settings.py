@@ -57,10 +57,12 @@ class GatewaySettings:
     frame_limit: int = DEFAULT_LIMIT
 
     enrollments: int = 64
-    """Enrollments under way at most; fewer while they take more than half of their time. While more wait, no handshake
-    begins, so that what was begun is finished."""
+    """Enrollments under way at most; fewer after some were not finished in time. While more wait, no handshake begins,
+    so that what was begun is finished."""
+    enrollment_wait: float = 15.0
+    """For an enrollment to get a place among those; a device waits 30 s for the answer."""
     enrollment_timeout: float = 10.0
-    """For an enrollment to get a place among those, and again for the device controller to confirm it."""
+    """For the device controller to confirm an enrollment."""
     retry_after: float = 5.0
     """The shortest wait that is sent to a peer that is turned away for now."""
     return_rate: float = 100.0

@@ -67,6 +67,10 @@ class Work:
         self._settings, self._clock, self._reports, self._metrics = settings, clock, reports, metrics
         self._log = SummedLog(log, clock)
 
+    def close_log(self) -> None:
+        """Write the log lines that were counted and not yet written."""
+        self._log.close()
+
     def deploy(self, session: Session, job: Deployment) -> None:
         """Do ``job`` after those that wait, in place of another deployment of its application.
 

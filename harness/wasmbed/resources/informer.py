@@ -101,6 +101,20 @@ class Informer:
             return  # it was deleted since
         self._put(written)
 
+    async def follow(self, written: Object, within: float) -> None:
+        """Wait until the copy has come as far as what the API server answered to a write, change by change.
+
+        Raises :class:`TimeoutError` after ``within`` seconds.
+        """
+        name = written["metadata"]["name"]
+
+        def has_come_so_far() -> bool:
+            present = self._objects.get(name)
+            versions = [self._version] if present is None else [self._version, present["metadata"]["resourceVersion"]]
+            return not all(_newer(written, version) for version in versions)
+
+        await self.wait_until(has_come_so_far, within, name=name)
+
     async def wait_for(self, name: str, predicate: Callable[[Object | None], bool], within: float) -> Object | None:
         """Wait until ``predicate`` holds for the object of that name (None: it does not exist); returns the object.
 

@@ -13,6 +13,8 @@ from typing import Any, Self, cast
 
 import orjson
 
+from harness.core.plain_json import plain
+
 __all__ = ["Channel"]
 
 
@@ -37,9 +39,9 @@ class Channel(asyncio.Protocol):
         return channel
 
     def send(self, *message: Any) -> None:
-        """Send a message; what is sent to an end that is gone is dropped."""
+        """Send a message; a message to an end that is gone is dropped. Text stands for values that JSON cannot hold."""
         if self._transport is not None:
-            self._transport.write(orjson.dumps(message) + b"\n")
+            self._transport.write(_line(message))
 
     async def drained(self) -> None:
         """Return when there is room for further messages."""
@@ -72,3 +74,10 @@ class Channel(asyncio.Protocol):
         self._transport = None
         self._drained.set()
         self._lost()
+
+
+def _line(message: tuple[Any, ...]) -> bytes:
+    try:
+        return orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # a client's header may hold a byte that is not text
+        return orjson.dumps(plain(message), option=orjson.OPT_APPEND_NEWLINE)

@@ -1,0 +1,60 @@
+"""Commands that run until somebody ends them, as processes of their own."""
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+HUNG = 120
+"""Seconds after which nothing more is to be expected, however busy the machine is."""
+
+
+class Command:
+    """``wasmbed`` with these arguments; ``limits`` are what its process may have, as for ``resource.setrlimit``."""
+
+    def __init__(self, *arguments: str, output: int = subprocess.PIPE, prelude: str = "") -> None:
+        program = f"{prelude}\nfrom harness.cli import main; main()"
+        errors = subprocess.STDOUT if output == subprocess.PIPE else subprocess.PIPE
+        self.process = subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=output, stderr=errors)
+        self._stream = self.process.stdout or self.process.stderr
+        self.said = ""
+
+    def until(self, text: str) -> None:
+        """Read on until ``text`` was said."""
+        assert self._stream
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._stream, selectors.EVENT_READ)
+            while text not in self.said:
+                assert selector.select(timeout=HUNG), f"{text!r} did not come: {self.said}"
+                piece = os.read(self._stream.fileno(), 65_536).decode()
+                assert piece, f"{text!r} did not come: {self.said}"
+                self.said += piece
+
+    def end(self, number: signal.Signals | None = None) -> int:
+        """Send a signal, if one is named, and wait for the exit code; negative if a signal ended it."""
+        if number is not None:
+            self.process.send_signal(number)
+        assert self._stream
+        self.said += self._stream.read().decode()
+        self._stream.close()
+        return self.process.wait(HUNG)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Command]]:
+    """Start a command; what still runs at the end of the test is killed."""
+    commands: list[Command] = []
+
+    def start(*arguments: str, **options: object) -> Command:
+        commands.append(Command(*arguments, **options))  # type: ignore[arg-type]
+        return commands[-1]
+
+    yield start
+    for command in commands:
+        if command.process.poll() is None:
+            command.process.kill()
+            command.end()

@@ -1,0 +1,40 @@
+"""File descriptors: as many as may be, and words for when that is not enough."""
+
+import errno
+import subprocess
+import sys
+
+import pytest
+
+from harness.core.errors import reason
+
+PROGRAM = """
+import logging, os, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), int(sys.argv[2])))
+logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+from harness.core import descriptors
+print(descriptors.raise_limit(), resource.getrlimit(resource.RLIMIT_NOFILE))
+before = descriptors.available()
+ends = os.pipe()
+print(before - descriptors.available(), descriptors.explain(24))
+"""
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "told"),
+    [
+        (100, 300, ["file descriptors: the soft limit was 100 and is the hard one now: 300", "300 (300, 300)"]),
+        (300, 300, ["300 (300, 300)"]),
+    ],
+)
+def test_the_soft_limit_becomes_the_hard_one(soft: int, hard: int, told: list[str]) -> None:
+    command = [sys.executable, "-c", PROGRAM, str(soft), str(hard)]
+    *lines, last = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert lines == told
+    assert last.startswith(f"2 Too many open files (the limit is {hard}; raise it: ulimit -Hn in a root shell, ")
+
+
+def test_an_error_for_want_of_one_names_the_limit() -> None:
+    error = OSError(errno.EMFILE, "Too many open files", "/some/file")
+    assert "the limit is" in reason(error)
+    assert "LimitNOFILE=" in reason(error)
