@@ -149,7 +149,7 @@ async def test_an_application_deleted_while_its_device_was_away_is_stopped_when_
     beat = await stack.history.until("Heartbeat", about=device.name, source="Device", after=beat)
     assert set(beat.data["applications"]) == {"kept"}
     assert len(stack.history.find("Stop", about="gone")) == 1
-    assert kept.on(device.name).state == "running"
+    await kept.until_on(device.name, state="running")
     assert not stack.history.find("Stop", about="kept")
     stack.history.follows("device-connection")
 
