@@ -120,6 +120,7 @@ class ApplicationController(Controller):
             package = await self._packages.get(application)
         except BadModule as error:
             return await self._refuse(application, memory, error)
+        application = await self._correct(application)
         now = self.clock.now()
         verdicts = self._verdicts(application, memory, package, now)
         leaving, gone = self._leftovers(application, verdicts)
@@ -284,17 +285,19 @@ class ApplicationController(Controller):
 
     async def _correct(self, application: Application) -> Application:
         """Write down which devices went out of reach or came back, if nothing was written since: gateways write the
-        same entries. Raises :class:`Conflict` otherwise."""
-        entries = corrections(application, self._fleet, self.clock.now())
-        if not entries:
-            return application
-        patch = {
-            "metadata": {"resourceVersion": application.resource_version},
-            "status": {"deviceStatuses": entries, "lastUpdate": format_timestamp(self.clock.now())},
-        }
-        written = await self._api.patch_status(APPLICATION, application.name, patch)
-        self._applications.remember(written)
-        return Application(written)
+        same entries. Raises :class:`Conflict` otherwise.
+
+        A device that came back during a write is looked at again: what is judged next are entries that fit the devices.
+        """
+        while entries := corrections(application, self._fleet, self.clock.now()):
+            patch = {
+                "metadata": {"resourceVersion": application.resource_version},
+                "status": {"deviceStatuses": entries, "lastUpdate": format_timestamp(self.clock.now())},
+            }
+            written = await self._api.patch_status(APPLICATION, application.name, patch)
+            self._applications.remember(written)
+            application = Application(written)
+        return application
 
     async def _set_finalizers(self, application: Application, finalizers: list[str]) -> Application:
         metadata = {"resourceVersion": application.resource_version, "finalizers": finalizers}
