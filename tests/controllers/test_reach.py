@@ -1,12 +1,13 @@
 """Devices out of reach: the state of an application there is unknown, and every status says so."""
 
+from harness.core.loop import give_way
 from harness.wasmbed.resources.conditions import find_condition
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 
 
-async def running(world, *devices):
+async def running(world, *devices, **options):
     """An application that runs on these devices."""
-    await world.manager()
+    await world.manager(**options)
     for device in devices:
         await world.device(device)
     await world.application(device_names=list(devices))
@@ -38,6 +39,34 @@ def test_an_application_whose_only_device_is_away_is_unknown(play):
         assert application.status.statistics.unknown == 0
         assert (await entry(world)).state == "running"
         assert (await entry(world)).error is None
+        assert world.gateways.count("deploy") == {"edge-1": 1}
+
+    play(scenario)
+
+
+def test_a_device_that_comes_back_while_it_is_written_as_away_is_not_deployed_to_again(play):
+    async def scenario(world):
+        def client(name):
+            api = world.client(name)
+            write = api.patch_status
+
+            async def patch_status(resource, name, patch):
+                written = await write(resource, name, patch)
+                states = (patch["status"].get("deviceStatuses") or {}).values()
+                if resource == APPLICATION and "unknown" in [each.get("state") for each in states]:
+                    await world.move("edge-1", "Connected", running=["blink"])
+                    for _ in range(50):  # the controller's own watch hears of it before the write is answered
+                        await give_way()
+                return written
+
+            api.patch_status = patch_status
+            return api
+
+        await running(world, "edge-1", clients=client)
+        await world.move("edge-1", "Disconnected")
+        await world.settle(1)
+        await world.reaches("blink", "Running")
+        assert (await entry(world)).state == "running"
         assert world.gateways.count("deploy") == {"edge-1": 1}
 
     play(scenario)
