@@ -26,6 +26,7 @@ from harness.core.network import SystemNetwork
 from harness.testing.bench import Bench, Expectations
 from harness.wasmbed.pki.keys import Algorithm
 from harness.wasmbed.protocol.messages import Heartbeat
+from tests.processes import children, command
 
 KIND = "mps2-an385"
 PLATFORM = find_platforms("qemu-system-arm")[KIND]
@@ -38,9 +39,7 @@ DEVICE_ID = "00000000-0000-4000-8000-000000000001"
 
 def emulators() -> set[int]:
     """The processes of QEMU that this one has started."""
-    children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    pids = {int(pid) for file in children for pid in file.read_text().split()}
-    return {pid for pid in pids if b"qemu-system" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+    return {pid for pid in children(os.getpid()) if "qemu-system" in command(pid)}
 
 
 @pytest.fixture(autouse=True)

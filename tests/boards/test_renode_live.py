@@ -31,6 +31,7 @@ from harness.stack import Stack, StackOptions
 from harness.testing.bench import Bench, Expectations
 from harness.testing.board import BOARD_CHECKS, check_board
 from harness.wasmbed.pki.keys import Algorithm
+from tests.processes import command, descendants
 
 KINDS = {name: kind for name, kind in find_renode_platforms().items() if kind.platform.refused is None}
 KIND = "stm32f746g-disco"
@@ -47,22 +48,15 @@ DEVICE_ID = "00000000-0000-4000-8000-000000000001"
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
 
-def children() -> set[int]:
-    """The processes that this one has started, and theirs."""
-    found: set[int] = set()
-    looking = [os.getpid()]
-    while looking:
-        for file in Path(f"/proc/{looking.pop()}/task").glob("*/children"):
-            pids = {int(pid) for pid in file.read_text().split()}
-            looking += pids
-            found |= pids
-    return {pid for pid in found if b"enode" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+def emulators() -> set[int]:
+    """The processes of Renode that this one has started, and theirs."""
+    return {pid for pid in descendants(os.getpid()) if "enode" in command(pid)}
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     yield
-    assert not children()
+    assert not emulators()
 
 
 @asynccontextmanager
@@ -162,7 +156,7 @@ def test_several_kinds_in_one_host_and_exactly_so_much_time() -> None:
             boards = [await stack.boards.power_on(kind) for kind in KINDS]
             for board in boards:
                 await stack.device(board).until(phase="Connected", within=PATIENCE)
-            assert len(children()) == PROCESSES, "one host"
+            assert len(emulators()) == PROCESSES, "one host"
 
             await stack.boards.run_for(0.25)
             told = "emulation GetTimeSourceInfo"
@@ -237,7 +231,7 @@ def test_what_a_board_keeps_outlives_a_power_cut_and_another_board_in_its_place(
                 await board.cut_power()
                 requests = stack.history.find("EnrollmentRequest", about=device.name)
                 assert ["csr" in event.data for event in requests] == [True, False, False]
-            assert len(children()) == PROCESSES, "one host of one machine"
+            assert len(emulators()) == PROCESSES, "one host of one machine"
 
     played(play())
 
@@ -260,7 +254,7 @@ def test_a_host_that_dies_takes_its_boards_along() -> None:
         async with Stack(StackOptions()) as stack:
             board = await stack.boards.power_on(KIND)
             device = await stack.device(board).until(phase="Connected", within=PATIENCE)
-            *_, emulator = sorted(children())
+            *_, emulator = sorted(emulators())
             os.kill(emulator, signal.SIGKILL)
             await board.console.until(r"Renode \(host 1\): it(s host)? ended", PATIENCE)
             assert board.power is Power.OFF

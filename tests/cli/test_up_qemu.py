@@ -16,6 +16,7 @@ import pytest
 
 from harness.boards.platform import find_platforms
 from harness.boards.qemu import QemuTier
+from tests.processes import children, command
 
 KIND = "mps2-an385"
 IMAGE = find_platforms("qemu-system-arm")[KIND].image_path
@@ -48,10 +49,8 @@ def until(process: subprocess.Popen[bytes], text: str) -> None:
 
 def emulators(process: subprocess.Popen[bytes]) -> dict[int, int]:
     """A descriptor that becomes readable when the emulator ends, for each that the process has started."""
-    children = Path(f"/proc/{process.pid}/task").glob("*/children")
-    pids = [int(pid) for file in children for pid in file.read_text().split()]
-    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids}
-    return {pid: os.pidfd_open(pid) for pid in pids if re.match(rb"qemu-system|.*/qemu-system", commands[pid])}
+    pids = [pid for pid in children(process.pid) if re.match(r"qemu-system|\S*/qemu-system", command(pid))]
+    return {pid: os.pidfd_open(pid) for pid in pids}
 
 
 def all_end(descriptors: dict[int, int]) -> None:
