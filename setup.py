@@ -1,4 +1,4 @@
-"""Puts into a wheel what stands beside the package in the repository; ``harness/core/house.py`` finds it there."""
+"""Puts into a wheel what stands beside the package in the repository; ``harness/core/data_files.py`` finds it there."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ class BuildWithFolders(build_py):
         super().run()
         if not self.editable_mode:
             for folder in FOLDERS:
-                self.copy_tree(folder, str(Path(self.build_lib, "harness", "house", folder)))
+                self.copy_tree(folder, str(Path(self.build_lib, "harness", "data", folder)))
 
 
 setup(cmdclass={"build_py": BuildWithFolders})

@@ -19,7 +19,7 @@ import uvloop
 from benchmarks.child import Child, asked, child
 from benchmarks.figure import Figure, middle
 from benchmarks.world import make_boards, platform
-from harness.boards.board import Board, World
+from harness.boards.board import Board, BoardEnvironment
 from harness.boards.virtual import VirtualTier
 from harness.core.clock import SystemClock
 from harness.core.identifiers import Randomness
@@ -56,7 +56,7 @@ async def goodput(platform: Child, boards: list[Board], prefix: str) -> float:
 
 async def one_round() -> tuple[float, float]:
     """The goodput of many and of few, at one platform."""
-    world, tier = World(SystemClock(), SystemNetwork(), Randomness()), VirtualTier()
+    world, tier = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness()), VirtualTier()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         async with child("benchmarks.overload", name) as platform:

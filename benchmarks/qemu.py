@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.figure import Figure
-from harness.boards.board import BoardSettings, World
+from harness.boards.board import BoardEnvironment, BoardSettings
 from harness.boards.console import Console
 from harness.boards.provisioning import provisioning_blob
 from harness.boards.qemu import QemuTier
@@ -198,7 +198,7 @@ async def _host_node(stack: Stack, program: Path) -> AsyncIterator[Console]:
     settings = BoardSettings("host", credentials, stack.boards.gateway, stack.boards.gateway[0])
     console = Console("host", stack.clock)
     with tempfile.NamedTemporaryFile() as blob:
-        blob.write(provisioning_blob(settings, World(stack.clock, stack.network, stack.randomness)))
+        blob.write(provisioning_blob(settings, BoardEnvironment(stack.clock, stack.network, stack.randomness)))
         blob.flush()
         process = await asyncio.create_subprocess_exec(program, blob.name, stdout=asyncio.subprocess.PIPE)
         assert process.stdout is not None

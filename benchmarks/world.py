@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from harness.boards.board import Board, BoardSettings, Credentials, World
+from harness.boards.board import Board, BoardEnvironment, BoardSettings, Credentials
 from harness.boards.virtual import VirtualTier
 from harness.clusters.embedded import EmbeddedCluster
 from harness.core.clock import Clock, SystemClock
@@ -30,7 +30,7 @@ class Platform:
 
     cluster: EmbeddedCluster
     gateway: Gateway
-    world: World
+    world: BoardEnvironment
     servers: Authority
     devices: Authority
     tier: VirtualTier = field(default_factory=VirtualTier)
@@ -73,7 +73,7 @@ def make_boards(
     servers: Authority,
     devices: Authority,
     tier: VirtualTier,
-    world: World,
+    world: BoardEnvironment,
 ) -> list[Board]:
     """Boards with certificates, switched off, for a gateway that may be in another process."""
 
@@ -106,7 +106,7 @@ async def platform(clock: Clock | None = None, network: Network | None = None) -
     controllers = ControllerManager(cluster.client, clock, randomness)
     await controllers.start()
     await gateway.start()
-    running = Platform(cluster, gateway, World(clock, network, randomness), servers, devices)
+    running = Platform(cluster, gateway, BoardEnvironment(clock, network, randomness), servers, devices)
     try:
         yield running
     finally:

@@ -27,11 +27,11 @@ __all__ = [
     "NOT_RECORDED",
     "About",
     "Board",
+    "BoardEnvironment",
     "BoardSettings",
     "Credentials",
     "Power",
     "Tier",
-    "World",
 ]
 
 LINKS = frozenset({"ethernet", "plain-serial"})
@@ -105,7 +105,7 @@ class BoardSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class BoardEnvironment:
     """What every board of a stack shares."""
 
     clock: Clock
@@ -253,7 +253,7 @@ class Tier(ABC):
         """What boards of ``kind`` are."""
 
     @abstractmethod
-    def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
+    def make(self, kind: str, settings: BoardSettings, world: BoardEnvironment) -> Board:
         """A board, powered off. Raises UsageError for an unknown kind."""
 
     @abstractmethod

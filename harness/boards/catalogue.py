@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 
-from harness.boards.board import LINKS, Board, BoardSettings, Tier, World
-from harness.core.errors import RigError, UsageError, meant, reason
+from harness.boards.board import LINKS, Board, BoardEnvironment, BoardSettings, Tier
+from harness.core.errors import RigError, UsageError, reason, suggestion
 
-__all__ = ["GROUP", "Catalogue", "Entry", "Selection", "registered"]
+__all__ = ["GROUP", "BoardKind", "Catalogue", "Selection", "registered"]
 
 GROUP = "harness.boards"
 WHERE = "--boards"
@@ -34,7 +34,7 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BoardKind:
     """A tier of the catalogue. ``unavailable`` says why it cannot run here, and ``kinds`` what it would have, as far as
     it tells."""
 
@@ -44,7 +44,7 @@ class Entry:
     kinds: tuple[str, ...] = ()
 
 
-def registered() -> list[Entry]:
+def registered() -> list[BoardKind]:
     """The tiers that are installed, by name, whether they can run here or not."""
     found = []
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
@@ -53,16 +53,16 @@ def registered() -> list[Entry]:
             unavailable = tier.unavailable()
             kinds = tier().kinds() if unavailable is not None else ()
         except Exception as error:  # whatever a third party's tier does wrong must not take the others along
-            found.append(Entry(point.name, point.load, f"cannot be loaded: {reason(error)}"))
+            found.append(BoardKind(point.name, point.load, f"cannot be loaded: {reason(error)}"))
         else:
-            found.append(Entry(point.name, lambda tier=tier: tier, unavailable, kinds))  # type: ignore[misc]
+            found.append(BoardKind(point.name, lambda tier=tier: tier, unavailable, kinds))  # type: ignore[misc]
     return found
 
 
 class Catalogue:
     """The tiers there are, each made when it is first needed; :meth:`close` when the boards are off."""
 
-    def __init__(self, entries: Iterable[Entry] | None = None) -> None:
+    def __init__(self, entries: Iterable[BoardKind] | None = None) -> None:
         self.entries = {entry.name: entry for entry in (registered() if entries is None else entries)}
         self._tiers: dict[str, Tier] = {}
 
@@ -142,7 +142,7 @@ class Catalogue:
             counts[kind, link] = counts.get((kind, link), 0) + _count(number or "1", part)
         return [Selection(kind, count, link) for (kind, link), count in counts.items()]
 
-    def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
+    def make(self, kind: str, settings: BoardSettings, world: BoardEnvironment) -> Board:
         """A board of that kind or tier, powered off. Raises as :meth:`find` does."""
         tier, kind = self._find(kind)
         return tier.make(kind, settings, world)
@@ -159,7 +159,7 @@ class Catalogue:
         there = ", ".join(names) or "none, is the harness installed?"
         absent = [f"{entry.name}: {entry.unavailable}" for entry in self.entries.values() if entry.unavailable]
         missing = f"; cannot run here: {'; '.join(absent)}" if absent else ""
-        return f"{meant(name, names)}write for example virtual=5; there are: {there}{missing}"
+        return f"{suggestion(name, names)}write for example virtual=5; there are: {there}{missing}"
 
 
 def _count(number: str, part: str) -> int:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.core.data_files import data_folder
 from harness.core.errors import UsageError, reason
-from harness.core.house import house
 
 __all__ = ["GET_IMAGES", "Platform", "Region", "find_platforms", "load_platform"]
 
@@ -85,7 +85,7 @@ def find_platforms(*programs: str) -> dict[str, Platform]:
 
     The folder is the repository's ``platforms/``, or what ``WASMBED_PLATFORMS`` names.
     """
-    folder = Path(os.environ.get(PLATFORMS_VARIABLE) or house("platforms"))
+    folder = Path(os.environ.get(PLATFORMS_VARIABLE) or data_folder("platforms"))
     found = [load_platform(path) for path in sorted(folder.glob("*/board.toml"))]
     found.sort(key=lambda platform: (platform.refused is not None, -len(platform.features), platform.name))
     return {platform.name: platform for platform in found if platform.program in programs}

@@ -12,7 +12,7 @@ import cbor2
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 
-from harness.boards.board import BoardSettings, World
+from harness.boards.board import BoardEnvironment, BoardSettings
 from harness.core.errors import UsageError
 
 __all__ = ["ETHERNET_ADDRESS", "ETHERNET_HOST", "provisioning_blob"]
@@ -25,7 +25,7 @@ ETHERNET_ADDRESS = "10.0.2.15/24"
 ETHERNET_HOST = "10.0.2.2"
 
 
-def provisioning_blob(settings: BoardSettings, world: World, room: int | None = None) -> bytes:
+def provisioning_blob(settings: BoardSettings, world: BoardEnvironment, room: int | None = None) -> bytes:
     """The blob for a board that is about to be switched on: it carries the time and fresh entropy. ``room``: bytes that
     there are for it.
 

@@ -15,7 +15,7 @@ from harness.core.errors import ProductFailure, UsageError
 
 if TYPE_CHECKING:
     from harness.core.history import Event
-    from harness.sequences import Sequence, Verdict
+    from harness.sequences import Sequence, SequenceVerdict
 
 
 @click.command()
@@ -57,7 +57,7 @@ def _is_history(file: Path) -> bool:
     return re.fullmatch(r"history(-\d+)?\.jsonl", file.name) is not None
 
 
-def _judge(file: Path, sequence: Sequence, events: Several[Event], only: tuple[str, ...]) -> Verdict:
+def _judge(file: Path, sequence: Sequence, events: Several[Event], only: tuple[str, ...]) -> SequenceVerdict:
     from harness.sequences import judge
 
     try:

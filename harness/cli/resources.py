@@ -12,7 +12,7 @@ import click
 
 from harness.cli.cluster import asynchronous, cluster_options, connected
 from harness.cli.output import cell, say, show
-from harness.core.errors import UsageError, meant
+from harness.core.errors import UsageError, suggestion
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -102,7 +102,7 @@ async def find_application(api: ResourceApi, name: str, namespace: str) -> Objec
         raise UsageError(
             f"there is no application {name!r}",
             where=f"namespace {namespace}",
-            do=f"{meant(name, known)}the applications there are: {', '.join(known[:20]) or 'none; see --namespace'}",
+            do=f"{suggestion(name, known)}known applications: {', '.join(known[:20]) or 'none; see --namespace'}",
         ) from error
 
 

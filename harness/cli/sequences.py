@@ -30,9 +30,9 @@ def sequences(ctx: click.Context) -> int:
 def list_flows(names: tuple[str, ...] = (), arrows: bool = False) -> int:
     """List the flows: arrows, bindings, state. With NAMES only those. A broken one is marked: exit code 2."""
     from harness.core.errors import UsageError
-    from harness.sequences import Catalogue, catalogue, load
+    from harness.sequences import SequenceCatalogue, catalogue, load
 
-    flows, broken = Catalogue([load(name) for name in names], {}) if names else catalogue()
+    flows, broken = SequenceCatalogue([load(name) for name in names], {}) if names else catalogue()
     lost = [(name, "-", "-", "-", f"broken: {error.where}: {error.what}") for name, error in broken.items()]
     if arrows:
         blocks = ["\n".join(_arrows(flow)) for flow in flows] + [f"{name}: {state}" for name, *_, state in lost]

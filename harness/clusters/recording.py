@@ -11,7 +11,7 @@ from harness.core.order import Order, Put
 from harness.wasmbed.resources.api import Object
 from harness.wasmbed.resources.kinds import GROUP
 
-__all__ = ["Recorder"]
+__all__ = ["RequestRecorder"]
 
 _SERVER = "Kubernetes"
 _TEXT_LIMIT = 1024
@@ -21,7 +21,7 @@ _REMEMBERED = 65_536
 """Pairs of an object and a client whose last recorded version is remembered."""
 
 
-class Recorder:
+class RequestRecorder:
     """A tap on the API server's boundary."""
 
     def __init__(self, tap: Tap) -> None:

@@ -24,7 +24,7 @@ from typing import ClassVar
 from harness.core.descriptors import explain
 from harness.core.text import printable
 
-__all__ = ["HarnessError", "ProductFailure", "RigError", "UsageError", "meant", "reason"]
+__all__ = ["HarnessError", "ProductFailure", "RigError", "UsageError", "reason", "suggestion"]
 
 _ADDRESS = re.compile(r"\('([^']*)', (\d+)(?:, \d+, \d+)?\)")
 """How Python writes the address of a socket."""
@@ -68,7 +68,7 @@ class ProductFailure(HarnessError, AssertionError):
     blame = "product"
 
 
-def meant(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, known: Iterable[str]) -> str:
     """The beginning of what to do about a misspelled ``name``, with the nearest that is ``known``; empty if none is."""
     close = get_close_matches(name, list(known), n=1)
     return f"did you mean {close[0]!r}? " if close else ""

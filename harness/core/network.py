@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TypeVar
 
-from harness.core.admission import Admission, Doorkeeper
+from harness.core.tls_listener import Admission, TlsListener
 from harness.core.tls_server import TlsServer
 
 __all__ = ["Admission", "Endpoint", "Listener", "Network", "SystemNetwork"]
@@ -74,7 +74,7 @@ class _SystemListener(Listener):
 
 
 class _GuardedListener(Listener):
-    def __init__(self, doorkeeper: Doorkeeper) -> None:
+    def __init__(self, doorkeeper: TlsListener) -> None:
         self._doorkeeper = doorkeeper
         self.endpoint = doorkeeper.endpoint
 
@@ -103,7 +103,7 @@ class SystemNetwork(Network):
     ) -> Listener:
         host, port = endpoint
         if tls is not None:
-            return _GuardedListener(Doorkeeper(await _bind(host, port), protocol, tls, admission or Admission()))
+            return _GuardedListener(TlsListener(await _bind(host, port), protocol, tls, admission or Admission()))
         return _SystemListener(await asyncio.get_running_loop().create_server(protocol, host, port, backlog=1024))
 
     async def connect(

@@ -31,11 +31,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "link(url, name=None, type='link'): something to read; type may be 'issue', 'tms'"
     )
-    from harness.pytest_plugin.run import PLUGIN, Run
+    from harness.pytest_plugin.run import PLUGIN, PytestRun
     from harness.pytest_plugin.settings import read_defaults, read_options
 
     try:
-        run = Run(config, read_options(config, os.environ), read_defaults(config))
+        run = PytestRun(config, read_options(config, os.environ), read_defaults(config))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
     config.pluginmanager.register(run, PLUGIN)
@@ -45,10 +45,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """A world of this test's own: cluster, gateway, controllers, recorder, and boards to power on."""
     from harness.pytest_plugin.asynchronous import check_others
-    from harness.pytest_plugin.run import Run
+    from harness.pytest_plugin.run import PytestRun
 
     check_others(request)
-    with Run.of(request.config).world(request.node) as world:
+    with PytestRun.of(request.config).world(request.node) as world:
         yield world.stack
 
 
@@ -103,14 +103,14 @@ def pytest_runtest_makereport(
     if not has_stack(item):
         return (yield)
     from harness.pytest_plugin.escaping import escape_report
-    from harness.pytest_plugin.run import Run
+    from harness.pytest_plugin.run import PytestRun
 
     if not item.config.option.fulltrace:
         trim_traceback(call)
     report = yield
     escape_report(report)
     explain_failure(item, call, report)
-    Run.of(item.config).made(item)
+    PytestRun.of(item.config).made(item)
     return report
 
 

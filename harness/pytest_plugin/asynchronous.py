@@ -22,7 +22,7 @@ from harness.core.errors import UsageError
 from harness.pytest_plugin.awaiting import watched
 
 if TYPE_CHECKING:
-    from harness.stack.world import World
+    from harness.stack.hosted import HostedStack
 
 __all__ = ["check_others", "claim", "fixture_on_stack", "is_asynchronous", "test_on_stack"]
 
@@ -74,7 +74,7 @@ def _is_about_yield(marker: pytest.Mark) -> bool:
 
 
 @contextmanager
-def test_on_stack(item: pytest.Function, world: World) -> Iterator[None]:
+def test_on_stack(item: pytest.Function, world: HostedStack) -> Iterator[None]:
     """Inside, the test is an ordinary function, which runs on its stack's loop and is judged at its end.
 
     Raises UsageError for one that would do nothing: with a ``yield`` in it, or a forgotten ``await``.
@@ -100,7 +100,7 @@ def is_asynchronous(function: Function) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
-def _ordinary(function: Function, world: World) -> Function:
+def _ordinary(function: Function, world: HostedStack) -> Function:
     def test(*arguments: Any, **named: Any) -> Any:
         __tracebackhide__ = True
         with watched():
@@ -125,7 +125,7 @@ def _does_nothing(function: Function) -> UsageError:
     )
 
 
-def fixture_on_stack(function: Function, instance: object | None, world: World) -> Function:
+def fixture_on_stack(function: Function, instance: object | None, world: HostedStack) -> Function:
     """An ``async`` fixture as an ordinary one. A generator is set up and ended in the same task of the stack's loop."""
     if instance is not None and isinstance(function, MethodType) and type(function.__self__) is type(instance):
         function = function.__func__.__get__(instance)

@@ -25,11 +25,11 @@ from harness.stack.options import StackOptions
 
 if TYPE_CHECKING:
     from harness.reporting.finish import Finished
-    from harness.stack.world import World
+    from harness.stack.hosted import HostedStack
 
-__all__ = ["PLUGIN", "WORLD", "Run"]
+__all__ = ["PLUGIN", "WORLD", "PytestRun"]
 
-WORLD = pytest.StashKey["World"]()
+WORLD = pytest.StashKey["HostedStack"]()
 """Where a test keeps its world while it has one."""
 PLUGIN = "wasmbed-run"
 WORKER_INPUT = "wasmbed_run_folder"
@@ -37,7 +37,7 @@ EACH_INPUT = "wasmbed_each"
 WORKER_OUTPUT = "wasmbed_left_behind"
 
 
-class Run:
+class PytestRun:
     """What the tests of one session share; registered as a plugin of its own.
 
     Under pytest-xdist the controller and each worker have one: the workers write into the controller's folder.
@@ -75,18 +75,18 @@ class Run:
                 self.folder.check()
 
     @classmethod
-    def of(cls, config: pytest.Config) -> Run:
-        return cast(Run, config.pluginmanager.getplugin(PLUGIN))
+    def of(cls, config: pytest.Config) -> PytestRun:
+        return cast(PytestRun, config.pluginmanager.getplugin(PLUGIN))
 
     def name_of(self, item: pytest.Item) -> str:
         """The name of a test that is unique in this run."""
         return unique_name(item.nodeid, self._worker if self._each else None, self._numbers.get(item, 1))
 
     @contextmanager
-    def world(self, item: pytest.Item) -> Iterator[World]:
+    def world(self, item: pytest.Item) -> Iterator[HostedStack]:
         """The stack of one test, up until the block ends."""
         from harness.pytest_plugin.verdict import folder_of, recorded
-        from harness.stack.world import World
+        from harness.stack.hosted import HostedStack
 
         options, verdict = options_of(item, self.options), recorded(item).verdict
         folder = folder_of(item) if self.records else None
@@ -94,7 +94,7 @@ class Run:
             verdict.write_interrupted(folder)
         history = None
         try:
-            with World.opened(options, folder) as world:
+            with HostedStack.opened(options, folder) as world:
                 history = world.stack.history
                 item.stash[WORLD] = world
                 try:
@@ -106,7 +106,7 @@ class Run:
             verdict.lost = history.lost if history is not None else None
 
     @contextmanager
-    def _shown(self, item: pytest.Item, world: World) -> Iterator[None]:
+    def _shown(self, item: pytest.Item, world: HostedStack) -> Iterator[None]:
         if self._screen is None:
             yield
             return
@@ -207,8 +207,8 @@ class Run:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if "harness.stack.world" in sys.modules:  # else no test had a stack
-            from harness.stack.world import left_behind
+        if "harness.stack.hosted" in sys.modules:  # else no test had a stack
+            from harness.stack.hosted import left_behind
 
             self._left += left_behind()
         if self._is_worker:

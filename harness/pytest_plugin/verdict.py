@@ -14,7 +14,7 @@ from harness.core.errors import HarnessError, RigError, UsageError
 from harness.pytest_plugin.names import case_of, rerun_command
 from harness.pytest_plugin.reported import ReportedTest
 from harness.pytest_plugin.reports import explain, phase_of, tell_lost
-from harness.pytest_plugin.run import Run
+from harness.pytest_plugin.run import PytestRun
 from harness.pytest_plugin.settings import options_of
 from harness.reporting import allure
 from harness.reporting.junit import properties_of
@@ -60,7 +60,7 @@ def folder_of(item: pytest.Item) -> Path:
     """Where ``item`` is recorded: a folder of its own, the same for every attempt."""
     found = recorded(item)
     if found.folder is None:
-        found.folder = Run.of(item.config).folder.claim(found.verdict.test)
+        found.folder = PytestRun.of(item.config).folder.claim(found.verdict.test)
     return found.folder
 
 
@@ -71,7 +71,7 @@ def begin(item: pytest.Item) -> None:
         del item.stash[RECORDED]
         _keep_attempt(item, earlier.folder)
     elif getattr(item, "execution_count", 1) > 1:  # of pytest-rerunfailures: the worker of the attempt before died
-        run = Run.of(item.config)
+        run = PytestRun.of(item.config)
         folders = run.folder.claimed(recorded(item).verdict.test)
         known = read_test(folders[-1], histories=False).details.get("attempts") if folders else None
         run.reported.resume(item.nodeid, item.location, known or [])
@@ -96,7 +96,7 @@ def explain_failure(item: pytest.Item, call: pytest.CallInfo[None], report: pyte
 
 def record(item: pytest.Item, test: ReportedTest, report: pytest.TestReport) -> None:
     """All is reported: write the result, and hand it to whoever else wants it - JUnit files, Allure."""
-    verdict, run = recorded(item).verdict, Run.of(item.config)
+    verdict, run = recorded(item).verdict, PytestRun.of(item.config)
     test.tell(verdict)
     if not run.records:
         return
@@ -110,7 +110,7 @@ def record(item: pytest.Item, test: ReportedTest, report: pytest.TestReport) -> 
 
 
 def _verdict(item: pytest.Item) -> Verdict:
-    run = Run.of(item.config)
+    run = PytestRun.of(item.config)
     title = (getattr(getattr(item, "obj", None), "__doc__", None) or "").strip().partition("\n")[0]
     # pytest-xdist adds the group to the id with --dist=loadgroup: no command line knows it by that.
     nodeid = f"{item.parent.nodeid}::{item.name}" if item.parent is not None else item.nodeid

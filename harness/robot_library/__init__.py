@@ -1,7 +1,7 @@
 """The Robot Framework front door: the stack in keywords.
 
 No logic of its own: what pytest calls, Robot calls. A part of the keywords is in each module, when a stack is there in
-:mod:`harness.robot_library.worlds`.
+:mod:`harness.robot_library.listener`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from harness.robot_library.boards import BoardKeywords
 from harness.robot_library.devices import DeviceKeywords
 from harness.robot_library.emulation import EmulationKeywords
 from harness.robot_library.judges import JudgeKeywords
+from harness.robot_library.listener import Scope, StackListener
 from harness.robot_library.platform import PlatformKeywords
-from harness.robot_library.worlds import Scope, TestWorlds
 
 __all__ = ["WasmbedLibrary"]
 
@@ -62,8 +62,8 @@ class WasmbedLibrary(
 
     def __init__(self, scope: Scope | str = Scope.TEST, **options: Any) -> None:
         """``scope`` says how long a stack lives; ``options`` are options of the stack, as in ``heartbeat=500ms``."""
-        self.worlds = TestWorlds(scope, options)
-        self.ROBOT_LIBRARY_LISTENER = self.worlds
+        self.listener = StackListener(scope, options)
+        self.ROBOT_LIBRARY_LISTENER = self.listener
 
     @keyword(tags=["stack"])
     def start_stack(self, **options: Any) -> None:
@@ -71,14 +71,14 @@ class WasmbedLibrary(
 
         | Start Stack    heartbeat=300ms    seed=7
         """
-        self.worlds.start(options)
+        self.listener.start(options)
 
     @keyword(tags=["stack"])
     def stop_stack(self) -> None:
         """Take the stack down now instead of at the end of its scope. The next keyword brings up a new one."""
-        self.worlds.stop()
+        self.listener.stop()
 
     @keyword(tags=["stack"])
     def get_stack_option(self, name: str) -> Any:
         """The value of an option of the stack, such as ``fleet``."""
-        return self.worlds.option(name)
+        return self.listener.option(name)

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.boards.board import Board
 from harness.robot_library.arguments import USUAL, Duration, application_of, device_of, status_of, targets_of
-from harness.robot_library.words import Speaker, spoken
+from harness.robot_library.async_keywords import StackKeywords, async_keyword
 from harness.stack.applications import ApplicationHandle
 from harness.stack.modules import padded
 from harness.wasmbed.resources.phases import ApplicationPhase
@@ -17,10 +17,10 @@ from harness.wasmbed.resources.views import ApplicationStatus, DeviceEntry
 __all__ = ["ApplicationKeywords"]
 
 
-class ApplicationKeywords(Speaker):
+class ApplicationKeywords(StackKeywords):
     """What can be done with applications. One is what `Deploy Application` returned, or its name."""
 
-    @spoken("applications")
+    @async_keyword("applications")
     async def deploy_application(
         self,
         module: bytes | str,
@@ -57,12 +57,12 @@ class ApplicationKeywords(Speaker):
             env=env,
         )
 
-    @spoken("applications")
+    @async_keyword("applications")
     async def get_module_of_size(self, module: str, size: int) -> bytes:
         """A module made to be of about ``size`` bytes, by a section without meaning."""
         return padded(self.stack.modules.load(self._module(module)), size)
 
-    @spoken("applications")
+    @async_keyword("applications")
     async def application_should_reach_phase(
         self,
         application: ApplicationHandle | str,
@@ -78,7 +78,7 @@ class ApplicationKeywords(Speaker):
         handle = application_of(self.stack, application)
         return (await handle.until(within=within, phase=str(phase), **status_of(status))).status
 
-    @spoken("applications")
+    @async_keyword("applications")
     async def application_status_should_become(
         self, application: ApplicationHandle | str, within: Duration = USUAL, **status: Any
     ) -> ApplicationStatus:
@@ -89,7 +89,7 @@ class ApplicationKeywords(Speaker):
         handle = application_of(self.stack, application)
         return (await handle.until(within=within, **status_of(status))).status
 
-    @spoken("applications")
+    @async_keyword("applications")
     async def application_should_be_running_on(
         self, application: ApplicationHandle | str, *devices: Board | str, within: Duration = USUAL
     ) -> None:
@@ -101,7 +101,7 @@ class ApplicationKeywords(Speaker):
         for device in devices:
             await handle.until_on(device_of(self.stack, device).name, state="running", within=within)
 
-    @spoken("applications")
+    @async_keyword("applications")
     async def application_should_run_on_number_of_devices(
         self, application: ApplicationHandle | str, running: int, within: Duration = USUAL, **statistics: Any
     ) -> None:
@@ -110,7 +110,7 @@ class ApplicationKeywords(Speaker):
         wanted = {"running": running, **status_of(statistics)}
         await application_of(self.stack, application).until(within=within, statistics=wanted)
 
-    @spoken("applications")
+    @async_keyword("applications")
     async def application_on_device_should_become(
         self, application: ApplicationHandle | str, device: Board | str, within: Duration = USUAL, **entry: Any
     ) -> DeviceEntry:
@@ -121,12 +121,12 @@ class ApplicationKeywords(Speaker):
         name = device_of(self.stack, device).name
         return await application_of(self.stack, application).until_on(name, within=within, **status_of(entry))
 
-    @spoken("applications")
+    @async_keyword("applications")
     async def get_status_of_application(self, application: ApplicationHandle | str) -> ApplicationStatus:
         """The status of an application as it is now: its fields are in Python's spelling."""
         return application_of(self.stack, application).status
 
-    @spoken("applications")
+    @async_keyword("applications")
     async def published_values_should_be(
         self, application: ApplicationHandle | str, device: Board | str, *values: str, topic: str | None = None,
         within: Duration = USUAL,
@@ -144,7 +144,7 @@ class ApplicationKeywords(Speaker):
         name = device_of(self.stack, device).name
         await application_of(self.stack, application).until_on(name, within=within, output=as_wanted)
 
-    @spoken("applications")
+    @async_keyword("applications")
     async def get_published_values(
         self, application: ApplicationHandle | str, device: Board | str, topic: str | None = None
     ) -> list[str]:
@@ -152,17 +152,17 @@ class ApplicationKeywords(Speaker):
         output = application_of(self.stack, application).output(device_of(self.stack, device).name)
         return [payload for on, payload in output if topic in (None, on)]
 
-    @spoken("applications")
+    @async_keyword("applications")
     async def stop_application(self, application: ApplicationHandle | str) -> None:
         """Ask for an application to be stopped on its devices; the resource stays."""
         await application_of(self.stack, application).stop()
 
-    @spoken("applications")
+    @async_keyword("applications")
     async def start_application(self, application: ApplicationHandle | str) -> None:
         """Ask for an application to run again that was stopped."""
         await application_of(self.stack, application).start()
 
-    @spoken("applications")
+    @async_keyword("applications")
     async def redeploy_application(
         self,
         application: ApplicationHandle | str,
@@ -194,12 +194,12 @@ class ApplicationKeywords(Speaker):
             **{name: value for name, value in config.items() if value is not None},
         )
 
-    @spoken("applications")
+    @async_keyword("applications")
     async def delete_application(self, application: ApplicationHandle | str) -> None:
         """Delete an application; it goes when its devices have stopped it, see `Application Should Be Gone`."""
         await application_of(self.stack, application).delete()
 
-    @spoken("applications")
+    @async_keyword("applications")
     async def application_should_be_gone(self, application: ApplicationHandle | str, within: Duration = USUAL) -> None:
         """Wait until an application that was deleted is stopped everywhere and its resource gone."""
         await application_of(self.stack, application).until_gone(within=within)

@@ -9,19 +9,19 @@ from robot.api.deco import keyword
 
 from harness.boards.board import Board
 from harness.boards.catalogue import registered
-from harness.core.errors import UsageError, meant
+from harness.core.errors import UsageError, suggestion
 from harness.robot_library.arguments import SOON, Duration, board_of, word
-from harness.robot_library.words import Speaker, spoken
+from harness.robot_library.async_keywords import StackKeywords, async_keyword
 from harness.stack.backends import lacking
 from harness.stack.credentials import Certificate
 
 __all__ = ["BoardKeywords"]
 
 
-class BoardKeywords(Speaker):
+class BoardKeywords(StackKeywords):
     """What can be done to boards."""
 
-    @spoken("boards")
+    @async_keyword("boards")
     async def power_on_board(
         self,
         kind: str | None = None,
@@ -61,7 +61,7 @@ class BoardKeywords(Speaker):
             record=record,
         )
 
-    @spoken("boards")
+    @async_keyword("boards")
     async def power_on_boards(
         self,
         count: int,
@@ -85,32 +85,32 @@ class BoardKeywords(Speaker):
             capabilities=capabilities,
         )
 
-    @spoken("boards")
+    @async_keyword("boards")
     async def power_off_board(self, board: Board | str) -> None:
         """Switch a board off in order: it says goodbye on its link."""
         await board_of(self.stack, board).power_off()
 
-    @spoken("boards", "faults")
+    @async_keyword("boards", "faults")
     async def cut_power_of_board(self, board: Board | str) -> None:
         """Pull a board's plug: no goodbye on its link."""
         await board_of(self.stack, board).cut_power()
 
-    @spoken("boards")
+    @async_keyword("boards")
     async def restore_power_of_board(self, board: Board | str) -> None:
         """Switch a board on again that was switched off or whose power was cut; what is in its flash is still there."""
         await board_of(self.stack, board).power_on()
 
-    @spoken("boards", "faults")
+    @async_keyword("boards", "faults")
     async def reset_board(self, board: Board | str) -> None:
         """Restart a board's firmware; what is in its flash stays."""
         await board_of(self.stack, board).reset()
 
-    @spoken("boards", "faults")
+    @async_keyword("boards", "faults")
     async def cycle_power_of_boards(self, at_once: int = 1) -> None:
         """Cut the power of every board that is on and switch it on again, ``at_once`` of them at a time."""
         await self.stack.boards.cycle(at_once=at_once)
 
-    @spoken("boards", "faults")
+    @async_keyword("boards", "faults")
     async def pause_board(self, board: Board | str) -> None:
         """Let a board's processor stand still, and with it the board's time, on boards that have the feature ``pause``.
 
@@ -119,22 +119,22 @@ class BoardKeywords(Speaker):
         """
         await board_of(self.stack, board).pause()
 
-    @spoken("boards")
+    @async_keyword("boards")
     async def resume_board(self, board: Board | str) -> None:
         """Let a paused board go on."""
         await board_of(self.stack, board).resume()
 
-    @spoken("boards", "faults")
+    @async_keyword("boards", "faults")
     async def cut_the_link_of(self, board: Board | str) -> None:
         """Break a board's connection and keep it from coming back until `Restore The Link Of`."""
         await board_of(self.stack, board).cut_link()
 
-    @spoken("boards")
+    @async_keyword("boards")
     async def restore_the_link_of(self, board: Board | str) -> None:
         """Let a board connect again."""
         await board_of(self.stack, board).restore_link()
 
-    @spoken("boards")
+    @async_keyword("boards")
     async def board_console_should_show(self, board: Board | str, pattern: str, within: Duration = SOON) -> str:
         """Wait until a line on a board's console matches ``pattern``, a regular expression, and return what matched.
         Lines that are there already count.
@@ -143,7 +143,7 @@ class BoardKeywords(Speaker):
         """
         return (await board_of(self.stack, board).console.until(pattern, within)).group()
 
-    @spoken("boards")
+    @async_keyword("boards")
     async def get_console_of_board(self, board: Board | str) -> list[str]:
         """The lines a board has written."""
         return list(board_of(self.stack, board).console.lines)
@@ -154,8 +154,8 @@ class BoardKeywords(Speaker):
 
         | Skip Unless Boards Have    csr
         """
-        with self.worlds.told():
-            reason = lacking(self.worlds.options, wanted)
+        with self.listener.errors_for_robot():
+            reason = lacking(self.listener.options, wanted)
         if reason is not None:
             raise SkipExecution(reason)
 
@@ -166,8 +166,10 @@ class BoardKeywords(Speaker):
         | Suite Setup    Skip Unless There Is Tier    renode
         """
         known = {entry.name: entry.unavailable for entry in registered()}
-        with self.worlds.told():
+        with self.listener.errors_for_robot():
             if tier not in known:
-                raise UsageError(f"there is no tier {tier!r}", do=f"{meant(tier, known)}there are: {', '.join(known)}")
+                raise UsageError(
+                    f"there is no tier {tier!r}", do=f"{suggestion(tier, known)}there are: {', '.join(known)}"
+                )
         if why := known[tier]:
             raise SkipExecution(why)

@@ -7,17 +7,17 @@ from typing import Any
 from harness.boards.board import Board
 from harness.core.errors import ProductFailure
 from harness.robot_library.arguments import USUAL, About, Duration, board_of, device_of, name_of, status_of
-from harness.robot_library.words import Speaker, spoken
+from harness.robot_library.async_keywords import StackKeywords, async_keyword
 from harness.wasmbed.resources.phases import DevicePhase
 from harness.wasmbed.resources.views import DeviceStatus
 
 __all__ = ["DeviceKeywords"]
 
 
-class DeviceKeywords(Speaker):
+class DeviceKeywords(StackKeywords):
     """What devices must become. A device is named by its board, or by its own name."""
 
-    @spoken("devices")
+    @async_keyword("devices")
     async def device_should_reach_phase(
         self, device: Board | str, phase: DevicePhase, within: Duration = USUAL, **status: Any
     ) -> DeviceStatus:
@@ -30,7 +30,7 @@ class DeviceKeywords(Speaker):
         found = await device_of(self.stack, device).until(within=within, phase=str(phase), **status_of(status))
         return found.status
 
-    @spoken("devices")
+    @async_keyword("devices")
     async def device_status_should_become(
         self, device: Board | str, within: Duration = USUAL, **status: Any
     ) -> DeviceStatus:
@@ -40,7 +40,7 @@ class DeviceKeywords(Speaker):
         """
         return (await device_of(self.stack, device).until(within=within, **status_of(status))).status
 
-    @spoken("devices")
+    @async_keyword("devices")
     async def get_status_of_device(self, device: Board | str) -> DeviceStatus:
         """The status of a device as it is now: its fields are in Python's spelling.
 
@@ -49,19 +49,19 @@ class DeviceKeywords(Speaker):
         """
         return device_of(self.stack, device).status
 
-    @spoken("devices")
+    @async_keyword("devices")
     async def get_phases_of(self, name: About) -> list[str]:
         """The phases that a device, or the application of that name, has gone through, in order."""
         return self.stack.history.phases(name_of(self.stack, name))
 
-    @spoken("devices")
+    @async_keyword("devices")
     async def device_should_not_exist(self, device: Board | str) -> None:
         """There must be no such resource in Kubernetes."""
         handle = device_of(self.stack, device)
         if handle.exists:
             raise ProductFailure("there is such a resource", where=str(handle))
 
-    @spoken("devices")
+    @async_keyword("devices")
     async def label_device(self, device: Board | str, **labels: str) -> None:
         """Give a device's resource labels, by which applications can select it.
 
@@ -69,17 +69,17 @@ class DeviceKeywords(Speaker):
         """
         await device_of(self.stack, device).label(**labels)
 
-    @spoken("devices")
+    @async_keyword("devices")
     async def delete_device(self, device: Board | str) -> None:
         """Delete a device's resource, see `Device Should Be Gone`. A board that is still there enrolls anew."""
         await device_of(self.stack, device).delete()
 
-    @spoken("devices")
+    @async_keyword("devices")
     async def device_should_be_gone(self, device: Board | str, within: Duration = USUAL) -> None:
         """Wait until a device that was deleted is there no more."""
         await device_of(self.stack, device).until_gone(within=within)
 
-    @spoken("devices", "faults")
+    @async_keyword("devices", "faults")
     async def revoke_certificate_of(self, board: Board | str) -> None:
         """Take a board's certificate back; returns when the gateway knows."""
         await self.stack.pki.revoke(self.stack.boards.credentials(board_of(self.stack, board)))

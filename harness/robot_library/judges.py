@@ -7,15 +7,15 @@ from typing import Any
 from harness.core.errors import ProductFailure
 from harness.core.history import Event, Kind
 from harness.robot_library.arguments import USUAL, About, Duration, name_of, status_of
-from harness.robot_library.words import Speaker, spoken
+from harness.robot_library.async_keywords import StackKeywords, async_keyword
 
 __all__ = ["JudgeKeywords"]
 
 
-class JudgeKeywords(Speaker):
+class JudgeKeywords(StackKeywords):
     """The judges of a history, and questions to it."""
 
-    @spoken("history")
+    @async_keyword("history")
     async def history_should_follow(self, sequence: str, *only: About) -> None:
         """Judge what was recorded so far by an executable sequence diagram, for every device or application that has a
         part in it, or for those that are named. ``wasmbed sequences`` lists the diagrams.
@@ -24,12 +24,12 @@ class JudgeKeywords(Speaker):
         """
         self.stack.history.follows(sequence, only=[name_of(self.stack, each) for each in only])
 
-    @spoken("history")
+    @async_keyword("history")
     async def every_invariant_should_hold(self) -> None:
         """Judge what was recorded so far by the invariants. At the end of a test that is done in any case."""
         self.stack.judge()
 
-    @spoken("history")
+    @async_keyword("history")
     async def wait_for_event(
         self,
         name: str,
@@ -59,7 +59,7 @@ class JudgeKeywords(Speaker):
             **status_of(data),
         )
 
-    @spoken("history")
+    @async_keyword("history")
     async def get_events(
         self,
         name: str | None = None,
@@ -79,7 +79,7 @@ class JudgeKeywords(Speaker):
             name, kind=kind, source=source, target=target, about=self._about(about), **status_of(data)
         )
 
-    @spoken("history")
+    @async_keyword("history")
     async def event_should_not_have_happened(
         self, name: str, about: About | None = None, *, source: str | None = None, **data: Any
     ) -> None:
@@ -88,7 +88,7 @@ class JudgeKeywords(Speaker):
         if found:
             raise ProductFailure(f"{name} happened {len(found)} times, first as event {found[0].n}", where="history")
 
-    @spoken("history")
+    @async_keyword("history")
     async def add_note(self, text: str, about: About = "") -> None:
         """Write a remark into the history, to find one's way in the report."""
         self.stack.history.note(text, self._about(about) or "")

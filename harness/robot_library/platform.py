@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.core.errors import UsageError
 from harness.robot_library.arguments import USUAL, Duration, status_of, word
-from harness.robot_library.words import Speaker, spoken
+from harness.robot_library.async_keywords import StackKeywords, async_keyword
 from harness.stack.credentials import Certificate
 from harness.stack.peers import Peer
 from harness.wasmbed.resources.phases import GatewayPhase
@@ -15,30 +15,30 @@ from harness.wasmbed.resources.views import GatewayStatus
 __all__ = ["PlatformKeywords"]
 
 
-class PlatformKeywords(Speaker):
+class PlatformKeywords(StackKeywords):
     """What can be done to the gateway, and what only somebody does who is no proper device."""
 
-    @spoken("gateway", "faults")
+    @async_keyword("gateway", "faults")
     async def restart_gateway(self) -> None:
         """Stop the gateway in order and start it again at the same place; returns when it is up."""
         await self.stack.gateway.restart()
 
-    @spoken("gateway")
+    @async_keyword("gateway")
     async def stop_gateway(self) -> None:
         """Let the gateway drain and end."""
         await self.stack.gateway.stop()
 
-    @spoken("gateway", "faults")
+    @async_keyword("gateway", "faults")
     async def kill_gateway(self) -> None:
         """End the gateway as if its process was killed: no goodbye to anyone."""
         await self.stack.gateway.kill()
 
-    @spoken("gateway")
+    @async_keyword("gateway")
     async def start_gateway(self) -> None:
         """Start the gateway after `Stop Gateway` or `Kill Gateway`, at the same place."""
         await self.stack.gateway.start()
 
-    @spoken("gateway")
+    @async_keyword("gateway")
     async def gateway_should_reach_phase(self, phase: GatewayPhase, within: Duration = USUAL, **status: Any) -> None:
         """Wait until the gateway's resource is in ``phase``, and has these further fields in its status.
 
@@ -46,12 +46,12 @@ class PlatformKeywords(Speaker):
         """
         await self.stack.gateway.until(within=within, phase=str(phase), **status_of(status))
 
-    @spoken("gateway")
+    @async_keyword("gateway")
     async def get_status_of_gateway(self) -> GatewayStatus:
         """The status of the gateway as it is now: its fields are in Python's spelling."""
         return self.stack.gateway.status
 
-    @spoken("peers")
+    @async_keyword("peers")
     async def connect_peer(
         self, name: str = "peer", certificate: Certificate = Certificate.VALID, same_as: Peer | None = None
     ) -> Peer:
@@ -60,22 +60,22 @@ class PlatformKeywords(Speaker):
         credentials = same_as.credentials if same_as is not None else None
         return await self.stack.peer(word(name), certificate=certificate, credentials=credentials)
 
-    @spoken("peers")
+    @async_keyword("peers")
     async def enroll_peer(self, peer: Peer) -> str:
         """Enroll and send one heartbeat, as a board does; returns the device id."""
         return await peer.enroll()
 
-    @spoken("peers")
+    @async_keyword("peers")
     async def send_heartbeat_of_peer(self, peer: Peer, device_id: str) -> None:
         """Send one heartbeat and wait for its acknowledgment; ``device_id`` is what `Enroll Peer` returned."""
         await peer.beat(device_id)
 
-    @spoken("peers")
+    @async_keyword("peers")
     async def send_enrollment_request_of_peer(self, peer: Peer) -> None:
         """Send an enrollment request, and nothing further."""
         peer.send(peer.request())
 
-    @spoken("peers")
+    @async_keyword("peers")
     async def send_bytes_of_peer(self, peer: Peer, hexadecimal: str) -> None:
         """Send these very bytes, written as in ``00 00 00 04 ff``."""
         try:
@@ -84,12 +84,12 @@ class PlatformKeywords(Speaker):
             raise UsageError(f"{hexadecimal!r} are no bytes: {error}", do="write them as in 00 0a ff") from error
         peer.write(data)
 
-    @spoken("peers")
+    @async_keyword("peers")
     async def disconnect_peer(self, peer: Peer) -> None:
         """End a peer's connection."""
         await peer.close()
 
-    @spoken("peers")
+    @async_keyword("peers")
     async def peer_should_be_disconnected(self, peer: Peer, within: Duration = USUAL) -> None:
         """Wait until the gateway has closed a peer's connection."""
         await peer.until_closed(within=within)

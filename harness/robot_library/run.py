@@ -17,21 +17,21 @@ from harness.reporting.allure_about import write_about
 from harness.reporting.run_folder import RunFolder
 from harness.reporting.tally import Tally
 from harness.reporting.verdict import Verdict
+from harness.stack.hosted import left_behind
 from harness.stack.options import StackOptions, written
 from harness.stack.sources import find_root, read_file, read_options
-from harness.stack.world import left_behind
 
-__all__ = ["RUN_FOLDER", "Run", "options_of", "rerun", "tell_end"]
+__all__ = ["RUN_FOLDER", "RobotRun", "options_of", "rerun", "tell_end"]
 
 RUN_FOLDER = "WASMBED_RUN_FOLDER"
 """The environment variable by which whoever runs several Robots at once tells them where the run's folder is."""
 
 
-class Run:
+class RobotRun:
     """What the suites of one process share. The page is written by the last import of the library that closes, or by
     whoever runs several processes."""
 
-    _current: Run | None = None
+    _current: RobotRun | None = None
 
     def __init__(self, root: Path, options: StackOptions) -> None:
         self.root, self._options = root, options
@@ -47,7 +47,7 @@ class Run:
             self.folder = RunFolder.new(root, options, SystemClock())
 
     @classmethod
-    def joined(cls, root: Path, options: StackOptions) -> Run:
+    def joined(cls, root: Path, options: StackOptions) -> RobotRun:
         """The run of this process, begun by the first who joins it."""
         if cls._current is None:
             cls._current = cls(root, options)

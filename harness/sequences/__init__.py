@@ -8,29 +8,29 @@ reads histories only: it knows nothing of how they came to be.
 
 from harness.sequences.coverage import ArrowCoverage, Coverage, coverage
 from harness.sequences.documents import Document, read_documents
-from harness.sequences.flows import Catalogue, Sequence, catalogue, load, load_text
+from harness.sequences.flows import Sequence, SequenceCatalogue, catalogue, load, load_text
 from harness.sequences.judge import judge
-from harness.sequences.layout import Mark
+from harness.sequences.layout import ArrowMark
 from harness.sequences.picture import verdict_picture
 from harness.sequences.reader import parse
 from harness.sequences.recorder import record
 from harness.sequences.scanner import DiagramError
 from harness.sequences.svg import render_svg
-from harness.sequences.verdict import Finding, InstanceVerdict, Trouble, Verdict
+from harness.sequences.verdict import Finding, InstanceVerdict, Mismatch, SequenceVerdict
 from harness.sequences.writer import render
 
 __all__ = [
     "ArrowCoverage",
-    "Catalogue",
+    "ArrowMark",
     "Coverage",
     "DiagramError",
     "Document",
     "Finding",
     "InstanceVerdict",
-    "Mark",
+    "Mismatch",
     "Sequence",
-    "Trouble",
-    "Verdict",
+    "SequenceCatalogue",
+    "SequenceVerdict",
     "catalogue",
     "coverage",
     "judge",

@@ -16,7 +16,7 @@ from functools import cache
 
 from harness.core.errors import UsageError
 from harness.core.history import Event
-from harness.sequences.fields import ANY, Field, check_condition, of_message, of_schema
+from harness.sequences.fields import ANY, EventField, check_condition, of_message, of_schema
 from harness.sequences.labels import Label
 from harness.wasmbed.protocol import messages
 from harness.wasmbed.resources.kinds import CONFIG_MAP, DEVICE, EVENT, GATEWAY, LEASE, SECRET, load_crds
@@ -77,7 +77,7 @@ class EventType:
     target: str
     name: str
     subject: Subject | None
-    fields: Mapping[str, Field] = field(default_factory=dict, compare=False)
+    fields: Mapping[str, EventField] = field(default_factory=dict, compare=False)
     telling: tuple[str, ...] = ()
     named_after: str | None = None
     pending: str = ""
@@ -105,19 +105,21 @@ def event_types() -> Mapping[tuple[str, str, str], EventType]:
 
 def _link() -> Iterator[EventType]:
     """The device's link, as the gateway sees it."""
-    device = {"device": Field()}
-    certificate = Field(inside={"subject": Field(), "serial": Field(), "issuer": Field(), "unreadable": Field()})
-    connected = {**device, "certificate": certificate, "version": Field()}
+    device = {"device": EventField()}
+    certificate = EventField(
+        inside={"subject": EventField(), "serial": EventField(), "issuer": EventField(), "unreadable": EventField()}
+    )
+    connected = {**device, "certificate": certificate, "version": EventField()}
     yield EventType("Device", "Gateway", "TlsConnected", Subject.DEVICE, connected)
-    yield EventType("Device", "Gateway", "TlsRejected", Subject.DEVICE, {**device, "reason": Field()})
-    yield EventType("Kubernetes", "Gateway", "RevocationListRefused", None, {"reason": Field()})
+    yield EventType("Device", "Gateway", "TlsRejected", Subject.DEVICE, {**device, "reason": EventField()})
+    yield EventType("Kubernetes", "Gateway", "RevocationListRefused", None, {"reason": EventField()})
     for source, target, union in (
         ("Device", "Gateway", messages.DeviceMessage),
         ("Gateway", "Device", messages.GatewayMessage),
     ):
-        yield EventType(source, target, "ConnectionClosed", Subject.DEVICE, {**device, "reason": Field()})
+        yield EventType(source, target, "ConnectionClosed", Subject.DEVICE, {**device, "reason": EventField()})
         for message in typing.get_args(union):
-            known = {**of_message(message), **device, "messageId": Field()}
+            known = {**of_message(message), **device, "messageId": EventField()}
             if message in _CODES:
                 known["code"] = replace(known["code"], values=_CODES[message])
             subject = Subject.APPLICATION if "applicationId" in known else Subject.DEVICE
@@ -125,9 +127,9 @@ def _link() -> Iterator[EventType]:
             yield EventType(source, target, message.__name__, subject, known, telling)
 
 
-def _resource_fields() -> Mapping[str, Mapping[str, Field]]:
+def _resource_fields() -> Mapping[str, Mapping[str, EventField]]:
     open_fields = {"metadata": ANY, "spec": ANY, "status": ANY}
-    known: dict[str, Mapping[str, Field]] = {
+    known: dict[str, Mapping[str, EventField]] = {
         resource.kind: open_fields for resource in (SECRET, CONFIG_MAP, LEASE, EVENT)
     }
     for definition in load_crds():
@@ -148,7 +150,13 @@ def _subject(kind: str) -> Subject | None:
 
 def _requests() -> Iterator[EventType]:
     """Requests that change something at the API server."""
-    common = {"code": Field(), "namespace": Field(), "name": Field(), "subresource": Field(), "operations": ANY}
+    common = {
+        "code": EventField(),
+        "namespace": EventField(),
+        "name": EventField(),
+        "subresource": EventField(),
+        "operations": ANY,
+    }
     for kind, body in _resource_fields().items():
         secret = kind == SECRET.kind
         telling = ("status.phase",) if "status" in body and body["status"] is not ANY else ()
@@ -167,7 +175,7 @@ def _requests() -> Iterator[EventType]:
 
 def _watches() -> Iterator[EventType]:
     """What the API server tells those who watch."""
-    common = {"namespace": Field(), "name": Field()}
+    common = {"namespace": EventField(), "name": EventField()}
     for kind, body in _resource_fields().items():
         if body["status"] is ANY:
             continue
@@ -180,7 +188,7 @@ def _watches() -> Iterator[EventType]:
 def _http() -> Iterator[EventType]:
     """The gateway's HTTP API, as its caller sees it."""
     for name in ("DeployApplication", "StopApplication"):
-        known = {"device": Field(), "code": Field()}
+        known = {"device": EventField(), "code": EventField()}
         yield EventType("ApplicationController", "Gateway", name, Subject.APPLICATION, known)
 
 

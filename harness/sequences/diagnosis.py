@@ -14,7 +14,7 @@ from harness.core.history import Event
 from harness.sequences.flows import Sequence
 from harness.sequences.labels import Condition
 from harness.sequences.matcher import Configuration, Matcher, Possible
-from harness.sequences.verdict import Finding, InstanceVerdict, Trouble, route
+from harness.sequences.verdict import Finding, InstanceVerdict, Mismatch, route
 from harness.sequences.words import letters, run
 
 __all__ = ["diagnose"]
@@ -22,7 +22,7 @@ __all__ = ["diagnose"]
 _SEARCHED = 2_000
 """Configurations looked at for the shortest way on."""
 
-_ORDER = (Trouble.LATE, Trouble.DIFFERENT, Trouble.MISPLACED, Trouble.MISSING, Trouble.EXTRA)
+_ORDER = (Mismatch.LATE, Mismatch.DIFFERENT, Mismatch.MISPLACED, Mismatch.MISSING, Mismatch.EXTRA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class _Diagnosis:
         way = self._way(self._possible, lambda possible: self._matcher.accepting(possible) is not None)
         missing = way or self._expected[:1]
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        return Finding(Trouble.MISSING, f"the history ends before {self._arrow(missing[0])}{more}", tuple(missing))
+        return Finding(Mismatch.MISSING, f"the history ends before {self._arrow(missing[0])}{more}", tuple(missing))
 
     # an event came that must not
 
@@ -97,10 +97,10 @@ class _Diagnosis:
             if symbols >> self._symbol(position) & 1:
                 after = self._matcher.insert(possible, position, event.at)
                 text = f"{event.name} came too early: it belongs after {self._before(reach)}"
-                later = self._explained(Finding(Trouble.MISPLACED, text, (position,), self._place), after, reach)
+                later = self._explained(Finding(Mismatch.MISPLACED, text, (position,), self._place), after, reach)
                 if later.done or later.reach > reach:
                     return later
-        finding = Finding(Trouble.EXTRA, f"{route(event)} is not expected here")
+        finding = Finding(Mismatch.EXTRA, f"{route(event)} is not expected here")
         return self._explained(finding, self._possible, self._place + 1)
 
     def _late(self, event: Event) -> Iterator[_Explanation]:
@@ -115,7 +115,7 @@ class _Diagnosis:
                 for flow, seconds in move.limits:
                     limit, position, gone = seconds, move.position, letter.at - clocks[flow]
         text = f"{event.name} came {gone:.3g} s after the arrow before it, later than {limit:g} s"
-        finding = Finding(Trouble.LATE, text, () if position is None else (position,))
+        finding = Finding(Mismatch.LATE, text, () if position is None else (position,))
         yield self._explained(finding, after, self._place + 1)
 
     def _different(self, event: Event) -> Iterator[_Explanation]:
@@ -130,7 +130,7 @@ class _Diagnosis:
             seen = ", ".join(_seen(test, event, self._device) for test in wrong)
             text = f"{event.name} came with other data: expected {', '.join(map(str, wrong))}; seen {seen}"
             after = self._matcher.insert(self._possible, position, event.at)
-            yield self._explained(Finding(Trouble.DIFFERENT, text, (position,)), after, self._place + 1)
+            yield self._explained(Finding(Mismatch.DIFFERENT, text, (position,)), after, self._place + 1)
 
     def _missing(self, event: Event) -> Iterator[_Explanation]:
         """With the fewest arrows put in that let this event come - or with one that came later put here."""
@@ -143,11 +143,11 @@ class _Diagnosis:
             possible = self._matcher.insert(possible, position, event.at)
         text = self._arrow(way[0]) + (f" and {len(way) - 1} more" if len(way) > 1 else "")
         text = f"{text} {'are' if len(way) > 1 else 'is'} missing before {event.name}"
-        yield self._explained(Finding(Trouble.MISSING, text, tuple(way)), possible, self._place)
+        yield self._explained(Finding(Mismatch.MISSING, text, tuple(way)), possible, self._place)
         stuck, reach = self._go(possible, self._place)
         if len(way) == 1 and reach < len(self._letters) and self._letters[reach].symbols >> self._symbol(way[0]) & 1:
             late = f"{self._arrow(way[0])} came too late: after {self._before(reach)}"
-            yield self._explained(Finding(Trouble.MISPLACED, late, (way[0],), reach), stuck, reach + 1)
+            yield self._explained(Finding(Mismatch.MISPLACED, late, (way[0],), reach), stuck, reach + 1)
 
     # help
 

@@ -17,11 +17,11 @@ from typing import Any, Union
 from harness.core.errors import UsageError
 from harness.sequences.labels import Comparison, Condition, duration
 
-__all__ = ["ANY", "Field", "check_condition", "known_paths", "of_message", "of_schema"]
+__all__ = ["ANY", "EventField", "check_condition", "known_paths", "of_message", "of_schema"]
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class EventField:
     """One field: the values it may have (empty: any), whether it is a time in milliseconds, and what is inside.
 
     ``inside`` is None for a plain value; ``others`` is what every further name inside means. Of ``anything`` nothing is
@@ -30,17 +30,17 @@ class Field:
 
     values: tuple[str, ...] = ()
     milliseconds: bool = False
-    inside: Mapping[str, Field] | None = None
-    others: Field | None = None
+    inside: Mapping[str, EventField] | None = None
+    others: EventField | None = None
     anything: bool = False
 
 
-ANY = Field(anything=True)
+ANY = EventField(anything=True)
 
 _MILLISECONDS = frozenset({"heartbeatInterval", "retryAfter", "wallTime", "deviceTime", "gatewayTime", "timeLimit"})
 
 
-def of_message(message: type) -> dict[str, Field]:
+def of_message(message: type) -> dict[str, EventField]:
     """The fields of a message class under their names in a history (camelCase)."""
     hints = typing.get_type_hints(message)
     return {_camel(item.name): _of_type(hints[item.name], _camel(item.name)) for item in fields(message)}
@@ -51,24 +51,24 @@ def _camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def _of_type(hint: Any, name: str) -> Field:
+def _of_type(hint: Any, name: str) -> EventField:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
         return _of_type(next(argument for argument in arguments if argument is not type(None)), name)
     if is_dataclass(hint) and isinstance(hint, type):
-        return Field(inside=of_message(hint))
+        return EventField(inside=of_message(hint))
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return Field(inside={}, others=_of_type(arguments[1], name))
+        return EventField(inside={}, others=_of_type(arguments[1], name))
     if isinstance(origin, type) and issubclass(origin, Sequence):
-        return Field(inside={}) if is_dataclass(arguments[0]) else _of_type(arguments[0], name)
+        return EventField(inside={}) if is_dataclass(arguments[0]) else _of_type(arguments[0], name)
     if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return Field(values=tuple(hint))
+        return EventField(values=tuple(hint))
     if hint is bytes:
-        return Field(inside={"size": Field(), "sha256": Field()})
-    return Field(values=("true", "false") if hint is bool else (), milliseconds=name in _MILLISECONDS)
+        return EventField(inside={"size": EventField(), "sha256": EventField()})
+    return EventField(values=("true", "false") if hint is bool else (), milliseconds=name in _MILLISECONDS)
 
 
-def of_schema(schema: Mapping[str, Any], name: str = "") -> Field:
+def of_schema(schema: Mapping[str, Any], name: str = "") -> EventField:
     """A field from its OpenAPI v3 schema."""
     match schema.get("type"):
         case "object":
@@ -76,19 +76,19 @@ def of_schema(schema: Mapping[str, Any], name: str = "") -> Field:
             others = schema.get("additionalProperties")
             if not properties and others is None:
                 return ANY
-            return Field(
+            return EventField(
                 inside={key: of_schema(value, key) for key, value in properties.items()},
                 others=of_schema(others) if isinstance(others, Mapping) else None,
             )
         case "array":
             return of_schema(schema.get("items", {}), name)
         case "boolean":
-            return Field(values=("true", "false"))
+            return EventField(values=("true", "false"))
         case _:
-            return Field(values=tuple(map(str, schema.get("enum", ()))), milliseconds=name in _MILLISECONDS)
+            return EventField(values=tuple(map(str, schema.get("enum", ()))), milliseconds=name in _MILLISECONDS)
 
 
-def known_paths(known: Mapping[str, Field], prefix: str = "") -> Iterator[str]:
+def known_paths(known: Mapping[str, EventField], prefix: str = "") -> Iterator[str]:
     """Every path that could stand in a condition; an open name is shown as ``*``."""
     for name, item in known.items():
         yield prefix + name
@@ -98,10 +98,10 @@ def known_paths(known: Mapping[str, Field], prefix: str = "") -> Iterator[str]:
             yield from known_paths(item.others.inside or {}, f"{prefix}{name}.*.")
 
 
-def check_condition(condition: Condition, known: Mapping[str, Field]) -> Condition:
+def check_condition(condition: Condition, known: Mapping[str, EventField]) -> Condition:
     """The condition with its values in the field's own unit. Raises UsageError, with a suggestion."""
     path = ".".join(condition.path)
-    item = Field(inside=known)
+    item = EventField(inside=known)
     for part in condition.path:
         if item.anything:
             break
@@ -115,7 +115,7 @@ def check_condition(condition: Condition, known: Mapping[str, Field]) -> Conditi
     return Condition(condition.path, condition.test, values)
 
 
-def _value(value: str | float | bool | None, item: Field, path: str) -> str | float | bool | None:
+def _value(value: str | float | bool | None, item: EventField, path: str) -> str | float | bool | None:
     if isinstance(value, str) and (milliseconds := duration(value)) is not None and item.milliseconds:
         return milliseconds
     written = str(value).lower() if isinstance(value, bool) else value

@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.core.data_files import data_folder
 from harness.core.errors import UsageError
 from harness.core.files import read_text
-from harness.core.house import house
 from harness.sequences.behaviour import BoundArrow, expand
 from harness.sequences.bindings import EventType, Subject
 from harness.sequences.compiler import Automaton, compile_behaviour
@@ -20,9 +20,9 @@ from harness.sequences.matcher import Matcher
 from harness.sequences.reader import parse
 from harness.sequences.tree import Diagram
 
-__all__ = ["Catalogue", "Sequence", "catalogue", "load", "load_text"]
+__all__ = ["Sequence", "SequenceCatalogue", "catalogue", "load", "load_text"]
 
-_HOUSE = house("scenarios/sequences")
+_HOUSE = data_folder("scenarios/sequences")
 _SUFFIX = ".mmd"
 
 
@@ -71,7 +71,7 @@ class Sequence:
         return {arrow.event.key: arrow.event for arrow in self.arrows}
 
 
-class Catalogue(NamedTuple):
+class SequenceCatalogue(NamedTuple):
     """The sequences that load, in order of their names, and by name why others do not."""
 
     flows: list[Sequence]
@@ -112,7 +112,7 @@ def load_text(text: str, name: str, *, file: str = "", folder: Path | None = Non
     return Sequence(name, file, expansion.diagram, tuple(expansion.arrows), automaton, symbols)
 
 
-def catalogue(folder: Path | None = None) -> Catalogue:
+def catalogue(folder: Path | None = None) -> SequenceCatalogue:
     """Every sequence in ``folder``; without one, of those here and of the harness's own."""
     homes = (folder,) if folder else reversed(_homes(None))
     found = {path.stem: path for home in homes for path in home.glob(f"*{_SUFFIX}")}
@@ -122,7 +122,7 @@ def catalogue(folder: Path | None = None) -> Catalogue:
             flows.append(load(found[name]))
         except UsageError as error:
             broken[name] = error
-    return Catalogue(flows, broken)
+    return SequenceCatalogue(flows, broken)
 
 
 def _homes(folder: Path | None) -> tuple[Path, ...]:

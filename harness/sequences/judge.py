@@ -15,7 +15,7 @@ from harness.sequences.diagnosis import diagnose
 from harness.sequences.flows import Sequence, load
 from harness.sequences.instances import Instance, collect, unknown_participants
 from harness.sequences.matcher import Letter
-from harness.sequences.verdict import InstanceVerdict, Verdict
+from harness.sequences.verdict import InstanceVerdict, SequenceVerdict
 from harness.sequences.words import letters
 
 __all__ = ["judge"]
@@ -24,7 +24,7 @@ _DIAGNOSED = 10
 """Failed instances that are looked at closely; of the others only the place is told."""
 
 
-def judge(sequence: Sequence | str, events: Iterable[Event], only: Collection[str] = ()) -> Verdict:
+def judge(sequence: Sequence | str, events: Iterable[Event], only: Collection[str] = ()) -> SequenceVerdict:
     """Judge ``events`` by ``sequence`` (or the name of one).
 
     Every device (or application on a device) that has an event of the diagram is judged; with ``only``, those that
@@ -52,7 +52,7 @@ def judge(sequence: Sequence | str, events: Iterable[Event], only: Collection[st
     remarks = list(found.remarks)
     if strangers := unknown_participants(events):
         remarks.append(f"unknown to the bindings: {', '.join(strangers)}")
-    return Verdict(sequence, tuple(instances), tuple(remarks), tuple(sorted(only)))
+    return SequenceVerdict(sequence, tuple(instances), tuple(remarks), tuple(sorted(only)))
 
 
 def _judge_instance(

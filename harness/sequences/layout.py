@@ -14,8 +14,8 @@ __all__ = [
     "INSET",
     "MARGIN",
     "SELF",
+    "ArrowMark",
     "Column",
-    "Mark",
     "arrow_lines",
     "badge_width",
     "box_label",
@@ -32,7 +32,7 @@ _GAP = 26.0
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ArrowMark:
     """How an arrow is set apart: ``bad``, ``hint`` or ``unreached``; ``badge`` says why; a ghost was never seen."""
 
     style: str
@@ -54,7 +54,7 @@ class Column:
         return max(len(line) for line in self.lines) * CHARACTER + 24
 
 
-def columns(diagram: Diagram, marks: Mapping[int, Mark]) -> tuple[dict[str, Column], float]:
+def columns(diagram: Diagram, marks: Mapping[int, ArrowMark]) -> tuple[dict[str, Column], float]:
     """Every participant's column, and the width of the whole."""
     found = {item.name: Column(item, plain(item.title)) for item in diagram.participants}
     placed = list(found.values())
@@ -76,7 +76,7 @@ def columns(diagram: Diagram, marks: Mapping[int, Mark]) -> tuple[dict[str, Colu
     return found, placed[-1].x + placed[-1].width / 2 + outer + margin
 
 
-def _needs(diagram: Diagram, marks: Mapping[int, Mark], order: list[str]) -> Iterator[tuple[int, int, float]]:
+def _needs(diagram: Diagram, marks: Mapping[int, ArrowMark], order: list[str]) -> Iterator[tuple[int, int, float]]:
     """Pairs of columns and how far apart they must be; one past the last column stands for the right edge."""
     position, places = 0, {name: place for place, name in enumerate(order)}
     for _, item, _ in walk(diagram.items):
@@ -102,7 +102,7 @@ def _needs(diagram: Diagram, marks: Mapping[int, Mark], order: list[str]) -> Ite
                 yield columns[0] - 1, columns[0], width + 20
 
 
-def badge_width(mark: Mark | None) -> float:
+def badge_width(mark: ArrowMark | None) -> float:
     return (len(mark.badge) + 2) * 6.7 + 6 if mark and mark.badge else 0.0
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from harness.sequences.bindings import event_types
 from harness.sequences.canvas import LINE, Canvas, document
 from harness.sequences.folding import fold
-from harness.sequences.layout import Mark
+from harness.sequences.layout import ArrowMark
 from harness.sequences.recorder import arrow_of, recorded_items
 from harness.sequences.svg import Panel, draw
 from harness.sequences.tree import Diagram, Item, Participant
-from harness.sequences.verdict import InstanceVerdict, Trouble, Verdict
+from harness.sequences.verdict import InstanceVerdict, Mismatch, SequenceVerdict
 from harness.sequences.words import letters, path, run
 
 __all__ = ["verdict_picture"]
@@ -21,13 +21,13 @@ _NEAR = 6
 """Events before and after the place that are drawn one by one; the others are folded into loops."""
 
 
-def verdict_picture(verdict: Verdict) -> str:
+def verdict_picture(verdict: SequenceVerdict) -> str:
     """A stand-alone SVG. With several failures the first is drawn; without, the diagram and the first instance."""
     sequence = verdict.sequence
     shown = next((instance for instance in verdict.instances if not instance.ok), None)
     shown = shown or next(iter(verdict.instances), None)
     if shown is None:
-        marks = {position: Mark("unreached") for position in range(len(sequence.arrows))}
+        marks = {position: ArrowMark("unreached") for position in range(len(sequence.arrows))}
         panels = [(f"expected: {sequence.name}", draw(sequence.diagram, marks))]
         message = str(verdict).splitlines()[0]
     else:
@@ -52,24 +52,24 @@ def _compose(title: str, panels: list[tuple[str, Panel]]) -> str:
     return document(max(x, len(title) * 8.7 + 2 * _EDGE), height, title, str(canvas))
 
 
-def _expected(verdict: Verdict, shown: InstanceVerdict) -> Panel:
+def _expected(verdict: SequenceVerdict, shown: InstanceVerdict) -> Panel:
     """What was seen plain, what was wanted at the place marked, what was never reached faint."""
     sequence = verdict.sequence
     word = shown.events if shown.place is None else shown.events[: shown.place]
     steps = run(sequence, letters(sequence, shown.instance, word))
     seen = set(path(sequence, steps))
-    marks = {position: Mark("unreached") for position in range(len(sequence.arrows)) if position not in seen}
-    marks |= {position: Mark("hint", "expected") for position in shown.expected}
+    marks = {position: ArrowMark("unreached") for position in range(len(sequence.arrows)) if position not in seen}
+    marks |= {position: ArrowMark("hint", "expected") for position in shown.expected}
     if shown.finding:
         badge = shown.finding.trouble.value
         marks |= {
-            position: Mark("bad", badge, ghost=shown.finding.trouble is Trouble.MISSING)
+            position: ArrowMark("bad", badge, ghost=shown.finding.trouble is Mismatch.MISSING)
             for position in shown.finding.arrows
         }
     return draw(sequence.diagram, marks)
 
 
-def _seen(verdict: Verdict, shown: InstanceVerdict) -> Panel:
+def _seen(verdict: SequenceVerdict, shown: InstanceVerdict) -> Panel:
     """What happened, folded where it is far from the place that differs; what is missing is drawn as a ghost."""
     arrows = [arrow_of(event, event_types()) for event in shown.events]
     place = len(arrows) if shown.place is None else shown.place
@@ -77,16 +77,16 @@ def _seen(verdict: Verdict, shown: InstanceVerdict) -> Panel:
     odd = place if finding is None or finding.event is None else finding.event
     first, last = max(min(place, odd) - _NEAR, 0), max(place, odd) + _NEAR
     items = recorded_items(fold(arrows[:first]), counted=True)
-    marks: dict[int, Mark] = {}
+    marks: dict[int, ArrowMark] = {}
     drawn = len(Diagram(tuple(items)).arrows)
     for index in range(first, min(last, len(arrows) + 1)):
-        if index == place and finding and finding.trouble is Trouble.MISSING:
+        if index == place and finding and finding.trouble is Mismatch.MISSING:
             for position in finding.arrows:
                 items.append(verdict.sequence.arrows[position].arrow)
-                marks[drawn] = Mark("bad", "missing", ghost=True)
+                marks[drawn] = ArrowMark("bad", "missing", ghost=True)
                 drawn += 1
         elif index == odd and not shown.ok:
-            marks[drawn] = Mark("bad", finding.trouble.value if finding else "here")
+            marks[drawn] = ArrowMark("bad", finding.trouble.value if finding else "here")
         items += arrows[index : index + 1]
         drawn += 1
     items += recorded_items(fold(arrows[last:]), counted=True)

@@ -10,8 +10,8 @@ from harness.sequences.layout import (
     INSET,
     MARGIN,
     SELF,
+    ArrowMark,
     Column,
-    Mark,
     arrow_lines,
     badge_width,
     box_label,
@@ -50,13 +50,13 @@ class Panel:
     content: str
 
 
-def render_svg(diagram: Diagram, marks: Mapping[int, Mark] | None = None) -> str:
+def render_svg(diagram: Diagram, marks: Mapping[int, ArrowMark] | None = None) -> str:
     """A stand-alone SVG of ``diagram``; ``marks`` are by the arrow's position in the text, from 0."""
     panel = draw(diagram, marks or {})
     return document(panel.width, panel.height, diagram.title or "sequence diagram", panel.content)
 
 
-def draw(diagram: Diagram, marks: Mapping[int, Mark]) -> Panel:
+def draw(diagram: Diagram, marks: Mapping[int, ArrowMark]) -> Panel:
     """Draw without the SVG element around it."""
     return _Drawing(diagram, marks).panel()
 
@@ -77,7 +77,7 @@ def _spread(form: str) -> tuple[float, float]:
 
 
 class _Drawing:
-    def __init__(self, diagram: Diagram, marks: Mapping[int, Mark]) -> None:
+    def __init__(self, diagram: Diagram, marks: Mapping[int, ArrowMark]) -> None:
         self._diagram, self._marks = diagram, marks
         self._canvas = Canvas()
         self._columns, self._width = columns(diagram, marks)
@@ -182,7 +182,9 @@ class _Drawing:
         self._y = top + height
         self._after(arrow, source, target, line_y)
 
-    def _band(self, mark: Mark, source: Column, target: Column, lines: list[str], top: float, height: float) -> None:
+    def _band(
+        self, mark: ArrowMark, source: Column, target: Column, lines: list[str], top: float, height: float
+    ) -> None:
         left, right = min(source.x, target.x), max(source.x, target.x)
         width = max(right - left, text_width(lines) + 20 if left == right else 0)
         if mark.style in ("bad", "hint"):

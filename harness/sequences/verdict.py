@@ -13,12 +13,12 @@ from harness.sequences.flows import Sequence
 from harness.sequences.instances import Instance
 from harness.sequences.words import letters, path, run
 
-__all__ = ["Finding", "InstanceVerdict", "Trouble", "Verdict", "route"]
+__all__ = ["Finding", "InstanceVerdict", "Mismatch", "SequenceVerdict", "route"]
 
 _BEFORE, _AFTER, _SHOWN, _RAW, _FIELDS = 3, 2, 3, 1_200, 4
 
 
-class Trouble(StrEnum):
+class Mismatch(StrEnum):
     """What is wrong at the first place that differs."""
 
     MISSING = "missing"
@@ -40,7 +40,7 @@ class Finding:
     ``event`` is the index in the instance's events of the one that was seen elsewhere, for MISPLACED.
     """
 
-    trouble: Trouble
+    trouble: Mismatch
     text: str
     arrows: tuple[int, ...] = ()
     event: int | None = None
@@ -71,7 +71,7 @@ class InstanceVerdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class SequenceVerdict:
     """Whether a history follows a sequence, and where not. ``str()`` is for people."""
 
     sequence: Sequence
@@ -148,7 +148,7 @@ class Verdict:
         for position in failure.expected:
             arrow = self.sequence.arrows[position]
             wanted = (
-                " <- missing" if finding and position in finding.arrows and finding.trouble is Trouble.MISSING else ""
+                " <- missing" if finding and position in finding.arrows and finding.trouble is Mismatch.MISSING else ""
             )
             yield f"  > {'expected':<10}{arrow}   ({arrow.where}){wanted}"
         if not failure.expected:

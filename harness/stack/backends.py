@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from harness.clusters.cluster import Cluster
 from harness.core.clock import Clock
-from harness.core.errors import HarnessError, RigError, UsageError, meant, reason
+from harness.core.errors import HarnessError, RigError, UsageError, reason, suggestion
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.stack.options import StackOptions, flag
@@ -51,7 +51,9 @@ def _check(option: str, name: str, known: Sequence[str]) -> None:
     if name in known:
         return
     names = ", ".join(dict.fromkeys(known)) or "none; is the harness installed?"
-    raise UsageError(f"there is no {name!r} here", where=f"--{option}", do=f"{meant(name, known)}there are: {names}")
+    raise UsageError(
+        f"there is no {name!r} here", where=f"--{option}", do=f"{suggestion(name, known)}there are: {names}"
+    )
 
 
 def check_options(options: StackOptions) -> None:
@@ -107,7 +109,7 @@ def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
     if not names <= FEATURES.keys():
         known = sorted(FEATURES.keys() | catalogue.features)
         if strange := sorted(names.difference(known)):
-            there = f"{meant(strange[0], known)}the features are {', '.join(known)}"
+            there = f"{suggestion(strange[0], known)}the features are {', '.join(known)}"
             raise UsageError(f"no boards have the feature {strange[0]!r}", do=there)
     tier, kind, _ = catalogue.find(options.boards)
     features = tier.features(kind)

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import overload
 
-from harness.boards.board import Board, BoardSettings, Credentials, Power, World
+from harness.boards.board import Board, BoardEnvironment, BoardSettings, Credentials, Power
 from harness.boards.catalogue import Catalogue
 from harness.boards.fleet import Fleet, Progress
 from harness.boards.usage import Usage, check_fits
@@ -16,10 +16,10 @@ from harness.core.errors import RigError, UsageError
 from harness.core.network import Endpoint
 from harness.stack import virtual_time
 from harness.stack.board import RecordedBoard
-from harness.stack.bounded import bounded
 from harness.stack.credentials import Certificate, Pki
 from harness.stack.options import StackOptions
 from harness.stack.recorder import Recorder
+from harness.stack.timeouts import bounded
 from harness.stack.virtual_time import BoardsSnapshot
 from harness.wasmbed.pki.keys import Algorithm
 
@@ -36,7 +36,7 @@ class Boards:
     def __init__(
         self,
         options: StackOptions,
-        world: World,
+        world: BoardEnvironment,
         pki: Pki,
         recorder: Recorder,
         gateway: Endpoint,

@@ -9,9 +9,9 @@ from harness.core.clock import Clock
 from harness.core.errors import UsageError
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
-from harness.stack.bounded import bounded
 from harness.stack.credentials import Pki
 from harness.stack.recorder import Recorder
+from harness.stack.timeouts import bounded
 from harness.stack.waiting import Watched
 from harness.wasmbed.gateway.gateway import Gateway
 from harness.wasmbed.gateway.settings import GatewaySettings

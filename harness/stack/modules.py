@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.core.data_files import data_folder
 from harness.core.errors import UsageError
 from harness.core.files import read_bytes
-from harness.core.house import house
 
 __all__ = ["Modules", "assemble", "padded", "read_module"]
 
@@ -20,7 +20,7 @@ class Modules:
 
     def __call__(self, name: str) -> bytes:
         """The binary of the module of that name. Raises UsageError naming the ones there are."""
-        homes = (self.folder, house("scenarios/modules"))
+        homes = (self.folder, data_folder("scenarios/modules"))
         for home in homes:
             for suffix in (".wasm", ".wat"):
                 path = home / f"{name}{suffix}"

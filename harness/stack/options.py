@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.clusters.watch_times import WatchTimes
-from harness.core.errors import UsageError, meant
+from harness.core.errors import UsageError, suggestion
 
 __all__ = ["Given", "StackOptions", "flag", "written"]
 
@@ -200,7 +200,7 @@ class StackOptions:
         known = cls.names()
         if unknown := sorted(set(names) - set(known)):
             what = f"no such option: {', '.join(unknown)}"
-            raise UsageError(what, where=where, do=f"{meant(unknown[0], known)}the options are {', '.join(known)}")
+            raise UsageError(what, where=where, do=f"{suggestion(unknown[0], known)}the options are {', '.join(known)}")
 
     @classmethod
     def parse(cls, given: Mapping[str, str | None], environment: Mapping[str, str]) -> StackOptions:

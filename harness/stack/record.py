@@ -171,7 +171,7 @@ def format_events(history: History, about: str | None = None, last: int = 12) ->
     on is left out: it repeats the change of the resource that stands before it."""
     start = history[0].at if len(history) else 0.0
     lines = [
-        f"    {event.at - start:9.3f}  {_route(event)}{event.name}{_essence(event)}"
+        f"    {event.at - start:9.3f}  {_route(event)}{event.name}{_summary(event)}"
         for event in history
         if event.kind is not Kind.CONSOLE
         and not (event.source == "Kubernetes" and event.target)
@@ -184,7 +184,7 @@ def _route(event: Event) -> str:
     return f"{event.source} -> {event.target}  " if event.target else f"{event.source}  "
 
 
-def _essence(event: Event) -> str:
+def _summary(event: Event) -> str:
     data, status = event.data, event.data.get("status")
     if isinstance(status, Mapping):
         data = {**status, **data}

@@ -99,7 +99,7 @@ class Recorder:
             present = new or old or {}
             name = present["metadata"]["name"]
             change = "added" if old is None else "deleted" if new is None else "modified"
-            patch = changes(_essence(old), _essence(new)) if new is not None else {}
+            patch = changes(_recorded_part(old), _recorded_part(new)) if new is not None else {}
             data = {"change": change, "name": name, **patch}
             if len(data) == 2 and change == "modified":
                 return
@@ -122,7 +122,7 @@ class _ClusterTap:
             self._record.record(Kind.MESSAGE, source, target, name, redacted, correlation)
 
 
-def _essence(object: Object | None) -> dict[str, Any]:
+def _recorded_part(object: Object | None) -> dict[str, Any]:
     if object is None:
         return {}
     metadata = {key: value for key, value in object.get("metadata", {}).items() if key not in _NOISE}

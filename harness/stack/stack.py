@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from harness import invariants
-from harness.boards.board import Board, Credentials, World
+from harness.boards.board import Board, BoardEnvironment, Credentials
 from harness.clusters.cluster import Cluster
 from harness.core.clock import SystemClock
 from harness.core.descriptors import limit, raise_limit
@@ -21,7 +21,6 @@ from harness.core.redaction import Redaction
 from harness.stack.applications import ApplicationHandle
 from harness.stack.backends import make_cluster
 from harness.stack.boards import Boards
-from harness.stack.bounded import bounded
 from harness.stack.credentials import Certificate, Pki
 from harness.stack.devices import DeviceHandle
 from harness.stack.gateways import GatewayControl
@@ -30,6 +29,7 @@ from harness.stack.options import StackOptions
 from harness.stack.peers import Peer
 from harness.stack.record import Record
 from harness.stack.recorder import RECORDER, Recorder
+from harness.stack.timeouts import bounded
 from harness.wasmbed.controllers import ControllerManager
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.resources import manifests
@@ -137,7 +137,9 @@ class Stack:
         self._at_end("the controllers", controllers.stop)
         await self._bounded("the controllers", controllers.start())
 
-        world = World(self.clock, self.network, self.randomness.fork("boards"), recorder.platform, recorder.failure)
+        world = BoardEnvironment(
+            self.clock, self.network, self.randomness.fork("boards"), recorder.platform, recorder.failure
+        )
         self.boards = Boards(self.options, world, self.pki, recorder, self.gateway.endpoint, self._folder)
         self._ends.push_async_callback(self.boards.stop)
         self.history.note("stack started", **self._described())

@@ -8,11 +8,11 @@ from typing import Any, Generic, Self, TypeVar
 import yaml
 
 from harness.core.clock import time_to_wait
-from harness.core.errors import ProductFailure, RigError, UsageError, meant
+from harness.core.errors import ProductFailure, RigError, UsageError, suggestion
 from harness.core.history import Kind
 from harness.stack.dead_ends import dead_end
+from harness.stack.diagnostics import crashes, describe_crash, interventions, last_words, replays, summary
 from harness.stack.record import Record, format_events, plain
-from harness.stack.troubles import crashes, describe_crash, interventions, last_words, replays, summary
 from harness.wasmbed.resources.api import Object
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.views import Application, Device, Gateway, choices, field_names, part
@@ -66,7 +66,7 @@ def _check(view: type, wanted: Mapping[str, Any]) -> None:
 
 
 def _impossible(what: str, name: str, known: Sequence[str], there: str) -> UsageError:
-    return UsageError(what, where="until", do=f"{meant(name, known)}{there}: {', '.join(known)}")
+    return UsageError(what, where="until", do=f"{suggestion(name, known)}{there}: {', '.join(known)}")
 
 
 def _fits(found: Any, wanted: Any) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TypeVar, cast
 
-from harness.boards.board import Board, BoardSettings, Credentials, World
+from harness.boards.board import Board, BoardEnvironment, BoardSettings, Credentials
 from harness.core.clock import Clock
 from harness.core.errors import ProductFailure
 from harness.core.identifiers import Randomness
@@ -40,11 +40,11 @@ from harness.wasmbed.protocol.messages import (
     ModuleChunk,
 )
 
-__all__ = ["LIMITS", "Bench", "BoardFactory", "Expectations", "Peer", "ScriptedGateway", "module"]
+__all__ = ["LIMITS", "Bench", "BenchPeer", "BoardFactory", "Expectations", "ScriptedGateway", "module"]
 
 M = TypeVar("M", bound=DeviceMessage)
 
-BoardFactory = Callable[[BoardSettings, World], Board]
+BoardFactory = Callable[[BoardSettings, BoardEnvironment], Board]
 """Makes the board to check, powered off."""
 
 LIMITS = Limits(memory=4 * 65_536, fuel=1_000_000, wall_time=2_000)
@@ -76,7 +76,7 @@ class ScriptedLink(Link):
         super().connection_made(transport)
 
 
-class Peer:
+class BenchPeer:
     """The gateway's end of one of the board's connections. Heartbeats are noted and answered while waiting."""
 
     def __init__(self, link: ScriptedLink, clock: Clock, expectations: Expectations) -> None:
@@ -209,7 +209,7 @@ class ScriptedGateway:
         self._clock, self._network, self._expectations = clock, network, expectations
         self._listener: Listener | None = None
         self._links: list[ScriptedLink] = []
-        self._arrived: asyncio.Queue[Peer] = asyncio.Queue()
+        self._arrived: asyncio.Queue[BenchPeer] = asyncio.Queue()
         self._rejected: asyncio.Queue[str] = asyncio.Queue()
         self.endpoint: Endpoint = (LOOPBACK, 0)
 
@@ -232,7 +232,7 @@ class ScriptedGateway:
             await link.close()
         self._links.clear()
 
-    async def accept(self) -> Peer:
+    async def accept(self) -> BenchPeer:
         """The next connection that completed the handshake. Raises ProductFailure if there is none."""
         try:
             async with self._clock.deadline(self._expectations.patience):
@@ -261,7 +261,7 @@ class ScriptedGateway:
         assert isinstance(link, ScriptedLink)
         self._links = [old for old in self._links if not old.closed]
         self._links.append(link)
-        self._arrived.put_nowait(Peer(link, self._clock, self._expectations))
+        self._arrived.put_nowait(BenchPeer(link, self._clock, self._expectations))
 
 
 class Bench:
@@ -271,7 +271,7 @@ class Bench:
         self,
         name: str,
         factory: BoardFactory,
-        world: World,
+        world: BoardEnvironment,
         expectations: Expectations,
         algorithm: str = Algorithm.ED25519,
     ) -> None:
@@ -318,12 +318,12 @@ class Bench:
         """What the board wrote last."""
         return self._board.console.lines[-12:] if self._board is not None else []
 
-    async def connected(self) -> Peer:
+    async def connected(self) -> BenchPeer:
         """The board switched on, and its connection."""
         await self.board.power_on()
         return await self.gateway.accept()
 
-    async def enrolled(self, *, interval: float | None = None) -> Peer:
+    async def enrolled(self, *, interval: float | None = None) -> BenchPeer:
         """The board switched on and admitted."""
         peer = await self.connected()
         await peer.enroll(self.randomness.uuid(), interval=interval)

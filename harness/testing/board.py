@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from harness.boards.board import BoardSettings, Credentials, World
+from harness.boards.board import BoardEnvironment, BoardSettings, Credentials
 from harness.core.clock import SystemClock
 from harness.core.errors import ProductFailure, RigError, UsageError
 from harness.core.identifiers import Randomness
@@ -98,7 +98,7 @@ BOARD_CHECKS: Mapping[str, BoardCheck] = MappingProxyType(
 
 
 async def run_board_check(
-    name: str, factory: BoardFactory, *, expectations: Expectations | None = None, world: World | None = None
+    name: str, factory: BoardFactory, *, expectations: Expectations | None = None, world: BoardEnvironment | None = None
 ) -> bool:
     """Run one check; False if it does not apply to boards with these features.
 
@@ -106,7 +106,7 @@ async def run_board_check(
     unknown check.
     """
     check = _named(name)
-    world = world or World(SystemClock(), SystemNetwork(), Randomness())
+    world = world or BoardEnvironment(SystemClock(), SystemNetwork(), Randomness())
     features = _features(factory, world)
     if not check.features <= features:
         return False
@@ -128,7 +128,7 @@ async def check_board(
     only: Iterable[str] | None = None,
     at_once: int = 1,
     expectations: Expectations | None = None,
-    world: World | None = None,
+    world: BoardEnvironment | None = None,
     progress: Callable[[str, str], object] | None = None,
 ) -> None:
     """Run every check, or ``only`` some, up to ``at_once`` together where the rig has as many boards.
@@ -173,7 +173,7 @@ def _named(name: str) -> BoardCheck:
     return BOARD_CHECKS[name]
 
 
-def _features(factory: BoardFactory, world: World) -> frozenset[str]:
+def _features(factory: BoardFactory, world: BoardEnvironment) -> frozenset[str]:
     """What the factory's boards can do, asked of one that is never switched on."""
     key = generate_key(Algorithm.P256)
     authority = ServerAuthorities("Check servers", world.clock).certificates

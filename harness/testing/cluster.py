@@ -20,12 +20,12 @@ from harness.core.errors import HarnessError, ProductFailure, UsageError
 from harness.core.identifiers import Randomness
 from harness.testing import cluster_objects as objects
 from harness.testing import cluster_watches as watches
-from harness.testing.cluster_ground import Ground, Told
+from harness.testing.cluster_fixture import ClusterFixture, TapCall
 from harness.wasmbed.resources.api import ApiError
 
 __all__ = ["CLUSTER_CHECKS", "ClusterCheck", "check_cluster"]
 
-ClusterCheck = Callable[[Ground], Awaitable[None]]
+ClusterCheck = Callable[[ClusterFixture], Awaitable[None]]
 
 CLUSTER_CHECKS: Mapping[str, ClusterCheck] = MappingProxyType(
     {
@@ -94,11 +94,11 @@ async def check_cluster(
 
 
 @asynccontextmanager
-async def _ground(factory: ClusterFactory) -> AsyncIterator[Ground]:
-    told: list[Told] = []
+async def _ground(factory: ClusterFactory) -> AsyncIterator[ClusterFixture]:
+    told: list[TapCall] = []
 
     def tap(source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
-        told.append(Told(source, target, name, data, correlation))
+        told.append(TapCall(source, target, name, data, correlation))
 
     clock, randomness = SystemClock(), Randomness()
     cluster = factory(clock, randomness, f"check-{randomness.token(4)}", tap)
@@ -106,7 +106,7 @@ async def _ground(factory: ClusterFactory) -> AsyncIterator[Ground]:
         await cluster.start()
         api = cluster.client("Checker")
         try:
-            yield Ground(cluster, api, clock, randomness, told)
+            yield ClusterFixture(cluster, api, clock, randomness, told)
         finally:
             await api.close()
     finally:

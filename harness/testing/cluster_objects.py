@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from harness.testing.cluster_ground import Ground, refused
+from harness.testing.cluster_fixture import ClusterFixture, refused
 from harness.testing.require import require
 from harness.wasmbed.resources.api import Conflict, Invalid, NotFound, Object
 from harness.wasmbed.resources.kinds import APPLICATION, CONFIG_MAP, DEVICE, LEASE, SECRET
 
 
-async def stores_what_it_is_given(ground: Ground) -> None:
+async def stores_what_it_is_given(ground: ClusterFixture) -> None:
     """A created object is there as it was given, with metadata that the server adds."""
     given = ground.device(labels={"shelf": "a"})
     made = await ground.api.create(DEVICE, given)
@@ -26,7 +26,7 @@ async def stores_what_it_is_given(ground: Ground) -> None:
     require(meta["generation"] == 1, f"the generation of a new object is {meta.get('generation')}")
 
 
-async def keeps_what_it_has(ground: Ground) -> None:
+async def keeps_what_it_has(ground: ClusterFixture) -> None:
     """What a client does to an object in its hands changes nothing on the server, and the other way round."""
     given = ground.device()
     made = await ground.api.create(DEVICE, given)
@@ -38,7 +38,7 @@ async def keeps_what_it_has(ground: Ground) -> None:
     require(found["spec"]["deviceType"] == "virtual", "an object was altered without a request")
 
 
-async def refuses_a_name_twice(ground: Ground) -> None:
+async def refuses_a_name_twice(ground: ClusterFixture) -> None:
     """A second object of the same name is refused with 409 AlreadyExists."""
     made = await ground.make_device()
     async with refused(Conflict, "a second object of one name") as caught:
@@ -46,7 +46,7 @@ async def refuses_a_name_twice(ground: Ground) -> None:
     require(caught[0].reason == "AlreadyExists", f"the reason is {caught[0].reason}, not AlreadyExists")
 
 
-async def says_what_is_not_there(ground: Ground) -> None:
+async def says_what_is_not_there(ground: ClusterFixture) -> None:
     """What is not there is answered with 404, whatever the verb."""
     name = ground.name("absent")
     async with refused(NotFound, "get of what is not there"):
@@ -59,7 +59,7 @@ async def says_what_is_not_there(ground: Ground) -> None:
         await ground.api.delete(DEVICE, name)
 
 
-async def makes_up_names(ground: Ground) -> None:
+async def makes_up_names(ground: ClusterFixture) -> None:
     """``generateName`` makes names that differ."""
     one, other = [ground.device() for _ in range(2)]
     for given in (one, other):
@@ -69,7 +69,7 @@ async def makes_up_names(ground: Ground) -> None:
     require(names[0] != names[1], f"one name was made up twice: {names[0]}")
 
 
-async def defaults_and_prunes(ground: Ground) -> None:
+async def defaults_and_prunes(ground: ClusterFixture) -> None:
     """Defaults of the schema are filled in, and what it does not name is dropped."""
     name = ground.name()
     given: Object = {
@@ -84,7 +84,7 @@ async def defaults_and_prunes(ground: Ground) -> None:
     require("noSuchField" not in made["spec"], "a field that the schema does not name was stored")
 
 
-async def validates(ground: Ground) -> None:
+async def validates(ground: ClusterFixture) -> None:
     """What breaks the schema is refused with 422, and the causes name the fields."""
     given = ground.device()
     given["spec"].pop("publicKey")
@@ -101,7 +101,7 @@ async def validates(ground: Ground) -> None:
     require(await ground.api.get(DEVICE, name) == made, "a refused patch changed something")
 
 
-async def merges_patches(ground: Ground) -> None:
+async def merges_patches(ground: ClusterFixture) -> None:
     """A merge patch sets members, removes those that are null, and leaves the rest."""
     made = await ground.make_device(labels={"a": "1", "b": "2"}, firmware_version="1")
     name = made["metadata"]["name"]
@@ -115,7 +115,7 @@ async def merges_patches(ground: Ground) -> None:
     )
 
 
-async def keeps_the_status_apart(ground: Ground) -> None:
+async def keeps_the_status_apart(ground: ClusterFixture) -> None:
     """The status is written through its subresource only, and nothing else is."""
     given = ground.device()
     given["status"] = {"phase": "Connected"}
@@ -131,7 +131,7 @@ async def keeps_the_status_apart(ground: Ground) -> None:
     require(patched["spec"]["firmwareVersion"] == "2", "a patch of the status changed the spec")
 
 
-async def counts_generations(ground: Ground) -> None:
+async def counts_generations(ground: ClusterFixture) -> None:
     """The generation grows with the spec, not with status or labels; nothing moves when nothing changed."""
     made = await ground.make_device()
     name = made["metadata"]["name"]
@@ -144,7 +144,7 @@ async def counts_generations(ground: Ground) -> None:
     require(same == spec, "a patch that changes nothing changed something")
 
 
-async def refuses_stale_writes(ground: Ground) -> None:
+async def refuses_stale_writes(ground: ClusterFixture) -> None:
     """A write that names a resourceVersion which is not the present one is refused with 409."""
     made = await ground.make_device()
     name = made["metadata"]["name"]
@@ -160,7 +160,7 @@ async def refuses_stale_writes(ground: Ground) -> None:
     require(replaced["spec"]["firmwareVersion"] == "2", "a PUT of the present version did not replace the object")
 
 
-async def lets_one_of_two_win(ground: Ground) -> None:
+async def lets_one_of_two_win(ground: ClusterFixture) -> None:
     """Of writers with the same resourceVersion one wins, and the others get 409."""
     made = await ground.make_device()
     name, version = made["metadata"]["name"], made["metadata"]["resourceVersion"]
@@ -179,7 +179,7 @@ async def lets_one_of_two_win(ground: Ground) -> None:
     require(found["spec"]["firmwareVersion"] == won[0], "another writer than the winner was stored")
 
 
-async def deletes_on_conditions(ground: Ground) -> None:
+async def deletes_on_conditions(ground: ClusterFixture) -> None:
     """A deletion with a uid or resourceVersion that is not the object's is refused with 409."""
     made = await ground.make_device()
     name, meta = made["metadata"]["name"], made["metadata"]
@@ -193,7 +193,7 @@ async def deletes_on_conditions(ground: Ground) -> None:
     await ground.goes(DEVICE, name, "a deleted object")
 
 
-async def waits_for_finalizers(ground: Ground) -> None:
+async def waits_for_finalizers(ground: ClusterFixture) -> None:
     """A deleted object stays, marked, until its last finalizer is taken off."""
     given = ground.device()
     name = given["metadata"]["name"]
@@ -208,7 +208,7 @@ async def waits_for_finalizers(ground: Ground) -> None:
     await ground.goes(DEVICE, name, "an object whose last finalizer is off")
 
 
-async def collects_dependents(ground: Ground) -> None:
+async def collects_dependents(ground: ClusterFixture) -> None:
     """Objects whose owners are all deleted are deleted too."""
     owner = await ground.make_device()
     name = ground.name("owned")
@@ -219,7 +219,7 @@ async def collects_dependents(ground: Ground) -> None:
     await ground.goes(CONFIG_MAP, name, "an object whose owner is gone")
 
 
-async def selects(ground: Ground) -> None:
+async def selects(ground: ClusterFixture) -> None:
     """Lists can be narrowed by labels and by fields."""
     shelf = ground.name("shelf")
     names = [ground.name() for _ in range(3)]
@@ -243,7 +243,7 @@ async def selects(ground: Ground) -> None:
         require(actual == expected, f"{selectors} selects {sorted(actual)}, not {sorted(expected)}")
 
 
-async def keeps_other_kinds(ground: Ground) -> None:
+async def keeps_other_kinds(ground: ClusterFixture) -> None:
     """Secrets, ConfigMaps and Leases are stored; a Secret's ``stringData`` becomes its ``data``."""
     name = ground.name()
     secret = await ground.api.create(SECRET, {"metadata": {"name": name}, "stringData": {"token": "välue"}})

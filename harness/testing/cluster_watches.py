@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from harness.testing.cluster_ground import Ground, Told, refused
+from harness.testing.cluster_fixture import ClusterFixture, TapCall, refused
 from harness.testing.require import require
 from harness.wasmbed.resources.api import ApiError, Conflict, WatchEvent
 from harness.wasmbed.resources.kinds import DEVICE
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
 
-async def tells_changes_in_order(ground: Ground) -> None:
+async def tells_changes_in_order(ground: ClusterFixture) -> None:
     """A watch tells what happens after its resourceVersion, in order, each change once."""
     before = await ground.api.list(DEVICE)
     name = (await ground.make_device())["metadata"]["name"]
@@ -30,7 +30,7 @@ async def tells_changes_in_order(ground: Ground) -> None:
     require(seen[2].object["status"]["phase"] == "Enrolling", "a change is told without what changed")
 
 
-async def goes_on_where_it_stopped(ground: Ground) -> None:
+async def goes_on_where_it_stopped(ground: ClusterFixture) -> None:
     """A watch from the last version seen misses nothing and repeats nothing."""
     name = (await ground.make_device())["metadata"]["name"]
     field = f"metadata.name={name}"
@@ -46,7 +46,7 @@ async def goes_on_where_it_stopped(ground: Ground) -> None:
     require(seen == ["0a", "0b", "1a", "1b", "2a", "2b"], f"three watches in a row told {seen}")
 
 
-async def watches_a_selection(ground: Ground) -> None:
+async def watches_a_selection(ground: ClusterFixture) -> None:
     """A watch with selectors tells of objects that come to match as ADDED, that cease to as DELETED."""
     shelf = ground.name("shelf")
     version = (await ground.api.list(DEVICE)).resource_version
@@ -59,7 +59,7 @@ async def watches_a_selection(ground: Ground) -> None:
     require(seen == [("ADDED", name), ("DELETED", name), ("ADDED", other)], f"the watch told {seen}")
 
 
-async def serves_many_watchers(ground: Ground) -> None:
+async def serves_many_watchers(ground: ClusterFixture) -> None:
     """Twenty watchers see the same, each its own copy."""
     name = (await ground.make_device())["metadata"]["name"]
     version = (await ground.api.list(DEVICE)).resource_version
@@ -79,7 +79,7 @@ async def serves_many_watchers(ground: Ground) -> None:
     require(told[1][0].object["spec"]["firmwareVersion"] == "0", "two watchers share an object")
 
 
-async def tells_the_tap(ground: Ground) -> None:
+async def tells_the_tap(ground: ClusterFixture) -> None:
     """Requests that change something, and deliveries of the three custom resources, reach the tap as documented."""
     version = (await ground.api.list(DEVICE)).resource_version
     async with (
@@ -109,7 +109,7 @@ async def tells_the_tap(ground: Ground) -> None:
     require(all(place.items() <= one.data.items() for one in requests), "a request is told without its object's place")
     require(requests[0].data["spec"] == made["spec"], "a request is told without its spec")
     require(requests[1].data["status"] == {"phase": "Enrolling"}, "a request is told without its status")
-    deliveries: list[Told] = [one for one in told if one.source == "Kubernetes"]
+    deliveries: list[TapCall] = [one for one in told if one.source == "Kubernetes"]
     seen = [(one.target, one.name, one.data["status"].get("phase")) for one in deliveries]
     expected_deliveries = [
         ("Checker", "ADDED Device", "Pending"),
@@ -119,7 +119,7 @@ async def tells_the_tap(ground: Ground) -> None:
     require(seen == expected_deliveries, f"the tap was told of the deliveries {seen}")
 
 
-async def tells_causes_first(ground: Ground) -> None:
+async def tells_causes_first(ground: ClusterFixture) -> None:
     """Whoever reacts to an event at once is told after the write that caused it, also where the event comes first."""
     given = ground.device()
     name = given["metadata"]["name"]
@@ -150,7 +150,7 @@ def _in_order(told: Sequence[object], cause: object, effect: object) -> bool:
     return cause in told and effect in told and told.index(cause) < told.index(effect)
 
 
-async def writes_a_kubeconfig(ground: Ground) -> None:
+async def writes_a_kubeconfig(ground: ClusterFixture) -> None:
     """The kubeconfig leads other programs to the same objects, over a real socket, and only with its credentials."""
     made = await ground.make_device()
     name = made["metadata"]["name"]
@@ -173,7 +173,7 @@ async def writes_a_kubeconfig(ground: Ground) -> None:
     require(found["status"]["phase"] == "Enrolling", "what came over the socket was not stored")
 
 
-async def refuses_what_it_does_not_know(ground: Ground) -> None:
+async def refuses_what_it_does_not_know(ground: ClusterFixture) -> None:
     """A resource type that there is not is answered with 404."""
     unknown = type(DEVICE)(DEVICE.group, DEVICE.version, "nonsenses", "Nonsense")
     async with refused(ApiError, "a list of a type that there is not") as caught:

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.boards.bridge import Bridge, Line, Mark
+from harness.boards.bridge import Bridge, Line, LineMark
 from harness.core.network import SystemNetwork
 
-OPEN, CLOSE = Mark.OPEN.wire(), Mark.CLOSE.wire()
+OPEN, CLOSE = LineMark.OPEN.wire(), LineMark.CLOSE.wire()
 HUNG = 120
 """Seconds after which nothing more is to be expected, however busy the machine is."""
 MUCH = 16 << 20
@@ -268,7 +268,7 @@ def test_the_word_to_stop_overtakes_what_waits_for_the_board(tmp_path: Path) -> 
         gateway.transport.close()
         stage.board.transport.resume_reading()
         await stage.board.until(lambda: stage.board.received.endswith(CLOSE))
-        before, after = stage.board.received[len(OPEN) : -len(CLOSE)].split(Mark.SHUTDOWN.wire())
+        before, after = stage.board.received[len(OPEN) : -len(CLOSE)].split(LineMark.SHUTDOWN.wire())
         assert before + after == Line.stuff(much)
         assert len(before) < 1 << 20
 
@@ -276,7 +276,7 @@ def test_the_word_to_stop_overtakes_what_waits_for_the_board(tmp_path: Path) -> 
 
 
 def test_a_board_that_asks_for_each_byte_gets_no_other(tmp_path: Path) -> None:
-    ask = Mark.ASK.wire()
+    ask = LineMark.ASK.wire()
 
     async def play(stage: Scene) -> None:
         board = stage.board
@@ -315,13 +315,13 @@ def test_a_board_that_asks_slowly_stops_the_gateway(tmp_path: Path) -> None:
     run(tmp_path, play, on_request=True)
 
 
-@given(st.lists(st.one_of(st.binary(min_size=1), st.sampled_from(Mark))), st.integers(1, 7))
-def test_any_split_of_the_line_gives_the_same_parts(parts: list[bytes | Mark], step: int) -> None:
-    wire = b"".join(part.wire() if isinstance(part, Mark) else Line.stuff(part) for part in parts)
+@given(st.lists(st.one_of(st.binary(min_size=1), st.sampled_from(LineMark))), st.integers(1, 7))
+def test_any_split_of_the_line_gives_the_same_parts(parts: list[bytes | LineMark], step: int) -> None:
+    wire = b"".join(part.wire() if isinstance(part, LineMark) else Line.stuff(part) for part in parts)
     line, seen = Line(), b""
     for start in range(0, len(wire), step):
         for part in line.feed(wire[start : start + step]):
-            seen += part.wire() if isinstance(part, Mark) else Line.stuff(part)
+            seen += part.wire() if isinstance(part, LineMark) else Line.stuff(part)
     assert seen == wire
 
 
@@ -330,14 +330,14 @@ def test_an_unknown_mark_is_noise(noise: bytes) -> None:
     assert list(Line().feed(b"a" + noise)) == [b"a"]
 
 
-@given(st.lists(st.one_of(st.binary(min_size=1), st.sampled_from(Mark))), st.data())
+@given(st.lists(st.one_of(st.binary(min_size=1), st.sampled_from(LineMark))), st.data())
 def test_an_end_that_begins_or_stops_anywhere_takes_nothing_for_a_mark_that_is_none(
-    parts: list[bytes | Mark], data: st.DataObject
+    parts: list[bytes | LineMark], data: st.DataObject
 ) -> None:
-    wire = b"".join(part.wire() if isinstance(part, Mark) else Line.stuff(part) for part in parts)
+    wire = b"".join(part.wire() if isinstance(part, LineMark) else Line.stuff(part) for part in parts)
     cut = data.draw(st.integers(0, len(wire)))
-    marks = [part for part in parts if isinstance(part, Mark)]
-    late = [part for part in Line().feed(wire[cut:]) if isinstance(part, Mark)]
+    marks = [part for part in parts if isinstance(part, LineMark)]
+    late = [part for part in Line().feed(wire[cut:]) if isinstance(part, LineMark)]
     assert late == marks[len(marks) - len(late) :]
-    early = [part for part in Line().feed(wire[:cut] + OPEN) if isinstance(part, Mark)]
-    assert early == [*marks[: len(early) - 1], Mark.OPEN]
+    early = [part for part in Line().feed(wire[:cut] + OPEN) if isinstance(part, LineMark)]
+    assert early == [*marks[: len(early) - 1], LineMark.OPEN]

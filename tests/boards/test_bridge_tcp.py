@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.boards.bridge import Mark, TcpBridge
+from harness.boards.bridge import LineMark, TcpBridge
 from harness.core.loop import new_runner
 from harness.core.network import SystemNetwork
 
@@ -133,7 +133,7 @@ def test_a_board_that_starts_anew_says_so_on_its_serial_line() -> None:
     async def act() -> None:
         async with scene() as here:
             _, (from_board, _) = await here.through()
-            here.bridge.data_received(b"\0" + Mark.CLOSE.wire())
+            here.bridge.data_received(b"\0" + LineMark.CLOSE.wire())
             assert await from_board.read() == b""
 
     play(act())
@@ -150,7 +150,7 @@ def test_while_the_link_is_cut_nothing_comes_of_a_connection() -> None:
             await writer.drain()
             assert here.calls.empty()
             here.bridge.restore()
-            assert here.line.written == Mark.CLOSE.wire()
+            assert here.line.written == LineMark.CLOSE.wire()
             assert await is_over(again)
             await here.through()
 
@@ -179,7 +179,7 @@ def test_it_asks_the_board_to_stop_over_the_serial_line() -> None:
     async def act() -> None:
         async with scene() as here:
             here.bridge.shut_down()
-            assert here.line.written == Mark.SHUTDOWN.wire()
+            assert here.line.written == LineMark.SHUTDOWN.wire()
 
     play(act())
 

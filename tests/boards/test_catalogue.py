@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import pytest
 
-from harness.boards.board import FEATURES, LINKS, About, Board, BoardSettings, Credentials, Tier, World
-from harness.boards.catalogue import Catalogue, Entry, Selection, registered
+from harness.boards.board import FEATURES, LINKS, About, Board, BoardEnvironment, BoardSettings, Credentials, Tier
+from harness.boards.catalogue import BoardKind, Catalogue, Selection, registered
 from harness.boards.virtual import VirtualTier
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError, UsageError
@@ -34,7 +34,7 @@ class Emulated(Tier):
     def about(self, kind: str) -> About:
         return About("cannot be made")
 
-    def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
+    def make(self, kind: str, settings: BoardSettings, world: BoardEnvironment) -> Board:
         raise NotImplementedError
 
     async def close(self) -> None:
@@ -48,9 +48,9 @@ def absent() -> type[Tier]:
 def catalogue() -> Catalogue:
     return Catalogue(
         [
-            Entry("virtual", lambda: VirtualTier),
-            Entry("emulated", lambda: Emulated),
-            Entry("serial", absent, "needs a serial port: plug a board in", ("usb-board",)),
+            BoardKind("virtual", lambda: VirtualTier),
+            BoardKind("emulated", lambda: Emulated),
+            BoardKind("serial", absent, "needs a serial port: plug a board in", ("usb-board",)),
         ]
     )
 
@@ -120,7 +120,7 @@ def test_boards_come_from_the_tier_of_their_kind() -> None:
     async def scene() -> None:
         boards = catalogue()
         assert boards.kinds == {"virtual": "virtual", "big-board": "emulated", "small-board": "emulated"}
-        world = World(SystemClock(), SystemNetwork(), Randomness())
+        world = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness())
         authority = Authority.create("Servers", world.clock).certificate
         credentials = Credentials(authority, private_key_der(generate_key()))
         settings = BoardSettings("b", credentials, ("127.0.0.1", 1), "localhost")

@@ -9,7 +9,7 @@ import cbor2
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from harness.boards.board import BoardSettings, Credentials, World
+from harness.boards.board import BoardEnvironment, BoardSettings, Credentials
 from harness.boards.provisioning import provisioning_blob
 from harness.core.clock import ManualClock
 from harness.core.errors import UsageError
@@ -20,7 +20,7 @@ from harness.wasmbed.pki.keys import Algorithm, generate_key, private_key_der
 KEY = generate_key(Algorithm.P256)
 CREDENTIALS = Credentials(b"authority", private_key_der(KEY), certificate=b"certificate")
 SETTINGS = BoardSettings("pump-1", CREDENTIALS, ("10.0.0.1", 8081), "gateway.example")
-WORLD = World(ManualClock(1_700_000_000.25), SystemNetwork(), Randomness(7))
+WORLD = BoardEnvironment(ManualClock(1_700_000_000.25), SystemNetwork(), Randomness(7))
 
 
 def opened(blob: bytes) -> dict[int, object]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from harness.boards.board import Board, BoardSettings, Power, World
+from harness.boards.board import Board, BoardEnvironment, BoardSettings, Power
 from harness.boards.platform import IMAGES_VARIABLE, find_platforms
 from harness.boards.qemu import QemuBoard, QemuTier
 from harness.boards.qemu.board import provisioning_blob
@@ -52,10 +52,10 @@ def nothing_is_left() -> Iterator[None]:
 async def scene(kind: str = KIND, **settings: Any) -> AsyncIterator[Bench]:
     tier = QemuTier()
 
-    def factory(given: BoardSettings, world: World) -> Board:
+    def factory(given: BoardSettings, world: BoardEnvironment) -> Board:
         return tier.make(kind, replace(given, **settings), world)
 
-    world = World(SystemClock(), SystemNetwork(), Randomness(7))
+    world = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness(7))
     bench = Bench("pump-1", factory, world, Expectations(patience=20), Algorithm.P256)
     try:
         async with bench.open():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.boards.board import BoardSettings, Credentials, World
+from harness.boards.board import BoardEnvironment, BoardSettings, Credentials
 from harness.boards.platform import IMAGES_VARIABLE
 from harness.boards.qemu import QemuTier
 from harness.boards.qemu import tier as room
@@ -18,7 +18,7 @@ from harness.core.identifiers import Randomness
 from harness.core.network import SystemNetwork
 
 SETTINGS = BoardSettings("pump-1", Credentials(b"", b""), ("127.0.0.1", 1), "localhost")
-WORLD = World(SystemClock(), SystemNetwork(), Randomness(1))
+WORLD = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness(1))
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ import pytest
 from harness.boards.renode import requests as ask
 from harness.boards.renode.driver import HostProcess
 from harness.boards.renode.farm import MACHINES
-from harness.boards.renode.host import Failed, Host, Pipe, _digits, _seconds, serve
+from harness.boards.renode.host import Failed, Pipe, RenodeHost, _digits, _seconds, serve
 from harness.boards.renode.monitor import THREADS, Gone, surroundings
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError, UsageError
@@ -150,7 +150,7 @@ def test_time_passes_only_while_some_processor_runs(run: Run, tmp_path: Path) ->
 
     async def scene() -> None:
         diary = Diary()
-        host = Host(diary, tmp_path)
+        host = RenodeHost(diary, tmp_path)
         await host.begin()
         await host.carry_out(ask.Create(MACHINE, 0.005))
         await host.carry_out(ask.Run())
@@ -188,7 +188,7 @@ def test_time_passes_only_while_some_processor_runs(run: Run, tmp_path: Path) ->
 def test_a_new_machine_is_started_with_the_others(run: Run, tmp_path: Path) -> None:
     async def scene() -> None:
         diary = Diary()
-        host = Host(diary, tmp_path)
+        host = RenodeHost(diary, tmp_path)
         for request in (ask.Create(MACHINE, 0.005), ask.Run(), ask.PowerOn("pump-1", "/blob", 0)):
             await host.carry_out(request)
         await host.go_on()
@@ -210,7 +210,7 @@ def test_a_fleet_is_switched_on_before_time_goes_on(run: Run, tmp_path: Path) ->
         for number, request in enumerate((ask.Create(MACHINE, 0.005), ask.Run(), ask.PowerOn("pump-1", "/blob", 0))):
             requests.feed_data(ask.encode_request(number, request))
         with (tmp_path / "answers").open("wb") as answers:
-            serving = asyncio.create_task(serve(Host(diary, tmp_path), requests, Pipe(answers)))
+            serving = asyncio.create_task(serve(RenodeHost(diary, tmp_path), requests, Pipe(answers)))
             await diary.typed("start")
             assert diary.lines.count("start") == 1
             requests.feed_eof()
@@ -222,7 +222,7 @@ def test_a_fleet_is_switched_on_before_time_goes_on(run: Run, tmp_path: Path) ->
 
 def test_a_machine_that_is_not_there(run: Run, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no machine 'pump-9'"):
-        run(Host(Diary(), tmp_path).carry_out(ask.Reset("pump-9")))
+        run(RenodeHost(Diary(), tmp_path).carry_out(ask.Reset("pump-9")))
 
 
 # the process

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from harness.boards.board import Board, BoardSettings, Power, World
+from harness.boards.board import Board, BoardEnvironment, BoardSettings, Power
 from harness.boards.platform import IMAGES_VARIABLE, PLATFORMS_VARIABLE, ROOT
 from harness.boards.renode import RenodeBoard, RenodeTier
 from harness.boards.renode.installation import VARIABLE
@@ -63,10 +63,10 @@ def nothing_is_left() -> Iterator[None]:
 async def scene(kind: str = KIND, **settings: Any) -> AsyncIterator[Bench]:
     tier = RenodeTier()
 
-    def factory(given: BoardSettings, world: World) -> Board:
+    def factory(given: BoardSettings, world: BoardEnvironment) -> Board:
         return tier.make(kind, replace(given, **settings), world)
 
-    world = World(SystemClock(), SystemNetwork(), Randomness(7))
+    world = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness(7))
     bench = Bench("pump-1", factory, world, Expectations(patience=PATIENCE), Algorithm.P256)
     try:
         async with bench.open():

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from harness.boards.board import BoardSettings, Credentials, World
+from harness.boards.board import BoardEnvironment, BoardSettings, Credentials
 from harness.boards.platform import IMAGES_VARIABLE, PLATFORMS_VARIABLE, ROOT
 from harness.boards.renode import Farm, RenodeTier, installation, requests
 from harness.boards.renode import farm as farms
 from harness.boards.renode import tier as room
 from harness.boards.renode.image import loadable
-from harness.boards.renode.places import MachineHost
+from harness.boards.renode.machines import MachineHost
 from harness.boards.renode.platform import find_renode_platforms
 from harness.boards.renode.serial import SerialLine
 from harness.core.clock import Clock, SystemClock
@@ -29,7 +29,7 @@ from harness.core.identifiers import Randomness
 from harness.core.network import SystemNetwork
 
 SETTINGS = BoardSettings("pump-1", Credentials(b"", b""), ("127.0.0.1", 1), "localhost")
-WORLD = World(SystemClock(), SystemNetwork(), Randomness(1))
+WORLD = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness(1))
 KIND = "stm32f4-discovery"
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 

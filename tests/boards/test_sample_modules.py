@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.boards.virtual.guest import Fault, Guest, NotLoadable
-from harness.boards.virtual.host import Host
+from harness.boards.virtual.host import HostInterface
 from harness.boards.virtual.runtime import Runtime
 from harness.core.clock import SystemClock
 from harness.stack.modules import Modules
@@ -20,11 +20,11 @@ MODULES = Path(__file__).parents[2] / "scenarios" / "modules"
 LIMITS = Limits(memory=1 << 20, fuel=100_000, wall_time=10_000)
 
 
-def play(name: str, ticks: int = 0) -> Host:
+def play(name: str, ticks: int = 0) -> HostInterface:
     """What the host saw of a module's entry and its first ticks."""
 
-    async def scene() -> Host:
-        host = Host(lambda: 0, ("alpha",), {"SITE": "hall"})
+    async def scene() -> HostInterface:
+        host = HostInterface(lambda: 0, ("alpha",), {"SITE": "hall"})
         runtime = Runtime()
         binary = Modules(MODULES)(name)
         guest = Guest(runtime.worker(), host, LIMITS, SystemClock(), 1 << 20)
@@ -41,7 +41,7 @@ def play(name: str, ticks: int = 0) -> Host:
     return asyncio.run(scene())
 
 
-def published(host: Host) -> dict[str, bytes]:
+def published(host: HostInterface) -> dict[str, bytes]:
     return {publication.topic: publication.payload for publication in host.publications}
 
 

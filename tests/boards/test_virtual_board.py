@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 import wasmtime
 
-from harness.boards.board import Board, BoardSettings, Power, World
+from harness.boards.board import Board, BoardEnvironment, BoardSettings, Power
 from harness.boards.virtual import Backoff, VirtualTier
 from harness.core.clock import Clock, ManualClock, SystemClock
 from harness.core.identifiers import Randomness
 from harness.core.network import SystemNetwork
-from harness.testing.bench import LIMITS, Bench, Expectations, Peer, module
+from harness.testing.bench import LIMITS, Bench, BenchPeer, Expectations, module
 from harness.wasmbed.pki.keys import generate_key
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
@@ -57,10 +57,10 @@ async def scene(
     """A bench with a virtual board."""
     tier = VirtualTier(backoff=backoff, level=level)
 
-    def factory(settings: BoardSettings, world: World) -> Board:
+    def factory(settings: BoardSettings, world: BoardEnvironment) -> Board:
         return tier.make("virtual", replace(settings, capabilities=capabilities), world)
 
-    world = World(clock or SystemClock(), SystemNetwork(), Randomness(7))
+    world = BoardEnvironment(clock or SystemClock(), SystemNetwork(), Randomness(7))
     try:
         async with Bench("pump-1", factory, world, expectations).open() as bench:
             yield bench
@@ -122,7 +122,7 @@ async def shows(bench: Bench, pattern: str) -> re.Match[str]:
     return await bench.board.console.until(pattern, 20)
 
 
-async def run_app(peer: Peer, name: str, binary: bytes, entry: str = "run", **options: Any) -> None:
+async def run_app(peer: BenchPeer, name: str, binary: bytes, entry: str = "run", **options: Any) -> None:
     result = await peer.deploy(name, binary, entry=entry, **options)
     assert result.ok, result
 
@@ -364,7 +364,7 @@ def test_a_bug_in_the_firmware_is_seen_on_the_console(run: Run, monkeypatch: pyt
     def broken(self: object) -> None:
         raise RuntimeError("stack smashed")
 
-    monkeypatch.setattr("harness.boards.virtual.session.Session._enroll", broken)
+    monkeypatch.setattr("harness.boards.virtual.session.BoardSession._enroll", broken)
 
     async def play() -> None:
         async with scene() as bench:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.boards.virtual.reception import DeploymentCode, Reception, Refused
+from harness.boards.virtual.reception import DeploymentCode, DeploymentRefused, Reception
 from harness.wasmbed.protocol.messages import Deploy, Limits, ModuleChunk
 
 MODULE = bytes(range(100))
@@ -48,7 +48,7 @@ def test_a_chunk_that_comes_again_changes_nothing() -> None:
     ],
 )
 def test_a_wrong_chunk_ends_it(wrong: ModuleChunk, words: str) -> None:
-    with pytest.raises(Refused, match=words) as refused:
+    with pytest.raises(DeploymentRefused, match=words) as refused:
         Reception(DEPLOY, 100).add(wrong)
     assert refused.value.code == DeploymentCode.BAD_CHUNK
 
@@ -57,7 +57,7 @@ def test_the_last_chunk_holds_the_rest_and_no_more() -> None:
     reception = Reception(DEPLOY, 100)
     for index in range(3):
         reception.add(chunk(index))
-    with pytest.raises(Refused, match="holds 30 bytes, not 10"):
+    with pytest.raises(DeploymentRefused, match="holds 30 bytes, not 10"):
         reception.add(ModuleChunk("app", 3, bytes(30)))
 
 
@@ -65,7 +65,7 @@ def test_another_hash_than_announced() -> None:
     reception = Reception(replace(DEPLOY, sha256=bytes(32)), 100)
     for index in range(3):
         reception.add(chunk(index))
-    with pytest.raises(Refused, match="announced was 0000") as refused:
+    with pytest.raises(DeploymentRefused, match="announced was 0000") as refused:
         reception.add(chunk(3))
     assert refused.value.code == DeploymentCode.HASH_MISMATCH
 
@@ -79,6 +79,6 @@ def test_another_hash_than_announced() -> None:
     ],
 )
 def test_an_announcement_that_cannot_be(changes: dict[str, int], code: DeploymentCode) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DeploymentRefused) as refused:
         Reception(replace(DEPLOY, **changes), 100)  # type: ignore[arg-type]
     assert refused.value.code == code

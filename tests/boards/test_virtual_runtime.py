@@ -14,7 +14,7 @@ import pytest
 import wasmtime
 
 from harness.boards.virtual.guest import Fault, Guest, NotLoadable
-from harness.boards.virtual.host import MAXIMUM_LOG_LINES, MAXIMUM_PUBLICATIONS, Host
+from harness.boards.virtual.host import MAXIMUM_LOG_LINES, MAXIMUM_PUBLICATIONS, HostInterface
 from harness.boards.virtual.memory import LinearMemory
 from harness.boards.virtual.reception import DeploymentCode
 from harness.boards.virtual.runtime import Runtime, Worker
@@ -52,12 +52,14 @@ async def loaded(
     *,
     entry: str = "run",
     limits: Limits = LIMITS,
-    host: Host | None = None,
+    host: HostInterface | None = None,
     worker: Worker | None = None,
     clock: SystemClock | ManualClock | None = None,
 ) -> AsyncIterator[Guest]:
     async with runtime() as shared:
-        guest = Guest(worker or shared.worker(), host or Host(lambda: 1234), limits, clock or SystemClock(), 1 << 20)
+        guest = Guest(
+            worker or shared.worker(), host or HostInterface(lambda: 1234), limits, clock or SystemClock(), 1 << 20
+        )
         try:
             await guest.load(module, hashlib.sha256(module).digest(), entry)
             yield guest
@@ -112,7 +114,7 @@ def test_a_call_returns_what_the_function_does_and_what_it_used(run: Run) -> Non
 )
 def test_a_call_that_ends_early_says_why(run: Run, body: str, limits: Limits, code: FaultCode, words: str) -> None:
     async def scene() -> None:
-        host = Host(lambda: 0, ("x",))
+        host = HostInterface(lambda: 0, ("x",))
         async with loaded(assemble(f'(func $self (export "run") {body})'), limits=limits, host=host) as guest:
             with pytest.raises(Fault) as fault:
                 await guest.call("run")
@@ -397,7 +399,7 @@ def test_nobody_running_is_a_fault_of_the_rig(run: Run) -> None:
 
 
 def test_everything_a_module_may_ask_of_the_host() -> None:
-    host = Host(lambda: 77, ("alpha", "\u00e4"), {"SITE": "hall"})
+    host = HostInterface(lambda: 77, ("alpha", "\u00e4"), {"SITE": "hall"})
     memory = host.memory = LinearMemory(65_536, 65_536)
     memory.write(0, b"topic" + b"\xff" + b"SITE" + "grüße".encode())
     assert host.clock_ms() == 77
@@ -433,14 +435,14 @@ def test_everything_a_module_may_ask_of_the_host() -> None:
 
 
 def test_readings_are_counted_for_as_many_sensors_as_devices_count() -> None:
-    host = Host(lambda: 0)
+    host = HostInterface(lambda: 0)
     first = [host.sensor_read(channel) for channel in range(MAXIMUM_SENSORS + 1)]
     assert host.sensor_read(0) == first[0] + 37
     assert host.sensor_read(MAXIMUM_SENSORS) == first[MAXIMUM_SENSORS]
 
 
 def test_what_a_module_says_is_bounded() -> None:
-    host = Host(lambda: 0)
+    host = HostInterface(lambda: 0)
     host.memory = LinearMemory(65_536, 65_536)
     host.memory.write(0, b"t")
     for _ in range(MAXIMUM_LOG_LINES + 5):
@@ -451,7 +453,7 @@ def test_what_a_module_says_is_bounded() -> None:
 
 
 def test_nothing_happens_after_a_violation() -> None:
-    host = Host(lambda: 0, ("x",), {"t": "y"})
+    host = HostInterface(lambda: 0, ("x",), {"t": "y"})
     host.memory = LinearMemory(65_536, 65_536)
     host.memory.write(0, b"t")
     host.log(LogLevel.INFO, 65_536, 1)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness.boards.board import BoardSettings, Credentials, World
+from harness.boards.board import BoardEnvironment, BoardSettings, Credentials
 from harness.boards.virtual import Backoff, VirtualTier
 from harness.core.clock import SystemClock
 from harness.core.errors import UsageError
@@ -26,7 +26,7 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 async def ground() -> AsyncIterator[Bench]:
     """A gateway and authorities; the bench's own board stays off."""
     tier = VirtualTier()
-    world = World(SystemClock(), SystemNetwork(), Randomness(7))
+    world = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness(7))
     bench = Bench(
         "pump-1",
         lambda settings, world: tier.make("virtual", settings, world),

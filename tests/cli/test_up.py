@@ -193,10 +193,10 @@ def test_one_application_is_shown_on_each_of_its_devices(
     assert run(["apps", "broken"]) == 0
     assert re.search(r"^virtual-2 +error +TRAP: ", capsys.readouterr().out, re.MULTILINE)
     assert run(["apps", "shwon"]) == 2
-    told = "namespace wasmbed: there is no application 'shwon'\n  -> did you mean 'shown'? the applications there are: "
+    told = "namespace wasmbed: there is no application 'shwon'\n  -> did you mean 'shown'? known applications: "
     assert told in capsys.readouterr().err
     assert run(["apps", "shown", "-n", "default"]) == 2
-    assert "the applications there are: none; see --namespace" in capsys.readouterr().err
+    assert "known applications: none; see --namespace" in capsys.readouterr().err
 
 
 def test_a_module_that_breaks_is_the_products_failure(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:

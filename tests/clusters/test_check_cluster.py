@@ -10,7 +10,7 @@ import pytest
 from harness.clusters.embedded import EmbeddedCluster
 from harness.clusters.embedded.client import EmbeddedApi
 from harness.core.errors import ProductFailure, RigError, UsageError
-from harness.testing import cluster_ground
+from harness.testing import cluster_fixture
 from harness.testing.cluster import CLUSTER_CHECKS, check_cluster
 from harness.wasmbed.resources.api import Conflict, NotFound, WatchEvent
 
@@ -34,8 +34,8 @@ def failures(factory, *only):
 
 
 def test_all_failures_are_told_by_name(monkeypatch):
-    monkeypatch.setattr(cluster_ground, "PATIENCE", 0.2)
-    monkeypatch.setattr(cluster_ground, "COLLECTED_WITHIN", 0.2)
+    monkeypatch.setattr(cluster_fixture, "PATIENCE", 0.2)
+    monkeypatch.setattr(cluster_fixture, "COLLECTED_WITHIN", 0.2)
 
     async def patch_status(self, resource, name, patch):
         return await EmbeddedApi.patch(self, resource, name, patch)
@@ -82,7 +82,7 @@ def test_a_cluster_that_lets_everything_through():
 
 
 def test_a_cluster_whose_watches_end_or_are_silent(monkeypatch):
-    monkeypatch.setattr(cluster_ground, "PATIENCE", 0.05)
+    monkeypatch.setattr(cluster_fixture, "PATIENCE", 0.05)
 
     @asynccontextmanager
     async def ended(self, resource, **more):
@@ -106,7 +106,7 @@ def test_a_cluster_whose_watches_end_or_are_silent(monkeypatch):
     async def delete(self, resource, name, **conditions):
         pass
 
-    monkeypatch.setattr(cluster_ground, "COLLECTED_WITHIN", 0.05)
+    monkeypatch.setattr(cluster_fixture, "COLLECTED_WITHIN", 0.05)
     _, message = failures(broken(delete=delete), "collects_dependents")
     assert "an object whose owner is gone stayed for 0.05 s" in message
 

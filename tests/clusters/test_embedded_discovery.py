@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from harness.clusters.embedded import openapi_v2, protobuf
-from harness.clusters.embedded.errors import Refusal
+from harness.clusters.embedded.errors import StatusError
 
 V2 = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 
@@ -247,7 +247,7 @@ def test_metadata_in_protobuf():
     ],
 )
 def test_protobuf_that_is_not_understood(body, code, message):
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(StatusError) as caught:
         protobuf.decode(body)
     assert caught.value.code == code
     assert message in caught.value.message

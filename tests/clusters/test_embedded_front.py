@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 import pytest
 
-from harness.clusters.embedded.front import HttpFront
+from harness.clusters.embedded.http_server import HttpServer
 from harness.clusters.embedded.server import ApiServer
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError
@@ -27,7 +27,7 @@ def with_front(scene, *, front_settings=None, **settings):
     @asynccontextmanager
     async def front():
         server = ApiServer(SystemClock(), Randomness(), **settings)
-        served = HttpFront(server, SystemClock(), SystemNetwork(), token="sesame", **(front_settings or {}))
+        served = HttpServer(server, SystemClock(), SystemNetwork(), token="sesame", **(front_settings or {}))
         host, port = await served.start(("127.0.0.1", 0))
         try:
             async with aiohttp.ClientSession(f"http://{host}:{port}", headers=TOKEN) as session:
@@ -162,7 +162,7 @@ def test_a_port_that_is_taken_is_named():
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             port = taken.getsockname()[1]
-            front = HttpFront(ApiServer(SystemClock(), Randomness()), SystemClock(), SystemNetwork(), token="t")
+            front = HttpServer(ApiServer(SystemClock(), Randomness()), SystemClock(), SystemNetwork(), token="t")
             with pytest.raises(RigError, match=rf"127.0.0.1:{port}: the Kubernetes API cannot listen on port {port}"):
                 await front.start(("127.0.0.1", port))
             await front.stop()

@@ -6,7 +6,7 @@ import asyncio
 
 import aiohttp
 
-from harness.clusters.embedded.front import HttpFront
+from harness.clusters.embedded.http_server import HttpServer
 from harness.clusters.embedded.logs import Logs
 from harness.clusters.embedded.server import ApiServer
 from harness.core.clock import SystemClock
@@ -43,7 +43,7 @@ def with_reader(scene) -> None:
         console.write("booted")
 
         clock = SystemClock()
-        front = HttpFront(ApiServer(clock, Randomness()), clock, SystemNetwork(), token="sesame", logs=logs)
+        front = HttpServer(ApiServer(clock, Randomness()), clock, SystemNetwork(), token="sesame", logs=logs)
         url = "http://{}:{}".format(*await front.start(("127.0.0.1", 0)))
         path = "/apis/wasmbed.io/v1/namespaces/wasmbed/devices/pump-1/log"
         headers = {"Authorization": "Bearer sesame"}

@@ -12,7 +12,7 @@ import orjson
 import pytest
 import yaml
 
-from harness.clusters.embedded.front import HttpFront
+from harness.clusters.embedded.http_server import HttpServer
 from harness.clusters.embedded.process import EmbeddedProcessCluster
 from harness.clusters.embedded.server import ApiServer
 from harness.core.clock import ManualClock, SystemClock
@@ -56,7 +56,7 @@ def with_server(scene, clock=None, **places):
     async def served():
         used = clock or SystemClock()
         server = ApiServer(used, Randomness())
-        front = HttpFront(server, used, SystemNetwork(), token="sesame", places=HttpPlaces(**bounds))
+        front = HttpServer(server, used, SystemNetwork(), token="sesame", places=HttpPlaces(**bounds))
         endpoint = await front.start(("127.0.0.1", 0))
         clients = []
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.core.errors import HarnessError, ProductFailure, RigError, UsageError, meant
+from harness.core.errors import HarnessError, ProductFailure, RigError, UsageError, suggestion
 
 
 @pytest.mark.parametrize(
@@ -27,5 +27,5 @@ def test_the_message_says_what_where_and_what_to_do() -> None:
 
 
 def test_a_misspelled_name_is_told_the_nearest_there_is() -> None:
-    assert meant("tsl", {"tls": "", "wasm": ""}) == "did you mean 'tls'? "
-    assert meant("teleport", ["tls", "wasm"]) == ""
+    assert suggestion("tsl", {"tls": "", "wasm": ""}) == "did you mean 'tls'? "
+    assert suggestion("teleport", ["tls", "wasm"]) == ""

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import wasmtime
 
-from harness.boards.board import World
+from harness.boards.board import BoardEnvironment
 from harness.boards.qemu import QemuTier
 from harness.core.clock import SystemClock
 from harness.core.identifiers import Randomness
 from harness.core.loop import new_runner
 from harness.core.network import SystemNetwork
-from harness.testing.bench import Bench, Expectations, Peer
+from harness.testing.bench import Bench, BenchPeer, Expectations
 from harness.wasmbed.pki.keys import Algorithm
 from harness.wasmbed.protocol.messages import DeploymentResult, Limits, RuntimeFault, Stop, StopResult
 
@@ -52,14 +52,14 @@ REFUSED = {
 }
 
 
-async def deployed(peer: Peer, binary: bytes) -> DeploymentResult:
+async def deployed(peer: BenchPeer, binary: bytes) -> DeploymentResult:
     """The board's answer; the application is stopped again."""
     result = await peer.deploy("app", binary, limits=LIMITS, chunk_size=1024)
     await stopped(peer)
     return result
 
 
-async def stopped(peer: Peer) -> None:
+async def stopped(peer: BenchPeer) -> None:
     peer.link.send(Stop("app"))
     while not isinstance((await peer.receive()).message, StopResult):
         pass
@@ -71,7 +71,7 @@ def test_modules_fit_or_are_refused_with_figures_and_no_call_ends_the_board() ->
 
     async def play() -> dict[str, DeploymentResult]:
         tier = QemuTier()
-        world = World(SystemClock(), SystemNetwork(), Randomness())
+        world = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness())
         expectations = Expectations(patience=60, heartbeat=10)
         bench = Bench("small", lambda *given: tier.make(KIND, *given), world, expectations, Algorithm.P256)
         results = {}

@@ -219,13 +219,13 @@ class ScriptedDevice:
     def __init__(self, world: World, link: Link, identity: Identity | None) -> None:
         self.world, self.link, self.identity = world, link, identity
         self.id = ""
-        self.questions: list[int] = []
+        self.queries: list[int] = []
 
     async def receive(self) -> Envelope:
-        """The next message, but for the question what the device is, which is kept in :attr:`questions`."""
+        """The next message, but for the question what the device is, which is kept in :attr:`queries`."""
         async with asyncio.timeout(120):
             while isinstance((envelope := await self.link.receive()).message, DeviceInfoRequest):
-                self.questions.append(envelope.message_id)
+                self.queries.append(envelope.message_id)
             return envelope
 
     async def expect(self, kind: type[M]) -> M:

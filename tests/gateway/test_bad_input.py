@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from harness.core.errors import UsageError
 from harness.wasmbed.gateway import GatewaySettings
-from harness.wasmbed.gateway.replay import NonceMemory
+from harness.wasmbed.gateway.nonces import NonceMemory
 from harness.wasmbed.pki.keys import public_key_der
 from harness.wasmbed.pki.tls import client_context
 from harness.wasmbed.protocol.errors import LinkClosed

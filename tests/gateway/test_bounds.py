@@ -77,7 +77,7 @@ def test_numbers_that_the_cluster_cannot_hold_are_refused(play: Play) -> None:
     async def scene(world: World) -> None:
         device = await world.connected()
         information = DeviceInfo(2**64 - 1, "armv7m", (), 65_536)
-        device.link.send(information, device.questions[0] if device.questions else 5)
+        device.link.send(information, device.queries[0] if device.queries else 5)
         error = await device.receive()
         assert error.message.message == f"DeviceInfo: memory is {2**64 - 1}, at most {2**63 - 1} can be recorded"
         device.link.send(DeviceInfo(LARGEST_NUMBER, "armv7m", (), 65_536), 6)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.wasmbed.gateway.replay import RecentIds
+from harness.wasmbed.gateway.nonces import RecentIds
 from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.protocol.messages import Error, HeartbeatAcknowledgment
 

@@ -49,7 +49,7 @@ def test_a_device_that_enrolled_is_asked_what_it_is(play: Play) -> None:
     async def scene(world: World) -> None:
         device = await world.connected("dev-1")
         await device.beat()
-        (question,) = device.questions
+        (question,) = device.queries
         information = DeviceInfo(65_536, "armv7-m", ("sign-extension", "bulk-memory"), 8192)
         device.link.send(information, question)
         await device.beat()
@@ -72,7 +72,7 @@ def test_a_device_that_enrolled_is_asked_what_it_is(play: Play) -> None:
         back.id = device.id
         await back.beat()
         await back.beat()
-        assert back.questions == []
+        assert back.queries == []
 
     play(scene, clock=ManualClock())
 

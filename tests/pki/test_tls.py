@@ -14,10 +14,10 @@ import uvloop
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from harness.core.admission import Admission
 from harness.core.client_hello import read_client_hello
 from harness.core.clock import ManualClock
 from harness.core.network import SystemNetwork
+from harness.core.tls_listener import Admission
 from harness.core.tls_server import HelloRefused, TlsServer
 from harness.wasmbed.pki.authority import DAY, DEVICE_USAGES, Authority, Usages
 from harness.wasmbed.pki.certificates import CertificateManager

@@ -18,7 +18,7 @@ from harness.reporting.exercised import Exercised
 from harness.reporting.packing import CHUNK, KINDS, brief, pack_events, subject
 from harness.reporting.runs import TestRecord
 from harness.reporting.series import POINTS, series
-from harness.sequences import Catalogue, load
+from harness.sequences import SequenceCatalogue, load
 
 
 def event(kind: Kind, name: str, at: float = 0.0, about: str = "", /, **data: Any) -> Event:
@@ -144,7 +144,7 @@ def test_a_history_out_of_order_is_left_out_of_the_coverage_and_said(
 def test_a_sequence_that_cannot_be_read_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
     flow = load("device-enrollment")
     broken = {"mine": UsageError("expected an arrow", where="mine.mmd:3")}
-    monkeypatch.setattr(exercised, "catalogue", lambda: Catalogue([flow], broken))
+    monkeypatch.setattr(exercised, "catalogue", lambda: SequenceCatalogue([flow], broken))
     seen = Exercised()
     seen.add(record([event(Kind.NOTE, "step")]))
     assert [row["name"] for row in seen.rows()] == ["device-enrollment"]

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import wasmtime
 
-from harness.boards.board import World
+from harness.boards.board import BoardEnvironment
 from harness.boards.qemu import QemuTier
 from harness.boards.virtual import VirtualTier
 from harness.core.clock import SystemClock
 from harness.core.identifiers import Randomness
 from harness.core.loop import new_runner
 from harness.core.network import SystemNetwork
-from harness.testing.bench import Bench, Expectations, Peer
+from harness.testing.bench import Bench, BenchPeer, Expectations
 from harness.wasmbed.pki.keys import Algorithm
 from harness.wasmbed.protocol.messages import ApplicationStatus, Limits, RuntimeFault, Stop, StopResult
 from harness.wasmbed.runtime.interface import PAGE_SIZE
@@ -125,7 +125,7 @@ async def measured(run: Run, expected: dict[str, str]) -> dict[str, str]:
     return found | {f"{what}, as bits": await bits(run, binary) for what, binary in BITS.items()}
 
 
-async def played(peer: Peer, binary: bytes) -> ApplicationStatus | RuntimeFault:
+async def played(peer: BenchPeer, binary: bytes) -> ApplicationStatus | RuntimeFault:
     """Run a module on the board and stop it; the board's report."""
     result = await peer.deploy("app", binary, limits=PLENTY, chunk_size=1024)
     assert result.ok, result
@@ -145,7 +145,7 @@ def test_the_document_tells_what_each_engine_does(kind: str) -> None:
     expected = documented(kind)
 
     async def play() -> dict[str, str]:
-        world = World(SystemClock(), SystemNetwork(), Randomness())
+        world = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness())
         expectations = Expectations(patience=60, heartbeat=10)
         bench = Bench(kind, lambda *given: tier.make(kind, *given), world, expectations, Algorithm.P256)
         try:

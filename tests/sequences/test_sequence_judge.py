@@ -11,7 +11,7 @@ import pytest
 
 from harness.core.errors import ProductFailure, UsageError
 from harness.core.history import Event, Kind, read_history
-from harness.sequences import Trouble, judge, load, load_text
+from harness.sequences import Mismatch, judge, load, load_text
 
 ENROLLED = """
     Device->>Gateway: TlsConnected (certificate, version = TLSv1.3)
@@ -155,7 +155,7 @@ def test_what_is_missing_is_told_with_what_came_instead(build: Any) -> None:
     verdict = judge("device-enrollment", events)
     (failure,) = verdict.failures
     assert failure.finding is not None
-    assert (failure.finding.trouble, failure.place) == (Trouble.MISSING, 8)
+    assert (failure.finding.trouble, failure.place) == (Mismatch.MISSING, 8)
     assert failure.event is not None
     assert failure.event.name == "EnrollmentAcknowledgment"
     with pytest.raises(ProductFailure) as error:
@@ -205,7 +205,7 @@ def test_an_event_that_does_not_belong(build: Any) -> None:
     events = build.history(ENROLLED + "Gateway->>Kubernetes: POST Device (spec.publicKey, spec.deviceType)" + CONNECTED)
     (failure,) = judge("device-enrollment", events).failures
     assert failure.finding is not None
-    assert failure.finding.trouble is Trouble.EXTRA
+    assert failure.finding.trouble is Mismatch.EXTRA
     assert failure.finding.text == "Gateway->>Kubernetes: POST Device is not expected here"
 
 
@@ -225,7 +225,7 @@ def test_an_event_too_early_and_one_too_late(build: Any) -> None:
     early = [*events[:6], events[response], *events[6:response], *events[response + 1 :]]
     (failure,) = judge("device-enrollment", _renumber(early)).failures
     assert failure.finding is not None
-    assert failure.finding.trouble is Trouble.MISPLACED
+    assert failure.finding.trouble is Mismatch.MISPLACED
     assert (
         failure.finding.text
         == "EnrollmentResponse came too early: it belongs after MODIFIED Device (status.phase = Enrolled)"
@@ -234,7 +234,7 @@ def test_an_event_too_early_and_one_too_late(build: Any) -> None:
     late = [*events[:post], *events[post + 1 : 10], events[post], *events[10:]]
     (failure,) = judge("device-enrollment", _renumber(late)).failures
     assert failure.finding is not None
-    assert failure.finding.trouble is Trouble.MISPLACED
+    assert failure.finding.trouble is Mismatch.MISPLACED
     assert "came too late: after EnrollmentAcknowledgment" in failure.finding.text
 
 
@@ -250,7 +250,7 @@ def test_an_event_too_late_for_its_limit(build: Any) -> None:
     late = [replace(event, at=event.at + 12) if event.n >= 9 else event for event in events]
     (failure,) = judge("device-enrollment", late).failures
     assert failure.finding is not None
-    assert failure.finding.trouble is Trouble.LATE
+    assert failure.finding.trouble is Mismatch.LATE
     assert failure.finding.text == "EnrollmentAcknowledgment came 12 s after the arrow before it, later than 10 s"
 
 
@@ -471,6 +471,6 @@ def test_a_gateway_that_answered_before_the_device_was_registered() -> None:
     assert not trouble
     (failure,) = judge("device-enrollment", events).failures
     assert failure.finding is not None
-    assert failure.finding.trouble is Trouble.MISPLACED
+    assert failure.finding.trouble is Mismatch.MISPLACED
     assert failure.finding.text.startswith("EnrollmentResponse came too early")
     assert judge("connection-establishment", events).ok

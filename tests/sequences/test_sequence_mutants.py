@@ -19,7 +19,7 @@ from harness.core.history import Event
 from harness.sequences import Sequence, judge, load
 from harness.sequences.behaviour import Behaviour, Block, BoundArrow, Limit, expand
 from harness.sequences.bindings import PARTICIPANTS, Subject
-from harness.sequences.fields import Field
+from harness.sequences.fields import EventField
 from harness.sequences.flows import catalogue
 from harness.sequences.instances import Instance, collect
 from harness.sequences.labels import Comparison, Condition
@@ -191,9 +191,9 @@ def _other_values(condition: Condition, fields: Any) -> Iterator[object]:
     elif condition.test is Comparison.DIFFERENT:
         yield condition.values[0]
     else:
-        item = Field(inside=fields)
+        item = EventField(inside=fields)
         for part in condition.path:
-            item = (item.inside or {}).get(part) or item.others or Field()
+            item = (item.inside or {}).get(part) or item.others or EventField()
         known = {"true": True, "false": False}
         yield from (known.get(value, value) for value in item.values if known.get(value, value) not in condition.values)
         yield from ("something else", _GONE)

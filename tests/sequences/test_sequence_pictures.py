@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.sequences import Mark, judge, load, parse, render_svg, verdict_picture
-from harness.sequences.verdict import Trouble
+from harness.sequences import ArrowMark, judge, load, parse, render_svg, verdict_picture
+from harness.sequences.verdict import Mismatch
 
 EVERYTHING = """
 sequenceDiagram
@@ -99,7 +99,7 @@ def test_nothing_is_drawn_outside_of_the_picture() -> None:
 
 def test_marks_are_seen_without_colour() -> None:
     diagram = parse("sequenceDiagram\nA->>B: one\nB->>A: two\nA->>A: three")
-    marks = {0: Mark("bad", "missing", ghost=True), 1: Mark("unreached"), 2: Mark("hint", "expected")}
+    marks = {0: ArrowMark("bad", "missing", ghost=True), 1: ArrowMark("unreached"), 2: ArrowMark("hint", "expected")}
     svg = render_svg(diagram, marks)
     assert [element.get("class") for element in elements(svg, "g")] == ["bad ghost", "unreached", "hint"]
     assert {"missing", "expected"} <= set(texts(svg))
@@ -159,14 +159,14 @@ GOOD = "CERTIFICATE_INVALID, action = RENEW_CERTIFICATE"
 @pytest.mark.parametrize(
     ("text", "trouble", "expected_marks", "seen_marks"),
     [
-        (LINES.format("PROTOCOL_ERROR, action = RENEW_CERTIFICATE"), Trouble.DIFFERENT, 1, 1),
-        ("\n".join(LINES.format(GOOD).splitlines()[:4]), Trouble.MISSING, 1, 1),
-        (LINES.format(GOOD) + "Gateway->>Kubernetes: POST Device", Trouble.EXTRA, 0, 1),
+        (LINES.format("PROTOCOL_ERROR, action = RENEW_CERTIFICATE"), Mismatch.DIFFERENT, 1, 1),
+        ("\n".join(LINES.format(GOOD).splitlines()[:4]), Mismatch.MISSING, 1, 1),
+        (LINES.format(GOOD) + "Gateway->>Kubernetes: POST Device", Mismatch.EXTRA, 0, 1),
     ],
     ids=["different", "missing", "extra"],
 )
 def test_the_verdicts_picture_marks_both_sides(
-    build: Any, text: str, trouble: Trouble, expected_marks: int, seen_marks: int
+    build: Any, text: str, trouble: Mismatch, expected_marks: int, seen_marks: int
 ) -> None:
     verdict = judge("certificate-invalid", build.history(text))
     (failure,) = verdict.failures

@@ -16,7 +16,7 @@ from harness.core.clock import SystemClock
 from harness.core.errors import ProductFailure, RigError, UsageError
 from harness.core.history import Kind, read_history
 from harness.stack import Stack, StackOptions
-from harness.stack.bounded import bounded
+from harness.stack.timeouts import bounded
 from harness.wasmbed.protocol.messages import Error
 from harness.wasmbed.resources.kinds import DEVICE
 

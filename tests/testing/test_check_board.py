@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 import pytest
 
-from harness.boards.board import Board, BoardSettings, Power, World
+from harness.boards.board import Board, BoardEnvironment, BoardSettings, Power
 from harness.boards.virtual import Backoff, VirtualBoard, VirtualTier
 from harness.boards.virtual.applications import Applications
 from harness.boards.virtual.flash import Flash
 from harness.boards.virtual.reception import Reception
-from harness.boards.virtual.session import Session
+from harness.boards.virtual.session import BoardSession
 from harness.core.errors import ProductFailure, RigError, UsageError
 from harness.testing.board import BOARD_CHECKS, BoardFactory, Expectations, check_board, run_board_check
 from harness.wasmbed.protocol.messages import DeploymentResult, StopResult
@@ -89,12 +89,12 @@ def test_a_board_that_hammers_the_gateway_is_noticed(monkeypatch: pytest.MonkeyP
 
 
 def test_a_heartbeat_that_is_too_fast_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    enrolled = Session._enrolled
+    enrolled = BoardSession._enrolled
 
-    def hasty(self: Session, response: Any, message_id: int) -> None:
+    def hasty(self: BoardSession, response: Any, message_id: int) -> None:
         enrolled(self, replace(response, heartbeat_interval=response.heartbeat_interval // 10), message_id)
 
-    monkeypatch.setattr(Session, "_enrolled", hasty)
+    monkeypatch.setattr(BoardSession, "_enrolled", hasty)
     assert "the board's gaps were" in fails("keeps_its_heartbeat")
 
 
@@ -157,12 +157,12 @@ def test_an_application_that_cannot_be_stopped_is_noticed(monkeypatch: pytest.Mo
 
 
 def test_a_reply_with_another_id_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    send = Session.send
+    send = BoardSession.send
 
-    def confused(self: Session, message: Any, message_id: int | None = None) -> bool:
+    def confused(self: BoardSession, message: Any, message_id: int | None = None) -> bool:
         return send(self, message, None if isinstance(message, DeploymentResult) else message_id)
 
-    monkeypatch.setattr(Session, "send", confused)
+    monkeypatch.setattr(BoardSession, "send", confused)
     assert "DeploymentResult to" in fails("runs_and_publishes")
 
 
@@ -184,7 +184,7 @@ class Plain(VirtualBoard):
 
 def variant(kind: type[VirtualBoard]) -> Callable[[VirtualTier], BoardFactory]:
     def factory(tier: VirtualTier) -> BoardFactory:
-        def make(settings: BoardSettings, world: World) -> Board:
+        def make(settings: BoardSettings, world: BoardEnvironment) -> Board:
             return kind(
                 settings,
                 world,

@@ -5,7 +5,7 @@ it. It is also where a link is cut.
 """
 
 from harness.boards.bridge.bridge import Bridge, Counters
-from harness.boards.bridge.line import Line, Mark
+from harness.boards.bridge.line import Line, LineMark
 from harness.boards.bridge.tcp import TcpBridge
 
-__all__ = ["Bridge", "Counters", "Line", "Mark", "TcpBridge"]
+__all__ = ["Bridge", "Counters", "Line", "LineMark", "TcpBridge"]

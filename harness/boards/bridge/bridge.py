@@ -7,7 +7,7 @@ import ssl
 from dataclasses import dataclass
 from typing import cast
 
-from harness.boards.bridge.line import DLE, Line, Mark
+from harness.boards.bridge.line import DLE, Line, LineMark
 from harness.core.errors import reason
 from harness.core.history import Tap
 from harness.core.network import Endpoint, Network
@@ -69,11 +69,11 @@ class Bridge(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         for part in self._line.feed(data):
-            if part is Mark.OPEN:
+            if part is LineMark.OPEN:
                 self._open()
-            elif part is Mark.CLOSE:
+            elif part is LineMark.CLOSE:
                 self._hang_up("the board closed it")
-            elif part is Mark.ASK:
+            elif part is LineMark.ASK:
                 self._outgoing.ask()
                 self._balance()
             elif isinstance(part, bytes):
@@ -105,12 +105,12 @@ class Bridge(asyncio.Protocol):
 
     def call(self) -> None:
         """End the board's connection, or let it try for one at once if it has none."""
-        self._tell_board(Mark.CLOSE)
+        self._tell_board(LineMark.CLOSE)
 
     def shut_down(self) -> None:
         """Ask the board to close its session and stand still, before anything that still waits for it."""
         if not self.is_cut:
-            self._outgoing.write_first(Mark.SHUTDOWN.wire())
+            self._outgoing.write_first(LineMark.SHUTDOWN.wire())
 
     async def close(self) -> None:
         """End both sides and wait for a connection that was being made."""
@@ -135,11 +135,11 @@ class Bridge(asyncio.Protocol):
         except OSError as error:
             self._far = None
             self._note("LinkRefused", reason=reason(error))
-            self._tell_board(Mark.CLOSE)
+            self._tell_board(LineMark.CLOSE)
             return
         self.counters.connections += 1
         self._note("LinkOpened", gateway=f"{self._gateway[0]}:{self._gateway[1]}")
-        self._tell_board(Mark.OPEN)
+        self._tell_board(LineMark.OPEN)
 
     def _to_gateway(self, data: bytes) -> None:
         if self._far is not None and self._far.transport is not None:
@@ -155,7 +155,7 @@ class Bridge(asyncio.Protocol):
             self._note("LinkClosed", reason=reason)
             far.transport.abort() if abort else far.transport.close()
 
-    def _tell_board(self, mark: Mark) -> None:
+    def _tell_board(self, mark: LineMark) -> None:
         if not self.is_cut:
             self._write(mark.wire())
 
@@ -191,7 +191,7 @@ class Bridge(asyncio.Protocol):
         if far is self._far:
             self._far = None
             self._note("LinkClosed", reason="the gateway closed it")
-            self._tell_board(Mark.CLOSE)
+            self._tell_board(LineMark.CLOSE)
 
     def far_full(self, full: bool) -> None:
         """The gateway takes no more for now: let the serial line wait too."""

@@ -22,13 +22,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import IntEnum
 
-__all__ = ["Line", "Mark"]
+__all__ = ["Line", "LineMark"]
 
 DLE = 0x10
 DATA = 0x44
 
 
-class Mark(IntEnum):
+class LineMark(IntEnum):
     """The second byte of a mark."""
 
     OPEN = 0x4F
@@ -52,7 +52,7 @@ class Line:
         """``data`` as it goes over the wire."""
         return data.replace(b"\x10", b"\x10\x44")
 
-    def feed(self, data: bytes) -> Iterator[bytes | Mark]:
+    def feed(self, data: bytes) -> Iterator[bytes | LineMark]:
         """Data and marks in the order they came. An unknown mark is noise and is dropped."""
         start = 0
         while start < len(data):
@@ -61,8 +61,8 @@ class Line:
                 self._escaped = byte == DLE
                 if byte == DATA:
                     yield b"\x10"
-                elif byte in Mark.__members__.values():
-                    yield Mark(byte)
+                elif byte in LineMark.__members__.values():
+                    yield LineMark(byte)
                 start += 1
                 continue
             at = data.find(DLE, start)

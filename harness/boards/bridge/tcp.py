@@ -6,7 +6,7 @@ import asyncio
 from typing import cast
 
 from harness.boards.bridge.bridge import Bridge
-from harness.boards.bridge.line import Mark
+from harness.boards.bridge.line import LineMark
 from harness.core.network import Endpoint, Listener
 
 __all__ = ["TcpBridge"]
@@ -33,7 +33,7 @@ class TcpBridge(Bridge):
         """As of the parent; connections that were made meanwhile are over."""
         if self.is_cut:
             super().restore()
-            super()._tell_board(Mark.CLOSE)
+            super()._tell_board(LineMark.CLOSE)
 
     async def close(self) -> None:
         if self._listener is not None:
@@ -70,9 +70,9 @@ class TcpBridge(Bridge):
         if near is not None:
             near.transport.abort()
 
-    def _tell_board(self, mark: Mark) -> None:
+    def _tell_board(self, mark: LineMark) -> None:
         if self._near is not None and not self.is_cut:
-            if mark is Mark.OPEN:
+            if mark is LineMark.OPEN:
                 self._near.transport.resume_reading()
             else:
                 near, self._near = self._near, None

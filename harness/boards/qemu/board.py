@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from harness.boards.board import NOT_RECORDED, Board, BoardSettings, Power, World
+from harness.boards.board import NOT_RECORDED, Board, BoardEnvironment, BoardSettings, Power
 from harness.boards.bridge import Bridge, Counters, TcpBridge
 from harness.boards.console import Console
 from harness.boards.crash import CrashReader
@@ -46,7 +46,7 @@ class QemuBoard(Board):
     GOODBYE_WITHIN = 2.0
 
     def __init__(
-        self, platform: Platform, settings: BoardSettings, world: World, start_places: asyncio.Semaphore
+        self, platform: Platform, settings: BoardSettings, world: BoardEnvironment, start_places: asyncio.Semaphore
     ) -> None:
         self.kind = platform.name
         self.features = platform.features | EMULATED

@@ -9,7 +9,7 @@ import subprocess
 from functools import cache
 from typing import ClassVar
 
-from harness.boards.board import About, Board, BoardSettings, Tier, World
+from harness.boards.board import About, Board, BoardEnvironment, BoardSettings, Tier
 from harness.boards.platform import GET_IMAGES, Platform, find_platforms
 from harness.boards.qemu.board import EMULATED, PLAIN_SERIAL, QemuBoard
 from harness.core.errors import RigError, UsageError
@@ -77,7 +77,7 @@ class QemuTier(Tier):
         refused = platform.refused and platform.refused + _anyway(platform, "; ")
         return About(platform.summary, platform.cannot, refused or _no_emulator(platform) or _no_image(platform))
 
-    def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
+    def make(self, kind: str, settings: BoardSettings, world: BoardEnvironment) -> Board:
         platform = self._platforms.get(kind)
         if platform is None:
             raise UsageError(

@@ -6,7 +6,7 @@ gives boards their places in hosts.
 """
 
 from harness.boards.renode.board import RenodeBoard
-from harness.boards.renode.farm import Farm, Snapshot
+from harness.boards.renode.farm import Farm, FarmSnapshot
 from harness.boards.renode.tier import RenodeTier
 
-__all__ = ["Farm", "RenodeBoard", "RenodeTier", "Snapshot"]
+__all__ = ["Farm", "FarmSnapshot", "RenodeBoard", "RenodeTier"]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-from harness.boards.board import Board, BoardSettings, Power, World
+from harness.boards.board import Board, BoardEnvironment, BoardSettings, Power
 from harness.boards.bridge import Bridge, Counters
 from harness.boards.console import Console
 from harness.boards.crash import CrashReader
@@ -15,7 +15,7 @@ from harness.boards.provisioning import provisioning_blob
 from harness.boards.qemu.startup import Startup
 from harness.boards.renode import requests as ask
 from harness.boards.renode.farm import Farm
-from harness.boards.renode.places import Place
+from harness.boards.renode.machines import Place
 from harness.boards.renode.platform import RenodePlatform
 from harness.boards.renode.serial import SerialLine
 from harness.boards.usage import Usage
@@ -35,7 +35,7 @@ class RenodeBoard(Board):
     STEP = 0.02
     """Seconds of virtual time at a time, for a board that starts where time stands still."""
 
-    def __init__(self, kind: RenodePlatform, settings: BoardSettings, world: World, farm: Farm) -> None:
+    def __init__(self, kind: RenodePlatform, settings: BoardSettings, world: BoardEnvironment, farm: Farm) -> None:
         self.kind = kind.platform.name
         self.features = kind.platform.features | EMULATED
         self.name = settings.name
@@ -184,7 +184,7 @@ class RenodeBoard(Board):
     def is_live(self) -> bool:
         return self._run is not None and not self._is_paused
 
-    def evicted(self, trouble: RigError | None) -> None:
+    def detached(self, trouble: RigError | None) -> None:
         run, self._run, self._place = self._run, None, None
         if trouble is not None:
             for line in f"{trouble.where}: {trouble.what}".splitlines():
@@ -199,10 +199,10 @@ class RenodeBoard(Board):
         if self._serial is not None:
             self._serial.close()
 
-    def froze(self) -> object:
+    def save_state(self) -> object:
         return self._place, self._run is not None, self._is_paused
 
-    async def thawed(self, state: object) -> None:
+    async def load_state(self, state: object) -> None:
         assert isinstance(state, tuple)
         self._place, on, self._is_paused = state
         assert self._place is not None

@@ -18,12 +18,12 @@ from harness.boards.board import Power
 from harness.boards.renode import requests as ask
 from harness.boards.renode.driver import HostProcess
 from harness.boards.renode.image import loadable
-from harness.boards.renode.places import MachineHost, Place, Tenant
+from harness.boards.renode.machines import MachineHost, Occupant, Place
 from harness.boards.renode.platform import RenodePlatform
 from harness.core.clock import Clock
 from harness.core.errors import RigError, UsageError, reason
 
-__all__ = ["MACHINES", "Farm", "Snapshot"]
+__all__ = ["MACHINES", "Farm", "FarmSnapshot"]
 
 MACHINES = 8
 """Machines of a host, unless told otherwise."""
@@ -69,7 +69,7 @@ class Farm:
         """Every process of every host."""
         return [pid for host in self._hosts for pid in host.process.pids]
 
-    async def place(self, kind: RenodePlatform, tenant: Tenant, clock: Clock) -> Place:
+    async def place(self, kind: RenodePlatform, occupant: Occupant, clock: Clock) -> Place:
         """A machine for a board, without power: one of its kind whose board is off, or a new one in a host that has
         room, or in a new host.
 
@@ -77,12 +77,12 @@ class Farm:
         """
         async with self._moving:
             for place in (place for host in self._hosts for place in host.places):
-                if place.kind == kind and place.tenant.power is Power.OFF:
-                    await place.hand_over(tenant)
+                if place.kind == kind and place.occupant.power is Power.OFF:
+                    await place.hand_over(occupant)
                     return place
-        return await self._create(kind, tenant, self._reserve(clock))
+        return await self._create(kind, occupant, self._reserve(clock))
 
-    async def _create(self, kind: RenodePlatform, tenant: Tenant, host: MachineHost) -> Place:
+    async def _create(self, kind: RenodePlatform, occupant: Occupant, host: MachineHost) -> Place:
         try:
             await host.start(runs=not self.stands)
             self._numbers += 1
@@ -90,9 +90,9 @@ class Farm:
             machine = kind.machine(f"{kind.platform.name}-{self._numbers}", self._loadable(kind), *lines)
             host.quantum = min(host.quantum, kind.quantum)
             await host.process.ask(ask.Create(machine, host.quantum))
-            place = Place(host, kind, machine, tenant)
-            if tenant.storage:
-                await place.furnish()
+            place = Place(host, kind, machine, occupant)
+            if occupant.storage:
+                await place.restore_storage()
         except BaseException:
             if not host.places and host.reserved == 1:
                 # A machine that was half made cannot be taken away again.
@@ -158,7 +158,7 @@ class Farm:
 
     # snapshots
 
-    async def snapshot(self, folder: Path | None = None) -> Snapshot:
+    async def snapshot(self, folder: Path | None = None) -> FarmSnapshot:
         """Save every host, in files below ``folder``. Raises RigError if that cannot be, for lack of room perhaps."""
         check_room(folder or self.folder)
         await self._all(ask.Stand())
@@ -175,7 +175,7 @@ class Farm:
                 await self._all(ask.Run())
         # Whoever saves wants to go back, and soon then: what can be done before is done now.
         await asyncio.gather(*(self._prepare(each.host) for each in saved))
-        return Snapshot(self, saved)
+        return FarmSnapshot(self, saved)
 
     async def _prepare(self, host: MachineHost) -> HostProcess:
         if host.spare is None or host.spare.trouble is not None:
@@ -195,7 +195,7 @@ class Farm:
         later = [host for host in self._hosts if all(each.host is not host for each in saved)]
         for host in later:
             self._hosts.remove(host)
-            host.evict(None)
+            host.detach(None)
         await asyncio.gather(*(host.kill() for host in later), *(self._load(each) for each in saved))
         if not self.stands:
             await self._all(ask.Run())
@@ -203,20 +203,20 @@ class Farm:
     async def _load(self, saved: _Saved) -> None:
         host = saved.host
         fresh = await self._prepare(host)
-        host.evict(None)
+        host.detach(None)
         host.places = [place for place, _, _ in saved.states]
         # Renode loads into a fresh process only: it does not survive the end of its terminals.
         await host.process.kill()
         _forget_lines(host.places)
         host.process, host.spare = fresh, None
-        host.process.on_end = host.evict
+        host.process.on_end = host.detach
         if host not in self._hosts:
             self._hosts.append(host)
         machines = tuple(place.machine for place in host.places)
         await host.process.ask(ask.Load(str(saved.path.resolve()), machines, saved.live))
-        for place, tenant, state in saved.states:
-            place.tenant = tenant
-            await tenant.thawed(state)
+        for place, occupant, state in saved.states:
+            place.occupant = occupant
+            await occupant.load_state(state)
 
     async def close(self) -> None:
         """End every host and delete their files."""
@@ -237,8 +237,8 @@ def _forget_lines(places: Iterable[Place]) -> None:
 class _Saved:
     def __init__(self, host: MachineHost, path: Path) -> None:
         self.host, self.path = host, path
-        self.states = [(place, place.tenant, place.tenant.froze()) for place in host.places]
-        self.live = tuple(place.name for place in host.places if place.tenant.is_live)
+        self.states = [(place, place.occupant, place.occupant.save_state()) for place in host.places]
+        self.live = tuple(place.name for place in host.places if place.occupant.is_live)
         self._digest = self._read()
 
     def check(self) -> None:
@@ -265,7 +265,7 @@ class _Saved:
         return RigError(f"the snapshot {what}", where=str(self.path), do="take another one: stack.boards.snapshot()")
 
 
-class Snapshot:
+class FarmSnapshot:
     """All Renode boards of a stack as they were at a moment."""
 
     def __init__(self, farm: Farm, saved: list[_Saved]) -> None:

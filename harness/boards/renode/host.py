@@ -25,7 +25,7 @@ from harness.boards.renode.replies import Log, Reply, read_reply
 from harness.boards.renode.script import STAND, START, Command, beginning, commands
 from harness.core.errors import UsageError
 
-__all__ = ["Host", "Pipe", "main", "serve"]
+__all__ = ["Pipe", "RenodeHost", "main", "serve"]
 
 VIRTUAL_TIME = re.compile(r"Elapsed Virtual Time: (?:(\d+)\.)?(\d+):(\d+):(\d+(?:\.\d+)?)")
 BYTE = re.compile(r"\b0x([0-9A-F]{2})\b")
@@ -33,14 +33,14 @@ REQUEST_LIMIT = 1 << 20
 
 
 class Failed(Exception):
-    """A command that Renode refused; its argument is the :class:`~harness.boards.renode.requests.Trouble`."""
+    """A command that Renode refused; its argument is the :class:`~harness.boards.renode.requests.HostError`."""
 
-    def __init__(self, trouble: ask.Trouble) -> None:
+    def __init__(self, trouble: ask.HostError) -> None:
         super().__init__(trouble)
         self.trouble = trouble
 
 
-class Host:
+class RenodeHost:
     """Carries out requests, one after the other, on one Renode.
 
     Virtual time passes only while some processor runs: Renode 1.15 lets it run away from the real time, and then
@@ -107,7 +107,7 @@ class Host:
         if isinstance(request, ask.Read):
             return _digits(value)
         if errors and isinstance(request, ask.Create | ask.PowerOn | ask.Write):
-            raise Failed(ask.Trouble(type(request).__name__, errors[0], tuple(errors)))
+            raise Failed(ask.HostError(type(request).__name__, errors[0], tuple(errors)))
         return value
 
     def _live_after(self, request: ask.Request) -> set[str]:
@@ -129,7 +129,7 @@ class Host:
         reply = read_reply(await self.monitor.execute(command.text), answers=command.answers)
         errors = (*reply.errors, *self._log.errors())
         if reply.trouble is not None:
-            raise Failed(ask.Trouble(command.text, reply.trouble, errors))
+            raise Failed(ask.HostError(command.text, reply.trouble, errors))
         return replace(reply, errors=errors)
 
 
@@ -140,7 +140,7 @@ def _digits(told: str) -> str:
 def _seconds(told: str) -> str:
     found = VIRTUAL_TIME.search(told)
     if found is None:
-        raise Failed(ask.Trouble("emulation GetTimeSourceInfo", f"it told no time: {told}"))
+        raise Failed(ask.HostError("emulation GetTimeSourceInfo", f"it told no time: {told}"))
     days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
     return f"{days * 86_400 + hours * 3600 + minutes * 60 + seconds:.6f}"
 
@@ -157,7 +157,7 @@ class Pipe:
             self._stream.flush()
 
 
-async def serve(host: Host, requests: asyncio.StreamReader, pipe: Pipe) -> None:
+async def serve(host: RenodeHost, requests: asyncio.StreamReader, pipe: Pipe) -> None:
     """Answer until there are no more requests, or no more Renode."""
     try:
         version = await host.begin()
@@ -180,7 +180,7 @@ async def serve(host: Host, requests: asyncio.StreamReader, pipe: Pipe) -> None:
         await host.monitor.close()
 
 
-async def _answer(host: Host, requests: asyncio.StreamReader, pipe: Pipe) -> None:
+async def _answer(host: RenodeHost, requests: asyncio.StreamReader, pipe: Pipe) -> None:
     while True:
         following = asyncio.ensure_future(requests.readline())
         # Commands are slow while boards run: a fleet is switched on as a whole, and then runs.
@@ -207,7 +207,7 @@ def choose(folder: Path) -> Monitor:
 async def _main(folder: Path, pipe: Pipe) -> None:
     requests = asyncio.StreamReader(limit=REQUEST_LIMIT)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(requests), sys.stdin)
-    await serve(Host(choose(folder), folder), requests, pipe)
+    await serve(RenodeHost(choose(folder), folder), requests, pipe)
 
 
 def main(arguments: list[str]) -> int:

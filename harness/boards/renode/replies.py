@@ -55,11 +55,11 @@ def read_reply(text: str, *, answers: bool) -> Reply:
             words.append(line.rstrip())
     value = "\n".join(words)
     failed = any(_FAILED.search(line) for line in words)
-    trouble = _essence(words) if failed or (words and not answers) else None
+    trouble = _error_text(words) if failed or (words and not answers) else None
     return Reply(value, trouble, tuple(errors))
 
 
-def _essence(words: list[str]) -> str:
+def _error_text(words: list[str]) -> str:
     """The words without the help that Renode prints before them and without the command said again."""
     failed = [number for number, line in enumerate(words) if _FAILED.search(line)]
     told = [line for line in words[failed[0] if failed else 0 :] if not _LEADS_IN.match(line)]

@@ -15,6 +15,7 @@ from typing import Any
 __all__ = [
     "Create",
     "Execute",
+    "HostError",
     "Load",
     "Machine",
     "Now",
@@ -29,7 +30,6 @@ __all__ = [
     "RunFor",
     "Save",
     "Stand",
-    "Trouble",
     "Wire",
     "Write",
     "decode_request",
@@ -195,7 +195,7 @@ _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in Request.__args__
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class HostError:
     """What Renode had against a command: its words, and the errors that it logged meanwhile."""
 
     command: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import ClassVar
 
-from harness.boards.board import About, Board, BoardSettings, Tier, World
+from harness.boards.board import About, Board, BoardEnvironment, BoardSettings, Tier
 from harness.boards.platform import GET_IMAGES
 from harness.boards.renode.board import EMULATED, RenodeBoard
 from harness.boards.renode.farm import MACHINES, Farm
@@ -62,7 +62,7 @@ class RenodeTier(Tier):
         missing = f"{platform.missing_image}: {GET_IMAGES}" if platform.missing_image is not None else None
         return About(platform.summary, platform.cannot, platform.refused or missing)
 
-    def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
+    def make(self, kind: str, settings: BoardSettings, world: BoardEnvironment) -> Board:
         found = self._kind(kind)
         if found.platform.refused is not None:
             raise UsageError(found.platform.refused, where=kind, do="choose another board: `wasmbed boards` lists them")

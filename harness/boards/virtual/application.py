@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from harness.boards.virtual.guest import Fault, Guest, NotLoadable
-from harness.boards.virtual.host import Host
+from harness.boards.virtual.host import HostInterface
 from harness.boards.virtual.reception import Reception
 from harness.boards.virtual.runtime import Runtime
 from harness.core.clock import Clock
@@ -23,7 +23,7 @@ from harness.wasmbed.protocol.messages import (
 )
 from harness.wasmbed.runtime.interface import TICK_EXPORT, LogLevel
 
-__all__ = ["Application", "Send", "Surroundings"]
+__all__ = ["BoardApplication", "Send", "Surroundings"]
 
 
 class Send(Protocol):
@@ -46,7 +46,7 @@ class Surroundings:
     memory: int
 
 
-class Application:
+class BoardApplication:
     """States: receiving, then deployed, running, or failed, error. Stopped ones are forgotten by the board."""
 
     __slots__ = ("_around", "_guest", "_task", "busy", "deploy", "error", "message_id", "reception", "state", "unsent")
@@ -120,7 +120,7 @@ class Application:
 
     async def _live(self, module: bytes) -> None:
         deploy, around = self.deploy, self._around
-        host = Host(around.uptime_ms, deploy.arguments, deploy.environment)
+        host = HostInterface(around.uptime_ms, deploy.arguments, deploy.environment)
         self._guest = guest = Guest(around.runtime.worker(), host, deploy.limits, around.clock, around.memory)
         try:
             self.busy = True

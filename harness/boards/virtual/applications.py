@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.boards.virtual.application import Application, Surroundings
-from harness.boards.virtual.reception import DeploymentCode, Reception, Refused
+from harness.boards.virtual.application import BoardApplication, Surroundings
+from harness.boards.virtual.reception import DeploymentCode, DeploymentRefused, Reception
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
     ApplicationStatus,
@@ -35,7 +35,7 @@ class Applications:
     def __init__(self, around: Surroundings, largest_module: int) -> None:
         self._around = around
         self._largest = largest_module
-        self._present: dict[str, Application] = {}
+        self._present: dict[str, BoardApplication] = {}
         self._cancelled: str | None = None
         """The application whose transfer was cancelled last."""
         self.errors = 0
@@ -62,7 +62,7 @@ class Applications:
         is cancelled: on one link, in order, its sender has given it up too."""
         name = message.application_id
         before = self._present.get(name)
-        application = Application(self._around, message, message_id)
+        application = BoardApplication(self._around, message, message_id)
         if before is not None and before.state in (ApplicationState.DEPLOYED, ApplicationState.RUNNING):
             # The one that runs stays; only this deployment has failed.
             application.refuse(DeploymentCode.ALREADY_DEPLOYED, f"it is {before.state} already: stop it first")
@@ -75,9 +75,9 @@ class Applications:
         try:
             await self._make_room()
             if not self._largest:
-                raise Refused(DeploymentCode.UNAVAILABLE, "this board has no WebAssembly runtime")
+                raise DeploymentRefused(DeploymentCode.UNAVAILABLE, "this board has no WebAssembly runtime")
             application.reception = Reception(message, self._largest)
-        except Refused as refusal:
+        except DeploymentRefused as refusal:
             application.refuse(refusal.code, refusal.message)
             self.errors += 1
             return
@@ -101,7 +101,7 @@ class Applications:
         if application.reception is not None:
             try:
                 module = application.reception.add(message)
-            except Refused as refusal:
+            except DeploymentRefused as refusal:
                 application.refuse(refusal.code, refusal.message)
                 return
         self._around.send(ChunkAcknowledgment(message.application_id, message.index), message_id)
@@ -151,12 +151,12 @@ class Applications:
             return
         over = next((application for application in self._present.values() if application.state in _OVER), None)
         if over is None:
-            raise Refused(
+            raise DeploymentRefused(
                 DeploymentCode.TOO_MANY_APPLICATIONS, f"this board holds {MAXIMUM_APPLICATIONS} applications at most"
             )
         await self._forget(over)
 
-    async def _forget(self, application: Application) -> None:
+    async def _forget(self, application: BoardApplication) -> None:
         self.errors += application.state in _OVER
         await application.stop()
         self._present.pop(application.name, None)

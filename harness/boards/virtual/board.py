@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.boards.board import Board, BoardSettings, Power, World
+from harness.boards.board import Board, BoardEnvironment, BoardSettings, Power
 from harness.boards.console import Console
 from harness.boards.virtual.firmware import Firmware
 from harness.boards.virtual.flash import ContextMaker, Flash
@@ -22,7 +22,7 @@ class VirtualBoard(Board):
     def __init__(
         self,
         settings: BoardSettings,
-        world: World,
+        world: BoardEnvironment,
         runtime: Runtime,
         make_context: ContextMaker,
         backoff: Backoff,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
-from harness.boards.board import BoardSettings, World
+from harness.boards.board import BoardEnvironment, BoardSettings
 from harness.boards.console import Console
 from harness.boards.virtual.application import Surroundings
 from harness.boards.virtual.applications import Applications
@@ -55,7 +55,7 @@ class Firmware:
     def __init__(
         self,
         settings: BoardSettings,
-        world: World,
+        world: BoardEnvironment,
         flash: Flash,
         console: Console,
         runtime: Runtime,

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import wasmtime
 
-from harness.boards.virtual.host import Host
+from harness.boards.virtual.host import HostInterface
 from harness.boards.virtual.reception import DeploymentCode
 from harness.boards.virtual.runtime import Worker
 from harness.boards.virtual.start import with_start_exported
@@ -54,7 +54,7 @@ class Guest:
     ``board_memory`` is the most that the board gives one application, in bytes, whatever ``limits`` allow.
     """
 
-    def __init__(self, worker: Worker, host: Host, limits: Limits, clock: Clock, board_memory: int) -> None:
+    def __init__(self, worker: Worker, host: HostInterface, limits: Limits, clock: Clock, board_memory: int) -> None:
         self.host = host
         self._worker, self._clock, self._board_memory = worker, clock, board_memory
         self._allowed = limits

@@ -24,7 +24,7 @@ from harness.wasmbed.runtime.interface import (
 )
 from harness.wasmbed.runtime.limits import MAXIMUM_SENSORS
 
-__all__ = ["MAXIMUM_LOG_LINES", "MAXIMUM_PUBLICATIONS", "Host", "define_functions"]
+__all__ = ["MAXIMUM_LOG_LINES", "MAXIMUM_PUBLICATIONS", "HostInterface", "define_functions"]
 
 MAXIMUM_PUBLICATIONS = 64
 """Publications waiting to be sent, of one application; one more is refused."""
@@ -35,7 +35,7 @@ _LEVELS = {int(level): level for level in LogLevel}
 _TYPES = {ValueType.I32: wasmtime.ValType.i32, ValueType.I64: wasmtime.ValType.i64}
 
 
-class Host:
+class HostInterface:
     """One application's view of its board. ``memory`` is set before any function is called."""
 
     def __init__(
@@ -129,7 +129,7 @@ class Host:
         )
 
 
-def define_functions(linker: wasmtime.Linker, current: Callable[[], tuple[Host, wasmtime.Store]]) -> None:
+def define_functions(linker: wasmtime.Linker, current: Callable[[], tuple[HostInterface, wasmtime.Store]]) -> None:
     """Define the host interface in ``linker``; ``current`` tells whose module is running on this thread.
 
     A function never raises: wasmtime-py hands exceptions over in a variable that all threads share, so one board's
@@ -148,7 +148,7 @@ def define_functions(linker: wasmtime.Linker, current: Callable[[], tuple[Host, 
         )
 
 
-def _guarded(name: str, current: Callable[[], tuple[Host, wasmtime.Store]]) -> Callable[..., int | None]:
+def _guarded(name: str, current: Callable[[], tuple[HostInterface, wasmtime.Store]]) -> Callable[..., int | None]:
     def call(*parameters: int) -> int | None:
         host, store = current()
         result: int | None = getattr(host, name)(*parameters)

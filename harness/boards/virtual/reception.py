@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from harness.wasmbed.protocol.messages import Deploy, ModuleChunk
 
-__all__ = ["DeploymentCode", "Reception", "Refused"]
+__all__ = ["DeploymentCode", "DeploymentRefused", "Reception"]
 
 
 class DeploymentCode(StrEnum):
@@ -29,7 +29,7 @@ class DeploymentCode(StrEnum):
     """The board has no WebAssembly runtime."""
 
 
-class Refused(Exception):
+class DeploymentRefused(Exception):
     """The deployment ends here."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -43,13 +43,13 @@ class Reception:
     __slots__ = ("_data", "_next", "deploy")
 
     def __init__(self, deploy: Deploy, largest: int) -> None:
-        """Raises :class:`Refused` if a module as announced cannot be received. ``largest`` is in bytes."""
+        """Raises :class:`DeploymentRefused` if a module as announced cannot be received. ``largest`` is in bytes."""
         if deploy.size > largest:
-            raise Refused(
+            raise DeploymentRefused(
                 DeploymentCode.TOO_LARGE, f"{deploy.size} bytes, the largest module this board loads is {largest}"
             )
         if not deploy.size or not deploy.chunk_size:
-            raise Refused(DeploymentCode.BAD_CHUNK, f"{deploy.size} bytes in chunks of {deploy.chunk_size}")
+            raise DeploymentRefused(DeploymentCode.BAD_CHUNK, f"{deploy.size} bytes in chunks of {deploy.chunk_size}")
         self.deploy = deploy
         self._data = bytearray()
         self._next = 0
@@ -67,16 +67,18 @@ class Reception:
     def add(self, chunk: ModuleChunk) -> bytes | None:
         """Take the next chunk; the whole module when it was the last. One that was taken before changes nothing.
 
-        Raises :class:`Refused`.
+        Raises :class:`DeploymentRefused`.
         """
         deploy = self.deploy
         if chunk.index < self._next:
             return None
         if chunk.index > self._next:
-            raise Refused(DeploymentCode.BAD_CHUNK, f"chunk {chunk.index} came when {self._next} was due")
+            raise DeploymentRefused(DeploymentCode.BAD_CHUNK, f"chunk {chunk.index} came when {self._next} was due")
         due = min(deploy.chunk_size, deploy.size - len(self._data))
         if len(chunk.data) != due:
-            raise Refused(DeploymentCode.BAD_CHUNK, f"chunk {chunk.index} holds {len(chunk.data)} bytes, not {due}")
+            raise DeploymentRefused(
+                DeploymentCode.BAD_CHUNK, f"chunk {chunk.index} holds {len(chunk.data)} bytes, not {due}"
+            )
         self._data += chunk.data
         self._next += 1
         if len(self._data) < deploy.size:
@@ -84,7 +86,7 @@ class Reception:
         module = bytes(self._data)
         digest = hashlib.sha256(module).digest()
         if digest != deploy.sha256:
-            raise Refused(
+            raise DeploymentRefused(
                 DeploymentCode.HASH_MISMATCH, f"SHA-256 is {digest.hex()}, announced was {deploy.sha256.hex()}"
             )
         return module

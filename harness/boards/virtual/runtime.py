@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import wasmtime
 
-from harness.boards.virtual.host import Host, define_functions
+from harness.boards.virtual.host import HostInterface, define_functions
 from harness.boards.virtual.memory import MemoryCreator
 from harness.core.clock import Clock
 from harness.core.errors import RigError
@@ -40,7 +40,7 @@ class Worker:
         self.memories = MemoryCreator(config)
         self.engine = wasmtime.Engine(config)
         self.linker = wasmtime.Linker(self.engine)
-        self._running: tuple[Host, wasmtime.Store] | None = None
+        self._running: tuple[HostInterface, wasmtime.Store] | None = None
         define_functions(self.linker, self._current)
         self._modules: OrderedDict[bytes, wasmtime.Module] = OrderedDict()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
@@ -70,7 +70,14 @@ class Worker:
         return compiled
 
     async def call(
-        self, job: Callable[[], T], host: Host, store: wasmtime.Store, *, fuel: int, seconds: float, clock: Clock
+        self,
+        job: Callable[[], T],
+        host: HostInterface,
+        store: wasmtime.Store,
+        *,
+        fuel: int,
+        seconds: float,
+        clock: Clock,
     ) -> T:
         """Run ``job`` on the thread, after whatever runs there, with ``fuel`` and at most ``seconds`` of time.
 
@@ -106,7 +113,7 @@ class Worker:
                 future.exception()
             raise
 
-    def _current(self) -> tuple[Host, wasmtime.Store]:
+    def _current(self) -> tuple[HostInterface, wasmtime.Store]:
         if self._running is None:
             raise RigError("a module called the host while none was running", where="virtual board")
         return self._running

@@ -30,7 +30,7 @@ from harness.wasmbed.protocol.messages import (
 )
 from harness.wasmbed.runtime.interface import LogLevel
 
-__all__ = ["MISSED_HEARTBEATS", "CertificateStored", "Device", "Rejected", "Session", "SessionMemory"]
+__all__ = ["MISSED_HEARTBEATS", "BoardSession", "CertificateStored", "Device", "Rejected", "SessionMemory"]
 
 MISSED_HEARTBEATS = 3
 """Unanswered heartbeats after which the board takes the link for dead."""
@@ -82,7 +82,7 @@ class Rejected(Exception):
         self.reason, self.retry_after = reason, retry_after
 
 
-class Session:
+class BoardSession:
     """From the handshake to the end of the link."""
 
     __slots__ = (

@@ -7,7 +7,7 @@ import ssl
 from collections import Counter
 from typing import ClassVar
 
-from harness.boards.board import About, Board, BoardSettings, Tier, World
+from harness.boards.board import About, Board, BoardEnvironment, BoardSettings, Tier
 from harness.boards.virtual.board import VirtualBoard
 from harness.boards.virtual.runtime import Runtime
 from harness.boards.virtual.uplink import Backoff
@@ -41,7 +41,7 @@ class VirtualTier(Tier):
     def about(self, kind: str) -> About:
         return About("a task in this process that speaks the protocol and runs modules in wasmtime")
 
-    def make(self, kind: str, settings: BoardSettings, world: World) -> Board:
+    def make(self, kind: str, settings: BoardSettings, world: BoardEnvironment) -> Board:
         if kind not in self.kinds():
             raise UsageError(
                 f"no board kind {kind!r}", where="virtual tier", do=f"the kinds are {', '.join(self.kinds())}"

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from harness.boards.virtual.flash import Flash
-from harness.boards.virtual.session import CertificateStored, Device, Rejected, Session, SessionMemory
+from harness.boards.virtual.session import BoardSession, CertificateStored, Device, Rejected, SessionMemory
 from harness.core.clock import Clock
 from harness.core.descriptors import explain
 from harness.core.identifiers import Randomness
@@ -79,7 +79,7 @@ class Uplink:
         self._clock, self._network, self._randomness, self._backoff = clock, network, randomness, backoff
         self._memory = SessionMemory()
         self._link: Link | None = None
-        self._session: Session | None = None
+        self._session: BoardSession | None = None
         self._task: asyncio.Task[None] | None = None
         self._failures = 0
 
@@ -143,7 +143,7 @@ class Uplink:
 
     async def _serve(self, link: Link) -> float:
         """Run a session to its end, and the link's. Seconds to wait before the next."""
-        session = Session(link, self._device, self._memory, self._flash, self._clock, self._randomness)
+        session = BoardSession(link, self._device, self._memory, self._flash, self._clock, self._randomness)
         self._session = session
         self._device.say(f"link: up, {link.tls_version}")
         again_at_once = False

@@ -14,8 +14,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from harness.core.data_files import data_folder
 from harness.core.errors import RigError, reason
-from harness.core.house import house
 
 __all__ = ["build", "find_go", "missing", "program", "sources", "version"]
 
@@ -28,7 +28,7 @@ LAST_LINES = 15
 
 def sources() -> Path:
     """The folder of the Go module."""
-    return house("apiserver")
+    return data_folder("apiserver")
 
 
 def version() -> str:
@@ -113,6 +113,6 @@ def _go_version() -> str:
 
 def _cache() -> Path:
     """The repository's own; the user's, where the harness is installed elsewhere."""
-    if (beside := house(".cache")).parent.joinpath("pyproject.toml").is_file():
+    if (beside := data_folder(".cache")).parent.joinpath("pyproject.toml").is_file():
         return beside / "apiserver"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wasmbed" / "apiserver"

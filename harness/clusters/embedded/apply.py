@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.clusters.embedded import field_sets
 from harness.clusters.embedded.budget import Budget
-from harness.clusters.embedded.errors import Refusal
+from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.field_sets import Fields, Path, Paths
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.values import Object, same
@@ -160,7 +160,7 @@ def _with_ownership(stored: Object, ownership: Ownership) -> Object:
     return {**stored, "metadata": {**stored["metadata"], "managedFields": entries}}
 
 
-def _conflict(conflicts: list[tuple[Manager, Path]]) -> Refusal:
+def _conflict(conflicts: list[tuple[Manager, Path]]) -> StatusError:
     causes = [
         {"reason": "FieldManagerConflict", "message": f"conflict with {one}", "field": field_sets.dotted(path)}
         for one, path in conflicts
@@ -173,4 +173,4 @@ def _conflict(conflicts: list[tuple[Manager, Path]]) -> Refusal:
             lines.append(f"conflicts with {manager}:")
             lines.extend(f"- {field_sets.dotted(path)}" for path in sorted(paths))
         message = f"Apply failed with {len(conflicts)} conflicts: " + "\n".join(lines)
-    return Refusal(409, "Conflict", message, {"causes": causes})
+    return StatusError(409, "Conflict", message, {"causes": causes})

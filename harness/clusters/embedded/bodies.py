@@ -8,7 +8,7 @@ import orjson
 
 from harness.clusters.embedded.apply import APPLY_PATCH
 from harness.clusters.embedded.budget import OutOfBudget
-from harness.clusters.embedded.errors import Refusal, bad_request, unsupported_media_type
+from harness.clusters.embedded.errors import StatusError, bad_request, unsupported_media_type
 from harness.clusters.embedded.messages import Request
 from harness.clusters.embedded.patches import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from harness.clusters.embedded.protobuf import PROTOBUF, decode
@@ -36,7 +36,7 @@ def read_body(request: Request, limit: int) -> Any:
         return body
     if len(body) > limit:
         message = f"Request entity too large: limit is {limit}"
-        raise Refusal(413, "RequestEntityTooLarge", message)
+        raise StatusError(413, "RequestEntityTooLarge", message)
     if not body:
         return None
     if media == PROTOBUF:
@@ -73,4 +73,4 @@ def _read_yaml(body: bytes) -> Any:
         raise bad_request(f"error decoding YAML: {error}") from error
     except OutOfBudget as error:
         message = "Request entity too large: the YAML has more values than one request may"
-        raise Refusal(413, "RequestEntityTooLarge", message) from error
+        raise StatusError(413, "RequestEntityTooLarge", message) from error

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.clusters.embedded import events, preparation
+from harness.clusters.embedded import admission as preparation
+from harness.clusters.embedded import events
 from harness.clusters.embedded.builders import (
     ANY,
     BOOLEAN,

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from harness.clusters.embedded.errors import Refusal
+from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.messages import Content, Request
 from harness.clusters.embedded.patches import MERGE_PATCH
 from harness.wasmbed.resources.api import Object, Resource, ResourceApi, ResourceList, WatchEvent, api_error
@@ -162,7 +162,7 @@ class _Delivered:
     async def __anext__(self) -> WatchEvent:
         try:
             event = await self._watcher.event()
-        except Refusal as refusal:
+        except StatusError as refusal:
             raise api_error(refusal.status()) from refusal
         if event is None:
             raise StopAsyncIteration

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from harness.clusters.cluster import Cluster
 from harness.clusters.embedded.client import EmbeddedApi
-from harness.clusters.embedded.front import HttpFront, Ready
+from harness.clusters.embedded.http_server import HttpServer, Ready
 from harness.clusters.embedded.kubeconfig import write_kubeconfig
 from harness.clusters.embedded.logs import FindLog, Log, Logs, OpenLog
 from harness.clusters.embedded.messages import Request
@@ -71,7 +71,7 @@ class EmbeddedCluster(Cluster):
         self._network = network or SystemNetwork()
         self._watches = watches
         self._server: ApiServer | None = None
-        self._front: HttpFront | None = None
+        self._front: HttpServer | None = None
         self._access: tuple[Endpoint, bytes, str] | None = None
         self._find_log: FindLog = lambda name: None
         self._logs = Logs(namespace, open_log or self._open_log)
@@ -158,7 +158,7 @@ class EmbeddedCluster(Cluster):
             identity = authority.issue_server(_HOST, (_HOST, "localhost"), algorithm="p256")
             token = Randomness().token(32)
             tls = tls_server((identity,), authority.certificate)
-            front = HttpFront(
+            front = HttpServer(
                 self.server, self._clock, self._network, token=token, tls=tls, logs=self._logs, ready=self._ready
             )
             endpoint = await front.start((_HOST, self._port))

@@ -13,7 +13,7 @@ import orjson
 
 __all__ = [
     "Cause",
-    "Refusal",
+    "StatusError",
     "already_exists",
     "bad_request",
     "conflict",
@@ -38,7 +38,7 @@ __all__ = [
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
 
-class Refusal(Exception):
+class StatusError(Exception):
     """The request was understood and refused, or not understood: what the client gets instead of its answer."""
 
     def __init__(
@@ -126,30 +126,30 @@ def qualified(group: str, name: str) -> str:
     return f"{name}.{group}" if group else name
 
 
-def not_found(group: str, plural: str, name: str) -> Refusal:
+def not_found(group: str, plural: str, name: str) -> StatusError:
     details = {"name": name, "group": group, "kind": plural}
-    return Refusal(404, "NotFound", f'{qualified(group, plural)} "{name}" not found', details)
+    return StatusError(404, "NotFound", f'{qualified(group, plural)} "{name}" not found', details)
 
 
-def no_such_path() -> Refusal:
-    return Refusal(404, "NotFound", "the server could not find the requested resource", {})
+def no_such_path() -> StatusError:
+    return StatusError(404, "NotFound", "the server could not find the requested resource", {})
 
 
-def already_exists(group: str, plural: str, name: str) -> Refusal:
+def already_exists(group: str, plural: str, name: str) -> StatusError:
     details = {"name": name, "group": group, "kind": plural}
-    return Refusal(409, "AlreadyExists", f'{qualified(group, plural)} "{name}" already exists', details)
+    return StatusError(409, "AlreadyExists", f'{qualified(group, plural)} "{name}" already exists', details)
 
 
-def conflict(group: str, plural: str, name: str, why: str = MODIFIED) -> Refusal:
+def conflict(group: str, plural: str, name: str, why: str = MODIFIED) -> StatusError:
     message = f'Operation cannot be fulfilled on {qualified(group, plural)} "{name}": {why}'
-    return Refusal(409, "Conflict", message, {"name": name, "group": group, "kind": plural})
+    return StatusError(409, "Conflict", message, {"name": name, "group": group, "kind": plural})
 
 
-def expired(message: str) -> Refusal:
-    return Refusal(410, "Expired", message)
+def expired(message: str) -> StatusError:
+    return StatusError(410, "Expired", message)
 
 
-def invalid(group: str, kind: str, name: str, causes: Sequence[Cause]) -> Refusal:
+def invalid(group: str, kind: str, name: str, causes: Sequence[Cause]) -> StatusError:
     listed = list(dict.fromkeys(map(str, causes)))
     text = listed[0] if len(listed) == 1 else f"[{', '.join(listed)}]"
     details = {
@@ -158,24 +158,24 @@ def invalid(group: str, kind: str, name: str, causes: Sequence[Cause]) -> Refusa
         "kind": kind,
         "causes": [{"reason": cause.reason, "message": cause.message, "field": cause.field} for cause in causes],
     }
-    return Refusal(422, "Invalid", f'{qualified(group, kind)} "{name}" is invalid: {text}', details)
+    return StatusError(422, "Invalid", f'{qualified(group, kind)} "{name}" is invalid: {text}', details)
 
 
-def bad_request(message: str) -> Refusal:
-    return Refusal(400, "BadRequest", message)
+def bad_request(message: str) -> StatusError:
+    return StatusError(400, "BadRequest", message)
 
 
-def forbidden(group: str, plural: str, name: str, why: str, causes: Sequence[Mapping[str, str]] = ()) -> Refusal:
+def forbidden(group: str, plural: str, name: str, why: str, causes: Sequence[Mapping[str, str]] = ()) -> StatusError:
     details = {"name": name, "group": group, "kind": plural, "causes": list(causes)}
-    return Refusal(403, "Forbidden", f'{qualified(group, plural)} "{name}" is forbidden: {why}', details)
+    return StatusError(403, "Forbidden", f'{qualified(group, plural)} "{name}" is forbidden: {why}', details)
 
 
-def method_not_allowed(allowed: Iterable[str] = ()) -> Refusal:
+def method_not_allowed(allowed: Iterable[str] = ()) -> StatusError:
     message = "the server does not allow this method on the requested resource"
-    return Refusal(405, "MethodNotAllowed", message, {}, {"Allow": ", ".join(allowed)})
+    return StatusError(405, "MethodNotAllowed", message, {}, {"Allow": ", ".join(allowed)})
 
 
-def unsupported_media_type(accepted: Iterable[str]) -> Refusal:
+def unsupported_media_type(accepted: Iterable[str]) -> StatusError:
     listed = ", ".join(accepted)
     message = f"the body of the request was in an unknown format - accepted media types include: {listed}"
-    return Refusal(415, "UnsupportedMediaType", message)
+    return StatusError(415, "UnsupportedMediaType", message)

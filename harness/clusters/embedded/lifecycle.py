@@ -11,10 +11,10 @@ from typing import Any
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.builtin import CRD_TYPE
 from harness.clusters.embedded.definitions import types_of
-from harness.clusters.embedded.errors import Refusal
+from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.owners import Owners
 from harness.clusters.embedded.state import State
-from harness.clusters.embedded.store import Entry, Key
+from harness.clusters.embedded.store import Key, StoredObject
 from harness.clusters.embedded.types import ResourceType
 from harness.clusters.embedded.values import Object
 
@@ -31,10 +31,10 @@ class Lifecycle:
         self._state = state
         self._owners = Owners()
         self._terminating: set[str] = set()
-        self._ended: deque[tuple[str, ResourceType, Entry]] = deque()
+        self._ended: deque[tuple[str, ResourceType, StoredObject]] = deque()
         self._draining = False
 
-    def created(self, served: ResourceType, entry: Entry) -> None:
+    def created(self, served: ResourceType, entry: StoredObject) -> None:
         """An object came: serve what it defines; it goes again if all its owners are gone."""
         if served is CRD_TYPE:
             self._serve(entry.object)
@@ -43,7 +43,7 @@ class Lifecycle:
             key = (entry.object["metadata"].get("namespace", ""), entry.object["metadata"]["name"])
             self.delete(served, key)
 
-    def changed(self, served: ResourceType, entry: Entry) -> None:
+    def changed(self, served: ResourceType, entry: StoredObject) -> None:
         """An object changed: serve what it defines now."""
         if served is CRD_TYPE:
             self._serve(entry.object)
@@ -77,7 +77,7 @@ class Lifecycle:
             definition = self._state.collection(CRD_TYPE).get(("", served.name))
             if definition is not None and "deletionTimestamp" in definition.object["metadata"]:
                 message = "create not allowed while custom resource definition is terminating"
-                raise Refusal(405, "MethodNotAllowed", message, {"group": served.group, "kind": served.plural})
+                raise StatusError(405, "MethodNotAllowed", message, {"group": served.group, "kind": served.plural})
 
     def delete(
         self,
@@ -88,7 +88,7 @@ class Lifecycle:
         version: str | None = None,
         policy: str = "Background",
         dry_run: bool = False,
-    ) -> tuple[Entry, bool]:
+    ) -> tuple[StoredObject, bool]:
         """Delete an object: its last state, and whether it is gone. Raises the refusals 403, 404 and 409."""
         collection = self._state.collection(served)
         entry = collection.get(key)
@@ -118,7 +118,7 @@ class Lifecycle:
         return entry, collection.get(key) is None
 
     @staticmethod
-    def _check_preconditions(served: ResourceType, entry: Entry, uid: str | None, version: str | None) -> None:
+    def _check_preconditions(served: ResourceType, entry: StoredObject, uid: str | None, version: str | None) -> None:
         meta = entry.object["metadata"]
         for label, wanted, actual, why in (
             ("UID", uid, meta["uid"], "deleted and then recreated"),
@@ -129,7 +129,7 @@ class Lifecycle:
                 message += f". The object might have been {why}"
                 raise errors.conflict(served.group, served.plural, meta["name"], message)
 
-    def _mark(self, served: ResourceType, key: Key, entry: Entry, finalizers: list[str]) -> Entry:
+    def _mark(self, served: ResourceType, key: Key, entry: StoredObject, finalizers: list[str]) -> StoredObject:
         meta = {**entry.object["metadata"], "deletionTimestamp": self._state.now(), "deletionGracePeriodSeconds": 0}
         if finalizers:
             meta["finalizers"] = finalizers
@@ -152,7 +152,7 @@ class Lifecycle:
             marked["status"] = {**status, "conditions": [*status["conditions"], condition]}
         return self._state.store.write(self._state.collection(served), "MODIFIED", key, marked)
 
-    def _follow_deletion(self, served: ResourceType, key: Key, entry: Entry, *, foreground: bool) -> None:
+    def _follow_deletion(self, served: ResourceType, key: Key, entry: StoredObject, *, foreground: bool) -> None:
         """Delete what a marked object holds: a namespace's contents, a definition's objects, dependents."""
         if served.name == "namespaces":
             self._empty_namespace(key[1])
@@ -180,7 +180,7 @@ class Lifecycle:
             )
         return True
 
-    def remove(self, served: ResourceType, key: Key, last: Object) -> Entry:
+    def remove(self, served: ResourceType, key: Key, last: Object) -> StoredObject:
         """Take an object out of the store, and do what follows. ``last`` is its last state."""
         collection = self._state.collection(served)
         entry = self._state.store.write(collection, "DELETED", key, last)
@@ -194,7 +194,7 @@ class Lifecycle:
                 self._draining = False
         return entry
 
-    def _after_removal(self, namespace: str, served: ResourceType, entry: Entry) -> None:
+    def _after_removal(self, namespace: str, served: ResourceType, entry: StoredObject) -> None:
         meta = entry.object["metadata"]
         for name, key in self._owners.dependents(meta["uid"]):
             self._lost_owner(name, key)
@@ -221,7 +221,7 @@ class Lifecycle:
         else:
             self.delete(served, key)
 
-    def _set_metadata(self, served: ResourceType, key: Key, entry: Entry, members: dict[str, Any]) -> None:
+    def _set_metadata(self, served: ResourceType, key: Key, entry: StoredObject, members: dict[str, Any]) -> None:
         meta = {**entry.object["metadata"], **members}
         meta = {name: value for name, value in meta.items() if name not in members or value}
         self._state.store.write(self._state.collection(served), "MODIFIED", key, {**entry.object, "metadata": meta})

@@ -8,7 +8,7 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from harness.clusters.embedded import errors
-from harness.clusters.embedded.errors import Refusal
+from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.query import flag, integer
 from harness.wasmbed.resources.kinds import DEVICE
 
@@ -52,16 +52,18 @@ class Logs:
         return parts[-2] if len(parts) == 8 and parts[:6] == self._path and parts[-1] == "log" else None
 
     async def open(self, method: str, query: Mapping[str, str], name: str) -> AsyncGenerator[bytes, None]:
-        """The log, in pieces. Raises :class:`Refusal`."""
+        """The log, in pieces. Raises :class:`StatusError`."""
         if method != "GET":
-            raise Refusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+            raise StatusError(
+                405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
+            )
         tail = integer(query, "tailLines")
         if tail is not None and tail < 0:
             cause = errors.invalid_value("tailLines", tail, "must be greater than or equal to 0")
             raise errors.invalid("", "PodLogOptions", "", [cause])
         log = await self._find(name)
         if log is None:
-            raise Refusal(404, "NotFound", f"there is no board of device {name} here")
+            raise StatusError(404, "NotFound", f"there is no board of device {name} here")
         return self._read(log, tail, follow=flag(query, "follow"))
 
     async def _read(self, log: Log, tail: int | None, *, follow: bool) -> AsyncGenerator[bytes, None]:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from harness.clusters.embedded.store import Entry
+from harness.clusters.embedded.store import StoredObject
 from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.embedded.watching import Presentation, Watcher
 
@@ -75,7 +75,7 @@ class Raw:
 class Stored:
     """One stored object."""
 
-    entry: Entry
+    entry: StoredObject
     form: Presentation
 
     def encode(self) -> bytes:
@@ -92,7 +92,7 @@ class Listing:
     kind: str
     api_version: str
     metadata: Object
-    entries: list[Entry]
+    entries: list[StoredObject]
     form: Presentation
 
     def encode(self) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.clusters.embedded.store import Change, Collection, Entry, Key, Store
+from harness.clusters.embedded.store import Change, Collection, Key, Store, StoredObject
 
 __all__ = ["Owners", "Place"]
 
@@ -72,6 +72,6 @@ class Owners:
         return any(_blocks(store.collection(name).get(key), uid) for name, key in self.dependents(uid))
 
 
-def _blocks(entry: Entry | None, uid: str) -> bool:
+def _blocks(entry: StoredObject | None, uid: str) -> bool:
     owners = entry.object["metadata"].get("ownerReferences") or () if entry is not None else ()
     return any(owner["uid"] == uid and owner.get("blockOwnerDeletion") for owner in owners)

@@ -12,7 +12,7 @@ import jsonpatch
 import orjson
 
 from harness.clusters.embedded.budget import Budget
-from harness.clusters.embedded.errors import Refusal, bad_request
+from harness.clusters.embedded.errors import StatusError, bad_request
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.values import NESTING_LIMIT, Object, copy_value, identity, is_too_deep
 
@@ -53,7 +53,7 @@ def json_patch(value: Object, patch: Any, budget: Budget) -> Any:
         raise bad_request("error decoding patch: json: a JSON patch is an array of operations")
     if len(patch) > _OPERATIONS_LIMIT:
         message = f"The allowed maximum operations in a JSON patch is {_OPERATIONS_LIMIT}, got {len(patch)}"
-        raise Refusal(413, "RequestEntityTooLarge", f"Request entity too large: {message}")
+        raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: {message}")
     patched, copied = copy_value(value), 0
     try:
         for operation in patch:
@@ -65,7 +65,7 @@ def json_patch(value: Object, patch: Any, budget: Budget) -> Any:
             patched = jsonpatch.JsonPatch([operation]).apply(patched, in_place=True)
     except (jsonpatch.JsonPatchConflict, jsonpatch.JsonPatchTestFailed, jsonpatch.JsonPointerException) as error:
         message = f"the server rejected our request due to an error in our request: {error}"
-        raise Refusal(422, "Invalid", message[:_MESSAGE_LIMIT], {}) from error
+        raise StatusError(422, "Invalid", message[:_MESSAGE_LIMIT], {}) from error
     except (jsonpatch.InvalidJsonPatch, KeyError, TypeError, ValueError) as error:
         raise bad_request(f"error decoding patch: {error}"[:_MESSAGE_LIMIT]) from error
     if is_too_deep(patched):
@@ -83,9 +83,9 @@ def _moved(operation: Object, document: Any) -> int:
     return moved
 
 
-def _too_many_copies(size: int) -> Refusal:
+def _too_many_copies(size: int) -> StatusError:
     message = f"Unable to complete the copy, the accumulated size increase of copy is {size}, "
-    return Refusal(422, "Invalid", f"{message}exceeding the limit {_COPIES_LIMIT}", {})
+    return StatusError(422, "Invalid", f"{message}exceeding the limit {_COPIES_LIMIT}", {})
 
 
 def strategic_patch(value: Any, patch: Any, schema: Schema | None) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from harness.clusters.embedded.errors import Refusal, bad_request
+from harness.clusters.embedded.errors import StatusError, bad_request
 from harness.clusters.embedded.values import Object
 
 __all__ = ["PROTOBUF", "decode"]
@@ -101,7 +101,7 @@ def decode(body: bytes) -> Object:
         api_version, kind = (_bytes(about.get(number, b"")).decode() for number in (1, 2))
         if kind not in _MESSAGES:
             message = f"{api_version} {kind} cannot be read from protobuf by this server; send it as application/json"
-            raise Refusal(415, "UnsupportedMediaType", message)
+            raise StatusError(415, "UnsupportedMediaType", message)
         return {"apiVersion": api_version, "kind": kind, **_object(kind, _bytes(envelope.get(2, b"")))}
     except (IndexError, OSError, OverflowError, ValueError) as error:
         raise bad_request(f"the body is not well-formed protobuf: {error}") from error
@@ -156,7 +156,7 @@ def _object(message: str, data: bytes) -> Object:
             if value in (b"", 0):
                 continue
             text = f"field {number} of {message} cannot be read from protobuf by this server; send application/json"
-            raise Refusal(415, "UnsupportedMediaType", text)
+            raise StatusError(415, "UnsupportedMediaType", text)
         if described.mapped:
             pair = dict(_fields(_bytes(value)))
             key = _bytes(pair.get(1, b"")).decode()

@@ -11,12 +11,12 @@ from typing import Any
 import orjson
 
 from harness.clusters.embedded import errors
-from harness.clusters.embedded.errors import Refusal, bad_request
+from harness.clusters.embedded.errors import StatusError, bad_request
 from harness.clusters.embedded.messages import Content, Listing, Plain, Stored
 from harness.clusters.embedded.query import boolean, check_list_options, flag, integer
 from harness.clusters.embedded.selectors import FieldSelector, parse_field_selector, parse_label_selector
 from harness.clusters.embedded.state import State
-from harness.clusters.embedded.store import Entry, Key
+from harness.clusters.embedded.store import Key, StoredObject
 from harness.clusters.embedded.tables import GROUP_VERSION, MetadataForm, TableForm
 from harness.clusters.embedded.types import ResourceType
 from harness.clusters.embedded.values import Object, copy_value
@@ -33,10 +33,10 @@ DEFAULT_QUEUE_LIMIT = 10_000
 class AsStored:
     """Objects in the form in which they are kept."""
 
-    def encode(self, entry: Entry) -> bytes:
+    def encode(self, entry: StoredObject) -> bytes:
         return entry.json
 
-    def copy(self, entry: Entry) -> Object:
+    def copy(self, entry: StoredObject) -> Object:
         copied: Object = copy_value(entry.object)
         return copied
 
@@ -47,10 +47,10 @@ class _Converted:
     def __init__(self, convert: Callable[[Object], Object]) -> None:
         self._convert = convert
 
-    def encode(self, entry: Entry) -> bytes:
+    def encode(self, entry: StoredObject) -> bytes:
         return orjson.dumps(self._convert(entry.object))
 
-    def copy(self, entry: Entry) -> Object:
+    def copy(self, entry: StoredObject) -> Object:
         copied: Object = copy_value(self._convert(entry.object))
         return copied
 
@@ -91,7 +91,9 @@ class Selectors:
         if served.namespaced:
             self.namespace = self.namespace or by_field.namespace
 
-    def choose(self, entries: Iterable[tuple[Key, Entry]], limit: int = 0) -> tuple[list[tuple[Key, Entry]], int]:
+    def choose(
+        self, entries: Iterable[tuple[Key, StoredObject]], limit: int = 0
+    ) -> tuple[list[tuple[Key, StoredObject]], int]:
         """The objects that match, up to ``limit`` if that is above zero, and how many more there are: at least one, if
         a selector would have to look at each."""
         matching = filter(self._matches, entries)
@@ -101,7 +103,7 @@ class Selectors:
         rest = islice(matching, 1) if self.selective else matching
         return chosen, sum(1 for _ in rest)
 
-    def _matches(self, found: tuple[Key, Entry]) -> bool:
+    def _matches(self, found: tuple[Key, StoredObject]) -> bool:
         key, entry = found
         return (not self.name or key[1] == self.name) and (self.predicate is None or self.predicate(entry.object))
 
@@ -128,7 +130,7 @@ class Reader:
         return self.present(entry, form)
 
     @staticmethod
-    def present(entry: Entry, form: Presentation) -> Content:
+    def present(entry: StoredObject, form: Presentation) -> Content:
         """One object in the form that the client wants."""
         if isinstance(form, TableForm):
             return Plain(form.table([entry], {"resourceVersion": str(entry.version)}))
@@ -212,7 +214,7 @@ class Reader:
                 for change in collection.changes_after(version):
                     if _concerns(selection, change.key):
                         watcher.offer(change, {})
-        except Refusal as refusal:
+        except StatusError as refusal:
             if refusal.code != 410:
                 raise
             watcher.put("ERROR", refusal.status())
@@ -269,4 +271,4 @@ def requested_form(served: ResourceType, accept: str, query: Mapping[str, str], 
             return TableForm(served, query.get("includeObject", ""), state.clock)
         if kind in ("PartialObjectMetadata", "PartialObjectMetadataList"):
             return _METADATA
-    raise Refusal(406, "NotAcceptable", "only the following media types are accepted: application/json")
+    raise StatusError(406, "NotAcceptable", "only the following media types are accepted: application/json")

@@ -11,7 +11,7 @@ from harness.clusters.embedded.apply import APPLY_PATCH
 from harness.clusters.embedded.bodies import media_type
 from harness.clusters.embedded.budget import Budget, OutOfBudget
 from harness.clusters.embedded.builders import BOOLEAN, INTEGER, STRING, array, obj
-from harness.clusters.embedded.errors import Cause, Refusal, bad_request, method_not_allowed, show
+from harness.clusters.embedded.errors import Cause, StatusError, bad_request, method_not_allowed, show
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Listing, Plain, Request, Response
 from harness.clusters.embedded.patches import JSON_PATCH, MERGE_PATCH, json_patch, merge_patch, strategic_patch
@@ -24,7 +24,7 @@ from harness.clusters.embedded.store import Key
 from harness.clusters.embedded.types import ResourceType
 from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.embedded.writing import Options, Outcome, Writer
-from harness.clusters.recording import Recorder
+from harness.clusters.recording import RequestRecorder
 
 __all__ = ["Resources", "Target"]
 
@@ -61,7 +61,7 @@ class Resources:
     """The verbs."""
 
     def __init__(
-        self, state: State, reader: Reader, writer: Writer, lifecycle: Lifecycle, recorder: Recorder | None
+        self, state: State, reader: Reader, writer: Writer, lifecycle: Lifecycle, recorder: RequestRecorder | None
     ) -> None:
         self._state = state
         self._reader = reader
@@ -88,9 +88,9 @@ class Resources:
         told = copy_value(body) if self._recorder is not None and not dry_run else None
         try:
             response, name = verb(request, target, body, dry_run)
-        except (Refusal, OutOfBudget) as error:
+        except (StatusError, OutOfBudget) as error:
             name = target.name or _name_in(body)
-            refusal = error if isinstance(error, Refusal) else _too_costly(target.served, name, error.path)
+            refusal = error if isinstance(error, StatusError) else _too_costly(target.served, name, error.path)
             self._tell(request, target, name, refusal.code, told, dry_run)
             raise refusal from error
         self._tell(request, target, name, response.status, told, dry_run)
@@ -265,7 +265,7 @@ class Resources:
         return response
 
 
-def _too_costly(served: ResourceType, name: str, field: str) -> Refusal:
+def _too_costly(served: ResourceType, name: str, field: str) -> StatusError:
     cause = errors.forbidden_field(field, "the object takes more work than one request may cause")
     return errors.invalid(served.group, served.kind, name, [cause])
 
@@ -293,7 +293,7 @@ def _dry_run(request: Request, body: Any) -> bool:
     return bool(wanted)
 
 
-def _invalid_options(method: str, cause: Cause) -> Refusal:
+def _invalid_options(method: str, cause: Cause) -> StatusError:
     return errors.invalid("meta.k8s.io", f"{_OPTIONS[method]}Options", "", [cause])
 
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from harness.clusters.embedded import discovery, openapi_v2
 from harness.clusters.embedded.bodies import read_body
-from harness.clusters.embedded.errors import Refusal, method_not_allowed, no_such_path
+from harness.clusters.embedded.errors import StatusError, method_not_allowed, no_such_path
 from harness.clusters.embedded.expiry import Expiry
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Content, Plain, Raw, Request, Response
@@ -21,7 +21,7 @@ from harness.clusters.embedded.snapshot import dump_snapshot, load_snapshot
 from harness.clusters.embedded.state import DEFAULT_LOG_LIMIT, State
 from harness.clusters.embedded.values import copy_value
 from harness.clusters.embedded.writing import Writer
-from harness.clusters.recording import Recorder
+from harness.clusters.recording import RequestRecorder
 from harness.clusters.watch_times import WatchTimes
 from harness.core.clock import Clock
 from harness.core.history import Tap
@@ -70,7 +70,7 @@ class ApiServer:
             Reader(self._state, queue_limit),
             Writer(self._state, self._lifecycle),
             self._lifecycle,
-            Recorder(tap) if tap is not None else None,
+            RequestRecorder(tap) if tap is not None else None,
         )
         for name in _NAMESPACES:
             self.create_namespace(name)
@@ -93,12 +93,12 @@ class ApiServer:
         try:
             self._expiry.sweep()
             return self._answer(request)
-        except Refusal as refusal:
+        except StatusError as refusal:
             return _refused(refusal)
         except Exception as error:
             _log.exception("%s %s failed", request.method, request.path)
             message = f"Internal error occurred: {error!r}"
-            return _refused(Refusal(500, "InternalError", message, {"causes": [{"message": repr(error)}]}))
+            return _refused(StatusError(500, "InternalError", message, {"causes": [{"message": repr(error)}]}))
 
     def _answer(self, request: Request) -> Response:
         parts = [unquote(part) for part in request.path.split("/") if part]
@@ -203,5 +203,5 @@ class ApiServer:
         return sum(len(hub.watchers()) for hub in self._state.hubs())
 
 
-def _refused(refusal: Refusal) -> Response:
+def _refused(refusal: StatusError) -> Response:
     return Response(refusal.code, Plain(refusal.status()), dict(refusal.headers))

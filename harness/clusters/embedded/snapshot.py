@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from harness.clusters.embedded.state import State
-from harness.clusters.embedded.store import Entry
+from harness.clusters.embedded.store import StoredObject
 
 __all__ = ["dump_snapshot", "load_snapshot"]
 
@@ -42,7 +42,7 @@ def load_snapshot(state: State, document: bytes) -> None:
             for item in items:
                 meta = item["metadata"]
                 key = (meta.get("namespace", ""), meta["name"])
-                loaded.append((name, key, Entry(item, int(meta["resourceVersion"]))))
+                loaded.append((name, key, StoredObject(item, int(meta["resourceVersion"]))))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"an object in it is not whole: {error}") from error
     if any(entry.version > version for _, _, entry in loaded):

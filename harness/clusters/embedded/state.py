@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.builtin import built_in_types
-from harness.clusters.embedded.errors import Refusal
+from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.store import Collection, Store
 from harness.clusters.embedded.timing import Timing
 from harness.clusters.embedded.types import Registry, ResourceType
@@ -68,7 +68,7 @@ class State:
             message = f"Too large resource version: {version}, current: {self.store.version}"
             cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
             details = {"causes": [cause], "retryAfterSeconds": 1}
-            raise Refusal(504, "Timeout", f"Timeout: {message}", details)
+            raise StatusError(504, "Timeout", f"Timeout: {message}", details)
         return version
 
     def namespace_is_open(self, namespace: str, served: ResourceType, name: str) -> None:

@@ -11,10 +11,10 @@ from typing import Literal
 
 import orjson
 
-from harness.clusters.embedded.errors import Refusal, expired
+from harness.clusters.embedded.errors import StatusError, expired
 from harness.clusters.embedded.values import Object
 
-__all__ = ["Change", "Collection", "Entry", "Key", "Store"]
+__all__ = ["Change", "Collection", "Key", "Store", "StoredObject"]
 
 Key = tuple[str, str]
 """Namespace (empty where the type has none) and name."""
@@ -26,7 +26,7 @@ _LOG_BYTES = 64 << 20
 """The bytes of requests whose changes one type's log keeps for watches to resume from."""
 
 
-class Entry:
+class StoredObject:
     """One version of one object."""
 
     __slots__ = ("_json", "object", "version")
@@ -53,7 +53,9 @@ class Change:
 
     __slots__ = ("entry", "key", "previous", "size", "type", "version")
 
-    def __init__(self, kind: ChangeType, key: Key, entry: Entry, previous: Entry | None, size: int = 0) -> None:
+    def __init__(
+        self, kind: ChangeType, key: Key, entry: StoredObject, previous: StoredObject | None, size: int = 0
+    ) -> None:
         self.type: ChangeType = kind
         self.size = size
         """Bytes of the request, which is about what it costs to keep beside the version before."""
@@ -67,8 +69,8 @@ class Collection:
     """All objects of one resource type, with the log of their last changes."""
 
     def __init__(self, floor: int, log_limit: int) -> None:
-        self._entries: dict[Key, Entry] = {}
-        self._namespaces: dict[str, dict[str, Entry]] = {}
+        self._entries: dict[Key, StoredObject] = {}
+        self._namespaces: dict[str, dict[str, StoredObject]] = {}
         self._order: list[Key] | None = []
         self._log: deque[Change] = deque()
         self._log_size = 0
@@ -80,14 +82,14 @@ class Collection:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, key: Key) -> Entry | None:
+    def get(self, key: Key) -> StoredObject | None:
         return self._entries.get(key)
 
     def is_empty(self, namespace: str) -> bool:
         """Whether a namespace has none of these objects."""
         return not self._namespaces.get(namespace)
 
-    def entries(self, namespace: str = "") -> Iterator[tuple[Key, Entry]]:
+    def entries(self, namespace: str = "") -> Iterator[tuple[Key, StoredObject]]:
         """The objects of one namespace, or all, in the order of namespace and name."""
         if namespace:
             inside = self._namespaces.get(namespace, {})
@@ -96,14 +98,14 @@ class Collection:
             self._order = sorted(self._entries)
         return iter([(key, self._entries[key]) for key in self._order])
 
-    def entries_at(self, version: int, namespace: str = "") -> Iterator[tuple[Key, Entry]]:
+    def entries_at(self, version: int, namespace: str = "") -> Iterator[tuple[Key, StoredObject]]:
         """The same as it was at an earlier version. Raises the 410 refusal where that is forgotten."""
-        past: dict[Key, Entry | None] = {}
+        past: dict[Key, StoredObject | None] = {}
         for change in self._newest_first(version):
             past[change.key] = change.previous
         if not past:
             return self.entries(namespace)
-        state: dict[Key, Entry | None] = {**self._entries, **past}
+        state: dict[Key, StoredObject | None] = {**self._entries, **past}
         return iter(
             [
                 (key, entry)
@@ -157,7 +159,7 @@ class Collection:
         self._log_size = 0
         self._floor = version
 
-    def load(self, key: Key, entry: Entry) -> None:
+    def load(self, key: Key, entry: StoredObject) -> None:
         """Put an object of a snapshot in its place, without a change."""
         self._entries[key] = entry
         self._namespaces.setdefault(key[0], {})[key[1]] = entry
@@ -202,14 +204,14 @@ class Store:
         self.version = version
         self.compact()
 
-    def write(self, collection: Collection, kind: ChangeType, key: Key, stored: Object, size: int = 0) -> Entry:
+    def write(self, collection: Collection, kind: ChangeType, key: Key, stored: Object, size: int = 0) -> StoredObject:
         """Give ``stored`` the next resourceVersion and record the change; ``stored`` is the store's from then on.
 
         ``size``: the bytes of the request.
         """
         self.version += 1
         stored["metadata"]["resourceVersion"] = str(self.version)
-        entry = Entry(stored, self.version)
+        entry = StoredObject(stored, self.version)
         collection.record(Change(kind, key, entry, collection.get(key), size))
         return entry
 
@@ -222,5 +224,5 @@ class Store:
             why = "value out of range"
         if why:
             message = f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": {why}'
-            raise Refusal(400, "BadRequest", f"resourceVersion: {message}")
+            raise StatusError(400, "BadRequest", f"resourceVersion: {message}")
         return int(text)

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from harness.clusters.embedded.store import Entry
+from harness.clusters.embedded.store import StoredObject
 from harness.clusters.embedded.types import Column, ResourceType
 from harness.clusters.embedded.values import Object, copy_value, lookup
 from harness.core.clock import Clock
@@ -26,7 +26,7 @@ class TableForm:
         self._clock = clock
         self._defined = False
 
-    def table(self, entries: list[Entry], metadata: Object) -> Object:
+    def table(self, entries: list[StoredObject], metadata: Object) -> Object:
         """A Table of these objects."""
         now = self._clock.now()
         return {
@@ -37,18 +37,18 @@ class TableForm:
             "rows": [self._row(entry, now) for entry in entries],
         }
 
-    def encode(self, entry: Entry) -> bytes:
+    def encode(self, entry: StoredObject) -> bytes:
         table = self.table([entry], {"resourceVersion": str(entry.version)})
         if self._defined:
             table["columnDefinitions"] = None
         self._defined = True
         return orjson.dumps(table)
 
-    def copy(self, entry: Entry) -> Object:
+    def copy(self, entry: StoredObject) -> Object:
         table: Object = orjson.loads(self.encode(entry))
         return table
 
-    def _row(self, entry: Entry, now: float) -> Object:
+    def _row(self, entry: StoredObject, now: float) -> Object:
         row: Object = {"cells": [_cell(column, entry.object, now) for column in self._served.columns]}
         if self._include == "Object":
             convert = self._served.from_storage
@@ -63,10 +63,10 @@ class TableForm:
 class MetadataForm:
     """Objects reduced to their metadata."""
 
-    def encode(self, entry: Entry) -> bytes:
+    def encode(self, entry: StoredObject) -> bytes:
         return orjson.dumps(partial_metadata(entry.object))
 
-    def copy(self, entry: Entry) -> Object:
+    def copy(self, entry: StoredObject) -> Object:
         copied: Object = copy_value(partial_metadata(entry.object))
         return copied
 

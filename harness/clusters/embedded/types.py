@@ -52,7 +52,7 @@ class ResourceType:
     selectable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Field selectors beside ``metadata.name`` and ``metadata.namespace``, and the paths that they read."""
     prepare: Callable[[Object, Object | None], None] | None = None
-    """Completes and checks a new object (the second argument is the stored one); raises :class:`Refusal`."""
+    """Completes and checks a new object (the second argument is the stored one); raises :class:`StatusError`."""
     storage: str = ""
     """The name of the collection that keeps the objects; differs where two groups serve the same ones."""
     from_storage: Callable[[Object], Object] | None = None

@@ -13,8 +13,8 @@ from typing import Protocol
 
 import orjson
 
-from harness.clusters.embedded.errors import Refusal
-from harness.clusters.embedded.store import Change, Entry
+from harness.clusters.embedded.errors import StatusError
+from harness.clusters.embedded.store import Change, StoredObject
 from harness.clusters.embedded.timing import Timing
 from harness.clusters.embedded.values import Object, copy_value
 from harness.core.clock import Clock, Timer
@@ -28,17 +28,17 @@ _CHUNK = 1 << 20
 
 Predicate = Callable[[Object], bool]
 Lines = dict[tuple[str, "Presentation"], bytes]
-Item = tuple[str, Entry | Object, bytes]
+Item = tuple[str, StoredObject | Object, bytes]
 """An event: its type, its object, and how it is encoded, if it is already."""
 
 
 class Presentation(Protocol):
     """The form in which a client wants objects."""
 
-    def encode(self, entry: Entry) -> bytes:
+    def encode(self, entry: StoredObject) -> bytes:
         """The object's JSON in a watch event."""
 
-    def copy(self, entry: Entry) -> Object:
+    def copy(self, entry: StoredObject) -> Object:
         """The object as the receiver's own."""
 
 
@@ -50,7 +50,7 @@ class Selection:
     def __init__(self, namespace: str = "", name: str = "", predicate: Predicate | None = None) -> None:
         self.namespace, self.name, self.predicate = namespace, name, predicate
 
-    def classify(self, change: Change) -> tuple[str, Entry] | None:
+    def classify(self, change: Change) -> tuple[str, StoredObject] | None:
         """The change as this selection sees it: an object that stops matching is ``DELETED`` for it."""
         if self.predicate is None:
             return change.type, change.entry
@@ -62,7 +62,7 @@ class Selection:
             return None
         last = change.previous.object
         metadata = {**last["metadata"], "resourceVersion": str(change.version)}
-        return "DELETED", Entry({**last, "metadata": metadata}, change.version)
+        return "DELETED", StoredObject({**last, "metadata": metadata}, change.version)
 
 
 class Watcher:
@@ -86,14 +86,14 @@ class Watcher:
         self._queue: deque[Item] = deque()
         self._waiting = timing.waiting(self._arrived)
         self._weight = 0
-        self._initial: deque[Entry] = deque()
+        self._initial: deque[StoredObject] = deque()
         self._initial_end: Object | None = None
         self._reader: asyncio.Future[None] | None = None
         self._timers: list[Timer] = []
         self._on_close: Callable[[Watcher], object] = lambda _: None
         self.closed = False
 
-    def begin(self, entries: Iterable[Entry], end: Object | None = None) -> None:
+    def begin(self, entries: Iterable[StoredObject], end: Object | None = None) -> None:
         """What the client gets first, as ``ADDED``; ``end`` is the bookmark that follows."""
         self._initial.extend(entries)
         self._initial_end = end
@@ -135,7 +135,7 @@ class Watcher:
         line = b'{"type":"' + kind.encode() + b'","object":' + orjson.dumps(value) + b"}\n" if self._encoded else b""
         self._append(kind, value, line)
 
-    def _append(self, kind: str, what: Entry | Object, line: bytes) -> None:
+    def _append(self, kind: str, what: StoredObject | Object, line: bytes) -> None:
         self._weight += len(line)
         if self._waiting is not None and not self.closed:
             self._waiting.put((kind, what, line))
@@ -148,7 +148,7 @@ class Watcher:
         self._queue.append(item)
         self._wake()
 
-    def _line(self, kind: str, entry: Entry) -> bytes:
+    def _line(self, kind: str, entry: StoredObject) -> bytes:
         return b'{"type":"' + kind.encode() + b'","object":' + self._presentation.encode(entry) + b"}\n"
 
     async def read(self) -> bytes | None:
@@ -159,7 +159,7 @@ class Watcher:
         size = 0
         while size < _CHUNK and (self._initial or self._initial_end or self._queue):
             kind, what, line = self._take()
-            if not line and isinstance(what, Entry):
+            if not line and isinstance(what, StoredObject):
                 line = self._line(kind, what)
             elif not line:
                 line = b'{"type":"' + kind.encode() + b'","object":' + orjson.dumps(what) + b"}\n"
@@ -172,10 +172,10 @@ class Watcher:
         if not await self._ready():
             return None
         kind, what, _ = self._take()
-        if isinstance(what, Entry):
+        if isinstance(what, StoredObject):
             return kind, self._presentation.copy(what)
         if kind == "ERROR":
-            raise Refusal(what["code"], what["reason"], what["message"])
+            raise StatusError(what["code"], what["reason"], what["message"])
         return kind, copy_value(what)
 
     async def _ready(self) -> bool:
@@ -199,7 +199,7 @@ class Watcher:
         else:
             taken = self._queue.popleft()
             self._weight -= len(taken[2])
-        if self._delivered is not None and isinstance(taken[1], Entry):
+        if self._delivered is not None and isinstance(taken[1], StoredObject):
             self._delivered(taken[0], taken[1].object)
         return taken
 

@@ -12,11 +12,11 @@ from harness.clusters.embedded import apply, errors, metadata
 from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.builtin import CRD_TYPE
 from harness.clusters.embedded.definitions import complete_definition, established_status
-from harness.clusters.embedded.errors import Cause, Refusal, bad_request
+from harness.clusters.embedded.errors import Cause, StatusError, bad_request
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.schema import CAUSES_LIMIT
 from harness.clusters.embedded.state import State
-from harness.clusters.embedded.store import Entry, Key
+from harness.clusters.embedded.store import Key, StoredObject
 from harness.clusters.embedded.types import ResourceType
 from harness.clusters.embedded.values import Object, copy_value, drop_nulls, share
 
@@ -47,7 +47,7 @@ class Options:
 class Outcome:
     """What a write came to: the object as it is now."""
 
-    entry: Entry
+    entry: StoredObject
     created: bool = False
     warnings: list[str] = field(default_factory=list)
 
@@ -94,7 +94,7 @@ class Writer:
         if managed:
             meta["managedFields"] = managed
         if options.dry_run:
-            return Outcome(Entry(new, 0), True, warnings)
+            return Outcome(StoredObject(new, 0), True, warnings)
         entry = self._state.store.write(collection, "ADDED", key, new, options.size)
         self._lifecycle.created(served, entry)
         return Outcome(entry, True, warnings)
@@ -184,12 +184,12 @@ class Writer:
             meta.pop("managedFields", None)
         return new
 
-    def _amend(self, served: ResourceType, key: Key, new: Object, options: Options) -> Entry:
+    def _amend(self, served: ResourceType, key: Key, new: Object, options: Options) -> StoredObject:
         """Store a changed object, or let it go when nothing holds it any more."""
         collection = self._state.collection(served)
         if options.dry_run:
             current = collection.get(key)
-            return Entry(new, current.version if current else 0)
+            return StoredObject(new, current.version if current else 0)
         meta = new["metadata"] = dict(new["metadata"])
         if "deletionTimestamp" in meta and not meta.get("finalizers") and self._lifecycle.may_go(served, key):
             return self._lifecycle.remove(served, key, new)
@@ -311,7 +311,7 @@ def _check_size(stored: Object) -> None:
     except orjson.JSONEncodeError as error:
         raise bad_request(f"the object is not JSON: {error}") from error
     if size > _OBJECT_LIMIT:
-        raise Refusal(413, "RequestEntityTooLarge", f"Request entity too large: limit is {_OBJECT_LIMIT}")
+        raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {_OBJECT_LIMIT}")
 
 
 def _relevant(served: ResourceType, config: Object, subresource: str) -> Object:
@@ -333,5 +333,5 @@ def _in_version(served: ResourceType) -> str:
     return f'{served.kind} in version "{served.version}" cannot be handled as a {served.kind}'
 
 
-def _wrong_name(given: str, expected: str) -> errors.Refusal:
+def _wrong_name(given: str, expected: str) -> errors.StatusError:
     return bad_request(f"the name of the object ({given}) does not match the name on the URL ({expected})")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.clusters.existing.causality import Causality
-from harness.clusters.recording import Recorder
+from harness.clusters.recording import RequestRecorder
 from harness.core.history import Tap
 from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceApi, ResourceList, WatchEvent
 from harness.wasmbed.resources.kubernetes_api import CLUSTER_SCOPED, KubernetesApi
@@ -22,7 +22,7 @@ class Tapped:
     """What all clients of a cluster tell its tap through."""
 
     def __init__(self, tap: Tap) -> None:
-        self.recorder = Recorder(tap)
+        self.recorder = RequestRecorder(tap)
         self.causality = Causality(self.recorder.order)
 
 

@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 from harness.core.clock import Clock
 from harness.core.identifiers import Randomness
 from harness.wasmbed.controllers.controller import Controller
-from harness.wasmbed.controllers.fleet import Fleet
-from harness.wasmbed.controllers.memory import Memory
+from harness.wasmbed.controllers.device_index import DeviceIndex
+from harness.wasmbed.controllers.device_state import IN_VAIN, DeviceAssessment, DeviceState, has_module, judge, obstacle
 from harness.wasmbed.controllers.packages import BadModule, Package, Packages
 from harness.wasmbed.controllers.reach import corrections, out_of_reach
 from harness.wasmbed.controllers.requests import Requests
+from harness.wasmbed.controllers.retry_state import RetryState
 from harness.wasmbed.controllers.rollout import Rollout
-from harness.wasmbed.controllers.standing import IN_VAIN, Standing, Verdict, has_module, judge, obstacle
 from harness.wasmbed.controllers.targets import TargetIndex, application_key, device_key
 from harness.wasmbed.resources.api import Object, ResourceApi
 from harness.wasmbed.resources.informer import Informer
@@ -35,7 +35,7 @@ FINALIZER = "wasmbed.io/stop"
 
 Phase = ApplicationPhase
 
-WAVE = 64
+BATCH = 64
 """The most devices that one look deploys to."""
 METRICS_AFTER = 5.0
 """Seconds after which metrics that changed, and nothing else, are added up again."""
@@ -56,7 +56,7 @@ class ApplicationController(Controller):
         self,
         api: ResourceApi,
         applications: Informer,
-        fleet: Fleet,
+        fleet: DeviceIndex,
         packages: Packages,
         requests: Requests,
         clock: Clock,
@@ -71,7 +71,7 @@ class ApplicationController(Controller):
         self._packages, self._requests = packages, requests
         self._answer_within, self._attempts = answer_within, attempts
         self._index = TargetIndex()
-        self._memories: dict[str, Memory] = {}
+        self._memories: dict[str, RetryState] = {}
         self._gone: dict[str, Application] = {}
         """Deleted before they were stopped, as they were last seen."""
 
@@ -103,7 +103,7 @@ class ApplicationController(Controller):
             return None
         application = Application(raw)
         if memory is None:
-            memory = self._memories[key] = Memory(application.uid)
+            memory = self._memories[key] = RetryState(application.uid)
         if application.deleting:
             return await self._delete(application, memory)
         if FINALIZER not in application.finalizers:
@@ -113,7 +113,7 @@ class ApplicationController(Controller):
             return await self._stop(application, memory)
         return await self._deploy(application, memory)
 
-    async def _deploy(self, application: Application, memory: Memory) -> float | None:
+    async def _deploy(self, application: Application, memory: RetryState) -> float | None:
         if application.status.phase == Phase.PENDING:
             application = await self._write(application, Phase.CREATING, lambda _: {})
         try:
@@ -124,8 +124,8 @@ class ApplicationController(Controller):
         now = self.clock.now()
         verdicts = self._verdicts(application, memory, package, now)
         leaving, gone = self._leftovers(application, verdicts)
-        due = [name for name in _named(verdicts, Standing.DUE) if memory.may_try(name, now)]
-        wave = due[:WAVE]
+        due = [name for name in _named(verdicts, DeviceState.DUE) if memory.may_try(name, now)]
+        wave = due[:BATCH]
         rollout = Rollout(verdicts, out_of_reach(application, verdicts))
         records = {name: self._record(application, name, package, now) for name in wave}
         application = await self._write(
@@ -135,17 +135,17 @@ class ApplicationController(Controller):
             {**dict.fromkeys(gone), **records},
         )
         again = [
-            await self._requests.stop(application, memory, [*_named(verdicts, Standing.OUTDATED), *leaving]),
+            await self._requests.stop(application, memory, [*_named(verdicts, DeviceState.OUTDATED), *leaving]),
             await self._requests.deploy(application, memory, wave),
             0.0 if len(due) > len(wave) else None,
             memory.next_try(now),
-            self._next_expiry(application, _named(verdicts, Standing.REQUESTED), now),
+            self._next_expiry(application, _named(verdicts, DeviceState.REQUESTED), now),
         ]
         return min((seconds for seconds in again if seconds is not None), default=None)
 
-    async def _refuse(self, application: Application, memory: Memory, error: BadModule) -> float | None:
+    async def _refuse(self, application: Application, memory: RetryState, error: BadModule) -> float | None:
         """The module is no good: nothing is deployed, and what an earlier one left is stopped."""
-        verdicts = {name: Verdict(Standing.FAILED) for name in self._fleet.targets(application)}
+        verdicts = {name: DeviceAssessment(DeviceState.FAILED) for name in self._fleet.targets(application)}
         rollout, now = Rollout(verdicts, awaited=error.missing), self.clock.now()
         await self._write(
             application,
@@ -155,7 +155,7 @@ class ApplicationController(Controller):
         again = await self._requests.stop(application, memory, self._fleet.holders(application))
         return again if again is not None else MODULE_AGAIN_AFTER if error.missing else None
 
-    async def _stop(self, application: Application, memory: Memory) -> float | None:
+    async def _stop(self, application: Application, memory: RetryState) -> float | None:
         nothing, now = Rollout({}, out_of_reach(application, {})), self.clock.now()
         if application.status.phase != Phase.STOPPED:
             application = await self._write(application, Phase.STOPPING, lambda _: _stopping(memory))
@@ -169,7 +169,7 @@ class ApplicationController(Controller):
         )
         return None if application.spec.stopped else 0.0
 
-    async def _delete(self, application: Application, memory: Memory) -> float | None:
+    async def _delete(self, application: Application, memory: RetryState) -> float | None:
         if FINALIZER not in application.finalizers:
             return None
         holders = self._fleet.holders(application)
@@ -186,19 +186,21 @@ class ApplicationController(Controller):
     async def _abandon(self, gone: Application) -> None:
         """Stop what is left of an application whose finalizer somebody took away. Once is enough: a gateway that does
         not hear of it finds out when the device names the application."""
-        await self._requests.stop(gone, Memory(gone.uid), self._fleet.holders(gone))
+        await self._requests.stop(gone, RetryState(gone.uid), self._fleet.holders(gone))
 
-    def _verdicts(self, application: Application, memory: Memory, package: Package, now: float) -> dict[str, Verdict]:
+    def _verdicts(
+        self, application: Application, memory: RetryState, package: Package, now: float
+    ) -> dict[str, DeviceAssessment]:
         entries, verdicts = application.status.device_statuses, {}
         overdue = format_timestamp(now - self._answer_within)
         for name in self._fleet.targets(application):
             device, entry = self._fleet.device(name), entries.get(name, NO_ENTRY)
             why = obstacle(device, package.size)
             if device is None or why is not None:
-                verdicts[name] = Verdict(Standing.FAILED, why or "", awaited=device is None)
+                verdicts[name] = DeviceAssessment(DeviceState.FAILED, why or "", awaited=device is None)
                 continue
             record = entry.deployment
-            verdicts[name] = self._second_thought(
+            verdicts[name] = self._apply_retry_limit(
                 memory,
                 name,
                 record,
@@ -213,13 +215,15 @@ class ApplicationController(Controller):
             )
         return verdicts
 
-    def _second_thought(self, memory: Memory, name: str, record: DeploymentRecord, verdict: Verdict) -> Verdict:
+    def _apply_retry_limit(
+        self, memory: RetryState, name: str, record: DeploymentRecord, verdict: DeviceAssessment
+    ) -> DeviceAssessment:
         if verdict.standing.answered:
-            memory.in_vain.pop(name, None)
-        elif verdict.reason in IN_VAIN and memory.add_in_vain(name, record) >= self._attempts:
-            return Verdict(Standing.FAILED, verdict.reason)
-        elif verdict.standing is Standing.DUE and name in memory.troubles:
-            return Verdict(Standing.DUE, memory.troubles[name].reason)
+            memory.failed_attempts.pop(name, None)
+        elif verdict.reason in IN_VAIN and memory.add_failed_attempt(name, record) >= self._attempts:
+            return DeviceAssessment(DeviceState.FAILED, verdict.reason)
+        elif verdict.standing is DeviceState.DUE and name in memory.troubles:
+            return DeviceAssessment(DeviceState.DUE, memory.troubles[name].reason)
         return verdict
 
     def _leftovers(self, application: Application, meant: Container[str]) -> tuple[list[str], list[str]]:
@@ -327,11 +331,11 @@ class ApplicationController(Controller):
                 self.queue.add(name)
 
 
-def _named(verdicts: Mapping[str, Verdict], standing: Standing) -> list[str]:
+def _named(verdicts: Mapping[str, DeviceAssessment], standing: DeviceState) -> list[str]:
     return [name for name, verdict in verdicts.items() if verdict.standing is standing]
 
 
-def _stopping(memory: Memory) -> dict[str, Any]:
+def _stopping(memory: RetryState) -> dict[str, Any]:
     troubles = [f"{name}: {trouble.reason}" for name, trouble in memory.troubles.items()]
     return {"health": "unknown", "error": troubles[0] if troubles else None}
 

@@ -14,7 +14,7 @@ from harness.core.logs import get_log
 from harness.wasmbed.controllers.application import ApplicationController
 from harness.wasmbed.controllers.controller import Controller
 from harness.wasmbed.controllers.device import DeviceController
-from harness.wasmbed.controllers.fleet import Fleet
+from harness.wasmbed.controllers.device_index import DeviceIndex
 from harness.wasmbed.controllers.gateway import GatewayController
 from harness.wasmbed.controllers.gateway_client import GatewayClient, HttpGatewayClient
 from harness.wasmbed.controllers.lease import LeaderLease
@@ -127,7 +127,7 @@ class ControllerManager:
         self._apis = [*apis.values(), own]
         api = apis[ApplicationController.name]
         self._client = self._given_client or HttpGatewayClient(api, clock, answer_within=settings.request_within)
-        fleet = Fleet(informer(DeviceController, DEVICE), informer(GatewayController, GATEWAY))
+        fleet = DeviceIndex(informer(DeviceController, DEVICE), informer(GatewayController, GATEWAY))
         applications = informer(ApplicationController, APPLICATION)
         packages = Packages(ConfigMapModuleStore(api))
         requests = Requests(

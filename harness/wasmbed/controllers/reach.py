@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.wasmbed.controllers.fleet import Fleet
-from harness.wasmbed.controllers.standing import HOLDING, enrolled_since
+from harness.wasmbed.controllers.device_index import DeviceIndex
+from harness.wasmbed.controllers.device_state import HOLDING, enrolled_since
 from harness.wasmbed.protocol.messages import ApplicationState
 from harness.wasmbed.resources.timestamps import format_timestamp
 from harness.wasmbed.resources.views import UNKNOWN, Application, DeviceEntry
@@ -18,7 +18,7 @@ from harness.wasmbed.resources.views import UNKNOWN, Application, DeviceEntry
 __all__ = ["corrections", "out_of_reach"]
 
 
-def corrections(application: Application, fleet: Fleet, now: float) -> dict[str, dict[str, Any]]:
+def corrections(application: Application, fleet: DeviceIndex, now: float) -> dict[str, dict[str, Any]]:
     """Patches of the entries whose state is not what can be known of it, by device."""
     found = {}
     for name, entry in application.status.device_statuses.items():
@@ -35,7 +35,7 @@ def out_of_reach(application: Application, but: Mapping[str, object]) -> int:
 
 
 def _correction(
-    application: str, fleet: Fleet, name: str, entry: DeviceEntry, now: float
+    application: str, fleet: DeviceIndex, name: str, entry: DeviceEntry, now: float
 ) -> dict[str, str | None] | None:
     device = fleet.device(name)
     away = fleet.why_away(device) if device is not None else "there is no such device"

@@ -8,10 +8,10 @@ from typing import Any
 
 from harness.core.clock import Clock
 from harness.core.identifiers import Randomness
-from harness.wasmbed.controllers.fleet import Fleet
+from harness.wasmbed.controllers.device_index import DeviceIndex
 from harness.wasmbed.controllers.gateway_client import GatewayClient, GatewayRefused
-from harness.wasmbed.controllers.memory import AcceptedStop, Memory
 from harness.wasmbed.controllers.packages import Packages
+from harness.wasmbed.controllers.retry_state import AcceptedStop, RetryState
 from harness.wasmbed.protocol.messages import ApplicationState
 from harness.wasmbed.resources.api import ApiError, ResourceApi
 from harness.wasmbed.resources.informer import Informer
@@ -31,7 +31,7 @@ class Requests:
         self,
         api: ResourceApi,
         applications: Informer,
-        fleet: Fleet,
+        fleet: DeviceIndex,
         packages: Packages,
         client: GatewayClient,
         clock: Clock,
@@ -44,7 +44,7 @@ class Requests:
         self._stop_within = stop_within
         self._slots = asyncio.Semaphore(AT_ONCE)
 
-    async def deploy(self, application: Application, memory: Memory, names: Sequence[str]) -> float | None:
+    async def deploy(self, application: Application, memory: RetryState, names: Sequence[str]) -> float | None:
         """Ask for the devices whose requests are on record."""
         if not names:
             return None
@@ -66,7 +66,7 @@ class Requests:
         await self._note(application, entries)
         return 0.0 if any(answers.values()) else None
 
-    async def stop(self, application: Application, memory: Memory, names: Sequence[str]) -> float | None:
+    async def stop(self, application: Application, memory: RetryState, names: Sequence[str]) -> float | None:
         """Ask those devices to stop that were not asked yet; give up on those that did not confirm in time."""
         for name in names:
             if name in memory.stops and memory.stops[name].session != self._session(name):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from harness.wasmbed.controllers.standing import Standing, Verdict
+from harness.wasmbed.controllers.device_state import DeviceAssessment, DeviceState
 from harness.wasmbed.resources.conditions import with_condition
 from harness.wasmbed.resources.phases import ApplicationPhase
 from harness.wasmbed.resources.views import Application
@@ -16,7 +16,7 @@ __all__ = ["Rollout"]
 Phase = ApplicationPhase
 
 ROLLING_OUT = frozenset({Phase.PENDING, Phase.CREATING, Phase.DEPLOYING, Phase.DEPLOYED, Phase.STOPPED})
-TROUBLED = frozenset({Standing.FAILED, Standing.ERROR, Standing.DUE, Standing.UNKNOWN})
+TROUBLED = frozenset({DeviceState.FAILED, DeviceState.ERROR, DeviceState.DUE, DeviceState.UNKNOWN})
 NAMED = 3
 
 
@@ -24,25 +24,25 @@ class Rollout:
     """The verdicts on all targets. ``others``: how many devices may run it that are not targets and out of reach.
     ``awaited``: something that it lacks may still come, whatever its devices say."""
 
-    def __init__(self, verdicts: Mapping[str, Verdict], others: int = 0, *, awaited: bool = False) -> None:
+    def __init__(self, verdicts: Mapping[str, DeviceAssessment], others: int = 0, *, awaited: bool = False) -> None:
         self.verdicts = verdicts
         self.count = Counter(verdict.standing for verdict in verdicts.values())
         self.target = len(verdicts)
-        self.running = self.count[Standing.RUNNING]
-        self.failed = self.count[Standing.FAILED] + self.count[Standing.ERROR]
+        self.running = self.count[DeviceState.RUNNING]
+        self.failed = self.count[DeviceState.FAILED] + self.count[DeviceState.ERROR]
         self.accepted = sorted(
             name
             for name, verdict in verdicts.items()
-            if verdict.standing in (Standing.DEPLOYED, Standing.RUNNING, Standing.UNKNOWN, Standing.ERROR)
+            if verdict.standing in (DeviceState.DEPLOYED, DeviceState.RUNNING, DeviceState.UNKNOWN, DeviceState.ERROR)
         )
-        self.unknown = self.count[Standing.UNKNOWN]
+        self.unknown = self.count[DeviceState.UNKNOWN]
         self._others = others
         self._awaited = awaited or any(verdict.awaited for verdict in verdicts.values())
 
     @property
     def in_progress(self) -> int:
         """Devices that are being dealt with now."""
-        return self.count[Standing.DUE] + self.count[Standing.REQUESTED] + self.count[Standing.OUTDATED]
+        return self.count[DeviceState.DUE] + self.count[DeviceState.REQUESTED] + self.count[DeviceState.OUTDATED]
 
     @property
     def progress(self) -> int:
@@ -55,19 +55,19 @@ class Rollout:
         rolling_out = present in ROLLING_OUT
         if not self.target or (rolling_out and self.in_progress):
             return Phase.DEPLOYING
-        if rolling_out and self.count[Standing.DEPLOYED]:
+        if rolling_out and self.count[DeviceState.DEPLOYED]:
             return Phase.DEPLOYED
         if self.running == self.target:
             return Phase.RUNNING
         if self.running:
             return Phase.PARTIALLY_RUNNING
-        if self.in_progress or self.count[Standing.DEPLOYED]:
+        if self.in_progress or self.count[DeviceState.DEPLOYED]:
             return Phase.DEPLOYING
         if self.unknown:
             return Phase.UNKNOWN
-        if self.count[Standing.WAITING]:
+        if self.count[DeviceState.WAITING]:
             return Phase.DEPLOYING
-        return Phase.ERROR if self.count[Standing.ERROR] else Phase.FAILED
+        return Phase.ERROR if self.count[DeviceState.ERROR] else Phase.FAILED
 
     def health(self, phase: str) -> str:
         if phase in (Phase.FAILED, Phase.ERROR):
@@ -100,7 +100,7 @@ class Rollout:
     def status(self, application: Application, phase: str, now: float) -> dict[str, Any]:
         """What belongs into the Application's status, but for the moment of the update."""
         present, generation = application.status, application.generation
-        waiting = self.count[Standing.WAITING]
+        waiting = self.count[DeviceState.WAITING]
         remaining = [f"{waiting} not connected"] * bool(waiting) + [f"{self.in_progress} in progress"] * bool(
             self.in_progress
         )

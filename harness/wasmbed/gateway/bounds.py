@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import get_args
 
-from harness.wasmbed.gateway.refusals import Refused
+from harness.wasmbed.gateway.refusals import PeerRefused
 from harness.wasmbed.protocol.messages import DeviceMessage, ErrorCode, Publication
 from harness.wasmbed.runtime.interface import MAXIMUM_PAYLOAD
 
@@ -27,7 +27,7 @@ _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in get_arg
 def check_bounds(message: DeviceMessage, names: set[str]) -> None:
     """Note the metrics' names among the session's ``names``.
 
-    Raises :class:`Refused` with the field and its bound; the session stays open.
+    Raises :class:`PeerRefused` with the field and its bound; the session stays open.
     """
     kind, text = type(message), 0
     for name in _FIELDS[kind]:
@@ -58,5 +58,5 @@ def _text(part: str | Publication) -> int:
     return len(part.topic)
 
 
-def _too_much(reason: str) -> Refused:
-    return Refused(ErrorCode.PROTOCOL_ERROR, reason, closes=False)
+def _too_much(reason: str) -> PeerRefused:
+    return PeerRefused(ErrorCode.PROTOCOL_ERROR, reason, closes=False)

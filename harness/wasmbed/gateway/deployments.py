@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from harness.wasmbed.gateway.cache import DeviceCache
+from harness.wasmbed.gateway.device_queue import Deployment, DeviceQueues
 from harness.wasmbed.gateway.modules import Module, ModuleLibrary
 from harness.wasmbed.gateway.sessions import Session, Sessions
 from harness.wasmbed.gateway.transfer import ExchangeFailed
-from harness.wasmbed.gateway.work import Deployment, Work
 from harness.wasmbed.protocol.messages import Limits
 from harness.wasmbed.resources.deployments import DeploymentRequest
 from harness.wasmbed.runtime.validation import InvalidModule
@@ -26,9 +26,9 @@ class Deployments:
         sessions: Sessions,
         cache: DeviceCache,
         modules: ModuleLibrary,
-        work: Work,
+        work: DeviceQueues,
     ) -> None:
-        self._sessions, self._cache, self._modules, self._work = sessions, cache, modules, work
+        self._sessions, self._cache, self._modules, self._queues = sessions, cache, modules, work
 
     async def deploy(self, application: str, device: str, request: DeploymentRequest) -> None:
         """Begin to bring a module to a device.
@@ -39,11 +39,11 @@ class Deployments:
         session = self._session(device)
         module = self._modules.hold(request)
         job = Deployment(application, module, request, lambda: self._judge(device, module, request))
-        self._work.deploy(session, job)
+        self._queues.deploy(session, job)
 
     async def stop(self, application: str, device: str) -> None:
         """Stop an application, and cancel its deployment. Raises :class:`NotConnected` or :class:`QueueFull`."""
-        self._work.stop(self._session(device), application)
+        self._queues.stop(self._session(device), application)
 
     def _session(self, device: str) -> Session:
         session = self._sessions.connected(device)

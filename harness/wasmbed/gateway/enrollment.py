@@ -12,9 +12,9 @@ from harness.core.clock import Clock
 from harness.core.errors import reason
 from harness.core.identifiers import Randomness
 from harness.wasmbed.gateway.cache import DeviceCache
-from harness.wasmbed.gateway.devices import DeviceRecords, device_spec
-from harness.wasmbed.gateway.refusals import Refused, certificate_invalid, try_again
-from harness.wasmbed.gateway.replay import NonceMemory
+from harness.wasmbed.gateway.device_status import DeviceStatusWriter, device_spec
+from harness.wasmbed.gateway.nonces import NonceMemory
+from harness.wasmbed.gateway.refusals import PeerRefused, certificate_invalid, try_again
 from harness.wasmbed.gateway.sessions import Session, Sessions
 from harness.wasmbed.gateway.settings import KNOWN_CAPABILITIES, REQUIRED_CAPABILITIES, GatewaySettings
 from harness.wasmbed.pki.certificates import PeerCertificate
@@ -39,18 +39,18 @@ class Enrollment:
         clock: Clock,
         randomness: Randomness,
         cache: DeviceCache,
-        records: DeviceRecords,
+        records: DeviceStatusWriter,
         sessions: Sessions,
         retry_after: Callable[[str], float],
     ) -> None:
         self._settings, self._api, self._clock, self._randomness = settings, api, clock, randomness
-        self._cache, self._records, self._sessions = cache, records, sessions
+        self._cache, self._device_status, self._sessions = cache, records, sessions
         self._retry_after = retry_after
         self._nonces = NonceMemory(settings.nonces)
         self._provisional: dict[str, str] = {}
 
     async def enroll(self, session: Session, peer: PeerCertificate, request: EnrollmentRequest) -> str:
-        """Register the device that ``peer`` names and return its id. Raises :class:`Refused`.
+        """Register the device that ``peer`` names and return its id. Raises :class:`PeerRefused`.
 
         From the claim of its name on, the session is the device's. When the API server cannot be reached, what was
         begun is finished in the background: the device ends up Disconnected, and may enroll again.
@@ -67,19 +67,23 @@ class Enrollment:
         try:
             async with self._clock.deadline(self._settings.enrollment_timeout):
                 await self._register(peer.name, device, request)
-                await self._records.enrolling(peer.name, device_id)
+                await self._device_status.enrolling(peer.name, device_id)
                 confirmed = await self._cache.wait_for(peer.name, _is_decided)
         except Invalid as error:
-            raise Refused(ErrorCode.ENROLLMENT_FAILED, f"the request breaks the Device's schema: {error}") from error
+            raise PeerRefused(
+                ErrorCode.ENROLLMENT_FAILED, f"the request breaks the Device's schema: {error}"
+            ) from error
         except IllegalMove as error:
             raise self.later(f"the device cannot enroll now: {error}") from error
         except (OSError, ApiError) as error:
-            self._records.began_to_enroll(peer.name, device_id)
+            self._device_status.began_to_enroll(peer.name, device_id)
             raise self.later(f"enrollment could not be completed: {reason(error)}") from error
         if confirmed is None:
             raise self.later("the device was deleted while it enrolled")
         if confirmed.status.phase == DevicePhase.FAILED:
-            raise Refused(ErrorCode.ENROLLMENT_FAILED, confirmed.status.error or "the controller refused the device")
+            raise PeerRefused(
+                ErrorCode.ENROLLMENT_FAILED, confirmed.status.error or "the controller refused the device"
+            )
         if confirmed.status.phase != DevicePhase.ENROLLED:
             raise self.later(f"the device became {confirmed.status.phase} while it enrolled")
         self._provisional.pop(peer.name, None)
@@ -89,23 +93,23 @@ class Enrollment:
         """What the device says it is, and can do."""
         known = self._settings.device_types
         if request.device_type not in known:
-            raise Refused(
+            raise PeerRefused(
                 ErrorCode.ENROLLMENT_FAILED,
                 f"unknown device type {request.device_type!r:.80}; known: {', '.join(sorted(known))}",
             )
         offered = set(request.capabilities)
         if unknown := sorted(offered - KNOWN_CAPABILITIES):
-            raise Refused(
+            raise PeerRefused(
                 ErrorCode.UNSUPPORTED_CAPABILITY,
                 f"unknown capabilities {', '.join(unknown):.200}; known: {', '.join(sorted(KNOWN_CAPABILITIES))}",
             )
         if missing := sorted(REQUIRED_CAPABILITIES - offered):
-            raise Refused(ErrorCode.UNSUPPORTED_CAPABILITY, f"missing capabilities: {', '.join(missing)}")
+            raise PeerRefused(ErrorCode.UNSUPPORTED_CAPABILITY, f"missing capabilities: {', '.join(missing)}")
 
     def check_nonce(self, name: str, request: EnrollmentRequest) -> None:
         """Each request may be made once."""
         if not self._nonces.is_fresh(name, request.nonce):
-            raise Refused(ErrorCode.REPLAYED_MESSAGE, "this enrollment request was received before")
+            raise PeerRefused(ErrorCode.REPLAYED_MESSAGE, "this enrollment request was received before")
 
     def claim(self, session: Session, name: str) -> None:
         """One session at a time, and only while there is room."""
@@ -125,7 +129,7 @@ class Enrollment:
             del self._provisional[next(iter(self._provisional))]
         return self._provisional.setdefault(name, self._randomness.uuid())
 
-    def later(self, reason: str) -> Refused:
+    def later(self, reason: str) -> PeerRefused:
         """A refusal with which nothing is wrong with the device: it may come back."""
         return try_again(reason, self._sessions.retry_after())
 

@@ -14,11 +14,11 @@ from harness.core.logs import get_log
 from harness.core.network import Admission, Endpoint, Listener, Network
 from harness.core.places import Places
 from harness.core.summed_log import SummedLog
-from harness.wasmbed.gateway.applications import ApplicationReports
+from harness.wasmbed.gateway.application_status import ApplicationStatusWriter
 from harness.wasmbed.gateway.cache import DeviceCache
-from harness.wasmbed.gateway.conversation import Conversation
 from harness.wasmbed.gateway.deployments import Deployments
-from harness.wasmbed.gateway.devices import DeviceRecords, detour
+from harness.wasmbed.gateway.device_queue import DeviceQueues
+from harness.wasmbed.gateway.device_status import DeviceStatusWriter, intermediate_step
 from harness.wasmbed.gateway.enrollment import Enrollment
 from harness.wasmbed.gateway.heartbeats import HeartbeatMonitor
 from harness.wasmbed.gateway.http_api import HttpApi
@@ -26,15 +26,15 @@ from harness.wasmbed.gateway.metrics import Metrics
 from harness.wasmbed.gateway.modules import ModuleLibrary
 from harness.wasmbed.gateway.orphans import Orphans
 from harness.wasmbed.gateway.pairing import Pairing
-from harness.wasmbed.gateway.questions import Questions
 from harness.wasmbed.gateway.refusals import certificate_invalid, try_again
 from harness.wasmbed.gateway.registration import Registration
 from harness.wasmbed.gateway.revocations import Revocations
 from harness.wasmbed.gateway.service import LinkService
+from harness.wasmbed.gateway.session_handler import SessionHandler
 from harness.wasmbed.gateway.sessions import Sessions
 from harness.wasmbed.gateway.settings import GatewaySettings
-from harness.wasmbed.gateway.statuses import StatusWriter, pace
-from harness.wasmbed.gateway.work import Work
+from harness.wasmbed.gateway.status_queries import StatusQueries
+from harness.wasmbed.gateway.status_writer import StatusWriter, write_interval
 from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.errors import CertificateInvalid
@@ -100,26 +100,26 @@ class Gateway:
             timeout=settings.api_timeout,
             current=self._cache.current,
             written=self._cache.remember,
-            detour=detour,
-            pace=pace,
+            intermediate_step=intermediate_step,
+            write_interval=write_interval,
             gone=lambda *unwritten: orphans.gone(*unwritten),
         )
         self._pulse = StatusWriter(api, clock, randomness, requests=1, timeout=settings.api_timeout)
         """For the gateway's own signs of life: they do not wait behind what devices have to say."""
         self._metrics = Metrics(self.sessions, self._writer)
-        self._records = DeviceRecords(settings, clock, self._writer, self._cache)
-        reports = ApplicationReports(settings, clock, self._writer)
-        work = Work(settings, clock, reports, self._metrics)
+        self._device_status = DeviceStatusWriter(settings, clock, self._writer, self._cache)
+        reports = ApplicationStatusWriter(settings, clock, self._writer)
+        work = DeviceQueues(settings, clock, reports, self._metrics)
         orphans = Orphans(self.sessions, work)
-        questions = Questions(self.sessions, settings, clock)
+        queries = StatusQueries(self.sessions, settings, clock)
         enrollment = Enrollment(
-            settings, api, clock, randomness, self._cache, self._records, self.sessions, self._retry_after
+            settings, api, clock, randomness, self._cache, self._device_status, self.sessions, self._retry_after
         )
         self._service = LinkService(
             settings,
             clock,
             self.sessions,
-            Conversation(
+            SessionHandler(
                 settings,
                 clock,
                 self._enrolling,
@@ -129,14 +129,14 @@ class Gateway:
                 enrollment,
                 Pairing(settings, api, clock, self._cache, enrollment, authority),
                 HeartbeatMonitor(settings, clock),
-                self._records,
+                self._device_status,
                 reports,
                 work,
-                questions,
+                queries,
                 self._metrics,
                 lambda: self.advertised,
             ),
-            self._records,
+            self._device_status,
             work,
             tap,
         )
@@ -148,7 +148,7 @@ class Gateway:
             network,
             self.sessions,
             Deployments(self.sessions, self._cache, ModuleLibrary(settings.modules), work),
-            questions,
+            queries,
             self._metrics.render,
             self._not_ready,
             tap,
@@ -184,7 +184,7 @@ class Gateway:
             async with self._clock.deadline(self.settings.start_timeout):
                 await asyncio.gather(self._cache.start(), self._revocations.start())
                 token = await self._registration.ensure_token()
-            self._records.compare(self.sessions)
+            self._device_status.compare(self.sessions)
             self._http_endpoint = await self._listen_http(token)
             self._listener = await self._listen()
             async with self._clock.deadline(self.settings.start_timeout):
@@ -208,8 +208,8 @@ class Gateway:
             await self._listener.close()
         for session in self.sessions:
             retry_after = self.sessions.retry_after()
-            goodbye = try_again("the gateway is shutting down", retry_after, ErrorCode.GATEWAY_DRAINING)
-            self._service.dismiss(session, goodbye.error)
+            refusal = try_again("the gateway is shutting down", retry_after, ErrorCode.GATEWAY_DRAINING)
+            self._service.dismiss(session, refusal.error)
         await self._in_time(self._service.close(), "sessions are still open")
         await self._in_time(self._write_the_end(), "not every status could be written")
         await self.kill()
@@ -299,8 +299,8 @@ class Gateway:
     def _deleted(self, name: str) -> None:
         session = self.sessions.connected(name)
         if session is not None:
-            goodbye = try_again("the device was deleted: enroll again", self.sessions.retry_after())
-            self._service.dismiss(session, goodbye.error)
+            refusal = try_again("the device was deleted: enroll again", self.sessions.retry_after())
+            self._service.dismiss(session, refusal.error)
 
     def _revocations_refused(self, reason: str) -> None:
         if self._tap is not None:
@@ -325,7 +325,7 @@ class Gateway:
         while True:
             await self._clock.sleep(self.settings.last_seen_interval)
             self._registration.alive(self.sessions.named)
-            self._records.compare(self.sessions)
+            self._device_status.compare(self.sessions)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

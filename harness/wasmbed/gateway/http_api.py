@@ -14,13 +14,13 @@ from harness.core.history import Tap
 from harness.core.http_door import HttpDoor
 from harness.core.http_log import server_log
 from harness.core.network import Listener, Network
-from harness.wasmbed.gateway.applications import is_name
+from harness.wasmbed.gateway.application_status import is_name
 from harness.wasmbed.gateway.deployments import Deployments, NotConnected
+from harness.wasmbed.gateway.device_queue import QueueFull
 from harness.wasmbed.gateway.modules import TooManyModules
-from harness.wasmbed.gateway.questions import Questions
 from harness.wasmbed.gateway.sessions import Session, Sessions
 from harness.wasmbed.gateway.settings import GatewaySettings
-from harness.wasmbed.gateway.work import QueueFull
+from harness.wasmbed.gateway.status_queries import StatusQueries
 from harness.wasmbed.resources.deployments import DeploymentRequest
 from harness.wasmbed.resources.timestamps import format_timestamp
 
@@ -41,13 +41,13 @@ class HttpApi:
         network: Network,
         sessions: Sessions,
         deployments: Deployments,
-        questions: Questions,
+        queries: StatusQueries,
         metrics: Callable[[], bytes],
         not_ready: Callable[[], str | None],
         tap: Tap | None,
     ) -> None:
         self._settings, self._clock, self._network = settings, clock, network
-        self._sessions, self._deployments, self._questions = sessions, deployments, questions
+        self._sessions, self._deployments, self._queries = sessions, deployments, queries
         self._metrics, self._not_ready, self._tap = metrics, not_ready, tap
         self._token = b""
         self._runner: web.AppRunner | None = None
@@ -143,7 +143,7 @@ class HttpApi:
     async def _ask(self, request: web.Request) -> web.StreamResponse:
         application, device = _names(request)
         try:
-            status = await self._questions.ask(application, device)
+            status = await self._queries.ask(application, device)
         except NotConnected as error:
             return _refuse(404, str(error))
         except TimeoutError:

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from harness.wasmbed.gateway.sessions import Sessions, SessionState
-from harness.wasmbed.gateway.statuses import StatusWriter
+from harness.wasmbed.gateway.status_writer import StatusWriter
 
 __all__ = ["Metrics"]
 

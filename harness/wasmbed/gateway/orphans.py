@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from harness.core.logs import get_log
+from harness.wasmbed.gateway.device_queue import DeviceQueues, QueueFull
 from harness.wasmbed.gateway.sessions import Sessions
-from harness.wasmbed.gateway.work import QueueFull, Work
 from harness.wasmbed.protocol.messages import ApplicationState
 from harness.wasmbed.resources.api import Resource
 from harness.wasmbed.resources.kinds import APPLICATION
@@ -25,8 +25,8 @@ _OVER = frozenset({ApplicationState.STOPPED, ApplicationState.FAILED})
 class Orphans:
     """Has them stopped, once in a session."""
 
-    def __init__(self, sessions: Sessions, work: Work) -> None:
-        self._sessions, self._work = sessions, work
+    def __init__(self, sessions: Sessions, work: DeviceQueues) -> None:
+        self._sessions, self._queues = sessions, work
 
     def gone(self, resource: Resource, name: str, status: dict[str, Any]) -> None:
         """There is no such object to write ``status`` to."""
@@ -39,10 +39,10 @@ class Orphans:
         record = (session.applications or {}).get(application) if session is not None else None
         if session is None or record is None or record.orphan or record.state is None or record.state in _OVER:
             return
-        if self._work.is_about(session, application) and not receiving:
+        if self._queues.is_about(session, application) and not receiving:
             return  # what was not written is older, and the application may be a new one of the same name
         try:
-            self._work.stop(session, application)
+            self._queues.stop(session, application)
         except QueueFull:
             record.state = None  # the next heartbeat is news again
             return

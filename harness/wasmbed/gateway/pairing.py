@@ -12,7 +12,7 @@ from hmac import compare_digest
 from harness.core.clock import Clock
 from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.enrollment import Enrollment
-from harness.wasmbed.gateway.refusals import Refused
+from harness.wasmbed.gateway.refusals import PeerRefused
 from harness.wasmbed.gateway.sessions import Session
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.pki.authority import Authority
@@ -45,7 +45,7 @@ class Pairing:
         self._cache, self._enrollment, self._authority = cache, enrollment, authority
 
     async def pair(self, session: Session, request: EnrollmentRequest) -> tuple[str, bytes]:
-        """Judge the request of an anonymous peer; returns a device id and the certificate. Raises :class:`Refused`."""
+        """Check the request of an anonymous peer; returns device id and certificate. Raises :class:`PeerRefused`."""
         if request.csr is None or request.pairing_token is None:
             raise _failed("a device without a certificate has to send a signing request and a pairing token")
         if self._authority is None:
@@ -81,7 +81,7 @@ class Pairing:
     def _check_key(self, name: str, public_key: bytes) -> None:
         try:
             self._enrollment.check_key(self._cache.get(name), public_key)
-        except Refused as error:
+        except PeerRefused as error:
             raise _failed(f"device {name} is registered with another key: delete the Device first") from error
 
 
@@ -97,5 +97,5 @@ def _token(secret: Object) -> bytes:
     return token
 
 
-def _failed(reason: str) -> Refused:
-    return Refused(ErrorCode.ENROLLMENT_FAILED, reason)
+def _failed(reason: str) -> PeerRefused:
+    return PeerRefused(ErrorCode.ENROLLMENT_FAILED, reason)

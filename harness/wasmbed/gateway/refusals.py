@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from harness.wasmbed.protocol.messages import Error, ErrorCode
 
-__all__ = ["RENEW_CERTIFICATE", "Refused", "certificate_invalid", "try_again"]
+__all__ = ["RENEW_CERTIFICATE", "PeerRefused", "certificate_invalid", "try_again"]
 
 RENEW_CERTIFICATE = "RENEW_CERTIFICATE"
 
 
-class Refused(Exception):
+class PeerRefused(Exception):
     """A request is refused. ``closes``: the session ends with it. ``retry_after`` is in seconds."""
 
     def __init__(
@@ -28,11 +28,13 @@ class Refused(Exception):
         self.closes = closes
 
 
-def certificate_invalid(reason: str) -> Refused:
+def certificate_invalid(reason: str) -> PeerRefused:
     """The certificate, or the key in it, is not one to be trusted: the device needs another."""
-    return Refused(ErrorCode.CERTIFICATE_INVALID, f"Certificate validation failed: {reason}", action=RENEW_CERTIFICATE)
+    return PeerRefused(
+        ErrorCode.CERTIFICATE_INVALID, f"Certificate validation failed: {reason}", action=RENEW_CERTIFICATE
+    )
 
 
-def try_again(message: str, retry_after: float, code: str = ErrorCode.ENROLLMENT_FAILED) -> Refused:
+def try_again(message: str, retry_after: float, code: str = ErrorCode.ENROLLMENT_FAILED) -> PeerRefused:
     """Nothing is wrong with the peer; it may come back in ``retry_after`` seconds."""
-    return Refused(code, message, retry_after=retry_after)
+    return PeerRefused(code, message, retry_after=retry_after)

@@ -9,7 +9,7 @@ from typing import Any
 from harness.core.clock import Clock
 from harness.core.identifiers import Randomness
 from harness.wasmbed.gateway.settings import GatewaySettings
-from harness.wasmbed.gateway.statuses import StatusWriter
+from harness.wasmbed.gateway.status_writer import StatusWriter
 from harness.wasmbed.resources.api import Conflict, NotFound, Object, ResourceApi
 from harness.wasmbed.resources.kinds import GATEWAY, SECRET
 from harness.wasmbed.resources.phases import GatewayPhase

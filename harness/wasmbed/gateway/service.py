@@ -8,13 +8,13 @@ from harness.core.clock import Clock
 from harness.core.history import Tap
 from harness.core.logs import get_log
 from harness.core.summed_log import SummedLog
-from harness.wasmbed.gateway.conversation import Conversation
-from harness.wasmbed.gateway.devices import DeviceRecords
-from harness.wasmbed.gateway.refusals import Refused
+from harness.wasmbed.gateway.device_queue import DeviceQueues
+from harness.wasmbed.gateway.device_status import DeviceStatusWriter
+from harness.wasmbed.gateway.link_recorder import LinkRecorder
+from harness.wasmbed.gateway.refusals import PeerRefused
+from harness.wasmbed.gateway.session_handler import SessionHandler
 from harness.wasmbed.gateway.sessions import Session, Sessions, SessionState
 from harness.wasmbed.gateway.settings import GatewaySettings
-from harness.wasmbed.gateway.taps import LinkRecorder
-from harness.wasmbed.gateway.work import Work
 from harness.wasmbed.protocol.errors import LinkClosed, ProtocolError, UnknownTag
 from harness.wasmbed.protocol.link import Link
 from harness.wasmbed.protocol.messages import DeviceMessage, Error, ErrorCode
@@ -32,16 +32,16 @@ class LinkService:
         settings: GatewaySettings,
         clock: Clock,
         sessions: Sessions,
-        conversation: Conversation,
-        records: DeviceRecords,
-        work: Work,
+        handler: SessionHandler,
+        records: DeviceStatusWriter,
+        work: DeviceQueues,
         tap: Tap | None,
     ) -> None:
         self._settings, self._clock, self._sessions = settings, clock, sessions
-        self._conversation, self._records, self._work, self._tap = conversation, records, work, tap
+        self._handler, self._device_status, self._queues, self._tap = handler, records, work, tap
         self._log = SummedLog(log, clock)
         self._tasks: dict[asyncio.Task[None], Session] = {}
-        self._farewells: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
 
     def opened(self, link: Link) -> None:
         """Take in a link, if need be in place of one that has not spoken."""
@@ -51,10 +51,10 @@ class LinkService:
             link.tap = recorder = LinkRecorder(self._tap, session)
             recorder.opened(certificate, link.tls_version)
         link.stalled = lambda is_stalled: self._stalled(session, is_stalled)
-        evicted = self._sessions.open(session)
-        if evicted is not None:
+        replaced = self._sessions.open(session)
+        if replaced is not None:
             self._log.warning("more than %d connections that say nothing: one is dropped", self._settings.unclaimed)
-            evicted.link.abort("made room for a newer connection before it said anything")
+            replaced.link.abort("made room for a newer connection before it said anything")
         self._expect_first_message(session)
         task = asyncio.create_task(self._serve(session))
         self._tasks[task] = session
@@ -62,9 +62,9 @@ class LinkService:
 
     def dismiss(self, session: Session, error: Error) -> None:
         """End a session from outside, with an error for the device."""
-        farewell = asyncio.create_task(self._say_goodbye(session, error, None))
-        self._farewells.add(farewell)
-        farewell.add_done_callback(self._farewells.discard)
+        closing = asyncio.create_task(self._close_with_error(session, error, None))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
         """Wait until every session is over: dismiss them first."""
@@ -73,14 +73,14 @@ class LinkService:
 
     async def abandon(self) -> None:
         """Drop every link at once, without a goodbye."""
-        tasks = [*self._tasks, *self._farewells]
+        tasks = [*self._tasks, *self._closing]
         for session in self._tasks.values():
             session.link.abort("the gateway was killed")
-            self._work.abandon(session)
+            self._queues.abandon(session)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for part in (self._work, self._conversation):
+        for part in (self._queues, self._handler):
             part.close_log()
         self._log.close()
 
@@ -129,10 +129,10 @@ class LinkService:
             session.spoke = True
             message: DeviceMessage = envelope.message  # type: ignore[assignment]
             try:
-                await self._conversation.handle(session, envelope.message_id, message)
+                await self._handler.handle(session, envelope.message_id, message)
             except ProtocolError as error:
                 await self._refuse(session, error.to_message(), envelope.message_id)
-            except Refused as refused:
+            except PeerRefused as refused:
                 await self._refuse(session, refused.error, envelope.message_id, closes=refused.closes)
             if session.state is SessionState.CLOSING:
                 await self._close(link, "paired: the device comes back with its certificate")
@@ -150,10 +150,10 @@ class LinkService:
                 return
             reason = f"more than {self._settings.session_errors} errors without a heartbeat, the last: {error.message}"
             error = Error(ErrorCode.PROTOCOL_ERROR, reason)
-        await self._say_goodbye(session, error, message_id)
+        await self._close_with_error(session, error, message_id)
         raise LinkClosed(f"{error.code}: {error.message}", by_peer=False)
 
-    async def _say_goodbye(self, session: Session, error: Error, message_id: int | None) -> None:
+    async def _close_with_error(self, session: Session, error: Error, message_id: int | None) -> None:
         session.state = SessionState.CLOSING
         session.stop_timer()
         try:
@@ -172,10 +172,10 @@ class LinkService:
     def _end(self, session: Session, closed: LinkClosed) -> None:
         session.stop_timer()
         session.stop_write_timer()
-        self._work.close(session, closed.reason)
+        self._queues.close(session, closed.reason)
         self._sessions.close(session)
         if session.on_record:
-            self._records.disconnected(session.name)
+            self._device_status.disconnected(session.name)
         recorder = session.link.tap
         if isinstance(recorder, LinkRecorder):
             recorder.closed(closed.by_peer, closed.reason)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from harness.core.clock import Timer
 from harness.core.identifiers import Randomness
+from harness.wasmbed.gateway.nonces import RecentIds
 from harness.wasmbed.gateway.refusals import try_again
-from harness.wasmbed.gateway.replay import RecentIds
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.protocol.link import Link
 from harness.wasmbed.protocol.messages import ApplicationState, ErrorCode, Heartbeat
 
 if TYPE_CHECKING:
-    from harness.wasmbed.gateway.applications import ApplicationRecord
-    from harness.wasmbed.gateway.work import DeviceWork
+    from harness.wasmbed.gateway.application_status import ApplicationRecord
+    from harness.wasmbed.gateway.device_queue import DeviceQueue
 
 __all__ = ["Session", "SessionState", "Sessions"]
 
@@ -88,7 +88,7 @@ class Session:
         self.errors = 0
         """Answers of ``error`` since the last heartbeat."""
         self.applications: dict[str, ApplicationRecord] | None = None
-        self.work: DeviceWork | None = None
+        self.work: DeviceQueue | None = None
 
     def forget_states(self) -> None:
         """Let what the next heartbeat says of applications be news. A failed deployment stays failed."""
@@ -139,12 +139,12 @@ class Sessions:
 
     def open(self, session: Session) -> Session | None:
         """Take in a new session; returns one that has to make room for it, or itself if there is none to be had."""
-        evicted = self._choose_victim(session) if len(self._unclaimed) >= self._settings.unclaimed else None
-        if evicted is not None:
-            self.close(evicted)
-        if evicted is not session:
+        replaced = self._choose_replaced(session) if len(self._unclaimed) >= self._settings.unclaimed else None
+        if replaced is not None:
+            self.close(replaced)
+        if replaced is not session:
             self._all[session] = self._unclaimed[session] = None
-        return evicted
+        return replaced
 
     def claim(self, session: Session, name: str, retry_after: float) -> None:
         """Make ``name`` this session's. Raises :class:`Refused` when the gateway is full, and when the name is taken:
@@ -182,6 +182,6 @@ class Sessions:
         self._all.pop(session, None)
         self._unclaimed.pop(session, None)
 
-    def _choose_victim(self, newcomer: Session) -> Session:
+    def _choose_replaced(self, newcomer: Session) -> Session:
         silent = [session for session in self._unclaimed if not session.spoke]
         return next((session for session in silent if session.anonymous), silent[0] if silent else newcomer)

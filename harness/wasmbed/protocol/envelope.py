@@ -10,7 +10,7 @@ import cbor2
 from harness.wasmbed.protocol.deterministic import check_item
 from harness.wasmbed.protocol.errors import ProtocolError, UnknownTag, UnsupportedVersion
 from harness.wasmbed.protocol.messages import Envelope, Message
-from harness.wasmbed.protocol.schema import LAYOUTS, Field, Layout
+from harness.wasmbed.protocol.schema import LAYOUTS, Layout, MessageField
 
 __all__ = ["LARGEST_MESSAGE_ID", "BadField", "Path", "decode_envelope", "encode_envelope", "read_fields", "write_field"]
 
@@ -117,7 +117,7 @@ def _encoded(item: Any) -> bytes:
     return cbor2.dumps(item, canonical=True)
 
 
-def write_field(layout: Layout, field: Field, message: Message) -> Any:
+def write_field(layout: Layout, field: MessageField, message: Message) -> Any:
     """One field's value for the wire; None if absent. Raises :class:`ValueError`."""
     value = getattr(message, field.attribute)
     if value is None and not field.required:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from harness.wasmbed.protocol import messages as m
 
-__all__ = ["DEVICE_MESSAGES", "GATEWAY_MESSAGES", "LAYOUTS", "Field", "Kind", "Layout"]
+__all__ = ["DEVICE_MESSAGES", "GATEWAY_MESSAGES", "LAYOUTS", "Kind", "Layout", "MessageField"]
 
 UINT64 = (1 << 64) - 1
 INT64 = (1 << 63) - 1
@@ -25,7 +25,7 @@ class Kind(NamedTuple):
     write: Callable[[Any], Any]
 
 
-class Field(NamedTuple):
+class MessageField(NamedTuple):
     """One entry of a message's map. An optional one is None in the message where it is absent on the wire."""
 
     number: int
@@ -40,7 +40,7 @@ class Layout:
 
     message: type[Any]
     tag: int
-    fields: tuple[Field, ...]
+    fields: tuple[MessageField, ...]
 
 
 def _text(least: int = 0, most: int | None = None) -> Kind:
@@ -181,130 +181,130 @@ publications = _array(Kind(_read_publication, _write_publication))
 limits = Kind(_read_limits, _write_limits)
 
 
-def _layout(message: type[Any], tag: int, *fields: Field) -> Layout:
+def _layout(message: type[Any], tag: int, *fields: MessageField) -> Layout:
     return Layout(message, tag, fields)
 
 
 _ERROR = _layout(
     m.Error,
     2,
-    Field(0, "code", text),
-    Field(1, "message", text),
-    Field(2, "retry_after", milliseconds, required=False),
-    Field(3, "action", text, required=False),
+    MessageField(0, "code", text),
+    MessageField(1, "message", text),
+    MessageField(2, "retry_after", milliseconds, required=False),
+    MessageField(3, "action", text, required=False),
 )
 
 _DEVICE = (
     _layout(
         m.Heartbeat,
         0,
-        Field(0, "device_id", device_id),
-        Field(1, "device_time", milliseconds),
-        Field(2, "status", text),
-        Field(3, "metrics", metrics),
-        Field(4, "runtime_status", text),
-        Field(5, "applications", _map(application_id, application_state)),
+        MessageField(0, "device_id", device_id),
+        MessageField(1, "device_time", milliseconds),
+        MessageField(2, "status", text),
+        MessageField(3, "metrics", metrics),
+        MessageField(4, "runtime_status", text),
+        MessageField(5, "applications", _map(application_id, application_state)),
     ),
     _layout(
         m.EnrollmentRequest,
         1,
-        Field(0, "device_type", text),
-        Field(1, "mcu_type", text),
-        Field(2, "architecture", text),
-        Field(3, "capabilities", texts),
-        Field(4, "public_key", data),
-        Field(5, "firmware_version", text),
-        Field(6, "nonce", _data(8, 64)),
-        Field(7, "csr", data, required=False),
-        Field(8, "pairing_token", text, required=False),
-        Field(9, "largest_module", unsigned, required=False),
+        MessageField(0, "device_type", text),
+        MessageField(1, "mcu_type", text),
+        MessageField(2, "architecture", text),
+        MessageField(3, "capabilities", texts),
+        MessageField(4, "public_key", data),
+        MessageField(5, "firmware_version", text),
+        MessageField(6, "nonce", _data(8, 64)),
+        MessageField(7, "csr", data, required=False),
+        MessageField(8, "pairing_token", text, required=False),
+        MessageField(9, "largest_module", unsigned, required=False),
     ),
     _ERROR,
-    _layout(m.EnrollmentAcknowledgment, 3, Field(0, "device_id", device_id)),
+    _layout(m.EnrollmentAcknowledgment, 3, MessageField(0, "device_id", device_id)),
     _layout(
         m.ApplicationStatus,
         4,
-        Field(0, "application_id", application_id),
-        Field(1, "state", application_state),
-        Field(2, "metrics", metrics),
-        Field(3, "error", text, required=False),
-        Field(4, "publications", publications, required=False),
+        MessageField(0, "application_id", application_id),
+        MessageField(1, "state", application_state),
+        MessageField(2, "metrics", metrics),
+        MessageField(3, "error", text, required=False),
+        MessageField(4, "publications", publications, required=False),
     ),
     _layout(
         m.DeploymentResult,
         5,
-        Field(0, "application_id", application_id),
-        Field(1, "ok", boolean),
-        Field(2, "error", text, required=False),
-        Field(3, "metrics", metrics),
-        Field(4, "code", text, required=False),
+        MessageField(0, "application_id", application_id),
+        MessageField(1, "ok", boolean),
+        MessageField(2, "error", text, required=False),
+        MessageField(3, "metrics", metrics),
+        MessageField(4, "code", text, required=False),
     ),
     _layout(
         m.StopResult,
         6,
-        Field(0, "application_id", application_id),
-        Field(1, "ok", boolean),
-        Field(2, "error", text, required=False),
+        MessageField(0, "application_id", application_id),
+        MessageField(1, "ok", boolean),
+        MessageField(2, "error", text, required=False),
     ),
     _layout(
         m.DeviceInfo,
         7,
-        Field(0, "memory", unsigned),
-        Field(1, "architecture", text),
-        Field(2, "runtime_features", texts),
-        Field(3, "largest_module", unsigned),
+        MessageField(0, "memory", unsigned),
+        MessageField(1, "architecture", text),
+        MessageField(2, "runtime_features", texts),
+        MessageField(3, "largest_module", unsigned),
     ),
     _layout(
         m.RuntimeFault,
         8,
-        Field(0, "application_id", application_id),
-        Field(1, "code", text),
-        Field(2, "message", text),
-        Field(3, "backtrace", texts),
-        Field(4, "resource_use", metrics),
+        MessageField(0, "application_id", application_id),
+        MessageField(1, "code", text),
+        MessageField(2, "message", text),
+        MessageField(3, "backtrace", texts),
+        MessageField(4, "resource_use", metrics),
     ),
     _layout(
         m.ChunkAcknowledgment,
         9,
-        Field(0, "application_id", application_id),
-        Field(1, "index", unsigned),
+        MessageField(0, "application_id", application_id),
+        MessageField(1, "index", unsigned),
     ),
 )
 
 _GATEWAY = (
-    _layout(m.HeartbeatAcknowledgment, 0, Field(0, "gateway_time", milliseconds)),
+    _layout(m.HeartbeatAcknowledgment, 0, MessageField(0, "gateway_time", milliseconds)),
     _layout(
         m.EnrollmentResponse,
         1,
-        Field(0, "device_id", device_id),
-        Field(1, "gateway_name", text),
-        Field(2, "gateway_endpoint", text),
-        Field(3, "heartbeat_interval", milliseconds),
-        Field(4, "certificate", data, required=False),
+        MessageField(0, "device_id", device_id),
+        MessageField(1, "gateway_name", text),
+        MessageField(2, "gateway_endpoint", text),
+        MessageField(3, "heartbeat_interval", milliseconds),
+        MessageField(4, "certificate", data, required=False),
     ),
     _ERROR,
     _layout(
         m.Deploy,
         5,
-        Field(0, "application_id", application_id),
-        Field(1, "name", text),
-        Field(2, "size", unsigned),
-        Field(3, "sha256", _data(32, 32)),
-        Field(4, "chunk_size", unsigned),
-        Field(5, "limits", limits),
-        Field(6, "entry", text),
-        Field(7, "arguments", texts),
-        Field(8, "environment", _map(text, text), required=False),
+        MessageField(0, "application_id", application_id),
+        MessageField(1, "name", text),
+        MessageField(2, "size", unsigned),
+        MessageField(3, "sha256", _data(32, 32)),
+        MessageField(4, "chunk_size", unsigned),
+        MessageField(5, "limits", limits),
+        MessageField(6, "entry", text),
+        MessageField(7, "arguments", texts),
+        MessageField(8, "environment", _map(text, text), required=False),
     ),
-    _layout(m.Stop, 6, Field(0, "application_id", application_id)),
+    _layout(m.Stop, 6, MessageField(0, "application_id", application_id)),
     _layout(m.DeviceInfoRequest, 7),
-    _layout(m.ApplicationStatusRequest, 8, Field(0, "application_id", application_id, required=False)),
+    _layout(m.ApplicationStatusRequest, 8, MessageField(0, "application_id", application_id, required=False)),
     _layout(
         m.ModuleChunk,
         9,
-        Field(0, "application_id", application_id),
-        Field(1, "index", unsigned),
-        Field(2, "data", data),
+        MessageField(0, "application_id", application_id),
+        MessageField(1, "index", unsigned),
+        MessageField(2, "data", data),
     ),
 )
 

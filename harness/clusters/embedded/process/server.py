@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.clusters.embedded.client import Events
-from harness.clusters.embedded.errors import Refusal
+from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.messages import Content, Plain, Request
 from harness.clusters.embedded.process.channel import Channel
 from harness.clusters.embedded.values import Object
@@ -137,7 +137,7 @@ class _Watch:
         event = self._events.popleft()
         if event["type"] == "ERROR":
             status = event["object"]
-            raise Refusal(status["code"], status["reason"], status["message"])
+            raise StatusError(status["code"], status["reason"], status["message"])
         return event["type"], event["object"]
 
     def close(self) -> None:

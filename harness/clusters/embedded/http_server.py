@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from harness.clusters.embedded.errors import Refusal
+from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.logs import Logs
 from harness.clusters.embedded.messages import JSON, Listing, Plain, Request, Response
 from harness.clusters.embedded.query import is_pretty
@@ -24,7 +24,7 @@ from harness.core.http_log import server_log
 from harness.core.network import Admission, Endpoint, Listener, Network
 from harness.core.tls_server import TlsServer
 
-__all__ = ["HttpFront", "Ready"]
+__all__ = ["HttpServer", "Ready"]
 
 log = server_log(__name__)
 
@@ -44,7 +44,7 @@ Pieces = AsyncGenerator[bytes, None]
 Ready = Callable[[], Awaitable[object]]
 
 
-class HttpFront:
+class HttpServer:
     """Serves one :class:`ApiServer` at one endpoint."""
 
     def __init__(
@@ -113,15 +113,15 @@ class HttpFront:
         async with self._door.request(request.protocol, knows_token=knows_token):
             try:
                 return await self._send(request, self._door, await self._respond(request, knows_token=knows_token))
-            except Refusal as error:
+            except StatusError as error:
                 answer = Response(error.code, Plain(error.status()), dict(error.headers))
                 return await self._send(request, self._door, answer)
 
     async def _respond(self, request: web.BaseRequest, *, knows_token: bool) -> Response | Pieces:
-        """The server's answer, or the text of a log. Raises :class:`Refusal`."""
+        """The server's answer, or the text of a log. Raises :class:`StatusError`."""
         path = request.rel_url.raw_path
         if not knows_token and path not in OPEN_PATHS:
-            raise Refusal(401, "Unauthorized", "Unauthorized")
+            raise StatusError(401, "Unauthorized", "Unauthorized")
         if self._logs is not None and (device := self._logs.name(path)) is not None:
             return await self._logs.open(request.method, request.query, device)
         body = await self._body(request)
@@ -138,12 +138,12 @@ class HttpFront:
                 return await request.read()
         except web.HTTPRequestEntityTooLarge:
             message = f"Request entity too large: limit is {self._server.body_limit}"
-            raise Refusal(413, "RequestEntityTooLarge", message, headers=_CLOSE) from None
+            raise StatusError(413, "RequestEntityTooLarge", message, headers=_CLOSE) from None
         except web.RequestPayloadError:
-            raise Refusal(400, "BadRequest", "the body cannot be read as its headers say", headers=_CLOSE) from None
+            raise StatusError(400, "BadRequest", "the body cannot be read as its headers say", headers=_CLOSE) from None
         except TimeoutError:
             message = f"the body was not complete within {self._places.timeout:g} s"
-            raise Refusal(408, "Timeout", message, headers=_CLOSE) from None
+            raise StatusError(408, "Timeout", message, headers=_CLOSE) from None
 
     async def _send(self, request: web.BaseRequest, door: HttpDoor, answer: Response | Pieces) -> web.StreamResponse:
         if not isinstance(answer, Response):

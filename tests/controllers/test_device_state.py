@@ -2,8 +2,15 @@
 
 import pytest
 
+from harness.wasmbed.controllers.device_state import (
+    NO_ANSWER,
+    DeviceAssessment,
+    DeviceState,
+    has_module,
+    judge,
+    obstacle,
+)
 from harness.wasmbed.controllers.rollout import Rollout
-from harness.wasmbed.controllers.standing import NO_ANSWER, Standing, Verdict, has_module, judge, obstacle
 from harness.wasmbed.resources.conditions import find_condition
 from harness.wasmbed.resources.views import Application, Device, DeviceEntry
 
@@ -26,59 +33,59 @@ def entry(state=None, *, generation=3, record=(), **fields):
     ("given", "away", "expected"),
     [
         # nothing asked yet
-        (DeviceEntry({}), "", Standing.DUE),
-        (DeviceEntry({}), "asleep", Standing.WAITING),
+        (DeviceEntry({}), "", DeviceState.DUE),
+        (DeviceEntry({}), "asleep", DeviceState.WAITING),
         # asked
-        (entry(), "", Standing.REQUESTED),
-        (entry("receiving"), "", Standing.REQUESTED),
-        (entry("deployed"), "", Standing.DEPLOYED),
-        (entry("running"), "", Standing.RUNNING),
-        (entry("error", error="trap"), "", Standing.ERROR),
-        (entry("failed", code="MEMORY_LIMIT"), "", Standing.FAILED),
-        (entry(record={"error": "refused"}), "", Standing.FAILED),
+        (entry(), "", DeviceState.REQUESTED),
+        (entry("receiving"), "", DeviceState.REQUESTED),
+        (entry("deployed"), "", DeviceState.DEPLOYED),
+        (entry("running"), "", DeviceState.RUNNING),
+        (entry("error", error="trap"), "", DeviceState.ERROR),
+        (entry("failed", code="MEMORY_LIMIT"), "", DeviceState.FAILED),
+        (entry(record={"error": "refused"}), "", DeviceState.FAILED),
         # what the gateway could not do says nothing about the device
-        (entry("failed", code="CONNECTION_LOST"), "", Standing.DUE),
-        (entry("failed", code="TIMEOUT"), "", Standing.DUE),
-        (entry("failed", code="TIMEOUT"), "asleep", Standing.WAITING),
-        (entry("stopped"), "", Standing.DUE),
+        (entry("failed", code="CONNECTION_LOST"), "", DeviceState.DUE),
+        (entry("failed", code="TIMEOUT"), "", DeviceState.DUE),
+        (entry("failed", code="TIMEOUT"), "asleep", DeviceState.WAITING),
+        (entry("stopped"), "", DeviceState.DUE),
         # an answer about an earlier request is none
-        (entry("running", generation=2), "", Standing.REQUESTED),
-        (entry("failed", generation=None), "", Standing.REQUESTED),
+        (entry("running", generation=2), "", DeviceState.REQUESTED),
+        (entry("failed", generation=None), "", DeviceState.REQUESTED),
         # the link went away and came back
-        (entry("receiving", record={"session": "s0"}), "", Standing.DUE),
-        (entry("running", record={"session": "s0"}), "", Standing.RUNNING),
+        (entry("receiving", record={"session": "s0"}), "", DeviceState.DUE),
+        (entry("running", record={"session": "s0"}), "", DeviceState.RUNNING),
         # out of reach: nobody knows
-        (entry("running"), "asleep", Standing.UNKNOWN),
-        (entry("deployed"), "asleep", Standing.UNKNOWN),
-        (entry("unknown"), "asleep", Standing.UNKNOWN),
-        (entry("error", error="trap"), "asleep", Standing.ERROR),
-        (entry("failed", code="TRAP"), "asleep", Standing.FAILED),
-        (entry("unknown"), "", Standing.UNKNOWN),
-        (entry("unknown", record={"enrollments": 0}), "", Standing.DUE),
-        (entry("unknown", record={"revision": "q"}), "", Standing.OUTDATED),
+        (entry("running"), "asleep", DeviceState.UNKNOWN),
+        (entry("deployed"), "asleep", DeviceState.UNKNOWN),
+        (entry("unknown"), "asleep", DeviceState.UNKNOWN),
+        (entry("error", error="trap"), "asleep", DeviceState.ERROR),
+        (entry("failed", code="TRAP"), "asleep", DeviceState.FAILED),
+        (entry("unknown"), "", DeviceState.UNKNOWN),
+        (entry("unknown", record={"enrollments": 0}), "", DeviceState.DUE),
+        (entry("unknown", record={"revision": "q"}), "", DeviceState.OUTDATED),
         # what an earlier application of the name left
-        (DeviceEntry({"state": "running", "generation": 3}), "", Standing.OUTDATED),
-        (DeviceEntry({"state": "stopped", "generation": 3}), "", Standing.DUE),
-        (entry("failed", code="CANCELLED"), "", Standing.DUE),
-        (entry("receiving"), "asleep", Standing.WAITING),
+        (DeviceEntry({"state": "running", "generation": 3}), "", DeviceState.OUTDATED),
+        (DeviceEntry({"state": "stopped", "generation": 3}), "", DeviceState.DUE),
+        (entry("failed", code="CANCELLED"), "", DeviceState.DUE),
+        (entry("receiving"), "asleep", DeviceState.WAITING),
         # the device was restarted
-        (entry("running", record={"enrollments": 0}), "", Standing.DUE),
-        (entry("error", record={"enrollments": 0}), "", Standing.DUE),
-        (entry("running", record={"enrollments": 0}), "asleep", Standing.WAITING),
+        (entry("running", record={"enrollments": 0}), "", DeviceState.DUE),
+        (entry("error", record={"enrollments": 0}), "", DeviceState.DUE),
+        (entry("running", record={"enrollments": 0}), "asleep", DeviceState.WAITING),
         # the Device was deleted and came back under its name
-        (entry("running", record={"deviceId": "id-0"}), "", Standing.DUE),
-        (entry("running", record={"deviceId": "id-0"}), "asleep", Standing.WAITING),
-        (entry("running", record={"deviceId": "id-0", "revision": "q"}), "", Standing.DUE),
-        (entry("running", record={"deviceId": "id-1"}), "", Standing.RUNNING),
+        (entry("running", record={"deviceId": "id-0"}), "", DeviceState.DUE),
+        (entry("running", record={"deviceId": "id-0"}), "asleep", DeviceState.WAITING),
+        (entry("running", record={"deviceId": "id-0", "revision": "q"}), "", DeviceState.DUE),
+        (entry("running", record={"deviceId": "id-1"}), "", DeviceState.RUNNING),
         # another revision
-        (entry("running", record={"revision": "q"}), "", Standing.OUTDATED),
-        (entry("receiving", record={"revision": "q"}), "", Standing.OUTDATED),
-        (entry(record={"revision": "q"}), "", Standing.OUTDATED),
-        (entry("running", record={"revision": "q"}), "asleep", Standing.WAITING),
-        (entry("stopped", record={"revision": "q"}), "", Standing.DUE),
-        (entry("error", record={"revision": "q"}), "", Standing.DUE),
-        (entry("running", record={"revision": "q", "enrollments": 0}), "", Standing.DUE),
-        (entry(record={"revision": "q", "error": "refused"}), "", Standing.DUE),
+        (entry("running", record={"revision": "q"}), "", DeviceState.OUTDATED),
+        (entry("receiving", record={"revision": "q"}), "", DeviceState.OUTDATED),
+        (entry(record={"revision": "q"}), "", DeviceState.OUTDATED),
+        (entry("running", record={"revision": "q"}), "asleep", DeviceState.WAITING),
+        (entry("stopped", record={"revision": "q"}), "", DeviceState.DUE),
+        (entry("error", record={"revision": "q"}), "", DeviceState.DUE),
+        (entry("running", record={"revision": "q", "enrollments": 0}), "", DeviceState.DUE),
+        (entry(record={"revision": "q", "error": "refused"}), "", DeviceState.DUE),
     ],
 )
 def test_where_a_device_stands(given, away, expected):
@@ -86,13 +93,13 @@ def test_where_a_device_stands(given, away, expected):
 
 
 def test_a_request_on_record_that_this_process_did_not_make_is_made_again():
-    assert judge(DEVICE, entry(), "r", confirmed=False).standing is Standing.DUE
-    assert judge(DEVICE, entry("receiving"), "r", confirmed=False).standing is Standing.REQUESTED
+    assert judge(DEVICE, entry(), "r", confirmed=False).standing is DeviceState.DUE
+    assert judge(DEVICE, entry("receiving"), "r", confirmed=False).standing is DeviceState.REQUESTED
 
 
 def test_an_overdue_answer_is_asked_for_again():
-    assert judge(DEVICE, entry("receiving"), "r", expired=True) == Verdict(Standing.DUE, NO_ANSWER)
-    assert judge(DEVICE, entry("running"), "r", expired=True).standing is Standing.RUNNING
+    assert judge(DEVICE, entry("receiving"), "r", expired=True) == DeviceAssessment(DeviceState.DUE, NO_ANSWER)
+    assert judge(DEVICE, entry("running"), "r", expired=True).standing is DeviceState.RUNNING
 
 
 @pytest.mark.parametrize(
@@ -120,19 +127,19 @@ def test_a_request_without_an_answer_may_have_brought_the_module():
 
 def test_one_that_is_back_without_the_application_gets_it_again():
     back = Device({**DEVICE.raw, "status": {**DEVICE.raw["status"], "applications": []}})
-    assert judge(back, entry("unknown"), "r").standing is Standing.DUE
+    assert judge(back, entry("unknown"), "r").standing is DeviceState.DUE
 
 
 W, O, D, Q, A, R, U, F, E = (  # noqa: E741
-    Standing.WAITING,
-    Standing.OUTDATED,
-    Standing.DUE,
-    Standing.REQUESTED,
-    Standing.DEPLOYED,
-    Standing.RUNNING,
-    Standing.UNKNOWN,
-    Standing.FAILED,
-    Standing.ERROR,
+    DeviceState.WAITING,
+    DeviceState.OUTDATED,
+    DeviceState.DUE,
+    DeviceState.REQUESTED,
+    DeviceState.DEPLOYED,
+    DeviceState.RUNNING,
+    DeviceState.UNKNOWN,
+    DeviceState.FAILED,
+    DeviceState.ERROR,
 )
 
 
@@ -175,14 +182,14 @@ W, O, D, Q, A, R, U, F, E = (  # noqa: E741
     ],
 )
 def test_what_the_standings_add_up_to(present, standings, phase, progress, health):
-    rollout = Rollout({f"edge-{n}": Verdict(standing) for n, standing in enumerate(standings)})
+    rollout = Rollout({f"edge-{n}": DeviceAssessment(standing) for n, standing in enumerate(standings)})
     assert rollout.phase(present) == phase
     assert rollout.progress == progress
     assert rollout.health(phase) == health
 
 
 def test_devices_out_of_reach_are_counted_apart():
-    rollout = Rollout({"edge-1": Verdict(R), "edge-2": Verdict(U, "the device is not connected")}, 2)
+    rollout = Rollout({"edge-1": DeviceAssessment(R), "edge-2": DeviceAssessment(U, "the device is not connected")}, 2)
     status = rollout.status(Application({}), "PartiallyRunning", 0.0)
     assert status["statistics"] == {"target": 2, "deployed": 2, "running": 1, "failed": 0, "unknown": 3}
     assert status["error"] == "edge-2: the device is not connected"
@@ -191,7 +198,7 @@ def test_devices_out_of_reach_are_counted_apart():
 
 
 def test_of_an_application_that_nobody_hears_of_it_is_unknown_whether_it_runs():
-    rollout = Rollout({"edge-1": Verdict(U, "the device is not connected")})
+    rollout = Rollout({"edge-1": DeviceAssessment(U, "the device is not connected")})
     status = rollout.status(Application({}), "Unknown", 0.0)
     assert find_condition(status["conditions"], "Running")["status"] == "Unknown"
 
@@ -199,11 +206,11 @@ def test_of_an_application_that_nobody_hears_of_it_is_unknown_whether_it_runs():
 @pytest.mark.parametrize(
     ("phase", "verdicts", "stalled"),
     [
-        ("Failed", [Verdict(F, "refused")], "True"),
-        ("Error", [Verdict(E, "trap"), Verdict(F)], "True"),
-        ("Failed", [Verdict(F, "there is no such device", awaited=True)], "False"),
-        ("PartiallyRunning", [Verdict(R), Verdict(F)], "False"),
-        ("Running", [Verdict(R)], "False"),
+        ("Failed", [DeviceAssessment(F, "refused")], "True"),
+        ("Error", [DeviceAssessment(E, "trap"), DeviceAssessment(F)], "True"),
+        ("Failed", [DeviceAssessment(F, "there is no such device", awaited=True)], "False"),
+        ("PartiallyRunning", [DeviceAssessment(R), DeviceAssessment(F)], "False"),
+        ("Running", [DeviceAssessment(R)], "False"),
     ],
 )
 def test_when_nothing_leads_on_but_a_change(phase, verdicts, stalled):
@@ -212,15 +219,15 @@ def test_when_nothing_leads_on_but_a_change(phase, verdicts, stalled):
 
 
 def test_an_error_names_a_few_devices_and_counts_the_rest():
-    verdicts = {f"edge-{n}": Verdict(F, "no memory\n    function 0 at 0x2e") for n in range(5)}
+    verdicts = {f"edge-{n}": DeviceAssessment(F, "no memory\n    function 0 at 0x2e") for n in range(5)}
     assert Rollout(verdicts).error() == ("edge-0: no memory; edge-1: no memory; edge-2: no memory (and 2 more)")
-    assert Rollout({"edge-1": Verdict(R), "edge-2": Verdict(W, "asleep")}).error() is None
+    assert Rollout({"edge-1": DeviceAssessment(R), "edge-2": DeviceAssessment(W, "asleep")}).error() is None
 
 
 def test_metrics_are_added_up_over_the_devices_that_have_the_module():
     entries = {name: {"metrics": {"calls": 2, "fuel_used": 5}} for name in ("edge-1", "edge-2", "edge-3")}
     application = Application({"status": {"deviceStatuses": entries, "metrics": {"gone": 1}}})
-    rollout = Rollout({"edge-1": Verdict(R), "edge-2": Verdict(E), "edge-3": Verdict(F)})
+    rollout = Rollout({"edge-1": DeviceAssessment(R), "edge-2": DeviceAssessment(E), "edge-3": DeviceAssessment(F)})
     assert rollout.status(application, "PartiallyRunning", 0.0)["metrics"] == {
         "calls": 4,
         "fuel_used": 10,

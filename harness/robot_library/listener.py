@@ -26,13 +26,13 @@ from harness.core.text import printable
 from harness.reporting import allure
 from harness.reporting.verdict import UNKNOWN, PhaseResult, Verdict
 from harness.robot_library.background import BackgroundRunner
-from harness.robot_library.run import Run, options_of, rerun
+from harness.robot_library.run import RobotRun, options_of, rerun
 from harness.stack.backends import check_options
+from harness.stack.hosted import HostedStack
 from harness.stack.options import StackOptions
 from harness.stack.stack import Stack
-from harness.stack.world import World
 
-__all__ = ["Scope", "TestWorlds"]
+__all__ = ["Scope", "StackListener"]
 
 T = TypeVar("T")
 LIBRARY = "harness.robot_library"
@@ -52,7 +52,7 @@ class Scope(StrEnum):
     GLOBAL = "global"
 
 
-class TestWorlds:
+class StackListener:
     """The worlds of one import of the library, one at a time."""
 
     ROBOT_LISTENER_API_VERSION = 3
@@ -67,11 +67,11 @@ class TestWorlds:
             self._scope = Scope(scope.lower())
         except ValueError:  # told by the tests: Robot tells what is wrong with an import by a traceback
             self._wrong_scope = UsageError(f"there is no scope {scope!r}", do=f"one of: {', '.join(Scope)}")
-        self._run: Run | None = None
+        self._run: RobotRun | None = None
         self._base = StackOptions()
         self._trouble: UsageError | None = None
         self._suites: list[str] = []
-        self._world: World | None = None
+        self._world: HostedStack | None = None
         self._ends = ExitStack()
         self._owner = ""
         self._test: Verdict | None = None
@@ -87,14 +87,14 @@ class TestWorlds:
 
     # What keywords ask for.
 
-    def told(self) -> Told:
+    def errors_for_robot(self) -> RobotErrors:
         """A block whose errors are told in Robot's way."""
-        return Told(self._errors)
+        return RobotErrors(self._errors)
 
     @property
     def options(self) -> StackOptions:
         """The options of a stack that would be started now. Raises robot's Error where they cannot be."""
-        with self.told():
+        with self.errors_for_robot():
             return self._options({})
 
     @property
@@ -105,26 +105,26 @@ class TestWorlds:
 
     def speak(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a keyword's work on the present world's loop, and tell its errors in Robot's way."""
-        with self.told():
+        with self.errors_for_robot():
             return self._present().run(work())
 
     def option(self, name: str) -> Any:
         """The value of one of them."""
         if name not in StackOptions.names():
-            with self.told():
+            with self.errors_for_robot():
                 self._base.replace(**{name: None})
         return getattr(self.options, name)
 
     def start(self, changes: Mapping[str, Any]) -> None:
         """Bring a stack up with some options changed."""
-        with self.told():
+        with self.errors_for_robot():
             if self._world is not None:
                 raise UsageError("there is a stack already", where="Start Stack", do="start it before anything else")
             self._open(self._options(changes))
 
     def stop(self) -> None:
         """Take the present stack down, if there is one."""
-        with self.told():
+        with self.errors_for_robot():
             self._close()
 
     # Robot's listener interface.
@@ -137,7 +137,7 @@ class TestWorlds:
             self._trouble = None
         except UsageError as error:
             self._trouble = error
-        self._run = self._run or Run.joined(root, self._base)
+        self._run = self._run or RobotRun.joined(root, self._base)
 
     def start_test(self, data: running.TestCase, result: results.TestCase) -> None:
         assert self._run is not None
@@ -214,7 +214,7 @@ class TestWorlds:
 
     # Worlds.
 
-    def _present(self) -> World:
+    def _present(self) -> HostedStack:
         if self._cannot_record is not None:
             raise self._cannot_record
         return self._world or self._open(self._options({}))
@@ -228,7 +228,7 @@ class TestWorlds:
         check_options(options)
         return options
 
-    def _open(self, options: StackOptions) -> World:
+    def _open(self, options: StackOptions) -> HostedStack:
         if self._run is None or (self._test is None and self._scope is Scope.TEST):
             raise UsageError(
                 "there is no test yet whose stack this could be",
@@ -243,10 +243,10 @@ class TestWorlds:
             self._used = True
         used = options.replace(modules=self._run.root / options.modules)
         atexit.register(self._close_at_end)
-        self._world, self._owner = self._ends.enter_context(World.opened(used, folder, BackgroundRunner)), owner
+        self._world, self._owner = self._ends.enter_context(HostedStack.opened(used, folder, BackgroundRunner)), owner
         return self._world
 
-    def _record(self, world: World, test: Verdict) -> None:
+    def _record(self, world: HostedStack, test: Verdict) -> None:
         """From now on in the test's own folder: all that its verdict rests on, from the beginning."""
         assert self._run is not None
         folder, history = self._claim(test), world.stack.history
@@ -285,7 +285,7 @@ class TestWorlds:
             self._errors.append(error)
             if result.passed:
                 result.status = "SKIP" if isinstance(error, RigError) else "FAIL"
-            result.message = "\n\n".join(filter(None, [result.message, told_as(error)]))
+            result.message = "\n\n".join(filter(None, [result.message, robot_message(error)]))
 
     def _claim(self, test: Verdict) -> Path:
         assert self._run is not None
@@ -333,7 +333,7 @@ class TestWorlds:
     def _error_in(self, message: str) -> BaseException | None:
         """The error that Robot's message tells of: it may be one of several, and cut."""
         known = reversed([*self._earlier, *self._errors])
-        return next((each for each in known if told_as(each).partition("\n")[0] in message), None)
+        return next((each for each in known if robot_message(each).partition("\n")[0] in message), None)
 
 
 def _relative(source: Path | None, root: Path) -> str | None:
@@ -353,12 +353,12 @@ def _parts(result: results.TestCase) -> dict[str, float]:
     return {"setup": setup, "call": result.elapsed_time.total_seconds() - setup - teardown, "teardown": teardown}
 
 
-def told_as(error: BaseException) -> str:
+def robot_message(error: BaseException) -> str:
     """An error's words in Robot's log."""
     return f"NOT RUN: {error}" if isinstance(error, RigError) else str(error)
 
 
-class Told:
+class RobotErrors:
     """Errors of the harness, told in Robot's way: a rig that fails skips the test."""
 
     def __init__(self, errors: list[BaseException]) -> None:
@@ -371,7 +371,7 @@ class Told:
         if error is not None:
             self._errors.append(error)
         if isinstance(error, HarnessError):
-            text = told_as(error)
+            text = robot_message(error)
             if text.count("\n") > LONG:
                 logger.info(text)
             ways: dict[type[HarnessError], type[Exception]] = {RigError: SkipExecution, ProductFailure: Failure}

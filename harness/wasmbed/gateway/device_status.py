@@ -6,25 +6,25 @@ from base64 import b64encode
 from typing import Any
 
 from harness.core.clock import Clock
-from harness.wasmbed.gateway.applications import is_name
+from harness.wasmbed.gateway.application_status import is_name
 from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.sessions import Session, Sessions, SessionState
 from harness.wasmbed.gateway.settings import GatewaySettings
-from harness.wasmbed.gateway.statuses import StatusWriter
+from harness.wasmbed.gateway.status_writer import StatusWriter
 from harness.wasmbed.protocol.messages import DeviceInfo, EnrollmentRequest, Heartbeat
 from harness.wasmbed.resources.api import Object, Resource
 from harness.wasmbed.resources.kinds import DEVICE
 from harness.wasmbed.resources.phases import DevicePhase as _Phase
 from harness.wasmbed.resources.timestamps import format_timestamp
 
-__all__ = ["CONNECTION_LOST", "DeviceRecords", "detour", "device_spec"]
+__all__ = ["CONNECTION_LOST", "DeviceStatusWriter", "device_spec", "intermediate_step"]
 
 CONNECTION_LOST = "Connection lost"
 _LINKED = frozenset({_Phase.ENROLLING, _Phase.ENROLLED, _Phase.CONNECTED})
 """The phases of a device that has a link."""
 
 
-class DeviceRecords:
+class DeviceStatusWriter:
     """Turns what happens to sessions into status writes."""
 
     def __init__(self, settings: GatewaySettings, clock: Clock, writer: StatusWriter, cache: DeviceCache) -> None:
@@ -118,7 +118,7 @@ class DeviceRecords:
         }
 
 
-def detour(resource: Resource, phase: str) -> dict[str, Any] | None:
+def intermediate_step(resource: Resource, phase: str) -> dict[str, Any] | None:
     """A device that enrolls anew, or is back, while it is on record as here was disconnected in between."""
     return _disconnected(CONNECTION_LOST) if resource == DEVICE and phase != _Phase.DISCONNECTED else None
 

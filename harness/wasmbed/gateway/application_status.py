@@ -10,7 +10,7 @@ from typing import Any
 from harness.core.clock import Clock
 from harness.wasmbed.gateway.sessions import Session
 from harness.wasmbed.gateway.settings import GatewaySettings
-from harness.wasmbed.gateway.statuses import StatusWriter
+from harness.wasmbed.gateway.status_writer import StatusWriter
 from harness.wasmbed.protocol.errors import ProtocolError
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
@@ -24,7 +24,7 @@ from harness.wasmbed.protocol.messages import (
 from harness.wasmbed.resources.kinds import APPLICATION
 from harness.wasmbed.resources.timestamps import format_timestamp
 
-__all__ = ["OUTPUTS", "ApplicationRecord", "ApplicationReports", "is_name"]
+__all__ = ["OUTPUTS", "ApplicationRecord", "ApplicationStatusWriter", "is_name"]
 
 OUTPUTS = 20
 """Publications kept in the status, the last ones."""
@@ -50,7 +50,7 @@ class ApplicationRecord:
         """It does not exist and the device was told to stop it: nothing of it is written."""
 
 
-class ApplicationReports:
+class ApplicationStatusWriter:
     """Writes them down: changes of state at once, metrics and outputs once per status interval."""
 
     def __init__(self, settings: GatewaySettings, clock: Clock, writer: StatusWriter) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["house"]
+__all__ = ["data_folder"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_INSTALLED = _PACKAGE / "house"
+_INSTALLED = _PACKAGE / "data"
 """Where a wheel has them (see ``setup.py``); in the repository they are beside the package."""
 
 
-def house(folder: str) -> Path:
+def data_folder(folder: str) -> Path:
     """A folder of the repository, for example ``scenarios/sequences``, wherever the harness is installed."""
     return (_INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent) / folder

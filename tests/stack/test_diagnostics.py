@@ -11,8 +11,8 @@ from harness.core.errors import ProductFailure
 from harness.core.history import Kind
 from harness.core.loop import new_runner
 from harness.stack import Stack, StackOptions
+from harness.stack.diagnostics import crashes, describe_crash, last_words, replays, summary
 from harness.stack.record import Record
-from harness.stack.troubles import crashes, describe_crash, last_words, replays, summary
 
 
 def test_a_virtual_boards_bug_leads_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from harness.core.clock import Clock
 from harness.core.logs import get_log
 from harness.core.summed_log import SummedLog
-from harness.wasmbed.gateway.applications import ApplicationReports
+from harness.wasmbed.gateway.application_status import ApplicationStatusWriter
 from harness.wasmbed.gateway.metrics import Metrics
 from harness.wasmbed.gateway.modules import Module
 from harness.wasmbed.gateway.sessions import Session
@@ -23,7 +23,7 @@ from harness.wasmbed.gateway.transfer import ExchangeFailed, StopExchange, Trans
 from harness.wasmbed.protocol.messages import CANCELLED, DeviceMessage
 from harness.wasmbed.resources.deployments import DeploymentRequest
 
-__all__ = ["Deployment", "DeviceWork", "QueueFull", "Work"]
+__all__ = ["Deployment", "DeviceQueue", "DeviceQueues", "QueueFull"]
 
 log = get_log(__name__)
 
@@ -42,7 +42,7 @@ class Deployment:
     judge: Callable[[], Awaitable[ExchangeFailed | None]]
 
 
-class DeviceWork:
+class DeviceQueue:
     """One device's queue: the deployment in hand and those that wait, and the stops under way, by application."""
 
     __slots__ = ("deployment", "stops", "tasks", "transfer", "waiting")
@@ -60,11 +60,13 @@ class DeviceWork:
         return application in self.stops or (self.deployment is not None and self.deployment.application == application)
 
 
-class Work:
+class DeviceQueues:
     """The queues of all devices."""
 
-    def __init__(self, settings: GatewaySettings, clock: Clock, reports: ApplicationReports, metrics: Metrics) -> None:
-        self._settings, self._clock, self._reports, self._metrics = settings, clock, reports, metrics
+    def __init__(
+        self, settings: GatewaySettings, clock: Clock, reports: ApplicationStatusWriter, metrics: Metrics
+    ) -> None:
+        self._settings, self._clock, self._application_status, self._metrics = settings, clock, reports, metrics
         self._log = SummedLog(log, clock)
 
     def close_log(self) -> None:
@@ -76,7 +78,7 @@ class Work:
 
         The same one again changes nothing while it is under way. Raises :class:`QueueFull`.
         """
-        work = session.work = session.work or DeviceWork()
+        work = session.work = session.work or DeviceQueue()
         others = len(work.waiting) - (job.application in work.waiting)
         if others >= self._settings.device_queue:
             raise QueueFull(f"{others} jobs wait for device {session.name}")
@@ -90,7 +92,7 @@ class Work:
 
     def stop(self, session: Session, application: str) -> None:
         """Stop an application now, and cancel its deployment. Raises :class:`QueueFull`."""
-        work = session.work = session.work or DeviceWork()
+        work = session.work = session.work or DeviceQueue()
         work.waiting.pop(application, None)
         if application in work.stops:
             return
@@ -136,7 +138,7 @@ class Work:
             for task in session.work.tasks:
                 task.cancel()
 
-    def _proceed(self, session: Session, work: DeviceWork) -> None:
+    def _proceed(self, session: Session, work: DeviceQueue) -> None:
         """Begin the next deployment, if it is its turn; with nothing left to do the queue goes."""
         if work.deployment is None:
             job = next((job for name, job in work.waiting.items() if name not in work.stops), None)
@@ -149,14 +151,14 @@ class Work:
         if work.deployment is None and not work.waiting and not work.stops:
             session.work = None
 
-    async def _deploy(self, session: Session, work: DeviceWork, job: Deployment, transfer: Transfer) -> None:
+    async def _deploy(self, session: Session, work: DeviceQueue, job: Deployment, transfer: Transfer) -> None:
         outcome = "failed"
         try:
             refusal = await job.judge()
             transfer.check()
             if refusal is not None:
                 raise refusal
-            self._reports.begin(session, job.application, job.request.generation)
+            self._application_status.begin(session, job.application, job.request.generation)
             outcome = "ok" if (await transfer.run()).ok else "failed"
         except ExchangeFailed as failed:
             if failed.code == CANCELLED:
@@ -172,7 +174,7 @@ class Work:
             self._metrics.job_done("deployment", outcome)
             self._proceed(session, work)
 
-    async def _stop(self, session: Session, work: DeviceWork, exchange: StopExchange) -> None:
+    async def _stop(self, session: Session, work: DeviceQueue, exchange: StopExchange) -> None:
         application, outcome = exchange.application, "failed"
         try:
             outcome = "ok" if (await exchange.run()).ok else "failed"
@@ -186,18 +188,18 @@ class Work:
             self._metrics.job_done("stopping", outcome)
             self._proceed(session, work)
 
-    def _spawn(self, work: DeviceWork, coroutine: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: DeviceQueue, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(coroutine)
         work.tasks.add(task)
         task.add_done_callback(work.tasks.discard)
 
     def _fail(self, session: Session, job: Deployment, failed: ExchangeFailed) -> None:
         self._log.warning("device %s: deployment of %s: %s", session.name, job.application, failed.reason)
-        self._reports.failed(session, job.application, job.request.generation, failed.code, failed.reason)
+        self._application_status.failed(session, job.application, job.request.generation, failed.code, failed.reason)
 
     def _not_stopped(self, session: Session, application: str, failed: ExchangeFailed) -> None:
         self._log.warning("device %s: stop of %s: %s", session.name, application, failed.reason)
-        self._reports.not_stopped(session, application, failed.code, failed.reason)
+        self._application_status.not_stopped(session, application, failed.code, failed.reason)
 
 
 def _bug(error: Exception) -> ExchangeFailed:

@@ -9,19 +9,19 @@ from harness.core.clock import Clock
 from harness.core.logs import get_log
 from harness.core.places import Places
 from harness.core.summed_log import SummedLog
-from harness.wasmbed.gateway.applications import ApplicationReports
+from harness.wasmbed.gateway.application_status import ApplicationStatusWriter
 from harness.wasmbed.gateway.bounds import check_bounds
 from harness.wasmbed.gateway.cache import DeviceCache
-from harness.wasmbed.gateway.devices import DeviceRecords
+from harness.wasmbed.gateway.device_queue import DeviceQueues
+from harness.wasmbed.gateway.device_status import DeviceStatusWriter
 from harness.wasmbed.gateway.enrollment import Enrollment
 from harness.wasmbed.gateway.heartbeats import HeartbeatMonitor
 from harness.wasmbed.gateway.metrics import Metrics
 from harness.wasmbed.gateway.pairing import Pairing
-from harness.wasmbed.gateway.questions import Questions
-from harness.wasmbed.gateway.refusals import Refused, certificate_invalid, try_again
+from harness.wasmbed.gateway.refusals import PeerRefused, certificate_invalid, try_again
 from harness.wasmbed.gateway.sessions import Session, Sessions, SessionState
 from harness.wasmbed.gateway.settings import GatewaySettings
-from harness.wasmbed.gateway.work import Work
+from harness.wasmbed.gateway.status_queries import StatusQueries
 from harness.wasmbed.pki.certificates import CertificateManager, PeerCertificate
 from harness.wasmbed.pki.errors import CertificateInvalid
 from harness.wasmbed.protocol.errors import LinkClosed
@@ -44,7 +44,7 @@ from harness.wasmbed.protocol.messages import (
 )
 from harness.wasmbed.resources.phases import DevicePhase
 
-__all__ = ["Conversation"]
+__all__ = ["SessionHandler"]
 
 log = get_log(__name__)
 
@@ -52,7 +52,7 @@ _KNOWN_PHASES = frozenset({DevicePhase.ENROLLED, DevicePhase.CONNECTED, DevicePh
 """The phases from which a device may come back without enrolling."""
 
 
-class Conversation:
+class SessionHandler:
     """The gateway's side of every session. Enrollments take ``places``; ``endpoint`` is sent to devices."""
 
     def __init__(
@@ -66,25 +66,25 @@ class Conversation:
         enrollment: Enrollment,
         pairing: Pairing,
         monitor: HeartbeatMonitor,
-        records: DeviceRecords,
-        reports: ApplicationReports,
-        work: Work,
-        questions: Questions,
+        records: DeviceStatusWriter,
+        reports: ApplicationStatusWriter,
+        work: DeviceQueues,
+        queries: StatusQueries,
         metrics: Metrics,
         endpoint: Callable[[], str],
     ) -> None:
         self._settings, self._clock, self._places, self._certificates = settings, clock, places, certificates
         self._log = SummedLog(log, clock)
         self._cache, self._sessions, self._enrollment, self._pairing = cache, sessions, enrollment, pairing
-        self._monitor, self._records, self._reports, self._work = monitor, records, reports, work
-        self._questions, self._metrics, self._endpoint = questions, metrics, endpoint
+        self._monitor, self._device_status, self._application_status, self._queues = monitor, records, reports, work
+        self._queries, self._metrics, self._endpoint = queries, metrics, endpoint
 
     def close_log(self) -> None:
         """Write the log lines that were counted and not yet written."""
         self._log.close()
 
     async def handle(self, session: Session, message_id: int, message: DeviceMessage) -> None:
-        """Deal with one message. Raises :class:`Refused` to answer with an error."""
+        """Deal with one message. Raises :class:`PeerRefused` to answer with an error."""
         self._metrics.message(type(message))
         if session.state is SessionState.CLOSING:
             return
@@ -95,7 +95,7 @@ class Conversation:
             self._heartbeat(session, message_id, message)
         elif isinstance(message, EnrollmentRequest):
             self._enrollment.check_nonce(session.name, message)
-            raise Refused(ErrorCode.DUPLICATE_DEVICE, f"device {session.name} is enrolled already", closes=False)
+            raise PeerRefused(ErrorCode.DUPLICATE_DEVICE, f"device {session.name} is enrolled already", closes=False)
         elif isinstance(message, EnrollmentAcknowledgment):
             self._check_id(session, message.device_id)
         elif session.state is SessionState.CONNECTED:
@@ -109,7 +109,7 @@ class Conversation:
         certificate = session.link.peer_certificate
         if session.anonymous or certificate is None:
             if not isinstance(message, EnrollmentRequest):
-                raise Refused(ErrorCode.ENROLLMENT_FAILED, "without a certificate a device may only ask for one")
+                raise PeerRefused(ErrorCode.ENROLLMENT_FAILED, "without a certificate a device may only ask for one")
             await self._pair(session, message_id, message)
             return
         try:
@@ -127,7 +127,7 @@ class Conversation:
         try:
             async with self._place(session):
                 device_id, certificate = await self._pairing.pair(session, request)
-        except Refused as refused:
+        except PeerRefused as refused:
             self._metrics.enrollment(refused.error.code)
             raise
         self._metrics.enrollment("paired")
@@ -142,7 +142,7 @@ class Conversation:
         try:
             async with self._place(session):
                 session.device_id = await self._enrollment.enroll(session, peer, request)
-        except Refused as refused:
+        except PeerRefused as refused:
             self._metrics.enrollment(refused.error.code)
             raise
         self._metrics.enrollment("ok")
@@ -155,7 +155,7 @@ class Conversation:
     async def _place(self, session: Session) -> AsyncIterator[None]:
         """A place among the enrollments under way, in the order in which they were asked for.
 
-        Raises :class:`Refused` when there was none in time, :class:`LinkClosed` when the device has left meanwhile.
+        Raises :class:`PeerRefused` when there was none in time, :class:`LinkClosed` when the device has left meanwhile.
         """
         try:
             async with self._clock.deadline(self._settings.enrollment_wait):
@@ -176,7 +176,7 @@ class Conversation:
         device = self._cache.get(peer.name)
         known = device is not None and device.status.phase in _KNOWN_PHASES
         if device is None or not known or device.status.device_id != heartbeat.device_id:
-            raise Refused(ErrorCode.ENROLLMENT_FAILED, "unknown device id: enroll again", closes=False)
+            raise PeerRefused(ErrorCode.ENROLLMENT_FAILED, "unknown device id: enroll again", closes=False)
         self._enrollment.check_key(device, peer.public_key)
         self._enrollment.claim(session, peer.name)
         session.device_id = heartbeat.device_id
@@ -190,52 +190,52 @@ class Conversation:
         self._monitor.accept(session, heartbeat, message_id)
         session.errors = 0
         if session.state is SessionState.CONNECTED:
-            self._records.heartbeat(session)
+            self._device_status.heartbeat(session)
         else:
             session.state = SessionState.CONNECTED
             session.connected_since = session.heard_at
             session.on_record = True
-            self._records.connected(session)
+            self._device_status.connected(session)
             if session.enrolled:
                 session.link.send(DeviceInfoRequest())
         if heartbeat.applications:
-            self._reports.heartbeat(session, heartbeat)
+            self._application_status.heartbeat(session, heartbeat)
 
     def _report(self, session: Session, message_id: int, message: DeviceMessage) -> None:
-        expected = self._work.feed(session, message_id, message)
+        expected = self._queues.feed(session, message_id, message)
         match message:
             case ApplicationStatus():
-                answers = self._questions.feed(session, message_id, message)
+                answers = self._queries.feed(session, message_id, message)
                 if not answers or message.state is not ApplicationState.STOPPED:
-                    self._reports.status(session, message)
+                    self._application_status.status(session, message)
             case DeploymentResult():
                 # One that came late still counts, unless something newer is under way or it was cancelled.
-                late = message.code == CANCELLED or self._work.is_about(session, message.application_id)
+                late = message.code == CANCELLED or self._queues.is_about(session, message.application_id)
                 if expected or not late:
-                    self._reports.deployed(session, message)
+                    self._application_status.deployed(session, message)
             case StopResult():
-                self._reports.stopped(session, message)
+                self._application_status.stopped(session, message)
             case DeviceInfo():
-                self._records.informed(session, message)
+                self._device_status.informed(session, message)
             case RuntimeFault():
                 self._check_fresh(session, message_id)
-                self._reports.fault(session, message)
+                self._application_status.fault(session, message)
             case Error() if not expected:
                 self._log.warning("device %s: error %s: %s", session.name, message.code, message.message)
 
     def _check_id(self, session: Session, device_id: str) -> None:
         if device_id != session.device_id:
-            raise Refused(ErrorCode.ENROLLMENT_FAILED, "the device id is not the one this session was given")
+            raise PeerRefused(ErrorCode.ENROLLMENT_FAILED, "the device id is not the one this session was given")
 
     @staticmethod
     def _check_fresh(session: Session, message_id: int) -> None:
         if not session.recent_ids.is_fresh(message_id):
-            raise Refused(ErrorCode.REPLAYED_MESSAGE, f"message {message_id} was received before", closes=False)
+            raise PeerRefused(ErrorCode.REPLAYED_MESSAGE, f"message {message_id} was received before", closes=False)
 
     def _response(self, device_id: str, certificate: bytes | None = None) -> EnrollmentResponse:
         interval = int(self._settings.heartbeat_interval * 1000)
         return EnrollmentResponse(device_id, self._settings.name, self._endpoint(), interval, certificate)
 
 
-def _unexpected(message: DeviceMessage) -> Refused:
-    return Refused(ErrorCode.PROTOCOL_ERROR, f"{type(message).__name__} was not expected now")
+def _unexpected(message: DeviceMessage) -> PeerRefused:
+    return PeerRefused(ErrorCode.PROTOCOL_ERROR, f"{type(message).__name__} was not expected now")

@@ -11,10 +11,10 @@ from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.protocol.errors import LinkClosed
 from harness.wasmbed.protocol.messages import ApplicationStatus, ApplicationStatusRequest
 
-__all__ = ["Questions"]
+__all__ = ["StatusQueries"]
 
 
-class Questions:
+class StatusQueries:
     """Status requests that devices have not answered yet."""
 
     def __init__(self, sessions: Sessions, settings: GatewaySettings, clock: Clock) -> None:

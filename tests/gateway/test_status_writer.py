@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from harness.clusters.embedded.patches import merge_patch
 from harness.core.clock import ManualClock
 from harness.core.identifiers import Randomness
-from harness.wasmbed.gateway.devices import detour
-from harness.wasmbed.gateway.statuses import StatusWriter, is_one, merge, pace
+from harness.wasmbed.gateway.device_status import intermediate_step
+from harness.wasmbed.gateway.status_writer import StatusWriter, is_one, merge, write_interval
 from harness.wasmbed.resources.api import ApiError, Invalid, NotFound
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
 from harness.wasmbed.resources.phases import IllegalMove
@@ -31,7 +31,7 @@ def write(memory_api: Callable[[], Api]) -> Callable[[Scene], None]:
         async def main() -> None:
             api, clock = memory_api(), ManualClock()
             api.known = {}
-            options = {"current": lambda resource, name: api.known.get(name), "detour": detour}
+            options = {"current": lambda resource, name: api.known.get(name), "intermediate_step": intermediate_step}
             writer = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, **options)
             await api.create(DEVICE, {"metadata": {"name": "dev-1"}, "spec": {}})
             await api.create(APPLICATION, {"metadata": {"name": "app-1"}, "spec": {}})
@@ -104,7 +104,7 @@ def test_what_can_wait_is_written_at_the_earliest_time_named(write: Any) -> None
 def test_a_large_object_rests_after_a_write(write: Any) -> None:
     async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
         fleet = {f"dev-{n}": {"state": "receiving"} for n in range(1000)}
-        paced = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, pace=pace)
+        paced = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, write_interval=write_interval)
         paced.put(APPLICATION, "app-1", {"deviceStatuses": fleet})
         await clock.advance(0)
         assert (len(patches(api)), len(paced)) == (1, 0)
@@ -132,7 +132,7 @@ def test_what_comes_while_a_write_is_under_way_rests_with_it(write: Any) -> None
     async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
         gate = asyncio.Event()
         api.fail = lambda verb, resource, name: gate.wait()
-        paced = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, pace=lambda *written: 2.0)
+        paced = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, write_interval=lambda *written: 2.0)
         paced.put(APPLICATION, "app-1", {"metrics": {"n": 1}})
         await clock.advance(0)
         paced.put(APPLICATION, "app-1", {"metrics": {"n": 2}})
@@ -148,7 +148,7 @@ def test_what_comes_while_a_write_is_under_way_rests_with_it(write: Any) -> None
 
 def test_nothing_rests_at_the_end(write: Any) -> None:
     async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
-        paced = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, pace=lambda *written: 1000.0)
+        paced = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, write_interval=lambda *written: 1000.0)
         for n in range(2):
             paced.put(APPLICATION, "app-1", {"metrics": {"n": n}})
             await clock.advance(0)

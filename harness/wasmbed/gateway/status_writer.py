@@ -19,7 +19,7 @@ from harness.core.summed_log import SummedLog
 from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, Resource, ResourceApi
 from harness.wasmbed.resources.phases import IllegalMove, check, is_legal
 
-__all__ = ["StatusWriter", "is_one", "merge", "pace"]
+__all__ = ["StatusWriter", "is_one", "merge", "write_interval"]
 
 log = get_log(__name__)
 
@@ -51,7 +51,7 @@ def is_one(first: Status, second: Status) -> bool:
     )
 
 
-def pace(resource: Resource, written: Object) -> float:
+def write_interval(resource: Resource, written: Object) -> float:
     """Seconds to leave an object alone after a write: in proportion to the devices in it.
 
     A large fleet's Application is sent whole to everybody who watches it. So its writes take the same share of time
@@ -120,16 +120,16 @@ class StatusWriter:
         timeout: float,
         current: Callable[[Resource, str], Object | None] = lambda resource, name: None,
         written: Callable[[Resource, Object], object] = lambda resource, written: None,
-        detour: Callable[[Resource, str], Status | None] = lambda resource, phase: None,
-        pace: Callable[[Resource, Object], float] = lambda resource, written: 0.0,
+        intermediate_step: Callable[[Resource, str], Status | None] = lambda resource, phase: None,
+        write_interval: Callable[[Resource, Object], float] = lambda resource, written: 0.0,
         gone: Callable[[Resource, str, Status], object] = lambda resource, name, status: None,
     ) -> None:
         self._api, self._clock, self._randomness = api, clock, randomness
         self._log = SummedLog(log, clock)
         self._slots = asyncio.Semaphore(requests)
         self._timeout = timeout
-        self._current, self._written, self._detour = current, written, detour
-        self._pace, self._gone = pace, gone
+        self._current, self._written, self._intermediate_step = current, written, intermediate_step
+        self._write_interval, self._gone = write_interval, gone
         self._entries: dict[Key, _Entry] = {}
         self._idle: asyncio.Future[None] | None = None
         self._flushing = self._abandoned = False
@@ -256,7 +256,7 @@ class StatusWriter:
                     if not waiter.done():
                         waiter.set_result(answer)
                 if not self._flushing:
-                    entry.rests_until = self._clock.now() + self._pace(key[0], answer)
+                    entry.rests_until = self._clock.now() + self._write_interval(key[0], answer)
             rest = entry.rests_until - self._clock.now()
             if rest > 0:
                 break
@@ -280,7 +280,7 @@ class StatusWriter:
             present = (current.get("status") or {}).get("phase")
             target = status
             if not is_legal(resource, present, phase):
-                target = self._detour(resource, phase) or status
+                target = self._intermediate_step(resource, phase) or status
                 check(resource, present, target["phase"])
             version = {"resourceVersion": current["metadata"]["resourceVersion"]}
             try:

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.views import DeploymentRecord
 
-__all__ = ["AcceptedStop", "Memory", "Trouble"]
+__all__ = ["AcceptedStop", "GatewayFailure", "RetryState"]
 
 FIRST_DELAY = 0.25
 LONGEST_DELAY = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class GatewayFailure:
     """A device's gateway failed ``failures`` times in a row; not before ``next_try`` (clock seconds) again."""
 
     failures: int
@@ -34,7 +34,7 @@ class AcceptedStop:
 
 
 @dataclass(slots=True)
-class Memory:
+class RetryState:
     """Of the application with that ``uid``, by device name."""
 
     uid: str
@@ -42,17 +42,17 @@ class Memory:
     """Which record's request a gateway accepted, by its ``requestedAt``."""
     stops: dict[str, AcceptedStop] = field(default_factory=dict)
     """The last stop that a gateway accepted."""
-    in_vain: dict[str, set[str]] = field(default_factory=dict)
+    failed_attempts: dict[str, set[str]] = field(default_factory=dict)
     """The records, by ``requestedAt``, of the deployments that came to nothing in a row and are made again."""
-    troubles: dict[str, Trouble] = field(default_factory=dict)
+    troubles: dict[str, GatewayFailure] = field(default_factory=dict)
 
     def is_confirmed(self, device: str, record: DeploymentRecord) -> bool:
         """Whether the request on record was made by this process."""
         return record.requested_at is not None and self.requested.get(device) == record.requested_at
 
-    def add_in_vain(self, device: str, record: DeploymentRecord) -> int:
+    def add_failed_attempt(self, device: str, record: DeploymentRecord) -> int:
         """Note that the request on record came to nothing; returns how many did, each counted once."""
-        records = self.in_vain.setdefault(device, set())
+        records = self.failed_attempts.setdefault(device, set())
         records.add(record.requested_at or "")
         return len(records)
 
@@ -65,7 +65,7 @@ class Memory:
         before = self.troubles.get(device)
         failures = before.failures if before else 0
         delay = min(FIRST_DELAY * 2 ** min(failures, 32), LONGEST_DELAY)
-        self.troubles[device] = Trouble(failures + 1, now + randomness.jitter(delay), reason)
+        self.troubles[device] = GatewayFailure(failures + 1, now + randomness.jitter(delay), reason)
 
     def succeeded(self, device: str) -> None:
         self.troubles.pop(device, None)

@@ -8,7 +8,17 @@ from enum import Enum, auto
 from harness.wasmbed.protocol.messages import CANCELLED, ApplicationState
 from harness.wasmbed.resources.views import UNKNOWN, DeploymentRecord, Device, DeviceEntry
 
-__all__ = ["HOLDING", "IN_VAIN", "LIVE", "Standing", "Verdict", "enrolled_since", "has_module", "judge", "obstacle"]
+__all__ = [
+    "HOLDING",
+    "IN_VAIN",
+    "LIVE",
+    "DeviceAssessment",
+    "DeviceState",
+    "enrolled_since",
+    "has_module",
+    "judge",
+    "obstacle",
+]
 
 HOLDING = frozenset({ApplicationState.DEPLOYED, ApplicationState.RUNNING})
 """The states in which a device holds the module."""
@@ -24,7 +34,7 @@ _ALREADY_DEPLOYED = "ALREADY_DEPLOYED"
 """The device's code for a deployment of an application that it has."""
 
 
-class Standing(Enum):
+class DeviceState(Enum):
     WAITING = auto()
     """The device is not connected; it is its turn when it comes."""
     OUTDATED = auto()
@@ -46,14 +56,20 @@ class Standing(Enum):
     @property
     def answered(self) -> bool:
         """Whether the device's part of the deployment is decided."""
-        return self in (Standing.DEPLOYED, Standing.RUNNING, Standing.UNKNOWN, Standing.FAILED, Standing.ERROR)
+        return self in (
+            DeviceState.DEPLOYED,
+            DeviceState.RUNNING,
+            DeviceState.UNKNOWN,
+            DeviceState.FAILED,
+            DeviceState.ERROR,
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class DeviceAssessment:
     """A standing, and where it is bad or late, why."""
 
-    standing: Standing
+    standing: DeviceState
     reason: str = ""
     awaited: bool = False
     """It is bad because something is missing that may still come."""
@@ -95,49 +111,49 @@ def enrolled_since(device: Device, record: DeploymentRecord) -> bool:
 
 def judge(
     device: Device, entry: DeviceEntry, revision: str, *, away: str = "", confirmed: bool = True, expired: bool = False
-) -> Verdict:
+) -> DeviceAssessment:
     """The standing of a device without :func:`obstacle` with regard to ``revision``.
 
     ``away``: why it cannot be reached, if it cannot. ``confirmed``: this process knows that the request on record was
     made (the record is written first). ``expired``: the answer to it is overdue.
     """
-    next_step = Verdict(Standing.WAITING, away) if away else Verdict(Standing.DUE)
+    next_step = DeviceAssessment(DeviceState.WAITING, away) if away else DeviceAssessment(DeviceState.DUE)
     record = entry.deployment
     if record.revision != revision:
-        return Verdict(Standing.OUTDATED) if has_module(device, entry) and not away else next_step
+        return DeviceAssessment(DeviceState.OUTDATED) if has_module(device, entry) and not away else next_step
     if enrolled_since(device, record):
         return next_step
     if record.error is not None:
-        return Verdict(Standing.FAILED, record.error)
+        return DeviceAssessment(DeviceState.FAILED, record.error)
     state = entry.state if entry.generation == record.generation else None
     reason = entry.error or entry.code or ""
     match state:
         case ApplicationState.RUNNING | ApplicationState.DEPLOYED if away:
-            return Verdict(Standing.UNKNOWN, away)
+            return DeviceAssessment(DeviceState.UNKNOWN, away)
         case _ if state == UNKNOWN and (away or device.status.applications is None):
-            return Verdict(Standing.UNKNOWN, away or "its gateway has not said what runs on it")
+            return DeviceAssessment(DeviceState.UNKNOWN, away or "its gateway has not said what runs on it")
         case _ if state == UNKNOWN:
             return next_step  # back without the application: its heartbeat did not name it
         case ApplicationState.RUNNING:
-            return Verdict(Standing.RUNNING)
+            return DeviceAssessment(DeviceState.RUNNING)
         case ApplicationState.DEPLOYED:
-            return Verdict(Standing.DEPLOYED)
+            return DeviceAssessment(DeviceState.DEPLOYED)
         case ApplicationState.ERROR:
-            return Verdict(Standing.ERROR, reason)
+            return DeviceAssessment(DeviceState.ERROR, reason)
         case ApplicationState.FAILED if _refused_as_held(entry):
-            return next_step if away else Verdict(Standing.OUTDATED, HELD_ALREADY)
+            return next_step if away else DeviceAssessment(DeviceState.OUTDATED, HELD_ALREADY)
         case ApplicationState.FAILED:
             # The gateway's own codes; they say nothing about the module or the device.
             if entry.code not in (CANCELLED, "CONNECTION_LOST", "TIMEOUT"):
-                return Verdict(Standing.FAILED, reason)
-            return Verdict(Standing.DUE, NO_ANSWER) if entry.code == "TIMEOUT" and not away else next_step
+                return DeviceAssessment(DeviceState.FAILED, reason)
+            return DeviceAssessment(DeviceState.DUE, NO_ANSWER) if entry.code == "TIMEOUT" and not away else next_step
         case ApplicationState.STOPPED:
             return next_step
     # Requested and not answered. A link that ended took the request with it.
     made = confirmed or state is not None
     if away or not made or record.session != device.status.connected_since:
         return next_step
-    return Verdict(Standing.DUE, NO_ANSWER) if expired else Verdict(Standing.REQUESTED)
+    return DeviceAssessment(DeviceState.DUE, NO_ANSWER) if expired else DeviceAssessment(DeviceState.REQUESTED)
 
 
 def _refused_as_held(entry: DeviceEntry) -> bool:

@@ -14,7 +14,7 @@ from harness.core.loop import new_runner
 from harness.stack.options import StackOptions
 from harness.stack.stack import Stack
 
-__all__ = ["Runner", "World", "left_behind"]
+__all__ = ["HostedStack", "Runner", "left_behind"]
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ class Runner(AbstractContextManager["Runner"], Protocol):
         """What ``coro`` returns, once it is done."""
 
 
-class World:
+class HostedStack:
     """A stack, up, and what runs on its loop. The body of a test may take ``--deadline`` from :meth:`begin` on."""
 
     def __init__(self, stack: Stack, runner: Runner) -> None:

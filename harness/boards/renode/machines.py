@@ -13,10 +13,10 @@ from harness.boards.renode.platform import RenodePlatform
 from harness.boards.usage import Usage, usage_of
 from harness.core.errors import RigError
 
-__all__ = ["MachineHost", "Place", "Tenant"]
+__all__ = ["MachineHost", "Occupant", "Place"]
 
 
-class Tenant(Protocol):
+class Occupant(Protocol):
     """A board that has a place."""
 
     storage: bytes
@@ -30,22 +30,22 @@ class Tenant(Protocol):
     def is_live(self) -> bool:
         """Whether it has power and is not paused."""
 
-    def evicted(self, trouble: RigError | None) -> None:
+    def detached(self, trouble: RigError | None) -> None:
         """It has no place any more; ``trouble`` says why, None if nobody is to blame."""
 
-    def froze(self) -> object:
-        """What :meth:`thawed` wants to know later about the present moment."""
+    def save_state(self) -> object:
+        """What :meth:`load_state` wants to know later about the present moment."""
 
-    async def thawed(self, state: object) -> None:
-        """Its machine is as it was at :meth:`froze`; its lines are new, and whatever was on them is lost."""
+    async def load_state(self, state: object) -> None:
+        """Its machine is as it was at :meth:`save_state`; its lines are new, and whatever was on them is lost."""
 
 
 class Place:
     """A board's machine, in a host."""
 
-    def __init__(self, host: MachineHost, kind: RenodePlatform, machine: ask.Machine, tenant: Tenant) -> None:
+    def __init__(self, host: MachineHost, kind: RenodePlatform, machine: ask.Machine, occupant: Occupant) -> None:
         self._host = host
-        self.kind, self.machine, self.tenant = kind, machine, tenant
+        self.kind, self.machine, self.occupant = kind, machine, occupant
 
     @property
     def name(self) -> str:
@@ -55,19 +55,19 @@ class Place:
         """Have the host carry it out. Raises as :meth:`HostProcess.ask` does."""
         return await self._host.process.ask(request)
 
-    async def hand_over(self, tenant: Tenant) -> None:
+    async def hand_over(self, occupant: Occupant) -> None:
         """Give it to another board of the same kind; the one before, which is off, keeps what was in its flash."""
-        before, self.tenant = self.tenant, tenant
-        before.evicted(None)
+        before, self.occupant = self.occupant, occupant
+        before.detached(None)
         if (storage := self.kind.storage) is not None:
             before.storage = bytes.fromhex(await self.ask(ask.Read(self.name, storage.origin, storage.size)))
-            await self.furnish()
+            await self.restore_storage()
 
-    async def furnish(self) -> None:
+    async def restore_storage(self) -> None:
         """Bring what the board kept."""
         if (storage := self.kind.storage) is not None:
             file = Path(self.machine.link.path).with_suffix(".storage")
-            file.write_bytes(self.tenant.storage or bytes(storage.size))
+            file.write_bytes(self.occupant.storage or bytes(storage.size))
             try:
                 await self.ask(ask.Write(self.name, str(file), storage.origin))
             finally:
@@ -99,7 +99,7 @@ class MachineHost:
         self.reserved = 0
         self.quantum = 1.0
         self.starting = asyncio.Lock()
-        process.on_end = self.evict
+        process.on_end = self.detach
 
     async def start(self, *, runs: bool) -> None:
         """Have its process, and let virtual time follow the real one if ``runs``. Raises RigError if it ended."""
@@ -111,10 +111,10 @@ class MachineHost:
                 if runs:
                     await self.process.ask(ask.Run())
 
-    def evict(self, trouble: RigError | None) -> None:
+    def detach(self, trouble: RigError | None) -> None:
         """Tell the boards that their machines are gone."""
         for place in self.places:
-            place.tenant.evicted(trouble)
+            place.occupant.detached(trouble)
         self.places.clear()
 
     async def kill(self) -> None:

@@ -24,7 +24,7 @@ from harness.core.places import Places
 from harness.core.tls_peer import TlsPeer
 from harness.core.tls_server import HelloRefused, ServerEnd, TlsServer, handshake_error
 
-__all__ = ["Admission", "Doorkeeper"]
+__all__ = ["Admission", "TlsListener"]
 
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _BATCH = 64
@@ -65,7 +65,7 @@ class Admission:
     unread: int | None = None
 
 
-class Doorkeeper:
+class TlsListener:
     """Accepts on ``listener`` (a non-blocking listening socket, which it owns) and hands over secured connections."""
 
     def __init__(

@@ -16,7 +16,7 @@ from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceAp
 from harness.wasmbed.resources.kinds import DEVICE
 from harness.wasmbed.resources.manifests import device
 
-__all__ = ["Ground", "Told", "refused"]
+__all__ = ["ClusterFixture", "TapCall", "refused"]
 
 PATIENCE = 30.0
 """Seconds within which a cluster has to tell of a change."""
@@ -27,7 +27,7 @@ E = TypeVar("E", bound=ApiError)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class TapCall:
     """One call of the tap."""
 
     source: str
@@ -52,14 +52,14 @@ async def refused(kind: type[E], what: str) -> AsyncIterator[list[E]]:
 
 
 @dataclass
-class Ground:
+class ClusterFixture:
     """A started cluster and a client called ``Checker``; every check uses names of its own."""
 
     cluster: Cluster
     api: ResourceApi
     clock: Clock
     randomness: Randomness
-    told: list[Told] = field(default_factory=list)
+    told: list[TapCall] = field(default_factory=list)
 
     def name(self, prefix: str = "check") -> str:
         """A name that nobody has used."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from harness.wasmbed.controllers.standing import has_module
+from harness.wasmbed.controllers.device_state import has_module
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.phases import DevicePhase, GatewayPhase
 from harness.wasmbed.resources.views import Application, Device, Gateway
 
-__all__ = ["Fleet"]
+__all__ = ["DeviceIndex"]
 
 NOT_YET = frozenset({DevicePhase.PENDING, DevicePhase.ENROLLING, DevicePhase.FAILED})
 """A selector finds devices that have enrolled; a name means the device whatever its phase."""
 
 
-class Fleet:
+class DeviceIndex:
     """Questions to the informers of devices and gateways."""
 
     def __init__(self, devices: Informer, gateways: Informer) -> None:

@@ -9,33 +9,33 @@ from typing import Any, ParamSpec, TypeVar, cast, get_type_hints
 from robot.api.deco import keyword
 
 from harness.robot_library.arguments import CONVERTERS
-from harness.robot_library.worlds import TestWorlds
+from harness.robot_library.listener import StackListener
 from harness.stack.stack import Stack
 
-__all__ = ["Speaker", "spoken"]
+__all__ = ["StackKeywords", "async_keyword"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Speaker:
+class StackKeywords:
     """A part of the library: what has keywords."""
 
-    worlds: TestWorlds
+    listener: StackListener
 
     @property
     def stack(self) -> Stack:
         """The stack of the running test; only inside a keyword."""
-        return self.worlds.stack
+        return self.listener.stack
 
 
-def spoken(*tags: str) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], Callable[P, T]]:
-    """A keyword of that coroutine, a method of a :class:`Speaker`, with these tags."""
+def async_keyword(*tags: str) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], Callable[P, T]]:
+    """A keyword of that coroutine, a method of a :class:`StackKeywords`, with these tags."""
 
     def decorate(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
         @wraps(method)
         def speak(*args: P.args, **kwargs: P.kwargs) -> T:
-            return cast(Speaker, args[0]).worlds.speak(lambda: method(*args, **kwargs))
+            return cast(StackKeywords, args[0]).listener.speak(lambda: method(*args, **kwargs))
 
         return cast("Callable[P, T]", keyword(tags=tags, types=_types(method))(speak))
 
