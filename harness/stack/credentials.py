@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -20,8 +21,9 @@ from harness.wasmbed.pki.keys import Algorithm, generate_key, private_key_der
 from harness.wasmbed.pki.server_authorities import ServerAuthorities
 from harness.wasmbed.resources.api import NotFound, ResourceApi
 from harness.wasmbed.resources.kinds import CONFIG_MAP, SECRET
+from harness.wasmbed.resources.timestamps import format_timestamp
 
-__all__ = ["Certificate", "Pki"]
+__all__ = ["Certificate", "Pki", "validity"]
 
 REVOCATIONS = "wasmbed-device-crl"
 """The ConfigMap from which gateways learn what was revoked."""
@@ -53,10 +55,13 @@ class Certificate(StrEnum):
 
 
 class Pki:
-    """The authorities that sign gateways, the one that signs devices, and another that nobody trusts."""
+    """The authorities that sign gateways, the one that signs devices, and another that nobody trusts.
 
-    def __init__(self, clock: Clock, randomness: Randomness, api: ResourceApi) -> None:
-        self._clock, self._randomness, self._api = clock, randomness, api
+    ``note`` records what is issued and revoked, as :meth:`Recorder.note` does.
+    """
+
+    def __init__(self, clock: Clock, randomness: Randomness, api: ResourceApi, note: Callable[..., object]) -> None:
+        self._clock, self._randomness, self._api, self._note = clock, randomness, api, note
         self.servers = ServerAuthorities("Wasmbed gateways", clock)
         self.devices = Authority.create("Wasmbed devices", clock)
         self._strangers: Authority | None = None
@@ -104,6 +109,7 @@ class Pki:
     async def pair(self, name: str) -> str:
         """Allow one device of that name to enroll by signing request; returns the one-time token."""
         token = self._randomness.token()
+        self._note("pairing token issued", name, token=token)
         await self._api.create(
             SECRET,
             {
@@ -125,7 +131,7 @@ class Pki:
         async with self._publishing:  # the next list that is taken over is then this one
             self.devices.revoke(x509.load_der_x509_certificate(credentials.certificate).serial_number)
             taken = self._judge.next_update() if self._judge is not None else None
-            await self._publish()
+            serials = await self._publish()
             if taken is None:
                 return
             try:
@@ -135,18 +141,37 @@ class Pki:
                 raise ProductFailure(
                     "did not take the revocation list over within 10 s", where=f"gateway, ConfigMap {REVOCATIONS}"
                 ) from None
+            self._note("revocation list in force", serials=serials)
 
     def gateway_stopped(self) -> None:
         """There is no gateway to wait for any more."""
         self._judge = None
 
-    async def _publish(self) -> None:
-        data = {"crl.der": b64encode(self.devices.crl()).decode()}
+    async def _publish(self) -> list[str]:
+        """Write the list into the cluster; returns the serial numbers that it holds."""
+        crl = self.devices.crl()
+        listed = x509.load_der_x509_crl(crl)
+        serials = [str(entry.serial_number) for entry in listed]
+        data = {"crl.der": b64encode(crl).decode()}
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": REVOCATIONS}, "binaryData": data}
         try:
             await self._api.patch(CONFIG_MAP, REVOCATIONS, {"binaryData": data})
         except NotFound:
             await self._api.create(CONFIG_MAP, body)
+        number = listed.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+        self._note("revocation list published", number=number, serials=serials)
+        return serials
+
+
+def validity(certificate: bytes) -> dict[str, str]:
+    """Whose certificate, DER, it is, who signed it, and from when until when it is valid."""
+    read = x509.load_der_x509_certificate(certificate)
+    return {
+        "subject": read.subject.rfc4514_string(),
+        "issuer": read.issuer.rfc4514_string(),
+        "notBefore": format_timestamp(read.not_valid_before_utc.timestamp()),
+        "notAfter": format_timestamp(read.not_valid_after_utc.timestamp()),
+    }
 
 
 class _Judge(CertificateManager):

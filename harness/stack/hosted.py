@@ -63,6 +63,7 @@ class HostedStack:
 
         async def judge() -> None:
             __tracebackhide__ = True
+            await self.stack.observe()
             self.stack.judge()
 
         self._runner.run(self._blamed(judge()))

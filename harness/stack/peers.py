@@ -53,6 +53,11 @@ class Peer:
         async with self._clock.deadline(time_to_wait(within)):
             await network.connect(lambda: self._link, endpoint, tls=context, server_name=endpoint[0])
 
+    @property
+    def address(self) -> str:
+        """Its end of the connection, ``host:port``: the gateway's ``address`` of the link. Empty before it connects."""
+        return self._link.address
+
     def request(self) -> EnrollmentRequest:
         """An enrollment request that the gateway should like; each has a nonce of its own."""
         return EnrollmentRequest(
@@ -132,7 +137,10 @@ class Peer:
 class _RawLink(Link):
     """A link into which anything can be written."""
 
+    address = ""
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         raw = cast(asyncio.Transport, transport)
+        self.address = "{}:{}".format(*raw.get_extra_info("sockname")[:2])
         self.write, self.stop_reading = raw.write, raw.pause_reading
         super().connection_made(transport)

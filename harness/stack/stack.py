@@ -118,7 +118,7 @@ class Stack:
             await self._start_platform(recorder)
 
     async def _start_platform(self, recorder: Recorder) -> None:
-        self.pki = Pki(self.clock, self.randomness.fork("pki"), self.api)
+        self.pki = Pki(self.clock, self.randomness.fork("pki"), self.api, recorder.note)
         settings = GatewaySettings(
             listen=self._listen,
             http=self._http,
@@ -215,8 +215,14 @@ class Stack:
         credentials = credentials or await self.pki.credentials(name, certificate)
         peer = Peer(name, credentials, self.clock, self.randomness.fork(f"peer {name} {self.history.recorded}"))
         await peer.connect(self.network, self.gateway.endpoint)
+        self._recorder.note("peer connected", name, address=peer.address)
         self._at_end(f"the connection of {name}", peer.close)
         return peer
+
+    async def observe(self) -> None:
+        """Record what the gateway says of itself, for the judges: at the end of a test's body."""
+        if (gateway := getattr(self, "gateway", None)) is not None:
+            await gateway.observe()
 
     def judge(self) -> None:
         """Judge the history so far by the invariants. Raises ProductFailure naming every one that was broken, and

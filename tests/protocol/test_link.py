@@ -135,7 +135,10 @@ def test_who_the_peer_is(run: Run, contexts: Contexts, identity: Identity) -> No
 def test_a_tap_sees_both_directions(run: Run) -> None:
     async def main() -> None:
         seen: list[tuple[Direction, m.Envelope]] = []
-        async with linked(tap=lambda direction, envelope: seen.append((direction, envelope))) as (gateway, device):
+        async with linked(tap=lambda direction, envelope, payload: seen.append((direction, envelope))) as (
+            gateway,
+            device,
+        ):
             gateway.send(STOP)
             device.send(STOPPED, (await device.receive()).message_id)
             await gateway.receive()

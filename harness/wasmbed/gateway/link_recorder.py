@@ -1,30 +1,37 @@
-"""What crosses a device's link, told to a tap in the words of the record."""
+"""What crosses a device's link, told to a tap in the words of the record, with the bytes of each frame."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from harness.core.history import Tap
 from harness.wasmbed.gateway.sessions import Session
+from harness.wasmbed.pki.certificates import find_extension
 from harness.wasmbed.pki.errors import MALFORMED, CertificateInvalid
 from harness.wasmbed.pki.requests import read_signing_request
 from harness.wasmbed.protocol.describe import describe
+from harness.wasmbed.protocol.errors import ProtocolError
 from harness.wasmbed.protocol.link import Direction
 from harness.wasmbed.protocol.messages import EnrollmentRequest, Envelope
+from harness.wasmbed.resources.timestamps import format_timestamp
 
-__all__ = ["LinkRecorder"]
+__all__ = ["FRAME_HEAD", "LinkRecorder"]
 
 DEVICE, GATEWAY = "Device", "Gateway"
+FRAME_HEAD = 1024
+"""Bytes of a frame's payload that are recorded, from its beginning: all but the data of modules."""
 
 
 class LinkRecorder:
     """One link's, from the handshake to the end. The name comes from the certificate, or from the signing request;
-    until it is known nothing is told."""
+    until it is known nothing is told. ``link`` names the link in the record: the gateway's name and a number."""
 
-    def __init__(self, tap: Tap, session: Session) -> None:
-        self._tap, self._session = tap, session
+    def __init__(self, tap: Tap, session: Session, link: str) -> None:
+        self._tap, self._session, self._link = tap, session, link
         self._name = ""
         self._connected: dict[str, Any] | None = None
 
@@ -32,19 +39,30 @@ class LinkRecorder:
         """The handshake is over."""
         self._name, described = _describe_certificate(certificate)
         self._connected = {"certificate": described, "version": version}
+        if (address := self._session.link.peer_address) is not None:
+            self._connected["address"] = f"{address[0]}:{address[1]}"
         if certificate is not None:
             self._tell_connected()
 
-    def __call__(self, direction: Direction, envelope: Envelope) -> None:
-        """A message was sent or received."""
+    def __call__(self, direction: Direction, envelope: Envelope | ProtocolError, payload: bytes) -> None:
+        """A message was sent or received, or a frame that is not one of the contract's messages."""
+        frame = {
+            "frame": b64encode(payload[:FRAME_HEAD]).decode(),
+            "frameSize": len(payload),
+            "device": self._name,
+            "link": self._link,
+        }
+        if isinstance(envelope, ProtocolError):
+            self._tell_connected()
+            data = {"reason": envelope.reason, "messageId": envelope.message_id, **frame}
+            self._tap(DEVICE, GATEWAY, "UnreadableFrame", data, self._name)
+            return
         message = envelope.message
         if isinstance(message, EnrollmentRequest) and not self._name and message.csr is not None:
-            self._name = _requested_name(message.csr)
+            self._name = frame["device"] = _requested_name(message.csr)
         self._tell_connected()
         source, target = (GATEWAY, DEVICE) if direction is Direction.SENT else (DEVICE, GATEWAY)
-        data = describe(message)
-        data["messageId"] = envelope.message_id
-        data["device"] = self._name
+        data = {**describe(message), "messageId": envelope.message_id, **frame}
         correlation = getattr(message, "application_id", None) or self._name
         self._tap(source, target, type(message).__name__, data, correlation)
 
@@ -52,28 +70,46 @@ class LinkRecorder:
         """The link is gone."""
         self._tell_connected()
         source, target = (DEVICE, GATEWAY) if by_device else (GATEWAY, DEVICE)
-        self._tap(source, target, "ConnectionClosed", {"reason": reason, "device": self._name}, self._name)
+        data = {"reason": reason, "device": self._name, "link": self._link}
+        self._tap(source, target, "ConnectionClosed", data, self._name)
 
     def _tell_connected(self) -> None:
         if self._connected is not None:
-            data, self._connected = {**self._connected, "device": self._name}, None
+            data, self._connected = {**self._connected, "device": self._name, "link": self._link}, None
             self._tap(DEVICE, GATEWAY, "TlsConnected", data, self._name)
 
 
-def _describe_certificate(der: bytes | None) -> tuple[str, dict[str, str] | None]:
+def _describe_certificate(der: bytes | None) -> tuple[str, dict[str, Any] | None]:
     """The device's name and what else there is to tell. Not every certificate that OpenSSL accepts can be read."""
     if der is None:
         return "", None
     try:
         certificate = x509.load_der_x509_certificate(der)
         names = certificate.subject.get_attributes_for_oid(x509.oid.NameOID.COMMON_NAME)
+        key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return str(names[0].value) if names else "", {
             "subject": certificate.subject.rfc4514_string(),
             "serial": str(certificate.serial_number),
             "issuer": certificate.issuer.rfc4514_string(),
+            "publicKey": b64encode(key).decode(),
+            "notBefore": format_timestamp(certificate.not_valid_before_utc.timestamp()),
+            "notAfter": format_timestamp(certificate.not_valid_after_utc.timestamp()),
+            "usages": _usages(certificate),
         }
     except MALFORMED as error:
         return "", {"unreadable": f"{error!s:.200}"}
+
+
+def _usages(certificate: x509.Certificate) -> list[str]:
+    """What its key is for, of what a device's key must be: ``digitalSignature``, ``clientAuth``; ``ca`` for none."""
+    usage, extended = find_extension(certificate, x509.KeyUsage), find_extension(certificate, x509.ExtendedKeyUsage)
+    constraints = find_extension(certificate, x509.BasicConstraints)
+    found = {
+        "digitalSignature": usage is not None and usage.digital_signature,
+        "clientAuth": extended is not None and x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH in extended,
+        "ca": constraints is not None and constraints.ca,
+    }
+    return [name for name, applies in found.items() if applies]
 
 
 def _requested_name(csr: bytes) -> str:
