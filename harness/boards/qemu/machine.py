@@ -21,7 +21,7 @@ from qemu.qmp import ExecuteError, QMPClient, QMPError
 from harness.core.clock import Clock
 from harness.core.errors import RigError, reason
 
-__all__ = ["Machine"]
+__all__ = ["Machine", "line_pair"]
 
 # QEMU's exit is reported once, by `exited`; the library would log it as an error of its own.
 logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)  # noqa: TID251
@@ -29,6 +29,8 @@ logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)  # noqa: TID251
 
 ON_THE_LINE = 4096
 """Bytes on their way to the board that the system holds: what is on the line cannot be cut off, and arrives first."""
+UNREAD_ON_THE_LINE = 4 << 20
+"""The same the other way, as the system counts it; ``net.core.wmem_max`` bounds it."""
 
 
 class Machine:
@@ -61,7 +63,7 @@ class Machine:
         self._protocols = (link, console)
         self._serials = ("link", "console") if link_first else ("console", "link")
         self._files = tuple(files)
-        self._pair = _tcp_pair if roomy else socket.socketpair
+        self._pair = _tcp_pair if roomy else line_pair
         self._clock = clock
         self._process: asyncio.subprocess.Process | None = None
         self._qmp = QMPClient(name)
@@ -210,6 +212,17 @@ class Machine:
         for transport in self._transports:
             transport.close()
         self._transports.clear()
+
+
+def line_pair() -> tuple[socket.socket, socket.socket]:
+    """Our end of a serial line and the emulator's, which writes byte by byte.
+
+    Linux counts each small write to such a socket as most of a kilobyte. With the usual limit a line is full after 278
+    bytes that we have not read yet, and a firmware drops what it cannot send for a while.
+    """
+    ours, theirs = socket.socketpair()
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_ON_THE_LINE)
+    return ours, theirs
 
 
 def _tcp_pair() -> tuple[socket.socket, socket.socket]:
