@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from harness.core.backoff import Backoff
 from harness.core.clock import ManualClock
 from harness.core.identifiers import Randomness
 from harness.wasmbed.controllers.queue import Closed, WorkQueue
@@ -68,7 +69,7 @@ def test_of_two_wishes_for_later_the_earlier_counts():
 
 def test_failures_come_back_later_and_later_until_forgotten():
     async def scenario():
-        bench = Bench(first_delay=1.0, longest_delay=8.0)
+        bench = Bench(backoff=Backoff(first=1.0, longest=8.0))
         waits = []
         for _ in range(6):
             bench.queue.add_rate_limited("a")
