@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.wasmbed.controllers.application import FINALIZER
 from harness.wasmbed.resources.kinds import APPLICATION
+from harness.wasmbed.resources.names import STOP_FINALIZER
 
 MODULE = b"\0asm\1\0\0\0"
 OTHER = MODULE + b"\0\1\0"
@@ -219,7 +219,7 @@ def test_another_finalizer_is_left_alone(play):
         await world.manager()
         await world.application()
         await world.reaches("blink", "Failed")
-        await world.api.patch(APPLICATION, "blink", {"metadata": {"finalizers": ["example.org/mine", FINALIZER]}})
+        await world.api.patch(APPLICATION, "blink", {"metadata": {"finalizers": ["example.org/mine", STOP_FINALIZER]}})
         await world.api.delete(APPLICATION, "blink")
         await world.settle()
         assert (await world.get(APPLICATION, "blink")).finalizers == ["example.org/mine"]

@@ -2,12 +2,12 @@
 
 import pytest
 
-from harness.wasmbed.controllers.application import FINALIZER
 from harness.wasmbed.controllers.gateway_client import GatewayRefused
 from harness.wasmbed.resources.api import ApiError, Conflict
 from harness.wasmbed.resources.conditions import find_condition
 from harness.wasmbed.resources.kinds import APPLICATION, CONFIG_MAP, DEVICE, GATEWAY
 from harness.wasmbed.resources.modules import ConfigMapModuleStore
+from harness.wasmbed.resources.names import STOP_FINALIZER
 
 MODULE = b"\0asm\1\0\0\0"
 OTHER = MODULE + b"\0\1\0"
@@ -32,7 +32,7 @@ def test_the_way_to_running(play):
         assert (status.health, status.error, status.retry_count) == ("healthy", None, 0)
         assert status.observed_generation == application.generation
         assert find_condition(status.conditions, "Running")["status"] == "True"
-        assert application.finalizers == [FINALIZER]
+        assert application.finalizers == [STOP_FINALIZER]
 
     play(scenario)
 

@@ -54,6 +54,7 @@ from harness.wasmbed.resources.api import (
 from harness.wasmbed.resources.deployments import DeploymentRequest
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import APPLICATION, CONFIG_MAP, DEVICE, GATEWAY, SECRET
+from harness.wasmbed.resources.names import CRL_CONFIG_MAP, CRL_KEY, PURPOSE_LABEL, PURPOSE_PAIRING, pairing_secret
 from harness.wasmbed.resources.views import Application, Device
 from harness.wasmbed.resources.views import Gateway as GatewayView
 
@@ -395,9 +396,9 @@ class World:
         return key, create_signing_request(key, name)
 
     async def give_token(self, name: str, token: str = "sesame", **metadata: Any) -> None:
-        labels = {"labels": {"wasmbed.io/purpose": "pairing"}}
+        labels = {"labels": {PURPOSE_LABEL: PURPOSE_PAIRING}}
         secret = {
-            "metadata": {"name": f"pairing-{name}", **labels, **metadata},
+            "metadata": {"name": pairing_secret(name), **labels, **metadata},
             "data": {"token": b64encode(token.encode()).decode()},
         }
         await self.api.create(SECRET, secret)
@@ -408,11 +409,11 @@ class World:
         await self.publish_crl(b64encode(self.devices.crl()).decode())
 
     async def publish_crl(self, content: str) -> None:
-        body = {"metadata": {"name": "wasmbed-device-crl"}, "binaryData": {"crl.der": content}}
+        body = {"metadata": {"name": CRL_CONFIG_MAP}, "binaryData": {CRL_KEY: content}}
         try:
             await self.api.create(CONFIG_MAP, body)
         except Conflict:
-            await self.api.patch(CONFIG_MAP, "wasmbed-device-crl", body)
+            await self.api.patch(CONFIG_MAP, CRL_CONFIG_MAP, body)
 
     # What is on record.
 

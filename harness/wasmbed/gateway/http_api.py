@@ -22,6 +22,7 @@ from harness.wasmbed.gateway.sessions import Session, Sessions
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.gateway.status_queries import StatusQueries
 from harness.wasmbed.resources.deployments import DeploymentRequest
+from harness.wasmbed.resources.names import gateway_api_secret
 from harness.wasmbed.resources.timestamps import format_timestamp
 
 __all__ = ["HttpApi"]
@@ -99,7 +100,7 @@ class HttpApi:
 
     async def _answer(self, request: web.Request, handler: Handler, *, knows_token: bool) -> web.StreamResponse:
         if request.path.startswith("/api/") and not knows_token:
-            answer = _refuse(401, f"the bearer token of Secret gateway-{self._settings.name}-api is needed")
+            answer = _refuse(401, f"the bearer token of Secret {gateway_api_secret(self._settings.name)} is needed")
             answer.headers["WWW-Authenticate"] = "Bearer"
             return answer
         try:

@@ -21,10 +21,10 @@ from harness.wasmbed.pki.requests import read_signing_request
 from harness.wasmbed.protocol.messages import EnrollmentRequest, ErrorCode
 from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, ResourceApi
 from harness.wasmbed.resources.kinds import SECRET
+from harness.wasmbed.resources.names import PURPOSE_LABEL, PURPOSE_PAIRING, TOKEN_KEY, pairing_secret
 
-__all__ = ["PURPOSE_LABEL", "Pairing"]
+__all__ = ["Pairing"]
 
-PURPOSE_LABEL = "wasmbed.io/purpose"
 _BAD_TOKEN = "the pairing token is no good: it is wrong, was used already, or was never given"
 """One answer for all three, so that nobody learns which devices wait to be paired."""
 
@@ -60,11 +60,11 @@ class Pairing:
         self._enrollment.check_nonce(asked.name, request)
         try:
             async with self._clock.deadline(self._settings.api_timeout):
-                version = await self._check_token(f"pairing-{asked.name}", request.pairing_token)
+                version = await self._check_token(pairing_secret(asked.name), request.pairing_token)
                 self._enrollment.claim(session, asked.name)
                 self._check_key(asked.name, request.public_key)
                 certificate = self._authority.sign_request(request.csr)
-                await self._api.delete(SECRET, f"pairing-{asked.name}", resource_version=version)
+                await self._api.delete(SECRET, pairing_secret(asked.name), resource_version=version)
         except (Conflict, NotFound) as error:
             raise _failed(_BAD_TOKEN) from error
         except (OSError, ApiError) as error:
@@ -86,10 +86,10 @@ class Pairing:
 
 
 def _token(secret: Object) -> bytes:
-    if (secret["metadata"].get("labels") or {}).get(PURPOSE_LABEL) != "pairing":
+    if (secret["metadata"].get("labels") or {}).get(PURPOSE_LABEL) != PURPOSE_PAIRING:
         raise _failed(_BAD_TOKEN)
     try:
-        token = b64decode((secret.get("data") or {}).get("token", ""), validate=True)
+        token = b64decode((secret.get("data") or {}).get(TOKEN_KEY, ""), validate=True)
     except ValueError as error:
         raise _failed(_BAD_TOKEN) from error
     if not token:

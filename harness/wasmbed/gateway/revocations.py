@@ -14,13 +14,11 @@ from harness.wasmbed.pki.errors import CertificateInvalid
 from harness.wasmbed.resources.api import Object, ResourceApi
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import CONFIG_MAP
+from harness.wasmbed.resources.names import CRL_CONFIG_MAP, CRL_KEY
 
-__all__ = ["CRL_CONFIG_MAP", "CRL_KEY", "Revocations"]
+__all__ = ["Revocations"]
 
 log = get_log(__name__)
-
-CRL_CONFIG_MAP = "wasmbed-device-crl"
-CRL_KEY = "crl.der"
 
 
 class Revocations:
