@@ -56,7 +56,7 @@ def test_a_token_is_good_once(play: Play) -> None:
         second, _, request = await ask(world)
         error = await second.refused(request)
         assert error.code == "ENROLLMENT_FAILED"
-        assert "the pairing token is no good" in error.message
+        assert "invalid pairing token" in error.message
         await second.closed()
 
     play(scene)
@@ -74,7 +74,7 @@ def test_of_two_that_show_a_token_at_once_one_gets_it(play: Play) -> None:
 
         world.api.fail = lambda *asked: overtake(*asked)
         device, _, request = await ask(world)
-        assert "the pairing token is no good" in (await device.refused(request)).message
+        assert "invalid pairing token" in (await device.refused(request)).message
 
     play(scene)
 
@@ -84,8 +84,8 @@ def test_of_two_that_show_a_token_at_once_one_gets_it(play: Play) -> None:
     [
         ({"csr": None}, "has to send a signing request and a pairing token"),
         ({"pairing_token": None}, "has to send a signing request and a pairing token"),
-        ({"pairing_token": "guess"}, "the pairing token is no good"),
-        ({"csr": b"\x30\x00"}, "the signing request is no good: not a signing request"),
+        ({"pairing_token": "guess"}, "invalid pairing token"),
+        ({"csr": b"\x30\x00"}, "invalid signing request: not a signing request"),
         ({"public_key": b"another"}, "the key in the request is not the signing request's"),
         ({"device_type": "toaster"}, "unknown device type"),
     ],
@@ -118,7 +118,7 @@ def test_without_the_token_nobody_takes_a_device_s_name(play: Play) -> None:
         await asked.wait()
         await world.connected("dev-1")
         answer.set()
-        assert "the pairing token is no good" in (await stranger.expect(Error)).message
+        assert "invalid pairing token" in (await stranger.expect(Error)).message
 
     play(scene)
 
@@ -130,7 +130,7 @@ def test_not_every_secret_is_a_token(play: Play, secret: dict[str, Any]) -> None
         if "data" in secret:
             world.api.objects[SECRET.plural, "pairing-dev-1"]["data"] = secret["data"]
         device, _, request = await ask(world)
-        assert "the pairing token is no good" in (await device.refused(request)).message
+        assert "invalid pairing token" in (await device.refused(request)).message
 
     play(scene)
 
@@ -219,7 +219,7 @@ def test_a_gateway_without_an_authority_issues_nothing(play: Play) -> None:
 
 
 def test_unclaimed_ids_are_not_kept_for_ever(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.wasmbed.gateway.enrollment._PROVISIONAL_IDS", 1)
+    monkeypatch.setattr("harness.wasmbed.gateway.device_ids._PROVISIONAL_IDS", 1)
 
     async def scene(world: World) -> None:
         ids = []

@@ -13,14 +13,52 @@ from hypothesis import strategies as st
 from harness.clusters.embedded.patches import merge_patch
 from harness.core.clock import ManualClock
 from harness.core.identifiers import Randomness
-from harness.wasmbed.gateway.device_status import intermediate_step
-from harness.wasmbed.gateway.status_writer import StatusWriter, is_one, merge, write_interval
-from harness.wasmbed.resources.api import ApiError, Invalid, NotFound
+from harness.wasmbed.gateway.status_patches import Status, fits_one_patch, merge
+from harness.wasmbed.gateway.status_target import UncachedTarget, intermediate_step, write_interval
+from harness.wasmbed.gateway.status_writer import StatusWriter
+from harness.wasmbed.resources.api import ApiError, Invalid, NotFound, Object, Resource
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
 from harness.wasmbed.resources.phases import IllegalMove
 
 Api = Any
 Scene = Callable[[Api, StatusWriter, ManualClock], Awaitable[None]]
+
+
+class KnownObjects(UncachedTarget):
+    """Objects with known forms; a device goes through Disconnected where a move is not legal directly."""
+
+    def __init__(self, known: dict[str, Object]) -> None:
+        self.known = known
+
+    def current(self, resource: Resource, name: str) -> Object | None:
+        return self.known.get(name)
+
+    def intermediate_step(self, resource: Resource, phase: str) -> Status | None:
+        return intermediate_step(resource, phase)
+
+
+class RestingObjects(UncachedTarget):
+    """Objects that rest after a write for as many seconds as ``interval`` returns for it."""
+
+    def __init__(self, interval: Callable[[Object], float]) -> None:
+        self.interval = interval
+
+    def write_interval(self, resource: Resource, answer: Object) -> float:
+        return self.interval(answer)
+
+
+class MissingObjects(UncachedTarget):
+    """Keeps what was not written because its object does not exist."""
+
+    def __init__(self) -> None:
+        self.missing: list[tuple[Resource, str, Status]] = []
+
+    def gone(self, resource: Resource, name: str, status: Status) -> None:
+        self.missing.append((resource, name, status))
+
+
+def make_writer(api: Api, clock: ManualClock, target: UncachedTarget) -> StatusWriter:
+    return StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, target=target)
 
 
 @pytest.fixture
@@ -31,8 +69,7 @@ def write(memory_api: Callable[[], Api]) -> Callable[[Scene], None]:
         async def main() -> None:
             api, clock = memory_api(), ManualClock()
             api.known = {}
-            options = {"current": lambda resource, name: api.known.get(name), "intermediate_step": intermediate_step}
-            writer = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, **options)
+            writer = make_writer(api, clock, KnownObjects(api.known))
             await api.create(DEVICE, {"metadata": {"name": "dev-1"}, "spec": {}})
             await api.create(APPLICATION, {"metadata": {"name": "app-1"}, "spec": {}})
             try:
@@ -104,7 +141,7 @@ def test_what_can_wait_is_written_at_the_earliest_time_named(write: Any) -> None
 def test_a_large_object_rests_after_a_write(write: Any) -> None:
     async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
         fleet = {f"dev-{n}": {"state": "receiving"} for n in range(1000)}
-        paced = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, write_interval=write_interval)
+        paced = make_writer(api, clock, RestingObjects(write_interval))
         paced.put(APPLICATION, "app-1", {"deviceStatuses": fleet})
         await clock.advance(0)
         assert (len(patches(api)), len(paced)) == (1, 0)
@@ -132,7 +169,7 @@ def test_what_comes_while_a_write_is_under_way_rests_with_it(write: Any) -> None
     async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
         gate = asyncio.Event()
         api.fail = lambda verb, resource, name: gate.wait()
-        paced = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, write_interval=lambda *written: 2.0)
+        paced = make_writer(api, clock, RestingObjects(lambda answer: 2.0))
         paced.put(APPLICATION, "app-1", {"metrics": {"n": 1}})
         await clock.advance(0)
         paced.put(APPLICATION, "app-1", {"metrics": {"n": 2}})
@@ -148,7 +185,7 @@ def test_what_comes_while_a_write_is_under_way_rests_with_it(write: Any) -> None
 
 def test_nothing_rests_at_the_end(write: Any) -> None:
     async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
-        paced = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, write_interval=lambda *written: 1000.0)
+        paced = make_writer(api, clock, RestingObjects(lambda answer: 1000.0))
         for n in range(2):
             paced.put(APPLICATION, "app-1", {"metrics": {"n": n}})
             await clock.advance(0)
@@ -270,14 +307,14 @@ def test_each_write_to_an_object_that_is_gone_is_told(write: Any) -> None:
     """A later write may be for a new object of the same name, so it is tried."""
 
     async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
-        gone: list[Any] = []
-        writer = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, gone=lambda *told: gone.append(told))
+        target = MissingObjects()
+        writer = make_writer(api, clock, target)
         writer.put(DEVICE, "ghost", {"phase": "Disconnected"})
         writer.put(DEVICE, "ghost", {"phase": "Connected"})
         with pytest.raises(NotFound):
             await writer.write(DEVICE, "ghost", {"health": "healthy"})
         assert len(writer) == 0
-        assert gone == [
+        assert target.missing == [
             (DEVICE, "ghost", {"phase": "Disconnected"}),
             (DEVICE, "ghost", {"phase": "Connected", "health": "healthy"}),
         ]
@@ -343,5 +380,5 @@ objects = st.dictionaries(st.sampled_from("abc"), values, max_size=3)
 
 @given(objects, objects, objects)
 def test_one_patch_does_what_two_would(target: Any, first: Any, second: Any) -> None:
-    if is_one(first, second):
+    if fits_one_patch(first, second):
         assert merge_patch(target, merge(first, second)) == merge_patch(merge_patch(target, first), second)
