@@ -28,12 +28,19 @@ from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
 MODULES = Path(__file__).parents[2] / "scenarios" / "modules"
 
+COMMAND = """
+import signal
+from harness.cli import main
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may have it ignored
+main()
+"""
+
 
 class Running:
     """A command that runs until it is ended."""
 
     def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-c", "from harness.cli import main; main()", *arguments]
+        command = [sys.executable, "-c", COMMAND, *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.said = ""
 
@@ -51,10 +58,8 @@ class Running:
     def end(self, number: signal.Signals) -> int:
         """Send a signal and wait for the exit code."""
         self.process.send_signal(number)
-        assert self.process.stdout
-        self.said += self.process.stdout.read()
-        self.process.stdout.close()
-        return self.process.wait(30)
+        self.said += self.process.communicate(timeout=60)[0]
+        return self.process.returncode
 
 
 class Platform(Running):
