@@ -140,7 +140,7 @@ async def test_what_can_wait_is_written_at_the_earliest_time_named(
     assert len(patches(api)) == 2
 
 
-async def test_a_large_object_rests_after_a_write(api: MemoryApi, writer: StatusWriter, clock: ManualClock) -> None:
+async def test_a_large_object_rests_after_a_write(api: MemoryApi, clock: ManualClock) -> None:
     fleet = {f"dev-{n}": {"state": "receiving"} for n in range(1000)}
     paced = make_writer(api, clock, RestingObjects(write_interval))
     paced.put(APPLICATION, "app-1", {"deviceStatuses": fleet})
@@ -162,9 +162,7 @@ async def test_a_large_object_rests_after_a_write(api: MemoryApi, writer: Status
     await paced.abandon()
 
 
-async def test_what_comes_while_a_write_is_under_way_rests_with_it(
-    api: MemoryApi, writer: StatusWriter, clock: ManualClock
-) -> None:
+async def test_what_comes_while_a_write_is_under_way_rests_with_it(api: MemoryApi, clock: ManualClock) -> None:
     gate = asyncio.Event()
     api.fail = lambda verb, resource, name: gate.wait()
     paced = make_writer(api, clock, RestingObjects(lambda answer: 2.0))
@@ -179,7 +177,7 @@ async def test_what_comes_while_a_write_is_under_way_rests_with_it(
     await paced.abandon()
 
 
-async def test_nothing_rests_at_the_end(api: MemoryApi, writer: StatusWriter, clock: ManualClock) -> None:
+async def test_nothing_rests_at_the_end(api: MemoryApi, clock: ManualClock) -> None:
     paced = make_writer(api, clock, RestingObjects(lambda answer: 1000.0))
     for n in range(2):
         paced.put(APPLICATION, "app-1", {"metrics": {"n": n}})
@@ -194,7 +192,7 @@ async def test_nothing_rests_at_the_end(api: MemoryApi, writer: StatusWriter, cl
 
 
 async def test_what_was_removed_does_not_come_back_with_what_takes_its_place(
-    api: MemoryApi, writer: StatusWriter, clock: ManualClock
+    api: MemoryApi, writer: StatusWriter
 ) -> None:
     def put(**entry: Any) -> None:
         writer.put(APPLICATION, "app-1", {"deviceStatuses": {"dev-1": entry}})
@@ -210,7 +208,7 @@ async def test_what_was_removed_does_not_come_back_with_what_takes_its_place(
     assert len(patches(api)) == 3
 
 
-async def test_phases_are_written_one_after_the_other(api: MemoryApi, writer: StatusWriter, clock: ManualClock) -> None:
+async def test_phases_are_written_one_after_the_other(api: MemoryApi, writer: StatusWriter) -> None:
     for phase in ("Enrolling", "Enrolled", "Connected"):
         writer.put(DEVICE, "dev-1", {"phase": phase})
     writer.put(DEVICE, "dev-1", {"health": "healthy"})
@@ -274,7 +272,7 @@ async def test_a_conflict_is_judged_again(api: MemoryApi, writer: StatusWriter, 
     assert phases == ["Enrolling", "Enrolled", "Disconnected", "Enrolling"]
 
 
-async def test_an_illegal_move_is_never_written(api: MemoryApi, writer: StatusWriter, clock: ManualClock) -> None:
+async def test_an_illegal_move_is_never_written(api: MemoryApi, writer: StatusWriter) -> None:
     writer.put(DEVICE, "dev-1", {"phase": "Disconnected"})
     await writer.flush()
     assert patches(api) == []
@@ -301,7 +299,7 @@ async def test_each_write_to_an_object_that_is_gone_is_told(
     ]
 
 
-async def test_a_hopeless_patch_is_dropped(api: MemoryApi, writer: StatusWriter, clock: ManualClock) -> None:
+async def test_a_hopeless_patch_is_dropped(api: MemoryApi, writer: StatusWriter) -> None:
     api.fail = refuse(Invalid({"code": 422, "reason": "Invalid", "message": "status.health: wrong"}))
     with pytest.raises(Invalid, match="wrong"):
         await writer.write(DEVICE, "dev-1", {"health": "?"})
