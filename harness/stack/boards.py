@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import overload
+from typing import Unpack, overload
 
 from harness.boards.board import Board, BoardEnvironment, BoardSettings, Credentials, Power
 from harness.boards.catalogue import Catalogue
@@ -16,6 +16,7 @@ from harness.core.errors import RigError, UsageError
 from harness.core.network import Endpoint
 from harness.stack import virtual_time
 from harness.stack.board import RecordedBoard
+from harness.stack.board_options import BoardOptions, check_options
 from harness.stack.credentials import Certificate, Pki
 from harness.stack.options import StackOptions
 from harness.stack.recorder import Recorder
@@ -54,101 +55,66 @@ class Boards:
 
     @overload
     async def power_on(
-        self,
-        kind: str | None = None,
-        *,
-        count: None = None,
-        name: str | None = None,
-        certificate: Certificate | str = Certificate.VALID,
-        twin_of: Board | None = None,
-        device_type: str | None = None,
-        capabilities: Sequence[str] | None = None,
-        self_test: str | None = None,
-        watchdog: float | None = None,
-        link: str | None = None,
-        record: bool | None = None,
-        progress: Progress | None = None,
+        self, kind: str | None = None, *, count: None = None, **options: Unpack[BoardOptions]
     ) -> Board: ...
 
     @overload
     async def power_on(
-        self,
-        kind: str | None = None,
-        *,
-        count: int,
-        name: str | None = None,
-        certificate: Certificate | str = Certificate.VALID,
-        device_type: str | None = None,
-        capabilities: Sequence[str] | None = None,
-        self_test: str | None = None,
-        watchdog: float | None = None,
-        link: str | None = None,
-        record: bool | None = None,
-        progress: Progress | None = None,
+        self, kind: str | None = None, *, count: int, **options: Unpack[BoardOptions]
     ) -> list[Board]: ...
 
     async def power_on(
-        self,
-        kind: str | None = None,
-        *,
-        count: int | None = None,
-        name: str | None = None,
-        certificate: Certificate | str = Certificate.VALID,
-        twin_of: Board | None = None,
-        device_type: str | None = None,
-        capabilities: Sequence[str] | None = None,
-        self_test: str | None = None,
-        watchdog: float | None = None,
-        link: str | None = None,
-        record: bool | None = None,
-        progress: Progress | None = None,
+        self, kind: str | None = None, *, count: int | None = None, **options: Unpack[BoardOptions]
     ) -> Board | list[Board]:
         """Switch on a new board, or ``count`` of them, and return when their firmware runs.
 
-        ``kind`` is any kind of board that any tier here can make, or a tier; ``--boards`` unless given, or named with a
-        link: ``mps2-an385+ethernet``.
-        ``certificate`` says what the board has to prove who it is (see :class:`Certificate`); ``twin_of`` gives it
-        another board's identity instead. ``device_type`` and ``capabilities`` are what it claims at enrollment
-        instead of its own. ``name`` is the device's; with a ``count`` it is numbered. ``self_test`` is a fault that
-        the firmware provokes once, and ``watchdog`` the seconds of silence after which it resets itself, on boards
-        that have such things (see :class:`BoardSettings`). ``link`` is ``ethernet`` for a board with that feature, to
-        be used for modules above about 100 KB. With ``record`` (by default ``--record``) everything that reaches the
-        board is recorded, so that its run can be replayed: `wasmbed replay`. ``progress`` is told how many boards run,
-        and of how many.
+        ``kind`` is a kind of board of any tier, or a tier; ``--boards`` by default. A link may follow it:
+        ``mps2-an385+ethernet``. ``options`` are those of :class:`BoardOptions`.
 
-        Raises UsageError for an unknown kind, a name that is taken or a board that cannot be recorded, RigError when
-        a board does not start, or when so many do not fit into memory.
+        Raises UsageError for an unknown kind or option, a name that is taken, or a board that cannot be recorded;
+        RigError when a board does not start, or when that number of boards does not fit into memory.
         """
-        certificate = Certificate.of(certificate)
-        tier, kind, link = self._catalogue.find(kind or self._options.boards, link)
-        recordings = self._recordings(tier.features(kind), kind, record)
+        check_options(options)
+        tier, kind, link = self._catalogue.find(kind or self._options.boards, options.get("link"))
+        options["link"] = link
+        recordings = self._recordings(tier.features(kind), kind, options.get("record"))
         check_fits(count or 1, tier.memory(kind), kind, opened=tier.descriptors(kind))
         made = []
         async with self._making:  # a name is free until its board is there
-            for each in self._names(kind, name, count):
-                if twin_of is None:
-                    algorithm = Algorithm.ED25519 if "ed25519" in tier.features(kind) else Algorithm.P256
-                    credentials = await self._pki.credentials(each, certificate, algorithm=algorithm)
-                    device = each
-                else:
-                    credentials, device = self._credentials[twin_of.name], self.device_of(twin_of)
-                settings = BoardSettings(
-                    device,
-                    credentials,
-                    gateway=self.gateway,
-                    server_name=self.gateway[0],
-                    device_type=device_type,
-                    capabilities=tuple(capabilities) if capabilities is not None else None,
-                    self_test=self_test,
-                    watchdog=watchdog,
-                    link=link,
-                    recording=recordings / each if recordings is not None else None,
-                )
-                board = RecordedBoard(each, tier.make(kind, settings, self._world), self._recorder)
-                self._boards[each], self._credentials[each] = board, credentials
+            for name in self._names(kind, options.get("name"), count):
+                credentials, device = await self._identity(name, tier.features(kind), options)
+                recording = recordings / name if recordings is not None else None
+                settings = self._settings(device, credentials, recording, options)
+                board = RecordedBoard(name, tier.make(kind, settings, self._world), self._recorder)
+                self._boards[name], self._credentials[name] = board, credentials
                 made.append(board)
-        await Fleet(made).power_on(progress=progress)
+        await Fleet(made).power_on(progress=options.get("progress"))
         return list(made) if count is not None else made[0]
+
+    async def _identity(self, name: str, features: frozenset[str], options: BoardOptions) -> tuple[Credentials, str]:
+        """The credentials of a new board and the name of its device: its own, or those of its twin."""
+        if (twin := options.get("twin_of")) is not None:
+            return self._credentials[twin.name], self.device_of(twin)
+        certificate = options.get("certificate", Certificate.VALID)
+        algorithm = Algorithm.ED25519 if "ed25519" in features else Algorithm.P256
+        return await self._pki.credentials(name, certificate, algorithm=algorithm), name
+
+    def _settings(
+        self, device: str, credentials: Credentials, recording: Path | None, options: BoardOptions
+    ) -> BoardSettings:
+        capabilities = options.get("capabilities")
+        return BoardSettings(
+            device,
+            credentials,
+            gateway=self.gateway,
+            server_name=self.gateway[0],
+            device_type=options.get("device_type"),
+            capabilities=tuple(capabilities) if capabilities is not None else None,
+            self_test=options.get("self_test"),
+            watchdog=options.get("watchdog"),
+            link=options.get("link"),
+            recording=recording,
+        )
 
     async def cycle(
         self,

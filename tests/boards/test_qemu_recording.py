@@ -192,7 +192,9 @@ def test_the_kit_leaves_out_what_a_recorded_board_lacks(tmp_path: Path) -> None:
         tier = QemuTier()
         try:
             await check_board(
-                lambda settings, world: tier.make(KIND, replace(settings, recording=tmp_path / settings.name), world),
+                lambda settings, environment: tier.make(
+                    KIND, replace(settings, recording=tmp_path / settings.name), environment
+                ),
                 only=["enrolls_with_certificate", "restarts_with_its_identity"],
                 expectations=Expectations(patience=20),
                 progress=found.__setitem__,

@@ -81,7 +81,7 @@ class Machine:
     async def start(self, on_event: Callable[[dict[str, Any]], object] | None = None, *, paused: bool = False) -> None:
         """Run it; returns when the guest runs, or is about to if ``paused``. ``on_event`` gets every QMP event.
 
-        Raises RigError with QEMU's own words when it does not start.
+        Raises RigError with QEMU's error output when it does not start.
         """
         pairs = [socket.socketpair(), self._pair(), self._pair()]
         ours, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
@@ -144,7 +144,7 @@ class Machine:
             end.close()
             await self.kill()
             raise RigError(
-                f"QEMU did not come up: {self.words or reason(error)}",
+                f"QEMU did not come up: {self.error_text or reason(error)}",
                 where=self.name,
                 do="check the machine's name and image in its board.toml; `wasmbed doctor` names the QEMU found",
             ) from error
@@ -164,7 +164,7 @@ class Machine:
             self.exited.set_result(code)
 
     @property
-    def words(self) -> str:
+    def error_text(self) -> str:
         """What QEMU said on stderr, once it has ended, but for warnings."""
         lines = self._stderr.decode("utf-8", "replace").splitlines()
         return "\n".join(line for line in lines if "warning: " not in line).strip()

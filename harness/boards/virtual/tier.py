@@ -42,18 +42,18 @@ class VirtualTier(Tier):
     def about(self, kind: str) -> About:
         return About("a task in this process that speaks the protocol and runs modules in wasmtime")
 
-    def make(self, kind: str, settings: BoardSettings, world: BoardEnvironment) -> Board:
+    def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
         if kind not in self.kinds():
             raise UsageError(
                 f"no board kind {kind!r}", where="virtual tier", do=f"the kinds are {', '.join(self.kinds())}"
             )
         # Two boards with one identity are twins, not one board twice: their nonces differ under any seed.
         self._made[settings.name] += 1
-        randomness = world.randomness.fork(f"{settings.name} {self._made[settings.name]}")
-        own = dataclasses.replace(world, randomness=randomness)
+        randomness = environment.randomness.fork(f"{settings.name} {self._made[settings.name]}")
+        own = dataclasses.replace(environment, randomness=randomness)
 
         def make_context(authority: bytes, identity: Identity | None) -> ssl.SSLContext:
-            return self._context(authority, identity, world.clock)
+            return self._context(authority, identity, environment.clock)
 
         return VirtualBoard(settings, own, self._runtime, make_context, self._backoff, self._level)
 
