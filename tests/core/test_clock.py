@@ -1,4 +1,4 @@
-"""Time moves only on a clock, and a manual one only when told."""
+"""A clock's time, its timers and deadlines; a manual clock advances only on request."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -11,13 +11,13 @@ from harness.core.errors import UsageError
 
 
 @pytest.mark.parametrize("within", [0, -1, float("inf"), float("nan"), "5s", None])
-def test_what_is_no_time_to_wait_is_refused(within: Any) -> None:
+def test_an_invalid_time_limit_is_refused(within: Any) -> None:
     assert time_to_wait(0.5) == pytest.approx(0.5)
-    with pytest.raises(UsageError, match="is no time to wait"):
+    with pytest.raises(UsageError, match="invalid time limit"):
         time_to_wait(within)
 
 
-def test_a_manual_clock_fires_timers_in_order_each_at_its_own_moment() -> None:
+def test_a_manual_clock_fires_timers_in_order_each_at_its_own_time() -> None:
     async def scene() -> list[tuple[str, float]]:
         clock = ManualClock(start=100)
         fired: list[tuple[str, float]] = []
@@ -32,7 +32,7 @@ def test_a_manual_clock_fires_timers_in_order_each_at_its_own_moment() -> None:
     assert asyncio.run(scene()) == [("first", 101), ("second", 102)]
 
 
-def test_tasks_that_a_timer_woke_run_before_time_goes_on() -> None:
+def test_tasks_that_a_timer_woke_run_before_time_advances_further() -> None:
     async def scene() -> list[float]:
         clock = ManualClock(start=0)
         seen: list[float] = []
@@ -51,7 +51,7 @@ def test_tasks_that_a_timer_woke_run_before_time_goes_on() -> None:
 
 
 @pytest.mark.parametrize("kind", ["manual", "system"])
-def test_a_deadline_cancels_what_takes_too_long(kind: str) -> None:
+def test_a_deadline_cancels_a_block_that_takes_too_long(kind: str) -> None:
     async def scene() -> None:
         clock = ManualClock() if kind == "manual" else SystemClock()
         forever: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -69,7 +69,7 @@ def test_a_deadline_cancels_what_takes_too_long(kind: str) -> None:
     asyncio.run(scene())
 
 
-def test_a_deadline_that_is_kept_leaves_nothing_behind() -> None:
+def test_a_deadline_that_is_met_leaves_no_timer() -> None:
     async def scene() -> None:
         clock = ManualClock()
         async with clock.deadline(1):
@@ -84,7 +84,7 @@ def test_a_clock_cannot_go_back() -> None:
         asyncio.run(ManualClock().advance(-1))
 
 
-def test_the_system_clock_tells_the_wall_clocks_time() -> None:
+def test_the_system_clock_has_the_wall_clocks_time() -> None:
     clock = SystemClock()
     before = clock.now()
     assert clock.now() >= before

@@ -1,4 +1,4 @@
-"""The system's network is the running loop's TCP."""
+"""The system's network uses the running loop's TCP."""
 
 import asyncio
 
@@ -30,7 +30,7 @@ class Caller(asyncio.Protocol):
         self.transport.close()
 
 
-def test_what_is_sent_comes_back() -> None:
+def test_a_connection_carries_bytes_both_ways() -> None:
     async def scene() -> bytes:
         network = SystemNetwork()
         listener = await network.listen(Echo, ("127.0.0.1", 0))

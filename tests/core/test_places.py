@@ -1,4 +1,4 @@
-"""Work under way is bounded by what can be finished, and the oldest that waits is next."""
+"""Work in progress is bounded by the amount that finishes in time; the longest waiter is next."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from harness.core.loop import give_way
 from harness.core.places import Places
 
 
-def test_places_go_to_those_who_wait_in_the_order_of_arrival() -> None:
+def test_waiters_get_places_in_the_order_of_arrival() -> None:
     async def main() -> None:
         places, begun, relieved = Places(2), [], []
         places.on_relief(lambda: relieved.append(tuple(begun)))
@@ -29,7 +29,7 @@ def test_places_go_to_those_who_wait_in_the_order_of_arrival() -> None:
     asyncio.run(main())
 
 
-def test_a_place_that_is_not_waited_for_any_more_is_the_next_ones() -> None:
+def test_the_place_of_a_cancelled_waiter_goes_to_the_next_one() -> None:
     async def main() -> None:
         places = Places(1)
         first = await places.take()
@@ -37,7 +37,7 @@ def test_a_place_that_is_not_waited_for_any_more_is_the_next_ones() -> None:
         await give_way()
         early.cancel()
         await give_way()
-        places.give_back(first, in_time=True)  # to the one that is cancelled in the same moment
+        places.give_back(first, in_time=True)  # goes to the task that is cancelled at the same moment
         gone.cancel()
         await asyncio.wait([gone, early, patient], timeout=20)
         assert (gone.cancelled(), early.cancelled(), patient.exception(), places.is_full) == (True, True, None, False)
@@ -47,17 +47,17 @@ def test_a_place_that_is_not_waited_for_any_more_is_the_next_ones() -> None:
     asyncio.run(main())
 
 
-def test_there_are_as_many_places_as_can_be_finished_in_time() -> None:
+def test_the_number_of_places_follows_the_work_that_finishes_in_time() -> None:
     async def main() -> None:
         places = Places(64)
         assert places.limit == 16
         slow = [await places.take() for _ in range(16)]
         for taken in slow:
             places.give_back(taken, in_time=False)
-        assert places.limit == 8, "what was under way together counts once"
+        assert places.limit == 8, "work in progress together counts once"
         for _ in range(5):
             places.give_back(await places.take(), in_time=False)
-        assert places.limit == 8, "and there are always some"
+        assert places.limit == 8, "there is a minimum"
         for _ in range(9):
             places.give_back(await places.take(), in_time=True)
         assert places.limit == 9

@@ -1,4 +1,4 @@
-"""A log that many peers write to says what happened, once, and how often."""
+"""A log that many peers can fill writes a few lines of a kind and the count of the rest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def play(scene: Callable[[ManualClock, SummedLog], Awaitable[None]]) -> None:
     asyncio.run(scene(clock, SummedLog(get_log("summed"), clock, first=2, window=10)))  # type: ignore[arg-type]
 
 
-def test_a_thousand_lines_of_one_kind_are_three(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_thousand_lines_of_one_kind_become_three(caplog: pytest.LogCaptureFixture) -> None:
     async def scene(clock: ManualClock, log: SummedLog) -> None:
         for number in range(1000):
             log.warning("device %s: refused", f"board-{number}")
@@ -36,7 +36,7 @@ def test_a_thousand_lines_of_one_kind_are_three(caplog: pytest.LogCaptureFixture
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
 
-def test_lines_that_come_now_and_then_are_all_written(caplog: pytest.LogCaptureFixture) -> None:
+def test_infrequent_lines_are_all_written(caplog: pytest.LogCaptureFixture) -> None:
     async def scene(clock: ManualClock, log: SummedLog) -> None:
         for number in range(6):
             log.warning("device %d: refused", number)
@@ -46,11 +46,11 @@ def test_lines_that_come_now_and_then_are_all_written(caplog: pytest.LogCaptureF
     assert caplog.messages == [f"device {number}: refused" for number in range(6)]
 
 
-def test_what_was_counted_is_told_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_count_is_written_on_close(caplog: pytest.LogCaptureFixture) -> None:
     async def scene(clock: ManualClock, log: SummedLog) -> None:
         for number in range(5):
             log.warning("device %d: refused", number)
-        log.info("nobody asked for this level")
+        log.info("below the level of the log")
         log.close()
         log.close()
 
