@@ -31,9 +31,9 @@ class Randomness:
         return self.bytes(count).hex()
 
     def jitter(self, seconds: float, share: float = 0.5) -> float:
-        """``seconds`` made shorter or longer by up to ``share`` of itself, so that a fleet does not act at the same moment."""
+        """``seconds`` made shorter or longer by up to ``share`` of itself, so that a fleet does not act all at once."""
         return seconds * (1 + share * (2 * self._random.random() - 1))
 
     def fork(self, name: str) -> Randomness:
-        """A separate source for ``name``. With a seed, its values do not depend on the order in which sources are used."""
+        """A separate source for ``name``. With a seed, its values do not depend on the order of use."""
         return Randomness(None if self.seed is None else random.Random(f"{self.seed}/{name}").getrandbits(64))  # noqa: S311

@@ -44,7 +44,7 @@ def compact(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """``value`` built only from JSON's types: text, numbers, true, false, null, and lists, tuples, and mappings of those.
+    """``value`` built only from JSON's types: text, numbers, booleans, null, and lists, tuples, and mappings of those.
 
     Everything else becomes text: whole numbers beyond 53 bits, NaN and infinities, bytes (hex), lone surrogates
     (``\\udcff``), keys that are not text, objects, more than 64 levels, and a value that contains itself.

@@ -54,18 +54,15 @@ def test_a_tap_that_fails_does_not_hold_back_other_reports(caplog):
     assert "a tap failed" in caplog.text
 
 
-def test_a_waiting_task_is_woken_when_its_turn_comes():
-    async def main():
-        order = Order()
-        await order.reached()
-        place = order.hold()
-        waiting = asyncio.ensure_future(order.reached())
-        await asyncio.sleep(0)  # noqa: TID251
-        assert not waiting.done()
-        place.release()
-        await waiting
-
-    asyncio.run(main())
+async def test_a_waiting_task_is_woken_when_its_turn_comes():
+    order = Order()
+    await order.reached()
+    place = order.hold()
+    waiting = asyncio.ensure_future(order.reached())
+    await asyncio.sleep(0)  # noqa: TID251
+    assert not waiting.done()
+    place.release()
+    await waiting
 
 
 def test_the_number_of_waiting_reports_is_bounded(monkeypatch):

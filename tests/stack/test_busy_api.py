@@ -38,7 +38,7 @@ def costly(request: int) -> dict[str, Any]:
     }
 
 
-def test_a_hundred_boards_keep_their_heartbeats_while_the_api_server_is_busy() -> None:
+async def test_a_hundred_boards_keep_their_heartbeats_while_the_api_server_is_busy() -> None:
     async def scene(stack: Stack) -> None:
         boards = await stack.boards.power_on(count=BOARDS)
         for board in boards:
@@ -64,12 +64,9 @@ def test_a_hundred_boards_keep_their_heartbeats_while_the_api_server_is_busy() -
         assert {stack.device(board).status.phase for board in boards} == {"Connected"}
         stack.judge()
 
-    async def main() -> None:
-        options = StackOptions.parse({"cluster": "embedded-process", "heartbeat": "0.5"}, {})
-        async with Stack(options) as stack:
-            await scene(stack)
-
-    asyncio.run(main())
+    options = StackOptions.parse({"cluster": "embedded-process", "heartbeat": "0.5"}, {})
+    async with Stack(options) as stack:
+        await scene(stack)
 
 
 def _last(stack: Stack, name: str) -> Event:

@@ -35,24 +35,21 @@ def test_events_are_found_by_their_words_and_their_data(record: Record) -> None:
     assert record.find("Heartbeat", target="Kubernetes") == []
 
 
-def test_nothing_is_judged_by_a_part_of_what_happened(run: Callable[..., Any]) -> None:
-    async def story() -> None:
-        record = Record(SystemClock(), keep=100)
-        for number in range(150):
-            record.note("step", number=number)
-        for question in (
-            lambda: record.find("step"),
-            lambda: record.phases("pump-1"),
-            lambda: record.follows("device-enrollment"),
-        ):
-            with pytest.raises(RigError, match="150 events happened and 100 are kept"):
-                question()
-        with pytest.raises(RigError, match="150 events happened"):
-            await record.until("step", number=0)
-        assert (await record.until("step", number=149, after=record[-2])).n == 149
-        assert len(record.recall("step")) == 100
-
-    run(story())
+async def test_nothing_is_judged_by_a_part_of_what_happened() -> None:
+    record = Record(SystemClock(), keep=100)
+    for number in range(150):
+        record.note("step", number=number)
+    for question in (
+        lambda: record.find("step"),
+        lambda: record.phases("pump-1"),
+        lambda: record.follows("device-enrollment"),
+    ):
+        with pytest.raises(RigError, match="150 events happened and 100 are kept"):
+            question()
+    with pytest.raises(RigError, match="150 events happened"):
+        await record.until("step", number=0)
+    assert (await record.until("step", number=149, after=record[-2])).n == 149
+    assert len(record.recall("step")) == 100
 
 
 def test_phases_are_those_a_resource_went_through(record: Record) -> None:
@@ -60,17 +57,14 @@ def test_phases_are_those_a_resource_went_through(record: Record) -> None:
     assert record.phases("pump-2") == []
 
 
-def test_until_takes_what_was_there_and_what_comes(run: Callable[..., Any], record: Record) -> None:
-    async def story() -> None:
-        first = await record.until("Heartbeat")
-        assert first.n == 0
-        with pytest.raises(ProductFailure, match="no event name=Heartbeat about=pump-1 within") as failure:
-            await record.until("Heartbeat", about="pump-1", after=first, within=0.01)
-        assert "Gateway -> Device  Deploy" in str(failure.value)
-        with pytest.raises(ProductFailure, match="no event name=Deploy size=bool within"):
-            await record.until("Deploy", size=bool, within=0.01)
-
-    run(story())
+async def test_until_takes_what_was_there_and_what_comes(record: Record) -> None:
+    first = await record.until("Heartbeat")
+    assert first.n == 0
+    with pytest.raises(ProductFailure, match="no event name=Heartbeat about=pump-1 within") as failure:
+        await record.until("Heartbeat", about="pump-1", after=first, within=0.01)
+    assert "Gateway -> Device  Deploy" in str(failure.value)
+    with pytest.raises(ProductFailure, match="no event name=Deploy size=bool within"):
+        await record.until("Deploy", size=bool, within=0.01)
 
 
 def test_the_last_events_say_what_tells_and_leave_out_what_watches_repeat() -> None:
@@ -152,13 +146,10 @@ def test_a_condition_on_no_field_is_the_callers_mistake() -> None:
         Conditions(DeviceStatus, {"phaze": "Connected"})
 
 
-def test_a_judge_that_fails_is_the_waiting_tests_trouble_only(run: Callable[..., Any], record: Record) -> None:
-    async def main() -> None:
-        waiting = asyncio.ensure_future(record.until("Heartbeat", after=record[0], uptime=lambda value: value > 3))
-        while not record._listeners:
-            await record._clock.sleep(0)
-        record.record(Kind.MESSAGE, "Device", "Gateway", "Heartbeat", {}, "pump-1")
-        with pytest.raises(TypeError):
-            await waiting
-
-    run(main())
+async def test_a_judge_that_fails_is_the_waiting_tests_trouble_only(record: Record) -> None:
+    waiting = asyncio.ensure_future(record.until("Heartbeat", after=record[0], uptime=lambda value: value > 3))
+    while not record._listeners:
+        await record._clock.sleep(0)
+    record.record(Kind.MESSAGE, "Device", "Gateway", "Heartbeat", {}, "pump-1")
+    with pytest.raises(TypeError):
+        await waiting
