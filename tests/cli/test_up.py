@@ -231,7 +231,11 @@ def test_nobody_answering_in_time_is_said(platform: Platform, capsys: pytest.Cap
 
 @pytest.mark.parametrize(
     ("to", "words"),
-    [("site=nowhere", "no device has these labels"), ("pump", "no device pump"), ("site==", "names no devices")],
+    [
+        ("site=nowhere", "no device has these labels"),
+        ("pump", "no device pump"),
+        ("site==", "invalid choice of devices"),
+    ],
 )
 def test_a_deployment_to_nobody_is_refused(
     platform: Platform, capsys: pytest.CaptureFixture[str], to: str, words: str
