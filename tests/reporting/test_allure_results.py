@@ -134,7 +134,7 @@ def test_robot_hands_over_the_same(robot_results: Path) -> None:
     assert labels(good, "severity") == ["critical"]
     assert [link["url"] for link in good["links"]] == ["https://example.org/issues/5"]
     attached = {each["name"] for each in good["attachments"]}
-    assert attached == {"run just this again", "history", "console virtual-1", "sequence device-enrollment"}
+    assert attached == {"run this test again", "history", "console virtual-1", "sequence device-enrollment"}
     assert "tier=virtual\n" in (robot_results / "environment.properties").read_text()
 
 
@@ -199,13 +199,13 @@ def test_parameters_severity_and_links(tests: dict[str, dict[str, Any]]) -> None
 def test_history_consoles_and_pictures_are_attached(results: Path, tests: dict[str, dict[str, Any]]) -> None:
     attached = {each["name"]: results / each["source"] for each in tests["test_good"]["attachments"]}
     assert set(attached) == {
-        "run just this again",
+        "run this test again",
         "history",
         "console virtual-1",
         "console virtual-2",
         "sequence device-enrollment",
     }
-    assert attached["run just this again"].read_text() == "pytest test_it.py::test_good --seed=7"
+    assert attached["run this test again"].read_text() == "pytest test_it.py::test_good --seed=7"
     assert b'"EnrollmentRequest"' in attached["history"].read_bytes()
     assert "wasmbed" in attached["console virtual-1"].read_text()
     assert attached["sequence device-enrollment"].read_text().startswith("<svg")
@@ -250,7 +250,7 @@ def test_every_failure_is_in_one_category(results: Path, tests: dict[str, dict[s
         "test_product": ["Product"],
         "test_rig": ["Rig"],
         "test_usage": ["Usage"],
-        "test_unknown": ["Nobody can say"],
+        "test_unknown": ["Unknown cause"],
         "test_without_a_stack": [],
     }
 
@@ -283,7 +283,7 @@ def test_allure_makes_its_report_of_them(results: Path, tmp_path: Path) -> None:
     counts = {
         node["name"].partition(":")[0]: node["statistic"]["total"] for node in nodes if node["type"] == "category"
     }
-    assert counts == {"Product": 1, "Rig": 1, "Usage": 1, "Nobody can say": 1}
+    assert counts == {"Product": 1, "Rig": 1, "Usage": 1, "Unknown cause": 1}
     shown = [read(path) for path in tmp_path.glob("out/data/test-results/*.json")]
     (good,) = [each for each in shown if each["name"] == "test_good"]
     assert [step["name"] for step in good["steps"] if step["type"] == "step"][:2] == ["power on", "power on"]

@@ -64,7 +64,7 @@ def test_what_failed_is_an_error_and_what_was_not_run_a_warning() -> None:
                 "line": "12",
                 "title": "scenarios/test_a.py::test_x failed (to blame: product)",
             },
-            "expected Connected\n\nagain: pytest scenarios/test_a.py::test_x",
+            "expected Connected\n\nrun again: pytest scenarios/test_a.py::test_x",
         ),
         ("error", {"title": "a suite.A Case failed"}, "x"),
         (
@@ -73,7 +73,7 @@ def test_what_failed_is_an_error_and_what_was_not_run_a_warning() -> None:
                 "file": "harness/scenarios/test_b.py",
                 "title": "scenarios/test_b.py::test_y not run (to blame: rig)",
             },
-            "bench 4: no board\n\nagain: pytest scenarios/test_b.py::test_y",
+            "bench 4: no board\n\nrun again: pytest scenarios/test_b.py::test_y",
         ),
     ]
 

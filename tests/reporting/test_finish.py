@@ -35,7 +35,7 @@ def test_a_run_ends_with_a_page_junit_and_a_line_of_the_trend(tmp_path: Path, le
     (tmp_path / "reports" / "bench.json").write_text('[{"name": "enroll", "ratio": 0.5}]')
     done = end(run)
     assert (done.page, done.lines, done.trouble) == (run / "index.html", [], [])
-    assert done.told(tmp_path) == [f"report: reports/{run.name}/index.html"]
+    assert done.messages(tmp_path) == [f"report: reports/{run.name}/index.html"]
     assert b"<failure" in (run / "junit.xml").read_bytes()
     ((row,), trouble) = read_trend(tmp_path / "reports" / "trend.jsonl")
     assert trouble == []
@@ -99,7 +99,7 @@ def test_a_full_disk_names_the_file_that_was_not_written(tmp_path: Path, leave: 
 def test_a_folder_without_tests_is_said(tmp_path: Path) -> None:
     run = run_of(tmp_path / "reports", 1)
     run.mkdir(parents=True)
-    assert "holds no test of a run" in end(run).trouble[0]
+    assert "no test of a run in this folder" in end(run).trouble[0]
 
 
 def test_the_newest_runs_stay(tmp_path: Path, leave: Leave) -> None:

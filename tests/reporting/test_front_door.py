@@ -91,7 +91,7 @@ def test_a_ci_job_is_told_what_failed_and_where(run: Run, tmp_path: Path) -> Non
     assert told == [
         f"::error file={file},line={failed},title=test_it.py%3A%3Atest_product failed (to blame%3A product)",
         f"::warning file={file},line={unrun},title=test_it.py%3A%3Atest_rig not run (to blame%3A rig)"
-        "::the board is not there%0A%0Aagain: pytest test_it.py::test_rig --seed=7",
+        "::the board is not there%0A%0Arun again: pytest test_it.py::test_rig --seed=7",
     ]
     text = summary.read_text("utf-8")
     assert ": 1 failed, 1 not run, 1 passed" in text
@@ -109,7 +109,7 @@ def test_a_ci_job_is_told_of_failures_without_a_stack_too(run: Run, tmp_path: Pa
     assert done.returncode == 1, done.stdout + done.stderr
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("::"))
     assert line.startswith("::error file=test_it.py,line=1,title=test_it.py%3A%3Atest_plain failed::")
-    assert "%0A%0Aagain: pytest test_it.py::test_plain" in line
+    assert "%0A%0Arun again: pytest test_it.py::test_plain" in line
     text = (tmp_path / "summary.md").read_text("utf-8")
     assert text.startswith("## ❌ ")
     assert ": 1 failed, 2 passed" in text

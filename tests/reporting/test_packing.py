@@ -138,7 +138,7 @@ def test_a_history_out_of_order_is_left_out_of_the_coverage_and_said(
     lines = [json.dumps(line | {"at": at, "correlation": "b"}) for at in (2.0, 1.0)]
     (test / "history.jsonl").write_text("\n".join(lines) + "\n")
     page = write_run_report(tmp_path / "run").read_text("utf-8")
-    assert "scenarios/odd.py::test_it is left out of the coverage of sequences" in page
+    assert "scenarios/odd.py::test_it is not in the sequence coverage" in page
 
 
 def test_a_sequence_that_cannot_be_read_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,4 +148,4 @@ def test_a_sequence_that_cannot_be_read_is_left_out_and_said(monkeypatch: pytest
     seen = Exercised()
     seen.add(record([event(Kind.NOTE, "step")]))
     assert [row["name"] for row in seen.rows()] == ["device-enrollment"]
-    assert seen.problems == ["mine is left out of the coverage of sequences: mine.mmd:3: expected an arrow"]
+    assert seen.problems == ["mine is not in the sequence coverage: mine.mmd:3: expected an arrow"]

@@ -139,7 +139,7 @@ def test_the_overview_tells_how_it_went_and_finds_a_test(browser: Any, real_run:
 
 def test_the_overview_shows_which_arrows_were_exercised(browser: Any, real_run: Path) -> None:
     with opened(browser, real_run) as page:
-        section = page.get_by_role("region", name="Sequences exercised")
+        section = page.get_by_role("region", name="Sequence coverage")
         connection = section.locator("details", has_text="Initialization and connection").first
         connection.locator("summary").click()
         rows = connection.locator("tbody tr").all_inner_texts()
@@ -159,7 +159,7 @@ def test_a_failure_says_whose_fault_and_how_to_run_it_again(browser: Any, real_r
         assert copied == page.inner_text(".command code")
         assert copied.startswith("pytest ")
         assert copied.endswith("--seed=7")
-        verdict.get_by_role("link", name="The diagram").click()
+        verdict.get_by_role("link", name="Diagram with the differences marked").click()
         picture = page.get_by_role("img", name="EnrollmentResponse")
         assert picture.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 500
 
@@ -214,8 +214,8 @@ def test_the_timeline_by_keyboard(browser: Any, real_run: Path) -> None:
         page.wait_for_function("(title) => document.querySelector('h1').innerText !== title", arg=title)
         page.get_by_role("group", name="Events over time").focus()
         page.keyboard.press("+")
-        page.wait_for_function("document.querySelector('.map').innerText.includes('all of it')")
-        assert page.get_by_role("button", name="all of it").is_enabled()
+        page.wait_for_function("document.querySelector('.map').innerText.includes('Reset zoom')")
+        assert page.get_by_role("button", name="Reset zoom").is_enabled()
         page.keyboard.press("0")
         page.wait_for_function("[...document.querySelectorAll('.map button')].at(-1).disabled")
         page.keyboard.press("o")
@@ -231,11 +231,11 @@ def test_the_map_zooms_by_dragging_and_leads_to_events(browser: Any, real_run: P
         page.mouse.down()
         page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 20, steps=4)
         page.mouse.up()
-        page.wait_for_selector("text=show all")
+        page.wait_for_selector("text=Clear filters")
         after = page.locator(".controls [role=status]").inner_text()
         assert " of " in after
         assert after != before
-        page.get_by_role("button", name="show all").click()
+        page.get_by_role("button", name="Clear filters").click()
         assert page.locator(".controls [role=status]").inner_text() == before
 
 
@@ -264,11 +264,11 @@ def test_filters_leave_what_was_asked_for(browser: Any, real_run: Path) -> None:
         page.get_by_role("button", name="fault", exact=True).click()
         assert page.locator("[role=option]").count() == 1
         page.get_by_role("button", name="fault", exact=True).click()
-        page.get_by_label("Find in events").fill("heartbeatInterval")
+        page.get_by_label("Search events").fill("heartbeatInterval")
         page.wait_for_function("document.querySelectorAll('[role=option]').length < 4")
         assert "EnrollmentResponse" in page.locator("[role=option]").first.inner_text()
-        page.get_by_label("Find in events").fill("")
-        page.get_by_label("Only about").fill("virtual-1")
+        page.get_by_label("Search events").fill("")
+        page.get_by_label("Device or application").fill("virtual-1")
         page.wait_for_function("document.querySelector('.controls [role=status]').innerText.includes(' of ')")
 
 
@@ -296,7 +296,7 @@ def test_metrics_are_drawn_with_their_values(browser: Any, real_run: Path) -> No
 def test_a_history_that_was_cut_says_so_and_shows_what_there_is(browser: Any, cut_run: Path) -> None:
     with opened(browser, cut_run, "#test-0/timeline") as page:
         trouble = page.inner_text(".trouble")
-        assert "the test left no result: the run was cut short" in trouble
+        assert "the test has no result: the run was interrupted" in trouble
         assert "line 41 was cut off" in trouble
         assert "40 events" in page.inner_text(".verdict")
         assert page.locator("[role=option]").count() > 10
@@ -310,7 +310,7 @@ def test_a_thousand_boards_are_scrolled_without_making_every_row(browser: Any, f
         page.keyboard.press("End")
         page.wait_for_selector("[role=option][aria-posinset='40000'][aria-selected=true]")
         assert page.locator("[role=option]").count() < 100
-        page.get_by_label("Only about").fill("board-0500")
+        page.get_by_label("Device or application").fill("board-0500")
         page.wait_for_function("document.querySelector('.controls [role=status]').innerText.includes(' of 40,000')")
         listbox.focus()
         page.keyboard.press("Home")
@@ -329,7 +329,7 @@ def test_one_command_runs_all_again_that_did_not_pass(browser: Any, leave: Calla
         leave(tmp_path / f"run/{index}", test=name, outcome="failed", blame="product", rerun=rerun)
     write_run_report(tmp_path / "run")
     with opened(browser, tmp_path / "run") as page:
-        again = page.get_by_role("region", name="Run the 2 that did not pass again").locator("code").inner_text()
+        again = page.get_by_role("region", name="Run the 2 tests that did not pass again").locator("code").inner_text()
     assert shlex.split(again) == ["pytest", *names, "--seed=7"]
 
 
@@ -359,12 +359,12 @@ def test_earlier_runs_are_drawn_where_there_are_any(browser: Any, real_run: Path
             rows = chart.locator("tbody tr").all_inner_texts()
             drawn[chart.locator(".own").inner_text()] = dict(row.split("\t") for row in rows)
         assert drawn == {
-            "passed of those judged": {**{f"run-{n}": "100 %" for n in range(4)}, "run": "50 %"},
-            "flaky of those judged": {"run-0": "12.5 %", "run-1": "16.7 %", "run-2": "25 %", "run-3": "50 %"},
+            "passed, of judged tests": {**{f"run-{n}": "100 %" for n in range(4)}, "run": "50 %"},
+            "flaky, of judged tests": {"run-0": "12.5 %", "run-1": "16.7 %", "run-2": "25 %", "run-3": "50 %"},
             "time in tests": {f"run-{n}": f"{4.5 + n:.2f} s" for n in range(5)},
             "enroll_rate": {"run": "0.480"},
         }
-        assert section.locator(".wide tbody tr").first.inner_text().startswith("run (this)")
+        assert section.locator(".wide tbody tr").first.inner_text().startswith("run (this run)")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

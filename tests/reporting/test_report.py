@@ -76,7 +76,7 @@ def test_a_run_that_was_cut_short_shows_what_there_is(leave: Leave, tmp_path: Pa
     assert record.outcome == "not run"
     assert len(record.events) == 1
     assert record.trouble == [
-        "the test left no result: the run was cut short",
+        "the test has no result: the run was interrupted",
         "line 2 was cut off; everything before it was read",
     ]
     assert embedded(write_run_report(tmp_path / "run"), "run")["tests"][0]["trouble"] == record.trouble
@@ -105,7 +105,7 @@ def test_pictures_of_verdicts_are_carried(leave: Leave, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="holds no test"):
+    with pytest.raises(UsageError, match="no test of a run"):
         write_run_report(tmp_path)
 
 
@@ -120,9 +120,9 @@ def test_a_report_that_cannot_be_written_says_so(leave: Leave, tmp_path: Path) -
 def test_a_result_that_is_no_object_is_told(leave: Leave, tmp_path: Path) -> None:
     result = leave(tmp_path / "run" / "odd") / "result.json"
     result.write_text("[]")
-    assert read_run(tmp_path / "run")[0].trouble == ["result.json is not readable (it is no object)"]
+    assert read_run(tmp_path / "run")[0].trouble == ["result.json is not readable (it is not an object)"]
     result.write_text('{"options": null, "links": "x", "duration": "long"}')
-    assert read_run(tmp_path / "run")[0].trouble == ["result.json is not readable (links is no list)"]
+    assert read_run(tmp_path / "run")[0].trouble == ["result.json is not readable (links is not a list)"]
     result.write_text('{"options": null, "duration": "long"}')
     assert (read_run(tmp_path / "run")[0].trouble, read_run(tmp_path / "run")[0].duration) == ([], 0.0)
 

@@ -88,7 +88,7 @@ def test_times_events_and_verdicts(tmp_path: Path, leave: Leave) -> None:
 
 def test_a_folder_that_is_no_run_is_told(tmp_path: Path, leave: Leave) -> None:
     leave("first", "a")
-    with pytest.raises(UsageError, match="holds no test of a run"):
+    with pytest.raises(UsageError, match="no test of a run in this folder"):
         compare_runs(tmp_path / "first", tmp_path / "none")
 
 

@@ -154,7 +154,7 @@ def test_a_torn_line_harms_nobody(tmp_path: Path) -> None:
         file.write(b'{"run": "tor')
     rows, trouble = read_trend(path)
     assert [line["run"] for line in rows] == ["one"]
-    assert trouble == ["line 2 is no run and left out"]
+    assert trouble == ["line 2 is invalid and skipped"]
     assert [line["run"] for line in add(path, "three")] == ["one", "three"]
     assert path.read_bytes().count(b"\n") == 3
 
@@ -164,7 +164,7 @@ def test_garbage_is_left_out_and_told(tmp_path: Path) -> None:
     path.write_bytes(b'[1]\n\xff\xfe\n{"run": 5}\n\n{"run": "good"}\n')
     rows, trouble = read_trend(path)
     assert [line["run"] for line in rows] == ["good"]
-    assert trouble == ["lines 1, 2, 3 are no run and left out"]
+    assert trouble == ["lines 1, 2, 3 are invalid and skipped"]
 
 
 def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_wasmbed_trend_shows_the_last_runs(tmp_path: Path, capsys: pytest.Captur
         file.write("{")
     assert wasmbed(["trend", "--reports", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
-    assert "line 3 is no run and left out" in err
+    assert "line 3 is invalid and skipped" in err
     first, second = (line.split() for line in out.splitlines()[1:3])
     assert first == ["r-1", "virtual", "0", "1", "0", "0", "0", "%", "0.5", "s"]
     assert second == ["r-2", "virtual", "1", "0", "1", "1", "100", "%", "0.5", "s"]
