@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from harness.core.history import Tap
-from harness.wasmbed.gateway.sessions import Session
+from harness.wasmbed.gateway.session import Session
 from harness.wasmbed.pki.certificates import find_extension
 from harness.wasmbed.pki.errors import MALFORMED, CertificateInvalid
 from harness.wasmbed.pki.requests import read_signing_request
