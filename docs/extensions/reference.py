@@ -2,13 +2,14 @@
 
 ``{reference} options`` makes the table of that name (see :data:`TABLES`). ``{flows}`` makes a section for each
 executable sequence, under the name that ``follows()`` takes, drawn by the harness itself, so that no page loads
-anything from elsewhere.
+anything from elsewhere. ``{invariants}`` makes one for each invariant.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from textwrap import wrap
 
 import contracts
 import tables
@@ -74,7 +75,26 @@ class Flows(SphinxDirective):
         return sections
 
 
+class Invariants(SphinxDirective):
+    """A section for each invariant: its sentence, whom it convicts, its source, and the verdict on a history that
+    breaks it."""
+
+    def run(self) -> list[nodes.Node]:
+        from harness.invariants import RULES
+        from tests.invariants.histories import EXAMPLES, Story
+
+        lines = []
+        for name, rule in RULES.items():
+            story = Story()
+            EXAMPLES[name].breaks(story)
+            verdict = next(str(violation) for violation in story.violations() if violation.rule == name)
+            lines += [f"## {name}", "", rule.sentence(), "", f"*Convicts*: {rule.party}. *Source*: {rule.source}.", ""]
+            lines += ["```text", *wrap(verdict, 110), "```", ""]
+        return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("reference", ReferenceTable)
     app.add_directive("flows", Flows)
+    app.add_directive("invariants", Invariants)
     return {"parallel_read_safe": False}

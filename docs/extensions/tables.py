@@ -84,9 +84,9 @@ def codes() -> Iterable[Row]:
 def invariants() -> Iterable[Row]:
     from harness.invariants import RULES
 
-    yield "invariant", "what must hold in any history"
+    yield "invariant", "what must hold in any history", "convicts"
     for name, rule in RULES.items():
-        yield f"`{name}`", first_paragraph(rule)
+        yield f"`{name}`", rule.sentence(), str(rule.party)
 
 
 def flows() -> Iterable[Row]:

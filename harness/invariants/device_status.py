@@ -247,7 +247,7 @@ class EndsAreWritten(Invariant):
             trouble, down = self.ledger.api_trouble, self.ledger.disturbed.get("")
             if all(each is None or each.n < closed.n for each in (trouble, down)):
                 message = f"{device} is still Connected {event.at - closed.at:.0f} s after its link ended"
-                yield self.broken(event, message, cause=closed)
+                yield self.broken(event, message, cause=closed, waited=closed)
 
 
 class SpecFollowsRequest(Invariant):

@@ -109,7 +109,7 @@ class LiveGatewayIsOnline(Invariant):
             interval = (present.get("lastSeenIntervalMilliseconds") or 0) / 1000
             if beat is not None and interval and event.at - beat.at < interval:
                 message = f"gateway {name} was written Offline {event.at - beat.at:.1f} s after a sign of life"
-                yield self.broken(event, f"{message}; it gives one every {interval:g} s", cause=beat)
+                yield self.broken(event, f"{message}; it gives one every {interval:g} s", cause=beat, waited=beat)
 
 
 class SessionsListed(Invariant):

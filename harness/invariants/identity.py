@@ -292,10 +292,11 @@ class RevokedDevices(Invariant):
         if revoked is None:
             return
         since = event.at - revoked.at
-        if (link.known and link.opened.n > revoked.n) or self._is_due(event, revoked):
+        is_new = link.known and link.opened.n > revoked.n
+        if is_new or self._is_due(event, revoked):
             self._judged.add(link)
             message = f"the gateway sent {event.name} to {link.device} {since:.1f} s after its certificate was revoked"
-            yield self.broken(event, message, cause=revoked, link=link)
+            yield self.broken(event, message, cause=revoked, link=link, waited=None if is_new else revoked)
 
     def finish(self, last: Event) -> Iterator[Violation]:
         """Sessions that a list left open although it ended another one."""
@@ -306,7 +307,7 @@ class RevokedDevices(Invariant):
                 continue
             if link.refused is None and self._is_due(last, revoked):
                 message = f"the session of {link.device} went on for {last.at - revoked.at:.1f} s after its revocation"
-                yield self.broken(link.said or revoked, message, cause=revoked, link=link)
+                yield self.broken(link.said or revoked, message, cause=revoked, link=link, waited=revoked)
 
     def _is_due(self, now: Event, revoked: Event) -> bool:
         applied = self._applied is not None and now.at - self._applied.at > REVOKED_TOGETHER

@@ -69,6 +69,8 @@ class Violation:
     against: str = ""
     """What speaks against the verdict."""
     link: Link | None = None
+    waited: tuple[float, float] | None = None
+    """From when until when something had to happen, where that is what is broken."""
 
     @property
     def convicts(self) -> str:
@@ -148,9 +150,12 @@ class Invariant:
         cause: Event | None = None,
         against: str = "",
         link: Link | None = None,
+        waited: Event | None = None,
     ) -> Violation:
-        """The violation at ``event``. A board is named by its link where ``who`` does not."""
+        """The violation at ``event``. A board is named by its link where ``who`` does not. ``waited``: the event from
+        which on something had to happen in time."""
         party = party or self.party
         if party is Party.BOARD and not who and link is not None:
             who = link.device
-        return Violation(self.name, event, message, party, who, cause, against, link)
+        time = (waited.at, self.ledger.now) if waited is not None else None
+        return Violation(self.name, event, message, party, who, cause, against, link, time)

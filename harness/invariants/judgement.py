@@ -81,7 +81,8 @@ class Judgement:
             self.unjudged.append(f"{reader} cannot read event {event.n} ({event.name}): {reason(error)}")
 
     def violations(self) -> list[Violation]:
-        """Every violation so far, in the order of the events. What a test itself sends by hand convicts nobody."""
+        """Every violation so far, in the order of the events. What a test itself sends by hand convicts nobody, nor
+        does what came late on a machine that stood still."""
         found = list(self._found)
         if self._last is not None:
             for invariant in self._invariants:
@@ -93,7 +94,8 @@ class Judgement:
 
     def _counts(self, violation: Violation) -> bool:
         by_hand = violation.link is not None and violation.link.address in self._ledger.peers
-        return not (by_hand and violation.party is Party.BOARD)
+        late = violation.waited is not None and self._ledger.stood_still(*violation.waited)
+        return not late and not (by_hand and violation.party is Party.BOARD)
 
 
 def find_violations(events: Iterable[Event]) -> list[Violation]:

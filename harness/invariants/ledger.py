@@ -20,6 +20,8 @@ BEATS = 16
 _WRITES = ("POST ", "PATCH ", "PUT ")
 _REBOOTS = frozenset({"power on", "cut power", "reset", "restore"})
 """What is done to a board after which it has nothing in memory."""
+NOTED_WITHIN = 1.0
+"""Seconds after a stall within which it is noted."""
 BAD_REQUEST, SERVER_ERROR = 400, 500
 
 
@@ -88,6 +90,10 @@ class Ledger:
         """Each custom resource as it is now."""
         self._writes: dict[tuple[str, str], Event] = {}
         self._phase_writes: dict[tuple[str, str, str], Event] = {}
+        self.now = 0.0
+        """When the present event happened."""
+        self._stalls: list[tuple[float, float]] = []
+        """When the machine stood still, from and until."""
         self.board_kind = ""
         """The tier of the boards."""
 
@@ -123,7 +129,12 @@ class Ledger:
         found = (self.disturbed.get(device), self.disturbed.get(""))
         return any(event is not None and event.n >= since.n for event in found)
 
+    def stood_still(self, begin: float, end: float) -> bool:
+        """Whether the machine stood still meanwhile: what came late then says nothing of who sent it."""
+        return any(since < end + NOTED_WITHIN and until > begin for since, until in self._stalls)
+
     def see(self, event: Event) -> None:
+        self.now = event.at
         if event.kind is Kind.MESSAGE:
             if event.target == "Kubernetes":
                 self._see_request(event)
@@ -217,6 +228,8 @@ class Ledger:
                 self.board_kind = str(event.data.get("boards") or "")
             case "gateway up":
                 self.gateways[str(event.data.get("gateway"))] = event
+            case "stood still":
+                self._stalls.append((event.at - float(event.data.get("seconds") or 0.0), event.at))
             case "gateway down":
                 self.disturbed[""] = event
 

@@ -213,7 +213,7 @@ class BoardsBeat(Invariant):
                 f" link was closed ({event.data.get('reason')}); {link.last_said()}"
             )
             against = "" if virtual else "an emulator on a busy machine may stand still"
-            yield self.broken(event, message, cause=last, link=link, against=against)
+            yield self.broken(event, message, cause=last, link=link, against=against, waited=last)
 
     def _interval(self, link: Link) -> float:
         told = link.response.data.get("heartbeatInterval") if link.response is not None else None
@@ -243,10 +243,10 @@ class LiveLinksConnect(Invariant):
             if link is None or link.beats or not link.known:
                 said = f"; {link.last_said()}" if link is not None and link.said is not None else ""
                 message = f"the link of {device} was up for three heartbeats and it is {phase}{said}"
-                yield self.broken(since, message, link=link)
+                yield self.broken(since, message, link=link, waited=since)
             else:
                 message = f"{device} sent no heartbeat in three intervals after its enrollment; {link.last_said()}"
-                yield self.broken(since, message, party=Party.BOARD, link=link)
+                yield self.broken(since, message, party=Party.BOARD, link=link, waited=since)
 
     @on("EnrollmentResponse")
     def enrolled(self, event: Event) -> Iterator[Violation]:

@@ -252,7 +252,8 @@ class NoLostDeployment(Invariant):
         for (application, device), request in self._waiting.passed(event.at):
             message = f"nothing came of deploying {application} to {device} in {ANSWER_TIME:g} s"
             party, why = self._convict((application, device))
-            yield self.broken(request, f"{message}{why}", party=party, who=device if party is Party.BOARD else "")
+            who = device if party is Party.BOARD else ""
+            yield self.broken(request, f"{message}{why}", party=party, who=who, waited=request)
 
     def _convict(self, key: tuple[str, str]) -> tuple[Party, str]:
         transfer = self._sent.get(key)

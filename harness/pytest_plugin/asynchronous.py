@@ -90,7 +90,11 @@ def test_on_stack(item: pytest.Function, world: HostedStack) -> Iterator[None]:
         patch.setattr(place, name, _ordinary(function, world))
         # A plugin's class of item would run it on the plugin's loop.
         patch.setattr(item, "runtest", partial(pytest.Function.runtest, item), raising=False)
-        yield
+        try:
+            yield
+        except Exception as error:
+            world.accuse(error)
+            raise
     if is_asynchronous(function):
         world.judge()
 

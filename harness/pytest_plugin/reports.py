@@ -14,17 +14,18 @@ from harness.reporting.verdict import PhaseResult
 
 __all__ = ["blame_of", "explain", "is_subtest", "keep_unjudged", "lost_of", "phase_of", "tell_lost"]
 
-_BLAME, _TOLD, _LOST = "wasmbed_blame", "wasmbed_told", "wasmbed_lost"
+_BLAME, _TOLD, _LOST, _PARTY = "wasmbed_blame", "wasmbed_told", "wasmbed_lost", "wasmbed_party"
 _PHASES = ("setup", "call", "teardown", "collect")
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 Report = pytest.TestReport | pytest.CollectReport
 
 
-def explain(report: pytest.TestReport, blame: str, told: str | None = None) -> None:
+def explain(report: pytest.TestReport, blame: str, told: str | None = None, party: str = "") -> None:
     """Add who is to blame for a failure, and how the harness tells it, if the error is one of its own."""
     setattr(report, _BLAME, blame)
     setattr(report, _TOLD, told)
+    setattr(report, _PARTY, party)
 
 
 def blame_of(report: Report) -> str | None:
@@ -56,7 +57,8 @@ def phase_of(report: Report) -> PhaseResult | None:
         return PhaseResult("not run", _told(report).removeprefix("not run: "), blame, when)
     if outcome in ("failed", "rerun"):  # "rerun" of pytest-rerunfailures: it failed, and is tried again
         known = blame if blame != "unknown" else None
-        return PhaseResult("failed", _told(report), known, when) if report.longrepr is not None else None
+        party = getattr(report, _PARTY, "")
+        return PhaseResult("failed", _told(report), known, when, party) if report.longrepr is not None else None
     if when == "subtest":
         return None
     reason = getattr(report, "wasxfail", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -29,6 +30,7 @@ from harness.stack.options import StackOptions
 from harness.stack.peers import Peer
 from harness.stack.record import Record
 from harness.stack.recorder import RECORDER, Recorder
+from harness.stack.stalls import note_stalls
 from harness.stack.timeouts import bounded
 from harness.wasmbed.controllers import ControllerManager
 from harness.wasmbed.gateway.settings import GatewaySettings
@@ -114,6 +116,8 @@ class Stack:
         self._at_end("the recorder", recorder.stop)
         watching = recorder.watch(self._client(RECORDER), self.clock, self.randomness.fork("recorder"))
         await self._bounded("the recorder", watching)
+        stalls = asyncio.create_task(note_stalls(recorder, self.clock))
+        self._ends.callback(stalls.cancel)
         if platform:
             await self._start_platform(recorder)
 

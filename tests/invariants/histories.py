@@ -33,10 +33,12 @@ class Story:
     def __init__(self) -> None:
         self.clock = ManualClock(START)
         self.history = History(self.clock)
-        self.since = moment(START)
+        self.gets_late: Callable[[], object] = lambda: None
+        """Called whenever time has passed."""
 
     def later(self, seconds: float) -> None:
         asyncio.run(self.clock.advance(seconds))
+        self.gets_late()
         self.history.note("later")
 
     def note(self, name: str, about: str = "", **data: Any) -> None:

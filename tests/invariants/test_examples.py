@@ -32,3 +32,11 @@ def test_every_invariant_has_a_sentence_and_a_source() -> None:
         assert rule.source
         assert rule.name == name
         assert inspect.getdoc(rule)
+
+
+@pytest.mark.parametrize("name", ["boards beat", "live links are connected", "ended links are written"])
+def test_a_machine_that_stood_still_excuses_what_came_late(name: str) -> None:
+    story = Story()
+    story.gets_late = lambda: story.note("stood still", seconds=2.0)
+    EXAMPLES[name].breaks(story)
+    assert name not in story.broken()
