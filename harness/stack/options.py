@@ -152,8 +152,8 @@ class StackOptions:
         default=False,
         metadata={
             "parse": _switch,
-            "help": "record the boards that can be, to replay their runs (yes or no)",
-            "metavar": "YES",
+            "help": "record boards that support it, to replay their runs",
+            "metavar": "yes|no",
         },
     )
     reports: Path = field(
@@ -176,8 +176,8 @@ class StackOptions:
         default=False,
         metadata={
             "parse": _switch,
-            "help": "print what failed as ::error file=... lines (yes or no); always in a GitHub Actions job",
-            "metavar": "YES",
+            "help": "print failures as ::error file=... lines; always on in a GitHub Actions job",
+            "metavar": "yes|no",
         },
     )
     profile: str | None = field(
