@@ -94,7 +94,7 @@ def flows() -> Iterable[Row]:
     for flow in catalogue().flows:
         state = f"pending: {flow.pending}" if flow.pending else "ready"
         arrows = len(coverage([flow], []).arrows)
-        yield f"[`{flow.name}`](#{flow.name})", flow.title, flow.subject.value, str(arrows), state
+        yield f"`{flow.name}`", flow.title, flow.subject.value, str(arrows), state
 
 
 def first_paragraph(thing: Any) -> str:
