@@ -14,6 +14,7 @@ import click
 from harness.cli.kubeconfig import default_kubeconfig
 from harness.core.errors import RigError, UsageError, reason
 from harness.wasmbed.resources.api import ApiError, Invalid, NotFound
+from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from harness.wasmbed.resources.kubernetes_api import KubernetesApi
@@ -27,7 +28,7 @@ T = TypeVar("T")
 def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--kubeconfig`` and ``--namespace``."""
     command = click.option(
-        "-n", "--namespace", default="wasmbed", show_default=True, help="Namespace of Wasmbed's resources."
+        "-n", "--namespace", default=DEFAULT_NAMESPACE, show_default=True, help="Namespace of Wasmbed's resources."
     )(command)
     return click.option(
         "--kubeconfig",

@@ -120,7 +120,10 @@ def test_check_refuses_a_file_that_is_not_a_history(tmp_path: Path, capsys: pyte
 
 
 def test_replaying_an_absent_run_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for folder, words in ((tmp_path / "no", "the folder does not exist"), (tmp_path, "no recording of a board in this folder")):
+    for folder, words in (
+        (tmp_path / "no", "the folder does not exist"),
+        (tmp_path, "no recording of a board in this folder"),
+    ):
         assert run(["replay", str(folder)]) == 2
         assert f"{folder}: {words}" in capsys.readouterr().err
 

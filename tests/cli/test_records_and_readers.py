@@ -154,7 +154,9 @@ def test_the_monitor_reports_a_lost_platform_and_reconnects(start: Start, tmp_pa
     assert watching.said.count("connection lost: ") == 1
     assert "device virtual-2: deleted" in watching.said, "the new platform does not have it"
     assert second.end(signal.SIGINT) == 0
-    watching.until("the kubeconfig does not exist; reconnecting" if "does not exist" in watching.said else "connection lost: ")
+    watching.until(
+        "the kubeconfig does not exist; reconnecting" if "does not exist" in watching.said else "connection lost: "
+    )
     assert watching.end(signal.SIGINT) == 0
     assert "Traceback" not in watching.said
 
