@@ -57,7 +57,7 @@ class ControllerSettings:
 
 
 class ControllerManager:
-    """The three controllers. Each uses the API client ``clients(<its name>)``. Of several managers, the lease's holder acts.
+    """The three controllers, each on its own client ``clients(<name>)``. Of several managers, the lease's holder acts.
 
     ``identity`` names this manager in the lease. ``gateway_client`` replaces the gateways' HTTP API.
     """
