@@ -47,8 +47,8 @@ def test_a_record_is_never_overwritten(start: Start, tmp_path: Path, capsys: pyt
 
 FULL = """
 import resource, sys
-sys.dont_write_bytecode = True  # Python would write a part of it, and fail at the next import
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # so large may a file become
+sys.dont_write_bytecode = True  # a bytecode file would be incomplete, and the next import would fail
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # the largest size of a file
 """
 
 
@@ -58,8 +58,8 @@ def test_a_full_disk_is_reported_once_and_ends_nothing(start: Start, tmp_path: P
     platform.until("3 Connected")
     assert run(["devices", f"--kubeconfig={tmp_path / 'kubeconfig'}"]) == 0
     assert platform.end(signal.SIGINT) == 0, platform.said
-    told = f"warning: {history / 'history.jsonl'}: recording stopped: File too large"
-    assert platform.said.count(told) == 1
+    warning = f"warning: {history / 'history.jsonl'}: recording stopped: File too large"
+    assert platform.said.count(warning) == 1
     assert "Traceback" not in platform.said
     assert platform.said.endswith("stopping\nstopped\n")
     assert read_history(history / "history.jsonl")[0]
@@ -208,7 +208,7 @@ def test_a_file_without_read_permission_is_a_usage_error(tmp_path: Path, command
     assert "Traceback" not in done.stderr
 
 
-# kubeconfigs that are none
+# invalid kubeconfigs
 
 
 def odd_kubeconfigs() -> list[bytes]:

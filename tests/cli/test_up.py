@@ -31,7 +31,7 @@ MODULES = Path(__file__).parents[2] / "scenarios" / "modules"
 COMMAND = """
 import signal
 from harness.cli import main
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may have it ignored
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the parent process may ignore it
 main()
 """
 
@@ -198,8 +198,8 @@ def test_one_application_is_shown_on_each_of_its_devices(
     assert run(["apps", "broken"]) == 0
     assert re.search(r"^virtual-2 +error +TRAP: ", capsys.readouterr().out, re.MULTILINE)
     assert run(["apps", "shwon"]) == 2
-    told = "namespace wasmbed: unknown application 'shwon'\n  -> did you mean 'shown'? known applications: "
-    assert told in capsys.readouterr().err
+    error = "namespace wasmbed: unknown application 'shwon'\n  -> did you mean 'shown'? known applications: "
+    assert error in capsys.readouterr().err
     assert run(["apps", "shown", "-n", "default"]) == 2
     assert "known applications: none; see --namespace" in capsys.readouterr().err
 
