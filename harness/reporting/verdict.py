@@ -146,8 +146,8 @@ class Verdict:
 
 
 def first_sentence(text: str) -> str:
-    """The first sentence of a docstring, on one line."""
-    paragraph = " ".join(text.strip().partition("\n\n")[0].split())
+    """The first sentence of a docstring, on one line and without markup."""
+    paragraph = " ".join(text.strip().partition("\n\n")[0].replace("``", "").split())
     return re.split(r"(?<=[.!?])\s", paragraph, maxsplit=1)[0]
 
 
