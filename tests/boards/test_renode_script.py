@@ -152,13 +152,13 @@ def test_paths_that_the_monitor_cannot_read_are_refused(path: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "-pump", "Pump", 'pu"mp', "a b"])
 def test_names_that_would_break_out_are_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="is no name of a machine"):
+    with pytest.raises(UsageError, match="is not a valid name of a machine"):
         lines(ask.Create(ask.Machine(name, "/a", "/b", "sysbus.cpu", 1, MACHINE.link, MACHINE.console), 1))
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan"), 1e9])
 def test_no_stretch_of_time(seconds: float) -> None:
-    with pytest.raises(UsageError, match="is no stretch of time"):
+    with pytest.raises(UsageError, match="is not a valid time"):
         lines(ask.RunFor(seconds))
 
 

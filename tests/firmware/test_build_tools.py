@@ -203,7 +203,7 @@ def test_a_board_without_a_source_is_told_what_a_new_board_takes(
     monkeypatch.setattr(toolchain, "require", lambda program, package: program)
     monkeypatch.setattr(sys, "argv", ["build.py", "mps2-an385"])
     assert script.main() == 1
-    assert "why is said above\n  -> a new board needs its src/bin: see docs/how-to" in capsys.readouterr().err
+    assert "the reason is above\n  -> a new board needs its src/bin: see docs/how-to" in capsys.readouterr().err
 
 
 def test_cargo_is_quoted_only_when_it_fails(tmp_path: Path) -> None:
