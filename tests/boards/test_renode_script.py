@@ -168,7 +168,7 @@ def test_what_is_too_short_for_renode_is_its_shortest() -> None:
 
 @pytest.mark.parametrize("request_", [ask.Run(), ask.Stand()])
 def test_what_the_host_decides_has_no_commands_of_its_own(request_: ask.Request) -> None:
-    with pytest.raises(ValueError, match="is no command"):
+    with pytest.raises(ValueError, match="is not a monitor command"):
         lines(request_)
 
 

@@ -175,7 +175,7 @@ def test_a_folder_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     [
         ('link = "sysbus.usart2"', "", r"\[renode\] lacks the key 'link'"),
         ("quantum = 0.005", "quantum = 0", r"quantum must be above 0"),
-        ("mips = 100", 'mips = "fast"', r"\[renode\] is wrong"),
+        ("mips = 100", 'mips = "fast"', r"\[renode\] is invalid"),
     ],
 )
 def test_what_is_wrong_in_it_is_named(
@@ -279,10 +279,10 @@ def test_a_terminal_is_a_transport_both_ways(run: Run) -> None:
 
 def test_a_line_that_is_not_there_or_no_terminal(tmp_path: Path, run: Run) -> None:
     async def scene() -> None:
-        with pytest.raises(RigError, match="serial line is not there"):
+        with pytest.raises(RigError, match="serial line does not exist"):
             SerialLine.open(tmp_path / "1.link", asyncio.Protocol())
         (tmp_path / "file").touch()
-        with pytest.raises(RigError, match="is no terminal"):
+        with pytest.raises(RigError, match="is not a terminal"):
             SerialLine.open(tmp_path / "file", asyncio.Protocol())
 
     run(scene())
