@@ -96,7 +96,7 @@ USAGE = {
     "A Target Is Wrong": "there is no argument 'too'",
     "Both Ways To Name Devices": "labels: means devices, and so does to",
     "An Option Is Wrong": "unknown option: hartbeat",
-    "It Is No Expression": "'[unclosed' is no regular expression: unterminated character set",
+    "It Is No Expression": "'[unclosed' is not a regular expression: unterminated character set",
     "It Is No Peer": "UsageError: Argument 'peer' got value 'somebody' that cannot be converted to Peer",
     "It Is No Event": "'Heartbeat' that cannot be converted to Event: give what Wait For Event returned",
     "A Tier That There Is Not": "there is no tier 'quemu'\n  -> did you mean 'qemu'?",
