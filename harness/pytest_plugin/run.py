@@ -140,7 +140,7 @@ class PytestRun:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Start an attempt of a test, and skip the test if the boards lack a feature that it requires."""
         if (name := self._session.name_of(item)) != item.nodeid:
-            allure.tell_apart(name.removeprefix(item.nodeid).strip())
+            allure.distinguish(name.removeprefix(item.nodeid).strip())
         if has_stack(item):
             begin(item)
         wanted = {str(feature) for marker in item.iter_markers("requires") for feature in marker.args}
@@ -197,8 +197,8 @@ class PytestRun:
         write = terminalreporter.write_line
         if self._tally.not_run:
             terminalreporter.section("not run: the rig failed, the product was not judged", yellow=True)
-            for line in self._tally.told_not_run():
-                write(line, yellow=True)
+            for message in self._tally.not_run_messages():
+                write(message, yellow=True)
         if summary := self._tally.summary():
             write(summary, red=True)
         lost = [test.lost for test in self._session.reported if test.lost]
@@ -210,5 +210,5 @@ class PytestRun:
         for line in self._left:
             write(line, yellow=True)
         if self._finished is not None:
-            for line in self._finished.told(self._config.invocation_params.dir):
+            for line in self._finished.messages(self._config.invocation_params.dir):
                 write(line)

@@ -16,9 +16,7 @@ __all__ = ["add_options", "options_of", "project", "read_defaults", "read_option
 
 def add_options(parser: pytest.Parser) -> None:
     """Add all options of a stack, and ``--live``."""
-    group = parser.getgroup(
-        "wasmbed", "Wasmbed harness (options may also be environment variables, WASMBED_<NAME>)"
-    )
+    group = parser.getgroup("wasmbed", "Wasmbed harness (options may also be environment variables, WASMBED_<NAME>)")
     for option in dataclasses.fields(StackOptions):
         default = "" if option.default is None else f" (default {written(option.default)})"
         group.addoption(

@@ -112,7 +112,7 @@ def record(item: pytest.Item, test: ReportedTest, report: pytest.TestReport) -> 
 
 def _verdict(item: pytest.Item) -> Verdict:
     session = Session.of(item.config)
-    title = (getattr(getattr(item, "obj", None), "__doc__", None) or "").strip().partition("\n")[0]
+    description = getattr(getattr(item, "obj", None), "__doc__", None) or ""
     # With --dist=loadgroup pytest-xdist adds the group to the id, and no command line accepts that.
     nodeid = f"{item.parent.nodeid}::{item.name}" if item.parent is not None else item.nodeid
     try:
@@ -121,7 +121,7 @@ def _verdict(item: pytest.Item) -> Verdict:
         used = session.options
     used = used.replace(modules=session.options.modules)
     command = rerun_command(item.config, nodeid, session.options.arguments(session.defaults))
-    verdict = Verdict.of(session.name_of(item), title, used, command)
+    verdict = Verdict.of(session.name_of(item), description, used, command)
     path, line, _ = item.location
     verdict.file, verdict.line, verdict.case = path, (line or 0) + 1, case_of(item.nodeid)
     verdict.severity = next((str(marker.args[0]) for marker in item.iter_markers("severity")), None)

@@ -94,10 +94,10 @@ class RobotRun:
 
 def finish_run(folder: RunFolder, tally: Tally) -> None:
     """Write the page, and print the tests that were not judged, the blame, and the files of the run."""
-    lines = [*tally.told_not_run()]
+    lines = [*tally.not_run_messages()]
     if summary := tally.summary():
         lines.append(summary)
-    for line in (*lines, *folder.finish().told(Path.cwd())):
+    for line in (*lines, *folder.finish().messages(Path.cwd())):
         print(line, file=sys.__stdout__, flush=True)
 
 

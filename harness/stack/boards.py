@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import overload
+from typing import Unpack, overload
 
 from harness.boards.board import Board, BoardEnvironment, BoardSettings, Credentials, Power
 from harness.boards.catalogue import Catalogue
@@ -16,6 +16,7 @@ from harness.core.errors import RigError, UsageError
 from harness.core.network import Endpoint
 from harness.stack import virtual_time
 from harness.stack.board import RecordedBoard
+from harness.stack.board_options import BoardOptions, check_options
 from harness.stack.credentials import Certificate, Pki
 from harness.stack.options import StackOptions
 from harness.stack.recorder import Recorder
@@ -54,99 +55,66 @@ class Boards:
 
     @overload
     async def power_on(
-        self,
-        kind: str | None = None,
-        *,
-        count: None = None,
-        name: str | None = None,
-        certificate: Certificate | str = Certificate.VALID,
-        twin_of: Board | None = None,
-        device_type: str | None = None,
-        capabilities: Sequence[str] | None = None,
-        self_test: str | None = None,
-        watchdog: float | None = None,
-        link: str | None = None,
-        record: bool | None = None,
-        progress: Progress | None = None,
+        self, kind: str | None = None, *, count: None = None, **options: Unpack[BoardOptions]
     ) -> Board: ...
 
     @overload
     async def power_on(
-        self,
-        kind: str | None = None,
-        *,
-        count: int,
-        name: str | None = None,
-        certificate: Certificate | str = Certificate.VALID,
-        device_type: str | None = None,
-        capabilities: Sequence[str] | None = None,
-        self_test: str | None = None,
-        watchdog: float | None = None,
-        link: str | None = None,
-        record: bool | None = None,
-        progress: Progress | None = None,
+        self, kind: str | None = None, *, count: int, **options: Unpack[BoardOptions]
     ) -> list[Board]: ...
 
     async def power_on(
-        self,
-        kind: str | None = None,
-        *,
-        count: int | None = None,
-        name: str | None = None,
-        certificate: Certificate | str = Certificate.VALID,
-        twin_of: Board | None = None,
-        device_type: str | None = None,
-        capabilities: Sequence[str] | None = None,
-        self_test: str | None = None,
-        watchdog: float | None = None,
-        link: str | None = None,
-        record: bool | None = None,
-        progress: Progress | None = None,
+        self, kind: str | None = None, *, count: int | None = None, **options: Unpack[BoardOptions]
     ) -> Board | list[Board]:
         """Switch on a new board, or ``count`` of them, and return when their firmware runs.
 
         ``kind`` is a kind of board or a tier, by default ``--boards``; it may name a link: ``mps2-an385+ethernet``.
-        ``certificate`` selects the board's credentials (see :class:`Certificate`); ``twin_of`` gives it another board's
-        identity instead. ``device_type`` and ``capabilities`` replace the board's own in its enrollment request.
-        ``name`` is the device's name; with ``count`` it is numbered. ``self_test`` is a fault that the firmware
-        provokes once, and ``watchdog`` the seconds of silence after which the board resets itself, if it supports them
-        (see :class:`BoardSettings`). ``link`` is ``ethernet`` for a board with that feature, recommended for modules
-        above about 100 KB. With ``record`` (by default ``--record``) all input of the board is recorded, so that
-        `wasmbed replay` can repeat its run. ``progress`` is called with the number of running boards and the total.
+        ``options`` are those of :class:`BoardOptions`.
 
-        Raises UsageError for an unknown kind, a name in use, or a board that cannot be recorded; RigError if a board
-        does not start or the boards do not fit into memory.
+        Raises UsageError for an unknown kind or option, a name in use, or a board that cannot be recorded; RigError if
+        a board does not start or the boards do not fit into memory.
         """
-        certificate = Certificate.of(certificate)
-        tier, kind, link = self._catalogue.find(kind or self._options.boards, link)
-        recordings = self._recordings(tier.features(kind), kind, record)
+        check_options(options)
+        tier, kind, link = self._catalogue.find(kind or self._options.boards, options.get("link"))
+        options["link"] = link
+        recordings = self._recordings(tier.features(kind), kind, options.get("record"))
         check_fits(count or 1, tier.memory(kind), kind, opened=tier.descriptors(kind))
         made = []
-        async with self._making:  # a name is free until its board is made
-            for each in self._names(kind, name, count):
-                if twin_of is None:
-                    algorithm = Algorithm.ED25519 if "ed25519" in tier.features(kind) else Algorithm.P256
-                    credentials = await self._pki.credentials(each, certificate, algorithm=algorithm)
-                    device = each
-                else:
-                    credentials, device = self._credentials[twin_of.name], self.device_of(twin_of)
-                settings = BoardSettings(
-                    device,
-                    credentials,
-                    gateway=self.gateway,
-                    server_name=self.gateway[0],
-                    device_type=device_type,
-                    capabilities=tuple(capabilities) if capabilities is not None else None,
-                    self_test=self_test,
-                    watchdog=watchdog,
-                    link=link,
-                    recording=recordings / each if recordings is not None else None,
-                )
-                board = RecordedBoard(each, tier.make(kind, settings, self._environment), self._recorder)
-                self._boards[each], self._credentials[each] = board, credentials
+        async with self._making:  # a name is free until its board is there
+            for name in self._names(kind, options.get("name"), count):
+                credentials, device = await self._identity(name, tier.features(kind), options)
+                recording = recordings / name if recordings is not None else None
+                settings = self._settings(device, credentials, recording, options)
+                board = RecordedBoard(name, tier.make(kind, settings, self._environment), self._recorder)
+                self._boards[name], self._credentials[name] = board, credentials
                 made.append(board)
-        await Fleet(made).power_on(progress=progress)
+        await Fleet(made).power_on(progress=options.get("progress"))
         return list(made) if count is not None else made[0]
+
+    async def _identity(self, name: str, features: frozenset[str], options: BoardOptions) -> tuple[Credentials, str]:
+        """The credentials of a new board and the name of its device: its own, or those of its twin."""
+        if (twin := options.get("twin_of")) is not None:
+            return self._credentials[twin.name], self.device_of(twin)
+        certificate = options.get("certificate", Certificate.VALID)
+        algorithm = Algorithm.ED25519 if "ed25519" in features else Algorithm.P256
+        return await self._pki.credentials(name, certificate, algorithm=algorithm), name
+
+    def _settings(
+        self, device: str, credentials: Credentials, recording: Path | None, options: BoardOptions
+    ) -> BoardSettings:
+        capabilities = options.get("capabilities")
+        return BoardSettings(
+            device,
+            credentials,
+            gateway=self.gateway,
+            server_name=self.gateway[0],
+            device_type=options.get("device_type"),
+            capabilities=tuple(capabilities) if capabilities is not None else None,
+            self_test=options.get("self_test"),
+            watchdog=options.get("watchdog"),
+            link=options.get("link"),
+            recording=recording,
+        )
 
     async def cycle(
         self,

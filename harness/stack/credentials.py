@@ -20,11 +20,16 @@ from harness.wasmbed.pki.keys import Algorithm, generate_key, private_key_der
 from harness.wasmbed.pki.server_authorities import ServerAuthorities
 from harness.wasmbed.resources.api import NotFound, ResourceApi
 from harness.wasmbed.resources.kinds import CONFIG_MAP, SECRET
+from harness.wasmbed.resources.names import (
+    CRL_CONFIG_MAP,
+    CRL_KEY,
+    PURPOSE_LABEL,
+    PURPOSE_PAIRING,
+    TOKEN_KEY,
+    pairing_secret,
+)
 
 __all__ = ["Certificate", "Pki"]
-
-REVOCATIONS = "wasmbed-device-crl"
-"""The ConfigMap from which gateways read the revocation list."""
 
 
 class Certificate(StrEnum):
@@ -109,8 +114,8 @@ class Pki:
             {
                 "apiVersion": "v1",
                 "kind": "Secret",
-                "metadata": {"name": f"pairing-{name}", "labels": {"wasmbed.io/purpose": "pairing"}},
-                "data": {"token": b64encode(token.encode()).decode()},
+                "metadata": {"name": pairing_secret(name), "labels": {PURPOSE_LABEL: PURPOSE_PAIRING}},
+                "data": {TOKEN_KEY: b64encode(token.encode()).decode()},
             },
         )
         return token
@@ -133,7 +138,7 @@ class Pki:
                     await loaded
             except TimeoutError:
                 raise ProductFailure(
-                    "did not load the revocation list within 10 s", where=f"gateway, ConfigMap {REVOCATIONS}"
+                    "did not load the revocation list within 10 s", where=f"gateway, ConfigMap {CRL_CONFIG_MAP}"
                 ) from None
 
     def gateway_stopped(self) -> None:
@@ -141,10 +146,10 @@ class Pki:
         self._manager = None
 
     async def _publish(self) -> None:
-        data = {"crl.der": b64encode(self.devices.crl()).decode()}
-        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": REVOCATIONS}, "binaryData": data}
+        data = {CRL_KEY: b64encode(self.devices.crl()).decode()}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": CRL_CONFIG_MAP}, "binaryData": data}
         try:
-            await self._api.patch(CONFIG_MAP, REVOCATIONS, {"binaryData": data})
+            await self._api.patch(CONFIG_MAP, CRL_CONFIG_MAP, {"binaryData": data})
         except NotFound:
             await self._api.create(CONFIG_MAP, body)
 

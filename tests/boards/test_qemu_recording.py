@@ -150,7 +150,7 @@ def test_a_replay_that_is_ended_leaves_nothing(
     command = [sys.executable, "-c", program, "replay", str(find_recordings(run_folder)[0].folder), "--gdb"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        assert "stands before its first instruction" in process.stderr.readline()
+        assert "is stopped before its first instruction" in process.stderr.readline()
         assert len(list(tmp_path.iterdir())) == 1
         process.send_signal(number)
         words = process.stderr.read()
@@ -192,7 +192,9 @@ def test_the_kit_leaves_out_what_a_recorded_board_lacks(tmp_path: Path) -> None:
         tier = QemuTier()
         try:
             await check_board(
-                lambda settings, world: tier.make(KIND, replace(settings, recording=tmp_path / settings.name), world),
+                lambda settings, environment: tier.make(
+                    KIND, replace(settings, recording=tmp_path / settings.name), environment
+                ),
                 only=["enrolls_with_certificate", "restarts_with_its_identity"],
                 expectations=Expectations(patience=20),
                 progress=found.__setitem__,
@@ -233,8 +235,8 @@ def recording_of(folder: Path, board: str, **changes: object) -> Recording:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], ["holds 3 recordings", "name one of them", "pump-2/1"]),
-        (["--board", "pump-1"], ["holds 2 recordings", "pump-1/2"]),
+        ([], ["3 recordings in this folder", "name one of them", "pump-2/1"]),
+        (["--board", "pump-1"], ["2 recordings in this folder", "pump-1/2"]),
         (["--board", "pump-3"], ["no board 'pump-3' was recorded", "pump-1, pump-2"]),
     ],
 )
