@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -143,20 +142,20 @@ def test_following_ends_with_the_platform(tmp_path: Path) -> None:
     assert following.process.wait(30) == 0, following.said
 
 
-def test_the_log_is_a_subresource(platform: Platform) -> None:
-    async def ask(**query: Any) -> bytes:
-        api = await KubernetesApi.open("wasmbed", kubeconfig=platform.kubeconfig, name="User")
-        try:
-            async with api.log(DEVICE, "virtual-1", **query) as pieces:
-                return b"".join([piece async for piece in pieces])
-        finally:
-            await api.close()
+async def read_log(api: KubernetesApi, tail: int | None = None) -> bytes:
+    async with api.log(DEVICE, "virtual-1", tail=tail) as pieces:
+        return b"".join([piece async for piece in pieces])
 
-    with new_runner() as runner:
-        assert b"on virtual board virtual-1" in runner.run(ask())
-        assert runner.run(ask(tail=0)) == b""
+
+async def test_the_log_is_a_subresource(platform: Platform) -> None:
+    api = await KubernetesApi.open("wasmbed", kubeconfig=platform.kubeconfig, name="User")
+    try:
+        assert b"on virtual board virtual-1" in await read_log(api)
+        assert await read_log(api, tail=0) == b""
         with pytest.raises(ApiError, match="tailLines: Invalid value: -1: must be greater than or equal to 0"):
-            runner.run(ask(tail=-1))
+            await read_log(api, tail=-1)
+    finally:
+        await api.close()
 
 
 def test_the_monitor_prints_every_phase(platform: Platform) -> None:
@@ -351,25 +350,19 @@ def test_connecting_boards_do_not_delay_the_end(tmp_path: Path) -> None:
     assert not read_history(platform.history / "history.jsonl")[1]
 
 
-def test_a_second_signal_stops_immediately(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_second_signal_stops_immediately(capsys: pytest.CaptureFixture[str]) -> None:
     """A second signal during the graceful stop ends it, with the exit code for an interruption."""
-
-    async def insist() -> int:
-        stack, phases = Stack(), Phases()
-        await stack.start()
-        phases.follow(stack)
-        await stack.device(await stack.boards.power_on()).until(phase="Connected")
-        end = End()
-        os.kill(os.getpid(), signal.SIGINT)
-        await end.wanted
-        os.kill(os.getpid(), signal.SIGINT)
-        await end.insisted
-        code = await _take_down(stack, end, phases)
-        assert not stack.gateway.running
-        return code
-
-    with new_runner() as runner:
-        assert runner.run(insist()) == 130
+    stack, phases = Stack(), Phases()
+    await stack.start()
+    phases.follow(stack)
+    await stack.device(await stack.boards.power_on()).until(phase="Connected", within=50)
+    end = End()
+    os.kill(os.getpid(), signal.SIGINT)
+    await end.wanted
+    os.kill(os.getpid(), signal.SIGINT)
+    await end.insisted
+    assert await _take_down(stack, end, phases) == 130
+    assert not stack.gateway.running
     assert capsys.readouterr().out == "stopping\nstopping immediately\nstopped\n"
 
 
