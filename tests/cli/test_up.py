@@ -321,9 +321,9 @@ async def test_a_second_signal_stops_immediately(capsys: pytest.CaptureFixture[s
     await stack.device(await stack.boards.power_on()).until(phase="Connected", within=50)
     end = End()
     os.kill(os.getpid(), signal.SIGINT)
-    await end.wanted
+    await end.stop_requested
     os.kill(os.getpid(), signal.SIGINT)
-    await end.insisted
+    await end.stop_now
     assert await _take_down(stack, end, phases) == 130
     assert not stack.gateway.running
     assert capsys.readouterr().out == "stopping\nstopping immediately\nstopped\n"
