@@ -34,7 +34,7 @@ MEBIBYTE = 1 << 20
         (m.ApplicationStatus("a", m.ApplicationState.RUNNING, {"x": 2**63}), "ApplicationStatus.metrics"),
         (m.ApplicationStatus("a", m.ApplicationState.RUNNING, {1: 1}), "metrics"),  # type: ignore[dict-item]
         (m.ApplicationStatus("a", m.ApplicationState.RUNNING, publications=["x"]), "publications"),  # type: ignore[list-item]
-        (m.DeviceInfo(0, "", "wasm", 0), "DeviceInfo.runtime_features: one string"),
+        (m.DeviceInfo(0, "", "wasm", 0), "DeviceInfo.runtime_features: a string, not a sequence"),
         (m.DeploymentResult("a", 1), "DeploymentResult.ok: neither true nor false"),  # type: ignore[arg-type]
         (m.Deploy("a", "a", 1, b"short", 1, LIMITS, "run"), "Deploy.sha256: 5 bytes, not 32"),
         (m.Deploy("a", "a", 1, bytes(32), 1, m.Limits(1, 1, -1), "run"), "Deploy.limits: -1"),

@@ -331,7 +331,7 @@ async def test_waiting_in_vain_says_what_was_there(cluster: EmbeddedCluster, clo
     await clock.advance(5)
     with pytest.raises(TimeoutError, match=part) as caught:
         await connected
-    assert "Device edge-1: not so within 5 s" in str(caught.value)
+    assert "Device edge-1: condition not met within 5 s" in str(caught.value)
     await informer.stop()
 
 

@@ -51,7 +51,7 @@ def test_text_that_is_wrong_is_shown(modules: Modules) -> None:
 
 
 def test_a_module_that_is_too_large_is_told_by_its_own_size() -> None:
-    with pytest.raises(UsageError, match="the module has 1,048,577 bytes, an Application takes at most 1,048,576"):
+    with pytest.raises(UsageError, match="the module has 1,048,577 bytes, an Application holds at most 1,048,576"):
         manifests.application("large", module=bytes((1 << 20) + 1), all_devices=True)
 
 

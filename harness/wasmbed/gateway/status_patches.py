@@ -73,7 +73,7 @@ class StatusStep:
 
 
 class PendingStatus:
-    """What waits to be written to one object, and when it may be written."""
+    """The steps that wait to be written to one object, and the earliest moment for that."""
 
     __slots__ = ("current", "due", "failures", "rests_until", "steps", "task", "timer")
 

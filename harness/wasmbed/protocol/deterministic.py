@@ -1,8 +1,8 @@
-"""Checks that bytes are one CBOR item in the wire's profile, before anything is built from them.
+"""The check that bytes are one CBOR item in the protocol's profile, before the CBOR library decodes them.
 
 The profile (see ``wasmbed.cddl``) is the core deterministic encoding of RFC 8949, section 4.2.1, without CBOR tags,
 with keys that are integers or strings, and with bounds on nesting and on the number of items. The CBOR library
-accepts more than that, and tags could make it build far more than arrived; after this check it cannot.
+accepts more, and tags could make it build far more than arrived; this check rules that out.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class _ItemChecker:
 
 
 def _check_simple(data: bytes, at: int, argument: int) -> int:
-    """Judge a simple value or float whose first byte ends before ``at``; returns where it ends."""
+    """Check a simple value or float whose first byte is before ``at``; returns where it ends."""
     if argument < 20 or argument == 24:
         raise ProtocolError("an unassigned simple value", offset=at - 1)
     if argument < 24:
