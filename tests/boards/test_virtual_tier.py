@@ -27,11 +27,11 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 async def ground() -> AsyncIterator[Bench]:
     """A gateway and authorities; the bench's own board stays off."""
     tier = VirtualTier()
-    world = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness(7))
+    environment = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness(7))
     bench = Bench(
         "pump-1",
-        lambda settings, world: tier.make("virtual", settings, world),
-        world,
+        lambda settings, environment: tier.make("virtual", settings, environment),
+        environment,
         Expectations(patience=20.0, heartbeat=30.0),
     )
     try:
@@ -60,9 +60,9 @@ def test_the_tier_makes_virtual_boards_only_and_of_good_credentials(run: Run) ->
             key = generate_key()
             credentials = Credentials(bench.servers.certificates, private_key_der(key))
             settings = BoardSettings("b", credentials, ("127.0.0.1", 1), "localhost")
-            assert tier.make("virtual", settings, bench.world).name == "b"
+            assert tier.make("virtual", settings, bench.environment).name == "b"
             with pytest.raises(UsageError, match="no board kind 'quantum'"):
-                tier.make("quantum", settings, bench.world)
+                tier.make("quantum", settings, bench.environment)
             for wrong, words in (
                 ({"private_key": b"?"}, "the private key of b"),
                 ({"authority": b""}, "OpenSSL refuses"),
@@ -72,7 +72,7 @@ def test_the_tier_makes_virtual_boards_only_and_of_good_credentials(run: Run) ->
             ):
                 broken = replace(settings, credentials=replace(credentials, **wrong))
                 with pytest.raises(UsageError, match=words):
-                    tier.make("virtual", broken, bench.world)
+                    tier.make("virtual", broken, bench.environment)
         await tier.close()
 
     run(play())
@@ -88,7 +88,7 @@ def test_a_hundred_boards_come_up_and_leave_nothing(run: Run) -> None:
                 certificate = bench.devices.issue_device(f"pump-{number}", key.public_key())
                 credentials = Credentials(bench.servers.certificates, private_key_der(key), certificate)
                 settings = BoardSettings(f"pump-{number}", credentials, bench.gateway.endpoint, "localhost")
-                boards.append(tier.make("virtual", settings, bench.world))
+                boards.append(tier.make("virtual", settings, bench.environment))
             for board in boards:
                 await board.power_on()
             for number in range(100):

@@ -36,7 +36,7 @@ def with_tier(play: Callable[[VirtualTier], Any], backoff: Backoff | None = None
 
 
 def made_by(tier: VirtualTier) -> BoardFactory:
-    return lambda settings, world: tier.make("virtual", settings, world)
+    return lambda settings, environment: tier.make("virtual", settings, environment)
 
 
 def test_the_virtual_board_passes() -> None:
@@ -184,12 +184,12 @@ class Plain(VirtualBoard):
 
 def variant(kind: type[VirtualBoard]) -> Callable[[VirtualTier], BoardFactory]:
     def factory(tier: VirtualTier) -> BoardFactory:
-        def make(settings: BoardSettings, world: BoardEnvironment) -> Board:
+        def make(settings: BoardSettings, environment: BoardEnvironment) -> Board:
             return kind(
                 settings,
-                world,
+                environment,
                 tier._runtime,
-                lambda authority, identity: tier._context(authority, identity, world.clock),
+                lambda authority, identity: tier._context(authority, identity, environment.clock),
                 Backoff(first=0.05),
                 LogLevel.INFO,
             )
