@@ -22,7 +22,7 @@ VIEWS = {DEVICE: Device, APPLICATION: Application, GATEWAY: Gateway}
 
 
 class Gateways(GatewayClient):
-    """All gateways at once: notes what is asked, and lets devices answer.
+    """All gateways at once: notes the requests, and answers for the devices.
 
     ``answers[device]`` is what a deployment leads to: states one after the other, or an exception that the request
     raises. A list is used up from the front, its last element for good.
@@ -76,7 +76,7 @@ class Gateways(GatewayClient):
 
 
 class Broken(ResourceApi):
-    """Another API client, with errors in its way: ``faults`` maps a method's name to exceptions it raises first."""
+    """An API client with faults: ``faults`` maps a method's name to exceptions that it raises first."""
 
     def __init__(self, api):
         self.api, self.namespace, self.faults, self.closed = api, api.namespace, {}, False
@@ -124,7 +124,7 @@ class Broken(ResourceApi):
 
 
 class World:
-    """One cluster, one gateway resource, and managers as the test wants them."""
+    """One cluster, one Gateway, and the managers of a test."""
 
     STEP = 0.05
 
@@ -165,10 +165,10 @@ class World:
         return manager
 
     async def until(self, condition, within=30.0):
-        """Move time until ``condition`` (awaited) holds; returns what it gave."""
+        """Advance the clock until ``condition`` (awaited) holds; returns its value."""
         end = self.clock.now() + within
         while not (found := await condition()):
-            assert self.clock.now() < end, f"not so after {within} s: {self.gateways.calls}"
+            assert self.clock.now() < end, f"condition not met after {within} s: {self.gateways.calls}"
             await self._tick()
         return found
 
@@ -181,7 +181,7 @@ class World:
                 await self.api.patch_status(GATEWAY, name, {"status": {"lastSeen": seen}})
 
     async def settle(self, seconds=1.0):
-        """Let ``seconds`` pass, in larger steps where they are many."""
+        """Advance the clock by ``seconds``, in larger steps for long times."""
         step = max(self.STEP, seconds / 200)
         for _ in range(round(seconds / step)):
             await self._tick(step)
@@ -190,7 +190,7 @@ class World:
         return VIEWS[resource](await self.api.get(resource, name))
 
     async def reaches(self, name, phase, resource=APPLICATION, within=30.0):
-        """Move time until the resource is in that phase; returns its view."""
+        """Advance the clock until the resource is in that phase; returns its view."""
         seen = None
 
         async def there():
@@ -204,7 +204,7 @@ class World:
             raise AssertionError(f"{name} is not {phase}: {seen.status}; {self.gateways.calls}") from error
 
     async def gone(self, name, resource=APPLICATION, within=30.0):
-        """Move time until there is no such resource."""
+        """Advance the clock until the resource is deleted."""
 
         async def gone():
             try:
@@ -215,7 +215,7 @@ class World:
         await self.until(gone, within)
 
     async def gateway(self, name, **status):
-        """A gateway that registered, is Online and goes on saying so while it is in ``alive``."""
+        """Create a gateway that is Online and writes beats while it is in ``alive``."""
         self.alive.add(name)
         with suppress(Conflict):
             await self.api.create(GATEWAY, manifests.gateway(name, endpoint="127.0.0.1:8081", capacity=10))
@@ -224,7 +224,7 @@ class World:
         await self.api.patch_status(GATEWAY, name, {"status": status})
 
     async def device(self, name, phase="Connected", *, labels=None, gateway="gateway-1", **spec):
-        """A device that the gateway brought as far as ``phase``."""
+        """Create a device that its gateway has moved to ``phase``."""
         options = {"capabilities": ["wasm", "tls", "cbor"], **spec}
         await self.api.create(
             DEVICE, manifests.device(name, public_key=b"\x30\x00", device_type="mcu", labels=labels, **options)
@@ -232,8 +232,10 @@ class World:
         await self.move(name, phase, gateway=gateway)
 
     async def move(self, name, phase, *, gateway="gateway-1", running=()):
-        """Write as the gateway does when the device gets there; Enrolled is the controller's to write. ``running``: the
-        applications that its first heartbeat names."""
+        """Write the phases up to ``phase`` as the gateway does; the controller writes Enrolled.
+
+        ``running``: the applications in the device's first heartbeat.
+        """
         present = (await self.get(DEVICE, name)).status.phase
         steps = route(DEVICE, present, phase)
         if phase == "Connected" and present in ("Pending", "Enrolling"):
@@ -267,7 +269,7 @@ class World:
         await self.api.patch(APPLICATION, name, {"spec": spec})
 
     def phases(self, name="blink"):
-        """The phases that were written for an application, in order."""
+        """Return the phases that were written for an application, in order."""
         return [
             data["status"]["phase"]
             for _, request, data, correlation in self.requests
