@@ -110,10 +110,10 @@ async def test_a_device_that_does_not_confirm_a_stop_does_not_block_it(world: Wo
     world.gateways.stop_answers["edge-1"] = [*[ConnectionRefusedError("nobody there")] * 2, []]
     await world.change(stopped=True)
 
-    async def told():
+    async def error():
         return (await world.get(APPLICATION, "blink")).status.error
 
-    assert await world.until(told) == "edge-1: its gateway did not take the stop: nobody there"
+    assert await world.until(error) == "edge-1: its gateway did not take the stop: nobody there"
     stopped = await world.reaches("blink", "Stopped", within=60)
     assert "did not confirm the stop within 30 s" in stopped.status.device_statuses["edge-1"].error
     assert world.gateways.count("stop") == {"edge-1": 3}

@@ -150,9 +150,9 @@ async def test_a_missing_secret_is_named(client: HttpGatewayClient, gateway: Gat
 
 
 async def test_a_gateway_that_does_not_listen_is_a_connection_error(client: HttpGatewayClient) -> None:
-    nobody = Gateway({"metadata": {"name": "gateway-1"}, "status": {"apiEndpoint": "http://127.0.0.1:1"}})
+    unreachable = Gateway({"metadata": {"name": "gateway-1"}, "status": {"apiEndpoint": "http://127.0.0.1:1"}})
     with pytest.raises(OSError, match=r"127\.0\.0\.1:1"):
-        await client.stop(nobody, "blink", "edge-1")
+        await client.stop(unreachable, "blink", "edge-1")
 
 
 async def test_a_broken_connection_is_a_connection_error(

@@ -1,4 +1,4 @@
-"""Devices out of reach: the state of an application there is unknown, and every status says so."""
+"""Devices out of reach: the state of an application there is unknown in every status."""
 
 from __future__ import annotations
 
@@ -114,8 +114,8 @@ async def test_the_state_stays_unknown_while_a_gateway_does_not_report_applicati
     await world.api.patch_status(DEVICE, "edge-1", {"status": connected})
     await world.settle(5)
     assert (await world.get(APPLICATION, "blink")).status.phase == "Unknown"
-    said = {"deviceStatuses": {"edge-1": {"state": "running", "error": None}}}
-    await world.api.patch_status(APPLICATION, "blink", {"status": said})
+    report = {"deviceStatuses": {"edge-1": {"state": "running", "error": None}}}
+    await world.api.patch_status(APPLICATION, "blink", {"status": report})
     await world.reaches("blink", "Running")
     assert world.gateways.count("deploy") == {"edge-1": 1}
 

@@ -59,8 +59,8 @@ async def test_a_device_is_asked_for_the_state_of_an_application(world: World) -
     envelope = await device.receive()
     assert envelope.message == ApplicationStatusRequest("app-1")
     device.link.send(ApplicationStatus("app-1", ApplicationState.RUNNING, {"fuel_used": 7}), envelope.message_id)
-    said = {"state": "running", "metrics": {"fuel_used": 7}, "error": None}
-    assert await asked == (200, {"application": "app-1", "device": "dev-1", **said})
+    expected_answer = {"state": "running", "metrics": {"fuel_used": 7}, "error": None}
+    assert await asked == (200, {"application": "app-1", "device": "dev-1", **expected_answer})
     assert (await world.state("running"))["metrics"] == {"fuel_used": 7}
 
     asked = asyncio.create_task(world.http("GET", DEVICE.replace("app-1", "other")))

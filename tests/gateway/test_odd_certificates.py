@@ -54,8 +54,8 @@ async def test_a_certificate_that_cannot_be_read_is_answered_with_the_reason(
     assert error.message.startswith("Certificate validation failed: not a certificate that can be read: ")
     await device.closed()
     assert len(await world.until_recorded("TlsConnected")) == 1
-    (told,) = [event for event in world.named("Error") if event[0] == "Gateway"]
-    assert told[3]["message"] == error.message
+    (recorded,) = [event for event in world.named("Error") if event[0] == "Gateway"]
+    assert recorded[3]["message"] == error.message
     await world.connected("dev-2")
     await world.gateway.kill()
     (line,) = caplog.messages

@@ -182,13 +182,13 @@ async def test_more_orphans_than_the_queue_holds_are_stopped_over_several_heartb
     left = set(names)
     while left:
         device.link.send(device.heartbeat(applications=dict.fromkeys(left, RUNNING)))
-        told = await world.until_recorded("Stop", 7 - len(left))
+        stops_seen = await world.until_recorded("Stop", 7 - len(left))
         envelope = await device.receive()
         while isinstance(envelope.message, HeartbeatAcknowledgment):
             envelope = await device.receive()
         left.remove(envelope.message.application_id)
         device.link.send(StopResult(envelope.message.application_id, True), envelope.message_id)
-        assert told
+        assert stops_seen
     assert {event[4] for event in world.named("Stop")} == set(names)
     assert len(world.named("Stop")) == 6
 

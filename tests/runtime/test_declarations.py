@@ -52,7 +52,7 @@ def test_the_binaries_match_their_text() -> None:
 
 def test_every_proposal_of_this_wasmtime_has_a_module() -> None:
     """A new switch fails here until it is decided on."""
-    told = {
+    expected_texts = {
         "branch-hinting": "branch hints",
         "bulk-memory": "bulk memory",
         "compact-imports": "compact imports",
@@ -72,8 +72,8 @@ def test_every_proposal_of_this_wasmtime_has_a_module() -> None:
         "wide-arithmetic": "wide arithmetic",
     }
     components = {name for name in SWITCHES if name.startswith("component-model")}
-    assert set(SWITCHES) - components - {"relaxed-simd-deterministic"} <= set(told)
-    for proposal, expected_text in told.items():
+    assert set(SWITCHES) - components - {"relaxed-simd-deterministic"} <= set(expected_texts)
+    for proposal, expected_text in expected_texts.items():
         (verdict,) = {judged.accepted for judged in JUDGED if judged.name.startswith(expected_text)}
         assert verdict == (proposal in PROPOSALS or proposal == "branch-hinting"), proposal
 

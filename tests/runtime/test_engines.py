@@ -40,8 +40,8 @@ def costing(body: str, more: str = "") -> bytes:
 def nan(operation: str) -> bytes:
     """Return a module that publishes the bits of a single-precision float, computed at run time."""
     globals_ = "(global $zero (mut f32) (f32.const 0)) (global $nan (mut f32) (f32.const nan:0x200000))"
-    told = "(drop (call $publish (i32.const 0) (i32.const 1) (i32.const 8) (i32.const 4)))"
-    run = f"(f32.store (i32.const 8) {operation}) {told}"
+    publish = "(drop (call $publish (i32.const 0) (i32.const 1) (i32.const 8) (i32.const 4)))"
+    run = f"(f32.store (i32.const 8) {operation}) {publish}"
     return module(
         f'{PUBLISH} (memory (export "memory") 1) (data (i32.const 0) "n") {globals_} (func (export "run") {run})'
     )
@@ -158,5 +158,5 @@ def test_the_document_describes_each_engine(kind: str) -> None:
     with new_runner() as runner:
         found = runner.run(play())
     if kind == "virtual" and platform.machine() != "x86_64":
-        expected, found = [{row: told[row] for row in told if "levels" not in row} for told in (expected, found)]
+        expected, found = [{row: table[row] for row in table if "levels" not in row} for table in (expected, found)]
     assert found == expected

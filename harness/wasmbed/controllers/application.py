@@ -79,12 +79,12 @@ class ApplicationController(Controller):
         self._answer_within, self._attempts = answer_within, attempts
         self._target_index = TargetIndex()
         self._retry_states: dict[str, RetryState] = {}
-        self._gone: dict[str, Application] = {}
+        self._deleted: dict[str, Application] = {}
         """The last known form of applications that were deleted before they were stopped."""
 
     def watch(self) -> Iterable[Callable[[], None]]:
         self._retry_states.clear()
-        self._gone.clear()
+        self._deleted.clear()
         self._target_index = TargetIndex()
         for name, raw in self._applications.objects.items():
             self._target_index.update(name, raw)
@@ -98,8 +98,8 @@ class ApplicationController(Controller):
         return self._applications.objects
 
     async def reconcile(self, key: str) -> float | None:
-        if (gone := self._gone.pop(key, None)) is not None:
-            await self._abandon(gone)
+        if (deleted := self._deleted.pop(key, None)) is not None:
+            await self._stop_deleted(deleted)
         raw = self._applications.get(key)
         retries = self._retry_states.get(key)
         if retries is not None and (raw is None or retries.uid != raw["metadata"]["uid"]):
@@ -130,7 +130,7 @@ class ApplicationController(Controller):
         application = await self._correct(application)
         now = self.clock.now()
         assessments = self._assess(application, retries, package, now)
-        leaving, gone = self._leftovers(application, assessments)
+        leaving, forgotten = self._leftovers(application, assessments)
         due = [name for name in _named(assessments, DeviceState.DUE) if retries.may_try(name, now)]
         batch = due[:BATCH]
         rollout = Rollout(assessments, out_of_reach(application, assessments))
@@ -139,7 +139,7 @@ class ApplicationController(Controller):
             application,
             rollout.phase(application.status.phase),
             lambda phase: rollout.status(application, phase, now),
-            {**dict.fromkeys(gone), **records},
+            {**dict.fromkeys(forgotten), **records},
         )
         again = [
             await self._requests.stop(application, retries, [*_named(assessments, DeviceState.OUTDATED), *leaving]),
@@ -190,12 +190,12 @@ class ApplicationController(Controller):
         await self._set_finalizers(application, [name for name in application.finalizers if name != STOP_FINALIZER])
         return None
 
-    async def _abandon(self, gone: Application) -> None:
+    async def _stop_deleted(self, deleted: Application) -> None:
         """Stop an application whose finalizer was removed by another party.
 
         One try is enough: a gateway that misses it stops the application when a device reports it (:class:`Orphans`).
         """
-        await self._requests.stop(gone, RetryState(gone.uid), self._device_index.holders(gone))
+        await self._requests.stop(deleted, RetryState(deleted.uid), self._device_index.holders(deleted))
 
     def _assess(
         self, application: Application, retries: RetryState, package: Package, now: float
@@ -237,16 +237,16 @@ class ApplicationController(Controller):
 
     def _leftovers(self, application: Application, targets: Container[str]) -> tuple[list[str], list[str]]:
         """Return the devices with an entry that are no longer targets: those to stop, and those to forget."""
-        leaving, gone = [], []
+        leaving, forgotten = [], []
         for name, entry in application.status.device_statuses.items():
             if name in targets:
                 continue
             device = self._device_index.device(name)
             if device is None or not has_module(device, entry):
-                gone.append(name)
+                forgotten.append(name)
             elif not self._device_index.why_away(device):
                 leaving.append(name)
-        return leaving, gone
+        return leaving, forgotten
 
     def _record(self, application: Application, name: str, package: Package, now: float) -> Object:
         """Return the record of a request, written before the request is made. It replaces the device's entry."""
@@ -323,7 +323,7 @@ class ApplicationController(Controller):
         name = (new or old or {})["metadata"]["name"]
         self._target_index.update(name, new)
         if new is None and old is not None and Application(old).status.phase not in (Phase.PENDING, Phase.STOPPED):
-            self._gone[name] = Application(old)
+            self._deleted[name] = Application(old)
         if old is None or new is None or application_key(old) != application_key(new):
             self.queue.add(name)
         elif old.get("status") != new.get("status"):

@@ -101,7 +101,7 @@ class ControllerManager:
         self._task = asyncio.create_task(self._lease.run(self._reconcile), name=self.identity)
 
     async def stop(self) -> None:
-        """Finish the work in hand, give the lease back, let go of everything."""
+        """Finish the present work, give the lease back, and close all informers and clients."""
         if self._task is not None:
             self._finishing.set()
             await self._idle.wait()

@@ -83,7 +83,7 @@ class CertificateManager:
         try:
             peer.verify_directly_issued_by(self._authority)
         except InvalidSignature as error:
-            raise CertificateInvalid("bad signature: not signed by the device authority") from error
+            raise CertificateInvalid("invalid signature: not signed by the device authority") from error
         key = require_supported(peer.public_key())
         self._check_usages(peer)
         self._check_time(self._authority, "the authority's certificate")

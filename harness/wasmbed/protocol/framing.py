@@ -54,7 +54,7 @@ class FrameDecoder:
             self._buffer += data
 
     def pop(self) -> bytes | None:
-        """Take the next frame's payload; None until it is complete. Raises :class:`ProtocolError` on a bad length."""
+        """Take the next payload; None until it is complete. Raises :class:`ProtocolError` on an invalid length."""
         if not self._size and not self._read_header():
             return None
         if self._broken:
@@ -72,7 +72,7 @@ class FrameDecoder:
     def feed(self, data: bytes) -> list[bytes]:
         """Append received bytes and take every complete frame.
 
-        Raises :class:`ProtocolError` on a bad length, once the frames before it have been returned.
+        Raises :class:`ProtocolError` on an invalid length, once the frames before it have been returned.
         """
         self.push(data)
         frames: list[bytes] = []

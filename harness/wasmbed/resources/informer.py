@@ -213,9 +213,9 @@ class Informer:
         self._objects[name] = new
         self._notify(old, new)
 
-    def _drop(self, gone: Object) -> None:
-        del self._objects[gone["metadata"]["name"]]
-        self._notify(gone, None)
+    def _drop(self, deleted: Object) -> None:
+        del self._objects[deleted["metadata"]["name"]]
+        self._notify(deleted, None)
 
     def _notify(self, old: Object | None, new: Object | None) -> None:
         for handler in tuple(self._handlers):

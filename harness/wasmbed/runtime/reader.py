@@ -39,10 +39,10 @@ class InvalidModule(ValueError):
         super().__init__(reason)
 
 
-def at_most(limit: int, count: int, what: str) -> int:
+def at_most(limit: int, count: int, subject: str) -> int:
     """Return ``count``. Raises :class:`InvalidModule` if it is above ``limit``."""
     if count > limit:
-        raise InvalidModule(f"has {count:,} {what}, devices take at most {limit:,}")
+        raise InvalidModule(f"has {count:,} {subject}, devices take at most {limit:,}")
     return count
 
 
@@ -94,15 +94,15 @@ class Reader:
         self.at += size
         return self.data[self.at - size : self.at].decode()
 
-    def count(self, what: str) -> int:
+    def count(self, subject: str) -> int:
         """Read the number of a section's entries, and check it."""
-        return at_most(MOST[what], self.u32(), what)
+        return at_most(MOST[subject], self.u32(), subject)
 
-    def one_of(self, meanings: Mapping[int, T], what: str) -> T:
+    def one_of(self, meanings: Mapping[int, T], subject: str) -> T:
         """Return the meaning of the next byte. Raises :class:`InvalidModule` for a byte without one."""
         byte = self.byte()
         if byte not in meanings:
-            place = f"{what} {byte:#x} at offset {self.at - 1:#x}"
+            place = f"{subject} {byte:#x} at offset {self.at - 1:#x}"
             raise InvalidModule(f"uses an encoding that devices do not have: {place}")
         return meanings[byte]
 
