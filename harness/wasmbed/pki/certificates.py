@@ -109,9 +109,8 @@ class CertificateManager:
     @staticmethod
     def _check_usages(peer: x509.Certificate) -> None:
         constraints = find_extension(peer, x509.BasicConstraints)
-        if (
-            constraints is not None and constraints.ca
-        ):  # without the extension it is an end entity's (RFC 5280, 4.2.1.9)
+        # Without the extension, it is an end entity's certificate (RFC 5280, section 4.2.1.9).
+        if constraints is not None and constraints.ca:
             raise CertificateInvalid("wrong key usage: an authority's certificate")
         usage, extended = find_extension(peer, x509.KeyUsage), find_extension(peer, x509.ExtendedKeyUsage)
         if usage is None or extended is None:
