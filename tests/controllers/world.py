@@ -18,6 +18,7 @@ from harness.wasmbed.resources import manifests
 from harness.wasmbed.resources.api import Conflict, NotFound, Object, Resource, ResourceApi, ResourceList, WatchEvent
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 from harness.wasmbed.resources.phases import route
+from harness.wasmbed.resources.statuses import disconnected_status
 from harness.wasmbed.resources.timestamps import format_timestamp
 from harness.wasmbed.resources.views import Application, Device, Gateway
 
@@ -269,7 +270,7 @@ class World:
                 status.update(connectedSince=format_timestamp(self.clock.now()), health="healthy", error=None)
                 status["applications"] = [{"name": application, "state": "running"} for application in running]
             if step == "Disconnected":
-                status.update(connectedSince=None, lastHeartbeat=None, deviceStatus="Stopped", error="Connection lost")
+                status.update(disconnected_status())
             await self.api.patch_status(DEVICE, name, {"status": status})
 
     async def reboot(self, name: str) -> None:
