@@ -51,7 +51,9 @@ class _ItemChecker:
 
     def check(self) -> None:
         """Check item after item to the end of the data."""
-        while self._enter_next():
+        while self._remaining or self._close_complete():
+            if self._at >= self._end:
+                raise self._cut_off()
             start, is_key = self._at, self._last_key is not None and self._remaining % 2 == 0
             self._remaining -= 1
             major, argument = self._read_head(start)
@@ -67,16 +69,14 @@ class _ItemChecker:
                 self._open.append((self._remaining, self._last_key))
                 self._remaining, self._last_key = count, b"" if major == _MAP else None
 
-    def _enter_next(self) -> bool:
-        """Close the arrays and maps that are complete; return whether another item follows."""
+    def _close_complete(self) -> bool:
+        """Close the arrays and maps that are complete; return whether another item has to follow."""
         while self._remaining == 0:
             if not self._open:
                 if self._at != self._end:
                     raise ProtocolError(f"{self._end - self._at} bytes after the end of the message", offset=self._at)
                 return False
             self._remaining, self._last_key = self._open.pop()
-        if self._at >= self._end:
-            raise self._cut_off()
         return True
 
     def _read_head(self, start: int) -> tuple[int, int]:
