@@ -17,6 +17,7 @@ from harness.cli.ending import End
 from harness.cli.kubeconfig import Kubeconfig
 from harness.cli.phases import Phases, tell
 from harness.core.errors import RigError, UsageError
+from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from harness.boards.catalogue import Selection
@@ -27,7 +28,7 @@ OPTIONS = {"listen": "--port", "http": "--http-port"}
 """The options for the gateway's ports, by the gateway's setting."""
 CLUSTER = "embedded-process"
 """A separate process: a client that keeps the API server busy does not delay the gateway or a board."""
-EXISTING, NAMESPACE = "kubeconfig", "wasmbed"
+EXISTING = "kubeconfig"
 SETTLED = {"Connected", "Disconnected", "Failed"}
 INTERRUPTED = 130
 HISTORY = "history.jsonl"
@@ -101,7 +102,9 @@ async def up(
     file = Kubeconfig(kubeconfig) if kubeconfig or cluster != EXISTING else None
     record = _new_record(history)
     listen, http = ("127.0.0.1", port), ("127.0.0.1", http_port)
-    stack = Stack(options, folder=history, record=record, listen=listen, http=http, keep=KEPT, namespace=NAMESPACE)
+    stack = Stack(
+        options, folder=history, record=record, listen=listen, http=http, keep=KEPT, namespace=DEFAULT_NAMESPACE
+    )
     if file is not None:
         await file.check(stack.clock)
     phases = Phases()
@@ -168,7 +171,7 @@ async def _bring_up(
         await file.write(stack.cluster)
         tell(f"cluster   export KUBECONFIG={file.path.resolve()}")
     else:
-        tell(f"cluster   the current one, namespace {NAMESPACE}")
+        tell(f"cluster   the current one, namespace {DEFAULT_NAMESPACE}")
     for selection in fleet:
         await stack.boards.power_on(selection.kind, count=selection.count, link=selection.link)
 

@@ -121,6 +121,6 @@ def test_a_reference_is_the_hash_of_the_module() -> None:
     assert not re.fullmatch(pattern, request.sha256.hex().upper())
 
 
-def test_a_copy_may_be_changed_without_harm() -> None:
+def test_changing_a_copy_does_not_change_the_next() -> None:
     load_crds()[0]["spec"].clear()
     assert load_crds()[0]["spec"]

@@ -1,8 +1,8 @@
-"""Checks that bytes are one CBOR item in the wire's profile, before anything is built from them.
+"""The check that bytes are one CBOR item in the protocol's profile, before the CBOR library decodes them.
 
 The profile (see ``wasmbed.cddl``) is the core deterministic encoding of RFC 8949, section 4.2.1, without CBOR tags,
 with keys that are integers or strings, and with bounds on nesting and on the number of items. The CBOR library
-accepts more than that, and tags could make it build far more than arrived; after this check it cannot.
+accepts more, and tags could make it build far more than arrived; this check rules that out.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class _ItemChecker:
 
     def check(self) -> None:
         """Check item after item to the end of the data."""
-        while self._enter_next():
+        while self._remaining or self._close_complete():
+            if self._at >= self._end:
+                raise self._cut_off()
             start, is_key = self._at, self._last_key is not None and self._remaining % 2 == 0
             self._remaining -= 1
             major, argument = self._read_head(start)
@@ -67,16 +69,14 @@ class _ItemChecker:
                 self._open.append((self._remaining, self._last_key))
                 self._remaining, self._last_key = count, b"" if major == _MAP else None
 
-    def _enter_next(self) -> bool:
-        """Close the arrays and maps that are complete; return whether another item follows."""
+    def _close_complete(self) -> bool:
+        """Close the arrays and maps that are complete; return whether another item has to follow."""
         while self._remaining == 0:
             if not self._open:
                 if self._at != self._end:
                     raise ProtocolError(f"{self._end - self._at} bytes after the end of the message", offset=self._at)
                 return False
             self._remaining, self._last_key = self._open.pop()
-        if self._at >= self._end:
-            raise self._cut_off()
         return True
 
     def _read_head(self, start: int) -> tuple[int, int]:
@@ -134,7 +134,7 @@ class _ItemChecker:
 
 
 def _check_simple(data: bytes, at: int, argument: int) -> int:
-    """Judge a simple value or float whose first byte ends before ``at``; returns where it ends."""
+    """Check a simple value or float whose first byte is before ``at``; returns where it ends."""
     if argument < 20 or argument == 24:
         raise ProtocolError("an unassigned simple value", offset=at - 1)
     if argument < 24:

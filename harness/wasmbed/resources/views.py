@@ -1,7 +1,7 @@
-"""Devices, Applications and Gateways with their fields as attributes: ``device.status.wasm_runtime``.
+"""Devices, Applications, and Gateways with fields as attributes: ``device.status.wasm_runtime``.
 
-A view wraps an object in its JSON form and reads it when asked; it never copies and never writes. A field that is
-absent or null has the value that its declaration here names.
+A view wraps an object in its JSON form and reads a field on access; it never copies and never writes. An absent or null
+field has the default of its declaration here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 T = TypeVar("T")
 
 UNKNOWN = "unknown"
-"""The state of an application on a device that is out of reach: it was there when the device was last heard."""
+"""The state of an application on a device that is out of reach and had it when it last reported."""
 HEALTH = ("healthy", "degraded", "unhealthy", "unknown")
 
 
@@ -53,7 +53,7 @@ class _Field(Generic[T]):
     ) -> None:
         self.default, self._convert = default, convert
         self.choices = None if choices is None else tuple(map(str, choices))
-        """The only values that there are, where the schema says so."""
+        """The permitted values, if the schema lists them."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._key = _camel_case(name)
@@ -81,18 +81,18 @@ class _View:
 
 
 def field_names(view: type) -> list[str]:
-    """The fields of a view, in Python's spelling."""
+    """Return the names of a view's fields, in snake_case."""
     return sorted(name for name, field in vars(view).items() if isinstance(field, _Field))
 
 
 def choices(view: type, name: str) -> tuple[str, ...] | None:
-    """The values that a field can have, where the schema lists them."""
+    """Return the permitted values of a field, if the schema lists them."""
     field = vars(view)[name]
     return field.choices if isinstance(field, _Field) else None
 
 
 def part(view: type, name: str) -> type | None:
-    """The view that a field's value is, if it is one."""
+    """Return the view class of a field's value, if it is a view."""
     field = vars(view)[name]
     return type(field.default) if isinstance(field, _Field) and isinstance(field.default, _View) else None
 
@@ -122,7 +122,7 @@ def _states(raw: Iterable[Mapping[str, str]]) -> Mapping[str, str]:
 
 
 class _Resource(_View):
-    """What every object has in its metadata."""
+    """An object with its metadata."""
 
     __slots__ = ()
 
@@ -157,7 +157,7 @@ class _Resource(_View):
 
     @property
     def deleting(self) -> bool:
-        """Whether it was deleted and only waits for its finalizers."""
+        """Whether it was deleted and waits for its finalizers."""
         return bool(self.metadata.get("deletionTimestamp"))
 
 
@@ -187,7 +187,7 @@ class DeviceStatus(_View):
     device_metrics = _metrics()
     device_info = _Field[Mapping[str, Any]]({})
     applications = _Field[Mapping[str, str] | None](None, _states)
-    """By name, the states that the last heartbeat named; None where the gateway does not say."""
+    """The states in the last heartbeat, by application; None if the gateway does not report them."""
     wasm_runtime = _text()
     error = _text()
     conditions = _conditions()
@@ -200,7 +200,7 @@ class Device(_Resource):
 
 
 class TargetDevices(_View):
-    """Which devices an application is for."""
+    """The target devices of an application."""
 
     __slots__ = ()
     device_names = _texts()
@@ -211,7 +211,7 @@ class TargetDevices(_View):
         return (self.raw.get("selector") or {}).get("matchLabels") or {}
 
     def matches(self, device: Device) -> bool:
-        """Whether ``device`` is meant."""
+        """Whether ``device`` is a target."""
         if self.all_devices:
             return True
         wanted = self.match_labels
@@ -222,7 +222,7 @@ class TargetDevices(_View):
 
 
 class ApplicationConfig(_View):
-    """Limits and input; the defaults are the schema's."""
+    """Limits and input, with the schema's defaults."""
 
     __slots__ = ()
     memory_limit = _Field(1_048_576)
@@ -269,8 +269,11 @@ class DeploymentRecord(_View):
 
 
 class DeviceEntry(_View):
-    """One device's row in an Application's status. The gateway writes all of it but ``deployment``; the application
-    controller writes the state ``unknown``, and why, when nobody can hear of the device."""
+    """One device's entry in an Application's status.
+
+    The gateway writes all of it but ``deployment``. The application controller writes ``deployment``, and the state
+    ``unknown`` with its reason while the device is out of reach.
+    """
 
     __slots__ = ()
     state = _text((*ApplicationState, UNKNOWN))
