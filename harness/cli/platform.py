@@ -109,7 +109,10 @@ async def up(
         await file.check(stack.clock)
     phases = Phases()
     try:
-        if await end.unless(_bring_up(stack, file, fleet, phases, platform=only is None)) and not end.wanted.done():
+        if (
+            await end.unless(_bring_up(stack, file, fleet, phases, platform=only is None))
+            and not end.stop_requested.done()
+        ):
             tell("running; press Ctrl-C to stop")
             await end.unless(stack.cluster.lost())
     except BaseException:
@@ -184,7 +187,7 @@ async def _take_down(stack: Stack, end: End, phases: Phases) -> int:
     else:
         tell("stopping")
     work = asyncio.create_task(stack.abandon() if unsettled > 0 else stack.stop())
-    await asyncio.wait([work, end.insisted], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([work, end.stop_now], return_when=asyncio.FIRST_COMPLETED)
     hurried = not work.done()
     if hurried:
         tell("stopping immediately")
