@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -24,14 +24,16 @@ from harness.stack.boards import Boards
 from harness.stack.credentials import Certificate, Pki
 from harness.stack.devices import DeviceHandle
 from harness.stack.gateways import GatewayControl
+from harness.stack.mock_board import MockBoard
+from harness.stack.mock_gateway import MockGateway
 from harness.stack.modules import Modules
 from harness.stack.options import StackOptions
-from harness.stack.peers import Peer
 from harness.stack.record import Record
 from harness.stack.recorder import RECORDER, Recorder
 from harness.stack.timeouts import bounded
 from harness.wasmbed.controllers import ControllerManager
 from harness.wasmbed.gateway.settings import GatewaySettings
+from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.resources import manifests
 from harness.wasmbed.resources.api import ResourceApi
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
@@ -204,19 +206,53 @@ class Stack:
         await application.wrote(await self.api.create(APPLICATION, manifest))
         return application
 
-    async def peer(
+    async def mock_board(
         self,
         name: str = "peer",
         *,
         certificate: Certificate | str = Certificate.VALID,
         credentials: Credentials | None = None,
-    ) -> Peer:
-        """A device driven by hand, connected to the gateway (see :class:`Peer`); closed at the end at the latest."""
+        endpoint: Endpoint | None = None,
+    ) -> MockBoard:
+        """A board that the test drives message by message, connected to the gateway, or to ``endpoint`` (see
+        :class:`~harness.stack.mock_board.MockBoard`); closed at the end at the latest."""
         credentials = credentials or await self.pki.credentials(name, certificate)
-        peer = Peer(name, credentials, self.clock, self.randomness.fork(f"peer {name} {self.history.recorded}"))
-        await peer.connect(self.network, self.gateway.endpoint)
-        self._at_end(f"the connection of {name}", peer.close)
-        return peer
+        randomness = self.randomness.fork(f"peer {name} {self.history.recorded}")
+        board = MockBoard(name, credentials, self.clock, randomness)
+        self.history.note("mock board", about=name)
+        await board.connect(endpoint or self.gateway.endpoint, self.network)
+        self._at_end(f"the connection of {name}", board.close)
+        return board
+
+    async def mock_gateway(
+        self,
+        name: str = "mock-gateway",
+        *,
+        identities: Iterable[Identity] | None = None,
+        listen: Endpoint = ANY_PORT,
+        heartbeat: float | None = None,
+    ) -> MockGateway:
+        """A gateway that the test drives message by message (see :class:`~harness.stack.mock_gateway.MockGateway`).
+
+        Boards that are made from now on connect to it instead of the stack's own. It presents a certificate that they
+        accept unless ``identities`` says otherwise; ``heartbeat`` is the interval in seconds that it gives, by default
+        the stack's. Its links are in the history, each event with ``mock: Gateway``.
+        """
+        gateway = MockGateway(
+            self.pki.gateway(name) if identities is None else identities,
+            self.pki.devices.certificate,
+            name=name,
+            listen=listen,
+            clock=self.clock,
+            network=self.network,
+            heartbeat=heartbeat or self.options.heartbeat,
+            tap=self._recorder.platform,
+        )
+        await gateway.start()
+        self._at_end(f"the mock gateway {name}", gateway.stop)
+        self.history.note("mock gateway", gateway=name)
+        self.boards.gateway = gateway.endpoint
+        return gateway
 
     def judge(self) -> None:
         """Judge the history so far by the invariants. Raises ProductFailure naming every one that was broken, and

@@ -97,7 +97,7 @@ USAGE = {
     "Both Ways To Name Devices": "labels: means devices, and so does to",
     "An Option Is Wrong": "no such option: hartbeat",
     "It Is No Expression": "'[unclosed' is no regular expression: unterminated character set",
-    "It Is No Peer": "UsageError: Argument 'peer' got value 'somebody' that cannot be converted to Peer",
+    "It Is No Peer": "UsageError: Argument 'peer' got value 'somebody' that cannot be converted to MockBoard",
     "It Is No Event": "'Heartbeat' that cannot be converted to Event: give what Wait For Event returned",
     "A Tier That There Is Not": "there is no tier 'quemu'\n  -> did you mean 'qemu'?",
     "A Feature That There Is Not": "no boards have the feature 'tsl'\n  -> did you mean 'tls'?",

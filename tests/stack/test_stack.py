@@ -38,7 +38,7 @@ async def one_life(folder: Path | None = None) -> None:
         await application.until(phase="Running", statistics={"running": 3})
         await boards[0].cut_power()
         await stack.gateway.restart()
-        await stack.peer("by-hand")
+        await stack.mock_board("by-hand")
         if folder is not None:
             await stack.cluster.write_kubeconfig(folder / "kubeconfig")
         await stack.device(boards[1]).until(phase="Connected")
@@ -257,9 +257,9 @@ def test_what_is_done_to_a_board_at_once_is_done_in_turn(run: Run) -> None:
 def test_a_seed_gives_the_same_device_ids(run: Run) -> None:
     async def ids() -> list[str | None]:
         async with Stack(OPTIONS.replace(seed=7)) as stack:
-            peer = await stack.peer("one")
+            peer = await stack.mock_board("one")
             first = await peer.enroll()
-            return [first, await (await stack.peer("two")).enroll()]
+            return [first, await (await stack.mock_board("two")).enroll()]
 
     assert run(ids()) == run(ids())
 
@@ -269,18 +269,18 @@ def test_a_peer_says_what_did_not_come(run: Run) -> None:
 
     async def story() -> None:
         async with Stack(OPTIONS) as stack:
-            peer = await stack.peer("one")
-            with pytest.raises(ProductFailure, match=r"no Error within 0\.05 s"):
-                await peer.receive(Error, within=0.05)
-            with pytest.raises(ProductFailure, match="still connected"):
+            peer = await stack.mock_board("one")
+            with pytest.raises(ProductFailure, match=r"did not send Error within 0\.05 s"):
+                await peer.expect(Error, within=0.05)
+            with pytest.raises(ProductFailure, match="did not end the connection"):
                 await peer.until_closed(within=0.05)
             peer.send(peer.request())
-            with pytest.raises(ProductFailure, match="came where HeartbeatAcknowledgment was due"):
-                await peer.receive(HeartbeatAcknowledgment)
+            with pytest.raises(ProductFailure, match="expected HeartbeatAcknowledgment"):
+                await peer.expect(HeartbeatAcknowledgment)
             await stack.gateway.kill()
             await peer.until_closed()
-            with pytest.raises(ProductFailure, match="no EnrollmentResponse"):
-                await peer.receive(EnrollmentResponse)
+            with pytest.raises(ProductFailure, match="where EnrollmentResponse was expected"):
+                await peer.expect(EnrollmentResponse)
 
     run(story())
 
@@ -292,8 +292,8 @@ def test_revocations_at_the_same_time_are_each_waited_for(run: Run) -> None:
             bad = [await stack.pki.credentials(name) for name in names]
             await asyncio.gather(*map(stack.pki.revoke, bad))
             for name, credentials in zip(names, bad, strict=True):
-                peer = await stack.peer(name, credentials=credentials)
+                peer = await stack.mock_board(name, credentials=credentials)
                 peer.send(peer.request())
-                assert "revoked" in (await peer.receive(Error)).message
+                assert "revoked" in (await peer.expect(Error)).message
 
     run(story())
