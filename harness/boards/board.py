@@ -45,6 +45,7 @@ FEATURES: Mapping[str, str] = {
     "several-applications": "it runs more than one at once",
     "csr": "it enrolls by signing request",
     "ed25519": "its identity may be an Ed25519 one",
+    "dates": "it knows the time, and refuses a gateway whose certificate has expired",
     "watchdog": "it resets itself when it hangs",
     "storage": "it keeps an issued certificate without power",
     "ethernet": "a link that it can have",

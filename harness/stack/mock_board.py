@@ -137,7 +137,7 @@ class MockBoard(MockEnd):
     async def receive_module(self, *, within: float | None = None) -> Delivery:
         """Receive an announcement and all chunks, each acknowledged as it comes; gives no result yet."""
         deploy = await self.expect(Deploy, within=within)
-        announced, module = self._latest or 0, b""
+        announced, module = self.latest or 0, b""
         while len(module) < deploy.size:
             chunk = await self.expect(ModuleChunk, within=within)
             self.reply(ChunkAcknowledgment(chunk.application_id, chunk.index))

@@ -43,7 +43,8 @@ class MockEnd:
     def __init__(self, name: str, link: MockLink, clock: Clock, patience: float) -> None:
         self.name, self.link, self.patience = name, link, patience
         self._clock = clock
-        self._latest: int | None = None
+        self.latest: int | None = None
+        """The id of the message that was received last."""
 
     def send(self, message: Message, message_id: int | None = None) -> int:
         """Send a message with that id, or with the next one; returns the id. Raises LinkClosed without a connection."""
@@ -51,7 +52,7 @@ class MockEnd:
 
     def reply(self, message: Message) -> int:
         """Send a message with the id of the one that was received last; returns the id."""
-        return self.send(message, self._latest)
+        return self.send(message, self.latest)
 
     def write(self, data: bytes) -> None:
         """Send these bytes as they are."""
@@ -122,7 +123,7 @@ class MockEnd:
             raise self._failure(f"ended the connection where {what} was expected: {error.reason}") from error
         except ProtocolError as error:
             raise self._failure(f"broke the protocol: {reason(error)}") from error
-        self._latest = envelope.message_id
+        self.latest = envelope.message_id
         return envelope
 
     def _is_aside(self, envelope: Envelope, wanted: tuple[type, ...]) -> bool:

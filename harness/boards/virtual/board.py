@@ -17,7 +17,7 @@ class VirtualBoard(Board):
     """Costs a task and a connection while it is on, and a task more for each application that does something."""
 
     kind = "virtual"
-    features = frozenset({"tls", "wasm", "several-applications", "csr", "ed25519", "storage", "reset"})
+    features = frozenset({"tls", "wasm", "several-applications", "csr", "ed25519", "dates", "storage", "reset"})
 
     def __init__(
         self,
