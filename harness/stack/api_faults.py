@@ -36,6 +36,8 @@ class ApiFault:
     left: int | None
     hit: int = 0
     """Requests that failed, or were held back, so far."""
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the first request has met the fault."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when requests that are held back may go on."""
 
@@ -51,6 +53,7 @@ class ApiFault:
     async def apply(self, resource: Resource, name: str) -> None:
         """Fail, or wait until requests may go on. Raises ApiError, or ConnectionRefusedError for no code."""
         self.hit += 1
+        self.reached.set()
         if self.left is not None:
             self.left -= 1
         if self.code == 0:

@@ -158,7 +158,7 @@ class ApplicationController(Controller):
     async def _stop(self, application: Application, memory: RetryState) -> float | None:
         nothing, now = Rollout({}, out_of_reach(application, {})), self.clock.now()
         if application.status.phase != Phase.STOPPED:
-            application = await self._write(application, Phase.STOPPING, lambda _: _stopping(memory))
+            application = await self._write(application, Phase.STOPPING, lambda _: _stopping(application, memory))
         holders = self._fleet.holders(application)
         if holders:
             return await self._requests.stop(application, memory, holders)
@@ -176,7 +176,7 @@ class ApplicationController(Controller):
         stopped = application.status.phase in (Phase.PENDING, Phase.STOPPED)
         if holders:
             if not stopped:
-                application = await self._write(application, Phase.STOPPING, lambda _: _stopping(memory))
+                application = await self._write(application, Phase.STOPPING, lambda _: _stopping(application, memory))
             return await self._requests.stop(application, memory, holders)
         if not stopped:
             application = await self._write(application, Phase.STOPPED, lambda _: {"health": "unknown"})
@@ -335,9 +335,10 @@ def _named(verdicts: Mapping[str, DeviceAssessment], standing: DeviceState) -> l
     return [name for name, verdict in verdicts.items() if verdict.standing is standing]
 
 
-def _stopping(memory: RetryState) -> dict[str, Any]:
+def _stopping(application: Application, memory: RetryState) -> dict[str, Any]:
     troubles = [f"{name}: {trouble.reason}" for name, trouble in memory.troubles.items()]
-    return {"health": "unknown", "error": troubles[0] if troubles else None}
+    error = troubles[0] if troubles else None
+    return {"observedGeneration": application.generation, "health": "unknown", "error": error}
 
 
 def _same(present: Any, wanted: Any) -> bool:
