@@ -20,7 +20,7 @@ from harness.core.history import Tap
 from harness.core.network import Admission, Endpoint, Listener, Network, SystemNetwork
 from harness.stack.mock_link import MockEnd, MockLink
 from harness.wasmbed.gateway.link_recorder import LinkRecorder
-from harness.wasmbed.gateway.sessions import Session
+from harness.wasmbed.gateway.session import Session
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.tls import tls_server
 from harness.wasmbed.protocol.errors import LinkClosed

@@ -47,24 +47,24 @@ class Bench:
         self,
         name: str,
         factory: BoardFactory,
-        world: BoardEnvironment,
+        environment: BoardEnvironment,
         expectations: Expectations,
         algorithm: str = Algorithm.ED25519,
     ) -> None:
-        self.name, self.world, self.expectations = name, world, expectations
+        self.name, self.environment, self.expectations = name, environment, expectations
         self._factory, self._algorithm = factory, algorithm
-        self.clock: Clock = world.clock
-        self.servers = ServerAuthorities("Check servers", world.clock)
-        self.devices = Authority.create("Check devices", world.clock)
+        self.clock: Clock = environment.clock
+        self.servers = ServerAuthorities("Check servers", environment.clock)
+        self.devices = Authority.create("Check devices", environment.clock)
         self.gateway = self.make_gateway(self.servers.issue("scripted-gateway", ("localhost", LOOPBACK)))
-        self.pairing_token = world.randomness.token()
+        self.pairing_token = environment.randomness.token()
         self.certificate: bytes | None = None
         """The one that the board was made with."""
         self._board: Board | None = None
 
     @property
     def randomness(self) -> Randomness:
-        return self.world.randomness
+        return self.environment.randomness
 
     @property
     def board(self) -> Board:
@@ -77,7 +77,7 @@ class Bench:
             identities,
             self.devices.certificate,
             clock=self.clock,
-            network=self.world.network,
+            network=self.environment.network,
             patience=self.expectations.patience,
             heartbeat=self.expectations.heartbeat,
         )
@@ -94,7 +94,7 @@ class Bench:
             pairing_token=None if certificate else self.pairing_token,
         )
         settings = BoardSettings(self.name, credentials, self.gateway.endpoint, server_name)
-        self._board = self._factory(settings, self.world)
+        self._board = self._factory(settings, self.environment)
         return self._board
 
     def console_tail(self) -> list[str]:

@@ -88,14 +88,14 @@ USAGE = {
     "A Duration Is Wrong": "'5 parsecs' that cannot be converted to Duration: write a time as in 5s, 200ms or",
     "A Duration That May Be Left Out Is Wrong": "'later' that cannot be converted to Duration: write a time as in 5s, ",
     "A Duration Is Not More Than Zero": "write a time of more than zero, as in 5s, 200ms or",
-    "A Duration Is The Number Zero": "0.0 is no time to wait",
+    "A Duration Is The Number Zero": "invalid time limit 0.0",
     "A Phase Is Wrong": "'Conected' that cannot be converted to DevicePhase",
     "An Argument Is Wrong": "there is no argument 'colour' (in 'colour=red')",
     "A Field Is Wrong": "has no helth",
     "A Board Is Wrong": "there is no board '42'",
     "A Target Is Wrong": "there is no argument 'too'",
     "Both Ways To Name Devices": "labels: means devices, and so does to",
-    "An Option Is Wrong": "no such option: hartbeat",
+    "An Option Is Wrong": "unknown option: hartbeat",
     "It Is No Expression": "'[unclosed' is no regular expression: unterminated character set",
     "It Is No Peer": "UsageError: Argument 'peer' got value 'somebody' that cannot be converted to MockBoard",
     "It Is No Event": "'Heartbeat' that cannot be converted to Event: give what Wait For Event returned",
@@ -109,7 +109,7 @@ def test_a_projects_file_that_is_wrong_is_told_once(project) -> None:
     (project.folder / "harness.toml").write_text("hartbeat = 3\n")
     code, output = project.run("it.robot")
     assert code == 1, output
-    assert output.count("harness.toml: no such option: hartbeat") == 1
+    assert output.count("harness.toml: unknown option: hartbeat") == 1
     assert "did you mean 'heartbeat'?" in output
     assert "listener" not in output
     assert project.results()["It Is Asked For Wrongly"]["blame"] == "usage"
