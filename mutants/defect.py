@@ -25,6 +25,8 @@ class Area:
     end: str
     """``platform``, ``board`` or ``firmware``."""
     first: tuple[str, ...]
+    board: str = "virtual"
+    """What the scenarios run on; a board with firmware has its image built anew with each defect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,9 @@ class Defect:
 
 def _areas() -> dict[str, Area]:
     content = tomllib.loads((FOLDER.parent / "areas.toml").read_text("utf-8"))
-    return {name: Area(area["end"], tuple(area["first"])) for name, area in content.items()}
+    return {
+        name: Area(area["end"], tuple(area["first"]), area.get("board", "virtual")) for name, area in content.items()
+    }
 
 
 AREAS = _areas()

@@ -15,11 +15,13 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from harness.core.clock import SystemClock
-from mutants.defect import AREAS, Defect, mutated
+from mutants.defect import AREAS, Area, Defect, mutated
 
 __all__ = ["Result", "Scratch"]
 
 CLOCK = SystemClock()
+Failure = tuple[str | None, str, str, str]
+"""The failed scenario's id if there is one, the kind of judge, the party that it blames, and its words."""
 COPIED = ("harness", "scenarios", "platforms", "conftest.py", "pyproject.toml", "harness.toml")
 DEADLINE = 900.0
 """Seconds that the scenarios with one defect may take; one that hangs them is caught."""
@@ -65,10 +67,11 @@ class Scratch:
                 shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
             else:
                 shutil.copy(source, folder / name)
-        (folder / "firmware").mkdir()
-        for name in ("images", "Cargo.toml"):
-            if (root / "firmware" / name).exists():
-                (folder / "firmware" / name).symlink_to(root / "firmware" / name)
+        ignored = shutil.ignore_patterns("target", ".cache", "__pycache__")
+        shutil.copytree(root / "firmware", folder / "firmware", ignore=ignored)
+        cache = root / ".cache" / "mutants" / folder.name
+        cache.mkdir(parents=True, exist_ok=True)
+        (folder / "firmware" / "target").symlink_to(cache)
 
     def judge(self, defect: Defect) -> Result:
         """Run the scenarios with the defect, those that touch its area first, up to the first that fails.
@@ -77,10 +80,12 @@ class Scratch:
         """
         area, began = AREAS[defect.area], CLOCK.now()
         with self._defective(defect):
-            failed = self._first_failure(area.first) or self._first_failure((), without=area.first)
+            failed = self._build(area) or self._first_failure(area, area.first) or self._first_failure(area, ())
         seconds = CLOCK.now() - began
-        if failed is not None and failed[0] and self._first_failure((failed[0],)) is not None:
-            failed = (None, "unsound", "", f"{failed[0]} fails without the defect too")
+        if failed is not None and failed[0]:
+            self._build(area)
+            if self._first_failure(area, (failed[0],)) is not None:
+                failed = (None, "unsound", "", f"{failed[0]} fails without the defect too")
         test, catcher, blamed, words = failed or (None, "", "", "")
         caught = failed is not None and catcher != "unsound"
         head = (defect.name, defect.digest, defect.area, area.end)
@@ -96,12 +101,19 @@ class Scratch:
         finally:
             path.write_text(original, "utf-8")
 
-    def _first_failure(
-        self, tests: Sequence[str], *, without: Sequence[str] = ()
-    ) -> tuple[str | None, str, str, str] | None:
-        """The first scenario that fails: its id, the kind of judge, the party that it blames, and its words."""
-        chosen = [f"scenarios/{name}" if not name.startswith("scenarios/") else name for name in tests] or ["scenarios"]
-        ignored = [f"--ignore=scenarios/{name}" for name in without]
+    def _build(self, area: Area) -> Failure | None:
+        """Build the image of a board that has firmware; an error of the compiler is no catch."""
+        if area.end != "firmware":
+            return None
+        command = [sys.executable, "firmware/build.py", area.board]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+        return (None, "unsound", "", f"does not build: {done.stderr[-200:]}") if done.returncode else None
+
+    def _first_failure(self, area: Area, tests: Sequence[str]) -> Failure | None:
+        """The first of these scenarios that fails, or of those that are not the area's: its id, the kind of judge, the
+        party that it blames, and its words."""
+        chosen = [name if name.startswith("scenarios/") else f"scenarios/{name}" for name in tests] or ["scenarios"]
+        ignored = [] if tests else [f"--ignore=scenarios/{name}" for name in area.first]
         reports = self.folder / "reports"
         shutil.rmtree(reports, ignore_errors=True)
         command = [
@@ -133,7 +145,7 @@ class Scratch:
         return None, "crash", "", (done.stdout + done.stderr)[-300:]
 
 
-def _described(case: ET.Element, verdict: ET.Element) -> tuple[str | None, str, str, str]:
+def _described(case: ET.Element, verdict: ET.Element) -> Failure:
     words = verdict.get("message") or verdict.text or ""
     whole = f"{words}\n{verdict.text or ''}"
     catcher = next((name for name, pattern in CATCHERS if re.search(pattern, whole, re.MULTILINE)), "assert")
