@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.util import cache_from_source
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -95,11 +96,11 @@ class Scratch:
     def _defective(self, defect: Defect) -> Iterator[None]:
         path = self.folder / defect.file
         original = path.read_text("utf-8")
-        path.write_text(mutated(self.folder, defect), "utf-8")
+        _write(path, mutated(self.folder, defect))
         try:
             yield
         finally:
-            path.write_text(original, "utf-8")
+            _write(path, original)
 
     def _build(self, area: Area) -> Failure | None:
         """Build the image of a board that has firmware; an error of the compiler is no catch."""
@@ -128,7 +129,7 @@ class Scratch:
             *ignored,
             *chosen,
         ]
-        environment = {**os.environ, "PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, "PYTHONPATH": str(self.folder)}
         try:
             done = subprocess.run(
                 command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=DEADLINE, check=False
@@ -143,6 +144,13 @@ class Scratch:
                 if verdict is not None and (verdict.tag != "skipped" or verdict.get("type") == "rig"):
                     return _described(case, verdict)
         return None, "crash", "", (done.stdout + done.stderr)[-300:]
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a source, and drop what was compiled of it: two versions within a second would look the same."""
+    path.write_text(text, "utf-8")
+    if path.suffix == ".py":
+        Path(cache_from_source(str(path))).unlink(missing_ok=True)
 
 
 def _described(case: ET.Element, verdict: ET.Element) -> Failure:
