@@ -10,7 +10,7 @@ from cryptography import x509
 from harness.boards.board import Credentials
 from harness.stack import MockBoard, Stack
 from harness.wasmbed.pki.authority import Authority
-from harness.wasmbed.pki.keys import Algorithm, generate_key, private_key_der, public_key_der
+from harness.wasmbed.pki.keys import Algorithm, generate_key, load_private_key, private_key_der, public_key_der
 from harness.wasmbed.protocol.framing import frame
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
@@ -74,13 +74,37 @@ async def publish(stack: Stack, crl: bytes) -> None:
 async def test_a_revoked_device_cannot_resume(stack: Stack) -> None:
     """It was away when it was revoked. A heartbeat under its id, on a session of its own, is refused."""
     meter = await enrolled(stack, "meter")
-    again = await back(stack, meter)
+    await meter.close()
+    await stack.device("meter").until(phase="Disconnected")
     await stack.pki.revoke(meter.credentials)
-    again.send(again.heartbeat())
+    again = await stack.mock_board("meter", credentials=meter.credentials)
+    again.send(meter.heartbeat())
     await refused(stack, again, ErrorCode.CERTIFICATE_INVALID, "revoked")
     told = stack.history.find("Error", about="meter", source="Gateway")[-1]
     await stack.history.until("ConnectionClosed", about="meter", after=told)
     stack.history.follows("certificate-invalid", only=["meter"])
+    stack.history.follows("device-revoked", only=["meter"])
+
+
+async def test_a_device_with_a_renewed_certificate_is_the_device_that_it_was(stack: Stack) -> None:
+    """Refused with what was revoked, as who it was and anew; with another certificate for its key it enrolls, under its
+    id."""
+    meter = await enrolled(stack, "meter")
+    await meter.close()
+    await stack.device("meter").until(phase="Disconnected")
+    await stack.pki.revoke(meter.credentials)
+    again = await stack.mock_board("meter", credentials=meter.credentials)
+    again.send(meter.heartbeat())
+    await refused(stack, again, ErrorCode.CERTIFICATE_INVALID, "revoked")
+    anew = await stack.mock_board("meter", credentials=meter.credentials)
+    anew.send(anew.request())
+    await refused(stack, anew, ErrorCode.CERTIFICATE_INVALID, "revoked")
+    key = load_private_key(meter.credentials.private_key, "test").public_key()
+    renewed = replace(meter.credentials, certificate=stack.pki.devices.issue_device("meter", key))
+    with_it = await stack.mock_board("meter", credentials=renewed)
+    assert await with_it.enroll() == meter.device_id
+    await stack.device("meter").until(phase="Connected")
+    stack.history.follows("certificate-renewed")
 
 
 async def test_a_list_that_revokes_two_ends_two_sessions_and_no_third(stack: Stack) -> None:
@@ -93,6 +117,7 @@ async def test_a_list_that_revokes_two_ends_two_sessions_and_no_third(stack: Sta
         assert (await board.expect(Error)).code == ErrorCode.CERTIFICATE_INVALID
         await board.until_closed()
         await stack.device(board.name).until(phase="Disconnected")
+    stack.history.follows("device-revoked", only=["one", "two"])
     await three.beat()
     assert stack.device("three").status.phase == "Connected"
 
@@ -188,6 +213,7 @@ async def test_a_known_device_cannot_resume_under_another_ones_id(stack: Stack) 
     await other.beat()
     await again.beat(own)
     await stack.device("meter").until(phase="Connected")
+    stack.history.follows("device-resumed", only=["meter"])
 
 
 async def test_a_session_stays_with_the_id_it_began_with(stack: Stack) -> None:

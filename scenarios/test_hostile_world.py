@@ -235,6 +235,7 @@ async def test_a_draining_gateway_says_goodbye_to_each_device(stack: Stack) -> N
     for board in boards:
         assert stack.device(board.name).status.phase == "Disconnected"
     await stack.gateway.until(phase="Offline", connected_devices=0)
+    stack.history.follows("gateway-drained")
 
 
 @pytest.mark.stack(beat=0.3)
@@ -257,6 +258,7 @@ async def test_a_device_moves_to_another_gateway_when_its_own_dies(stack: Stack)
     await moved.obey_stop()
     await application.until(phase="Stopped")
     assert len(stack.history.find("Deploy", about="app")) == 1
+    stack.history.follows("gateway-failover")
 
 
 async def test_a_device_that_is_at_one_gateway_can_move_while_that_lives(stack: Stack) -> None:

@@ -73,6 +73,7 @@ async def test_a_second_loss_is_noticed_as_the_first_was(stack: Stack) -> None:
     await stack.device("meter").until(phase="Disconnected", error="Connection lost", last_heartbeat=None)
     assert stack.history.phases("meter").count("Disconnected") == 3
     assert len(stack.history.find("EnrollmentRequest")) == 1
+    stack.history.follows("device-resumed")
 
 
 @pytest.mark.parametrize(

@@ -49,17 +49,18 @@ class Coverage:
         return "\n".join(lines)
 
 
-def coverage(sequences: Iterable[Sequence], events: Iterable[Event]) -> Coverage:
+def coverage(sequences: Iterable[Sequence], events: Iterable[Event], *, parts: bool = False) -> Coverage:
     """Count the arrows that ``events`` exercise, over every instance that follows one of ``sequences``.
 
-    An arrow of a sequence that others refer to counts for the sequence in which it is written.
+    An arrow of a sequence that others refer to counts for the sequence in which it is written. With ``parts``,
+    those of pieces that are only referred to count too.
     """
     sequences, events = list(sequences), list(events)
     rows: dict[tuple[str, int, str], None] = {}
     seen: Counter[tuple[str, int, str]] = Counter()
     for sequence in sequences:
         keys = [(arrow.origin, arrow.arrow.line, str(arrow)) for arrow in sequence.arrows]
-        rows.update(dict.fromkeys(key for key in keys if key[0] == sequence.name))
+        rows.update(dict.fromkeys(key for key in keys if parts or key[0] == sequence.name))
         if sequence.pending:
             continue
         found = collect(sequence.events, sequence.subject, events, sequence.refusals)

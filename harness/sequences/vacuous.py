@@ -1,0 +1,56 @@
+"""Parts of diagrams that show nothing: arrows that no history exercised, and diagrams that accept any history.
+
+A judge that cannot fail is worse than none, because people rely on it. So each arrow of each diagram has to be seen in
+some history that follows it, and each diagram has to refuse some history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain
+
+from harness.core.history import Event
+from harness.sequences.coverage import Coverage, coverage
+from harness.sequences.flows import Sequence
+from harness.sequences.matcher import Letter, Matcher, Possible
+
+__all__ = ["accepts_anything", "count_exercised", "vacuous"]
+
+
+def accepts_anything(sequence: Sequence) -> bool:
+    """Whether every history of its events is a word of the diagram, as far as any two events in a row can show it."""
+    matcher = sequence.matcher
+    letters = [Letter(1 << number, 0.0) for number, _ in chain.from_iterable(sequence.symbols.values())]
+    possible = [matcher.start]
+    for _ in range(2):
+        if not all(_may_end(matcher, each) for each in possible):
+            return False
+        possible = [matcher.step(each, letter) for each in possible for letter in letters]
+    return all(_may_end(matcher, each) for each in possible)
+
+
+def _may_end(matcher: Matcher, possible: Possible) -> bool:
+    return bool(possible) and matcher.accepting(possible) is not None
+
+
+def count_exercised(sequences: Iterable[Sequence], histories: Iterable[Iterable[Event]]) -> Coverage:
+    """Count the arrows that ``histories`` exercise, those of parts too."""
+    ready = [sequence for sequence in sequences if not sequence.pending]
+    seen = coverage(ready, [], parts=True)
+    for history in histories:
+        events = list(history)
+        present = {(event.source, event.target, event.name) for event in events}
+        concerned = [sequence for sequence in ready if not present.isdisjoint(sequence.events)]
+        seen += coverage(concerned, events, parts=True)
+    return seen
+
+
+def vacuous(sequences: Iterable[Sequence], histories: Iterable[Iterable[Event]]) -> list[str]:
+    """Return a line for each diagram that accepts anything, and for each arrow that no history exercised.
+
+    Diagrams that are pending are left out.
+    """
+    ready = [sequence for sequence in sequences if not sequence.pending]
+    problems = [f"{each.name}: accepts any history of its events" for each in ready if accepts_anything(each)]
+    never = count_exercised(ready, histories).never
+    return problems + [f"{each.sequence}, line {each.line}: never exercised: {each.arrow}" for each in never]
