@@ -8,7 +8,7 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: page page-check images help demo test test-boards apiserver test-apiserver test-watches robot keywords renode lint bench soak mutants docs coverage setup boards firmware firmware-check apps
+.PHONY: page page-check images help demo test test-boards apiserver test-apiserver test-watches robot keywords renode lint bench soak mutants sequences docs coverage setup boards firmware firmware-check apps
 
 help:
 	@echo "make demo       the flagship scenarios on 20 virtual boards and 3 emulated ones, and a page to look at"
@@ -27,6 +27,7 @@ help:
 	@echo "make docs       the documentation, in docs/build"
 	@echo "make bench      figures against their peers, in reports/bench.json"
 	@echo "make soak       ten minutes of a platform with 200 boards: its memory may grow by 1 MiB an hour"
+	@echo "make sequences  the scenarios, and that each arrow of each sequence diagram was exercised by one"
 	@echo "make mutants    defects put into a copy one by one, and which scenario catches each (MUTANTS_ARGS=\"-j 2 --area wire\")"
 	@echo "make coverage   line coverage of harness/"
 
@@ -121,6 +122,9 @@ bench: $(READY)
 
 soak: $(READY)
 	@$(BIN)/python -m benchmarks soak
+
+sequences: $(READY)
+	@$(BIN)/pytest scenarios -q -n $(WORKERS) && $(BIN)/wasmbed sequences --check
 
 # A run that was stopped goes on where it was: reports/mutants has the results and the table.
 mutants: $(READY)

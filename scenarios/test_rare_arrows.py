@@ -58,6 +58,36 @@ async def test_a_heartbeat_that_was_being_written_when_the_gateway_said_goodbye(
     stack.history.follows("connection-lost")
 
 
+async def test_a_heartbeat_that_was_being_written_when_the_gateway_was_gone_for_the_device(stack: Stack) -> None:
+    """The link is over when the write is answered; Disconnected is what stays."""
+    meter = await enrolled(stack)
+    with stack.api_faults.holding("patch_status", client="Gateway", kind="Device") as held:
+        await meter.beat()
+        await held.reached.wait()
+        stopping = asyncio.create_task(stack.gateway.stop())
+        await meter.until_closed()
+        await stack.history.until("ConnectionClosed", about="meter")
+    await stopping
+    await stack.device("meter").until(phase="Disconnected")
+    stack.history.follows("gateway-drained")
+
+
+async def test_an_application_that_is_stopped_while_its_phase_is_being_written(stack: Stack) -> None:
+    """Running is written after the user has asked for the stop; Stopping and Stopped follow."""
+    meter = await enrolled(stack)
+    application = await stack.deploy("hello", to="meter", name="app")
+    delivery = await meter.receive_module()
+    meter.send(DeploymentResult("app", ok=True), delivery.message_id)
+    await application.until(phase="Deployed")
+    with stack.api_faults.holding("patch_status", client="ApplicationController", kind="Application") as held:
+        meter.send(ApplicationStatus("app", ApplicationState.RUNNING))
+        await held.reached.wait()
+        await application.stop()
+    await meter.obey_stop()
+    await application.until(phase="Stopped")
+    stack.history.follows("application-stop")
+
+
 async def test_a_device_that_is_on_record_at_a_gateway_that_is_no_more(stack: Stack) -> None:
     """Its record says Connected elsewhere. It enrolls here: Disconnected in between, and then as every device."""
     meter = await stack.mock_board("meter")

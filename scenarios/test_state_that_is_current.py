@@ -16,6 +16,7 @@ from harness.wasmbed.protocol.messages import (
     Heartbeat,
     Publication,
     RuntimeFault,
+    Stop,
     StopResult,
 )
 from harness.wasmbed.resources.conditions import find_condition
@@ -143,6 +144,42 @@ async def test_a_heartbeat_does_not_revive_what_failed(stack: Stack) -> None:
     assert (application.on("meter").state, application.on("meter").code) == ("failed", "HASH_MISMATCH")
 
 
+async def test_a_heartbeat_does_not_decide_what_is_under_way(stack: Stack) -> None:
+    """While a module is on its way the device's heartbeat names it as running, and while it is being stopped as gone:
+    what counts is the answer to the deployment, and to the stop."""
+    meter = await enrolled(stack)
+    application = await stack.deploy("hello", to="meter", name="app")
+    delivery = await meter.receive_module()
+    for state in (ApplicationState.RUNNING, ApplicationState.STOPPED, ApplicationState.ERROR):
+        await meter.beat(app=state)
+    await _settled(stack)
+    assert (application.on("meter").state, application.status.phase) == ("receiving", "Deploying")
+    meter.send(DeploymentResult("app", ok=True), delivery.message_id)
+    meter.send(ApplicationStatus("app", ApplicationState.RUNNING))
+    await application.until(phase="Running")
+    await application.stop()
+    await meter.expect(Stop)
+    await application.until(phase="Stopping")
+    for state in (ApplicationState.STOPPED, ApplicationState.FAILED):
+        await meter.beat(app=state)
+    await _settled(stack)
+    assert (application.on("meter").state, application.status.phase) == ("running", "Stopping")
+    meter.reply(StopResult("app", ok=True))
+    await application.until(phase="Stopped")
+
+
+async def _settled(stack: Stack) -> None:
+    """Return when everything that was sent before has been dealt with: something newer has come all the way through."""
+    probe = await enrolled(stack, f"probe-{stack.history.recorded}")
+    await gone(stack, probe)
+
+
+async def gone(stack: Stack, board: MockBoard) -> None:
+    """Close a mock board's connection, and wait until that is on record."""
+    await board.close()
+    await stack.device(board.name).until(phase="Disconnected")
+
+
 async def test_a_late_status_of_what_was_stopped_does_not_revive_it(stack: Stack) -> None:
     """The device has confirmed the stop. The application stays Stopped whatever is repeated of its past."""
     meter, application = await running(stack)
@@ -172,7 +209,7 @@ async def test_attempts_are_counted_for_one_revision(stack: Stack) -> None:
     await application.redeploy(stack.modules("hello_again"))
     while True:
         envelope = await meter.receive(within=30)
-        if type(envelope.message).__name__ == "Stop":
+        if isinstance(envelope.message, Stop):
             break
     meter.reply(StopResult("app", ok=True))
     await meter.run_module(within=30)
