@@ -6,15 +6,16 @@ some history that follows it, and each diagram has to refuse some history.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import chain
 
 from harness.core.history import Event
-from harness.sequences.coverage import Coverage, coverage
+from harness.sequences.coverage import coverage
 from harness.sequences.flows import Sequence
 from harness.sequences.matcher import Letter, Matcher, Possible
 
-__all__ = ["accepts_anything", "count_exercised", "vacuous"]
+__all__ = ["accepts_anything", "vacuous"]
 
 
 def accepts_anything(sequence: Sequence) -> bool:
@@ -33,24 +34,20 @@ def _may_end(matcher: Matcher, possible: Possible) -> bool:
     return bool(possible) and matcher.accepting(possible) is not None
 
 
-def count_exercised(sequences: Iterable[Sequence], histories: Iterable[Iterable[Event]]) -> Coverage:
-    """Count the arrows that ``histories`` exercise, those of parts too."""
-    ready = [sequence for sequence in sequences if not sequence.pending]
-    seen = coverage(ready, [], parts=True)
-    for history in histories:
-        events = list(history)
-        present = {(event.source, event.target, event.name) for event in events}
-        concerned = [sequence for sequence in ready if not present.isdisjoint(sequence.events)]
-        seen += coverage(concerned, events, parts=True)
-    return seen
-
-
 def vacuous(sequences: Iterable[Sequence], histories: Iterable[Iterable[Event]]) -> list[str]:
     """Return a line for each diagram that accepts anything, and for each arrow that no history exercised.
 
-    Diagrams that are pending are left out.
+    An arrow of a part counts whichever of the sequences that refer to it exercised it. Diagrams that are pending are
+    left out.
     """
     ready = [sequence for sequence in sequences if not sequence.pending]
     problems = [f"{each.name}: accepts any history of its events" for each in ready if accepts_anything(each)]
-    never = count_exercised(ready, histories).never
-    return problems + [f"{each.sequence}, line {each.line}: never exercised: {each.arrow}" for each in never]
+    seen: Counter[tuple[str, int, str]] = Counter()
+    for history in chain([()], histories):
+        events = list(history)
+        present = {(event.source, event.target, event.name) for event in events}
+        concerned = [each for each in ready if not events or not present.isdisjoint(each.events)]
+        for arrow in coverage(concerned, events).arrows:
+            seen[arrow.origin, arrow.line, arrow.arrow] += arrow.seen
+    never = [key for key, count in seen.items() if not count]
+    return problems + [f"{origin}, line {line}: never exercised: {arrow}" for origin, line, arrow in never]

@@ -20,7 +20,6 @@ from harness.core.history import Tap
 from harness.core.network import Admission, Endpoint, Listener, Network, SystemNetwork
 from harness.stack.mock_link import MockEnd, MockLink
 from harness.wasmbed.gateway.link_recorder import LinkRecorder
-from harness.wasmbed.gateway.session import Session
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.tls import tls_server
 from harness.wasmbed.protocol.errors import LinkClosed
@@ -262,8 +261,7 @@ class MockGateway:
         connection = BoardConnection(self.name, link, self._clock, self._patience, self._heartbeat)
         if self._tap is not None:
             certificate = link.peer_certificate
-            session = Session(link, anonymous=certificate is None)
-            link.tap = connection.recorder = LinkRecorder(_marked(self._tap), session)
+            link.tap = connection.recorder = LinkRecorder(_marked(self._tap))
             connection.recorder.opened(certificate, link.tls_version)
         for ended in (each for each in self._connections if each.link.closed):
             ended.ended()
