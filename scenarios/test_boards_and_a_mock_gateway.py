@@ -187,6 +187,7 @@ async def test_a_board_does_not_answer_two_questions_with_one_id(stack: Stack) -
         pytest.param("83020b8207a0", id="another-version"),
         pytest.param("83010b9f07a0ff", id="indefinite-length"),
         pytest.param("8318010b8207a0", id="not-the-shortest"),
+        pytest.param("", id="of-length-zero"),
     ],
 )
 async def test_a_frame_that_is_not_the_contracts_ends_the_connection_and_not_the_board(
@@ -194,7 +195,7 @@ async def test_a_frame_that_is_not_the_contracts_ends_the_connection_and_not_the
 ) -> None:
     """What is not deterministic CBOR is not obeyed. The board resumes as who it was."""
     gateway, _, connection = await enrolled(stack)
-    connection.write(frame(bytes.fromhex(payload)))
+    connection.write(len(bytes.fromhex(payload)).to_bytes(4, "big") + bytes.fromhex(payload))
     await connection.until_closed()
     again = await gateway.accept()
     assert (await again.expect(Heartbeat)).device_id == DEVICE_ID
@@ -278,6 +279,8 @@ async def test_a_module_is_reported_with_the_ids_of_its_announcement(stack: Stac
     assert (status.application_id, status.state) == ("hello", ApplicationState.RUNNING)
     assert status.publications is not None
     assert [(each.topic, each.payload) for each in status.publications] == [("greeting", b"hello from a module")]
+    again = await connection.expect(ApplicationStatus, connection.send(ApplicationStatusRequest("hello")))
+    assert again.publications is None
 
 
 @pytest.mark.requires("wasm")

@@ -269,6 +269,7 @@ async def test_an_application_is_stopped_when_its_device_says_so(stack: Stack) -
     await application.until(phase="Stopping")
     await meter.beat()
     assert application.status.phase == "Stopping"
+    assert len(stack.history.find("StopApplication", about="app")) == 1
     meter.reply(StopResult(stop.application_id, ok=True))
     await application.until(phase="Stopped")
     answered = await stack.history.until("StopResult", about="app")

@@ -14,6 +14,7 @@ from harness.wasmbed.pki.keys import Algorithm, generate_key, load_private_key, 
 from harness.wasmbed.protocol.framing import frame
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
+    EnrollmentAcknowledgment,
     EnrollmentResponse,
     Error,
     ErrorCode,
@@ -144,6 +145,14 @@ async def test_a_list_that_must_not_count_takes_nothing_back(stack: Stack, how: 
     await stack.device("meter").until(phase="Disconnected")
     if how == "deleted":
         await stack.api.delete(CONFIG_MAP, CRL)
+        garbage = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": CRL},
+            "binaryData": {"crl.der": "AA=="},
+        }
+        await stack.api.create(CONFIG_MAP, garbage)
+        await stack.history.until("RevocationListRefused")
     elif how == "emptied":
         await stack.api.patch(CONFIG_MAP, CRL, {"binaryData": None})
         await stack.history.until("RevocationListRefused")
@@ -225,6 +234,18 @@ async def test_a_session_stays_with_the_id_it_began_with(stack: Stack) -> None:
     assert own != other.device_id
     await other.beat()
     assert "ghost" not in (stack.device("other").status.applications or ())
+
+
+async def test_an_acknowledgment_of_another_id_ends_the_session(stack: Stack) -> None:
+    """The device acknowledges an id that it was not given: refused, and never Connected."""
+    other, meter = await enrolled(stack, "other"), await stack.mock_board("meter")
+    meter.send(meter.request())
+    await meter.expect(EnrollmentResponse)
+    meter.reply(EnrollmentAcknowledgment(other.device_id))
+    await refused(stack, meter, ErrorCode.ENROLLMENT_FAILED)
+    await meter.until_closed()
+    assert "Connected" not in stack.history.phases("meter")
+    await other.beat()
 
 
 async def test_a_nonce_belongs_to_its_device(stack: Stack) -> None:

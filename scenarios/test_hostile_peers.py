@@ -29,6 +29,7 @@ pytestmark = pytest.mark.severity("critical")
         pytest.param(frame(bytes.fromhex("8309018200a0")), id="unknown-version"),
         pytest.param(frame(bytes.fromhex("8301018200a000")), id="trailing-bytes"),
         pytest.param(bytes.fromhex("7fffffff"), id="too-long"),
+        pytest.param(bytes(4), id="of-length-zero"),
     ],
 )
 async def test_garbage_ends_the_session_and_changes_nothing(stack: Stack, garbage: bytes) -> None:

@@ -19,6 +19,8 @@ from harness.wasmbed.protocol.messages import (
     Error,
     ErrorCode,
     ModuleChunk,
+    Stop,
+    StopResult,
 )
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, LEASE, SECRET
 
@@ -117,7 +119,36 @@ async def test_an_application_lives_through_an_outage(stack: Stack) -> None:
     await application.until(phase="Running", statistics={"running": 1}, within=60)
 
 
+async def test_what_was_deleted_while_nobody_watched_is_noticed(stack: Stack) -> None:
+    """The controllers' watches end with 410, and a device is deleted before they are back: the list says that it is
+    gone, and the application has a target less."""
+    one, two = await enrolled(stack, "one"), await enrolled(stack, "two")
+    application = await stack.deploy("hello", to="all", name="app")
+    await one.run_module()
+    await two.run_module()
+    await application.until(phase="Running", statistics={"target": 2})
+    assert stack.api_faults.break_watches(client="DeviceController", kind="Device", code=410)
+    with stack.api_faults.holding("watch", "list", client="DeviceController", kind="Device"):
+        await stack.device("one").delete()
+        await stack.device("one").until_gone()
+        await two.beat()
+    await application.until(phase="Running", statistics={"target": 1, "running": 1}, within=20)
+
+
 # Others who write.
+
+
+async def test_a_device_that_somebody_made_up_is_judged(stack: Stack) -> None:
+    """Its key is no key: the controller does not enroll it, and says why."""
+    spec = {"publicKey": b64encode(b"no key").decode(), "deviceType": "mcu"}
+    body = {"apiVersion": DEVICE.api_version, "kind": DEVICE.kind, "metadata": {"name": "ghost"}, "spec": spec}
+    await stack.api.create(DEVICE, body)
+    await stack.api.patch_status(DEVICE, "ghost", {"status": {"phase": "Enrolling", "gateway": "gateway-9"}})
+    await stack.device("ghost").until(phase="Failed", health="unhealthy", error=lambda error: "publicKey" in error)
+    spec = {"publicKey": b64encode(b"\x30\x00").decode()}
+    await stack.api.patch(DEVICE, "ghost", {"spec": spec})
+    await stack.api.patch_status(DEVICE, "ghost", {"status": {"phase": "Enrolling"}})
+    await stack.device("ghost").until(phase="Enrolled", error=None)
 
 
 @pytest.mark.stack(beat=0.5)
@@ -336,6 +367,8 @@ async def test_a_second_manager_acts_when_the_first_has_gone(stack: Stack) -> No
     assert stack.controllers.leading
     assert not second.leading
     await stack.controllers.stop()
+    given_back = await stack.api.get(LEASE, "wasmbed-controllers")
+    assert given_back["spec"]["holderIdentity"] in ("", "second")
     after = await stack.deploy("hello", to="meter", name="two")
     await meter.run_module(within=60)
     await after.until(phase="Running")
@@ -363,6 +396,44 @@ async def test_a_manager_that_lost_its_lease_acts_no_more(stack: Stack) -> None:
 
 
 # Devices that are slow, silent, or wrong.
+
+
+@pytest.mark.parametrize("what", ["first-chunk", "result"])
+async def test_a_device_that_falls_silent_in_a_transfer_holds_up_nobody(stack: Stack, what: str) -> None:
+    """It acknowledges nothing, or never says how it ended: the deployment is over with a reason, and the next
+    application gets its turn."""
+    await stack.gateway.stop()
+    await stack.gateway.start(reply_timeout=0.3)
+    meter = await enrolled(stack)
+    application = await stack.deploy("hello", to="meter", name="app")
+    if what == "result":
+        await meter.receive_module()
+    code = "TRANSFER_INTERRUPTED" if what == "first-chunk" else "TIMEOUT"
+    failed = await stack.history.until(
+        "PATCH Application", about="app", source="Gateway", status=lambda status: code in str(status), within=30
+    )
+    assert "s" in str(failed.data["status"]["deviceStatuses"]["meter"]["error"])
+    await application.delete()
+    following = await stack.deploy("hello_again", to="meter", name="following")
+    while not isinstance(message := (envelope := await meter.receive()).message, Deploy) or (
+        message.application_id != "following"
+    ):
+        if isinstance(message, Stop):
+            meter.send(StopResult("app", ok=True), envelope.message_id)
+    meter.send(Error("TOO_LARGE", "no room"), envelope.message_id)
+    await following.until_on("meter", state="failed", code="TOO_LARGE", within=30)
+    assert not stack.history.find("ConnectionClosed", about="meter")
+
+
+async def test_a_connection_that_says_nothing_is_closed(stack: Stack) -> None:
+    """Secured, and no message in the time for the first: the gateway ends it and says why in its record."""
+    await stack.gateway.stop()
+    await stack.gateway.start(first_message_timeout=0.3)
+    silent, meter = await stack.mock_board("silent"), await enrolled(stack)
+    await silent.until_closed()
+    closed = await stack.history.until("ConnectionClosed", about="silent")
+    assert "no message within 0.3 s" in closed.data["reason"]
+    await meter.beat()
 
 
 async def test_a_slow_device_is_waited_for(stack: Stack) -> None:

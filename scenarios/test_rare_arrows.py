@@ -49,6 +49,8 @@ async def test_a_heartbeat_that_was_being_written_when_the_gateway_said_goodbye(
         meter.stop_reading()
         stopping = asyncio.create_task(stack.gateway.stop())
         goodbye = await stack.history.until("Error", about="meter", code="GATEWAY_DRAINING")
+        assert (await stack.gateway.ask("GET", "/readyz", token=""))[0] == 503
+        assert (await stack.gateway.ask("GET", "/healthz", token=""))[0] == 200
         held.released.set()
         await stack.history.until("PATCH Device", about="meter", after=goodbye)
     meter.read_again()
