@@ -126,8 +126,8 @@ async def test_a_deleted_application_is_stopped_first(stack: Stack) -> None:
 @pytest.mark.requires("several-applications")
 @pytest.mark.stack(heartbeat=0.3)
 async def test_an_application_deleted_while_its_device_was_away_is_stopped_when_it_returns(stack: Stack) -> None:
-    """The resource does not wait for a device that is away. Once back it names what runs, and is told to stop what
-    exists no more, once; its other application goes on."""
+    """The resource does not wait for a disconnected device. When the device returns, it lists its applications, and the
+    gateway stops the deleted one, once; the other one continues."""
     board = await stack.boards.power_on()
     device = await stack.device(board).until(phase="Connected")
     gone = await stack.deploy("idle", to=board, name="gone")

@@ -40,7 +40,7 @@ class Exercised:
         """One row for each sequence: name, title, reason why it is pending (or None), and ``[line, arrow, count]``."""
         arrows: dict[str, list[list[Any]]] = {}
         for arrow in self._seen.arrows:
-            arrows.setdefault(arrow.sequence, []).append([arrow.line, arrow.arrow, arrow.seen])
+            arrows.setdefault(arrow.sequence, []).append([arrow.line, arrow.text, arrow.seen])
         return [
             {
                 "name": sequence.name,
