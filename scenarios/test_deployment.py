@@ -211,8 +211,8 @@ async def test_an_application_returns_after_a_reboot(stack: Stack) -> None:
 @pytest.mark.parametrize("to", ["by name", "all"])
 @pytest.mark.parametrize("lost", [False, True], ids=["running", "rebooted"])
 async def test_a_deleted_device_enrolls_again_and_runs_its_application(stack: Stack, to: str, lost: bool) -> None:
-    """Its resource is deleted while a module runs on it. It enrolls again with a new id, and the application is deployed
-    to it again, whether it still has the module or lost it in a reboot."""
+    """Its resource is deleted while a module runs on it. It enrolls again with a new id, and the application is
+    deployed to it again, whether it still has the module or lost it in a reboot."""
     board = await stack.boards.power_on()
     device = await stack.device(board).until(phase="Connected")
     application = await stack.deploy("hello", to="all" if to == "all" else board)

@@ -97,7 +97,7 @@ USAGE = {
     "A Target Is Misspelled": "unknown argument 'too'",
     "Devices And Labels Together": "labels: cannot be combined with the argument to",
     "An Option Is Unknown": "unknown option: hartbeat",
-    "An Expression Is Invalid": "'[unclosed' is no regular expression: unterminated character set",  # plain-english: keep
+    "An Expression Is Invalid": "'[unclosed' is not a regular expression: unterminated character set",
     "A Peer Is Given As Text": "UsageError: Argument 'peer' got value 'somebody' that cannot be converted to Peer",
     "An Event Is Given As Text": "'Heartbeat' that cannot be converted to Event: give the value that Wait For Event",
     "A Tier Is Unknown": "unknown tier 'quemu'\n  -> did you mean 'qemu'?",

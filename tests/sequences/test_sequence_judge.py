@@ -299,9 +299,7 @@ def test_diagrams_of_ten_thousand_arrows_are_judged_or_refused(build: Any) -> No
 def test_a_history_without_the_flow_does_not_follow_it() -> None:
     verdict = judge("device-enrollment", [])
     assert not verdict.ok
-    assert (
-        str(verdict).splitlines()[1].startswith("  the first expected arrow: Device->>Gateway: TlsConnected")
-    )
+    assert str(verdict).splitlines()[1].startswith("  the first expected arrow: Device->>Gateway: TlsConnected")
 
 
 def test_applications_are_judged_on_each_device(build: Any) -> None:
