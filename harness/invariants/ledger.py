@@ -78,6 +78,8 @@ class Ledger:
         self._open: dict[str, dict[str, Link]] = {}
         self.peers: set[str] = set()
         """The addresses of connections that a test drives by hand."""
+        self._mocks: set[str] = set()
+        """The devices that a mock board stands for."""
         self.gateways: dict[str, Event] = {}
         """The latest ``gateway up`` of each."""
         self.boots: dict[str, Event] = {}
@@ -128,6 +130,10 @@ class Ledger:
         """Whether the test did something to the device, or to what is between, from ``since`` on."""
         found = (self.disturbed.get(device), self.disturbed.get(""))
         return any(event is not None and event.n >= since.n for event in found)
+
+    def is_by_hand(self, link: Link) -> bool:
+        """Whether a test drives the device's end of the link."""
+        return link.address in self.peers or (link.device in self._mocks and link.device not in self.boots)
 
     def stood_still(self, begin: float, end: float) -> bool:
         """Whether the machine stood still meanwhile: what came late then says nothing of who sent it."""
@@ -224,6 +230,8 @@ class Ledger:
                     self.boots[device] = event
             case "peer connected":
                 self.peers.add(str(event.data.get("address")))
+            case "mock board":
+                self._mocks.add(device)
             case "stack started":
                 self.board_kind = str(event.data.get("boards") or "")
             case "gateway up":

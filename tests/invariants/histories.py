@@ -74,7 +74,7 @@ class Story:
 
     def gateway_up(self, **settings: Any) -> None:
         certificate = {"notBefore": moment(START - 1000), "notAfter": moment(START + 1000)}
-        told = {
+        told: dict[str, Any] = {
             "gateway": "gateway-1",
             "token": "(secret 1)",
             "heartbeatInterval": 1000,
@@ -86,7 +86,7 @@ class Story:
         self.note("gateway up", **told | settings)
 
     def connects(self, device: str = "pump-1", link: int = 1, **certificate: Any) -> None:
-        told = {
+        told: dict[str, Any] = {
             "subject": f"CN={device}",
             "serial": "1",
             "issuer": "CN=devices",
@@ -100,15 +100,15 @@ class Story:
 
     def asks(self, device: str = "pump-1", link: int = 1, number: int = 1, **data: Any) -> None:
         nonce = data.pop("nonce", f"{device}{link}".encode().hex())
-        told = {"deviceType": "mcu", "publicKey": KEY.hex(), "nonce": nonce}
+        told: dict[str, Any] = {"deviceType": "mcu", "publicKey": KEY.hex(), "nonce": nonce}
         self.device("EnrollmentRequest", device=device, link=link, messageId=number, **told | data)
 
     def responds(self, device: str = "pump-1", link: int = 1, number: int = 1, **data: Any) -> None:
-        told = {"deviceId": ID, "heartbeatInterval": 1000}
+        told: dict[str, Any] = {"deviceId": ID, "heartbeatInterval": 1000}
         self.gateway("EnrollmentResponse", device=device, link=link, messageId=number, **told | data)
 
     def beats(self, number: int = 2, link: int = 1, answered: bool = True, **data: Any) -> None:
-        told = {
+        told: dict[str, Any] = {
             "deviceId": ID,
             "deviceTime": int(self.clock.now() * 1000),
             "status": "running",
@@ -122,7 +122,7 @@ class Story:
             self.gateway("HeartbeatAcknowledgment", link=link, messageId=number, gatewayTime=time)
 
     def vital_signs(self, **status: Any) -> dict[str, Any]:
-        told = {
+        told: dict[str, Any] = {
             "lastHeartbeat": moment(self.clock.now()),
             "deviceStatus": "Running",
             "wasmRuntime": "ready",
@@ -155,7 +155,12 @@ class Story:
         (self.device if source == "Device" else self.gateway)("ConnectionClosed", link=link, reason=reason)
 
     def becomes_disconnected(self, **status: Any) -> None:
-        told = {"lastHeartbeat": None, "connectedSince": None, "deviceStatus": "Stopped", "health": "unknown"}
+        told: dict[str, Any] = {
+            "lastHeartbeat": None,
+            "connectedSince": None,
+            "deviceStatus": "Stopped",
+            "health": "unknown",
+        }
         self.writes_status(
             "Gateway", "Device", "pump-1", phase="Disconnected", error="Connection lost", **told | status
         )
@@ -165,7 +170,7 @@ class Story:
         self.state("Application", "app", "added", metadata={"generation": 1}, spec=spec, status={"phase": "Pending"})
 
     def is_asked_to_deploy(self, application: str = "app", token: str = "(secret 1)", **wanted: Any) -> None:
-        told = {
+        told: dict[str, Any] = {
             "size": 100,
             "sha256": hashlib.sha256(MODULE).hexdigest(),
             "limits": {"memory": 65536, "fuel": 1000, "wallTime": 50},
@@ -180,7 +185,7 @@ class Story:
         self.history.record(Kind.MESSAGE, "ApplicationController", "Gateway", "StopApplication", data, application)
 
     def deploys(self, application: str = "app", number: int = 10, size: int = 100, **data: Any) -> None:
-        told = {
+        told: dict[str, Any] = {
             "applicationId": application,
             "size": size,
             "chunkSize": 50,
@@ -200,7 +205,7 @@ class Story:
             self.device("ChunkAcknowledgment", application, messageId=number, applicationId=application, index=index)
 
     def answers(self, number: int = 10, application: str = "app", **data: Any) -> None:
-        told = {"ok": True, "applicationId": application}
+        told: dict[str, Any] = {"ok": True, "applicationId": application}
         self.device("DeploymentResult", application, messageId=number, **told | data)
 
     def runs(self) -> None:
@@ -225,7 +230,7 @@ class Story:
         self.device("StopResult", "app", messageId=number, applicationId="app", ok=True)
 
     def sends_bytes(self, source: str, name: str, payload: bytes, link: int = 1, **data: Any) -> None:
-        frame = {"frame": b64encode(payload).decode(), "frameSize": len(payload), "messageId": 1}
+        frame: dict[str, Any] = {"frame": b64encode(payload).decode(), "frameSize": len(payload), "messageId": 1}
         (self.device if source == "Device" else self.gateway)(name, link=link, **frame | data)
 
     def violations(self) -> list[Violation]:
@@ -271,8 +276,8 @@ def running(story: Story) -> None:
     story.runs()
 
 
-def _stop_frame(extra: bytes = b"", **fields: Any) -> bytes:
-    return cbor2.dumps([1, 1, [6, {0: "app", **fields}]], canonical=True) + extra
+def _stop_frame(extra: bytes = b"") -> bytes:
+    return cbor2.dumps([1, 1, [6, {0: "app"}]], canonical=True) + extra
 
 
 def _revoke(story: Story) -> None:
@@ -290,7 +295,7 @@ def _condition(status: str, time: float) -> dict[str, Any]:
 
 
 def _statistics(**numbers: int) -> dict[str, Any]:
-    told = {"target": 2, "deployed": 2, "running": 2, "failed": 0, **numbers}
+    told: dict[str, Any] = {"target": 2, "deployed": 2, "running": 2, "failed": 0, **numbers}
     return {"statistics": told, "deployedDevices": ["pump-1", "pump-2"][: told["deployed"]]}
 
 
@@ -310,7 +315,7 @@ def _resumes_elsewhere(story: Story) -> None:
 
 
 def _observes(story: Story, *sessions: Mapping[str, Any], **metrics: float) -> None:
-    told = {f"wasmbed_gateway_messages_total{{type={name}}}": value for name, value in metrics.items()}
+    told: dict[str, Any] = {f"wasmbed_gateway_messages_total{{type={name}}}": value for name, value in metrics.items()}
     since = story.history.recorded
     story.note("gateway observed", gateway="gateway-1", since=since, sessions=list(sessions), metrics=told)
 

@@ -1,4 +1,4 @@
-"""What crosses a device's link, told to a tap in the words of the record, with the bytes of each frame."""
+"""Writes the messages of a device's link to a tap, with the bytes of each frame."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from harness.core.history import Tap
-from harness.wasmbed.gateway.session import Session
+from harness.core.network import Endpoint
 from harness.wasmbed.pki.certificates import find_extension
 from harness.wasmbed.pki.errors import MALFORMED, CertificateInvalid
 from harness.wasmbed.pki.requests import read_signing_request
@@ -27,60 +27,61 @@ FRAME_HEAD = 1024
 
 
 class LinkRecorder:
-    """One link's, from the handshake to the end. The name comes from the certificate, or from the signing request;
-    until it is known nothing is told. ``link`` names the link in the record: the gateway's name and a number."""
+    """Records one link from the handshake to the end.
 
-    def __init__(self, tap: Tap, session: Session, link: str) -> None:
-        self._tap, self._session, self._link = tap, session, link
+    The device's name comes from the certificate or the signing request. The handshake is recorded once it is known.
+    ``link`` names the link in the record: the gateway's name and a number. ``address`` is the device's.
+    """
+
+    def __init__(self, tap: Tap, link: str = "", address: Endpoint | None = None) -> None:
+        self._tap, self._link, self._address = tap, link, address
         self._name = ""
         self._connected: dict[str, Any] | None = None
 
     def opened(self, certificate: bytes | None, version: str | None) -> None:
-        """The handshake is over."""
+        """Record that the handshake is complete."""
         self._name, described = _describe_certificate(certificate)
         self._connected = {"certificate": described, "version": version}
-        if (address := self._session.link.peer_address) is not None:
-            self._connected["address"] = f"{address[0]}:{address[1]}"
+        if self._address is not None:
+            self._connected["address"] = f"{self._address[0]}:{self._address[1]}"
         if certificate is not None:
-            self._tell_connected()
+            self._record_connected()
 
     def __call__(self, direction: Direction, envelope: Envelope | ProtocolError, payload: bytes) -> None:
-        """A message was sent or received, or a frame that is not one of the contract's messages."""
-        frame = {
-            "frame": b64encode(payload[:FRAME_HEAD]).decode(),
-            "frameSize": len(payload),
-            "device": self._name,
-            "link": self._link,
-        }
+        """Record a message that was sent or received, or a frame that breaks the contract."""
+        frame = {"frame": b64encode(payload[:FRAME_HEAD]).decode(), "frameSize": len(payload)}
         if isinstance(envelope, ProtocolError):
-            self._tell_connected()
-            data = {"reason": envelope.reason, "messageId": envelope.message_id, **frame}
+            self._record_connected()
+            data = {"reason": envelope.reason, "messageId": envelope.message_id, **frame, **self._ends()}
             self._tap(DEVICE, GATEWAY, "UnreadableFrame", data, self._name)
             return
         message = envelope.message
         if isinstance(message, EnrollmentRequest) and not self._name and message.csr is not None:
-            self._name = frame["device"] = _requested_name(message.csr)
-        self._tell_connected()
+            self._name = _requested_name(message.csr)
+        self._record_connected()
         source, target = (GATEWAY, DEVICE) if direction is Direction.SENT else (DEVICE, GATEWAY)
-        data = {**describe(message), "messageId": envelope.message_id, **frame}
+        data = {**describe(message), "messageId": envelope.message_id, **frame, **self._ends()}
         correlation = getattr(message, "application_id", None) or self._name
         self._tap(source, target, type(message).__name__, data, correlation)
 
     def closed(self, by_device: bool, reason: str) -> None:
-        """The link is gone."""
-        self._tell_connected()
+        """Record that the link has ended."""
+        self._record_connected()
         source, target = (DEVICE, GATEWAY) if by_device else (GATEWAY, DEVICE)
-        data = {"reason": reason, "device": self._name, "link": self._link}
-        self._tap(source, target, "ConnectionClosed", data, self._name)
+        self._tap(source, target, "ConnectionClosed", {"reason": reason, **self._ends()}, self._name)
 
-    def _tell_connected(self) -> None:
+    def _ends(self) -> dict[str, str]:
+        """The device, and the link where it has a name."""
+        return {"device": self._name, "link": self._link} if self._link else {"device": self._name}
+
+    def _record_connected(self) -> None:
         if self._connected is not None:
-            data, self._connected = {**self._connected, "device": self._name, "link": self._link}, None
+            data, self._connected = {**self._connected, **self._ends()}, None
             self._tap(DEVICE, GATEWAY, "TlsConnected", data, self._name)
 
 
 def _describe_certificate(der: bytes | None) -> tuple[str, dict[str, Any] | None]:
-    """The device's name and what else there is to tell. Not every certificate that OpenSSL accepts can be read."""
+    """Return the device's name and a description. Not every certificate that OpenSSL accepts can be read."""
     if der is None:
         return "", None
     try:
