@@ -1,0 +1,72 @@
+"""What a verdict says, and to whom: the first line, the party, what a failed body adds."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from harness.core.errors import ProductFailure, UsageError
+from harness.invariants import find_violations, judge
+from harness.reporting.verdict import Verdict, notes_of
+from harness.stack.hosted import HostedStack
+from tests.invariants.histories import EXAMPLES, Story
+
+
+def wrong_time() -> Story:
+    story = Story()
+    EXAMPLES["gateway time"].breaks(story)
+    return story
+
+
+def accused(error: BaseException, story: Story) -> None:
+    HostedStack.accuse(cast(HostedStack, SimpleNamespace(stack=SimpleNamespace(history=story.history))), error)
+
+
+def test_the_first_line_convicts_and_names_the_events() -> None:
+    with pytest.raises(ProductFailure) as caught:
+        judge(wrong_time().history)
+    first = str(caught.value).partition("\n")[0]
+    assert first.startswith("invariants: convicts gateway: gateway time: the gateway told pump-1 the time 1800000000;")
+    assert "(event " in first
+    assert caught.value.party == "gateway"
+
+
+def test_a_verdict_keeps_the_party() -> None:
+    verdict: Any = Verdict("test", "title")
+    with pytest.raises(ProductFailure) as caught:
+        judge(wrong_time().history)
+    verdict.take(caught.value)
+    assert (verdict.blame, verdict.party) == ("product", "gateway")
+
+
+def test_a_body_that_fails_is_told_whom_its_record_convicts() -> None:
+    error = AssertionError("assert 3 == 1")
+    accused(error, wrong_time())
+    assert notes_of(error)[0].startswith("convicts gateway: gateway time")
+    verdict: Any = Verdict("test", "title")
+    verdict.take(error)
+    assert verdict.party == "gateway"
+    assert "convicts gateway" in verdict.message
+
+
+def test_a_mistake_of_the_caller_convicts_nobody() -> None:
+    error = UsageError("unknown option")
+    accused(error, wrong_time())
+    assert notes_of(error) == []
+
+
+def test_what_a_test_sends_by_hand_convicts_nobody_but_a_gateway_that_takes_it() -> None:
+    story = Story()
+    story.note("peer connected", "pump-1", address="127.0.0.1:10001")
+    story.gateway_up()
+    story.connects()
+    story.sends_bytes("Device", "EnrollmentAcknowledgment", bytes.fromhex("830101820300"))
+    assert {str(violation.party) for violation in find_violations(story.history)} == {"gateway"}
+
+
+def test_what_a_mock_gateway_does_convicts_nobody() -> None:
+    story = Story()
+    story.gateway_up()
+    story.connects()
+    story.responds(mock="Gateway")
+    assert find_violations(story.history) == []
