@@ -174,6 +174,7 @@ async def test_a_device_that_somebody_wrote_off_is_connected_again(stack: Stack)
     same."""
     meter = await enrolled(stack)
     since = stack.device("meter").status.connected_since
+    await meter.beat()
     lost = {"phase": "Disconnected", "error": "says who", "connectedSince": None, "lastHeartbeat": None}
     await stack.api.patch_status(DEVICE, "meter", {"status": lost})
     await stack.device("meter").until(phase="Connected", error=None, connected_since=since)
