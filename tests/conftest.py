@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-TIME_LIMIT = 60.0
+TIME_LIMIT = 300.0
 """Seconds for an asynchronous test, and for each of its fixtures."""
 
 

@@ -1,4 +1,4 @@
-"""Where a board is checked: a gateway that does only what the check tells it, and one board before it."""
+"""The setup of a check: one board, and a gateway that does only what the check says."""
 
 from __future__ import annotations
 
@@ -53,21 +53,24 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
-    """What the board is given: ``patience`` seconds for anything it has to do, and its ``heartbeat`` interval in
-    seconds. A slow board wants more of both."""
+    """The times of a check: ``patience`` seconds for each action of the board, and its ``heartbeat`` interval in
+    seconds.
+
+    Give a slow board more of both. A board closes a link whose heartbeats are not answered for three intervals, so an
+    interval has to be long against every pause of the board and of this process."""
 
     patience: float = 10.0
     heartbeat: float = 0.3
 
 
 def module(name: str) -> bytes:
-    """One of the modules that come with this package: ``probe``, ``faults``, ``stranger``."""
+    """Assemble one of this package's modules: ``probe``, ``faults``, ``stranger``."""
     path = files("harness.testing") / "modules" / f"{name}.wat"
     return assemble(path.read_text("utf-8"), str(path))
 
 
 class ScriptedLink(Link):
-    """A link past which bytes can be sent."""
+    """A link that can also send raw bytes."""
 
     __slots__ = ("raw",)
 
@@ -77,27 +80,27 @@ class ScriptedLink(Link):
 
 
 class BenchPeer:
-    """The gateway's end of one of the board's connections. Heartbeats are noted and answered while waiting."""
+    """The gateway's end of one of the board's connections. While it waits it records and answers heartbeats."""
 
     def __init__(self, link: ScriptedLink, clock: Clock, expectations: Expectations) -> None:
         self.link = link
         self.device_id = ""
         self.heartbeats: list[Heartbeat] = []
         self.answers_heartbeats = True
-        self._superfluous: int | None = None
+        self._ignored_reply: int | None = None
         self._clock, self._expectations = clock, expectations
 
     async def receive(self, *, heartbeats: bool = False) -> Envelope:
-        """The next message, by default the next that is no heartbeat. Raises ProductFailure if none comes."""
+        """Return the next message, by default without heartbeats. Raises ProductFailure if none comes."""
         try:
             async with self._clock.deadline(self._expectations.patience):
                 while True:
                     envelope = await self.link.receive()
                     if isinstance(envelope.message, Heartbeat):
-                        self._note(envelope.message, envelope.message_id)
+                        self._record(envelope.message, envelope.message_id)
                         if not heartbeats:
                             continue
-                    if envelope.message_id == self._superfluous and isinstance(
+                    if envelope.message_id == self._ignored_reply and isinstance(
                         envelope.message, Error | ChunkAcknowledgment
                     ):
                         continue
@@ -110,7 +113,8 @@ class BenchPeer:
             raise ProductFailure(f"the board broke the protocol: {error.reason}") from error
 
     async def expect(self, kind: type[M], message_id: int | None = None) -> M:
-        """The next message, which has to be of that kind, and the reply to ``message_id`` if given."""
+        """Return the next message. Raises ProductFailure unless it is of that kind, and the reply to ``message_id`` if
+        given."""
         envelope = await self.receive(heartbeats=kind is Heartbeat)
         message = envelope.message
         if not isinstance(message, kind):
@@ -122,20 +126,20 @@ class BenchPeer:
         return message
 
     async def closed(self) -> str:
-        """Wait until the board has ended the connection, whatever it sends before; the reason."""
+        """Wait until the board has ended the connection, also if it sends messages before; returns the reason."""
         try:
             async with self._clock.deadline(self._expectations.patience):
                 while True:
                     envelope = await self.link.receive()
                     if isinstance(envelope.message, Heartbeat):
-                        self._note(envelope.message, envelope.message_id)
+                        self._record(envelope.message, envelope.message_id)
         except LinkClosed as error:
             return error.reason
         except TimeoutError:
             raise ProductFailure("the board did not end the connection") from None
 
     async def enroll(self, device_id: str, *, interval: float | None = None) -> EnrollmentRequest:
-        """Admit the board: from its request to its first heartbeat."""
+        """Enroll the board, from its request to its first heartbeat; returns the request."""
         envelope = await self.receive()
         request = envelope.message
         if not isinstance(request, EnrollmentRequest):
@@ -161,7 +165,7 @@ class BenchPeer:
         chunk_size: int = 256,
         digest: bytes | None = None,
     ) -> DeploymentResult:
-        """Send a module, each chunk after the acknowledgment of the one before; the board's verdict."""
+        """Send a module, each chunk after the acknowledgment of the previous one; returns the board's result."""
         sha256 = digest or hashlib.sha256(binary).digest()
         request = self.link.send(
             Deploy(
@@ -174,28 +178,28 @@ class BenchPeer:
             )
             envelope = await self.receive()
             if isinstance(envelope.message, DeploymentResult):
-                # Refused before this chunk: whatever the board still says about it does not matter.
-                self._superfluous = sent
-                return self._verdict(envelope, application, request)
+                # The board refused before it got this chunk: its answer to the chunk does not matter.
+                self._ignored_reply = sent
+                return self._result(envelope, application, request)
             acknowledgment = ChunkAcknowledgment(application, index)
             require(envelope == Envelope(sent, acknowledgment), f"sent {envelope}, expected {acknowledgment} to {sent}")
-        return self._verdict(await self.receive(), application, request)
+        return self._result(await self.receive(), application, request)
 
-    def _verdict(self, envelope: Envelope, application: str, request: int) -> DeploymentResult:
+    def _result(self, envelope: Envelope, application: str, request: int) -> DeploymentResult:
         result = envelope.message
         if not isinstance(result, DeploymentResult) or result.application_id != application:
             raise ProductFailure(f"the board sent {result}, expected the DeploymentResult of {application}")
         require(envelope.message_id == request, f"DeploymentResult to {envelope.message_id}, expected to {request}")
         return result
 
-    def _note(self, heartbeat: Heartbeat, message_id: int) -> None:
+    def _record(self, heartbeat: Heartbeat, message_id: int) -> None:
         self.heartbeats.append(heartbeat)
         if self.answers_heartbeats and not self.link.closed:
             self.link.send(HeartbeatAcknowledgment(round(self._clock.now() * 1000)), message_id)
 
 
 class ScriptedGateway:
-    """A TLS listener that hands over each connection and does nothing by itself."""
+    """A TLS listener that returns each connection and does nothing by itself."""
 
     def __init__(
         self,
@@ -214,7 +218,7 @@ class ScriptedGateway:
         self.endpoint: Endpoint = (LOOPBACK, 0)
 
     async def start(self) -> None:
-        """Listen, on the port it had before if it had one."""
+        """Listen, on the previous port after a restart."""
         self._listener = await self._network.listen(
             lambda: ScriptedLink(Side.GATEWAY, opened=self._opened),
             self.endpoint,
@@ -224,7 +228,7 @@ class ScriptedGateway:
         self.endpoint = self._listener.endpoint
 
     async def stop(self) -> None:
-        """Drop every connection and listen no more."""
+        """Drop every connection and stop listening."""
         if self._listener is not None:
             await self._listener.close()
         for link in self._links:
@@ -233,7 +237,7 @@ class ScriptedGateway:
         self._links.clear()
 
     async def accept(self) -> BenchPeer:
-        """The next connection that completed the handshake. Raises ProductFailure if there is none."""
+        """Return the next connection that completed the handshake. Raises ProductFailure if none comes."""
         try:
             async with self._clock.deadline(self._expectations.patience):
                 return await self._arrived.get()
@@ -241,7 +245,7 @@ class ScriptedGateway:
             raise ProductFailure(f"the board did not connect within {self._expectations.patience:g} s") from None
 
     async def rejected(self) -> str:
-        """Why the next handshake failed. Raises ProductFailure if none does."""
+        """Return why the next handshake failed. Raises ProductFailure if none fails."""
         try:
             async with self._clock.deadline(self._expectations.patience):
                 return await self._rejected.get()
@@ -283,7 +287,7 @@ class Bench:
         self.gateway = self.make_gateway(self.servers.issue("scripted-gateway", ("localhost", LOOPBACK)))
         self.pairing_token = environment.randomness.token()
         self.certificate: bytes | None = None
-        """The one that the board was made with."""
+        """The certificate that the board was made with."""
         self._board: Board | None = None
 
     @property
@@ -292,17 +296,17 @@ class Bench:
 
     @property
     def board(self) -> Board:
-        """The board, made with a certificate unless :meth:`make_board` made it otherwise."""
+        """The board; unless :meth:`make_board` was called it is made with a certificate."""
         return self._board or self.make_board()
 
     def make_gateway(self, identities: Iterable[Identity]) -> ScriptedGateway:
-        """Another gateway; the caller starts and stops it."""
+        """Make another gateway; the caller starts and stops it."""
         return ScriptedGateway(
             identities, self.devices.certificate, self.clock, self.environment.network, self.expectations
         )
 
     def make_board(self, *, certificate: bool = True, server_name: str = "localhost") -> Board:
-        """The board, for the gateway of this bench: with a certificate, or with a pairing token."""
+        """Make the board for this bench's gateway, with a certificate or with a pairing token."""
         key = generate_key(self._algorithm)
         if certificate:
             self.certificate = self.devices.issue_device(self.name, key.public_key())
@@ -317,23 +321,23 @@ class Bench:
         return self._board
 
     def console_tail(self) -> list[str]:
-        """What the board wrote last."""
+        """Return the last lines of the board's console."""
         return self._board.console.lines[-12:] if self._board is not None else []
 
     async def connected(self) -> BenchPeer:
-        """The board switched on, and its connection."""
+        """Power the board on; returns its connection."""
         await self.board.power_on()
         return await self.gateway.accept()
 
     async def enrolled(self, *, interval: float | None = None) -> BenchPeer:
-        """The board switched on and admitted."""
+        """Power the board on and enroll it; returns its connection."""
         peer = await self.connected()
         await peer.enroll(self.randomness.uuid(), interval=interval)
         return peer
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Bench]:
-        """Gateway up; at the end the board is switched off and the gateway gone."""
+        """Start the gateway; at the end of the block, cut the board's power and stop the gateway."""
         await self.gateway.start()
         try:
             yield self

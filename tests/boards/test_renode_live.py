@@ -243,7 +243,7 @@ def test_no_time_to_hold_without_such_boards() -> None:
     async def play() -> None:
         async with Stack(StackOptions()) as stack:
             await stack.boards.power_on("virtual")
-            with pytest.raises(UsageError, match="no board here has a time that can be held"):
+            with pytest.raises(UsageError, match="there are no boards whose virtual time can be held"):
                 await stack.boards.run_for(1)
 
     played(play())

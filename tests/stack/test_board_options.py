@@ -20,7 +20,7 @@ async def test_an_unknown_option_is_refused_with_the_one_that_was_meant(stack: S
 
 
 def test_an_unknown_certificate_is_refused() -> None:
-    with pytest.raises(UsageError, match="there is no 'golden'"):
+    with pytest.raises(UsageError, match="unknown kind 'golden'"):
         check_options({"certificate": "golden"})
 
 

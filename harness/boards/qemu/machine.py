@@ -21,7 +21,7 @@ from qemu.qmp import ExecuteError, QMPClient, QMPError
 from harness.core.clock import Clock
 from harness.core.errors import RigError, reason
 
-__all__ = ["Machine"]
+__all__ = ["Machine", "line_pair"]
 
 # `exited` reports QEMU's exit; the library would log it as another error.
 logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)  # noqa: TID251
@@ -29,6 +29,8 @@ logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)  # noqa: TID251
 
 ON_THE_LINE = 4096
 """Bytes for the board that the system buffers. They cannot be taken back, and arrive before later ones."""
+UNREAD_ON_THE_LINE = 4 << 20
+"""The same for bytes from the board, by the system's accounting; ``net.core.wmem_max`` limits it."""
 
 
 class Machine:
@@ -62,7 +64,7 @@ class Machine:
         self._protocols = (link, console)
         self._serials = ("link", "console") if link_first else ("console", "link")
         self._files = tuple(files)
-        self._pair = _tcp_pair if roomy else socket.socketpair
+        self._pair = _tcp_pair if roomy else line_pair
         self._clock = clock
         self._process: asyncio.subprocess.Process | None = None
         self._qmp = QMPClient(name)
@@ -221,6 +223,17 @@ class Machine:
         for transport in self._transports:
             transport.close()
         self._transports.clear()
+
+
+def line_pair() -> tuple[socket.socket, socket.socket]:
+    """Return the harness's end of a serial line and the emulator's, which writes byte by byte.
+
+    Linux accounts almost a kilobyte for each small write to such a socket. With the default limit a line is full after
+    278 unread bytes, and a firmware drops bytes that it cannot send for about a second.
+    """
+    ours, theirs = socket.socketpair()
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_ON_THE_LINE)
+    return ours, theirs
 
 
 def _tcp_pair() -> tuple[socket.socket, socket.socket]:

@@ -7,7 +7,7 @@ from harness.boards.console import Console
 from harness.boards.virtual.firmware import Firmware
 from harness.boards.virtual.flash import ContextMaker, Flash
 from harness.boards.virtual.runtime import Runtime
-from harness.boards.virtual.uplink import Backoff
+from harness.core.backoff import Backoff
 from harness.wasmbed.runtime.interface import LogLevel
 
 __all__ = ["VirtualBoard"]

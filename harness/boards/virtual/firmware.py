@@ -12,7 +12,8 @@ from harness.boards.virtual.applications import Applications
 from harness.boards.virtual.flash import Flash
 from harness.boards.virtual.runtime import Runtime
 from harness.boards.virtual.session import Command
-from harness.boards.virtual.uplink import Backoff, Uplink
+from harness.boards.virtual.uplink import Uplink
+from harness.core.backoff import Backoff
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
     Deploy,

@@ -10,7 +10,8 @@ from typing import ClassVar
 from harness.boards.board import About, Board, BoardEnvironment, BoardSettings, Tier
 from harness.boards.virtual.board import VirtualBoard
 from harness.boards.virtual.runtime import Runtime
-from harness.boards.virtual.uplink import Backoff
+from harness.boards.virtual.uplink import RECONNECT
+from harness.core.backoff import Backoff
 from harness.core.clock import Clock
 from harness.core.errors import UsageError
 from harness.wasmbed.pki.identity import Identity
@@ -26,7 +27,7 @@ class VirtualTier(Tier):
     name: ClassVar[str] = "virtual"
 
     def __init__(self, *, backoff: Backoff | None = None, level: LogLevel = LogLevel.INFO) -> None:
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or RECONNECT
         self._level = level
         self._runtime = Runtime()
         self._made: Counter[str] = Counter()
