@@ -1,8 +1,7 @@
-"""Directives of the reference pages: tables from the code, and sequences as pictures.
+"""Directives of the reference pages: tables from the code, and pictures of sequences.
 
-``{reference} options`` makes the table of that name (see :data:`TABLES`). ``{flows}`` makes a section for each
-executable sequence, under the name that ``follows()`` takes, drawn by the harness itself, so that no page loads
-anything from elsewhere.
+``{reference} options`` is replaced by the table of that name (see :data:`TABLES`). ``{flows}`` is replaced by a section
+for each executable sequence, under the name that ``follows()`` takes, with a picture that the harness draws.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import contracts
 import tables
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 from harness.sequences import catalogue, render_svg
@@ -53,7 +53,7 @@ class ReferenceTable(SphinxDirective):
 
 
 class Flows(SphinxDirective):
-    """A section with the picture of each executable sequence that is ready."""
+    """A section with a picture for each executable sequence."""
 
     def run(self) -> list[nodes.Node]:
         folder = Path(self.env.app.outdir) / "_static" / "flows"
@@ -61,20 +61,24 @@ class Flows(SphinxDirective):
         root = "../" * self.env.docname.count("/")
         sections: list[nodes.Node] = []
         for flow in catalogue().flows:
-            if flow.pending:
-                continue
             self.env.note_dependency(flow.file)
             (folder / f"{flow.name}.svg").write_text(render_svg(flow.diagram), encoding="utf-8")
             section = nodes.section(ids=[flow.name], names=[flow.name])
             section += nodes.title("", "", nodes.literal("", flow.name))
-            section += nodes.paragraph("", flow.title)
+            section += nodes.paragraph("", f"{flow.title} (pending: {flow.pending})" if flow.pending else flow.title)
             picture = f'<img class="flow" src="{root}_static/flows/{flow.name}.svg" alt="{flow.title}" loading="lazy">'
             section += nodes.raw("", picture, format="html")
             sections.append(section)
         return sections
 
 
+def outdated(app: Sphinx, env: BuildEnvironment, *changes: set[str]) -> list[str]:
+    """The reference pages: Sphinx does not see changes of the code that they come from."""
+    return [page for page in env.found_docs if page.startswith("reference/")]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("reference", ReferenceTable)
     app.add_directive("flows", Flows)
+    app.connect("env-get-outdated", outdated)
     return {"parallel_read_safe": False}

@@ -12,7 +12,7 @@ import pytest
 
 from harness.boards.bridge import LineMark, TcpBridge
 from harness.core.network import SystemNetwork
-from tests.runners import harness_runner
+from tests.loops import harness_loop
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 HUNG = 120.0
@@ -90,7 +90,7 @@ async def scene(*, gateway_listens: bool = True) -> AsyncIterator[Scene]:
         await asyncio.gather(*(writer.wait_closed() for writer in made.open), return_exceptions=True)
 
 
-runner = pytest.fixture(harness_runner, name="runner")
+new_loop = pytest.fixture(harness_loop, name="new_loop")
 
 
 async def is_over(reader: asyncio.StreamReader) -> bool:

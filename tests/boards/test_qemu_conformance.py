@@ -12,7 +12,7 @@ from harness.boards.platform import find_platforms
 from harness.boards.qemu import QemuTier
 from harness.boards.qemu.tier import PACKAGES
 from harness.testing.board import BOARD_CHECKS, Expectations, check_board
-from tests.runners import harness_runner
+from tests.loops import harness_loop
 
 WHOLE = "mps2-an385"
 PART = (
@@ -30,7 +30,7 @@ SLOW = Expectations(patience=120, heartbeat=2.0)
 """A board gives up a link after three unanswered heartbeats, so a pause of the board or of this process must be
 shorter."""
 
-runner = pytest.fixture(harness_runner, name="runner")
+new_loop = pytest.fixture(harness_loop, name="new_loop")
 
 
 async def outcomes(kind: str, only: tuple[str, ...] | None = None) -> dict[str, str]:

@@ -14,7 +14,7 @@ from harness.boards.platform import find_platforms
 from harness.boards.qemu import QemuTier
 from harness.core.errors import RigError, UsageError
 from harness.stack import Stack, StackOptions
-from tests.runners import harness_runner
+from tests.loops import harness_loop
 
 KINDS = ("mps2-an385", "netduinoplus2")
 PLATFORMS = find_platforms("qemu-system-arm")
@@ -25,7 +25,7 @@ MISSING = QemuTier.unavailable() or next(
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 
-runner = pytest.fixture(harness_runner, name="runner")
+new_loop = pytest.fixture(harness_loop, name="new_loop")
 
 
 @pytest.fixture

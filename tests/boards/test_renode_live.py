@@ -31,8 +31,8 @@ from harness.stack import Stack, StackOptions
 from harness.testing.bench import Bench, Expectations
 from harness.testing.board import BOARD_CHECKS, check_board
 from harness.wasmbed.pki.keys import Algorithm
+from tests.loops import harness_loop
 from tests.processes import command, descendants
-from tests.runners import harness_runner
 
 KINDS = {name: kind for name, kind in find_renode_platforms().items() if kind.platform.refused is None}
 KIND = "stm32f746g-disco"
@@ -80,7 +80,7 @@ def renode(bench: Bench) -> RenodeBoard:
     return bench.board
 
 
-runner = pytest.fixture(harness_runner, name="runner")
+new_loop = pytest.fixture(harness_loop, name="new_loop")
 
 
 # the contract of every board

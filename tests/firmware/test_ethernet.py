@@ -10,7 +10,7 @@ from harness.boards.qemu import QemuTier
 from harness.core.errors import UsageError
 from harness.stack import Stack, StackOptions
 from harness.stack.modules import padded
-from tests.runners import harness_runner
+from tests.loops import harness_loop
 
 KINDS = {
     name: platform
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-runner = pytest.fixture(harness_runner, name="runner")
+new_loop = pytest.fixture(harness_loop, name="new_loop")
 
 
 async def connected(stack: Stack, board: Board) -> None:

@@ -171,7 +171,9 @@ def test_a_full_disk_leaves_the_file_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "trend.jsonl"
     add(path, "one")
     before = path.read_bytes()
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE_")}  # it would fill up too
+    kept = {
+        key: value for key, value in os.environ.items() if not key.startswith("COVERAGE_")
+    }  # its file would fill up too
     done = subprocess.run([sys.executable, "-c", FULL, str(path)], env=kept, capture_output=True, text=True, check=True)
     assert "this run is not in the trend: File too large" in done.stdout
     assert path.read_bytes() == before
@@ -247,7 +249,7 @@ def test_wasmbed_trend_shows_the_last_runs(tmp_path: Path, capsys: pytest.Captur
     first, second = (line.split() for line in out.splitlines()[1:3])
     assert first == ["r-1", "virtual", "0", "1", "0", "0", "0", "%", "0.5", "s"]
     assert second == ["r-2", "virtual", "1", "0", "1", "1", "100", "%", "0.5", "s"]
-    assert "0 % to 100 %, now 100 %" in out
+    assert "0 % to 100 %, latest 100 %" in out
     assert "enroll" in out
     assert out.splitlines()[-1] == "  a"
 
@@ -259,7 +261,7 @@ def test_runs_on_other_boards_have_separate_lines(tmp_path: Path, capsys: pytest
         append(path, lambda _, made=made: made)
     assert wasmbed(["trend", "--reports", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    spans = dict(re.findall(r"^(pass rate on \w+) .* now (.*?) *$", out, re.MULTILINE))
+    spans = dict(re.findall(r"^(pass rate on \w+) .* latest (.*?) *$", out, re.MULTILINE))
     assert spans == {"pass rate on virtual": "100 %", "pass rate on qemu": "0 %"}
     assert "100 % to 100 %" in out
 

@@ -11,7 +11,7 @@ from harness.boards.renode.platform import find_renode_platforms
 from harness.core.history import Event
 from harness.stack import Stack, StackOptions
 from harness.testing.compare import difference, require_alike
-from tests.runners import harness_runner
+from tests.loops import harness_loop
 
 KIND = "mps2-an385"
 IMAGE = find_platforms("qemu-system-arm")[KIND].image_path
@@ -19,7 +19,7 @@ MISSING = QemuTier.unavailable() or (None if IMAGE.exists() else f"no image of {
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 
-runner = pytest.fixture(harness_runner, name="runner")
+new_loop = pytest.fixture(harness_loop, name="new_loop")
 
 
 async def played(

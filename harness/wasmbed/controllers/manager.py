@@ -1,4 +1,4 @@
-"""One process's controllers: their shared informers, the lease that lets them act, and their orderly end."""
+"""The controllers of one process, with their shared informers, their lease, and their orderly shutdown."""
 
 from __future__ import annotations
 
@@ -30,36 +30,39 @@ __all__ = ["ControllerManager", "ControllerSettings"]
 
 log = get_log(__name__)
 
+_OWN_CLIENT = "ControllerManager"
+"""The name of the client that holds the lease."""
+
 
 @dataclass(frozen=True, slots=True)
 class ControllerSettings:
     """Times in seconds."""
 
     resync: float = 300.0
-    """Every object is looked at this often, even if nothing seems to have changed."""
+    """Every object is reconciled this often, even if nothing has changed."""
     missed_beats: int = 3
-    """Signs of life that a gateway misses before it is Offline."""
+    """Beats that a gateway misses before it is Offline."""
     beat: float = 10.0
-    """The time between two of them, for a gateway that does not name it in its status."""
+    """The time between two beats, for a gateway whose status does not name it."""
     answer_within: float = 120.0
-    """A device's time for a whole deployment."""
+    """The time that a device has for a whole deployment."""
     attempts: int = 5
-    """How many deployments in a row a connected device may leave without an answer."""
+    """Deployments in a row that a connected device may leave unanswered."""
     stop_within: float = 30.0
-    """A device's time to confirm a stop."""
+    """The time that a device has to confirm a stop."""
     request_within: float = 10.0
-    """A gateway's time to answer a request."""
+    """The time that a gateway has to answer a request."""
     lease_duration: float = 15.0
-    """How long other managers wait for a leader that went silent."""
+    """The time that other managers wait for a silent leader."""
     lease_name: str = CONTROLLER_LEASE
     finish_within: float = 5.0
-    """The time for work in hand when the manager is stopped."""
+    """The time to finish present work when the manager is stopped."""
 
 
 class ControllerManager:
-    """The three controllers on ``clients(<name>)``; of several managers, the one with the lease acts.
+    """The three controllers, each on its own client ``clients(<name>)``. Of several managers, the lease's holder acts.
 
-    ``identity`` names this one in the lease. ``gateway_client`` stands in for the gateways' HTTP API.
+    ``identity`` names this manager in the lease. ``gateway_client`` replaces the gateways' HTTP API.
     """
 
     def __init__(
@@ -77,7 +80,7 @@ class ControllerManager:
         self._clients, self._clock, self._randomness = clients, clock, randomness
         self._given_client = gateway_client
         self._client: GatewayClient | None = None
-        self._apis: list[ResourceApi] = []
+        self._apis: dict[str, ResourceApi] = {}
         self._informers: list[Informer] = []
         self._controllers: list[Controller] = []
         self._lease: LeaderLease | None = None
@@ -101,7 +104,7 @@ class ControllerManager:
         self._task = asyncio.create_task(self._lease.run(self._reconcile), name=self.identity)
 
     async def stop(self) -> None:
-        """Finish the work in hand, give the lease back, let go of everything."""
+        """Finish the present work, give the lease back, and close all informers and clients."""
         if self._task is not None:
             self._finishing.set()
             await self._idle.wait()
@@ -111,68 +114,84 @@ class ControllerManager:
         await asyncio.gather(*(informer.stop() for informer in self._informers))
         if self._client is not None:
             await self._client.close()
-        await asyncio.gather(*(api.close() for api in self._apis))
-        self._apis, self._informers, self._controllers, self._lease = [], [], [], None
+        await asyncio.gather(*(api.close() for api in self._apis.values()))
+        self._apis, self._informers, self._controllers, self._lease = {}, [], [], None
 
     def _build(self) -> None:
+        """Make the clients, informers, controllers, and the lease, all new for each start."""
+        names = (DeviceController.name, ApplicationController.name, GatewayController.name, _OWN_CLIENT)
+        self._apis = {name: self._clients(name) for name in names}
+        device_index = DeviceIndex(self._informer(DeviceController, DEVICE), self._informer(GatewayController, GATEWAY))
+        self._controllers = [
+            self._device_controller(device_index),
+            self._gateway_controller(device_index),
+            self._application_controller(device_index),
+        ]
+        self._lease = LeaderLease(
+            self._apis[_OWN_CLIENT],
+            self.settings.lease_name,
+            self.identity,
+            self._clock,
+            self._randomness,
+            duration=self.settings.lease_duration,
+        )
+
+    def _informer(self, controller: type[Controller], resource: Resource) -> Informer:
+        informer = Informer(self._apis[controller.name], resource, self._clock, self._randomness)
+        self._informers.append(informer)
+        return informer
+
+    def _device_controller(self, device_index: DeviceIndex) -> Controller:
+        return DeviceController(
+            self._apis[DeviceController.name],
+            device_index.devices,
+            device_index.gateways,
+            self._clock,
+            self._randomness,
+            resync=self.settings.resync,
+        )
+
+    def _gateway_controller(self, device_index: DeviceIndex) -> Controller:
+        return GatewayController(
+            self._apis[GatewayController.name],
+            device_index.gateways,
+            self._clock,
+            self._randomness,
+            missed_beats=self.settings.missed_beats,
+            beat=self.settings.beat,
+            resync=self.settings.resync,
+        )
+
+    def _application_controller(self, device_index: DeviceIndex) -> Controller:
         settings, clock, randomness = self.settings, self._clock, self._randomness
-
-        def informer(controller: type[Controller], resource: Resource) -> Informer:
-            made = Informer(apis[controller.name], resource, clock, randomness)
-            self._informers.append(made)
-            return made
-
-        apis = {kind.name: self._clients(kind.name) for kind in (DeviceController, ApplicationController)}
-        apis[GatewayController.name] = self._clients(GatewayController.name)
-        own = self._clients("ControllerManager")
-        self._apis = [*apis.values(), own]
-        api = apis[ApplicationController.name]
-        self._client = self._given_client or HttpGatewayClient(api, clock, answer_within=settings.request_within)
-        fleet = DeviceIndex(informer(DeviceController, DEVICE), informer(GatewayController, GATEWAY))
-        applications = informer(ApplicationController, APPLICATION)
+        api, applications = self._apis[ApplicationController.name], self._informer(ApplicationController, APPLICATION)
         packages = Packages(ConfigMapModuleStore(api))
+        self._client = self._given_client or HttpGatewayClient(api, clock, answer_within=settings.request_within)
         requests = Requests(
             api,
             applications,
-            fleet,
+            device_index,
             packages,
             self._client,
             clock,
             randomness,
             stop_within=settings.stop_within,
         )
-        self._controllers = [
-            DeviceController(
-                apis[DeviceController.name], fleet.devices, fleet.gateways, clock, randomness, resync=settings.resync
-            ),
-            GatewayController(
-                apis[GatewayController.name],
-                fleet.gateways,
-                clock,
-                randomness,
-                missed_beats=settings.missed_beats,
-                beat=settings.beat,
-                resync=settings.resync,
-            ),
-            ApplicationController(
-                api,
-                applications,
-                fleet,
-                packages,
-                requests,
-                clock,
-                randomness,
-                resync=settings.resync,
-                answer_within=settings.answer_within,
-                attempts=settings.attempts,
-            ),
-        ]
-        self._lease = LeaderLease(
-            own, settings.lease_name, self.identity, clock, randomness, duration=settings.lease_duration
+        return ApplicationController(
+            api,
+            applications,
+            device_index,
+            packages,
+            requests,
+            clock,
+            randomness,
+            resync=settings.resync,
+            answer_within=settings.answer_within,
+            attempts=settings.attempts,
         )
 
     async def _reconcile(self) -> None:
-        """Run the controllers until this is cancelled; after a call of :meth:`stop`, only finish what is in hand."""
+        """Run the controllers until this is cancelled; after a call of :meth:`stop`, only finish present work."""
         self._idle.clear()
         running: list[asyncio.Task[Any]] = [
             asyncio.create_task(controller.run(), name=controller.name) for controller in self._controllers
