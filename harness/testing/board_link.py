@@ -29,6 +29,9 @@ from harness.wasmbed.protocol.messages import (
 
 __all__: list[str] = []
 
+MOST_PAUSES = 7
+"""Failed connections after which a board's pauses must have grown."""
+
 
 async def boots_and_switches_off(bench: Bench) -> None:
     """Power on and power off take effect, and a second power off changes nothing."""
@@ -168,13 +171,14 @@ async def enrolls_anew_when_forgotten(bench: Bench) -> None:
 async def comes_back_slower_and_slower(bench: Bench) -> None:
     """While every connection fails, the pauses between them grow."""
     peer = await bench.connected()
-    pauses = []
-    for _ in range(5):
+    pauses: list[float] = []
+    # A pause includes a handshake, which takes long on a busy machine: then only a later pause is twice as long.
+    while len(pauses) < 5 or max(pauses[3:]) <= 2 * min(pauses[:2]):
+        require(len(pauses) < MOST_PAUSES, f"the pauses were {', '.join(f'{p:.2f} s' for p in pauses)}")
         lost = bench.clock.now()
         peer.link.abort()
         peer = await bench.gateway.accept()
         pauses.append(bench.clock.now() - lost)
-    require(max(pauses[3:]) > 2 * min(pauses[:2]), f"the pauses were {', '.join(f'{p:.2f} s' for p in pauses)}")
 
 
 async def restarts_with_its_identity(bench: Bench) -> None:
