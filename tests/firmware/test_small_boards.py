@@ -13,7 +13,7 @@ from harness.boards.qemu import QemuTier
 from harness.core.clock import SystemClock
 from harness.core.identifiers import Randomness
 from harness.core.network import SystemNetwork
-from harness.testing.bench import Bench, BenchPeer, Expectations
+from harness.testing.bench import Bench, BoardConnection, Expectations
 from harness.wasmbed.pki.keys import Algorithm
 from harness.wasmbed.protocol.messages import DeploymentResult, Limits, RuntimeFault, Stop, StopResult
 
@@ -50,14 +50,14 @@ REFUSED = {
 }
 
 
-async def deployed(peer: BenchPeer, binary: bytes) -> DeploymentResult:
+async def deployed(peer: BoardConnection, binary: bytes) -> DeploymentResult:
     """Deploy a module and stop it again; returns the board's result."""
     result = await peer.deploy("app", binary, limits=LIMITS, chunk_size=1024)
     await stopped(peer)
     return result
 
 
-async def stopped(peer: BenchPeer) -> None:
+async def stopped(peer: BoardConnection) -> None:
     peer.link.send(Stop("app"))
     while not isinstance((await peer.receive()).message, StopResult):
         pass
