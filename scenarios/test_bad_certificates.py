@@ -12,7 +12,7 @@ pytestmark = pytest.mark.severity("critical")
     [("expired", "expired"), ("not-yet-valid", "not yet valid"), ("revoked", "revoked"), ("wrong-usage", "usage")],
 )
 async def test_a_bad_certificate_is_refused(stack: Stack, certificate: str, reason: str) -> None:
-    """The handshake completes, so that the device can be told to renew its certificate; it gets no resource."""
+    """The handshake completes, so that the gateway can ask the device to renew its certificate; it gets no resource."""
     board = await stack.boards.power_on(certificate=certificate)
     refused = await stack.history.until("Error", about=board.name, source="Gateway")
     assert refused.data["code"] == "CERTIFICATE_INVALID"

@@ -58,7 +58,7 @@ async def test_a_board_that_loses_power_comes_back_as_the_same_device(stack: Sta
 @pytest.mark.requires("wasm")
 @pytest.mark.stack(heartbeat=0.3)
 async def test_heartbeats_keep_coming(stack: Stack) -> None:
-    """A connected device beats at the interval it was told, and each beat is acknowledged."""
+    """A connected device sends heartbeats at the given interval, and each is acknowledged."""
     board = await stack.boards.power_on()
     device = await stack.device(board).until(phase="Connected")
     beat = None

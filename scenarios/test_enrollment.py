@@ -79,7 +79,7 @@ async def test_a_device_enrolls_by_signing_request(stack: Stack) -> None:
 
 @pytest.mark.requires("csr")
 async def test_a_pairing_token_serves_once(stack: Stack) -> None:
-    """Whoever has overheard a token that was used cannot enroll with it."""
+    """A token that was used cannot be used again, for instance by an eavesdropper."""
     board = await stack.boards.power_on(certificate="request")
     device = await stack.device(board).until(phase="Connected")
     await board.power_off()
@@ -150,7 +150,7 @@ async def test_a_device_with_unsupported_capabilities_is_refused(stack: Stack, c
 
 
 async def test_a_second_device_of_the_same_name_is_refused(stack: Stack) -> None:
-    """While a device is connected, whoever comes with the same identity is told to come later; the first stays."""
+    """While a device is connected, another one with its identity is asked to retry later; the first stays."""
     board = await stack.boards.power_on()
     device = await stack.device(board).until(phase="Connected")
     twin = await stack.boards.power_on(twin_of=board)
