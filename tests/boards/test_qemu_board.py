@@ -208,7 +208,7 @@ async def test_an_image_for_another_board_is_noticed(tmp_path: Path, monkeypatch
 
 
 async def test_a_file_that_is_not_an_image_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / PLATFORM.image).write_bytes(b"this is no ELF file")
+    (tmp_path / PLATFORM.image).write_bytes(b"this is not an ELF file")
     monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))
 
     async with scene() as bench:

@@ -261,7 +261,7 @@ async def test_an_image_for_another_board(
 ) -> None:
     image = tmp_path / f"{KIND}.elf"
     if other is None:
-        image.write_text("this is no ELF")
+        image.write_text("this is not an ELF")
     else:
         shutil.copyfile(KINDS[KIND].platform.image_path.parent / other, image)
     monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))
