@@ -166,29 +166,29 @@ async def test_a_second_device_of_the_same_name_is_refused(stack: Stack) -> None
 
 async def test_the_twin_gets_in_when_the_first_has_gone(stack: Stack) -> None:
     """The refusal is for the time being: once the first device's session is over, the second is that device."""
-    first = await stack.peer("meter")
+    first = await stack.mock_board("meter")
     await first.enroll()
     await stack.device("meter").until(phase="Connected")
     device_id = stack.device("meter").status.device_id
     await first.close()
     await stack.device("meter").until(phase="Disconnected", error="Connection lost")
 
-    second = await stack.peer("meter", credentials=first.credentials)
+    second = await stack.mock_board("meter", credentials=first.credentials)
     assert await second.enroll() == device_id
     await stack.device("meter").until(phase="Connected")
     stack.history.follows("device-connection")
 
 
 async def test_a_replayed_request_is_refused(stack: Stack) -> None:
-    """The very same enrollment request a second time is an attack, a device that sends it."""
-    peer = await stack.peer("meter")
+    """The very same enrollment request a second time is an attack, by any sender."""
+    peer = await stack.mock_board("meter")
     request = peer.request()
     peer.send(request)
     await stack.history.until("EnrollmentResponse", about="meter")
     await peer.close()
     await stack.device("meter").until(phase="Disconnected")
 
-    again = await stack.peer("meter", credentials=peer.credentials)
+    again = await stack.mock_board("meter", credentials=peer.credentials)
     again.send(request)
     refused = await stack.history.until("Error", about="meter", source="Gateway")
     assert refused.data["code"] == "REPLAYED_MESSAGE"

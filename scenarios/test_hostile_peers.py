@@ -9,7 +9,7 @@ import pytest
 from harness.boards.board import Board
 from harness.core.history import Event
 from harness.stack import Stack
-from harness.stack.peers import Peer
+from harness.stack.mock_board import MockBoard
 from harness.wasmbed.pki.tls import client_context
 from harness.wasmbed.protocol.errors import LinkClosed
 from harness.wasmbed.protocol.framing import frame
@@ -29,20 +29,21 @@ pytestmark = pytest.mark.severity("critical")
         pytest.param(frame(bytes.fromhex("8309018200a0")), id="unknown-version"),
         pytest.param(frame(bytes.fromhex("8301018200a000")), id="trailing-bytes"),
         pytest.param(bytes.fromhex("7fffffff"), id="too-long"),
+        pytest.param(bytes(4), id="of-length-zero"),
     ],
 )
 async def test_garbage_ends_the_session_and_changes_nothing(stack: Stack, garbage: bytes) -> None:
     """A frame that violates the contract: an error message, the end of the session, no change of state."""
-    peer = await stack.peer("vandal")
+    peer = await stack.mock_board("vandal")
     peer.write(garbage)
-    assert (await peer.receive(Error)).code == "PROTOCOL_ERROR"
+    assert (await peer.expect(Error)).code == "PROTOCOL_ERROR"
     await peer.until_closed()
     assert not stack.device("vandal").exists
 
 
 async def test_half_a_frame_does_no_harm(stack: Stack) -> None:
     """A peer that disconnects in the middle of a frame does no harm: the gateway serves the next device."""
-    peer = await stack.peer("half")
+    peer = await stack.mock_board("half")
     peer.write(frame(bytes(256))[:100])
     await peer.close()
     await stack.history.until("ConnectionClosed", about="half")
@@ -54,18 +55,18 @@ async def test_half_a_frame_does_no_harm(stack: Stack) -> None:
 
 async def test_messages_out_of_order_are_refused(stack: Stack) -> None:
     """An acknowledgment before any enrollment is an error, not an enrollment."""
-    peer = await stack.peer("hasty")
+    peer = await stack.mock_board("hasty")
     peer.send(EnrollmentAcknowledgment(UNKNOWN_DEVICE))
-    assert (await peer.receive(Error)).code == "PROTOCOL_ERROR"
+    assert (await peer.expect(Error)).code == "PROTOCOL_ERROR"
     assert not stack.device("hasty").exists
 
 
 async def test_an_unknown_message_is_answered_and_the_session_goes_on(stack: Stack) -> None:
     """An unknown tag gets an error; the session continues."""
-    peer = await stack.peer("future")
+    peer = await stack.mock_board("future")
     device_id = await peer.enroll()
     peer.write(frame(bytes.fromhex("830105821863a0")))
-    assert (await peer.receive(Error)).code == "PROTOCOL_ERROR"
+    assert (await peer.expect(Error)).code == "PROTOCOL_ERROR"
     await peer.beat(device_id)
     await stack.device("future").until(phase="Connected", within=60)
 
@@ -114,10 +115,10 @@ async def test_endless_unknown_messages_disconnect_no_other_device(stack: Stack)
     """Enrolled peers, and one without a certificate, send unknown messages as fast as they can and read no answer: each
     gets a few answers and is closed, and 100 boards keep their heartbeats."""
     boards = await _crowd(stack)
-    vandals = [await stack.peer(f"vandal-{number}") for number in range(3)]
+    vandals = [await stack.mock_board(f"vandal-{number}") for number in range(3)]
     for vandal in vandals:
         await vandal.enroll()
-    stranger = await stack.peer("stranger", certificate="request")
+    stranger = await stack.mock_board("stranger", certificate="request")
     before = stack.history[-1]
     for peer in (*vandals, stranger):
         peer.write(frame(bytes.fromhex("830105821863a0")) * 5000)
@@ -134,7 +135,7 @@ async def test_a_device_that_never_reads_disconnects_no_other_device(stack: Stac
     """Enrolled devices send heartbeats and read no answer: each is closed once a bounded number of bytes has waited for
     ten seconds, and 100 boards keep their heartbeats."""
     boards = await _crowd(stack)
-    deaf = [await stack.peer(f"deaf-{number}") for number in range(2)]
+    deaf = [await stack.mock_board(f"deaf-{number}") for number in range(2)]
     before = stack.history[-1]
     floods = []
     for peer in deaf:

@@ -16,6 +16,7 @@ from harness.sequences.reader import parse
 from harness.sequences.recorder import record
 from harness.sequences.scanner import DiagramError
 from harness.sequences.svg import render_svg
+from harness.sequences.vacuous import vacuous
 from harness.sequences.verdict import Finding, InstanceVerdict, Mismatch, SequenceVerdict
 from harness.sequences.writer import render
 
@@ -41,5 +42,6 @@ __all__ = [
     "record",
     "render",
     "render_svg",
+    "vacuous",
     "verdict_picture",
 ]

@@ -116,8 +116,13 @@ FOLLOWED = [
     ("application-monitoring", BACK + ANNOUNCED + TRANSFERRED + RUNNING),
     (
         "application-stop",
-        ANNOUNCED + TRANSFERRED + RUNNING + "User->>Kubernetes: DELETE Application\nApplicationController->>Gateway: "
-        "StopApplication\nGateway->>Device: Stop\nDevice->>Gateway: StopResult (ok = true)",
+        ANNOUNCED + TRANSFERRED + RUNNING + "User->>Kubernetes: DELETE Application\n"
+        "ApplicationController->>Kubernetes: PATCH Application (status.phase = Stopping)\n"
+        "ApplicationController->>Gateway: StopApplication\nGateway->>Device: Stop\n"
+        "Device->>Gateway: StopResult (ok = true)\n"
+        "ApplicationController->>Kubernetes: PATCH Application (status.phase = Stopped)\n"
+        "ApplicationController->>Kubernetes: PATCH Application (metadata.finalizers)\n"
+        "Kubernetes->>ApplicationController: DELETED Application",
     ),
     (
         "deployment-failure",
