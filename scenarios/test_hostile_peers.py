@@ -174,7 +174,7 @@ async def test_idle_connections_do_not_keep_others_out(stack: Stack) -> None:
     await _all_beat(stack, boards, before)
 
 
-async def _send_on(peer: Peer, message: Heartbeat) -> None:
+async def _send_on(peer: MockBoard, message: Heartbeat) -> None:
     """Send a message repeatedly, as fast as the gateway reads, until it closes the connection."""
     with suppress(LinkClosed):
         while True:
