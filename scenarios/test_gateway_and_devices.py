@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 
+from harness.core.history import Kind
 from harness.stack import MockBoard, Stack
 from harness.stack.applications import ApplicationHandle
 from harness.stack.mock_board import Delivery
@@ -168,6 +169,8 @@ async def test_a_result_for_another_exchange_is_no_result(stack: Stack, wrong: s
         meter.send(DeploymentResult("app", ok=True), delivery.message_id + 1000)
     else:
         meter.send(DeploymentResult("ghost", ok=True), delivery.message_id + 1000)
+        assert (await meter.obey_stop()).application_id == "ghost"
+    await application.until_on("meter", state="receiving")
     await meter.beat()
     assert application.on("meter").state == "receiving"
     meter.send(DeploymentResult("app", ok=False, error="it does not fit", code="TOO_LARGE"), delivery.message_id)
@@ -363,9 +366,6 @@ async def test_a_fault_ends_what_ran(stack: Stack) -> None:
 
 
 def _phase(stack: Stack, name: str, phase: str) -> int:
-    """The number of the event by which it came to that phase last."""
-    return [
-        event.n
-        for event in stack.history.find(kind=None, source="Kubernetes", change="modified")
-        if event.data["name"] == name and (event.data.get("status") or {}).get("phase") == phase
-    ][-1]
+    """The number of the request by which it was moved to that phase last."""
+    moves = stack.history.find(kind=Kind.MESSAGE, target="Kubernetes", about=name, code=200)
+    return [event.n for event in moves if (event.data.get("status") or {}).get("phase") == phase][-1]

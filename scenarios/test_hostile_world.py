@@ -15,6 +15,7 @@ from harness.wasmbed.protocol.messages import (
     ChunkAcknowledgment,
     Deploy,
     DeploymentResult,
+    EnrollmentAcknowledgment,
     EnrollmentResponse,
     Error,
     ErrorCode,
@@ -181,7 +182,8 @@ async def test_an_application_that_a_stranger_rewrote_is_set_right(stack: Stack)
     application = await stack.deploy("hello", to="meter")
     await meter.run_module()
     await application.until(phase="Running")
-    await stack.api.patch(APPLICATION, application.name, {"metadata": {"annotations": {"example.com/mine": "1"}}})
+    mine = {"metadata": {"annotations": {"example.com/mine": "1"}}}
+    await application.wrote(await stack.api.patch(APPLICATION, application.name, mine))
     wrong = {"health": "unhealthy", "statistics": {"running": 7}, "error": "rumours"}
     await stack.api.patch_status(APPLICATION, application.name, {"status": wrong})
     await application.until(phase="Running", health="healthy", statistics={"running": 1}, error=None, within=20)
@@ -264,7 +266,7 @@ async def test_a_draining_gateway_says_goodbye_to_each_device(stack: Stack) -> N
         await board.until_closed()
     await stopping
     for board in boards:
-        assert stack.device(board.name).status.phase == "Disconnected"
+        await stack.device(board.name).until(phase="Disconnected")
     await stack.gateway.until(phase="Offline", connected_devices=0)
     stack.history.follows("gateway-drained")
 
@@ -297,8 +299,18 @@ async def test_a_device_that_is_at_one_gateway_can_move_while_that_lives(stack: 
     other = await stack.add_gateway("gateway-2")
     meter = await enrolled(stack)
     await meter.close()
-    moved = await stack.mock_board("meter", credentials=meter.credentials, endpoint=other.endpoint)
-    await moved.enroll()
+    while True:
+        moved = await stack.mock_board("meter", credentials=meter.credentials, endpoint=other.endpoint)
+        moved.send(moved.request())
+        message = (await moved.receive()).message
+        if isinstance(message, EnrollmentResponse):
+            break
+        assert isinstance(message, Error)
+        assert message.retry_after  # its old gateway was writing the loss
+        await moved.until_closed()
+        await stack.clock.sleep(message.retry_after / 1000)
+    moved.reply(EnrollmentAcknowledgment(message.device_id))
+    await moved.beat(message.device_id)
     await stack.device("meter").until(phase="Connected", gateway="gateway-2")
     await stack.gateway.stop()
     await moved.beat()
