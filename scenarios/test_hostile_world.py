@@ -28,7 +28,7 @@ from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, LEASE, SECRET
 
 
 async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
-    """A mock board that is Connected, however often it is told to come again, as a board does it."""
+    """A mock board that is Connected, however often the gateway asks it to come again."""
     board = await admitted(stack, await stack.mock_board(name))
     await stack.device(name).until(phase="Connected")
     return board
@@ -156,7 +156,7 @@ async def test_what_was_deleted_while_nobody_watched_is_noticed(stack: Stack) ->
 
 
 async def test_a_device_that_somebody_made_up_is_judged(stack: Stack) -> None:
-    """Its key is no key: the controller does not enroll it, and says why."""
+    """Its key is not a key: the controller does not enroll it, and says why."""
     spec = {"publicKey": b64encode(b"no key").decode(), "deviceType": "mcu"}
     body = {"apiVersion": DEVICE.api_version, "kind": DEVICE.kind, "metadata": {"name": "ghost"}, "spec": spec}
     await stack.api.create(DEVICE, body)

@@ -1,4 +1,4 @@
-"""What a gateway says of itself - sessions, metrics, its resource - and what is left of what has gone: nothing."""
+"""A gateway describes itself - sessions, metrics, its resource - and keeps nothing of connections that have ended."""
 
 import asyncio
 from pathlib import Path
