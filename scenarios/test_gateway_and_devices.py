@@ -1,4 +1,4 @@
-"""A good gateway: the messages that it sends to a device, and those that it believes: ids, units, chunks, order; devices driven by hand."""
+"""A good gateway: ids, units, chunks and order of its messages, and the reports that it believes. Devices by hand."""
 
 import hashlib
 
@@ -203,7 +203,7 @@ async def test_a_stop_that_another_exchange_answers_is_still_under_way(stack: St
 
 
 async def test_a_frame_may_come_in_pieces(stack: Stack) -> None:
-    """Cut in its header, behind it, in the middle, before its last byte: read when all of it is there, and not before."""
+    """Cut in its header, behind it, in the middle, before its last byte: read when it is complete, and not before."""
     meter = await enrolled(stack)
     data = frame(encode(Envelope(5000, meter.heartbeat())))
     other = await enrolled(stack, "other")
