@@ -203,7 +203,7 @@ async def test_a_stop_that_another_exchange_answers_is_still_under_way(stack: St
 
 
 async def test_a_frame_may_come_in_pieces(stack: Stack) -> None:
-    """Cut in its header, behind it, in the middle, before its last byte: read when it is complete, and not before."""
+    """Cut in its header, after it, in the middle, before its last byte: the gateway reads it once it is complete."""
     meter = await enrolled(stack)
     data = frame(encode(Envelope(5000, meter.heartbeat())))
     other = await enrolled(stack, "other")
