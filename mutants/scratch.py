@@ -30,7 +30,10 @@ CATCHERS = (
     ("invariant", r"what must always hold|^invariants?\b"),
     ("wire", r"wasmbed\.cddl|wire conformance"),
     ("sequence", r"\bsequence [a-z-]+: \d+ of"),
-    ("mock", r"^[\w-]+: the (gateway|board) (sent|did not|ended|broke|replied)|the board (did not )?connect"),
+    (
+        "mock",
+        r"^[\w-]+: the (gateway|board) (sent|did not|ended|broke|replied)|the board (did not )?connect|no handshake failed",
+    ),
     ("until", r"did not reach|can no longer reach|cannot reach|no event |unreachable"),
     ("rig", r"^RigError"),
 )
