@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from tests.processes import PYTEST
+
 ALLURE = {"passed": "passed", "unexpected pass": "passed", "failed": "failed"}
 """Allure's status of an outcome. ``broken`` counts as failed, and all other outcomes are skipped."""
 
@@ -29,7 +31,7 @@ class Project:
         self, *arguments: str, within: Path | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run the tests of the project, from the folder ``within`` if given."""
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+        command = [*PYTEST, *arguments]
         return self.shell(command, within=within, **environment)
 
     def shell(
