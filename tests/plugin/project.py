@@ -38,7 +38,7 @@ class Project:
         self, command: list[str], within: Path | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "WASMBED_"))}
-        kept["PYTEST_ADDOPTS"] = "-p no:asyncio -p no:anyio -p no:trio"  # installed for tests about these plugins
+        kept["PYTEST_ADDOPTS"] = "-p no:asyncio -p no:anyio -p no:trio -p no:hypothesispytest"
         kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
         return subprocess.run(
             command,
