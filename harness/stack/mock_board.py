@@ -41,7 +41,7 @@ from harness.wasmbed.protocol.messages import (
 __all__ = ["Delivery", "MockBoard"]
 
 QUESTIONS = (DeviceInfoRequest, ApplicationStatusRequest)
-"""What a gateway asks without being asked. A mock board leaves it unanswered unless a test expects it."""
+"""Requests that a gateway sends unprompted. A mock board leaves it unanswered unless a test expects it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Delivery:
 
 
 class MockBoard(MockEnd):
-    """One connection to a gateway. Sends what it is told to; answers nothing by itself."""
+    """One connection to a gateway. It sends only what the test asks it to, and answers nothing by itself."""
 
     other: ClassVar[str] = "the gateway"
 
