@@ -209,6 +209,8 @@ class StopIsAwaited(_Pairs):
                 continue
             if pair.at is None or pair.at.n < link.opened.n or name in self._judged:
                 continue  # said on an earlier link
+            if (self.ledger.object("Device", device).get("status") or {}).get("phase") != "Connected":
+                continue  # out of reach, for all that the controller can know
             asked = pair.asked_to_stop
             if asked is None or event.at - asked.at < STOP_WITHIN:
                 self._judged.add(name)
