@@ -16,6 +16,9 @@ COUNTED = (
     "DeviceInfo", "RuntimeFault", "ChunkAcknowledgment", "Error",
 )  # fmt: skip
 
+COUNTED_WITHIN = 1.0
+"""Seconds after which a message that is in the record has been counted."""
+
 
 class ConnectedDevices(Invariant):
     """A gateway's connectedDevices is a number of devices that it had since it wrote the one before."""
@@ -156,10 +159,15 @@ class MetricsCount(Invariant):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
         self._counts: dict[str, Counter[str]] = {}
+        self._first: dict[tuple[str, str], Event] = {}
+        """By gateway and type, the first message since the gateway began."""
 
     @on("note gateway up")
     def started(self, event: Event) -> Iterator[Violation]:
-        self._counts[str(event.data.get("gateway"))] = Counter()
+        gateway = str(event.data.get("gateway"))
+        self._counts[gateway] = Counter()
+        for kind in COUNTED:
+            self._first.pop((gateway, kind), None)
         yield from ()
 
     @on(*COUNTED)
@@ -167,6 +175,7 @@ class MetricsCount(Invariant):
         link = self.ledger.link(event)
         if event.source == "Device" and link is not None and (counts := self._counts.get(link.gateway)) is not None:
             counts[event.name] += 1
+            self._first.setdefault((link.gateway, event.name), event)
         yield from ()
 
     @on("note gateway observed")
@@ -178,7 +187,9 @@ class MetricsCount(Invariant):
         for kind in COUNTED:
             counted = metrics.get(f"wasmbed_gateway_messages_total{{type={kind}}}", 0)
             # A message is in the record before it is counted, and the record goes on during the answer.
-            if counted > counts[kind] or (counts[kind] and not counted):
+            first = self._first.get((str(event.data.get("gateway")), kind))
+            is_missing = first is not None and not counted and event.at - first.at > COUNTED_WITHIN
+            if counted > counts[kind] or is_missing:
                 message = f"the gateway's metrics count {counted:.0f} messages {kind}; {counts[kind]} crossed its links"
                 yield self.broken(event, message)
 
