@@ -78,7 +78,7 @@ _MANAGED: list[Request] = [
     post("create with a long manager", f"{OBJECTS}?fieldManager={'m' * 129}", _thing("five")),
     post("create with an unprintable manager", f"{OBJECTS}?fieldManager=a%07b", _thing("five")),
     post("create with managed fields", OBJECTS, {**_thing("six"), "metadata": {"name": "six", "managedFields": [
-        {"manager": "x", "operation": "Update", "apiVersion": "$GROUP/v1", "fieldsType": "FieldsV1", "fieldsV1": {}}]}}),
+        {"manager": "x", "operation": "Update", "apiVersion": "$GROUP/v1", "fieldsType": "FieldsV1"}]}}),
     patch("patch by another", f"{_at('one')}?fieldManager=other", {"spec": {"color": "blue", "size": 1}}),
     patch("patch that changes nothing", f"{_at('one')}?fieldManager=third", {"spec": {"color": "blue"}}),
     patch("patch of the status", f"{_at('one')}/status?fieldManager=controller", {"status": {"phase": "Ready"}}),
@@ -132,7 +132,7 @@ _APPLIED: list[Request] = [
     apply("no name", _at("app"), {"apiVersion": "$GROUP/v1", "kind": "Thing"}),
     apply("another namespace", _at("app"), {**_thing("app"), "metadata": {"name": "app", "namespace": "other"}}),
     apply("with managed fields", _at("app"), {**_thing("app"), "metadata": {"name": "app", "managedFields": [
-        {"manager": "x", "operation": "Apply", "apiVersion": "$GROUP/v1", "fieldsType": "FieldsV1", "fieldsV1": {}}]}}),
+        {"manager": "x", "operation": "Apply", "apiVersion": "$GROUP/v1", "fieldsType": "FieldsV1"}]}}),
     apply("with a wrong version", _at("app"), {**_thing("app", color="c"), "metadata": {
         "name": "app", "resourceVersion": "1"}}),
     apply("with the uid of another", _at("new"), {**_thing("new"), "metadata": {

@@ -102,8 +102,10 @@ _FIELDS: dict[str, Any] = {
                              "message": "once is immutable"}),
     "spoken": _ruled(_INTEGER, {"rule": "self < 10", "messageExpression": "'is ' + string(self) + ', not below 10'"}),
     "mute": _ruled(_INTEGER, {"rule": "self < 10", "messageExpression": "string(self / 0)", "message": "below 10"}),
-    "needed": _ruled({"type": "object", "properties": {"a": _STRING}},
-                     {"rule": "has(self.a)", "reason": "FieldValueRequired", "fieldPath": ".a", "message": "a is needed"}),
+    "needed": _ruled(
+        {"type": "object", "properties": {"a": _STRING}},
+        {"rule": "has(self.a)", "reason": "FieldValueRequired", "fieldPath": ".a", "message": "a is needed"},
+    ),
     "twice": _ruled(_STRING, {"rule": "self != 'x'", "reason": "FieldValueDuplicate", "message": "x is there"}),
     "keyed": _KEYED,
     "list": _ruled(_LIST, "self.all(x, x.startsWith('a'))", "self.size() < 4", "self.isSorted()"),
