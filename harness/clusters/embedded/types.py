@@ -53,6 +53,8 @@ class ResourceType:
     """Field selectors beside ``metadata.name`` and ``metadata.namespace``, and the paths that they read."""
     prepare: Callable[[Object, Object | None], None] | None = None
     """Completes and checks a new object (the second argument is the stored one); raises :class:`StatusError`."""
+    blank: Object = field(default_factory=dict)
+    """What an object has before anybody sets a field; no manager owns that."""
     storage: str = ""
     """The name of the collection that keeps the objects; differs where two groups serve the same ones."""
     from_storage: Callable[[Object], Object] | None = None
@@ -74,6 +76,11 @@ class ResourceType:
     @property
     def lists_as(self) -> str:
         return self.list_kind or f"{self.kind}List"
+
+    @property
+    def unset(self) -> str:
+        """The member that a new object has from the server and not from its maker, or the empty name."""
+        return "status" if self.has_status else ""
 
     @property
     def called(self) -> str:
