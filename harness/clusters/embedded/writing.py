@@ -11,7 +11,7 @@ import orjson
 from harness.clusters.embedded import apply, errors, metadata
 from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.builtin import CRD_TYPE
-from harness.clusters.embedded.definitions import complete_definition, established_status
+from harness.clusters.embedded.definitions import complete_definition, established_status, new_status
 from harness.clusters.embedded.errors import Cause, StatusError, bad_request
 from harness.clusters.embedded.field_changes import changes
 from harness.clusters.embedded.lifecycle import Lifecycle
@@ -27,6 +27,8 @@ __all__ = ["Options", "Outcome", "Writer"]
 
 _OBJECT_LIMIT = 3 << 20
 """Bytes of an object's JSON."""
+_CONTROLLERS = "kube-apiserver"
+"""The manager of what the API server writes by itself."""
 _GENERATED_NAME_LIMIT = 63
 _EMPTY: tuple[Any, ...] = (None, {}, [])
 _KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
@@ -103,8 +105,19 @@ class Writer:
         if options.dry_run:
             return Outcome(StoredObject(new, 0), True, warnings)
         entry = self._state.store.write(collection, "ADDED", key, new, options.size)
-        self._lifecycle.created(served, entry)
+        self._lifecycle.created(served, self._establish(key, entry) if served is CRD_TYPE else entry)
         return Outcome(entry, True, warnings)
+
+    def _established(self, definition: Object) -> Object:
+        return established_status(definition, self._lifecycle.kinds_taken(definition), self._state.now())
+
+    def _establish(self, key: Key, entry: StoredObject) -> StoredObject:
+        """Accept a new definition's names, in a write that follows the answer's, as the API server's controllers do."""
+        new = {**entry.object, "status": self._established(entry.object)}
+        change = changes(entry.object, new, CRD_TYPE.schema, Budget())
+        manager = Manager(_CONTROLLERS, "Update", CRD_TYPE.api_version, "status")
+        new = with_entries(new, record(new["metadata"].get("managedFields") or [], change, manager, self._state.now()))
+        return self._state.store.write(self._state.collection(CRD_TYPE), "MODIFIED", key, new)
 
     def apply(self, served: ResourceType, key: Key, subresource: str, config: Object, options: Options) -> Outcome:
         """Server-side apply; creates what is not there."""
@@ -132,8 +145,7 @@ class Writer:
             owned = apply.apply_patch(
                 None, config, schema, manager, options.budget, force=options.force, now=now, blank=served.blank
             )
-            outcome = self.create(served, key[0], config, options, owned["metadata"]["managedFields"])
-            return outcome
+            return self.create(served, key[0], config, options, owned["metadata"]["managedFields"])
 
         def applied(old: Object) -> Any:
             patched = apply.apply_patch(
@@ -248,8 +260,8 @@ class Writer:
         if served.prepare is not None:
             served.prepare(new, stored)
         elif served is CRD_TYPE:
-            complete_definition(new, stored, options.budget)
-            new["status"] = established_status(new, self._lifecycle.kinds_taken(new), self._state.now())
+            warnings += complete_definition(new, stored, options.budget)
+            new["status"] = new_status(new) if stored is None else self._established(new)
         _check_size(new)
         return new, warnings
 
