@@ -59,10 +59,11 @@ def checks_of(raw: Mapping[str, Any]) -> tuple[Check, ...]:
             limit(numbers, lambda value: value > most, f"should be less than or equal to {most}")
     if factor := raw.get("multipleOf"):
         limit(numbers, lambda value: value % factor != 0, f"should be a multiple of {factor}")
+        checks.append(_not_zero)
     if (fewest := raw.get("minItems")) is not None:
-        limit((list,), lambda value: len(value) < fewest, f"should have at least {fewest} items")
+        checks.append(_at_least(list, fewest, "items"))
     if (at_least := raw.get("minProperties")) is not None:
-        limit((dict,), lambda value: len(value) < at_least, f"should have at least {at_least} properties")
+        checks.append(_at_least(dict, at_least, "properties"))
     if (most_items := raw.get("maxItems")) is not None:
         checks.append(_at_most(list, most_items))
     if (most_members := raw.get("maxProperties")) is not None:
@@ -70,6 +71,13 @@ def checks_of(raw: Mapping[str, Any]) -> tuple[Check, ...]:
     if (allowed := raw.get("enum")) is not None:
         checks.append(_enumeration(allowed))
     return tuple(checks)
+
+
+def _not_zero(value: Any, path: str, budget: Budget) -> Cause | None:
+    """The API server takes a value of zero for a factor of zero (kube-openapi, ``MultipleOf``)."""
+    if value != 0 or type(value) not in (int, float):
+        return None
+    return errors.invalid_value(path, value, f"factor MultipleOf declared for {path} must be positive: 0")
 
 
 def _no_longer_than(limit: int) -> Check:
@@ -97,8 +105,21 @@ def _format(name: str, fits: Callable[[Any], bool]) -> Check:
     def check(value: Any, path: str, budget: Budget) -> Cause | None:
         if fits(value):
             return None
+        if type(value) in (int, float):
+            return errors.invalid_value(
+                "<nil>", "", f"Checked value must be of type integer with format {name} in {path}"
+            )
         text = f': "{value}"' if type(value) is str else ""
         return errors.type_invalid(path, value, f"{in_body(path)} must be of type {name}{text}")
+
+    return check
+
+
+def _at_least(kind: type[Sized], limit: int, what: str) -> Check:
+    def check(value: Any, path: str, budget: Budget) -> Cause | None:
+        if not isinstance(value, kind) or len(value) >= limit:
+            return None
+        return errors.invalid_value(path, len(value), f"{in_body(path)} should have at least {limit} {what}")
 
     return check
 

@@ -14,6 +14,7 @@ __all__ = [
     "check_metadata",
     "dns_1035_problem",
     "label_causes",
+    "label_problem",
     "name_problem",
     "subdomain_problem",
 ]
@@ -74,6 +75,13 @@ def subdomain_problem(text: str) -> str | None:
     if len(text) > 253:
         return "must be no more than 253 bytes"
     return None if _DNS_SUBDOMAIN.match(text) else _SUBDOMAIN_MESSAGE
+
+
+def label_problem(text: str) -> str | None:
+    """What is wrong with a DNS-1123 label."""
+    if len(text) > 63:
+        return "must be no more than 63 bytes"
+    return None if _DNS_LABEL.match(text) else _LABEL_MESSAGE
 
 
 def dns_1035_problem(text: str) -> str | None:

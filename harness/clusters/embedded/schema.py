@@ -11,21 +11,21 @@ from typing import Any
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.budget import Budget
+from harness.clusters.embedded.builders import OBJECT_META, STRING
 from harness.clusters.embedded.checks import checks_of, in_body
+from harness.clusters.embedded.embedded_resources import embedded_causes
 from harness.clusters.embedded.errors import Cause
 from harness.clusters.embedded.values import Object, copy_value, identity, weight
 
 __all__ = ["CAUSES_LIMIT", "Schema"]
 
 _TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
-_EMBEDDED: Mapping[str, Object] = {
-    "apiVersion": {"type": "string"},
-    "kind": {"type": "string"},
-    "metadata": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-}
+_EMBEDDED: Mapping[str, Object] = {"apiVersion": STRING, "kind": STRING, "metadata": OBJECT_META}
 _MISSING = object()
 _ALTERNATIVE = 8
 """Steps of trying a schema of ``anyOf`` and the like, whose faults are collected and mostly thrown away."""
+_EXACT = 1e15
+"""Below this, a number with no fraction is an integer, written without a point."""
 CAUSES_LIMIT = 100
 """The largest number of faults that an answer lists; nobody reads more."""
 
@@ -39,6 +39,7 @@ class Schema:
         "_checks",
         "_completed",
         "_cost",
+        "_embedded",
         "_default",
         "_default_weight",
         "_fills_in",
@@ -59,7 +60,8 @@ class Schema:
     def __init__(self, raw: Mapping[str, Any]) -> None:
         self.raw = raw
         properties = raw.get("properties") or {}
-        if raw.get("x-kubernetes-embedded-resource"):
+        self._embedded = bool(raw.get("x-kubernetes-embedded-resource"))
+        if self._embedded:
             properties = {**_EMBEDDED, **properties}
         self.properties: dict[str, Schema] = {name: Schema(item) for name, item in properties.items()}
         additional = raw.get("additionalProperties")
@@ -98,17 +100,29 @@ class Schema:
         """The schema of an object's member, None where it has none."""
         return self.properties.get(name) or self.additional
 
-    def prune(self, value: Any, old: Any, path: str, unknown: list[str]) -> None:
-        """Remove from ``value``, in place, the members that the schema does not name; their paths go to ``unknown``."""
+    def prune(self, value: Any, old: Any, path: str, unknown: list[str], *, nulls: bool = False) -> None:
+        """Remove from ``value``, in place, the members that the schema does not name; their paths go to ``unknown``.
+
+        Null goes where a field may not have it, unless ``nulls`` are kept; a whole number written as a fraction
+        becomes an integer.
+        """
         if value is old:
             return
         if type(value) is dict:
             members = old if type(old) is dict else {}
             for name in list(value):
                 child = self.properties.get(name) or self.additional
+                item = value[name]
+                if child is not None and (item is None or type(item) is float):
+                    if item is not None:
+                        if item.is_integer() and abs(item) < _EXACT:
+                            value[name] = int(item)
+                    elif not child._nullable and not nulls and child._default is _MISSING:
+                        del value[name]
+                    continue
                 here = f"{path}.{name}" if path else name
                 if child is not None:
-                    child.prune(value[name], members.get(name), here, unknown)
+                    child.prune(item, members.get(name), here, unknown, nulls=nulls)
                 elif not self.preserves:
                     unknown.append(here)
                     del value[name]
@@ -117,7 +131,7 @@ class Schema:
             for index, item in enumerate(value):
                 if type(item) is dict or type(item) is list:
                     known = earlier[index] if index < len(earlier) else None
-                    self.items.prune(item, known, f"{path}[{index}]", unknown)
+                    self.items.prune(item, known, f"{path}[{index}]", unknown, nulls=nulls)
 
     def default(self, value: Any, old: Any, budget: Budget) -> None:
         """Fill in defaults, in place. Raises :class:`OutOfBudget`."""
@@ -155,6 +169,8 @@ class Schema:
             return
         if self._type and not self._fits(value, kind):
             causes.append(_wrong_type(path, self._type, _TYPES[kind]))
+            if kind is float and self._type == "integer":
+                causes.append(_composite(f"Checked value must be of type integer (default format) in {path}"))
             return
         for check in self._checks:
             cause = check(value, path, budget)
@@ -186,6 +202,8 @@ class Schema:
             if child is not None:
                 child.validate(item, old.get(name, _MISSING), prefix + name, causes, budget)
         causes.extend(errors.required(prefix + name) for name in self._required if name not in value)
+        if self._embedded:
+            causes.extend(embedded_causes(value, path))
 
     def _validate_items(self, value: list[Any], old: list[Any], path: str, causes: list[Cause], budget: Budget) -> None:
         if self.items is None:

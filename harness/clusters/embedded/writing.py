@@ -175,7 +175,7 @@ class Writer:
         new = self._settable(served, key, subresource, change(old), old, put=put)
         if share(new, old) is old:
             return Outcome(entry)
-        new, warnings = self._admit(served, new, entry.object, options)
+        new, warnings = self._admit(served, new, entry.object, options, subresource, applied=applied)
         self._check_finalizers(served, new["metadata"], entry.object["metadata"])
         if share(new, entry.object) is entry.object:
             return Outcome(entry, warnings=warnings)
@@ -233,16 +233,26 @@ class Writer:
         return entry
 
     def _admit(
-        self, served: ResourceType, new: Object, stored: Object | None, options: Options
+        self,
+        served: ResourceType,
+        new: Object,
+        stored: Object | None,
+        options: Options,
+        subresource: str = "",
+        *,
+        applied: bool = False,
     ) -> tuple[Object, list[str]]:
-        """Prune, default, validate, complete. ``new`` comes in the served form and leaves in the stored one."""
+        """Prune, default, validate, complete. ``new`` comes in the served form and leaves in the stored one.
+
+        Null that comes from a merge of what was ``applied`` stays, and is refused where a field may not have it.
+        """
         old = served.from_storage(stored) if stored is not None and served.from_storage else stored
         if not served.custom:
             drop_nulls(new, old)
         if old is None or new["metadata"] is not old["metadata"]:
             new["metadata"] = {name: item for name, item in new["metadata"].items() if item not in _EMPTY}
         unknown: list[str] = []
-        served.schema.prune(new, old, "", unknown)
+        served.schema.prune(new, old, "", unknown, nulls=applied)
         warnings = self._unknown(served, unknown, options)
         causes: list[Cause] = []
         served.schema.default(new, old, options.budget)
@@ -254,6 +264,8 @@ class Writer:
         if not wrong_types and (old is None or meta is not old["metadata"]):
             causes.extend(metadata.check_metadata(meta, served.plural))
         if causes:
+            if subresource == "status":
+                causes = [_of_status(cause) for cause in causes]
             raise errors.invalid(served.group, served.kind, meta.get("name", ""), causes[:CAUSES_LIMIT])
         if served.to_storage:
             new = served.to_storage(new)
@@ -268,7 +280,7 @@ class Writer:
     @staticmethod
     def _unknown(served: ResourceType, unknown: list[str], options: Options) -> list[str]:
         """What to say of fields that were dropped. Raises the 400 refusal where validation is strict."""
-        said = [f'unknown field "{path}"' for path in unknown[:CAUSES_LIMIT]]
+        said = [f'unknown field "{path}"' for path in sorted(unknown)[:CAUSES_LIMIT]]
         if said and options.validation == "Strict":
             raise bad_request(f"{_in_version(served)}: strict decoding error: {', '.join(said)}")
         return said if options.validation == "Warn" else []
@@ -350,6 +362,11 @@ def _relevant(served: ResourceType, config: Object, subresource: str) -> Object:
     if subresource:
         return {name: item for name, item in config.items() if name in ("apiVersion", "kind", "metadata", subresource)}
     return {name: item for name, item in config.items() if name != "status" or not served.has_status}
+
+
+def _of_status(cause: Cause) -> Cause:
+    """A fault in the words of a write to the status, which is judged by itself."""
+    return Cause(cause.reason, cause.field, cause.message.replace(": status.", ": ").replace('"status.', '"'))
 
 
 def _keep(new: Object, old: Object, members: tuple[str, ...]) -> None:
