@@ -34,7 +34,7 @@ class Emulated(Tier):
     def about(self, kind: str) -> About:
         return About("cannot be made")
 
-    def make(self, kind: str, settings: BoardSettings, world: BoardEnvironment) -> Board:
+    def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
         raise NotImplementedError
 
     async def close(self) -> None:
@@ -82,13 +82,13 @@ def test_a_selection_in_words(text: str, selection: list[Selection]) -> None:
         ("virtual,,", "not KIND=COUNT"),
         ("=5", "not KIND=COUNT"),
         ("virtual=", "not KIND=COUNT"),
-        ("virtual=0", "no count of boards"),
-        ("virtual=-1", "no count of boards"),
-        ("virtual=five", "no count of boards"),
-        ("virtual=1.5", "no count of boards"),
-        ("virtual=²", "no count of boards"),
-        ("virtual=5=6", "no count of boards"),
-        ("virtual=99999999999999999999", "no count of boards"),
+        ("virtual=0", "not a valid board count"),
+        ("virtual=-1", "not a valid board count"),
+        ("virtual=five", "not a valid board count"),
+        ("virtual=1.5", "not a valid board count"),
+        ("virtual=²", "not a valid board count"),
+        ("virtual=5=6", "not a valid board count"),
+        ("virtual=99999999999999999999", "not a valid board count"),
         ("big-board+tls", "a big-board has no link 'tls'\n  -> its other links: ethernet"),
         ("big-board+", "no link ''"),
         ("small-board+ethernet=2", "a small-board has no link 'ethernet'\n  -> its other links: none"),
@@ -120,13 +120,13 @@ def test_boards_come_from_the_tier_of_their_kind() -> None:
     async def scene() -> None:
         boards = catalogue()
         assert boards.kinds == {"virtual": "virtual", "big-board": "emulated", "small-board": "emulated"}
-        world = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness())
-        authority = Authority.create("Servers", world.clock).certificate
+        environment = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness())
+        authority = Authority.create("Servers", environment.clock).certificate
         credentials = Credentials(authority, private_key_der(generate_key()))
         settings = BoardSettings("b", credentials, ("127.0.0.1", 1), "localhost")
-        assert boards.make("virtual", settings, world).kind == "virtual"
+        assert boards.make("virtual", settings, environment).kind == "virtual"
         with pytest.raises(NotImplementedError):
-            boards.make("small-board", settings, world)
+            boards.make("small-board", settings, environment)
         assert boards.tier("emulated") is boards.find("small-board")[0]
         await boards.close()
         assert Emulated.closed == ["emulated"]

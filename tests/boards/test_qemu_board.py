@@ -17,8 +17,8 @@ import pytest
 
 from harness.boards.board import Board, BoardEnvironment, BoardSettings, Power
 from harness.boards.platform import IMAGES_VARIABLE, find_platforms
+from harness.boards.provisioning import provisioning_blob
 from harness.boards.qemu import QemuBoard, QemuTier
-from harness.boards.qemu.board import provisioning_blob
 from harness.core.clock import SystemClock
 from harness.core.errors import HarnessError, RigError, UsageError
 from harness.core.identifiers import Randomness
@@ -52,11 +52,11 @@ def nothing_is_left() -> Iterator[None]:
 async def scene(kind: str = KIND, **settings: Any) -> AsyncIterator[Bench]:
     tier = QemuTier()
 
-    def factory(given: BoardSettings, world: BoardEnvironment) -> Board:
-        return tier.make(kind, replace(given, **settings), world)
+    def factory(given: BoardSettings, environment: BoardEnvironment) -> Board:
+        return tier.make(kind, replace(given, **settings), environment)
 
-    world = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness(7))
-    bench = Bench("pump-1", factory, world, Expectations(patience=20), Algorithm.P256)
+    environment = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness(7))
+    bench = Bench("pump-1", factory, environment, Expectations(patience=20), Algorithm.P256)
     try:
         async with bench.open():
             yield bench
@@ -238,7 +238,7 @@ def test_what_is_no_image_is_not_started(run: Run, tmp_path: Path, monkeypatch: 
 
     async def play() -> None:
         async with scene() as bench:
-            await trouble(bench, "is no image", "make firmware")
+            await trouble(bench, "is not an image", "make firmware")
 
     run(play())
 
@@ -292,7 +292,7 @@ def test_other_firmware_is_noticed(
         (lambda blob: blob[:300] + bytes([blob[300] ^ 1]) + blob[301:], "truncated or damaged"),
         (lambda blob: b"WBXX" + blob[4:], "no provisioning blob"),
         (lambda blob: b"", "no provisioning blob"),
-        (lambda blob: blob[:4] + b"\x00\x10\x00\x00" + blob[8:], "longer than its place"),
+        (lambda blob: blob[:4] + b"\x00\x10\x00\x00" + blob[8:], "longer than the memory for it"),
     ],
     ids=["end", "most", "bit", "magic", "all", "length"],
 )
@@ -314,7 +314,7 @@ def test_a_bad_blob_is_the_firmwares_complaint(
 def test_a_blob_that_does_not_fit_is_refused(run: Run) -> None:
     async def play() -> None:
         async with scene(capabilities=("x" * 70_000,)) as bench:
-            await trouble(bench, "65536 are there", error=UsageError)
+            await trouble(bench, "room for 65536", error=UsageError)
 
     run(play())
 

@@ -1,4 +1,4 @@
-"""The tier of boards in Renode: which kinds there are, and whether Renode is here."""
+"""The tier of boards in Renode: its kinds of boards, and whether Renode is installed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["RenodeTier"]
 
 MACHINES_VARIABLE = "WASMBED_RENODE_MACHINES"
 MEMORY = 60 << 20
-"""Bytes of one machine in a host of eight, Renode itself included."""
+"""Memory of one machine in a host of eight, with its share of Renode itself, bytes."""
 DESCRIPTORS = 5
-"""Of this process: two terminals, the link's two ends, and a share of those of its host."""
+"""File descriptors of this process for one board: two terminals, the link's two ends, and a share of its host's."""
 
 
 class RenodeTier(Tier):
@@ -62,7 +62,7 @@ class RenodeTier(Tier):
         missing = f"{platform.missing_image}: {GET_IMAGES}" if platform.missing_image is not None else None
         return About(platform.summary, platform.cannot, platform.refused or missing)
 
-    def make(self, kind: str, settings: BoardSettings, world: BoardEnvironment) -> Board:
+    def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
         found = self._kind(kind)
         if found.platform.refused is not None:
             raise UsageError(found.platform.refused, where=kind, do="choose another board: `wasmbed boards` lists them")
@@ -70,7 +70,7 @@ class RenodeTier(Tier):
             raise RigError(
                 f"there is no {found.description.name}", where=kind, do="put it beside board.toml, see docs/renode.md"
             )
-        return RenodeBoard(found, settings, world, self.farm)
+        return RenodeBoard(found, settings, environment, self.farm)
 
     async def close(self) -> None:
         await self.farm.close()
@@ -88,4 +88,4 @@ def _machines() -> int:
     try:
         return int(text) if text is not None else MACHINES
     except ValueError:
-        raise UsageError(f"{text!r} is no number", where=MACHINES_VARIABLE, do="give a number of machines") from None
+        raise UsageError(f"{text!r} is not a number", where=MACHINES_VARIABLE, do="give a number of machines") from None

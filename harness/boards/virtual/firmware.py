@@ -1,4 +1,4 @@
-"""What runs on a virtual board from power-on to power-off: boot, applications, uplink, and the console's words."""
+"""The firmware of a virtual board, from power-on to power-off: boot, applications, uplink, and console lines."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from pathlib import Path
 
 from harness.boards.board import BoardEnvironment, BoardSettings
 from harness.boards.console import Console
-from harness.boards.virtual.application import Surroundings
+from harness.boards.virtual.application import BoardServices
 from harness.boards.virtual.applications import Applications
 from harness.boards.virtual.flash import Flash
 from harness.boards.virtual.runtime import Runtime
 from harness.boards.virtual.session import Command
-from harness.boards.virtual.uplink import Backoff, Uplink
+from harness.boards.virtual.uplink import Uplink
+from harness.core.backoff import Backoff
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
     Deploy,
@@ -33,77 +34,83 @@ MCU_TYPE = "virtual"
 ARCHITECTURE = "virtual"
 CAPABILITIES = ("wasm", "tls", "cbor", "gpio", "sensor", "publish")
 MEMORY = 8 << 20
-"""Bytes that one application may have at most, whatever its own limit says."""
+"""The most memory of one application, bytes, even if its own limit is larger."""
 LARGEST_MODULE = MAXIMUM_MODULE
 
 
 class Firmware:
-    """One run of the firmware: made at power-on, gone at power-off or reset."""
+    """One run of the firmware, from power-on to power-off or reset."""
 
     __slots__ = (
         "_applications",
         "_booted",
         "_capabilities",
         "_console",
+        "_environment",
         "_flash",
         "_level",
         "_settings",
-        "_world",
         "uplink",
     )
 
     def __init__(
         self,
         settings: BoardSettings,
-        world: BoardEnvironment,
+        environment: BoardEnvironment,
         flash: Flash,
         console: Console,
         runtime: Runtime,
         backoff: Backoff,
         level: LogLevel,
     ) -> None:
-        self._settings, self._world, self._flash, self._console, self._level = settings, world, flash, console, level
-        self._booted = world.clock.now()
+        self._settings, self._environment, self._flash, self._console, self._level = (
+            settings,
+            environment,
+            flash,
+            console,
+            level,
+        )
+        self._booted = environment.clock.now()
         self._capabilities = CAPABILITIES if settings.capabilities is None else settings.capabilities
         self.uplink = Uplink(
             self,
             flash,
             settings.gateway,
             settings.server_name,
-            clock=world.clock,
-            network=world.network,
-            randomness=world.randomness,
+            clock=environment.clock,
+            network=environment.network,
+            randomness=environment.randomness,
             backoff=backoff,
         )
-        around = Surroundings(
-            runtime, world.clock, self.uplink.send, self.uplink.drain, self.say, self.uptime_ms, MEMORY
+        services = BoardServices(
+            runtime, environment.clock, self.uplink.send, self.uplink.drain, self.say, self.uptime_ms, MEMORY
         )
-        self._applications = Applications(around, LARGEST_MODULE if "wasm" in self._capabilities else 0)
+        self._applications = Applications(services, LARGEST_MODULE if "wasm" in self._capabilities else 0)
         self.say(f"wasmbed {FIRMWARE_VERSION} on {DEVICE_TYPE} board {settings.name}")
         self.say(f"identity: {'certificate' if flash.has_certificate else 'key without certificate'}")
 
     async def halt(self, *, goodbye: bool) -> None:
-        """Stop everything; with ``goodbye`` the link is closed in order, else it just breaks."""
+        """Stop everything. With ``goodbye`` the link is closed in order, else it breaks."""
         await self.uplink.stop(goodbye=goodbye)
         await self._applications.clear()
 
     def uptime_ms(self) -> int:
-        return int(1000 * (self._world.clock.now() - self._booted))
+        return int(1000 * (self._environment.clock.now() - self._booted))
 
     def say(self, text: str, level: LogLevel = LogLevel.INFO) -> None:
-        """Write a console line, with the seconds since boot before it, unless it is too detailed."""
+        """Write a console line after the seconds since boot, unless its level is too detailed."""
         if level <= self._level:
             self._console.write(f"[{self.uptime_ms() / 1000:10.3f}] {text}")
 
     def panicked(self, error: BaseException) -> None:
         self.say(f"panic: {error!r}", LogLevel.ERROR)
-        if self._world.faults is not None:
+        if self._environment.faults is not None:
             frames = reversed(traceback.extract_tb(error.__traceback__))
             callers = [f"{frame.name} ({Path(frame.filename).name}:{frame.lineno})" for frame in frames]
             crash = {"device": self._settings.name, "cause": "panic", "message": repr(error), "backtrace": callers}
-            self._world.faults("Device", "", "Crash", crash, self._settings.name)
+            self._environment.faults("Device", "", "Crash", crash, self._settings.name)
 
-    # What the session asks.
+    # as the device of a session
 
     def enrollment_request(self, nonce: bytes, csr: bytes | None, token: str | None) -> EnrollmentRequest:
         return EnrollmentRequest(
@@ -130,7 +137,7 @@ class Firmware:
         }
         return Heartbeat(
             device_id=device_id,
-            device_time=int(1000 * self._world.clock.now()),
+            device_time=int(1000 * self._environment.clock.now()),
             status="degraded" if failed else "running",
             metrics=metrics,
             runtime_status=self._runtime_status(),

@@ -1,4 +1,4 @@
-"""The tier of virtual boards: what they share."""
+"""The tier of virtual boards: makes them, and holds the runtime and TLS contexts that they share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import ClassVar
 from harness.boards.board import About, Board, BoardEnvironment, BoardSettings, Tier
 from harness.boards.virtual.board import VirtualBoard
 from harness.boards.virtual.runtime import Runtime
-from harness.boards.virtual.uplink import Backoff
+from harness.boards.virtual.uplink import RECONNECT
+from harness.core.backoff import Backoff
 from harness.core.clock import Clock
 from harness.core.errors import UsageError
 from harness.wasmbed.pki.identity import Identity
@@ -21,16 +22,16 @@ __all__ = ["VirtualTier"]
 
 
 class VirtualTier(Tier):
-    """Boards in this process. ``level``: what they write to their consoles, up to this detail."""
+    """Boards in this process. ``level`` is the most detailed log level that they write to their consoles."""
 
     name: ClassVar[str] = "virtual"
 
     def __init__(self, *, backoff: Backoff | None = None, level: LogLevel = LogLevel.INFO) -> None:
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or RECONNECT
         self._level = level
         self._runtime = Runtime()
         self._made: Counter[str] = Counter()
-        self._strangers: dict[tuple[bytes, int], ssl.SSLContext] = {}
+        self._uncertified: dict[tuple[bytes, int], ssl.SSLContext] = {}
 
     def kinds(self) -> tuple[str, ...]:
         return (VirtualBoard.kind,)
@@ -41,30 +42,31 @@ class VirtualTier(Tier):
     def about(self, kind: str) -> About:
         return About("a task in this process that speaks the protocol and runs modules in wasmtime")
 
-    def make(self, kind: str, settings: BoardSettings, world: BoardEnvironment) -> Board:
+    def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
         if kind not in self.kinds():
             raise UsageError(
                 f"no board kind {kind!r}", where="virtual tier", do=f"the kinds are {', '.join(self.kinds())}"
             )
-        # Two boards with one identity are twins, not one board twice: their nonces differ under any seed.
+        # Boards with the same identity are separate boards: their nonces differ, also under a seed.
         self._made[settings.name] += 1
-        randomness = world.randomness.fork(f"{settings.name} {self._made[settings.name]}")
-        own = dataclasses.replace(world, randomness=randomness)
+        randomness = environment.randomness.fork(f"{settings.name} {self._made[settings.name]}")
+        own = dataclasses.replace(environment, randomness=randomness)
 
         def make_context(authority: bytes, identity: Identity | None) -> ssl.SSLContext:
-            return self._context(authority, identity, world.clock)
+            return self._context(authority, identity, environment.clock)
 
         return VirtualBoard(settings, own, self._runtime, make_context, self._backoff, self._level)
 
     async def close(self) -> None:
         await self._runtime.close()
-        self._strangers.clear()
+        self._uncertified.clear()
 
     def _context(self, authority: bytes, identity: Identity | None, clock: Clock) -> ssl.SSLContext:
-        """A board keeps the context of its identity itself; those without one share theirs."""
+        """Return a TLS context. Boards without a certificate share one; a board keeps that of its certificate
+        itself."""
         if identity is not None:
             return client_context(authority, identity, clock)
         key = (authority, id(clock))
-        if key not in self._strangers:
-            self._strangers[key] = client_context(authority, None, clock)
-        return self._strangers[key]
+        if key not in self._uncertified:
+            self._uncertified[key] = client_context(authority, None, clock)
+        return self._uncertified[key]

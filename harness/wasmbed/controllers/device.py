@@ -1,4 +1,4 @@
-"""The device controller: judges enrollments, and takes devices for disconnected when their gateway is gone."""
+"""The device controller: judges enrollments, and disconnects the devices of gateways that are Offline."""
 
 from __future__ import annotations
 
@@ -14,21 +14,19 @@ from harness.wasmbed.resources.api import Object, ResourceApi
 from harness.wasmbed.resources.conditions import with_condition
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import DEVICE
-from harness.wasmbed.resources.phases import DevicePhase, GatewayPhase, check
+from harness.wasmbed.resources.phases import LINKED_PHASES, DevicePhase, GatewayPhase, check
+from harness.wasmbed.resources.statuses import disconnected_status
 from harness.wasmbed.resources.timestamps import format_timestamp
 from harness.wasmbed.resources.views import Device, Gateway
 
 __all__ = ["DeviceController"]
 
-LINKED = frozenset({DevicePhase.ENROLLING, DevicePhase.ENROLLED, DevicePhase.CONNECTED})
-"""The phases in which a gateway holds a link to the device."""
-
 
 class DeviceController(Controller):
     """Enrolling -> Enrolled or Failed; linked devices of an Offline gateway -> Disconnected.
 
-    Looks at a device only when one of these may be due, so heartbeats cost it nothing. Its writes are conditional on
-    the resourceVersion that it judged: the gateway moves the same phase.
+    It reconciles a device only when one of these moves may be due, so heartbeats cost it nothing. Its writes are
+    conditional on the resourceVersion that it judged, because the gateway moves the same phase.
     """
 
     name: ClassVar[str] = "DeviceController"
@@ -54,7 +52,7 @@ class DeviceController(Controller):
         return [self._devices.add_handler(self._device_changed), self._gateways.add_handler(self._gateway_changed)]
 
     def keys(self) -> Iterable[str]:
-        return [name for name, raw in self._devices.objects.items() if self._due(Device(raw))]
+        return [name for name, raw in self._devices.objects.items() if self._has_work(Device(raw))]
 
     async def reconcile(self, key: str) -> float | None:
         raw = self._devices.get(key)
@@ -71,18 +69,14 @@ class DeviceController(Controller):
         message = f"gateway {device.status.gateway} is offline"
         await self._write(
             device,
-            DevicePhase.DISCONNECTED,
-            lastHeartbeat=None,
-            deviceStatus="Stopped",
-            health="unknown",
-            error="Connection lost",
+            **disconnected_status(),
             conditions=with_condition(
                 device.status.conditions, "Connected", False, "GatewayOffline", message, now=self.clock.now()
             ),
         )
 
     async def _enroll(self, device: Device) -> None:
-        now, reason = self.clock.now(), _what_is_wrong(device)
+        now, reason = self.clock.now(), _spec_error(device)
         conditions = with_condition(
             device.status.conditions,
             "Enrolled",
@@ -93,18 +87,18 @@ class DeviceController(Controller):
             generation=device.generation,
         )
         if reason is not None:
-            await self._write(device, DevicePhase.FAILED, error=reason, health="unhealthy", conditions=conditions)
+            await self._write(device, phase=DevicePhase.FAILED, error=reason, health="unhealthy", conditions=conditions)
             return
         await self._write(
             device,
-            DevicePhase.ENROLLED,
+            phase=DevicePhase.ENROLLED,
             enrolledAt=format_timestamp(now),
             enrollments=device.status.enrollments + 1,
             error=None,
             conditions=conditions,
         )
 
-    async def _write(self, device: Device, phase: DevicePhase, **status: object) -> None:
+    async def _write(self, device: Device, *, phase: str, **status: object) -> None:
         patch: Object = {
             "metadata": {"resourceVersion": device.resource_version},
             "status": {
@@ -115,18 +109,18 @@ class DeviceController(Controller):
         }
         self._devices.remember(await self._api.patch_status(DEVICE, device.name, patch))
 
-    def _due(self, device: Device) -> bool:
+    def _has_work(self, device: Device) -> bool:
         return device.status.phase == DevicePhase.ENROLLING or self._gateway_is_offline(device)
 
     def _gateway_is_offline(self, device: Device) -> bool:
-        if device.status.phase not in LINKED or device.status.gateway is None:
+        if device.status.phase not in LINKED_PHASES or device.status.gateway is None:
             return False
         raw = self._gateways.get(device.status.gateway)
         return raw is not None and Gateway(raw).status.phase == GatewayPhase.OFFLINE
 
     def _device_changed(self, old: Object | None, new: Object | None) -> None:
         self._index(old, new)
-        if new is not None and self._due(Device(new)):
+        if new is not None and self._has_work(Device(new)):
             self.queue.add(new["metadata"]["name"])
 
     def _gateway_changed(self, old: Object | None, new: Object | None) -> None:
@@ -143,14 +137,14 @@ class DeviceController(Controller):
 
 
 def _link(raw: Object | None) -> tuple[str, str]:
-    """Gateway and name of a linked device; no gateway where there is no link."""
+    """Return the gateway and the name of a device; the gateway is empty where there is no link."""
     if raw is None:
         return "", ""
     device = Device(raw)
-    return (device.status.gateway or "" if device.status.phase in LINKED else ""), device.name
+    return (device.status.gateway or "" if device.status.phase in LINKED_PHASES else ""), device.name
 
 
-def _what_is_wrong(device: Device) -> str | None:
+def _spec_error(device: Device) -> str | None:
     try:
         key = b64decode(device.spec.public_key or "", validate=True)
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""A queue of keys to look at, after client-go's work queue.
+"""A queue of keys to reconcile, after client-go's work queue.
 
-A key that waits is there once, however often it is added. One that is being worked on is not handed out a second
-time: added meanwhile, it comes again afterwards. Failures come back later and later.
+A waiting key is in the queue once, however often it is added. A key that a worker holds is not handed out a second
+time: if it is added meanwhile, it is queued again afterwards. After failures the delay grows.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from harness.core.backoff import Backoff
 from harness.core.clock import Clock, Timer
 from harness.core.identifiers import Randomness
 
 __all__ = ["Closed", "WorkQueue"]
+
+_BACKOFF = Backoff(first=0.05, longest=60.0)
 
 
 class Closed(Exception):
@@ -22,8 +25,8 @@ class Closed(Exception):
 class WorkQueue:
     """Keys, in the order in which they were added.
 
-    ``first_delay`` and ``longest_delay`` (seconds) bound the wait after failures. ``rest`` is the least time from the
-    end of the work on a key to its next start; what is added meanwhile is answered by one more look.
+    ``backoff`` is the wait after failures. ``rest`` is the shortest time, in seconds, from the end of the work on a key
+    to its next start; additions of the key in between lead to one further start.
     """
 
     def __init__(
@@ -31,12 +34,11 @@ class WorkQueue:
         clock: Clock,
         randomness: Randomness,
         *,
-        first_delay: float = 0.05,
-        longest_delay: float = 60.0,
+        backoff: Backoff = _BACKOFF,
         rest: float = 0.0,
     ) -> None:
         self._clock, self._randomness = clock, randomness
-        self._first_delay, self._longest_delay, self._rest = first_delay, longest_delay, rest
+        self._backoff, self._rest = backoff, rest
         self._ready: deque[str] = deque()
         self._wanted: set[str] = set()
         self._busy: set[str] = set()
@@ -47,11 +49,11 @@ class WorkQueue:
         self._closed = False
 
     def __len__(self) -> int:
-        """How many keys wait for a worker."""
+        """The number of keys that wait for a worker."""
         return len(self._ready)
 
     def add(self, key: str) -> None:
-        """Look at ``key`` as soon as a worker is free."""
+        """Queue ``key`` now."""
         if self._closed or key in self._wanted:
             return
         self._wanted.add(key)
@@ -60,7 +62,7 @@ class WorkQueue:
             self._wake()
 
     def add_after(self, key: str, seconds: float) -> None:
-        """Look at ``key`` in ``seconds``; of several such wishes the earliest counts."""
+        """Queue ``key`` in ``seconds``; of several calls the earliest moment counts."""
         if self._closed:
             return
         due = self._clock.now() + seconds
@@ -72,18 +74,17 @@ class WorkQueue:
         self._later[key] = due, self._clock.call_later(seconds, lambda: self._due(key))
 
     def add_rate_limited(self, key: str) -> None:
-        """Look at ``key`` again after a failure, twice as late as after the one before."""
+        """Queue ``key`` again after a failure, with the backoff's delay."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        delay = min(self._first_delay * 2 ** min(failures, 32), self._longest_delay)
-        self.add_after(key, self._randomness.jitter(delay))
+        self.add_after(key, self._backoff.delay(failures, self._randomness))
 
     def forget(self, key: str) -> None:
-        """It went well: the next failure is the first again."""
+        """Reset the backoff of ``key`` after a success."""
         self._failures.pop(key, None)
 
     async def get(self) -> str:
-        """The next key; call :meth:`done` after the work. Raises :class:`Closed`."""
+        """Return the next key; call :meth:`done` after the work. Raises :class:`Closed`."""
         while not self._ready:
             if self._closed:
                 raise Closed
@@ -93,7 +94,7 @@ class WorkQueue:
                 await getter
             except asyncio.CancelledError:
                 if not getter.cancelled():
-                    self._wake()  # the call came all the same; it is another's now
+                    self._wake()  # it was woken and cancelled at once: wake another worker instead
                 elif getter in self._getters:
                     self._getters.remove(getter)
                 raise
@@ -105,14 +106,14 @@ class WorkQueue:
         return key
 
     def done(self, key: str) -> None:
-        """The work on ``key`` has ended, well or not."""
+        """Note that the work on ``key`` has ended, with success or without."""
         if self._rest and not self._closed:
             self._resting[key] = self._clock.call_later(self._rest, lambda: self._release(key))
         else:
             self._release(key)
 
     def close(self) -> None:
-        """Hand out nothing more and forget every wish."""
+        """Hand out nothing more and drop every key."""
         self._closed = True
         for _, timer in self._later.values():
             timer.cancel()

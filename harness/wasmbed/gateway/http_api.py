@@ -1,4 +1,4 @@
-"""The gateway's HTTP API: health and metrics for everybody, sessions and deployments for clients with the token."""
+"""The gateway's HTTP API: health and metrics without a token, sessions and deployments with it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,15 @@ from harness.core.network import Listener, Network
 from harness.wasmbed.gateway.application_status import is_name
 from harness.wasmbed.gateway.deployments import Deployments, NotConnected
 from harness.wasmbed.gateway.device_queue import QueueFull
+from harness.wasmbed.gateway.gateway_address import GatewayAddress
+from harness.wasmbed.gateway.metrics import Metrics
 from harness.wasmbed.gateway.modules import TooManyModules
-from harness.wasmbed.gateway.sessions import Session, Sessions
+from harness.wasmbed.gateway.session import Session
+from harness.wasmbed.gateway.sessions import Sessions
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.gateway.status_queries import StatusQueries
 from harness.wasmbed.resources.deployments import DeploymentRequest
+from harness.wasmbed.resources.names import gateway_api_secret
 from harness.wasmbed.resources.timestamps import format_timestamp
 
 __all__ = ["HttpApi"]
@@ -32,7 +36,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class HttpApi:
-    """Serves until :meth:`stop`. ``not_ready`` says why the gateway is not ready, if it is not."""
+    """Serves from :meth:`start` to :meth:`stop`."""
 
     def __init__(
         self,
@@ -40,22 +44,22 @@ class HttpApi:
         clock: Clock,
         network: Network,
         sessions: Sessions,
+        address: GatewayAddress,
         deployments: Deployments,
         queries: StatusQueries,
-        metrics: Callable[[], bytes],
-        not_ready: Callable[[], str | None],
+        metrics: Metrics,
         tap: Tap | None,
     ) -> None:
         self._settings, self._clock, self._network = settings, clock, network
         self._sessions, self._deployments, self._queries = sessions, deployments, queries
-        self._metrics, self._not_ready, self._tap = metrics, not_ready, tap
+        self._address, self._metrics, self._tap = address, metrics, tap
         self._token = b""
         self._runner: web.AppRunner | None = None
         self._door: HttpDoor | None = None
         self._listener: Listener | None = None
 
     async def start(self, token: str) -> tuple[str, int]:
-        """Begin to serve; returns host and port. Raises :class:`OSError` if the port is taken."""
+        """Start to serve; returns host and port. Raises :class:`OSError` if the port is in use."""
         self._token = token.encode()
         app = web.Application(client_max_size=self._settings.http_body_limit, middlewares=[self._guard])
         device = "/api/v1/applications/{application}/devices/{device}"
@@ -79,7 +83,7 @@ class HttpApi:
         return self._listener.endpoint
 
     async def stop(self) -> None:
-        """Finish what is being answered, and stop."""
+        """Finish the requests under way, and stop."""
         if self._listener is not None:
             await self._listener.close()
         if self._runner is not None:
@@ -90,7 +94,7 @@ class HttpApi:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if self._door is None:
-            raise RuntimeError("a request before the start")
+            raise RuntimeError("the HTTP API is not started")
         knows_token = self._shows_token(request)
         async with self._door.request(request.protocol, knows_token=knows_token):
             answer = await self._answer(request, handler, knows_token=knows_token)
@@ -99,7 +103,7 @@ class HttpApi:
 
     async def _answer(self, request: web.Request, handler: Handler, *, knows_token: bool) -> web.StreamResponse:
         if request.path.startswith("/api/") and not knows_token:
-            answer = _refuse(401, f"the bearer token of Secret gateway-{self._settings.name}-api is needed")
+            answer = _refuse(401, f"the bearer token of Secret {gateway_api_secret(self._settings.name)} is needed")
             answer.headers["WWW-Authenticate"] = "Bearer"
             return answer
         try:
@@ -107,24 +111,31 @@ class HttpApi:
         except web.HTTPException as error:
             return _refuse(error.status, error.reason)
         except web.RequestPayloadError:
-            return _refuse(400, "the body cannot be read as its headers say")
+            return _refuse(400, "the body does not match its headers")
         except TimeoutError:
             return _refuse(408, f"the request was not complete within {self._settings.http_timeout:g} s")
 
     def _shows_token(self, request: web.Request) -> bool:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        given = token.strip().encode("utf-8", "surrogateescape")  # as aiohttp decodes what is not UTF-8
+        given = token.strip().encode("utf-8", "surrogateescape")  # as aiohttp decodes bytes that are not UTF-8
         return scheme.lower() == "bearer" and compare_digest(given, self._token)
 
     async def _healthz(self, request: web.Request) -> web.StreamResponse:
         return web.Response(text="ok\n")
 
     async def _readyz(self, request: web.Request) -> web.StreamResponse:
-        reason = self._not_ready()
+        reason = self._why_not_ready()
         return web.Response(text="ok\n") if reason is None else _refuse(503, reason)
 
+    def _why_not_ready(self) -> str | None:
+        if self._sessions.draining:
+            return "the gateway is shutting down"
+        return None if self._address.is_known else "the gateway is starting"
+
     async def _render_metrics(self, request: web.Request) -> web.StreamResponse:
-        return web.Response(body=self._metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+        return web.Response(
+            body=self._metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        )
 
     async def _list_sessions(self, request: web.Request) -> web.StreamResponse:
         return _json(200, {"sessions": [_describe(session) for session in self._sessions]})
@@ -134,11 +145,11 @@ class HttpApi:
         async with self._clock.deadline(self._settings.http_timeout):
             body = await request.read()
         try:
-            wanted = DeploymentRequest.from_json(orjson.loads(body))
+            deployment = DeploymentRequest.from_json(orjson.loads(body))
         except ValueError as error:
             return _refuse(400, f"the body is not a deployment request: {error}")
         self._record("DeployApplication", application, device)
-        return await self._accept(self._deployments.deploy(application, device, wanted))
+        return await self._accept(self._deployments.deploy(application, device, deployment))
 
     async def _ask(self, request: web.Request) -> web.StreamResponse:
         application, device = _names(request)
@@ -148,8 +159,8 @@ class HttpApi:
             return _refuse(404, str(error))
         except TimeoutError:
             return _refuse(504, f"device {device} did not answer for {self._settings.reply_timeout:g} s")
-        said = {"state": status.state.value, "metrics": dict(status.metrics), "error": status.error}
-        return _json(200, {"application": application, "device": device, **said})
+        answer = {"state": status.state.value, "metrics": dict(status.metrics), "error": status.error}
+        return _json(200, {"application": application, "device": device, **answer})
 
     async def _stop(self, request: web.Request) -> web.StreamResponse:
         application, device = _names(request)
@@ -175,7 +186,7 @@ class HttpApi:
 def _names(request: web.Request) -> tuple[str, str]:
     application, device = request.match_info["application"], request.match_info["device"]
     if not (is_name(application) and is_name(device)):
-        raise web.HTTPBadRequest(reason="application and device must be names of resources")
+        raise web.HTTPBadRequest(reason="application and device must be valid resource names")
     return application, device
 
 

@@ -1,4 +1,4 @@
-"""The gateway's own objects in the cluster: its Gateway, which it keeps alive, and the Secret with its API's token."""
+"""The gateway's own objects in the cluster: its Gateway, with its beats, and the Secret with its API's token."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.gateway.status_writer import StatusWriter
 from harness.wasmbed.resources.api import Conflict, NotFound, Object, ResourceApi
 from harness.wasmbed.resources.kinds import GATEWAY, SECRET
+from harness.wasmbed.resources.names import PURPOSE_GATEWAY_API, PURPOSE_LABEL, TOKEN_KEY, gateway_api_secret
 from harness.wasmbed.resources.phases import GatewayPhase
 from harness.wasmbed.resources.timestamps import format_timestamp
 
@@ -19,7 +20,7 @@ __all__ = ["Registration"]
 
 
 class Registration:
-    """Registers the gateway, and says that it is there."""
+    """Registers the gateway and writes its beats."""
 
     def __init__(
         self,
@@ -33,19 +34,19 @@ class Registration:
         self._writer = writer
 
     async def ensure_token(self) -> str:
-        """The bearer token of the HTTP API; the first gateway of this name makes it."""
-        name = f"gateway-{self._settings.name}-api"
+        """Return the bearer token of the HTTP API; the first gateway of this name creates it."""
+        name = gateway_api_secret(self._settings.name)
         try:
             return _token(await self._api.get(SECRET, name))
         except NotFound:
             token = b64encode(self._randomness.token(32).encode()).decode()
-            labels = {"wasmbed.io/purpose": "gateway-api"}
+            labels = {PURPOSE_LABEL: PURPOSE_GATEWAY_API}
             body = {
                 "apiVersion": SECRET.api_version,
                 "kind": SECRET.kind,
                 "metadata": {"name": name, "labels": labels},
                 "type": "Opaque",
-                "data": {"token": token},
+                "data": {TOKEN_KEY: token},
             }
             try:
                 return _token(await self._api.create(SECRET, body))
@@ -53,7 +54,7 @@ class Registration:
                 return _token(await self._api.get(SECRET, name))
 
     async def register(self, endpoint: str, api_endpoint: str) -> None:
-        """Make the Gateway object, or bring it up to date, and report Online."""
+        """Create the Gateway object, or update it, and write Online."""
         spec = {"endpoint": endpoint, "capacity": self._settings.sessions}
         body = {
             "apiVersion": GATEWAY.api_version,
@@ -69,11 +70,11 @@ class Registration:
         await self._writer.write(GATEWAY, self._settings.name, status)
 
     def alive(self, connected: int) -> None:
-        """Say so, with the number of connected devices."""
+        """Write a beat with the number of connected devices."""
         self._writer.put(GATEWAY, self._settings.name, self._online(connected))
 
     def offline(self) -> None:
-        """This gateway ends in order."""
+        """Write Offline: the gateway shuts down."""
         status = {"phase": GatewayPhase.OFFLINE.value, "connectedDevices": 0}
         self._writer.put(GATEWAY, self._settings.name, {**status, "lastSeen": format_timestamp(self._clock.now())})
 
@@ -95,4 +96,4 @@ def _version() -> str:
 
 
 def _token(secret: Object) -> str:
-    return b64decode(secret["data"]["token"]).decode()
+    return b64decode(secret["data"][TOKEN_KEY]).decode()
