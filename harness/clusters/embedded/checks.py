@@ -12,7 +12,10 @@ from harness.clusters.embedded.formats import FORMATS
 from harness.clusters.embedded.patterns import compile_pattern
 from harness.clusters.embedded.values import identity
 
-__all__ = ["Check", "checks_of", "in_body"]
+__all__ = ["DEMANDS", "Check", "checks_of", "in_body"]
+
+DEMANDS = "x-go-demands"
+"""The keyword of built-in kinds for what Go's validation demands, in its words: ``>=0``, ``>0``, ``port``, ``in A|B``."""
 
 Check = Callable[[Any, str, Budget], "Cause | None"]
 """From a value, its path and what the request may still cost, to what is wrong with it."""
@@ -69,7 +72,32 @@ def checks_of(raw: Mapping[str, Any]) -> tuple[Check, ...]:
         checks.append(_at_most(dict, most_members))
     if (allowed := raw.get("enum")) is not None:
         checks.append(_enumeration(allowed))
+    checks.extend(_demanded(text) for text in raw.get(DEMANDS, ()))
     return tuple(checks)
+
+
+def _demanded(text: str) -> Check:
+    """A check of a built-in kind, whose messages have no path in them."""
+    word, _, rest = text.partition(" ")
+    if word == "in":
+        words = rest.split("|")
+
+        def check(value: Any, path: str, budget: Budget) -> Cause | None:
+            return None if value in words else errors.unsupported_value(path, value, words)
+
+        return check
+    if word == "port":
+        least, most, detail = 1, 65535, "must be between 1 and 65535, inclusive"
+    elif word.startswith(">="):
+        least, most, detail = int(word[2:]), 1 << 63, f"must be greater than or equal to {word[2:]}"
+    else:
+        least, most, detail = int(word[1:]) + 1, 1 << 63, f"must be greater than {word[1:]}"
+
+    def within(value: Any, path: str, budget: Budget) -> Cause | None:
+        outside = type(value) is int and not least <= value <= most
+        return errors.invalid_value(path, value, detail) if outside else None
+
+    return within
 
 
 def _no_longer_than(limit: int) -> Check:

@@ -14,6 +14,7 @@ from uuid import UUID
 __all__ = ["FORMATS"]
 
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)
+_MICRO_TIME = re.compile(r".{19}\.\d{6}([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
 _DURATION = re.compile(r"(\d+(\.\d+)?\s*(ns|us|µs|ms|s|m|h|d|w))+\Z", re.ASCII)
 
@@ -42,6 +43,10 @@ def _date_time(value: str) -> bool:
     return True
 
 
+def _micro_time(value: str) -> bool:
+    return _MICRO_TIME.match(value) is not None and _date_time(value)
+
+
 def _between(low: int, high: int) -> Callable[[Any], bool]:
     return lambda value: type(value) not in (int, float) or low <= value <= high
 
@@ -54,6 +59,7 @@ FORMATS: dict[str, Callable[[Any], bool]] = {
     "duration": _text(lambda value: _DURATION.match(value) is not None),
     "int32": _between(-(2**31), 2**31 - 1),
     "int64": _between(-(2**63), 2**63 - 1),
+    "micro-time": _text(_micro_time),
     "ipv4": _text(ipaddress.IPv4Address),
     "ipv6": _text(ipaddress.IPv6Address),
     "uuid": _text(UUID),
