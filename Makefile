@@ -8,7 +8,7 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: page page-check images help demo test test-boards apiserver test-apiserver test-watches robot keywords renode lint bench soak docs coverage setup boards firmware firmware-check apps
+.PHONY: kube-diff page page-check images help demo test test-boards apiserver test-apiserver test-watches robot keywords renode lint bench soak docs coverage setup boards firmware firmware-check apps
 
 help:
 	@echo "make demo       the flagship scenarios on 20 virtual boards and 3 emulated ones, and a page to look at"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-boards  every scenario again, on real firmware in QEMU"
 	@echo "make apiserver  a real kube-apiserver with etcd, for --cluster=apiserver (needs Go; built once)"
 	@echo "make test-apiserver  every scenario again, on that"
+	@echo "make kube-diff  how the embedded API server differs from that one: docs/reference/kubernetes-differences.md"
 	@echo "make test-watches  every scenario with watch events that are early, late and batched"
 	@echo "make renode     the tests and scenarios of boards in Renode, where it is installed"
 	@echo "make robot      the Robot Framework suites, on $(WORKERS) workers (ROBOT_ARGS=\"--variable BOARDS:qemu\" for other boards)"
@@ -55,6 +56,10 @@ test-apiserver: $(READY) boards
 	@why=$$($(BIN)/python -c 'from harness.clusters.apiserver import ApiserverCluster as kind; print(kind.unavailable() or "")') && \
 	if [ -n "$$why" ]; then echo "left out: the scenarios on a real API server: $$why" >&2; else \
 	$(BIN)/pytest scenarios --cluster=apiserver -n $(WORKERS) $(PYTEST_ARGS); fi
+
+# Names of themes print their differences instead: make kube-diff THEMES="scale rules".
+kube-diff: $(READY)
+	@$(BIN)/python -m tests.clusters.differential $(THEMES)
 
 test-watches: $(READY) boards
 	@for when in early late batched; do $(BIN)/pytest scenarios --watches=$$when -n $(WORKERS) $(PYTEST_ARGS) || exit; done
