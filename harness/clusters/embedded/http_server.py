@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+from multidict import CIMultiDict
 
 from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.logs import Logs
@@ -148,7 +149,7 @@ class HttpServer:
     async def _send(self, request: web.BaseRequest, door: HttpDoor, answer: Response | Pieces) -> web.StreamResponse:
         if not isinstance(answer, Response):
             return await self._stream(request, door, web.StreamResponse(headers=_TEXT), answer)
-        headers = {"Content-Type": answer.content_type, **answer.headers}
+        headers = _headers(answer)
         pretty = answer.content_type == JSON and is_pretty(request.query, request.headers.get("User-Agent", ""))
         if answer.watcher is not None:
             stream = web.StreamResponse(headers=headers)
@@ -179,6 +180,13 @@ class HttpServer:
         except ConnectionError:
             pass  # The client has gone; so goes its watch.
         return stream
+
+
+def _headers(answer: Response) -> CIMultiDict[str]:
+    headers = CIMultiDict({"Content-Type": answer.content_type, **answer.headers})
+    for warning in answer.warnings:
+        headers.add("Warning", f"299 - {orjson.dumps(warning).decode()}")
+    return headers
 
 
 async def _events(watcher: Watcher) -> Pieces:

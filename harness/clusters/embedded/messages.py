@@ -118,5 +118,7 @@ class Response:
     status: int
     content: Content
     headers: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    """What the client shows its user: each becomes a Warning header of its own."""
     content_type: str = JSON
     watcher: Watcher | None = None

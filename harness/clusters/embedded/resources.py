@@ -11,7 +11,7 @@ from harness.clusters.embedded.apply import APPLY_PATCH
 from harness.clusters.embedded.bodies import media_type
 from harness.clusters.embedded.budget import Budget, OutOfBudget
 from harness.clusters.embedded.builders import BOOLEAN, INTEGER, STRING, array, obj
-from harness.clusters.embedded.errors import Cause, StatusError, bad_request, method_not_allowed, show
+from harness.clusters.embedded.errors import Cause, StatusError, bad_request, method_not_allowed
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Listing, Plain, Request, Response
 from harness.clusters.embedded.patches import JSON_PATCH, MERGE_PATCH, json_patch, merge_patch, strategic_patch
@@ -76,6 +76,12 @@ class Resources:
 
     def handle(self, request: Request, target: Target, body: Any) -> Response:
         """Answer a request for a resource. Raises refusals."""
+        response = self._handled(request, target, body)
+        if target.served.deprecation:
+            response.warnings.append(target.served.deprecation)
+        return response
+
+    def _handled(self, request: Request, target: Target, body: Any) -> Response:
         method = request.method
         if method == "GET":
             return self._read(request, target)
@@ -164,15 +170,15 @@ class Resources:
         return self._written(request, target, outcome), outcome.entry.object["metadata"]["name"]
 
     def _replace(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
+        served, options = target.served, self._options(request, dry_run)
         proposed = _object(body)
-        outcome = self._writer.update(
-            target.served,
-            target.key,
-            target.subresource,
-            lambda _: proposed,
-            self._options(request, dry_run),
-            put=True,
-        )
+        self._writer.check_name(served, target.key, proposed)
+        if served.put_creates and not target.subresource and self._state.collection(served).get(target.key) is None:
+            outcome = self._writer.create(served, target.namespace, proposed, options, put=True)
+        else:
+            outcome = self._writer.update(
+                served, target.key, target.subresource, lambda _: proposed, options, put=True
+            )
         return self._written(request, target, outcome), target.name
 
     def _patch(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
@@ -260,8 +266,7 @@ class Resources:
     def _written(self, request: Request, target: Target, outcome: Outcome) -> Response:
         form = requested_form(target.served, request.headers.get("accept", ""), request.query, self._state)
         response = Response(201 if outcome.created else 200, self._reader.present(outcome.entry, form))
-        if outcome.warnings:
-            response.headers["Warning"] = ", ".join(f"299 - {show(warning)}" for warning in outcome.warnings)
+        response.warnings += outcome.warnings
         return response
 
 

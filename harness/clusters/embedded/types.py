@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.clusters.embedded.errors import Cause
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.values import Object
 
-__all__ = ["ALL_VERBS", "Column", "Registry", "ResourceType"]
+__all__ = ["ALL_VERBS", "NO_COLLECTION", "Column", "Prepare", "Registry", "ResourceType"]
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+NO_COLLECTION = tuple(verb for verb in ALL_VERBS if verb != "deletecollection")
+
+
+Prepare = Callable[[Object, "Object | None"], "Iterable[Cause] | None"]
+"""Completes a new object, in place, and says what is wrong with it; the second argument is the stored one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +54,16 @@ class ResourceType:
     """Whether it comes from a CustomResourceDefinition."""
     unconditional_update: bool = True
     """Whether a PUT may leave out the resourceVersion."""
+    put_creates: bool = False
+    """Whether a PUT may create an object that is not there."""
+    deprecation: str = ""
+    """The warning that every answer about the type carries."""
+    path_names: bool = False
+    """Whether names are anything that can be a segment of a path, instead of a DNS subdomain."""
     columns: tuple[Column, ...] = ()
     selectable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Field selectors beside ``metadata.name`` and ``metadata.namespace``, and the paths that they read."""
-    prepare: Callable[[Object, Object | None], None] | None = None
-    """Completes and checks a new object (the second argument is the stored one); raises :class:`StatusError`."""
+    prepare: Prepare | None = None
     storage: str = ""
     """The name of the collection that keeps the objects; differs where two groups serve the same ones."""
     from_storage: Callable[[Object], Object] | None = None
