@@ -58,12 +58,25 @@ def resources(registry: Registry, group_name: str, version: str) -> Object:
         listed.append(_resource(served))
         if served.has_status:
             listed.append(_status(served))
+        if "token" in served.more_subresources:
+            listed.append(_TOKEN)
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",
         "groupVersion": types[0].api_version,
         "resources": listed,
     }
+
+
+_TOKEN: Object = {
+    "name": "serviceaccounts/token",
+    "singularName": "",
+    "namespaced": True,
+    "group": "authentication.k8s.io",
+    "version": "v1",
+    "kind": "TokenRequest",
+    "verbs": ["create"],
+}
 
 
 def _resource(served: ResourceType) -> Object:

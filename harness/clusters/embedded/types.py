@@ -54,6 +54,8 @@ class ResourceType:
     """Whether it comes from a CustomResourceDefinition."""
     unconditional_update: bool = True
     """Whether a PUT may leave out the resourceVersion."""
+    more_subresources: tuple[str, ...] = ()
+    """Beside the status."""
     put_creates: bool = False
     """Whether a PUT may create an object that is not there."""
     deprecation: str = ""
@@ -85,6 +87,10 @@ class ResourceType:
     @property
     def lists_as(self) -> str:
         return self.list_kind or f"{self.kind}List"
+
+    @property
+    def subresources(self) -> tuple[str, ...]:
+        return (*self.more_subresources, "status") if self.has_status else self.more_subresources
 
     @property
     def called(self) -> str:

@@ -40,6 +40,8 @@ class Options:
     """What becomes of unknown fields: ``Ignore``, ``Warn`` or ``Strict``."""
     force: bool = False
     budget: Budget = field(default_factory=Budget)
+    approve: Callable[[Object], object] | None = None
+    """Raises a refusal for an object that this user may not store."""
     size: int = 0
     """Bytes of the request's body; of a request in the same process they are not counted."""
 
@@ -247,6 +249,8 @@ class Writer:
         if served is CRD_TYPE:
             complete_definition(new, stored, options.budget)
             new["status"] = established_status(new, self._lifecycle.kinds_taken(new), self._state.now())
+        if options.approve is not None:
+            options.approve(new)
         _check_size(new)
         return new, warnings
 

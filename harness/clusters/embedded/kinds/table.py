@@ -43,6 +43,7 @@ def _kind(
         unconditional_update="conditional" not in words,
         put_creates="create" in words,
         path_names="names" in words,
+        more_subresources=("token",) if kind == "ServiceAccount" else (),
         columns=columns_of(columns),
         selectable=paths,
         prepare=prepare,
