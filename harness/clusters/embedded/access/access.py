@@ -24,13 +24,16 @@ class Access:
     """Authentication by tokens, impersonation, authorisation, and reviews of them."""
 
     def __init__(self, state: State) -> None:
+        self._state = state
         install_defaults(state)
         self.roles = Roles(state)
         self.tokens = Tokens(state)
         self._reviews = Reviews(self.roles, self.tokens, state.now)
 
     def restored(self) -> None:
-        """Follow the roles of a snapshot."""
+        """Follow the roles of a snapshot, which may be from before there were any."""
+        if self.roles.rules_of({"kind": "ClusterRole", "name": "cluster-admin"}, "") is None:
+            install_defaults(self._state)
         self.roles.follow()
 
     def admit(self, request: Request) -> None:
