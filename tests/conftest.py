@@ -1,9 +1,109 @@
-"""What holds for the tests of every room."""
+"""What holds for the tests of every room: ``async`` tests and fixtures, each test on an event loop of its own.
 
+A test of a scenario has a stack, and the harness's plugin runs it. The rooms' own tests have none; with the hooks below
+they are written alike. A room that needs another loop overrides the fixture ``runner``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
 import os
+from collections.abc import AsyncGenerator, Generator, Iterator
+from typing import Any
+
+import pytest
+
+TIME_LIMIT = 300.0
+"""Seconds for an asynchronous test, and for each of its fixtures."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "settings(**options): how the room's fixture makes what the test is about")
 
 
 def pytest_sessionstart() -> None:
     """The runs that tests start are no part of the CI job that runs the tests: they must not write into its page."""
     for name in [name for name in os.environ if name.startswith("GITHUB_")]:
         del os.environ[name]
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    """The event loop of an asynchronous test and its fixtures. They leave no task behind."""
+    with asyncio.Runner() as runner:
+        yield runner
+        left = asyncio.all_tasks(runner.get_loop())
+        assert not left, f"tasks left behind: {left}"
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What the test's marker ``settings`` says."""
+    return {name: value for marker in request.node.iter_markers("settings") for name, value in marker.kwargs.items()}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(name: str, obj: object) -> None:
+    if name.startswith("test") and inspect.iscoroutinefunction(obj):
+        pytest.mark.usefixtures("runner")(obj)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    parameters = inspect.signature(pyfuncitem.obj).parameters
+    arguments = {name: value for name, value in pyfuncitem.funcargs.items() if name in parameters}
+    pyfuncitem.funcargs["runner"].run(asyncio.wait_for(pyfuncitem.obj(**arguments), TIME_LIMIT))
+    return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, Any, Any]:
+    function: Any = fixturedef.func
+    if not inspect.isasyncgenfunction(function) and not inspect.iscoroutinefunction(function):
+        return (yield)
+    runner: asyncio.Runner = request.getfixturevalue("runner")
+
+    def returns(**arguments: Any) -> Any:
+        return runner.run(asyncio.wait_for(function(**arguments), TIME_LIMIT))
+
+    def yields(**arguments: Any) -> Iterator[Any]:
+        living = LivingFixture(function(**arguments))
+        yield runner.run(asyncio.wait_for(living.enter(), TIME_LIMIT))
+        runner.run(asyncio.wait_for(living.leave(), TIME_LIMIT))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fixturedef, "func", yields if inspect.isasyncgenfunction(function) else returns)
+        return (yield)
+
+
+class LivingFixture:
+    """A generator in a task of its own: a time limit or a group of tasks in it begins and ends in the same task."""
+
+    def __init__(self, generator: AsyncGenerator[Any, None]) -> None:
+        self._generator = generator
+        self._test_has_ended = asyncio.Event()
+
+    async def enter(self) -> Any:
+        """What it yields."""
+        self._value: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._live())
+        await asyncio.wait([self._task, self._value], return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            await self._task
+        return self._value.result()
+
+    async def leave(self) -> None:
+        """Let it come to its end."""
+        self._test_has_ended.set()
+        await self._task
+
+    async def _live(self) -> None:
+        self._value.set_result(await anext(self._generator))
+        await self._test_has_ended.wait()
+        async for _ in self._generator:
+            raise AssertionError("an asynchronous fixture yields once")

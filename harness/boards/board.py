@@ -253,7 +253,7 @@ class Tier(ABC):
         """What boards of ``kind`` are."""
 
     @abstractmethod
-    def make(self, kind: str, settings: BoardSettings, world: BoardEnvironment) -> Board:
+    def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
         """A board, powered off. Raises UsageError for an unknown kind."""
 
     @abstractmethod

@@ -142,10 +142,10 @@ class Catalogue:
             counts[kind, link] = counts.get((kind, link), 0) + _count(number or "1", part)
         return [Selection(kind, count, link) for (kind, link), count in counts.items()]
 
-    def make(self, kind: str, settings: BoardSettings, world: BoardEnvironment) -> Board:
+    def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
         """A board of that kind or tier, powered off. Raises as :meth:`find` does."""
         tier, kind = self._find(kind)
-        return tier.make(kind, settings, world)
+        return tier.make(kind, settings, environment)
 
     async def close(self) -> None:
         """Let go of what the tiers hold."""

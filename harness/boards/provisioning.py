@@ -25,7 +25,7 @@ ETHERNET_ADDRESS = "10.0.2.15/24"
 ETHERNET_HOST = "10.0.2.2"
 
 
-def provisioning_blob(settings: BoardSettings, world: BoardEnvironment, room: int | None = None) -> bytes:
+def provisioning_blob(settings: BoardSettings, environment: BoardEnvironment, room: int | None = None) -> bytes:
     """The blob for a board that is about to be switched on: it carries the time and fresh entropy. ``room``: bytes that
     there are for it.
 
@@ -47,8 +47,8 @@ def provisioning_blob(settings: BoardSettings, world: BoardEnvironment, room: in
         4: credentials.authority,
         5: f"{host}:{port}",
         6: settings.server_name,
-        7: int(world.clock.now() * 1000),
-        8: world.randomness.bytes(32),
+        7: int(environment.clock.now() * 1000),
+        8: environment.randomness.bytes(32),
         9: credentials.pairing_token,
         10: settings.device_type,
         11: list(settings.capabilities) if settings.capabilities is not None else None,

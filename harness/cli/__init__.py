@@ -1,4 +1,4 @@
-"""The command line front door: ``wasmbed``. Every command is a module that is imported when it is called."""
+"""The command line ``wasmbed``. The module of a command is imported when the command is called."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""``wasmbed deploy`` and ``stop``: applications, through the cluster."""
+"""``wasmbed deploy`` and ``stop``: applications in the cluster."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ SECONDS = click.FloatRange(min=0)
 
 @click.command()
 @click.argument("module", type=click.Path(path_type=Path))
-@click.option("--to", required=True, help="all; labels as in site=roof; or device names as in pump-1,pump-2.")
-@click.option("--name", help="The application's name; by default the file's.")
-@click.option("--memory", type=click.IntRange(min=1), help="The most linear memory, in bytes.")
-@click.option("--fuel", type=click.IntRange(min=1), help="The most fuel for one call.")
-@click.option("--time-limit", type=click.IntRange(min=1), help="The longest time for one call, in milliseconds.")
-@click.option("--entry", help="The exported function to call, by default run.")
+@click.option("--to", required=True, help="all, labels (site=roof), or device names (pump-1,pump-2).")
+@click.option("--name", help="Name of the application.  [default: the file's name]")
+@click.option("--memory", type=click.IntRange(min=1), help="Limit of linear memory, in bytes.")
+@click.option("--fuel", type=click.IntRange(min=1), help="Limit of fuel for one call.")
+@click.option("--time-limit", type=click.IntRange(min=1), help="Limit of time for one call, in milliseconds.")
+@click.option("--entry", help="Exported function to call.  [default: run]")
 @click.option(
-    "--wait", default=30.0, type=SECONDS, show_default=True, help="Seconds to wait for the answers; 0: do not."
+    "--wait", default=30.0, type=SECONDS, show_default=True, help="Seconds to wait for the devices; 0 does not wait."
 )
 @cluster_options
 @asynchronous
@@ -46,9 +46,9 @@ async def deploy(
     kubeconfig: Path | None,
     namespace: str,
 ) -> int:
-    """Deploy MODULE (.wasm, or .wat text) to devices and say what became of it.
+    """Deploy MODULE (.wasm, or .wat text) to devices, and print the result.
 
-    A name that is there already is redeployed.
+    An application with that name is replaced.
     """
     from harness.stack.applications import parse_targets
     from harness.stack.modules import read_module
@@ -90,12 +90,16 @@ async def deploy(
 @click.command()
 @click.argument("name")
 @click.option(
-    "--wait", default=30.0, type=SECONDS, show_default=True, help="Seconds to wait until it has stopped; 0: do not."
+    "--wait",
+    default=30.0,
+    type=SECONDS,
+    show_default=True,
+    help="Seconds to wait until it has stopped; 0 does not wait.",
 )
 @cluster_options
 @asynchronous
 async def stop(name: str, wait: float, kubeconfig: Path | None, namespace: str) -> None:
-    """Stop the application NAME on its devices; it stays known, and a new deployment starts it again."""
+    """Stop the application NAME on its devices. Its resource stays, and a new deployment starts it again."""
     from harness.cli.resources import find_application
     from harness.wasmbed.resources.kinds import APPLICATION
 
@@ -107,25 +111,25 @@ async def stop(name: str, wait: float, kubeconfig: Path | None, namespace: str) 
                 await _settled(
                     api, name, changed["metadata"]["generation"], wait, lambda status: status.phase == "Stopped"
                 )
-    say(f"application {name} {'stopped' if wait else 'told to stop'}")
+    say(f"application {name} {'stopped' if wait else 'is stopping'}")
 
 
 async def _check_targets(api: ResourceApi, to: str, targets: dict[str, Any]) -> None:
-    """Raise UsageError when there is nobody to wait for."""
+    """Raise UsageError if no device matches."""
     from harness.wasmbed.resources.kinds import DEVICE
 
     found = (await api.list(DEVICE)).items
     devices = {device["metadata"]["name"]: device["metadata"].get("labels", {}) for device in found}
     if not devices:
-        raise UsageError("there is no device yet", where=f"--to {to}", do="switch boards on, or do not wait: --wait 0")
+        raise UsageError("there are no devices yet", where=f"--to {to}", do="power boards on, or do not wait: --wait 0")
     labels = targets.get("match_labels", {})
     if labels and not any(labels.items() <= those.items() for those in devices.values()):
         there = sorted({f"{key}={value}" for those in devices.values() for key, value in those.items()})
-        offer = f"the labels there are: {', '.join(there) or 'none; kubectl label device adds one'}"
+        offer = f"existing labels: {', '.join(there) or 'none; kubectl label device adds one'}"
         raise UsageError("no device has these labels", where=f"--to {to}", do=offer)
     if absent := sorted(set(targets.get("device_names", ())) - set(devices)):
-        offer = f"the devices there are: {', '.join(sorted(devices)[:20])}; or do not wait: --wait 0"
-        raise UsageError(f"there is no device {', '.join(absent)}", where=f"--to {to}", do=offer)
+        offer = f"existing devices: {', '.join(sorted(devices)[:20])}; or do not wait: --wait 0"
+        raise UsageError(f"unknown device {', '.join(absent)}", where=f"--to {to}", do=offer)
 
 
 async def _apply(api: ResourceApi, name: str, manifest: dict[str, Any]) -> int:
@@ -165,7 +169,7 @@ async def _settled(api: ResourceApi, name: str, generation: int, within: float, 
         )
     except TimeoutError as error:
         if losses:
-            await api.get(APPLICATION, name)  # a cluster that is gone is not the application's failure
+            await api.get(APPLICATION, name)  # raises if the cluster is lost, which is not the application's failure
         status = Application(informer.get(name) or {}).status
         numbers = status.statistics
         words = f"is {status.phase} after {within:g} s, running on {numbers.running} of {numbers.target} devices"

@@ -1,4 +1,4 @@
-"""``wasmbed boards``: which boards there are, and what each can and cannot do."""
+"""``wasmbed boards``: the kinds of boards with their features and limits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from harness.cli.output import cell, show
 
 
 @click.command()
-@click.option("--verbose", "-v", is_flag=True, help="Say what each board cannot do.")
+@click.option("--verbose", "-v", is_flag=True, help="Also list what each board cannot do.")
 def boards(verbose: bool) -> None:
     """List the kinds of boards that --boards can name."""
     from rich.padding import Padding

@@ -1,4 +1,4 @@
-"""``wasmbed check``: the invariants and the executable sequences, offline."""
+"""``wasmbed check``: judge recorded histories by invariants and sequences."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("history", type=click.Path(path_type=Path))
-@click.option("--sequence", "names", multiple=True, help="An executable sequence, by name or file; may be repeated.")
-@click.option("--only", multiple=True, help="A device or application, where not all of them follow the sequence.")
-@click.option("--picture", type=click.Path(path_type=Path), help="Draw the last verdict on a sequence: an SVG.")
+@click.option("--sequence", "names", multiple=True, help="Executable sequence, by name or file; may be repeated.")
+@click.option("--only", multiple=True, help="Device or application to judge; may be repeated.  [default: all]")
+@click.option(
+    "--picture", type=click.Path(path_type=Path), help="File for a picture (SVG) of the last verdict on a sequence."
+)
 def check(history: Path, names: tuple[str, ...], only: tuple[str, ...], picture: Path | None) -> int:
-    """Judge HISTORY, a history.jsonl or a folder of them, by what must always hold, and by each --sequence."""
+    """Judge HISTORY (a history.jsonl, or a folder with some) by the invariants, and by each --sequence."""
     from harness.core.history import read_history
     from harness.invariants import RULES, find_violations
     from harness.sequences import load, verdict_picture
@@ -33,7 +35,7 @@ def check(history: Path, names: tuple[str, ...], only: tuple[str, ...], picture:
     files = sorted(filter(_is_history, history.rglob("history*.jsonl"))) if history.is_dir() else [history]
     if not files:
         raise UsageError(
-            "holds no history", where=str(history), do="name a history.jsonl, or a folder like reports/<run>"
+            "no history in this folder", where=str(history), do="name a history.jsonl, or a folder like reports/<run>"
         )
     broken, drawn = 0, None
     for file in files:
@@ -53,7 +55,7 @@ def check(history: Path, names: tuple[str, ...], only: tuple[str, ...], picture:
 
 
 def _is_history(file: Path) -> bool:
-    """Whether it is the record of a test, or one of several of a platform; not of a test's earlier attempt."""
+    """Whether ``file`` is a record of a test or of a platform, and not of a test's earlier attempt."""
     return re.fullmatch(r"history(-\d+)?\.jsonl", file.name) is not None
 
 

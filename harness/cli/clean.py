@@ -1,4 +1,4 @@
-"""``wasmbed clean``: what runs and platforms that are gone have left behind."""
+"""``wasmbed clean``: remove what ended runs and platforms left behind."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from harness.core.clock import Clock
 
 PREFIX = "wasmbed-"
-"""How the harness's temporary folders begin."""
+"""The prefix of the harness's temporary folders."""
 ABANDONED = 24 * 3600.0
-"""Seconds without a change after which a temporary folder is taken for nobody's."""
+"""Seconds without a change after which a temporary folder counts as abandoned."""
 KEEP = 20
 
 
@@ -31,19 +31,21 @@ KEEP = 20
     default="reports",
     show_default=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="The folder of the runs.",
+    help="Folder of the runs.",
 )
 @click.option(
-    "--keep", default=KEEP, show_default=True, type=click.IntRange(min=0), help="How many runs stay, the newest."
+    "--keep", default=KEEP, show_default=True, type=click.IntRange(min=0), help="Number of newest runs that stay."
 )
-@click.option("--cluster", is_flag=True, help="Also the namespaces that killed runs left in the kubeconfig's cluster.")
-@click.option("--kubeconfig", type=click.Path(path_type=Path), help="How to reach that cluster; else $KUBECONFIG.")
-@click.option("--allow-cluster", metavar="NAME", help="Its context, where it is on another machine.")
+@click.option("--cluster", is_flag=True, help="Also remove namespaces of killed runs from the kubeconfig's cluster.")
+@click.option(
+    "--kubeconfig", type=click.Path(path_type=Path), help="Kubeconfig of that cluster.  [default: $KUBECONFIG]"
+)
+@click.option("--allow-cluster", metavar="NAME", help="Context of that cluster, if it is on another machine.")
 @asynchronous
 async def clean(reports: Path, keep: int, cluster: bool, kubeconfig: Path | None, allow_cluster: str | None) -> None:
-    """Remove old runs, temporary folders of a day ago, and the kubeconfig of a platform that runs no more.
+    """Remove old runs, temporary folders older than a day, and the kubeconfig of a platform that has ended.
 
-    What is in use stays, and whatever the harness did not make is never touched.
+    Files in use stay, and files of other programs are never touched.
     """
     from harness.clusters import session
     from harness.core.clock import SystemClock
@@ -68,17 +70,17 @@ async def clean(reports: Path, keep: int, cluster: bool, kubeconfig: Path | None
 
 
 async def _sweep(clock: Clock, kubeconfig: Path | None, allowed: str | None) -> None:
-    """Remove the namespaces of runs on this machine that are no more."""
+    """Remove the namespaces of ended runs on this machine."""
     from harness.clusters.existing import KubeconfigCluster
     from harness.clusters.existing.leftovers import sweep_namespaces
 
     path = kubeconfig or KubeconfigCluster.default_path()
     found = 0
     async for name, kept in sweep_namespaces(path, allowed, clock):
-        say(f"left alone namespace {name}: {kept}" if kept else f"removed namespace {name}")
+        say(f"kept namespace {name}: {kept}" if kept else f"removed namespace {name}")
         found += 1
     if not found:
-        say("no namespace of a run on this machine")
+        say("no namespaces of ended runs on this machine")
 
 
 def _abandoned(clock: Clock) -> Iterator[Path]:
@@ -88,10 +90,10 @@ def _abandoned(clock: Clock) -> Iterator[Path]:
         try:
             if folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.getuid():
                 continue
-            if folder.name.startswith(session.PREFIX):  # it knows itself who uses it
+            if folder.name.startswith(session.PREFIX):  # it counts its own users
                 continue
             newest = max(entry.lstat().st_mtime for entry in (folder, *folder.rglob("*")))
-        except OSError:  # it goes just now, or cannot be read
+        except OSError:  # it was just removed, or cannot be read
             continue
         if clock.now() - newest > ABANDONED:
             yield folder

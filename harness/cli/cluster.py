@@ -1,4 +1,4 @@
-"""How the commands reach a cluster that is already there."""
+"""Connections of the commands to an existing cluster."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import click
 from harness.cli.kubeconfig import default_kubeconfig
 from harness.core.errors import RigError, UsageError, reason
 from harness.wasmbed.resources.api import ApiError, Invalid, NotFound
+from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from harness.wasmbed.resources.kubernetes_api import KubernetesApi
@@ -27,12 +28,12 @@ T = TypeVar("T")
 def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--kubeconfig`` and ``--namespace``."""
     command = click.option(
-        "-n", "--namespace", default="wasmbed", show_default=True, help="Where Wasmbed's resources are."
+        "-n", "--namespace", default=DEFAULT_NAMESPACE, show_default=True, help="Namespace of Wasmbed's resources."
     )(command)
     return click.option(
         "--kubeconfig",
         type=click.Path(path_type=Path),
-        help="How to reach the cluster; else $KUBECONFIG, else what wasmbed up wrote.",
+        help="Kubeconfig of the cluster.  [default: $KUBECONFIG, or the file that wasmbed up wrote]",
     )(command)
 
 
@@ -51,7 +52,7 @@ def asynchronous(command: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]
 
 @asynccontextmanager
 async def connected(kubeconfig: Path | None, namespace: str) -> AsyncIterator[KubernetesApi]:
-    """The cluster's API; what it refuses inside the block becomes an error for people."""
+    """The cluster's API; within the block its errors become harness errors."""
     path = kubeconfig or Path(os.environ.get("KUBECONFIG") or default_kubeconfig())
     _check_kubeconfig(path)
     from harness.wasmbed.resources.kubernetes_api import KubernetesApi
@@ -69,20 +70,20 @@ def _check_kubeconfig(path: Path) -> None:
         path.read_bytes()
     except FileNotFoundError as error:
         raise UsageError(
-            "there is no kubeconfig",
+            "the kubeconfig does not exist",
             where=str(path),
-            do="start a platform with wasmbed up, or name one with --kubeconfig",
+            do="start a platform with wasmbed up, or name a file with --kubeconfig",
         ) from error
     except (OSError, ValueError) as error:
         raise UsageError(
             f"the kubeconfig cannot be read: {reason(error)}",
             where=str(path),
-            do="make it readable, or name another: --kubeconfig",
+            do="make it readable, or name another file with --kubeconfig",
         ) from error
 
 
 class explained:
-    """Turns what a cluster answers into an error that says whose fault it is."""
+    """Turns errors of a cluster into UsageError or RigError."""
 
     def __init__(self, where: str, namespace: str) -> None:
         self._where, self._namespace = where, namespace
@@ -101,5 +102,5 @@ class explained:
             raise RigError(
                 f"the cluster cannot be reached: {reason(error)}",
                 where=self._where,
-                do="is the platform up? see wasmbed up",
+                do="start the platform: wasmbed up",
             ) from error

@@ -1,4 +1,4 @@
-"""``wasmbed compare``: what changed from one run to another."""
+"""``wasmbed compare``: the differences between two runs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ LISTED = 40
 @click.command()
 @click.argument("first", metavar="RUN")
 @click.argument("second", metavar="RUN")
-@click.option("--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, help="Folder.")
-@click.option("--test", "name", help="Show how the histories of this test differ; a part of its name will do.")
+@click.option(
+    "--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, help="Folder of the runs."
+)
+@click.option("--test", "name", help="Compare the histories of this test, given by its name or a part of it.")
 def compare(first: str, second: str, reports: Path, name: str | None) -> int:
-    """Say what changed from the first RUN to the second.
+    """Show the differences between two runs.
 
-    A RUN is a folder, the name of one under the reports folder or its beginning, or `latest` or `previous`. Exits with
-    1 when something fails that did not before, or, with --test, when the two stories differ.
+    RUN is a folder, a name (or its beginning) in the reports folder, `latest`, or `previous`. The exit code is 1 if a
+    test fails that did not fail before, or, with --test, if the histories differ.
     """
     from harness.core.errors import ProductFailure
     from harness.reporting.compare import compare_runs
@@ -35,7 +37,7 @@ def compare(first: str, second: str, reports: Path, name: str | None) -> int:
     before, after = (_run(text, reports) for text in (first, second))
     say(f"from  {before}\nto    {after}\n")
     if name is not None:
-        return _compare_stories(before, after, name)
+        return _compare_histories(before, after, name)
     found = compare_runs(before, after)
     _print(found)
     return ProductFailure.exit_code if found.worse else 0
@@ -55,14 +57,14 @@ def _run(text: str, reports: Path) -> Path:
         raise UsageError(
             f"{len(found)} runs begin with {text!r}"
             if found
-            else f"there is no run {text!r} (only the newest are kept)",
+            else f"unknown run {text!r} (only the newest runs are kept)",
             where=str(reports),
-            do=f"name one of the runs there are; the newest: {some}",
+            do=f"name an existing run; the newest: {some}",
         )
     return found[0]
 
 
-def _compare_stories(first: Path, second: Path, name: str) -> int:
+def _compare_histories(first: Path, second: Path, name: str) -> int:
     from harness.core.errors import ProductFailure
     from harness.core.history import read_history
     from harness.testing.compare import difference
@@ -74,7 +76,7 @@ def _compare_stories(first: Path, second: Path, name: str) -> int:
             say(f"{folder}: {line}", err=True)
     found = difference(before, after, (str(one), str(two)))
     if not found:
-        say(f"{one.name}: the same story ({len(before)} and {len(after)} events)")
+        say(f"{one.name}: equal histories ({len(before)} and {len(after)} events)")
         return 0
     colours = {"-": "red", "+": "green"}
     for line in found.split("\n"):
@@ -99,10 +101,10 @@ def _print(found: Comparison) -> None:
         ("newly failing", "red", found.newly_failing),
         ("newly not run", "yellow", found.newly_not_run),
         ("newly passing", "green", found.newly_passing),
-        ("otherwise", None, found.other),
+        ("other changes", None, found.other),
         ("sequences", "cyan", found.sequences),
-        ("only in the second", None, found.added),
-        ("only in the first", None, found.removed),
+        ("only in the second run", None, found.added),
+        ("only in the first run", None, found.removed),
     )
     for title, colour, changes in sections:
         if changes:
@@ -111,14 +113,14 @@ def _print(found: Comparison) -> None:
                 say(_line(change))
             if len(changes) > LISTED:
                 say(f"    and {len(changes) - LISTED} more")
-    say(f"ended alike: {found.alike}")
+    say(f"same outcome: {found.alike}")
     before, after = found.duration
-    say(f"time of what is in both: {before:.1f} s, {after:.1f} s")
+    say(f"time of tests in both: {before:.1f} s, {after:.1f} s")
     for time in found.times[:LISTED]:
         say(f"    {time.before:8.2f} s -> {time.after:8.2f} s  {time.test}")
     changed = [boundary for boundary in found.boundaries if boundary[1] != boundary[2]]
     if changed:
-        say("events by boundary, of the tests judged in both:")
+        say("events at each boundary, of tests judged in both:")
         width = max(len(name) for name, _, _ in changed)
         for name, one, two in changed:
             say(f"    {name.ljust(width)}  {one:8} -> {two:8}  {two - one:+d}")
@@ -126,7 +128,7 @@ def _print(found: Comparison) -> None:
 
 def _line(change: Change) -> str:
     blame = f" (to blame: {change.blame})" if change.blame else ""
-    lines = [f"    {change.test}: {change.before or 'not there'} -> {change.after or 'not there'}{blame}"]
+    lines = [f"    {change.test}: {change.before or 'absent'} -> {change.after or 'absent'}{blame}"]
     if change.message and change.after in ("failed", "not run"):
         lines.append(f"        {change.message.strip().partition(chr(10))[0][:160]}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""``wasmbed doctor``: what can run here."""
+"""``wasmbed doctor``: the tiers, clusters and tools that are available here."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 TOOLS = {
-    "kubectl": ("the cluster by hand", "install Debian's kubernetes-client, or fetch it from kubernetes.io"),
+    "kubectl": ("manual use of the cluster", "install Debian's kubernetes-client, or fetch it from kubernetes.io"),
     "qemu-system-arm": ("emulated boards", "install Debian's qemu-system-arm, 7.2 or newer"),
     "qemu-system-riscv32": ("emulated boards with RISC-V", "install Debian's qemu-system-misc, 7.2 or newer"),
     "cargo": ("make firmware", "install Rust: rustup, or Debian's rustc-web, cargo-web and rust-web-src"),
-    "arm-none-eabi-ld": ("make firmware, as linker", "install Debian's gcc-arm-none-eabi"),
-    "ld.lld": ("make firmware, as linker for RISC-V", "install Debian's lld"),
-    "clang": ("make apps, for the one in C", "install Debian's clang and lld"),
+    "arm-none-eabi-ld": ("make firmware (linker)", "install Debian's gcc-arm-none-eabi"),
+    "ld.lld": ("make firmware (linker for RISC-V)", "install Debian's lld"),
+    "clang": ("make apps (the one in C)", "install Debian's clang and lld"),
 }
-"""Programs that are used where they are there: what for, and how to get them."""
+"""Optional programs: their purpose, and how to install them."""
 
 
 @click.command()
 def doctor() -> None:
-    """Say for every tier of boards, kind of cluster and tool whether it is available, or why not and what to do."""
+    """Show which tiers of boards, kinds of clusters and tools are available, and how to get the others."""
     from rich.table import Table
 
     from harness.boards.catalogue import registered
@@ -64,4 +64,4 @@ def _uvloop() -> tuple[str | None, str]:
     try:
         return None, version("uvloop")
     except PackageNotFoundError:
-        return "not found, asyncio's own loop is used: a connection costs more memory", ""
+        return "not found: asyncio's loop is used, which needs more memory for a connection", ""

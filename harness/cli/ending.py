@@ -1,4 +1,4 @@
-"""How a command that runs until somebody ends it is ended."""
+"""The end of commands that run until a signal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["End"]
 
 
 class End:
-    """The signals that end it: the first asks it to stop, the second to stop at once."""
+    """Signals: the first one requests a graceful stop (``wanted``), the second an immediate one (``insisted``)."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -25,21 +25,20 @@ class End:
         self.insisted: asyncio.Future[None] = loop.create_future()
         self._unread: asyncio.Future[None] = loop.create_future()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # Under nohup a hangup is to be ignored.
+            # nohup ignores hangups.
             if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, self._signalled)
 
     def watch_reader(self) -> None:
-        """Let :meth:`unless` raise ReaderGone when the output is a pipe that nobody reads any more, even while there
-        is nothing to write."""
-        with suppress(OSError, ValueError):  # no output, or not of the system's
+        """Make :meth:`unless` raise ReaderGone as soon as the output is a pipe whose reader is gone."""
+        with suppress(OSError, ValueError):  # no output, or not a file of the system
             output = sys.stdout.fileno()
             if stat.S_ISFIFO(os.fstat(output).st_mode):
-                # Its writing end is ready to be read when there is no reading end.
+                # The writing end of a pipe becomes readable when its reading end is closed.
                 asyncio.get_running_loop().add_reader(output, self._lost_reader, output)
 
     async def unless(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Do the work; False when the end was wanted before it was done, and it was given up."""
+        """Run ``work``. Returns False if the end was requested first; ``work`` is then cancelled."""
         task = asyncio.create_task(work)
         await asyncio.wait([task, self.wanted, self._unread], return_when=asyncio.FIRST_COMPLETED)
         task.cancel()

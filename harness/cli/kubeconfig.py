@@ -1,4 +1,4 @@
-"""The kubeconfig that ``wasmbed up`` writes for the other commands, and takes away again at its end."""
+"""The kubeconfig that ``wasmbed up`` writes for the other commands, and removes at its end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ANSWERS_WITHIN = 2.0
 
 
 def default_kubeconfig() -> Path:
-    """Where ``wasmbed up`` leaves its kubeconfig and the other commands look for one, unless told otherwise."""
+    """The default path of the kubeconfig of ``wasmbed up``."""
     return Path(click.get_app_dir("wasmbed")) / "kubeconfig"
 
 
@@ -42,18 +42,18 @@ def server_of(path: Path) -> tuple[str, int] | None:
 
 
 async def is_alive(server: tuple[str, int], clock: Clock) -> bool:
-    """Whether anybody listens there."""
+    """Whether the server accepts connections."""
     try:
         async with clock.deadline(ANSWERS_WITHIN):
             _, writer = await asyncio.open_connection(*server)
-    except (OSError, ValueError):  # ValueError: no name that could be looked up
+    except (OSError, ValueError):  # ValueError: not a valid host name
         return False
     writer.transport.abort()
     return True
 
 
 class Kubeconfig:
-    """One such file; ``path`` None means the default one."""
+    """The kubeconfig at ``path``, by default :func:`default_kubeconfig`."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path or default_kubeconfig()
@@ -61,12 +61,12 @@ class Kubeconfig:
         self._written: bytes | None = None
 
     async def check(self, clock: Clock) -> None:
-        """See before anything is started whether it can be written. Raises UsageError."""
+        """Raise UsageError if the file cannot be written; called before the platform starts."""
         if not self._is_default and not self.path.parent.is_dir():
             raise UsageError(
-                f"there is no folder {self.path.parent}",
+                f"the folder {self.path.parent} does not exist",
                 where=f"--kubeconfig {self.path}",
-                do="make it first, or name a file elsewhere",
+                do="create it, or name a file elsewhere",
             )
         try:
             self.path.stat()
@@ -77,20 +77,20 @@ class Kubeconfig:
         server = server_of(self.path)
         if server is None:
             raise UsageError(
-                "is there already, and not from wasmbed up: it is left alone",
+                "the file exists and is not from wasmbed up: it is not overwritten",
                 where=str(self.path),
                 do="name another file with --kubeconfig",
             )
         if await is_alive(server, clock):
             raise UsageError(
-                "belongs to a platform that is running",
+                "the file belongs to a running platform",
                 where=str(self.path),
-                do="end that one, or name another file with --kubeconfig",
+                do="stop that platform, or name another file with --kubeconfig",
             )
-        say(f"note: {self.path} was left by a platform that runs no more; it is replaced", err=True)
+        say(f"note: {self.path} is from a platform that has ended; it is replaced", err=True)
 
     async def write(self, cluster: Cluster) -> None:
-        """Write how to reach the cluster. Raises UsageError where that cannot be."""
+        """Write the file. Raises UsageError if that fails."""
         try:
             if self._is_default:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,15 +100,15 @@ class Kubeconfig:
             raise self._unwritable(error) from error
 
     def remove(self) -> None:
-        """Take it away, unless it is somebody else's by now."""
+        """Remove the file, unless another program has replaced it."""
         written, self._written = self._written, None
         try:
             if written is not None and self.path.read_bytes() == written:
                 self.path.unlink()
         except FileNotFoundError:
-            pass  # somebody else has taken it away
+            pass  # it was removed already
         except OSError as error:
-            say(f"note: {self.path} is left behind: {reason(error)}", err=True)
+            say(f"note: {self.path} cannot be removed: {reason(error)}", err=True)
 
     def _unwritable(self, error: OSError) -> UsageError:
         return UsageError(

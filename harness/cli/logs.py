@@ -1,4 +1,4 @@
-"""``wasmbed logs``: what a board of a running platform writes on its console."""
+"""``wasmbed logs``: the console of a board of a running platform."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", metavar="BOARD|DEVICE")
-@click.option("--follow", "-f", is_flag=True, help="Go on with what it writes, until Ctrl-C.")
-@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Begin with the last N lines only.")
+@click.option("--follow", "-f", is_flag=True, help="Continue with new lines until Ctrl-C.")
+@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Show only the last N lines.")
 @cluster_options
 @asynchronous
 async def logs(name: str, follow: bool, tail: int | None, kubeconfig: Path | None, namespace: str) -> None:
-    """Show the console of a board that wasmbed up has switched on; the device that it enrolls as will do too."""
+    """Show the console of a board that wasmbed up runs, by the name of the board or of its device."""
     end = End()
     end.watch_reader()
     async with connected(kubeconfig, namespace) as api:
@@ -42,7 +42,7 @@ async def _show(api: KubernetesApi, name: str, follow: bool, tail: int | None) -
     except NotFound as error:
         known = ", ".join([item["metadata"]["name"] for item in (await api.list(DEVICE)).items][:20])
         raise UsageError(
-            "there is no console of such a board: wasmbed up offers those that it runs, on its embedded cluster",
+            "no console of this board: only boards of wasmbed up on its embedded cluster have one",
             where=name,
-            do=f"the devices there are: {known or 'none'}",
+            do=f"existing devices: {known or 'none'}",
         ) from error

@@ -1,4 +1,4 @@
-"""The ``wasmbed`` command: what there is, and errors as one message with an exit code that says whose fault it is."""
+"""The ``wasmbed`` command: its subcommands, and errors as one message with an exit code."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from harness.core.errors import HarnessError, RigError, UsageError, reason
 __all__ = ["main"]
 
 COMMANDS = {
-    "up": ("platform", "Bring the platform up with boards, until Ctrl-C."),
-    "status": ("resources", "Show how gateways, devices and applications are."),
+    "up": ("platform", "Run the platform with boards until Ctrl-C."),
+    "status": ("resources", "Show gateways, devices and applications."),
     "devices": ("resources", "List the devices."),
-    "apps": ("resources", "List the applications, or show one on its devices."),
+    "apps": ("resources", "List the applications, or one application on its devices."),
     "deploy": ("applications", "Deploy a WebAssembly module to devices."),
     "stop": ("applications", "Stop an application on its devices."),
-    "logs": ("logs", "Show what a board writes on its console."),
+    "logs": ("logs", "Show the console of a board."),
     "monitor": ("monitor", "Watch gateways, devices and applications, live."),
-    "boards": ("boards", "List the kinds of boards, and what each can do."),
-    "doctor": ("doctor", "Say what can run here, and why not."),
-    "clean": ("clean", "Remove what runs and platforms have left behind."),
-    "check": ("check", "Judge a recorded history by the invariants, and by sequences."),
-    "replay": ("replay", "Run a recorded board once more, byte for byte, also under a debugger."),
-    "sequences": ("sequences", "List the executable sequence diagrams, read and record them."),
-    "compare": ("compare", "Say what changed from one run to another."),
-    "trend": ("trend", "Show how the runs went over time: rates, times, benchmarks."),
+    "boards": ("boards", "List the kinds of boards and their features."),
+    "doctor": ("doctor", "Show what is available here, and how to get the rest."),
+    "clean": ("clean", "Remove what ended runs and platforms left behind."),
+    "check": ("check", "Judge a recorded history by invariants and sequences."),
+    "replay": ("replay", "Run a recorded board again, byte for byte, also under a debugger."),
+    "sequences": ("sequences", "List, read and record executable sequence diagrams."),
+    "compare": ("compare", "Show the differences between two runs."),
+    "trend": ("trend", "Show pass rates, times and benchmarks over runs."),
 }
 INTERNAL_ERROR = 70
 """``EX_SOFTWARE`` of sysexits.h: a bug of the harness itself."""
@@ -42,7 +42,7 @@ INTERRUPTED = 130
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FORBIDDEN = {errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS}
 READER_GONE = 141
-"""As a shell tells of a program that SIGPIPE has ended."""
+"""The exit code of a program that SIGPIPE ended, in a shell."""
 
 
 class _Commands(click.Group):
@@ -75,21 +75,21 @@ class _Commands(click.Group):
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="wasmbed-harness")
 def wasmbed() -> None:
-    """WebAssembly applications on microcontrollers: the platform, its boards, and what they are doing.
+    """Run and test a platform that deploys WebAssembly applications to microcontrollers.
 
-    Exit codes: 0 good, 1 the platform is wrong, 2 the command is, 3 the equipment is.
+    Exit codes: 0 good, 1 the platform is wrong, 2 the command is wrong, 3 the equipment failed.
     """
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
     code = run(sys.argv[1:] if arguments is None else arguments)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever presses Ctrl-C now has what he wants already
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process ends now in any case
     sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command and return its exit code; whatever goes wrong becomes one message on stderr."""
+    """Run one command and return its exit code; an error becomes one message on stderr."""
     try:
         result: Any = wasmbed.main(arguments, prog_name="wasmbed", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -109,9 +109,9 @@ def run(arguments: list[str]) -> int:
         _discard_output()
         return READER_GONE
     except Exception as error:
-        if isinstance(error, OSError) and (told := _told(error)) is not None:
-            show_error(told)
-            return told.exit_code
+        if isinstance(error, OSError) and (known := _as_harness_error(error)) is not None:
+            show_error(known)
+            return known.exit_code
         frame = traceback.extract_tb(error.__traceback__)[-1]
         say("error", err=True, nl=False, fg="red")
         say(
@@ -122,17 +122,17 @@ def run(arguments: list[str]) -> int:
         return INTERNAL_ERROR
 
 
-def _told(error: OSError) -> HarnessError | None:
-    """An error of the system as one of the caller or of the equipment; None for one that should not happen."""
-    if error.errno in FULL:  # what click itself prints, for example
-        return RigError(f"cannot be written: {reason(error)}", do="free the disk")
+def _as_harness_error(error: OSError) -> HarnessError | None:
+    """A system error as UsageError or RigError; None for one that is a bug."""
+    if error.errno in FULL:  # from click's own output, for example
+        return RigError(f"cannot be written: {reason(error)}", do="free disk space")
     if error.filename is not None and error.errno in FORBIDDEN:
         return UsageError(reason(error), where=str(error.filename), do="name a file or folder that you may use")
     return None
 
 
 def _discard_output() -> None:
-    """What is buffered still has no reader either: Python would complain of it at its exit."""
+    """Discard buffered output without a reader, which would make Python print an error at its exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:

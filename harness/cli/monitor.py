@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from harness.wasmbed.resources.informer import Informer
 
 REDRAWN_AFTER = 0.2
-"""Seconds that changes are collected for."""
+"""Seconds over which changes are collected."""
 AGED_AFTER = 1.0
-"""Seconds after which the age of what is shown is another."""
+"""Seconds between updates of the age that is shown."""
 AGAIN_AFTER = 1.0
 """Seconds between two attempts to connect again."""
 FRAME = 11
-"""Lines that headings, the line of numbers and those about the connection take."""
+"""Lines for headings, counts, and the connection."""
 KINDS = ("Gateway", "Device", "Application")
-ENDS = "Ctrl-C ends it"
+ENDS = "press Ctrl-C to stop"
 
 
 @click.command()
@@ -42,8 +42,8 @@ ENDS = "Ctrl-C ends it"
 async def monitor(kubeconfig: Path | None, namespace: str) -> None:
     """Watch gateways, devices and applications until Ctrl-C.
 
-    In a terminal a picture that changes, elsewhere a line for every change of a phase. A lost connection is told, and
-    made again when there is a platform to connect to.
+    A terminal shows a live screen; a file or pipe gets a line for each change of a phase. After a lost connection the
+    monitor connects again.
     """
     from harness.core.clock import SystemClock
 
@@ -55,7 +55,7 @@ async def monitor(kubeconfig: Path | None, namespace: str) -> None:
 
 
 async def _follow(seen: Seen, clock: Clock, kubeconfig: Path | None, namespace: str) -> None:
-    """Watch for ever, over as many connections as it takes. Raises what is wrong with the first one."""
+    """Watch for ever, and connect again after a loss. Raises the error of the first connection."""
     while True:
         try:
             seen.lose(await _watch(seen, clock, kubeconfig, namespace))
@@ -67,7 +67,7 @@ async def _follow(seen: Seen, clock: Clock, kubeconfig: Path | None, namespace: 
 
 
 async def _watch(seen: Seen, clock: Clock, kubeconfig: Path | None, namespace: str) -> str:
-    """Watch over one connection, until it is lost; returns why it was."""
+    """Watch over one connection until it is lost; return the reason."""
     from harness.core.identifiers import Randomness
     from harness.wasmbed.resources.informer import Informer
     from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
@@ -82,7 +82,7 @@ async def _watch(seen: Seen, clock: Clock, kubeconfig: Path | None, namespace: s
         def change(old: Object | None, new: Object | None) -> None:
             try:
                 seen.change(kind, (new or old or {})["metadata"]["name"], new)
-            except (ReaderGone, HarnessError) as error:  # an informer would log it and go on
+            except (ReaderGone, HarnessError) as error:  # an informer would only log it
                 if not lost.done():
                     lost.set_exception(error)
 
@@ -92,7 +92,7 @@ async def _watch(seen: Seen, clock: Clock, kubeconfig: Path | None, namespace: s
         api = await ends.enter_async_context(connected(kubeconfig, namespace))
         informers = [Informer(api, kind, clock, Randomness(), lost=lose) for kind in (GATEWAY, DEVICE, APPLICATION)]
         for informer in informers:
-            await api.list(informer.resource)  # whatever is wrong is said here; a watch would try again for ever
+            await api.list(informer.resource)  # raises errors; a watch would retry for ever
             ends.push_async_callback(informer.stop)
             informer.add_handler(changed(informer.resource.kind))
         seen.answered = True
@@ -116,30 +116,30 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 
 class Seen:
-    """What was seen last, over all connections, and whether there is one."""
+    """The objects that were seen last, and the state of the connection."""
 
     def __init__(self, clock: Clock, view: _Screen | _Lines) -> None:
         self._clock, self._view = clock, view
         self.objects: dict[str, dict[str, Object]] = {kind: {} for kind in KINDS}
         self.lost = ""
-        """Why there is no connection; empty while there is one."""
+        """The reason of the lost connection; empty while connected."""
         self.since = self.news = clock.now()
-        """When it was lost, and when something was heard last; seconds on the clock."""
+        """The times of the loss and of the last change, in seconds on the clock."""
         self.answered = False
-        """Whether the cluster has answered once: from then on a lost connection is waited for."""
+        """Whether the cluster has answered once; after that a lost connection is opened again."""
         view.show(self)
 
     def change(self, kind: str, name: str, new: Object | None) -> None:
-        """An object is ``new``, or gone."""
+        """Set an object to ``new``, or remove it."""
         self.news = self._clock.now()
         old = self.objects[kind].pop(name, None)
         if new is not None:
             self.objects[kind][name] = new
         self._view.changed(kind, name, old, new)
 
-    def connect(self, there: dict[str, set[str]]) -> None:
-        """There is a connection, and those are the objects that there are."""
-        for kind, names in there.items():
+    def connect(self, existing: dict[str, set[str]]) -> None:
+        """Note a connection and the objects that exist."""
+        for kind, names in existing.items():
             for name in set(self.objects[kind]) - names:
                 self.change(kind, name, None)
         was_lost, self.lost = self.lost, ""
@@ -147,26 +147,26 @@ class Seen:
             self._view.said("connected again")
 
     def lose(self, why: str) -> None:
-        """There is no connection any more, or still none."""
+        """Note that the connection is lost, or still lost."""
         if not self.lost:
             self.since = self._clock.now()
-            self._view.said(f"connection lost: {why}; trying again")
+            self._view.said(f"connection lost: {why}; reconnecting")
         self.lost = why
 
 
 class _Lines:
-    """A line for every change of a phase."""
+    """Prints a line for each change of a phase."""
 
     def show(self, seen: Seen) -> None:
-        """Nothing has changed yet."""
+        """Print nothing before a change."""
 
     def changed(self, kind: str, name: str, old: Object | None, new: Object | None) -> None:
         before, after = _phase(old) if old is not None else "", _phase(new) if new is not None else "deleted"
         if before != after:
             say(f"{kind.lower()} {name}: {after}")
 
-    def said(self, words: str) -> None:
-        say(words)
+    def said(self, text: str) -> None:
+        say(text)
 
 
 def _phase(object: Object) -> str:
@@ -174,7 +174,7 @@ def _phase(object: Object) -> str:
 
 
 class _Screen:
-    """The picture, drawn anew when something has changed, and every second for its age."""
+    """A live screen, redrawn after changes, and every second for its age."""
 
     def __init__(self, output: Console, clock: Clock) -> None:
         from rich.live import Live
@@ -203,7 +203,7 @@ class _Screen:
         if self._due is None:
             self._due = self._clock.call_later(REDRAWN_AFTER, self._draw)
 
-    def said(self, words: str) -> None:
+    def said(self, text: str) -> None:
         self._draw()
 
     def _age(self) -> None:
@@ -214,15 +214,17 @@ class _Screen:
         self._due = None
         if self._seen is not None:
             gateways, devices, applications = (self._seen.objects[kind].values() for kind in KINDS)
-            shown = picture(gateways, devices, applications, self._output.height, *told(self._seen, self._clock.now()))
+            shown = picture(
+                gateways, devices, applications, self._output.height, *_connection(self._seen, self._clock.now())
+            )
             self._live.update(shown)
             self._live.refresh()
 
 
-def told(seen: Seen, now: float) -> tuple[str, str]:
-    """How old what is shown is, and what has become of a connection that is lost."""
-    age = f"last news {now - seen.news:.0f} s ago" if seen.answered else "connecting"
-    lost = f"connection lost {now - seen.since:.0f} s ago: {seen.lost}; trying again" if seen.lost else ""
+def _connection(seen: Seen, now: float) -> tuple[str, str]:
+    """Texts for the age of the screen, and for a lost connection."""
+    age = f"last change {now - seen.news:.0f} s ago" if seen.answered else "connecting"
+    lost = f"connection lost {now - seen.since:.0f} s ago: {seen.lost}; reconnecting" if seen.lost else ""
     return f"{age}; {ENDS}", lost
 
 
@@ -234,8 +236,10 @@ def picture(
     age: str = ENDS,
     lost: str = "",
 ) -> RenderableType:
-    """All in ``height`` lines: that the connection is ``lost``, numbers, gateways, applications, of the devices first
-    those that are not well, and the ``age`` of all that."""
+    """The screen in ``height`` lines: a ``lost`` connection, gateways, counts, applications, devices, and the ``age``.
+
+    Devices with problems come first.
+    """
     from rich.console import Group
     from rich.text import Text
 

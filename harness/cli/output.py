@@ -1,4 +1,4 @@
-"""What the commands print: nothing in it that a terminal obeys, and a reader that goes away ends a command quietly."""
+"""Output of the commands: escaped for the terminal, and a closed pipe ends a command quietly."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["ReaderGone", "Stream", "cell", "console", "say", "show", "show_error
 
 
 class ReaderGone(Exception):
-    """The reader of the output has closed it, as ``head`` does."""
+    """The reader of the output has closed its end, as ``head`` does."""
 
 
 def say(text: str, *, err: bool = False, nl: bool = True, **style: Any) -> None:
     """Print ``text``, escaped, in the ``style`` of :func:`click.style`.
 
-    Raises ReaderGone where nobody reads it any more, RigError where it cannot be written: the disk is full.
+    Raises ReaderGone if the reader is gone, RigError if the output cannot be written (the disk is full).
     """
     shown = printable(text, lines=True)
     with _written():
@@ -36,7 +36,7 @@ def say(text: str, *, err: bool = False, nl: bool = True, **style: Any) -> None:
 
 
 class Stream:
-    """Prints what a board writes, as it comes in pieces: UTF-8, lines that end as they like."""
+    """Prints a board's console piece by piece: UTF-8, with any line ends."""
 
     def __init__(self) -> None:
         self._decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")("replace"), translate=True)
@@ -53,7 +53,7 @@ def show_error(error: HarnessError) -> None:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Where tables are printed; of a reader that goes away it tells as :func:`say` does."""
+    """A console for tables; it raises ReaderGone as :func:`say` does."""
     from rich.console import Console
 
     class Output(Console):
@@ -64,14 +64,13 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def show(*renderables: RenderableType, **options: Any) -> None:
-    """Print tables and other things of rich, which hold nothing from outside but :func:`cell` texts. Raises as
-    :func:`say` does."""
+    """Print rich objects, in which text from outside is in :func:`cell` texts. Raises as :func:`say` does."""
     with _written():
         console().print(*renderables, **options)
 
 
 def cell(text: str | None, style: str = "") -> Text:
-    """A text as it may stand in a table: neither the terminal nor rich finds a command in it."""
+    """A text for a table, escaped for the terminal and for rich."""
     from rich.text import Text
 
     return Text(printable(text or "", lines=True), style)
@@ -84,12 +83,12 @@ def _written() -> Iterator[None]:
     except BrokenPipeError as error:
         raise ReaderGone from error
     except OSError as error:
-        do = "free the disk, or write elsewhere"
+        do = "free disk space, or write elsewhere"
         raise RigError(f"the output cannot be written: {reason(error)}", do=do) from error
 
 
 def write_file(path: Path, text: str, option: str) -> None:
-    """Write a file that ``option`` names. Raises UsageError where that cannot be."""
+    """Write a file that ``option`` names. Raises UsageError if that fails."""
     try:
         path.write_text(text, encoding="utf-8")
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What ``wasmbed up`` tells of its devices, and of its record, while it runs."""
+"""The output of ``wasmbed up`` about its devices and its record while it runs."""
 
 from __future__ import annotations
 
@@ -17,54 +17,54 @@ if TYPE_CHECKING:
 __all__ = ["Phases", "tell"]
 
 COLLECTED = 0.5
-"""Seconds that changes are collected for."""
+"""Seconds over which changes are collected."""
 
 
-def tell(words: str, *, err: bool = False) -> None:
-    """Say it, if anybody is there: after a hangup the terminal is gone."""
+def tell(text: str, *, err: bool = False) -> None:
+    """Print ``text`` if the output still exists: after a hangup the terminal is gone."""
     with suppress(ReaderGone, RigError):
-        say(words, err=err)
+        say(text, err=err)
 
 
 class Phases:
-    """Tells how many devices are in which phase whenever that changes and nothing else is about to happen."""
+    """Prints the number of devices in each phase after changes."""
 
     def __init__(self) -> None:
         self._phases: dict[str, str] = {}
         self._due: asyncio.Handle | None = None
         self._said = ""
         self._stack: Stack | None = None
-        self._told_lost = False
+        self._reported_lost = False
 
     def follow(self, stack: Stack) -> None:
-        """Listen from now on."""
+        """Start to listen."""
         self._stack, self._stop = stack, stack.history.listen(self._heard)
 
     def end(self) -> None:
-        """Say no more."""
+        """Stop listening."""
         if self._stack is not None:
             self._stop()
         if self._due is not None:
             self._due.cancel()
 
     def check_record(self) -> None:
-        """Tell, once, that the record on disk ends early."""
+        """Print, once, that the record on disk is incomplete."""
         history = self._stack.history if self._stack is not None else None
-        if history is not None and history.lost and not self._told_lost:
-            self._told_lost = True
+        if history is not None and history.lost and not self._reported_lost:
+            self._reported_lost = True
             tell(
-                f"warning: {history.path}: the record ends here: {history.lost}\n"
-                "  -> the platform goes on; free the disk, and start it anew for a whole record",
+                f"warning: {history.path}: recording stopped: {history.lost}\n"
+                "  -> the platform keeps running; free disk space and restart it for a complete record",
                 err=True,
             )
 
     @property
     def boards(self) -> int:
-        """How many boards there are."""
+        """The number of boards."""
         return len(getattr(self._stack, "boards", ()))
 
     def count(self, phases: set[str]) -> int:
-        """How many devices are in one of these phases."""
+        """The number of devices in these phases."""
         return sum(phase in phases for phase in self._phases.values())
 
     def _heard(self, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""``wasmbed up``: the platform and its boards, until somebody ends it."""
+"""``wasmbed up``: run the platform with boards until a signal."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 PORT = click.IntRange(0, 65535)
 OPTIONS = {"listen": "--port", "http": "--http-port"}
-"""Which option says where the gateway listens, by the gateway's setting."""
+"""The options for the gateway's ports, by the gateway's setting."""
 CLUSTER = "embedded-process"
-"""A client that keeps the API server busy keeps neither the gateway nor a board from running."""
+"""A separate process: a client that keeps the API server busy does not delay the gateway or a board."""
 EXISTING, NAMESPACE = "kubeconfig", "wasmbed"
 SETTLED = {"Connected", "Disconnected", "Failed"}
 INTERRUPTED = 130
 HISTORY = "history.jsonl"
 KEPT = 10_000
-"""Events that stay in memory, so that a platform that runs for months needs no more than one that runs for an hour."""
+"""The most events in memory, so that memory does not grow over months."""
 
 
 @click.command()
@@ -40,30 +40,35 @@ KEPT = 10_000
     "--boards",
     default="virtual=1",
     show_default=True,
-    help="Kinds and numbers, as in virtual=5,mps2-an385=2; none for a platform without boards.",
+    help="Kinds and numbers of boards (virtual=5,mps2-an385=2), or none.",
+)
+@click.option("--cluster", default=CLUSTER, show_default=True, help="Kind of cluster; see wasmbed doctor.")
+@click.option(
+    "--allow-cluster",
+    metavar="NAME",
+    help="Allow the cluster of this context on another machine (--cluster=kubeconfig).",
 )
 @click.option(
-    "--cluster", default=CLUSTER, show_default=True, help="Where the Kubernetes API lives; see wasmbed doctor."
+    "--only", type=click.Choice(["cluster"]), help="Start only the cluster: no gateway, controllers or boards."
+)
+@click.option("--kubeconfig", type=click.Path(path_type=Path), help="File for the kubeconfig of the cluster.")
+@click.option(
+    "--port", type=PORT, default=8081, show_default=True, help="Port of the gateway for devices; 0 is any free one."
 )
 @click.option(
-    "--allow-cluster", metavar="NAME", help="Context of a cluster on another machine, for --cluster=kubeconfig."
+    "--http-port", type=PORT, default=8080, show_default=True, help="Port of the gateway's HTTP API; 0 is any free one."
 )
-@click.option("--only", type=click.Choice(["cluster"]), help="The cluster alone: no gateway, controllers or boards.")
-@click.option("--kubeconfig", type=click.Path(path_type=Path), help="Where to write how to reach the cluster.")
+@click.option("--heartbeat", default="30", show_default=True, help="Seconds between heartbeats of a device.")
 @click.option(
-    "--port", type=PORT, default=8081, show_default=True, help="Of the gateway, for devices; 0: any free one."
-)
-@click.option(
-    "--http-port", type=PORT, default=8080, show_default=True, help="Of the gateway's HTTP API; 0: any free one."
-)
-@click.option("--heartbeat", default="30", show_default=True, help="Seconds between two heartbeats.")
-@click.option(
-    "--beat", default="5", show_default=True, help="Seconds between two beats of the gateway; Offline after 3 missed."
+    "--beat",
+    default="5",
+    show_default=True,
+    help="Seconds between heartbeats of the gateway; it is Offline after 3 missed ones.",
 )
 @click.option(
     "--history",
     type=click.Path(path_type=Path),
-    help="A folder to record everything in; earlier records stay. Without it, only the newest events are kept.",
+    help="Folder for a record of everything; earlier records stay.  [default: no record]",
 )
 @asynchronous
 async def up(
@@ -78,9 +83,9 @@ async def up(
     beat: str,
     history: Path | None,
 ) -> int:
-    """Bring the platform up with boards and keep it running until Ctrl-C.
+    """Run the platform with boards until Ctrl-C.
 
-    The kubeconfig is there as long as the platform runs. Press Ctrl-C again to stop at once.
+    The kubeconfig exists while the platform runs. Press Ctrl-C again to stop immediately.
     """
     end = End()
     from harness.boards.catalogue import Catalogue
@@ -92,7 +97,7 @@ async def up(
     given = {"heartbeat": heartbeat, "beat": beat, "cluster": cluster, "allow_cluster": allow_cluster}
     options = StackOptions.parse(given, {})
     check_options(options)
-    # An existing cluster has a kubeconfig already.
+    # An existing cluster has its own kubeconfig.
     file = Kubeconfig(kubeconfig) if kubeconfig or cluster != EXISTING else None
     record = _new_record(history)
     listen, http = ("127.0.0.1", port), ("127.0.0.1", http_port)
@@ -102,7 +107,7 @@ async def up(
     phases = Phases()
     try:
         if await end.unless(_bring_up(stack, file, fleet, phases, platform=only is None)) and not end.wanted.done():
-            tell("running; Ctrl-C ends it")
+            tell("running; press Ctrl-C to stop")
             await end.unless(stack.cluster.lost())
     except BaseException:
         await stack.abandon()
@@ -115,17 +120,17 @@ async def up(
 
 
 def _boards(boards: str, only: str | None) -> str:
-    """What to power on. Raises UsageError where boards are asked for, and no platform."""
+    """The boards to power on. Raises UsageError for boards without a platform."""
     if only is None:
         return boards
     given = click.get_current_context().get_parameter_source("boards")
     if boards != "none" and given is not ParameterSource.DEFAULT:
-        raise UsageError("boards need the platform", where=f"--only {only}", do="leave --boards out, or --only")
+        raise UsageError("boards need the platform", where=f"--only {only}", do="omit --boards, or --only")
     return "none"
 
 
 def _new_record(folder: Path | None) -> str:
-    """A name for the record in ``folder`` that none of an earlier run has."""
+    """An unused name for the record in ``folder``."""
     names = itertools.chain([HISTORY], (f"history-{number}.jsonl" for number in itertools.count(2)))
     return next(name for name in names if folder is None or not os.path.lexists(folder / name))
 
@@ -142,10 +147,12 @@ async def _bring_up(
     except CannotListen as error:
         option = OPTIONS[error.setting]
         raise RigError(
-            error.what, where=option, do=f"end what uses the port, or choose another: {option}=N, 0 for any free one"
+            error.what,
+            where=option,
+            do=f"stop the program that uses the port, or choose another: {option}=N (0 is any free one)",
         ) from error
     if stack.history.path is not None and stack.history.path.name != HISTORY:
-        tell(f"record    {stack.history.path} (there are earlier ones, which stay)")
+        tell(f"record    {stack.history.path} (earlier records stay)")
     phases.follow(stack)
     if platform:
         if isinstance(stack.cluster, EmbeddedCluster | EmbeddedProcessCluster):
@@ -158,26 +165,26 @@ async def _bring_up(
         await file.write(stack.cluster)
         tell(f"cluster   export KUBECONFIG={file.path.resolve()}")
     else:
-        tell(f"cluster   as KUBECONFIG says, namespace {NAMESPACE}")
+        tell(f"cluster   the current one, namespace {NAMESPACE}")
     for selection in fleet:
         await stack.boards.power_on(selection.kind, count=selection.count, link=selection.link)
 
 
 async def _take_down(stack: Stack, end: End, phases: Phases) -> int:
-    """In order where nothing is under way; whoever is still enrolling is not waited for. Returns the exit code."""
+    """Stop gracefully, or immediately if boards are still connecting. Returns the exit code."""
     from harness.clusters.existing.cluster import LEAVING
 
     phases.end()
     unsettled = phases.boards - phases.count(SETTLED)
     if unsettled > 0:
-        tell(f"stopping at once: {unsettled} of {phases.boards} boards were still on their way in")
+        tell(f"stopping immediately: {unsettled} of {phases.boards} boards were still connecting")
     else:
         tell("stopping")
     work = asyncio.create_task(stack.abandon() if unsettled > 0 else stack.stop())
     await asyncio.wait([work, end.insisted], return_when=asyncio.FIRST_COMPLETED)
     hurried = not work.done()
     if hurried:
-        tell("stopping at once")
+        tell("stopping immediately")
         await stack.abandon()
     await work
     if not hurried:

@@ -1,4 +1,4 @@
-"""``wasmbed replay``: a recorded run of a board, once more."""
+"""``wasmbed replay``: run a recorded board again."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from harness.boards.qemu.recording import Recording
 
 OFFERED = 8
-"""Recordings that an error names; the others are counted."""
+"""The most recordings that an error names."""
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--board", help="The board, where several were recorded.")
+@click.option("--board", help="Name of the board, if several were recorded.")
 @click.option("--gdb", is_flag=True, help="Wait for a debugger before the first instruction.")
 @asynchronous
 async def replay(run: Path, board: str | None, gdb: bool) -> None:
-    """Replay the recorded board of RUN, a folder like reports/<run> or one below it, and print what it wrote."""
+    """Replay the recorded board of RUN (reports/<run>, or a folder in it) and print its console."""
     from harness.boards.platform import find_platforms
     from harness.boards.qemu.replay import replay as replayed
     from harness.core.clock import SystemClock
@@ -37,24 +37,26 @@ async def replay(run: Path, board: str | None, gdb: bool) -> None:
     platform = find_platforms(facts["program"]).get(facts["kind"])
     if platform is None:
         raise UsageError(
-            f"a {facts['kind']} was recorded, and there is none here", where=str(run), do="see wasmbed boards"
+            f"the recorded kind of board is not available here: {facts['kind']}",
+            where=str(run),
+            do="see wasmbed boards",
         )
 
     def waiting(stub: Path) -> None:
         attach = shlex.join(["gdb-multiarch", str(recording.image), "-ex", f"target remote {stub}"])
-        say(f"{facts['board']} stands before its first instruction; attach to it with\n  {attach}", err=True)
+        say(f"{facts['board']} is stopped before its first instruction; attach with\n  {attach}", err=True)
 
     def write_raw(data: bytes) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
 
-    # A file gets the board's own bytes; a terminal would obey some of them.
+    # A file gets the board's own bytes; a terminal would interpret some of them.
     show = Stream().write if sys.stdout.isatty() else write_raw
 
     async def play() -> None:
         written = await replayed(recording, platform, SystemClock(), heard=show, gdb=waiting if gdb else None)
         _compare(recording, written)
-        say(f"replayed {facts['board']}: the {len(written)} bytes that were recorded", err=True)
+        say(f"replayed {facts['board']}: {len(written)} bytes, equal to the recording", err=True)
 
     if not await End().unless(play()):
         raise click.Abort
@@ -64,23 +66,23 @@ def _choose(run: Path, board: str | None) -> Recording:
     from harness.boards.qemu.recording import find_recordings
 
     if not run.exists():
-        raise UsageError("there is no such run", where=str(run), do="name a folder like reports/<run>")
+        raise UsageError("the folder does not exist", where=str(run), do="name a folder like reports/<run>")
     found = find_recordings(run)
     if not found:
         raise UsageError(
-            "holds no recording of a board",
+            "no recording of a board in this folder",
             where=str(run),
             do="record with --record=yes, or power_on(..., record=True), on boards of the tier qemu",
         )
     names = sorted({recording.facts["board"] for recording in found})
     chosen = [recording for recording in found if board in (None, recording.facts["board"])]
     if not chosen:
-        raise UsageError(f"no board {board!r} was recorded", where=str(run), do=f"there are: {', '.join(names)}")
+        raise UsageError(f"no board {board!r} was recorded", where=str(run), do=f"recorded boards: {', '.join(names)}")
     if len(chosen) > 1:
         offer = [f"\n     {recording.folder}  ({recording.facts['board']})" for recording in chosen[:OFFERED]]
         more = f"\n     and {len(chosen) - OFFERED} more" if len(chosen) > OFFERED else ""
         raise UsageError(
-            f"holds {len(chosen)} recordings", where=str(run), do=f"name one of them: {''.join(offer)}{more}"
+            f"{len(chosen)} recordings in this folder", where=str(run), do=f"name one of them: {''.join(offer)}{more}"
         )
     return chosen[0]
 

@@ -1,4 +1,4 @@
-"""``wasmbed status``, ``devices``, ``apps`` and ``monitor``: what the cluster holds, for people."""
+"""``wasmbed status``, ``devices`` and ``apps``: tables of the cluster's resources, also for ``monitor``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["COLOURS", "application_table", "device_table", "entry_table", "find_application", "gateway_table"]
 
 LONGEST = 120
-"""Characters of an application's output that are shown."""
+"""The most characters of an application's output."""
 COLOURS = {
     "Connected": "green",
     "Running": "green",
@@ -45,7 +45,7 @@ COLOURS = {
 @cluster_options
 @asynchronous
 async def status(kubeconfig: Path | None, namespace: str) -> None:
-    """Show how gateways, devices and applications are, in one look."""
+    """Show gateways, and the numbers of devices and applications by phase."""
     from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
     from harness.wasmbed.resources.views import Application, Device
 
@@ -53,7 +53,7 @@ async def status(kubeconfig: Path | None, namespace: str) -> None:
         gateways = (await api.list(GATEWAY)).items
         devices = [Device(item) for item in (await api.list(DEVICE)).items]
         applications = [Application(item) for item in (await api.list(APPLICATION)).items]
-    _print(gateway_table(gateways), f"no gateway in namespace {namespace}")
+    _print(gateway_table(gateways), f"no gateways in namespace {namespace}")
     say(f"devices: {_count(device.status.phase for device in devices)}")
     say(f"applications: {_count(application.status.phase for application in applications)}")
 
@@ -67,7 +67,7 @@ async def devices(kubeconfig: Path | None, namespace: str) -> None:
 
     async with connected(kubeconfig, namespace) as api:
         found = (await api.list(DEVICE)).items
-    _print(device_table(found), f"no device in namespace {namespace}")
+    _print(device_table(found), f"no devices in namespace {namespace}")
 
 
 @click.command()
@@ -75,23 +75,22 @@ async def devices(kubeconfig: Path | None, namespace: str) -> None:
 @cluster_options
 @asynchronous
 async def apps(name: str | None, kubeconfig: Path | None, namespace: str) -> None:
-    """List the applications: phase, on how many of their devices they run, failed, or may run (out of reach: unknown),
-    error.
+    """List the applications: phase, number of devices where they run, failed, or are unknown (out of reach), and error.
 
-    With NAME that one only, and what it does on each of its devices: state, last output, error.
+    With NAME, show that application and its state, last output and error on each device.
     """
     from harness.wasmbed.resources.kinds import APPLICATION
 
     async with connected(kubeconfig, namespace) as api:
         found = [await find_application(api, name, namespace)] if name else (await api.list(APPLICATION)).items
-    _print(application_table(found), f"no application in namespace {namespace}")
+    _print(application_table(found), f"no applications in namespace {namespace}")
     if name:
         say("")
-        _print(entry_table(found[0]), "no device has it yet")
+        _print(entry_table(found[0]), "on no device yet")
 
 
 async def find_application(api: ResourceApi, name: str, namespace: str) -> Object:
-    """The application of that name. Raises UsageError saying which ones there are."""
+    """The application of that name. Raises UsageError with the existing names."""
     from harness.wasmbed.resources.api import NotFound
     from harness.wasmbed.resources.kinds import APPLICATION
 
@@ -100,7 +99,7 @@ async def find_application(api: ResourceApi, name: str, namespace: str) -> Objec
     except NotFound as error:
         known = [item["metadata"]["name"] for item in (await api.list(APPLICATION)).items]
         raise UsageError(
-            f"there is no application {name!r}",
+            f"unknown application {name!r}",
             where=f"namespace {namespace}",
             do=f"{suggestion(name, known)}known applications: {', '.join(known[:20]) or 'none; see --namespace'}",
         ) from error
@@ -176,7 +175,7 @@ def _short(words: str) -> str:
 
 
 def _time(stamp: str | None) -> str | None:
-    """A time of Kubernetes to the second: a table has no room for more."""
+    """A Kubernetes time without fractions of a second."""
     return None if stamp is None else re.sub(r"\.\d+", "", stamp)
 
 

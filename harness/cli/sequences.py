@@ -1,4 +1,4 @@
-"""``wasmbed sequences``: the flows that histories are judged by, diagrams read, histories drawn."""
+"""``wasmbed sequences``: list, read and record executable sequence diagrams."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ __all__ = ["sequences"]
 @click.group(invoke_without_command=True)
 @click.pass_context
 def sequences(ctx: click.Context) -> int:
-    """Executable sequence diagrams: list them, read any, record one from a history."""
+    """List, read and record executable sequence diagrams."""
     return ctx.invoke(list_flows) if ctx.invoked_subcommand is None else 0
 
 
 @sequences.command("list")
 @click.argument("names", nargs=-1)
-@click.option("--arrows", is_flag=True, help="Show each arrow, and the event that it is bound to.")
+@click.option("--arrows", is_flag=True, help="Show each arrow and its event.")
 def list_flows(names: tuple[str, ...] = (), arrows: bool = False) -> int:
-    """List the flows: arrows, bindings, state. With NAMES only those. A broken one is marked: exit code 2."""
+    """List the sequences, or only NAMES: arrows, bindings, state. The exit code is 2 if one is broken."""
     from harness.core.errors import UsageError
     from harness.sequences import SequenceCatalogue, catalogue, load
 
@@ -65,13 +65,13 @@ def _arrows(flow: Sequence) -> list[str]:
     return lines
 
 
-@sequences.command(short_help="Show what the diagrams of a file hold.")
+@sequences.command(short_help="Summarize the diagrams of a file.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def parse(file: Path, as_json: bool) -> int:
-    """Read FILE - a .mmd file, or every Mermaid block of a Markdown file - and show what its diagrams hold.
+    """Read FILE (a .mmd file, or a Markdown file with Mermaid blocks) and summarize its diagrams.
 
-    A diagram that does not parse is told of, with its line, and hides no other: exit code 2.
+    Each diagram that does not parse is an error with its line; the exit code is then 2.
     """
     from harness.core.errors import UsageError
     from harness.sequences import read_documents
@@ -100,11 +100,13 @@ def _document(document: Document) -> list[str]:
     ]
 
 
-@sequences.command(short_help="Turn a history into a diagram that accepts it.")
+@sequences.command(short_help="Record a diagram that accepts a history.")
 @click.argument("history", type=click.Path(path_type=Path))
-@click.option("--about", type=click.Choice(["device", "application"]), help="Which flow; by default applications'.")
+@click.option(
+    "--about", type=click.Choice(["device", "application"]), help="Subject of the diagram.  [default: application]"
+)
 def record(history: Path, about: str | None) -> None:
-    """Turn HISTORY, a history.jsonl, into a diagram that accepts it: the start of a new executable sequence."""
+    """Print a diagram that accepts HISTORY (a history.jsonl), as the start of a new executable sequence."""
     from harness.core.history import read_history
     from harness.sequences import record as as_diagram
 

@@ -1,4 +1,4 @@
-"""``wasmbed trend``: how the runs under a reports folder went over time."""
+"""``wasmbed trend``: results of the runs in a reports folder over time."""
 
 from __future__ import annotations
 
@@ -16,19 +16,23 @@ __all__ = ["sparkline", "trend"]
 Rows = Sequence[Mapping[str, Any]]
 BLOCKS, LETTERS = "▁▂▃▄▅▆▇█", ".:-=+*%#"
 NAME = 19
-"""Of a run's name: to the second, which is enough to name it again."""
+"""Characters of a run's name: up to the second, which identifies it."""
 
 
 @click.command()
-@click.option("--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, help="Folder.")
-@click.option("--runs", "last", type=click.IntRange(min=1), default=20, show_default=True, help="How many of the last.")
+@click.option(
+    "--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, help="Folder of the runs."
+)
+@click.option(
+    "--runs", "last", type=click.IntRange(min=1), default=20, show_default=True, help="Number of newest runs."
+)
 @click.option("--boards", "tier", help="Only runs on boards of this tier.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON Lines.")
 def trend(reports: Path, last: int, tier: str | None, as_json: bool) -> None:
-    """Show pass rate, flake rate and time over the last runs, by the boards they ran on, and the benchmarks' ratios.
+    """Show pass rate, flake rate and time of the newest runs, by their boards, and the ratios of the benchmarks.
 
-    Flaky is a test that both passed and failed with the same sources and the same options. The rates are shares of the
-    tests that were judged, and time is theirs: what was not run or skipped does not count.
+    A test is flaky if it both passed and failed with the same sources and options. Rates and times are those of judged
+    tests: tests that were not run or skipped do not count.
     """
     from harness.core.errors import UsageError
     from harness.reporting.trend import FILE, public_row
@@ -40,8 +44,8 @@ def trend(reports: Path, last: int, tier: str | None, as_json: bool) -> None:
     for line in trouble:
         say(f"{path}: {line}", err=True)
     if not rows:
-        what = f"knows no run on boards of tier {tier}" if tier else "knows no run"
-        raise UsageError(what, where=str(path), do="run scenarios (pytest scenarios), or name the folder: --reports")
+        what = f"no runs on boards of tier {tier}" if tier else "no runs"
+        raise UsageError(what, where=str(path), do="run pytest scenarios, or name another folder with --reports")
     if as_json:
         for row in rows:
             say(json.dumps(row))
@@ -51,7 +55,7 @@ def trend(reports: Path, last: int, tier: str | None, as_json: bool) -> None:
 
 
 def sparkline(values: Sequence[float | None], *, ascii_only: bool = False) -> str:
-    """``values`` as a row of bars, the lowest to the highest; a blank where there is none."""
+    """``values`` as a row of bars; a blank for None."""
     known = [value for value in values if value is not None]
     bars = LETTERS if ascii_only else BLOCKS
     low, span = min(known, default=0.0), max(known, default=0.0) - min(known, default=0.0)
@@ -108,7 +112,7 @@ def _print_lines(rows: Rows) -> None:
         known = [value for value in values if value is not None]
         if known:
             bars = sparkline(values, ascii_only=ascii_only)
-            span = f"{_shown(min(known), unit)} to {_shown(max(known), unit)}, now {_shown(known[-1], unit)}"
+            span = f"{_shown(min(known), unit)} to {_shown(max(known), unit)}, latest {_shown(known[-1], unit)}"
             table.add_row(cell(name), Text(bars, style="cyan"), span)
     say("")
     show(table)

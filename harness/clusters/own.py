@@ -14,6 +14,7 @@ from harness.core.errors import RigError
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
+from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 __all__ = ["OwnCluster"]
 
@@ -25,7 +26,7 @@ class OwnCluster(KubeconfigCluster):
     options: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
-        self, clock: Clock, randomness: Randomness, namespace: str = "wasmbed", tap: Tap | None = None
+        self, clock: Clock, randomness: Randomness, namespace: str = DEFAULT_NAMESPACE, tap: Tap | None = None
     ) -> None:
         super().__init__(clock, randomness, namespace, tap)
         self._server: Server | None = None

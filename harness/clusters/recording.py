@@ -9,7 +9,7 @@ from typing import Any
 from harness.core.history import Tap
 from harness.core.order import Order, Put
 from harness.wasmbed.resources.api import Object
-from harness.wasmbed.resources.kinds import GROUP
+from harness.wasmbed.resources.names import GROUP
 
 __all__ = ["RequestRecorder"]
 

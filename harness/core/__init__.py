@@ -1,5 +1,5 @@
-"""What every other room stands on: time, network, randomness, the record of a run, and blame.
+"""The foundation of every other room: time, network, randomness, histories, and errors with blame.
 
-Nothing outside this package reads a clock, sleeps, draws randomness or opens a socket on its own: platform and
-harness code receive these as arguments, so that a test can hand in its own.
+No code outside this package reads a clock, sleeps, draws randomness, or opens a socket by itself. Platform and
+harness code get these as arguments, so that a test can pass its own.
 """

@@ -1,7 +1,7 @@
-"""The only room that knows what time it is.
+"""Time, as an argument: the only module that reads the system's clock.
 
-Everything that waits does so on a :class:`Clock` it was given: for a condition, with a deadline. Tests hand in a
-:class:`ManualClock` and move time themselves.
+Code that waits does so on a :class:`Clock` that it was given, for a condition, with a deadline. Tests pass a
+:class:`ManualClock` and advance time themselves.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ __all__ = ["Clock", "ManualClock", "SystemClock", "Timer", "time_to_wait"]
 
 
 class Timer(Protocol):
-    """A callback that is still to come."""
+    """A callback that has not run yet."""
 
     def cancel(self) -> None:
-        """Forget it; a second call, or one after it has run, does nothing."""
+        """Do not run it. A second call, or one after it has run, does nothing."""
 
 
 class Clock(ABC):
-    """Seconds since the Unix epoch, steadily forward, and the ways to wait for them."""
+    """Seconds since the Unix epoch, monotonic, and the ways to wait for them."""
 
     @abstractmethod
     def now(self) -> float:
@@ -45,7 +45,7 @@ class Clock(ABC):
         return datetime.fromtimestamp(self.now(), UTC)
 
     async def sleep(self, seconds: float) -> None:
-        """Suspend the calling task. For the passing of real time (a heartbeat's period), never for a guess."""
+        """Suspend the calling task for a period that the design names (a heartbeat's interval), never for a guess."""
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def wake() -> None:
@@ -70,10 +70,10 @@ class Clock(ABC):
 
 
 def time_to_wait(within: float) -> float:
-    """``within``, what a test says it waits at most. Raises UsageError for what is no number of seconds above zero."""
+    """Return ``within``, a test's time limit. Raises UsageError unless it is a finite, positive number of seconds."""
     if isinstance(within, int | float) and 0 < within < math.inf:
         return within
-    raise UsageError(f"{within!r} is no time to wait", where="within", do="give seconds, more than zero: 5 or 0.5")
+    raise UsageError(f"invalid time limit {within!r}", where="within", do="give a positive number of seconds: 5 or 0.5")
 
 
 class SystemClock(Clock):
@@ -100,10 +100,10 @@ class _ManualTimer:
 
 
 class ManualClock(Clock):
-    """Time that moves only when a test says so.
+    """Time that moves only when a test advances it.
 
-    :meth:`advance` fires each timer at its own moment and lets the tasks it woke run until they wait again. It
-    sees what happens on the event loop only: it does not wait for sockets, threads or processes.
+    :meth:`advance` fires each timer at its own time and lets the tasks that it woke run until they wait again. It
+    only sees the event loop: it does not wait for sockets, threads, or processes.
     """
 
     _SETTLE_ROUNDS = 50
@@ -122,7 +122,7 @@ class ManualClock(Clock):
         return timer
 
     async def advance(self, seconds: float) -> None:
-        """Move ``seconds`` ahead, through every timer that falls due on the way."""
+        """Move ``seconds`` ahead and fire every timer that is due by then."""
         if seconds < 0:
             raise ValueError(f"a clock cannot go back: advance({seconds})")
         end = self._now + seconds

@@ -1,4 +1,4 @@
-"""Where the files are that come with the harness and are not Python: board descriptions, sequences, modules."""
+"""Finds the harness's data files: board descriptions, sequences, modules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["data_folder"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _INSTALLED = _PACKAGE / "data"
-"""Where a wheel has them (see ``setup.py``); in the repository they are beside the package."""
+"""Where a wheel puts them (see ``setup.py``); in the repository they are beside the package."""
 
 
 def data_folder(folder: str) -> Path:

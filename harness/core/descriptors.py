@@ -1,7 +1,7 @@
-"""File descriptors: every connection takes one, and the limit of a login shell (1,024) is soon reached by a fleet.
+"""File descriptors: each connection takes one, and a fleet soon reaches the limit of a login shell (1,024).
 
-The soft limit is there for programs that use ``select``; whoever does not may raise it to the hard one, which only an
-administrator raises (systemd's documentation, "File Descriptor Limits").
+The soft limit protects programs that use ``select``. Other programs may raise it to the hard limit, which only an
+administrator can raise (systemd's documentation, "File Descriptor Limits").
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ __all__ = ["HOW_TO_RAISE", "available", "explain", "limit", "raise_limit"]
 
 HOW_TO_RAISE = "raise it: ulimit -Hn in a root shell, LimitNOFILE= of a service, --ulimit nofile= of a container"
 MOST = 1 << 20
-"""What Linux allows unless told otherwise; some containers have a hard limit of a thousand million, and programs that
-are started here may close every descriptor that there could be, one by one."""
+"""Linux's default maximum. Some containers have a hard limit of 10^9, and child processes may close each possible
+descriptor, one by one."""
 
 _log = get_log(__name__)
 
 
 def limit() -> int:
-    """How many this process may have."""
+    """The number of descriptors that this process may have open."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def raise_limit() -> int:
-    """Allow this process as many as it may be allowed; returns how many that are."""
+    """Raise the soft limit as far as possible; returns the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(hard, MOST) if hard != resource.RLIM_INFINITY else MOST
     if soft != resource.RLIM_INFINITY and soft < wanted:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            _log.info("file descriptors: the soft limit was %d and is the hard one now: %d", soft, wanted)
+            _log.info("file descriptors: soft limit raised from %d to the hard limit, %d", soft, wanted)
         except (OSError, ValueError) as error:
-            _log.info("file descriptors: the soft limit stays %d: %s", soft, error)
+            _log.info("file descriptors: the soft limit stays at %d: %s", soft, error)
     return limit()
 
 
 def available() -> int | None:
-    """How many this process may still open; None where nobody tells."""
+    """The number of descriptors that this process can still open; None where the system does not say."""
     try:
         return max(0, limit() - len(os.listdir(Path("/proc/self/fd"))))
     except OSError:
@@ -50,6 +50,6 @@ def available() -> int | None:
 
 
 def explain(number: int) -> str:
-    """What the number of a system's error means, and of too many open files how many are allowed."""
-    words = os.strerror(number)
-    return f"{words} (the limit is {limit()}; {HOW_TO_RAISE})" if number == errno.EMFILE else words
+    """The text of a system error by its number; for too many open files, with the limit and how to raise it."""
+    text = os.strerror(number)
+    return f"{text} (the limit is {limit()}; {HOW_TO_RAISE})" if number == errno.EMFILE else text

@@ -1,7 +1,7 @@
-"""Who is to blame is part of every verdict.
+"""Errors by blame: the product, the caller, or the rig.
 
-Three kinds of trouble, three exit codes, three colours in the report. A test whose board never started has not
-failed: nothing was learned about the product.
+Each kind has its own exit code, and its own colour in the report. A test whose board never started has not failed:
+it says nothing about the product.
 
 ====================  =========  ==================================================
 class                 exit code  means
@@ -31,10 +31,10 @@ _ADDRESS = re.compile(r"\('([^']*)', (\d+)(?:, \d+, \d+)?\)")
 
 
 class HarnessError(Exception):
-    """Something went wrong and a person has to read it.
+    """An error whose message a person reads.
 
     ``what`` happened, ``where`` (a file, a board, an endpoint), and what to ``do`` about it. Always raised as one
-    of the three children, chained to the original exception where there is one. What the message quotes may come from
+    of the three subclasses, chained to the original exception if there is one. The message may quote text from
     outside: control characters in it are escaped.
     """
 
@@ -48,34 +48,34 @@ class HarnessError(Exception):
 
 
 class UsageError(HarnessError, ValueError):
-    """The caller asked for something that cannot be: the message names what to change."""
+    """An invalid request by the caller; the message names what to change."""
 
     exit_code = 2
     blame = "usage"
 
 
 class RigError(HarnessError, RuntimeError):
-    """The equipment failed - emulator, port, cluster, tool - so the product was not judged."""
+    """The equipment failed (emulator, port, cluster, tool), so the product was not judged."""
 
     exit_code = 3
     blame = "rig"
 
 
 class ProductFailure(HarnessError, AssertionError):
-    """The platform or the firmware did something else than it must."""
+    """The platform or the firmware behaved incorrectly."""
 
     exit_code = 1
     blame = "product"
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """The beginning of what to do about a misspelled ``name``, with the nearest that is ``known``; empty if none is."""
+    """Advice for a misspelled ``name``, which quotes the closest ``known`` one; empty if none is close."""
     close = get_close_matches(name, list(known), n=1)
     return f"did you mean {close[0]!r}? " if close else ""
 
 
 def reason(error: BaseException) -> str:
-    """What an exception says, in words; its kind where it says nothing, as many of Python's timeouts do."""
+    """The message of an exception; its kind if the message is empty, as in many of Python's timeouts."""
     if isinstance(error, OSError) and error.errno == errno.EMFILE:
         return explain(errno.EMFILE)
     text = str(getattr(error, "strerror", None) or error).strip()

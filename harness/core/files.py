@@ -1,4 +1,4 @@
-"""How files that people name are read: whatever is wrong with one is the caller's error, in words."""
+"""Reads files that the caller named: a file that cannot be read is the caller's error, a UsageError."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["read_bytes", "read_text"]
 
 
 def read_bytes(path: Path, do: str) -> bytes:
-    """What is in a file. Raises UsageError, with what to ``do``, where it cannot be read."""
+    """The content of a file. Raises UsageError, with what to ``do``, if it cannot be read."""
     try:
         return path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: its name has a NUL
@@ -18,7 +18,7 @@ def read_bytes(path: Path, do: str) -> bytes:
 
 
 def read_text(path: Path, do: str) -> str:
-    """The same as text: UTF-8, without the byte order mark that some editors begin a file with."""
+    """The content of a UTF-8 file as text, without the byte order mark that some editors write first."""
     content = read_bytes(path, do)
     try:
         return content.decode("utf-8-sig")

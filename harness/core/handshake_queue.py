@@ -18,7 +18,7 @@ __all__ = ["Budget", "HandshakeQueue"]
 P = TypeVar("P")
 
 _ADDRESSES = 4096
-"""The largest number of hosts whose budgets are remembered; a budget that is full needs no memory."""
+"""The largest number of hosts whose budgets are stored; a full budget is not stored."""
 _PREFIX = 64
 """The bits of an IPv6 address that tell hosts apart: one subscriber has the whole network (RFC 6177)."""
 _ROUNDING = 1e-9
@@ -64,7 +64,7 @@ class HandshakeQueue(Generic[P]):
         self._buckets: dict[str, _Bucket] = {}
         self._peers: dict[str, deque[P]] = {}
         self._turns: OrderedDict[str, None] = OrderedDict()
-        """Hosts that may have a token, the next one last."""
+        """Hosts that may have a token; the last one is next."""
         self._parked: list[tuple[float, str]] = []
         """A heap of hosts without a token, by the time at which they get one."""
         self._count = 0
@@ -73,7 +73,7 @@ class HandshakeQueue(Generic[P]):
         return self._count
 
     def push(self, host: str, peer: P) -> None:
-        """Append a peer; a host that had none waiting is next."""
+        """Append a peer. A host without waiting peers goes first."""
         host = _network(host)
         if host not in self._peers:
             self._peers[host] = deque()
@@ -83,7 +83,7 @@ class HandshakeQueue(Generic[P]):
 
     def pop(self, now: float) -> P | None:
         """The next peer: the newest of the host whose turn it is, since older ones may have left. None if the queue is
-        empty, or no host in it has a token."""
+        empty or no host in it has a token."""
         if self._total.wait(now):
             return None
         while self._parked and self._parked[0][0] <= now:

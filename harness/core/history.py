@@ -1,7 +1,7 @@
-"""The record of one test: what crossed which boundary, in order. Every judge reads only this.
+"""The history of one test: what crossed which boundary, in order. Judges read nothing else.
 
-On disk a history is JSON Lines: one event a line, written as it happens, so that a crash loses at most the line
-it interrupted. In memory it is bounded: the newest events stay.
+On disk a history is JSON Lines, one event per line, written as it happens: a crash loses at most the line that it
+interrupted. In memory a history is bounded and keeps the newest events.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ MOST_EVENTS = 1_000_000
 """Events that a history keeps in memory by default: about 1 GiB."""
 
 Tap = Callable[[str, str, str, Mapping[str, Any], str], object]
-"""An observer on a boundary, called as ``tap(source, target, name, data, correlation)``: an event's own words.
+"""An observer on a boundary, called as ``tap(source, target, name, data, correlation)``: the fields of an event.
 
-One that shares its record with others has their :class:`~harness.core.order.Order` as ``order``: whoever tells it
-something through that may keep a place free for what is still to come.
+A tap that shares its history with others has their :class:`~harness.core.order.Order` as ``order``. A caller that uses
+it can reserve a place for an event that it will learn of later.
 """
 
 
 class Kind(StrEnum):
-    """What sort of thing happened."""
+    """The kind of an event."""
 
     MESSAGE = "message"
     """Something crossed a boundary: a frame on a link, a Kubernetes or HTTP request, a watch event."""
     STATE = "state"
     """A resource changed in the cluster; ``data`` holds what is new."""
     FAULT = "fault"
-    """The harness made something go wrong, or saw it go wrong."""
+    """The harness caused a failure, or saw one."""
     CONSOLE = "console"
     """A board wrote a line."""
     NOTE = "note"
@@ -67,15 +67,15 @@ class Event:
     correlation: str = ""
 
     def to_json(self) -> str:
-        """One line of a history file, without the line feed. What JSON cannot hold is text; see ``plain_json``."""
+        """One line of a history file, without the line feed. Values that JSON lacks become text; see ``plain_json``."""
         return compact({name: getattr(self, name) for name in self.__slots__})
 
 
 class History:
-    """An append-only list of events, of which the newest ``keep`` stay; optionally also a file that has all of them.
+    """An append-only list of events that keeps the newest ``keep``, and optionally a file with all of them.
 
-    Raises RigError when the file cannot be begun. One that cannot grow any more ends there (``lost`` says why), and
-    the list goes on. A reader that needs every event asks :meth:`check_whole` first.
+    Raises RigError if the file cannot be opened. If a later write fails, the file ends there (``lost`` says why) and
+    the list continues. A reader that needs every event calls :meth:`check_whole` first.
     """
 
     def __init__(self, clock: Clock, path: Path | None = None, *, keep: int = MOST_EVENTS) -> None:
@@ -83,10 +83,10 @@ class History:
         self._events: deque[Event] = deque(maxlen=keep)
         self._recorded = 0
         self._listeners: list[Callable[[Event], object]] = []
-        self._file: IO[str] | None = _begun(path) if path is not None else None
+        self._file: IO[str] | None = _opened(path) if path is not None else None
         self.path = path
         self.lost: str | None = None
-        """Why the file ends early, if it does: the disk is full. The events themselves are all here."""
+        """Why the file ends early, for instance a full disk; None if it does not. The list still has the events."""
 
     def record(
         self,
@@ -97,7 +97,7 @@ class History:
         data: Mapping[str, Any] | None = None,
         correlation: str = "",
     ) -> Event:
-        """Append an event, now, and tell whoever listens."""
+        """Append an event with the present time and call the listeners."""
         event = Event(self._clock.now(), self._recorded, kind, source, target, name, dict(data or {}), correlation)
         self._recorded += 1
         self._events.append(event)
@@ -107,32 +107,32 @@ class History:
         return event
 
     def note(self, name: str, correlation: str = "", **data: Any) -> Event:
-        """Append a remark of the harness itself."""
+        """Append a remark of the harness."""
         return self.record(Kind.NOTE, "Harness", "", name, data, correlation)
 
     def listen(self, listener: Callable[[Event], object]) -> Callable[[], None]:
-        """Call ``listener`` with every further event; returns what ends that."""
+        """Call ``listener`` with every further event; returns a function that unsubscribes it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
     def go_on_in(self, path: Path) -> None:
-        """From now on write to another file, which begins with everything so far.
+        """Write to another file from now on. It starts with a copy of all events so far.
 
-        Raises RigError when the file cannot be begun, or when not everything is in memory any more.
+        Raises RigError if the file cannot be opened, or if the oldest events are no longer in memory.
         """
         self.check_whole()
         self.close()
-        self.path, self._file, self.lost = path, _begun(path), None
+        self.path, self._file, self.lost = path, _opened(path), None
         for event in self._events:
             self._write(event)
 
     @property
     def recorded(self) -> int:
-        """Events so far, those included that are not kept any more: the number of the next one."""
+        """The number of events so far, including those no longer kept; the next event gets this number."""
         return self._recorded
 
     def check_whole(self) -> None:
-        """Raise RigError when the oldest events are not in memory any more, so that nothing is judged by a part."""
+        """Raise RigError if the oldest events are no longer in memory, so that no verdict rests on a part."""
         dropped = self._recorded - len(self._events)
         if dropped:
             where = f"; all are in {self.path}" if self.path is not None and self.lost is None else ""
@@ -143,12 +143,12 @@ class History:
             )
 
     def since(self, number: int) -> list[Event]:
-        """The events from that number on, as far as they are kept."""
+        """The events from that number on, as far as they are still kept."""
         found = list(takewhile(lambda event: event.n >= number, reversed(self._events)))
         return found[::-1]
 
     def __len__(self) -> int:
-        """Events that are kept."""
+        """The number of events that are kept."""
         return len(self._events)
 
     def __iter__(self) -> Iterator[Event]:
@@ -158,11 +158,11 @@ class History:
         return iter(tuple(reversed(self._events)))
 
     def __getitem__(self, index: int) -> Event:
-        """One of those that are kept, the oldest first."""
+        """One of the events that are kept, oldest first."""
         return self._events[index]
 
     def close(self) -> None:
-        """Close the file; events can still be read."""
+        """Close the file. The events in memory stay readable."""
         file, self._file = self._file, None
         if file is not None:
             try:
@@ -171,7 +171,7 @@ class History:
                 self.lost = self.lost or reason(error)
 
     def _write(self, event: Event) -> None:
-        """Add a line. Who is observed must not feel it when that is impossible: the file ends, the record goes on."""
+        """Add a line. A write error must not affect the system under test: the file ends, the list continues."""
         if self._file is None:
             return
         try:
@@ -181,15 +181,15 @@ class History:
             self.close()
 
 
-def _private(path: str, flags: int) -> int:
-    """Open a file that only its owner may read: a console may say what no redaction knows."""
+def _open_private(path: str, flags: int) -> int:
+    """Open a file that only its owner may read: redaction cannot know every secret that a console prints."""
     return os.open(path, flags, 0o600)
 
 
-def _begun(path: Path) -> IO[str]:
+def _opened(path: Path) -> IO[str]:
     try:
-        # A lone surrogate (a file name that is no UTF-8) becomes the \\udcXX that JSON has for it.
-        return open(path, "w", encoding="utf-8", errors="backslashreplace", buffering=1, opener=_private)
+        # A lone surrogate (from a file name that is not UTF-8) is written as \\udcXX, as JSON does.
+        return open(path, "w", encoding="utf-8", errors="backslashreplace", buffering=1, opener=_open_private)
     except OSError as error:
         raise RigError(
             f"cannot be written: {reason(error)}", where=str(path), do="free the disk, or name another folder"
@@ -200,9 +200,9 @@ _KINDS = frozenset(map(str, Kind))
 
 
 def read_history(path: Path) -> tuple[list[Event], list[str]]:
-    """Read a history file: its events, and what is wrong with it in words (a last line cut by a crash).
+    """Read a history file: its events, and texts about what is wrong with it (a last line cut off by a crash).
 
-    Raises :class:`UsageError` naming the line and the key where the file is not a history at all.
+    Raises :class:`UsageError` with the line and the key if the file is not a history.
     """
     events: list[Event] = []
     for number, line in read_lines(path):

@@ -1,7 +1,7 @@
-"""The lines of a history file, read with suspicion: a file may be cut, edited, or no history at all.
+"""Reads and validates the lines of a history file, which may be cut off, edited, or something else entirely.
 
-What judges rely on is checked here, so that each need not: the fields of an event, and of a change of a resource its
-``change``, its ``name`` and the shape of its ``status``. What a message carries is whatever a peer sent.
+Judges rely on these checks and do not repeat them: the fields of an event, and for a change of a resource its
+``change``, its ``name``, and the shape of its ``status``. The content of a message is not checked: a peer sent it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from harness.core.errors import UsageError, reason
 __all__ = ["DEEPEST", "LONGEST", "read_fields", "read_lines"]
 
 LONGEST = 64 << 20
-"""Bytes of a line: a module of the largest frame is half of that in hexadecimal digits."""
+"""Bytes in a line. The largest frame's module, in hexadecimal digits, takes half of that."""
 DEEPEST = 500
-"""Lists and objects inside each other."""
+"""Levels of nested lists and objects."""
 _CHANGES = ("added", "modified", "deleted")
 MOST_DIGITS = 1000
-"""Of a number."""
+"""Digits in a number."""
 _LONG_NUMBER = re.compile(rf"\d{{{MOST_DIGITS + 1},}}")
 _TOKEN = re.compile(rf'"((?:[^"\\]|\\.)*)"\s*(:)?|[\[\]{{}}]|{_LONG_NUMBER.pattern}')
 
@@ -54,7 +54,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not blank, with their numbers from 1. Raises UsageError where they cannot be read."""
+    """Yield the lines that are not blank, with their numbers from 1. Raises UsageError if they cannot be read."""
     do = "name a history.jsonl as the harness wrote it"
     try:
         with path.open("rb") as file:
@@ -70,18 +70,18 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def read_fields(line: bytes, kinds: Container[str]) -> dict[str, Any]:
-    """The fields of an event, which is of one of those ``kinds``.
+    """The fields of an event; its kind must be one of ``kinds``.
 
-    Raises ValueError saying which key is missing, or is not what it must be.
+    Raises ValueError naming the key that is missing or has an invalid value.
     """
     text = line.decode("utf-8")
     _check_extremes(text)
     try:
         raw = json.loads(text, object_pairs_hook=_unambiguous if text.count('"correlation"') > 1 else None)
     except json.JSONDecodeError as error:
-        raise ValueError(f"it is no JSON: {error.msg.removesuffix(' at')} at column {error.colno}") from error
+        raise ValueError(f"invalid JSON: {error.msg.removesuffix(' at')} at column {error.colno}") from error
     if not isinstance(raw, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("not a JSON object")
     for key, is_right in _CHECKS.items():
         if key not in raw:
             raise ValueError(f"it has no {key!r}")
@@ -96,7 +96,7 @@ def read_fields(line: bytes, kinds: Container[str]) -> dict[str, Any]:
 
 
 def _check_change(data: Mapping[str, Any]) -> None:
-    """Of a resource: what it is, and what it has become."""
+    """Check the data of a change of a resource."""
     status = data.get("status")
     wrong = {
         "data.change": (data.get("change"), data.get("change") in _CHANGES),
@@ -127,7 +127,7 @@ def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check_extremes(text: str) -> None:
-    """Raise ValueError with the key of a value that Python's JSON reader gives up on without telling where it was."""
+    """Raise ValueError naming the key of a value that Python's JSON reader rejects without saying where it is."""
     if text.count("[") + text.count("{") <= DEEPEST and not _LONG_NUMBER.search(text):
         return
     depth, key = 0, "value"

@@ -1,10 +1,10 @@
-"""Places at an HTTP server: the clients that get one, and for how long.
+"""Limits the connections of an HTTP server, so that clients without the token cannot lock out those with it.
 
 A connection is a stranger's until a request on it shows the token. Strangers hold at most three quarters of the places,
-and a bounded number from one address; when no place is left for a newcomer, the stranger that has been without a whole
-request longest has to go, and if there are only clients with the token, the one that has been idle longest. So nobody
-without the token keeps anybody out, and with it only by requests that are under way. A client that does not send its
-request in time, the first or a later one, or does not read its answer, is dropped.
+and a bounded number from one address. If all places are taken, a new connection replaces the stranger that has gone
+longest without a complete request, or, if all clients have the token, the one that has been idle longest. So clients
+without the token cannot keep others out, and clients with it only by requests in progress. A client that does not send
+its request in time, or does not read the answer, is disconnected.
 """
 
 from __future__ import annotations
@@ -42,32 +42,32 @@ class HttpPlaces:
 
     @property
     def strangers(self) -> int:
-        """Connections on which no request has shown the token; the other places are kept for those with it."""
+        """The most connections on which no request has shown the token; the rest is reserved for clients with it."""
         return self.connections - self.connections // 4
 
 
 class HttpDoor:
-    """Makes the protocols of accepted connections. ``server`` serves those that have a place."""
+    """Makes the protocols of accepted connections. ``server`` serves the ones that get a place."""
 
     def __init__(self, server: web.Server, bounds: HttpPlaces, clock: Clock) -> None:
         self._server, self._bounds, self._clock = server, bounds, clock
         self._log = SummedLog(log, clock)
         self._places: dict[object, _Place] = {}
-        """By aiohttp's protocol, which a request knows."""
+        """By aiohttp's protocol object, which each request refers to."""
         self._strangers: dict[_Place, None] = {}
-        """Those that have been without a whole request longest come first; likewise below, for each address."""
+        """Ordered by the time without a complete request, longest first; likewise for each address below."""
         self._by_address: dict[str, dict[_Place, None]] = {}
         self._idle: dict[_Place, None] = {}
-        """Those with the token that have no request under way, the one that has had none for longest first."""
+        """Clients with the token and without a request in progress, idle longest first."""
 
     def __call__(self) -> asyncio.Protocol:
         return _Place(self)
 
     @asynccontextmanager
     async def request(self, protocol: object, *, knows_token: bool) -> AsyncIterator[None]:
-        """The length of a request, from when it is whole to when its answer is sent."""
+        """Wraps the handling of a request, from its arrival until its answer is sent."""
         place = self._places.get(protocol)
-        if place is None:  # dropped just now
+        if place is None:  # disconnected meanwhile
             yield
             return
         place.wait(None)
@@ -84,7 +84,7 @@ class HttpDoor:
                 self._expect_request(place)
 
     async def send(self, request: web.BaseRequest, answer: web.StreamResponse) -> None:
-        """Send ``answer``, or drop a client that does not read it."""
+        """Send ``answer``, or disconnect a client that does not read it."""
         with suppress(ConnectionAbortedError):
             async with self.sending(request.protocol):
                 await answer.prepare(request)
@@ -92,7 +92,7 @@ class HttpDoor:
 
     @asynccontextmanager
     async def sending(self, protocol: object) -> AsyncIterator[None]:
-        """The length of sending one piece. Drops a client that does not read it: :class:`ConnectionAbortedError`."""
+        """Wraps the sending of one piece. Disconnects a client that does not read it: ConnectionAbortedError."""
         try:
             async with self._clock.deadline(self._bounds.timeout):
                 yield
@@ -102,15 +102,15 @@ class HttpDoor:
             raise ConnectionAbortedError("the client does not read") from error
 
     def close(self) -> None:
-        """Wait for nobody any more."""
+        """Cancel all timers."""
         for place in self._places.values():
             place.wait(None)
         self._log.close()
 
-    # What places tell.
+    # Called by places.
 
     def enter(self, place: _Place) -> web.RequestHandler | None:
-        """Give a newcomer a place, if need be a stranger's; None if all are taken by those with the token."""
+        """Give a new connection a place, if necessary a stranger's; None if clients with the token hold all places."""
         bounds = self._bounds
         there = self._by_address.get(place.address, {})
         if len(there) >= bounds.per_address:
@@ -129,7 +129,7 @@ class HttpDoor:
         return handler
 
     def leave(self, place: _Place) -> None:
-        """The connection is over."""
+        """Free the place of a connection that ended."""
         self._places.pop(place.handler, None)
         self._idle.pop(place, None)
         self._forget_stranger(place)
@@ -161,7 +161,7 @@ class HttpDoor:
 
 
 class _Place(asyncio.Protocol):
-    """One connection: everything is aiohttp's ``handler``'s business but who may stay."""
+    """One connection. aiohttp's ``handler`` does everything except limiting how long it may stay."""
 
     def __init__(self, door: HttpDoor) -> None:
         self._door = door
@@ -171,13 +171,13 @@ class _Place(asyncio.Protocol):
         self.handler: web.RequestHandler | None = None
 
     def wait(self, timer: Timer | None) -> None:
-        """Let ``timer`` be the one that runs for this place, or none."""
+        """Replace the running timer of this place; None stops it."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = timer
 
     def drop(self) -> None:
-        """End the connection now; the peer may not be reading."""
+        """End the connection at once, because the peer may not be reading."""
         self._door.leave(self)
         if self._transport is not None:
             self._transport.abort()

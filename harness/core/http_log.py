@@ -1,4 +1,4 @@
-"""A log for HTTP servers: aiohttp logs a request that it cannot parse, and with it the bearer token."""
+"""A log for HTTP servers without bearer tokens: aiohttp logs a request that it cannot parse in full."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _WithoutRequests(logging.Filter):
 
 
 def server_log(name: str) -> logging.Logger:
-    """The logger of that name, for aiohttp's server: a malformed request is one line without what the client sent."""
+    """The logger of that name for aiohttp's server. A malformed request becomes one line without the client's data."""
     logger = get_log(name)
     if not any(isinstance(each, _WithoutRequests) for each in logger.filters):
         logger.addFilter(_WithoutRequests())

@@ -1,4 +1,4 @@
-"""Randomness and the identifiers made from it, in one place so that a run can be seeded."""
+"""Randomness and the identifiers made from it, in one place, so that a run can be repeated from a seed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["Randomness"]
 
 
 class Randomness:
-    """A source of random values: the operating system's, or a repeatable one when given a ``seed``.
+    """A source of random values: the operating system's, or with a ``seed`` a repeatable one.
 
-    The repeatable one is for simulation: key material must never come from it.
+    The repeatable source is for simulation. Key material must never come from it.
     """
 
     def __init__(self, seed: int | None = None) -> None:
@@ -27,13 +27,13 @@ class Randomness:
         return str(UUID(bytes=self.bytes(16), version=4))
 
     def token(self, count: int = 16) -> str:
-        """``count`` random bytes as lower-case hex, fit for a name or a one-time secret."""
+        """``count`` random bytes as lower-case hex, for a name or a one-time secret."""
         return self.bytes(count).hex()
 
     def jitter(self, seconds: float, share: float = 0.5) -> float:
-        """``seconds`` made shorter or longer by up to ``share`` of itself, so that a fleet does not march in step."""
+        """``seconds`` made shorter or longer by up to ``share`` of itself, so that a fleet does not act all at once."""
         return seconds * (1 + share * (2 * self._random.random() - 1))
 
     def fork(self, name: str) -> Randomness:
-        """A source of its own for ``name``; seeded ones stay repeatable whatever order they are used in."""
+        """A separate source for ``name``. With a seed, its values do not depend on the order of use."""
         return Randomness(None if self.seed is None else random.Random(f"{self.seed}/{name}").getrandbits(64))  # noqa: S311

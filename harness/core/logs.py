@@ -1,4 +1,4 @@
-"""Logs whose lines hold nothing that a terminal obeys, whoever sent what they quote, and whatever shows them."""
+"""Logs that are safe to show on a terminal: control characters in text from peers are escaped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["get_log"]
 
 
 def get_log(name: str) -> logging.Logger:
-    """The log of a module. A message is one line; the traceback of an exception has several."""
+    """The log of a module. A message is one line; an exception's traceback keeps its lines."""
     log = logging.getLogger(name)
     log.addFilter(_escape)
     return log

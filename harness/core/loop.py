@@ -1,4 +1,4 @@
-"""Which event loop the front doors run on, and how a task on it lets others run."""
+"""The event loop of the front doors, and how a task lets others run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["give_way", "new_runner"]
 
 
 def new_runner() -> asyncio.Runner:
-    """An event loop of its own: uvloop's where it is there, a quarter of the memory per connection."""
+    """A new event loop: uvloop's if it is installed, which takes a quarter of the memory per connection."""
     if sys.platform == "win32":
         return asyncio.Runner()
     try:
@@ -20,5 +20,5 @@ def new_runner() -> asyncio.Runner:
 
 
 async def give_way() -> None:
-    """Let everything else that is ready run first. Needs no clock: no time is waited for."""
+    """Let everything else that is ready run first. Needs no clock, because it does not wait for time to pass."""
     await asyncio.sleep(0)

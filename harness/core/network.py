@@ -1,6 +1,6 @@
-"""The one seam through which platform and harness reach the network.
+"""The network, as an argument: platform and harness reach it only through this port.
 
-Tests that want another network hand in another :class:`Network`; nobody patches a socket.
+A test that needs another network passes another :class:`Network` instead of patching sockets.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Listener(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """Stop accepting. Connections that were accepted stay their protocol's business."""
+        """Stop accepting. Accepted connections stay open; their protocols close them."""
 
 
 class Network(ABC):
@@ -47,8 +47,8 @@ class Network(ABC):
     ) -> Listener:
         """Accept connections at ``endpoint`` (port 0: any free one). Raises :class:`OSError` if it is taken.
 
-        With ``tls``, ``admission`` bounds the peers that have not completed the handshake, and reports those that are
-        turned away.
+        With ``tls``, ``admission`` bounds the peers that have not completed the handshake, and reports each that is
+        refused.
         """
 
     @abstractmethod
@@ -73,13 +73,13 @@ class _SystemListener(Listener):
         self._server.close()
 
 
-class _GuardedListener(Listener):
-    def __init__(self, doorkeeper: TlsListener) -> None:
-        self._doorkeeper = doorkeeper
-        self.endpoint = doorkeeper.endpoint
+class _SecureListener(Listener):
+    def __init__(self, listener: TlsListener) -> None:
+        self._listener = listener
+        self.endpoint = listener.endpoint
 
     async def close(self) -> None:
-        await self._doorkeeper.close()
+        await self._listener.close()
 
 
 async def _bind(host: str, port: int) -> socket.socket:
@@ -103,7 +103,7 @@ class SystemNetwork(Network):
     ) -> Listener:
         host, port = endpoint
         if tls is not None:
-            return _GuardedListener(TlsListener(await _bind(host, port), protocol, tls, admission or Admission()))
+            return _SecureListener(TlsListener(await _bind(host, port), protocol, tls, admission or Admission()))
         return _SystemListener(await asyncio.get_running_loop().create_server(protocol, host, port, backlog=1024))
 
     async def connect(

@@ -1,7 +1,7 @@
-"""Several taps, one order: what comes later waits while a place before it is kept free.
+"""One order for the reports of several taps, in which a tap can reserve a place for a cause that it learns late.
 
-A tap that learns late what caused something - the answer to a write comes after its first effect - keeps a place free
-where the cause belongs. Whatever any tap has to tell meanwhile waits behind it.
+The answer to a write, for example, arrives after its first effect. The tap reserves a place before the write; reports
+that come meanwhile wait behind it until the place is released.
 """
 
 from __future__ import annotations
@@ -12,92 +12,92 @@ from collections.abc import Callable
 
 from harness.core.logs import get_log
 
-__all__ = ["Order", "Place", "Put", "Telling"]
+__all__ = ["Order", "Place", "Put", "Report"]
 
 log = get_log(__name__)
 
 LIMIT = 20_000
-"""What may wait; beyond that nothing is worth waiting for, and all is told as it stands."""
+"""The most reports that may wait. Beyond that all are made at once, without the missing ones."""
 
-Telling = Callable[[], object]
-Put = Callable[[Telling], None]
+Report = Callable[[], object]
+Put = Callable[[Report], None]
 
 
 class Order:
-    """A queue of things to tell that is empty as long as no place is kept free: then each is told at once."""
+    """A queue of reports. It is empty as long as no place is reserved: each report is then made at once."""
 
     def __init__(self) -> None:
-        self._queue: deque[Telling | Place] = deque()
-        self._telling = False
+        self._queue: deque[Report | Place] = deque()
+        self._reporting = False
 
-    def put(self, telling: Telling) -> None:
-        """Call ``telling`` now, or when all that is before it has been told."""
-        if not self._queue and not self._telling:
-            _tell(telling)
+    def put(self, report: Report) -> None:
+        """Call ``report`` now, or after everything before it in the queue."""
+        if not self._queue and not self._reporting:
+            _make(report)
             return
-        self._queue.append(telling)
+        self._queue.append(report)
         if len(self._queue) > LIMIT:
             self.give_up()
 
     def hold(self) -> Place:
-        """Keep a place free, here. It must be released."""
+        """Reserve the next place. The caller must release it."""
         place = Place(self._advance)
         self._queue.append(place)
         return place
 
     async def reached(self) -> None:
-        """Wait until everything so far has been told."""
+        """Wait until every report so far has been made."""
         if self._queue:
-            told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self.put(lambda: None if told.done() else told.set_result(None))
-            await told
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self.put(lambda: None if turn.done() else turn.set_result(None))
+            await turn
 
     def give_up(self) -> None:
-        """Tell everything, whatever is still missing."""
+        """Make all waiting reports now, and treat every place as released."""
         for each in tuple(self._queue):
             if isinstance(each, Place):
                 each.released = True
         self._advance()
 
     def _advance(self) -> None:
-        if self._telling:
+        if self._reporting:
             return
-        self._telling = True
+        self._reporting = True
         try:
             while self._queue:
                 first = self._queue[0]
                 if isinstance(first, Place) and not first.released:
                     return
                 self._queue.popleft()
-                for telling in first.tellings if isinstance(first, Place) else (first,):
-                    _tell(telling)
+                for report in first.reports if isinstance(first, Place) else (first,):
+                    _make(report)
         finally:
-            self._telling = False
+            self._reporting = False
 
 
 class Place:
-    """Where something is still to come."""
+    """A reserved place in an :class:`Order`."""
 
-    __slots__ = ("_advance", "released", "tellings")
+    __slots__ = ("_advance", "released", "reports")
 
     def __init__(self, advance: Callable[[], None]) -> None:
         self._advance = advance
-        self.tellings: list[Telling] = []
+        self.reports: list[Report] = []
         self.released = False
 
-    def put(self, telling: Telling) -> None:
-        """What belongs here; several keep their order."""
-        self.tellings.append(telling)
+    def put(self, report: Report) -> None:
+        """Add a report that belongs here; several keep their order."""
+        self.reports.append(report)
 
     def release(self) -> None:
-        """Nothing more belongs here."""
+        """Make the reports of this place, and those that wait behind it."""
         self.released = True
         self._advance()
 
 
-def _tell(telling: Telling) -> None:
-    """Record one thing. An observer that fails must neither fail the observed nor keep back the others."""
+def _make(report: Report) -> None:
+    """Make one report. A tap that fails must not affect the system under test or the other reports."""
     try:
-        telling()
+        report()
     except Exception:
         log.exception("a tap failed")

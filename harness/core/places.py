@@ -1,8 +1,8 @@
-"""A bounded number of places for work under way, given in the order in which they were asked for.
+"""A bounded number of places for work in progress, given to waiters in order of arrival.
 
-The bound follows the work that can be finished, as TCP's congestion window does (RFC 5681): it grows by one after a
-round of work that was finished, and is halved when some was not finished in time, once for all that was under way
-together. It never gets small: work that is slow for another reason would then be slow and rare.
+The bound follows the amount of work that finishes in time, as TCP's congestion window does (RFC 5681): it grows by one
+after a round of finished work, and is halved when work missed its timeout, once for all work that was in progress
+together. It has a minimum: work that is slow for another reason would otherwise be slow and rare.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LEAST = 8
 
 
 class Places:
-    """At most ``most`` places. Callers that create work hold it back while :attr:`is_full`; see :meth:`on_relief`."""
+    """At most ``most`` places. Callers should create no new work while :attr:`is_full`; see :meth:`on_relief`."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -36,11 +36,11 @@ class Places:
 
     @property
     def is_full(self) -> bool:
-        """Whether work waits already."""
+        """Whether work is already waiting for a place."""
         return bool(self._waiting)
 
     def on_relief(self, callback: Callable[[], object]) -> None:
-        """Call ``callback`` whenever nothing waits any more."""
+        """Call ``callback`` each time the last waiter has got its place."""
         self._relief.append(callback)
 
     async def take(self) -> int:

@@ -1,7 +1,7 @@
-"""JSON for reports: every value has a JSON form; what JSON cannot hold becomes text.
+"""JSON for reports: every value has a JSON form, and values that JSON lacks become text.
 
-A history, a verdict and a page carry data of boards, peers and tests. One value that an encoder refuses must not cost
-the whole report, so nothing here raises for a value.
+A history, a verdict, and a page carry data of boards, peers, and tests. A single value that an encoder refuses must not
+lose the whole report, so these functions never raise for a value.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import orjson
 __all__ = ["compact", "encode", "plain"]
 
 DEPTH = 64
-"""Levels of nesting that are kept; what lies deeper is text."""
+"""Levels of nesting that are kept; deeper values become text."""
 EXACT = 2**53
-"""Whole numbers above lose digits in a browser, and above 2^64 in most decoders: they are text."""
+"""Larger whole numbers lose digits in a browser, and above 2^64 in most decoders: they become text."""
 TEXT = 1000
-"""Characters of the text that stands for a nested value."""
+"""The most characters of the text for a nested value."""
 
 
 def encode(value: Any, *, sort_keys: bool = False) -> bytes:
@@ -35,7 +35,7 @@ def encode(value: Any, *, sort_keys: bool = False) -> bytes:
 
 def compact(value: Any) -> str:
     """``value`` as compact JSON that Python reads back unchanged: whole numbers of any size, and lone surrogates, which
-    whoever writes the text escapes (``errors="backslashreplace"``). Never raises."""
+    the caller escapes when it writes the text (``errors="backslashreplace"``). Never raises."""
     options: dict[str, Any] = {"ensure_ascii": False, "separators": (",", ":")}
     try:
         return json.dumps(value, allow_nan=False, default=_leaf, **options)
@@ -44,9 +44,9 @@ def compact(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """``value`` made of what JSON has: text, numbers, true, false, null, and lists, tuples and mappings of those.
+    """``value`` built only from JSON's types: text, numbers, booleans, null, and lists, tuples, and mappings of those.
 
-    Text stands for the rest: whole numbers beyond 53 bits, NaN and infinities, bytes (hex), lone surrogates
+    Everything else becomes text: whole numbers beyond 53 bits, NaN and infinities, bytes (hex), lone surrogates
     (``\\udcff``), keys that are not text, objects, more than 64 levels, and a value that contains itself.
     """
     return _plain(value, DEPTH, frozenset())
@@ -78,7 +78,7 @@ def _parts(nested: Any, made: Callable[[Any], Any]) -> Any:
 
 
 def _leaf(value: Any) -> dict[Any, Any] | list[Any] | str:
-    """What stands for an object: a mapping, a list, or text."""
+    """An object's replacement: a mapping, a list, or text."""
     if isinstance(value, bytes | bytearray | memoryview):
         return value.hex()
     if isinstance(value, Mapping):

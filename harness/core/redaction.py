@@ -1,7 +1,7 @@
-"""Replacement of secrets, before an event is recorded, by marks; the kind of a field says whether it holds a secret.
+"""Replaces secrets by marks before an event is recorded. Whether a field is a secret depends on its kind.
 
-Equal secrets have equal marks, so that judges and people can still compare them. The marks are made with a key that is
-not recorded, so that a reader of a record cannot try which password a mark stands for.
+Equal secrets have equal marks, so that judges and people can still compare them. The key of the marks is not recorded,
+so that a reader of a history cannot guess a password and compare its mark.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _ENVIRONMENTS: Mapping[str, tuple[str, ...]] = {
     "Application": ("spec", "config", "env"),
     "Deploy": ("environment",),
 }
-"""Paths of environment variables, by kind. Any of them may be a secret, whatever its name."""
+"""Paths of environment variables, by kind. Each of them may be a secret, whatever its name."""
 
 
 class Redaction:
     """Replaces secrets in the data of events."""
 
     def __init__(self, key: bytes) -> None:
-        """``key``: random bytes, the run's own."""
+        """``key``: random bytes, different for each run."""
         self._key = key
 
     def mark(self, secret: str | bytes) -> str:
@@ -63,7 +63,7 @@ class Redaction:
         return _replaced(value, _ANNOTATION, lambda text: self._last_applied(kind, text))
 
     def _operation(self, kind: str, operation: Any) -> Any:
-        """An operation of a JSON patch (RFC 6902): its value is redacted as what it is at its path."""
+        """An operation of a JSON patch (RFC 6902). Its value is redacted by its path."""
         if not isinstance(operation, Mapping):
             return self._mark_value(operation) if kind in _FIELDS else operation
         if not {"path", "value"} <= operation.keys():
@@ -86,7 +86,7 @@ class Redaction:
         return value if value is None else self.mark(value if isinstance(value, str | bytes) else str(value))
 
     def _mark_base64(self, value: Any) -> Any:
-        """As :meth:`_mark_value`, with the mark of what the base64 stands for."""
+        """As :meth:`_mark_value`, but with the mark of the decoded bytes."""
         if isinstance(value, str):
             try:
                 return self.mark(base64.b64decode(value, validate=True))
@@ -104,11 +104,11 @@ class Redaction:
 
 
 def _replaced(value: Any, path: tuple[str, ...], replace: Any) -> Any:
-    """``value`` with what is at ``path`` replaced; what is not there stays so. Shares the rest."""
+    """A copy of ``value`` with the part at ``path`` replaced, if there is one. Shares the other parts."""
     if not path:
         return replace(value)
     if not isinstance(value, Mapping):
-        # Something else stands where members should be: all of it may be the secret.
+        # The members are missing and another value is in their place: all of it may be the secret.
         return replace(value) if path == (_EVERY,) and value is not None else value
     if path[0] == _EVERY:
         return {key: _replaced(item, path[1:], replace) for key, item in value.items()}

@@ -1,4 +1,4 @@
-"""A log for lines that many peers can cause: it writes the first few of a kind, and one line that counts the rest."""
+"""A log for lines that many peers can cause: it writes the first few of a kind and one line that counts the rest."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["SummedLog"]
 
 
 class SummedLog:
-    """Writes to ``log``. Of each text at most ``first`` lines go out in ``window`` seconds, then one with the count.
+    """Writes to ``log``: of each kind at most ``first`` lines in ``window`` seconds, then one line with the count.
 
-    A kind of line is its text before the arguments are put in, so there are as many kinds as the code has texts.
+    The kind of a line is its format string, so the number of kinds is bounded by the code.
     """
 
     def __init__(self, log: logging.Logger, clock: Clock, *, first: int = 10, window: float = 10.0) -> None:

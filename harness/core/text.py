@@ -1,8 +1,8 @@
 """Text from outside - devices, histories, cluster objects, peers - made safe to show on a terminal and in a log.
 
-Control characters move the cursor, clear the screen and retitle the window; bidirectional ones reorder a line, so that
-it reads as something else than it says. Both are replaced by what Python writes for them: ``\\x1b``, ``\\u202e``. The
-replacement is for people: a text that holds a backslash already is not told apart from an escaped one.
+Control characters move the cursor, clear the screen, and retitle the window. Bidirectional ones reorder a line, so that
+it reads differently from what it says. Both are replaced by Python's escapes: ``\\x1b``, ``\\u202e``. The replacement
+is for people: it cannot be reversed, since a text may already contain a backslash.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _IN_LINES = re.compile(f"(?![\t\n])[{_CONTROLS}]")
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    """``text`` without anything that a terminal obeys.
+    """``text`` with every character escaped that a terminal interprets.
 
-    Tabs and line feeds are escaped too, so that a value stays within its line of a table or a log; with ``lines`` they
-    stay: for messages of several lines.
+    Tabs and line feeds are escaped too, so that a value stays within its line of a table or a log. With ``lines`` they
+    are kept, for messages of several lines.
     """
     return (_IN_LINES if lines else _IN_ONE_LINE).sub(_escape, text)
 

@@ -1,10 +1,10 @@
 """A TLS listener that stays available to legitimate clients during floods of connections and handshakes.
 
-``loop.create_server(ssl=...)`` starts a handshake for each connection, without a bound, and reports none of those that
-fail - not even to the peer, whose alert it drops. Here a peer costs a file descriptor and no TLS state until its
-ClientHello is there; silent peers are bounded, and the oldest is dropped first; a ClientHello without anything that
-this server has is refused before anything is computed for it; handshakes run a bounded number at a time and within a
-budget; every failure is reported, and answered with its alert (RFC 8446, section 6).
+``loop.create_server(ssl=...)`` starts a handshake for each connection, without a bound. It does not report handshakes
+that fail, and drops the alert that the peer should get. This listener spends a file descriptor and no TLS state on a
+peer until its ClientHello has arrived. The number of silent peers is bounded, and the oldest is dropped first. A
+ClientHello that offers nothing this server supports is refused before any computation. A bounded number of handshakes
+runs at a time, within a budget. Each failure is reported, and answered with its alert (RFC 8446, section 6).
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ __all__ = ["Admission", "TlsListener"]
 
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _BATCH = 64
-"""Connections accepted in one go, before those that came earlier get their turn."""
+"""Connections accepted in one go, before earlier ones get their turn."""
 FAILURES = Budget(512, 256.0)
 """At about 0.5 ms each, an eighth of a core."""
 FAILURES_OF_ONE = Budget(256, 64.0)
-_NO_DESCRIPTOR = "the machine has no file descriptor left"
+_NO_DESCRIPTOR = "the machine has run out of file descriptors"
 _FOR_EACH_PLACE = 4
 _RECOVERY = 1.0
-"""Seconds until accepting is tried again when the machine had no file descriptor left."""
+"""Seconds until accepting is tried again after the machine ran out of file descriptors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
     """The bounds of a TLS listener; times in seconds.
 
-    ``waiting``: connections without a handshake under way, never more than half the file descriptors there may be;
-    one more drops the oldest, those first that have not sent their ClientHello. ``handshakes``: at once. ``failures``
-    and ``failures_of_one``: the budget for handshakes that fail, of all addresses and of one. ``silence``: until the
-    ClientHello must be there. ``handshake``: for all of a handshake; while others wait for its place, ``patience`` for
-    a peer whose turn it is. ``rejected`` is called with the address of a peer that was turned away, the reason, and
-    whether it was refused for what it offered or proved: its alert says no more than that. ``behind``: the places that
-    peers take after their handshake; while it is full, no handshake begins, and at most four are under way for each of
+    ``waiting``: connections without a handshake in progress, at most half of the file descriptor limit. One more drops
+    the oldest; those without a ClientHello go first. ``handshakes``: the number at a time. ``failures`` and
+    ``failures_of_one``: the budget for handshakes that fail, of all addresses and of one. ``silence``: until the
+    ClientHello must have arrived. ``handshake``: for a whole handshake. ``patience``: for a peer that does not send,
+    while others wait for its place. ``rejected`` is called with the address of a rejected peer, the reason, and
+    whether it was refused for what it offered or proved (its alert says no more than that). ``behind``: the places that
+    peers take after their handshake. While it is full, no handshake starts; at most four are in progress for each of
     its places. ``unread``: bytes that the kernel buffers for a peer that does not read, instead of Linux's megabytes;
-    the kernel doubles it (socket(7)).
+    the kernel doubles the number (socket(7)).
     """
 
     waiting: int = 4096
@@ -99,7 +99,7 @@ class TlsListener:
         self._resume()
 
     async def close(self) -> None:
-        """Stop accepting and drop everyone who is not through."""
+        """Stop accepting, and drop each peer that has not completed its handshake."""
         self._closed = True
         self._pause()
         self._listener.close()
@@ -110,7 +110,7 @@ class TlsListener:
             self._drop_silent("the listener was closed")
         while (queued := self._queue.drop_oldest()) is not None:
             self._reject(queued, "the listener was closed")
-        await asyncio.sleep(0)  # a task that is cancelled before it began would leave its socket open
+        await asyncio.sleep(0)  # a task that is cancelled before it starts would leave its socket open
         tasks = [peer.handshake for peer in self._shaking if peer.handshake is not None]
         for peer in tuple(self._shaking):
             self._interrupt(peer, "the listener was closed")
@@ -150,10 +150,10 @@ class TlsListener:
             self._watch_silence()
 
     def _drop_oldest(self, reason: str) -> bool:
-        """Turn away one of those who wait, the silent first; False if there is nobody."""
+        """Drop one of the waiting peers, silent ones first; False if there are none."""
         while self._silent:
             peer = next(iter(self._silent))
-            hello = peer.hello()  # the loop may not have come round to what it sent
+            hello = peer.hello()  # data may have arrived that the loop has not seen yet
             if hello is None:
                 self._drop_silent(reason)
                 return True
@@ -163,7 +163,7 @@ class TlsListener:
             self._reject(queued, reason)
         return queued is not None
 
-    # The silent.
+    # Silent peers.
 
     def _heard(self, peer: TlsPeer) -> None:
         hello = peer.hello(woken=True)
@@ -215,7 +215,7 @@ class TlsListener:
                 self._reject(peer, "the peer closed the connection before its handshake")
                 continue
             try:
-                # The loop closes the socket before it tells of a failure: the alert goes out on a duplicate.
+                # The loop closes the socket before it reports a failure: the alert is sent on a duplicate.
                 spare = peer.connection.dup()
             except OSError:
                 self._queue.give_back(peer.address[0])

@@ -25,7 +25,7 @@ class TlsPeer:
     address: tuple[str, int]
     since: float
     wanted: int = 1
-    """Bytes that must have come before it is worth looking again."""
+    """Bytes that must have arrived before the peer is looked at again."""
     context: ssl.SSLContext | None = None
     """For its handshake, once its ClientHello was read."""
     handshake: asyncio.Task[None] | None = None

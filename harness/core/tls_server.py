@@ -100,7 +100,7 @@ class TlsServer:
 
 
 def handshake_error(error: OSError) -> str:
-    """The reason why a handshake failed, in words for a log."""
+    """The reason why a handshake failed, as text for a log."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate verification failed: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
@@ -109,7 +109,7 @@ def handshake_error(error: OSError) -> str:
 
 
 class ServerEnd(ssl.SSLObject):
-    """For a loop that drops the alert of a failed handshake: it is kept with the error, as ``alert``."""
+    """Keeps the alert of a failed handshake with the error, as ``alert``: the event loop drops it."""
 
     _outgoing: ssl.MemoryBIO
 

@@ -174,7 +174,7 @@ class PytestRun:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Begin anew what is known of a test, and skip one that asks for what the boards of this tier cannot do."""
         if (name := self.name_of(item)) != item.nodeid:
-            allure.tell_apart(name.removeprefix(item.nodeid).strip())
+            allure.distinguish(name.removeprefix(item.nodeid).strip())
         from harness.pytest_plugin.verdict import begin, has_stack
 
         if has_stack(item):
@@ -234,7 +234,7 @@ class PytestRun:
         write = terminalreporter.write_line
         if self._tally.not_run:
             terminalreporter.section("not run: the rig failed, the product was not judged", yellow=True)
-            for told in self._tally.told_not_run():
+            for told in self._tally.not_run_messages():
                 write(told, yellow=True)
         if summary := self._tally.summary():
             write(summary, red=True)
@@ -247,5 +247,5 @@ class PytestRun:
         for line in self._left:
             write(line, yellow=True)
         if self._finished is not None:
-            for line in self._finished.told(self._config.invocation_params.dir):
+            for line in self._finished.messages(self._config.invocation_params.dir):
                 write(line)

@@ -111,7 +111,7 @@ def record(item: pytest.Item, test: ReportedTest, report: pytest.TestReport) -> 
 
 def _verdict(item: pytest.Item) -> Verdict:
     run = PytestRun.of(item.config)
-    title = (getattr(getattr(item, "obj", None), "__doc__", None) or "").strip().partition("\n")[0]
+    description = getattr(getattr(item, "obj", None), "__doc__", None) or ""
     # pytest-xdist adds the group to the id with --dist=loadgroup: no command line knows it by that.
     nodeid = f"{item.parent.nodeid}::{item.name}" if item.parent is not None else item.nodeid
     try:
@@ -120,7 +120,7 @@ def _verdict(item: pytest.Item) -> Verdict:
         used = run.options
     used = used.replace(modules=run.options.modules)
     command = rerun_command(item.config, nodeid, run.options.arguments(run.defaults))
-    verdict = Verdict.of(run.name_of(item), title, used, command)
+    verdict = Verdict.of(run.name_of(item), description, used, command)
     path, line, _ = item.location
     verdict.file, verdict.line, verdict.case = path, (line or 0) + 1, case_of(item.nodeid)
     verdict.severity = next((str(marker.args[0]) for marker in item.iter_markers("severity")), None)

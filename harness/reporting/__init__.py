@@ -1,4 +1,4 @@
-"""What a run leaves behind for people: made from the histories alone, so that it can be made again at any time."""
+"""Reports: everything that is made from the histories and results in a run's folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["write_run_report"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load the page's maker on first use: the front doors need the rest of this room long before."""
+    """Import the page's builder on first use, so that the front doors start without it."""
     if name == "write_run_report":
         from harness.reporting.report import write_run_report
 

@@ -1,6 +1,6 @@
-"""What a test left, handed to Allure where a run writes Allure results: `--alluredir` of pytest, its listener in Robot.
+"""Results for Allure 2 and 3, if a run writes them: with ``--alluredir`` of pytest, or with Allure's listener in Robot.
 
-Nothing of Allure is imported unless it is in use; what is written is understood by Allure 2 and by Allure 3.
+Allure's packages are imported only then.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from harness.core.plain_json import plain as plain_json
 from harness.reporting.runs import TestRecord, iterate_run
 from harness.reporting.summary import plain
 
-__all__ = ["add_missing", "begin_test", "end_test", "facts_of", "results_folder", "settle", "tell_apart"]
+__all__ = ["add_missing", "begin_test", "distinguish", "end_test", "facts_of", "results_folder", "settle"]
 
 _STATUSES = {"passed": ("passed",), "unexpected pass": ("passed",), "failed": ("failed", "broken")}
-"""Allure's statuses of an outcome; of the others it is ``skipped``."""
+"""Allure's statuses of an outcome; the other outcomes are ``skipped``."""
 CONSOLES = 10
-"""Boards that get an attachment each; the consoles of more come in one."""
+"""The most boards with an attachment each; above that, one attachment has all consoles."""
 PARAMETERS = {"boards": "tier", "cluster": "cluster", "fleet": "fleet", "heartbeat": "heartbeat", "seed": "seed"}
 
 
 def results_folder() -> Path | None:
-    """Where this run writes Allure results; None where it does not."""
+    """The folder of this run's Allure results; None if it writes none."""
     for plugin in _plugins():
         if type(plugin).__name__ == "AllureFileLogger":
             return Path(plugin._report_dir)
@@ -36,9 +36,9 @@ def results_folder() -> Path | None:
 def begin_test(
     options: Mapping[str, Any], *, severity: str | None = None, links: Iterable[Mapping[str, str]] = ()
 ) -> None:
-    """Tell Allure what the test that now begins runs on: parameters, severity, links. Nothing where it is not in use.
+    """Add parameters, severity and links to the test that begins now. Does nothing without Allure.
 
-    The seed does not count when Allure looks for the same test in earlier runs.
+    The seed is excluded when Allure looks for the same test in earlier runs.
     """
     if results_folder() is None:
         return
@@ -51,29 +51,31 @@ def begin_test(
         hook.add_link(url=link["url"], link_type=link.get("type", "link"), name=link.get("name"))
 
 
-def tell_apart(run: str) -> None:
-    """Add what tells the test that now begins from others of the same name: for Allure two results are one test and its
-    retry unless a parameter differs."""
+def distinguish(run: str) -> None:
+    """Add a parameter to the test that begins now, so that Allure does not count it as a retry of a test with the same
+    name."""
     if results_folder() is not None:
         _parameter("run", run)
 
 
 def settle(outcome: str, blame: str | None, message: str) -> None:
-    """Let Allure count the test that now ends as every other output does, and make its texts writable."""
+    """Give the test that ends now the same outcome as in every other output, and texts that can be encoded."""
     statuses = _STATUSES.get(outcome, ("skipped",))[: 1 if blame == ProductFailure.blame else None]
     for reporter in _reporters():
         test = reporter.get_test(None)
         if test is None:
             continue
         if test.status not in statuses:
-            told = f"not run: {message}" if outcome == "not run" else message  # as CATEGORIES know it
-            test.status, test.statusDetails = statuses[0], _details(told)
+            text = f"not run: {message}" if outcome == "not run" else message  # CATEGORIES match this
+            test.status, test.statusDetails = statuses[0], _details(text)
         _make_writable(test)
 
 
 def add_missing(test: TestRecord) -> str | None:
-    """Write the result of a test that Allure's plugin has not seen end: its worker died, or it was not collected.
-    Returns what went wrong, in words."""
+    """Write the result of a test whose end Allure's plugin missed: its worker died, or it was not collected.
+
+    Returns an error message, or None.
+    """
     from allure_commons import utils
     from allure_commons.model2 import Label, Parameter, TestResult
 
@@ -107,9 +109,9 @@ def add_missing(test: TestRecord) -> str | None:
 
 
 def end_test(folder: Path) -> str | None:
-    """Attach what the test left in ``folder``: history, consoles, sequence pictures, how to run it again, blame.
+    """Attach the files in ``folder``: history, consoles, sequence pictures; also the blame and the command.
 
-    Returns what went wrong, in words.
+    Returns an error message, or None.
     """
     if results_folder() is None or not folder.is_dir():
         return None
@@ -119,7 +121,7 @@ def end_test(folder: Path) -> str | None:
         hook.add_label(label_type="blame", labels=[test.blame or "unknown"])
     try:
         if test.rerun:
-            _attach(test.rerun, "run just this again")
+            _attach(test.rerun, "run this test again")
         if (history := folder / "history.jsonl").exists():
             hook.attach_file(
                 source=str(history), name="history", attachment_type="application/x-ndjson", extension="jsonl"
@@ -134,7 +136,7 @@ def end_test(folder: Path) -> str | None:
 
 
 def facts_of(options: Mapping[str, Any]) -> dict[str, str]:
-    """What of a stack's options Allure is told, by the names it shows."""
+    """The options of a stack that Allure shows, by their names there."""
     return {name: str(options[key]) for key, name in PARAMETERS.items() if options.get(key) is not None}
 
 
@@ -158,7 +160,7 @@ def _parameter(name: str, value: str, *, excluded: bool = False) -> None:
     from allure_commons.model2 import Parameter
 
     parameter = Parameter(name=name, value=value, excluded=excluded or None)
-    for reporter in _reporters():  # there is a hook for this, but Robot's listener has none and pytest's adds quotes
+    for reporter in _reporters():  # Allure's hook for this adds quotes, and Robot's listener has none
         reporter.get_test(None).parameters.append(parameter)
     for plugin in _plugins():
         if (lifecycle := getattr(plugin, "lifecycle", None)) is not None:
@@ -167,7 +169,7 @@ def _parameter(name: str, value: str, *, excluded: bool = False) -> None:
 
 
 def _reporters() -> list[Any]:
-    """What pytest's plugin of Allure keeps open results in."""
+    """The reporters of Allure's pytest plugin, which hold its open results."""
     found = (getattr(plugin, "allure_logger", None) for plugin in _plugins())
     return [reporter for reporter in found if reporter is not None]
 
@@ -179,7 +181,7 @@ def _details(message: str) -> Any:
 
 
 def _make_writable(item: Any) -> None:
-    """Allure writes UTF-8, and a lone surrogate would end the run."""
+    """Replace lone surrogates, which UTF-8 cannot encode: they would end the run."""
     item.name = plain_json(item.name)
     if item.statusDetails is not None:
         item.statusDetails.message = plain_json(item.statusDetails.message)

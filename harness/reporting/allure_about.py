@@ -1,4 +1,4 @@
-"""What Allure shows beside the tests of a run: what they ran on, the categories by blame, the CI job."""
+"""Allure's files about a whole run: its environment, the categories by blame, and the CI job."""
 
 from __future__ import annotations
 
@@ -16,16 +16,21 @@ _USAGE, _RIG = "UsageError", "(RigError|not run: |NOT RUN: )"
 _ANY = r"[\s\S]*"
 CATEGORIES: list[tuple[str, str, list[str], str]] = [
     ("Product: the platform or the firmware is wrong", "product", ["failed"], rf"(?!{_ANY}({_USAGE}|{_RIG})){_ANY}"),
-    ("Rig: the equipment failed, nothing was judged", "rig", ["skipped", "failed", "broken"], f"{_ANY}{_RIG}{_ANY}"),
+    (
+        "Rig: the equipment failed, the product was not judged",
+        "rig",
+        ["skipped", "failed", "broken"],
+        f"{_ANY}{_RIG}{_ANY}",
+    ),
     ("Usage: the caller's mistake", "usage", ["failed", "broken"], f"{_ANY}{_USAGE}{_ANY}"),
-    ("Nobody can say", "unknown", ["broken"], rf"(?!{_ANY}({_USAGE}|{_RIG})){_ANY}"),
+    ("Unknown cause", "unknown", ["broken"], rf"(?!{_ANY}({_USAGE}|{_RIG})){_ANY}"),
 ]
-"""Title, blame, statuses, and what the message looks like."""
+"""Title, blame, statuses, and a pattern of the message."""
 
 
 def write_about(results: Path, facts: Mapping[str, Any], *, job: Mapping[str, str] | None = None) -> None:
-    """Write what Allure shows beside the tests: ``environment.properties``, ``categories.json``, ``executor.json``,
-    and ``allurerc.json``, with which Allure 3 knows the categories: `allure generate --config`.
+    """Write ``environment.properties``, ``categories.json``, ``executor.json``, and ``allurerc.json``, which has the
+    categories for Allure 3 (``allure generate --config``).
 
     Raises OSError.
     """

@@ -1,6 +1,6 @@
-"""The stack's public operations as Allure's steps: wrapped while a pytest run writes Allure results, and only then.
+"""Allure steps for the stack's public operations, which are wrapped only while a pytest run writes Allure results.
 
-Robot needs none of this: its keywords are steps.
+Robot's keywords are steps already.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ OPERATIONS: dict[type, dict[str, str]] = {
     Peer: {"enroll": "peer {self.name} enrolls", "until_closed": "peer {self.name} until it is closed"},
     Pki: {"pair": "allow {name} to pair", "revoke": "revoke a certificate"},
 }
-"""What a step is called: the operation's own arguments and ``self`` are at hand."""
+"""Titles of steps; they may use the operation's arguments and ``self``."""
 LONGEST = 200
 
 _inside: ContextVar[bool] = ContextVar("inside an operation", default=False)
@@ -66,9 +66,9 @@ _inside: ContextVar[bool] = ContextVar("inside an operation", default=False)
 
 @contextmanager
 def wrapped(reporter: Any, clock: Clock) -> Iterator[None]:
-    """Every operation becomes a step of what ``reporter`` (an ``AllureReporter``) has open, until the block ends.
+    """Within the block, make every operation a step of the open item of ``reporter`` (an ``AllureReporter``).
 
-    What an operation does by other operations is part of it. Operations at the same time are steps side by side.
+    Operations inside an operation make no steps. Concurrent operations are steps side by side.
     """
     steps = _Steps(reporter, clock)
     originals = [(kind, name, vars(kind)[name]) for kind, names in OPERATIONS.items() for name in names]
@@ -135,7 +135,7 @@ class _Steps:
 
 
 def _given(signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The arguments by name, ``**keywords`` among them; None where they do not fit: that error is the call's."""
+    """The arguments by name, including ``**keywords``; None if they do not match: the call raises that error."""
     try:
         bound = signature.bind(*args, **kwargs).arguments
     except TypeError:

@@ -1,6 +1,6 @@
-"""What failed, as workflow commands: a CI that knows them puts each at its line of the source.
+"""Failures as workflow commands, which CI shows at the line of the source.
 
-The form is that of GitHub Actions (``::error file=...,line=...,title=...::message``), which Forgejo and Gitea read too.
+The form is that of GitHub Actions (``::error file=...,line=...,title=...::message``); Forgejo and Gitea read it too.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from harness.reporting.summary import plain
 __all__ = ["annotate", "command"]
 
 LIMIT = 10
-"""A CI shows this many of each level per step and drops the rest."""
+"""GitHub shows this number of each level for a step, and drops the rest."""
 LINES = 12
-"""Of a long message so many of its first and of its last lines are shown."""
+"""The number of first and of last lines that are shown of a long message."""
 
 
 def annotate(tests: Iterable[TestRecord], *, root: Path, workspace: Path | None = None) -> list[str]:
     """One line for each test that failed (``error``) or was not run (``warning``).
 
-    ``root`` is the folder that the tests' files are relative to, ``workspace`` the one that CI shows files of. Where
-    there are more than CI shows, the last line of that level says how many are left out.
+    ``root`` is the folder that the tests' files are relative to, ``workspace`` the folder whose files CI shows. If
+    there are more than CI shows, the last line of that level has the number of omitted ones.
     """
     found: dict[str, list[str]] = {"error": [], "warning": []}
     for test in tests:
@@ -41,7 +41,7 @@ def annotate(tests: Iterable[TestRecord], *, root: Path, workspace: Path | None 
 
 
 def command(name: str, message: str, **properties: object) -> str:
-    """One workflow command, escaped as its reader unescapes it; properties that are None are left out."""
+    """One workflow command, escaped; properties that are None are omitted."""
     given = ",".join(f"{key}={_property(str(value))}" for key, value in properties.items() if value is not None)
     return f"::{name}{' ' if given else ''}{given}::{_data(message)}"
 
@@ -51,7 +51,7 @@ def _annotation(level: str, test: TestRecord, root: Path, workspace: Path) -> st
     message = plain(test.message).strip() or "; ".join(test.trouble) or test.outcome
     message = _shortened(message)
     if test.rerun:
-        message = f"{message}\n\nagain: {plain(test.rerun)}"
+        message = f"{message}\n\nrun again: {plain(test.rerun)}"
     place = test.details.get("file") or _file_of(test.name)
     line = test.details.get("line")
     return command(

@@ -1,4 +1,4 @@
-"""What changed from one run to another: outcomes, times, what crossed which boundary, verdicts on sequences."""
+"""Differences between two runs: outcomes, times, events at each boundary, verdicts of sequences."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["Change", "Comparison", "Slower", "compare_runs"]
 
 SLOWER = 1.25
 NOTICED = 0.1
-"""A time has changed when it did by a quarter and by this many seconds."""
+"""A time has changed if it differs by a quarter and by this number of seconds."""
 JUDGED = "sequence judged"
-"""The note that ``history.follows`` leaves, with ``sequence`` and ``followed``."""
+"""The note that ``history.follows`` records, with ``sequence`` and ``followed``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something of ``test`` that was ``before`` and is ``after``; None where it was not there."""
+    """A value of ``test`` in the first run (``before``) and in the second (``after``); None if absent."""
 
     test: str
     before: str | None
@@ -41,7 +41,7 @@ class Slower:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two runs side by side. ``alike`` counts the tests that ended the same."""
+    """The differences between two runs. ``alike`` is the number of tests with the same outcome."""
 
     newly_failing: list[Change] = field(default_factory=list)
     newly_passing: list[Change] = field(default_factory=list)
@@ -52,15 +52,15 @@ class Comparison:
     alike: int = 0
     times: list[Slower] = field(default_factory=list)
     duration: tuple[float, float] = (0.0, 0.0)
-    """Seconds of the tests that were judged in both."""
+    """Seconds of the tests that both runs judged."""
     boundaries: list[tuple[str, int, int]] = field(default_factory=list)
-    """Events by boundary, of the tests that are in both and were judged in both."""
+    """Events at each boundary, of the tests that both runs judged."""
     sequences: list[Change] = field(default_factory=list)
-    """``sequence`` by ``test``: verdicts that are not the same."""
+    """Verdicts of a sequence on a test that differ."""
 
     @property
     def worse(self) -> bool:
-        """Whether something failed that did not before."""
+        """Whether something fails that did not fail before."""
         return bool(
             self.newly_failing
             or any(change.after == "failed" for change in self.added)
@@ -79,9 +79,9 @@ class _Digest:
 
 
 def compare_runs(first: Path, second: Path) -> Comparison:
-    """The two runs side by side; only one history at a time is in memory.
+    """Compare two runs, with only one history at a time in memory.
 
-    Raises UsageError when one of them holds no run.
+    Raises UsageError if a folder has no run.
     """
     before = {test.name: _digest(test) for test in iterate_run(first)}
     after = {test.name: _digest(test) for test in iterate_run(second)}

@@ -1,4 +1,4 @@
-"""Which arrows of which executable sequences a run has exercised, and which never."""
+"""The coverage of sequences: how often the histories of a run contain each arrow."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["Exercised"]
 
 
 class Exercised:
-    """Adds up, test by test, how often each arrow of the catalogue was seen. ``problems`` says what is left out."""
+    """Counts, test by test, how often each arrow of the catalogue occurred. ``problems`` lists what is not counted."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
         self._sequences, broken = catalogue()
         self._seen = coverage(self._sequences, [])
         for name, error in broken.items():
-            self.problems.append(f"{name} is left out of the coverage of sequences: {error.where}: {error.what}")
+            self.problems.append(f"{name} is not in the sequence coverage: {error.where}: {error.what}")
 
     def add(self, test: TestRecord) -> None:
-        """Count what ``test`` recorded."""
+        """Count the events of ``test``."""
         if not self._sequences or not test.events:
             return
         places: dict[tuple[str, str, str], list[int]] = {}
@@ -34,10 +34,10 @@ class Exercised:
                 if own:
                     self._seen += coverage([sequence], [test.events[place] for place in own])
         except UsageError as error:
-            self.problems.append(f"{test.name} is left out of the coverage of sequences: {error.what}")
+            self.problems.append(f"{test.name} is not in the sequence coverage: {error.what}")
 
     def rows(self) -> list[dict[str, Any]]:
-        """One for each sequence: its name, title, why it is pending (or None), and ``[line, arrow, times seen]``."""
+        """One row for each sequence: name, title, reason why it is pending (or None), and ``[line, arrow, count]``."""
         arrows: dict[str, list[list[Any]]] = {}
         for arrow in self._seen.arrows:
             arrows.setdefault(arrow.sequence, []).append([arrow.line, arrow.arrow, arrow.seen])

@@ -1,6 +1,6 @@
-"""What is done when a run has ended, from whichever front door: everything that is made from its folder.
+"""The end of a run, for every front door: write everything that is made from its folder.
 
-Nothing here can change a verdict: what cannot be written is said, and the rest is made all the same.
+Nothing here changes a verdict. A file that cannot be written is noted, and the others are written.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from harness.reporting.trend_source import source_state
 __all__ = ["Ci", "Finished", "finish_run"]
 
 SHOWN = 60
-"""Runs in the page's trend."""
+"""The most runs in the page's trend."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ci:
-    """What a CI job wants to be told, and where."""
+    """The output for a CI job."""
 
     annotations: bool = False
     summary: Path | None = None
     """A Markdown file to append to."""
     workspace: Path | None = None
     link: str = ""
-    """The job's page."""
+    """The address of the job's page."""
 
     @classmethod
     def of(cls, environment: Mapping[str, str], *, annotations: bool = False, summary: Path | None = None) -> Ci:
-        """What ``environment`` says, as GitHub Actions does; what is given goes before it."""
+        """The settings from GitHub Actions' variables in ``environment``; arguments take precedence."""
         running = environment.get("GITHUB_ACTIONS") == "true"
         page, workspace = environment.get("GITHUB_STEP_SUMMARY", ""), environment.get("GITHUB_WORKSPACE", "")
         parts = [environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID")]
@@ -57,14 +57,14 @@ class Ci:
 
 @dataclass(slots=True)
 class Finished:
-    """What was made: the ``page`` if it was, ``lines`` for the output as they are, and what went wrong in words."""
+    """The result: the ``page``, ``lines`` for the output, and error messages (``trouble``)."""
 
     page: Path | None = None
     lines: list[str] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
 
-    def told(self, base: Path) -> list[str]:
-        """All of it for the output, the page's path as short as it can be for somebody who is in ``base``."""
+    def messages(self, base: Path) -> list[str]:
+        """All lines of output; the page's path is relative to ``base`` if it is inside."""
         page = self.page
         shown = page.relative_to(base) if page is not None and page.is_relative_to(base) else page
         return [*self.lines, *self.trouble, *([f"report: {shown}"] if shown is not None else [])]
@@ -75,12 +75,14 @@ def finish_run(
     *,
     root: Path,
     clock: Clock,
+    command: str = "",
     keep: int = KEPT,
     ci: Ci | None = None,
 ) -> Finished:
-    """Write the page, ``junit.xml``, the line of the trend and what CI asks for; remove runs above ``keep``.
+    """Write the page, ``junit.xml``, the row of the trend and the files for CI; keep the newest ``keep`` runs.
 
-    ``root`` is the folder that the tests' files are relative to. Never raises for what cannot be written.
+    ``root`` is the folder that the tests' files are relative to; ``command`` started the run. A file that cannot be
+    written is noted in ``trouble``; no error is raised.
     """
     ci = ci or Ci()
     done = Finished()
@@ -90,12 +92,13 @@ def finish_run(
         done.trouble.append(str(error))
         return done
     rows = _try(done, folder.parent / FILE, lambda: _trend(folder, root, tests, clock, done)) or []
-    done.page = _try(done, folder, lambda: write_run_report(folder, trend=[public_row(row) for row in rows[-SHOWN:]]))
+    shown = [public_row(row) for row in rows[-SHOWN:]]
+    done.page = _try(done, folder, lambda: write_run_report(folder, command=command, trend=shown))
     junit = folder / "junit.xml"
     _try(done, junit, lambda: junit.write_bytes(junit_xml(folder.name, tests, ended=clock.utcnow())))
     if ci.summary is not None:
         flaky = rows[-1].get("flaky_tests", ()) if rows and rows[-1].get("run") == folder.name else ()
-        note = f"The whole report: `{_shown(folder, root) / 'index.html'}`"
+        note = f"Full report: `{_shown(folder, root) / 'index.html'}`"
         _try(done, ci.summary, lambda: _append(ci.summary, summarize(folder.name, tests, flaky=flaky, note=note)))
     if ci.annotations:
         done.lines += _try(done, folder, lambda: annotate(tests, root=root, workspace=ci.workspace)) or []
@@ -124,7 +127,7 @@ def _trend(folder: Path, root: Path, tests: list[TestRecord], clock: Clock, done
 
 
 def _facts(tests: list[TestRecord], rows: list[dict[str, Any]]) -> dict[str, str]:
-    """What the tests have in common or, where they differ, all there is."""
+    """The tests' options; where tests differ, all values."""
     found: dict[str, dict[str, None]] = {}
     for test in tests:
         for name, value in allure.facts_of(test.details.get("options") or {}).items():
@@ -138,7 +141,7 @@ def _job(ci: Ci) -> dict[str, str] | None:
 
 
 def _try(done: Finished, path: Path, work: Callable[[], Any]) -> Any:
-    """The result of ``work``; where it fails, that is said and everything else is made all the same."""
+    """The result of ``work``; if it fails, None, and the error is noted."""
     try:
         return work()
     except UsageError as error:

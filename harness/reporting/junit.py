@@ -1,4 +1,4 @@
-"""A run as JUnit XML, the same from every front door: what most CI servers read."""
+"""A run as JUnit XML, which most CI servers read; the same for every front door."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def junit_xml(run: str, tests: Iterable[TestRecord], *, ended: datetime) -> bytes:
     """The document: one suite, a case for each test with its properties.
 
-    For a run of pytest it has the cases, names and outcomes of ``pytest --junitxml``: what fails in setup, in teardown
-    or with its worker is an ``error``, and one that fails in teardown after it failed already is a second case. Of
-    subtests it says what the test came to, once. Elsewhere what the caller did wrong is an ``error``. What the rig kept
-    from being judged is ``skipped``. The element's ``type`` is the blame, ``pytest.xfail`` or ``skip``.
+    For pytest it has the cases, names and outcomes of ``pytest --junitxml``: a failure in setup, in teardown or of a
+    worker is an ``error``, and a teardown that fails after a failed test is a second case. A test with subtests is one
+    case with the test's outcome. For Robot a caller's mistake is an ``error``. A test that the rig could not run is
+    ``skipped``. The element's ``type`` is the blame, ``pytest.xfail`` or ``skip``.
     """
     suite = ET.Element("testsuite", name=_text(run), timestamp=ended.isoformat(timespec="seconds"))
     counts: Counter[str] = Counter()
@@ -44,7 +44,7 @@ def junit_xml(run: str, tests: Iterable[TestRecord], *, ended: datetime) -> byte
 
 
 def properties_of(test: TestRecord) -> Iterator[tuple[str, str]]:
-    """What there is to say about a test beside its outcome: who is to blame, what it ran on, how to run it again."""
+    """The properties of a test: blame, boards, cluster, seed, times, and the command to run it again."""
     details = test.details
     options: dict[str, Any] = details.get("options") or {}
     parts: dict[str, Any] = details.get("parts") or {}
@@ -66,7 +66,7 @@ def properties_of(test: TestRecord) -> Iterator[tuple[str, str]]:
 
 
 def _cases(test: TestRecord) -> list[ET.Element]:
-    phases = _told(test)
+    phases = _reported(test)
     case = _case(test, test.duration)
     cases = [case]
     for phase in phases:
@@ -77,8 +77,8 @@ def _cases(test: TestRecord) -> list[ET.Element]:
     return cases
 
 
-def _told(test: TestRecord) -> list[Mapping[str, Any]]:
-    """The phases that have an element."""
+def _reported(test: TestRecord) -> list[Mapping[str, Any]]:
+    """The phases that get an XML element."""
     phases = [phase for phase in test.details.get("phases") or () if isinstance(phase, Mapping)]
     if not phases:
         phases = [{"outcome": test.outcome, "blame": test.blame, "message": test.message or "; ".join(test.trouble)}]
@@ -98,8 +98,8 @@ def _element(test: TestRecord, phase: Mapping[str, Any]) -> ET.Element:
         tag, kind = "error" if error else "failure", blame or "unknown"
     else:
         tag, kind = "skipped", {"skipped": "skip", "expected failure": "pytest.xfail"}.get(outcome or "") or blame
-    told = f"not run: {first}" if outcome == "not run" else first
-    element = ET.Element(tag, type=_text(str(kind or "unknown")), message=told)
+    summary = f"not run: {first}" if outcome == "not run" else first
+    element = ET.Element(tag, type=_text(str(kind or "unknown")), message=summary)
     element.text = message
     return element
 
@@ -118,7 +118,7 @@ def _case(test: TestRecord, seconds: float) -> ET.Element:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """The class and the name of a test that does not say them."""
+    """The class and the name of a test, from its full name."""
     path, _, name = name.rpartition("::" if "::" in name else ".")
     return path.replace("/", ".").removesuffix(".py"), name
 

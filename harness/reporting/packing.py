@@ -1,6 +1,6 @@
-"""A history made small: columns for what is always shown, compressed slices for what is looked at one by one.
+"""A compact history for the page: columns for lists and maps, and compressed slices with the events' data.
 
-The page draws 200,000 events from the columns alone and unpacks a slice of ``CHUNK`` events when one of them is opened.
+The page draws 200,000 events from the columns and unpacks a slice of ``CHUNK`` events when one of them is opened.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _BRIEF = 120
 
 
 def pack_events(events: Sequence[Event]) -> dict[str, Any]:
-    """``events`` as the page reads them.
+    """``events`` in the form that the page reads.
 
     ``columns`` (gzip, base64, little endian) is float64 ``at`` (seconds from the first event), then uint32 ``source``,
     ``target``, ``name``, ``correlation``, ``subject``, ``brief`` (indices in ``strings``), then uint8 ``kind`` (index
-    in :data:`KINDS`), each as long as there are events. ``chunks`` (gzip, base64) are JSON Lines, each event's data.
+    in :data:`KINDS`), with one item for each event. ``chunks`` (gzip, base64) are JSON Lines, each event's data.
     """
     strings: dict[str, int] = {"": 0}
     words = [array("I") for _ in range(6)]
@@ -56,13 +56,13 @@ def pack_events(events: Sequence[Event]) -> dict[str, Any]:
 
 
 def subject(event: Event) -> str:
-    """The device, board, gateway or object that an event is about, beside its correlation."""
+    """The device, board, gateway or object in the data of an event, which may differ from its correlation."""
     data = event.data
     return str(data.get("device") or data.get("board") or data.get("gateway") or data.get("name") or "")
 
 
 def brief(event: Event) -> str:
-    """The few words that tell an event apart: the phase it sets, the code it carries, what went wrong."""
+    """A short text for an event: the phase that it sets, its error code, or its message."""
     data = event.data
     if event.kind is Kind.CONSOLE:
         return ""

@@ -1,6 +1,6 @@
-"""The page: everything a run recorded in one file that opens without a network.
+"""The page of a run: one HTML file with everything that the run recorded, which opens without a network.
 
-The page itself is built from ``frontend`` and kept beside as ``page/page.html``; only the data of a run is put into it.
+The page is built from ``frontend`` and committed as ``page/page.html``; this module puts the data of a run into it.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from harness.reporting.series import series
 __all__ = ["build_page", "write_run_report"]
 
 FORMAT = 1
-"""Of the page's data; the page says so when it is of another."""
+"""The version of the page's data; the page refuses another one."""
 AT_ONCE = 50
-"""Tests that one command runs again at most."""
+"""The most tests in one command that runs them again."""
 _APART = ("phases", "case")
-"""What of a result the page has in another form."""
+"""Parts of a result that the page has in another form."""
 _RUN, _EVENTS, _TITLE = "<!--RUN-->", "<!--EVENTS-->", "<!--TITLE-->"
 
 
-def write_run_report(folder: Path, *, trend: Sequence[Mapping[str, Any]] = ()) -> Path:
+def write_run_report(folder: Path, *, command: str = "", trend: Sequence[Mapping[str, Any]] = ()) -> Path:
     """Write ``index.html`` for the run in ``folder`` and return its path.
 
-    ``trend`` are earlier runs, oldest first: ``run``, ``at``, ``passed``, ``failed``, ``not_run``, ``skipped``,
-    ``flaky``, ``duration`` and, if there are, ``figures``.
+    ``command`` started the run; the page shows it. ``trend`` are earlier runs, oldest first: ``run``, ``at``,
+    ``passed``, ``failed``, ``not_run``, ``skipped``, ``flaky``, ``duration`` and, optionally, ``figures``.
 
-    Raises UsageError when the folder holds no run or cannot be written.
+    Raises UsageError if the folder has no run or cannot be written.
     """
     path, part = folder / "index.html", folder / ".index.html"
     tests = iterate_run(folder)
     try:
         with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            file.writelines(build_page(folder.name, tests, trend))
+            file.writelines(build_page(folder.name, tests, trend, command=command))
         part.replace(path)
     except OSError as error:
         with suppress(OSError):
@@ -51,16 +51,19 @@ def write_run_report(folder: Path, *, trend: Sequence[Mapping[str, Any]] = ()) -
         raise UsageError(
             f"the report cannot be written: {reason(error)}",
             where=str(path),
-            do="free the disk or name another folder",
+            do="free disk space, or name another folder",
         ) from error
     return path
 
 
-def build_page(title: str, tests: Iterable[TestRecord], trend: Sequence[Mapping[str, Any]] = ()) -> Iterator[str]:
-    """The HTML document for ``tests`` in pieces; styles, script and data are inside.
+def build_page(
+    run: str, tests: Iterable[TestRecord], trend: Sequence[Mapping[str, Any]] = (), *, command: str = ""
+) -> Iterator[str]:
+    """The HTML document of ``run`` in pieces; styles, script and data are inside.
 
     ``tests`` are read one at a time, so that only one history is in memory.
     """
+    title = command or run
     page = (files("harness.reporting") / "page" / "page.html").read_text("utf-8")
     head, rest = page.replace(_TITLE, title.replace("&", "&amp;").replace("<", "&lt;")).split(_EVENTS, 1)
     yield head
@@ -76,7 +79,8 @@ def build_page(title: str, tests: Iterable[TestRecord], trend: Sequence[Mapping[
         "run",
         {
             "format": FORMAT,
-            "run": title,
+            "run": run,
+            "command": command,
             "tests": summaries,
             "coverage": exercised.rows(),
             "problems": exercised.problems,
@@ -107,10 +111,10 @@ def _summary(test: TestRecord) -> dict[str, Any]:
 
 
 def _again(tests: Sequence[Mapping[str, Any]]) -> str | None:
-    """One command that runs all that did not pass; None where their own commands differ in more than the test."""
+    """A command that runs all tests that did not pass; None if their commands differ in more than the test."""
     try:
         commands = [shlex.split(test["rerun"]) for test in tests if test["outcome"] in ("failed", "not run")]
-    except ValueError:  # a quotation that does not end, in a result of somebody else's
+    except ValueError:  # an unbalanced quotation mark, in a result that another tool wrote
         return None
     alike = {(*words[:1], *words[2:]) for words in commands}
     if not 1 < len(commands) <= AT_ONCE or len(alike) > 1 or commands[0][:1] != ["pytest"]:
@@ -119,7 +123,7 @@ def _again(tests: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def _opened(test: TestRecord, exercised: Exercised) -> dict[str, Any]:
-    """What the page unpacks when the test is opened. One broken record does not cost the others their page."""
+    """The data that the page unpacks when the test is opened. A broken record is noted in ``trouble``."""
     try:
         exercised.add(test)
         return pack_events(test.events) | {"series": series(test.events), "pictures": test.pictures}

@@ -1,7 +1,7 @@
-"""A finished run as it lies in its folder.
+"""Reading a run's folder.
 
-A test with a stack has a folder of its own with ``result.json`` and ``history.jsonl``; the tests that left nothing but
-their result are lines of ``verdicts.jsonl``.
+A test with a stack has its own folder with ``result.json`` and ``history.jsonl``; tests without a stack are lines of
+``verdicts.jsonl``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness.core.plain_json import plain
 __all__ = ["VERDICTS", "Outcome", "TestRecord", "iterate_run", "read_run", "read_test"]
 
 VERDICTS = "verdicts.jsonl"
-"""Of a run's folder: a line like a ``result.json`` for each test that left no folder."""
+"""The file in a run's folder with a line, like a ``result.json``, for each test without a folder."""
 
 Outcome = str
 """``passed``, ``unexpected pass``, ``expected failure``, ``skipped``, ``not run`` or ``failed``."""
@@ -27,10 +27,10 @@ Outcome = str
 
 @dataclass(frozen=True, slots=True)
 class TestRecord:
-    """One test: how it ended, who is to blame, what was recorded, and pictures of its verdicts.
+    """One test: outcome, blame, recorded events, and pictures of its verdicts.
 
-    ``name`` is unique in its run. ``details`` is what else ``result.json`` says: the seed, the options. ``trouble`` is
-    what the record lacks. ``folder`` is None where the test left nothing but its result.
+    ``name`` is unique in its run. ``details`` has the other fields of ``result.json``: the seed, the options.
+    ``trouble`` describes missing or damaged parts of the record. ``folder`` is None for a test without a stack.
     """
 
     __test__ = False
@@ -50,7 +50,7 @@ class TestRecord:
 
 
 _KINDS: dict[str, type[Any]] = {"options": dict, "parts": dict, "links": list, "attempts": list, "phases": list}
-"""What else is in a result, where it is."""
+"""The types of optional fields of a result."""
 _OWN = {"test", "title", "outcome", "blame", "message", "duration", "rerun"}
 
 
@@ -60,22 +60,22 @@ def read_run(folder: Path) -> list[TestRecord]:
 
 
 def iterate_run(folder: Path, *, histories: bool = True) -> Iterator[TestRecord]:
-    """Every test of the run in ``folder``, read one at a time: those with a folder in the order of their names, then
-    the others.
+    """Read the tests of the run in ``folder`` one at a time: tests with a folder in the order of their names, then the
+    others.
 
     Without ``histories`` only the results are read: no events, no pictures.
 
-    A test whose result was never written - the run was killed - is there as ``not run``, with what it recorded.
-    Raises UsageError when the folder holds no test at all.
+    A test without a result, because the run was killed, is ``not run``, with the events that it recorded.
+    Raises UsageError if the folder has no test.
     """
     tests = sorted({path.parent for pattern in ("result.json", "history.jsonl") for path in folder.rglob(pattern)})
     if not tests and not (folder / VERDICTS).exists():
-        raise UsageError("holds no test of a run", where=str(folder), do="name a folder like reports/<run>")
+        raise UsageError("no test of a run in this folder", where=str(folder), do="name a folder like reports/<run>")
     return _records(folder, tests, histories)
 
 
 def read_test(folder: Path, *, name: str | None = None, histories: bool = True) -> TestRecord:
-    """The test that left ``folder``, whatever state it is in; ``name`` is used where it does not say its own."""
+    """Read the test in ``folder``, which may be incomplete. ``name`` is used if the result has none."""
     trouble: list[str] = []
     result = _read_result(folder / "result.json", trouble)
     events: list[Event] = []
@@ -153,7 +153,7 @@ def _read_result(path: Path, trouble: list[str]) -> dict[str, Any]:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        trouble.append("the test left no result: the run was cut short")
+        trouble.append("the test has no result: the run was interrupted")
         return {}
     except OSError as error:
         trouble.append(f"{path.name} cannot be read: {reason(error)}")
@@ -171,5 +171,6 @@ def _parse(content: bytes, name: str, trouble: list[str]) -> dict[str, Any]:
     if odd is None:
         return dict(result)
     kind = _KINDS.get(odd, dict).__name__.replace("dict", "object")
-    trouble.append(f"{name} is not readable ({odd} is no {kind})")
+    article = "an" if kind == "object" else "a"
+    trouble.append(f"{name} is not readable ({odd} is not {article} {kind})")
     return {}

@@ -1,4 +1,4 @@
-"""What can be drawn as lines over time: sessions, frames, requests, the boards' memory - all from a history."""
+"""Metrics over time from a history: sessions, devices, frames, requests, memory of the boards."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from harness.core.history import Event, Kind
 __all__ = ["POINTS", "series"]
 
 POINTS = 240
-"""How many points a line has at most."""
+"""The most points of a line."""
 _LINK = {("Device", "Gateway"), ("Gateway", "Device")}
 
 
 def series(events: Sequence[Event]) -> list[dict[str, Any]]:
-    """Lines as ``{name, unit, points: [[seconds from the first event, value], ...]}``; those without value left out.
+    """Lines as ``{name, unit, points: [[seconds from the first event, value], ...]}``; lines of zeros are omitted.
 
-    Sessions, connected devices and memory are what held at the end of an interval, frames and requests what came in it.
+    Sessions, connected devices and memory are values at the end of an interval; frames and requests are rates in it.
     """
     if not events:
         return []
@@ -39,7 +39,7 @@ def series(events: Sequence[Event]) -> list[dict[str, Any]]:
 
 
 def _bends(points: list[list[float]]) -> Iterable[list[float]]:
-    """``points`` without those that lie between two of the same value."""
+    """``points`` without those between two equal values."""
     for index, point in enumerate(points):
         inside = 0 < index < len(points) - 1
         if not (inside and points[index - 1][1] == point[1] == points[index + 1][1]):
@@ -47,13 +47,13 @@ def _bends(points: list[list[float]]) -> Iterable[list[float]]:
 
 
 def _part(event: Event, name: str) -> Mapping[str, Any]:
-    """A part of an event's data; empty where it is something else than it should be."""
+    """A part of an event's data; empty if it is not a mapping."""
     value = event.data.get(name)
     return value if isinstance(value, Mapping) else {}
 
 
 class _Lines:
-    """The present value of each line, and what was drawn so far."""
+    """The current value of each line, and its values so far."""
 
     def __init__(self) -> None:
         self.drawn: dict[str, list[float]] = {

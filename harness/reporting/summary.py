@@ -1,4 +1,4 @@
-"""What a run came to, as Markdown: for the page of a CI job, a chat, a pull request."""
+"""The summary of a run as Markdown, for a CI job, a chat or a pull request."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from harness.reporting.runs import TestRecord
 __all__ = ["OUTCOMES", "counts_in_words", "plain", "summarize"]
 
 OUTCOMES = ("failed", "not run", "unexpected pass", "passed", "expected failure", "skipped")
-"""What a reader must look at first."""
+"""Outcomes, the most important ones first."""
 DETAILED = 25
-"""How many tests are told about in full; the rest by name."""
+"""The most tests with details; the others are named."""
 LISTED = 200
 MESSAGE = 4000
-"""Characters of a message: a job's page takes 1 MiB in all."""
+"""Characters of a message; a job's page holds 1 MiB in total."""
 SLOWEST = 5
 _WHOSE = {"product": "the product", "rig": "the rig", "usage": "the caller"}
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def summarize(run: str, tests: Iterable[TestRecord], *, flaky: Sequence[str] = (), note: str = "") -> str:
-    """The summary of ``run``: counts, what failed or was not run with blame and how to run it again, the slowest.
+    """The summary of ``run``: counts; failed and not-run tests with blame and command; the slowest tests.
 
-    ``flaky`` are names of tests; ``note`` is a further line, such as where the whole report is.
+    ``flaky`` are names of tests; ``note`` is one more line, such as the path of the report.
     """
     records = list(tests)
     lines = [f"## {_mark(records)} {plain(run)}: {counts_in_words(record.outcome for record in records)}", ""]
@@ -36,9 +36,9 @@ def summarize(run: str, tests: Iterable[TestRecord], *, flaky: Sequence[str] = (
         blames = Counter(_whose(record) for record in bad)
         lines += [f"To blame: {', '.join(f'{name} {count}' for name, count in blames.most_common())}.", ""]
     for record in bad[:DETAILED]:
-        lines += _told(record)
+        lines += _details(record)
     if rest := bad[DETAILED:]:
-        lines += ["And without details:", "", *(f"- {_code(record.name)}" for record in rest[:LISTED]), ""]
+        lines += ["Without details:", "", *(f"- {_code(record.name)}" for record in rest[:LISTED]), ""]
         if more := len(rest) - LISTED:
             lines += [f"and {more} more.", ""] if more > 0 else []
     if flaky:
@@ -51,14 +51,14 @@ def summarize(run: str, tests: Iterable[TestRecord], *, flaky: Sequence[str] = (
 
 
 def counts_in_words(outcomes: Iterable[str]) -> str:
-    """``2 failed, 70 passed``: only what there is, the worst first."""
+    """``2 failed, 70 passed``: the outcomes that occurred, in the order of :data:`OUTCOMES`."""
     found = Counter(outcomes)
     known = [*OUTCOMES, *sorted(set(found) - set(OUTCOMES))]
     return ", ".join(f"{found[outcome]} {outcome}" for outcome in known if found[outcome]) or "no test"
 
 
 def plain(text: str) -> str:
-    """``text`` without colours, other control characters escaped; line feeds and tabs stay."""
+    """``text`` without colours and with other control characters escaped; line feeds and tabs stay."""
     return printable(_COLOUR.sub("", text.replace("\r\n", "\n")), lines=True)
 
 
@@ -68,10 +68,10 @@ def _mark(records: Sequence[TestRecord]) -> str:
 
 
 def _whose(record: TestRecord) -> str:
-    return _WHOSE.get(record.blame or "", "nobody can say")
+    return _WHOSE.get(record.blame or "", "unknown cause")
 
 
-def _told(record: TestRecord) -> list[str]:
+def _details(record: TestRecord) -> list[str]:
     head = f"{record.outcome} (to blame: {_whose(record)})" if record.blame else record.outcome
     message = plain(record.message).strip() or "; ".join(record.trouble) or "(no message)"
     if len(message) > MESSAGE:
@@ -81,7 +81,7 @@ def _told(record: TestRecord) -> list[str]:
         lines += [escape(plain(record.title)), ""]
     lines += _fenced(message)
     if record.rerun:
-        lines += ["Just this again:", "", *_fenced(plain(record.rerun), "sh")]
+        lines += ["Run this test again:", "", *_fenced(plain(record.rerun), "sh")]
     return [*lines, "</details>", ""]
 
 
@@ -91,7 +91,7 @@ def _slowest(records: Sequence[TestRecord]) -> list[str]:
         return []
     rows = [f"| {_code(record.name).replace('|', chr(92) + '|')} | {record.duration:.2f} s |" for record in slow]
     total = sum(record.duration for record in records)
-    return [f"| the slowest of {len(records)} | {total:.1f} s in all |", "|---|---:|", *rows, ""]
+    return [f"| slowest of {len(records)} tests | {total:.1f} s in total |", "|---|---:|", *rows, ""]
 
 
 def _fenced(text: str, language: str = "text") -> list[str]:

@@ -1,4 +1,4 @@
-"""What a run came to in the end: who is to blame, what was not run and why, and the exit code that says so."""
+"""The result of a run: blame, tests that were not run, and the exit code."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from harness.reporting.verdict import UNKNOWN
 __all__ = ["Tally"]
 
 SHOWN = 3
-"""Tests that are named, of those that were not run for the same reason."""
+"""The number of tests that are named for one reason."""
 
 
 @dataclass
 class Tally:
-    """What went wrong in a run, by who is to blame. Each test is counted once."""
+    """The failures of a run, counted by blame. Each test counts once."""
 
     blames: Counter[str] = field(default_factory=Counter)
-    """Of tests that failed."""
+    """The number of failed tests for each blame."""
     not_run: list[tuple[str, str]] = field(default_factory=list)
-    """Tests that the rig could not run, and why."""
+    """Tests that the rig could not run, with reasons."""
 
     def count(self, test: str, outcome: str, blame: str | None, message: str) -> None:
-        """Count how a test ended."""
+        """Count the outcome of a test."""
         if outcome == "failed":
             self.take(test, blame or UNKNOWN, message)
         elif outcome == "not run" and blame == RigError.blame:
             self.take(test, blame, message)
 
     def take(self, test: str, blame: str, reason: str) -> None:
-        """Count a test that did not pass, by who is to blame."""
+        """Count a test that did not pass."""
         if blame == RigError.blame:
             self.not_run.append((test, reason))
         else:
             self.blames[blame] += 1
 
-    def told_not_run(self) -> Iterator[str]:
-        """What was not run and why, each reason once."""
+    def not_run_messages(self) -> Iterator[str]:
+        """Messages about tests that were not run, one for each reason."""
         reasons: dict[str, list[str]] = {}
         for test, reason in self.not_run:
             reasons.setdefault(reason, []).append(test)
@@ -49,13 +49,13 @@ class Tally:
 
     @property
     def exit_code(self) -> int:
-        """0 when all is good, 2 when only the caller was wrong, 3 when the product was not judged, else 1."""
+        """0: good; 2: only the caller was wrong; 3: the product was not judged; else 1."""
         if self.blames:
             return UsageError.exit_code if set(self.blames) == {UsageError.blame} else ProductFailure.exit_code
         return RigError.exit_code if self.not_run else 0
 
     def summary(self) -> str | None:
-        """Who is to blame, in one line; None where nobody is."""
+        """A line with the number of failures for each blame; None without failures."""
         if not self.blames:
             return None
         names = {ProductFailure.blame: "the product", UsageError.blame: "the caller"}

@@ -1,8 +1,7 @@
-"""How runs went over time: one line a run in ``trend.jsonl``, and which tests cannot make up their mind.
+"""The trend of runs, a row for each run in ``trend.jsonl``, and the tests that are flaky.
 
-**Flaky** is a test that both passed and failed with the same sources and the same options: in attempts of one run, or
-in this run and an earlier one. What was not run or skipped says nothing about that. Other sources, another tier or
-another seed are not the same.
+A test is **flaky** if it both passed and failed with the same sources and the same options: in attempts of one run, or
+in this run and an earlier one. Tests that were not run or skipped do not count. Another seed or tier is another option.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ EXPECTED = ("expected failure", "unexpected pass")
 BESIDE = frozenset(
     {"reports", "keep", "profile", "summary", "annotations", "modules", "kubeconfig", "deadline", "record"}
 )
-"""Options that say where things are and how long to wait, not what is tested."""
+"""Options about paths and waiting times, which do not change what is tested."""
 FLAKY_NAMES = 20
 
 Row = dict[str, Any]
@@ -51,13 +50,13 @@ def trend_row(
     source: str | None = None,
     figures: Figures | None = None,
 ) -> Row:
-    """The line for one run: counts, ``duration`` (seconds of tests that were judged), ``flaky`` and who, ``boards``.
+    """The row of one run: counts, ``duration`` (seconds of judged tests), ``flaky`` and ``flaky_tests``, ``boards``.
 
     ``source`` names the state of the sources (see :func:`harness.reporting.trend_source.source_state`); without it
-    nothing is compared with ``earlier``. ``figures`` are left out when an earlier line has them already.
+    nothing is compared with ``earlier``. ``figures`` are omitted if an earlier row has them.
     """
     counts: Counter[str] = Counter()
-    told: dict[str, dict[str, list[str]]] = {}
+    ended: dict[str, dict[str, list[str]]] = {}
     tiers: set[str] = set()
     duration, torn = 0.0, set()
     for test in tests:
@@ -66,10 +65,10 @@ def trend_row(
         tiers.add(str(options.get("boards") or ""))
         if test.outcome in JUDGED:
             duration += test.duration
-            told.setdefault(_digest(options), {}).setdefault(test.outcome, []).append(test.name)
+            ended.setdefault(_digest(options), {}).setdefault(test.outcome, []).append(test.name)
             if set(JUDGED) <= {test.outcome, *(test.details.get("attempts") or ())}:
                 torn.add(test.name)
-    flaky = sorted(torn | (_changed(told, source, earlier) if source else set()))
+    flaky = sorted(torn | (_changed(ended, source, earlier) if source else set()))
     row: Row = {
         "run": run,
         "at": at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -80,7 +79,7 @@ def trend_row(
         "boards": sorted(tiers - {""}),
         "flaky_tests": flaky[:FLAKY_NAMES],
         "source": source,
-        "tests": told,
+        "tests": ended,
     }
     known = [line["figures_at"] for line in earlier if line.get("figures_at")]
     if figures is not None and figures.measured not in known:
@@ -89,7 +88,7 @@ def trend_row(
 
 
 def read_figures(path: Path) -> Figures | None:
-    """The ratios in ``bench.json``; None when there is no such file or it is no list of figures."""
+    """The ratios in ``bench.json``; None if the file is absent or is not a list of figures."""
     try:
         measured = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
         found = orjson.loads(path.read_bytes())
@@ -100,22 +99,22 @@ def read_figures(path: Path) -> Figures | None:
 
 
 def public_row(row: Mapping[str, Any]) -> Row:
-    """``row`` without what is kept only to find flaky tests: what is drawn and shown."""
+    """The fields of ``row`` that are shown; the others serve to find flaky tests."""
     return {key: value for key, value in row.items() if key not in ("tests", "source", "figures_at")}
 
 
 def pass_rate(row: Mapping[str, Any]) -> float | None:
-    """Passed of those that were judged, 0 to 1; None where nothing was."""
+    """The share of judged tests that passed, 0 to 1; None if none was judged."""
     return _share(row, "passed")
 
 
 def flake_rate(row: Mapping[str, Any]) -> float | None:
-    """Flaky of those that were judged, 0 to 1; None where nothing was."""
+    """The share of judged tests that are flaky, 0 to 1; None if none was judged."""
     return _share(row, "flaky")
 
 
 def by_boards(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """The rows that can be compared with each other, by the boards that they ran on: ``"qemu, virtual"``."""
+    """The rows by the boards of their run (``"qemu, virtual"``): only rows with the same boards are comparable."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault(", ".join(map(str, row.get("boards") or ())), []).append(row)
@@ -128,15 +127,15 @@ def _share(row: Mapping[str, Any], of: str) -> float | None:
 
 
 def _changed(
-    told: Mapping[str, Mapping[str, list[str]]], source: str, earlier: Sequence[Mapping[str, Any]]
+    ended: Mapping[str, Mapping[str, list[str]]], source: str, earlier: Sequence[Mapping[str, Any]]
 ) -> set[str]:
-    """Tests of ``told`` that ended the other way in an earlier run of the same sources with the same options."""
+    """Tests of ``ended`` with the opposite outcome in an earlier run with the same sources and options."""
     found: set[str] = set()
     for line in earlier:
         if line.get("source") != source:
             continue
         for digest, outcomes in (line.get("tests") or {}).items():
-            mine = told.get(digest, {})
+            mine = ended.get(digest, {})
             for one, other in (JUDGED, JUDGED[::-1]):
                 found |= set(mine.get(one, ())) & set(outcomes.get(other, ()))
     return found

@@ -1,4 +1,4 @@
-"""``trend.jsonl`` on disk: many runs append at once, a line is whole or not there, a torn one harms nobody."""
+"""The file ``trend.jsonl``: runs append rows concurrently, a row is complete or absent, damaged rows are skipped."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from harness.core.plain_json import encode
 __all__ = ["RUNS", "append", "read_trend"]
 
 RUNS = 200
-"""How many runs are looked back at, unless told otherwise."""
+"""The default number of rows that are read."""
 _LIMIT = 64 * 1024 * 1024
 
 Row = dict[str, Any]
 
 
 def read_trend(path: Path, *, last: int = RUNS) -> tuple[list[Row], list[str]]:
-    """The ``last`` lines, oldest first, and what is wrong with the file in words. No file is no line.
+    """The ``last`` rows, oldest first, and messages about damaged rows. Without a file both are empty.
 
-    Raises UsageError when there is a file that cannot be read.
+    Raises UsageError if the file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -46,9 +46,9 @@ def read_trend(path: Path, *, last: int = RUNS) -> tuple[list[Row], list[str]]:
 
 
 def append(path: Path, make: Callable[[list[Row]], Row], *, last: int = RUNS) -> list[Row]:
-    """Append the line that ``make`` says, given those before it; returns all of them.
+    """Append the row that ``make`` returns for the earlier rows; return all rows.
 
-    Nobody else appends meanwhile. Raises UsageError when it cannot be written; the file is then as it was.
+    A lock keeps other runs from appending meanwhile. Raises UsageError if the file cannot be written and is unchanged.
     """
     try:
         with _locked(path) as descriptor:
@@ -59,7 +59,7 @@ def append(path: Path, make: Callable[[list[Row]], Row], *, last: int = RUNS) ->
         raise UsageError(
             f"this run is not in the trend: {reason(error)}",
             where=str(path),
-            do="free the disk, or name a folder that can be written: --reports",
+            do="free disk space, or name another folder with --reports",
         ) from error
     return [*earlier, row]
 
@@ -76,7 +76,7 @@ def _locked(path: Path) -> Iterator[int]:
 
 def _write(descriptor: int, line: bytes) -> None:
     size = os.fstat(descriptor).st_size
-    if size and os.pread(descriptor, 1, size - 1) != b"\n":  # torn by a crash: end it, so that ours is a line
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":  # a crash cut the last row: end its line
         line = b"\n" + line
     try:
         written = 0
@@ -88,7 +88,7 @@ def _write(descriptor: int, line: bytes) -> None:
 
 
 def _is_row(row: Row) -> bool:
-    """Whether everything that is read of it is what a run writes."""
+    """Whether the fields that are read have the types that a run writes."""
     numbers = ("passed", "failed", "not_run", "flaky", "duration")
     figures = row.get("figures") or {}
     return (
@@ -106,7 +106,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _are_outcomes(tests: Any) -> bool:
-    """Names of tests, by how they ended, by the options that they ran with."""
+    """Whether ``tests`` maps options to outcomes to lists of test names."""
     if not isinstance(tests, dict) or not all(isinstance(outcomes, dict) for outcomes in tests.values()):
         return False
     named = [names for outcomes in tests.values() for names in outcomes.values()]
@@ -130,4 +130,4 @@ def _parsed(content: bytes, last: int) -> tuple[list[Row], list[str]]:
     if not broken:
         return list(rows), []
     lines = f"lines {', '.join(broken[:10])} are" if len(broken) > 1 else f"line {broken[0]} is"
-    return list(rows), [f"{lines} no run and left out"]
+    return list(rows), [f"{lines} invalid and skipped"]

@@ -1,4 +1,4 @@
-"""Which sources a run was made from, as one word: equal words, equal sources."""
+"""One word for the state of the sources: equal words mean equal sources."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _PATIENCE = 10
 
 
 def source_state(folder: Path) -> str | None:
-    """The commit that ``folder`` has checked out, with a digest of what was changed since; None where nobody knows.
+    """The commit that ``folder`` has checked out, with a digest of later changes; None without git.
 
-    A changed file counts by size and time of change, so nothing is read.
+    A changed file is represented by its size and time of change; it is not read.
     """
     try:
         status = subprocess.run(_COMMAND, cwd=folder, capture_output=True, timeout=_PATIENCE, check=True).stdout
@@ -39,7 +39,7 @@ def source_state(folder: Path) -> str | None:
 
 
 def _path(entry: str) -> str:
-    """What an entry is about: the last field, after as many as its kind has."""
+    """The path in an entry of ``git status``: its last field."""
     fields = {"1": 8, "2": 9, "u": 10, "?": 1}.get(entry[:1], 1)
     return entry.split(" ", fields)[-1]
 

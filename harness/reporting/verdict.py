@@ -1,11 +1,12 @@
-"""How a test ended and who is to blame: the ``result.json`` beside its history, the same through every front door.
+"""The outcome of a test and its blame, in the ``result.json`` beside its history; the same for every front door.
 
-What the equipment kept from being judged is neither passed nor failed, but ``not run``.
+A test that could not be judged because equipment failed is neither passed nor failed, but ``not run``.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -21,22 +22,22 @@ from harness.stack.options import StackOptions
 __all__ = ["INTERRUPTED", "OUTCOMES", "UNKNOWN", "PhaseResult", "Verdict", "blame_for", "worst"]
 
 UNKNOWN = "unknown"
-"""Who is to blame for what is neither an error of the harness nor a failed assertion."""
+"""The blame for an error that is neither an error of the harness nor a failed assertion."""
 
 INTERRUPTED = "the run ended before this test did: interrupted or killed"
 
 OUTCOMES = ("passed", "unexpected pass", "expected failure", "skipped", "not run", "failed")
-"""Every outcome there is; a test has the last of those that its phases have."""
+"""All outcomes; a test has the last one of those that its phases have."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseResult:
-    """What one phase of a test came to, where it did not simply pass."""
+    """The result of one phase of a test that did not simply pass."""
 
     outcome: str
     """One of :data:`OUTCOMES`."""
     message: str = ""
-    """The first line says it in short."""
+    """The first line is a summary."""
     blame: str | None = None
     when: str = "test"
     """``setup``, ``call``, ``subtest``, ``teardown``, ``crash`` or ``collect`` of pytest; ``test`` elsewhere."""
@@ -44,17 +45,17 @@ class PhaseResult:
 
 @dataclass
 class Verdict:
-    """What ``result.json`` says of a test."""
+    """The content of ``result.json``."""
 
     test: str
     title: str
     outcome: str = "passed"
     """One of :data:`OUTCOMES`."""
     blame: str | None = None
-    """``product``, ``rig`` or ``usage``; None where nothing went wrong, or nobody can say."""
+    """``product``, ``rig`` or ``usage``; None if the test passed or the cause is unknown."""
     message: str = ""
     duration: float = 0.0
-    """Seconds: setting up, the test itself and taking down."""
+    """Seconds of setup, call and teardown."""
     rerun: str = ""
     seed: int | None = None
     options: dict[str, Any] | None = None
@@ -63,28 +64,31 @@ class Verdict:
     phases: list[PhaseResult] = field(default_factory=list)
     """The phases that did not simply pass, in order."""
     case: tuple[str, str] | None = None
-    """The class and the name that JUnit XML calls the test by."""
+    """The test's class and name in JUnit XML."""
     worker: str | None = None
-    """The worker of pytest-xdist that ran it."""
+    """The worker of pytest-xdist that ran the test."""
     file: str | None = None
-    """Where the test is, relative to the project; ``line`` is where it failed, if it did."""
+    """The test's file, relative to the project. ``line`` is the line of the failure, or of the test if it passed."""
     line: int | None = None
     severity: str | None = None
     links: list[dict[str, str]] = field(default_factory=list)
     """``url``, ``name`` and ``type`` (``link``, ``issue``, ``tms``)."""
     attempts: list[str] = field(default_factory=list)
-    """How earlier attempts of the same run ended."""
+    """The outcomes of earlier attempts in the same run."""
     lost: str | None = None
-    """Why the record is incomplete, if it is."""
+    """The reason why the record is incomplete, or None."""
 
     @classmethod
-    def of(cls, test: str, title: str, options: StackOptions, rerun: str = "") -> Verdict:
-        """The verdict on a test that is about to run; ``rerun`` is the command that runs just this one again."""
-        return cls(test, title, rerun=rerun, seed=options.seed, options=asdict(options))
+    def of(cls, test: str, description: str, options: StackOptions, rerun: str = "") -> Verdict:
+        """The verdict of a test that is about to run.
+
+        The title is the first sentence of ``description``; ``rerun`` is the command that runs this test again.
+        """
+        return cls(test, first_sentence(description), rerun=rerun, seed=options.seed, options=asdict(options))
 
     @classmethod
     def read(cls, folder: Path) -> Verdict | None:
-        """The verdict that was written into ``folder``; None where there is none that can be read."""
+        """Read the verdict in ``folder``; None if it is absent or unreadable."""
         try:
             said = json.loads((folder / "result.json").read_bytes())
             known = {each.name: said[each.name] for each in fields(cls) if each.name in said}
@@ -94,34 +98,34 @@ class Verdict:
             return None
 
     def judge(self, phases: Iterable[PhaseResult]) -> None:
-        """The test came to this: the worst of its phases is the outcome, and the messages of that outcome are told."""
+        """Set outcome, blame and message from the test's phases: those of the worst outcome."""
         self.phases = list(phases)
         bad = worst(self.phases)
         if bad is None:
             self.outcome, self.blame, self.message = "passed", None, ""
             return
         self.outcome, self.blame = bad.outcome, bad.blame
-        told = dict.fromkeys(phase.message for phase in self.phases if phase.outcome == bad.outcome and phase.message)
-        self.message = "\n\n".join(told)
+        said = dict.fromkeys(phase.message for phase in self.phases if phase.outcome == bad.outcome and phase.message)
+        self.message = "\n\n".join(said)
 
     def take(self, error: BaseException, text: str | None = None) -> None:
-        """Something went wrong. ``text`` is how the front door tells it, for errors that are not made for people."""
+        """Add an error. ``text`` is the front door's text for errors that are not the harness's."""
         outcome = "not run" if isinstance(error, RigError) else "failed"
-        told = text if text and not isinstance(error, HarnessError) else reason(error)
-        self.judge([*self.phases, PhaseResult(outcome, told, blame_for(error))])
+        message = text if text and not isinstance(error, HarnessError) else reason(error)
+        self.judge([*self.phases, PhaseResult(outcome, message, blame_for(error))])
 
     def skip(self, reason: str) -> None:
-        """The test was left out."""
+        """Set the outcome ``skipped``."""
         self.judge([*self.phases, PhaseResult("skipped", reason)])
 
     def record(self, folder: Path | None) -> TestRecord:
-        """The same as it is read back from ``folder``, without history."""
+        """The record that reading ``folder`` would give, without its history."""
         said = asdict(self)
         own = {name: said.pop(name) for name in ("title", "outcome", "blame", "message", "duration", "rerun")}
         return TestRecord(name=said.pop("test"), details=said, folder=folder, **own)
 
     def write(self, folder: Path) -> None:
-        """Write ``result.json``, whole or not at all. That it cannot be written changes no verdict: it is ``lost``."""
+        """Write ``result.json`` atomically. A write error changes no verdict; it is noted in ``lost``."""
         part = folder / ".result.json"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -131,23 +135,29 @@ class Verdict:
             self.lost = reason(error)
 
     def interrupt(self) -> None:
-        """The test never came to its end, so nothing was learned from it."""
+        """Set the outcome of a test that did not reach its end: ``not run``."""
         self.judge([PhaseResult("not run", INTERRUPTED)])
 
     def write_interrupted(self, folder: Path) -> None:
-        """Write beforehand what is true if the test never comes to its end."""
+        """Write, before the test, the result that holds if it does not reach its end."""
         unfinished = replace(self)
         unfinished.interrupt()
         unfinished.write(folder)
 
 
+def first_sentence(text: str) -> str:
+    """The first sentence of a docstring, on one line."""
+    paragraph = " ".join(text.strip().partition("\n\n")[0].split())
+    return re.split(r"(?<=[.!?])\s", paragraph, maxsplit=1)[0]
+
+
 def worst(phases: Iterable[PhaseResult]) -> PhaseResult | None:
-    """The phase that decides a test's outcome: the first of the worst; None where all passed."""
+    """The phase that decides the outcome: the first one of the worst outcome; None if all passed."""
     return max(phases, key=lambda phase: OUTCOMES.index(phase.outcome), default=None)
 
 
 def blame_for(error: BaseException) -> str | None:
-    """Who is to blame: an assertion that fails speaks of the product, and whatever else it is nobody can say."""
+    """The blame for an error: the product for a failed assertion, None for an error of unknown cause."""
     if isinstance(error, HarnessError):
         return error.blame
     return str(ProductFailure.blame) if isinstance(error, AssertionError) else None

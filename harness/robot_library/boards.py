@@ -13,6 +13,7 @@ from harness.core.errors import UsageError, suggestion
 from harness.robot_library.arguments import SOON, Duration, board_of, word
 from harness.robot_library.async_keywords import StackKeywords, async_keyword
 from harness.stack.backends import lacking
+from harness.stack.board_options import BoardOptions
 from harness.stack.credentials import Certificate
 
 __all__ = ["BoardKeywords"]
@@ -48,18 +49,17 @@ class BoardKeywords(StackKeywords):
         | ${board}=    Power On Board    mps2-an385+ethernet    name=pump-1
         | ${board}=    Power On Board    certificate=expired
         """
-        twin = board_of(self.stack, twin_of) if twin_of is not None else None
-        return await self.stack.boards.power_on(
-            word(kind) if kind is not None else None,
+        options = BoardOptions(
             name=name,
             certificate=certificate,
-            twin_of=twin,
+            twin_of=board_of(self.stack, twin_of) if twin_of is not None else None,
             device_type=device_type,
             capabilities=capabilities,
             self_test=self_test,
             watchdog=watchdog,
             record=record,
         )
+        return await self.stack.boards.power_on(word(kind) if kind is not None else None, **options)
 
     @async_keyword("boards")
     async def power_on_boards(
@@ -76,14 +76,8 @@ class BoardKeywords(StackKeywords):
 
         | @{boards}=    Power On Boards    3    name=pump
         """
-        return await self.stack.boards.power_on(
-            word(kind) if kind is not None else None,
-            count=count,
-            name=name,
-            certificate=certificate,
-            device_type=device_type,
-            capabilities=capabilities,
-        )
+        options = BoardOptions(name=name, certificate=certificate, device_type=device_type, capabilities=capabilities)
+        return await self.stack.boards.power_on(word(kind) if kind is not None else None, count=count, **options)
 
     @async_keyword("boards")
     async def power_off_board(self, board: Board | str) -> None:

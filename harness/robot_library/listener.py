@@ -146,8 +146,7 @@ class StackListener:
         self._used = self._world is not None
         source = Path(data.source) if data.source is not None else None
         command = rerun(data.name, source, self._base, self._run.root) if self._trouble is None else ""
-        title = data.doc.strip().partition("\n")[0]
-        self._test = Verdict.of(self._run.name_of(data.full_name), title, self._base, command)
+        self._test = Verdict.of(self._run.name_of(data.full_name), data.doc, self._base, command)
         self._test.case = (data.parent.full_name if data.parent is not None else "", data.name)
         self._folder = None
         self._test.file, self._test.line = _relative(source, self._run.root), data.lineno

@@ -94,10 +94,10 @@ class RobotRun:
 
 def tell_end(folder: RunFolder, tally: Tally) -> None:
     """Write the page, and tell a person what was not judged and why, whose fault the rest is, and where to look."""
-    lines = [*tally.told_not_run()]
+    lines = [*tally.not_run_messages()]
     if summary := tally.summary():
         lines.append(summary)
-    for line in (*lines, *folder.finish().told(Path.cwd())):
+    for line in (*lines, *folder.finish().messages(Path.cwd())):
         print(line, file=sys.__stdout__, flush=True)
 
 

@@ -20,6 +20,7 @@ from harness.sequences.fields import ANY, EventField, check_condition, of_messag
 from harness.sequences.labels import Label
 from harness.wasmbed.protocol import messages
 from harness.wasmbed.resources.kinds import CONFIG_MAP, DEVICE, EVENT, GATEWAY, LEASE, SECRET, load_crds
+from harness.wasmbed.resources.names import PAIRING_SECRET_PREFIX
 from harness.wasmbed.runtime.interface import FaultCode
 
 __all__ = ["PARTICIPANTS", "EventType", "Subject", "bind", "event_types"]
@@ -169,7 +170,7 @@ def _requests() -> Iterator[EventType]:
                     Subject.DEVICE if secret else _subject(kind),
                     {**common, **body},
                     telling,
-                    named_after="pairing-" if secret else None,
+                    named_after=PAIRING_SECRET_PREFIX if secret else None,
                 )
 
 

@@ -1,4 +1,4 @@
-"""One test's whole world: cluster, platform, boards and recorder, brought up together and taken down in reverse."""
+"""One test's whole setup: cluster, platform, boards, and recorder, started together and stopped in reverse order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Stack", "StackOptions"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load the two on first use: the front doors read options long before, or without, building a world."""
+    """Load either on first use: the front doors read options long before they start a stack, or without one."""
     if name == "Stack":
         from harness.stack.stack import Stack
 

@@ -1,4 +1,4 @@
-"""An application as its user sees it: deployed, watched, stopped, replaced."""
+"""A handle to deploy, watch, stop, and replace an application."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["ApplicationHandle", "parse_targets"]
 
 
 def parse_targets(text: str) -> dict[str, Any]:
-    """Which devices a person means: ``all``, labels as in ``site=roof,kind=mcu``, or names as in ``pump-1,pump-2``.
+    """Parse a choice of devices: ``all``, labels as in ``site=roof,kind=mcu``, or names as in ``pump-1,pump-2``.
 
     Returns the keyword for :func:`harness.wasmbed.resources.manifests.application`; raises UsageError.
     """
@@ -29,7 +29,9 @@ def parse_targets(text: str) -> dict[str, Any]:
         return {"all_devices": True}
     labels = dict(part.split("=", 1) for part in parts if "=" in part)
     if not parts or (labels and len(labels) != len(parts)) or not all(labels) or "=" in "".join(labels.values()):
-        raise UsageError(f"{text!r} names no devices", do="write all, or labels (site=roof,kind=mcu), or device names")
+        raise UsageError(
+            f"invalid choice of devices {text!r}", do="write all, or labels (site=roof,kind=mcu), or device names"
+        )
     return {"match_labels": labels} if labels else {"device_names": parts}
 
 
@@ -48,19 +50,19 @@ class ApplicationHandle(Watched[Application]):
         return self.resource.status
 
     def on(self, device: str) -> DeviceEntry:
-        """How it stands on one device: state, error, output."""
+        """Its entry for one device: state, error, output. An empty entry if there is none."""
         entries = self.status.device_statuses
         return entries[device] if device in entries else DeviceEntry({})
 
     def output(self, device: str) -> list[tuple[str, str]]:
-        """What it published on one device last: topics and payloads."""
+        """The latest output of one device: pairs of topic and payload."""
         return [(item["topic"], item["payload"]) for item in self.on(device).output]
 
     async def wait(self, judge: Callable[[Object | None], bool], wanted: str, within: float) -> None:
-        """As for every resource; a status about an older spec does not count. Raises RigError instead when a board of
+        """As for every resource, but a status of an older spec does not count. Raises RigError instead if a board of
         its devices went off by itself."""
 
-        def current(object: Object | None) -> bool:
+        def is_met(object: Object | None) -> bool:
             if object is not None:
                 application = Application(object)
                 if application.status.observed_generation < application.generation:
@@ -68,7 +70,7 @@ class ApplicationHandle(Watched[Application]):
             return judge(object)
 
         try:
-            await super().wait(current, wanted, within)
+            await super().wait(is_met, wanted, within)
         except ProductFailure:
             for device in self.devices():
                 self._boards.check_alive(device)
@@ -87,7 +89,7 @@ class ApplicationHandle(Watched[Application]):
         return sorted(dict.fromkeys(names), key=running.__contains__)
 
     async def until_on(self, device: str, *, within: float = 10.0, **conditions: Any) -> DeviceEntry:
-        """Wait until its entry for one device is as asked, as in ``until_on("pump-1", state="running")``."""
+        """Wait until its entry for one device meets the conditions: ``until_on("pump-1", state="running")``."""
         wanted = Conditions(DeviceEntry, conditions)
 
         def judge(object: Object | None) -> bool:
@@ -100,15 +102,15 @@ class ApplicationHandle(Watched[Application]):
         return self.on(device)
 
     async def stop(self) -> None:
-        """Ask for it to be stopped on its devices; the resource stays."""
+        """Request that its devices stop it. The resource stays."""
         await self._change({"stopped": True})
 
     async def start(self) -> None:
-        """Ask for it to run again after :meth:`stop`."""
+        """Request that it runs again after :meth:`stop`."""
         await self._change({"stopped": False})
 
     async def redeploy(self, module: bytes | None = None, **config: Any) -> None:
-        """Change the module or the limits (fields of ``spec.config`` in their own spelling)."""
+        """Change the module or the limits (fields of ``spec.config``, spelled as in the resource)."""
         spec: dict[str, Any] = {}
         if module is not None:
             spec["wasmBytes"] = wasm_bytes(module)
@@ -117,7 +119,7 @@ class ApplicationHandle(Watched[Application]):
         await self._change(spec)
 
     async def delete(self) -> None:
-        """Delete the resource; it goes when its devices have stopped it (see :meth:`until_gone`)."""
+        """Delete the resource. It is gone once its devices have stopped it (see :meth:`until_gone`)."""
         await self._api.delete(APPLICATION, self.name)
 
     async def _change(self, spec: dict[str, Any]) -> None:

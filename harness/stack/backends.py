@@ -1,4 +1,4 @@
-"""Which cluster kinds this environment has, found by entry point: third parties add their own."""
+"""The cluster kinds of this environment, found by entry point, so that third parties can add their own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMESPACE = "wasmbed"
 
 
 def clusters() -> dict[str, str | None]:
-    """Every cluster kind that is registered, and why it cannot run here: None where it can."""
+    """Every registered cluster kind, with the reason why it cannot run here, or None if it can."""
     found: dict[str, str | None] = {}
     for name in _names(CLUSTERS):
         try:
@@ -33,15 +33,15 @@ def clusters() -> dict[str, str | None]:
 
 
 def check_names(options: StackOptions) -> None:
-    """Raise UsageError when the boards, their link or the cluster kind are not among those there are; tiers are loaded
-    only where none has the name, which may then be a kind of board."""
+    """Raise UsageError for unknown boards, links, or cluster kinds. Tiers are loaded only if the boards' name is
+    not the name of a tier, since it may then be a kind of board."""
     from harness.boards.catalogue import GROUP, Catalogue
 
     boards, plus, _ = options.boards.partition("+")
     if plus or boards not in _names(GROUP):
         catalogue = Catalogue()
         _check("boards", boards, [*catalogue.entries, *catalogue.kinds, *catalogue.absent])
-        # A tier that cannot run here is the rig's failure, and told when boards are wanted.
+        # A tier that cannot run here is the rig's failure, reported when a board is powered on.
         with contextlib.suppress(RigError):
             catalogue.find(options.boards)
     _check("cluster", options.cluster, _names(CLUSTERS))
@@ -52,26 +52,26 @@ def _check(option: str, name: str, known: Sequence[str]) -> None:
         return
     names = ", ".join(dict.fromkeys(known)) or "none; is the harness installed?"
     raise UsageError(
-        f"there is no {name!r} here", where=f"--{option}", do=f"{suggestion(name, known)}there are: {names}"
+        f"unknown {option} {name!r}", where=f"--{option}", do=f"{suggestion(name, known)}there are: {names}"
     )
 
 
 def check_options(options: StackOptions) -> None:
-    """As :func:`check_names`, and that the options do not contradict each other. Raises UsageError."""
+    """Check the names as :func:`check_names` does, and that the options do not contradict each other."""
     check_names(options)
     if any(_for_some_clusters(options)):
-        _given(options, _load(options.cluster))
+        _options_for(options, _load(options.cluster))
 
 
 def _for_some_clusters(options: StackOptions) -> Iterator[tuple[str, Any, str]]:
-    """The options given that only some kinds of clusters take: name, value, and a kind that does."""
+    """The options in use that only some cluster kinds take: name, value, and a kind that takes it."""
     for option in dataclasses.fields(options):
         if "cluster" in option.metadata and (value := getattr(options, option.name)) is not None:
             yield option.name, value, option.metadata["cluster"]
 
 
-def _given(options: StackOptions, kind: type[Any]) -> dict[str, Any]:
-    """What the cluster is given of them. Raises UsageError for one that it does not take."""
+def _options_for(options: StackOptions, kind: type[Any]) -> dict[str, Any]:
+    """The options in use for a cluster kind. Raises UsageError for one that it does not take."""
     given: dict[str, Any] = {}
     for name, value, wanted in _for_some_clusters(options):
         if name not in getattr(kind, "options", ()):
@@ -83,13 +83,12 @@ def _given(options: StackOptions, kind: type[Any]) -> dict[str, Any]:
 def make_cluster(
     options: StackOptions, clock: Clock, randomness: Randomness, tap: Tap, namespace: str | None = None
 ) -> Cluster:
-    """The cluster that ``options`` ask for, with a namespace of its own where others may be using it too, unless one is
-    named.
+    """The cluster that ``options`` name, with ``namespace``, or by default a new namespace if the cluster is shared.
 
-    Raises RigError where it cannot run here, UsageError for an option that it does not take.
+    Raises RigError if it cannot run here, UsageError for an option that it does not take.
     """
     kind = _load(options.cluster)
-    given = _given(options, kind)
+    given = _options_for(options, kind)
     if "kubeconfig" not in given and (reason := kind.unavailable()):
         raise RigError(reason, where=f"--cluster={options.cluster}", do="see wasmbed doctor")
     if namespace is None:
@@ -99,22 +98,22 @@ def make_cluster(
 
 
 def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
-    """Why a test that needs these features is left out; None where the chosen kind of boards, or the default one of the
-    chosen tier, has them all, recorded if ``options`` say so. Raises UsageError for a feature that no boards have,
-    RigError where that tier cannot run here."""
+    """Why a test that needs these features is skipped. None if the chosen kind of board, or the default kind of the
+    chosen tier, has them all; recording, if ``options`` ask for it, takes some away. Raises UsageError for an unknown
+    feature, RigError if the tier cannot run here."""
     from harness.boards.board import FEATURES, NOT_RECORDED
     from harness.boards.catalogue import Catalogue
 
     catalogue, names = Catalogue(), set(wanted)
     if not names <= FEATURES.keys():
         known = sorted(FEATURES.keys() | catalogue.features)
-        if strange := sorted(names.difference(known)):
-            there = f"{suggestion(strange[0], known)}the features are {', '.join(known)}"
-            raise UsageError(f"no boards have the feature {strange[0]!r}", do=there)
+        if unknown := sorted(names.difference(known)):
+            do = f"{suggestion(unknown[0], known)}the features are {', '.join(known)}"
+            raise UsageError(f"no boards have the feature {unknown[0]!r}", do=do)
     tier, kind, _ = catalogue.find(options.boards)
     features = tier.features(kind)
-    given_up = NOT_RECORDED if options.record and "record" in features else frozenset()
-    if not (missing := names - (features - given_up)):
+    lost = NOT_RECORDED if options.record and "record" in features else frozenset()
+    if not (missing := names - (features - lost)):
         return None
     recorded = " while they are recorded" if missing <= features else ""
     return f"boards of {options.boards} have no {', '.join(sorted(missing))}{recorded}"
@@ -128,7 +127,7 @@ def _load(name: str) -> type[Any]:
     try:
         (entry,) = entry_points(group=CLUSTERS, name=name)
         return cast("type[Any]", entry.load())
-    except Exception as error:  # whatever a third party's import does wrong
+    except Exception as error:  # a third party's import may raise anything
         raise RigError(
             f"cannot be loaded: {reason(error)}", where=f"--cluster={name}", do="install what it needs"
         ) from error

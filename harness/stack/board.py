@@ -1,4 +1,4 @@
-"""A board whose switches and plugs leave a trace in the history, whatever tier it is of."""
+"""A board of any tier, with each action on it recorded in the history."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ["RecordedBoard"]
 
 
 class RecordedBoard(Board):
-    """Another board, with everything that is done to it written down before it is done."""
+    """Wraps a board and records each action before it is carried out."""
 
     def __init__(self, name: str, board: Board, recorder: Recorder) -> None:
         self._board, self._recorder = board, recorder
         self.name, self.console = name, board.console
         self.device = board.name
-        """The name of the device that it enrolls as."""
+        """The name under which it enrolls as a device."""
         self.wanted = Power.OFF
-        """What it was last told to be; a board that is off and should be on has died."""
+        """The power state last asked for. A board that is off although this is ON has failed."""
         self._changing = asyncio.Lock()
-        """What is done to a board at the same time is done in turn, in the order in which it was asked for."""
-        self.console.listen(self._heard)
+        """Concurrent actions on a board run one after another, in the order of the calls."""
+        self.console.listen(self._record_line)
 
     @property
     def kind(self) -> str:  # type: ignore[override]
@@ -108,14 +108,14 @@ class RecordedBoard(Board):
         return await self._board.execute(command)
 
     def restoring(self, wanted: Power) -> None:
-        """It is about to go back to a moment at which it was to be ``wanted``."""
+        """Note that a snapshot is about to be restored, in which its power state should be ``wanted``."""
         self._fault("restore")
         self.wanted = wanted
 
     def debugger(self) -> AbstractAsyncContextManager[GdbStub]:
         return self._board.debugger()
 
-    def _heard(self, line: str) -> None:
+    def _record_line(self, line: str) -> None:
         self._recorder.console(line, self.device, board=self.name)
 
     def _note(self, what: str, **data: str) -> None:

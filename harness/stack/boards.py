@@ -1,12 +1,12 @@
-"""The boards of a stack: made, powered on, recorded, and switched off at the end."""
+"""The boards of a stack: makes them, powers them on, records them, and switches them off at the end."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import overload
+from typing import Unpack, overload
 
 from harness.boards.board import Board, BoardEnvironment, BoardSettings, Credentials, Power
 from harness.boards.catalogue import Catalogue
@@ -16,6 +16,7 @@ from harness.core.errors import RigError, UsageError
 from harness.core.network import Endpoint
 from harness.stack import virtual_time
 from harness.stack.board import RecordedBoard
+from harness.stack.board_options import BoardOptions, check_options
 from harness.stack.credentials import Certificate, Pki
 from harness.stack.options import StackOptions
 from harness.stack.recorder import Recorder
@@ -26,7 +27,7 @@ from harness.wasmbed.pki.keys import Algorithm
 __all__ = ["Boards"]
 
 POWER_OFF = 20.0
-"""Seconds that switching all boards off may take, and :data:`POWER_OFF_EACH` more for each."""
+"""Seconds that switching off all boards may take, plus :data:`POWER_OFF_EACH` for each board."""
 POWER_OFF_EACH = 0.5
 
 
@@ -36,16 +37,16 @@ class Boards:
     def __init__(
         self,
         options: StackOptions,
-        world: BoardEnvironment,
+        environment: BoardEnvironment,
         pki: Pki,
         recorder: Recorder,
         gateway: Endpoint,
         folder: Path | None = None,
     ) -> None:
-        self._options, self._world, self._pki, self._recorder = options, world, pki, recorder
+        self._options, self._environment, self._pki, self._recorder = options, environment, pki, recorder
         self._folder = folder
         self.gateway = gateway
-        """Where boards that are made from now on look for the gateway."""
+        """The gateway's address for boards that are made from now on."""
         self._catalogue = Catalogue()
         self._boards: dict[str, RecordedBoard] = {}
         self._credentials: dict[str, Credentials] = {}
@@ -54,101 +55,66 @@ class Boards:
 
     @overload
     async def power_on(
-        self,
-        kind: str | None = None,
-        *,
-        count: None = None,
-        name: str | None = None,
-        certificate: Certificate | str = Certificate.VALID,
-        twin_of: Board | None = None,
-        device_type: str | None = None,
-        capabilities: Sequence[str] | None = None,
-        self_test: str | None = None,
-        watchdog: float | None = None,
-        link: str | None = None,
-        record: bool | None = None,
-        progress: Progress | None = None,
+        self, kind: str | None = None, *, count: None = None, **options: Unpack[BoardOptions]
     ) -> Board: ...
 
     @overload
     async def power_on(
-        self,
-        kind: str | None = None,
-        *,
-        count: int,
-        name: str | None = None,
-        certificate: Certificate | str = Certificate.VALID,
-        device_type: str | None = None,
-        capabilities: Sequence[str] | None = None,
-        self_test: str | None = None,
-        watchdog: float | None = None,
-        link: str | None = None,
-        record: bool | None = None,
-        progress: Progress | None = None,
+        self, kind: str | None = None, *, count: int, **options: Unpack[BoardOptions]
     ) -> list[Board]: ...
 
     async def power_on(
-        self,
-        kind: str | None = None,
-        *,
-        count: int | None = None,
-        name: str | None = None,
-        certificate: Certificate | str = Certificate.VALID,
-        twin_of: Board | None = None,
-        device_type: str | None = None,
-        capabilities: Sequence[str] | None = None,
-        self_test: str | None = None,
-        watchdog: float | None = None,
-        link: str | None = None,
-        record: bool | None = None,
-        progress: Progress | None = None,
+        self, kind: str | None = None, *, count: int | None = None, **options: Unpack[BoardOptions]
     ) -> Board | list[Board]:
         """Switch on a new board, or ``count`` of them, and return when their firmware runs.
 
-        ``kind`` is any kind of board that any tier here can make, or a tier; ``--boards`` unless given, or named with a
-        link: ``mps2-an385+ethernet``.
-        ``certificate`` says what the board has to prove who it is (see :class:`Certificate`); ``twin_of`` gives it
-        another board's identity instead. ``device_type`` and ``capabilities`` are what it claims at enrollment
-        instead of its own. ``name`` is the device's; with a ``count`` it is numbered. ``self_test`` is a fault that
-        the firmware provokes once, and ``watchdog`` the seconds of silence after which it resets itself, on boards
-        that have such things (see :class:`BoardSettings`). ``link`` is ``ethernet`` for a board with that feature, to
-        be used for modules above about 100 KB. With ``record`` (by default ``--record``) everything that reaches the
-        board is recorded, so that its run can be replayed: `wasmbed replay`. ``progress`` is told how many boards run,
-        and of how many.
+        ``kind`` is a kind of board or a tier, by default ``--boards``; it may name a link: ``mps2-an385+ethernet``.
+        ``options`` are those of :class:`BoardOptions`.
 
-        Raises UsageError for an unknown kind, a name that is taken or a board that cannot be recorded, RigError when
-        a board does not start, or when so many do not fit into memory.
+        Raises UsageError for an unknown kind or option, a name in use, or a board that cannot be recorded; RigError if
+        a board does not start or the boards do not fit into memory.
         """
-        certificate = Certificate.of(certificate)
-        tier, kind, link = self._catalogue.find(kind or self._options.boards, link)
-        recordings = self._recordings(tier.features(kind), kind, record)
+        check_options(options)
+        tier, kind, link = self._catalogue.find(kind or self._options.boards, options.get("link"))
+        options["link"] = link
+        recordings = self._recordings(tier.features(kind), kind, options.get("record"))
         check_fits(count or 1, tier.memory(kind), kind, opened=tier.descriptors(kind))
         made = []
         async with self._making:  # a name is free until its board is there
-            for each in self._names(kind, name, count):
-                if twin_of is None:
-                    algorithm = Algorithm.ED25519 if "ed25519" in tier.features(kind) else Algorithm.P256
-                    credentials = await self._pki.credentials(each, certificate, algorithm=algorithm)
-                    device = each
-                else:
-                    credentials, device = self._credentials[twin_of.name], self.device_of(twin_of)
-                settings = BoardSettings(
-                    device,
-                    credentials,
-                    gateway=self.gateway,
-                    server_name=self.gateway[0],
-                    device_type=device_type,
-                    capabilities=tuple(capabilities) if capabilities is not None else None,
-                    self_test=self_test,
-                    watchdog=watchdog,
-                    link=link,
-                    recording=recordings / each if recordings is not None else None,
-                )
-                board = RecordedBoard(each, tier.make(kind, settings, self._world), self._recorder)
-                self._boards[each], self._credentials[each] = board, credentials
+            for name in self._names(kind, options.get("name"), count):
+                credentials, device = await self._identity(name, tier.features(kind), options)
+                recording = recordings / name if recordings is not None else None
+                settings = self._settings(device, credentials, recording, options)
+                board = RecordedBoard(name, tier.make(kind, settings, self._environment), self._recorder)
+                self._boards[name], self._credentials[name] = board, credentials
                 made.append(board)
-        await Fleet(made).power_on(progress=progress)
+        await Fleet(made).power_on(progress=options.get("progress"))
         return list(made) if count is not None else made[0]
+
+    async def _identity(self, name: str, features: frozenset[str], options: BoardOptions) -> tuple[Credentials, str]:
+        """The credentials of a new board and the name of its device: its own, or those of its twin."""
+        if (twin := options.get("twin_of")) is not None:
+            return self._credentials[twin.name], self.device_of(twin)
+        certificate = options.get("certificate", Certificate.VALID)
+        algorithm = Algorithm.ED25519 if "ed25519" in features else Algorithm.P256
+        return await self._pki.credentials(name, certificate, algorithm=algorithm), name
+
+    def _settings(
+        self, device: str, credentials: Credentials, recording: Path | None, options: BoardOptions
+    ) -> BoardSettings:
+        capabilities = options.get("capabilities")
+        return BoardSettings(
+            device,
+            credentials,
+            gateway=self.gateway,
+            server_name=self.gateway[0],
+            device_type=options.get("device_type"),
+            capabilities=tuple(capabilities) if capabilities is not None else None,
+            self_test=options.get("self_test"),
+            watchdog=options.get("watchdog"),
+            link=options.get("link"),
+            recording=recording,
+        )
 
     async def cycle(
         self,
@@ -161,9 +127,11 @@ class Boards:
         await Fleet(self).cycle(at_once=at_once, progress=progress, back=back)
 
     def __getitem__(self, name: str) -> RecordedBoard:
-        """The board of that name. Raises UsageError naming the ones there are."""
+        """The board of that name. Raises UsageError naming the existing boards."""
         if name not in self._boards:
-            raise UsageError(f"there is no board {name!r}", do=f"there are: {', '.join(self._boards) or 'none yet'}")
+            raise UsageError(
+                f"there is no board {name!r}", do=f"the boards are: {', '.join(self._boards) or 'none yet'}"
+            )
         return self._boards[name]
 
     def __iter__(self) -> Iterator[RecordedBoard]:
@@ -173,57 +141,58 @@ class Boards:
         return len(self._boards)
 
     def usage(self) -> dict[str, Usage]:
-        """Memory and processor time of each board that is on and not a part of this process, by the board's name."""
+        """Memory and processor time of each running board with its own process, by the board's name."""
         found = {board.name: board.usage for board in self}
         return {name: usage for name, usage in found.items() if usage is not None}
 
     async def run_for(self, seconds: float) -> None:
-        """Let exactly so much virtual time pass for all boards whose time can be held (tier ``renode``); before and
-        after it stands still, until :meth:`run`. Raises UsageError if there are none."""
+        """Let exactly ``seconds`` of virtual time pass for all boards whose time can be held (tier ``renode``). Before
+        and after, their time stands still, until :meth:`run`. Raises UsageError if there are no such boards."""
         await virtual_time.run_for(self._catalogue.made, seconds)
 
     async def run(self) -> None:
-        """Let virtual time follow the real one again."""
+        """Let virtual time follow real time again."""
         await virtual_time.run(self._catalogue.made)
 
     def paced(self, step: float = 0.02) -> AbstractAsyncContextManager[None]:
-        """Inside, virtual time follows the stack's clock, ``step`` seconds at a time, and is never before it."""
-        return virtual_time.paced(self._catalogue.made, self._world.clock, step)
+        """Inside, virtual time follows the stack's clock in steps of ``step`` seconds, and is never ahead of it."""
+        return virtual_time.paced(self._catalogue.made, self._environment.clock, step)
 
     async def snapshot(self, folder: Path | None = None) -> BoardsSnapshot:
-        """Save all boards whose time can be held, below ``folder`` if given, to come back to this moment later.
+        """Save the state of all boards whose time can be held, below ``folder`` if given, to restore it later.
 
-        Raises UsageError if there are none, RigError if they cannot be saved, for lack of room perhaps.
+        Raises UsageError if there are no such boards, RigError if their state cannot be saved, for instance on a full
+        disk.
         """
         return await virtual_time.take_snapshot(self._catalogue.made, self, folder)
 
     def credentials(self, board: Board) -> Credentials:
-        """What the board was given to prove who it is."""
+        """The credentials that the board was given."""
         return self._credentials[board.name]
 
     def device_of(self, board: Board | str) -> str:
-        """The name of the device that a board enrolls as."""
+        """The name under which a board enrolls as a device."""
         name = board if isinstance(board, str) else board.name
         return self._boards[name].device if name in self._boards else name
 
     def console(self, device: str) -> list[str]:
-        """What the boards of that device wrote."""
+        """The console lines of the boards of that device."""
         return [line for board in self._of(device) for line in board.console.lines]
 
     def check_alive(self, device: str) -> None:
-        """Raise RigError when a board of that device went off by itself."""
+        """Raise RigError if a board of that device went off by itself."""
         for board in self._of(device):
             if board.wanted is Power.ON and board.power is Power.OFF:
                 lines = "".join(f"\n    {line}" for line in board.console.lines[-8:])
                 raise RigError(f"the board went off by itself; its last lines:{lines}", where=board.name)
 
     async def stop(self) -> None:
-        """Switch everything off."""
+        """Switch off all boards, and stop their tiers."""
         within = POWER_OFF + len(self) * POWER_OFF_EACH
         try:
-            await bounded(self._world.clock, within, "power off of the boards", Fleet(self).stop())
+            await bounded(self._environment.clock, within, "power off of the boards", Fleet(self).stop())
         finally:
-            await bounded(self._world.clock, within, "end of the tiers", self._catalogue.close())
+            await bounded(self._environment.clock, within, "stop of the tiers", self._catalogue.close())
 
     def _recordings(self, features: frozenset[str], kind: str, wanted: bool | None) -> Path | None:
         if wanted is None:
@@ -231,7 +200,9 @@ class Boards:
         if not wanted:
             return None
         if "record" not in features:
-            raise UsageError(f"a {kind} cannot be recorded", where="record", do="record boards of the tier qemu")
+            raise UsageError(
+                f"boards of kind {kind} cannot be recorded", where="record", do="record boards of the tier qemu"
+            )
         if self._folder is None:
             raise UsageError("there is no folder for recordings", where="record", do="give the stack a folder")
         return self._folder / "boards"
@@ -242,7 +213,7 @@ class Boards:
     def _names(self, kind: str, name: str | None, count: int | None) -> list[str]:
         if name is not None and count is None:
             if name in self._boards:
-                raise UsageError(f"there is a board {name!r} already", do="give the new one another name, or none")
+                raise UsageError(f"the name {name!r} is in use by a board", do="give the new one another name, or none")
             return [name]
         stem = name or kind
         names: list[str] = []

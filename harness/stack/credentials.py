@@ -1,4 +1,4 @@
-"""Who boards are: the two authorities of a world, and credentials good and bad."""
+"""The certificate authorities of a stack, and valid and invalid credentials for its boards."""
 
 from __future__ import annotations
 
@@ -20,65 +20,70 @@ from harness.wasmbed.pki.keys import Algorithm, generate_key, private_key_der
 from harness.wasmbed.pki.server_authorities import ServerAuthorities
 from harness.wasmbed.resources.api import NotFound, ResourceApi
 from harness.wasmbed.resources.kinds import CONFIG_MAP, SECRET
+from harness.wasmbed.resources.names import (
+    CRL_CONFIG_MAP,
+    CRL_KEY,
+    PURPOSE_LABEL,
+    PURPOSE_PAIRING,
+    TOKEN_KEY,
+    pairing_secret,
+)
 
 __all__ = ["Certificate", "Pki"]
 
-REVOCATIONS = "wasmbed-device-crl"
-"""The ConfigMap from which gateways learn what was revoked."""
-
 
 class Certificate(StrEnum):
-    """What a board is given to prove who it is."""
+    """The kinds of credentials that a board can get."""
 
     VALID = "valid"
     REQUEST = "request"
-    """None: a pairing token instead, to enroll by signing request."""
+    """No certificate, but a pairing token, to enroll by signing request."""
     EXPIRED = "expired"
     NOT_YET_VALID = "not-yet-valid"
     REVOKED = "revoked"
     WRONG_USAGE = "wrong-usage"
-    """For a client, but its key is for key agreement and not for signatures."""
+    """For a client, but with a key usage of key agreement instead of signatures."""
     SERVER_ONLY = "server-only"
-    """For a server: TLS itself refuses it."""
+    """For a server, which TLS itself refuses."""
     UNKNOWN_AUTHORITY = "unknown-authority"
-    """Signed by somebody whom the gateway does not know."""
+    """Signed by an authority that the gateway does not trust."""
 
     @classmethod
     def of(cls, name: Certificate | str) -> Certificate:
-        """The member of that name. Raises UsageError naming the ones there are."""
+        """The member of that name. Raises UsageError naming the valid ones."""
         try:
             return cls(name)
         except ValueError as error:
-            raise UsageError(f"there is no {name!r}", where="certificate", do=f"one of: {', '.join(cls)}") from error
+            raise UsageError(f"unknown kind {name!r}", where="certificate", do=f"one of: {', '.join(cls)}") from error
 
 
 class Pki:
-    """The authorities that sign gateways, the one that signs devices, and another that nobody trusts."""
+    """The authorities that sign gateways, the one that signs devices, and one that is not trusted."""
 
     def __init__(self, clock: Clock, randomness: Randomness, api: ResourceApi) -> None:
         self._clock, self._randomness, self._api = clock, randomness, api
         self.servers = ServerAuthorities("Wasmbed gateways", clock)
         self.devices = Authority.create("Wasmbed devices", clock)
-        self._strangers: Authority | None = None
-        self._judge: _Judge | None = None
+        self._untrusted: Authority | None = None
+        self._manager: _Manager | None = None
         self._publishing = asyncio.Lock()
 
     def gateway(self, name: str) -> tuple[Identity, ...]:
-        """The identities of a gateway that is reached on the loopback."""
+        """The identities of a gateway with a loopback address."""
         return self.servers.issue(name)
 
     def certificates(self) -> CertificateManager:
-        """The judge of device certificates for a gateway that is about to start; it replaces the one before."""
-        self._judge = _Judge(self.devices.certificate, self._clock)
-        return self._judge
+        """A new certificate manager for a gateway that is about to start; it replaces the previous one."""
+        self._manager = _Manager(self.devices.certificate, self._clock)
+        return self._manager
 
     async def credentials(
         self, name: str, certificate: Certificate | str = Certificate.VALID, *, algorithm: str = Algorithm.ED25519
     ) -> Credentials:
-        """Credentials for a device of that name. Returns when the gateways can know what they must of them: the
-        pairing token is there, or the revocation published."""
+        """Credentials for a device of that name. Returns once the gateways can know them: the pairing token is stored,
+        or the revocation is published."""
         certificate = Certificate.of(certificate)
-        await self._clock.sleep(0)  # a thousand keys take a second: whoever wants to end it is heard in between
+        await self._clock.sleep(0)  # a thousand keys take a second: a cancellation must get through
         key = generate_key(algorithm)
         private_key = private_key_der(key)
         if certificate is Certificate.REQUEST:
@@ -86,7 +91,7 @@ class Pki:
         authority = self.devices
         options: dict[str, Any] = {}
         if certificate is Certificate.UNKNOWN_AUTHORITY:
-            self._strangers = authority = self._strangers or Authority.create("Nobody you know", self._clock)
+            self._untrusted = authority = self._untrusted or Authority.create("Untrusted devices", self._clock)
         elif certificate is Certificate.EXPIRED:
             options = {"not_before": self._clock.now() - 30 * DAY, "not_after": self._clock.now() - DAY}
         elif certificate is Certificate.NOT_YET_VALID:
@@ -109,55 +114,55 @@ class Pki:
             {
                 "apiVersion": "v1",
                 "kind": "Secret",
-                "metadata": {"name": f"pairing-{name}", "labels": {"wasmbed.io/purpose": "pairing"}},
-                "data": {"token": b64encode(token.encode()).decode()},
+                "metadata": {"name": pairing_secret(name), "labels": {PURPOSE_LABEL: PURPOSE_PAIRING}},
+                "data": {TOKEN_KEY: b64encode(token.encode()).decode()},
             },
         )
         return token
 
     async def revoke(self, credentials: Credentials) -> None:
-        """Take a certificate back, publish that, and return when the gateway has taken the list over.
+        """Revoke a certificate, publish the list, and return once the gateway has loaded it.
 
-        Raises ProductFailure when it does not within 10 s.
+        Raises ProductFailure if the gateway does not load it within 10 s.
         """
         if credentials.certificate is None:
             raise UsageError("these credentials have no certificate", where="pki.revoke", do="revoke issued ones")
-        async with self._publishing:  # the next list that is taken over is then this one
+        async with self._publishing:  # so that the next list that the gateway loads is this one
             self.devices.revoke(x509.load_der_x509_certificate(credentials.certificate).serial_number)
-            taken = self._judge.next_update() if self._judge is not None else None
+            loaded = self._manager.next_update() if self._manager is not None else None
             await self._publish()
-            if taken is None:
+            if loaded is None:
                 return
             try:
                 async with self._clock.deadline(10):
-                    await taken
+                    await loaded
             except TimeoutError:
                 raise ProductFailure(
-                    "did not take the revocation list over within 10 s", where=f"gateway, ConfigMap {REVOCATIONS}"
+                    "did not load the revocation list within 10 s", where=f"gateway, ConfigMap {CRL_CONFIG_MAP}"
                 ) from None
 
     def gateway_stopped(self) -> None:
-        """There is no gateway to wait for any more."""
-        self._judge = None
+        """Note that there is no gateway whose reload :meth:`revoke` could wait for."""
+        self._manager = None
 
     async def _publish(self) -> None:
-        data = {"crl.der": b64encode(self.devices.crl()).decode()}
-        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": REVOCATIONS}, "binaryData": data}
+        data = {CRL_KEY: b64encode(self.devices.crl()).decode()}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": CRL_CONFIG_MAP}, "binaryData": data}
         try:
-            await self._api.patch(CONFIG_MAP, REVOCATIONS, {"binaryData": data})
+            await self._api.patch(CONFIG_MAP, CRL_CONFIG_MAP, {"binaryData": data})
         except NotFound:
             await self._api.create(CONFIG_MAP, body)
 
 
-class _Judge(CertificateManager):
-    """A certificate manager that tells when it has a new revocation list."""
+class _Manager(CertificateManager):
+    """A certificate manager whose next revocation list can be awaited."""
 
     def __init__(self, authority: bytes, clock: Clock) -> None:
         super().__init__(authority, clock)
         self._waiting: list[asyncio.Future[None]] = []
 
     def next_update(self) -> asyncio.Future[None]:
-        """Done when the next revocation list was taken over."""
+        """A future that is done once the next revocation list is loaded."""
         self._waiting.append(asyncio.get_running_loop().create_future())
         return self._waiting[-1]
 

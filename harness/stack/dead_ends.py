@@ -1,6 +1,6 @@
-"""Wishes that cannot come true any more, so that nobody waits for them: what the table of phases says may still follow.
+"""Finds phases that a resource can no longer reach, by the table of phases, so that a test does not wait for them.
 
-A status that somebody acted on since it was written is not judged: the test may just have changed what led there.
+A status is not judged if something acted on the resource after it was written: the action may change the outcome.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ _WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 
 def dead_end(resource: Resource, name: str, object: Object | None, phase: object, history: History) -> str | None:
-    """Why the resource cannot come into ``phase`` any more; None if it may.
+    """Why the resource can no longer reach ``phase``; None if it may.
 
-    ``object`` is the resource as it was last seen, None if there is none. What is not a word may always come.
+    ``object`` is the resource as last seen, None if there is none. A ``phase`` that is not a string (a function, or
+    None) is never ruled out.
     """
     if object is None:
         deleted = resource not in SELF_REGISTERING and _last(history, resource, name) == "deleted"
@@ -35,11 +36,11 @@ def dead_end(resource: Resource, name: str, object: Object | None, phase: object
     if phase in _ahead(resource, present, object) or _is_outdated(history, resource, name):
         return None
     reason = status.get("error")
-    return f"it is {present}, from which nothing leads there by itself" + (f": {reason}" if reason else "")
+    return f"it is {present}, and no move leads from there without a change" + (f": {reason}" if reason else "")
 
 
 def _ahead(resource: Resource, present: str, object: Object) -> frozenset[str]:
-    """The phases that may still come, going by what the object says of itself."""
+    """The phases that may still follow, by the state of the object."""
     if resource != APPLICATION:
         return reachable(resource, present, frozenset(Cause))
     application = Application(object)
@@ -51,7 +52,7 @@ def _ahead(resource: Resource, present: str, object: Object) -> frozenset[str]:
         return ends | reachable(resource, present, {Cause.START, Cause.CHANGE})
     if application.spec.target_devices.device_names:
         return ends | reachable(resource, present, {Cause.START})
-    # Further devices may come, but those that it failed on keep it from running everywhere.
+    # More devices may join, but the ones where it failed keep it from running everywhere.
     return ends | reachable(resource, present, {Cause.START, Cause.CHANGE}) - {ApplicationPhase.RUNNING}
 
 
@@ -61,7 +62,7 @@ def _last(history: History, resource: Resource, name: str) -> str | None:
 
 
 def _is_outdated(history: History, resource: Resource, name: str) -> bool:
-    """Whether something was done, or broke, since the resource last changed."""
+    """Whether an action or a fault happened since the resource last changed."""
     for event in reversed(history):
         if _is_about(event, resource, name):
             return False

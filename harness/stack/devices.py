@@ -1,4 +1,4 @@
-"""A device as a test sees it: its resource, live, and the way to wait for what it must become."""
+"""A handle for a device: its resource, live, and ways to wait for its status."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ class DeviceHandle(Watched[Device]):
         return self.resource.status
 
     async def label(self, **labels: str) -> None:
-        """Give the resource these labels."""
+        """Set these labels on the resource."""
         await self.wrote(await self._api.patch(DEVICE, self.name, {"metadata": {"labels": labels}}))
 
     async def delete(self) -> None:
-        """Delete the resource. The gateway sends the device away, and it may enroll again, as a new Device."""
+        """Delete the resource. The gateway disconnects the device, which may enroll again as a new Device."""
         await self._api.delete(DEVICE, self.name)
 
     def console(self) -> Sequence[str]:
-        """What the boards of this device wrote."""
+        """The console lines of the boards of this device."""
         return self._boards.console(self.name)
 
     def devices(self) -> list[str]:
         return [self.name]
 
     def _since(self) -> int:
-        """A device is about its boards, from when one was last switched on."""
+        """A crash counts if it came after one of the device's boards was last switched on."""
         powered = self._record.recall("power on", kind=Kind.NOTE, about=self.name)
         return powered[-1].n if powered else 0
 
     async def wait(self, judge: Callable[[Object | None], bool], wanted: str, within: float) -> None:
-        """As for every resource; raises RigError instead when a board of this device went off by itself."""
+        """As for every resource. Raises RigError instead if a board of this device went off by itself."""
         try:
             await super().wait(judge, wanted, within)
         except ProductFailure:

@@ -1,4 +1,4 @@
-"""What the boards themselves say about why a resource is not as it should be: their crashes and last words."""
+"""Explains a failed wait with evidence from the boards: their crashes and last console lines."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from itertools import islice
 from harness.core.history import Event, Kind
 from harness.stack.record import Record
 
-__all__ = ["crashes", "describe_crash", "interventions", "last_words", "replays", "summary"]
+__all__ = ["console_ends", "crashes", "describe_crash", "interventions", "replays", "summary"]
 
 LINES = 8
 CONSOLES = 3
-"""Boards whose last words are shown."""
+"""Boards whose last console lines are shown."""
 DEPTH = 6
-"""Callers that are shown of a backtrace."""
+"""Functions of a backtrace that are shown."""
 INTERVENTIONS = 8
-"""What the test itself did to the boards: the last of it."""
+"""Actions of the test that are shown, the latest ones."""
 
 
 def crashes(record: Record, devices: Collection[str], since: int) -> list[Event]:
@@ -25,12 +25,12 @@ def crashes(record: Record, devices: Collection[str], since: int) -> list[Event]
 
 
 def summary(found: Iterable[Event]) -> str:
-    """Who crashed and why, in a few words; each device's last crash."""
+    """The devices that crashed and the causes, each device's last crash."""
     return ", ".join(f"{device} crashed: {_cause(event)}" for device, event in _by_device(found).items())
 
 
 def describe_crash(record: Record, event: Event) -> list[str]:
-    """All that is known of it."""
+    """Everything that is known about a crash: time, cause, backtrace, registers."""
     data, start = event.data, record[0].at
     lines = [f"  {_about(event)} crashed at {event.at - start:.3f} s: {_cause(event)}"]
     if callers := data.get("backtrace"):
@@ -42,7 +42,7 @@ def describe_crash(record: Record, event: Event) -> list[str]:
 
 
 def interventions(record: Record, devices: Collection[str]) -> Iterator[str]:
-    """What the test itself did to ``devices`` and to the gateway to make something go wrong, and to mend it."""
+    """The faults that the test caused on ``devices`` and the gateway, and how it ended them."""
     found = [
         event
         for event in record.recall(source="Harness")
@@ -52,11 +52,11 @@ def interventions(record: Record, devices: Collection[str]) -> Iterator[str]:
     if found:
         start = record[0].at
         lines = [f"    {event.at - start:9.3f}  {event.name}  {event.correlation}".rstrip() for event in found]
-        yield "  the test itself did:\n" + "\n".join(lines[-INTERVENTIONS:])
+        yield "  actions of the test:\n" + "\n".join(lines[-INTERVENTIONS:])
 
 
-def last_words(record: Record, devices: Iterable[str]) -> Iterator[str]:
-    """The ends of the consoles of the first few ``devices``."""
+def console_ends(record: Record, devices: Iterable[str]) -> Iterator[str]:
+    """The last console lines of the first few ``devices``."""
     for device in islice(devices, CONSOLES):
         lines = [event.data["text"] for event in record.recall(kind=Kind.CONSOLE, about=device)][-LINES:]
         if lines:
@@ -64,10 +64,10 @@ def last_words(record: Record, devices: Iterable[str]) -> Iterator[str]:
 
 
 def replays(record: Record, devices: Iterable[str]) -> Iterator[str]:
-    """How to see the present or last run of the first few ``devices`` again, where that is recorded."""
+    """How to replay the current or last run of the first few ``devices``, if it is recorded."""
     for device in islice(devices, CONSOLES):
         if recorded := record.recall("recorded", about=device):
-            yield f"  to see {device} again: {recorded[-1].data['replay']}"
+            yield f"  to replay {device}: {recorded[-1].data['replay']}"
 
 
 def _by_device(found: Iterable[Event]) -> dict[str, Event]:

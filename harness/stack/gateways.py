@@ -1,4 +1,4 @@
-"""The gateway of a stack, and what can be done to it."""
+"""The gateway of a stack: start, stop, kill, restart."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STOP = 60.0
 
 
 class GatewayControl(Watched[GatewayResource]):
-    """One gateway that keeps its name, identity and port over restarts, so that its devices find it again."""
+    """One gateway that keeps its name, identity, and ports over restarts, so that devices can reconnect to it."""
 
     view = GatewayResource
     status_view = GatewayStatus
@@ -55,12 +55,12 @@ class GatewayControl(Watched[GatewayResource]):
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where devices reach it; stays the same over restarts."""
+        """Its address for devices; the same after a restart."""
         return self._settings.listen
 
     @property
     def http_endpoint(self) -> Endpoint:
-        """Where its HTTP API is; stays the same over restarts."""
+        """The address of its HTTP API; the same after a restart."""
         return self._settings.http
 
     @property
@@ -68,7 +68,7 @@ class GatewayControl(Watched[GatewayResource]):
         return self._gateway is not None
 
     async def start(self) -> None:
-        """Bring it up. Raises RigError when its port is taken."""
+        """Start it. Raises RigError if its port is taken."""
         if self._gateway is not None:
             raise UsageError("the gateway is running", where=self.name, do="stop or kill it first")
         gateway = Gateway(
@@ -88,28 +88,28 @@ class GatewayControl(Watched[GatewayResource]):
         self._settings = replace(self._settings, listen=gateway.endpoint, http=gateway.http_endpoint)
 
     async def stop(self) -> None:
-        """Let it drain and end; its devices are told. Does nothing when it is not running."""
+        """Stop it gracefully: it tells its devices and drains. Does nothing if it is not running."""
         await self._end("stop", Gateway.stop)
 
     async def kill(self) -> None:
-        """As if its process was killed: no goodbye to anyone."""
+        """End it as if its process were killed: no device gets a message."""
         if self._gateway is not None:
             self._recorder.fault("kill gateway", "Gateway", gateway=self.name)
         await self.abandon()
 
     async def abandon(self) -> None:
-        """End it at once, whatever it is doing: the end of the stack, and no fault."""
+        """End it at once, without recording a fault: for the end of a stack."""
         await self._end("kill", Gateway.kill)
 
-    async def _end(self, what: str, how: Callable[[Gateway], Awaitable[None]]) -> None:
+    async def _end(self, what: str, end: Callable[[Gateway], Awaitable[None]]) -> None:
         gateway, self._gateway = self._gateway, None
         if gateway is not None:
             self._recorder.note("gateway down", gateway=self.name)
             self._pki.gateway_stopped()
-            await bounded(self._clock, STOP, f"{what} of gateway {self.name}", how(gateway))
+            await bounded(self._clock, STOP, f"{what} of gateway {self.name}", end(gateway))
 
     async def restart(self) -> None:
-        """Stop it in order, and start it again at the same place."""
+        """Stop it gracefully and start it again at the same addresses."""
         self._recorder.fault("restart gateway", "Gateway", gateway=self.name)
         await self.stop()
         await self.start()

@@ -1,4 +1,4 @@
-"""A stack and the event loop it lives on, for front doors that are not asynchronous themselves."""
+"""A stack with its event loop, for front doors that are not asynchronous themselves."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ T = TypeVar("T")
 
 
 class Runner(AbstractContextManager["Runner"], Protocol):
-    """An event loop that is there inside ``with``: :class:`asyncio.Runner` is one."""
+    """An event loop that exists inside ``with``, as of :class:`asyncio.Runner`."""
 
     def run(self, coro: Coroutine[Any, Any, T]) -> T:
-        """What ``coro`` returns, once it is done."""
+        """Run ``coro`` to its end and return its result."""
 
 
 class HostedStack:
-    """A stack, up, and what runs on its loop. The body of a test may take ``--deadline`` from :meth:`begin` on."""
+    """A running stack with its loop. The body of a test may take ``--deadline`` seconds from :meth:`begin` on."""
 
     def __init__(self, stack: Stack, runner: Runner) -> None:
         self.stack = stack
@@ -39,7 +39,7 @@ class HostedStack:
     def opened(
         cls, options: StackOptions, folder: Path | None, new_runner: Callable[[], Runner] = new_runner
     ) -> Iterator[Self]:
-        """Bring a stack up, recorded in ``folder`` if there is one, and take it down whatever happens in between."""
+        """Start a stack, recorded in ``folder`` if given, and stop it at the end in any case."""
         with new_runner() as runner:
             stack = Stack(options, folder=folder)
             runner.run(stack.start())
@@ -49,16 +49,16 @@ class HostedStack:
                 runner.run(stack.stop())
 
     def begin(self) -> None:
-        """The body of a test begins now."""
+        """Start the time limit of a test's body."""
         self._end = self.stack.clock.now() + self.stack.options.deadline
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of ``work``, a part of the body. Raises TimeoutError when the body has taken too long."""
+        """Run ``work``, a part of the body, and return its result. Raises TimeoutError when the body takes too long."""
         __tracebackhide__ = True
         return self._runner.run(self._bounded(work))
 
     def judge(self) -> None:
-        """Judge what was recorded by the invariants, at the end of a body that went well. Raises ProductFailure."""
+        """Judge the history by the invariants, after a body that passed. Raises ProductFailure."""
         __tracebackhide__ = True
 
         async def judge() -> None:
@@ -68,7 +68,7 @@ class HostedStack:
         self._runner.run(self._blamed(judge()))
 
     async def _blamed(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of ``work``; what fails because the cluster has gone is the rig's failure, however it looks."""
+        """The result of ``work``. Any failure while the cluster is gone is a RigError."""
         __tracebackhide__ = True
         try:
             return await work
@@ -93,12 +93,12 @@ class HostedStack:
             if not body.expired():
                 raise
             limit = f"{self.stack.options.deadline:g} s (--deadline)"
-            raise TimeoutError(f"the test did not end within {limit}; it hung above") from error
+            raise TimeoutError(f"the test did not end within {limit}; the traceback shows where it was") from error
 
 
 def left_behind() -> list[str]:
-    """What the worlds of this process have left in a cluster although it was deleted, and why: for the end of a
-    session. Waits until it is gone, which takes some seconds."""
+    """Objects of this process's stacks that stay in a cluster although they were deleted, with reasons; for the end of
+    a session. Waits some seconds for them to go."""
     from harness.clusters.existing.cluster import LEAVING
 
     if not LEAVING:

@@ -1,4 +1,4 @@
-"""The one place that reads options, whichever front door they come through.
+"""The options of a run, defined and parsed in one place for all front doors.
 
 A field of :class:`StackOptions` is at once a pytest option (``--heartbeat``), a Robot variable (``HEARTBEAT``), an
 environment variable (``WASMBED_HEARTBEAT``), a key of the project's file (see :mod:`harness.stack.sources`) and a
@@ -25,7 +25,7 @@ _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 class Given(NamedTuple):
-    """What somebody wrote for an option, and where."""
+    """The text of an option and where it was written."""
 
     text: str
     where: str
@@ -79,14 +79,14 @@ def _name(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
-    """What one test's world is made of. Made by :meth:`parse` from text, or directly from values."""
+    """The options of a stack and its run. Made by :meth:`parse` from text, or directly from values."""
 
     boards: str = field(
         default="virtual",
         metadata={
             "parse": _name,
-            "help": "the boards: a tier (virtual, qemu, renode), or a kind of board as in `wasmbed boards`; on another "
-            "link: mps2-an385+ethernet",
+            "help": "the boards: a tier (virtual, qemu, renode), or a kind of board (see `wasmbed boards`); with "
+            "another link: mps2-an385+ethernet",
             "metavar": "BOARDS",
         },
     )
@@ -99,7 +99,7 @@ class StackOptions:
         },
     )
     seed: int | None = field(
-        default=None, metadata={"parse": _seed, "help": "seed of everything random but keys", "metavar": "N"}
+        default=None, metadata={"parse": _seed, "help": "seed of all random values except keys", "metavar": "N"}
     )
     kubeconfig: Path | None = field(
         default=None,
@@ -114,7 +114,7 @@ class StackOptions:
         default=None,
         metadata={
             "parse": _name,
-            "help": "context of a cluster on another machine that may be used, for --cluster=kubeconfig",
+            "help": "context of a remote cluster that the tests may use, for --cluster=kubeconfig",
             "metavar": "NAME",
             "cluster": "kubeconfig",
         },
@@ -137,22 +137,22 @@ class StackOptions:
         default=5.0,
         metadata={
             "parse": _seconds,
-            "help": "seconds between two signs of life of the gateway; after three that it misses it is Offline",
+            "help": "seconds between two heartbeats of the gateway; after three missed ones it is Offline",
             "metavar": "SECONDS",
         },
     )
     deadline: float = field(
         default=300.0,
-        metadata={"parse": _seconds, "help": "seconds that the body of one test may take", "metavar": "SECONDS"},
+        metadata={"parse": _seconds, "help": "time limit for the body of one test, in seconds", "metavar": "SECONDS"},
     )
     fleet: int = field(
-        default=5, metadata={"parse": _count, "help": "boards in the scenarios about fleets", "metavar": "N"}
+        default=5, metadata={"parse": _count, "help": "number of boards in the scenarios about fleets", "metavar": "N"}
     )
     record: bool = field(
         default=False,
         metadata={
             "parse": _switch,
-            "help": "record the boards that can be, to replay their runs (yes or no)",
+            "help": "record the input of boards that support it, to replay their runs (yes or no)",
             "metavar": "YES",
         },
     )
@@ -162,7 +162,11 @@ class StackOptions:
     )
     keep: int = field(
         default=20,
-        metadata={"parse": _count, "help": "runs that are kept in that folder; older ones are removed", "metavar": "N"},
+        metadata={
+            "parse": _count,
+            "help": "number of runs kept in that folder; older ones are removed",
+            "metavar": "N",
+        },
     )
     summary: Path | None = field(
         default=None,
@@ -176,7 +180,7 @@ class StackOptions:
         default=False,
         metadata={
             "parse": _switch,
-            "help": "print what failed as ::error file=... lines (yes or no); always in a GitHub Actions job",
+            "help": "print failures as ::error file=... lines (yes or no); always in a GitHub Actions job",
             "metavar": "YES",
         },
     )
@@ -191,22 +195,22 @@ class StackOptions:
 
     @classmethod
     def names(cls) -> list[str]:
-        """Every option there is."""
+        """The names of all options."""
         return [option.name for option in dataclasses.fields(cls)]
 
     @classmethod
     def check(cls, names: Iterable[str], where: str | None = None) -> None:
-        """Raise UsageError for names that are no options."""
+        """Raise UsageError for names that are not options."""
         known = cls.names()
         if unknown := sorted(set(names) - set(known)):
-            what = f"no such option: {', '.join(unknown)}"
+            what = f"unknown option: {', '.join(unknown)}"
             raise UsageError(what, where=where, do=f"{suggestion(unknown[0], known)}the options are {', '.join(known)}")
 
     @classmethod
     def parse(cls, given: Mapping[str, str | None], environment: Mapping[str, str]) -> StackOptions:
-        """Options from text: what was ``given`` goes before ``WASMBED_<NAME>`` in ``environment``; no file is read.
+        """Options from text: ``given`` ones take precedence over ``WASMBED_<NAME>`` in ``environment``. Reads no file.
 
-        Raises UsageError naming the option, its value and what it must be.
+        Raises UsageError naming the option, its value, and the valid values.
         """
         return cls.of(cls.gather(given, environment))
 
@@ -214,7 +218,7 @@ class StackOptions:
     def gather(
         cls, given: Mapping[str, str | None], environment: Mapping[str, str], spelling: str = "--{flag}"
     ) -> dict[str, Given]:
-        """What was written for each option, and where; ``spelling`` is how the front door writes one."""
+        """The text of each option, and where it was written; ``spelling`` is the front door's form of an option."""
         found: dict[str, Given] = {}
         for name in cls.names():
             variable = f"WASMBED_{name.upper()}"
@@ -226,7 +230,7 @@ class StackOptions:
 
     @classmethod
     def of(cls, written: Mapping[str, Given]) -> StackOptions:
-        """Options from what was written for them. Raises UsageError as :meth:`parse` does."""
+        """Options from their texts. Raises UsageError as :meth:`parse` does."""
         values: dict[str, Any] = {}
         for option in dataclasses.fields(cls):
             if option.name not in written:
@@ -236,15 +240,15 @@ class StackOptions:
                 values[option.name] = option.metadata["parse"](text)
             except ValueError as error:
                 raise UsageError(
-                    f"{text!r} is not possible: {error}",
+                    f"invalid value {text!r}: {error}",
                     where=where,
                     do=f"give {option.metadata['metavar']}: {option.metadata['help']}",
                 ) from error
         return cls(**values)
 
     def replace(self, **changes: Any) -> StackOptions:
-        """These options with some changed: to values, or to what one would write for them. Raises UsageError for a
-        name that is no option, and for a value that it cannot have."""
+        """A copy with some options changed, to values or their texts. Raises UsageError for an unknown option or an
+        invalid value."""
         self.check(changes)
         given = {name: Given(written(value), f"{name}=") for name, value in changes.items() if value is not None}
         parsed = self.of(given)
@@ -252,7 +256,7 @@ class StackOptions:
         return dataclasses.replace(self, **new)
 
     def changed(self, base: StackOptions | None = None) -> dict[str, str]:
-        """What has to be written to get these options where one would get ``base``; its profile is spelled out."""
+        """The texts of the options that differ from ``base``; those of a profile are listed one by one."""
         base = base or StackOptions()
         return {
             name: written(getattr(self, name))
@@ -261,15 +265,15 @@ class StackOptions:
         }
 
     def arguments(self, base: StackOptions | None = None) -> list[str]:
-        """The command line that gives these options where none would give ``base``."""
+        """The command line arguments that change ``base`` to these options."""
         return [f"--{flag(name)}={text}" for name, text in self.changed(base).items()]
 
 
 def written(value: Any) -> str:
-    """How an option's value is written down."""
+    """The text of an option's value."""
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def flag(name: str) -> str:
-    """How an option's name is written on a command line, after its two dashes."""
+    """An option's name on a command line, without its two dashes."""
     return name.replace("_", "-")

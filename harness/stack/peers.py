@@ -1,4 +1,4 @@
-"""A device driven by hand, message by message: for what no board does by itself - silence, garbage, old messages."""
+"""A device driven by the test, message by message, for behaviour that no board has: silence, garbage, replays."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ __all__ = ["Peer"]
 
 M = TypeVar("M", bound=Message)
 
-QUESTIONS = (DeviceInfoRequest, ApplicationStatusRequest)
-"""What the gateway asks of itself. A peer need not answer."""
+REQUESTS = (DeviceInfoRequest, ApplicationStatusRequest)
+"""Requests that the gateway sends unprompted. A peer need not answer."""
 
 
 class Peer:
-    """One connection to the gateway. Speaks when told, answers nothing by itself."""
+    """One connection to the gateway. It sends only what the test asks it to, and answers nothing by itself."""
 
     def __init__(self, name: str, credentials: Credentials, clock: Clock, randomness: Randomness) -> None:
         self.name = name
@@ -46,7 +46,7 @@ class Peer:
         self._link = _RawLink(Side.DEVICE, opened=lambda link: None)
 
     async def connect(self, network: Network, endpoint: Endpoint, *, within: float = 10.0) -> None:
-        """Connect with mutual TLS. Raises OSError (SSLError is one) where the gateway does not want that."""
+        """Connect with mutual TLS. Raises OSError (SSLError is one) if the gateway refuses."""
         certificate = self.credentials.certificate
         identity = Identity(self._key, certificate) if certificate is not None else None
         context = client_context(self.credentials.authority, identity, self._clock)
@@ -54,7 +54,7 @@ class Peer:
             await network.connect(lambda: self._link, endpoint, tls=context, server_name=endpoint[0])
 
     def request(self) -> EnrollmentRequest:
-        """An enrollment request that the gateway should like; each has a nonce of its own."""
+        """A valid enrollment request with a new nonce."""
         return EnrollmentRequest(
             device_type="mcu",
             mcu_type="by hand",
@@ -70,37 +70,37 @@ class Peer:
         return self._link.send(message, message_id)
 
     def write(self, data: bytes) -> None:
-        """Send these very bytes."""
+        """Send raw bytes."""
         self._link.write(data)
 
     async def drain(self) -> None:
-        """Wait while the gateway takes less than was sent. Raises LinkClosed once the connection is over."""
+        """Wait until the gateway has read enough of what was sent. Raises LinkClosed once the connection has ended."""
         await self._link.drain()
 
     def stop_reading(self) -> None:
-        """Read nothing any more, so that what the gateway sends waits at its end."""
+        """Stop reading, so that the gateway's messages queue up on its side."""
         self._link.stop_reading()
 
     async def receive(self, kind: type[M], *, within: float = 10.0) -> M:
-        """The next message, which must be of that kind; the gateway's own questions are passed over unless they are.
+        """The next message, which must be of that kind. The gateway's own requests are skipped unless requested.
 
-        Raises ProductFailure when something else comes, or nothing.
+        Raises ProductFailure if another message comes, or none within ``within`` seconds.
         """
         try:
             async with self._clock.deadline(time_to_wait(within)):
                 message = (await self._link.receive()).message
-                while isinstance(message, QUESTIONS) and not isinstance(message, kind):
+                while isinstance(message, REQUESTS) and not isinstance(message, kind):
                     message = (await self._link.receive()).message
         except TimeoutError:
             raise ProductFailure(f"no {kind.__name__} within {within:g} s", where=f"peer {self.name}") from None
         except LinkClosed as error:
             raise ProductFailure(f"no {kind.__name__}: {reason(error)}", where=f"peer {self.name}") from error
         if not isinstance(message, kind):
-            raise ProductFailure(f"{message} came where {kind.__name__} was due", where=f"peer {self.name}")
+            raise ProductFailure(f"expected {kind.__name__}, received {message}", where=f"peer {self.name}")
         return message
 
     async def enroll(self) -> str:
-        """Enroll and send the first heartbeat, as a board does; returns the device id."""
+        """Enroll and send the first heartbeat, as a board does. Returns the device id."""
         self.send(self.request())
         response = await self.receive(EnrollmentResponse)
         self.send(EnrollmentAcknowledgment(response.device_id))
@@ -108,12 +108,12 @@ class Peer:
         return response.device_id
 
     async def beat(self, device_id: str) -> None:
-        """Send a heartbeat and take its acknowledgment."""
+        """Send a heartbeat and wait for its acknowledgment."""
         self.send(Heartbeat(device_id, 0, "active", {}, "ready"))
         await self.receive(HeartbeatAcknowledgment)
 
     async def until_closed(self, *, within: float = 10.0) -> None:
-        """Wait until the gateway has closed the connection, whatever it still says. Raises ProductFailure if not."""
+        """Wait until the gateway closes the connection, ignoring its messages. Raises ProductFailure if it does not."""
         try:
             async with self._clock.deadline(time_to_wait(within)):
                 while True:
@@ -124,13 +124,13 @@ class Peer:
             raise ProductFailure(f"still connected after {within:g} s", where=f"peer {self.name}") from None
 
     async def close(self) -> None:
-        """End the connection, if there is one still."""
+        """Close the connection if it is open."""
         self._link.abort()
         await self._link.close()
 
 
 class _RawLink(Link):
-    """A link into which anything can be written."""
+    """A link that can send raw bytes."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         raw = cast(asyncio.Transport, transport)

@@ -1,4 +1,4 @@
-"""A stack's history, with the questions a test asks it while it grows."""
+"""A stack's history with queries, for use while it grows."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from harness.core.history import Event, History, Kind
 
 __all__ = ["Record", "format_events", "plain"]
 
-TELLING = ("phase", "state", "ok", "cause", "code", "reason", "message", "error")
+SHOWN = ("phase", "state", "ok", "cause", "code", "reason", "message", "error")
 """The fields of an event that a line about it shows."""
 BAD_REQUEST = 400
-"""From here on an HTTP code says that a request was refused."""
+"""HTTP codes from here on report a failed request."""
 
 
 class Record(History):
-    """Everything that happened, to look back at and to wait for."""
+    """The history of a stack, to search and to wait for."""
 
     def find(
         self,
@@ -32,10 +32,10 @@ class Record(History):
         about: str | None = None,
         **data: Any,
     ) -> list[Event]:
-        """The events so far that match. ``about`` is a device or an application; each further keyword is a field of
-        ``data`` and the value it must have, or a function that judges it.
+        """The events so far that match. ``about`` is a device or an application. Each further keyword is a field of
+        ``data`` with the value it must have, or a predicate.
 
-        Raises RigError when there were more events than a history keeps (:data:`harness.core.history.MOST_EVENTS`).
+        Raises RigError if there were more events than a history keeps (:data:`harness.core.history.MOST_EVENTS`).
         """
         self.check_whole()
         wanted = _Wanted(name, kind, source, target, about, data)
@@ -50,7 +50,7 @@ class Record(History):
         about: str | None = None,
         **data: Any,
     ) -> list[Event]:
-        """As :meth:`find`, among the events that are kept: for what explains a failure, not for a verdict."""
+        """As :meth:`find`, but only among the events that are kept: to explain a failure, not for a verdict."""
         wanted = _Wanted(name, kind, source, None, about, data)
         return [event for event in self if wanted.fits(event)]
 
@@ -66,9 +66,9 @@ class Record(History):
         after: Event | None = None,
         **data: Any,
     ) -> Event:
-        """The first event that matches (see :meth:`find`) and came ``after`` another; waits for it.
+        """Wait for the first event that matches (see :meth:`find`) and comes ``after`` another; return it.
 
-        Raises ProductFailure with the last events when none comes ``within`` seconds.
+        Raises ProductFailure with the last events if none comes within ``within`` seconds.
         """
         wanted, within = _Wanted(name, kind, source, target, about, data), time_to_wait(within)
         start = 0 if after is None else after.n + 1
@@ -83,10 +83,10 @@ class Record(History):
             try:
                 if not found.done() and wanted.fits(event):
                     found.set_result(event)
-            except Exception as error:  # a test's own judge: not the failure of whoever is observed
+            except Exception as error:  # the test's own predicate failed: not the fault of the system under test
                 found.set_exception(error)
 
-        stop = self.listen(look)
+        unsubscribe = self.listen(look)
         try:
             async with self._clock.deadline(within):
                 return await found
@@ -96,7 +96,7 @@ class Record(History):
                 where="history",
             ) from None
         finally:
-            stop()
+            unsubscribe()
 
     def phases(self, about: str) -> list[str]:
         """The phases that a device or an application has gone through, in order."""
@@ -110,11 +110,11 @@ class Record(History):
         ]
 
     def follows(self, sequence: str, only: Collection[str] = ()) -> None:
-        """Judge this history by the executable sequence diagram of that name, for every device or application that
-        has a part in it, or for those that ``only`` names.
+        """Judge this history by the sequence of that name, for each device or application in it, or for those that
+        ``only`` names.
 
-        Leaves the verdict as a note, and as a picture beside the history's file. Raises ProductFailure saying what was
-        missing, extra or misplaced.
+        Records the verdict as a note, and draws it beside the history's file. Raises ProductFailure naming the events
+        that are missing, extra, or misplaced.
         """
         self.check_whole()
         from harness.sequences import judge, verdict_picture
@@ -123,7 +123,7 @@ class Record(History):
         self.note("sequence judged", sequence=verdict.sequence.name, followed=verdict.ok)
         if self.path is not None:
             picture = self.path.with_name(f"{verdict.sequence.name}.svg")
-            with suppress(OSError):  # a full disk changes no verdict
+            with suppress(OSError):  # a full disk must not change the verdict
                 picture.write_text(verdict_picture(verdict), encoding="utf-8")
         verdict.raise_on_failure()
 
@@ -162,13 +162,13 @@ class _Wanted:
 
 
 def plain(value: Any) -> str:
-    """What a test asked for, as it wrote it: a function that judges by its name."""
+    """A wanted value as the test wrote it; a predicate by its name."""
     return getattr(value, "__name__", str(value)) if callable(value) else str(value)
 
 
 def format_events(history: History, about: str | None = None, last: int = 12) -> str:
-    """The last events, one a line, those of one device or application only if ``about`` names it. What watches hand
-    on is left out: it repeats the change of the resource that stands before it."""
+    """The last events, one per line; if ``about`` is given, only those of that device or application. Watch events are
+    left out: they repeat the change of the resource before them."""
     start = history[0].at if len(history) else 0.0
     lines = [
         f"    {event.at - start:9.3f}  {_route(event)}{event.name}{_summary(event)}"
@@ -188,8 +188,8 @@ def _summary(event: Event) -> str:
     data, status = event.data, event.data.get("status")
     if isinstance(status, Mapping):
         data = {**status, **data}
-    telling = {key: data[key] for key in TELLING if data.get(key) not in (None, "")}
-    if isinstance(code := telling.get("code"), int) and code < BAD_REQUEST:
-        del telling["code"]
-    parts = [f"{key}={value}" for key, value in telling.items()]
+    shown = {key: data[key] for key in SHOWN if data.get(key) not in (None, "")}
+    if isinstance(code := shown.get("code"), int) and code < BAD_REQUEST:
+        del shown["code"]
+    parts = [f"{key}={value}" for key, value in shown.items()]
     return f"  ({', '.join(parts)})" if parts else ""

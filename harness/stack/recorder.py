@@ -1,4 +1,4 @@
-"""What fills a stack's history: taps on the boundaries, and its own eyes on the resources."""
+"""Fills a stack's history: taps on the boundaries, and informers on the custom resources."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ __all__ = ["RECORDER", "Recorder", "changes"]
 log = get_log(__name__)
 
 CATCH_UP = 5.0
-"""Seconds that the end of a stack waits for the watch events of the latest writes."""
+"""Seconds that a stack waits at its end for the watch events of the latest writes."""
 RECORDER = "Recorder"
-"""What the recorder calls itself to the cluster; its own watches are not history."""
+"""The recorder's name at the cluster. Its own watches are not recorded."""
 
 _NOISE = {"managedFields", "resourceVersion", "uid", "creationTimestamp", "selfLink"}
 
 
 class Recorder:
-    """Taps, and one informer for each custom resource. What a boundary learns late keeps its place in the order."""
+    """Taps, and an informer for each custom resource. Events that a tap learns late keep their place in the order."""
 
     def __init__(self, record: Record, redaction: Redaction) -> None:
         self.record = record
@@ -45,30 +45,30 @@ class Recorder:
         self._put(Kind.MESSAGE, source, target, name, self._redaction.redact(name, data), correlation)
 
     def failure(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
-        """The tap for what boards report of their own failures."""
+        """The tap for failures that boards report."""
         self._put(Kind.FAULT, source, target, name, data, correlation)
 
     def console(self, line: str, about: str, **data: Any) -> None:
-        """Record a line that a board wrote."""
+        """Record a console line of a board."""
         self._put(Kind.CONSOLE, "Device", "", "Console", {"text": line, **data}, about)
 
     def note(self, what: str, about: str = "", **data: Any) -> None:
-        """Record what the harness did."""
+        """Record an action of the harness."""
         self._order.put(lambda: self.record.note(what, about, **data))
 
     def fault(self, what: str, target: str, about: str = "", **data: Any) -> None:
-        """Record that the harness made something go wrong at ``target``."""
+        """Record a fault that the harness caused at ``target``."""
         self._put(Kind.FAULT, "Harness", target, what, data, about)
 
     def _put(self, kind: Kind, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
         self._order.put(lambda: self.record.record(kind, source, target, name, data, correlation))
 
     async def watch(self, api: ResourceApi, clock: Clock, randomness: Randomness) -> None:
-        """Begin to record the changes of the three custom resources; returns when their present state is known."""
+        """Start to record changes of the three custom resources; returns once their present state is known."""
         self._api, self._clock = api, clock
         for resource in (DEVICE, APPLICATION, GATEWAY):
             informer = Informer(api, resource, clock, randomness, turn=self._order.reached)
-            informer.add_handler(self._changed(resource))
+            informer.add_handler(self._handler(resource))
             self._informers[resource] = informer
             await informer.start()
 
@@ -77,7 +77,7 @@ class Recorder:
         return self._informers[resource]
 
     async def stop(self) -> None:
-        """Record what was written last, end the watches, and record what still waits; what was seen stays readable."""
+        """Record the latest writes, end the watches, and record waiting events. The informers stay readable."""
         if self._informers:
             await self._catch_up()
         for informer in self._informers.values():
@@ -85,7 +85,7 @@ class Recorder:
         self._order.give_up()
 
     async def _catch_up(self) -> None:
-        """Wait for the watch events of the latest writes, which the end of a test may overtake."""
+        """Wait for the watch events of the latest writes, which may come after the end of a test."""
         try:
             async with self._clock.deadline(CATCH_UP):
                 for resource, informer in self._informers.items():
@@ -94,10 +94,10 @@ class Recorder:
         except (ApiError, OSError) as error:
             log.info("the record may lack the latest changes: %s", reason(error))
 
-    def _changed(self, resource: Resource) -> Callable[[Object | None, Object | None], None]:
-        def changed(old: Object | None, new: Object | None) -> None:
-            present = new or old or {}
-            name = present["metadata"]["name"]
+    def _handler(self, resource: Resource) -> Callable[[Object | None, Object | None], None]:
+        def record_change(old: Object | None, new: Object | None) -> None:
+            object = new or old or {}
+            name = object["metadata"]["name"]
             change = "added" if old is None else "deleted" if new is None else "modified"
             patch = changes(_recorded_part(old), _recorded_part(new)) if new is not None else {}
             data = {"change": change, "name": name, **patch}
@@ -107,7 +107,7 @@ class Recorder:
             redacted = self._redaction.redact(resource.kind, data)
             self._put(Kind.STATE, "Kubernetes", "", resource.kind, redacted, correlation)
 
-        return changed
+        return record_change
 
 
 class _ClusterTap:
@@ -135,7 +135,7 @@ def _recorded_part(object: Object | None) -> dict[str, Any]:
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """What makes ``new`` of ``old``, as a merge patch (RFC 7386): changed fields only, null for those that went."""
+    """The difference from ``old`` to ``new`` as a merge patch (RFC 7386): changed fields, and null for removed ones."""
     patch: dict[str, Any] = {}
     for key in dict.fromkeys((*new, *old)):
         if key not in new:

@@ -1,7 +1,7 @@
-"""Where options come from: the command line, the environment, and the project's file with its profiles.
+"""Reads options from the command line, the environment, and the project's file with its profiles.
 
-The file is ``harness.toml``, or the table ``[tool.wasmbed-harness]`` of ``pyproject.toml``. It holds options by their
-names, and named sets of them under ``profiles``, one of which is chosen with ``--profile``.
+The file is ``harness.toml``, or the table ``[tool.wasmbed-harness]`` of ``pyproject.toml``. It holds options by name,
+and named sets of options under ``profiles``; ``--profile`` selects one.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ PROFILES = "profiles"
 def read_options(
     given: Mapping[str, str | None], environment: Mapping[str, str], root: Path, *, spelling: str = "--{flag}"
 ) -> StackOptions:
-    """The options of a run in the project at ``root``, in any front door.
+    """The options of a run in the project at ``root``, for any front door.
 
-    What was ``given`` there goes before ``WASMBED_<NAME>`` in the environment, that before the chosen profile, and
-    that before the project's other defaults. ``spelling`` is how the front door writes an option.
-    Raises UsageError naming what is wrong and where it came from.
+    ``given`` options take precedence over ``WASMBED_<NAME>`` in the environment, these over the chosen profile, and
+    that over the project's defaults. ``spelling`` is the front door's form of an option.
+    Raises UsageError naming the invalid option and where it was written.
     """
     from harness.stack.backends import check_options
 
@@ -41,7 +41,7 @@ def read_options(
 
 
 def read_file(root: Path) -> tuple[dict[str, Given], dict[str, dict[str, Given]]]:
-    """The defaults and the profiles of the project at ``root``; nothing where there is no file. Raises UsageError."""
+    """The defaults and the profiles of the project at ``root``; both empty without a file. Raises UsageError."""
     own, shared = root / FILE, root / "pyproject.toml"
     if own.is_file():
         return _split(_load(own), FILE)
@@ -50,7 +50,7 @@ def read_file(root: Path) -> tuple[dict[str, Given], dict[str, dict[str, Given]]
 
 
 def find_root(folder: Path) -> Path:
-    """The project that ``folder`` belongs to: the nearest one at or above it with a file, else ``folder`` itself."""
+    """The root of the project: the nearest folder at or above ``folder`` with a file, else ``folder`` itself."""
     files = (FILE, "pyproject.toml")
     return next((each for each in (folder, *folder.parents) if any((each / file).is_file() for file in files)), folder)
 
@@ -61,12 +61,12 @@ def _load(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"cannot be read: {reason(error)}", where=str(path), do="make it readable") from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"is not TOML: {error}", where=str(path), do="correct it there") from error
+        raise UsageError(f"invalid TOML: {error}", where=str(path), do="correct it there") from error
 
 
 def _split(table: Any, file: str) -> tuple[dict[str, Given], dict[str, dict[str, Given]]]:
     if not isinstance(table, dict) or not isinstance(table.get(PROFILES, {}), dict):
-        raise UsageError("is no table", where=file, do="write [profiles.<name>] and option = value below it")
+        raise UsageError("is not a table", where=file, do="write [profiles.<name>] and option = value below it")
     defaults = {name: value for name, value in table.items() if name != PROFILES}
     profiles = {name: _texts(values, f"{file} profiles.{name}") for name, values in table.get(PROFILES, {}).items()}
     return _texts(defaults, file), profiles
@@ -74,7 +74,7 @@ def _split(table: Any, file: str) -> tuple[dict[str, Given], dict[str, dict[str,
 
 def _texts(values: Any, where: str) -> dict[str, Given]:
     if not isinstance(values, dict):
-        raise UsageError("is no table", where=where, do="write option = value lines below its name")
+        raise UsageError("is not a table", where=where, do="write option = value lines below its name")
     StackOptions.check(values, where)
     return {name: Given(written(value), f"{where}: {name}") for name, value in values.items()}
 
@@ -84,5 +84,5 @@ def _profile(chosen: Given | None, profiles: Mapping[str, dict[str, Given]]) -> 
         return {}
     if chosen.text not in profiles:
         known = ", ".join(sorted(profiles)) or f"none; write [profiles.{chosen.text}] into {FILE}"
-        raise UsageError(f"there is no profile {chosen.text!r}", where=chosen.where, do=f"there are: {known}")
+        raise UsageError(f"unknown profile {chosen.text!r}", where=chosen.where, do=f"the profiles are: {known}")
     return profiles[chosen.text]

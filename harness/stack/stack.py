@@ -1,4 +1,4 @@
-"""The composition: cluster, authorities, gateway, controllers, boards and recorder, each from the room it lives in."""
+"""Composes a test's setup: cluster, authorities, gateway, controllers, boards, and recorder."""
 
 from __future__ import annotations
 
@@ -41,27 +41,27 @@ __all__ = ["Stack"]
 START = 120.0
 STOP = 60.0
 STATUS_INTERVAL = 0.5
-"""Seconds between two writes of heartbeats or outputs: tests want to see them."""
+"""Seconds between two writes of heartbeats or outputs: short, because tests wait for them."""
 RETRY_AFTER = 0.5
-"""Seconds after which the gateway wants to see a device again that it had to turn away for now."""
+"""Seconds after which a device that the gateway refused for now may try again."""
 ANY_PORT: Endpoint = ("127.0.0.1", 0)
 
 
 class Stack:
-    """One test's whole world, up between :meth:`start` and :meth:`stop` (or inside ``async with``).
+    """One test's whole setup, running between :meth:`start` and :meth:`stop` (or inside ``async with``).
 
-    ``folder`` receives the ``record``; without one the history is kept in memory only. ``listen`` and ``http`` are
-    where the gateway listens for devices and for HTTP. ``keep`` is how many events of the history stay in memory.
-    ``namespace`` is where the resources are; without one it is the stack's own on clusters that others may be using.
+    ``folder`` receives the file ``record``; without a folder the history is kept in memory only. ``listen`` and
+    ``http`` are the gateway's addresses for devices and for HTTP. ``keep`` is the number of events kept in memory.
+    ``namespace`` holds the resources; by default it is a new one on clusters that others may be using.
     """
 
     history: Record
-    """Everything that crossed a boundary, in order."""
+    """The events of this stack, in order."""
     boards: Boards
     gateway: GatewayControl
     pki: Pki
     api: ResourceApi
-    """The cluster as ``User``, the person or program that uses the platform."""
+    """The cluster's API as ``User``, the person or program that uses the platform."""
     cluster: Cluster
     modules: Modules
 
@@ -86,10 +86,10 @@ class Stack:
         self._numbers: dict[str, int] = {}
 
     async def start(self, *, platform: bool = True) -> Self:
-        """Bring everything up, or without ``platform`` the cluster alone, with Wasmbed's resource types and a recorder.
+        """Start everything; without ``platform`` only the cluster with Wasmbed's resource types, and the recorder.
 
-        What was up already is taken down again when something does not come up. Raises RigError naming the part and
-        what to do, or UsageError for options that cannot be.
+        If a part does not start, the parts before it are stopped. Raises RigError naming the part and what to do, or
+        UsageError for invalid options.
         """
         try:
             await self._start(platform)
@@ -137,21 +137,21 @@ class Stack:
         self._at_end("the controllers", controllers.stop)
         await self._bounded("the controllers", controllers.start())
 
-        world = BoardEnvironment(
+        environment = BoardEnvironment(
             self.clock, self.network, self.randomness.fork("boards"), recorder.platform, recorder.failure
         )
-        self.boards = Boards(self.options, world, self.pki, recorder, self.gateway.endpoint, self._folder)
+        self.boards = Boards(self.options, environment, self.pki, recorder, self.gateway.endpoint, self._folder)
         self._ends.push_async_callback(self.boards.stop)
         self.history.note("stack started", **self._described())
         self._ends.callback(self.history.note, "stack stopping")
 
     async def stop(self) -> None:
-        """Take everything down in reverse order; each part has its bound. May be called more than once."""
+        """Stop all parts in reverse order, each within its time limit. May be called more than once."""
         ends, self._ends = self._ends, AsyncExitStack()
         await ends.aclose()
 
     async def abandon(self) -> None:
-        """The same without patience: what is under way - enrollments, deployments - is dropped and not waited for."""
+        """Stop without waiting for enrollments and deployments in progress."""
         if (gateway := getattr(self, "gateway", None)) is not None:
             await gateway.abandon()
         await self.stop()
@@ -165,12 +165,12 @@ class Stack:
         await self.stop()
 
     def device(self, board: Board | str) -> DeviceHandle:
-        """The device that a board enrolls as, or the device of that name."""
+        """A handle for the device that a board enrolls as, or for the device of that name."""
         name = self.boards.device_of(board)
         return DeviceHandle(name, self._recorder.informer(DEVICE), self.history, self.boards, self.api)
 
     def application(self, name: str) -> ApplicationHandle:
-        """The application of that name, whoever made it."""
+        """A handle for the application of that name; it need not exist."""
         return ApplicationHandle(name, self._recorder.informer(APPLICATION), self.history, self.boards, self.api)
 
     async def deploy(
@@ -186,10 +186,10 @@ class Stack:
         args: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
     ) -> ApplicationHandle:
-        """Create an Application of ``module`` (a binary, a name for :attr:`modules`, or a file); does not wait for it.
+        """Create an Application of ``module`` (a binary, a name in :attr:`modules`, or a file). Does not wait for it.
 
-        ``to``: boards or devices, ``"all"``, or labels. ``memory`` is in bytes, ``time_limit`` in milliseconds for
-        one call, ``fuel`` for one call too; the schema's defaults apply where they are None.
+        ``to``: boards or devices, ``"all"``, or labels. ``memory`` is in bytes. ``time_limit`` (milliseconds) and
+        ``fuel`` apply to one call. Where they are None, the schema's defaults apply.
         """
         given: dict[str, Any] = {"memoryLimit": memory, "fuel": fuel, "timeLimit": time_limit, "entry": entry}
         config = {key: value for key, value in given.items() if value is not None}
@@ -211,7 +211,7 @@ class Stack:
         certificate: Certificate | str = Certificate.VALID,
         credentials: Credentials | None = None,
     ) -> Peer:
-        """A device driven by hand, connected to the gateway (see :class:`Peer`); closed at the end at the latest."""
+        """A device driven by the test, connected to the gateway (see :class:`Peer`). The stack closes it at its end."""
         credentials = credentials or await self.pki.credentials(name, certificate)
         peer = Peer(name, credentials, self.clock, self.randomness.fork(f"peer {name} {self.history.recorded}"))
         await peer.connect(self.network, self.gateway.endpoint)
@@ -219,8 +219,8 @@ class Stack:
         return peer
 
     def judge(self) -> None:
-        """Judge the history so far by the invariants. Raises ProductFailure naming every one that was broken, and
-        RigError when the history is longer than what is kept of it."""
+        """Judge the history so far by the invariants. Raises ProductFailure naming each broken one, and RigError if the
+        oldest events are no longer in memory."""
         self.history.check_whole()
         invariants.judge(self.history)
 
@@ -252,15 +252,15 @@ class Stack:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RigError(
-                f"no folder can be made there: {reason(error)}",
+                f"cannot make a folder: {reason(error)}",
                 where=str(next(each for each in self._folder.parents if each.exists())),
-                do="name a folder that can be made: --reports of a test run, --history of wasmbed up",
+                do="name another folder: --reports of a test run, --history of wasmbed up",
             ) from error
         return self._folder / self._file
 
     def _at_end(self, what: str, stop: Callable[[], Awaitable[object]], within: float = STOP) -> None:
         async def end() -> None:
-            await bounded(self.clock, within, f"end of {what}", stop())
+            await bounded(self.clock, within, f"stop of {what}", stop())
 
         self._ends.push_async_callback(end)
 

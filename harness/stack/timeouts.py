@@ -1,4 +1,4 @@
-"""Nothing a stack starts or stops may take for ever."""
+"""Time limits for everything that a stack starts or stops."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 async def bounded(clock: Clock, seconds: float, what: str, work: Awaitable[T]) -> T:
-    """The result of ``work``; raises RigError saying ``what`` did not happen within ``seconds``."""
+    """The result of ``work``. Raises RigError if ``what`` it does takes more than ``seconds``."""
     try:
         async with clock.deadline(seconds):
             return await work

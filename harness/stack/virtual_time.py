@@ -1,4 +1,4 @@
-"""Time and snapshots of a stack's boards, over all tiers that can hold their boards' time."""
+"""Virtual time and snapshots of a stack's boards, over all tiers that can hold their boards' time."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["BoardsSnapshot", "paced", "run", "run_for", "take_snapshot"]
 
 
 async def run_for(tiers: Iterable[Tier], seconds: float) -> None:
-    """Let so much virtual time pass, on all that can, at the same time."""
+    """Let ``seconds`` of virtual time pass on all tiers that can hold time, concurrently."""
     await asyncio.gather(*(time.run_for(seconds) for time in _times(tiers)))
 
 
 async def run(tiers: Iterable[Tier]) -> None:
-    """Let virtual time follow the real one again."""
+    """Let virtual time follow real time again."""
     await asyncio.gather(*(time.run() for time in _times(tiers)))
 
 
@@ -36,12 +36,12 @@ async def paced(tiers: Iterable[Tier], clock: Clock, step: float) -> AsyncIterat
 
 
 async def take_snapshot(tiers: Iterable[Tier], boards: Iterable[RecordedBoard], folder: Path | None) -> BoardsSnapshot:
-    """What :meth:`BoardsSnapshot.restore` goes back to."""
+    """Save the boards' present state, for :meth:`BoardsSnapshot.restore`."""
     return BoardsSnapshot([await time.snapshot(folder) for time in _times(tiers)], boards)
 
 
 class BoardsSnapshot:
-    """Boards as they were at a moment; only those of tiers that hold their boards' time."""
+    """A saved state of the boards, of those tiers that can hold time."""
 
     def __init__(self, parts: Sequence[Snapshot], boards: Iterable[RecordedBoard]) -> None:
         self._parts = parts
@@ -49,13 +49,13 @@ class BoardsSnapshot:
 
     @property
     def size(self) -> int:
-        """Bytes that it takes on disk."""
+        """Its size on disk in bytes."""
         return sum(part.size for part in self._parts)
 
     async def restore(self) -> None:
-        """Bring the boards back to it; each connects anew, as the device it was. Those made since then are off.
+        """Restore the boards. Each reconnects as the device that it was; boards made later are off afterwards.
 
-        Raises RigError if a file is damaged or gone.
+        Raises RigError if a file is damaged or missing.
         """
         for board, wanted in self._wanted:
             board.restoring(wanted)
@@ -68,7 +68,7 @@ def _times(tiers: Iterable[Tier]) -> list[VirtualTime]:
     times = [time for time in found if time is not None]
     if not times:
         raise UsageError(
-            "no board here has a time that can be held",
+            "there are no boards whose virtual time can be held",
             where="stack.boards",
             do="switch on a board of the tier renode first",
         )

@@ -1,4 +1,4 @@
-"""Waiting for a resource to become what a test says it must, and explaining why it did not."""
+"""Waits until a resource meets a test's conditions, and explains why it did not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.core.clock import time_to_wait
 from harness.core.errors import ProductFailure, RigError, UsageError, suggestion
 from harness.core.history import Kind
 from harness.stack.dead_ends import dead_end
-from harness.stack.diagnostics import crashes, describe_crash, interventions, last_words, replays, summary
+from harness.stack.diagnostics import console_ends, crashes, describe_crash, interventions, replays, summary
 from harness.stack.record import Record, format_events, plain
 from harness.wasmbed.resources.api import Object
 from harness.wasmbed.resources.informer import Informer
@@ -27,8 +27,8 @@ View = TypeVar("View", Device, Application, Gateway)
 
 
 class Conditions:
-    """What a status must be: field names in Python's spelling, each with the value it must have or a function that
-    judges it. ``statistics={"running": 3}`` asks only for the fields it names."""
+    """Conditions on a status: field names in Python's spelling, each with the value it must have, or a predicate.
+    ``statistics={"running": 3}`` checks only the fields it names."""
 
     def __init__(self, status: type, wanted: Mapping[str, Any]) -> None:
         _check(status, wanted)
@@ -36,15 +36,15 @@ class Conditions:
 
     @property
     def phase(self) -> Any:
-        """The phase that is asked for, if one is."""
+        """The wanted phase; None if there is no such condition."""
         return self._wanted.get("phase")
 
     def hold(self, object: Object) -> bool:
-        """Whether the object fulfils them all."""
+        """Whether the object's status meets all conditions."""
         return self.fits(self._status(object.get("status") or {}))
 
     def fits(self, status: Any) -> bool:
-        """Whether this status does."""
+        """Whether a status meets all conditions."""
         return all(_fits(getattr(status, name), value) for name, value in self._wanted.items())
 
     def __str__(self) -> str:
@@ -52,11 +52,11 @@ class Conditions:
 
 
 def _check(view: type, wanted: Mapping[str, Any]) -> None:
-    """Raise UsageError for what no status of this kind can ever be."""
+    """Raise UsageError for a condition that no status of this kind can meet."""
     known = field_names(view)
     for name, value in wanted.items():
         if name not in known:
-            raise _impossible(f"{view.__name__} has no {name}", name, known, "its fields")
+            raise _impossible(f"{view.__name__} has no {name}", name, known, "its fields are")
         allowed = choices(view, name)
         if allowed is not None and isinstance(value, str) and value not in allowed:
             raise _impossible(f"{name} of {view.__name__} is never {value!r}", value, allowed, "it can be")
@@ -65,8 +65,8 @@ def _check(view: type, wanted: Mapping[str, Any]) -> None:
             _check(inner, value)
 
 
-def _impossible(what: str, name: str, known: Sequence[str], there: str) -> UsageError:
-    return UsageError(what, where="until", do=f"{suggestion(name, known)}{there}: {', '.join(known)}")
+def _impossible(what: str, name: str, known: Sequence[str], heading: str) -> UsageError:
+    return UsageError(what, where="until", do=f"{suggestion(name, known)}{heading}: {', '.join(known)}")
 
 
 def _fits(found: Any, wanted: Any) -> bool:
@@ -86,11 +86,11 @@ def _item(found: Any, key: str) -> Any:
 
 
 class Unreachable(Exception):
-    """The state that a test waits for cannot be reached any more; the message says why."""
+    """The state that a test waits for can no longer be reached; the message says why."""
 
 
 class Watched(Generic[View]):
-    """One resource, live, by its name; it need not exist yet."""
+    """A handle for one resource by name, kept up to date by an informer. The resource need not exist yet."""
 
     view: type[View]
     status_view: type
@@ -101,34 +101,34 @@ class Watched(Generic[View]):
 
     @property
     def exists(self) -> bool:
-        """Whether there is such a resource."""
+        """Whether the resource exists."""
         return self._informer.get(self.name) is not None
 
     @property
     def resource(self) -> View:
-        """The resource as last seen. Raises ProductFailure when there is none."""
+        """The resource as last seen. Raises ProductFailure if it does not exist."""
         object = self._informer.get(self.name)
         if object is None:
             raise ProductFailure("there is no such resource", where=str(self))
         return self.view(object)
 
     async def wrote(self, written: Object) -> None:
-        """Go on when the record has come as far as a write of the test's own. Raises RigError where it does not."""
+        """Wait until the history includes a write of the test. Raises RigError if it does not within 60 s."""
         try:
             await self._informer.follow(written, FOLLOWED_WITHIN)
         except TimeoutError:
             raise RigError(
-                f"the cluster did not tell of what was written within {FOLLOWED_WITHIN:g} s",
+                f"no watch event for a write within {FOLLOWED_WITHIN:g} s",
                 where=str(self),
-                do="see the load of the machine and of the cluster",
+                do="check the load of the machine and of the cluster",
             ) from None
 
     async def until(self, *, within: float = 10.0, **conditions: Any) -> Self:
-        """Wait until the status is as asked, as in ``until(phase="Connected", within=5)``; returns this handle.
+        """Wait until the status meets the conditions: ``until(phase="Connected", within=5)``. Returns this handle.
 
-        Each keyword is a field of the status in Python's spelling, and the value it must have or a function that
-        judges the value. Raises ProductFailure with what was there instead: at once when the phase that is asked for
-        cannot come any more.
+        Each keyword is a field of the status in Python's spelling, with the value it must have, or a predicate. Raises
+        ProductFailure with the actual status after ``within`` seconds, or at once if the wanted phase can no longer be
+        reached.
         """
         wanted = Conditions(self.status_view, conditions)
 
@@ -144,42 +144,42 @@ class Watched(Generic[View]):
         return self
 
     async def until_gone(self, *, within: float = 10.0) -> None:
-        """Wait until the resource is deleted and its finalizers are done."""
-        await self.wait(lambda object: object is None, "its end", within)
+        """Wait until the resource is deleted, including its finalizers."""
+        await self.wait(lambda object: object is None, "deletion", within)
 
     async def wait(self, judge: Callable[[Object | None], bool], wanted: str, within: float) -> None:
-        """Wait until ``judge`` is content. Raises ProductFailure with the crashes of its boards, what the test did to
-        them, the status last seen, the last console lines and the last events."""
+        """Wait until ``judge`` returns true. Raises ProductFailure with the crashes of its boards, the actions of the
+        test on them, the last status, the last console lines, and the last events."""
         try:
             await self._informer.wait_for(self.name, judge, time_to_wait(within))
         except TimeoutError:
             what = f"did not reach {wanted} within {within:g} s"
             raise ProductFailure(self._verdict(what), where=str(self)) from None
         except Unreachable as end:
-            raise ProductFailure(self._verdict(f"cannot reach {wanted} any more", str(end)), where=str(self)) from None
+            raise ProductFailure(self._verdict(f"can no longer reach {wanted}", str(end)), where=str(self)) from None
 
     def _verdict(self, what: str, why: str | None = None) -> str:
         object, devices = self._informer.get(self.name), self.devices()
         crashed = crashes(self._record, devices, self._since())
-        what = f"{what}; {summary(crashed) if crashed else why or _in_short(object)}"
+        what = f"{what}; {summary(crashed) if crashed else why or _brief(object)}"
         if crashed:
             devices = list(dict.fromkeys([event.data["device"] for event in reversed(crashed)] + devices))
         parts = [what]
         for event in crashed[-CRASHES:]:
             parts += describe_crash(self._record, event)
         parts += interventions(self._record, devices)
-        parts.append(f"  status last seen:\n{_show(object)}")
-        parts += last_words(self._record, devices)
+        parts.append(f"  last status:\n{_show(object)}")
+        parts += console_ends(self._record, devices)
         parts += replays(self._record, devices)
-        parts.append(f"  events, the last:\n{format_events(self._record, self.name)}")
+        parts.append(f"  last events:\n{format_events(self._record, self.name)}")
         return "\n".join(parts)
 
     def devices(self) -> list[str]:
-        """The devices that it is about, those in trouble first."""
+        """The devices that the resource concerns, the ones in trouble first."""
         return []
 
     def _since(self) -> int:
-        """The number of the event from which on a crash has to do with it: here its creation."""
+        """The number of the first event that may concern this resource: its creation."""
         kind, found = self._informer.resource.kind, 0
         for event in self._record.recall(kind, kind=Kind.STATE, change="added"):
             if event.data["name"] == self.name:
@@ -193,8 +193,8 @@ class Watched(Generic[View]):
         return f"<{self}>"
 
 
-def _in_short(object: Object | None) -> str:
-    """What it is instead, and why as far as it says so itself."""
+def _brief(object: Object | None) -> str:
+    """The actual phase, and the reason that the status gives for it."""
     if object is None:
         return "there is no such resource"
     status = object.get("status") or {}

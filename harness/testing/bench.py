@@ -271,24 +271,24 @@ class Bench:
         self,
         name: str,
         factory: BoardFactory,
-        world: BoardEnvironment,
+        environment: BoardEnvironment,
         expectations: Expectations,
         algorithm: str = Algorithm.ED25519,
     ) -> None:
-        self.name, self.world, self.expectations = name, world, expectations
+        self.name, self.environment, self.expectations = name, environment, expectations
         self._factory, self._algorithm = factory, algorithm
-        self.clock: Clock = world.clock
-        self.servers = ServerAuthorities("Check servers", world.clock)
-        self.devices = Authority.create("Check devices", world.clock)
+        self.clock: Clock = environment.clock
+        self.servers = ServerAuthorities("Check servers", environment.clock)
+        self.devices = Authority.create("Check devices", environment.clock)
         self.gateway = self.make_gateway(self.servers.issue("scripted-gateway", ("localhost", LOOPBACK)))
-        self.pairing_token = world.randomness.token()
+        self.pairing_token = environment.randomness.token()
         self.certificate: bytes | None = None
         """The one that the board was made with."""
         self._board: Board | None = None
 
     @property
     def randomness(self) -> Randomness:
-        return self.world.randomness
+        return self.environment.randomness
 
     @property
     def board(self) -> Board:
@@ -297,7 +297,9 @@ class Bench:
 
     def make_gateway(self, identities: Iterable[Identity]) -> ScriptedGateway:
         """Another gateway; the caller starts and stops it."""
-        return ScriptedGateway(identities, self.devices.certificate, self.clock, self.world.network, self.expectations)
+        return ScriptedGateway(
+            identities, self.devices.certificate, self.clock, self.environment.network, self.expectations
+        )
 
     def make_board(self, *, certificate: bool = True, server_name: str = "localhost") -> Board:
         """The board, for the gateway of this bench: with a certificate, or with a pairing token."""
@@ -311,7 +313,7 @@ class Bench:
             pairing_token=None if certificate else self.pairing_token,
         )
         settings = BoardSettings(self.name, credentials, self.gateway.endpoint, server_name)
-        self._board = self._factory(settings, self.world)
+        self._board = self._factory(settings, self.environment)
         return self._board
 
     def console_tail(self) -> list[str]:

@@ -2,7 +2,7 @@
 
     from harness.testing.board import check_board
 
-    asyncio.run(check_board(lambda settings, world: MyBoard(settings, world)))
+    asyncio.run(check_board(lambda settings, environment: MyBoard(settings, environment)))
 
 Each check has its own board, its own scripted gateway and its own authorities.
 """
@@ -98,7 +98,11 @@ BOARD_CHECKS: Mapping[str, BoardCheck] = MappingProxyType(
 
 
 async def run_board_check(
-    name: str, factory: BoardFactory, *, expectations: Expectations | None = None, world: BoardEnvironment | None = None
+    name: str,
+    factory: BoardFactory,
+    *,
+    expectations: Expectations | None = None,
+    environment: BoardEnvironment | None = None,
 ) -> bool:
     """Run one check; False if it does not apply to boards with these features.
 
@@ -106,13 +110,13 @@ async def run_board_check(
     unknown check.
     """
     check = _named(name)
-    world = world or BoardEnvironment(SystemClock(), SystemNetwork(), Randomness())
-    features = _features(factory, world)
+    environment = environment or BoardEnvironment(SystemClock(), SystemNetwork(), Randomness())
+    features = _features(factory, environment)
     if not check.features <= features:
         return False
     algorithm = Algorithm.ED25519 if "ed25519" in features else Algorithm.P256
     board_name = name.replace("_", "-")
-    bench = Bench(board_name, factory, world, expectations or Expectations(), algorithm)
+    bench = Bench(board_name, factory, environment, expectations or Expectations(), algorithm)
     try:
         async with bench.open():
             await check.function(bench)
@@ -128,7 +132,7 @@ async def check_board(
     only: Iterable[str] | None = None,
     at_once: int = 1,
     expectations: Expectations | None = None,
-    world: BoardEnvironment | None = None,
+    environment: BoardEnvironment | None = None,
     progress: Callable[[str, str], object] | None = None,
 ) -> None:
     """Run every check, or ``only`` some, up to ``at_once`` together where the rig has as many boards.
@@ -144,7 +148,7 @@ async def check_board(
     async def run(name: str) -> None:
         async with turn:
             try:
-                applies = await run_board_check(name, factory, expectations=expectations, world=world)
+                applies = await run_board_check(name, factory, expectations=expectations, environment=environment)
                 outcome = "passed" if applies else "skipped"
             except ProductFailure as failure:
                 outcome, failures[name] = "failed", failure
@@ -173,9 +177,9 @@ def _named(name: str) -> BoardCheck:
     return BOARD_CHECKS[name]
 
 
-def _features(factory: BoardFactory, world: BoardEnvironment) -> frozenset[str]:
+def _features(factory: BoardFactory, environment: BoardEnvironment) -> frozenset[str]:
     """What the factory's boards can do, asked of one that is never switched on."""
     key = generate_key(Algorithm.P256)
-    authority = ServerAuthorities("Check servers", world.clock).certificates
+    authority = ServerAuthorities("Check servers", environment.clock).certificates
     credentials = Credentials(authority, private_key_der(key))
-    return factory(BoardSettings("features", credentials, ("127.0.0.1", 0), "localhost"), world).features
+    return factory(BoardSettings("features", credentials, ("127.0.0.1", 0), "localhost"), environment).features

@@ -34,7 +34,7 @@ class Emulated(Tier):
     def about(self, kind: str) -> About:
         return About("cannot be made")
 
-    def make(self, kind: str, settings: BoardSettings, world: BoardEnvironment) -> Board:
+    def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
         raise NotImplementedError
 
     async def close(self) -> None:
@@ -120,13 +120,13 @@ def test_boards_come_from_the_tier_of_their_kind() -> None:
     async def scene() -> None:
         boards = catalogue()
         assert boards.kinds == {"virtual": "virtual", "big-board": "emulated", "small-board": "emulated"}
-        world = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness())
-        authority = Authority.create("Servers", world.clock).certificate
+        environment = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness())
+        authority = Authority.create("Servers", environment.clock).certificate
         credentials = Credentials(authority, private_key_der(generate_key()))
         settings = BoardSettings("b", credentials, ("127.0.0.1", 1), "localhost")
-        assert boards.make("virtual", settings, world).kind == "virtual"
+        assert boards.make("virtual", settings, environment).kind == "virtual"
         with pytest.raises(NotImplementedError):
-            boards.make("small-board", settings, world)
+            boards.make("small-board", settings, environment)
         assert boards.tier("emulated") is boards.find("small-board")[0]
         await boards.close()
         assert Emulated.closed == ["emulated"]

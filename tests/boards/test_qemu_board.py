@@ -17,8 +17,8 @@ import pytest
 
 from harness.boards.board import Board, BoardEnvironment, BoardSettings, Power
 from harness.boards.platform import IMAGES_VARIABLE, find_platforms
+from harness.boards.provisioning import provisioning_blob
 from harness.boards.qemu import QemuBoard, QemuTier
-from harness.boards.qemu.board import provisioning_blob
 from harness.core.clock import SystemClock
 from harness.core.errors import HarnessError, RigError, UsageError
 from harness.core.identifiers import Randomness
@@ -52,11 +52,11 @@ def nothing_is_left() -> Iterator[None]:
 async def scene(kind: str = KIND, **settings: Any) -> AsyncIterator[Bench]:
     tier = QemuTier()
 
-    def factory(given: BoardSettings, world: BoardEnvironment) -> Board:
-        return tier.make(kind, replace(given, **settings), world)
+    def factory(given: BoardSettings, environment: BoardEnvironment) -> Board:
+        return tier.make(kind, replace(given, **settings), environment)
 
-    world = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness(7))
-    bench = Bench("pump-1", factory, world, Expectations(patience=20), Algorithm.P256)
+    environment = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness(7))
+    bench = Bench("pump-1", factory, environment, Expectations(patience=20), Algorithm.P256)
     try:
         async with bench.open():
             yield bench

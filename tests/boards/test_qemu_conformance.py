@@ -36,7 +36,7 @@ def outcomes(kind: str, only: tuple[str, ...] | None = None) -> dict[str, str]:
         try:
             async with asyncio.timeout(170):
                 await check_board(
-                    lambda settings, world: tier.make(kind, settings, world),
+                    lambda settings, environment: tier.make(kind, settings, environment),
                     only=only,
                     at_once=4,
                     expectations=Expectations(patience=20),

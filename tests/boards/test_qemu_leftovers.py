@@ -26,6 +26,8 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv of util-linux"),
 ]
 PATIENCE = 60
+WITH_SIGNALS = ["env", "--default-signal=HUP"]
+"""Before a command: whoever runs the tests may ignore hangups."""
 MARK = "WASMBED_TEST_OF_LEFTOVERS"
 GOES_ON = f"""
 import asyncio, os, socket
@@ -89,7 +91,7 @@ def test_a_run_that_is_ended_leaves_nothing(
         server.settimeout(PATIENCE)
         mark = f"{tmp_path}:{server.getsockname()[1]}"
         environment = {**os.environ, MARK: mark, "TMPDIR": str(tmp_path / "tmp")}
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, "-k", test]
+        command = [*WITH_SIGNALS, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, "-k", test]
         with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
             try:
                 server.accept()[0].close()

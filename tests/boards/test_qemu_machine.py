@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
@@ -15,7 +17,7 @@ from typing import Any
 import pytest
 
 from harness.boards.gdb import GdbStub
-from harness.boards.qemu.machine import Machine
+from harness.boards.qemu.machine import Machine, line_pair
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError
 
@@ -212,3 +214,16 @@ def test_a_command_that_qemu_refuses_is_the_rigs_failure(image: Path) -> None:
             await rig.machine.stop()
 
     run(play)
+
+
+def test_a_line_holds_more_unread_bytes_than_an_ordinary_pair_of_sockets() -> None:
+    def unread(pair: tuple[socket.socket, socket.socket]) -> int:
+        ours, theirs = pair
+        theirs.setblocking(False)
+        count = 0
+        with ours, theirs, contextlib.suppress(BlockingIOError):
+            while True:
+                count += theirs.send(b".")
+        return count
+
+    assert unread(line_pair()) > unread(socket.socketpair())

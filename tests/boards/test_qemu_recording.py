@@ -48,7 +48,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             await stack.device(board).until(phase="Connected", within=30)
             application = await stack.deploy("trap", to=board)
             await application.until(phase="Error", within=30)
-            with pytest.raises(ProductFailure, match=r"to see pump-1 again: wasmbed replay .*/boards/pump-1/1"):
+            with pytest.raises(ProductFailure, match=r"to replay pump-1: wasmbed replay .*/boards/pump-1/1"):
                 await stack.device(board).until(phase="Failed", within=0.05)
             assert not NOT_RECORDED & board.features
             with pytest.raises(UsageError, match="lacks the feature 'reset' while it is recorded"):
@@ -150,7 +150,7 @@ def test_a_replay_that_is_ended_leaves_nothing(
     command = [sys.executable, "-c", program, "replay", str(find_recordings(run_folder)[0].folder), "--gdb"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        assert "stands before its first instruction" in process.stderr.readline()
+        assert "is stopped before its first instruction" in process.stderr.readline()
         assert len(list(tmp_path.iterdir())) == 1
         process.send_signal(number)
         words = process.stderr.read()
@@ -192,7 +192,9 @@ def test_the_kit_leaves_out_what_a_recorded_board_lacks(tmp_path: Path) -> None:
         tier = QemuTier()
         try:
             await check_board(
-                lambda settings, world: tier.make(KIND, replace(settings, recording=tmp_path / settings.name), world),
+                lambda settings, environment: tier.make(
+                    KIND, replace(settings, recording=tmp_path / settings.name), environment
+                ),
                 only=["enrolls_with_certificate", "restarts_with_its_identity"],
                 expectations=Expectations(patience=20),
                 progress=found.__setitem__,
@@ -210,7 +212,7 @@ def test_the_kit_leaves_out_what_a_recorded_board_lacks(tmp_path: Path) -> None:
 def test_what_cannot_be_recorded_is_refused(tmp_path: Path) -> None:
     async def play() -> None:
         async with Stack(StackOptions(), folder=tmp_path) as stack:
-            with pytest.raises(UsageError, match="a virtual cannot be recorded"):
+            with pytest.raises(UsageError, match="boards of kind virtual cannot be recorded"):
                 await stack.boards.power_on("virtual", record=True)
         async with Stack(StackOptions()) as stack:
             with pytest.raises(UsageError, match="no folder for recordings"):
@@ -233,8 +235,8 @@ def recording_of(folder: Path, board: str, **changes: object) -> Recording:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], ["holds 3 recordings", "name one of them", "pump-2/1"]),
-        (["--board", "pump-1"], ["holds 2 recordings", "pump-1/2"]),
+        ([], ["3 recordings in this folder", "name one of them", "pump-2/1"]),
+        (["--board", "pump-1"], ["2 recordings in this folder", "pump-1/2"]),
         (["--board", "pump-3"], ["no board 'pump-3' was recorded", "pump-1, pump-2"]),
     ],
 )

@@ -63,11 +63,11 @@ def nothing_is_left() -> Iterator[None]:
 async def scene(kind: str = KIND, **settings: Any) -> AsyncIterator[Bench]:
     tier = RenodeTier()
 
-    def factory(given: BoardSettings, world: BoardEnvironment) -> Board:
-        return tier.make(kind, replace(given, **settings), world)
+    def factory(given: BoardSettings, environment: BoardEnvironment) -> Board:
+        return tier.make(kind, replace(given, **settings), environment)
 
-    world = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness(7))
-    bench = Bench("pump-1", factory, world, Expectations(patience=PATIENCE), Algorithm.P256)
+    environment = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness(7))
+    bench = Bench("pump-1", factory, environment, Expectations(patience=PATIENCE), Algorithm.P256)
     try:
         async with bench.open():
             yield bench
@@ -100,7 +100,7 @@ def outcomes(kind: str) -> dict[str, str]:
         tier = RenodeTier()
         try:
             await check_board(
-                lambda settings, world: tier.make(kind, settings, world),
+                lambda settings, environment: tier.make(kind, settings, environment),
                 at_once=2,
                 # A second of a board that never waits takes several, and so does that of the boards beside it.
                 expectations=Expectations(patience=4 * PATIENCE, heartbeat=1.0),
@@ -243,7 +243,7 @@ def test_no_time_to_hold_without_such_boards() -> None:
     async def play() -> None:
         async with Stack(StackOptions()) as stack:
             await stack.boards.power_on("virtual")
-            with pytest.raises(UsageError, match="no board here has a time that can be held"):
+            with pytest.raises(UsageError, match="there are no boards whose virtual time can be held"):
                 await stack.boards.run_for(1)
 
     played(play())

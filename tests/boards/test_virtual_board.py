@@ -57,12 +57,12 @@ async def scene(
     """A bench with a virtual board."""
     tier = VirtualTier(backoff=backoff, level=level)
 
-    def factory(settings: BoardSettings, world: BoardEnvironment) -> Board:
-        return tier.make("virtual", replace(settings, capabilities=capabilities), world)
+    def factory(settings: BoardSettings, environment: BoardEnvironment) -> Board:
+        return tier.make("virtual", replace(settings, capabilities=capabilities), environment)
 
-    world = BoardEnvironment(clock or SystemClock(), SystemNetwork(), Randomness(7))
+    environment = BoardEnvironment(clock or SystemClock(), SystemNetwork(), Randomness(7))
     try:
-        async with Bench("pump-1", factory, world, expectations).open() as bench:
+        async with Bench("pump-1", factory, environment, expectations).open() as bench:
             yield bench
     finally:
         await tier.close()

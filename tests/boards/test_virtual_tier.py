@@ -12,6 +12,7 @@ import pytest
 
 from harness.boards.board import BoardEnvironment, BoardSettings, Credentials
 from harness.boards.virtual import Backoff, VirtualTier
+from harness.boards.virtual.uplink import reconnect_delay
 from harness.core.clock import SystemClock
 from harness.core.errors import UsageError
 from harness.core.identifiers import Randomness
@@ -26,11 +27,11 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 async def ground() -> AsyncIterator[Bench]:
     """A gateway and authorities; the bench's own board stays off."""
     tier = VirtualTier()
-    world = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness(7))
+    environment = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness(7))
     bench = Bench(
         "pump-1",
-        lambda settings, world: tier.make("virtual", settings, world),
-        world,
+        lambda settings, environment: tier.make("virtual", settings, environment),
+        environment,
         Expectations(patience=20.0, heartbeat=30.0),
     )
     try:
@@ -41,13 +42,13 @@ async def ground() -> AsyncIterator[Bench]:
 
 
 def test_backoff_grows_to_its_longest_and_listens_to_the_gateway() -> None:
-    backoff, randomness = Backoff(first=1.0, longest=8.0, patience=60.0), Randomness(1)
+    backoff, randomness = Backoff(first=1.0, longest=8.0), Randomness(1)
     for failures, nominal in ((0, 1), (1, 2), (2, 4), (3, 8), (4, 8), (5000, 8)):
         for _ in range(20):
-            assert 0.5 * nominal <= backoff.delay(failures, None, randomness) <= 1.5 * nominal
-    assert backoff.delay(0, 20.0, randomness) >= 20.0
-    assert backoff.delay(0, 0.001, randomness) >= 0.5
-    assert backoff.delay(0, 1e12, randomness) <= 61.0
+            assert 0.5 * nominal <= reconnect_delay(backoff, failures, None, randomness) <= 1.5 * nominal
+    assert reconnect_delay(backoff, 0, 20.0, randomness) >= 20.0
+    assert reconnect_delay(backoff, 0, 0.001, randomness) >= 0.5
+    assert reconnect_delay(backoff, 0, 1e12, randomness) <= 601.0
 
 
 def test_the_tier_makes_virtual_boards_only_and_of_good_credentials(run: Run) -> None:
@@ -59,9 +60,9 @@ def test_the_tier_makes_virtual_boards_only_and_of_good_credentials(run: Run) ->
             key = generate_key()
             credentials = Credentials(bench.servers.certificates, private_key_der(key))
             settings = BoardSettings("b", credentials, ("127.0.0.1", 1), "localhost")
-            assert tier.make("virtual", settings, bench.world).name == "b"
+            assert tier.make("virtual", settings, bench.environment).name == "b"
             with pytest.raises(UsageError, match="no board kind 'quantum'"):
-                tier.make("quantum", settings, bench.world)
+                tier.make("quantum", settings, bench.environment)
             for wrong, words in (
                 ({"private_key": b"?"}, "the private key of b"),
                 ({"authority": b""}, "OpenSSL refuses"),
@@ -71,7 +72,7 @@ def test_the_tier_makes_virtual_boards_only_and_of_good_credentials(run: Run) ->
             ):
                 broken = replace(settings, credentials=replace(credentials, **wrong))
                 with pytest.raises(UsageError, match=words):
-                    tier.make("virtual", broken, bench.world)
+                    tier.make("virtual", broken, bench.environment)
         await tier.close()
 
     run(play())
@@ -87,7 +88,7 @@ def test_a_hundred_boards_come_up_and_leave_nothing(run: Run) -> None:
                 certificate = bench.devices.issue_device(f"pump-{number}", key.public_key())
                 credentials = Credentials(bench.servers.certificates, private_key_der(key), certificate)
                 settings = BoardSettings(f"pump-{number}", credentials, bench.gateway.endpoint, "localhost")
-                boards.append(tier.make("virtual", settings, bench.world))
+                boards.append(tier.make("virtual", settings, bench.environment))
             for board in boards:
                 await board.power_on()
             for number in range(100):

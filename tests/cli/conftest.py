@@ -1,4 +1,4 @@
-"""Commands that run until somebody ends them, as processes of their own."""
+"""Commands that run until they are stopped, as separate processes."""
 
 import os
 import selectors
@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 HUNG = 120
-"""Seconds after which nothing more is to be expected, however busy the machine is."""
+"""Seconds after which a test gives up, however busy the machine is."""
 
 
 class Command:
-    """``wasmbed`` with these arguments; ``limits`` are what its process may have, as for ``resource.setrlimit``."""
+    """``wasmbed`` with these arguments; ``limits`` are those of ``resource.setrlimit``."""
 
     def __init__(self, *arguments: str, output: int = subprocess.PIPE, prelude: str = "") -> None:
         program = f"{prelude}\nfrom harness.cli import main; main()"
@@ -24,7 +24,7 @@ class Command:
         self.said = ""
 
     def until(self, text: str) -> None:
-        """Read on until ``text`` was said."""
+        """Read until ``text`` is in the output."""
         assert self._stream
         with selectors.DefaultSelector() as selector:
             selector.register(self._stream, selectors.EVENT_READ)
@@ -35,7 +35,7 @@ class Command:
                 self.said += piece
 
     def end(self, number: signal.Signals | None = None) -> int:
-        """Send a signal, if one is named, and wait for the exit code; negative if a signal ended it."""
+        """Send a signal, if given, and wait for the exit code, which is negative if a signal ended the process."""
         if number is not None:
             self.process.send_signal(number)
         assert self._stream
@@ -46,7 +46,7 @@ class Command:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Command]]:
-    """Start a command; what still runs at the end of the test is killed."""
+    """Starts commands; those that still run at the end of the test are killed."""
     commands: list[Command] = []
 
     def start(*arguments: str, **options: object) -> Command:

@@ -1,4 +1,4 @@
-"""``wasmbed clean`` removes what is left over, and nothing else."""
+"""``wasmbed clean`` removes leftovers, and nothing else."""
 
 import os
 import socket
@@ -38,12 +38,12 @@ def make_run(reports: Path, name: str) -> Path:
     return reports / name
 
 
-def test_there_may_be_nothing(temporary: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_to_remove_is_said(temporary: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["clean", f"--reports={tmp_path / 'none'}"]) == 0
     assert capsys.readouterr().out == "nothing to remove\n"
 
 
-def test_old_runs_go_and_nothing_else(temporary: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_old_runs_are_removed(temporary: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     reports = tmp_path / "reports"
     old, new = (make_run(reports, f"2026-11-2{day}T10-00-00-000") for day in (0, 1))
     (reports / "mine").mkdir()
@@ -52,7 +52,7 @@ def test_old_runs_go_and_nothing_else(temporary: Path, tmp_path: Path, capsys: p
     assert sorted(reports.iterdir()) == sorted([new, reports / "mine"])
 
 
-def test_abandoned_folders_go(temporary: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_abandoned_folders_are_removed(temporary: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("wasmbed-old", "wasmbed-used", "other-old"):
         (temporary / name).mkdir()
         (temporary / name / "file").touch()
@@ -65,7 +65,7 @@ def test_abandoned_folders_go(temporary: Path, tmp_path: Path, capsys: pytest.Ca
     assert sorted(path.name for path in temporary.iterdir()) == ["other-old", "wasmbed-used"]
 
 
-def test_the_kubeconfig_goes_when_nobody_answers(temporary: Path, tmp_path: Path) -> None:
+def test_the_kubeconfig_of_a_dead_platform_is_removed(temporary: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         path = kubeconfig(tmp_path / "kubeconfig", server.getsockname()[1])
         assert run(["clean", f"--reports={tmp_path / 'none'}"]) == 0
@@ -77,7 +77,7 @@ def test_the_kubeconfig_goes_when_nobody_answers(temporary: Path, tmp_path: Path
 @pytest.mark.parametrize(
     "text", ["", "current-context: wasmbed", "- a list", "\t", "clusters: 5\ncurrent-context: wasmbed"]
 )
-def test_only_its_own_kubeconfig_is_known(tmp_path: Path, text: str) -> None:
+def test_a_kubeconfig_of_another_tool_stays(tmp_path: Path, text: str) -> None:
     (tmp_path / "config").write_text(text)
     assert server_of(tmp_path / "config") is None
     assert server_of(tmp_path / "nothing") is None

@@ -1,4 +1,4 @@
-"""The commands that need no cluster, and errors as one message with the right exit code."""
+"""Commands that need no cluster, and errors as one message with the right exit code."""
 
 import re
 import subprocess
@@ -54,7 +54,7 @@ def test_a_bug_is_one_message_with_its_place(
     assert "Traceback" not in error
 
 
-def test_doctor_says_what_to_do_where_nothing_is(
+def test_doctor_says_how_to_get_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", "")
@@ -75,7 +75,7 @@ def test_doctor_says_what_to_do_where_nothing_is(
     assert "virtual " in output
 
 
-def test_doctor_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_lists_what_is_available(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["doctor"]) == 0
     output = capsys.readouterr().out
     assert "virtual" in output
@@ -93,12 +93,12 @@ def recorded(tmp_path: Path) -> Path:
     return tmp_path / "history.jsonl"
 
 
-def test_check_finds_a_good_history_good(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_accepts_a_good_history(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", str(recorded)]) == 0
     assert "good" in capsys.readouterr().out
 
 
-def test_check_names_what_is_broken(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_names_the_broken_rule(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = '{"at":1,"n":1,"kind":"state","source":"Kubernetes","target":"","name":"Device",'
     line += '"data":{"change":"modified","name":"a","status":{"phase":"Connected"}},"correlation":"a"}'
     recorded.write_text(recorded.read_text() + line + '\n{"at": 2, "n"')
@@ -108,7 +108,7 @@ def test_check_names_what_is_broken(recorded: Path, capsys: pytest.CaptureFixtur
     assert "was cut off" in output
 
 
-def test_check_refuses_what_is_no_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_refuses_a_file_that_is_not_a_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "text").write_text("hello\nyou\n")
     assert run(["check", str(tmp_path / "text")]) == 2
     assert run(["check", str(tmp_path / "nowhere")]) == 2
@@ -116,11 +116,14 @@ def test_check_refuses_what_is_no_history(tmp_path: Path, capsys: pytest.Capture
     error = capsys.readouterr().err
     assert "is not an event" in error
     assert "cannot be read" in error
-    assert "holds no history" in error
+    assert "no history in this folder" in error
 
 
-def test_a_run_that_is_not_there_is_not_replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for folder, words in ((tmp_path / "no", "there is no such run"), (tmp_path, "holds no recording of a board")):
+def test_replaying_an_absent_run_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder, words in (
+        (tmp_path / "no", "the folder does not exist"),
+        (tmp_path, "no recording of a board in this folder"),
+    ):
         assert run(["replay", str(folder)]) == 2
         assert f"{folder}: {words}" in capsys.readouterr().err
 
@@ -133,7 +136,7 @@ def test_without_a_kubeconfig_the_message_says_how_to_get_one(
     assert "wasmbed up" in capsys.readouterr().err
 
 
-def test_a_cluster_that_is_gone_is_the_rigs_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreachable_cluster_is_the_rigs_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(
         "apiVersion: v1\nkind: Config\ncurrent-context: x\n"
@@ -174,7 +177,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_module_that_no_device_runs_is_refused_before_it_is_sent(
+def test_a_module_that_no_device_accepts_is_refused_before_it_is_sent(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text, words = REFUSED[name]
@@ -186,7 +189,7 @@ def test_a_module_that_no_device_runs_is_refused_before_it_is_sent(
     assert "start function" not in error
 
 
-def test_boards_lists_each_kind_with_what_it_can_and_cannot_do(
+def test_boards_lists_the_features_and_limits_of_each_kind(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "300")
@@ -201,7 +204,7 @@ def test_boards_lists_each_kind_with_what_it_can_and_cannot_do(
         assert str(QemuTier.unavailable()) in output
 
 
-def test_boards_names_the_kinds_that_there_would_be(
+def test_boards_names_kinds_that_are_not_available(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setenv("COLUMNS", "300")
@@ -210,7 +213,7 @@ def test_boards_names_the_kinds_that_there_would_be(
     assert re.search(r"^mps2-an385, .* \(qemu\)\n    not available: ", capsys.readouterr().out, re.MULTILINE)
 
 
-def test_no_word_of_what_a_board_is_or_lacks_is_cut_in_a_narrow_terminal(
+def test_a_narrow_terminal_cuts_no_word(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setenv("WASMBED_IMAGES", str(tmp_path))

@@ -1,4 +1,4 @@
-"""What devices say of one application, in a table."""
+"""The table of one application on its devices."""
 
 from io import StringIO
 from typing import Any
@@ -35,7 +35,7 @@ def test_a_device_out_of_reach_says_since_when_and_why() -> None:
     assert line.split(maxsplit=2) == ["a", "unknown", why]
 
 
-def test_nothing_that_a_device_says_is_obeyed_by_the_terminal() -> None:
+def test_device_output_is_escaped_for_the_terminal() -> None:
     output = shown(a={"state": "running", "output": [{"topic": "[red]t", "payload": "\x1b[2J\r\u00e9\u202e"}]})
     assert "[red]t: \\x1b[2J\\r\u00e9" in output
     assert not set("\x1b\r\u202e") & set(output)

@@ -1,4 +1,4 @@
-"""``wasmbed check`` and whatever else reads histories, on files that nobody should have made."""
+"""``wasmbed check`` and other readers of histories, on invalid and damaged files."""
 
 import json
 import tempfile
@@ -23,7 +23,7 @@ JUDGES = ["--sequence=device-enrollment", "--sequence=application-deployment", "
 
 
 def told(*arguments: str) -> tuple[int, str]:
-    """The exit code of a command, and all it printed."""
+    """The exit code of a command and its output."""
     output = StringIO()
     with redirect_stdout(output), redirect_stderr(output):
         code = run([*arguments])
@@ -63,8 +63,8 @@ def change(**data: Any) -> bytes:
         (line(data=[1]), "its 'data' is [1]"),
         (line(correlation=["a"]), "its 'correlation' is ['a']"),
         (b"{}\n", "it has no 'at'"),
-        (b"\x00\n", "it is no JSON: Expecting value at column 1"),
-        (b'{"at": "\x00"}\n', "it is no JSON: Invalid control character at column 9"),
+        (b"\x00\n", "invalid JSON: Expecting value at column 1"),
+        (b'{"at": "\x00"}\n', "invalid JSON: Invalid control character at column 9"),
         (b'{"at": "\xff"}\n', "can't decode byte 0xff in position 8"),
         (line(name="x").decode().encode("utf-16"), "can't decode byte 0xff"),
         (change(change="odd"), "its 'data.change' is 'odd'"),
@@ -78,14 +78,14 @@ def change(**data: Any) -> bytes:
         (change(status={"deviceStatuses": {"a": 1}}), "its 'data.status.deviceStatuses' is {'a': 1}"),
     ],
 )
-def test_a_line_that_is_no_event_is_named_with_its_key(content: bytes, words: str) -> None:
+def test_an_invalid_event_is_named_with_line_and_key(content: bytes, words: str) -> None:
     code, output = check(line() + b"\n" + content + line())
     assert code == 2, output
     assert output.startswith("error: FILE: line 3 is not an event ("), output
     assert words in output
 
 
-def test_a_line_without_an_end_is_not_read_to_its_end(tmp_path: Path) -> None:
+def test_a_line_that_is_too_long_is_not_read_completely(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     with path.open("wb") as file:
         file.write(line())
@@ -95,7 +95,7 @@ def test_a_line_without_an_end_is_not_read_to_its_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["/dev/null", "folder", "missing"])
-def test_what_is_no_file_is_the_callers_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_path_that_is_not_a_file_is_a_usage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
     for command in (["check"], ["sequences", "record"]):
@@ -104,7 +104,7 @@ def test_what_is_no_file_is_the_callers_error(tmp_path: Path, monkeypatch: pytes
         assert "a bug" not in output
 
 
-def test_events_out_of_order_are_told_with_the_file(tmp_path: Path) -> None:
+def test_events_out_of_order_are_reported_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     path.write_bytes(line(n=5) + line(n=3))
     code, output = told("check", str(path), "--sequence=device-enrollment")
@@ -114,7 +114,7 @@ def test_events_out_of_order_are_told_with_the_file(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """A real history, of a device and an application."""
+    """A real history of a device and an application."""
     folder = tmp_path_factory.mktemp("recorded")
 
     async def play() -> None:
@@ -140,7 +140,7 @@ ANYTHING = st.recursive(
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Every container and key inside."""
+    """Every container in ``value``, with each of its keys."""
     keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     for key in keys:
         yield value, key
@@ -172,8 +172,8 @@ UNHURRIED = settings(
 
 @UNHURRIED
 @given(data=st.data())
-def test_no_history_makes_a_judge_fail(data: st.DataObject, recorded: list[dict[str, Any]]) -> None:
-    """It is judged, or refused: good, broken, or the caller's error."""
+def test_no_history_breaks_a_judge(data: st.DataObject, recorded: list[dict[str, Any]]) -> None:
+    """The history is good, broken, or refused as a usage error."""
     content = data.draw(altered(recorded))
     with tempfile.TemporaryDirectory() as folder:
         for name in ("one", "two"):
@@ -199,15 +199,15 @@ def test_no_history_makes_a_judge_fail(data: st.DataObject, recorded: list[dict[
 @UNHURRIED
 @given(content=st.binary(max_size=200))
 @example(content=b"\xef\xbb\xbf{}\n")
-def test_no_bytes_make_it_fail(content: bytes) -> None:
+def test_no_bytes_break_a_judge(content: bytes) -> None:
     code, output = check(content + b"\n", JUDGES[0])
     assert code in (1, 2), output
 
 
 @UNHURRIED
 @given(value=ANYTHING, depth=st.integers(0, DEEPEST - 10))
-def test_no_value_in_a_message_makes_it_fail(value: Any, depth: int) -> None:
-    """Deep ones included: they are what a peer may have sent."""
+def test_no_value_in_a_message_breaks_a_judge(value: Any, depth: int) -> None:
+    """Including deep values, which a peer may send."""
     assume(value is not None)
     for _ in range(depth):
         value = [value]
@@ -237,7 +237,7 @@ ROW = ("run", "boards", "passed", "failed", "not_run", "flaky", "duration", "fla
     row=st.dictionaries(st.sampled_from(ROW), ANYTHING | st.integers(0, 9) | st.just("2026")) | ANYTHING,
     noise=st.binary(max_size=20),
 )
-def test_no_result_and_no_trend_make_a_command_fail(result: Any, row: Any, noise: bytes) -> None:
+def test_no_result_and_no_trend_break_a_command(result: Any, row: Any, noise: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in ("one", "two"):
             Path(folder, name, "test").mkdir(parents=True)

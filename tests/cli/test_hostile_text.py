@@ -1,4 +1,4 @@
-"""Text from devices, clusters, histories and runs reaches a terminal escaped, whichever command shows it."""
+"""Every command escapes text from devices, clusters, histories and runs for the terminal."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ ESCAPED = "X\\x1b]0;owned\\x07\\x1b[2J\\x9b31m\\x7f\\x85\\u2028\\u200f\\u202e\\u
 
 
 def check(*outputs: str) -> None:
-    """Something of it was shown, and nothing as it came."""
+    """Assert that the hostile text was shown, and only escaped."""
     text = "".join(outputs)
     assert not RAW.findall(text), repr(text)
     shown = re.sub(r"\s", "", text).replace("\\r", "")  # a console's carriage return ends a line
     assert ESCAPED.replace("\\r", "") in shown, text
 
 
-def test_the_test_looks_for_what_it_sends() -> None:
+def test_the_check_finds_unescaped_text() -> None:
     assert set(RAW.findall(HOSTILE)) == set(HOSTILE) - set("XY]0;owned[2J31m")
 
 
@@ -71,7 +71,7 @@ OBJECTS = {
 
 
 class Hostile(BaseHTTPRequestHandler):
-    """An API server of which every word is hostile."""
+    """An API server whose every text is hostile."""
 
     protocol_version = "HTTP/1.1"
     refuses = False
@@ -155,12 +155,14 @@ MODULE = Path(__file__).parents[2] / "scenarios" / "modules" / "idle.wat"
     ],
     ids=" ".join,
 )
-def test_what_a_cluster_says(command: list[str], kubeconfig: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_text_from_a_cluster_is_escaped(
+    command: list[str], kubeconfig: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     run([*command, f"--kubeconfig={kubeconfig}"])
     check(*capfd.readouterr())
 
 
-def test_why_a_cluster_refuses(
+def test_a_clusters_error_is_escaped(
     kubeconfig: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(Hostile, "refuses", True)
@@ -168,7 +170,7 @@ def test_why_a_cluster_refuses(
     check(*capfd.readouterr())
 
 
-def test_what_the_monitor_shows(capfd: pytest.CaptureFixture[str]) -> None:
+def test_text_in_the_monitor_is_escaped(capfd: pytest.CaptureFixture[str]) -> None:
     written = StringIO()
     console = Console(file=written, width=2000, highlight=False)
     gateway, device, application = OBJECTS.values()
@@ -210,12 +212,12 @@ def run_folder(reports: Path, name: str, outcome: str) -> Path:
 @pytest.mark.parametrize(
     "options", [[], ["--sequence=certificate-invalid"], ["--sequence=certificate-invalid", "--only=x"]]
 )
-def test_what_a_history_says(tmp_path: Path, options: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+def test_text_from_a_history_is_escaped(tmp_path: Path, options: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["check", str(history(tmp_path / HOSTILE)), *options]) == 1
     check(*capfd.readouterr())
 
 
-def test_what_is_recorded_of_a_history(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_recorded_diagram_is_escaped(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     lines = [
         event(number, Kind.MESSAGE, "Gateway", "Device", "Error", {"device": device, "code": HOSTILE}, device)
         for number, device in enumerate((HOSTILE, f"{HOSTILE}2", "quiet"))
@@ -228,7 +230,7 @@ def test_what_is_recorded_of_a_history(tmp_path: Path, capfd: pytest.CaptureFixt
     assert "owned" in output
 
 
-def test_a_line_that_is_no_event(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_event_is_escaped(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "history.jsonl").write_text(json.dumps({"at": HOSTILE}) + "\n")
     assert run(["check", str(tmp_path / "history.jsonl")]) == 2
     output = "".join(capfd.readouterr())
@@ -236,7 +238,7 @@ def test_a_line_that_is_no_event(tmp_path: Path, capfd: pytest.CaptureFixture[st
     assert "its 'at' is 'X" in output
 
 
-def test_what_runs_were_like(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_text_from_runs_is_escaped(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     reports = tmp_path / "reports"
     run_folder(reports, "2026-01-01T00-00-00-000", "passed")
     run_folder(reports, "2026-01-02T00-00-00-000", "failed")
@@ -255,7 +257,7 @@ def test_what_runs_were_like(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
     assert json.loads(output)["boards"] == [HOSTILE]
 
 
-def test_what_a_diagram_says(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_text_from_a_diagram_is_escaped(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     inline = HOSTILE.replace("\r", "")
     file = tmp_path / "flow.md"
     file.write_text(f"# {inline}\n```mermaid\nsequenceDiagram\n  participant {inline}\n  what {inline}\n```\n")
@@ -269,7 +271,7 @@ def test_what_a_diagram_says(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
         assert "owned" in output
 
 
-def test_what_a_recording_says(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_text_from_a_recording_is_escaped(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for number in ("1", "2"):
         (tmp_path / number).mkdir()
         facts = {"board": HOSTILE, "kind": HOSTILE, "program": HOSTILE, "link": 0, "image": HOSTILE}
@@ -279,7 +281,9 @@ def test_what_a_recording_says(tmp_path: Path, capfd: pytest.CaptureFixture[str]
         check(*capfd.readouterr())
 
 
-def test_what_is_cleaned_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_names_of_removed_files_are_escaped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     reports = tmp_path / HOSTILE
     for day in ("1", "2"):
         run_folder(reports, f"2020-01-0{day}T00-00-00-000", "passed")
@@ -293,7 +297,7 @@ def test_what_is_cleaned_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
 # logs
 
 
-def test_a_line_of_the_log_is_one_line_and_holds_nothing_that_is_obeyed(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_log_record_is_one_escaped_line(caplog: pytest.LogCaptureFixture) -> None:
     log = get_log("harness.test")
     handler = logging.StreamHandler(StringIO())
     log.addHandler(handler)

@@ -1,4 +1,4 @@
-"""The kubeconfig of a running platform, at its end."""
+"""The kubeconfig of a platform at the end of the platform."""
 
 import asyncio
 from pathlib import Path
@@ -12,7 +12,7 @@ from harness.core.identifiers import Randomness
 
 
 def written(path: Path) -> Kubeconfig:
-    """A kubeconfig as a platform leaves it while it runs."""
+    """The kubeconfig of a running platform."""
 
     async def write() -> Kubeconfig:
         cluster, kubeconfig = EmbeddedCluster(SystemClock(), Randomness()), Kubeconfig(path)
@@ -26,19 +26,19 @@ def written(path: Path) -> Kubeconfig:
     return asyncio.run(write())
 
 
-def test_it_goes_with_the_platform(tmp_path: Path) -> None:
+def test_the_kubeconfig_is_removed_with_the_platform(tmp_path: Path) -> None:
     written(tmp_path / "kubeconfig").remove()
     assert not (tmp_path / "kubeconfig").exists()
 
 
-def test_one_that_is_gone_already_is_no_trouble(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_kubeconfig_that_was_removed_is_not_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kubeconfig = written(tmp_path / "kubeconfig")
     kubeconfig.path.unlink()
     kubeconfig.remove()
     assert capsys.readouterr().err == ""
 
 
-def test_one_that_is_somebody_elses_by_now_stays(tmp_path: Path) -> None:
+def test_a_kubeconfig_that_was_replaced_stays(tmp_path: Path) -> None:
     kubeconfig = written(tmp_path / "kubeconfig")
     kubeconfig.path.write_text("of another platform")
     kubeconfig.remove()

@@ -1,4 +1,4 @@
-"""The picture of ``wasmbed monitor``."""
+"""The screen of ``wasmbed monitor``."""
 
 from io import StringIO
 from typing import Any
@@ -24,7 +24,7 @@ def drawn(devices: list[dict[str, Any]], height: int) -> str:
     return console.export_text()
 
 
-def test_everything_is_in_the_picture() -> None:
+def test_the_screen_shows_gateways_devices_and_applications() -> None:
     text = drawn([device("pump-1", "Connected"), device("pump-2", "Disconnected", "[lost]")], 40)
     for words in ("gateway-1", "here:1", "1 Connected", "1 Disconnected", "pump-1", "[lost]", "Ctrl-C"):
         assert words in text
@@ -33,7 +33,7 @@ def test_everything_is_in_the_picture() -> None:
     assert "T10:11:16Z" in text
 
 
-def test_a_large_fleet_fits_the_screen_and_trouble_comes_first() -> None:
+def test_a_large_fleet_fits_the_screen_with_problems_first() -> None:
     fleet = [device(f"pump-{number:03}", "Connected") for number in range(100)]
     text = drawn([*fleet, device("zebra", "Failed", "no flash")], 20)
     assert len(text.splitlines()) <= 20

@@ -1,4 +1,4 @@
-"""The records of ``wasmbed up``, commands whose output nobody reads, and files that cannot be read."""
+"""Records of ``wasmbed up``, commands without a reader of their output, and unreadable files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.core.history import read_history
 Start = Callable[..., Any]
 RIGHTS = "-dac_override,-dac_read_search"
 ORDINARY = [] if os.geteuid() else ["setpriv", f"--bounding-set={RIGHTS}", f"--inh-caps={RIGHTS}"]
-"""Before a command: it may not read what permissions forbid, even as root."""
+"""A prefix of a command that makes permissions hold for root too."""
 
 
 def up(start: Start, folder: Path, *arguments: str, **options: Any) -> Any:
@@ -36,7 +36,7 @@ def test_a_record_is_never_overwritten(start: Start, tmp_path: Path, capsys: pyt
     for name in ("history.jsonl", "history-2.jsonl", "history-3.jsonl"):
         platform = up(start, tmp_path, f"--history={history}", "--boards=none")
         platform.until("running")
-        assert (f"record    {history / name} (there are earlier ones, which stay)" in platform.said) == bool(kept)
+        assert (f"record    {history / name} (earlier records stay)" in platform.said) == bool(kept)
         assert platform.end(signal.SIGINT) == 0
         assert (history / "history.jsonl").read_bytes().startswith(kept)
         kept = kept or (history / "history.jsonl").read_bytes()
@@ -52,20 +52,20 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # so large may a fi
 """
 
 
-def test_a_disk_that_fills_up_is_told_once_and_ends_nothing(start: Start, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_once_and_ends_nothing(start: Start, tmp_path: Path) -> None:
     history = tmp_path / "history"
     platform = up(start, tmp_path, f"--history={history}", "--boards=virtual=3", "--heartbeat=200ms", prelude=FULL)
     platform.until("3 Connected")
     assert run(["devices", f"--kubeconfig={tmp_path / 'kubeconfig'}"]) == 0
     assert platform.end(signal.SIGINT) == 0, platform.said
-    told = f"warning: {history / 'history.jsonl'}: the record ends here: File too large"
+    told = f"warning: {history / 'history.jsonl'}: recording stopped: File too large"
     assert platform.said.count(told) == 1
     assert "Traceback" not in platform.said
     assert platform.said.endswith("stopping\nstopped\n")
     assert read_history(history / "history.jsonl")[0]
 
 
-def test_a_platform_without_boards(start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_platform_may_have_no_boards(start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     platform = up(start, tmp_path, "--boards=none")
     platform.until("running")
     assert run(["status", f"--kubeconfig={tmp_path / 'kubeconfig'}"]) == 0
@@ -76,19 +76,19 @@ def test_a_platform_without_boards(start: Start, tmp_path: Path, capsys: pytest.
     assert platform.said.endswith("stopping\nstopped\n")
 
 
-def test_a_cluster_alone(start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_up_starts_the_cluster_alone(start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cluster = up(start, tmp_path, "--only=cluster")
     cluster.until("running")
     assert "gateway" not in cluster.said
     assert run(["devices", f"--kubeconfig={tmp_path / 'kubeconfig'}"]) == 0
     assert run(["status", f"--kubeconfig={tmp_path / 'kubeconfig'}"]) == 0
     output = capsys.readouterr().out
-    assert "no device in namespace wasmbed" in output
-    assert "no gateway in namespace wasmbed" in output
+    assert "no devices in namespace wasmbed" in output
+    assert "no gateways in namespace wasmbed" in output
     assert cluster.end(signal.SIGTERM) == 0
 
 
-def test_a_cluster_alone_has_no_boards(capsys: pytest.CaptureFixture[str]) -> None:
+def test_boards_with_the_cluster_alone_are_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["up", "--only=cluster", "--boards=virtual=2"]) == 2
     assert "--only cluster: boards need the platform" in capsys.readouterr().err
 
@@ -107,7 +107,7 @@ def platform(start: Start, tmp_path: Path) -> Any:
 def test_a_reader_that_goes_away_ends_a_command_quietly(
     start: Start, platform: Any, tmp_path: Path, command: list[str]
 ) -> None:
-    """As ``| head`` does, also where there is nothing more to write."""
+    """The reader closes the pipe as ``head`` does, also while there is nothing to write."""
     reading, writing = os.pipe()
     following = start(*command, f"--kubeconfig={tmp_path / 'kubeconfig'}", output=writing)
     os.close(writing)
@@ -117,7 +117,7 @@ def test_a_reader_that_goes_away_ends_a_command_quietly(
     assert following.said == ""
 
 
-def test_a_reader_that_was_never_there(start: Start, platform: Any, tmp_path: Path) -> None:
+def test_a_closed_output_ends_a_command_quietly(start: Start, platform: Any, tmp_path: Path) -> None:
     for command in (["devices"], ["status"], ["logs", "virtual-1"]):
         reading, writing = os.pipe()
         os.close(reading)
@@ -126,7 +126,7 @@ def test_a_reader_that_was_never_there(start: Start, platform: Any, tmp_path: Pa
         assert (shown.end(), shown.said) == (READER_GONE, "")
 
 
-def test_output_that_cannot_be_written_is_not_the_clusters_fault(start: Start, platform: Any, tmp_path: Path) -> None:
+def test_output_that_cannot_be_written_does_not_blame_the_cluster(start: Start, platform: Any, tmp_path: Path) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     for command in (["devices"], ["logs", "virtual-1"], ["status"]):
         shown = start(*command, f"--kubeconfig={tmp_path / 'kubeconfig'}", output=full)
@@ -141,7 +141,7 @@ def test_output_that_cannot_be_written_is_not_the_clusters_fault(start: Start, p
 # the monitor, and a platform that dies
 
 
-def test_the_monitor_tells_of_a_lost_platform_and_comes_back(start: Start, tmp_path: Path) -> None:
+def test_the_monitor_reports_a_lost_platform_and_reconnects(start: Start, tmp_path: Path) -> None:
     first = up(start, tmp_path, "--boards=virtual=2")
     first.until("2 Connected")
     watching = start("monitor", f"--kubeconfig={tmp_path / 'kubeconfig'}")
@@ -154,7 +154,9 @@ def test_the_monitor_tells_of_a_lost_platform_and_comes_back(start: Start, tmp_p
     assert watching.said.count("connection lost: ") == 1
     assert "device virtual-2: deleted" in watching.said, "the new platform does not have it"
     assert second.end(signal.SIGINT) == 0
-    watching.until("there is no kubeconfig; trying again" if "there is no" in watching.said else "connection lost: ")
+    watching.until(
+        "the kubeconfig does not exist; reconnecting" if "does not exist" in watching.said else "connection lost: "
+    )
     assert watching.end(signal.SIGINT) == 0
     assert "Traceback" not in watching.said
 
@@ -188,7 +190,7 @@ def test_the_monitor_tells_of_a_lost_platform_and_comes_back(start: Start, tmp_p
     ],
     ids=" ".join,
 )
-def test_what_may_not_be_read_is_the_callers_error(tmp_path: Path, command: list[str]) -> None:
+def test_a_file_without_read_permission_is_a_usage_error(tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "file.mmd").write_text("x")
     (tmp_path / "folder").mkdir()
@@ -236,7 +238,7 @@ def odd_kubeconfigs() -> list[bytes]:
 
 
 @pytest.mark.parametrize("text", odd_kubeconfigs())
-def test_a_file_that_is_no_kubeconfig_is_the_callers_error(
+def test_a_file_that_is_not_a_kubeconfig_is_a_usage_error(
     tmp_path: Path, text: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "kubeconfig").write_bytes(text)
@@ -250,13 +252,13 @@ def test_a_file_that_is_no_kubeconfig_is_the_callers_error(
 FEW = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (100, {hard}))"
 
 
-def test_a_fleet_has_all_file_descriptors_that_there_may_be(start: Start, tmp_path: Path) -> None:
+def test_the_limit_of_file_descriptors_is_raised(start: Start, tmp_path: Path) -> None:
     platform = up(start, tmp_path, "--boards=virtual=60", "--port=0", prelude=FEW.format(hard=400))
     platform.until("60 Connected")
     assert platform.end(signal.SIGINT) == 0
 
 
-def test_a_fleet_for_which_there_are_too_few_is_refused(start: Start, tmp_path: Path) -> None:
+def test_a_fleet_with_too_few_file_descriptors_is_refused(start: Start, tmp_path: Path) -> None:
     platform = up(start, tmp_path, "--boards=virtual=400", prelude=FEW.format(hard=400))
     assert platform.end() == 3
     assert (

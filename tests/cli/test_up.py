@@ -1,4 +1,4 @@
-"""``wasmbed up`` and the commands that talk to it, as a person uses them."""
+"""``wasmbed up`` and the commands that connect to it."""
 
 import os
 import re
@@ -28,17 +28,24 @@ from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
 MODULES = Path(__file__).parents[2] / "scenarios" / "modules"
 
+COMMAND = """
+import signal
+from harness.cli import main
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may have it ignored
+main()
+"""
+
 
 class Running:
-    """A command that runs until it is ended."""
+    """A command that runs until it is stopped."""
 
     def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-c", "from harness.cli import main; main()", *arguments]
+        command = [sys.executable, "-c", COMMAND, *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.said = ""
 
     def until(self, text: str) -> None:
-        """Read on until ``text`` was said."""
+        """Read until ``text`` is in the output."""
         assert self.process.stdout
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
@@ -51,10 +58,8 @@ class Running:
     def end(self, number: signal.Signals) -> int:
         """Send a signal and wait for the exit code."""
         self.process.send_signal(number)
-        assert self.process.stdout
-        self.said += self.process.stdout.read()
-        self.process.stdout.close()
-        return self.process.wait(30)
+        self.said += self.process.communicate(timeout=60)[0]
+        return self.process.returncode
 
 
 class Platform(Running):
@@ -84,7 +89,7 @@ def kubeconfig(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv("KUBECONFIG", str(request.getfixturevalue("platform").kubeconfig))
 
 
-def test_up_says_where_everything_is(platform: Platform) -> None:
+def test_up_prints_the_addresses(platform: Platform) -> None:
     for words in ("gateway   127.0.0.1:", "HTTP API  http://127.0.0.1:", f"export KUBECONFIG={platform.kubeconfig}"):
         assert words in platform.said
 
@@ -98,16 +103,16 @@ def test_status_and_devices_show_the_fleet(platform: Platform, capsys: pytest.Ca
     output = capsys.readouterr().out
     assert [f"virtual-{number}" in output for number in (1, 2, 3)] == [True] * 3
     assert run(["devices", "-n", "default"]) == 0
-    assert "no device in namespace default" in capsys.readouterr().out
+    assert "no devices in namespace default" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl here")
-def test_kubectl_sees_the_devices_connected(platform: Platform) -> None:
+def test_kubectl_lists_connected_devices(platform: Platform) -> None:
     done = subprocess.run(["kubectl", "get", "devices", "-A"], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.count("Connected") == 3
 
 
-def test_logs_are_the_boards_console(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
+def test_logs_show_the_boards_console(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["logs", "virtual-1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("on virtual board virtual-1")
@@ -118,7 +123,7 @@ def test_logs_are_the_boards_console(platform: Platform, capsys: pytest.CaptureF
     assert "virtual-1, virtual-2, virtual-3" in capsys.readouterr().err
 
 
-def test_logs_are_followed(platform: Platform) -> None:
+def test_logs_follow_the_console(platform: Platform) -> None:
     following = Running("logs", "-f", "virtual-3")
     following.until("link: heartbeat answered")
     assert run(["deploy", str(MODULES / "hello.wat"), "--to", "virtual-3", "--name=followed"]) == 0
@@ -126,7 +131,7 @@ def test_logs_are_followed(platform: Platform) -> None:
     assert following.end(signal.SIGINT) == 0
 
 
-def test_what_is_followed_ends_with_the_platform(tmp_path: Path) -> None:
+def test_following_ends_with_the_platform(tmp_path: Path) -> None:
     platform = Platform(tmp_path)
     platform.until("1 Connected")
     following = Running("logs", "-f", "virtual-1", f"--kubeconfig={platform.kubeconfig}")
@@ -154,7 +159,7 @@ def test_the_log_is_a_subresource(platform: Platform) -> None:
             runner.run(ask(tail=-1))
 
 
-def test_monitor_tells_every_phase(platform: Platform) -> None:
+def test_the_monitor_prints_every_phase(platform: Platform) -> None:
     watching = Running("monitor")
     watching.until("device virtual-3: Connected")
     assert run(["deploy", str(MODULES / "idle.wat"), "--to", "virtual-3", "--name=watched"]) == 0
@@ -193,20 +198,20 @@ def test_one_application_is_shown_on_each_of_its_devices(
     assert run(["apps", "broken"]) == 0
     assert re.search(r"^virtual-2 +error +TRAP: ", capsys.readouterr().out, re.MULTILINE)
     assert run(["apps", "shwon"]) == 2
-    told = "namespace wasmbed: there is no application 'shwon'\n  -> did you mean 'shown'? known applications: "
+    told = "namespace wasmbed: unknown application 'shwon'\n  -> did you mean 'shown'? known applications: "
     assert told in capsys.readouterr().err
     assert run(["apps", "shown", "-n", "default"]) == 2
     assert "known applications: none; see --namespace" in capsys.readouterr().err
 
 
-def test_a_module_that_breaks_is_the_products_failure(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failing_module_is_a_product_failure(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["deploy", str(MODULES / "trap.wat"), "--to", "virtual-2"]) == 1
     captured = capsys.readouterr()
     assert "application trap: Error" in captured.out
     assert "virtual-2: TRAP" in captured.err
 
 
-def test_nobody_answering_in_time_is_said(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_device_that_does_not_answer_is_named(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
     """A device that is registered and never connects."""
     ghost = {"apiVersion": DEVICE.api_version, "kind": DEVICE.kind, "metadata": {"name": "ghost"}}
     ghost["spec"] = {"publicKey": "AAAA", "deviceType": "mcu", "capabilities": ["wasm", "tls", "cbor"]}
@@ -226,9 +231,13 @@ def test_nobody_answering_in_time_is_said(platform: Platform, capsys: pytest.Cap
 
 @pytest.mark.parametrize(
     ("to", "words"),
-    [("site=nowhere", "no device has these labels"), ("pump", "no device pump"), ("site==", "names no devices")],
+    [
+        ("site=nowhere", "no device has these labels"),
+        ("pump", "no device pump"),
+        ("site==", "invalid choice of devices"),
+    ],
 )
-def test_a_deployment_to_nobody_is_refused(
+def test_a_deployment_without_matching_devices_is_refused(
     platform: Platform, capsys: pytest.CaptureFixture[str], to: str, words: str
 ) -> None:
     assert run(["deploy", str(MODULES / "idle.wat"), "--to", to, "--name=nobody"]) == 2
@@ -236,14 +245,14 @@ def test_a_deployment_to_nobody_is_refused(
 
 
 @pytest.mark.parametrize("option", ["--wait=-1", "--memory=-5", "--fuel=0"])
-def test_numbers_that_cannot_be_are_refused(capsys: pytest.CaptureFixture[str], option: str) -> None:
+def test_invalid_numbers_are_refused(capsys: pytest.CaptureFixture[str], option: str) -> None:
     assert run(["deploy", str(MODULES / "idle.wat"), "--to", "all", option]) == 2
     assert option.split("=")[0] in capsys.readouterr().err
 
 
-def test_wrong_words_are_the_callers_mistake(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_names_are_usage_errors(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["stop", "nobody"]) == 2
-    assert "there is no application 'nobody'" in capsys.readouterr().err
+    assert "unknown application 'nobody'" in capsys.readouterr().err
     assert run(["deploy", str(MODULES / "idle.wat"), "--to", "virtual-1", "--name=Not_A_Name"]) == 2
     assert "Not_A_Name" in capsys.readouterr().err
 
@@ -261,13 +270,13 @@ def test_a_port_in_use_is_named(
 
 
 @pytest.mark.parametrize("arguments", [["--boards=toaster"], ["--heartbeat=soon"]])
-def test_up_refuses_what_cannot_be(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_up_refuses_invalid_options(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["up", *arguments]) == 2
     assert "->" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--port", "--http-port"])
-def test_a_port_that_cannot_be_is_the_callers_mistake(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_port_is_a_usage_error(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["up", f"{option}=65536"]) == 2
     assert f"'{option}': 65536 is not in the range" in capsys.readouterr().err
 
@@ -277,9 +286,9 @@ def up_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().err
 
 
-def test_a_kubeconfig_in_no_folder_is_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_kubeconfig_in_an_absent_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = tmp_path / "no" / "such" / "kubeconfig"
-    assert f"there is no folder {place.parent}" in up_refused(place, capsys)
+    assert f"the folder {place.parent} does not exist" in up_refused(place, capsys)
     assert not (tmp_path / "no").exists()
 
 
@@ -290,18 +299,18 @@ def test_a_kubeconfig_that_cannot_be_written_is_named(tmp_path: Path, capsys: py
     assert "cannot be written" in error
 
 
-def test_somebody_elses_kubeconfig_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_tools_kubeconfig_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = tmp_path / "config"
     place.write_text("current-context: production\n")
     assert "not from wasmbed up" in up_refused(place, capsys)
     assert place.read_text() == "current-context: production\n"
 
 
-def test_the_kubeconfig_of_a_running_platform_is_left_alone(
+def test_the_kubeconfig_of_a_running_platform_is_not_overwritten(
     platform: Platform, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written = platform.kubeconfig.read_bytes()
-    assert "belongs to a platform that is running" in up_refused(platform.kubeconfig, capsys)
+    assert "belongs to a running platform" in up_refused(platform.kubeconfig, capsys)
     assert platform.kubeconfig.read_bytes() == written
 
 
@@ -314,12 +323,12 @@ def test_the_kubeconfig_of_a_dead_platform_is_replaced_and_removed(tmp_path: Pat
     platform.until("1 Connected")
     assert platform.kubeconfig.read_bytes() != left
     assert platform.end(signal.SIGTERM) == 0
-    assert f"note: {platform.kubeconfig} was left by a platform that runs no more" in platform.said
+    assert f"note: {platform.kubeconfig} is from a platform that has ended" in platform.said
     assert not platform.kubeconfig.exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_stops_the_platform_gracefully(tmp_path: Path, number: signal.Signals) -> None:
     platform = Platform(tmp_path)
     platform.until("1 Connected")
     assert platform.end(number) == 0
@@ -330,20 +339,20 @@ def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> No
     assert "Offline" in [(event.data.get("status") or {}).get("phase") for event in events if event.name == "Gateway"]
 
 
-def test_boards_on_their_way_in_are_not_waited_for(tmp_path: Path) -> None:
+def test_connecting_boards_do_not_delay_the_end(tmp_path: Path) -> None:
     platform = Platform(tmp_path, "--boards=virtual=200")
     platform.until("export KUBECONFIG")
     assert platform.end(signal.SIGINT) == 0
     *_, stopping, stopped = platform.said.splitlines()
     assert stopped == "stopped"
-    assert stopping.startswith("stopping at once: ")
+    assert stopping.startswith("stopping immediately: ")
     assert stopping.endswith("boards were still on their way in")
     assert "ENROLLMENT_FAILED" not in platform.said
     assert not read_history(platform.history / "history.jsonl")[1]
 
 
-def test_an_end_that_is_insisted_on(capsys: pytest.CaptureFixture[str]) -> None:
-    """A second signal while it goes down in order: at once, and the exit code says interrupted."""
+def test_a_second_signal_stops_immediately(capsys: pytest.CaptureFixture[str]) -> None:
+    """A second signal during the graceful stop ends it, with the exit code for an interruption."""
 
     async def insist() -> int:
         stack, phases = Stack(), Phases()
@@ -361,10 +370,10 @@ def test_an_end_that_is_insisted_on(capsys: pytest.CaptureFixture[str]) -> None:
 
     with new_runner() as runner:
         assert runner.run(insist()) == 130
-    assert capsys.readouterr().out == "stopping\nstopping at once\nstopped\n"
+    assert capsys.readouterr().out == "stopping\nstopping immediately\nstopped\n"
 
 
-def test_an_api_server_that_ends_by_itself_ends_the_platform_and_is_named(tmp_path: Path) -> None:
+def test_an_api_server_that_ends_is_reported_and_ends_the_platform(tmp_path: Path) -> None:
     platform = Platform(tmp_path)
     platform.until("1 Connected")
     (server,) = Path(f"/proc/{platform.process.pid}/task/{platform.process.pid}/children").read_text().split()

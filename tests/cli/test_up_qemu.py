@@ -1,4 +1,4 @@
-"""``wasmbed up`` with emulated boards: they connect, Ctrl-C ends them all, and so does a kill."""
+"""``wasmbed up`` with emulated boards: they connect, and Ctrl-C or a kill ends all of them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def until(process: subprocess.Popen[bytes], text: str) -> None:
 
 
 def emulators(process: subprocess.Popen[bytes]) -> dict[int, int]:
-    """A descriptor that becomes readable when the emulator ends, for each that the process has started."""
+    """For each emulator of the process, a descriptor that becomes readable when it ends."""
     pids = [pid for pid in children(process.pid) if re.match(r"qemu-system|\S*/qemu-system", command(pid))]
     return {pid: os.pidfd_open(pid) for pid in pids}
 
@@ -70,7 +70,9 @@ KILL = pytest.param(
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), KILL])
-def test_three_boards_come_up_and_none_is_left(up: subprocess.Popen[bytes], number: signal.Signals, code: int) -> None:
+def test_three_boards_start_and_no_emulator_is_left(
+    up: subprocess.Popen[bytes], number: signal.Signals, code: int
+) -> None:
     until(up, "3 Connected")
     running = emulators(up)
     assert len(running) == 3
@@ -79,7 +81,7 @@ def test_three_boards_come_up_and_none_is_left(up: subprocess.Popen[bytes], numb
     all_end(running)
 
 
-def test_interrupted_while_they_start_none_is_left(up: subprocess.Popen[bytes]) -> None:
+def test_an_interrupted_start_leaves_no_emulator(up: subprocess.Popen[bytes]) -> None:
     until(up, "cluster")
     up.send_signal(signal.SIGINT)
     running = emulators(up)

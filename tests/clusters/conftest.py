@@ -171,3 +171,11 @@ def play() -> Play[Any]:
         return asyncio.run(main())
 
     return run
+
+
+@pytest.fixture
+async def api(settings: dict[str, Any]) -> Api:
+    """A fresh server that serves Widgets."""
+    api = make_api(**settings)
+    await api("POST", DEFINITIONS, definition())
+    return api

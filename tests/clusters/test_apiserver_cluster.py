@@ -194,7 +194,7 @@ def test_clean_removes_what_killed_runs_left_and_nobody_elses(capsys):
         assert code == 0
         said = capsys.readouterr().out
         assert f"removed namespace {names[0]}\n" in said
-        assert f"left alone namespace {names[2]}: process {pid} uses it\n" in said
+        assert f"kept namespace {names[2]}: process {pid} uses it\n" in said
         left = {item["metadata"]["name"] for item in (await api.list(NAMESPACE)).items}
         assert left & set(names) == set(names[1:])
 

@@ -55,21 +55,18 @@ def test_the_resource_types_and_the_namespace_are_there():
     with_cluster(scene, namespace="edge")
 
 
-def test_before_and_after():
-    async def main():
-        cluster = EmbeddedCluster(SystemClock(), Randomness())
-        with pytest.raises(RigError, match="not started"):
-            cluster.client("User")
-        await cluster.stop()
-        await cluster.start()
-        api = cluster.client("User")
-        await cluster.stop()
-        await cluster.stop()
-        with pytest.raises(OSError, match="stopped"):
-            await api.list(DEVICE)
-        await api.close()
-
-    asyncio.run(main())
+async def test_before_and_after():
+    cluster = EmbeddedCluster(SystemClock(), Randomness())
+    with pytest.raises(RigError, match="not started"):
+        cluster.client("User")
+    await cluster.stop()
+    await cluster.start()
+    api = cluster.client("User")
+    await cluster.stop()
+    await cluster.stop()
+    with pytest.raises(OSError, match="stopped"):
+        await api.list(DEVICE)
+    await api.close()
 
 
 def test_a_call_lets_others_have_a_turn():
@@ -177,22 +174,20 @@ def test_the_tap_is_told_in_the_contracts_words():
     assert refused[3]["status"] == {"phase": "Enrolling"}
 
 
-def test_json_patches_and_dry_runs_at_the_tap(play):
-    async def scene(api):
-        await api("POST", "/api/v1/namespaces/default/configmaps?dryRun=All", {"metadata": {"name": "c"}})
-        assert [call for call in api.told if call[2] == "POST ConfigMap"] == []
-        await api("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"generateName": "c-"}})
-        name = api.told[-1][3]["name"]
-        assert name.startswith("c-")
-        path = f"/api/v1/namespaces/default/configmaps/{name}"
-        await api("PATCH", path, [{"op": "add", "path": "/data", "value": {}}], "application/json-patch+json")
-        assert api.told[-1][3]["operations"] == [{"op": "add", "path": "/data", "value": {}}]
-        watch = await api.ask("GET", "/api/v1/configmaps?watch=1")
-        count = len(api.told)
-        assert len(await api.lines(watch)) == 1
-        assert len(api.told) == count
-
-    play(scene, tapped=True)
+@pytest.mark.settings(tapped=True)
+async def test_json_patches_and_dry_runs_at_the_tap(api):
+    await api("POST", "/api/v1/namespaces/default/configmaps?dryRun=All", {"metadata": {"name": "c"}})
+    assert [call for call in api.told if call[2] == "POST ConfigMap"] == []
+    await api("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"generateName": "c-"}})
+    name = api.told[-1][3]["name"]
+    assert name.startswith("c-")
+    path = f"/api/v1/namespaces/default/configmaps/{name}"
+    await api("PATCH", path, [{"op": "add", "path": "/data", "value": {}}], "application/json-patch+json")
+    assert api.told[-1][3]["operations"] == [{"op": "add", "path": "/data", "value": {}}]
+    watch = await api.ask("GET", "/api/v1/configmaps?watch=1")
+    count = len(api.told)
+    assert len(await api.lines(watch)) == 1
+    assert len(api.told) == count
 
 
 def test_a_kubeconfig_is_private_and_complete(tmp_path):
@@ -300,16 +295,13 @@ def test_saving_needs_a_file():
     with_cluster(scene)
 
 
-def test_a_definition_that_is_refused_is_the_rigs_fault(monkeypatch):
+async def test_a_definition_that_is_refused_is_the_rigs_fault(monkeypatch):
     from harness.clusters.embedded import cluster as module
 
     monkeypatch.setattr(module, "_definitions", lambda: ({"metadata": {"name": "x"}, "spec": {}},))
 
-    async def main():
-        with pytest.raises(RigError, match="refused a resource type"):
-            await EmbeddedCluster(SystemClock(), Randomness()).start()
-
-    asyncio.run(main())
+    with pytest.raises(RigError, match="refused a resource type"):
+        await EmbeddedCluster(SystemClock(), Randomness()).start()
 
 
 def test_a_damaged_snapshot_is_told_as_such(tmp_path):
@@ -353,31 +345,28 @@ def test_a_damaged_snapshot_is_told_as_such(tmp_path):
     assert with_cluster(look, snapshot=path) == 2
 
 
-def test_a_stop_on_a_full_disk_closes_what_listens(tmp_path, monkeypatch):
+async def test_a_stop_on_a_full_disk_closes_what_listens(tmp_path, monkeypatch):
     path = tmp_path / "cluster.json"
 
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    async def main():
-        cluster = EmbeddedCluster(SystemClock(), Randomness(), snapshot=path)
-        await cluster.start()
-        await cluster.write_kubeconfig(tmp_path / "config")
-        cluster.save()
-        before = path.read_bytes()
-        server = yaml.safe_load((tmp_path / "config").read_text())["clusters"][0]["cluster"]["server"]
-        host, _, port = server.removeprefix("https://").partition(":")
-        monkeypatch.setattr("os.fsync", full)
-        with pytest.raises(RigError, match="the snapshot cannot be written: No space left on device") as caught:
-            await cluster.stop()
-        assert caught.value.where == str(path)
-        assert path.read_bytes() == before, "the earlier one is still there"
-        assert sorted(tmp_path.iterdir()) == [path, tmp_path / "config"], "no draft is"
-        with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection(host, int(port))
+    cluster = EmbeddedCluster(SystemClock(), Randomness(), snapshot=path)
+    await cluster.start()
+    await cluster.write_kubeconfig(tmp_path / "config")
+    cluster.save()
+    before = path.read_bytes()
+    server = yaml.safe_load((tmp_path / "config").read_text())["clusters"][0]["cluster"]["server"]
+    host, _, port = server.removeprefix("https://").partition(":")
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(RigError, match="the snapshot cannot be written: No space left on device") as caught:
         await cluster.stop()
-
-    asyncio.run(main())
+    assert caught.value.where == str(path)
+    assert path.read_bytes() == before, "the earlier one is still there"
+    assert sorted(tmp_path.iterdir()) == [path, tmp_path / "config"], "no draft is"
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(host, int(port))
+    await cluster.stop()
 
 
 def test_a_draft_goes_into_no_file_that_was_there(tmp_path):

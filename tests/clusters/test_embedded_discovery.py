@@ -13,62 +13,52 @@ from harness.clusters.embedded.errors import StatusError
 V2 = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 
 
-def test_discovery(play):
-    async def scene(api):
-        assert (await api("GET", "/version"))["minor"] == "32"
-        assert (await api.ask("GET", "/readyz")).content.encode() == b"ok"
-        assert (await api.ask("GET", "/readyz")).content.value() == b"ok"
-        assert (await api("GET", "/api"))["versions"] == ["v1"]
-        groups = {
-            group["name"]: group["preferredVersion"]["version"] for group in (await api("GET", "/apis"))["groups"]
-        }
-        assert {"apps", "coordination.k8s.io", "events.k8s.io", "authorization.k8s.io", "example.org"} <= groups.keys()
-        assert (await api("GET", "/apis/example.org"))["versions"] == [
-            {"groupVersion": "example.org/v1", "version": "v1"}
-        ]
-        listed = await api("GET", "/apis/example.org/v1")
-        assert (listed["kind"], listed["groupVersion"]) == ("APIResourceList", "example.org/v1")
-        widgets, status = listed["resources"]
-        assert widgets == {
-            "name": "widgets",
-            "singularName": "widget",
-            "namespaced": True,
-            "kind": "Widget",
-            "verbs": ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
-            "shortNames": ["wd"],
-            "categories": ["all"],
-        }
-        assert (status["name"], status["verbs"]) == ("widgets/status", ["get", "patch", "update"])
-        core = {one["name"] for one in (await api("GET", "/api/v1"))["resources"]}
-        assert {"namespaces", "namespaces/status", "secrets", "configmaps", "events", "services", "pods/status"} <= core
-        paths = (await api("GET", "/"))["paths"]
-        assert {"/apis/example.org/v1", "/openapi/v3"} <= set(paths)
-
-    play(scene)
+async def test_discovery(api):
+    assert (await api("GET", "/version"))["minor"] == "32"
+    assert (await api.ask("GET", "/readyz")).content.encode() == b"ok"
+    assert (await api.ask("GET", "/readyz")).content.value() == b"ok"
+    assert (await api("GET", "/api"))["versions"] == ["v1"]
+    groups = {group["name"]: group["preferredVersion"]["version"] for group in (await api("GET", "/apis"))["groups"]}
+    assert {"apps", "coordination.k8s.io", "events.k8s.io", "authorization.k8s.io", "example.org"} <= groups.keys()
+    assert (await api("GET", "/apis/example.org"))["versions"] == [{"groupVersion": "example.org/v1", "version": "v1"}]
+    listed = await api("GET", "/apis/example.org/v1")
+    assert (listed["kind"], listed["groupVersion"]) == ("APIResourceList", "example.org/v1")
+    widgets, status = listed["resources"]
+    assert widgets == {
+        "name": "widgets",
+        "singularName": "widget",
+        "namespaced": True,
+        "kind": "Widget",
+        "verbs": ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+        "shortNames": ["wd"],
+        "categories": ["all"],
+    }
+    assert (status["name"], status["verbs"]) == ("widgets/status", ["get", "patch", "update"])
+    core = {one["name"] for one in (await api("GET", "/api/v1"))["resources"]}
+    assert {"namespaces", "namespaces/status", "secrets", "configmaps", "events", "services", "pods/status"} <= core
+    paths = (await api("GET", "/"))["paths"]
+    assert {"/apis/example.org/v1", "/openapi/v3"} <= set(paths)
 
 
-def test_openapi_3_says_what_kubectl_looks_for(play):
-    async def scene(api):
-        index = (await api("GET", "/openapi/v3"))["paths"]
-        where = index["apis/example.org/v1"]["serverRelativeURL"]
-        document = await api("GET", where)
-        patch = document["paths"]["/apis/example.org/v1/namespaces/{namespace}/widgets/{name}"]["patch"]
-        assert patch["x-kubernetes-group-version-kind"] == {"group": "example.org", "kind": "Widget", "version": "v1"}
-        assert "fieldValidation" in {parameter["name"] for parameter in patch["parameters"]}
-        assert "application/apply-patch+yaml" in patch["requestBody"]["content"]
-        schema = document["components"]["schemas"]["org.example.v1.Widget"]
-        assert schema["properties"]["spec"]["properties"]["color"]["default"] == "red"
-        assert schema["properties"]["metadata"]["properties"]["labels"]
-        core = await api("GET", index["api/v1"]["serverRelativeURL"])
-        assert "/api/v1/namespaces/{name}" in core["paths"]
-        reviews = await api("GET", index["apis/authorization.k8s.io/v1"]["serverRelativeURL"])
-        assert not any("{name}" in path for path in reviews["paths"])
-        definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.org"
-        patch = [{"op": "add", "path": "/spec/versions/0/schema/openAPIV3Schema/description", "value": "changed"}]
-        await api("PATCH", definitions, patch, "application/json-patch+json")
-        assert (await api("GET", "/openapi/v3"))["paths"]["apis/example.org/v1"]["serverRelativeURL"] != where
-
-    play(scene)
+async def test_openapi_3_says_what_kubectl_looks_for(api):
+    index = (await api("GET", "/openapi/v3"))["paths"]
+    where = index["apis/example.org/v1"]["serverRelativeURL"]
+    document = await api("GET", where)
+    patch = document["paths"]["/apis/example.org/v1/namespaces/{namespace}/widgets/{name}"]["patch"]
+    assert patch["x-kubernetes-group-version-kind"] == {"group": "example.org", "kind": "Widget", "version": "v1"}
+    assert "fieldValidation" in {parameter["name"] for parameter in patch["parameters"]}
+    assert "application/apply-patch+yaml" in patch["requestBody"]["content"]
+    schema = document["components"]["schemas"]["org.example.v1.Widget"]
+    assert schema["properties"]["spec"]["properties"]["color"]["default"] == "red"
+    assert schema["properties"]["metadata"]["properties"]["labels"]
+    core = await api("GET", index["api/v1"]["serverRelativeURL"])
+    assert "/api/v1/namespaces/{name}" in core["paths"]
+    reviews = await api("GET", index["apis/authorization.k8s.io/v1"]["serverRelativeURL"])
+    assert not any("{name}" in path for path in reviews["paths"])
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.org"
+    patch = [{"op": "add", "path": "/spec/versions/0/schema/openAPIV3Schema/description", "value": "changed"}]
+    await api("PATCH", definitions, patch, "application/json-patch+json")
+    assert (await api("GET", "/openapi/v3"))["paths"]["apis/example.org/v1"]["serverRelativeURL"] != where
 
 
 def read(data):
@@ -79,34 +69,29 @@ def read(data):
     return fields
 
 
-def test_openapi_2_comes_as_json_and_as_protobuf(play):
-    async def scene(api):
-        document = await api("GET", "/openapi/v2")
-        assert document["swagger"] == "2.0"
-        widget = document["definitions"]["org.example.v1.Widget"]
-        assert widget["x-kubernetes-group-version-kind"] == [
-            {"group": "example.org", "kind": "Widget", "version": "v1"}
-        ]
-        assert "nullable" not in widget["properties"]["spec"]["properties"]["note"]
-        assert widget["properties"]["spec"]["properties"]["ports"]["items"]["properties"]["port"] == {
-            "x-kubernetes-int-or-string": True
-        }
-        response = await api.ask("GET", "/openapi/v2", accept=V2)
-        assert response.content_type.startswith("application/com.github.proto-openapi.spec.v2.")
-        encoded = read(response.content.encode())
-        assert encoded[1] == [b"2.0"]
-        named = {read(item)[1][0]: read(item)[2][0] for item in read(encoded[9][0])[1]}
-        schema = read(named[b"org.example.v1.Widget"])
-        assert read(schema[22][0])[1] == [b"object"]
-        assert schema[19] == [b"spec"]
-        members = [read(item)[1][0] for item in read(schema[25][0])[1]]
-        assert members == [b"apiVersion", b"kind", b"spec", b"status", b"metadata"]
-        extensions = {read(item)[1][0]: read(read(item)[2][0])[2][0] for item in schema[31]}
-        assert orjson.loads(extensions[b"x-kubernetes-group-version-kind"])[0]["kind"] == "Widget"
-        paths = [read(item) for item in read(encoded[8][0])[2]]
-        assert b"/apis/example.org/v1/namespaces/{namespace}/widgets/{name}" in [path[1][0] for path in paths]
-
-    play(scene)
+async def test_openapi_2_comes_as_json_and_as_protobuf(api):
+    document = await api("GET", "/openapi/v2")
+    assert document["swagger"] == "2.0"
+    widget = document["definitions"]["org.example.v1.Widget"]
+    assert widget["x-kubernetes-group-version-kind"] == [{"group": "example.org", "kind": "Widget", "version": "v1"}]
+    assert "nullable" not in widget["properties"]["spec"]["properties"]["note"]
+    assert widget["properties"]["spec"]["properties"]["ports"]["items"]["properties"]["port"] == {
+        "x-kubernetes-int-or-string": True
+    }
+    response = await api.ask("GET", "/openapi/v2", accept=V2)
+    assert response.content_type.startswith("application/com.github.proto-openapi.spec.v2.")
+    encoded = read(response.content.encode())
+    assert encoded[1] == [b"2.0"]
+    named = {read(item)[1][0]: read(item)[2][0] for item in read(encoded[9][0])[1]}
+    schema = read(named[b"org.example.v1.Widget"])
+    assert read(schema[22][0])[1] == [b"object"]
+    assert schema[19] == [b"spec"]
+    members = [read(item)[1][0] for item in read(schema[25][0])[1]]
+    assert members == [b"apiVersion", b"kind", b"spec", b"status", b"metadata"]
+    extensions = {read(item)[1][0]: read(read(item)[2][0])[2][0] for item in schema[31]}
+    assert orjson.loads(extensions[b"x-kubernetes-group-version-kind"])[0]["kind"] == "Widget"
+    paths = [read(item) for item in read(encoded[8][0])[2]]
+    assert b"/apis/example.org/v1/namespaces/{namespace}/widgets/{name}" in [path[1][0] for path in paths]
 
 
 def test_every_keyword_has_its_place_in_version_2():
@@ -129,23 +114,20 @@ def test_every_keyword_has_its_place_in_version_2():
     assert read(read(openapi_v2._schema({"additionalProperties": True}))[21][0]) == {2: [1]}
 
 
-def test_access_reviews_say_yes(play):
-    async def scene(api):
-        group = "/apis/authorization.k8s.io/v1"
-        review = {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}}
-        answer = await api("POST", f"{group}/selfsubjectaccessreviews", review)
-        assert answer["status"]["allowed"] is True
-        assert (answer["kind"], answer["spec"]) == ("SelfSubjectAccessReview", review["spec"])
-        for wrong in ({}, {"spec": {}}, []):
-            assert (await api.refused("POST", f"{group}/selfsubjectaccessreviews", wrong))[0] == 400
-        local = await api("POST", f"{group}/namespaces/default/localsubjectaccessreviews", review)
-        assert local["status"]["allowed"] is True
-        rules = await api("POST", f"{group}/selfsubjectrulesreviews", {"spec": {"namespace": "default"}})
-        assert rules["status"]["resourceRules"][0]["verbs"] == ["*"]
-        self = await api("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {})
-        assert "system:masters" in self["status"]["userInfo"]["groups"]
-
-    play(scene)
+async def test_access_reviews_say_yes(api):
+    group = "/apis/authorization.k8s.io/v1"
+    review = {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}}
+    answer = await api("POST", f"{group}/selfsubjectaccessreviews", review)
+    assert answer["status"]["allowed"] is True
+    assert (answer["kind"], answer["spec"]) == ("SelfSubjectAccessReview", review["spec"])
+    for wrong in ({}, {"spec": {}}, []):
+        assert (await api.refused("POST", f"{group}/selfsubjectaccessreviews", wrong))[0] == 400
+    local = await api("POST", f"{group}/namespaces/default/localsubjectaccessreviews", review)
+    assert local["status"]["allowed"] is True
+    rules = await api("POST", f"{group}/selfsubjectrulesreviews", {"spec": {"namespace": "default"}})
+    assert rules["status"]["resourceRules"][0]["verbs"] == ["*"]
+    self = await api("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {})
+    assert "system:masters" in self["status"]["userInfo"]["groups"]
 
 
 def varint(value):
@@ -171,32 +153,27 @@ def envelope(kind, message, api_version="v1"):
 META = field(1, "m") + field(2, "") + field(3, "default") + field(8, b"")
 
 
-def test_objects_come_as_protobuf(play):
-    async def scene(api):
-        async def created(path, kind, message):
-            return await api("POST", path, envelope(kind, message), protobuf.PROTOBUF)
+async def test_objects_come_as_protobuf(api):
+    async def created(path, kind, message):
+        return await api("POST", path, envelope(kind, message), protobuf.PROTOBUF)
 
-        space = "/api/v1/namespaces"
-        made = await created(space, "Namespace", field(1, field(1, "n")) + field(2, b"") + field(3, b""))
-        assert made["metadata"]["name"] == "n"
-        pair = field(1, "k") + field(2, "v")
-        made = await created(
-            f"{space}/default/configmaps", "ConfigMap", field(1, META) + field(2, pair) + field(3, pair)
-        )
-        assert (made["data"], made["binaryData"]) == ({"k": "v"}, {"k": "dg=="})
-        secret = field(1, META) + field(2, pair) + field(3, "kind/x") + field(5, 1)
-        made = await created(f"{space}/default/secrets", "Secret", secret)
-        assert (made["data"], made["type"], made["immutable"]) == ({"k": "dg=="}, "kind/x", True)
-        account = field(1, META) + field(3, field(1, "pull")) + field(4, 0)
-        made = await created(f"{space}/default/serviceaccounts", "ServiceAccount", account)
-        assert made["imagePullSecrets"] == [{"name": "pull"}]
-        assert made["automountServiceAccountToken"] is False
-        conditions = field(2, field(1, "wrong")) + field(1, -1) + field(4, "Background")
-        path = f"{space}/default/secrets/m"
-        code, _, _ = await api.refused("DELETE", path, envelope("DeleteOptions", conditions), protobuf.PROTOBUF)
-        assert code == 409
-
-    play(scene)
+    space = "/api/v1/namespaces"
+    made = await created(space, "Namespace", field(1, field(1, "n")) + field(2, b"") + field(3, b""))
+    assert made["metadata"]["name"] == "n"
+    pair = field(1, "k") + field(2, "v")
+    made = await created(f"{space}/default/configmaps", "ConfigMap", field(1, META) + field(2, pair) + field(3, pair))
+    assert (made["data"], made["binaryData"]) == ({"k": "v"}, {"k": "dg=="})
+    secret = field(1, META) + field(2, pair) + field(3, "kind/x") + field(5, 1)
+    made = await created(f"{space}/default/secrets", "Secret", secret)
+    assert (made["data"], made["type"], made["immutable"]) == ({"k": "dg=="}, "kind/x", True)
+    account = field(1, META) + field(3, field(1, "pull")) + field(4, 0)
+    made = await created(f"{space}/default/serviceaccounts", "ServiceAccount", account)
+    assert made["imagePullSecrets"] == [{"name": "pull"}]
+    assert made["automountServiceAccountToken"] is False
+    conditions = field(2, field(1, "wrong")) + field(1, -1) + field(4, "Background")
+    path = f"{space}/default/secrets/m"
+    code, _, _ = await api.refused("DELETE", path, envelope("DeleteOptions", conditions), protobuf.PROTOBUF)
+    assert code == 409
 
 
 def test_metadata_in_protobuf():

@@ -156,40 +156,34 @@ def test_clients_are_told_apart_by_what_they_call_themselves():
     assert [source for source, name, _ in told if name == "POST ConfigMap"] == ["User", "kopf", "User", "curl"]
 
 
-def test_a_port_that_is_taken_is_named():
-    async def main():
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            taken.listen()
-            port = taken.getsockname()[1]
-            front = HttpServer(ApiServer(SystemClock(), Randomness()), SystemClock(), SystemNetwork(), token="t")
-            with pytest.raises(RigError, match=rf"127.0.0.1:{port}: the Kubernetes API cannot listen on port {port}"):
-                await front.start(("127.0.0.1", port))
-            await front.stop()
-
-    asyncio.run(main())
+async def test_a_port_that_is_taken_is_named():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        front = HttpServer(ApiServer(SystemClock(), Randomness()), SystemClock(), SystemNetwork(), token="t")
+        with pytest.raises(RigError, match=rf"127.0.0.1:{port}: the Kubernetes API cannot listen on port {port}"):
+            await front.start(("127.0.0.1", port))
+        await front.stop()
 
 
-def test_the_certificate_is_checked():
+async def test_the_certificate_is_checked():
     from harness.clusters.embedded import EmbeddedCluster
 
-    async def main():
-        cluster = EmbeddedCluster(SystemClock(), Randomness())
-        await cluster.start()
-        try:
-            (host, port), authority, token = await cluster.listen()
-            trusting = ssl.create_default_context(cadata=authority)
-            headers = {"Authorization": f"Bearer {token}"}
-            async with aiohttp.ClientSession(f"https://{host}:{port}", headers=headers) as session:
-                async with session.get("/api", ssl=trusting) as response:
-                    assert response.status == 200
-                with pytest.raises(aiohttp.ClientConnectorCertificateError):
-                    await session.get("/api", ssl=ssl.create_default_context())
-            reader, writer = await asyncio.open_connection(host, port)
-            writer.write(b"GET /api HTTP/1.1\r\n\r\n")
-            await reader.read()
-            writer.close()
-        finally:
-            await cluster.stop()
-
-    asyncio.run(main())
+    cluster = EmbeddedCluster(SystemClock(), Randomness())
+    await cluster.start()
+    try:
+        (host, port), authority, token = await cluster.listen()
+        trusting = ssl.create_default_context(cadata=authority)
+        headers = {"Authorization": f"Bearer {token}"}
+        async with aiohttp.ClientSession(f"https://{host}:{port}", headers=headers) as session:
+            async with session.get("/api", ssl=trusting) as response:
+                assert response.status == 200
+            with pytest.raises(aiohttp.ClientConnectorCertificateError):
+                await session.get("/api", ssl=ssl.create_default_context())
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(b"GET /api HTTP/1.1\r\n\r\n")
+        await reader.read()
+        writer.close()
+    finally:
+        await cluster.stop()

@@ -12,73 +12,61 @@ NAMESPACES = "/api/v1/namespaces"
 CONFIG_MAPS = f"{NAMESPACES}/default/configmaps"
 
 
-def test_deleting_answers_with_a_status(play):
-    async def scene(api):
-        made = await api("POST", WIDGETS, api.widget())
-        answer = await api("DELETE", f"{WIDGETS}/one")
-        assert answer["status"] == "Success"
-        assert answer["details"] == {
-            "name": "one",
-            "group": "example.org",
-            "kind": "widgets",
-            "uid": made["metadata"]["uid"],
-        }
-        assert (await api.refused("DELETE", f"{WIDGETS}/one"))[:2] == (404, "NotFound")
-
-    play(scene)
+async def test_deleting_answers_with_a_status(api):
+    made = await api("POST", WIDGETS, api.widget())
+    answer = await api("DELETE", f"{WIDGETS}/one")
+    assert answer["status"] == "Success"
+    assert answer["details"] == {
+        "name": "one",
+        "group": "example.org",
+        "kind": "widgets",
+        "uid": made["metadata"]["uid"],
+    }
+    assert (await api.refused("DELETE", f"{WIDGETS}/one"))[:2] == (404, "NotFound")
 
 
-def test_finalizers_hold_an_object(play):
-    async def scene(api):
-        given = api.widget()
-        given["metadata"]["finalizers"] = ["x.io/a", "x.io/b"]
-        await api("POST", WIDGETS, given)
-        watch = await api.ask("GET", f"{WIDGETS}?watch=1&resourceVersion={api.server.version}")
-        marked = await api("DELETE", f"{WIDGETS}/one")
-        assert marked["metadata"]["deletionTimestamp"] == "2023-11-14T22:13:20Z"
-        assert (marked["metadata"]["generation"], marked["metadata"]["deletionGracePeriodSeconds"]) == (2, 0)
-        assert await api("DELETE", f"{WIDGETS}/one") == marked
-        code, _, status = await api.refused(
-            "PATCH", f"{WIDGETS}/one", {"metadata": {"finalizers": ["x.io/a", "x.io/c"]}}, MERGE_PATCH
-        )
-        assert code == 422
-        assert 'found new finalizers []string{"x.io/c"}' in status["message"]
-        left = await api("PATCH", f"{WIDGETS}/one", {"metadata": {"finalizers": ["x.io/b"]}}, MERGE_PATCH)
-        assert left["metadata"]["deletionTimestamp"]
-        await api("PATCH", f"{WIDGETS}/one", [{"op": "remove", "path": "/metadata/finalizers"}], JSON_PATCH)
-        assert (await api.refused("GET", f"{WIDGETS}/one"))[0] == 404
-        assert [line["type"] for line in await api.lines(watch)] == ["MODIFIED", "MODIFIED", "DELETED"]
-
-    play(scene)
+async def test_finalizers_hold_an_object(api):
+    given = api.widget()
+    given["metadata"]["finalizers"] = ["x.io/a", "x.io/b"]
+    await api("POST", WIDGETS, given)
+    watch = await api.ask("GET", f"{WIDGETS}?watch=1&resourceVersion={api.server.version}")
+    marked = await api("DELETE", f"{WIDGETS}/one")
+    assert marked["metadata"]["deletionTimestamp"] == "2023-11-14T22:13:20Z"
+    assert (marked["metadata"]["generation"], marked["metadata"]["deletionGracePeriodSeconds"]) == (2, 0)
+    assert await api("DELETE", f"{WIDGETS}/one") == marked
+    code, _, status = await api.refused(
+        "PATCH", f"{WIDGETS}/one", {"metadata": {"finalizers": ["x.io/a", "x.io/c"]}}, MERGE_PATCH
+    )
+    assert code == 422
+    assert 'found new finalizers []string{"x.io/c"}' in status["message"]
+    left = await api("PATCH", f"{WIDGETS}/one", {"metadata": {"finalizers": ["x.io/b"]}}, MERGE_PATCH)
+    assert left["metadata"]["deletionTimestamp"]
+    await api("PATCH", f"{WIDGETS}/one", [{"op": "remove", "path": "/metadata/finalizers"}], JSON_PATCH)
+    assert (await api.refused("GET", f"{WIDGETS}/one"))[0] == 404
+    assert [line["type"] for line in await api.lines(watch)] == ["MODIFIED", "MODIFIED", "DELETED"]
 
 
-def test_preconditions_of_a_deletion(play):
-    async def scene(api):
-        made = await api("POST", WIDGETS, api.widget())
-        for wrong in ({"dryRun": -1}, {"preconditions": "x"}, {"preconditions": {"uid": 1}}, [], "x"):
-            code, _, status = await api.refused("DELETE", f"{WIDGETS}/one", wrong)
-            assert (code, "has to be DeleteOptions" in status["message"]) == (400, True)
-        for conditions, text in (({"uid": "x"}, "the UID in the precondition (x)"), ({"resourceVersion": "1"}, "1")):
-            code, reason, status = await api.refused("DELETE", f"{WIDGETS}/one", {"preconditions": conditions})
-            assert (code, reason) == (409, "Conflict")
-            assert text in status["message"]
-        assert (await api.refused("DELETE", f"{WIDGETS}/one", {"propagationPolicy": "Never"}))[0] == 422
-        conditions = {name: made["metadata"][name] for name in ("uid", "resourceVersion")}
-        await api("DELETE", f"{WIDGETS}/one", {"preconditions": conditions})
-
-    play(scene)
+async def test_preconditions_of_a_deletion(api):
+    made = await api("POST", WIDGETS, api.widget())
+    for wrong in ({"dryRun": -1}, {"preconditions": "x"}, {"preconditions": {"uid": 1}}, [], "x"):
+        code, _, status = await api.refused("DELETE", f"{WIDGETS}/one", wrong)
+        assert (code, "has to be DeleteOptions" in status["message"]) == (400, True)
+    for conditions, text in (({"uid": "x"}, "the UID in the precondition (x)"), ({"resourceVersion": "1"}, "1")):
+        code, reason, status = await api.refused("DELETE", f"{WIDGETS}/one", {"preconditions": conditions})
+        assert (code, reason) == (409, "Conflict")
+        assert text in status["message"]
+    assert (await api.refused("DELETE", f"{WIDGETS}/one", {"propagationPolicy": "Never"}))[0] == 422
+    conditions = {name: made["metadata"][name] for name in ("uid", "resourceVersion")}
+    await api("DELETE", f"{WIDGETS}/one", {"preconditions": conditions})
 
 
-def test_deleting_a_collection(play):
-    async def scene(api):
-        for name, color in (("a", "red"), ("b", "green"), ("c", "red")):
-            await api("POST", WIDGETS, api.widget(name, color=color))
-        gone = await api("DELETE", f"{WIDGETS}?fieldSelector=spec.color=red")
-        assert [item["metadata"]["name"] for item in gone["items"]] == ["a", "c"]
-        assert [item["metadata"]["name"] for item in (await api("GET", WIDGETS))["items"]] == ["b"]
-        assert (await api("DELETE", WIDGETS))["kind"] == "WidgetList"
-
-    play(scene)
+async def test_deleting_a_collection(api):
+    for name, color in (("a", "red"), ("b", "green"), ("c", "red")):
+        await api("POST", WIDGETS, api.widget(name, color=color))
+    gone = await api("DELETE", f"{WIDGETS}?fieldSelector=spec.color=red")
+    assert [item["metadata"]["name"] for item in gone["items"]] == ["a", "c"]
+    assert [item["metadata"]["name"] for item in (await api("GET", WIDGETS))["items"]] == ["b"]
+    assert (await api("DELETE", WIDGETS))["kind"] == "WidgetList"
 
 
 def owned(name, *owners, blocking=False):
@@ -94,205 +82,172 @@ async def names(api, path=CONFIG_MAPS):
     return [item["metadata"]["name"] for item in (await api("GET", path))["items"]]
 
 
-def test_dependents_go_with_their_last_owner(play):
-    async def scene(api):
-        first, second = [await api("POST", CONFIG_MAPS, {"metadata": {"name": name}}) for name in ("first", "second")]
-        await api("POST", CONFIG_MAPS, owned("both", first, second))
-        child = await api("POST", CONFIG_MAPS, owned("child", first))
-        await api("POST", CONFIG_MAPS, owned("grandchild", child))
-        await api("DELETE", f"{CONFIG_MAPS}/first")
-        assert await names(api) == ["both", "second"]
-        both = await api("GET", f"{CONFIG_MAPS}/both")
-        assert [owner["name"] for owner in both["metadata"]["ownerReferences"]] == ["second"]
-        await api("DELETE", f"{CONFIG_MAPS}/second")
-        assert await names(api) == []
-
-    play(scene)
+async def test_dependents_go_with_their_last_owner(api):
+    first, second = [await api("POST", CONFIG_MAPS, {"metadata": {"name": name}}) for name in ("first", "second")]
+    await api("POST", CONFIG_MAPS, owned("both", first, second))
+    child = await api("POST", CONFIG_MAPS, owned("child", first))
+    await api("POST", CONFIG_MAPS, owned("grandchild", child))
+    await api("DELETE", f"{CONFIG_MAPS}/first")
+    assert await names(api) == ["both", "second"]
+    both = await api("GET", f"{CONFIG_MAPS}/both")
+    assert [owner["name"] for owner in both["metadata"]["ownerReferences"]] == ["second"]
+    await api("DELETE", f"{CONFIG_MAPS}/second")
+    assert await names(api) == []
 
 
-def test_what_comes_without_any_owner_alive_goes_again(play):
-    async def scene(api):
-        gone = await api("POST", CONFIG_MAPS, {"metadata": {"name": "gone"}})
-        await api("DELETE", f"{CONFIG_MAPS}/gone")
-        await api("POST", CONFIG_MAPS, owned("late", gone))
-        assert await names(api) == []
-
-    play(scene)
+async def test_what_comes_without_any_owner_alive_goes_again(api):
+    gone = await api("POST", CONFIG_MAPS, {"metadata": {"name": "gone"}})
+    await api("DELETE", f"{CONFIG_MAPS}/gone")
+    await api("POST", CONFIG_MAPS, owned("late", gone))
+    assert await names(api) == []
 
 
-def test_orphans_stay(play):
-    async def scene(api):
-        owner = await api("POST", CONFIG_MAPS, {"metadata": {"name": "owner"}})
-        await api("POST", CONFIG_MAPS, owned("child", owner))
-        await api("DELETE", f"{CONFIG_MAPS}/owner?propagationPolicy=Orphan")
-        assert "ownerReferences" not in (await api("GET", f"{CONFIG_MAPS}/child"))["metadata"]
-        owner = await api("POST", CONFIG_MAPS, {"metadata": {"name": "owner"}})
-        await api("POST", CONFIG_MAPS, owned("other", owner))
-        await api("DELETE", f"{CONFIG_MAPS}/owner", {"orphanDependents": True})
-        assert await names(api) == ["child", "other"]
-
-    play(scene)
+async def test_orphans_stay(api):
+    owner = await api("POST", CONFIG_MAPS, {"metadata": {"name": "owner"}})
+    await api("POST", CONFIG_MAPS, owned("child", owner))
+    await api("DELETE", f"{CONFIG_MAPS}/owner?propagationPolicy=Orphan")
+    assert "ownerReferences" not in (await api("GET", f"{CONFIG_MAPS}/child"))["metadata"]
+    owner = await api("POST", CONFIG_MAPS, {"metadata": {"name": "owner"}})
+    await api("POST", CONFIG_MAPS, owned("other", owner))
+    await api("DELETE", f"{CONFIG_MAPS}/owner", {"orphanDependents": True})
+    assert await names(api) == ["child", "other"]
 
 
-def test_dependents_go_first_in_the_foreground(play):
-    async def scene(api):
-        owner = await api("POST", CONFIG_MAPS, {"metadata": {"name": "owner", "finalizers": ["x.io/a"]}})
-        child = owned("child", owner, blocking=True)
-        child["metadata"]["finalizers"] = ["x.io/b"]
-        await api("POST", CONFIG_MAPS, child)
-        await api("POST", CONFIG_MAPS, owned("easy", owner))
-        marked = await api("DELETE", f"{CONFIG_MAPS}/owner", {"propagationPolicy": "Foreground"})
-        assert marked["metadata"]["finalizers"] == ["x.io/a", "foregroundDeletion"]
-        assert await names(api) == ["child", "owner"]
-        await api("PATCH", f"{CONFIG_MAPS}/child", {"metadata": {"finalizers": None}}, MERGE_PATCH)
-        assert (await api("GET", f"{CONFIG_MAPS}/owner"))["metadata"]["finalizers"] == ["x.io/a"]
-        await api("PATCH", f"{CONFIG_MAPS}/owner", {"metadata": {"finalizers": None}}, MERGE_PATCH)
-        owner = await api("POST", CONFIG_MAPS, {"metadata": {"name": "owner"}})
-        await api("POST", CONFIG_MAPS, owned("child", owner, blocking=True))
-        await api("DELETE", f"{CONFIG_MAPS}/owner", {"propagationPolicy": "Foreground"})
-        assert await names(api) == []
-
-    play(scene)
+async def test_dependents_go_first_in_the_foreground(api):
+    owner = await api("POST", CONFIG_MAPS, {"metadata": {"name": "owner", "finalizers": ["x.io/a"]}})
+    child = owned("child", owner, blocking=True)
+    child["metadata"]["finalizers"] = ["x.io/b"]
+    await api("POST", CONFIG_MAPS, child)
+    await api("POST", CONFIG_MAPS, owned("easy", owner))
+    marked = await api("DELETE", f"{CONFIG_MAPS}/owner", {"propagationPolicy": "Foreground"})
+    assert marked["metadata"]["finalizers"] == ["x.io/a", "foregroundDeletion"]
+    assert await names(api) == ["child", "owner"]
+    await api("PATCH", f"{CONFIG_MAPS}/child", {"metadata": {"finalizers": None}}, MERGE_PATCH)
+    assert (await api("GET", f"{CONFIG_MAPS}/owner"))["metadata"]["finalizers"] == ["x.io/a"]
+    await api("PATCH", f"{CONFIG_MAPS}/owner", {"metadata": {"finalizers": None}}, MERGE_PATCH)
+    owner = await api("POST", CONFIG_MAPS, {"metadata": {"name": "owner"}})
+    await api("POST", CONFIG_MAPS, owned("child", owner, blocking=True))
+    await api("DELETE", f"{CONFIG_MAPS}/owner", {"propagationPolicy": "Foreground"})
+    assert await names(api) == []
 
 
-def test_a_namespace_takes_its_contents_along(play):
-    async def scene(api):
-        made = await api("POST", NAMESPACES, {"metadata": {"name": "n"}})
-        assert (made["status"], made["spec"]) == ({"phase": "Active"}, {"finalizers": ["kubernetes"]})
-        assert made["metadata"]["labels"] == {"kubernetes.io/metadata.name": "n"}
-        await api("POST", f"{NAMESPACES}/n/configmaps", {"metadata": {"name": "c"}})
-        await api("POST", WIDGETS.replace("default", "n"), api.widget())
-        watch = await api.ask("GET", f"{NAMESPACES}?watch=1&resourceVersion={api.server.version}")
-        answer = await api("DELETE", f"{NAMESPACES}/n")
-        assert answer["status"]["phase"] == "Terminating"
-        assert (await api.refused("GET", f"{NAMESPACES}/n"))[0] == 404
-        assert await names(api, "/api/v1/configmaps") == []
-        assert [line["type"] for line in await api.lines(watch)] == ["MODIFIED", "DELETED"]
-        await api("POST", NAMESPACES, {"metadata": {"name": "n"}})
-
-    play(scene)
+async def test_a_namespace_takes_its_contents_along(api):
+    made = await api("POST", NAMESPACES, {"metadata": {"name": "n"}})
+    assert (made["status"], made["spec"]) == ({"phase": "Active"}, {"finalizers": ["kubernetes"]})
+    assert made["metadata"]["labels"] == {"kubernetes.io/metadata.name": "n"}
+    await api("POST", f"{NAMESPACES}/n/configmaps", {"metadata": {"name": "c"}})
+    await api("POST", WIDGETS.replace("default", "n"), api.widget())
+    watch = await api.ask("GET", f"{NAMESPACES}?watch=1&resourceVersion={api.server.version}")
+    answer = await api("DELETE", f"{NAMESPACES}/n")
+    assert answer["status"]["phase"] == "Terminating"
+    assert (await api.refused("GET", f"{NAMESPACES}/n"))[0] == 404
+    assert await names(api, "/api/v1/configmaps") == []
+    assert [line["type"] for line in await api.lines(watch)] == ["MODIFIED", "DELETED"]
+    await api("POST", NAMESPACES, {"metadata": {"name": "n"}})
 
 
-def test_a_namespace_waits_for_what_is_held(play):
-    async def scene(api):
-        await api("POST", NAMESPACES, {"metadata": {"name": "n"}})
-        inside = WIDGETS.replace("default", "n")
-        given = api.widget()
-        given["metadata"]["finalizers"] = ["x.io/a"]
-        await api("POST", inside, given)
-        await api("DELETE", f"{NAMESPACES}/n")
-        assert (await api("GET", f"{NAMESPACES}/n"))["status"]["phase"] == "Terminating"
-        code, reason, status = await api.refused("POST", inside, api.widget("two"))
-        assert (code, reason) == (403, "Forbidden")
-        assert status["details"]["causes"][0]["reason"] == "NamespaceTerminating"
-        await api("PATCH", f"{inside}/one", {"metadata": {"finalizers": []}}, MERGE_PATCH)
-        assert (await api.refused("GET", f"{NAMESPACES}/n"))[0] == 404
-
-    play(scene)
+async def test_a_namespace_waits_for_what_is_held(api):
+    await api("POST", NAMESPACES, {"metadata": {"name": "n"}})
+    inside = WIDGETS.replace("default", "n")
+    given = api.widget()
+    given["metadata"]["finalizers"] = ["x.io/a"]
+    await api("POST", inside, given)
+    await api("DELETE", f"{NAMESPACES}/n")
+    assert (await api("GET", f"{NAMESPACES}/n"))["status"]["phase"] == "Terminating"
+    code, reason, status = await api.refused("POST", inside, api.widget("two"))
+    assert (code, reason) == (403, "Forbidden")
+    assert status["details"]["causes"][0]["reason"] == "NamespaceTerminating"
+    await api("PATCH", f"{inside}/one", {"metadata": {"finalizers": []}}, MERGE_PATCH)
+    assert (await api.refused("GET", f"{NAMESPACES}/n"))[0] == 404
 
 
-def test_a_namespace_may_be_held_itself(play):
-    async def scene(api):
-        await api("POST", NAMESPACES, {"metadata": {"name": "n", "finalizers": ["x.io/a"]}})
-        await api("DELETE", f"{NAMESPACES}/n")
-        assert (await api("GET", f"{NAMESPACES}/n"))["status"]["phase"] == "Terminating"
-        await api("PATCH", f"{NAMESPACES}/n", {"metadata": {"finalizers": None}}, MERGE_PATCH)
-        assert (await api.refused("GET", f"{NAMESPACES}/n"))[0] == 404
-        for name in ("default", "kube-system"):
-            assert (await api.refused("DELETE", f"{NAMESPACES}/{name}"))[:2] == (403, "Forbidden")
-        assert (await api.refused("POST", NAMESPACES, {"metadata": {"name": "a.b"}}))[0] == 422
-        assert (await api.refused("POST", f"{NAMESPACES}/default/services", {"metadata": {"name": "1a"}}))[0] == 422
-
-    play(scene)
+async def test_a_namespace_may_be_held_itself(api):
+    await api("POST", NAMESPACES, {"metadata": {"name": "n", "finalizers": ["x.io/a"]}})
+    await api("DELETE", f"{NAMESPACES}/n")
+    assert (await api("GET", f"{NAMESPACES}/n"))["status"]["phase"] == "Terminating"
+    await api("PATCH", f"{NAMESPACES}/n", {"metadata": {"finalizers": None}}, MERGE_PATCH)
+    assert (await api.refused("GET", f"{NAMESPACES}/n"))[0] == 404
+    for name in ("default", "kube-system"):
+        assert (await api.refused("DELETE", f"{NAMESPACES}/{name}"))[:2] == (403, "Forbidden")
+    assert (await api.refused("POST", NAMESPACES, {"metadata": {"name": "a.b"}}))[0] == 422
+    assert (await api.refused("POST", f"{NAMESPACES}/default/services", {"metadata": {"name": "1a"}}))[0] == 422
 
 
-def test_a_definition_is_served_at_once_and_says_so(play):
-    async def scene(api):
-        made = await api("GET", f"{DEFINITIONS}/widgets.example.org")
-        assert made["spec"]["names"] | {"singular": "widget", "listKind": "WidgetList"} == made["spec"]["names"]
-        conditions = {one["type"]: one["status"] for one in made["status"]["conditions"]}
-        assert conditions == {"NamesAccepted": "True", "Established": "True"}
-        assert made["status"]["storedVersions"] == ["v1"]
-        await api.clock.advance(5)
-        again = await api("PATCH", f"{DEFINITIONS}/widgets.example.org/status", {"status": {}}, MERGE_PATCH)
-        assert again == made
-
-    play(scene)
+async def test_a_definition_is_served_at_once_and_says_so(api):
+    made = await api("GET", f"{DEFINITIONS}/widgets.example.org")
+    assert made["spec"]["names"] | {"singular": "widget", "listKind": "WidgetList"} == made["spec"]["names"]
+    conditions = {one["type"]: one["status"] for one in made["status"]["conditions"]}
+    assert conditions == {"NamesAccepted": "True", "Established": "True"}
+    assert made["status"]["storedVersions"] == ["v1"]
+    await api.clock.advance(5)
+    again = await api("PATCH", f"{DEFINITIONS}/widgets.example.org/status", {"status": {}}, MERGE_PATCH)
+    assert again == made
 
 
-def test_a_definition_changes_what_is_served(play):
-    async def scene(api):
-        await api("POST", WIDGETS, api.widget())
-        path = f"{DEFINITIONS}/widgets.example.org"
-        changed = api.definition()
-        schema = changed["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-        schema = {**schema, "properties": {**schema["properties"], "extra": {"type": "string"}}}
-        version = {**changed["spec"]["versions"][0], "schema": {"openAPIV3Schema": schema}}
-        second = {**version, "name": "v2", "storage": False}
-        await api("PATCH", path, {"spec": {"versions": [version, second]}}, MERGE_PATCH)
-        await api("PATCH", f"{WIDGETS}/one", {"extra": "x"}, MERGE_PATCH)
-        newer = WIDGETS.replace("v1", "v2")
-        found = await api("GET", f"{newer}/one")
-        assert (found["apiVersion"], found["extra"]) == ("example.org/v2", "x")
-        put = await api("PATCH", f"{newer}/one", {"spec": {"size": 3}}, MERGE_PATCH)
-        assert put["apiVersion"] == "example.org/v2"
-        assert (await api("GET", f"{WIDGETS}/one"))["spec"]["size"] == 3
-        groups = await api("GET", "/apis/example.org")
-        assert [one["version"] for one in groups["versions"]] == ["v1", "v2"]
-        watch = await api.ask("GET", f"{newer}?watch=1")
-        assert (await api.lines(watch))[0]["object"]["apiVersion"] == "example.org/v2"
-        await api("PATCH", path, {"spec": {"versions": [version]}}, MERGE_PATCH)
-        assert (await api.refused("GET", newer))[0] == 404
-
-    play(scene)
+async def test_a_definition_changes_what_is_served(api):
+    await api("POST", WIDGETS, api.widget())
+    path = f"{DEFINITIONS}/widgets.example.org"
+    changed = api.definition()
+    schema = changed["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema = {**schema, "properties": {**schema["properties"], "extra": {"type": "string"}}}
+    version = {**changed["spec"]["versions"][0], "schema": {"openAPIV3Schema": schema}}
+    second = {**version, "name": "v2", "storage": False}
+    await api("PATCH", path, {"spec": {"versions": [version, second]}}, MERGE_PATCH)
+    await api("PATCH", f"{WIDGETS}/one", {"extra": "x"}, MERGE_PATCH)
+    newer = WIDGETS.replace("v1", "v2")
+    found = await api("GET", f"{newer}/one")
+    assert (found["apiVersion"], found["extra"]) == ("example.org/v2", "x")
+    put = await api("PATCH", f"{newer}/one", {"spec": {"size": 3}}, MERGE_PATCH)
+    assert put["apiVersion"] == "example.org/v2"
+    assert (await api("GET", f"{WIDGETS}/one"))["spec"]["size"] == 3
+    groups = await api("GET", "/apis/example.org")
+    assert [one["version"] for one in groups["versions"]] == ["v1", "v2"]
+    watch = await api.ask("GET", f"{newer}?watch=1")
+    assert (await api.lines(watch))[0]["object"]["apiVersion"] == "example.org/v2"
+    await api("PATCH", path, {"spec": {"versions": [version]}}, MERGE_PATCH)
+    assert (await api.refused("GET", newer))[0] == 404
 
 
-def test_a_definition_takes_its_objects_along(play):
-    async def scene(api):
-        held = api.widget("held")
-        held["metadata"]["finalizers"] = ["x.io/a"]
-        await api("POST", WIDGETS, held)
-        await api("POST", WIDGETS, api.widget())
-        watch = await api.ask("GET", f"{WIDGETS}?watch=1&resourceVersion={api.server.version}")
-        path = f"{DEFINITIONS}/widgets.example.org"
-        marked = await api("DELETE", path)
-        assert marked["status"]["conditions"][-1]["type"] == "Terminating"
-        assert await names(api, WIDGETS) == ["held"]
-        assert (await api.refused("POST", WIDGETS, api.widget("two")))[:2] == (405, "MethodNotAllowed")
-        await api("PATCH", f"{WIDGETS}/held", {"metadata": {"finalizers": None}}, MERGE_PATCH)
-        assert (await api.refused("GET", path))[0] == 404
-        assert (await api.refused("GET", WIDGETS))[0] == 404
-        assert [line["type"] for line in await api.lines(watch)] == ["MODIFIED", "DELETED", "DELETED"]
-        assert await api.lines(watch) == ["END"]
-        old = api.server.version
-        await api("POST", DEFINITIONS, api.definition())
-        await api("POST", WIDGETS, api.widget("new"))
-        watch = await api.ask("GET", f"{WIDGETS}?watch=1&resourceVersion={old - 2}")
-        assert (await api.lines(watch))[0]["object"]["code"] == 410
-        await api("PATCH", path, {"metadata": {"finalizers": ["x.io/a"]}}, MERGE_PATCH)
-        await api("DELETE", path)
-        await api("PATCH", path, {"metadata": {"finalizers": None}}, MERGE_PATCH)
-        assert (await api.refused("GET", path))[0] == 404
-
-    play(scene)
+async def test_a_definition_takes_its_objects_along(api):
+    held = api.widget("held")
+    held["metadata"]["finalizers"] = ["x.io/a"]
+    await api("POST", WIDGETS, held)
+    await api("POST", WIDGETS, api.widget())
+    watch = await api.ask("GET", f"{WIDGETS}?watch=1&resourceVersion={api.server.version}")
+    path = f"{DEFINITIONS}/widgets.example.org"
+    marked = await api("DELETE", path)
+    assert marked["status"]["conditions"][-1]["type"] == "Terminating"
+    assert await names(api, WIDGETS) == ["held"]
+    assert (await api.refused("POST", WIDGETS, api.widget("two")))[:2] == (405, "MethodNotAllowed")
+    await api("PATCH", f"{WIDGETS}/held", {"metadata": {"finalizers": None}}, MERGE_PATCH)
+    assert (await api.refused("GET", path))[0] == 404
+    assert (await api.refused("GET", WIDGETS))[0] == 404
+    assert [line["type"] for line in await api.lines(watch)] == ["MODIFIED", "DELETED", "DELETED"]
+    assert await api.lines(watch) == ["END"]
+    old = api.server.version
+    await api("POST", DEFINITIONS, api.definition())
+    await api("POST", WIDGETS, api.widget("new"))
+    watch = await api.ask("GET", f"{WIDGETS}?watch=1&resourceVersion={old - 2}")
+    assert (await api.lines(watch))[0]["object"]["code"] == 410
+    await api("PATCH", path, {"metadata": {"finalizers": ["x.io/a"]}}, MERGE_PATCH)
+    await api("DELETE", path)
+    await api("PATCH", path, {"metadata": {"finalizers": None}}, MERGE_PATCH)
+    assert (await api.refused("GET", path))[0] == 404
 
 
-def test_a_kind_that_is_taken_is_not_served(play):
-    async def scene(api):
-        other = api.definition()
-        other["metadata"]["name"] = "gadgets.example.org"
-        other["spec"]["names"] = {"plural": "gadgets", "kind": "Widget"}
-        made = await api("POST", DEFINITIONS, other)
-        assert {one["type"]: one["status"] for one in made["status"]["conditions"]} == {
-            "NamesAccepted": "False",
-            "Established": "False",
-        }
-        assert (await api.refused("GET", WIDGETS.replace("widgets", "gadgets")))[0] == 404
-
-    play(scene)
+async def test_a_kind_that_is_taken_is_not_served(api):
+    other = api.definition()
+    other["metadata"]["name"] = "gadgets.example.org"
+    other["spec"]["names"] = {"plural": "gadgets", "kind": "Widget"}
+    made = await api("POST", DEFINITIONS, other)
+    assert {one["type"]: one["status"] for one in made["status"]["conditions"]} == {
+        "NamesAccepted": "False",
+        "Established": "False",
+    }
+    assert (await api.refused("GET", WIDGETS.replace("widgets", "gadgets")))[0] == 404
 
 
-def test_definitions_that_are_wrong_or_ask_for_what_is_not_there(play):
+async def test_definitions_that_are_wrong_or_ask_for_what_is_not_there(api):
     def with_schema(**members):
         schema = {"type": "object", "properties": {"spec": {"type": "object", **members}}}
         return {"versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}]}
@@ -361,47 +316,36 @@ def test_definitions_that_are_wrong_or_ask_for_what_is_not_there(play):
         (with_schema(**{"not": {"pattern": "["}}), f"{where}.not.pattern", "FieldValueInvalid"),
     ]
 
-    async def scene(api):
-        await api("DELETE", f"{DEFINITIONS}/widgets.example.org")
-        for change, field, reason in cases:
-            given = api.definition()
-            given["spec"] |= change
-            code, _, status = await api.refused("POST", DEFINITIONS, given)
-            causes = {cause["field"]: cause["reason"] for cause in status["details"]["causes"]}
-            assert (code, causes.get(field)) == (422, reason), (field, causes)
-        await api("POST", DEFINITIONS, api.definition())
-        for change in ({"scope": "Cluster"}, {"group": "other.org"}, {"names": {"kind": "Gadget"}}):
-            path = f"{DEFINITIONS}/widgets.example.org"
-            assert (
-                "field is immutable" in (await api.refused("PATCH", path, {"spec": change}, MERGE_PATCH))[2]["message"]
-            )
-
-    play(scene)
+    await api("DELETE", f"{DEFINITIONS}/widgets.example.org")
+    for change, field, reason in cases:
+        given = api.definition()
+        given["spec"] |= change
+        code, _, status = await api.refused("POST", DEFINITIONS, given)
+        causes = {cause["field"]: cause["reason"] for cause in status["details"]["causes"]}
+        assert (code, causes.get(field)) == (422, reason), (field, causes)
+    await api("POST", DEFINITIONS, api.definition())
+    for change in ({"scope": "Cluster"}, {"group": "other.org"}, {"names": {"kind": "Gadget"}}):
+        path = f"{DEFINITIONS}/widgets.example.org"
+        assert "field is immutable" in (await api.refused("PATCH", path, {"spec": change}, MERGE_PATCH))[2]["message"]
 
 
-def test_cluster_scoped_types(play):
-    async def scene(api):
-        definition = api.definition()
-        definition["metadata"]["name"] = "worlds.example.org"
-        definition["spec"] |= {"scope": "Cluster", "names": {"plural": "worlds", "kind": "World"}}
-        await api("POST", DEFINITIONS, definition)
-        world = api.widget() | {"kind": "World"}
-        world["metadata"]["namespace"] = "ignored"
-        made = await api("POST", "/apis/example.org/v1/worlds", world)
-        assert "namespace" not in made["metadata"]
-        assert await names(api, "/apis/example.org/v1/worlds") == ["one"]
-        assert (await api.refused("GET", "/apis/example.org/v1/namespaces/default/worlds"))[0] == 404
-        await api("DELETE", "/apis/example.org/v1/worlds/one")
-
-    play(scene)
+async def test_cluster_scoped_types(api):
+    definition = api.definition()
+    definition["metadata"]["name"] = "worlds.example.org"
+    definition["spec"] |= {"scope": "Cluster", "names": {"plural": "worlds", "kind": "World"}}
+    await api("POST", DEFINITIONS, definition)
+    world = api.widget() | {"kind": "World"}
+    world["metadata"]["namespace"] = "ignored"
+    made = await api("POST", "/apis/example.org/v1/worlds", world)
+    assert "namespace" not in made["metadata"]
+    assert await names(api, "/apis/example.org/v1/worlds") == ["one"]
+    assert (await api.refused("GET", "/apis/example.org/v1/namespaces/default/worlds"))[0] == 404
+    await api("DELETE", "/apis/example.org/v1/worlds/one")
 
 
 @pytest.mark.parametrize("column", [{"name": "x", "type": "word", "jsonPath": ".a"}])
-def test_column_types_are_checked(play, column):
-    async def scene(api):
-        path = f"{DEFINITIONS}/widgets.example.org"
-        version = {**api.definition()["spec"]["versions"][0], "additionalPrinterColumns": [column]}
-        _, _, status = await api.refused("PATCH", path, {"spec": {"versions": [version]}}, MERGE_PATCH)
-        assert "must be one of integer,number,string,boolean,date" in status["message"]
-
-    play(scene)
+async def test_column_types_are_checked(api, column):
+    path = f"{DEFINITIONS}/widgets.example.org"
+    version = {**api.definition()["spec"]["versions"][0], "additionalPrinterColumns": [column]}
+    _, _, status = await api.refused("PATCH", path, {"spec": {"versions": [version]}}, MERGE_PATCH)
+    assert "must be one of integer,number,string,boolean,date" in status["message"]

@@ -12,48 +12,42 @@ CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 SECRETS = "/api/v1/namespaces/default/secrets"
 
 
-def test_a_created_object_gets_its_metadata_and_defaults(play):
-    async def scene(api):
-        response = await api.ask("POST", WIDGETS, api.widget())
-        made = orjson.loads(response.content.encode())
-        assert response.status == 201
-        assert made["metadata"] | {"uid": "", "resourceVersion": ""} == {
-            "name": "one",
-            "namespace": "default",
-            "uid": "",
-            "resourceVersion": "",
-            "generation": 1,
-            "creationTimestamp": "2023-11-14T22:13:20Z",
-        }
-        assert made["spec"] == {"size": 1, "color": "red"}
-        assert made["status"] == {"phase": "New"}
-        assert await api("GET", f"{WIDGETS}/one") == made
-        assert await api("GET", f"{WIDGETS}/one/status") == made
-
-    play(scene)
+async def test_a_created_object_gets_its_metadata_and_defaults(api):
+    response = await api.ask("POST", WIDGETS, api.widget())
+    made = orjson.loads(response.content.encode())
+    assert response.status == 201
+    assert made["metadata"] | {"uid": "", "resourceVersion": ""} == {
+        "name": "one",
+        "namespace": "default",
+        "uid": "",
+        "resourceVersion": "",
+        "generation": 1,
+        "creationTimestamp": "2023-11-14T22:13:20Z",
+    }
+    assert made["spec"] == {"size": 1, "color": "red"}
+    assert made["status"] == {"phase": "New"}
+    assert await api("GET", f"{WIDGETS}/one") == made
+    assert await api("GET", f"{WIDGETS}/one/status") == made
 
 
-def test_metadata_that_only_the_server_sets_is_not_taken(play):
-    async def scene(api):
-        given = api.widget()
-        given["metadata"] |= {
-            "uid": "mine",
-            "generation": 9,
-            "creationTimestamp": None,
-            "deletionTimestamp": "2020-01-01T00:00:00Z",
-            "selfLink": "/x",
-            "labels": {},
-        }
-        made = await api("POST", WIDGETS, given)
-        assert made["metadata"]["uid"] != "mine"
-        assert made["metadata"]["generation"] == 1
-        assert not {"deletionTimestamp", "selfLink", "labels"} & made["metadata"].keys()
-        made["metadata"] |= {"creationTimestamp": "2020-01-01T00:00:00Z", "deletionTimestamp": "2020-01-01T00:00:00Z"}
-        put = await api("PUT", f"{WIDGETS}/one", made)
-        assert put["metadata"]["creationTimestamp"] == "2023-11-14T22:13:20Z"
-        assert "deletionTimestamp" not in put["metadata"]
-
-    play(scene)
+async def test_metadata_that_only_the_server_sets_is_not_taken(api):
+    given = api.widget()
+    given["metadata"] |= {
+        "uid": "mine",
+        "generation": 9,
+        "creationTimestamp": None,
+        "deletionTimestamp": "2020-01-01T00:00:00Z",
+        "selfLink": "/x",
+        "labels": {},
+    }
+    made = await api("POST", WIDGETS, given)
+    assert made["metadata"]["uid"] != "mine"
+    assert made["metadata"]["generation"] == 1
+    assert not {"deletionTimestamp", "selfLink", "labels"} & made["metadata"].keys()
+    made["metadata"] |= {"creationTimestamp": "2020-01-01T00:00:00Z", "deletionTimestamp": "2020-01-01T00:00:00Z"}
+    put = await api("PUT", f"{WIDGETS}/one", made)
+    assert put["metadata"]["creationTimestamp"] == "2023-11-14T22:13:20Z"
+    assert "deletionTimestamp" not in put["metadata"]
 
 
 @pytest.mark.parametrize(
@@ -95,42 +89,33 @@ def test_metadata_that_only_the_server_sets_is_not_taken(play):
         ({"metadata": {"name": "one", "ownerReferences": [{"uid": "1"}]}}, 422, "Invalid", "Required value"),
     ],
 )
-def test_objects_that_are_not_right_are_refused(play, change, code, reason, message):
-    async def scene(api):
-        found = await api.refused("POST", WIDGETS, api.widget() | change)
-        assert found[:2] == (code, reason)
-        assert message in found[2]["message"]
-
-    play(scene)
+async def test_objects_that_are_not_right_are_refused(api, change, code, reason, message):
+    found = await api.refused("POST", WIDGETS, api.widget() | change)
+    assert found[:2] == (code, reason)
+    assert message in found[2]["message"]
 
 
-def test_owners_are_checked(play):
-    async def scene(api):
-        owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "u", "controller": True}
-        given = api.widget()
-        given["metadata"]["ownerReferences"] = [owner, owner | {"uid": "v", "name": ""}]
-        _, _, status = await api.refused("POST", WIDGETS, given)
-        assert "Only one reference can have Controller set to true" in status["message"]
-        assert "metadata.ownerReferences.name: Required value: must not be empty" in status["message"]
-
-    play(scene)
+async def test_owners_are_checked(api):
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "u", "controller": True}
+    given = api.widget()
+    given["metadata"]["ownerReferences"] = [owner, owner | {"uid": "v", "name": ""}]
+    _, _, status = await api.refused("POST", WIDGETS, given)
+    assert "Only one reference can have Controller set to true" in status["message"]
+    assert "metadata.ownerReferences.name: Required value: must not be empty" in status["message"]
 
 
-def test_refusals_say_what_they_are_about(play):
-    async def scene(api):
-        await api("POST", WIDGETS, api.widget())
-        code, reason, status = await api.refused("POST", WIDGETS, api.widget())
-        assert (code, reason) == (409, "AlreadyExists")
-        assert status["message"] == 'widgets.example.org "one" already exists'
-        assert status["details"] == {"name": "one", "group": "example.org", "kind": "widgets"}
-        code, reason, status = await api.refused("GET", f"{WIDGETS}/two")
-        assert (code, reason, status["message"]) == (404, "NotFound", 'widgets.example.org "two" not found')
-        code, reason, status = await api.refused("POST", WIDGETS.replace("default", "nowhere"), api.widget())
-        assert (code, status["message"]) == (404, 'namespaces "nowhere" not found')
-        code, reason, status = await api.refused("PUT", f"{WIDGETS}/two", api.widget("two"))
-        assert (code, reason) == (404, "NotFound")
-
-    play(scene)
+async def test_refusals_say_what_they_are_about(api):
+    await api("POST", WIDGETS, api.widget())
+    code, reason, status = await api.refused("POST", WIDGETS, api.widget())
+    assert (code, reason) == (409, "AlreadyExists")
+    assert status["message"] == 'widgets.example.org "one" already exists'
+    assert status["details"] == {"name": "one", "group": "example.org", "kind": "widgets"}
+    code, reason, status = await api.refused("GET", f"{WIDGETS}/two")
+    assert (code, reason, status["message"]) == (404, "NotFound", 'widgets.example.org "two" not found')
+    code, reason, status = await api.refused("POST", WIDGETS.replace("default", "nowhere"), api.widget())
+    assert (code, status["message"]) == (404, 'namespaces "nowhere" not found')
+    code, reason, status = await api.refused("PUT", f"{WIDGETS}/two", api.widget("two"))
+    assert (code, reason) == (404, "NotFound")
 
 
 @pytest.mark.parametrize(
@@ -157,11 +142,8 @@ def test_refusals_say_what_they_are_about(play):
         ("PUT", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews/x", 405, "MethodNotAllowed"),
     ],
 )
-def test_paths_and_methods_that_there_are_not(play, method, path, code, reason):
-    async def scene(api):
-        assert (await api.refused(method, path))[:2] == (code, reason)
-
-    play(scene)
+async def test_paths_and_methods_that_there_are_not(api, method, path, code, reason):
+    assert (await api.refused(method, path))[:2] == (code, reason)
 
 
 @pytest.mark.parametrize(
@@ -188,198 +170,169 @@ def test_bodies_that_cannot_be_read(play, body, media, code):
     play(scene, body_limit=1999 if code == 413 else 1 << 20)
 
 
-def test_a_body_may_be_yaml(play):
-    async def scene(api):
-        text = b"apiVersion: example.org/v1\nkind: Widget\nmetadata: {name: one}\nspec: {size: 2}\n"
-        assert (await api("POST", WIDGETS, text, "application/yaml"))["spec"]["size"] == 2
-
-    play(scene)
+async def test_a_body_may_be_yaml(api):
+    text = b"apiVersion: example.org/v1\nkind: Widget\nmetadata: {name: one}\nspec: {size: 2}\n"
+    assert (await api("POST", WIDGETS, text, "application/yaml"))["spec"]["size"] == 2
 
 
-def test_accept_decides_what_comes(play):
-    async def scene(api):
-        await api("POST", WIDGETS, api.widget())
-        response = await api.ask("GET", f"{WIDGETS}/one", accept="application/vnd.kubernetes.protobuf")
-        assert response.status == 406
-        for accept in ("*/*", "application/*", "application/vnd.kubernetes.protobuf, application/json;q=0.5"):
-            response = await api.ask("GET", f"{WIDGETS}/one", accept=accept)
-            assert response.content.value()["kind"] == "Widget"
-        partial = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-        answer = (await api.ask("GET", f"{WIDGETS}/one", accept=partial)).content
-        assert answer.value() == orjson.loads(answer.encode())
-        assert answer.value().keys() == {"kind", "apiVersion", "metadata"}
-        listed = (await api.ask("GET", WIDGETS, accept=partial + ",application/json")).content
-        assert listed.value() == orjson.loads(listed.encode())
-        assert listed.value()["kind"] == "PartialObjectMetadataList"
-        for unknown in ("application/json;as=Nonsense", "application/json;as=Table;v=v9", "text/html"):
-            assert (await api.ask("GET", WIDGETS, accept=unknown)).status == 406
-
-    play(scene)
+async def test_accept_decides_what_comes(api):
+    await api("POST", WIDGETS, api.widget())
+    response = await api.ask("GET", f"{WIDGETS}/one", accept="application/vnd.kubernetes.protobuf")
+    assert response.status == 406
+    for accept in ("*/*", "application/*", "application/vnd.kubernetes.protobuf, application/json;q=0.5"):
+        response = await api.ask("GET", f"{WIDGETS}/one", accept=accept)
+        assert response.content.value()["kind"] == "Widget"
+    partial = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+    answer = (await api.ask("GET", f"{WIDGETS}/one", accept=partial)).content
+    assert answer.value() == orjson.loads(answer.encode())
+    assert answer.value().keys() == {"kind", "apiVersion", "metadata"}
+    listed = (await api.ask("GET", WIDGETS, accept=partial + ",application/json")).content
+    assert listed.value() == orjson.loads(listed.encode())
+    assert listed.value()["kind"] == "PartialObjectMetadataList"
+    for unknown in ("application/json;as=Nonsense", "application/json;as=Table;v=v9", "text/html"):
+        assert (await api.ask("GET", WIDGETS, accept=unknown)).status == 406
 
 
-def test_names_are_made_up_from_a_prefix(play):
-    async def scene(api):
-        given = api.widget()
-        given["metadata"] = {"generateName": "w" * 70 + "-"}
-        names = {(await api("POST", WIDGETS, given))["metadata"]["name"] for _ in range(3)}
-        assert len(names) == 3
-        assert all(len(name) == 63 and name.startswith("w" * 58) for name in names)
-
-    play(scene)
+async def test_names_are_made_up_from_a_prefix(api):
+    given = api.widget()
+    given["metadata"] = {"generateName": "w" * 70 + "-"}
+    names = {(await api("POST", WIDGETS, given))["metadata"]["name"] for _ in range(3)}
+    assert len(names) == 3
+    assert all(len(name) == 63 and name.startswith("w" * 58) for name in names)
 
 
-def test_put_needs_the_version_it_replaces(play):
-    async def scene(api):
-        made = await api("POST", WIDGETS, api.widget())
-        _, _, status = await api.refused("PUT", f"{WIDGETS}/one", api.widget(size=2))
-        assert status["details"]["causes"][0]["field"] == "metadata.resourceVersion"
-        made["spec"]["size"] = 2
-        put = await api("PUT", f"{WIDGETS}/one", made)
-        assert (put["spec"]["size"], put["metadata"]["generation"]) == (2, 2)
-        code, reason, status = await api.refused("PUT", f"{WIDGETS}/one", made)
-        assert (code, reason) == (409, "Conflict")
-        assert status["message"].endswith("please apply your changes to the latest version and try again")
-        put["metadata"]["uid"] = "another"
-        code, _, status = await api.refused("PUT", f"{WIDGETS}/one", put)
-        assert code == 409
-        assert "UID in precondition: another" in status["message"]
-        put["metadata"]["name"] = "two"
-        code, _, status = await api.refused("PUT", f"{WIDGETS}/one", put)
-        assert (code, status["message"]) == (
-            400,
-            "the name of the object (two) does not match the name on the URL (one)",
-        )
-        await api("POST", CONFIG_MAPS, {"metadata": {"name": "free"}})
-        put = await api("PUT", f"{CONFIG_MAPS}/free", {"metadata": {"name": "free"}, "data": {"a": "b"}})
-        assert put["data"] == {"a": "b"}
-
-    play(scene)
+async def test_put_needs_the_version_it_replaces(api):
+    made = await api("POST", WIDGETS, api.widget())
+    _, _, status = await api.refused("PUT", f"{WIDGETS}/one", api.widget(size=2))
+    assert status["details"]["causes"][0]["field"] == "metadata.resourceVersion"
+    made["spec"]["size"] = 2
+    put = await api("PUT", f"{WIDGETS}/one", made)
+    assert (put["spec"]["size"], put["metadata"]["generation"]) == (2, 2)
+    code, reason, status = await api.refused("PUT", f"{WIDGETS}/one", made)
+    assert (code, reason) == (409, "Conflict")
+    assert status["message"].endswith("please apply your changes to the latest version and try again")
+    put["metadata"]["uid"] = "another"
+    code, _, status = await api.refused("PUT", f"{WIDGETS}/one", put)
+    assert code == 409
+    assert "UID in precondition: another" in status["message"]
+    put["metadata"]["name"] = "two"
+    code, _, status = await api.refused("PUT", f"{WIDGETS}/one", put)
+    assert (code, status["message"]) == (
+        400,
+        "the name of the object (two) does not match the name on the URL (one)",
+    )
+    await api("POST", CONFIG_MAPS, {"metadata": {"name": "free"}})
+    put = await api("PUT", f"{CONFIG_MAPS}/free", {"metadata": {"name": "free"}, "data": {"a": "b"}})
+    assert put["data"] == {"a": "b"}
 
 
-def test_what_changes_nothing_moves_nothing(play):
-    async def scene(api):
-        made = await api("POST", WIDGETS, api.widget(tags=["a"], anything={"x": 1}))
-        before = api.server.version
-        assert await api("PUT", f"{WIDGETS}/one", made) == made
-        assert await api("PATCH", f"{WIDGETS}/one", {"spec": {"size": 1}}, MERGE_PATCH) == made
-        assert await api("PATCH", f"{WIDGETS}/one", [], JSON_PATCH) == made
-        assert await api("PATCH", f"{WIDGETS}/one", {"status": {"count": 4}}, MERGE_PATCH) == made
-        assert api.server.version == before
-        changed = await api("PATCH", f"{WIDGETS}/one", {"spec": {"anything": {"x": True}}}, MERGE_PATCH)
-        assert changed["spec"]["anything"] == {"x": True}
-        assert changed["metadata"]["generation"] == 2
-
-    play(scene)
+async def test_what_changes_nothing_moves_nothing(api):
+    made = await api("POST", WIDGETS, api.widget(tags=["a"], anything={"x": 1}))
+    before = api.server.version
+    assert await api("PUT", f"{WIDGETS}/one", made) == made
+    assert await api("PATCH", f"{WIDGETS}/one", {"spec": {"size": 1}}, MERGE_PATCH) == made
+    assert await api("PATCH", f"{WIDGETS}/one", [], JSON_PATCH) == made
+    assert await api("PATCH", f"{WIDGETS}/one", {"status": {"count": 4}}, MERGE_PATCH) == made
+    assert api.server.version == before
+    changed = await api("PATCH", f"{WIDGETS}/one", {"spec": {"anything": {"x": True}}}, MERGE_PATCH)
+    assert changed["spec"]["anything"] == {"x": True}
+    assert changed["metadata"]["generation"] == 2
 
 
-def test_the_status_is_a_place_of_its_own(play):
-    async def scene(api):
-        made = await api("POST", WIDGETS, api.widget() | {"status": {"count": 3}})
-        assert made["status"] == {"phase": "New"}
-        made["status"], made["spec"]["size"] = {"count": 3}, 5
-        made["metadata"]["labels"] = {"a": "b"}
-        put = await api("PUT", f"{WIDGETS}/one/status", made)
-        assert (put["status"], put["spec"]["size"]) == ({"count": 3, "phase": "New"}, 1)
-        assert "labels" not in put["metadata"]
-        assert put["metadata"]["generation"] == 1
-        gone = await api("PATCH", f"{WIDGETS}/one/status", {"status": None}, MERGE_PATCH)
-        assert gone["status"] == {"phase": "New"}
-        assert (await api.refused("PATCH", f"{WIDGETS}/one/status", {"status": {"count": "x"}}, MERGE_PATCH))[0] == 422
-        assert (await api.refused("PUT", f"{CONFIG_MAPS}/x/status", {}))[0] == 404
-
-    play(scene)
+async def test_the_status_is_a_place_of_its_own(api):
+    made = await api("POST", WIDGETS, api.widget() | {"status": {"count": 3}})
+    assert made["status"] == {"phase": "New"}
+    made["status"], made["spec"]["size"] = {"count": 3}, 5
+    made["metadata"]["labels"] = {"a": "b"}
+    put = await api("PUT", f"{WIDGETS}/one/status", made)
+    assert (put["status"], put["spec"]["size"]) == ({"count": 3, "phase": "New"}, 1)
+    assert "labels" not in put["metadata"]
+    assert put["metadata"]["generation"] == 1
+    gone = await api("PATCH", f"{WIDGETS}/one/status", {"status": None}, MERGE_PATCH)
+    assert gone["status"] == {"phase": "New"}
+    assert (await api.refused("PATCH", f"{WIDGETS}/one/status", {"status": {"count": "x"}}, MERGE_PATCH))[0] == 422
+    assert (await api.refused("PUT", f"{CONFIG_MAPS}/x/status", {}))[0] == 404
 
 
-def test_what_is_not_a_json_object_does_not_become_one(play):
-    async def scene(api):
-        await api("POST", WIDGETS, api.widget())
-        path = f"{WIDGETS}/one"
-        for patch in (
-            [{"op": "replace", "path": "", "value": []}],
-            [{"op": "replace", "path": "/metadata", "value": 3}],
-            [{"op": "replace", "path": "/kind", "value": "Gadget"}],
-            [{"op": "replace", "path": "/metadata/name", "value": "two"}],
-        ):
-            assert (await api.refused("PATCH", path, patch, JSON_PATCH))[0] == 400
-        assert (await api.refused("PATCH", path, [{"op": "remove", "path": "/metadata"}], JSON_PATCH))[0] == 422
-        assert (await api.refused("PATCH", path, [], MERGE_PATCH))[0] == 400
-
-    play(scene)
+async def test_what_is_not_a_json_object_does_not_become_one(api):
+    await api("POST", WIDGETS, api.widget())
+    path = f"{WIDGETS}/one"
+    for patch in (
+        [{"op": "replace", "path": "", "value": []}],
+        [{"op": "replace", "path": "/metadata", "value": 3}],
+        [{"op": "replace", "path": "/kind", "value": "Gadget"}],
+        [{"op": "replace", "path": "/metadata/name", "value": "two"}],
+    ):
+        assert (await api.refused("PATCH", path, patch, JSON_PATCH))[0] == 400
+    assert (await api.refused("PATCH", path, [{"op": "remove", "path": "/metadata"}], JSON_PATCH))[0] == 422
+    assert (await api.refused("PATCH", path, [], MERGE_PATCH))[0] == 400
 
 
-def test_dry_run_answers_and_keeps_nothing(play):
-    async def scene(api):
-        before = api.server.version
-        tried = await api("POST", f"{WIDGETS}?dryRun=All", api.widget())
-        assert tried["spec"]["color"] == "red"
-        assert (await api.refused("GET", f"{WIDGETS}/one"))[0] == 404
-        assert api.server.version == before
-        made = await api("POST", WIDGETS, api.widget())
-        tried = await api("PATCH", f"{WIDGETS}/one?dryRun=All", {"spec": {"size": 4}}, MERGE_PATCH)
-        assert tried["spec"]["size"] == 4
-        await api("DELETE", f"{WIDGETS}/one?dryRun=All")
-        await api("DELETE", f"{WIDGETS}/one", {"dryRun": ["All"]})
-        await api("DELETE", f"{WIDGETS}?dryRun=All")
-        assert await api("GET", f"{WIDGETS}/one") == made
-        _, reason, status = await api.refused("POST", f"{WIDGETS}?dryRun=Some", api.widget("two"))
-        assert (reason, status["details"]["kind"]) == ("Invalid", "CreateOptions")
-        assert 'dryRun: Unsupported value: ["Some"]: supported values: "All"' in status["message"]
-        assert (await api.refused("POST", f"{WIDGETS}?dryRun=All", api.widget(size=99)))[0] == 422
-
-    play(scene)
+async def test_dry_run_answers_and_keeps_nothing(api):
+    before = api.server.version
+    tried = await api("POST", f"{WIDGETS}?dryRun=All", api.widget())
+    assert tried["spec"]["color"] == "red"
+    assert (await api.refused("GET", f"{WIDGETS}/one"))[0] == 404
+    assert api.server.version == before
+    made = await api("POST", WIDGETS, api.widget())
+    tried = await api("PATCH", f"{WIDGETS}/one?dryRun=All", {"spec": {"size": 4}}, MERGE_PATCH)
+    assert tried["spec"]["size"] == 4
+    await api("DELETE", f"{WIDGETS}/one?dryRun=All")
+    await api("DELETE", f"{WIDGETS}/one", {"dryRun": ["All"]})
+    await api("DELETE", f"{WIDGETS}?dryRun=All")
+    assert await api("GET", f"{WIDGETS}/one") == made
+    _, reason, status = await api.refused("POST", f"{WIDGETS}?dryRun=Some", api.widget("two"))
+    assert (reason, status["details"]["kind"]) == ("Invalid", "CreateOptions")
+    assert 'dryRun: Unsupported value: ["Some"]: supported values: "All"' in status["message"]
+    assert (await api.refused("POST", f"{WIDGETS}?dryRun=All", api.widget(size=99)))[0] == 422
 
 
-def test_unknown_fields_are_dropped_told_or_refused(play):
-    async def scene(api):
-        given = api.widget(bogus=1, ports=[{"name": "a", "extra": 1}]) | {"extra": 1}
-        given["metadata"]["extra"] = 1
-        response = await api.ask("POST", WIDGETS, given)
-        assert response.status == 201
-        assert response.headers["Warning"].count("299 - ") == 4
-        assert '299 - "unknown field \\"spec.ports[0].extra\\""' in response.headers["Warning"]
-        given["metadata"]["name"] = "two"
-        code, reason, status = await api.refused("POST", f"{WIDGETS}?fieldValidation=Strict", given)
-        assert (code, reason) == (400, "BadRequest")
-        assert status["message"].startswith(
-            'Widget in version "v1" cannot be handled as a Widget: strict decoding error: unknown field '
-        )
-        response = await api.ask("POST", f"{WIDGETS}?fieldValidation=Ignore", given)
-        assert response.status == 201
-        assert "Warning" not in response.headers
-        assert response.content.value()["spec"] == {
-            "size": 1,
-            "color": "red",
-            "ports": [{"name": "a", "protocol": "TCP"}],
-        }
-        assert (await api.refused("POST", f"{WIDGETS}?fieldValidation=Maybe", given))[0] == 422
-
-    play(scene)
+async def test_unknown_fields_are_dropped_told_or_refused(api):
+    given = api.widget(bogus=1, ports=[{"name": "a", "extra": 1}]) | {"extra": 1}
+    given["metadata"]["extra"] = 1
+    response = await api.ask("POST", WIDGETS, given)
+    assert response.status == 201
+    assert response.headers["Warning"].count("299 - ") == 4
+    assert '299 - "unknown field \\"spec.ports[0].extra\\""' in response.headers["Warning"]
+    given["metadata"]["name"] = "two"
+    code, reason, status = await api.refused("POST", f"{WIDGETS}?fieldValidation=Strict", given)
+    assert (code, reason) == (400, "BadRequest")
+    assert status["message"].startswith(
+        'Widget in version "v1" cannot be handled as a Widget: strict decoding error: unknown field '
+    )
+    response = await api.ask("POST", f"{WIDGETS}?fieldValidation=Ignore", given)
+    assert response.status == 201
+    assert "Warning" not in response.headers
+    assert response.content.value()["spec"] == {
+        "size": 1,
+        "color": "red",
+        "ports": [{"name": "a", "protocol": "TCP"}],
+    }
+    assert (await api.refused("POST", f"{WIDGETS}?fieldValidation=Maybe", given))[0] == 422
 
 
-def test_config_maps_and_secrets_have_their_rules(play):
-    async def scene(api):
-        await api("POST", CONFIG_MAPS, {"metadata": {"name": "fixed"}, "data": {"a": "b"}, "immutable": True})
-        for change in ({"data": {"a": "c"}}, {"immutable": False}):
-            code, _, status = await api.refused("PATCH", f"{CONFIG_MAPS}/fixed", change, MERGE_PATCH)
-            assert code == 422
-            assert "field is immutable when `immutable` is set" in status["message"]
-        assert (await api.refused("POST", CONFIG_MAPS, {"metadata": {"name": "x"}, "data": {"a/b": ""}}))[0] == 422
-        code, _, status = await api.refused("POST", CONFIG_MAPS, {"metadata": {"name": "x"}, "data": {"a": 1}})
-        assert code == 400
-        assert "cannot be handled as a ConfigMap" in status["message"]
-        big = {"metadata": {"name": "x"}, "data": {"a": "x" * (1 << 21)}}
-        assert "Too long" in (await api.refused("POST", CONFIG_MAPS, big))[2]["message"]
-        given = {"metadata": {"name": "s"}, "data": {"a": "eA=="}, "stringData": {"b": "y"}, "type": None}
-        made = await api("POST", SECRETS, given)
-        assert (made["type"], made["data"]) == ("Opaque", {"a": "eA==", "b": "eQ=="})
-        assert "stringData" not in made
-        assert (await api.refused("PATCH", f"{SECRETS}/s", {"type": "other"}, MERGE_PATCH))[0] == 422
-        assert (await api.refused("POST", SECRETS, {"metadata": {"name": "t"}, "data": {"a": "%"}}))[0] == 400
-
-    play(scene, body_limit=1 << 22)
+@pytest.mark.settings(body_limit=1 << 22)
+async def test_config_maps_and_secrets_have_their_rules(api):
+    await api("POST", CONFIG_MAPS, {"metadata": {"name": "fixed"}, "data": {"a": "b"}, "immutable": True})
+    for change in ({"data": {"a": "c"}}, {"immutable": False}):
+        code, _, status = await api.refused("PATCH", f"{CONFIG_MAPS}/fixed", change, MERGE_PATCH)
+        assert code == 422
+        assert "field is immutable when `immutable` is set" in status["message"]
+    assert (await api.refused("POST", CONFIG_MAPS, {"metadata": {"name": "x"}, "data": {"a/b": ""}}))[0] == 422
+    code, _, status = await api.refused("POST", CONFIG_MAPS, {"metadata": {"name": "x"}, "data": {"a": 1}})
+    assert code == 400
+    assert "cannot be handled as a ConfigMap" in status["message"]
+    big = {"metadata": {"name": "x"}, "data": {"a": "x" * (1 << 21)}}
+    assert "Too long" in (await api.refused("POST", CONFIG_MAPS, big))[2]["message"]
+    given = {"metadata": {"name": "s"}, "data": {"a": "eA=="}, "stringData": {"b": "y"}, "type": None}
+    made = await api("POST", SECRETS, given)
+    assert (made["type"], made["data"]) == ("Opaque", {"a": "eA==", "b": "eQ=="})
+    assert "stringData" not in made
+    assert (await api.refused("PATCH", f"{SECRETS}/s", {"type": "other"}, MERGE_PATCH))[0] == 422
+    assert (await api.refused("POST", SECRETS, {"metadata": {"name": "t"}, "data": {"a": "%"}}))[0] == 400
 
 
-def test_workloads_are_stored_with_their_rules(play):
+async def test_workloads_are_stored_with_their_rules(api):
     deployments = "/apis/apps/v1/namespaces/default/deployments"
 
     def deployment(**labels):
@@ -392,25 +345,21 @@ def test_workloads_are_stored_with_their_rules(play):
             "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": template},
         }
 
-    async def scene(api):
-        assert (await api.refused("POST", deployments, deployment(app="other")))[0] == 422
-        nothing = deployment(app="web")
-        nothing["spec"]["selector"] = {}
-        assert "spec.selector: Required value" in (await api.refused("POST", deployments, nothing))[2]["message"]
-        made = await api("POST", deployments, deployment(app="web"))
-        assert made["spec"]["replicas"] == 1
-        assert made["spec"]["template"]["spec"]["dnsPolicy"] == "Default"
-        changed = {
-            "spec": {"selector": {"matchLabels": {"tier": "x"}}, "template": {"metadata": {"labels": {"tier": "x"}}}}
-        }
-        assert (
-            "field is immutable"
-            in (await api.refused("PATCH", f"{deployments}/web", changed, MERGE_PATCH))[2]["message"]
-        )
-        scaled = await api("PATCH", f"{deployments}/web", {"spec": {"replicas": 3}}, STRATEGIC_PATCH)
-        assert scaled["metadata"]["generation"] == 2
-
-    play(scene)
+    assert (await api.refused("POST", deployments, deployment(app="other")))[0] == 422
+    nothing = deployment(app="web")
+    nothing["spec"]["selector"] = {}
+    assert "spec.selector: Required value" in (await api.refused("POST", deployments, nothing))[2]["message"]
+    made = await api("POST", deployments, deployment(app="web"))
+    assert made["spec"]["replicas"] == 1
+    assert made["spec"]["template"]["spec"]["dnsPolicy"] == "Default"
+    changed = {
+        "spec": {"selector": {"matchLabels": {"tier": "x"}}, "template": {"metadata": {"labels": {"tier": "x"}}}}
+    }
+    assert (
+        "field is immutable" in (await api.refused("PATCH", f"{deployments}/web", changed, MERGE_PATCH))[2]["message"]
+    )
+    scaled = await api("PATCH", f"{deployments}/web", {"spec": {"replicas": 3}}, STRATEGIC_PATCH)
+    assert scaled["metadata"]["generation"] == 2
 
 
 def test_a_failure_inside_is_an_answer_too(play, monkeypatch, caplog):

@@ -107,35 +107,29 @@ def test_what_go_refuses_is_refused_in_its_words(pattern, why):
     assert str(caught.value) == f"error parsing regexp: {why}"
 
 
-def test_a_definition_of_the_prometheus_operator_is_taken(play):
-    async def scene(api):
-        await api("POST", DEFINITIONS, yaml.safe_load(CASE))
-        about = {"apiVersion": "lab.example/v1", "kind": "P1"}
-        path = "/apis/lab.example/v1/namespaces/default/p1s"
-        await api("POST", path, {**about, "metadata": {"name": "a"}, "spec": {"v": "ABORT"}})
-        code, _, status = await api.refused("POST", path, {**about, "metadata": {"name": "b"}, "spec": {"v": "stop"}})
-        assert code == 422
-        assert status["message"] == (
-            'P1.lab.example "b" is invalid: spec.v: Invalid value: "stop": '
-            "spec.v in body should match '^(?i)(abort|warn)?$'"
-        )
-
-    play(scene)
+async def test_a_definition_of_the_prometheus_operator_is_taken(api):
+    await api("POST", DEFINITIONS, yaml.safe_load(CASE))
+    about = {"apiVersion": "lab.example/v1", "kind": "P1"}
+    path = "/apis/lab.example/v1/namespaces/default/p1s"
+    await api("POST", path, {**about, "metadata": {"name": "a"}, "spec": {"v": "ABORT"}})
+    code, _, status = await api.refused("POST", path, {**about, "metadata": {"name": "b"}, "spec": {"v": "stop"}})
+    assert code == 422
+    assert status["message"] == (
+        'P1.lab.example "b" is invalid: spec.v: Invalid value: "stop": '
+        "spec.v in body should match '^(?i)(abort|warn)?$'"
+    )
 
 
-def test_a_definition_whose_pattern_looks_ahead_is_refused(play):
-    async def scene(api):
-        wanted = copy.deepcopy(api.definition())
-        schema = wanted["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-        schema["properties"]["spec"]["properties"]["note"]["pattern"] = "^(?!x)"
-        wanted["metadata"]["name"], wanted["spec"]["names"]["plural"] = "wodgets.example.org", "wodgets"
-        _, reason, status = await api.refused("POST", DEFINITIONS, wanted)
-        assert reason == "Invalid"
-        (cause,) = status["details"]["causes"]
-        assert cause["field"] == ("spec.versions[0].schema.openAPIV3Schema.properties[spec].properties[note].pattern")
-        assert cause["message"] == (
-            'Invalid value: "^(?!x)": must be a valid regular expression, but isn\'t: '
-            "error parsing regexp: invalid or unsupported Perl syntax: `(?!`"
-        )
-
-    play(scene)
+async def test_a_definition_whose_pattern_looks_ahead_is_refused(api):
+    wanted = copy.deepcopy(api.definition())
+    schema = wanted["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema["properties"]["spec"]["properties"]["note"]["pattern"] = "^(?!x)"
+    wanted["metadata"]["name"], wanted["spec"]["names"]["plural"] = "wodgets.example.org", "wodgets"
+    _, reason, status = await api.refused("POST", DEFINITIONS, wanted)
+    assert reason == "Invalid"
+    (cause,) = status["details"]["causes"]
+    assert cause["field"] == ("spec.versions[0].schema.openAPIV3Schema.properties[spec].properties[note].pattern")
+    assert cause["message"] == (
+        'Invalid value: "^(?!x)": must be a valid regular expression, but isn\'t: '
+        "error parsing regexp: invalid or unsupported Perl syntax: `(?!`"
+    )

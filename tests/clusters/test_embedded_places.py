@@ -200,7 +200,7 @@ def test_when_all_places_are_at_work_a_newcomer_is_told():
     with_server(scene, connections=2)
 
 
-def test_nine_hundred_idle_tls_connections_do_not_shut_the_server(tmp_path):
+async def test_nine_hundred_idle_tls_connections_do_not_shut_the_server(tmp_path):
     async def main():
         cluster = EmbeddedProcessCluster(SystemClock(), Randomness())
         await cluster.start()
@@ -223,11 +223,8 @@ def test_nine_hundred_idle_tls_connections_do_not_shut_the_server(tmp_path):
                 writer.transport.abort()
             await cluster.stop()
 
-    async def bounded():
-        async with asyncio.timeout(300):
-            await main()
-
-    asyncio.run(bounded())
+    async with asyncio.timeout(300):
+        await main()
 
 
 def test_what_cannot_be_read_is_refused_and_its_token_not_logged(caplog):

@@ -191,14 +191,11 @@ def test_nothing_is_left_of_it_when_its_starter_is_killed():
     os.close(server)
 
 
-def test_before_the_start_it_says_so(tmp_path):
-    async def main():
-        cluster = EmbeddedProcessCluster(SystemClock(), Randomness())
-        with pytest.raises(RigError, match="not started"):
-            await cluster.write_kubeconfig(tmp_path / "k")
-        await cluster.stop()
-
-    asyncio.run(main())
+async def test_before_the_start_it_says_so(tmp_path):
+    cluster = EmbeddedProcessCluster(SystemClock(), Randomness())
+    with pytest.raises(RigError, match="not started"):
+        await cluster.write_kubeconfig(tmp_path / "k")
+    await cluster.stop()
 
 
 def test_lines_of_a_channel_arrive_whole_however_they_are_cut():

@@ -50,51 +50,39 @@ def test_a_number(text, value):
         ("9" * 5000, "value out of range"),
     ],
 )
-def test_what_is_not_a_number(play, text, why):
-    async def scene(api):
-        for query in (f"limit={text}", f"watch=True&timeoutSeconds={text}"):
-            code, _, status = await api.refused("GET", f"{WIDGETS}?{query}")
-            assert (code, status["message"]) == (400, f'strconv.ParseInt: parsing "{text}": {why}')
-
-    play(scene)
+async def test_what_is_not_a_number(api, text, why):
+    for query in (f"limit={text}", f"watch=True&timeoutSeconds={text}"):
+        code, _, status = await api.refused("GET", f"{WIDGETS}?{query}")
+        assert (code, status["message"]) == (400, f'strconv.ParseInt: parsing "{text}": {why}')
 
 
 @pytest.mark.parametrize("word", ["True", "TRUE", "1", "t", "yes", ""])
-def test_a_watch_by_any_word_for_true(play, word):
-    async def scene(api):
-        await api("POST", WIDGETS, api.widget())
-        response = await api.ask("GET", f"{WIDGETS}?watch={word}")
-        (event,) = await api.lines(response)
-        assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", "one")
-
-    play(scene)
+async def test_a_watch_by_any_word_for_true(api, word):
+    await api("POST", WIDGETS, api.widget())
+    response = await api.ask("GET", f"{WIDGETS}?watch={word}")
+    (event,) = await api.lines(response)
+    assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", "one")
 
 
 @pytest.mark.parametrize("word", ["False", "0", "false"])
-def test_a_list_where_the_watch_is_false(play, word):
-    async def scene(api):
-        assert (await api("GET", f"{WIDGETS}?watch={word}"))["kind"] == "WidgetList"
-
-    play(scene)
+async def test_a_list_where_the_watch_is_false(api, word):
+    assert (await api("GET", f"{WIDGETS}?watch={word}"))["kind"] == "WidgetList"
 
 
-def test_the_options_of_a_watch(play):
-    async def scene(api):
-        await api("POST", WIDGETS, api.widget())
-        response = await api.ask("GET", f"{WIDGETS}?{BOOKMARKS}&sendInitialEvents=True&allowWatchBookmarks=True")
-        added, bookmark = await api.lines(response)
-        assert (added["type"], bookmark["type"]) == ("ADDED", "BOOKMARK")
-        assert bookmark["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
-        response = await api.ask("GET", f"{WIDGETS}?{BOOKMARKS}&sendInitialEvents=False&allowWatchBookmarks=0")
-        assert await api.lines(response) == []
-        response = await api.ask("GET", f"{WIDGETS}?watch=True&resourceVersion={api.server.version}&timeoutSeconds=-5")
-        assert await api.lines(response) == ["END"]
-        response = await api.ask("GET", f"{WIDGETS}?watch=True&timeoutSeconds={1 << 62}")
-        assert len(await api.lines(response)) == 1
-        await api.clock.advance(60 * 86_400)
-        assert api.server.watch_count() == 2
-
-    play(scene)
+async def test_the_options_of_a_watch(api):
+    await api("POST", WIDGETS, api.widget())
+    response = await api.ask("GET", f"{WIDGETS}?{BOOKMARKS}&sendInitialEvents=True&allowWatchBookmarks=True")
+    added, bookmark = await api.lines(response)
+    assert (added["type"], bookmark["type"]) == ("ADDED", "BOOKMARK")
+    assert bookmark["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+    response = await api.ask("GET", f"{WIDGETS}?{BOOKMARKS}&sendInitialEvents=False&allowWatchBookmarks=0")
+    assert await api.lines(response) == []
+    response = await api.ask("GET", f"{WIDGETS}?watch=True&resourceVersion={api.server.version}&timeoutSeconds=-5")
+    assert await api.lines(response) == ["END"]
+    response = await api.ask("GET", f"{WIDGETS}?watch=True&timeoutSeconds={1 << 62}")
+    assert len(await api.lines(response)) == 1
+    await api.clock.advance(60 * 86_400)
+    assert api.server.watch_count() == 2
 
 
 @pytest.mark.parametrize(
@@ -124,94 +112,75 @@ def test_the_options_of_a_watch(play):
         ),
     ],
 )
-def test_options_of_lists_that_contradict_each_other(play, query, message):
-    async def scene(api):
-        code, reason, status = await api.refused("GET", f"{WIDGETS}?{query}")
-        assert (code, reason) == (422, "Invalid")
-        assert status["message"] == f'ListOptions.meta.k8s.io "" is invalid: {message}'
-
-    play(scene)
+async def test_options_of_lists_that_contradict_each_other(api, query, message):
+    code, reason, status = await api.refused("GET", f"{WIDGETS}?{query}")
+    assert (code, reason) == (422, "Invalid")
+    assert status["message"] == f'ListOptions.meta.k8s.io "" is invalid: {message}'
 
 
-def test_a_negative_limit_is_none(play):
-    async def scene(api):
-        for name in ("a", "b"):
-            await api("POST", WIDGETS, api.widget(name))
-        listed = await api("GET", f"{WIDGETS}?limit=-1")
-        assert len(listed["items"]) == 2
-        assert "continue" not in listed["metadata"]
-
-    play(scene)
+async def test_a_negative_limit_is_none(api):
+    for name in ("a", "b"):
+        await api("POST", WIDGETS, api.widget(name))
+    listed = await api("GET", f"{WIDGETS}?limit=-1")
+    assert len(listed["items"]) == 2
+    assert "continue" not in listed["metadata"]
 
 
-def test_force(play):
-    async def scene(api):
-        path = f"{WIDGETS}/one?fieldManager="
-        await api("PATCH", f"{path}a", api.widget(size=1), APPLY)
-        assert (await api.refused("PATCH", f"{path}b&force=False", api.widget(size=2), APPLY))[0] == 409
-        forced = await api("PATCH", f"{path}b&force=True", api.widget(size=2), APPLY)
-        assert forced["spec"]["size"] == 2
-        for word in ("true", "false"):
-            _, _, status = await api.refused("PATCH", f"{path}b&force={word}", {"spec": {"size": 3}}, MERGE_PATCH)
-            assert status["message"].endswith("force: Forbidden: may not be specified for non-apply patch")
-
-    play(scene)
+async def test_force(api):
+    path = f"{WIDGETS}/one?fieldManager="
+    await api("PATCH", f"{path}a", api.widget(size=1), APPLY)
+    assert (await api.refused("PATCH", f"{path}b&force=False", api.widget(size=2), APPLY))[0] == 409
+    forced = await api("PATCH", f"{path}b&force=True", api.widget(size=2), APPLY)
+    assert forced["spec"]["size"] == 2
+    for word in ("true", "false"):
+        _, _, status = await api.refused("PATCH", f"{path}b&force={word}", {"spec": {"size": 3}}, MERGE_PATCH)
+        assert status["message"].endswith("force: Forbidden: may not be specified for non-apply patch")
 
 
 @pytest.mark.parametrize(
     ("method", "kind"), [("POST", "Create"), ("PUT", "Update"), ("PATCH", "Patch"), ("DELETE", "Delete")]
 )
-def test_a_dry_run_is_of_all_or_an_error_of_the_verbs_options(play, method, kind):
-    async def scene(api):
-        await api("POST", WIDGETS, api.widget())
-        path = WIDGETS if method == "POST" else f"{WIDGETS}/one"
-        for value, shown in (("Some", '"Some"'), ("", '""'), ("all", '"all"')):
-            body, media = (b"" if method == "DELETE" else {}), MERGE_PATCH if method == "PATCH" else "application/json"
-            code, _, status = await api.refused(method, f"{path}?dryRun={value}", body, media)
-            assert (code, status["message"]) == (
-                422,
-                f'{kind}Options.meta.k8s.io "" is invalid: dryRun: Unsupported value: [{shown}]: '
-                'supported values: "All"',
-            )
-        if kind in ("Create", "Update"):
-            _, _, status = await api.refused(method, f"{path}?fieldValidation=Some", api.widget())
-            assert status["message"] == (
-                f'{kind}Options.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "Some": supported '
-                'values: "", "Ignore", "Strict", "Warn"'
-            )
-
-    play(scene)
-
-
-def test_the_options_of_a_deletion_are_its_body_or_else_its_query(play):
-    async def scene(api):
-        await api("POST", WIDGETS, api.widget())
-        await api("DELETE", f"{WIDGETS}/one?dryRun=All")
-        refused = await api.refused("DELETE", f"{WIDGETS}/one?propagationPolicy=Some")
-        assert refused[2]["message"] == (
-            'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "Some": supported values: '
-            '"Foreground", "Background", "Orphan", "nil"'
+async def test_a_dry_run_is_of_all_or_an_error_of_the_verbs_options(api, method, kind):
+    await api("POST", WIDGETS, api.widget())
+    path = WIDGETS if method == "POST" else f"{WIDGETS}/one"
+    for value, shown in (("Some", '"Some"'), ("", '""'), ("all", '"all"')):
+        body, media = (b"" if method == "DELETE" else {}), MERGE_PATCH if method == "PATCH" else "application/json"
+        code, _, status = await api.refused(method, f"{path}?dryRun={value}", body, media)
+        assert (code, status["message"]) == (
+            422,
+            f'{kind}Options.meta.k8s.io "" is invalid: dryRun: Unsupported value: [{shown}]: supported values: "All"',
         )
-        both = {"propagationPolicy": "Orphan", "orphanDependents": True}
-        assert (await api.refused("DELETE", f"{WIDGETS}/one", both))[0] == 422
-        assert (await api.refused("DELETE", f"{WIDGETS}/one?gracePeriodSeconds=x"))[0] == 400
-        owner = await api("GET", f"{WIDGETS}/one")
-        reference = {"apiVersion": "example.org/v1", "kind": "Widget", "name": "one", "uid": owner["metadata"]["uid"]}
-        two = api.widget("two")
-        two["metadata"]["ownerReferences"] = [reference]
-        await api("POST", WIDGETS, two)
-        await api("DELETE", f"{WIDGETS}/one?orphanDependents=True")
-        assert "ownerReferences" not in (await api("GET", f"{WIDGETS}/two"))["metadata"]
-        await api("DELETE", f"{WIDGETS}/two?dryRun=All", {"gracePeriodSeconds": 0})
-        assert (await api.refused("GET", f"{WIDGETS}/two"))[0] == 404
-
-    play(scene)
+    if kind in ("Create", "Update"):
+        _, _, status = await api.refused(method, f"{path}?fieldValidation=Some", api.widget())
+        assert status["message"] == (
+            f'{kind}Options.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "Some": supported '
+            'values: "", "Ignore", "Strict", "Warn"'
+        )
 
 
-def test_a_resource_version_beyond_64_bits(play):
-    async def scene(api):
-        code, _, status = await api.refused("GET", f"{WIDGETS}?resourceVersion={'9' * 5000}")
-        assert code == 400
-        assert status["message"].endswith("value out of range")
+async def test_the_options_of_a_deletion_are_its_body_or_else_its_query(api):
+    await api("POST", WIDGETS, api.widget())
+    await api("DELETE", f"{WIDGETS}/one?dryRun=All")
+    refused = await api.refused("DELETE", f"{WIDGETS}/one?propagationPolicy=Some")
+    assert refused[2]["message"] == (
+        'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "Some": supported values: '
+        '"Foreground", "Background", "Orphan", "nil"'
+    )
+    both = {"propagationPolicy": "Orphan", "orphanDependents": True}
+    assert (await api.refused("DELETE", f"{WIDGETS}/one", both))[0] == 422
+    assert (await api.refused("DELETE", f"{WIDGETS}/one?gracePeriodSeconds=x"))[0] == 400
+    owner = await api("GET", f"{WIDGETS}/one")
+    reference = {"apiVersion": "example.org/v1", "kind": "Widget", "name": "one", "uid": owner["metadata"]["uid"]}
+    two = api.widget("two")
+    two["metadata"]["ownerReferences"] = [reference]
+    await api("POST", WIDGETS, two)
+    await api("DELETE", f"{WIDGETS}/one?orphanDependents=True")
+    assert "ownerReferences" not in (await api("GET", f"{WIDGETS}/two"))["metadata"]
+    await api("DELETE", f"{WIDGETS}/two?dryRun=All", {"gracePeriodSeconds": 0})
+    assert (await api.refused("GET", f"{WIDGETS}/two"))[0] == 404
 
-    play(scene)
+
+async def test_a_resource_version_beyond_64_bits(api):
+    code, _, status = await api.refused("GET", f"{WIDGETS}?resourceVersion={'9' * 5000}")
+    assert code == 400
+    assert status["message"].endswith("value out of range")

@@ -29,20 +29,17 @@ def hello_of(group: str) -> bytes:
 @pytest.mark.parametrize(
     ("group", "refused"), [("X25519", False), ("prime256v1", False), ("secp384r1", True), ("ffdhe8192", True)]
 )
-def test_only_cheap_groups_are_computed(tmp_path: Path, group: str, refused: bool) -> None:
-    async def main() -> None:
-        cluster = EmbeddedCluster(SystemClock(), Randomness())
-        await cluster.start()
-        try:
-            await cluster.write_kubeconfig(tmp_path / "kubeconfig")
-            config = yaml.safe_load((tmp_path / "kubeconfig").read_text())
-            server = urlsplit(config["clusters"][0]["cluster"]["server"])
-            reader, writer = await asyncio.open_connection(server.hostname, server.port)
-            writer.write(hello_of(group))
-            answer = await reader.readexactly(7)
-            assert (answer == bytes.fromhex("15030300020228")) is refused  # fatal, handshake_failure
-            writer.close()
-        finally:
-            await cluster.stop()
-
-    asyncio.run(main())
+async def test_only_cheap_groups_are_computed(tmp_path: Path, group: str, refused: bool) -> None:
+    cluster = EmbeddedCluster(SystemClock(), Randomness())
+    await cluster.start()
+    try:
+        await cluster.write_kubeconfig(tmp_path / "kubeconfig")
+        config = yaml.safe_load((tmp_path / "kubeconfig").read_text())
+        server = urlsplit(config["clusters"][0]["cluster"]["server"])
+        reader, writer = await asyncio.open_connection(server.hostname, server.port)
+        writer.write(hello_of(group))
+        answer = await reader.readexactly(7)
+        assert (answer == bytes.fromhex("15030300020228")) is refused  # fatal, handshake_failure
+        writer.close()
+    finally:
+        await cluster.stop()

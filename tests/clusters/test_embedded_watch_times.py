@@ -67,42 +67,36 @@ def test_late_is_after_the_answer_and_in_order(times):
     assert [one for one in happened if one.startswith("event")] == ["event 0", "event 1", "event 2"]
 
 
-def test_batched_events_come_together():
-    async def main():
-        clock = ManualClock()
-        cluster = EmbeddedCluster(clock, Randomness(1), watches=WatchTimes.BATCHED)
-        await cluster.start()
-        api = cluster.client("User")
-        version = (await api.list(DEVICE)).resource_version
-        async with api.watch(DEVICE, resource_version=version) as events:
-            for name in ("a", "b", "c"):
-                await api.create(DEVICE, device(name, public_key=b"k", device_type="virtual"))
-            first = asyncio.ensure_future(anext(events))
-            await clock.advance(0)
-            assert not first.done()
-            await clock.advance(0.1)
-            seen = [(await first).object["metadata"]["name"]]
-            seen += [(await anext(events)).object["metadata"]["name"] for _ in range(2)]
-        assert seen == ["a", "b", "c"]
-        await cluster.stop()
-
-    asyncio.run(main())
+async def test_batched_events_come_together():
+    clock = ManualClock()
+    cluster = EmbeddedCluster(clock, Randomness(1), watches=WatchTimes.BATCHED)
+    await cluster.start()
+    api = cluster.client("User")
+    version = (await api.list(DEVICE)).resource_version
+    async with api.watch(DEVICE, resource_version=version) as events:
+        for name in ("a", "b", "c"):
+            await api.create(DEVICE, device(name, public_key=b"k", device_type="virtual"))
+        first = asyncio.ensure_future(anext(events))
+        await clock.advance(0)
+        assert not first.done()
+        await clock.advance(0.1)
+        seen = [(await first).object["metadata"]["name"]]
+        seen += [(await anext(events)).object["metadata"]["name"] for _ in range(2)]
+    assert seen == ["a", "b", "c"]
+    await cluster.stop()
 
 
-def test_a_watch_that_ends_keeps_nothing_back():
-    async def main():
-        clock = ManualClock()
-        cluster = EmbeddedCluster(clock, Randomness(1), watches=WatchTimes.LATE)
-        await cluster.start()
-        api = cluster.client("User")
-        version = (await api.list(DEVICE)).resource_version
-        async with api.watch(DEVICE, resource_version=version) as events:
-            await api.create(DEVICE, device("a", public_key=b"k", device_type="virtual"))
-            cluster.server.break_watches()
-            assert [event.object["metadata"]["name"] async for event in events] == ["a"]
-        await cluster.stop()
-
-    asyncio.run(main())
+async def test_a_watch_that_ends_keeps_nothing_back():
+    clock = ManualClock()
+    cluster = EmbeddedCluster(clock, Randomness(1), watches=WatchTimes.LATE)
+    await cluster.start()
+    api = cluster.client("User")
+    version = (await api.list(DEVICE)).resource_version
+    async with api.watch(DEVICE, resource_version=version) as events:
+        await api.create(DEVICE, device("a", public_key=b"k", device_type="virtual"))
+        cluster.server.break_watches()
+        assert [event.object["metadata"]["name"] async for event in events] == ["a"]
+    await cluster.stop()
 
 
 def test_it_is_an_option_of_the_embedded_cluster_only():

@@ -62,27 +62,21 @@ def test_what_is_read(text, value):
     ],
     ids=range(18),
 )
-def test_what_is_refused(play, text, why):
-    async def scene(api):
-        code, reason, status = await api.refused("POST", WIDGETS, text, YAML)
-        assert (code, reason) == (400, "BadRequest")
-        assert status["message"].startswith("error decoding YAML: ")
-        assert why in status["message"]
-
-    play(scene)
+async def test_what_is_refused(api, text, why):
+    code, reason, status = await api.refused("POST", WIDGETS, text, YAML)
+    assert (code, reason) == (400, "BadRequest")
+    assert status["message"].startswith("error decoding YAML: ")
+    assert why in status["message"]
 
 
 def test_a_number_in_sixties_is_not_computed():
     assert read_yaml(b"a: 1" + b":20" * 30)["a"].startswith("1:20:20")
 
 
-def test_a_body_of_more_values_than_one_request_may_have_is_too_large(play):
-    async def scene(api):
-        code, reason, _ = await api.refused("POST", WIDGETS, b"[" + b"1," * 1_500_000 + b"1]#", YAML)
-        assert (code, reason) == (413, "RequestEntityTooLarge")
-        code, reason, _ = await api.refused(
-            "PATCH", f"{WIDGETS}/one?fieldManager=a", LAUGHS, "application/apply-patch+yaml"
-        )
-        assert (code, reason) == (400, "BadRequest")
-
-    play(scene)
+async def test_a_body_of_more_values_than_one_request_may_have_is_too_large(api):
+    code, reason, _ = await api.refused("POST", WIDGETS, b"[" + b"1," * 1_500_000 + b"1]#", YAML)
+    assert (code, reason) == (413, "RequestEntityTooLarge")
+    code, reason, _ = await api.refused(
+        "PATCH", f"{WIDGETS}/one?fieldManager=a", LAUGHS, "application/apply-patch+yaml"
+    )
+    assert (code, reason) == (400, "BadRequest")

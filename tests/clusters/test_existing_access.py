@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 import pytest
 
 from harness.clusters.existing.access import check_context, check_rights, check_version
-from harness.clusters.existing.ownership import PROCESS, SELECTOR, ownership, why_kept
+from harness.clusters.existing.ownership import SELECTOR, ownership, why_kept
 from harness.core.errors import RigError, UsageError
+from harness.wasmbed.resources.names import PROCESS_ANNOTATION
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC).timestamp()
 
@@ -90,15 +91,15 @@ def test_a_namespace_is_kept_while_its_process_lives():
         text=True,
         check=True,
     )
-    assert why_kept(namespace(**{PROCESS: done.stdout.split("'")[3]}), NOW) is None
+    assert why_kept(namespace(**{PROCESS_ANNOTATION: done.stdout.split("'")[3]}), NOW) is None
 
 
 def test_another_process_under_an_old_number_is_not_mistaken_for_it():
-    machine, pid, started = ownership()["annotations"][PROCESS].split()
-    assert why_kept(namespace(**{PROCESS: f"{machine} {pid} {int(started) - 1}"}), NOW) is None
+    machine, pid, started = ownership()["annotations"][PROCESS_ANNOTATION].split()
+    assert why_kept(namespace(**{PROCESS_ANNOTATION: f"{machine} {pid} {int(started) - 1}"}), NOW) is None
 
 
 def test_what_may_be_another_machines_is_left_alone_for_a_day():
-    elsewhere = namespace(**{PROCESS: "another-start/1 7 100"})
+    elsewhere = namespace(**{PROCESS_ANNOTATION: "another-start/1 7 100"})
     assert "another machine" in why_kept(elsewhere, NOW)
     assert why_kept(elsewhere, NOW + 24 * 3600) is None

@@ -94,38 +94,35 @@ async def session(cluster):
     raise AssertionError(found)
 
 
-def test_an_operator(tmp_path):
+async def test_an_operator(tmp_path):
     (tmp_path / "operator.py").write_text(OPERATOR)
 
-    async def main():
-        cluster = EmbeddedCluster(SystemClock(), Randomness())
-        await cluster.start()
+    cluster = EmbeddedCluster(SystemClock(), Randomness())
+    await cluster.start()
+    try:
+        await cluster.write_kubeconfig(tmp_path / "config")
+        operator = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "kopf",
+            "run",
+            "--standalone",
+            "--namespace=wasmbed",
+            "operator.py",
+            cwd=tmp_path,
+            env={**os.environ, "KUBECONFIG": str(tmp_path / "config")},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        reading = asyncio.ensure_future(operator.stdout.read())
         try:
-            await cluster.write_kubeconfig(tmp_path / "config")
-            operator = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "kopf",
-                "run",
-                "--standalone",
-                "--namespace=wasmbed",
-                "operator.py",
-                cwd=tmp_path,
-                env={**os.environ, "KUBECONFIG": str(tmp_path / "config")},
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-            )
-            reading = asyncio.ensure_future(operator.stdout.read())
-            try:
-                async with asyncio.timeout(50):
-                    await session(cluster)
-            finally:
-                operator.terminate()
-                output = (await reading).decode()
-                await operator.wait()
-                print(output)
-            assert "Traceback" not in output
+            async with asyncio.timeout(50):
+                await session(cluster)
         finally:
-            await cluster.stop()
-
-    asyncio.run(main())
+            operator.terminate()
+            output = (await reading).decode()
+            await operator.wait()
+            print(output)
+        assert "Traceback" not in output
+    finally:
+        await cluster.stop()

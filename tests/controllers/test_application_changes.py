@@ -1,227 +1,194 @@
 """What becomes of an application that runs when it is changed, stopped or deleted."""
 
+from __future__ import annotations
+
 import pytest
 
-from harness.wasmbed.controllers.application import FINALIZER
 from harness.wasmbed.resources.kinds import APPLICATION
+from harness.wasmbed.resources.names import STOP_FINALIZER
+from tests.controllers.world import World
 
 MODULE = b"\0asm\1\0\0\0"
 OTHER = MODULE + b"\0\1\0"
 
 
-def test_a_changed_module_stops_the_old_and_deploys_the_new(play):
-    async def scenario(world):
-        await world.manager()
-        await world.device("edge-1")
-        await world.application()
-        await world.reaches("blink", "Running")
-        await world.change(config={"fuel": 5})
+async def test_a_changed_module_stops_the_old_and_deploys_the_new(world: World) -> None:
+    await world.manager()
+    await world.device("edge-1")
+    await world.application()
+    await world.reaches("blink", "Running")
+    await world.change(config={"fuel": 5})
 
-        async def redeployed():
-            return world.gateways.calls == [("deploy", "edge-1"), ("stop", "edge-1"), ("deploy", "edge-1")]
+    async def redeployed():
+        return world.gateways.calls == [("deploy", "edge-1"), ("stop", "edge-1"), ("deploy", "edge-1")]
 
-        await world.until(redeployed)
-        application = await world.reaches("blink", "Running")
-        assert world.phases()[4:] == ["Deploying", "Deployed", "Running"]
-        assert application.status.observed_generation == application.generation == 2
-
-    play(scenario)
+    await world.until(redeployed)
+    application = await world.reaches("blink", "Running")
+    assert world.phases()[4:] == ["Deploying", "Deployed", "Running"]
+    assert application.status.observed_generation == application.generation == 2
 
 
-def test_a_change_of_targets_leaves_the_others_alone(play):
-    async def scenario(world):
-        await world.manager()
-        for name in ("edge-1", "edge-2", "edge-3"):
-            await world.device(name)
-        await world.application(device_names=["edge-1", "edge-2"])
-        await world.reaches("blink", "Running")
-        await world.change(targetDevices={"deviceNames": ["edge-2", "edge-3"]})
+async def test_a_change_of_targets_leaves_the_others_alone(world: World) -> None:
+    await world.manager()
+    for name in ("edge-1", "edge-2", "edge-3"):
+        await world.device(name)
+    await world.application(device_names=["edge-1", "edge-2"])
+    await world.reaches("blink", "Running")
+    await world.change(targetDevices={"deviceNames": ["edge-2", "edge-3"]})
 
-        async def moved():
-            entries = (await world.get(APPLICATION, "blink")).status.device_statuses
-            return set(entries) == {"edge-2", "edge-3"} and entries["edge-3"].state == "running"
+    async def moved():
+        entries = (await world.get(APPLICATION, "blink")).status.device_statuses
+        return set(entries) == {"edge-2", "edge-3"} and entries["edge-3"].state == "running"
 
-        await world.until(moved)
-        assert world.gateways.count("stop") == {"edge-1": 1}
-        assert world.gateways.count("deploy") == {"edge-1": 1, "edge-2": 1, "edge-3": 1}
-        await world.reaches("blink", "Running")
-
-    play(scenario)
+    await world.until(moved)
+    assert world.gateways.count("stop") == {"edge-1": 1}
+    assert world.gateways.count("deploy") == {"edge-1": 1, "edge-2": 1, "edge-3": 1}
+    await world.reaches("blink", "Running")
 
 
-def test_a_late_word_about_the_old_module_is_not_one_about_the_new(play):
-    async def scenario(world):
-        await world.manager()
-        await world.device("edge-1")
-        await world.application()
-        await world.reaches("blink", "Running")
-        world.gateways.answers["edge-1"] = [["receiving"]]
-        await world.change(config={"fuel": 5})
-        await world.reaches("blink", "Deploying")
-        await world.settle()
-        late = {"edge-1": {"state": "running", "generation": 1}}
-        await world.api.patch_status(APPLICATION, "blink", {"status": {"deviceStatuses": late}})
-        await world.settle(5)
-        assert (await world.get(APPLICATION, "blink")).status.phase == "Deploying"
-
-    play(scenario)
+async def test_a_late_word_about_the_old_module_is_not_one_about_the_new(world: World) -> None:
+    await world.manager()
+    await world.device("edge-1")
+    await world.application()
+    await world.reaches("blink", "Running")
+    world.gateways.answers["edge-1"] = [["receiving"]]
+    await world.change(config={"fuel": 5})
+    await world.reaches("blink", "Deploying")
+    await world.settle()
+    late = {"edge-1": {"state": "running", "generation": 1}}
+    await world.api.patch_status(APPLICATION, "blink", {"status": {"deviceStatuses": late}})
+    await world.settle(5)
+    assert (await world.get(APPLICATION, "blink")).status.phase == "Deploying"
 
 
-def test_stop_and_start_again(play):
-    async def scenario(world):
-        await world.manager()
-        await world.device("edge-1")
-        await world.application()
-        await world.reaches("blink", "Running")
-        await world.change(stopped=True)
-        stopped = await world.reaches("blink", "Stopped")
-        assert world.phases()[4:] == ["Stopping", "Stopped"]
-        assert stopped.status.statistics.running == 0
-        assert stopped.status.deployed_devices == []
-        await world.change(stopped=False)
-        await world.reaches("blink", "Running")
-        assert world.gateways.count("stop") == {"edge-1": 1}
-        assert world.gateways.count("deploy") == {"edge-1": 2}
-
-    play(scenario)
+async def test_stop_and_start_again(world: World) -> None:
+    await world.manager()
+    await world.device("edge-1")
+    await world.application()
+    await world.reaches("blink", "Running")
+    await world.change(stopped=True)
+    stopped = await world.reaches("blink", "Stopped")
+    assert world.phases()[4:] == ["Stopping", "Stopped"]
+    assert stopped.status.statistics.running == 0
+    assert stopped.status.deployed_devices == []
+    await world.change(stopped=False)
+    await world.reaches("blink", "Running")
+    assert world.gateways.count("stop") == {"edge-1": 1}
+    assert world.gateways.count("deploy") == {"edge-1": 2}
 
 
-def test_an_application_may_be_created_stopped(play):
-    async def scenario(world):
-        await world.manager()
-        await world.device("edge-1")
-        await world.application(stopped=True)
-        await world.reaches("blink", "Stopped")
-        assert world.gateways.calls == []
-
-    play(scenario)
+async def test_an_application_may_be_created_stopped(world: World) -> None:
+    await world.manager()
+    await world.device("edge-1")
+    await world.application(stopped=True)
+    await world.reaches("blink", "Stopped")
+    assert world.gateways.calls == []
 
 
-def test_a_stop_that_is_withdrawn_is_finished_first(play):
-    async def scenario(world):
-        await world.manager()
-        await world.device("edge-1")
-        await world.application()
-        await world.reaches("blink", "Running")
-        world.gateways.stop_answers["edge-1"] = []
-        await world.change(stopped=True)
-        await world.reaches("blink", "Stopping")
-        await world.change(stopped=False)
-        await world.settle()
-        assert (await world.get(APPLICATION, "blink")).status.phase == "Stopping"
-        late = {"edge-1": {"state": "stopped"}}
-        await world.api.patch_status(APPLICATION, "blink", {"status": {"deviceStatuses": late}})
-        await world.reaches("blink", "Running")
-        assert world.phases()[4:] == ["Stopping", "Stopped", "Deploying", "Deployed", "Running"]
-
-    play(scenario)
+async def test_a_stop_that_is_withdrawn_is_finished_first(world: World) -> None:
+    await world.manager()
+    await world.device("edge-1")
+    await world.application()
+    await world.reaches("blink", "Running")
+    world.gateways.stop_answers["edge-1"] = []
+    await world.change(stopped=True)
+    await world.reaches("blink", "Stopping")
+    await world.change(stopped=False)
+    await world.settle()
+    assert (await world.get(APPLICATION, "blink")).status.phase == "Stopping"
+    late = {"edge-1": {"state": "stopped"}}
+    await world.api.patch_status(APPLICATION, "blink", {"status": {"deviceStatuses": late}})
+    await world.reaches("blink", "Running")
+    assert world.phases()[4:] == ["Stopping", "Stopped", "Deploying", "Deployed", "Running"]
 
 
-def test_a_device_that_does_not_confirm_a_stop_does_not_block_it(play):
-    async def scenario(world):
-        await world.manager()
-        await world.device("edge-1")
-        await world.application()
-        await world.reaches("blink", "Running")
-        world.gateways.stop_answers["edge-1"] = [*[ConnectionRefusedError("nobody there")] * 2, []]
-        await world.change(stopped=True)
+async def test_a_device_that_does_not_confirm_a_stop_does_not_block_it(world: World) -> None:
+    await world.manager()
+    await world.device("edge-1")
+    await world.application()
+    await world.reaches("blink", "Running")
+    world.gateways.stop_answers["edge-1"] = [*[ConnectionRefusedError("nobody there")] * 2, []]
+    await world.change(stopped=True)
 
-        async def told():
-            return (await world.get(APPLICATION, "blink")).status.error
+    async def told():
+        return (await world.get(APPLICATION, "blink")).status.error
 
-        assert await world.until(told) == "edge-1: its gateway did not take the stop: nobody there"
-        stopped = await world.reaches("blink", "Stopped", within=60)
-        assert "did not confirm the stop within 30 s" in stopped.status.device_statuses["edge-1"].error
-        assert world.gateways.count("stop") == {"edge-1": 3}
-
-    play(scenario)
+    assert await world.until(told) == "edge-1: its gateway did not take the stop: nobody there"
+    stopped = await world.reaches("blink", "Stopped", within=60)
+    assert "did not confirm the stop within 30 s" in stopped.status.device_statuses["edge-1"].error
+    assert world.gateways.count("stop") == {"edge-1": 3}
 
 
-def test_one_that_was_away_is_stopped_when_it_comes_back(play):
-    async def scenario(world):
-        await world.manager()
-        await world.device("edge-1")
-        await world.application()
-        await world.reaches("blink", "Running")
-        await world.move("edge-1", "Disconnected")
-        await world.change(stopped=True)
-        await world.reaches("blink", "Stopped")
-        assert world.gateways.count("stop") == {}
-        await world.move("edge-1", "Connected")
-        await world.settle()
-        assert world.gateways.count("stop") == {"edge-1": 1}
-        assert (await world.get(APPLICATION, "blink")).status.phase == "Stopped"
-
-    play(scenario)
+async def test_one_that_was_away_is_stopped_when_it_comes_back(world: World) -> None:
+    await world.manager()
+    await world.device("edge-1")
+    await world.application()
+    await world.reaches("blink", "Running")
+    await world.move("edge-1", "Disconnected")
+    await world.change(stopped=True)
+    await world.reaches("blink", "Stopped")
+    assert world.gateways.count("stop") == {}
+    await world.move("edge-1", "Connected")
+    await world.settle()
+    assert world.gateways.count("stop") == {"edge-1": 1}
+    assert (await world.get(APPLICATION, "blink")).status.phase == "Stopped"
 
 
-def test_a_stop_that_a_link_took_along_is_asked_for_again(play):
+async def test_a_stop_that_a_link_took_along_is_asked_for_again(world: World) -> None:
     """The device never got it, or its answer was lost: it is back, and names what runs."""
 
-    async def scenario(world):
-        await world.manager()
-        await world.device("edge-1")
-        await world.application()
-        await world.reaches("blink", "Running")
-        world.gateways.stop_answers["edge-1"] = [[], ["stopped"]]
-        await world.change(stopped=True)
-        await world.reaches("blink", "Stopping")
-        await world.settle()
-        await world.move("edge-1", "Disconnected")
-        await world.reaches("blink", "Stopped")
-        await world.settle(100)
-        await world.move("edge-1", "Connected", running=["blink"])
+    await world.manager()
+    await world.device("edge-1")
+    await world.application()
+    await world.reaches("blink", "Running")
+    world.gateways.stop_answers["edge-1"] = [[], ["stopped"]]
+    await world.change(stopped=True)
+    await world.reaches("blink", "Stopping")
+    await world.settle()
+    await world.move("edge-1", "Disconnected")
+    await world.reaches("blink", "Stopped")
+    await world.settle(100)
+    await world.move("edge-1", "Connected", running=["blink"])
 
-        async def stopped():
-            entry = (await world.get(APPLICATION, "blink")).status.device_statuses["edge-1"]
-            return entry.state == "stopped" and entry.error is None
+    async def stopped():
+        entry = (await world.get(APPLICATION, "blink")).status.device_statuses["edge-1"]
+        return entry.state == "stopped" and entry.error is None
 
-        await world.until(stopped)
-        assert world.gateways.count("stop") == {"edge-1": 2}
-
-    play(scenario)
+    await world.until(stopped)
+    assert world.gateways.count("stop") == {"edge-1": 2}
 
 
-def test_a_deleted_application_is_stopped_first(play):
-    async def scenario(world):
-        await world.manager()
-        await world.device("edge-1")
-        await world.application()
-        await world.reaches("blink", "Running")
-        await world.api.delete(APPLICATION, "blink")
-        await world.gone("blink")
-        assert world.gateways.count("stop") == {"edge-1": 1}
-        assert world.phases()[4:] == ["Stopping", "Stopped"]
-        await world.application()
-        await world.reaches("blink", "Running")
-
-    play(scenario)
+async def test_a_deleted_application_is_stopped_first(world: World) -> None:
+    await world.manager()
+    await world.device("edge-1")
+    await world.application()
+    await world.reaches("blink", "Running")
+    await world.api.delete(APPLICATION, "blink")
+    await world.gone("blink")
+    assert world.gateways.count("stop") == {"edge-1": 1}
+    assert world.phases()[4:] == ["Stopping", "Stopped"]
+    await world.application()
+    await world.reaches("blink", "Running")
 
 
 @pytest.mark.parametrize("away", [True, False], ids=["away", "silent"])
-def test_a_deletion_is_not_held_up_for_ever(play, away):
-    async def scenario(world):
-        await world.manager()
-        await world.device("edge-1")
-        await world.application()
-        await world.reaches("blink", "Running")
-        if away:
-            await world.move("edge-1", "Disconnected")
-        world.gateways.stop_answers["edge-1"] = []
-        await world.api.delete(APPLICATION, "blink")
-        await world.gone("blink", within=60)
-
-    play(scenario)
+async def test_a_deletion_is_not_held_up_for_ever(world: World, away) -> None:
+    await world.manager()
+    await world.device("edge-1")
+    await world.application()
+    await world.reaches("blink", "Running")
+    if away:
+        await world.move("edge-1", "Disconnected")
+    world.gateways.stop_answers["edge-1"] = []
+    await world.api.delete(APPLICATION, "blink")
+    await world.gone("blink", within=60)
 
 
-def test_another_finalizer_is_left_alone(play):
-    async def scenario(world):
-        await world.manager()
-        await world.application()
-        await world.reaches("blink", "Failed")
-        await world.api.patch(APPLICATION, "blink", {"metadata": {"finalizers": ["example.org/mine", FINALIZER]}})
-        await world.api.delete(APPLICATION, "blink")
-        await world.settle()
-        assert (await world.get(APPLICATION, "blink")).finalizers == ["example.org/mine"]
-
-    play(scenario)
+async def test_another_finalizer_is_left_alone(world: World) -> None:
+    await world.manager()
+    await world.application()
+    await world.reaches("blink", "Failed")
+    await world.api.patch(APPLICATION, "blink", {"metadata": {"finalizers": ["example.org/mine", STOP_FINALIZER]}})
+    await world.api.delete(APPLICATION, "blink")
+    await world.settle()
+    assert (await world.get(APPLICATION, "blink")).finalizers == ["example.org/mine"]

@@ -1,6 +1,6 @@
 """The log of a controller when a request fails."""
 
-import asyncio
+from __future__ import annotations
 
 import pytest
 
@@ -42,8 +42,6 @@ class Failing(Controller):
         (ApiError({}), "api error"),
     ],
 )
-def test_a_failure_has_a_reason(error: Exception, reason: str, caplog: pytest.LogCaptureFixture) -> None:
-    controller = Failing(error)
-
-    asyncio.run(controller.run())
+async def test_a_failure_has_a_reason(error: Exception, reason: str, caplog: pytest.LogCaptureFixture) -> None:
+    await Failing(error).run()
     assert caplog.messages == [f"Gateway gateway-1: {reason}; trying again"]

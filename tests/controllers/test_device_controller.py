@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import pytest
 
 from harness.wasmbed.controllers import ControllerSettings
@@ -5,6 +7,7 @@ from harness.wasmbed.resources import manifests
 from harness.wasmbed.resources.api import Conflict
 from harness.wasmbed.resources.conditions import find_condition
 from harness.wasmbed.resources.kinds import DEVICE, GATEWAY
+from tests.controllers.world import World
 
 
 class Late:
@@ -17,214 +20,169 @@ class Late:
         return self._clock.now() + 1000
 
 
-def test_an_enrolling_device_is_enrolled(play):
-    async def scenario(world):
-        await world.manager()
-        await world.device("edge-1", "Enrolling")
-        device = await world.reaches("edge-1", "Enrolled", DEVICE)
-        assert device.status.enrollments == 1
-        assert device.status.enrolled_at is not None
-        assert device.status.observed_generation == device.generation
-        assert find_condition(device.status.conditions, "Enrolled")["status"] == "True"
-
-    play(scenario)
+async def test_an_enrolling_device_is_enrolled(world: World) -> None:
+    await world.manager()
+    await world.device("edge-1", "Enrolling")
+    device = await world.reaches("edge-1", "Enrolled", DEVICE)
+    assert device.status.enrollments == 1
+    assert device.status.enrolled_at is not None
+    assert device.status.observed_generation == device.generation
+    assert find_condition(device.status.conditions, "Enrolled")["status"] == "True"
 
 
-def test_one_that_enrolled_while_no_controller_ran_is_not_forgotten(play):
-    async def scenario(world):
-        await world.device("edge-1", "Enrolling")
-        await world.manager()
-        await world.reaches("edge-1", "Enrolled", DEVICE)
-
-    play(scenario)
+async def test_one_that_enrolled_while_no_controller_ran_is_not_forgotten(world: World) -> None:
+    await world.device("edge-1", "Enrolling")
+    await world.manager()
+    await world.reaches("edge-1", "Enrolled", DEVICE)
 
 
-def test_each_boot_counts(play):
-    async def scenario(world):
-        await world.manager()
-        await world.device("edge-1", "Connected")
-        await world.reboot("edge-1")
-        assert (await world.get(DEVICE, "edge-1")).status.enrollments == 2
-
-    play(scenario)
+async def test_each_boot_counts(world: World) -> None:
+    await world.manager()
+    await world.device("edge-1", "Connected")
+    await world.reboot("edge-1")
+    assert (await world.get(DEVICE, "edge-1")).status.enrollments == 2
 
 
 @pytest.mark.parametrize("key", [b"not der", b"\x02\x01\x05"])
-def test_a_key_that_is_none_fails_the_enrollment(play, key):
-    async def scenario(world):
-        await world.manager()
-        await world.api.create(DEVICE, manifests.device("edge-1", public_key=key, device_type="mcu"))
-        await world.move("edge-1", "Enrolling")
-        device = await world.reaches("edge-1", "Failed", DEVICE)
-        assert "SubjectPublicKeyInfo" in device.status.error
-        assert device.status.health == "unhealthy"
-
-    play(scenario)
+async def test_a_key_that_is_none_fails_the_enrollment(world: World, key) -> None:
+    await world.manager()
+    await world.api.create(DEVICE, manifests.device("edge-1", public_key=key, device_type="mcu"))
+    await world.move("edge-1", "Enrolling")
+    device = await world.reaches("edge-1", "Failed", DEVICE)
+    assert "SubjectPublicKeyInfo" in device.status.error
+    assert device.status.health == "unhealthy"
 
 
-def test_a_conflict_is_looked_at_again(play):
-    async def scenario(world):
-        clients = {}
+async def test_a_conflict_is_looked_at_again(world: World) -> None:
+    clients = {}
 
-        def client(name):
-            clients[name] = world.client(name)
-            return clients[name]
+    def client(name):
+        clients[name] = world.client(name)
+        return clients[name]
 
-        await world.manager(clients=client)
-        await world.settle()
-        clients["DeviceController"].faults["patch_status"] = [Conflict({"code": 409}), ConnectionResetError("gone")]
-        await world.device("edge-1", "Enrolling")
-        await world.reaches("edge-1", "Enrolled", DEVICE)
-        assert not clients["DeviceController"].faults["patch_status"]
-
-    play(scenario)
+    await world.manager(clients=client)
+    await world.settle()
+    clients["DeviceController"].faults["patch_status"] = [Conflict({"code": 409}), ConnectionResetError("gone")]
+    await world.device("edge-1", "Enrolling")
+    await world.reaches("edge-1", "Enrolled", DEVICE)
+    assert not clients["DeviceController"].faults["patch_status"]
 
 
-def test_an_enrollment_that_was_given_up_meanwhile_is_not_confirmed(play):
-    async def scenario(world):
-        await world.device("edge-1", "Enrolling")
-        stale = (await world.get(DEVICE, "edge-1")).raw
-        await world.move("edge-1", "Disconnected")
-        manager = await world.manager()
-        await world.settle()
-        (controller,) = [c for c in manager._controllers if c.name == "DeviceController"]
-        controller._devices._objects["edge-1"] = stale  # the watch is late
-        with pytest.raises(Conflict):
-            await controller.reconcile("edge-1")
-        assert (await world.get(DEVICE, "edge-1")).status.phase == "Disconnected"
-
-    play(scenario)
+async def test_an_enrollment_that_was_given_up_meanwhile_is_not_confirmed(world: World) -> None:
+    await world.device("edge-1", "Enrolling")
+    stale = (await world.get(DEVICE, "edge-1")).raw
+    await world.move("edge-1", "Disconnected")
+    manager = await world.manager()
+    await world.settle()
+    (controller,) = [c for c in manager._controllers if c.name == "DeviceController"]
+    controller._devices._objects["edge-1"] = stale  # the watch is late
+    with pytest.raises(Conflict):
+        await controller.reconcile("edge-1")
+    assert (await world.get(DEVICE, "edge-1")).status.phase == "Disconnected"
 
 
-def test_devices_of_a_gateway_that_went_offline_are_disconnected(play):
-    async def scenario(world):
-        await world.manager()
-        await world.gateway("gateway-2")
-        for name, gateway in (("edge-1", "gateway-1"), ("edge-2", "gateway-2")):
-            await world.device(name, gateway=gateway)
-        await world.api.patch_status(GATEWAY, "gateway-1", {"status": {"phase": "Offline"}})
-        device = await world.reaches("edge-1", "Disconnected", DEVICE)
-        assert device.status.error == "Connection lost"
-        assert device.status.device_status == "Stopped"
-        assert device.status.last_heartbeat is None
-        assert "gateway-1 is offline" in find_condition(device.status.conditions, "Connected")["message"]
-        assert (await world.get(DEVICE, "edge-2")).status.phase == "Connected"
-
-    play(scenario)
+async def test_devices_of_a_gateway_that_went_offline_are_disconnected(world: World) -> None:
+    await world.manager()
+    await world.gateway("gateway-2")
+    for name, gateway in (("edge-1", "gateway-1"), ("edge-2", "gateway-2")):
+        await world.device(name, gateway=gateway)
+    await world.api.patch_status(GATEWAY, "gateway-1", {"status": {"phase": "Offline"}})
+    device = await world.reaches("edge-1", "Disconnected", DEVICE)
+    assert device.status.error == "Connection lost"
+    assert device.status.device_status == "Stopped"
+    assert device.status.last_heartbeat is None
+    assert "gateway-1 is offline" in find_condition(device.status.conditions, "Connected")["message"]
+    assert (await world.get(DEVICE, "edge-2")).status.phase == "Connected"
 
 
-def test_heartbeats_cost_the_controller_nothing(play):
-    async def scenario(world):
-        await world.manager()
-        await world.device("edge-1")
-        await world.settle()
-        world.requests.clear()
-        for beat in range(20):
-            await world.api.patch_status(DEVICE, "edge-1", {"status": {"deviceMetrics": {"uptime_ms": beat}}})
-        await world.settle(5)
-        sources = {source for source, *_ in world.requests}
-        assert sources <= {"User", "ControllerManager"}
-
-    play(scenario)
+async def test_heartbeats_cost_the_controller_nothing(world: World) -> None:
+    await world.manager()
+    await world.device("edge-1")
+    await world.settle()
+    world.requests.clear()
+    for beat in range(20):
+        await world.api.patch_status(DEVICE, "edge-1", {"status": {"deviceMetrics": {"uptime_ms": beat}}})
+    await world.settle(5)
+    sources = {source for source, *_ in world.requests}
+    assert sources <= {"User", "ControllerManager"}
 
 
-def test_an_enrollment_costs_one_write(play):
-    async def scenario(world):
-        await world.manager()
-        for number in range(10):
-            await world.device(f"edge-{number}")
-        await world.settle()
-        writes = [name for source, name, *_ in world.requests if source == "DeviceController"]
-        assert writes == ["PATCH Device"] * 10
-
-    play(scenario)
+async def test_an_enrollment_costs_one_write(world: World) -> None:
+    await world.manager()
+    for number in range(10):
+        await world.device(f"edge-{number}")
+    await world.settle()
+    writes = [name for source, name, *_ in world.requests if source == "DeviceController"]
+    assert writes == ["PATCH Device"] * 10
 
 
-def test_a_silent_gateway_is_offline_and_its_devices_are_disconnected(play):
-    async def scenario(world):
-        await world.manager()
-        await world.device("edge-1")
-        await world.settle(100)
-        world.alive.clear()
-        await world.settle(19)
-        assert (await world.get(GATEWAY, "gateway-1")).status.phase == "Online"
-        gateway = await world.reaches("gateway-1", "Offline", GATEWAY, within=12)
-        assert gateway.status.connected_devices == 0
-        assert gateway.status.error.startswith("no sign of life since 20")
-        assert gateway.status.error.endswith("Z: 3 beats of 10 s missed")
-        ready = find_condition(gateway.status.conditions, "Ready")
-        assert (ready["reason"], ready["message"]) == ("HeartbeatTimeout", gateway.status.error)
-        await world.reaches("edge-1", "Disconnected", DEVICE)
-
-    play(scenario)
+async def test_a_silent_gateway_is_offline_and_its_devices_are_disconnected(world: World) -> None:
+    await world.manager()
+    await world.device("edge-1")
+    await world.settle(100)
+    world.alive.clear()
+    await world.settle(19)
+    assert (await world.get(GATEWAY, "gateway-1")).status.phase == "Online"
+    gateway = await world.reaches("gateway-1", "Offline", GATEWAY, within=12)
+    assert gateway.status.connected_devices == 0
+    assert gateway.status.error.startswith("no sign of life since 20")
+    assert gateway.status.error.endswith("Z: 3 beats of 10 s missed")
+    ready = find_condition(gateway.status.conditions, "Ready")
+    assert (ready["reason"], ready["message"]) == ("HeartbeatTimeout", gateway.status.error)
+    await world.reaches("edge-1", "Disconnected", DEVICE)
 
 
 @pytest.mark.parametrize(("interval", "missed"), [(1.0, 3), (60.0, 3), (2.0, 5)])
-def test_the_time_until_a_gateway_is_offline_follows_from_its_own_beats(play, interval, missed):
-    async def scenario(world):
-        world.settings = ControllerSettings(missed_beats=missed)
-        await world.manager()
-        world.alive.clear()
-        await world.gateway("gateway-2", lastSeenIntervalMilliseconds=round(1000 * interval))
-        world.alive.clear()
-        await world.settle(interval * (missed - 0.5))
-        assert (await world.get(GATEWAY, "gateway-2")).status.phase == "Online"
-        gateway = await world.reaches("gateway-2", "Offline", GATEWAY, within=interval)
-        assert gateway.status.error.endswith(f"{missed} beats of {interval:g} s missed")
-
-    play(scenario)
+async def test_the_time_until_a_gateway_is_offline_follows_from_its_own_beats(world: World, interval, missed) -> None:
+    world.settings = ControllerSettings(missed_beats=missed)
+    await world.manager()
+    world.alive.clear()
+    await world.gateway("gateway-2", lastSeenIntervalMilliseconds=round(1000 * interval))
+    world.alive.clear()
+    await world.settle(interval * (missed - 0.5))
+    assert (await world.get(GATEWAY, "gateway-2")).status.phase == "Online"
+    gateway = await world.reaches("gateway-2", "Offline", GATEWAY, within=interval)
+    assert gateway.status.error.endswith(f"{missed} beats of {interval:g} s missed")
 
 
-def test_a_controller_that_was_held_up_accuses_nobody(play):
+async def test_a_controller_that_was_held_up_accuses_nobody(world: World) -> None:
     """It wakes up long after its time, and before what the gateway said meanwhile has reached it: it looks again."""
 
-    async def scenario(world):
-        manager = await world.manager()
-        await world.settle(25)
-        (controller,) = [c for c in manager._controllers if c.name == "GatewayController"]
-        controller.clock = Late(world.clock)
-        assert await controller.reconcile("gateway-1") == 10
-        controller.clock = world.clock
-        await world.settle(100)
-        assert (await world.get(GATEWAY, "gateway-1")).status.phase == "Online"
-
-    play(scenario)
+    manager = await world.manager()
+    await world.settle(25)
+    (controller,) = [c for c in manager._controllers if c.name == "GatewayController"]
+    controller.clock = Late(world.clock)
+    assert await controller.reconcile("gateway-1") == 10
+    controller.clock = world.clock
+    await world.settle(100)
+    assert (await world.get(GATEWAY, "gateway-1")).status.phase == "Online"
 
 
-def test_the_controllers_clock_need_not_be_the_gateways(play):
-    async def scenario(world):
-        await world.manager()
-        world.alive.clear()
-        await world.gateway("gateway-2", lastSeen="2001-01-01T00:00:00.000000Z")
-        world.alive.clear()
-        await world.settle(25)
-        assert (await world.get(GATEWAY, "gateway-2")).status.phase == "Online"
-        await world.reaches("gateway-2", "Offline", GATEWAY, within=10)
-
-    play(scenario)
+async def test_the_controllers_clock_need_not_be_the_gateways(world: World) -> None:
+    await world.manager()
+    world.alive.clear()
+    await world.gateway("gateway-2", lastSeen="2001-01-01T00:00:00.000000Z")
+    world.alive.clear()
+    await world.settle(25)
+    assert (await world.get(GATEWAY, "gateway-2")).status.phase == "Online"
+    await world.reaches("gateway-2", "Offline", GATEWAY, within=10)
 
 
-def test_a_gateway_that_comes_back_is_watched_again(play):
-    async def scenario(world):
-        await world.manager()
-        world.alive.clear()
-        await world.reaches("gateway-1", "Offline", GATEWAY, within=60)
-        await world.gateway("gateway-1")
-        world.alive.clear()
-        await world.settle()
-        gateway = await world.get(GATEWAY, "gateway-1")
-        assert gateway.status.phase == "Online"
-        assert find_condition(gateway.status.conditions, "Ready")["status"] == "True"
-        await world.reaches("gateway-1", "Offline", GATEWAY, within=60)
-
-    play(scenario)
+async def test_a_gateway_that_comes_back_is_watched_again(world: World) -> None:
+    await world.manager()
+    world.alive.clear()
+    await world.reaches("gateway-1", "Offline", GATEWAY, within=60)
+    await world.gateway("gateway-1")
+    world.alive.clear()
+    await world.settle()
+    gateway = await world.get(GATEWAY, "gateway-1")
+    assert gateway.status.phase == "Online"
+    assert find_condition(gateway.status.conditions, "Ready")["status"] == "True"
+    await world.reaches("gateway-1", "Offline", GATEWAY, within=60)
 
 
-def test_a_gateway_that_never_said_it_was_there_is_offline(play):
-    async def scenario(world):
-        await world.manager()
-        await world.gateway("gateway-2", lastSeen=None)
-        world.alive.clear()
-        await world.reaches("gateway-2", "Offline", GATEWAY)
-
-    play(scenario)
+async def test_a_gateway_that_never_said_it_was_there_is_offline(world: World) -> None:
+    await world.manager()
+    await world.gateway("gateway-2", lastSeen=None)
+    world.alive.clear()
+    await world.reaches("gateway-2", "Offline", GATEWAY)

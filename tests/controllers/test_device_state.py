@@ -1,5 +1,7 @@
 """The judgement on one device, as a table."""
 
+from __future__ import annotations
+
 import pytest
 
 from harness.wasmbed.controllers.device_state import (
@@ -88,16 +90,16 @@ def entry(state=None, *, generation=3, record=(), **fields):
         (entry(record={"revision": "q", "error": "refused"}), "", DeviceState.DUE),
     ],
 )
-def test_where_a_device_stands(given, away, expected):
+def test_where_a_device_stands(given, away, expected) -> None:
     assert judge(DEVICE, given, "r", away=away).standing is expected
 
 
-def test_a_request_on_record_that_this_process_did_not_make_is_made_again():
+def test_a_request_on_record_that_this_process_did_not_make_is_made_again() -> None:
     assert judge(DEVICE, entry(), "r", confirmed=False).standing is DeviceState.DUE
     assert judge(DEVICE, entry("receiving"), "r", confirmed=False).standing is DeviceState.REQUESTED
 
 
-def test_an_overdue_answer_is_asked_for_again():
+def test_an_overdue_answer_is_asked_for_again() -> None:
     assert judge(DEVICE, entry("receiving"), "r", expired=True) == DeviceAssessment(DeviceState.DUE, NO_ANSWER)
     assert judge(DEVICE, entry("running"), "r", expired=True).standing is DeviceState.RUNNING
 
@@ -110,22 +112,22 @@ def test_an_overdue_answer_is_asked_for_again():
         (DEVICE, 1001, "1001 bytes, the device takes 1000"),
     ],
 )
-def test_why_a_device_can_never_have_a_module(device, size, part):
+def test_why_a_device_can_never_have_a_module(device, size, part) -> None:
     assert part in obstacle(device, size)
 
 
-def test_most_devices_can():
+def test_most_devices_can() -> None:
     assert obstacle(DEVICE, 1000) is None
     assert obstacle(Device({"spec": {"capabilities": ["wasm"]}}), 1 << 20) is None
 
 
-def test_a_request_without_an_answer_may_have_brought_the_module():
+def test_a_request_without_an_answer_may_have_brought_the_module() -> None:
     assert has_module(DEVICE, entry())
     assert not has_module(DEVICE, entry(record={"error": "refused"}))
     assert not has_module(DEVICE, DeviceEntry({}))
 
 
-def test_one_that_is_back_without_the_application_gets_it_again():
+def test_one_that_is_back_without_the_application_gets_it_again() -> None:
     back = Device({**DEVICE.raw, "status": {**DEVICE.raw["status"], "applications": []}})
     assert judge(back, entry("unknown"), "r").standing is DeviceState.DUE
 
@@ -181,14 +183,14 @@ W, O, D, Q, A, R, U, F, E = (  # noqa: E741
         ("Deploying", [U, Q], "Deploying", 50, "degraded"),
     ],
 )
-def test_what_the_standings_add_up_to(present, standings, phase, progress, health):
+def test_what_the_standings_add_up_to(present, standings, phase, progress, health) -> None:
     rollout = Rollout({f"edge-{n}": DeviceAssessment(standing) for n, standing in enumerate(standings)})
     assert rollout.phase(present) == phase
     assert rollout.progress == progress
     assert rollout.health(phase) == health
 
 
-def test_devices_out_of_reach_are_counted_apart():
+def test_devices_out_of_reach_are_counted_apart() -> None:
     rollout = Rollout({"edge-1": DeviceAssessment(R), "edge-2": DeviceAssessment(U, "the device is not connected")}, 2)
     status = rollout.status(Application({}), "PartiallyRunning", 0.0)
     assert status["statistics"] == {"target": 2, "deployed": 2, "running": 1, "failed": 0, "unknown": 3}
@@ -197,7 +199,7 @@ def test_devices_out_of_reach_are_counted_apart():
     assert running["message"] == "1 of 2 devices run it, of 1 nothing is known: they are out of reach"
 
 
-def test_of_an_application_that_nobody_hears_of_it_is_unknown_whether_it_runs():
+def test_of_an_application_that_nobody_hears_of_it_is_unknown_whether_it_runs() -> None:
     rollout = Rollout({"edge-1": DeviceAssessment(U, "the device is not connected")})
     status = rollout.status(Application({}), "Unknown", 0.0)
     assert find_condition(status["conditions"], "Running")["status"] == "Unknown"
@@ -213,18 +215,18 @@ def test_of_an_application_that_nobody_hears_of_it_is_unknown_whether_it_runs():
         ("Running", [DeviceAssessment(R)], "False"),
     ],
 )
-def test_when_nothing_leads_on_but_a_change(phase, verdicts, stalled):
+def test_when_nothing_leads_on_but_a_change(phase, verdicts, stalled) -> None:
     status = Rollout({f"edge-{n}": verdict for n, verdict in enumerate(verdicts)}).status(Application({}), phase, 0.0)
     assert find_condition(status["conditions"], "Stalled")["status"] == stalled
 
 
-def test_an_error_names_a_few_devices_and_counts_the_rest():
+def test_an_error_names_a_few_devices_and_counts_the_rest() -> None:
     verdicts = {f"edge-{n}": DeviceAssessment(F, "no memory\n    function 0 at 0x2e") for n in range(5)}
     assert Rollout(verdicts).error() == ("edge-0: no memory; edge-1: no memory; edge-2: no memory (and 2 more)")
     assert Rollout({"edge-1": DeviceAssessment(R), "edge-2": DeviceAssessment(W, "asleep")}).error() is None
 
 
-def test_metrics_are_added_up_over_the_devices_that_have_the_module():
+def test_metrics_are_added_up_over_the_devices_that_have_the_module() -> None:
     entries = {name: {"metrics": {"calls": 2, "fuel_used": 5}} for name in ("edge-1", "edge-2", "edge-3")}
     application = Application({"status": {"deviceStatuses": entries, "metrics": {"gone": 1}}})
     rollout = Rollout({"edge-1": DeviceAssessment(R), "edge-2": DeviceAssessment(E), "edge-3": DeviceAssessment(F)})

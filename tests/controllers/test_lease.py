@@ -1,10 +1,13 @@
 """Of several managers one acts, and another takes over."""
 
+from __future__ import annotations
+
 import asyncio
 
 from harness.wasmbed.controllers.lease import LeaderLease
 from harness.wasmbed.resources.api import ApiError, Conflict
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, LEASE
+from tests.controllers.world import World
 
 NAME = "wasmbed-controllers"
 
@@ -33,272 +36,221 @@ class Claimant:
         return self.acting
 
 
-def test_the_first_one_acts_and_the_others_wait(play):
-    async def scenario(world):
-        claimants = [Claimant(world, identity) for identity in ("a", "b", "c")]
-        for _ in range(10):
-            await world.settle(5)
-            assert sum(claimant.acting for claimant in claimants) == 1
-        lease = await world.api.get(LEASE, "test")
-        assert lease["spec"]["leaseTransitions"] == 0
-        assert lease["spec"]["renewTime"] > lease["spec"]["acquireTime"]
-        for claimant in claimants:
-            await claimant.end()
-
-    play(scenario)
-
-
-def test_a_lease_that_says_nothing_is_free(play):
-    async def scenario(world):
-        await world.api.create(LEASE, {"metadata": {"name": "test"}})
-        claimant = Claimant(world, "a")
-        await world.until(claimant.acts)
+async def test_the_first_one_acts_and_the_others_wait(world: World) -> None:
+    claimants = [Claimant(world, identity) for identity in ("a", "b", "c")]
+    for _ in range(10):
+        await world.settle(5)
+        assert sum(claimant.acting for claimant in claimants) == 1
+    lease = await world.api.get(LEASE, "test")
+    assert lease["spec"]["leaseTransitions"] == 0
+    assert lease["spec"]["renewTime"] > lease["spec"]["acquireTime"]
+    for claimant in claimants:
         await claimant.end()
 
-    play(scenario)
+
+async def test_a_lease_that_says_nothing_is_free(world: World) -> None:
+    await world.api.create(LEASE, {"metadata": {"name": "test"}})
+    claimant = Claimant(world, "a")
+    await world.until(claimant.acts)
+    await claimant.end()
 
 
-def test_a_lease_given_back_is_taken_at_once(play):
-    async def scenario(world):
-        first, second = Claimant(world, "a"), None
-        await world.until(first.acts)
-        second = Claimant(world, "b")
-        await world.settle(3)
-        await first.end()
-        await world.until(second.acts, within=1)
-        assert (await world.api.get(LEASE, "test"))["spec"]["leaseTransitions"] == 1
-        await second.end()
-        assert (await world.api.get(LEASE, "test"))["spec"]["holderIdentity"] == ""
-
-    play(scenario)
+async def test_a_lease_given_back_is_taken_at_once(world: World) -> None:
+    first, second = Claimant(world, "a"), None
+    await world.until(first.acts)
+    second = Claimant(world, "b")
+    await world.settle(3)
+    await first.end()
+    await world.until(second.acts, within=1)
+    assert (await world.api.get(LEASE, "test"))["spec"]["leaseTransitions"] == 1
+    await second.end()
+    assert (await world.api.get(LEASE, "test"))["spec"]["holderIdentity"] == ""
 
 
-def test_a_leader_that_is_cut_off_stops_before_another_begins(play):
-    async def scenario(world):
-        first = Claimant(world, "a", duration=15)
-        await world.until(first.acts)
-        second = Claimant(world, "b", duration=15)
-        await world.settle(3)
-        first.api.faults["replace"] = [OSError("cut off")] * 1000
-        start = world.clock.now()
-        while not second.acting:
-            await world.settle(0.05)
-            assert not (first.acting and second.acting)
-            if first.acting:
-                stopped = world.clock.now()
-        assert stopped - start < 15
-        assert world.clock.now() - start < 25
-        first.api.faults.clear()
-        await world.settle(60)
-        assert second.acting
-        assert not first.acting
-        await first.end()
-        await second.end()
-
-    play(scenario)
+async def test_a_leader_that_is_cut_off_stops_before_another_begins(world: World) -> None:
+    first = Claimant(world, "a", duration=15)
+    await world.until(first.acts)
+    second = Claimant(world, "b", duration=15)
+    await world.settle(3)
+    first.api.faults["replace"] = [OSError("cut off")] * 1000
+    start = world.clock.now()
+    while not second.acting:
+        await world.settle(0.05)
+        assert not (first.acting and second.acting)
+        if first.acting:
+            stopped = world.clock.now()
+    assert stopped - start < 15
+    assert world.clock.now() - start < 25
+    first.api.faults.clear()
+    await world.settle(60)
+    assert second.acting
+    assert not first.acting
+    await first.end()
+    await second.end()
 
 
-def test_a_leader_whose_request_hangs_stops_in_time(play):
-    async def scenario(world):
-        first = Claimant(world, "a", duration=15)
-        await world.until(first.acts)
+async def test_a_leader_whose_request_hangs_stops_in_time(world: World) -> None:
+    first = Claimant(world, "a", duration=15)
+    await world.until(first.acts)
 
-        async def hang(*args):
-            await asyncio.Event().wait()
+    async def hang(*args):
+        await asyncio.Event().wait()
 
-        first.api.replace = hang
-        await world.settle(16)
-        assert not first.acting
-        await first.end()
-
-    play(scenario)
+    first.api.replace = hang
+    await world.settle(16)
+    assert not first.acting
+    await first.end()
 
 
-def test_an_unknown_writer_does_not_take_the_lease_away(play):
-    async def scenario(world):
-        first = Claimant(world, "a")
-        await world.until(first.acts)
-        await world.api.patch(LEASE, "test", {"metadata": {"annotations": {"note": "hello"}}})
-        first.api.faults["replace"] = [Conflict({"code": 409}), ApiError({"code": 500})]
-        await world.settle(60)
-        assert first.acting
-        assert not first.api.faults["replace"]
-        await first.end()
-
-    play(scenario)
+async def test_an_unknown_writer_does_not_take_the_lease_away(world: World) -> None:
+    first = Claimant(world, "a")
+    await world.until(first.acts)
+    await world.api.patch(LEASE, "test", {"metadata": {"annotations": {"note": "hello"}}})
+    first.api.faults["replace"] = [Conflict({"code": 409}), ApiError({"code": 500})]
+    await world.settle(60)
+    assert first.acting
+    assert not first.api.faults["replace"]
+    await first.end()
 
 
-def test_a_lease_that_somebody_took_is_lost(play):
-    async def scenario(world):
-        first = Claimant(world, "a")
-        await world.until(first.acts)
-        await world.api.patch(LEASE, "test", {"spec": {"holderIdentity": "usurper"}})
-        await world.settle(8)
-        assert not first.acting
-        await world.until(first.acts, within=40)
-        await first.end()
-
-    play(scenario)
+async def test_a_lease_that_somebody_took_is_lost(world: World) -> None:
+    first = Claimant(world, "a")
+    await world.until(first.acts)
+    await world.api.patch(LEASE, "test", {"spec": {"holderIdentity": "usurper"}})
+    await world.settle(8)
+    assert not first.acting
+    await world.until(first.acts, within=40)
+    await first.end()
 
 
-def test_a_lease_that_was_deleted_is_made_again(play):
-    async def scenario(world):
-        first = Claimant(world, "a")
-        await world.until(first.acts)
-        await world.api.delete(LEASE, "test")
-        await world.settle(20)
-        assert first.acting
-        assert (await world.api.get(LEASE, "test"))["spec"]["holderIdentity"] == "a"
-        await first.end()
-
-    play(scenario)
+async def test_a_lease_that_was_deleted_is_made_again(world: World) -> None:
+    first = Claimant(world, "a")
+    await world.until(first.acts)
+    await world.api.delete(LEASE, "test")
+    await world.settle(20)
+    assert first.acting
+    assert (await world.api.get(LEASE, "test"))["spec"]["holderIdentity"] == "a"
+    await first.end()
 
 
-def test_trouble_at_the_first_claim_is_overcome(play):
-    async def scenario(world):
-        first = Claimant(world, "a")
-        first.api.faults["create"] = [OSError("cut off"), ApiError({"code": 500}), Conflict({"code": 409})]
-        await world.until(first.acts)
-        await first.end()
-
-    play(scenario)
+async def test_trouble_at_the_first_claim_is_overcome(world: World) -> None:
+    first = Claimant(world, "a")
+    first.api.faults["create"] = [OSError("cut off"), ApiError({"code": 500}), Conflict({"code": 409})]
+    await world.until(first.acts)
+    await first.end()
 
 
-def test_an_action_that_fails_gives_the_lease_back(play):
-    async def scenario(world):
-        async def fail():
-            raise RuntimeError("a bug")
+async def test_an_action_that_fails_gives_the_lease_back(world: World) -> None:
+    async def fail():
+        raise RuntimeError("a bug")
 
-        lease = LeaderLease(world.api, "test", "a", world.clock, world.randomness)
-        task = asyncio.create_task(lease.run(fail))
-        await world.settle()
-        assert isinstance(task.exception(), RuntimeError)
-        assert (await world.api.get(LEASE, "test"))["spec"]["holderIdentity"] == ""
-
-    play(scenario)
+    lease = LeaderLease(world.api, "test", "a", world.clock, world.randomness)
+    task = asyncio.create_task(lease.run(fail))
+    await world.settle()
+    assert isinstance(task.exception(), RuntimeError)
+    assert (await world.api.get(LEASE, "test"))["spec"]["holderIdentity"] == ""
 
 
-def test_one_that_comes_back_under_its_own_name_need_not_wait(play):
-    async def scenario(world):
-        first = Claimant(world, "a")
-        await world.until(first.acts)
-        first.api.faults["replace"] = [OSError("cut off")] * 3
-        await first.end()
-        assert (await world.api.get(LEASE, "test"))["spec"]["holderIdentity"] == "a"
-        again = Claimant(world, "a")
-        await world.until(again.acts, within=1)
-        await again.end()
-
-    play(scenario)
+async def test_one_that_comes_back_under_its_own_name_need_not_wait(world: World) -> None:
+    first = Claimant(world, "a")
+    await world.until(first.acts)
+    first.api.faults["replace"] = [OSError("cut off")] * 3
+    await first.end()
+    assert (await world.api.get(LEASE, "test"))["spec"]["holderIdentity"] == "a"
+    again = Claimant(world, "a")
+    await world.until(again.acts, within=1)
+    await again.end()
 
 
-def test_only_one_of_two_managers_acts(play):
-    async def scenario(world):
-        first = await world.manager(identity="a")
-        second = await world.manager(identity="b")
-        await world.settle()
-        assert (first.leading, second.leading) == (True, False)
-        await world.device("edge-1")
-        await world.application()
-        await world.reaches("blink", "Running")
-        assert (await world.get(DEVICE, "edge-1")).status.enrollments == 1
-        assert len(world.gateways.calls) == 1
-
-    play(scenario)
+async def test_only_one_of_two_managers_acts(world: World) -> None:
+    first = await world.manager(identity="a")
+    second = await world.manager(identity="b")
+    await world.settle()
+    assert (first.leading, second.leading) == (True, False)
+    await world.device("edge-1")
+    await world.application()
+    await world.reaches("blink", "Running")
+    assert (await world.get(DEVICE, "edge-1")).status.enrollments == 1
+    assert len(world.gateways.calls) == 1
 
 
-def test_the_second_manager_goes_on_where_the_first_one_ended(play):
-    async def scenario(world):
-        first = await world.manager(identity="a")
-        await world.manager(identity="b")
-        await world.device("edge-1")
-        world.gateways.answers["edge-1"] = [["receiving"], ["receiving", "deployed", "running"]]
-        await world.application()
-        await world.reaches("blink", "Deploying")
-        await first.stop()
-        late = {"edge-1": {"state": "running", "generation": 1}}
-        await world.api.patch_status(APPLICATION, "blink", {"status": {"deviceStatuses": late}})
-        await world.reaches("blink", "Running")
-        assert len(world.gateways.calls) == 1
-
-    play(scenario)
+async def test_the_second_manager_goes_on_where_the_first_one_ended(world: World) -> None:
+    first = await world.manager(identity="a")
+    await world.manager(identity="b")
+    await world.device("edge-1")
+    world.gateways.answers["edge-1"] = [["receiving"], ["receiving", "deployed", "running"]]
+    await world.application()
+    await world.reaches("blink", "Deploying")
+    await first.stop()
+    late = {"edge-1": {"state": "running", "generation": 1}}
+    await world.api.patch_status(APPLICATION, "blink", {"status": {"deviceStatuses": late}})
+    await world.reaches("blink", "Running")
+    assert len(world.gateways.calls) == 1
 
 
-def test_a_manager_that_died_with_a_request_on_record_is_replaced_and_the_request_made(play):
-    async def scenario(world):
-        first = await world.manager(identity="a")
-        await world.device("edge-1")
-        world.gateways.answers["edge-1"] = []
-        await world.application()
-        await world.reaches("blink", "Deploying")
-        await first.stop()
-        del world.gateways.answers["edge-1"]
-        await world.manager(identity="b")
-        await world.reaches("blink", "Running")
-        assert world.gateways.count("deploy") == {"edge-1": 2}
-
-    play(scenario)
+async def test_a_manager_that_died_with_a_request_on_record_is_replaced_and_the_request_made(world: World) -> None:
+    first = await world.manager(identity="a")
+    await world.device("edge-1")
+    world.gateways.answers["edge-1"] = []
+    await world.application()
+    await world.reaches("blink", "Deploying")
+    await first.stop()
+    del world.gateways.answers["edge-1"]
+    await world.manager(identity="b")
+    await world.reaches("blink", "Running")
+    assert world.gateways.count("deploy") == {"edge-1": 2}
 
 
-def test_a_manager_finishes_what_it_has_in_hand(play):
-    async def scenario(world):
-        manager = await world.manager()
-        await world.device("edge-1")
-        answered = asyncio.Event()
-        deploy = world.gateways.deploy
+async def test_a_manager_finishes_what_it_has_in_hand(world: World) -> None:
+    manager = await world.manager()
+    await world.device("edge-1")
+    answered = asyncio.Event()
+    deploy = world.gateways.deploy
 
-        async def slow(*arguments):
-            await world.clock.sleep(2)
-            await deploy(*arguments)
-            answered.set()
+    async def slow(*arguments):
+        await world.clock.sleep(2)
+        await deploy(*arguments)
+        answered.set()
 
-        world.gateways.deploy = slow
-        await world.application()
-        await world.reaches("blink", "Deploying")
-        stopping = asyncio.create_task(manager.stop())
-        await world.settle(1)
-        assert not stopping.done()
-        await world.settle(2)
-        assert stopping.done()
-        assert answered.is_set()
-
-    play(scenario)
+    world.gateways.deploy = slow
+    await world.application()
+    await world.reaches("blink", "Deploying")
+    stopping = asyncio.create_task(manager.stop())
+    await world.settle(1)
+    assert not stopping.done()
+    await world.settle(2)
+    assert stopping.done()
+    assert answered.is_set()
 
 
-def test_a_manager_does_not_wait_for_ever(play):
-    async def scenario(world):
-        manager = await world.manager()
-        await world.device("edge-1")
+async def test_a_manager_does_not_wait_for_ever(world: World) -> None:
+    manager = await world.manager()
+    await world.device("edge-1")
 
-        async def never(*arguments):
-            await asyncio.Event().wait()
+    async def never(*arguments):
+        await asyncio.Event().wait()
 
-        world.gateways.deploy = never
-        await world.application()
-        await world.reaches("blink", "Deploying")
-        stopping = asyncio.create_task(manager.stop())
-        await world.settle(6)
-        assert stopping.done()
-
-    play(scenario)
+    world.gateways.deploy = never
+    await world.application()
+    await world.reaches("blink", "Deploying")
+    stopping = asyncio.create_task(manager.stop())
+    await world.settle(6)
+    assert stopping.done()
 
 
-def test_a_manager_may_be_stopped_twice_and_started_again(play):
-    async def scenario(world):
-        manager = await world.manager()
-        await manager.start()
-        await manager.stop()
-        await manager.stop()
-        assert not manager.leading
-        await manager.start()
-        await world.device("edge-1")
-        await world.application()
-        await world.reaches("blink", "Running")
-
-    play(scenario)
+async def test_a_manager_may_be_stopped_twice_and_started_again(world: World) -> None:
+    manager = await world.manager()
+    await manager.start()
+    await manager.stop()
+    await manager.stop()
+    assert not manager.leading
+    await manager.start()
+    await world.device("edge-1")
+    await world.application()
+    await world.reaches("blink", "Running")
 
 
-def test_a_manager_that_was_started_again_uses_nothing_that_it_closed(play):
+async def test_a_manager_that_was_started_again_uses_nothing_that_it_closed(world: World) -> None:
     class Client:
         def __init__(self, api):
             self._api, self._closed = api, False
@@ -310,33 +262,27 @@ def test_a_manager_that_was_started_again_uses_nothing_that_it_closed(play):
         async def close(self):
             self._closed = True
 
-    async def scenario(world):
-        manager = await world.manager(clients=lambda name: Client(world.client(name)), gateway_client=None)
-        await manager.stop()
-        await manager.start()
-        await world.device("edge-1")
-        await world.application()
+    manager = await world.manager(clients=lambda name: Client(world.client(name)), gateway_client=None)
+    await manager.stop()
+    await manager.start()
+    await world.device("edge-1")
+    await world.application()
 
-        async def trouble():
-            error = (await world.get(APPLICATION, "blink")).status.error or ""
-            return "there is no Secret gateway-gateway-1-api with its token" in error
+    async def trouble():
+        error = (await world.get(APPLICATION, "blink")).status.error or ""
+        return "there is no Secret gateway-gateway-1-api with its token" in error
 
-        await world.until(trouble)
-
-    play(scenario)
+    await world.until(trouble)
 
 
-def test_a_manager_that_lost_the_lease_stops_reconciling(play):
-    async def scenario(world):
-        manager = await world.manager()
-        await world.settle()
-        await world.api.patch(LEASE, NAME, {"spec": {"holderIdentity": "usurper", "leaseDurationSeconds": 1000}})
-        await world.settle(10)
-        assert not manager.leading
-        await world.device("edge-1", "Enrolling")
-        await world.settle(30)
-        assert (await world.get(DEVICE, "edge-1")).status.phase == "Enrolling"
-        await world.api.patch(LEASE, NAME, {"spec": {"holderIdentity": ""}})
-        await world.reaches("edge-1", "Enrolled", DEVICE)
-
-    play(scenario)
+async def test_a_manager_that_lost_the_lease_stops_reconciling(world: World) -> None:
+    manager = await world.manager()
+    await world.settle()
+    await world.api.patch(LEASE, NAME, {"spec": {"holderIdentity": "usurper", "leaseDurationSeconds": 1000}})
+    await world.settle(10)
+    assert not manager.leading
+    await world.device("edge-1", "Enrolling")
+    await world.settle(30)
+    assert (await world.get(DEVICE, "edge-1")).status.phase == "Enrolling"
+    await world.api.patch(LEASE, NAME, {"spec": {"holderIdentity": ""}})
+    await world.reaches("edge-1", "Enrolled", DEVICE)

@@ -1,4 +1,5 @@
-import asyncio
+from __future__ import annotations
+
 import json
 from base64 import b64encode
 
@@ -17,7 +18,7 @@ MODULE = b"\0asm\1\0\0\0"
 class Store(ModuleStore):
     """Modules in a dictionary; counts how often one is asked for."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.modules, self.asked = {}, 0
 
     async def put(self, module):
@@ -37,74 +38,68 @@ def application(name="blink", generation=1, **options):
     return Application(raw)
 
 
-def revision(**options):
-    return asyncio.run(Packages(Store()).get(application(**options))).revision
+async def revision(**options):
+    return (await Packages(Store()).get(application(**options))).revision
 
 
-def test_a_body_is_the_request():
-    body = asyncio.run(Packages(Store()).body(application(module=MODULE, config={"fuel": 7, "env": {"A": "b"}})))
+async def test_a_body_is_the_request() -> None:
+    body = await Packages(Store()).body(application(module=MODULE, config={"fuel": 7, "env": {"A": "b"}}))
     request = DeploymentRequest.from_json(json.loads(body))
     assert (request.module, request.fuel, request.env, request.name) == (MODULE, 7, {"A": "b"}, "blink")
     assert request.generation == 1
 
 
-def test_the_revision_is_of_what_runs():
-    same = revision(module=MODULE)
-    assert revision(module=MODULE, generation=5, stopped=True) == same
-    assert revision(module=MODULE + b"\0") != same
-    assert revision(module=MODULE, config={"args": ["x"]}) != same
+async def test_the_revision_is_of_what_runs() -> None:
+    same = await revision(module=MODULE)
+    assert await revision(module=MODULE, generation=5, stopped=True) == same
+    assert await revision(module=MODULE + b"\0") != same
+    assert await revision(module=MODULE, config={"args": ["x"]}) != same
 
 
-def test_a_module_is_fetched_once_for_each_generation():
-    async def scenario():
-        store = Store()
-        store.modules["r"] = MODULE
-        held = Packages(store)
-        for generation in (1, 1, 2):
-            blink = application(reference="r", generation=generation)
-            assert (await held.get(blink)).size == len(MODULE)
-            await held.body(blink)
-        assert store.asked == 2
-        held.forget("uid-blink")
-        await held.get(application(reference="r", generation=2))
-        assert store.asked == 3
-
-    asyncio.run(scenario())
+async def test_a_module_is_fetched_once_for_each_generation() -> None:
+    store = Store()
+    store.modules["r"] = MODULE
+    held = Packages(store)
+    for generation in (1, 1, 2):
+        blink = application(reference="r", generation=generation)
+        assert (await held.get(blink)).size == len(MODULE)
+        await held.body(blink)
+    assert store.asked == 2
+    held.forget("uid-blink")
+    await held.get(application(reference="r", generation=2))
+    assert store.asked == 3
 
 
-def test_only_the_last_few_bodies_are_kept(monkeypatch):
+async def test_only_the_last_few_bodies_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "BODIES", 2)
 
-    async def scenario():
-        store = Store()
-        store.modules["r"] = MODULE
-        held = Packages(store)
-        for name in ("a", "b", "c"):
-            await held.body(application(name, reference="r"))
-        await held.get(application("a", reference="r"))
-        assert store.asked == 3
-        await held.body(application("a", reference="r"))
-        assert store.asked == 4
-
-    asyncio.run(scenario())
+    store = Store()
+    store.modules["r"] = MODULE
+    held = Packages(store)
+    for name in ("a", "b", "c"):
+        await held.body(application(name, reference="r"))
+    await held.get(application("a", reference="r"))
+    assert store.asked == 3
+    await held.body(application("a", reference="r"))
+    assert store.asked == 4
 
 
-def test_a_module_that_is_too_large():
+async def test_a_module_that_is_too_large() -> None:
     blink = application(module=MODULE)
     blink.raw["spec"]["wasmBytes"] = b64encode(MODULE + bytes(LARGEST_MODULE + 1 - len(MODULE))).decode()
     with pytest.raises(BadModule, match=f"{LARGEST_MODULE + 1} bytes; at most {LARGEST_MODULE}"):
-        asyncio.run(Packages(Store()).get(blink))
+        await Packages(Store()).get(blink)
 
 
-def test_what_is_not_base64():
+async def test_what_is_not_base64() -> None:
     blink = application(module=MODULE)
     blink.raw["spec"]["wasmBytes"] = b64encode(MODULE).decode()[:-3]
     with pytest.raises(BadModule, match=r"spec\.wasmBytes: not base64") as caught:
-        asyncio.run(Packages(Store()).get(blink))
+        await Packages(Store()).get(blink)
     assert not caught.value.missing
 
 
-def test_a_missing_module_may_still_come():
+async def test_a_missing_module_may_still_come() -> None:
     with pytest.raises(BadModule, match=r"spec\.wasmRef") as caught:
-        revision(reference="r")
+        await revision(reference="r")
     assert caught.value.missing

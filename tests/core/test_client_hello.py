@@ -1,4 +1,4 @@
-"""Hellos of real clients are read; other bytes never raise an exception."""
+"""Real clients' hellos are read; other bytes never raise an exception."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def hello_of(*, group: str | None = None, newest: ssl.TLSVersion = ssl.TLSVersio
     return sent.read()
 
 
-def test_what_openssl_offers() -> None:
+def test_a_hello_of_openssl_is_read() -> None:
     hello = read_client_hello(hello_of())
     assert hello is not None
     assert 0x0304 in hello.versions
@@ -37,19 +37,19 @@ def test_what_openssl_offers() -> None:
 
 
 @pytest.mark.parametrize(("name", "group"), [("prime256v1", P256), ("secp384r1", P384), ("ffdhe8192", FFDHE8192)])
-def test_one_group(name: str, group: int) -> None:
+def test_a_client_with_one_group_has_one_share(name: str, group: int) -> None:
     hello = read_client_hello(hello_of(group=name))
     assert hello is not None
     assert (hello.groups, hello.shares) == ((group,), (group,))
 
 
-def test_a_client_that_is_too_old_names_no_versions() -> None:
+def test_a_client_of_tls_1_2_lists_no_versions() -> None:
     hello = read_client_hello(hello_of(newest=ssl.TLSVersion.TLSv1_2))
     assert hello is not None
     assert (hello.versions, hello.shares) == ((), ())
 
 
-def test_without_extensions() -> None:
+def test_a_hello_without_extensions_is_read() -> None:
     body = b"\3\3" + bytes(32) + b"\0" + b"\0\2\x13\1" + b"\1\0"
     message = b"\1" + len(body).to_bytes(3, "big") + body
     data = b"\x16\3\1" + len(message).to_bytes(2, "big") + message
@@ -57,7 +57,7 @@ def test_without_extensions() -> None:
     assert read_client_hello(data) == ClientHello((), (0x1301,), (), (), ())
 
 
-def test_a_part_is_not_a_hello() -> None:
+def test_a_part_of_a_hello_is_not_a_hello() -> None:
     whole = hello_of()
     assert hello_size(whole) == len(whole)
     for end in range(len(whole)):
@@ -65,7 +65,7 @@ def test_a_part_is_not_a_hello() -> None:
 
 
 @given(st.binary(max_size=64), st.data())
-def test_any_bytes_are_read_or_not(noise: bytes, damage: st.DataObject) -> None:
+def test_arbitrary_bytes_never_raise(noise: bytes, damage: st.DataObject) -> None:
     read_client_hello(noise)
     read_client_hello(b"\x16\3\1\0\x40\1\0\0\x3c" + noise)
     whole = bytearray(HELLO)

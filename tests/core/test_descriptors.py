@@ -1,4 +1,4 @@
-"""File descriptors: as many as may be, and words for when that is not enough."""
+"""The limit of file descriptors is raised, and errors about it name the limit."""
 
 import errno
 import subprocess
@@ -21,20 +21,20 @@ print(before - descriptors.available(), descriptors.explain(24))
 
 
 @pytest.mark.parametrize(
-    ("soft", "hard", "told"),
+    ("soft", "hard", "printed"),
     [
-        (100, 300, ["file descriptors: the soft limit was 100 and is the hard one now: 300", "300 (300, 300)"]),
+        (100, 300, ["file descriptors: soft limit raised from 100 to the hard limit, 300", "300 (300, 300)"]),
         (300, 300, ["300 (300, 300)"]),
     ],
 )
-def test_the_soft_limit_becomes_the_hard_one(soft: int, hard: int, told: list[str]) -> None:
+def test_the_soft_limit_becomes_the_hard_one(soft: int, hard: int, printed: list[str]) -> None:
     command = [sys.executable, "-c", PROGRAM, str(soft), str(hard)]
     *lines, last = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert lines == told
+    assert lines == printed
     assert last.startswith(f"2 Too many open files (the limit is {hard}; raise it: ulimit -Hn in a root shell, ")
 
 
-def test_an_error_for_want_of_one_names_the_limit() -> None:
+def test_an_error_for_lack_of_descriptors_names_the_limit() -> None:
     error = OSError(errno.EMFILE, "Too many open files", "/some/file")
     assert "the limit is" in reason(error)
     assert "LimitNOFILE=" in reason(error)

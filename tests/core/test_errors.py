@@ -1,4 +1,4 @@
-"""Blame is a type."""
+"""Each kind of error has its blame, its exit code, and a message with what, where, and what to do."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from harness.core.errors import HarnessError, ProductFailure, RigError, UsageErr
         (RigError, 3, "rig", RuntimeError),
     ],
 )
-def test_each_kind_has_its_own_code_and_ordinary_base(
+def test_each_kind_has_its_own_exit_code_and_a_builtin_base(
     error: type[HarnessError], code: int, blame: str, builtin: type[Exception]
 ) -> None:
     assert (error.exit_code, error.blame) == (code, blame)
@@ -26,6 +26,6 @@ def test_the_message_says_what_where_and_what_to_do() -> None:
     assert str(UsageError("no such board")) == "no such board"
 
 
-def test_a_misspelled_name_is_told_the_nearest_there_is() -> None:
+def test_a_misspelled_name_gets_the_closest_known_one_suggested() -> None:
     assert suggestion("tsl", {"tls": "", "wasm": ""}) == "did you mean 'tls'? "
     assert suggestion("teleport", ["tls", "wasm"]) == ""

@@ -1,4 +1,4 @@
-"""Files that people name, and what can be wrong with them."""
+"""Errors of files that the caller named."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from harness.core.files import read_text
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("make", "message"),
     [
         (lambda path: None, "cannot be read: No such file or directory"),
         (Path.mkdir, "cannot be read: Is a directory"),
@@ -18,19 +18,19 @@ from harness.core.files import read_text
     ],
     ids=["missing", "folder", "circle", "bytes"],
 )
-def test_what_is_wrong_with_a_file_is_the_callers_error(tmp_path: Path, make, words: str) -> None:
+def test_a_file_that_cannot_be_read_is_the_callers_error(tmp_path: Path, make, message: str) -> None:
     make(tmp_path / "file")
     with pytest.raises(UsageError) as refused:
         read_text(tmp_path / "file", "name another")
-    assert (refused.value.what, refused.value.where) == (words, str(tmp_path / "file"))
+    assert (refused.value.what, refused.value.where) == (message, str(tmp_path / "file"))
     assert refused.value.do == "name another"
 
 
-def test_a_name_that_cannot_be(tmp_path: Path) -> None:
+def test_a_name_with_a_nul_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read: embedded null byte"):
         read_text(tmp_path / "a\0b", "name another")
 
 
-def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_left_out_of_the_text(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes("\ufeffé".encode())
     assert read_text(tmp_path / "file", "") == "é"

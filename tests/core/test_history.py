@@ -1,4 +1,4 @@
-"""A history is what every judge reads: append-only, ordered, and readable after a crash."""
+"""A history is append-only, ordered, bounded in memory, and readable after a crash."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def test_events_are_numbered_and_timed_in_order(tmp_path: Path) -> None:
     history.close()
 
 
-def test_the_file_holds_what_the_memory_holds(tmp_path: Path) -> None:
+def test_the_file_holds_the_same_events_as_the_memory(tmp_path: Path) -> None:
     history = History(ManualClock(), tmp_path / "history.jsonl")
     history.record(Kind.CONSOLE, "Device", "", "line", {"text": "ol\u00e9\n", "raw": b"\x01\xff"}, "board-1")
     history.close()
@@ -31,7 +31,7 @@ def test_the_file_holds_what_the_memory_holds(tmp_path: Path) -> None:
     ]
 
 
-def test_a_later_change_of_the_callers_data_does_not_change_the_record() -> None:
+def test_a_later_change_of_the_callers_data_does_not_change_the_event() -> None:
     history = History(ManualClock())
     data = {"a": 1}
     history.record(Kind.NOTE, "", "", "x", data)
@@ -39,12 +39,12 @@ def test_a_later_change_of_the_callers_data_does_not_change_the_record() -> None
     assert history[0].data == {"a": 1}
 
 
-def test_listeners_hear_every_event_until_they_stop() -> None:
+def test_listeners_get_every_event_until_they_unsubscribe() -> None:
     history = History(ManualClock())
     heard: list[str] = []
-    stop = history.listen(lambda event: heard.append(event.name))
+    unsubscribe = history.listen(lambda event: heard.append(event.name))
     history.note("one")
-    stop()
+    unsubscribe()
     history.note("two")
     assert heard == ["one"]
 
@@ -62,9 +62,9 @@ def test_the_newest_events_stay_in_memory_and_all_in_the_file(tmp_path: Path) ->
     assert (len(history), history.recorded, history[0].name, history[-1].name) == (3, 10, "step 7", "step 9")
     assert [event.n for event in history.since(9)] == [9]
     assert heard == list(range(10))
-    with pytest.raises(RigError, match=r"10 events happened and 3 are kept; all are in .*history.jsonl") as told:
+    with pytest.raises(RigError, match=r"10 events happened and 3 are kept; all are in .*history.jsonl") as refused:
         history.check_whole()
-    assert "judge the file with wasmbed check" in str(told.value.do)
+    assert "judge the file with wasmbed check" in str(refused.value.do)
     with pytest.raises(RigError, match="10 events happened"):
         history.go_on_in(tmp_path / "second.jsonl")
     history.note("the first file goes on")
@@ -88,11 +88,11 @@ EVENT = '"at":1,"n":0,"kind":"note","source":"","target":"","name":"x"'
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ("not json", "it is no JSON: Expecting value at column 1"),
-        ("[1]", "it is no JSON object"),
-        ('"at"', "it is no JSON object"),
+        ("not json", "invalid JSON: Expecting value at column 1"),
+        ("[1]", "not a JSON object"),
+        ('"at"', "not a JSON object"),
         ("\xff", "can't decode"),
         ('{"at":1}', "it has no 'n'"),
         (f"{{{EVENT}}}".replace('"target":"",', ""), "it has no 'target'"),
@@ -104,13 +104,13 @@ EVENT = '"at":1,"n":0,"kind":"note","source":"","target":"","name":"x"'
         (f'{{{EVENT},"correlation":"a","correlation":"b"}}', "it has 'correlation' twice"),
     ],
 )
-def test_a_line_that_is_no_event_is_refused_with_what_is_wrong_in_it(tmp_path: Path, text: str, told: str) -> None:
+def test_a_line_that_is_not_an_event_is_refused_with_the_reason(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "history.jsonl"
     path.write_bytes(f"{{{EVENT}}}\n{text}\n".encode("latin-1"))
     with pytest.raises(UsageError) as refused:
         read_history(path)
     assert f"{path}: line 2 is not an event (" in str(refused.value)
-    assert told in refused.value.what
+    assert message in refused.value.what
     assert "correct the line" in str(refused.value.do)
 
 
@@ -119,7 +119,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         read_history(tmp_path / "nothing.jsonl")
 
 
-def test_text_that_is_no_unicode_does_not_end_the_record(tmp_path: Path) -> None:
+def test_text_that_is_not_unicode_is_kept(tmp_path: Path) -> None:
     history = History(ManualClock(), tmp_path / "history.jsonl")
     history.note("read", file="caf\udce9")
     history.close()

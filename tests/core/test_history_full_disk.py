@@ -1,4 +1,4 @@
-"""A disk that fills up ends a history's file, and nothing else."""
+"""A full disk ends a history's file, and nothing else."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ print(len(history), len(heard), history.lost)
 """
 
 
-def test_who_is_observed_does_not_feel_a_full_disk(tmp_path: Path) -> None:
+def test_a_full_disk_does_not_affect_the_system_under_test(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     kept = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE_")}  # it would fill up too
     done = subprocess.run(
@@ -39,7 +39,7 @@ def test_who_is_observed_does_not_feel_a_full_disk(tmp_path: Path) -> None:
     assert trouble == [f"line {len(events) + 1} was cut off; everything before it was read"]
 
 
-def test_a_file_that_cannot_be_begun_is_the_rigs_fault(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_the_rigs_fault(tmp_path: Path) -> None:
     with pytest.raises(RigError, match="cannot be written: Is a directory"):
         History(ManualClock(), tmp_path)
     history = History(ManualClock())
@@ -47,7 +47,7 @@ def test_a_file_that_cannot_be_begun_is_the_rigs_fault(tmp_path: Path) -> None:
         history.go_on_in(tmp_path / "none" / "history.jsonl")
 
 
-def test_a_history_goes_on_in_another_file_from_its_beginning(tmp_path: Path) -> None:
+def test_another_file_starts_with_a_copy_of_the_history(tmp_path: Path) -> None:
     history = History(ManualClock(), tmp_path / "first.jsonl")
     history.record(Kind.NOTE, "Harness", "", "one")
     history.go_on_in(tmp_path / "second.jsonl")

@@ -1,4 +1,4 @@
-"""Randomness comes from one place, so that a run can be repeated."""
+"""Random values are repeatable with a seed and differ without one."""
 
 from uuid import UUID
 
@@ -23,7 +23,7 @@ def test_uuids_are_version_4() -> None:
     assert UUID(Randomness(1).uuid()).version == 4
 
 
-def test_a_fork_does_not_depend_on_what_was_drawn_before() -> None:
+def test_a_fork_does_not_depend_on_earlier_draws() -> None:
     one, two = Randomness(7), Randomness(7)
     one.bytes(100)
     assert one.fork("board-1").token() == two.fork("board-1").token()

@@ -1,4 +1,4 @@
-"""The front doors' event loop: the better one where it is there."""
+"""The front doors use uvloop if it is installed."""
 
 import asyncio
 import sys
@@ -12,7 +12,7 @@ async def loop_module() -> str:
     return type(asyncio.get_running_loop()).__module__
 
 
-def test_uvloop_is_taken_where_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uvloop_is_used_if_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     with new_runner() as runner:
         assert runner.run(loop_module()) == "uvloop"
     monkeypatch.setitem(sys.modules, "uvloop", None)

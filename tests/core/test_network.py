@@ -1,4 +1,4 @@
-"""The system's network is the running loop's TCP."""
+"""The system's network uses the running loop's TCP."""
 
 import asyncio
 
@@ -30,26 +30,19 @@ class Caller(asyncio.Protocol):
         self.transport.close()
 
 
-def test_what_is_sent_comes_back() -> None:
-    async def scene() -> bytes:
-        network = SystemNetwork()
-        listener = await network.listen(Echo, ("127.0.0.1", 0))
-        caller = await network.connect(Caller, listener.endpoint)
-        answer = await caller.answer
+async def test_a_connection_carries_bytes_both_ways() -> None:
+    network = SystemNetwork()
+    listener = await network.listen(Echo, ("127.0.0.1", 0))
+    caller = await network.connect(Caller, listener.endpoint)
+    assert await caller.answer == b"ping"
+    await listener.close()
+
+
+async def test_a_port_that_is_taken_is_an_os_error() -> None:
+    network = SystemNetwork()
+    listener = await network.listen(Echo, ("127.0.0.1", 0))
+    try:
+        with pytest.raises(OSError, match=r"in use"):
+            await network.listen(Echo, listener.endpoint)
+    finally:
         await listener.close()
-        return answer
-
-    assert asyncio.run(scene()) == b"ping"
-
-
-def test_a_port_that_is_taken_is_an_os_error() -> None:
-    async def scene() -> None:
-        network = SystemNetwork()
-        listener = await network.listen(Echo, ("127.0.0.1", 0))
-        try:
-            with pytest.raises(OSError, match=r"in use"):
-                await network.listen(Echo, listener.endpoint)
-        finally:
-            await listener.close()
-
-    asyncio.run(scene())

@@ -1,4 +1,4 @@
-"""Every value has a JSON form: what JSON cannot hold is text, and nothing raises."""
+"""Every value has a JSON form: values that JSON lacks become text, and nothing raises."""
 
 import dataclasses
 import enum
@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from harness.core.plain_json import compact, encode, plain
 
 
-class Unspeakable:
+class Unprintable:
     def __str__(self) -> str:
-        raise RuntimeError("no words")
+        raise RuntimeError("cannot be shown")
 
 
 class Colour(enum.Enum):
@@ -58,14 +58,14 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "mapping": (MappingProxyType({"a": 2**70}), {"a": str(2**70)}),
     "object": (Colour, "<enum 'Colour'>"),
     "dataclass": (Point(2**64, b"\x01"), {"x": str(2**64), "raw": "01"}),
-    "unspeakable": (Unspeakable(), "(Unspeakable that cannot be shown: RuntimeError)"),
+    "unprintable": (Unprintable(), "(Unprintable that cannot be shown: RuntimeError)"),
     "huge": (10**5000, "(int that cannot be shown: ValueError)"),
     "itself": (itself(), {"all": ["(contains itself)"]}),
 }
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_what_json_cannot_hold_is_text(name: str) -> None:
+def test_a_value_that_json_lacks_becomes_text(name: str) -> None:
     value, expected = VALUES[name]
     assert plain(value) == expected
     if name not in ("NaN", "infinity"):
@@ -74,7 +74,7 @@ def test_what_json_cannot_hold_is_text(name: str) -> None:
 
 
 @pytest.mark.parametrize("levels", [300, 100_000])
-def test_a_value_that_is_nested_too_deeply_ends_in_text(levels: int) -> None:
+def test_a_value_nested_too_deeply_ends_in_text(levels: int) -> None:
     value = nested(levels)
     found = orjson.loads(encode(value))
     json.loads(compact(value).encode("utf-8", "backslashreplace"))
@@ -85,7 +85,7 @@ def test_a_value_that_is_nested_too_deeply_ends_in_text(levels: int) -> None:
     assert isinstance(found, str)
 
 
-def test_a_history_keeps_what_python_reads_back() -> None:
+def test_compact_json_is_read_back_unchanged() -> None:
     value = {"big": 2**64, "text": "\udcff", "list": [1.5, None, True]}
     assert json.loads(compact(value)) == value
     assert json.loads(compact({"x": math.nan, "big": 2**64})) == {"x": "nan", "big": "18446744073709551616"}
@@ -97,7 +97,7 @@ def test_a_history_keeps_what_python_reads_back() -> None:
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
-def test_what_json_holds_stays_as_it_is(value: Any) -> None:
+def test_a_value_that_json_has_stays_unchanged(value: Any) -> None:
     if "inf" not in str(value):
         assert json.loads(encode(value)) == json.loads(json.dumps(value))
         assert json.loads(compact(value)) == value

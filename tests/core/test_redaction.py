@@ -1,4 +1,4 @@
-"""Secrets in the data of events: marked by the kind of their field, and equal ones alike."""
+"""Secrets in the data of events are replaced by marks, and equal secrets have equal marks."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def test_a_mark_is_the_same_for_the_same_secret_and_key(redaction: Redaction) ->
     assert redaction.mark("\udc80").startswith("(secret ")
 
 
-def test_the_token_of_an_enrollment_is_that_of_its_secret(redaction: Redaction) -> None:
-    """In a Secret it is base64, on the link it is a text."""
+def test_a_token_has_the_same_mark_in_an_enrollment_and_in_its_secret(redaction: Redaction) -> None:
+    """The Secret holds it in base64, the message on the link as text."""
     mark = redaction.mark("sesame")
     assert redaction.redact("EnrollmentRequest", {"pairingToken": "sesame", "device": "d"}) == {
         "pairingToken": mark,
@@ -67,7 +67,7 @@ def operation(path: str, value: Any) -> dict[str, Any]:
         ("/metadata/annotations", {LAST_APPLIED: "not json sesame"}, {LAST_APPLIED: "OTHER"}),
     ],
 )
-def test_a_json_patch_of_a_secret(redaction: Redaction, path: str, value: Any, redacted: Any) -> None:
+def test_a_json_patch_of_a_secret_is_redacted(redaction: Redaction, path: str, value: Any, redacted: Any) -> None:
     found = redaction.redact("PATCH Secret", operation(path, value))
     marks = {"MARK": redaction.mark("sesame"), "OTHER": redaction.mark("not json sesame")}
     expected = json.dumps(operation(path, redacted))
@@ -76,13 +76,13 @@ def test_a_json_patch_of_a_secret(redaction: Redaction, path: str, value: Any, r
     assert found == json.loads(expected)
 
 
-def test_operations_without_a_value_stay_and_what_is_not_an_operation_is_a_mark(redaction: Redaction) -> None:
+def test_operations_without_a_value_stay_and_other_items_become_marks(redaction: Redaction) -> None:
     remove, copy = {"op": "remove", "path": "/data/a"}, {"op": "copy", "from": "/data/a", "path": "/x"}
     found = redaction.redact("PATCH Secret", {"operations": [remove, "sesame", copy, ["sesame"]]})
     assert found["operations"] == [remove, redaction.mark("sesame"), copy, [redaction.mark("sesame")]]
 
 
-def test_what_kubectl_applied_is_redacted_inside(redaction: Redaction) -> None:
+def test_the_last_applied_annotation_is_redacted_inside(redaction: Redaction) -> None:
     applied = json.dumps({"kind": "Secret", "data": {"token": SESAME}, "metadata": {"name": "s"}})
     found = redaction.redact("PATCH Secret", {"metadata": {"annotations": {LAST_APPLIED: applied, "a": "b"}}})
     annotations = found["metadata"]["annotations"]
@@ -106,7 +106,7 @@ def test_what_kubectl_applied_is_redacted_inside(redaction: Redaction) -> None:
         ("Deploy", {"environment": {"apikey": "sesame", "MODE": "fast"}}),
     ],
 )
-def test_other_fields_that_are_secrets(redaction: Redaction, name: str, data: dict[str, Any]) -> None:
+def test_other_secret_fields_are_redacted(redaction: Redaction, name: str, data: dict[str, Any]) -> None:
     text = json.dumps(redaction.redact(name, data))
     assert "sesame" not in text
     assert redaction.mark("sesame") in text
@@ -120,7 +120,7 @@ def test_every_environment_variable_may_be_a_secret(redaction: Redaction) -> Non
     }
 
 
-def test_all_else_is_left_as_it_is(redaction: Redaction) -> None:
+def test_all_other_data_stays_unchanged(redaction: Redaction) -> None:
     for name, data in (
         ("POST ConfigMap", {"data": {"token": "sesame"}}),
         ("Heartbeat", {"status": "ok", "metrics": {"a": 1}}),

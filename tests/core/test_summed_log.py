@@ -1,10 +1,8 @@
-"""A log that many peers write to says what happened, once, and how often."""
+"""A log that many peers can fill writes a few lines of a kind and the count of the rest."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -13,20 +11,24 @@ from harness.core.logs import get_log
 from harness.core.summed_log import SummedLog
 
 
-def play(scene: Callable[[ManualClock, SummedLog], Awaitable[None]]) -> None:
-    clock = ManualClock()
-    asyncio.run(scene(clock, SummedLog(get_log("summed"), clock, first=2, window=10)))  # type: ignore[arg-type]
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
 
 
-def test_a_thousand_lines_of_one_kind_are_three(caplog: pytest.LogCaptureFixture) -> None:
-    async def scene(clock: ManualClock, log: SummedLog) -> None:
-        for number in range(1000):
-            log.warning("device %s: refused", f"board-{number}")
-        log.warning("the disk is full")
-        await clock.advance(10)
-        await clock.advance(100)
+@pytest.fixture
+async def log(clock: ManualClock) -> SummedLog:
+    return SummedLog(get_log("summed"), clock, first=2, window=10)
 
-    play(scene)
+
+async def test_a_thousand_lines_of_one_kind_become_three(
+    clock: ManualClock, log: SummedLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(1000):
+        log.warning("device %s: refused", f"board-{number}")
+    log.warning("the disk is full")
+    await clock.advance(10)
+    await clock.advance(100)
     assert caplog.messages == [
         "device board-0: refused",
         "device board-1: refused",
@@ -36,24 +38,22 @@ def test_a_thousand_lines_of_one_kind_are_three(caplog: pytest.LogCaptureFixture
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
 
-def test_lines_that_come_now_and_then_are_all_written(caplog: pytest.LogCaptureFixture) -> None:
-    async def scene(clock: ManualClock, log: SummedLog) -> None:
-        for number in range(6):
-            log.warning("device %d: refused", number)
-            await clock.advance(5.5)
-
-    play(scene)
+async def test_infrequent_lines_are_all_written(
+    clock: ManualClock, log: SummedLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(6):
+        log.warning("device %d: refused", number)
+        await clock.advance(5.5)
     assert caplog.messages == [f"device {number}: refused" for number in range(6)]
 
 
-def test_what_was_counted_is_told_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
-    async def scene(clock: ManualClock, log: SummedLog) -> None:
-        for number in range(5):
-            log.warning("device %d: refused", number)
-        log.info("nobody asked for this level")
-        log.close()
-        log.close()
-
-    play(scene)
+async def test_the_count_is_written_on_close(
+    clock: ManualClock, log: SummedLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(5):
+        log.warning("device %d: refused", number)
+    log.info("below the level of the log")
+    log.close()
+    log.close()
     assert caplog.messages[-1] == "device 4: refused (the last of 3 more such lines in 10 s)"
     assert len(caplog.messages) == 3

@@ -1,4 +1,4 @@
-"""Strangers at a TLS listener: honest ones get in, whatever the others do."""
+"""Honest clients of a TLS listener complete their handshakes during floods of other peers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import resource
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -65,8 +65,8 @@ class Echo(asyncio.Protocol):
         self.transport.close()
 
 
-class World:
-    """A listener with its rejections, and the ways to knock at it."""
+class ListenerUnderTest:
+    """A listener, its rejections, and ways to connect to it."""
 
     def __init__(self, client: ssl.SSLContext) -> None:
         self.client = client
@@ -89,7 +89,7 @@ class World:
                 await self._changed.wait()
         return self.rejected
 
-    def knock(self, source: str = "127.0.0.1") -> socket.socket:
+    def connect(self, source: str = "127.0.0.1") -> socket.socket:
         assert self.listener is not None
         return self.peers.enter_context(socket.create_connection(self.listener.endpoint, source_address=(source, 0)))
 
@@ -105,51 +105,45 @@ class World:
         return answer
 
 
-Scene = Callable[[World], Awaitable[None]]
-
-
 @pytest.fixture(params=LOOPS, ids=["asyncio", "uvloop"])
-def play(request: pytest.FixtureRequest, contexts: tuple[TlsServer, ssl.SSLContext]) -> Callable[..., None]:
-    def run(scene: Scene, **bounds: Any) -> None:
-        async def main() -> None:
-            server, client = contexts
-            world = World(client)
-            failures: list[Any] = []
-            asyncio.get_running_loop().set_exception_handler(lambda loop, context: failures.append(context))
-            admission = Admission(rejected=world.reject, **bounds)
-            world.listener = await SystemNetwork().listen(Echo, ("localhost", 0), tls=server, admission=admission)
-            try:
-                await scene(world)
-            finally:
-                await world.listener.close()
-                world.peers.close()
-            assert failures == [], "nothing fails inside the listener"
-
-        with asyncio.Runner(loop_factory=request.param) as runner:
-            runner.run(main())
-
-    return run
+def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
+    with asyncio.Runner(loop_factory=request.param) as runner:
+        yield runner
+        left = asyncio.all_tasks(runner.get_loop())
+        assert not left, f"tasks left behind: {left}"
 
 
-def test_an_honest_peer_gets_in(play: Callable[..., None]) -> None:
-    async def scene(world: World) -> None:
-        assert await world.talk() == b"hello"
-        assert await asyncio.gather(*(world.talk() for _ in range(10))) == [b"hello"] * 10
-        assert world.rejected == []
+@pytest.fixture
+async def world(
+    contexts: tuple[TlsServer, ssl.SSLContext], settings: dict[str, Any]
+) -> AsyncIterator[ListenerUnderTest]:
+    """A listener with the bounds that the marker ``settings`` names."""
+    server, client = contexts
+    world = ListenerUnderTest(client)
+    failures: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: failures.append(context))
+    admission = Admission(rejected=world.reject, **settings)
+    world.listener = await SystemNetwork().listen(Echo, ("localhost", 0), tls=server, admission=admission)
+    yield world
+    await world.listener.close()
+    world.peers.close()
+    assert failures == [], "nothing fails inside the listener"
 
-    play(scene, handshakes=2)
+
+@pytest.mark.settings(handshakes=2)
+async def test_honest_peers_complete_their_handshakes(world: ListenerUnderTest) -> None:
+    assert await world.talk() == b"hello"
+    assert await asyncio.gather(*(world.talk() for _ in range(10))) == [b"hello"] * 10
+    assert world.rejected == []
 
 
-def test_what_is_not_tls_is_reported(play: Callable[..., None]) -> None:
-    async def scene(world: World) -> None:
-        with world.knock() as garbage:
-            garbage.sendall(b"GET / HTTP/1.1\r\n\r\n")
-            assert await world.until_rejected(1) == ["http request"]
-        with world.knock() as cut:
-            cut.sendall(b"\x16\x03\x01")
-        assert "handshake" in (await world.until_rejected(2))[1]
-
-    play(scene)
+async def test_bytes_that_are_not_tls_are_reported(world: ListenerUnderTest) -> None:
+    with world.connect() as garbage:
+        garbage.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert await world.until_rejected(1) == ["http request"]
+    with world.connect() as cut:
+        cut.sendall(b"\x16\x03\x01")
+    assert "handshake" in (await world.until_rejected(2))[1]
 
 
 def hello_of(*, group: str | None = None) -> bytes:
@@ -174,177 +168,154 @@ async def answer(peer: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("group", ["ffdhe2048", "ffdhe8192", "secp384r1"])
-def test_a_costly_key_exchange_is_refused_with_an_alert(play: Callable[..., None], group: str) -> None:
-    async def scene(world: World) -> None:
-        world.knock().sendall(hello_of(group=group))
-        peer = world.knock()
-        peer.sendall(hello_of(group=group))
-        assert await answer(peer) == bytes.fromhex("15030300020228")  # fatal, handshake_failure
-        assert set(await world.until_rejected(2)) == {
-            f"no common key exchange groups: the client offers {group}; the server supports x25519, secp256r1"
-        }
-        assert world.refused == 2
-        assert await world.talk() == b"hello"
-
-    play(scene, failures=Budget(1, 0.001))
+@pytest.mark.settings(failures=Budget(1, 0.001))
+async def test_an_expensive_key_exchange_is_refused_with_an_alert(world: ListenerUnderTest, group: str) -> None:
+    world.connect().sendall(hello_of(group=group))
+    peer = world.connect()
+    peer.sendall(hello_of(group=group))
+    assert await answer(peer) == bytes.fromhex("15030300020228")  # fatal, handshake_failure
+    assert set(await world.until_rejected(2)) == {
+        f"no common key exchange groups: the client offers {group}; the server supports x25519, secp256r1"
+    }
+    assert world.refused == 2
+    assert await world.talk() == b"hello"
 
 
 @pytest.mark.parametrize("group", [None, "X25519", "prime256v1"])
-def test_both_cheap_groups_are_served(play: Callable[..., None], group: str | None) -> None:
-    async def scene(world: World) -> None:
-        if group is not None:
-            world.client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            world.client.check_hostname, world.client.verify_mode = False, ssl.CERT_NONE
-            world.client.set_ecdh_curve(group)
-        assert await world.talk() == b"hello"
-
-    play(scene)
+async def test_both_cheap_groups_are_accepted(world: ListenerUnderTest, group: str | None) -> None:
+    if group is not None:
+        world.client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        world.client.check_hostname, world.client.verify_mode = False, ssl.CERT_NONE
+        world.client.set_ecdh_curve(group)
+    assert await world.talk() == b"hello"
 
 
-def test_a_hello_whose_sender_has_left_is_not_computed(play: Callable[..., None]) -> None:
-    async def scene(world: World) -> None:
-        peer = world.knock()
-        peer.sendall(hello_of())
+@pytest.mark.settings(failures=Budget(1, 0.001))
+async def test_a_hello_whose_sender_has_left_starts_no_handshake(world: ListenerUnderTest) -> None:
+    peer = world.connect()
+    peer.sendall(hello_of())
+    peer.close()
+    assert await world.until_rejected(1) == ["the peer closed the connection before its handshake"]
+    assert await world.talk() == b"hello"
+
+
+@pytest.mark.settings(failures_of_one=Budget(2, 0.001))
+async def test_a_host_that_never_finishes_handshakes_uses_up_its_budget(world: ListenerUnderTest) -> None:
+    hello = hello_of()
+    flood = [world.connect("127.0.0.2") for _ in range(6)]
+    for peer in flood:
+        peer.sendall(hello)
+    assert [await world.talk() for _ in range(6)] == [b"hello"] * 6
+    for peer in flood:
+        peer.setblocking(False)
+    computed = 0
+    for peer in flood:
+        with suppress(BlockingIOError):
+            computed += bool(peer.recv(4096))
+    assert computed == 2
+
+
+@pytest.mark.settings(silence=0.05)
+async def test_silent_peers_are_dropped_after_the_time_limit(world: ListenerUnderTest) -> None:
+    with world.connect() as first, world.connect() as second:
+        assert await world.until_rejected(2) == ["no ClientHello within 0.05 s"] * 2
+        assert (first.recv(1), second.recv(1)) == (b"", b"")
+        assert world.refused == 0
+
+
+@pytest.mark.settings(waiting=8)
+async def test_many_silent_peers_do_not_keep_others_out(world: ListenerUnderTest) -> None:
+    crowd = [world.connect() for _ in range(100)]
+    assert await world.talk() == b"hello"
+    assert len(await world.until_rejected(92)) <= 93
+    assert set(world.rejected) == {"made room for a newer connection"}
+    for peer in crowd:
         peer.close()
-        assert await world.until_rejected(1) == ["the peer closed the connection before its handshake"]
-        assert await world.talk() == b"hello"
-
-    play(scene, failures=Budget(1, 0.001))
 
 
-def test_who_never_finishes_a_handshake_runs_out_of_them(play: Callable[..., None]) -> None:
-    async def scene(world: World) -> None:
-        hello = hello_of()
-        flood = [world.knock("127.0.0.2") for _ in range(6)]
-        for peer in flood:
-            peer.sendall(hello)
-        assert [await world.talk() for _ in range(6)] == [b"hello"] * 6
-        for peer in flood:
-            peer.setblocking(False)
-        computed = 0
-        for peer in flood:
-            with suppress(BlockingIOError):
-                computed += bool(peer.recv(4096))
-        assert computed == 2
-
-    play(scene, failures_of_one=Budget(2, 0.001))
+@pytest.mark.settings(handshakes=2, waiting=3, patience=0.05)
+async def test_slow_handshakes_make_room_for_waiting_peers(world: ListenerUnderTest) -> None:
+    slow = [world.connect() for _ in range(6)]
+    for peer in slow:
+        peer.sendall(FRAGMENT)
+    assert await world.talk() == b"hello"
+    assert set(await world.until_rejected(4)) == {
+        "no handshake within 0.05 s while others waited",
+        "made room for a newer connection",
+    }
 
 
-def test_the_silent_are_dropped_after_a_while(play: Callable[..., None]) -> None:
-    async def scene(world: World) -> None:
-        with world.knock() as first, world.knock() as second:
-            assert await world.until_rejected(2) == ["no ClientHello within 0.05 s"] * 2
-            assert (first.recv(1), second.recv(1)) == (b"", b"")
-            assert world.refused == 0
-
-    play(scene, silence=0.05)
+@pytest.fixture
+def behind(settings: dict[str, Any]) -> Places:
+    """One place behind the listener."""
+    settings["behind"] = Places(1)
+    return settings["behind"]
 
 
-def test_a_crowd_of_silent_peers_keeps_nobody_out(play: Callable[..., None]) -> None:
-    async def scene(world: World) -> None:
-        crowd = [world.knock() for _ in range(100)]
-        assert await world.talk() == b"hello"
-        assert len(await world.until_rejected(92)) <= 93
-        assert set(world.rejected) == {"made room for a newer connection"}
-        for peer in crowd:
-            peer.close()
-
-    play(scene, waiting=8)
-
-
-def test_slow_handshakes_give_way_to_those_who_wait(play: Callable[..., None]) -> None:
-    async def scene(world: World) -> None:
-        slow = [world.knock() for _ in range(6)]
-        for peer in slow:
-            peer.sendall(FRAGMENT)
-        assert await world.talk() == b"hello"
-        assert set(await world.until_rejected(4)) == {
-            "no handshake within 0.05 s while others waited",
-            "made room for a newer connection",
-        }
-
-    play(scene, handshakes=2, waiting=3, patience=0.05)
+@pytest.mark.settings(silence=60.0, patience=60.0, handshake=60.0)
+async def test_no_handshake_starts_while_all_places_behind_are_taken(behind: Places, world: ListenerUnderTest) -> None:
+    await behind.take()
+    waiting = asyncio.create_task(behind.take())
+    await give_way()
+    clients = [asyncio.create_task(world.talk()) for _ in range(5)]
+    for _ in range(3):  # a refusal needs no handshake
+        refused = world.connect()
+        refused.sendall(hello_of(group="ffdhe2048"))
+        assert await answer(refused)
+    assert not any(task.done() for task in clients)
+    behind.give_back(0, in_time=True)
+    assert await asyncio.gather(*clients) == [b"hello"] * 5
+    await waiting
+    assert len(world.rejected) == 3
 
 
-def test_no_handshake_begins_while_there_is_no_place_behind(play: Callable[..., None]) -> None:
-    async def scene(world: World) -> None:
-        await behind.take()
-        waiting = asyncio.create_task(behind.take())
-        await give_way()
-        knocking = [asyncio.create_task(world.talk()) for _ in range(5)]
-        for _ in range(3):  # what needs no handshake is answered meanwhile
-            refused = world.knock()
-            refused.sendall(hello_of(group="ffdhe2048"))
-            assert await answer(refused)
-        assert not any(task.done() for task in knocking)
-        behind.give_back(0, in_time=True)
-        assert await asyncio.gather(*knocking) == [b"hello"] * 5
-        await waiting
-        assert len(world.rejected) == 3
-
-    behind = Places(1)
-    play(scene, behind=behind, silence=60.0, patience=60.0, handshake=60.0)
-
-
-def test_a_handshake_has_a_deadline(play: Callable[..., None]) -> None:
-    async def scene(world: World) -> None:
-        with world.knock() as slow:
-            slow.sendall(FRAGMENT)
-            (reason,) = await world.until_rejected(1)
-            assert "taking longer than 0.05 seconds" in reason
-
-    play(scene, handshake=0.05)
+@pytest.mark.settings(handshake=0.05)
+async def test_a_handshake_has_a_deadline(world: ListenerUnderTest) -> None:
+    with world.connect() as slow:
+        slow.sendall(FRAGMENT)
+        (reason,) = await world.until_rejected(1)
+        assert "taking longer than 0.05 seconds" in reason
 
 
 @pytest.mark.parametrize("start", ["16", "160301", "1603010200", "160301020001", "160301000101", "160301000401ffffff"])
-def test_half_a_hello_counts_as_silence(play: Callable[..., None], start: str) -> None:
-    async def scene(world: World) -> None:
-        for _ in range(20):
-            world.knock().sendall(bytes.fromhex(start))
-        assert await world.talk() == b"hello"
-        assert await world.until_rejected(20) == [
-            *["made room for a newer connection"] * 17,
-            *["no ClientHello within 0.2 s"] * 3,
-        ]
-
-    play(scene, waiting=4, silence=0.2)
+@pytest.mark.settings(waiting=4, silence=0.2)
+async def test_a_peer_with_half_a_hello_counts_as_silent(world: ListenerUnderTest, start: str) -> None:
+    for _ in range(20):
+        world.connect().sendall(bytes.fromhex(start))
+    assert await world.talk() == b"hello"
+    assert await world.until_rejected(20) == [
+        *["made room for a newer connection"] * 17,
+        *["no ClientHello within 0.2 s"] * 3,
+    ]
 
 
-def test_a_hello_may_come_byte_by_byte(play: Callable[..., None]) -> None:
-    async def scene(world: World) -> None:
-        with world.knock() as slow:
-            slow.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for byte in bytes.fromhex("16030100050100000102"):
-                slow.sendall(bytes([byte]))
-                assert await world.talk() == b"hello"
-            assert "length" in (await world.until_rejected(1))[0]
-
-    play(scene)
-
-
-def test_closing_drops_the_silent(play: Callable[..., None]) -> None:
-    async def scene(world: World) -> None:
-        with world.knock() as silent:
+async def test_a_hello_may_arrive_byte_by_byte(world: ListenerUnderTest) -> None:
+    with world.connect() as slow:
+        slow.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in bytes.fromhex("16030100050100000102"):
+            slow.sendall(bytes([byte]))
             assert await world.talk() == b"hello"
-            assert world.listener is not None
-            await world.listener.close()
-            assert world.rejected == ["the listener was closed"]
-            assert silent.recv(1) == b""
-
-    play(scene)
+        assert "length" in (await world.until_rejected(1))[0]
 
 
-def test_closing_drops_handshakes_and_those_who_wait_for_one(play: Callable[..., None]) -> None:
-    async def scene(world: World) -> None:
-        with world.knock() as shaking, world.knock() as queued, world.knock():
-            shaking.sendall(FRAGMENT)
-            queued.sendall(FRAGMENT)
-            await world.until_rejected(1)
-            assert world.listener is not None
-            await world.listener.close()
-            assert world.rejected == ["no ClientHello within 0.05 s", *["the listener was closed"] * 2]
+async def test_closing_drops_silent_peers(world: ListenerUnderTest) -> None:
+    with world.connect() as silent:
+        assert await world.talk() == b"hello"
+        assert world.listener is not None
+        await world.listener.close()
+        assert world.rejected == ["the listener was closed"]
+        assert silent.recv(1) == b""
 
-    play(scene, handshakes=1, patience=20, silence=0.05)
+
+@pytest.mark.settings(handshakes=1, patience=20, silence=0.05)
+async def test_closing_drops_handshakes_and_waiting_peers(world: ListenerUnderTest) -> None:
+    with world.connect() as shaking, world.connect() as queued, world.connect():
+        shaking.sendall(FRAGMENT)
+        queued.sendall(FRAGMENT)
+        await world.until_rejected(1)
+        assert world.listener is not None
+        await world.listener.close()
+        assert world.rejected == ["no ClientHello within 0.05 s", *["the listener was closed"] * 2]
 
 
 @contextmanager
@@ -363,22 +334,17 @@ def file_descriptors_left(count: int) -> Iterator[None]:
             os.close(descriptor)
 
 
-def test_without_file_descriptors_the_silent_go_first(play: Callable[..., None]) -> None:
-    async def scene(world: World) -> None:
-        for _ in range(8):
-            world.knock()
-        with file_descriptors_left(3):
-            assert set(await world.until_rejected(3)) == {"the machine has no file descriptor left"}
-        assert await world.talk() == b"hello"
-
-    play(scene)
+async def test_without_file_descriptors_silent_peers_are_dropped_first(world: ListenerUnderTest) -> None:
+    for _ in range(8):
+        world.connect()
+    with file_descriptors_left(3):
+        assert set(await world.until_rejected(3)) == {"the machine has run out of file descriptors"}
+    assert await world.talk() == b"hello"
 
 
-def test_a_handshake_without_a_file_descriptor_keeps_no_place(play: Callable[..., None]) -> None:
-    async def scene(world: World) -> None:
-        world.knock().sendall(FRAGMENT)
-        with file_descriptors_left(1):
-            assert await world.until_rejected(1) == ["the machine has no file descriptor left"]
-        assert await world.talk() == b"hello"
-
-    play(scene, handshakes=1, patience=20)
+@pytest.mark.settings(handshakes=1, patience=20)
+async def test_a_handshake_without_a_file_descriptor_frees_its_place(world: ListenerUnderTest) -> None:
+    world.connect().sendall(FRAGMENT)
+    with file_descriptors_left(1):
+        assert await world.until_rejected(1) == ["the machine has run out of file descriptors"]
+    assert await world.talk() == b"hello"

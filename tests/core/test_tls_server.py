@@ -1,4 +1,4 @@
-"""The key exchange that a client gets, and the reason for one that offers nothing in common."""
+"""A client gets the cheapest common key exchange, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_group_that_needs_no_second_hello_is_preferred(
         ),
     ],
 )
-def test_a_client_without_anything_in_common_is_told_why(
+def test_a_client_that_offers_nothing_in_common_is_refused_with_the_reason(
     server: TlsServer, changes: dict[str, tuple[int, ...]], reason: str, alert: int
 ) -> None:
     with pytest.raises(HelloRefused) as refused:
@@ -87,5 +87,5 @@ def test_a_client_without_anything_in_common_is_told_why(
     assert (refused.value.reason, refused.value.alert) == (reason, alert)
 
 
-def test_a_hello_that_cannot_be_read_is_openssls_to_judge(server: TlsServer) -> None:
+def test_a_hello_that_cannot_be_read_is_left_to_openssl(server: TlsServer) -> None:
     assert server.context_for(None) is server.contexts[1]

@@ -1,4 +1,4 @@
-"""What is not followed to the letter in the pages is at least code that could run: it parses, its options exist."""
+"""Code blocks in the pages that no test executes: they parse, and their options exist."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ async def test_enrolls(stack):
 
 
 def blocks(page: Path, *languages: str) -> list[str]:
-    """The fenced code in one of these languages, without Sphinx's options."""
+    """The fenced code blocks in these languages, without Sphinx's options."""
     fences = [token for token in MarkdownIt().parse(page.read_text("utf-8")) if token.type == "fence"]
     chosen = [token for token in fences if token.info.removeprefix("{code-block}").strip() in languages]
     return [re.sub(r"\A(:\w+:.*\n)+\n?", "", token.content) for token in chosen]
 
 
 def commands(page: Path) -> list[list[str]]:
-    """The words of every command line in a page's code, fenced or indented."""
+    """The arguments of every command line in a page's code blocks."""
     tokens = [token for token in MarkdownIt().parse(page.read_text("utf-8")) if token.type in ("fence", "code_block")]
     lines = [line.strip().removeprefix("$ ") for token in tokens for line in token.content.splitlines()]
     return [shlex.split(line, comments=True) for line in lines if line.startswith(("wasmbed ", "pytest "))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_programs_and_tables_parse(page: Path) -> None:
+def test_code_blocks_parse(page: Path) -> None:
     for program in blocks(page, "python"):
         compile(program, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     for table in blocks(page, "toml"):
@@ -51,7 +51,7 @@ def test_programs_and_tables_parse(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_options_of_commands_exist(page: Path) -> None:
+def test_options_of_commands_exist(page: Path) -> None:
     unknown = []
     for words in commands(page):
         command: click.Command = wasmbed
@@ -67,7 +67,7 @@ def test_the_options_of_commands_exist(page: Path) -> None:
     assert unknown == []
 
 
-def test_the_guide_to_async_tests_works(tmp_path: Path) -> None:
+def test_the_guide_to_async_tests_runs(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(
         "\n\n".join(blocks(ROOT / "docs" / "how-to" / "write-async-tests.md", "python"))
     )
@@ -84,8 +84,8 @@ def test_the_guide_to_async_tests_works(tmp_path: Path) -> None:
     assert "3 passed" in done.stdout
 
 
-def test_the_guide_to_sequences_works(tmp_path: Path) -> None:
-    """Its commands, on a real run, and on a copy with a line dropped as it says."""
+def test_the_guide_to_sequences_runs(tmp_path: Path) -> None:
+    """Run its commands on a real run, and on a copy with one line removed."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "WASMBED_"))},
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

@@ -1,4 +1,4 @@
-"""The pages build without a warning, which is also what a link to nowhere or an unknown option would be."""
+"""The pages build without a warning; a broken link or an unknown option would be one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "html"
 
 
-def test_the_reference_is_made_from_the_code(site: Path) -> None:
+def test_the_reference_comes_from_the_code(site: Path) -> None:
     options = (site / "reference" / "options.html").read_text("utf-8")
     assert "WASMBED_HEARTBEAT" in options
     assert "several-applications" in (site / "reference" / "python.html").read_text("utf-8")
@@ -36,12 +36,12 @@ def test_the_reference_is_made_from_the_code(site: Path) -> None:
     assert (site / "_static" / "flows" / "device-enrollment.svg").stat().st_size > 1000
 
 
-def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
+def test_pages_load_nothing_from_the_network(site: Path) -> None:
     loading = re.compile(r"""<(?:script|img|link)[^>]+(?:src|href)=["']https?://""")
     assert not [page.name for page in site.rglob("*.html") if loading.search(page.read_text("utf-8"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_between_files_lead_somewhere(page: Path) -> None:
+def test_links_between_files_resolve(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", page.read_text("utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []

@@ -1,4 +1,4 @@
-"""The tutorial, followed to the letter: files are written, commands run, and what they print is what it says."""
+"""The tutorial as written: its files are written, its commands run, and their output is compared."""
 
 from __future__ import annotations
 
@@ -39,9 +39,8 @@ def blocks(page: Path) -> Iterator[Block]:
             )
 
 
-def told(expected: str, output: str) -> bool:
-    """Whether ``output`` has these lines one after the other; ``...`` stands for anything within a line, and pytest
-    marks the lines of an error."""
+def contains(expected: str, output: str) -> bool:
+    """Whether ``output`` has these lines in order; ``...`` matches anything within a line."""
     lines = [
         ".*".join(map(re.escape, re.sub("={3,}", "===", line).strip().split("...")))
         for line in expected.strip("\n").splitlines()
@@ -51,7 +50,7 @@ def told(expected: str, output: str) -> bool:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="its commands are for a POSIX shell")
-def test_the_tutorial_works_as_it_stands(tmp_path: Path) -> None:
+def test_the_tutorial_runs_as_written(tmp_path: Path) -> None:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "WASMBED_"))},
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -81,7 +80,7 @@ def test_the_tutorial_works_as_it_stands(tmp_path: Path) -> None:
                 folder = Path((tmp_path / "here").read_text("utf-8").strip())
             steps += 1
         elif block.language == "text":
-            assert told(block.text, output), f"the tutorial says\n{block.text}\nand this was printed:\n{output}"
+            assert contains(block.text, output), f"the tutorial says\n{block.text}\nand this was printed:\n{output}"
     assert steps >= 5
 
 

@@ -71,9 +71,9 @@ def test_modules_fit_or_are_refused_with_figures_and_no_call_ends_the_board() ->
 
     async def play() -> dict[str, DeploymentResult]:
         tier = QemuTier()
-        world = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness())
+        environment = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness())
         expectations = Expectations(patience=60, heartbeat=10)
-        bench = Bench("small", lambda *given: tier.make(KIND, *given), world, expectations, Algorithm.P256)
+        bench = Bench("small", lambda *given: tier.make(KIND, *given), environment, expectations, Algorithm.P256)
         results = {}
         try:
             async with asyncio.timeout(170), bench.open():

@@ -8,6 +8,7 @@ import resource
 import socket
 import ssl
 import struct
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -24,9 +25,7 @@ from harness.wasmbed.pki.tls import client_context
 from harness.wasmbed.protocol.errors import LinkClosed
 from harness.wasmbed.protocol.messages import EnrollmentResponse, Error
 from harness.wasmbed.resources.kinds import SECRET
-
-Play = Any
-World = Any
+from tests.gateway.world import World, running_world
 
 
 def frame(payload: bytes) -> bytes:
@@ -50,112 +49,107 @@ def raw(device: Any, data: bytes) -> None:
     ],
     ids=["length", "zero", "garbage", "version", "fields", "trailing"],
 )
-def test_what_breaks_the_contract_ends_the_session_and_changes_nothing(play: Play, data: bytes, words: str) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected("dev-1")
-        other = await world.connected("dev-2")
-        raw(device, data)
-        error = await device.expect(Error)
-        assert error.code == "PROTOCOL_ERROR"
-        assert words in error.message
-        await device.closed()
-        await world.phase("dev-1", "Disconnected")
-        await other.beat()
-        first = await world.device("dev-3")
-        raw(first, data)
-        assert (await first.expect(Error)).code == "PROTOCOL_ERROR"
-        await first.closed()
-        assert world.find_device("dev-3") is None
-
-    play(scene)
-
-
-def test_an_unknown_tag_is_answered_and_the_session_goes_on(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected("dev-1")
-        raw(device, frame(cbor2.dumps([1, 77, [99, {}]])))
-        envelope = await device.receive()
-        assert isinstance(envelope.message, Error)
-        assert (envelope.message.code, envelope.message_id) == ("PROTOCOL_ERROR", 77)
-        await device.beat()
-
-    play(scene)
+async def test_what_breaks_the_contract_ends_the_session_and_changes_nothing(
+    world: World, data: bytes, words: str
+) -> None:
+    device = await world.connected("dev-1")
+    other = await world.connected("dev-2")
+    raw(device, data)
+    error = await device.expect(Error)
+    assert error.code == "PROTOCOL_ERROR"
+    assert words in error.message
+    await device.closed()
+    await world.phase("dev-1", "Disconnected")
+    await other.beat()
+    first = await world.device("dev-3")
+    raw(first, data)
+    assert (await first.expect(Error)).code == "PROTOCOL_ERROR"
+    await first.closed()
+    assert world.find_device("dev-3") is None
 
 
-def test_half_a_frame_is_waited_for_but_not_for_ever(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected("dev-1")
-        raw(device, b"\0\0\1\0half")
-        await device.closed()
-        await world.phase("dev-1", "Disconnected")
-        (closed,) = await world.until_recorded("ConnectionClosed")
-        assert closed[3]["reason"] == "3 heartbeats missed"
-
-    play(scene, heartbeat_interval=0.05)
+async def test_an_unknown_tag_is_answered_and_the_session_goes_on(world: World) -> None:
+    device = await world.connected("dev-1")
+    raw(device, frame(cbor2.dumps([1, 77, [99, {}]])))
+    envelope = await device.receive()
+    assert isinstance(envelope.message, Error)
+    assert (envelope.message.code, envelope.message_id) == ("PROTOCOL_ERROR", 77)
+    await device.beat()
 
 
-def test_a_link_cut_in_the_middle_of_a_frame_is_told_as_that(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected("dev-1")
-        raw(device, b"\0\0\1\0half")
-        await device.link.close()
-        (closed,) = await world.until_recorded("ConnectionClosed")
-        assert "in the middle of a frame" in closed[3]["reason"]
+@pytest.mark.settings(heartbeat_interval=0.05)
+async def test_half_a_frame_is_waited_for_but_not_for_ever(world: World) -> None:
+    device = await world.connected("dev-1")
+    raw(device, b"\0\0\1\0half")
+    await device.closed()
+    await world.phase("dev-1", "Disconnected")
+    (closed,) = await world.until_recorded("ConnectionClosed")
+    assert closed[3]["reason"] == "3 heartbeats missed"
 
-    play(scene)
+
+async def test_a_link_cut_in_the_middle_of_a_frame_is_told_as_that(world: World) -> None:
+    device = await world.connected("dev-1")
+    raw(device, b"\0\0\1\0half")
+    await device.link.close()
+    (closed,) = await world.until_recorded("ConnectionClosed")
+    assert "in the middle of a frame" in closed[3]["reason"]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(min_size=1, max_size=60).map(frame) | st.binary(min_size=1, max_size=40), max_size=5))
-def test_no_bytes_take_the_gateway_down(play: Play, noise: list[bytes]) -> None:
-    async def scene(world: World) -> None:
-        device = await world.device("dev-1")
-        for data in noise:
-            raw(device, data)
-        await device.link.close()
-        await world.until_recorded("ConnectionClosed")
-        assert world.find_device() is None
-        honest = await world.device("dev-2")
-        await honest.connect()
+def test_no_bytes_take_the_gateway_down(runner: asyncio.Runner, noise: list[bytes]) -> None:
+    async def scene() -> None:
+        async with running_world() as world:
+            device = await world.device("dev-1")
+            for data in noise:
+                raw(device, data)
+            await device.link.close()
+            await world.until_recorded("ConnectionClosed")
+            assert world.find_device() is None
+            honest = await world.device("dev-2")
+            await honest.connect()
 
-    play(scene)
+    runner.run(scene())
 
 
-def test_ten_thousand_without_a_handshake_keep_nobody_out(play: Play) -> None:
-    """The first device keeps its session, a second one enrolls, and no more wait than the settings say."""
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """Raise the process's limit of file descriptors to 12,000, or skip the test where that is not allowed."""
     needed = 12_000
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < needed:
         pytest.skip(f"needs {needed} file descriptors, the limit is {hard}")
-
-    async def scene(world: World) -> None:
-        first = await world.connected("dev-1")
-        crowd: list[socket.socket] = []
-        try:
-            while len(crowd) < 10_000:
-                batch = [socket.socket() for _ in range(250)]
-                crowd += batch
-                for stranger in batch:
-                    stranger.setblocking(False)
-                connect = asyncio.get_running_loop().sock_connect
-                await asyncio.gather(*(connect(stranger, world.gateway.endpoint) for stranger in batch))
-                await first.beat()
-            second = await world.connected("dev-2")
-            await second.beat()
-            assert len(await world.until_recorded("TlsRejected", 10_000 - 1024)) <= 10_000
-        finally:
-            for stranger in crowd:
-                stranger.close()
-
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed) if soft != resource.RLIM_INFINITY else soft, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_descriptors")
+@pytest.mark.settings(waiting=1024)
+async def test_ten_thousand_connections_without_a_handshake_keep_no_device_out(world: World) -> None:
+    """The first device keeps its session, a second one enrolls, and no more connections wait than the settings say."""
+    first = await world.connected("dev-1")
+    crowd: list[socket.socket] = []
     try:
-        play(scene, waiting=1024)
+        while len(crowd) < 10_000:
+            batch = [socket.socket() for _ in range(250)]
+            crowd += batch
+            for stranger in batch:
+                stranger.setblocking(False)
+            connect = asyncio.get_running_loop().sock_connect
+            await asyncio.gather(*(connect(stranger, world.gateway.endpoint) for stranger in batch))
+            await first.beat()
+        second = await world.connected("dev-2")
+        await second.beat()
+        assert len(await world.until_recorded("TlsRejected", 10_000 - 1024)) <= 10_000
     finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for stranger in crowd:
+            stranger.close()
 
 
 @pytest.mark.parametrize("start", ["16", "160301000101160301000200"])
-def test_a_slow_loris_in_the_handshake_keeps_nobody_out(play: Play, start: str) -> None:
+@pytest.mark.settings(handshakes=4, handshake_patience=0.02)
+async def test_a_slow_loris_in_the_handshake_keeps_nobody_out(world: World, start: str) -> None:
     async def scene(world: World) -> None:
         crowd = [socket.create_connection(world.gateway.endpoint) for _ in range(20)]
         for stranger in crowd:
@@ -169,118 +163,101 @@ def test_a_slow_loris_in_the_handshake_keeps_nobody_out(play: Play, start: str) 
         for stranger in crowd:
             stranger.close()
 
-    async def bounded(world: World) -> None:
-        async with asyncio.timeout(60):
-            await scene(world)
-
-    play(bounded, handshakes=4, handshake_patience=0.02)
+    async with asyncio.timeout(60):
+        await scene(world)
 
 
-def test_secured_connections_that_say_nothing_make_room(play: Play) -> None:
-    async def scene(world: World) -> None:
-        silent = await world.device("silent")
-        crowd = [await world.dial(None) for _ in range(10)]
-        assert len(world.gateway.sessions) == 4
-        device = await world.connected("dev-1")
-        await device.beat()
-        await asyncio.gather(*(stranger.closed() for stranger in crowd[:6]))
-        await silent.connect()
-        assert len(await world.until_recorded("ConnectionClosed", 8)) == 8
-        assert {event[3]["reason"] for event in world.named("ConnectionClosed")} == {
-            "made room for a newer connection before it said anything"
-        }
-
-    play(scene, unclaimed=4)
+@pytest.mark.settings(unclaimed=4)
+async def test_secured_connections_that_say_nothing_make_room(world: World) -> None:
+    silent = await world.device("silent")
+    crowd = [await world.dial(None) for _ in range(10)]
+    assert len(world.gateway.sessions) == 4
+    device = await world.connected("dev-1")
+    await device.beat()
+    await asyncio.gather(*(stranger.closed() for stranger in crowd[:6]))
+    await silent.connect()
+    assert len(await world.until_recorded("ConnectionClosed", 8)) == 8
+    assert {event[3]["reason"] for event in world.named("ConnectionClosed")} == {
+        "made room for a newer connection before it said anything"
+    }
 
 
-def test_when_all_are_busy_the_newcomer_goes(play: Play) -> None:
-    async def scene(world: World) -> None:
-        asked, answer = asyncio.Event(), asyncio.Event()
+@pytest.mark.settings(unclaimed=1)
+async def test_when_all_are_busy_the_newcomer_goes(world: World) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
 
-        async def take_time() -> None:
-            asked.set()
-            await answer.wait()
+    async def take_time() -> None:
+        asked.set()
+        await answer.wait()
 
-        await world.give_token("dev-1")
-        world.api.fail = lambda verb, resource, name: take_time() if resource == SECRET else None
-        key, csr = world.signing_request("dev-1")
-        busy = await world.dial(None)
-        request = busy.request(public_key=public_key_der(key.public_key()), csr=csr, pairing_token="sesame")
-        busy.link.send(request)
-        await asked.wait()
-        claims = [await world.dial(None) for _ in range(2)]
-        await claims[0].closed()
-        answer.set()
-        assert (await busy.expect(EnrollmentResponse)).certificate
-
-    play(scene, unclaimed=1)
+    await world.give_token("dev-1")
+    world.api.fail = lambda verb, resource, name: take_time() if resource == SECRET else None
+    key, csr = world.signing_request("dev-1")
+    busy = await world.dial(None)
+    request = busy.request(public_key=public_key_der(key.public_key()), csr=csr, pairing_token="sesame")
+    busy.link.send(request)
+    await asked.wait()
+    claims = [await world.dial(None) for _ in range(2)]
+    await claims[0].closed()
+    answer.set()
+    assert (await busy.expect(EnrollmentResponse)).certificate
 
 
-def test_a_full_gateway_says_so(play: Play) -> None:
-    async def scene(world: World) -> None:
-        first = await world.connected("dev-1")
-        second = await world.device("dev-2")
-        error = await second.refused(second.request())
-        assert error.code == "GATEWAY_FULL"
-        assert error.retry_after is not None
-        assert 1500 <= error.retry_after <= 1510
-        await second.closed()
-        assert world.find_device("dev-2") is None
-        await first.link.close()
-        await world.phase("dev-1", "Disconnected")
-        third = await world.dial(second.identity)
-        await third.connect()
-
-    play(scene, sessions=1)
+@pytest.mark.settings(sessions=1)
+async def test_a_full_gateway_says_so(world: World) -> None:
+    first = await world.connected("dev-1")
+    second = await world.device("dev-2")
+    error = await second.refused(second.request())
+    assert error.code == "GATEWAY_FULL"
+    assert error.retry_after is not None
+    assert 1500 <= error.retry_after <= 1510
+    await second.closed()
+    assert world.find_device("dev-2") is None
+    await first.link.close()
+    await world.phase("dev-1", "Disconnected")
+    third = await world.dial(second.identity)
+    await third.connect()
 
 
-def test_a_device_that_does_not_read_holds_up_only_itself(play: Play) -> None:
-    async def scene(world: World) -> None:
-        deaf, other = await world.connected("deaf"), await world.connected("dev-2")
-        deaf.link._transport.pause_reading()
-        beat = deaf.heartbeat()
-        for _ in range(20_000):
-            deaf.link.send(beat)
-            if not deaf.link._writable:
-                break
-        await other.beat()
-        deaf.link.abort()
-        await world.phase("deaf", "Disconnected")
-        await other.beat()
-
-    play(scene)
+async def test_a_device_that_does_not_read_holds_up_only_itself(world: World) -> None:
+    deaf, other = await world.connected("deaf"), await world.connected("dev-2")
+    deaf.link._transport.pause_reading()
+    beat = deaf.heartbeat()
+    for _ in range(20_000):
+        deaf.link.send(beat)
+        if not deaf.link._writable:
+            break
+    await other.beat()
+    deaf.link.abort()
+    await world.phase("deaf", "Disconnected")
+    await other.beat()
 
 
-def test_tls_of_before_is_not_spoken(play: Play, caplog: pytest.LogCaptureFixture) -> None:
-    async def scene(world: World) -> None:
-        old = client_context(world.servers.certificates, world.make_identity("dev-1"), world.clock)
-        old.minimum_version = ssl.TLSVersion.TLSv1_2
-        old.maximum_version = ssl.TLSVersion.TLSv1_2
-        host, port = world.gateway.endpoint
-        with pytest.raises(ssl.SSLError, match=r"(?i)version"):
-            await asyncio.open_connection(host, port, ssl=old, server_hostname="localhost")
-        (rejected,) = await world.until_recorded("TlsRejected")
-        assert rejected[3]["reason"] == reason
-
+async def test_tls_of_before_is_not_spoken(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
     reason = "the client does not offer TLS 1.3, the only version supported"
-    with caplog.at_level(logging.WARNING):
-        play(scene)
+    old = client_context(world.servers.certificates, world.make_identity("dev-1"), world.clock)
+    old.minimum_version = ssl.TLSVersion.TLSv1_2
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    host, port = world.gateway.endpoint
+    with pytest.raises(ssl.SSLError, match=r"(?i)version"):
+        await asyncio.open_connection(host, port, ssl=old, server_hostname="localhost")
+    (rejected,) = await world.until_recorded("TlsRejected")
+    assert rejected[3]["reason"] == reason
+    await world.gateway.kill()
     (line,) = caplog.messages
     assert line.endswith(f" did not get through the handshake: {reason}")
 
 
-def test_a_fault_of_the_gateway_ends_one_session_only(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device, other = await world.connected("dev-1"), await world.connected("dev-2")
-        world.poison = "dev-1"
-        device.link.send(device.heartbeat())
-        await device.closed()
-        await world.phase("dev-1", "Disconnected")
-        await other.beat()
-        (closed,) = await world.until_recorded("ConnectionClosed")
-        assert "the gateway failed" in closed[3]["reason"]
-
-    play(scene)
+async def test_a_fault_of_the_gateway_ends_one_session_only(world: World) -> None:
+    device, other = await world.connected("dev-1"), await world.connected("dev-2")
+    world.poison = "dev-1"
+    device.link.send(device.heartbeat())
+    await device.closed()
+    await world.phase("dev-1", "Disconnected")
+    await other.beat()
+    (closed,) = await world.until_recorded("ConnectionClosed")
+    assert "the gateway failed" in closed[3]["reason"]
 
 
 def test_nonces_are_remembered_but_not_for_ever() -> None:

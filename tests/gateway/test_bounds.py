@@ -16,9 +16,7 @@ from harness.wasmbed.protocol.messages import (
     Publication,
     RuntimeFault,
 )
-
-Play = Any
-World = Any
+from tests.gateway.world import World
 
 
 @pytest.mark.parametrize(
@@ -35,61 +33,53 @@ World = Any
     ],
     ids=["8,000 metrics", "300 KB"],
 )
-def test_a_heartbeat_is_bounded(
-    play: Play, caplog: pytest.LogCaptureFixture, metrics: dict[str, int], reason: str
+@pytest.mark.settings(status_interval=0.01)
+async def test_a_heartbeat_is_bounded(
+    world: World, caplog: pytest.LogCaptureFixture, metrics: dict[str, int], reason: str
 ) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected()
-        error = await device.refused(device.heartbeat(metrics=metrics))
-        assert (error.code, error.message) == ("PROTOCOL_ERROR", reason)
-        await device.beat(metrics={f"m{number}": number for number in range(128)})
-        await world.until(lambda: "m127" in (world.find_device().status.device_metrics or {}))
-
-    with caplog.at_level(logging.WARNING):
-        play(scene, status_interval=0.01)
+    caplog.set_level(logging.WARNING)
+    device = await world.connected()
+    error = await device.refused(device.heartbeat(metrics=metrics))
+    assert (error.code, error.message) == ("PROTOCOL_ERROR", reason)
+    await device.beat(metrics={f"m{number}": number for number in range(128)})
+    await world.until(lambda: "m127" in (world.find_device().status.device_metrics or {}))
+    await world.gateway.kill()
     assert f"device dev-1: PROTOCOL_ERROR: {reason}" in caplog.messages
 
 
-def test_a_metric_that_a_device_no_longer_sends_goes_from_its_status(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected()
-        for number in range(3):
-            metrics = {f"m{number}": number, "uptime_ms": 2}
-            await device.beat(metrics=metrics)
-            await world.until(lambda metrics=metrics: world.find_device().status.device_metrics == metrics)
-
-    play(scene, status_interval=0.01)
+@pytest.mark.settings(status_interval=0.01)
+async def test_a_metric_that_a_device_no_longer_sends_goes_from_its_status(world: World) -> None:
+    device = await world.connected()
+    for number in range(3):
+        metrics = {f"m{number}": number, "uptime_ms": 2}
+        await device.beat(metrics=metrics)
+        await world.until(lambda metrics=metrics: world.find_device().status.device_metrics == metrics)
 
 
-def test_ever_new_names_of_metrics_are_refused(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected()
-        for number in range(511):
-            await device.beat(metrics={f"m{number}": 1})
-        error = await device.refused(device.heartbeat(metrics={"one more": 1}))
-        assert error.message == "Heartbeat: metrics of more than 512 different names in one session"
-        await device.beat(metrics={"m7": 1})
-
-    play(scene)
+async def test_ever_new_names_of_metrics_are_refused(world: World) -> None:
+    device = await world.connected()
+    for number in range(511):
+        await device.beat(metrics={f"m{number}": 1})
+    error = await device.refused(device.heartbeat(metrics={"one more": 1}))
+    assert error.message == "Heartbeat: metrics of more than 512 different names in one session"
+    await device.beat(metrics={"m7": 1})
 
 
-def test_numbers_that_the_cluster_cannot_hold_are_refused(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected()
-        information = DeviceInfo(2**64 - 1, "armv7m", (), 65_536)
-        device.link.send(information, device.queries[0] if device.queries else 5)
-        error = await device.receive()
-        assert error.message.message == f"DeviceInfo: memory is {2**64 - 1}, at most {2**63 - 1} can be recorded"
-        device.link.send(DeviceInfo(LARGEST_NUMBER, "armv7m", (), 65_536), 6)
-        await device.beat()
-        await world.until(lambda: (world.find_device().status.device_info or {}).get("memory") == LARGEST_NUMBER)
-        await device.link.close()
-        second = await world.device("dev-2")
-        error = await second.refused(second.request(largest_module=2**64 - 1))
-        assert error.message.startswith("EnrollmentRequest: largest_module is ")
-        assert world.find_device("dev-2") is None
-
-    play(scene, status_interval=0.01)
+@pytest.mark.settings(status_interval=0.01)
+async def test_numbers_that_the_cluster_cannot_hold_are_refused(world: World) -> None:
+    device = await world.connected()
+    information = DeviceInfo(2**64 - 1, "armv7m", (), 65_536)
+    device.link.send(information, device.queries[0] if device.queries else 5)
+    error = await device.receive()
+    assert error.message.message == f"DeviceInfo: memory is {2**64 - 1}, at most {2**63 - 1} can be recorded"
+    device.link.send(DeviceInfo(LARGEST_NUMBER, "armv7m", (), 65_536), 6)
+    await device.beat()
+    await world.until(lambda: (world.find_device().status.device_info or {}).get("memory") == LARGEST_NUMBER)
+    await device.link.close()
+    second = await world.device("dev-2")
+    error = await second.refused(second.request(largest_module=2**64 - 1))
+    assert error.message.startswith("EnrollmentRequest: largest_module is ")
+    assert world.find_device("dev-2") is None
 
 
 @pytest.mark.parametrize(
@@ -109,10 +99,7 @@ def test_numbers_that_the_cluster_cannot_hold_are_refused(play: Play) -> None:
         ),
     ],
 )
-def test_what_is_said_of_applications_is_bounded(play: Play, message: Any, reason: str) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected()
-        assert (await device.refused(message)).message == reason
-        await device.beat()
-
-    play(scene)
+async def test_what_is_said_of_applications_is_bounded(world: World, message: Any, reason: str) -> None:
+    device = await world.connected()
+    assert (await device.refused(message)).message == reason
+    await device.beat()

@@ -20,9 +20,7 @@ from harness.wasmbed.protocol.messages import (
     StopResult,
 )
 from harness.wasmbed.resources.kinds import APPLICATION
-
-Play = Any
-World = Any
+from tests.gateway.world import World
 
 CHUNKS = {"chunk_size": 100, "chunk_window": 3}
 
@@ -69,251 +67,223 @@ def states(world: World, application: str = "app-1") -> list[str]:
     return found
 
 
-def test_a_stop_in_the_middle_of_a_transfer_is_the_last_that_is_sent_of_it(play: Play) -> None:
+@pytest.mark.settings(**CHUNKS)
+async def test_a_stop_in_the_middle_of_a_transfer_is_the_last_that_is_sent_of_it(world: World) -> None:
     """Acknowledgments of what was under way bring no further chunk, and the deployment does not count as failed."""
 
-    async def scene(world: World) -> None:
-        device, deploy, chunks = await under_way(world)
-        acknowledge(device, chunks[0])
-        fourth = await device.receive()
-        assert (await world.stop())[0] == 202
-        stop = await device.receive()
-        acknowledge(device, *chunks[1:], fourth)
-        cancel(device, deploy, stop)
-        await world.state("stopped")
-        await device.beat()
-        assert len(world.named("ModuleChunk")) == 4
-        assert states(world) == ["receiving", "stopped"]
-        _status, metrics = await world.http("GET", "/metrics")
-        assert 'jobs_total{job="deployment",result="cancelled"} 1' in metrics
-
-    play(scene, **CHUNKS)
+    device, deploy, chunks = await under_way(world)
+    acknowledge(device, chunks[0])
+    fourth = await device.receive()
+    assert (await world.stop())[0] == 202
+    stop = await device.receive()
+    acknowledge(device, *chunks[1:], fourth)
+    cancel(device, deploy, stop)
+    await world.state("stopped")
+    await device.beat()
+    assert len(world.named("ModuleChunk")) == 4
+    assert states(world) == ["receiving", "stopped"]
+    _status, metrics = await world.http("GET", "/metrics")
+    assert 'jobs_total{job="deployment",result="cancelled"} 1' in metrics
 
 
-def test_the_next_deployment_starts_right_away(play: Play) -> None:
+@pytest.mark.settings(**CHUNKS)
+async def test_the_next_deployment_starts_right_away(world: World) -> None:
     """It does not even wait for the device to confirm: what is sent in order is done in order."""
 
-    async def scene(world: World) -> None:
-        device, deploy, _ = await under_way(world, "app-2")
-        await world.deploy(application="app-2")
-        await world.stop()
-        stop, following = await device.receive(), await device.receive()
-        assert following.message.application_id == "app-2"
-        cancel(device, deploy, stop)
-        _, message_id, _ = await device._take_chunks(following)
-        device.link.send(DeploymentResult("app-2", True), message_id)
-        await world.state("deployed", application="app-2")
-        await world.state("stopped")
-
-    play(scene, **CHUNKS)
+    device, deploy, _ = await under_way(world, "app-2")
+    await world.deploy(application="app-2")
+    await world.stop()
+    stop, following = await device.receive(), await device.receive()
+    assert following.message.application_id == "app-2"
+    cancel(device, deploy, stop)
+    _, message_id, _ = await device._take_chunks(following)
+    device.link.send(DeploymentResult("app-2", True), message_id)
+    await world.state("deployed", application="app-2")
+    await world.state("stopped")
 
 
-def test_what_waits_behind_another_is_never_sent(play: Play) -> None:
+@pytest.mark.settings(**CHUNKS)
+async def test_what_waits_behind_another_is_never_sent(world: World) -> None:
     """And the stop itself does not wait for that other transfer."""
 
-    async def scene(world: World) -> None:
-        device, _, _ = await under_way(world, "app-2")
-        await world.deploy(application="app-2")
-        await world.stop(application="app-2")
-        stop = await device.receive()
-        assert stop.message == Stop("app-2")
-        device.link.send(StopResult("app-2", True), stop.message_id)
-        await world.state("stopped", application="app-2")
-        assert [event[4] for event in world.named("Deploy")] == ["app-1"]
-        assert states(world, "app-2") == ["stopped"]
-
-    play(scene, **CHUNKS)
+    device, _, _ = await under_way(world, "app-2")
+    await world.deploy(application="app-2")
+    await world.stop(application="app-2")
+    stop = await device.receive()
+    assert stop.message == Stop("app-2")
+    device.link.send(StopResult("app-2", True), stop.message_id)
+    await world.state("stopped", application="app-2")
+    assert [event[4] for event in world.named("Deploy")] == ["app-1"]
+    assert states(world, "app-2") == ["stopped"]
 
 
-def test_an_application_that_runs_is_stopped_in_the_middle_of_another_s_transfer(play: Play) -> None:
-    async def scene(world: World) -> None:
-        await world.make_application("other")
-        device, _deploy, chunks = await under_way(world)
-        await device.beat(applications={"other": ApplicationState.RUNNING})
-        await world.state("running", application="other")
-        await world.stop(application="other")
-        stop = await device.receive()
-        assert stop.message == Stop("other")
-        device.link.send(StopResult("other", True), stop.message_id)
-        await world.state("stopped", application="other")
-        acknowledge(device, *chunks)
-        assert (await device.expect(ModuleChunk)).index == 3
-
-    play(scene, **CHUNKS)
+@pytest.mark.settings(**CHUNKS)
+async def test_an_application_that_runs_is_stopped_in_the_middle_of_another_s_transfer(world: World) -> None:
+    await world.make_application("other")
+    device, _deploy, chunks = await under_way(world)
+    await device.beat(applications={"other": ApplicationState.RUNNING})
+    await world.state("running", application="other")
+    await world.stop(application="other")
+    stop = await device.receive()
+    assert stop.message == Stop("other")
+    device.link.send(StopResult("other", True), stop.message_id)
+    await world.state("stopped", application="other")
+    acknowledge(device, *chunks)
+    assert (await device.expect(ModuleChunk)).index == 3
 
 
-def test_a_stop_right_behind_the_last_chunk_stops_what_has_started(play: Play) -> None:
-    async def scene(world: World) -> None:
-        await world.make_application()
-        device = await world.connected("dev-1")
-        await world.deploy()
-        _, message_id, _ = await device.take_module()
-        await world.state("receiving")
-        await world.stop()
-        device.link.send(DeploymentResult("app-1", True), message_id)
-        device.link.send(ApplicationStatus("app-1", ApplicationState.RUNNING))
-        stop = await device.receive()
-        assert stop.message == Stop("app-1")
-        device.link.send(StopResult("app-1", True), stop.message_id)
-        await world.state("stopped")
-        await device.beat()
-        assert states(world)[-1] == "stopped"
-
-    play(scene)
+async def test_a_stop_right_behind_the_last_chunk_stops_what_has_started(world: World) -> None:
+    await world.make_application()
+    device = await world.connected("dev-1")
+    await world.deploy()
+    _, message_id, _ = await device.take_module()
+    await world.state("receiving")
+    await world.stop()
+    device.link.send(DeploymentResult("app-1", True), message_id)
+    device.link.send(ApplicationStatus("app-1", ApplicationState.RUNNING))
+    stop = await device.receive()
+    assert stop.message == Stop("app-1")
+    device.link.send(StopResult("app-1", True), stop.message_id)
+    await world.state("stopped")
+    await device.beat()
+    assert states(world)[-1] == "stopped"
 
 
-def test_a_deployment_that_is_still_being_judged_is_not_sent(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_deployment_that_is_still_being_judged_is_not_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from harness.wasmbed.gateway import modules
 
-    async def scene(world: World) -> None:
-        judged, go_on = asyncio.Event(), asyncio.Event()
+    judged, go_on = asyncio.Event(), asyncio.Event()
 
-        async def judge(*_: Any) -> Any:
-            judged.set()
-            await go_on.wait()
-            return modules.ModuleInfo
+    async def judge(*_: Any) -> Any:
+        judged.set()
+        await go_on.wait()
+        return modules.ModuleInfo
 
-        monkeypatch.setattr(modules, "_judge", judge)
-        await world.make_application()
-        device = await world.connected("dev-1")
-        await world.deploy()
-        await judged.wait()
-        await world.stop()
-        stop = await device.receive()
-        assert stop.message == Stop("app-1")
-        go_on.set()
-        device.link.send(StopResult("app-1", True), stop.message_id)
-        await world.state("stopped")
-        await device.beat()
-        assert world.named("Deploy") == []
-
-    play(scene)
+    monkeypatch.setattr(modules, "_judge", judge)
+    await world.make_application()
+    device = await world.connected("dev-1")
+    await world.deploy()
+    await judged.wait()
+    await world.stop()
+    stop = await device.receive()
+    assert stop.message == Stop("app-1")
+    go_on.set()
+    device.link.send(StopResult("app-1", True), stop.message_id)
+    await world.state("stopped")
+    await device.beat()
+    assert world.named("Deploy") == []
 
 
-def test_the_same_request_twice_is_one_transfer(play: Play) -> None:
+@pytest.mark.settings(**CHUNKS)
+async def test_the_same_request_twice_is_one_transfer(world: World) -> None:
     """As a controller asks that took over from another."""
 
-    async def scene(world: World) -> None:
-        device, _deploy, chunks = await under_way(world)
-        assert (await world.deploy(module=padded(1000)))[0] == 202
-        acknowledge(device, *chunks)
-        assert (await device.expect(ModuleChunk)).index == 3
-        assert len(world.named("Deploy")) == 1
-        assert world.named("Stop") == []
-
-    play(scene, **CHUNKS)
+    device, _deploy, chunks = await under_way(world)
+    assert (await world.deploy(module=padded(1000)))[0] == 202
+    acknowledge(device, *chunks)
+    assert (await device.expect(ModuleChunk)).index == 3
+    assert len(world.named("Deploy")) == 1
+    assert world.named("Stop") == []
 
 
-def test_another_module_of_the_same_name_replaces_the_one_under_way(play: Play) -> None:
+@pytest.mark.settings(**CHUNKS)
+async def test_another_module_of_the_same_name_replaces_the_one_under_way(world: World) -> None:
     """The old transfer is cancelled on the device before the new one begins."""
 
-    async def scene(world: World) -> None:
-        device, deploy, _ = await under_way(world)
-        await world.deploy(module=padded(200, "y"), generation=7)
-        stop = await device.receive()
-        cancel(device, deploy, stop)
-        again, module = await device.accept_deployment()
-        assert (again.size, module) == (len(module), padded(200, "y"))
-        entry = await world.state("deployed")
-        assert entry["generation"] == 7
-
-    play(scene, **CHUNKS)
+    device, deploy, _ = await under_way(world)
+    await world.deploy(module=padded(200, "y"), generation=7)
+    stop = await device.receive()
+    cancel(device, deploy, stop)
+    again, module = await device.accept_deployment()
+    assert (again.size, module) == (len(module), padded(200, "y"))
+    entry = await world.state("deployed")
+    assert entry["generation"] == 7
 
 
-def test_the_cancelled_module_can_be_deployed_again(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device, deploy, _ = await under_way(world)
-        await world.stop()
-        await world.deploy(module=padded(1000))
-        cancel(device, deploy, await device.receive())
-        _, module = await device.accept_deployment()
-        assert module == padded(1000)
-        await world.state("deployed")
-
-    play(scene, **CHUNKS)
+@pytest.mark.settings(**CHUNKS)
+async def test_the_cancelled_module_can_be_deployed_again(world: World) -> None:
+    device, deploy, _ = await under_way(world)
+    await world.stop()
+    await world.deploy(module=padded(1000))
+    cancel(device, deploy, await device.receive())
+    _, module = await device.accept_deployment()
+    assert module == padded(1000)
+    await world.state("deployed")
 
 
-def test_a_device_that_does_not_know_the_code_is_stopped_all_the_same(play: Play) -> None:
+@pytest.mark.settings(**CHUNKS)
+async def test_a_device_that_does_not_know_the_code_is_stopped_all_the_same(world: World) -> None:
     """Firmware of before answers the stop alone."""
 
-    async def scene(world: World) -> None:
-        device, _, _ = await under_way(world)
-        await world.stop()
-        stop = await device.receive()
-        device.link.send(StopResult("app-1", True), stop.message_id)
-        await world.state("stopped")
-        await device.beat()
-
-    play(scene, **CHUNKS)
+    device, _, _ = await under_way(world)
+    await world.stop()
+    stop = await device.receive()
+    device.link.send(StopResult("app-1", True), stop.message_id)
+    await world.state("stopped")
+    await device.beat()
 
 
-def test_a_stop_waits_for_a_slow_link_to_carry_what_lies_before_it(play: Play) -> None:
+@pytest.mark.settings(clock=ManualClock, reply_timeout=1.0, **CHUNKS)
+async def test_a_stop_waits_for_a_slow_link_to_carry_what_lies_before_it(world: World) -> None:
     """Each chunk that is acknowledged is a sign of life: together they take longer than one reply may."""
 
-    async def scene(world: World) -> None:
-        device, deploy, chunks = await under_way(world)
-        await world.stop()
-        stop = await device.receive()
-        for chunk in chunks:
-            await world.clock.advance(0.9)
-            acknowledge(device, chunk)
-            await device.beat()
-        cancel(device, deploy, stop)
-        await world.state("stopped")
-        assert states(world) == ["receiving", "stopped"]
-
-    play(scene, clock=ManualClock(), reply_timeout=1.0, **CHUNKS)
+    device, deploy, chunks = await under_way(world)
+    await world.stop()
+    stop = await device.receive()
+    for chunk in chunks:
+        await world.clock.advance(0.9)
+        acknowledge(device, chunk)
+        await device.beat()
+    cancel(device, deploy, stop)
+    await world.state("stopped")
+    assert states(world) == ["receiving", "stopped"]
 
 
-def test_a_link_that_ends_takes_the_stop_along(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device, _, _ = await under_way(world)
-        await world.stop()
-        await device.receive()
-        device.link.abort()
-        await world.until(lambda: world.entry().get("code") == "CONNECTION_LOST")
-        back = await world.dial(device.identity)
-        back.id = device.id
-        await back.beat()
-        await world.phase("dev-1", "Connected")
-        await back.beat()
-        assert len(world.named("Stop")) == 1
-
-    play(scene, **CHUNKS)
+@pytest.mark.settings(**CHUNKS)
+async def test_a_link_that_ends_takes_the_stop_along(world: World) -> None:
+    device, _, _ = await under_way(world)
+    await world.stop()
+    await device.receive()
+    device.link.abort()
+    await world.until(lambda: world.entry().get("code") == "CONNECTION_LOST")
+    back = await world.dial(device.identity)
+    back.id = device.id
+    await back.beat()
+    await world.phase("dev-1", "Connected")
+    await back.beat()
+    assert len(world.named("Stop")) == 1
 
 
-def test_a_gateway_that_starts_again_in_the_middle_of_a_transfer_sends_no_more_of_it(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device, _, _ = await under_way(world)
-        await world.gateway.kill()
-        sent = len(world.named("ModuleChunk"))
-        await world.api.delete(APPLICATION, "app-1")
-        world.gateway = world.make_gateway()
-        await world.gateway.start()
-        back = await world.dial(device.identity)
-        back.id = device.id
-        await back.beat()
-        await back.beat()
-        assert len(world.named("ModuleChunk")) == sent
-        assert len(world.named("Deploy")) == 1
-
-    play(scene, **CHUNKS)
+@pytest.mark.settings(**CHUNKS)
+async def test_a_gateway_that_starts_again_in_the_middle_of_a_transfer_sends_no_more_of_it(world: World) -> None:
+    device, _, _ = await under_way(world)
+    await world.gateway.kill()
+    sent = len(world.named("ModuleChunk"))
+    await world.api.delete(APPLICATION, "app-1")
+    world.gateway = world.make_gateway()
+    await world.gateway.start()
+    back = await world.dial(device.identity)
+    back.id = device.id
+    await back.beat()
+    await back.beat()
+    assert len(world.named("ModuleChunk")) == sent
+    assert len(world.named("Deploy")) == 1
 
 
-def test_a_late_word_on_a_cancelled_deployment_is_not_one_on_the_next(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device, deploy, _ = await under_way(world)
-        await world.stop()
-        stop = await device.receive()
-        device.link.send(StopResult("app-1", True), stop.message_id)
-        await world.state("stopped")
-        await world.deploy(module=padded(1000))
-        again = await device.expect(Deploy)
-        device.link.send(DeploymentResult("app-1", True), deploy.message_id)
-        device.link.send(DeploymentResult("app-1", False, "cancelled", {}, "CANCELLED"), deploy.message_id)
-        await world.until(lambda: states(world)[-1] == "receiving")
-        await device.beat_between_chunks()
-        assert states(world) == ["receiving", "stopped", "receiving"]
-        assert again.application_id == "app-1"
-
-    play(scene, **CHUNKS)
+@pytest.mark.settings(**CHUNKS)
+async def test_a_late_word_on_a_cancelled_deployment_is_not_one_on_the_next(world: World) -> None:
+    device, deploy, _ = await under_way(world)
+    await world.stop()
+    stop = await device.receive()
+    device.link.send(StopResult("app-1", True), stop.message_id)
+    await world.state("stopped")
+    await world.deploy(module=padded(1000))
+    again = await device.expect(Deploy)
+    device.link.send(DeploymentResult("app-1", True), deploy.message_id)
+    device.link.send(DeploymentResult("app-1", False, "cancelled", {}, "CANCELLED"), deploy.message_id)
+    await world.until(lambda: states(world)[-1] == "receiving")
+    await device.beat_between_chunks()
+    assert states(world) == ["receiving", "stopped", "receiving"]
+    assert again.application_id == "app-1"

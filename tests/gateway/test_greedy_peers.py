@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import cbor2
@@ -17,9 +18,7 @@ from harness.wasmbed.pki.tls import client_context
 from harness.wasmbed.protocol.errors import LinkClosed
 from harness.wasmbed.protocol.link import Link, Side
 from harness.wasmbed.protocol.messages import Error
-
-Play = Any
-World = Any
+from tests.gateway.world import ScriptedDevice, World
 
 HIGH_WATER = 8 << 10
 """A link's, instead of 64 KiB: sooner full."""
@@ -52,71 +51,45 @@ async def deaf_device(world: World, name: str) -> Any:
 
 
 @pytest.mark.parametrize("enrolled", [False, True], ids=["anonymous", "enrolled"])
-def test_unknown_tags_without_end_are_answered_a_few_times(
-    play: Play, enrolled: bool, caplog: pytest.LogCaptureFixture
+async def test_unknown_tags_without_end_are_answered_a_few_times(
+    world: World, enrolled: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scene(world: World) -> None:
-        other = await world.connected("other")
-        peer = await world.connected("greedy") if enrolled else await world.dial(None)
-        peer.link._transport.write(b"".join(map(unknown, range(5000))))
-        errors = [await peer.expect(Error) for _ in range(33)]
-        assert [error.message for error in errors] == [
-            *["unknown message tag 99"] * 32,
-            "more than 32 errors without a heartbeat, the last: unknown message tag 99",
-        ]
-        await peer.closed()
-        (closed,) = await world.until_recorded("ConnectionClosed")
-        assert "more than 32 errors without a heartbeat" in closed[3]["reason"]
-        await other.beat()
-
     caplog.set_level(logging.WARNING)
-    play(scene)
+    other = await world.connected("other")
+    peer = await world.connected("greedy") if enrolled else await world.dial(None)
+    peer.link._transport.write(b"".join(map(unknown, range(5000))))
+    errors = [await peer.expect(Error) for _ in range(33)]
+    assert [error.message for error in errors] == [
+        *["unknown message tag 99"] * 32,
+        "more than 32 errors without a heartbeat, the last: unknown message tag 99",
+    ]
+    await peer.closed()
+    (closed,) = await world.until_recorded("ConnectionClosed")
+    assert "more than 32 errors without a heartbeat" in closed[3]["reason"]
+    await other.beat()
+    await world.gateway.kill()
     lines = [line for line in caplog.messages if "unknown message tag" in line]
     assert len(lines) == 11
     assert "the last of 23 more such lines" in lines[-1]
 
 
-def test_a_heartbeat_pays_for_errors(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected("newer-firmware")
-        for round_ in range(4):
-            for number in range(20):
-                device.link._transport.write(unknown(number))
-                assert (await device.expect(Error)).message == "unknown message tag 99"
-            await device.beat(device_time=round_)
-
-    play(scene)
+async def test_a_heartbeat_pays_for_errors(world: World) -> None:
+    device = await world.connected("newer-firmware")
+    for round_ in range(4):
+        for number in range(20):
+            device.link._transport.write(unknown(number))
+            assert (await device.expect(Error)).message == "unknown message tag 99"
+        await device.beat(device_time=round_)
 
 
-def test_a_device_that_never_reads_is_closed(
-    play: Play, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.settings(write_timeout=0.3)
+async def test_a_device_that_never_reads_is_closed(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def scene(world: World) -> None:
-        other = await world.connected("other")
-        deaf = await deaf_device(world, "deaf")
-        await deaf.connect()
-        await world.phase("deaf", "Connected")
-        transport = world.gateway.sessions.get("deaf").link._transport
-        with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as near:
-            assert near.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * (64 << 10), "Linux would take megabytes"
-            near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # sooner full
-        most = 0
+    caplog.set_level(logging.WARNING)
+    monkeypatch.setattr(Link, "HIGH_WATER", HIGH_WATER)
 
-        def look() -> None:
-            nonlocal most
-            most = max(most, transport.get_write_buffer_size())
-
-        deaf.link._transport.pause_reading()
-        flooding = asyncio.create_task(beats(deaf, look))
-        await asyncio.wait_for(flooding, 120)
-        (closed,) = await world.until_recorded("ConnectionClosed")
-        assert closed[:2] == ("Gateway", "Device")
-        assert closed[3]["reason"] == "the peer left what it was sent unread for 0.3 s"
-        assert 0 < most < MOST_BUFFERED
-        await world.phase("deaf", "Disconnected")
-        await other.beat()
-
-    async def beats(deaf: Any, look: Any) -> None:
+    async def beats(deaf: ScriptedDevice, look: Callable[[], None]) -> None:
         try:
             while True:
                 for _ in range(20):
@@ -127,35 +100,53 @@ def test_a_device_that_never_reads_is_closed(
         except LinkClosed:
             return
 
-    caplog.set_level(logging.WARNING)
-    monkeypatch.setattr(Link, "HIGH_WATER", HIGH_WATER)
-    play(scene, write_timeout=0.3)
+    other = await world.connected("other")
+    deaf = await deaf_device(world, "deaf")
+    await deaf.connect()
+    await world.phase("deaf", "Connected")
+    transport = world.gateway.sessions.get("deaf").link._transport
+    with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as near:
+        assert near.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * (64 << 10), "Linux would take megabytes"
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # sooner full
+    most = 0
+
+    def look() -> None:
+        nonlocal most
+        most = max(most, transport.get_write_buffer_size())
+
+    deaf.link._transport.pause_reading()
+    flooding = asyncio.create_task(beats(deaf, look))
+    await asyncio.wait_for(flooding, 120)
+    (closed,) = await world.until_recorded("ConnectionClosed")
+    assert closed[:2] == ("Gateway", "Device")
+    assert closed[3]["reason"] == "the peer left what it was sent unread for 0.3 s"
+    assert 0 < most < MOST_BUFFERED
+    await world.phase("deaf", "Disconnected")
+    await other.beat()
+    await world.gateway.kill()
     assert "device deaf: the peer left what it was sent unread for 0.3 s" in caplog.messages
 
 
-def test_a_flood_leaves_others_their_turn(play: Play) -> None:
+async def test_a_flood_leaves_others_their_turn(world: World) -> None:
     """While one device sends all it can, another is answered between any two turns of it."""
-
-    async def scene(world: World) -> None:
-        other, greedy = await world.connected("other"), await world.connected("greedy")
-        reader = asyncio.create_task(read(greedy.link))
-        flooding = asyncio.create_task(beat_on(greedy))
-        for _ in range(20):
-            await other.beat()
-        assert not flooding.done()
-        flooding.cancel()
-        reader.cancel()
-        await asyncio.wait([flooding, reader])
 
     async def read(link: Link) -> None:
         while True:
             await link.receive()
 
-    async def beat_on(device: Any) -> None:
+    async def beat_on(device: ScriptedDevice) -> None:
         while True:
             for _ in range(500):
                 device.link.send(device.heartbeat())
             await device.link.drain()
             await give_way()
 
-    play(scene)
+    other, greedy = await world.connected("other"), await world.connected("greedy")
+    reader = asyncio.create_task(read(greedy.link))
+    flooding = asyncio.create_task(beat_on(greedy))
+    for _ in range(20):
+        await other.beat()
+    assert not flooding.done()
+    flooding.cancel()
+    reader.cancel()
+    await asyncio.wait([flooding, reader])

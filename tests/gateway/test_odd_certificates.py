@@ -22,9 +22,7 @@ from tests.der import (
     public_key,
     sequence,
 )
-
-Play = Any
-World = Any
+from tests.gateway.world import World
 
 UNREADABLE = {
     "critical FALSE, written out": {
@@ -46,34 +44,29 @@ def make_identity(world: World, **changes: Any) -> Identity:
 
 
 @pytest.mark.parametrize("case", UNREADABLE)
-def test_a_certificate_that_cannot_be_read_is_answered_with_the_reason(
-    play: Play, case: str, caplog: pytest.LogCaptureFixture
+async def test_a_certificate_that_cannot_be_read_is_answered_with_the_reason(
+    world: World, case: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scene(world: World) -> None:
-        device = await world.device(identity=make_identity(world, **UNREADABLE[case]))
-        error = await device.refused(device.request())
-        assert (error.code, error.action) == ("CERTIFICATE_INVALID", "RENEW_CERTIFICATE")
-        assert error.message.startswith("Certificate validation failed: not a certificate that can be read: ")
-        await device.closed()
-        assert len(await world.until_recorded("TlsConnected")) == 1
-        (told,) = [event for event in world.named("Error") if event[0] == "Gateway"]
-        assert told[3]["message"] == error.message
-        await world.connected("dev-2")
-
-    with caplog.at_level(logging.WARNING):
-        play(scene)
+    caplog.set_level(logging.WARNING)
+    device = await world.device(identity=make_identity(world, **UNREADABLE[case]))
+    error = await device.refused(device.request())
+    assert (error.code, error.action) == ("CERTIFICATE_INVALID", "RENEW_CERTIFICATE")
+    assert error.message.startswith("Certificate validation failed: not a certificate that can be read: ")
+    await device.closed()
+    assert len(await world.until_recorded("TlsConnected")) == 1
+    (told,) = [event for event in world.named("Error") if event[0] == "Gateway"]
+    assert told[3]["message"] == error.message
+    await world.connected("dev-2")
+    await world.gateway.kill()
     (line,) = caplog.messages
     assert line.startswith("device 127.0.0.1:")
     assert "CERTIFICATE_INVALID: Certificate validation failed: not a certificate" in line
 
 
-def test_a_certificate_without_basic_constraints_is_a_devices(play: Play) -> None:
+async def test_a_certificate_without_basic_constraints_is_a_devices(world: World) -> None:
     """RFC 5280, section 4.2.1.9, asks authorities for the extension, and nobody else."""
 
-    async def scene(world: World) -> None:
-        device = await world.device(identity=make_identity(world, extensions=USUAL[1:]))
-        assert isinstance(await device.enroll(), EnrollmentResponse)
-        assert world.find_device("board-1") is not None
-        assert not [event for event in world.events if isinstance(event[3], Error)]
-
-    play(scene)
+    device = await world.device(identity=make_identity(world, extensions=USUAL[1:]))
+    assert isinstance(await device.enroll(), EnrollmentResponse)
+    assert world.find_device("board-1") is not None
+    assert not [event for event in world.events if isinstance(event[3], Error)]

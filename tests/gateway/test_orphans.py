@@ -19,9 +19,7 @@ from harness.wasmbed.protocol.messages import (
 )
 from harness.wasmbed.resources.api import ApiError
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
-
-Play = Any
-World = Any
+from tests.gateway.world import World
 
 RUNNING = ApplicationState.RUNNING
 
@@ -48,190 +46,164 @@ async def beat(device: Any, *applications: str) -> None:
 
 
 @pytest.mark.parametrize("by", ["heartbeat", "status"])
-def test_what_exists_no_more_is_stopped_when_its_device_returns(play: Play, by: str) -> None:
-    async def scene(world: World) -> None:
-        for name in ("app-1", "app-2"):
-            await world.make_application(name)
-        device = await world.connected("dev-1")
-        for name in ("app-1", "app-2"):
-            await world.deploy(application=name)
-            await device.accept_deployment()
-            await world.state("deployed", application=name)
-        device.link.abort()
-        await world.phase("dev-1", "Disconnected")
-        await world.api.delete(APPLICATION, "app-1")
+async def test_what_exists_no_more_is_stopped_when_its_device_returns(world: World, by: str) -> None:
+    for name in ("app-1", "app-2"):
+        await world.make_application(name)
+    device = await world.connected("dev-1")
+    for name in ("app-1", "app-2"):
+        await world.deploy(application=name)
+        await device.accept_deployment()
+        await world.state("deployed", application=name)
+    device.link.abort()
+    await world.phase("dev-1", "Disconnected")
+    await world.api.delete(APPLICATION, "app-1")
 
-        back = await world.dial(device.identity)
-        back.id = device.id
-        if by == "heartbeat":
-            await beat(back, "app-1", "app-2")
-        else:
-            await back.beat()
-            back.link.send(ApplicationStatus("app-1", RUNNING))
-            back.link.send(ApplicationStatus("app-2", RUNNING))
-        await expect_stops(back, "app-1")
-        await world.until_recorded("StopResult")
-        (stop,) = world.named("Stop")
-        assert (stop[:2], stop[3]["device"], stop[4]) == (("Gateway", "Device"), "dev-1", "app-1")
-        await world.state("running", application="app-2")
-        await beat(back, "app-2")
-
-    play(scene)
+    back = await world.dial(device.identity)
+    back.id = device.id
+    if by == "heartbeat":
+        await beat(back, "app-1", "app-2")
+    else:
+        await back.beat()
+        back.link.send(ApplicationStatus("app-1", RUNNING))
+        back.link.send(ApplicationStatus("app-2", RUNNING))
+    await expect_stops(back, "app-1")
+    await world.until_recorded("StopResult")
+    (stop,) = world.named("Stop")
+    assert (stop[:2], stop[3]["device"], stop[4]) == (("Gateway", "Device"), "dev-1", "app-1")
+    await world.state("running", application="app-2")
+    await beat(back, "app-2")
 
 
-def test_it_is_told_once_in_a_session_whatever_becomes_of_it(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected("dev-1")
-        await beat(device, "gone", "lost")
-        await expect_stops(device, "gone", ok=False)
-        await expect_stops(device, "lost")
-        count = writes(world)
-        for state in (RUNNING, ApplicationState.ERROR, RUNNING):
-            await device.beat(applications={"gone": state, "lost": state})
-            device.link.send(ApplicationStatus("gone", state, {"n": 1}, None, [Publication("t", b"1")]))
-        await device.beat()
-        assert (len(world.named("Stop")), writes(world)) == (2, count)
+async def test_it_is_told_once_in_a_session_whatever_becomes_of_it(world: World) -> None:
+    device = await world.connected("dev-1")
+    await beat(device, "gone", "lost")
+    await expect_stops(device, "gone", ok=False)
+    await expect_stops(device, "lost")
+    count = writes(world)
+    for state in (RUNNING, ApplicationState.ERROR, RUNNING):
+        await device.beat(applications={"gone": state, "lost": state})
+        device.link.send(ApplicationStatus("gone", state, {"n": 1}, None, [Publication("t", b"1")]))
+    await device.beat()
+    assert (len(world.named("Stop")), writes(world)) == (2, count)
 
-        device.link.abort()
-        await world.phase("dev-1", "Disconnected")
-        back = await world.dial(device.identity)
-        back.id = device.id
-        await beat(back, "gone")
-        await expect_stops(back, "gone")
-
-    play(scene)
+    device.link.abort()
+    await world.phase("dev-1", "Disconnected")
+    back = await world.dial(device.identity)
+    back.id = device.id
+    await beat(back, "gone")
+    await expect_stops(back, "gone")
 
 
 @pytest.mark.parametrize("state", [ApplicationState.STOPPED, ApplicationState.FAILED])
-def test_what_does_not_run_needs_no_stop(play: Play, state: ApplicationState) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected("dev-1")
-        await device.beat(applications={"gone": state, "other": RUNNING})
-        await expect_stops(device, "other")
-        await world.until(lambda: writes(world) == 2)
-        await device.beat()
-        assert len(world.named("Stop")) == 1
-
-    play(scene)
+async def test_what_does_not_run_needs_no_stop(world: World, state: ApplicationState) -> None:
+    device = await world.connected("dev-1")
+    await device.beat(applications={"gone": state, "other": RUNNING})
+    await expect_stops(device, "other")
+    await world.until(lambda: writes(world) == 2)
+    await device.beat()
+    assert len(world.named("Stop")) == 1
 
 
-def test_a_fleet_costs_few_requests(play: Play) -> None:
-    async def scene(world: World) -> None:
-        devices = [await world.connected(f"dev-{n}") for n in range(8)]
-        for device in devices:
-            device.link.send(device.heartbeat(applications={"gone": RUNNING}))
-        for device in devices:
-            await device.expect(HeartbeatAcknowledgment)
-            await expect_stops(device, "gone")
-        assert len(world.named("Stop")) == 8
-        for device in devices:
-            await beat(device, "gone")
-        assert writes(world) <= 8
-
-    play(scene)
+async def test_a_fleet_costs_few_requests(world: World) -> None:
+    devices = [await world.connected(f"dev-{n}") for n in range(8)]
+    for device in devices:
+        device.link.send(device.heartbeat(applications={"gone": RUNNING}))
+    for device in devices:
+        await device.expect(HeartbeatAcknowledgment)
+        await expect_stops(device, "gone")
+    assert len(world.named("Stop")) == 8
+    for device in devices:
+        await beat(device, "gone")
+    assert writes(world) <= 8
 
 
-def test_an_api_server_that_does_not_answer_stops_nothing(play: Play) -> None:
-    async def scene(world: World) -> None:
-        def refuse(verb: str, resource: Any, name: str) -> None:
-            if verb == "patch_status" and resource == APPLICATION:
-                raise failures.pop() if failures else ConnectionRefusedError("away")
+@pytest.mark.settings(clock=ManualClock)
+async def test_an_api_server_that_does_not_answer_stops_nothing(world: World) -> None:
+    def refuse(verb: str, resource: Any, name: str) -> None:
+        if verb == "patch_status" and resource == APPLICATION:
+            raise failures.pop() if failures else ConnectionRefusedError("away")
 
-        failures = [ConnectionRefusedError("away"), ApiError({"code": 503, "reason": "ServiceUnavailable"})]
-        await world.make_application()
-        device = await world.connected("dev-1")
-        world.api.fail = refuse
-        await beat(device, "app-1")
-        await world.clock.advance(20)
-        await beat(device, "app-1")
-        assert failures == []
-        world.api.fail = lambda verb, resource, name: None
-        await world.clock.advance(20)
-        assert world.entry()["state"] == "running"
-        assert world.named("Stop") == []
-
-    play(scene, clock=ManualClock())
+    failures = [ConnectionRefusedError("away"), ApiError({"code": 503, "reason": "ServiceUnavailable"})]
+    await world.make_application()
+    device = await world.connected("dev-1")
+    world.api.fail = refuse
+    await beat(device, "app-1")
+    await world.clock.advance(20)
+    await beat(device, "app-1")
+    assert failures == []
+    world.api.fail = lambda verb, resource, name: None
+    await world.clock.advance(20)
+    assert world.entry()["state"] == "running"
+    assert world.named("Stop") == []
 
 
-def test_a_new_one_of_the_same_name_is_not_stopped(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected("dev-1")
-        await beat(device, "app-1")
-        await expect_stops(device, "app-1")
-        await world.until_recorded("StopResult")
-        await world.make_application()
-        await world.deploy()
-        await device.accept_deployment()
-        await world.state("deployed")
-        await beat(device, "app-1")
-        await world.state("running")
-        assert len(world.named("Stop")) == 1
-
-    play(scene)
+async def test_a_new_one_of_the_same_name_is_not_stopped(world: World) -> None:
+    device = await world.connected("dev-1")
+    await beat(device, "app-1")
+    await expect_stops(device, "app-1")
+    await world.until_recorded("StopResult")
+    await world.make_application()
+    await world.deploy()
+    await device.accept_deployment()
+    await world.state("deployed")
+    await beat(device, "app-1")
+    await world.state("running")
+    assert len(world.named("Stop")) == 1
 
 
-def test_a_deployment_that_is_under_way_is_cancelled(play: Play) -> None:
+async def test_a_deployment_that_is_under_way_is_cancelled(world: World) -> None:
     """The gateway learns that there is no such application when it writes down that the device receives it."""
 
-    async def scene(world: World) -> None:
-        device = await world.connected("dev-1")
-        await world.deploy()
-        await device.expect(Deploy)
-        await device.expect(ModuleChunk)
-        await expect_stops(device, "app-1")
-        await device.beat(applications={"app-1": ApplicationState.RECEIVING})
-        assert (writes(world), len(world.named("Stop"))) == (1, 1)
-
-    play(scene)
+    device = await world.connected("dev-1")
+    await world.deploy()
+    await device.expect(Deploy)
+    await device.expect(ModuleChunk)
+    await expect_stops(device, "app-1")
+    await device.beat(applications={"app-1": ApplicationState.RECEIVING})
+    assert (writes(world), len(world.named("Stop"))) == (1, 1)
 
 
-def test_a_stop_that_was_not_answered_is_sent_again_when_the_device_names_it(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected("dev-1")
-        await beat(device, "gone")
-        assert (await device.expect(Stop)).application_id == "gone"
-        given_up = 'jobs_total{job="stopping",result="failed"}'
-        while given_up not in (await world.http("GET", "/metrics"))[1]:
-            await device.beat()
-        await beat(device, "gone")
-        await expect_stops(device, "gone")
-
-    play(scene, reply_timeout=0.05)
+@pytest.mark.settings(reply_timeout=0.05)
+async def test_a_stop_that_was_not_answered_is_sent_again_when_the_device_names_it(world: World) -> None:
+    device = await world.connected("dev-1")
+    await beat(device, "gone")
+    assert (await device.expect(Stop)).application_id == "gone"
+    given_up = 'jobs_total{job="stopping",result="failed"}'
+    while given_up not in (await world.http("GET", "/metrics"))[1]:
+        await device.beat()
+    await beat(device, "gone")
+    await expect_stops(device, "gone")
 
 
-def test_more_than_the_queue_takes_are_stopped_heartbeat_by_heartbeat(play: Play) -> None:
-    async def scene(world: World) -> None:
-        names = [f"gone-{n}" for n in range(6)]
-        device = await world.connected("dev-1")
-        left = set(names)
-        while left:
-            device.link.send(device.heartbeat(applications=dict.fromkeys(left, RUNNING)))
-            told = await world.until_recorded("Stop", 7 - len(left))
+@pytest.mark.settings(device_queue=2)
+async def test_more_than_the_queue_takes_are_stopped_heartbeat_by_heartbeat(world: World) -> None:
+    names = [f"gone-{n}" for n in range(6)]
+    device = await world.connected("dev-1")
+    left = set(names)
+    while left:
+        device.link.send(device.heartbeat(applications=dict.fromkeys(left, RUNNING)))
+        told = await world.until_recorded("Stop", 7 - len(left))
+        envelope = await device.receive()
+        while isinstance(envelope.message, HeartbeatAcknowledgment):
             envelope = await device.receive()
-            while isinstance(envelope.message, HeartbeatAcknowledgment):
-                envelope = await device.receive()
-            left.remove(envelope.message.application_id)
-            device.link.send(StopResult(envelope.message.application_id, True), envelope.message_id)
-            assert told
-        assert {event[4] for event in world.named("Stop")} == set(names)
-        assert len(world.named("Stop")) == 6
-
-    play(scene, device_queue=2)
+        left.remove(envelope.message.application_id)
+        device.link.send(StopResult(envelope.message.application_id, True), envelope.message_id)
+        assert told
+    assert {event[4] for event in world.named("Stop")} == set(names)
+    assert len(world.named("Stop")) == 6
 
 
-def test_what_was_deleted_while_the_gateway_was_cut_off_is_found_out(play: Play) -> None:
-    async def scene(world: World) -> None:
-        await world.make_application()
-        device = await world.connected("dev-1")
-        await beat(device, "app-1")
-        await world.state("running")
-        await world.api.delete(APPLICATION, "app-1")
-        await beat(device, "app-1")
-        assert world.named("Stop") == []
-        await world.api.patch_status(DEVICE, "dev-1", {"status": {"phase": "Disconnected"}})
-        await world.clock.advance(10)
-        await world.phase("dev-1", "Connected")
-        await beat(device, "app-1")
-        await expect_stops(device, "app-1")
-
-    play(scene, clock=ManualClock())
+@pytest.mark.settings(clock=ManualClock)
+async def test_what_was_deleted_while_the_gateway_was_cut_off_is_found_out(world: World) -> None:
+    await world.make_application()
+    device = await world.connected("dev-1")
+    await beat(device, "app-1")
+    await world.state("running")
+    await world.api.delete(APPLICATION, "app-1")
+    await beat(device, "app-1")
+    assert world.named("Stop") == []
+    await world.api.patch_status(DEVICE, "dev-1", {"status": {"phase": "Disconnected"}})
+    await world.clock.advance(10)
+    await world.phase("dev-1", "Connected")
+    await beat(device, "app-1")
+    await expect_stops(device, "app-1")

@@ -13,9 +13,7 @@ from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import public_key_der
 from harness.wasmbed.protocol.messages import EnrollmentResponse, Error
 from harness.wasmbed.resources.kinds import SECRET
-
-Play = Any
-World = Any
+from tests.gateway.world import World
 
 
 async def ask(world: World, name: str = "dev-1", **changes: Any) -> tuple[Any, Any, Any]:
@@ -27,56 +25,47 @@ async def ask(world: World, name: str = "dev-1", **changes: Any) -> tuple[Any, A
     return device, key, device.request(**fields)
 
 
-def test_a_token_and_a_signing_request_buy_a_certificate(play: Play) -> None:
-    async def scene(world: World) -> None:
-        await world.give_token("dev-1")
-        device, key, request = await ask(world)
-        response = await device.ask(request, EnrollmentResponse)
-        await device.closed()
-        assert response.certificate is not None
-        assert world.find_device() is None
-        assert not [name for kind, name in world.api.objects if name == "pairing-dev-1"]
-        assert [event[2] for event in world.events] == ["TlsConnected", "EnrollmentRequest", "EnrollmentResponse"]
-        assert {event[4] for event in world.events} == {"dev-1"}
-        assert world.events[0][3]["certificate"] is None
+async def test_a_token_and_a_signing_request_buy_a_certificate(world: World) -> None:
+    await world.give_token("dev-1")
+    device, key, request = await ask(world)
+    response = await device.ask(request, EnrollmentResponse)
+    await device.closed()
+    assert response.certificate is not None
+    assert world.find_device() is None
+    assert not [name for kind, name in world.api.objects if name == "pairing-dev-1"]
+    assert [event[2] for event in world.events] == ["TlsConnected", "EnrollmentRequest", "EnrollmentResponse"]
+    assert {event[4] for event in world.events} == {"dev-1"}
+    assert world.events[0][3]["certificate"] is None
 
-        again = await world.dial(Identity(key, response.certificate))
-        await again.connect()
-        assert again.id == response.device_id
-        await world.phase("dev-1", "Connected")
-
-    play(scene)
+    again = await world.dial(Identity(key, response.certificate))
+    await again.connect()
+    assert again.id == response.device_id
+    await world.phase("dev-1", "Connected")
 
 
-def test_a_token_is_good_once(play: Play) -> None:
-    async def scene(world: World) -> None:
-        await world.give_token("dev-1")
-        device, _, request = await ask(world)
-        await device.ask(request, EnrollmentResponse)
-        second, _, request = await ask(world)
-        error = await second.refused(request)
-        assert error.code == "ENROLLMENT_FAILED"
-        assert "the pairing token is no good" in error.message
-        await second.closed()
-
-    play(scene)
+async def test_a_token_is_good_once(world: World) -> None:
+    await world.give_token("dev-1")
+    device, _, request = await ask(world)
+    await device.ask(request, EnrollmentResponse)
+    second, _, request = await ask(world)
+    error = await second.refused(request)
+    assert error.code == "ENROLLMENT_FAILED"
+    assert "invalid pairing token" in error.message
+    await second.closed()
 
 
-def test_of_two_that_show_a_token_at_once_one_gets_it(play: Play) -> None:
-    async def scene(world: World) -> None:
-        await world.give_token("dev-1")
-        secret = world.api.objects[SECRET.plural, "pairing-dev-1"]
+async def test_of_two_that_show_a_token_at_once_one_gets_it(world: World) -> None:
+    await world.give_token("dev-1")
+    secret = world.api.objects[SECRET.plural, "pairing-dev-1"]
 
-        async def overtake(verb: str, resource: Any, name: str) -> None:
-            if verb == "delete":
-                world.api.fail = lambda verb, resource, name: None
-                await world.api.patch(SECRET, name, {"data": secret["data"], "metadata": {"labels": {"x": "y"}}})
+    async def overtake(verb: str, resource: Any, name: str) -> None:
+        if verb == "delete":
+            world.api.fail = lambda verb, resource, name: None
+            await world.api.patch(SECRET, name, {"data": secret["data"], "metadata": {"labels": {"x": "y"}}})
 
-        world.api.fail = lambda *asked: overtake(*asked)
-        device, _, request = await ask(world)
-        assert "the pairing token is no good" in (await device.refused(request)).message
-
-    play(scene)
+    world.api.fail = lambda *asked: overtake(*asked)
+    device, _, request = await ask(world)
+    assert "invalid pairing token" in (await device.refused(request)).message
 
 
 @pytest.mark.parametrize(
@@ -84,149 +73,123 @@ def test_of_two_that_show_a_token_at_once_one_gets_it(play: Play) -> None:
     [
         ({"csr": None}, "has to send a signing request and a pairing token"),
         ({"pairing_token": None}, "has to send a signing request and a pairing token"),
-        ({"pairing_token": "guess"}, "the pairing token is no good"),
-        ({"csr": b"\x30\x00"}, "the signing request is no good: not a signing request"),
+        ({"pairing_token": "guess"}, "invalid pairing token"),
+        ({"csr": b"\x30\x00"}, "invalid signing request: not a signing request"),
         ({"public_key": b"another"}, "the key in the request is not the signing request's"),
         ({"device_type": "toaster"}, "unknown device type"),
     ],
 )
-def test_a_bad_request_gets_no_certificate(play: Play, changes: dict[str, Any], words: str) -> None:
-    async def scene(world: World) -> None:
-        await world.give_token("dev-1")
-        device, _, request = await ask(world, **changes)
-        error = await device.refused(request)
-        assert error.code == "ENROLLMENT_FAILED"
-        assert words in error.message
-        await device.closed()
-        assert world.find_device() is None
-        assert (SECRET.plural, "pairing-dev-1") in world.api.objects
-
-    play(scene)
+async def test_a_bad_request_gets_no_certificate(world: World, changes: dict[str, Any], words: str) -> None:
+    await world.give_token("dev-1")
+    device, _, request = await ask(world, **changes)
+    error = await device.refused(request)
+    assert error.code == "ENROLLMENT_FAILED"
+    assert words in error.message
+    await device.closed()
+    assert world.find_device() is None
+    assert (SECRET.plural, "pairing-dev-1") in world.api.objects
 
 
-def test_without_the_token_nobody_takes_a_device_s_name(play: Play) -> None:
-    async def scene(world: World) -> None:
-        asked, answer = asyncio.Event(), asyncio.Event()
+async def test_without_the_token_nobody_takes_a_device_s_name(world: World) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
 
-        async def take_time() -> None:
-            asked.set()
-            await answer.wait()
+    async def take_time() -> None:
+        asked.set()
+        await answer.wait()
 
-        world.api.fail = lambda verb, resource, name: take_time() if resource == SECRET else None
-        stranger, _, request = await ask(world)
-        stranger.link.send(request)
-        await asked.wait()
-        await world.connected("dev-1")
-        answer.set()
-        assert "the pairing token is no good" in (await stranger.expect(Error)).message
-
-    play(scene)
+    world.api.fail = lambda verb, resource, name: take_time() if resource == SECRET else None
+    stranger, _, request = await ask(world)
+    stranger.link.send(request)
+    await asked.wait()
+    await world.connected("dev-1")
+    answer.set()
+    assert "invalid pairing token" in (await stranger.expect(Error)).message
 
 
 @pytest.mark.parametrize("secret", [{"labels": {}}, {"data": {"token": "!"}}, {"data": {}}])
-def test_not_every_secret_is_a_token(play: Play, secret: dict[str, Any]) -> None:
-    async def scene(world: World) -> None:
-        await world.give_token("dev-1", **({"labels": secret["labels"]} if "labels" in secret else {}))
-        if "data" in secret:
-            world.api.objects[SECRET.plural, "pairing-dev-1"]["data"] = secret["data"]
-        device, _, request = await ask(world)
-        assert "the pairing token is no good" in (await device.refused(request)).message
-
-    play(scene)
+async def test_not_every_secret_is_a_token(world: World, secret: dict[str, Any]) -> None:
+    await world.give_token("dev-1", **({"labels": secret["labels"]} if "labels" in secret else {}))
+    if "data" in secret:
+        world.api.objects[SECRET.plural, "pairing-dev-1"]["data"] = secret["data"]
+    device, _, request = await ask(world)
+    assert "invalid pairing token" in (await device.refused(request)).message
 
 
-def test_without_a_certificate_a_device_may_only_ask_for_one(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.dial(None)
-        device.id = "01234567-89ab-cdef-0123-456789abcdef"
-        error = await device.refused(device.heartbeat())
-        assert error.code == "ENROLLMENT_FAILED"
-        await device.closed()
-
-    play(scene)
+async def test_without_a_certificate_a_device_may_only_ask_for_one(world: World) -> None:
+    device = await world.dial(None)
+    device.id = "01234567-89ab-cdef-0123-456789abcdef"
+    error = await device.refused(device.heartbeat())
+    assert error.code == "ENROLLMENT_FAILED"
+    await device.closed()
 
 
-def test_a_registered_device_is_not_given_to_another_key(play: Play) -> None:
-    async def scene(world: World) -> None:
-        first = await world.connected("dev-1")
-        await first.link.close()
-        await world.phase("dev-1", "Disconnected")
-        await world.give_token("dev-1")
-        device, _, request = await ask(world)
-        error = await device.refused(request)
-        assert error.code == "ENROLLMENT_FAILED"
-        assert "registered with another key: delete the Device first" in error.message
-        assert (SECRET.plural, "pairing-dev-1") in world.api.objects
-
-    play(scene)
+async def test_a_registered_device_is_not_given_to_another_key(world: World) -> None:
+    first = await world.connected("dev-1")
+    await first.link.close()
+    await world.phase("dev-1", "Disconnected")
+    await world.give_token("dev-1")
+    device, _, request = await ask(world)
+    error = await device.refused(request)
+    assert error.code == "ENROLLMENT_FAILED"
+    assert "registered with another key: delete the Device first" in error.message
+    assert (SECRET.plural, "pairing-dev-1") in world.api.objects
 
 
-def test_a_device_pairs_again_with_its_own_key(play: Play) -> None:
-    async def scene(world: World) -> None:
-        await world.give_token("dev-1")
-        device, key, request = await ask(world)
-        first = await device.ask(request, EnrollmentResponse)
-        again = await world.dial(Identity(key, first.certificate))
-        await again.connect()
-        await again.link.close()
-        await world.phase("dev-1", "Disconnected")
-        await world.give_token("dev-1", "again")
-        third = await world.dial(None)
-        response = await third.ask(
-            third.request(public_key=request.public_key, csr=request.csr, pairing_token="again"), EnrollmentResponse
-        )
-        assert response.device_id == first.device_id
-
-    play(scene)
+async def test_a_device_pairs_again_with_its_own_key(world: World) -> None:
+    await world.give_token("dev-1")
+    device, key, request = await ask(world)
+    first = await device.ask(request, EnrollmentResponse)
+    again = await world.dial(Identity(key, first.certificate))
+    await again.connect()
+    await again.link.close()
+    await world.phase("dev-1", "Disconnected")
+    await world.give_token("dev-1", "again")
+    third = await world.dial(None)
+    response = await third.ask(
+        third.request(public_key=request.public_key, csr=request.csr, pairing_token="again"), EnrollmentResponse
+    )
+    assert response.device_id == first.device_id
 
 
-def test_an_api_server_that_is_away_costs_no_token(play: Play) -> None:
-    async def scene(world: World) -> None:
-        await world.give_token("dev-1")
+async def test_an_api_server_that_is_away_costs_no_token(world: World) -> None:
+    await world.give_token("dev-1")
 
-        def away(verb: str, resource: Any, name: str) -> None:
-            if resource == SECRET:
-                raise ConnectionRefusedError("connection refused")
+    def away(verb: str, resource: Any, name: str) -> None:
+        if resource == SECRET:
+            raise ConnectionRefusedError("connection refused")
 
-        world.api.fail = away
-        device, _, request = await ask(world)
-        error = await device.refused(request)
-        assert (error.code, error.retry_after) == ("ENROLLMENT_FAILED", 1500)
-        world.api.fail = lambda verb, resource, name: None
-        second, _, request = await ask(world)
-        await second.ask(request, EnrollmentResponse)
-
-    play(scene)
+    world.api.fail = away
+    device, _, request = await ask(world)
+    error = await device.refused(request)
+    assert (error.code, error.retry_after) == ("ENROLLMENT_FAILED", 1500)
+    world.api.fail = lambda verb, resource, name: None
+    second, _, request = await ask(world)
+    await second.ask(request, EnrollmentResponse)
 
 
-def test_a_gateway_without_an_authority_issues_nothing(play: Play) -> None:
-    async def scene(world: World) -> None:
-        world.gateway = Gateway(
-            world.settings,
-            world.identities,
-            CertificateManager(world.devices.certificate, world.clock),
-            world.api,
-            world.clock,
-            world.network,
-            world.randomness,
-        )
-        await world.gateway.start()
-        await world.give_token("dev-1")
-        device, _, request = await ask(world)
-        assert "provision the device" in (await device.refused(request)).message
-
-    play(scene, starts=False)
+@pytest.mark.settings(starts=False)
+async def test_a_gateway_without_an_authority_issues_nothing(world: World) -> None:
+    world.gateway = Gateway(
+        world.settings,
+        world.identities,
+        CertificateManager(world.devices.certificate, world.clock),
+        world.api,
+        world.clock,
+        world.network,
+        world.randomness,
+    )
+    await world.gateway.start()
+    await world.give_token("dev-1")
+    device, _, request = await ask(world)
+    assert "provision the device" in (await device.refused(request)).message
 
 
-def test_unclaimed_ids_are_not_kept_for_ever(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.wasmbed.gateway.enrollment._PROVISIONAL_IDS", 1)
+async def test_unclaimed_ids_are_not_kept_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.wasmbed.gateway.device_ids._PROVISIONAL_IDS", 1)
 
-    async def scene(world: World) -> None:
-        ids = []
-        for name in ("dev-1", "dev-2", "dev-1"):
-            await world.give_token(name)
-            device, _, request = await ask(world, name)
-            ids.append((await device.ask(request, EnrollmentResponse)).device_id)
-        assert len(set(ids)) == 3
-
-    play(scene)
+    ids = []
+    for name in ("dev-1", "dev-2", "dev-1"):
+        await world.give_token(name)
+        device, _, request = await ask(world, name)
+        ids.append((await device.ask(request, EnrollmentResponse)).device_id)
+    assert len(set(ids)) == 3

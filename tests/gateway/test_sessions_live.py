@@ -13,421 +13,359 @@ from harness.core.errors import RigError
 from harness.wasmbed.protocol.messages import DeviceInfo, Error
 from harness.wasmbed.resources.api import ApiError
 from harness.wasmbed.resources.kinds import CONFIG_MAP, DEVICE, GATEWAY
-
-Play = Any
-World = Any
+from tests.gateway.world import World
 
 
-def test_heartbeats_are_answered_and_written_once_per_interval(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected("dev-1")
+@pytest.mark.settings(clock=ManualClock)
+async def test_heartbeats_are_answered_and_written_once_per_interval(world: World) -> None:
+    device = await world.connected("dev-1")
 
-        def beats() -> list[Any]:
-            asked = [request for request in world.api.requests if request[:3] == ("patch_status", "Device", "dev-1")]
-            return [body["status"] for *_, body in asked if "phase" not in body["status"]]
+    def beats() -> list[Any]:
+        asked = [request for request in world.api.requests if request[:3] == ("patch_status", "Device", "dev-1")]
+        return [body["status"] for *_, body in asked if "phase" not in body["status"]]
 
-        for uptime in range(5):
-            acknowledgment = await device.beat(metrics={"uptime_ms": uptime}, status="degraded")
-            assert acknowledgment.gateway_time == int(world.clock.now() * 1000)
-        assert beats() == []
-        await world.clock.advance(10)
-        await world.until(beats)
-        assert len(beats()) == 1
-        found = world.find_device()
-        assert found is not None
-        assert (found.status.device_metrics, found.status.health) == ({"uptime_ms": 4}, "degraded")
-        await world.clock.advance(10)
-        await device.beat()
-        await world.until(lambda: len(beats()) == 2)
-
-    play(scene, clock=ManualClock())
+    for uptime in range(5):
+        acknowledgment = await device.beat(metrics={"uptime_ms": uptime}, status="degraded")
+        assert acknowledgment.gateway_time == int(world.clock.now() * 1000)
+    assert beats() == []
+    await world.clock.advance(10)
+    await world.until(beats)
+    assert len(beats()) == 1
+    found = world.find_device()
+    assert found is not None
+    assert (found.status.device_metrics, found.status.health) == ({"uptime_ms": 4}, "degraded")
+    await world.clock.advance(10)
+    await device.beat()
+    await world.until(lambda: len(beats()) == 2)
 
 
-def test_a_device_that_enrolled_is_asked_what_it_is(play: Play) -> None:
+@pytest.mark.settings(clock=ManualClock)
+async def test_a_device_that_enrolled_is_asked_what_it_is(world: World) -> None:
     """Once for each enrollment; what it answers is written with the next heartbeat, if it is news."""
 
-    async def scene(world: World) -> None:
-        device = await world.connected("dev-1")
-        await device.beat()
-        (question,) = device.queries
-        information = DeviceInfo(65_536, "armv7-m", ("sign-extension", "bulk-memory"), 8192)
-        device.link.send(information, question)
-        await device.beat()
-        await world.clock.advance(10)
-        await world.until(lambda: world.find_device().status.device_info)
-        assert world.find_device().status.device_info == {
-            "memory": 65_536,
-            "architecture": "armv7-m",
-            "runtimeFeatures": ["bulk-memory", "sign-extension"],
-            "largestModule": 8192,
-        }
-        writes = len(world.api.requests)
-        device.link.send(information)
-        await device.beat()
-        assert len(world.api.requests) == writes
+    device = await world.connected("dev-1")
+    await device.beat()
+    (question,) = device.queries
+    information = DeviceInfo(65_536, "armv7-m", ("sign-extension", "bulk-memory"), 8192)
+    device.link.send(information, question)
+    await device.beat()
+    await world.clock.advance(10)
+    await world.until(lambda: world.find_device().status.device_info)
+    assert world.find_device().status.device_info == {
+        "memory": 65_536,
+        "architecture": "armv7-m",
+        "runtimeFeatures": ["bulk-memory", "sign-extension"],
+        "largestModule": 8192,
+    }
+    writes = len(world.api.requests)
+    device.link.send(information)
+    await device.beat()
+    assert len(world.api.requests) == writes
 
-        device.link.abort()
-        await world.phase("dev-1", "Disconnected")
-        back = await world.dial(device.identity)
-        back.id = device.id
-        await back.beat()
-        await back.beat()
-        assert back.queries == []
-
-    play(scene, clock=ManualClock())
+    device.link.abort()
+    await world.phase("dev-1", "Disconnected")
+    back = await world.dial(device.identity)
+    back.id = device.id
+    await back.beat()
+    await back.beat()
+    assert back.queries == []
 
 
-def test_missed_heartbeats_end_a_session(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected("dev-1")
-        await world.clock.advance(80)
-        await device.beat()
-        await world.clock.advance(89)
-        assert world.phases()[-1] == "Connected"
-        await world.clock.advance(2)
-        await device.closed()
-        found = await world.phase("dev-1", "Disconnected")
-        assert (found.status.last_heartbeat, found.status.device_status) == (None, "Stopped")
-        assert found.status.error == "Connection lost"
-        (closed,) = await world.until_recorded("ConnectionClosed")
-        assert (closed[0], closed[3]["reason"]) == ("Gateway", "3 heartbeats missed")
-
-    play(scene, clock=ManualClock())
+@pytest.mark.settings(clock=ManualClock)
+async def test_missed_heartbeats_end_a_session(world: World) -> None:
+    device = await world.connected("dev-1")
+    await world.clock.advance(80)
+    await device.beat()
+    await world.clock.advance(89)
+    assert world.phases()[-1] == "Connected"
+    await world.clock.advance(2)
+    await device.closed()
+    found = await world.phase("dev-1", "Disconnected")
+    assert (found.status.last_heartbeat, found.status.device_status) == (None, "Stopped")
+    assert found.status.error == "Connection lost"
+    (closed,) = await world.until_recorded("ConnectionClosed")
+    assert (closed[0], closed[3]["reason"]) == ("Gateway", "3 heartbeats missed")
 
 
-def test_a_device_that_enrolled_and_says_no_more_is_dropped(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.device("dev-1")
-        await device.enroll()
-        await world.until_recorded("EnrollmentAcknowledgment")
-        await world.clock.advance(91)
-        await device.closed()
-        await world.phase("dev-1", "Disconnected")
-
-    play(scene, clock=ManualClock())
+@pytest.mark.settings(clock=ManualClock)
+async def test_a_device_that_enrolled_and_says_no_more_is_dropped(world: World) -> None:
+    device = await world.device("dev-1")
+    await device.enroll()
+    await world.until_recorded("EnrollmentAcknowledgment")
+    await world.clock.advance(91)
+    await device.closed()
+    await world.phase("dev-1", "Disconnected")
 
 
-def test_a_secured_connection_has_to_say_something(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.device("dev-1")
-        await world.until_recorded("TlsConnected")
-        await world.clock.advance(10)
-        await device.closed()
-        (closed,) = await world.until_recorded("ConnectionClosed")
-        assert closed[3]["reason"] == "no message within 10 s"
-
-    play(scene, clock=ManualClock())
+@pytest.mark.settings(clock=ManualClock)
+async def test_a_secured_connection_has_to_say_something(world: World) -> None:
+    device = await world.device("dev-1")
+    await world.until_recorded("TlsConnected")
+    await world.clock.advance(10)
+    await device.closed()
+    (closed,) = await world.until_recorded("ConnectionClosed")
+    assert closed[3]["reason"] == "no message within 10 s"
 
 
 @pytest.mark.parametrize("how", ["close", "abort"])
-def test_a_lost_link_is_told_at_once(play: Play, how: str) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected("dev-1")
-        if how == "close":
-            await device.link.close()
-        else:
-            device.link.abort()
-        found = await world.phase("dev-1", "Disconnected")
-        assert (found.status.connected_since, found.status.error) == (None, "Connection lost")
-        (closed,) = await world.until_recorded("ConnectionClosed")
-        assert closed[0] == "Device"
-        assert not len(world.gateway.sessions)
-
-    play(scene)
+async def test_a_lost_link_is_told_at_once(world: World, how: str) -> None:
+    device = await world.connected("dev-1")
+    if how == "close":
+        await device.link.close()
+    else:
+        device.link.abort()
+    found = await world.phase("dev-1", "Disconnected")
+    assert (found.status.connected_since, found.status.error) == (None, "Connection lost")
+    (closed,) = await world.until_recorded("ConnectionClosed")
+    assert closed[0] == "Device"
+    assert not len(world.gateway.sessions)
 
 
-def test_a_device_comes_back_with_a_heartbeat(play: Play) -> None:
-    async def scene(world: World) -> None:
-        first = await world.connected("dev-1")
-        first.link.abort()
-        await world.phase("dev-1", "Disconnected")
-        back = await world.dial(first.identity)
-        back.id = first.id
-        await back.beat()
-        await world.phase("dev-1", "Connected")
-        assert world.phases()[-3:] == ["Connected", "Disconnected", "Connected"]
-        await back.beat()
-
-    play(scene)
+async def test_a_device_comes_back_with_a_heartbeat(world: World) -> None:
+    first = await world.connected("dev-1")
+    first.link.abort()
+    await world.phase("dev-1", "Disconnected")
+    back = await world.dial(first.identity)
+    back.id = first.id
+    await back.beat()
+    await world.phase("dev-1", "Connected")
+    assert world.phases()[-3:] == ["Connected", "Disconnected", "Connected"]
+    await back.beat()
 
 
-def test_an_unknown_device_id_is_told_to_enroll_and_may(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.device("dev-1")
-        device.id = "01234567-89ab-cdef-0123-456789abcdef"
-        error = await device.refused(device.heartbeat())
-        assert (error.code, error.message) == ("ENROLLMENT_FAILED", "unknown device id: enroll again")
-        await device.connect()
-        await world.phase("dev-1", "Connected")
-        assert device.id != "01234567-89ab-cdef-0123-456789abcdef"
-
-    play(scene)
+async def test_an_unknown_device_id_is_told_to_enroll_and_may(world: World) -> None:
+    device = await world.device("dev-1")
+    device.id = "01234567-89ab-cdef-0123-456789abcdef"
+    error = await device.refused(device.heartbeat())
+    assert (error.code, error.message) == ("ENROLLMENT_FAILED", "unknown device id: enroll again")
+    await device.connect()
+    await world.phase("dev-1", "Connected")
+    assert device.id != "01234567-89ab-cdef-0123-456789abcdef"
 
 
-def test_the_id_of_another_device_ends_the_session(play: Play) -> None:
-    async def scene(world: World) -> None:
-        first, second = await world.connected("dev-1"), await world.connected("dev-2")
-        assert (await first.refused(first.heartbeat(device_id=second.id))).code == "ENROLLMENT_FAILED"
-        await first.closed()
-        await second.beat()
-
-    play(scene)
+async def test_the_id_of_another_device_ends_the_session(world: World) -> None:
+    first, second = await world.connected("dev-1"), await world.connected("dev-2")
+    assert (await first.refused(first.heartbeat(device_id=second.id))).code == "ENROLLMENT_FAILED"
+    await first.closed()
+    await second.beat()
 
 
-def test_a_heartbeat_sent_twice_is_a_replay_and_changes_nothing(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected("dev-1")
-        message_id = device.link.send(device.heartbeat())
-        assert (await device.receive()).message_id == message_id
-        device.link.send(device.heartbeat(), message_id)
-        replay = await device.receive()
-        assert isinstance(replay.message, Error)
-        assert (replay.message.code, replay.message_id) == ("REPLAYED_MESSAGE", message_id)
-        await device.beat()
-
-    play(scene)
+async def test_a_heartbeat_sent_twice_is_a_replay_and_changes_nothing(world: World) -> None:
+    device = await world.connected("dev-1")
+    message_id = device.link.send(device.heartbeat())
+    assert (await device.receive()).message_id == message_id
+    device.link.send(device.heartbeat(), message_id)
+    replay = await device.receive()
+    assert isinstance(replay.message, Error)
+    assert (replay.message.code, replay.message_id) == ("REPLAYED_MESSAGE", message_id)
+    await device.beat()
 
 
-def test_a_revoked_certificate_ends_a_live_session(play: Play) -> None:
-    async def scene(world: World) -> None:
-        first, second = await world.connected("dev-1"), await world.connected("dev-2")
-        anonymous = await world.dial(None)
-        await world.publish_crl("!")
-        await world.revoke(first.identity)
-        error = await first.expect(Error)
-        assert (error.code, error.action) == ("CERTIFICATE_INVALID", "RENEW_CERTIFICATE")
-        assert error.message == "Certificate validation failed: revoked"
-        await first.closed()
-        await world.phase("dev-1", "Disconnected")
-        await second.beat()
-        back = await world.dial(first.identity)
-        assert (await back.refused(back.request())).code == "CERTIFICATE_INVALID"
-        await world.api.delete(CONFIG_MAP, "wasmbed-device-crl")
-        again = await world.dial(first.identity)
-        assert (await again.refused(again.request())).code == "CERTIFICATE_INVALID"
-        anonymous.link.abort()
-
-    play(scene)
+async def test_a_revoked_certificate_ends_a_live_session(world: World) -> None:
+    first, second = await world.connected("dev-1"), await world.connected("dev-2")
+    anonymous = await world.dial(None)
+    await world.publish_crl("!")
+    await world.revoke(first.identity)
+    error = await first.expect(Error)
+    assert (error.code, error.action) == ("CERTIFICATE_INVALID", "RENEW_CERTIFICATE")
+    assert error.message == "Certificate validation failed: revoked"
+    await first.closed()
+    await world.phase("dev-1", "Disconnected")
+    await second.beat()
+    back = await world.dial(first.identity)
+    assert (await back.refused(back.request())).code == "CERTIFICATE_INVALID"
+    await world.api.delete(CONFIG_MAP, "wasmbed-device-crl")
+    again = await world.dial(first.identity)
+    assert (await again.refused(again.request())).code == "CERTIFICATE_INVALID"
+    anonymous.link.abort()
 
 
-def test_a_revocation_list_without_content_is_ignored(play: Play) -> None:
-    async def scene(world: World) -> None:
-        await world.api.create(CONFIG_MAP, {"metadata": {"name": "wasmbed-device-crl"}})
-        await world.gateway.start()
-        await world.connected("dev-1")
-
-    play(scene, starts=False)
+@pytest.mark.settings(starts=False)
+async def test_a_revocation_list_without_content_is_ignored(world: World) -> None:
+    await world.api.create(CONFIG_MAP, {"metadata": {"name": "wasmbed-device-crl"}})
+    await world.gateway.start()
+    await world.connected("dev-1")
 
 
-def test_a_deleted_device_has_to_enroll_again(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected("dev-1")
-        await world.api.delete(DEVICE, "dev-1")
+async def test_a_deleted_device_has_to_enroll_again(world: World) -> None:
+    device = await world.connected("dev-1")
+    await world.api.delete(DEVICE, "dev-1")
+    error = await device.expect(Error)
+    assert error.code == "ENROLLMENT_FAILED"
+    await device.closed()
+    back = await world.dial(device.identity)
+    await back.connect()
+    await world.phase("dev-1", "Connected")
+    assert back.id != device.id
+
+
+async def test_a_gateway_that_stops_says_goodbye_and_loses_nothing(world: World) -> None:
+    devices = [await world.connected(f"dev-{n}") for n in range(3)]
+    await devices[0].beat(metrics={"uptime_ms": 7})
+    stopping = asyncio.create_task(world.gateway.stop())
+    for device in devices:
         error = await device.expect(Error)
-        assert error.code == "ENROLLMENT_FAILED"
+        assert error.code == "GATEWAY_DRAINING"
+        assert 1500 <= (error.retry_after or 0) <= 1520
         await device.closed()
-        back = await world.dial(device.identity)
-        await back.connect()
-        await world.phase("dev-1", "Connected")
-        assert back.id != device.id
-
-    play(scene)
-
-
-def test_a_gateway_that_stops_says_goodbye_and_loses_nothing(play: Play) -> None:
-    async def scene(world: World) -> None:
-        devices = [await world.connected(f"dev-{n}") for n in range(3)]
-        await devices[0].beat(metrics={"uptime_ms": 7})
-        stopping = asyncio.create_task(world.gateway.stop())
-        for device in devices:
-            error = await device.expect(Error)
-            assert error.code == "GATEWAY_DRAINING"
-            assert 1500 <= (error.retry_after or 0) <= 1520
-            await device.closed()
-        await stopping
-        for n in range(3):
-            found = world.find_device(f"dev-{n}")
-            assert found is not None
-            assert found.status.phase == "Disconnected"
-        assert world.find_device("dev-0").status.device_metrics == {"uptime_ms": 7}
-        assert world.gateway_object().status.phase == "Offline"
-        with pytest.raises(OSError, match=r"refused|Connect"):
-            await world.dial(devices[0].identity)
-
-    play(scene)
+    await stopping
+    for n in range(3):
+        found = world.find_device(f"dev-{n}")
+        assert found is not None
+        assert found.status.phase == "Disconnected"
+    assert world.find_device("dev-0").status.device_metrics == {"uptime_ms": 7}
+    assert world.gateway_object().status.phase == "Offline"
+    with pytest.raises(OSError, match=r"refused|Connect"):
+        await world.dial(devices[0].identity)
 
 
-def test_a_gateway_that_stops_turns_away_who_comes_last(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.device("dev-1")
-        world.gateway.sessions.draining = True
-        error = await device.refused(device.request())
-        assert (error.code, error.retry_after) == ("GATEWAY_DRAINING", 1500)
-        assert (await world.http("GET", "/readyz"))[0] == 503
-
-    play(scene)
+async def test_a_gateway_that_stops_turns_away_who_comes_last(world: World) -> None:
+    device = await world.device("dev-1")
+    world.gateway.sessions.draining = True
+    error = await device.refused(device.request())
+    assert (error.code, error.retry_after) == ("GATEWAY_DRAINING", 1500)
+    assert (await world.http("GET", "/readyz"))[0] == 503
 
 
-def test_a_stop_is_not_held_up_for_ever(play: Play) -> None:
-    async def scene(world: World) -> None:
-        await world.connected("dev-1")
+@pytest.mark.settings(drain_timeout=0.1, close_timeout=0.1)
+async def test_a_stop_is_not_held_up_for_ever(world: World) -> None:
+    await world.connected("dev-1")
 
-        def away(verb: str, resource: Any, name: str) -> None:
-            if verb == "patch_status":
-                raise ApiError({"code": 503, "reason": "ServiceUnavailable", "message": "etcd"})
+    def away(verb: str, resource: Any, name: str) -> None:
+        if verb == "patch_status":
+            raise ApiError({"code": 503, "reason": "ServiceUnavailable", "message": "etcd"})
 
-        world.api.fail = away
-        await world.gateway.stop()
-
-    play(scene, drain_timeout=0.1, close_timeout=0.1)
+    world.api.fail = away
+    await world.gateway.stop()
 
 
-def test_a_killed_gateway_says_nothing_and_its_successor_sets_it_right(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected("dev-1")
-        await world.connected("dev-2")
-        await world.gateway.kill()
-        await device.closed()
-        assert world.phases("dev-1")[-1] == "Connected"
-        (closed, _) = await world.until_recorded("ConnectionClosed", 2)
-        assert (closed[0], closed[3]["reason"]) == ("Gateway", "the gateway was killed")
-        world.gateway = world.make_gateway()
+async def test_a_killed_gateway_says_nothing_and_its_successor_sets_it_right(world: World) -> None:
+    device = await world.connected("dev-1")
+    await world.connected("dev-2")
+    await world.gateway.kill()
+    await device.closed()
+    assert world.phases("dev-1")[-1] == "Connected"
+    (closed, _) = await world.until_recorded("ConnectionClosed", 2)
+    assert (closed[0], closed[3]["reason"]) == ("Gateway", "the gateway was killed")
+    world.gateway = world.make_gateway()
+    await world.gateway.start()
+    await world.phase("dev-1", "Disconnected")
+    await world.phase("dev-2", "Disconnected")
+    back = await world.dial(device.identity)
+    back.id = device.id
+    await back.beat()
+    await world.phase("dev-1", "Connected")
+
+
+@pytest.mark.settings(clock=ManualClock)
+async def test_the_record_is_compared_with_the_sessions_now_and_then(world: World) -> None:
+    device = await world.connected("dev-1")
+    lost = {"status": {"phase": "Disconnected", "lastHeartbeat": None, "error": "gateway gateway-1 is offline"}}
+    await world.api.patch_status(DEVICE, "dev-1", lost)
+    spec = {"publicKey": "AAAA", "deviceType": "mcu"}
+    await world.api.create(DEVICE, {"metadata": {"name": "ghost"}, "spec": spec})
+    await world.api.patch_status(DEVICE, "ghost", {"status": {"phase": "Connected", "gateway": "gateway-1"}})
+    await world.api.create(DEVICE, {"metadata": {"name": "elsewhere"}, "spec": spec})
+    await world.api.patch_status(DEVICE, "elsewhere", {"status": {"phase": "Connected", "gateway": "gateway-2"}})
+    await world.clock.advance(10)
+    found = await world.phase("dev-1", "Connected")
+    assert found.status.error is None
+    await world.phase("ghost", "Disconnected")
+    assert world.find_device("elsewhere").status.phase == "Connected"
+    await world.until(lambda: world.gateway_object().status.connected_devices == 1)
+    await device.beat()
+
+
+@pytest.mark.settings(clock=ManualClock, last_seen_interval=1)
+async def test_a_phase_that_is_being_written_is_not_written_a_second_time(world: World) -> None:
+    answered = asyncio.Event()
+
+    def answer_late(verb: str, resource: Any, name: str) -> Any:
+        return answered.wait() if (verb, name) == ("patch_status", "dev-1") else None
+
+    def connections() -> list[Any]:
+        asked = [request for request in world.api.requests if request[:3] == ("patch_status", "Device", "dev-1")]
+        return [body for *_, body in asked if body["status"].get("phase") == "Connected"]
+
+    device = await world.device("dev-1")
+    await device.enroll()
+    await world.phase("dev-1", "Enrolled")
+    world.api.fail = answer_late
+    await device.beat()
+    await world.clock.advance(1)
+    answered.set()
+    await world.phase("dev-1", "Connected")
+    await world.clock.advance(1)
+    await device.beat()
+    assert len(connections()) == 1
+
+
+@pytest.mark.settings(clock=ManualClock)
+async def test_the_gateway_registers_itself_and_stays_alive(world: World) -> None:
+    gateway = world.gateway_object()
+    host, port = world.gateway.endpoint
+    http_host, http_port = world.gateway.http_endpoint
+    assert (gateway.spec.endpoint, gateway.spec.capacity) == (f"{host}:{port}", 10_000)
+    assert gateway.status.phase == "Online"
+    assert gateway.status.api_endpoint == f"http://{http_host}:{http_port}"
+    assert gateway.status.version
+    before = gateway.status.last_seen
+    await world.clock.advance(10)
+    await world.until(lambda: world.gateway_object().status.last_seen != before)
+
+
+async def test_a_restarted_gateway_brings_its_object_up_to_date(world: World) -> None:
+    token = world.api.objects["secrets", "gateway-gateway-1-api"]["data"]["token"]
+    await world.gateway.stop()
+    world.gateway = world.make_gateway()
+    await world.gateway.start()
+    host, port = world.gateway.endpoint
+    assert world.gateway_object().spec.endpoint == f"{host}:{port}"
+    assert world.gateway_object().status.phase == "Online"
+    assert world.api.objects["secrets", "gateway-gateway-1-api"]["data"]["token"] == token
+
+
+async def test_a_port_in_use_is_told_plainly(world: World) -> None:
+    from dataclasses import replace
+
+    for field, taken in (("listen", world.gateway.endpoint), ("http", world.gateway.http_endpoint)):
+        other = world.make_gateway(replace(world.settings, name="gateway-2", **{field: taken}))
+        with pytest.raises(RigError, match=f"cannot listen for .* at {taken[0]}:{taken[1]}.*in use") as error:
+            await other.start()
+        assert "choose another" in str(error.value.do)
+        with pytest.raises(RuntimeError, match="not started"):
+            _ = other.endpoint
+
+
+@pytest.mark.settings(starts=False, start_timeout=0.2)
+async def test_without_an_api_server_the_gateway_does_not_start(world: World) -> None:
+    def away(verb: str, resource: Any, name: str) -> None:
+        if resource == GATEWAY:
+            raise ApiError({"code": 403, "reason": "Forbidden", "message": "gateways is forbidden"})
+
+    world.api.fail = away
+    with pytest.raises(RigError, match="gateways is forbidden"):
         await world.gateway.start()
-        await world.phase("dev-1", "Disconnected")
-        await world.phase("dev-2", "Disconnected")
-        back = await world.dial(device.identity)
-        back.id = device.id
-        await back.beat()
-        await world.phase("dev-1", "Connected")
 
-    play(scene)
+    def silent(verb: str, resource: Any, name: str) -> None:
+        raise ConnectionRefusedError("connection refused")
 
-
-def test_the_record_is_compared_with_the_sessions_now_and_then(play: Play) -> None:
-    async def scene(world: World) -> None:
-        device = await world.connected("dev-1")
-        lost = {"status": {"phase": "Disconnected", "lastHeartbeat": None, "error": "gateway gateway-1 is offline"}}
-        await world.api.patch_status(DEVICE, "dev-1", lost)
-        spec = {"publicKey": "AAAA", "deviceType": "mcu"}
-        await world.api.create(DEVICE, {"metadata": {"name": "ghost"}, "spec": spec})
-        await world.api.patch_status(DEVICE, "ghost", {"status": {"phase": "Connected", "gateway": "gateway-1"}})
-        await world.api.create(DEVICE, {"metadata": {"name": "elsewhere"}, "spec": spec})
-        await world.api.patch_status(DEVICE, "elsewhere", {"status": {"phase": "Connected", "gateway": "gateway-2"}})
-        await world.clock.advance(10)
-        found = await world.phase("dev-1", "Connected")
-        assert found.status.error is None
-        await world.phase("ghost", "Disconnected")
-        assert world.find_device("elsewhere").status.phase == "Connected"
-        await world.until(lambda: world.gateway_object().status.connected_devices == 1)
-        await device.beat()
-
-    play(scene, clock=ManualClock())
+    world.api.fail = silent
+    late = world.make_gateway()
+    with pytest.raises(RigError, match="API server") as error:
+        await late.start()
+    assert "CRDs" in str(error.value.do)
 
 
-def test_a_phase_that_is_being_written_is_not_written_a_second_time(play: Play) -> None:
-    async def scene(world: World) -> None:
-        answered = asyncio.Event()
+@pytest.mark.settings(starts=False)
+async def test_two_gateways_that_make_the_token_at_once_agree(world: World) -> None:
+    token = b64encode(b"theirs").decode()
 
-        def answer_late(verb: str, resource: Any, name: str) -> Any:
-            return answered.wait() if (verb, name) == ("patch_status", "dev-1") else None
+    async def overtake(verb: str, resource: Any, name: str) -> None:
+        if verb == "create" and name == "gateway-gateway-1-api":
+            world.api.fail = lambda verb, resource, name: None
+            await world.api.create(resource, {"metadata": {"name": name}, "data": {"token": token}})
 
-        def connections() -> list[Any]:
-            asked = [request for request in world.api.requests if request[:3] == ("patch_status", "Device", "dev-1")]
-            return [body for *_, body in asked if body["status"].get("phase") == "Connected"]
-
-        device = await world.device("dev-1")
-        await device.enroll()
-        await world.phase("dev-1", "Enrolled")
-        world.api.fail = answer_late
-        await device.beat()
-        await world.clock.advance(1)
-        answered.set()
-        await world.phase("dev-1", "Connected")
-        await world.clock.advance(1)
-        await device.beat()
-        assert len(connections()) == 1
-
-    play(scene, clock=ManualClock(), last_seen_interval=1)
-
-
-def test_the_gateway_registers_itself_and_stays_alive(play: Play) -> None:
-    async def scene(world: World) -> None:
-        gateway = world.gateway_object()
-        host, port = world.gateway.endpoint
-        http_host, http_port = world.gateway.http_endpoint
-        assert (gateway.spec.endpoint, gateway.spec.capacity) == (f"{host}:{port}", 10_000)
-        assert gateway.status.phase == "Online"
-        assert gateway.status.api_endpoint == f"http://{http_host}:{http_port}"
-        assert gateway.status.version
-        before = gateway.status.last_seen
-        await world.clock.advance(10)
-        await world.until(lambda: world.gateway_object().status.last_seen != before)
-
-    play(scene, clock=ManualClock())
-
-
-def test_a_restarted_gateway_brings_its_object_up_to_date(play: Play) -> None:
-    async def scene(world: World) -> None:
-        token = world.api.objects["secrets", "gateway-gateway-1-api"]["data"]["token"]
-        await world.gateway.stop()
-        world.gateway = world.make_gateway()
-        await world.gateway.start()
-        host, port = world.gateway.endpoint
-        assert world.gateway_object().spec.endpoint == f"{host}:{port}"
-        assert world.gateway_object().status.phase == "Online"
-        assert world.api.objects["secrets", "gateway-gateway-1-api"]["data"]["token"] == token
-
-    play(scene)
-
-
-def test_a_port_in_use_is_told_plainly(play: Play) -> None:
-    async def scene(world: World) -> None:
-        from dataclasses import replace
-
-        for field, taken in (("listen", world.gateway.endpoint), ("http", world.gateway.http_endpoint)):
-            other = world.make_gateway(replace(world.settings, name="gateway-2", **{field: taken}))
-            with pytest.raises(RigError, match=f"cannot listen for .* at {taken[0]}:{taken[1]}.*in use") as error:
-                await other.start()
-            assert "choose another" in str(error.value.do)
-            with pytest.raises(RuntimeError, match="not started"):
-                _ = other.endpoint
-
-    play(scene)
-
-
-def test_without_an_api_server_the_gateway_does_not_start(play: Play) -> None:
-    async def scene(world: World) -> None:
-        def away(verb: str, resource: Any, name: str) -> None:
-            if resource == GATEWAY:
-                raise ApiError({"code": 403, "reason": "Forbidden", "message": "gateways is forbidden"})
-
-        world.api.fail = away
-        with pytest.raises(RigError, match="gateways is forbidden"):
-            await world.gateway.start()
-
-        def silent(verb: str, resource: Any, name: str) -> None:
-            raise ConnectionRefusedError("connection refused")
-
-        world.api.fail = silent
-        late = world.make_gateway()
-        with pytest.raises(RigError, match="API server") as error:
-            await late.start()
-        assert "CRDs" in str(error.value.do)
-
-    play(scene, starts=False, start_timeout=0.2)
-
-
-def test_two_gateways_that_make_the_token_at_once_agree(play: Play) -> None:
-    async def scene(world: World) -> None:
-        token = b64encode(b"theirs").decode()
-
-        async def overtake(verb: str, resource: Any, name: str) -> None:
-            if verb == "create" and name == "gateway-gateway-1-api":
-                world.api.fail = lambda verb, resource, name: None
-                await world.api.create(resource, {"metadata": {"name": name}, "data": {"token": token}})
-
-        world.api.fail = lambda *asked: overtake(*asked)
-        await world.gateway.start()
-        assert (await world.http("GET", "/api/v1/sessions", token="theirs"))[0] == 200
-
-    play(scene, starts=False)
+    world.api.fail = lambda *asked: overtake(*asked)
+    await world.gateway.start()
+    assert (await world.http("GET", "/api/v1/sessions", token="theirs"))[0] == 200

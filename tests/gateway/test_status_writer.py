@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -13,43 +13,84 @@ from hypothesis import strategies as st
 from harness.clusters.embedded.patches import merge_patch
 from harness.core.clock import ManualClock
 from harness.core.identifiers import Randomness
-from harness.wasmbed.gateway.device_status import intermediate_step
-from harness.wasmbed.gateway.status_writer import StatusWriter, is_one, merge, write_interval
-from harness.wasmbed.resources.api import ApiError, Invalid, NotFound
+from harness.wasmbed.gateway.status_patches import Status, fits_one_patch, merge
+from harness.wasmbed.gateway.status_target import UncachedTarget, intermediate_step, write_interval
+from harness.wasmbed.gateway.status_writer import StatusWriter
+from harness.wasmbed.resources.api import ApiError, Invalid, NotFound, Object, Resource
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
 from harness.wasmbed.resources.phases import IllegalMove
+from tests.gateway.memory_api import MemoryApi
 
-Api = Any
-Scene = Callable[[Api, StatusWriter, ManualClock], Awaitable[None]]
+
+class KnownObjects(UncachedTarget):
+    """Objects with known forms; a device goes through Disconnected where a move is not legal directly."""
+
+    def __init__(self, known: dict[str, Object]) -> None:
+        self.known = known
+
+    def current(self, resource: Resource, name: str) -> Object | None:
+        return self.known.get(name)
+
+    def intermediate_step(self, resource: Resource, phase: str) -> Status | None:
+        return intermediate_step(resource, phase)
+
+
+class RestingObjects(UncachedTarget):
+    """Objects that rest after a write for as many seconds as ``interval`` returns for it."""
+
+    def __init__(self, interval: Callable[[Object], float]) -> None:
+        self.interval = interval
+
+    def write_interval(self, resource: Resource, answer: Object) -> float:
+        return self.interval(answer)
+
+
+class MissingObjects(UncachedTarget):
+    """Keeps what was not written because its object does not exist."""
+
+    def __init__(self) -> None:
+        self.missing: list[tuple[Resource, str, Status]] = []
+
+    def gone(self, resource: Resource, name: str, status: Status) -> None:
+        self.missing.append((resource, name, status))
+
+
+def make_writer(api: MemoryApi, clock: ManualClock, target: UncachedTarget) -> StatusWriter:
+    return StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, target=target)
 
 
 @pytest.fixture
-def write(memory_api: Callable[[], Api]) -> Callable[[Scene], None]:
-    """Run a scene with an API that has the device ``dev-1``, a writer and a clock."""
-
-    def run(scene: Scene) -> None:
-        async def main() -> None:
-            api, clock = memory_api(), ManualClock()
-            api.known = {}
-            options = {"current": lambda resource, name: api.known.get(name), "intermediate_step": intermediate_step}
-            writer = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, **options)
-            await api.create(DEVICE, {"metadata": {"name": "dev-1"}, "spec": {}})
-            await api.create(APPLICATION, {"metadata": {"name": "app-1"}, "spec": {}})
-            try:
-                await scene(api, writer, clock)
-            finally:
-                await writer.abandon()
-
-        asyncio.run(main())
-
-    return run
+def clock() -> ManualClock:
+    return ManualClock()
 
 
-def patches(api: Api) -> list[Any]:
+@pytest.fixture
+async def api() -> MemoryApi:
+    """An API that has the device ``dev-1`` and the application ``app-1``."""
+    api = MemoryApi()
+    await api.create(DEVICE, {"metadata": {"name": "dev-1"}, "spec": {}})
+    await api.create(APPLICATION, {"metadata": {"name": "app-1"}, "spec": {}})
+    return api
+
+
+@pytest.fixture
+async def writer(api: MemoryApi, clock: ManualClock, known: dict[str, Object]) -> AsyncIterator[StatusWriter]:
+    """A writer that knows the objects in ``known``."""
+    writer = make_writer(api, clock, KnownObjects(known))
+    yield writer
+    await writer.abandon()
+
+
+@pytest.fixture
+def known() -> dict[str, Object]:
+    return {}
+
+
+def patches(api: MemoryApi) -> list[Any]:
     return [body["status"] for verb, _, _, body in api.requests if verb == "patch_status"]
 
 
-def status(api: Api, plural: str = "devices", name: str = "dev-1") -> Any:
+def status(api: MemoryApi, plural: str = "devices", name: str = "dev-1") -> Any:
     return api.objects[plural, name].get("status")
 
 
@@ -65,272 +106,238 @@ def work(*asked: Any) -> None:
     """The API does as it should."""
 
 
-def test_what_comes_while_a_write_is_under_way_is_merged(write: Any) -> None:
-    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
-        gate = asyncio.Event()
-        api.fail = lambda verb, resource, name: gate.wait()
-        writer.put(APPLICATION, "app-1", {"deviceStatuses": {"dev-1": {"state": "receiving"}}})
+async def test_what_comes_while_a_write_is_under_way_is_merged(
+    api: MemoryApi, writer: StatusWriter, clock: ManualClock
+) -> None:
+    gate = asyncio.Event()
+    api.fail = lambda verb, resource, name: gate.wait()
+    writer.put(APPLICATION, "app-1", {"deviceStatuses": {"dev-1": {"state": "receiving"}}})
+    await clock.advance(0)
+    for n in range(10):
+        writer.put(APPLICATION, "app-1", {"deviceStatuses": {f"dev-{n}": {"state": "running"}}})
+    assert len(writer) == 1
+    gate.set()
+    await writer.flush()
+    assert len(patches(api)) == 2
+    assert len(status(api, "applications", "app-1")["deviceStatuses"]) == 10
+    assert writer.writes == 2
+
+
+async def test_what_can_wait_is_written_at_the_earliest_time_named(
+    api: MemoryApi, writer: StatusWriter, clock: ManualClock
+) -> None:
+    writer.put(DEVICE, "dev-1", {"health": "healthy"}, after=10)
+    writer.put(DEVICE, "dev-1", {"health": "degraded"}, after=20)
+    await clock.advance(9)
+    assert patches(api) == []
+    await clock.advance(1)
+    assert patches(api) == [{"health": "degraded"}]
+    writer.put(DEVICE, "dev-1", {"health": "healthy"}, after=10)
+    writer.put(DEVICE, "dev-1", {"error": None})
+    await clock.advance(0)
+    assert patches(api)[1:] == [{"health": "healthy", "error": None}]
+    await clock.advance(20)
+    assert len(patches(api)) == 2
+
+
+async def test_a_large_object_rests_after_a_write(api: MemoryApi, clock: ManualClock) -> None:
+    fleet = {f"dev-{n}": {"state": "receiving"} for n in range(1000)}
+    paced = make_writer(api, clock, RestingObjects(write_interval))
+    paced.put(APPLICATION, "app-1", {"deviceStatuses": fleet})
+    await clock.advance(0)
+    assert (len(patches(api)), len(paced)) == (1, 0)
+    paced.put(APPLICATION, "app-1", {"metrics": {"n": 1}}, after=20)
+    for n in range(1000):
+        paced.put(APPLICATION, "app-1", {"deviceStatuses": {f"dev-{n}": {"state": "running"}}})
+    paced.put(DEVICE, "dev-1", {"health": "healthy"})
+    await clock.advance(0.4)
+    assert (patches(api)[1:], len(paced)) == ([{"health": "healthy"}], 1)
+    await clock.advance(0.2)
+    assert len(patches(api)) == 3
+    assert {entry["state"] for entry in status(api, "applications", "app-1")["deviceStatuses"].values()} == {"running"}
+    await clock.advance(1)
+    paced.put(APPLICATION, "app-1", {"health": "healthy"})
+    await clock.advance(0)
+    assert len(patches(api)) == 4
+    await paced.abandon()
+
+
+async def test_what_comes_while_a_write_is_under_way_rests_with_it(api: MemoryApi, clock: ManualClock) -> None:
+    gate = asyncio.Event()
+    api.fail = lambda verb, resource, name: gate.wait()
+    paced = make_writer(api, clock, RestingObjects(lambda answer: 2.0))
+    paced.put(APPLICATION, "app-1", {"metrics": {"n": 1}})
+    await clock.advance(0)
+    paced.put(APPLICATION, "app-1", {"metrics": {"n": 2}})
+    gate.set()
+    await clock.advance(1)
+    assert (len(patches(api)), len(paced)) == (1, 1)
+    await clock.advance(1)
+    assert (len(patches(api)), len(paced)) == (2, 0)
+    await paced.abandon()
+
+
+async def test_nothing_rests_at_the_end(api: MemoryApi, clock: ManualClock) -> None:
+    paced = make_writer(api, clock, RestingObjects(lambda answer: 1000.0))
+    for n in range(2):
+        paced.put(APPLICATION, "app-1", {"metrics": {"n": n}})
         await clock.advance(0)
-        for n in range(10):
-            writer.put(APPLICATION, "app-1", {"deviceStatuses": {f"dev-{n}": {"state": "running"}}})
-        assert len(writer) == 1
-        gate.set()
-        await writer.flush()
-        assert len(patches(api)) == 2
-        assert len(status(api, "applications", "app-1")["deviceStatuses"]) == 10
-        assert writer.writes == 2
-
-    write(scene)
+    assert (len(patches(api)), len(paced)) == (1, 1)
+    await paced.flush()
+    assert status(api, "applications", "app-1") == {"metrics": {"n": 1}}
+    paced.put(APPLICATION, "app-1", {"metrics": {"n": 2}})
+    paced.put(DEVICE, "dev-1", {"health": "healthy"})
+    await paced.flush()
+    assert len(patches(api)) == 4
 
 
-def test_what_can_wait_is_written_at_the_earliest_time_named(write: Any) -> None:
-    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
-        writer.put(DEVICE, "dev-1", {"health": "healthy"}, after=10)
-        writer.put(DEVICE, "dev-1", {"health": "degraded"}, after=20)
-        await clock.advance(9)
-        assert patches(api) == []
-        await clock.advance(1)
-        assert patches(api) == [{"health": "degraded"}]
-        writer.put(DEVICE, "dev-1", {"health": "healthy"}, after=10)
-        writer.put(DEVICE, "dev-1", {"error": None})
-        await clock.advance(0)
-        assert patches(api)[1:] == [{"health": "healthy", "error": None}]
-        await clock.advance(20)
-        assert len(patches(api)) == 2
+async def test_what_was_removed_does_not_come_back_with_what_takes_its_place(
+    api: MemoryApi, writer: StatusWriter
+) -> None:
+    def put(**entry: Any) -> None:
+        writer.put(APPLICATION, "app-1", {"deviceStatuses": {"dev-1": entry}})
 
-    write(scene)
-
-
-def test_a_large_object_rests_after_a_write(write: Any) -> None:
-    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
-        fleet = {f"dev-{n}": {"state": "receiving"} for n in range(1000)}
-        paced = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, write_interval=write_interval)
-        paced.put(APPLICATION, "app-1", {"deviceStatuses": fleet})
-        await clock.advance(0)
-        assert (len(patches(api)), len(paced)) == (1, 0)
-        paced.put(APPLICATION, "app-1", {"metrics": {"n": 1}}, after=20)
-        for n in range(1000):
-            paced.put(APPLICATION, "app-1", {"deviceStatuses": {f"dev-{n}": {"state": "running"}}})
-        paced.put(DEVICE, "dev-1", {"health": "healthy"})
-        await clock.advance(0.4)
-        assert (patches(api)[1:], len(paced)) == ([{"health": "healthy"}], 1)
-        await clock.advance(0.2)
-        assert len(patches(api)) == 3
-        assert {entry["state"] for entry in status(api, "applications", "app-1")["deviceStatuses"].values()} == {
-            "running"
-        }
-        await clock.advance(1)
-        paced.put(APPLICATION, "app-1", {"health": "healthy"})
-        await clock.advance(0)
-        assert len(patches(api)) == 4
-        await paced.abandon()
-
-    write(scene)
+    put(state="running", metrics={"fuel_used": 7})
+    await writer.flush()
+    put(state="receiving", metrics=None)
+    put(state="deployed", metrics={"memory_bytes": 1})
+    put(state="error", metrics={"wall_time_ms": 2})
+    await writer.flush()
+    entry = status(api, "applications", "app-1")["deviceStatuses"]["dev-1"]
+    assert entry == {"state": "error", "metrics": {"memory_bytes": 1, "wall_time_ms": 2}}
+    assert len(patches(api)) == 3
 
 
-def test_what_comes_while_a_write_is_under_way_rests_with_it(write: Any) -> None:
-    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
-        gate = asyncio.Event()
-        api.fail = lambda verb, resource, name: gate.wait()
-        paced = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, write_interval=lambda *written: 2.0)
-        paced.put(APPLICATION, "app-1", {"metrics": {"n": 1}})
-        await clock.advance(0)
-        paced.put(APPLICATION, "app-1", {"metrics": {"n": 2}})
-        gate.set()
-        await clock.advance(1)
-        assert (len(patches(api)), len(paced)) == (1, 1)
-        await clock.advance(1)
-        assert (len(patches(api)), len(paced)) == (2, 0)
-        await paced.abandon()
-
-    write(scene)
+async def test_phases_are_written_one_after_the_other(api: MemoryApi, writer: StatusWriter) -> None:
+    for phase in ("Enrolling", "Enrolled", "Connected"):
+        writer.put(DEVICE, "dev-1", {"phase": phase})
+    writer.put(DEVICE, "dev-1", {"health": "healthy"})
+    await writer.flush()
+    assert [patch["phase"] for patch in patches(api)] == ["Enrolling", "Enrolled", "Connected"]
+    assert status(api) == {"phase": "Connected", "health": "healthy"}
 
 
-def test_nothing_rests_at_the_end(write: Any) -> None:
-    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
-        paced = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, write_interval=lambda *written: 1000.0)
-        for n in range(2):
-            paced.put(APPLICATION, "app-1", {"metrics": {"n": n}})
-            await clock.advance(0)
-        assert (len(patches(api)), len(paced)) == (1, 1)
-        await paced.flush()
-        assert status(api, "applications", "app-1") == {"metrics": {"n": 1}}
-        paced.put(APPLICATION, "app-1", {"metrics": {"n": 2}})
-        paced.put(DEVICE, "dev-1", {"health": "healthy"})
-        await paced.flush()
-        assert len(patches(api)) == 4
-
-    write(scene)
-
-
-def test_what_was_removed_does_not_come_back_with_what_takes_its_place(write: Any) -> None:
-    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
-        def put(**entry: Any) -> None:
-            writer.put(APPLICATION, "app-1", {"deviceStatuses": {"dev-1": entry}})
-
-        put(state="running", metrics={"fuel_used": 7})
-        await writer.flush()
-        put(state="receiving", metrics=None)
-        put(state="deployed", metrics={"memory_bytes": 1})
-        put(state="error", metrics={"wall_time_ms": 2})
-        await writer.flush()
-        entry = status(api, "applications", "app-1")["deviceStatuses"]["dev-1"]
-        assert entry == {"state": "error", "metrics": {"memory_bytes": 1, "wall_time_ms": 2}}
-        assert len(patches(api)) == 3
-
-    write(scene)
+async def test_phases_that_were_overtaken_are_not_written(
+    api: MemoryApi, writer: StatusWriter, clock: ManualClock
+) -> None:
+    await api.patch_status(DEVICE, "dev-1", {"status": {"phase": "Connected"}})
+    api.requests.clear()
+    api.fail = refuse(ConnectionRefusedError("away"))
+    for _ in range(3):
+        writer.put(DEVICE, "dev-1", {"phase": "Disconnected", "lastHeartbeat": None})
+        writer.put(DEVICE, "dev-1", {"phase": "Connected", "lastHeartbeat": "now"})
+    await clock.advance(1)
+    api.fail = work
+    api.requests.clear()
+    await clock.advance(20)
+    assert [patch["phase"] for patch in patches(api)] == ["Disconnected", "Connected"]
+    assert status(api) == {"phase": "Connected", "lastHeartbeat": "now"}
 
 
-def test_phases_are_written_one_after_the_other(write: Any) -> None:
-    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
-        for phase in ("Enrolling", "Enrolled", "Connected"):
-            writer.put(DEVICE, "dev-1", {"phase": phase})
-        writer.put(DEVICE, "dev-1", {"health": "healthy"})
-        await writer.flush()
-        assert [patch["phase"] for patch in patches(api)] == ["Enrolling", "Enrolled", "Connected"]
-        assert status(api) == {"phase": "Connected", "health": "healthy"}
-
-    write(scene)
-
-
-def test_phases_that_were_overtaken_are_not_written(write: Any) -> None:
-    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
-        await api.patch_status(DEVICE, "dev-1", {"status": {"phase": "Connected"}})
-        api.requests.clear()
-        api.fail = refuse(ConnectionRefusedError("away"))
-        for _ in range(3):
-            writer.put(DEVICE, "dev-1", {"phase": "Disconnected", "lastHeartbeat": None})
-            writer.put(DEVICE, "dev-1", {"phase": "Connected", "lastHeartbeat": "now"})
-        await clock.advance(1)
-        api.fail = work
-        api.requests.clear()
-        await clock.advance(20)
-        assert [patch["phase"] for patch in patches(api)] == ["Disconnected", "Connected"]
-        assert status(api) == {"phase": "Connected", "lastHeartbeat": "now"}
-
-    write(scene)
+async def test_while_the_api_server_is_away_nothing_is_lost(
+    api: MemoryApi, writer: StatusWriter, clock: ManualClock
+) -> None:
+    api.fail = refuse(ConnectionRefusedError("away"))
+    for n in range(5):
+        writer.put(DEVICE, "dev-1", {"deviceMetrics": {f"m{n}": n}})
+        await clock.advance(3)
+    api.fail = refuse(ApiError({"code": 503, "reason": "ServiceUnavailable"}))
+    await clock.advance(10)
+    attempts = len(patches(api))
+    assert writer.failures == attempts < 20
+    api.fail = work
+    await clock.advance(20)
+    assert status(api)["deviceMetrics"] == {f"m{n}": n for n in range(5)}
+    assert len(writer) == 0
 
 
-def test_while_the_api_server_is_away_nothing_is_lost(write: Any) -> None:
-    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
-        api.fail = refuse(ConnectionRefusedError("away"))
-        for n in range(5):
-            writer.put(DEVICE, "dev-1", {"deviceMetrics": {f"m{n}": n}})
-            await clock.advance(3)
-        api.fail = refuse(ApiError({"code": 503, "reason": "ServiceUnavailable"}))
-        await clock.advance(10)
-        attempts = len(patches(api))
-        assert writer.failures == attempts < 20
-        api.fail = work
-        await clock.advance(20)
-        assert status(api)["deviceMetrics"] == {f"m{n}": n for n in range(5)}
-        assert len(writer) == 0
-
-    write(scene)
+async def test_an_api_server_that_does_not_answer_is_given_up_for_now(
+    api: MemoryApi, writer: StatusWriter, clock: ManualClock
+) -> None:
+    api.fail = lambda verb, resource, name: asyncio.Event().wait()
+    writer.put(DEVICE, "dev-1", {"health": "healthy"})
+    await clock.advance(4)
+    api.fail = work
+    await clock.advance(2)
+    assert status(api) == {"health": "healthy"}
 
 
-def test_an_api_server_that_does_not_answer_is_given_up_for_now(write: Any) -> None:
-    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
-        api.fail = lambda verb, resource, name: asyncio.Event().wait()
-        writer.put(DEVICE, "dev-1", {"health": "healthy"})
-        await clock.advance(4)
-        api.fail = work
-        await clock.advance(2)
-        assert status(api) == {"health": "healthy"}
-
-    write(scene)
+async def test_a_conflict_is_judged_again(api: MemoryApi, writer: StatusWriter, known: dict[str, Object]) -> None:
+    known["dev-1"] = api.objects["devices", "dev-1"]
+    await api.patch_status(DEVICE, "dev-1", {"status": {"phase": "Enrolling"}})
+    await api.patch_status(DEVICE, "dev-1", {"status": {"phase": "Enrolled"}})
+    written = await writer.write(DEVICE, "dev-1", {"phase": "Enrolling", "deviceId": "x"})
+    assert written["status"]["deviceId"] == "x"
+    phases = [event.object["status"]["phase"] for kind, event in api.log if "status" in event.object]
+    assert phases == ["Enrolling", "Enrolled", "Disconnected", "Enrolling"]
 
 
-def test_a_conflict_is_judged_anew(write: Any) -> None:
-    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
-        api.known["dev-1"] = api.objects["devices", "dev-1"]
-        await api.patch_status(DEVICE, "dev-1", {"status": {"phase": "Enrolling"}})
-        await api.patch_status(DEVICE, "dev-1", {"status": {"phase": "Enrolled"}})
-        written = await writer.write(DEVICE, "dev-1", {"phase": "Enrolling", "deviceId": "x"})
-        assert written["status"]["deviceId"] == "x"
-        phases = [event.object["status"]["phase"] for kind, event in api.log if "status" in event.object]
-        assert phases == ["Enrolling", "Enrolled", "Disconnected", "Enrolling"]
-
-    write(scene)
+async def test_an_illegal_move_is_never_written(api: MemoryApi, writer: StatusWriter) -> None:
+    writer.put(DEVICE, "dev-1", {"phase": "Disconnected"})
+    await writer.flush()
+    assert patches(api) == []
+    with pytest.raises(IllegalMove, match=r"Pending -> Connected|no phase -> "):
+        await writer.write(DEVICE, "dev-1", {"phase": "Connected"})
+    await writer.write(DEVICE, "dev-1", {"phase": "Enrolling"})
 
 
-def test_an_illegal_move_is_never_written(write: Any) -> None:
-    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
-        writer.put(DEVICE, "dev-1", {"phase": "Disconnected"})
-        await writer.flush()
-        assert patches(api) == []
-        with pytest.raises(IllegalMove, match=r"Pending -> Connected|no phase -> "):
-            await writer.write(DEVICE, "dev-1", {"phase": "Connected"})
-        await writer.write(DEVICE, "dev-1", {"phase": "Enrolling"})
-
-    write(scene)
-
-
-def test_each_write_to_an_object_that_is_gone_is_told(write: Any) -> None:
+async def test_each_write_to_an_object_that_is_gone_is_told(
+    api: MemoryApi, writer: StatusWriter, clock: ManualClock
+) -> None:
     """A later write may be for a new object of the same name, so it is tried."""
 
-    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
-        gone: list[Any] = []
-        writer = StatusWriter(api, clock, Randomness(1), requests=4, timeout=5, gone=lambda *told: gone.append(told))
-        writer.put(DEVICE, "ghost", {"phase": "Disconnected"})
-        writer.put(DEVICE, "ghost", {"phase": "Connected"})
-        with pytest.raises(NotFound):
-            await writer.write(DEVICE, "ghost", {"health": "healthy"})
-        assert len(writer) == 0
-        assert gone == [
-            (DEVICE, "ghost", {"phase": "Disconnected"}),
-            (DEVICE, "ghost", {"phase": "Connected", "health": "healthy"}),
-        ]
-
-    write(scene)
+    target = MissingObjects()
+    writer = make_writer(api, clock, target)
+    writer.put(DEVICE, "ghost", {"phase": "Disconnected"})
+    writer.put(DEVICE, "ghost", {"phase": "Connected"})
+    with pytest.raises(NotFound):
+        await writer.write(DEVICE, "ghost", {"health": "healthy"})
+    assert len(writer) == 0
+    assert target.missing == [
+        (DEVICE, "ghost", {"phase": "Disconnected"}),
+        (DEVICE, "ghost", {"phase": "Connected", "health": "healthy"}),
+    ]
 
 
-def test_a_hopeless_patch_is_dropped(write: Any) -> None:
-    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
-        api.fail = refuse(Invalid({"code": 422, "reason": "Invalid", "message": "status.health: wrong"}))
-        with pytest.raises(Invalid, match="wrong"):
-            await writer.write(DEVICE, "dev-1", {"health": "?"})
-        api.fail = refuse(KeyError("a bug"))
-        with pytest.raises(KeyError):
-            await writer.write(DEVICE, "dev-1", {"health": "?"})
-        api.fail = work
+async def test_a_hopeless_patch_is_dropped(api: MemoryApi, writer: StatusWriter) -> None:
+    api.fail = refuse(Invalid({"code": 422, "reason": "Invalid", "message": "status.health: wrong"}))
+    with pytest.raises(Invalid, match="wrong"):
+        await writer.write(DEVICE, "dev-1", {"health": "?"})
+    api.fail = refuse(KeyError("a bug"))
+    with pytest.raises(KeyError):
+        await writer.write(DEVICE, "dev-1", {"health": "?"})
+    api.fail = work
+    await writer.write(DEVICE, "dev-1", {"health": "healthy"})
+
+
+async def test_a_patch_whose_writer_went_away_is_still_written(
+    api: MemoryApi, writer: StatusWriter, clock: ManualClock
+) -> None:
+    api.fail = refuse(ConnectionRefusedError("away"))
+    waiting = asyncio.create_task(writer.write(DEVICE, "dev-1", {"phase": "Enrolling"}))
+    await clock.advance(1)
+    second = asyncio.create_task(writer.write(DEVICE, "dev-1", {"phase": "Enrolling", "deviceId": "x"}))
+    await clock.advance(0)
+    waiting.cancel()
+    api.fail = work
+    await clock.advance(20)
+    assert (await second)["status"] == {"phase": "Enrolling", "deviceId": "x"}
+
+
+async def test_what_is_abandoned_is_not_written(api: MemoryApi, writer: StatusWriter, clock: ManualClock) -> None:
+    api.fail = refuse(ConnectionRefusedError("away"))
+    waiting = asyncio.create_task(writer.write(DEVICE, "dev-1", {"phase": "Enrolling"}))
+    writer.put(APPLICATION, "app-1", {"health": "healthy"}, after=5)
+    await clock.advance(1)
+    await writer.abandon()
+    api.fail = work
+    writer.put(DEVICE, "dev-1", {"health": "healthy"})
+    with pytest.raises(asyncio.CancelledError):
         await writer.write(DEVICE, "dev-1", {"health": "healthy"})
-
-    write(scene)
-
-
-def test_a_patch_whose_writer_went_away_is_still_written(write: Any) -> None:
-    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
-        api.fail = refuse(ConnectionRefusedError("away"))
-        waiting = asyncio.create_task(writer.write(DEVICE, "dev-1", {"phase": "Enrolling"}))
-        await clock.advance(1)
-        second = asyncio.create_task(writer.write(DEVICE, "dev-1", {"phase": "Enrolling", "deviceId": "x"}))
-        await clock.advance(0)
-        waiting.cancel()
-        api.fail = work
-        await clock.advance(20)
-        assert (await second)["status"] == {"phase": "Enrolling", "deviceId": "x"}
-
-    write(scene)
-
-
-def test_what_is_abandoned_is_not_written(write: Any) -> None:
-    async def scene(api: Api, writer: StatusWriter, clock: ManualClock) -> None:
-        api.fail = refuse(ConnectionRefusedError("away"))
-        waiting = asyncio.create_task(writer.write(DEVICE, "dev-1", {"phase": "Enrolling"}))
-        writer.put(APPLICATION, "app-1", {"health": "healthy"}, after=5)
-        await clock.advance(1)
-        await writer.abandon()
-        api.fail = work
-        writer.put(DEVICE, "dev-1", {"health": "healthy"})
-        with pytest.raises(asyncio.CancelledError):
-            await writer.write(DEVICE, "dev-1", {"health": "healthy"})
-        await clock.advance(20)
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        assert status(api) is None
-
-    write(scene)
+    await clock.advance(20)
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert status(api) is None
 
 
 values = st.recursive(
@@ -343,5 +350,5 @@ objects = st.dictionaries(st.sampled_from("abc"), values, max_size=3)
 
 @given(objects, objects, objects)
 def test_one_patch_does_what_two_would(target: Any, first: Any, second: Any) -> None:
-    if is_one(first, second):
+    if fits_one_patch(first, second):
         assert merge_patch(target, merge(first, second)) == merge_patch(merge_patch(target, first), second)

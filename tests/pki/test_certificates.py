@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -45,46 +44,37 @@ def test_a_good_certificate_tells_who_it_is(
     assert peer.not_after == int(clock.now()) + 365 * DAY
 
 
-def test_a_certificate_runs_out(manager: CertificateManager, provision: Provision, clock: ManualClock) -> None:
+async def test_a_certificate_runs_out(manager: CertificateManager, provision: Provision, clock: ManualClock) -> None:
     certificate = provision(not_after=clock.now() + 10).certificate
 
-    async def main() -> None:
-        await clock.advance(9)
+    await clock.advance(9)
+    manager.check(certificate)
+    await clock.advance(2)
+    with pytest.raises(CertificateInvalid, match="expired: the certificate was valid until 2023-11-14 22:13:30"):
         manager.check(certificate)
-        await clock.advance(2)
-        with pytest.raises(CertificateInvalid, match="expired: the certificate was valid until 2023-11-14 22:13:30"):
-            manager.check(certificate)
-
-    asyncio.run(main())
 
 
-def test_a_certificate_may_be_for_later(manager: CertificateManager, provision: Provision, clock: ManualClock) -> None:
+async def test_a_certificate_may_be_for_later(
+    manager: CertificateManager, provision: Provision, clock: ManualClock
+) -> None:
     certificate = provision(not_before=clock.now() + 10).certificate
 
-    async def main() -> None:
-        with pytest.raises(
-            CertificateInvalid, match="not yet valid: the certificate is valid from 2023-11-14 22:13:30"
-        ):
-            manager.check(certificate)
-        await clock.advance(10)
+    with pytest.raises(CertificateInvalid, match="not yet valid: the certificate is valid from 2023-11-14 22:13:30"):
         manager.check(certificate)
-
-    asyncio.run(main())
+    await clock.advance(10)
+    manager.check(certificate)
 
 
 def test_a_clock_that_is_behind_does_no_harm(devices: Authority, clock: ManualClock, provision: Provision) -> None:
     CertificateManager(devices.certificate, ManualClock(clock.now() - 240)).check(provision().certificate)
 
 
-def test_an_authority_runs_out_too(manager: CertificateManager, provision: Provision, clock: ManualClock) -> None:
+async def test_an_authority_runs_out_too(manager: CertificateManager, provision: Provision, clock: ManualClock) -> None:
     certificate = provision(not_after=clock.now() + 20 * 365 * DAY).certificate
 
-    async def main() -> None:
-        await clock.advance(11 * 365 * DAY)
-        with pytest.raises(CertificateInvalid, match="expired: the authority's certificate"):
-            manager.check(certificate)
-
-    asyncio.run(main())
+    await clock.advance(11 * 365 * DAY)
+    with pytest.raises(CertificateInvalid, match="expired: the authority's certificate"):
+        manager.check(certificate)
 
 
 @pytest.mark.parametrize(

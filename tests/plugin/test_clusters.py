@@ -12,7 +12,7 @@ from harness.core.clock import SystemClock
 from harness.core.identifiers import Randomness
 
 DIES = """
-import os, signal
+import os, shutil, signal
 from pathlib import Path
 
 def arguments(pid):
@@ -27,6 +27,7 @@ async def test_the_cluster_dies(stack):
     place = str(stack.cluster._path.parent)
     (server,) = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and place in arguments(pid)]
     os.kill(server, signal.SIGKILL)
+    shutil.rmtree(place)  # as the next run does that comes across it
     await device.until(phase="Disconnected", within=1)
 
 async def test_the_next_has_another(stack):

@@ -1,10 +1,9 @@
-"""Event loops for the room's asynchronous tests: each runs on asyncio's and on uvloop's."""
+"""Event loops for the room's asynchronous tests: each test runs on asyncio's and on uvloop's."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 import uvloop
@@ -13,11 +12,9 @@ LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(params=LOOPS)
-def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, Any]], Any]:
-    """Runs a coroutine to its end, at most ten seconds."""
-
-    def run_on_loop(main: Coroutine[Any, Any, Any]) -> Any:
-        with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
-            return runner.run(asyncio.wait_for(main, 10))
-
-    return run_on_loop
+def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
+    """The event loop of an asynchronous test and its fixtures. They leave no task behind."""
+    with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
+        yield runner
+        left = asyncio.all_tasks(runner.get_loop())
+        assert not left, f"tasks left behind: {left}"

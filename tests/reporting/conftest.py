@@ -1,4 +1,4 @@
-"""Runs to make reports of, and the distribution's Chromium to look at them with."""
+"""Runs for reports, and the distribution's Chromium to open them."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def _module(path: Path) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def write_fleet() -> Callable[[Path, int, int], Path]:
-    """Writes a run with the history of a large fleet; the one that the benchmark measures with."""
+    """Writes a run with the history of a large fleet, the same as in the benchmark."""
     return _module(ROOT / "benchmarks" / "histories.py").write_fleet
 
 
 @pytest.fixture(scope="session")
 def leave() -> Callable[..., Path]:
-    """Leaves one test in a run's folder, as a front door does."""
+    """Writes one test into a run's folder, as a front door does."""
 
     def leave(folder: Path, *, outcome: str = "passed", blame: str | None = None, **result: Any) -> Path:
         folder.mkdir(parents=True)
@@ -55,7 +55,7 @@ def leave() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def write_history() -> Callable[..., Path]:
-    """Writes a run with one test and these events: each a time, a kind, a name and data."""
+    """Writes a run with one test and these events: (time, kind, name, data)."""
 
     def write(run: Path, *events: tuple[float, Kind, str, dict[str, Any]]) -> Path:
         folder = run / "test"
@@ -72,11 +72,13 @@ def write_history() -> Callable[..., Path]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """The distribution's Chromium under Playwright; nothing is downloaded. It goes with the module: Playwright's
-    synchronous API keeps an event loop running, and no other may then."""
+    """The distribution's Chromium under Playwright; nothing is downloaded.
+
+    Closed at the end of the module, because Playwright's synchronous API blocks other event loops.
+    """
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if executable is None:
-        pytest.skip("there is no Chromium to look at the page with: install the distribution's package chromium")
+        pytest.skip("Chromium is not installed: install the distribution's package chromium")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     root = ["--no-sandbox"] if os.geteuid() == 0 else []
     with playwright.sync_playwright() as engine:

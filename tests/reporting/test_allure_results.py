@@ -1,4 +1,4 @@
-"""Allure results of a real run, read as files and then by Allure itself: the npm tool makes its report of them."""
+"""Allure results of real runs, read as files and by Allure's own npm tool."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from harness.reporting.trend_file import read_trend
 
 TOOL = Path(__file__).parent / "allure" / "node_modules" / ".bin" / "allure"
 ALONE = "-p no:asyncio -p no:anyio -p no:trio"
-"""They are installed for tests of their own."""
+"""Async plugins that are installed for separate tests."""
 PROJECT = '''
 import asyncio
 import pytest
@@ -57,7 +57,7 @@ def test_without_a_stack():
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a run on a worker of pytest-xdist wrote."""
+    """The results of a run on a worker of pytest-xdist."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "test_it.py").write_text(PROJECT)
     (folder / "pytest.ini").write_text(f"[pytest]\nfilterwarnings = error\naddopts = {ALONE}\n")
@@ -100,7 +100,7 @@ Rig
 
 @pytest.fixture(scope="module")
 def robot_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a run of Robot wrote."""
+    """The results of a run of Robot."""
     folder = tmp_path_factory.mktemp("suites")
     (folder / "it.robot").write_text(SUITE)
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "WASMBED_", "GITHUB_"))}
@@ -113,7 +113,7 @@ def robot_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "results"
 
 
-def test_robot_hands_over_the_same(robot_results: Path) -> None:
+def test_robot_writes_the_same_allure_results(robot_results: Path) -> None:
     tests = {(found := json.loads(path.read_text()))["name"]: found for path in robot_results.glob("*-result.json")}
     ends = {name: (test["status"], labels(test, "blame")) for name, test in tests.items()}
     assert ends == {
@@ -134,11 +134,11 @@ def test_robot_hands_over_the_same(robot_results: Path) -> None:
     assert labels(good, "severity") == ["critical"]
     assert [link["url"] for link in good["links"]] == ["https://example.org/issues/5"]
     attached = {each["name"] for each in good["attachments"]}
-    assert attached == {"run just this again", "history", "console virtual-1", "sequence device-enrollment"}
+    assert attached == {"run this test again", "history", "console virtual-1", "sequence device-enrollment"}
     assert "tier=virtual\n" in (robot_results / "environment.properties").read_text()
 
 
-def test_the_end_of_a_robot_run_is_that_of_any_run(robot_results: Path) -> None:
+def test_a_robot_run_ends_like_any_run(robot_results: Path) -> None:
     reports = robot_results.parent / "reports"
     ((row,), trouble) = read_trend(reports / "trend.jsonl")
     assert trouble == []
@@ -159,7 +159,7 @@ def labels(result: dict[str, Any], name: str) -> list[str]:
     return [label["value"] for label in result["labels"] if label["name"] == name]
 
 
-def test_what_the_stack_does_becomes_steps(tests: dict[str, dict[str, Any]]) -> None:
+def test_operations_of_the_stack_are_steps(tests: dict[str, dict[str, Any]]) -> None:
     steps = [(step["name"], step["status"]) for step in tests["test_good"]["steps"]]
     assert steps == [
         ("power on", "passed"),
@@ -182,7 +182,7 @@ def test_what_the_stack_does_becomes_steps(tests: dict[str, dict[str, Any]]) -> 
     assert (broken["name"], broken["status"]) == ("power on", "broken")
 
 
-def test_parameters_severity_and_links(tests: dict[str, dict[str, Any]]) -> None:
+def test_allure_gets_parameters_severity_and_links(tests: dict[str, dict[str, Any]]) -> None:
     good = tests["test_good"]
     assert {each["name"]: (each["value"], each.get("excluded")) for each in good["parameters"]} == {
         "tier": ("virtual", None),
@@ -199,19 +199,19 @@ def test_parameters_severity_and_links(tests: dict[str, dict[str, Any]]) -> None
 def test_history_consoles_and_pictures_are_attached(results: Path, tests: dict[str, dict[str, Any]]) -> None:
     attached = {each["name"]: results / each["source"] for each in tests["test_good"]["attachments"]}
     assert set(attached) == {
-        "run just this again",
+        "run this test again",
         "history",
         "console virtual-1",
         "console virtual-2",
         "sequence device-enrollment",
     }
-    assert attached["run just this again"].read_text() == "pytest test_it.py::test_good --seed=7"
+    assert attached["run this test again"].read_text() == "pytest test_it.py::test_good --seed=7"
     assert b'"EnrollmentRequest"' in attached["history"].read_bytes()
     assert "wasmbed" in attached["console virtual-1"].read_text()
     assert attached["sequence device-enrollment"].read_text().startswith("<svg")
 
 
-def test_blame_goes_along(tests: dict[str, dict[str, Any]]) -> None:
+def test_allure_gets_the_blame(tests: dict[str, dict[str, Any]]) -> None:
     blames = {name: (result["status"], labels(result, "blame")) for name, result in tests.items()}
     assert blames == {
         "test_good": ("passed", []),
@@ -223,7 +223,7 @@ def test_blame_goes_along(tests: dict[str, dict[str, Any]]) -> None:
     }
 
 
-def test_beside_the_tests_there_is_what_they_ran_on(results: Path) -> None:
+def test_allure_gets_the_environment_of_the_run(results: Path) -> None:
     about = dict(line.split("=", 1) for line in (results / "environment.properties").read_text().splitlines())
     assert (about["tier"], about["cluster"], about["seed"]) == ("virtual", "embedded", "7")
     assert {"harness", "python", "system"} < set(about)
@@ -231,7 +231,7 @@ def test_beside_the_tests_there_is_what_they_ran_on(results: Path) -> None:
 
 
 def categories_of(results: Path, tests: Mapping[str, dict[str, Any]]) -> dict[str, list[str]]:
-    """As Allure 2 reads `categories.json`: status and the whole message must match."""
+    """The categories as Allure 2 computes them: status and the whole message must match."""
     categories = json.loads((results / "categories.json").read_text())
     return {
         name: [
@@ -250,12 +250,12 @@ def test_every_failure_is_in_one_category(results: Path, tests: dict[str, dict[s
         "test_product": ["Product"],
         "test_rig": ["Rig"],
         "test_usage": ["Usage"],
-        "test_unknown": ["Nobody can say"],
+        "test_unknown": ["Unknown cause"],
         "test_without_a_stack": [],
     }
 
 
-def test_allure_makes_its_report_of_them(results: Path, tmp_path: Path) -> None:
+def test_allure_generates_its_report(results: Path, tmp_path: Path) -> None:
     if not TOOL.exists():
         pytest.skip(f"the tool allure is not installed: npm ci --prefix {Path(__file__).parent.name}/allure in tests")
     done = subprocess.run(
@@ -283,7 +283,7 @@ def test_allure_makes_its_report_of_them(results: Path, tmp_path: Path) -> None:
     counts = {
         node["name"].partition(":")[0]: node["statistic"]["total"] for node in nodes if node["type"] == "category"
     }
-    assert counts == {"Product": 1, "Rig": 1, "Usage": 1, "Nobody can say": 1}
+    assert counts == {"Product": 1, "Rig": 1, "Usage": 1, "Unknown cause": 1}
     shown = [read(path) for path in tmp_path.glob("out/data/test-results/*.json")]
     (good,) = [each for each in shown if each["name"] == "test_good"]
     assert [step["name"] for step in good["steps"] if step["type"] == "step"][:2] == ["power on", "power on"]
@@ -295,14 +295,14 @@ def read(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-def test_every_operation_that_is_a_step_exists() -> None:
+def test_every_step_names_an_operation_that_exists() -> None:
     missing = [
         f"{kind.__name__}.{name}" for kind, names in OPERATIONS.items() for name in names if name not in vars(kind)
     ]
     assert missing == []
 
 
-def test_the_consoles_of_a_fleet_come_in_one_piece(leave: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_consoles_of_a_fleet_are_one_attachment(leave: Callable[..., Path], tmp_path: Path) -> None:
     from harness.core.clock import ManualClock
     from harness.core.history import History, Kind
     from harness.reporting.runs import read_run
@@ -317,7 +317,7 @@ def test_the_consoles_of_a_fleet_come_in_one_piece(leave: Callable[..., Path], t
     assert (name, text.splitlines()[0]) == ("consoles", "b-0: hi")
 
 
-def test_without_allure_nothing_is_done(tmp_path: Path) -> None:
+def test_nothing_is_written_without_allure(tmp_path: Path) -> None:
     if allure.results_folder() is not None:
         pytest.skip("this very run writes Allure results")
     allure.begin_test({"boards": "virtual"}, severity="critical")

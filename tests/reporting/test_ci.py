@@ -1,4 +1,4 @@
-"""What a CI job reads of a run: annotations, the summary, JUnit XML. Each is read back as its reader would."""
+"""Output for CI: annotations, the summary, and JUnit XML, each parsed as its reader parses it."""
 
 import re
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ def record(name: str = "scenarios/test_a.py::test_x", outcome: str = "failed", *
 
 
 def read_command(line: str) -> tuple[str, dict[str, str], str]:
-    """A workflow command as the runner of GitHub Actions reads it."""
+    """Parse a workflow command as the runner of GitHub Actions does."""
     assert "\n" not in line
     assert "\r" not in line
     found = re.fullmatch(r"::([a-z]+)(?: ([^:]*))?::(.*)", line)
@@ -43,11 +43,11 @@ def read_command(line: str) -> tuple[str, dict[str, str], str]:
 
 
 @given(st.text(), st.text(min_size=1))
-def test_a_command_is_read_back_as_it_was(message: str, title: str) -> None:
+def test_a_workflow_command_survives_a_round_trip(message: str, title: str) -> None:
     assert read_command(command("error", message, title=title, line=None)) == ("error", {"title": title}, message)
 
 
-def test_what_failed_is_an_error_and_what_was_not_run_a_warning() -> None:
+def test_a_failure_is_an_error_and_a_test_not_run_a_warning() -> None:
     tests = [
         record(blame="product", message="expected Connected", details={"file": "scenarios/test_a.py", "line": 12}),
         record("scenarios/test_b.py::test_y", "not run", blame="rig", message="bench 4: no board"),
@@ -64,7 +64,7 @@ def test_what_failed_is_an_error_and_what_was_not_run_a_warning() -> None:
                 "line": "12",
                 "title": "scenarios/test_a.py::test_x failed (to blame: product)",
             },
-            "expected Connected\n\nagain: pytest scenarios/test_a.py::test_x",
+            "expected Connected\n\nrun again: pytest scenarios/test_a.py::test_x",
         ),
         ("error", {"title": "a suite.A Case failed"}, "x"),
         (
@@ -73,7 +73,7 @@ def test_what_failed_is_an_error_and_what_was_not_run_a_warning() -> None:
                 "file": "harness/scenarios/test_b.py",
                 "title": "scenarios/test_b.py::test_y not run (to blame: rig)",
             },
-            "bench 4: no board\n\nagain: pytest scenarios/test_b.py::test_y",
+            "bench 4: no board\n\nrun again: pytest scenarios/test_b.py::test_y",
         ),
     ]
 
@@ -84,13 +84,13 @@ def test_there_are_no_more_annotations_than_ci_shows() -> None:
     assert read_command(lines[-1])[2] == "and 6 more: see the summary or the report"
 
 
-def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
+def test_a_long_message_keeps_its_beginning_and_end() -> None:
     (line,) = annotate([record(message="\n".join(map(str, range(1000))), rerun="")], root=Path("."))
     told = read_command(line)[2].splitlines()
     assert (told[0], told[12], told[-1]) == ("0", "... 976 more lines", "999")
 
 
-def test_colours_are_left_out_and_control_characters_escaped() -> None:
+def test_colours_are_removed_and_control_characters_escaped() -> None:
     (line,) = annotate([record(message=NASTY, rerun="")], root=Path("."))
     assert "\x1b" not in line
     assert "red \\x00 <b>" in read_command(line)[2]
@@ -100,7 +100,7 @@ def html_of(markdown: str) -> str:
     return MarkdownIt("commonmark").enable("table").render(markdown)
 
 
-def test_the_summary_tells_what_failed_and_how_to_run_it_again() -> None:
+def test_the_summary_names_failures_and_their_commands() -> None:
     tests = [
         record(blame="product", message="expected Connected", title="A device enrolls."),
         record("t.py::test_rig", "not run", blame="rig", message="no board"),
@@ -118,7 +118,7 @@ def test_the_summary_tells_what_failed_and_how_to_run_it_again() -> None:
     assert text.rstrip().endswith("The whole report: `x`")
 
 
-def test_a_good_run_needs_few_words() -> None:
+def test_the_summary_of_a_good_run_is_short() -> None:
     text = summarize("run", [record(outcome="passed")])
     assert text.startswith("## ✅ run: 1 passed\n")
     assert "<details>" not in text
@@ -126,13 +126,13 @@ def test_a_good_run_needs_few_words() -> None:
 
 
 @given(st.text(max_size=200), st.text(alphabet="`ab|\n<", max_size=30))
-def test_no_message_gets_out_of_its_block(message: str, name: str) -> None:
+def test_no_message_leaves_its_markdown_block(message: str, name: str) -> None:
     html = html_of(summarize("run", [record(name, message=message + "`" * 7 + "<script>", rerun="")]))
     assert "<script>" not in html
     assert html.count("<details>") == html.count("</details>") == 1
 
 
-def test_a_summary_stays_within_what_a_page_takes() -> None:
+def test_a_summary_stays_within_the_limit_of_a_job_page() -> None:
     several = DETAILED + LISTED + 7
     tests = [record(f"t.py::test_{n}", message="x" * 1_000_000) for n in range(several)]
     text = summarize("run", tests)
@@ -142,11 +142,11 @@ def test_a_summary_stays_within_what_a_page_takes() -> None:
     assert "and 7 more." in text
 
 
-def test_counts_say_what_there_is() -> None:
+def test_counts_name_only_outcomes_that_occurred() -> None:
     assert counts_in_words(["passed", "failed", "passed", "odd"]) == "1 failed, 2 passed, 1 odd"
 
 
-def test_junit_says_what_each_test_came_to() -> None:
+def test_junit_has_the_outcome_of_each_test() -> None:
     details = {
         "seed": 7,
         "severity": "critical",
@@ -202,6 +202,6 @@ def test_junit_says_what_each_test_came_to() -> None:
 
 
 @pytest.mark.parametrize("text", ["\x0b", "\ud800", "\ufffe", "]]>", "\x1b[1m"])
-def test_junit_stays_xml_whatever_a_message_holds(text: str) -> None:
+def test_junit_is_valid_xml_for_any_message(text: str) -> None:
     case = ET.fromstring(junit_xml(text, [record(message=f"a{text}b", rerun=text)], ended=ENDED))[0][0]
     assert (case[-1].text or "").startswith("a")

@@ -1,4 +1,4 @@
-"""The end of a run: what is made of its folder, what is said when that is impossible, and which runs stay."""
+"""The end of a run: its files, error messages when they cannot be written, and the runs that stay."""
 
 import json
 import os
@@ -28,14 +28,14 @@ def end(run: Path, **more: Any) -> finish.Finished:
     return finish_run(run, root=run.parents[1], clock=ManualClock(NOW), **more)
 
 
-def test_a_run_ends_with_a_page_junit_and_a_line_of_the_trend(tmp_path: Path, leave: Leave) -> None:
+def test_a_run_ends_with_a_page_junit_and_a_trend_row(tmp_path: Path, leave: Leave) -> None:
     run = run_of(tmp_path / "reports", 1)
     leave(run / "good")
     leave(run / "bad", outcome="failed", blame="product")
     (tmp_path / "reports" / "bench.json").write_text('[{"name": "enroll", "ratio": 0.5}]')
     done = end(run)
     assert (done.page, done.lines, done.trouble) == (run / "index.html", [], [])
-    assert done.told(tmp_path) == [f"report: reports/{run.name}/index.html"]
+    assert done.messages(tmp_path) == [f"report: reports/{run.name}/index.html"]
     assert b"<failure" in (run / "junit.xml").read_bytes()
     ((row,), trouble) = read_trend(tmp_path / "reports" / "trend.jsonl")
     assert trouble == []
@@ -43,7 +43,7 @@ def test_a_run_ends_with_a_page_junit_and_a_line_of_the_trend(tmp_path: Path, le
     assert f'"run":"{run.name}","at":' in (run / "index.html").read_text("utf-8")
 
 
-def test_ci_gets_what_it_asks_for(tmp_path: Path, leave: Leave) -> None:
+def test_ci_gets_annotations_and_a_summary(tmp_path: Path, leave: Leave) -> None:
     run, summary = run_of(tmp_path / "reports", 1), tmp_path / "summary.md"
     leave(run / "bad", outcome="failed", blame="product")
     summary.write_text("before\n")
@@ -62,12 +62,12 @@ def test_ci_gets_what_it_asks_for(tmp_path: Path, leave: Leave) -> None:
     assert summary.read_text("utf-8").startswith("before\n## ❌")
 
 
-def test_nobody_else_is_told() -> None:
+def test_without_ci_there_are_no_annotations() -> None:
     assert Ci.of({"GITHUB_STEP_SUMMARY": "x"}) == Ci()
     assert Ci.of({}, annotations=True, summary=Path("s")) == Ci(True, Path("s"))
 
 
-def test_what_cannot_be_written_is_said_and_the_rest_is_made(
+def test_an_output_that_cannot_be_written_is_reported_and_the_others_are_written(
     tmp_path: Path, leave: Leave, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = run_of(tmp_path / "reports", 1)
@@ -89,17 +89,17 @@ def test_what_cannot_be_written_is_said_and_the_rest_is_made(
     ]
 
 
-def test_a_full_disk_names_the_file_that_was_not_written(tmp_path: Path, leave: Leave) -> None:
+def test_the_error_of_a_full_disk_names_the_file(tmp_path: Path, leave: Leave) -> None:
     run = run_of(tmp_path / "reports", 1)
     leave(run / "good")
     (run / "junit.xml").symlink_to("/dev/full")
     assert end(run).trouble == [f"{run / 'junit.xml'}: cannot be written: No space left on device"]
 
 
-def test_a_folder_without_tests_is_said(tmp_path: Path) -> None:
+def test_a_folder_without_tests_is_reported(tmp_path: Path) -> None:
     run = run_of(tmp_path / "reports", 1)
     run.mkdir(parents=True)
-    assert "holds no test of a run" in end(run).trouble[0]
+    assert "no test of a run in this folder" in end(run).trouble[0]
 
 
 def test_the_newest_runs_stay(tmp_path: Path, leave: Leave) -> None:
@@ -112,7 +112,7 @@ def test_the_newest_runs_stay(tmp_path: Path, leave: Leave) -> None:
     assert (reports / "trend.jsonl").exists()
 
 
-def test_what_is_no_run_of_ours_is_never_touched(tmp_path: Path, leave: Leave) -> None:
+def test_folders_that_are_not_runs_are_never_removed(tmp_path: Path, leave: Leave) -> None:
     reports = tmp_path / "reports"
     for day in (1, 2, 3):
         leave(run_of(reports, day) / "good")
@@ -132,7 +132,7 @@ def test_what_is_no_run_of_ours_is_never_touched(tmp_path: Path, leave: Leave) -
     assert prune_runs(tmp_path / "none", ManualClock(NOW)) == []
 
 
-def test_a_run_that_may_be_going_on_stays_and_a_dead_one_goes(tmp_path: Path, leave: Leave) -> None:
+def test_an_active_run_stays_and_a_dead_run_is_removed(tmp_path: Path, leave: Leave) -> None:
     reports = tmp_path / "reports"
     for day, age in ((1, 0.5 * DAY), (2, 2 * DAY), (3, 0.0)):
         test = leave(run_of(reports, day) / "good")
@@ -142,7 +142,7 @@ def test_a_run_that_may_be_going_on_stays_and_a_dead_one_goes(tmp_path: Path, le
     assert runs_in(reports) == [run_of(reports, 1), run_of(reports, 3)]
 
 
-def test_a_flaky_test_is_told_in_the_summary(tmp_path: Path, leave: Leave) -> None:
+def test_the_summary_names_flaky_tests(tmp_path: Path, leave: Leave) -> None:
     run, summary = run_of(tmp_path / "reports", 1), tmp_path / "summary.md"
     leave(run / "shaky", attempts=["failed"])
     end(run, ci=Ci(summary=summary))
@@ -150,7 +150,7 @@ def test_a_flaky_test_is_told_in_the_summary(tmp_path: Path, leave: Leave) -> No
     assert json.loads((tmp_path / "reports" / "trend.jsonl").read_text())["flaky"] == 1
 
 
-def test_a_bug_in_one_output_costs_the_others_nothing(
+def test_a_bug_in_one_output_does_not_affect_the_others(
     tmp_path: Path, leave: Leave, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = run_of(tmp_path / "reports", 1)

@@ -1,4 +1,4 @@
-"""What a run of pytest tells CI and a person at its end: real runs of a project of its own."""
+"""The output of pytest for CI and for people at the end of a run, in real runs of a separate project."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from harness.reporting.trend_file import read_trend
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ALONE = "-p no:asyncio -p no:anyio -p no:trio"
-"""They are installed for tests of their own."""
+"""Async plugins that are installed for separate tests."""
 OUTCOMES = """
 import pytest
 from harness.core.errors import RigError
@@ -49,7 +49,7 @@ async def test_enrolls(stack):
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Runs pytest in a project of its own: ``run(code, *arguments, limit=None, **environment)``."""
+    """Runs pytest in a separate project: ``run(code, *arguments, limit=None, **environment)``."""
     (tmp_path / "pytest.ini").write_text(f"[pytest]\nfilterwarnings = error\naddopts = {ALONE}\n")
 
     def run(
@@ -72,7 +72,7 @@ def run(tmp_path: Path) -> Run:
     return run
 
 
-def test_a_ci_job_is_told_what_failed_and_where(run: Run, tmp_path: Path) -> None:
+def test_a_ci_job_sees_failures_and_their_lines(run: Run, tmp_path: Path) -> None:
     summary, workspace = tmp_path / "summary.md", tmp_path.parent
     done = run(
         OUTCOMES,
@@ -91,7 +91,7 @@ def test_a_ci_job_is_told_what_failed_and_where(run: Run, tmp_path: Path) -> Non
     assert told == [
         f"::error file={file},line={failed},title=test_it.py%3A%3Atest_product failed (to blame%3A product)",
         f"::warning file={file},line={unrun},title=test_it.py%3A%3Atest_rig not run (to blame%3A rig)"
-        "::the board is not there%0A%0Aagain: pytest test_it.py::test_rig --seed=7",
+        "::the board is not there%0A%0Arun again: pytest test_it.py::test_rig --seed=7",
     ]
     text = summary.read_text("utf-8")
     assert ": 1 failed, 1 not run, 1 passed" in text
@@ -103,20 +103,20 @@ def test_a_ci_job_is_told_what_failed_and_where(run: Run, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "xdist"])
-def test_a_ci_job_is_told_of_failures_without_a_stack_too(run: Run, tmp_path: Path, workers: tuple[str, ...]) -> None:
+def test_a_ci_job_sees_failures_without_a_stack_too(run: Run, tmp_path: Path, workers: tuple[str, ...]) -> None:
     plain = "def test_plain():\n    assert 1 == 2\n\ndef test_good():\n    pass\n"
     done = run(plain + PASSES, *workers, "--annotations=yes", "--summary=summary.md")
     assert done.returncode == 1, done.stdout + done.stderr
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("::"))
     assert line.startswith("::error file=test_it.py,line=1,title=test_it.py%3A%3Atest_plain failed::")
-    assert "%0A%0Aagain: pytest test_it.py::test_plain" in line
+    assert "%0A%0Arun again: pytest test_it.py::test_plain" in line
     text = (tmp_path / "summary.md").read_text("utf-8")
     assert text.startswith("## ❌ ")
     assert ": 1 failed, 2 passed" in text
     assert len(list(tmp_path.glob("reports/*/*/result.json"))) == 1
 
 
-def test_junit_from_pytest_and_from_the_run_say_the_same(run: Run, tmp_path: Path) -> None:
+def test_junit_of_pytest_and_of_the_run_agree(run: Run, tmp_path: Path) -> None:
     run(OUTCOMES, "--junitxml=junit.xml", "--seed=7")
     (own,) = tmp_path.glob("reports/*/junit.xml")
     said = []
@@ -140,7 +140,7 @@ def test_junit_from_pytest_and_from_the_run_say_the_same(run: Run, tmp_path: Pat
     assert said[1]["test_rig"][1] == ["skipped"]
 
 
-def test_on_a_full_disk_the_verdicts_stand(run: Run, tmp_path: Path) -> None:
+def test_verdicts_stand_when_the_disk_is_full(run: Run, tmp_path: Path) -> None:
     done = run(ENROLLS, limit=8_000)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
@@ -153,7 +153,7 @@ def test_on_a_full_disk_the_verdicts_stand(run: Run, tmp_path: Path) -> None:
     assert row["passed"] == 1
 
 
-def test_older_runs_go(run: Run, tmp_path: Path, leave: Callable[..., Path]) -> None:
+def test_older_runs_are_removed(run: Run, tmp_path: Path, leave: Callable[..., Path]) -> None:
     reports = tmp_path / "reports"
     for day in ("01", "02"):
         (leave(reports / f"2025-01-{day}T00-00-00-000" / "test").parent / "index.html").write_text("")

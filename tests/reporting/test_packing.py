@@ -1,4 +1,4 @@
-"""What the page is given of a history: columns and slices, lines over time, exercised arrows."""
+"""The data of a history in the page: columns and slices, metrics, sequence coverage."""
 
 import base64
 import gzip
@@ -30,7 +30,7 @@ def record(events: list[Event]) -> TestRecord:
     return TestRecord("t.py::test", "", "passed", None, "", 1.0, "", events=events)
 
 
-def test_the_columns_are_what_the_page_reads() -> None:
+def test_the_columns_have_the_layout_that_the_page_reads() -> None:
     events = [
         event(Kind.MESSAGE, "Heartbeat", 10.0, "board-1", device="board-1"),
         event(Kind.STATE, "Device", 10.5, "board-1", name="board-1", status={"phase": "Connected"}),
@@ -59,7 +59,7 @@ def test_long_histories_are_cut_into_slices() -> None:
     assert sizes == [CHUNK, CHUNK, 1]
 
 
-def test_a_test_that_recorded_nothing_is_packed() -> None:
+def test_an_empty_history_is_packed() -> None:
     assert pack_events([])["chunks"] == []
     assert series([]) == []
 
@@ -80,17 +80,17 @@ def test_a_test_that_recorded_nothing_is_packed() -> None:
         (event(Kind.CONSOLE, "Console", text="hello", board="board-1"), ""),
     ],
 )
-def test_the_few_words_that_tell_an_event_apart(said: Event, words: str) -> None:
+def test_the_short_text_of_an_event(said: Event, words: str) -> None:
     assert brief(said) == words
 
 
-def test_what_an_event_is_about() -> None:
+def test_the_subject_of_an_event() -> None:
     assert subject(event(Kind.MESSAGE, "Deploy", device="board-1", applicationId="blink")) == "board-1"
     assert subject(event(Kind.FAULT, "kill gateway", gateway="gateway-1")) == "gateway-1"
     assert subject(event(Kind.NOTE, "remark")) == ""
 
 
-def test_lines_over_time() -> None:
+def test_metrics_over_time() -> None:
     beat = {"device": "b", "metrics": {"memory_used_bytes": 4096}}
     events = [
         event(Kind.MESSAGE, "TlsConnected", 0.0, "b", device="b"),
@@ -130,22 +130,20 @@ def test_arrows_that_were_exercised_are_counted(tmp_path: Path) -> None:
     assert all(times == 0 for _, _, times in enrollment["arrows"])
 
 
-def test_a_history_out_of_order_is_left_out_of_the_coverage_and_said(
-    leave: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_a_history_out_of_order_is_not_counted_and_reported(leave: Callable[..., Path], tmp_path: Path) -> None:
     test = leave(tmp_path / "run" / "odd")
     line = {"n": 0, "kind": "message", "source": "Device", "target": "Gateway", "name": "Heartbeat", "data": {}}
     lines = [json.dumps(line | {"at": at, "correlation": "b"}) for at in (2.0, 1.0)]
     (test / "history.jsonl").write_text("\n".join(lines) + "\n")
     page = write_run_report(tmp_path / "run").read_text("utf-8")
-    assert "scenarios/odd.py::test_it is left out of the coverage of sequences" in page
+    assert "scenarios/odd.py::test_it is not in the sequence coverage" in page
 
 
-def test_a_sequence_that_cannot_be_read_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_sequence_is_not_counted_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     flow = load("device-enrollment")
     broken = {"mine": UsageError("expected an arrow", where="mine.mmd:3")}
     monkeypatch.setattr(exercised, "catalogue", lambda: SequenceCatalogue([flow], broken))
     seen = Exercised()
     seen.add(record([event(Kind.NOTE, "step")]))
     assert [row["name"] for row in seen.rows()] == ["device-enrollment"]
-    assert seen.problems == ["mine is left out of the coverage of sequences: mine.mmd:3: expected an arrow"]
+    assert seen.problems == ["mine is not in the sequence coverage: mine.mmd:3: expected an arrow"]

@@ -1,4 +1,4 @@
-"""The page as a person meets it: opened from the disk in a browser, used by keyboard and pointer, in light and dark."""
+"""The page in a browser: opened from a file, used by keyboard and pointer, in light and dark colours."""
 
 import json
 import os
@@ -18,12 +18,14 @@ from harness.reporting import write_run_report
 
 TABS = ("timeline", "sequences", "resources", "consoles", "metrics")
 PROJECT = '''
-"""A run with one of each."""
+"""A run with different outcomes."""
+import pytest
 from harness.core.errors import RigError
 from harness.core.history import Kind
 
 async def test_a_device_enrolls_and_runs(stack):
-    """A device enrolls, loses its link and comes back."""
+    """A device enrolls, loses its link
+    and comes back. Its id stays."""
     board = await stack.boards.power_on()
     device = stack.device(board)
     await device.until(phase="Connected")
@@ -41,12 +43,16 @@ async def test_an_answer_too_many(stack):
 
 async def test_a_board_is_absent(stack):
     raise RigError("the board is not there", where="bench 4", do="plug it in")
+
+@pytest.mark.skip(reason="waits for a serial tier")
+async def test_a_serial_board(stack):
+    pass
 '''
 
 
 @pytest.fixture(scope="module")
 def real_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What pytest left of a project with a good test, a wrong platform and an absent board."""
+    """A run of pytest with a good test, a wrong platform, an absent board, and a skipped test."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "test_project.py").write_text(PROJECT)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("WASMBED_", "PYTEST_"))}
@@ -88,11 +94,11 @@ def fleet(write_fleet: Callable[[Path, int, int], Path], tmp_path_factory: pytes
 
 @contextmanager
 def opened(browser: Any, run: Path, place: str = "", **context: Any) -> Iterator[Any]:
-    """The run's page at ``place``; fails when the page asked for anything but itself, or stumbled."""
+    """The run's page at ``place``. Fails if the page requests another address or logs an error."""
     asked: list[str] = []
     trouble: list[str] = []
     page = browser.new_page(viewport=context.pop("viewport", {"width": 1280, "height": 900}), **context)
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(90_000)
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: trouble.append(str(error)))
     page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
@@ -107,17 +113,17 @@ def opened(browser: Any, run: Path, place: str = "", **context: Any) -> Iterator
 
 
 def place_of(run: Path, outcome: str, tab: str = "timeline") -> str:
-    """Where the page shows the run's test of that ``outcome``."""
+    """The address in the page of the run's test with that ``outcome``."""
     results = [json.loads(path.read_text()) for path in sorted(run.glob("*/result.json"))]
     return f"#test-{[result['outcome'] for result in results].index(outcome)}/{tab}"
 
 
 def settled(page: Any) -> None:
-    """Wait until what was asked for is drawn: two frames after nothing is being unpacked."""
+    """Wait for two animation frames, after which the page is drawn."""
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
-def test_the_overview_tells_how_it_went_and_finds_a_test(browser: Any, real_run: Path) -> None:
+def test_the_overview_has_the_outcome_and_finds_a_test(browser: Any, real_run: Path) -> None:
     with opened(browser, real_run) as page:
         lead = page.inner_text(".lead")
         assert "1 passed" in " ".join(lead.split())
@@ -127,7 +133,12 @@ def test_the_overview_tells_how_it_went_and_finds_a_test(browser: Any, real_run:
             "an answer too many",
             "a board is absent",
             "A device enrolls, loses its link and comes back.",
+            "a serial board",
         ]
+        assert page.locator(".test .why").last.inner_text() == "waits for a serial tier"
+        command = page.inner_text("header code")
+        assert command.startswith("pytest -q -p no:cacheprovider --seed=7 -c")
+        assert page.title() == f"1 failed, 1 not run, 1 passed, 1 skipped: {command}"
         page.get_by_role("button", name="failed", exact=True).click()
         assert page.locator(".test").count() == 1
         page.get_by_role("button", name="failed", exact=True).click()
@@ -139,7 +150,7 @@ def test_the_overview_tells_how_it_went_and_finds_a_test(browser: Any, real_run:
 
 def test_the_overview_shows_which_arrows_were_exercised(browser: Any, real_run: Path) -> None:
     with opened(browser, real_run) as page:
-        section = page.get_by_role("region", name="Sequences exercised")
+        section = page.get_by_role("region", name="Sequence coverage")
         connection = section.locator("details", has_text="Initialization and connection").first
         connection.locator("summary").click()
         rows = connection.locator("tbody tr").all_inner_texts()
@@ -148,7 +159,7 @@ def test_the_overview_shows_which_arrows_were_exercised(browser: Any, real_run: 
         assert section.locator("tbody tr").count() == section.locator("tbody tr.never").count() > 20
 
 
-def test_a_failure_says_whose_fault_and_how_to_run_it_again(browser: Any, real_run: Path) -> None:
+def test_a_failure_has_its_blame_and_the_command_to_run_it_again(browser: Any, real_run: Path) -> None:
     with opened(browser, real_run, place_of(real_run, "failed")) as page:
         verdict = page.get_by_role("region", name="Verdict")
         assert "To blame: product" in verdict.inner_text()
@@ -159,18 +170,18 @@ def test_a_failure_says_whose_fault_and_how_to_run_it_again(browser: Any, real_r
         assert copied == page.inner_text(".command code")
         assert copied.startswith("pytest ")
         assert copied.endswith("--seed=7")
-        verdict.get_by_role("link", name="The diagram").click()
+        verdict.get_by_role("link", name="Diagram with the differences marked").click()
         picture = page.get_by_role("img", name="EnrollmentResponse")
         assert picture.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 500
 
 
-def test_the_rig_is_blamed_apart(browser: Any, real_run: Path) -> None:
+def test_a_failed_rig_is_not_run(browser: Any, real_run: Path) -> None:
     with opened(browser, real_run, place_of(real_run, "not run")) as page:
         assert "not run" in page.inner_text(".verdict .outcome")
         assert "plug it in" in page.inner_text(".verdict")
 
 
-def test_what_failed_is_opened_where_it_gave_up(browser: Any, real_run: Path) -> None:
+def test_a_failed_test_opens_at_the_end_of_its_body(browser: Any, real_run: Path) -> None:
     with opened(browser, real_run, place_of(real_run, "failed")) as page:
         page.wait_for_selector("[role=option][aria-selected=true]:has-text('stack stopping')")
         assert page.locator("[role=option][aria-selected=true]").is_visible()
@@ -183,7 +194,7 @@ def test_what_failed_is_opened_where_it_gave_up(browser: Any, real_run: Path) ->
         assert page.evaluate("location.hash") == place
 
 
-def test_from_a_console_line_to_the_frame_and_the_change_next_to_it(browser: Any, real_run: Path) -> None:
+def test_a_console_line_leads_to_nearby_messages_and_changes(browser: Any, real_run: Path) -> None:
     with opened(browser, real_run, place_of(real_run, "passed", "consoles")) as page:
         page.get_by_role("option", name="enrolled at").first.click()
         detail = page.get_by_role("complementary", name="Event")
@@ -197,6 +208,22 @@ def test_from_a_console_line_to_the_frame_and_the_change_next_to_it(browser: Any
         page.wait_for_selector(".detail .diff ins")
         assert detail.locator("h3").inner_text() == "Device"
         assert "status.phase" in detail.locator(".diff").inner_text()
+
+
+@pytest.mark.parametrize(("tab", "row"), [("timeline", "cut link"), ("resources", "Device"), ("consoles", "cut link")])
+def test_a_list_has_a_selected_row_from_the_start(browser: Any, real_run: Path, tab: str, row: str) -> None:
+    """If no event failed the test, it is the first fault or its subject."""
+    with opened(browser, real_run, place_of(real_run, "passed", tab)) as page:
+        page.locator("[role=option][aria-selected=true]", has_text=row).wait_for()
+
+
+def test_a_sequence_fits_the_window(browser: Any, real_run: Path) -> None:
+    with opened(browser, real_run, place_of(real_run, "failed", "sequences")) as page:
+        wide = page.locator(".picture .wide")
+        assert wide.evaluate("(box) => box.scrollWidth <= box.clientWidth")
+        page.get_by_role("button", name="Actual size").click()
+        page.get_by_role("button", name="Fit to window").wait_for()
+        assert wide.evaluate("(box) => box.scrollWidth > box.clientWidth")
 
 
 def test_the_timeline_by_keyboard(browser: Any, real_run: Path) -> None:
@@ -214,8 +241,8 @@ def test_the_timeline_by_keyboard(browser: Any, real_run: Path) -> None:
         page.wait_for_function("(title) => document.querySelector('h1').innerText !== title", arg=title)
         page.get_by_role("group", name="Events over time").focus()
         page.keyboard.press("+")
-        page.wait_for_function("document.querySelector('.map').innerText.includes('all of it')")
-        assert page.get_by_role("button", name="all of it").is_enabled()
+        page.wait_for_function("document.querySelector('.map').innerText.includes('Reset zoom')")
+        assert page.get_by_role("button", name="Reset zoom").is_enabled()
         page.keyboard.press("0")
         page.wait_for_function("[...document.querySelectorAll('.map button')].at(-1).disabled")
         page.keyboard.press("o")
@@ -231,18 +258,18 @@ def test_the_map_zooms_by_dragging_and_leads_to_events(browser: Any, real_run: P
         page.mouse.down()
         page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 20, steps=4)
         page.mouse.up()
-        page.wait_for_selector("text=show all")
+        page.wait_for_selector("text=Clear filters")
         after = page.locator(".controls [role=status]").inner_text()
         assert " of " in after
         assert after != before
-        page.get_by_role("button", name="show all").click()
+        page.get_by_role("button", name="Clear filters").click()
         assert page.locator(".controls [role=status]").inner_text() == before
 
 
 def test_the_lane_of_a_gateway_shows_its_outage(
     browser: Any, write_history: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """It was killed and started again before anybody missed it: its status said Online all the time."""
+    """The gateway was killed and started again before its heartbeats were missed: its status stayed Online."""
     online = {"change": "added", "name": "gateway-1", "status": {"phase": "Online"}}
     run = write_history(
         tmp_path / "run",
@@ -259,20 +286,20 @@ def test_the_lane_of_a_gateway_shows_its_outage(
             page.wait_for_selector(f".tip .phase.{phase}")
 
 
-def test_filters_leave_what_was_asked_for(browser: Any, real_run: Path) -> None:
+def test_filters_show_only_matching_events(browser: Any, real_run: Path) -> None:
     with opened(browser, real_run, place_of(real_run, "passed")) as page:
         page.get_by_role("button", name="fault", exact=True).click()
         assert page.locator("[role=option]").count() == 1
         page.get_by_role("button", name="fault", exact=True).click()
-        page.get_by_label("Find in events").fill("heartbeatInterval")
+        page.get_by_label("Search events").fill("heartbeatInterval")
         page.wait_for_function("document.querySelectorAll('[role=option]').length < 4")
         assert "EnrollmentResponse" in page.locator("[role=option]").first.inner_text()
-        page.get_by_label("Find in events").fill("")
-        page.get_by_label("Only about").fill("virtual-1")
+        page.get_by_label("Search events").fill("")
+        page.get_by_label("Device or application").fill("virtual-1")
         page.wait_for_function("document.querySelector('.controls [role=status]').innerText.includes(' of ')")
 
 
-def test_resources_are_told_change_by_change(browser: Any, real_run: Path) -> None:
+def test_resources_are_shown_change_by_change(browser: Any, real_run: Path) -> None:
     with opened(browser, real_run, place_of(real_run, "passed", "resources")) as page:
         page.get_by_role("option", name="Device virtual-1").click()
         changes = page.locator(".changes > li")
@@ -291,18 +318,21 @@ def test_metrics_are_drawn_with_their_values(browser: Any, real_run: Path) -> No
         assert page.locator(".chart").first.locator(".fault-mark").count() == 1
         page.locator(".chart summary").first.click()
         assert page.locator(".chart").first.locator("tbody tr").count() > 2
+        scale = page.locator(".chart").first.locator(".scale span:not(.widest)").all_inner_texts()
+        assert scale == ["1", "0"]
+        assert "per second" in page.locator(".chart", has_text="frames").locator("figcaption").inner_text()
 
 
-def test_a_history_that_was_cut_says_so_and_shows_what_there_is(browser: Any, cut_run: Path) -> None:
+def test_an_incomplete_history_is_marked_and_shown(browser: Any, cut_run: Path) -> None:
     with opened(browser, cut_run, "#test-0/timeline") as page:
         trouble = page.inner_text(".trouble")
-        assert "the test left no result: the run was cut short" in trouble
+        assert "the test has no result: the run was interrupted" in trouble
         assert "line 41 was cut off" in trouble
         assert "40 events" in page.inner_text(".verdict")
         assert page.locator("[role=option]").count() > 10
 
 
-def test_a_thousand_boards_are_scrolled_without_making_every_row(browser: Any, fleet: Path) -> None:
+def test_a_list_of_40000_events_creates_only_visible_rows(browser: Any, fleet: Path) -> None:
     with opened(browser, fleet, "#test-0/timeline") as page:
         assert "40,000 events" in page.inner_text(".verdict")
         listbox = page.get_by_role("listbox", name="Events")
@@ -310,7 +340,7 @@ def test_a_thousand_boards_are_scrolled_without_making_every_row(browser: Any, f
         page.keyboard.press("End")
         page.wait_for_selector("[role=option][aria-posinset='40000'][aria-selected=true]")
         assert page.locator("[role=option]").count() < 100
-        page.get_by_label("Only about").fill("board-0500")
+        page.get_by_label("Device or application").fill("board-0500")
         page.wait_for_function("document.querySelector('.controls [role=status]').innerText.includes(' of 40,000')")
         listbox.focus()
         page.keyboard.press("Home")
@@ -322,18 +352,20 @@ def test_a_thousand_boards_are_scrolled_without_making_every_row(browser: Any, f
         page.wait_for_selector("text=wasmbed 1.0.0 on virtual board board-0999")
 
 
-def test_one_command_runs_all_again_that_did_not_pass(browser: Any, leave: Callable[..., Path], tmp_path: Path) -> None:
+def test_one_command_runs_all_tests_again_that_did_not_pass(
+    browser: Any, leave: Callable[..., Path], tmp_path: Path
+) -> None:
     names = ["test_a.py::test_it[by name]", "test_b.py::test_it"]
     for index, name in enumerate(names):
         rerun = shlex.join(["pytest", name, "--seed=7"])
         leave(tmp_path / f"run/{index}", test=name, outcome="failed", blame="product", rerun=rerun)
     write_run_report(tmp_path / "run")
     with opened(browser, tmp_path / "run") as page:
-        again = page.get_by_role("region", name="Run the 2 that did not pass again").locator("code").inner_text()
+        again = page.get_by_role("region", name="Run the 2 tests that did not pass again").locator("code").inner_text()
     assert shlex.split(again) == ["pytest", *names, "--seed=7"]
 
 
-def test_a_thousand_tests_are_a_list_one_can_scroll(browser: Any, leave: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_long_list_of_tests_scrolls(browser: Any, leave: Callable[..., Path], tmp_path: Path) -> None:
     first = leave(tmp_path / "run" / "test-0000")
     for number in range(1, 400):
         shutil.copytree(first, tmp_path / "run" / f"test-{number:04}")
@@ -344,8 +376,8 @@ def test_a_thousand_tests_are_a_list_one_can_scroll(browser: Any, leave: Callabl
         page.wait_for_selector("a[href='#test-399/timeline']")
 
 
-def test_earlier_runs_are_drawn_where_there_are_any(browser: Any, real_run: Path, tmp_path: Path) -> None:
-    """Only what is known: no ratio where none was measured, no rate where nothing was judged."""
+def test_earlier_runs_are_drawn(browser: Any, real_run: Path, tmp_path: Path) -> None:
+    """Absent values are not drawn: no ratio without a measurement, no rate without a judged test."""
     run = tmp_path / "run"
     shutil.copytree(real_run, run)
     counts = {"not_run": 1, "flaky": 1}
@@ -359,18 +391,18 @@ def test_earlier_runs_are_drawn_where_there_are_any(browser: Any, real_run: Path
             rows = chart.locator("tbody tr").all_inner_texts()
             drawn[chart.locator(".own").inner_text()] = dict(row.split("\t") for row in rows)
         assert drawn == {
-            "passed of those judged": {**{f"run-{n}": "100 %" for n in range(4)}, "run": "50 %"},
-            "flaky of those judged": {"run-0": "12.5 %", "run-1": "16.7 %", "run-2": "25 %", "run-3": "50 %"},
+            "passed, of judged tests": {**{f"run-{n}": "100 %" for n in range(4)}, "run": "50 %"},
+            "flaky, of judged tests": {"run-0": "12.5 %", "run-1": "16.7 %", "run-2": "25 %", "run-3": "50 %"},
             "time in tests": {f"run-{n}": f"{4.5 + n:.2f} s" for n in range(5)},
             "enroll_rate": {"run": "0.480"},
         }
-        assert section.locator(".wide tbody tr").first.inner_text().startswith("run (this)")
+        assert section.locator(".wide tbody tr").first.inner_text().startswith("run (this run)")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_serious_stands_in_anybodys_way(browser: Any, real_run: Path, scheme: str) -> None:
+def test_axe_finds_no_serious_problem(browser: Any, real_run: Path, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
-    # What is dark differs in nothing but its colours.
+    # The dark page differs only in its colours.
     rules = {"resultTypes": ["violations"]} | ({"runOnly": ["color-contrast"]} if scheme == "dark" else {})
     found = []
     with opened(browser, real_run, color_scheme=scheme) as page:

@@ -1,4 +1,4 @@
-"""The report is made from a run's folder alone, whatever state the run left it in."""
+"""The report comes from a run's folder alone, in whatever state the run left it."""
 
 import base64
 import gzip
@@ -23,7 +23,7 @@ Leave = Callable[..., Path]
 
 
 def embedded(page: Path, name: str) -> dict[str, Any]:
-    """The data that the page holds under that id."""
+    """The JSON in the page under that id."""
     text = page.read_text("utf-8")
     found = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', text, re.DOTALL)
     assert found
@@ -35,7 +35,7 @@ def data_of(events: dict[str, Any]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines.split(b"\n")]
 
 
-def test_the_page_holds_every_test_and_event(leave: Leave, tmp_path: Path) -> None:
+def test_the_page_contains_every_test_and_event(leave: Leave, tmp_path: Path) -> None:
     leave(tmp_path / "run" / "good", title="It goes well.")
     leave(tmp_path / "run" / "bad", outcome="failed", blame="product", message="expected Connected")
     page = write_run_report(tmp_path / "run")
@@ -48,7 +48,7 @@ def test_the_page_holds_every_test_and_event(leave: Leave, tmp_path: Path) -> No
     assert data_of(embedded(page, "events-1")) == [{"note": "</script><b>"}]
 
 
-def test_the_page_stands_alone(leave: Leave, tmp_path: Path) -> None:
+def test_the_page_loads_nothing(leave: Leave, tmp_path: Path) -> None:
     leave(tmp_path / "run" / "good")
     text = write_run_report(tmp_path / "run").read_text("utf-8")
     assert not re.search(r'(src|href)="(https?:)?//', text)
@@ -56,7 +56,7 @@ def test_the_page_stands_alone(leave: Leave, tmp_path: Path) -> None:
 
 
 def test_the_page_is_what_its_sources_make() -> None:
-    """The digest that the build leaves in the page; ``make page`` builds it anew."""
+    """The build writes a digest of the sources into the page; ``make page`` builds it again."""
     sources = ROOT / "harness" / "reporting" / "frontend"
     names = [path.relative_to(sources).as_posix() for path in (sources / "src").rglob("*.*")]
     names += ["page.html", "package-lock.json", "tsconfig.json", "vite.config.ts"]
@@ -67,7 +67,7 @@ def test_the_page_is_what_its_sources_make() -> None:
     assert f'<meta name="built-from" content="{digest.hexdigest()}">' in page, "make page, and commit what it built"
 
 
-def test_a_run_that_was_cut_short_shows_what_there_is(leave: Leave, tmp_path: Path) -> None:
+def test_an_interrupted_run_is_shown(leave: Leave, tmp_path: Path) -> None:
     test = leave(tmp_path / "run" / "killed")
     (test / "result.json").unlink()
     history = test / "history.jsonl"
@@ -76,13 +76,13 @@ def test_a_run_that_was_cut_short_shows_what_there_is(leave: Leave, tmp_path: Pa
     assert record.outcome == "not run"
     assert len(record.events) == 1
     assert record.trouble == [
-        "the test left no result: the run was cut short",
+        "the test has no result: the run was interrupted",
         "line 2 was cut off; everything before it was read",
     ]
     assert embedded(write_run_report(tmp_path / "run"), "run")["tests"][0]["trouble"] == record.trouble
 
 
-def test_garbage_in_a_tests_folder_is_told_and_does_not_hide_the_others(leave: Leave, tmp_path: Path) -> None:
+def test_garbage_in_a_tests_folder_is_reported_and_hides_no_other_test(leave: Leave, tmp_path: Path) -> None:
     broken = leave(tmp_path / "run" / "broken")
     (broken / "result.json").write_text("{")
     (broken / "history.jsonl").write_text("nonsense\n")
@@ -95,7 +95,7 @@ def test_garbage_in_a_tests_folder_is_told_and_does_not_hide_the_others(leave: L
     assert good.outcome == "passed"
 
 
-def test_pictures_of_verdicts_are_carried(leave: Leave, tmp_path: Path) -> None:
+def test_the_page_contains_pictures_of_verdicts(leave: Leave, tmp_path: Path) -> None:
     test = leave(tmp_path / "run" / "drawn")
     (test / "device-enrollment.svg").write_text("<svg/>")
     assert read_run(tmp_path / "run")[0].pictures == {"device-enrollment": "<svg/>"}
@@ -105,11 +105,11 @@ def test_pictures_of_verdicts_are_carried(leave: Leave, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="holds no test"):
+    with pytest.raises(UsageError, match="no test of a run"):
         write_run_report(tmp_path)
 
 
-def test_a_report_that_cannot_be_written_says_so(leave: Leave, tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_is_an_error(leave: Leave, tmp_path: Path) -> None:
     leave(tmp_path / "run" / "good")
     (tmp_path / "run" / "index.html").mkdir()
     with pytest.raises(UsageError, match="cannot be written"):
@@ -117,12 +117,12 @@ def test_a_report_that_cannot_be_written_says_so(leave: Leave, tmp_path: Path) -
     assert not (tmp_path / "run" / ".index.html").exists()
 
 
-def test_a_result_that_is_no_object_is_told(leave: Leave, tmp_path: Path) -> None:
+def test_a_result_that_is_not_an_object_is_reported(leave: Leave, tmp_path: Path) -> None:
     result = leave(tmp_path / "run" / "odd") / "result.json"
     result.write_text("[]")
-    assert read_run(tmp_path / "run")[0].trouble == ["result.json is not readable (it is no object)"]
+    assert read_run(tmp_path / "run")[0].trouble == ["result.json is not readable (it is not an object)"]
     result.write_text('{"options": null, "links": "x", "duration": "long"}')
-    assert read_run(tmp_path / "run")[0].trouble == ["result.json is not readable (links is no list)"]
+    assert read_run(tmp_path / "run")[0].trouble == ["result.json is not readable (links is not a list)"]
     result.write_text('{"options": null, "duration": "long"}')
     assert (read_run(tmp_path / "run")[0].trouble, read_run(tmp_path / "run")[0].duration) == ([], 0.0)
 
@@ -136,7 +136,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_an_odd_event_costs_nothing(leave: Leave, tmp_path: Path, odd: str) -> None:
+def test_an_odd_event_does_not_break_the_page(leave: Leave, tmp_path: Path, odd: str) -> None:
     history = leave(tmp_path / "run" / "odd") / "history.jsonl"
     event = {"at": 1, "n": 1, "kind": "message", "source": "Device", "target": "Gateway", "name": "Heartbeat"}
     history.write_text(history.read_text() + json.dumps(event | {"data": ODD[odd]}) + "\n")
@@ -144,7 +144,7 @@ def test_an_odd_event_costs_nothing(leave: Leave, tmp_path: Path, odd: str) -> N
     assert (test["events"], test["trouble"]) == (2, [])
 
 
-def test_a_record_that_cannot_be_shown_costs_the_others_nothing(
+def test_a_record_that_cannot_be_shown_does_not_affect_others(
     leave: Leave, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leave(tmp_path / "run" / "broken")
@@ -166,7 +166,7 @@ def test_a_record_that_cannot_be_shown_costs_the_others_nothing(
     ("history", "told"),
     [("[" * 100_000, "line 1 is not an event"), ('{"at": 1' + "0" * 400 + "}", "line 1"), ("\x00\n", "line 1")],
 )
-def test_a_hostile_history_costs_its_own_test_only(leave: Leave, tmp_path: Path, history: str, told: str) -> None:
+def test_a_hostile_history_affects_only_its_own_test(leave: Leave, tmp_path: Path, history: str, told: str) -> None:
     (leave(tmp_path / "run" / "bad") / "history.jsonl").write_text(history + "\n")
     leave(tmp_path / "run" / "good")
     bad, good = embedded(write_run_report(tmp_path / "run"), "run")["tests"]
@@ -174,7 +174,7 @@ def test_a_hostile_history_costs_its_own_test_only(leave: Leave, tmp_path: Path,
     assert (bad["outcome"], good["trouble"]) == ("passed", [])
 
 
-def test_what_did_not_pass_is_run_again_by_one_command(leave: Leave, tmp_path: Path) -> None:
+def test_one_command_for_tests_that_did_not_pass(leave: Leave, tmp_path: Path) -> None:
     leave(tmp_path / "run" / "one", outcome="failed", rerun="pytest 'it.py::test[a b]' --seed=7")
     page = tmp_path / "run"
     assert embedded(write_run_report(page), "run")["again"] is None
@@ -184,7 +184,7 @@ def test_what_did_not_pass_is_run_again_by_one_command(leave: Leave, tmp_path: P
     assert embedded(write_run_report(page), "run")["again"] is None
 
 
-def test_a_test_without_a_stack_has_its_outcome_only(leave: Leave, tmp_path: Path) -> None:
+def test_a_test_without_a_stack_has_only_an_outcome(leave: Leave, tmp_path: Path) -> None:
     run = leave(tmp_path / "run" / "good").parent
     (run / "verdicts.jsonl").write_text('{"test": "t.py::test_plain", "outcome": "expected failure"}\n')
     page = write_run_report(run)

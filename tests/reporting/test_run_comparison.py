@@ -1,4 +1,4 @@
-"""`wasmbed compare`: what changed from one run to another, and how one test's histories differ."""
+"""``wasmbed compare``: differences between two runs, and between two histories of one test."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Leave = Callable[..., None]
 
 @pytest.fixture
 def leave(tmp_path: Path) -> Leave:
-    """Leaves one test of a run: ``leave("first", "test_a", outcome="failed", messages=["Heartbeat"])``."""
+    """Writes one test of a run: ``leave("first", "test_a", outcome="failed", messages=["Heartbeat"])``."""
 
     def leave(
         run: str, test: str, outcome: str = "passed", messages: tuple[str, ...] = ("Heartbeat",), **result: Any
@@ -39,7 +39,7 @@ def leave(tmp_path: Path) -> Leave:
     return leave
 
 
-def test_what_changed_is_told_by_kind(tmp_path: Path, leave: Leave) -> None:
+def test_changes_are_grouped_by_kind(tmp_path: Path, leave: Leave) -> None:
     for test, before, after in (
         ("good", "passed", "passed"),
         ("breaks", "passed", "failed"),
@@ -61,7 +61,7 @@ def test_what_changed_is_told_by_kind(tmp_path: Path, leave: Leave) -> None:
     assert found.worse
 
 
-def test_two_runs_alike_have_nothing_to_tell(tmp_path: Path, leave: Leave) -> None:
+def test_equal_runs_have_no_differences(tmp_path: Path, leave: Leave) -> None:
     for run in ("first", "second"):
         leave(run, "good", followed=True)
         leave(run, "bad", "failed")
@@ -70,7 +70,7 @@ def test_two_runs_alike_have_nothing_to_tell(tmp_path: Path, leave: Leave) -> No
     assert found.boundaries == [("Device -> Gateway", 2, 2), ("console lines", 2, 2)]
 
 
-def test_times_events_and_verdicts(tmp_path: Path, leave: Leave) -> None:
+def test_times_events_and_verdicts_are_compared(tmp_path: Path, leave: Leave) -> None:
     leave("first", "a", duration=1.0, followed=True)
     leave("second", "a", duration=2.0, followed=False, messages=("Heartbeat",) * 3)
     leave("first", "b", duration=1.0)
@@ -86,9 +86,9 @@ def test_times_events_and_verdicts(tmp_path: Path, leave: Leave) -> None:
     assert found.worse
 
 
-def test_a_folder_that_is_no_run_is_told(tmp_path: Path, leave: Leave) -> None:
+def test_a_folder_without_a_run_is_an_error(tmp_path: Path, leave: Leave) -> None:
     leave("first", "a")
-    with pytest.raises(UsageError, match="holds no test of a run"):
+    with pytest.raises(UsageError, match="no test of a run in this folder"):
         compare_runs(tmp_path / "first", tmp_path / "none")
 
 
@@ -110,13 +110,13 @@ def test_the_command_finds_runs_by_name_beginning_and_order(
         assert (
             "newly failing: 1\n    t.py::a: passed -> failed (to blame: product)\n        expected Connected\n" in out
         )
-        assert "only in the second: 1\n    t.py::b: not there -> passed\n" in out
+        assert "only in the second run: 1\n    t.py::b: absent -> passed\n" in out
     assert wasmbed(["compare", "latest", "previous", *reports]) == 0
     assert "newly passing: 1" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("name", "words"), [("2026", "2 runs begin with '2026'"), ("2025", "there is no run '2025'")])
-def test_a_run_that_cannot_be_told_is_a_usage_error(
+@pytest.mark.parametrize(("name", "words"), [("2026", "2 runs begin with '2026'"), ("2025", "unknown run '2025'")])
+def test_an_ambiguous_run_is_a_usage_error(
     tmp_path: Path, leave: Leave, capsys: pytest.CaptureFixture[str], name: str, words: str
 ) -> None:
     for run in RUNS:
@@ -127,7 +127,9 @@ def test_a_run_that_cannot_be_told_is_a_usage_error(
     assert RUNS[1] in err
 
 
-def test_the_stories_of_one_test_are_compared(tmp_path: Path, leave: Leave, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_histories_of_one_test_are_compared(
+    tmp_path: Path, leave: Leave, capsys: pytest.CaptureFixture[str]
+) -> None:
     leave("first", "test_enrolls", messages=("EnrollmentRequest", "Heartbeat"))
     leave("first", "test_other")
     leave("second", "test_enrolls", messages=("EnrollmentRequest", "Heartbeat", "RuntimeFault"))
@@ -139,7 +141,7 @@ def test_the_stories_of_one_test_are_compared(tmp_path: Path, leave: Leave, caps
         file.write('{"at": 1')
     assert wasmbed([*command, "t.py::test_other"]) == 0
     out, err = capsys.readouterr()
-    assert "test_other: the same story (2 and 2 events)" in out
+    assert "test_other: equal histories (2 and 2 events)" in out
     assert "was cut off" in err
     assert wasmbed([*command, "test_"]) == 2
     assert "2 tests have 'test_' in their name" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Where the tests of a run leave their records: a folder of its own for each, whatever it is called."""
+"""The folders of a run: a different one for each test, whatever its name."""
 
 import json
 import re
@@ -28,12 +28,12 @@ def test_no_two_tests_have_the_same_folder(tests: list[tuple[str, int]]) -> None
 
 
 @given(st.text() | st.text(st.characters(categories=["Cs", "L"])), st.integers(1, 3))
-def test_every_file_system_takes_the_name(name: str, number: int) -> None:
+def test_the_name_is_valid_on_every_file_system(name: str, number: int) -> None:
     assert re.fullmatch(r"[\w.~-]{1,110}", folder_name(name, number), re.ASCII)
     assert not folder_name(name, number).startswith(".")
 
 
-def test_a_plain_name_is_written_in_words() -> None:
+def test_a_simple_name_keeps_its_words() -> None:
     assert folder_name("scenarios/test_link.py::test_cut") == "scenarios-test_link-test_cut"
     assert folder_name("It.It Passes") == "It.It-Passes"
     assert folder_name("test_it.py::test_topic[pump/1]").startswith("test_it-test_topic-pump-1~")
@@ -44,7 +44,7 @@ def run(tmp_path: Path) -> RunFolder:
     return RunFolder.new(tmp_path, StackOptions(), ManualClock(1_800_000_000.0))
 
 
-def test_what_is_claimed_twice_are_two_folders(run: RunFolder) -> None:
+def test_a_test_that_is_claimed_twice_has_two_folders(run: RunFolder) -> None:
     first = run.claim("t.py::test_a")
     (first / "history.jsonl").write_text("the first")
     second = run.claim("t.py::test_a")
@@ -53,7 +53,7 @@ def test_what_is_claimed_twice_are_two_folders(run: RunFolder) -> None:
     assert (first / "history.jsonl").read_text() == "the first"
 
 
-def test_what_left_nothing_but_a_verdict_is_read_back_with_the_others(run: RunFolder) -> None:
+def test_verdicts_without_a_folder_are_read_with_the_others(run: RunFolder) -> None:
     folder = run.claim("t.py::test_stack")
     Verdict("t.py::test_stack", "", outcome="failed", blame="product", message="wrong \udcff").write(folder)
     assert run.leave([Verdict("t.py::test_a", "", message=f"{2**64}"), Verdict("t.py::test_b", "", seed=2**64)]) is None
@@ -69,7 +69,7 @@ def test_what_left_nothing_but_a_verdict_is_read_back_with_the_others(run: RunFo
     assert tests[2].details["seed"] == str(2**64)
 
 
-def test_a_line_that_is_broken_hides_no_other(run: RunFolder) -> None:
+def test_a_broken_line_hides_no_other(run: RunFolder) -> None:
     run.leave([Verdict("t.py::test_a", "")])
     with (run.path / "verdicts.jsonl").open("a") as file:
         file.write('{"test": "t.py::te\n' + json.dumps({"test": "t.py::test_b", "outcome": "passed"}) + "\n")

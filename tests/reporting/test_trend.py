@@ -1,4 +1,4 @@
-"""Runs over time: what a line says, who is flaky, and a file that many append to and a crash may tear."""
+"""The trend of runs: its rows, flaky tests, and a file with concurrent writers and damaged rows."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def row(tests: list[TestRecord], earlier: list[dict[str, Any]] | None = None, **
     return trend_row("run", tests, earlier or [], at=AT, **({"source": "abc"} | more))
 
 
-def test_a_line_counts_and_times() -> None:
+def test_a_row_has_counts_and_times() -> None:
     tests = [record("a"), record("b", "failed"), record("c", "not run"), record("d", "skipped")]
     made = row(tests, figures=Figures("2026", {"enroll": 0.5}))
     assert public_row(made) == {
@@ -51,7 +51,7 @@ def test_a_line_counts_and_times() -> None:
     assert pass_rate(row([record("c", "not run")])) is None
 
 
-def test_flaky_is_who_passed_and_failed_with_the_same_sources_and_options() -> None:
+def test_a_test_that_passed_and_failed_with_the_same_sources_and_options_is_flaky() -> None:
     earlier = [row([record("a", "failed"), record("b"), record("c", "not run"), record("d", "failed")])]
     made = row([record("a"), record("b", "failed"), record("c"), record("d", "failed"), record("e")], earlier)
     assert (made["flaky"], made["flaky_tests"]) == (2, ["a", "b"])
@@ -67,23 +67,23 @@ def test_flaky_is_who_passed_and_failed_with_the_same_sources_and_options() -> N
     ],
     ids=["other sources", "unknown sources", "another tier", "another seed"],
 )
-def test_what_is_not_the_same_is_not_flaky(change: dict[str, Any]) -> None:
+def test_a_test_with_other_sources_or_options_is_not_flaky(change: dict[str, Any]) -> None:
     earlier = [row([record("a", "failed")])]
     tests = change.pop("tests", [record("a")])
     assert row(tests, earlier, **change)["flaky"] == 0
 
 
-def test_where_reports_go_makes_no_difference() -> None:
+def test_the_folder_of_reports_does_not_matter() -> None:
     earlier = [row([record("a", "failed", options=VIRTUAL | {"reports": "elsewhere", "keep": 3})])]
     assert row([record("a")], earlier)["flaky"] == 1
 
 
-def test_attempts_of_one_run_tell_too() -> None:
+def test_attempts_of_one_run_count() -> None:
     tests = [record("a", attempts=["failed"]), record("b", "failed", attempts=["failed"]), record("c", attempts=[])]
     assert row(tests, source=None)["flaky_tests"] == ["a"]
 
 
-def test_figures_are_told_once(tmp_path: Path) -> None:
+def test_figures_are_in_one_row_only(tmp_path: Path) -> None:
     bench = tmp_path / "bench.json"
     bench.write_text(json.dumps([{"name": "enroll", "ratio": 0.5}, {"name": "other", "ratio": None}]))
     figures = read_figures(bench)
@@ -97,7 +97,7 @@ def test_figures_are_told_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", "[1]", '[{"name": "x"', '[{"ratio": 1}]'])
-def test_no_figures_are_no_trouble(tmp_path: Path, content: str | None) -> None:
+def test_figures_may_be_absent(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "bench.json").write_text(content)
     assert read_figures(tmp_path / "bench.json") is None
@@ -107,7 +107,7 @@ def add(path: Path, name: str, size: int = 1) -> list[dict[str, Any]]:
     return append(path, lambda earlier: {"run": name, "before": len(earlier), "text": "x" * size})
 
 
-def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
+def test_appended_rows_are_read_back(tmp_path: Path) -> None:
     path = tmp_path / "trend.jsonl"
     assert read_trend(path) == ([], [])
     add(path, "one")
@@ -137,7 +137,7 @@ except UsageError as error:
 """
 
 
-def test_runs_at_the_same_time_do_not_mix_their_lines(tmp_path: Path) -> None:
+def test_concurrent_runs_do_not_mix_their_rows(tmp_path: Path) -> None:
     path = tmp_path / "trend.jsonl"
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), name]) for name in "abc"]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
@@ -147,27 +147,27 @@ def test_runs_at_the_same_time_do_not_mix_their_lines(tmp_path: Path) -> None:
     assert [line["before"] for line in rows] == list(range(60))
 
 
-def test_a_torn_line_harms_nobody(tmp_path: Path) -> None:
+def test_a_torn_row_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "trend.jsonl"
     add(path, "one")
     with path.open("ab") as file:
         file.write(b'{"run": "tor')
     rows, trouble = read_trend(path)
     assert [line["run"] for line in rows] == ["one"]
-    assert trouble == ["line 2 is no run and left out"]
+    assert trouble == ["line 2 is invalid and skipped"]
     assert [line["run"] for line in add(path, "three")] == ["one", "three"]
     assert path.read_bytes().count(b"\n") == 3
 
 
-def test_garbage_is_left_out_and_told(tmp_path: Path) -> None:
+def test_garbage_is_skipped_and_reported(tmp_path: Path) -> None:
     path = tmp_path / "trend.jsonl"
     path.write_bytes(b'[1]\n\xff\xfe\n{"run": 5}\n\n{"run": "good"}\n')
     rows, trouble = read_trend(path)
     assert [line["run"] for line in rows] == ["good"]
-    assert trouble == ["lines 1, 2, 3 are no run and left out"]
+    assert trouble == ["lines 1, 2, 3 are invalid and skipped"]
 
 
-def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_file_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "trend.jsonl"
     add(path, "one")
     before = path.read_bytes()
@@ -178,7 +178,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("work", [lambda path: add(path, "x"), read_trend])
-def test_a_file_that_cannot_be_is_told_in_words(tmp_path: Path, work: Any) -> None:
+def test_a_file_that_cannot_be_used_is_a_usage_error(tmp_path: Path, work: Any) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="Not a directory") as caught:
         work(tmp_path / "file" / "trend.jsonl")
@@ -219,7 +219,7 @@ def test_the_state_of_the_sources_changes_with_them(repository: Path) -> None:
     assert source_state(repository) != states[-1]
 
 
-def test_without_a_repository_nobody_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_repository_the_state_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert source_state(tmp_path) is None
     git(tmp_path, "init", "-q")
@@ -243,7 +243,7 @@ def test_wasmbed_trend_shows_the_last_runs(tmp_path: Path, capsys: pytest.Captur
         file.write("{")
     assert wasmbed(["trend", "--reports", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
-    assert "line 3 is no run and left out" in err
+    assert "line 3 is invalid and skipped" in err
     first, second = (line.split() for line in out.splitlines()[1:3])
     assert first == ["r-1", "virtual", "0", "1", "0", "0", "0", "%", "0.5", "s"]
     assert second == ["r-2", "virtual", "1", "0", "1", "1", "100", "%", "0.5", "s"]
@@ -252,7 +252,7 @@ def test_wasmbed_trend_shows_the_last_runs(tmp_path: Path, capsys: pytest.Captur
     assert out.splitlines()[-1] == "  a"
 
 
-def test_runs_on_other_boards_have_lines_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_on_other_boards_have_separate_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "trend.jsonl"
     for boards, outcome in (("virtual", "passed"), ("qemu", "failed"), ("virtual", "passed")):
         made = row([record("a", outcome, options=VIRTUAL | {"boards": boards})])
@@ -271,6 +271,6 @@ def test_wasmbed_trend_as_json_and_by_tier(tmp_path: Path, capsys: pytest.Captur
     assert wasmbed(["trend", "--reports", str(tmp_path), "--runs", "2", "--boards", "virtual", "--json"]) == 0
     assert [json.loads(line)["run"] for line in capsys.readouterr().out.splitlines()] == ["r-2", "r-3"]
     assert wasmbed(["trend", "--reports", str(tmp_path), "--boards", "qemu"]) == 2
-    assert "knows no run on boards of tier qemu" in capsys.readouterr().err
+    assert "no runs on boards of tier qemu" in capsys.readouterr().err
     assert wasmbed(["trend", "--reports", str(tmp_path / "none")]) == 2
-    assert "knows no run" in capsys.readouterr().err
+    assert "no runs" in capsys.readouterr().err

@@ -1,30 +1,27 @@
-"""An embedded cluster for each scenario, on a clock that tests move."""
+"""Fixtures of the resources' tests: an embedded cluster, on a clock that tests move."""
 
-import asyncio
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from harness.clusters.embedded import EmbeddedCluster
-from harness.core.clock import ManualClock
+from harness.core.clock import Clock, ManualClock
 from harness.core.identifiers import Randomness
 
 
 @pytest.fixture
-def play():
-    """Runs ``scenario(cluster, clock)`` and sees that no task is left."""
+def clock(settings: dict[str, Any]) -> Clock:
+    """A clock that the test moves, or the one that ``clock`` of the marker ``settings`` makes."""
+    made: Clock = settings.get("clock", ManualClock)()
+    return made
 
-    def run(scenario, clock=None):
-        async def main():
-            used = clock or ManualClock()
-            cluster = EmbeddedCluster(used, Randomness(1))
-            await cluster.start()
-            try:
-                await scenario(cluster, used)
-            finally:
-                await cluster.stop()
-            left = asyncio.all_tasks() - {asyncio.current_task()}
-            assert not left, f"tasks are left: {left}"
 
-        asyncio.run(main())
-
-    return run
+@pytest.fixture
+async def cluster(clock: Clock) -> AsyncIterator[EmbeddedCluster]:
+    cluster = EmbeddedCluster(clock, Randomness(1))
+    await cluster.start()
+    yield cluster
+    await cluster.stop()

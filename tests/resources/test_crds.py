@@ -1,5 +1,7 @@
 """The definitions against the code that reads and writes their fields."""
 
+from __future__ import annotations
+
 import re
 
 import pytest
@@ -47,7 +49,7 @@ def every_schema(schema, path=""):
 
 
 @pytest.mark.parametrize("resource", CRDS, ids=lambda resource: resource.kind)
-def test_names_agree_with_the_constants(resource):
+def test_names_agree_with_the_constants(resource) -> None:
     spec = CRDS[resource]["spec"]
     assert CRDS[resource]["metadata"]["name"] == f"{resource.plural}.{resource.group}"
     assert (spec["group"], spec["names"]["plural"], spec["names"]["kind"]) == (
@@ -60,13 +62,13 @@ def test_names_agree_with_the_constants(resource):
     assert version(resource)["subresources"] == {"status": {}}
 
 
-def test_short_names_are_distinct():
+def test_short_names_are_distinct() -> None:
     names = [name for crd in CRDS.values() for name in crd["spec"]["names"]["shortNames"]]
     assert sorted(names) == ["app", "apps", "dev", "gw"]
 
 
 @pytest.mark.parametrize("resource", CRDS, ids=lambda resource: resource.kind)
-def test_schemas_are_structural(resource):
+def test_schemas_are_structural(resource) -> None:
     for path, schema in every_schema(version(resource)["schema"]["openAPIV3Schema"]):
         assert "type" in schema, f"{path} has no type"
         for branch in schema.get("oneOf", ()):
@@ -74,7 +76,7 @@ def test_schemas_are_structural(resource):
 
 
 @pytest.mark.parametrize("resource", CRDS, ids=lambda resource: resource.kind)
-def test_columns_and_selectable_fields_exist(resource):
+def test_columns_and_selectable_fields_exist(resource) -> None:
     paths = [column["jsonPath"] for column in version(resource)["additionalPrinterColumns"]]
     paths += [field["jsonPath"] for field in version(resource)["selectableFields"]]
     for path in paths:
@@ -83,20 +85,20 @@ def test_columns_and_selectable_fields_exist(resource):
 
 
 @pytest.mark.parametrize("resource", CRDS, ids=lambda resource: resource.kind)
-def test_the_phases_are_those_of_the_table(resource):
+def test_the_phases_are_those_of_the_table(resource) -> None:
     phase = schema_at(resource, "status.phase")
     assert phase["enum"] == list(MOVES[resource])
     assert phase["default"] == next(iter(MOVES[resource]))
 
 
 @pytest.mark.parametrize(("resource", "path", "view"), STRUCTURES, ids=lambda value: getattr(value, "__name__", None))
-def test_every_field_of_a_view_is_in_the_schema(resource, path, view):
+def test_every_field_of_a_view_is_in_the_schema(resource, path, view) -> None:
     declared = {field._key for field in vars(view).values() if isinstance(field, views._Field)}
     assert declared <= schema_at(resource, path)["properties"].keys()
     assert declared
 
 
-def test_defaults_of_the_config_view_are_those_of_the_schema():
+def test_defaults_of_the_config_view_are_those_of_the_schema() -> None:
     properties = schema_at(APPLICATION, "spec.config")["properties"]
     config = ApplicationConfig({})
     written = {name: schema["default"] for name, schema in properties.items() if "default" in schema}
@@ -108,17 +110,17 @@ def test_defaults_of_the_config_view_are_those_of_the_schema():
     }
 
 
-def test_the_largest_module_fits_in_base64():
+def test_the_largest_module_fits_in_base64() -> None:
     assert schema_at(APPLICATION, "spec.wasmBytes")["maxLength"] == -(-(1 << 20) // 3) * 4
 
 
-def test_a_reference_is_the_hash_of_the_module():
+def test_a_reference_is_the_hash_of_the_module() -> None:
     pattern = schema_at(APPLICATION, "spec.wasmRef")["pattern"]
     request = DeploymentRequest(module=b"\0asm", memory=1, fuel=1, wall_time=1)
     assert re.fullmatch(pattern, request.sha256.hex())
     assert not re.fullmatch(pattern, request.sha256.hex().upper())
 
 
-def test_a_copy_may_be_changed_without_harm():
+def test_a_copy_may_be_changed_without_harm() -> None:
     load_crds()[0]["spec"].clear()
     assert load_crds()[0]["spec"]

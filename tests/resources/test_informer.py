@@ -1,8 +1,12 @@
+from __future__ import annotations
+
 import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
 
+from harness.clusters.embedded import EmbeddedCluster
+from harness.core.clock import ManualClock
 from harness.core.identifiers import Randomness
 from harness.wasmbed.resources import manifests
 from harness.wasmbed.resources.api import ApiError, Gone, WatchEvent
@@ -56,7 +60,7 @@ class Watched:
 class Seen:
     """What a handler was told."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.events = []
 
     def __call__(self, old, new):
@@ -84,352 +88,312 @@ def status(**fields):
     return {"status": fields}
 
 
-def test_it_holds_what_is_there_and_follows(play):
-    async def scenario(cluster, clock):
-        user = cluster.client("User")
-        await user.create(DEVICE, device("edge-1"))
-        api, informer, seen = make(cluster, clock)
-        await informer.start()
-        await informer.start()
-        assert list(informer.objects) == ["edge-1"]
-        assert informer.get("edge-1")["kind"] == "Device"
-        assert informer.get("edge-2") is None
-        await user.create(DEVICE, device("edge-2"))
-        await user.patch_status(DEVICE, "edge-2", status(phase="Enrolling"))
-        await user.delete(DEVICE, "edge-1")
-        await clock.advance(0)
-        assert seen.take() == [("added", "edge-1"), ("added", "edge-2"), ("changed", "edge-2"), ("deleted", "edge-1")]
-        assert informer.get("edge-2")["status"]["phase"] == "Enrolling"
-        with pytest.raises(TypeError):
-            informer.objects["edge-3"] = {}
-        await informer.stop()
-        await informer.stop()
-        assert list(informer.objects) == ["edge-2"]
-        assert api.lists == 1
-
-    play(scenario)
+async def test_it_holds_what_is_there_and_follows(cluster: EmbeddedCluster, clock: ManualClock) -> None:
+    user = cluster.client("User")
+    await user.create(DEVICE, device("edge-1"))
+    api, informer, seen = make(cluster, clock)
+    await informer.start()
+    await informer.start()
+    assert list(informer.objects) == ["edge-1"]
+    assert informer.get("edge-1")["kind"] == "Device"
+    assert informer.get("edge-2") is None
+    await user.create(DEVICE, device("edge-2"))
+    await user.patch_status(DEVICE, "edge-2", status(phase="Enrolling"))
+    await user.delete(DEVICE, "edge-1")
+    await clock.advance(0)
+    assert seen.take() == [("added", "edge-1"), ("added", "edge-2"), ("changed", "edge-2"), ("deleted", "edge-1")]
+    assert informer.get("edge-2")["status"]["phase"] == "Enrolling"
+    with pytest.raises(TypeError):
+        informer.objects["edge-3"] = {}
+    await informer.stop()
+    await informer.stop()
+    assert list(informer.objects) == ["edge-2"]
+    assert api.lists == 1
 
 
-def test_a_selection_forgets_what_leaves_it(play):
-    async def scenario(cluster, clock):
-        user = cluster.client("User")
-        _, informer, seen = make(cluster, clock, label_selector="site=lab")
-        await informer.start()
-        await user.create(DEVICE, device("edge-1", site="lab"))
-        await user.create(DEVICE, device("edge-2", site="field"))
-        await user.patch(DEVICE, "edge-1", {"metadata": {"labels": {"site": "field"}}})
-        await clock.advance(0)
-        assert seen.take() == [("added", "edge-1"), ("deleted", "edge-1")]
-        await informer.stop()
-
-    play(scenario)
+async def test_a_selection_forgets_what_leaves_it(cluster: EmbeddedCluster, clock: ManualClock) -> None:
+    user = cluster.client("User")
+    _, informer, seen = make(cluster, clock, label_selector="site=lab")
+    await informer.start()
+    await user.create(DEVICE, device("edge-1", site="lab"))
+    await user.create(DEVICE, device("edge-2", site="field"))
+    await user.patch(DEVICE, "edge-1", {"metadata": {"labels": {"site": "field"}}})
+    await clock.advance(0)
+    assert seen.take() == [("added", "edge-1"), ("deleted", "edge-1")]
+    await informer.stop()
 
 
 @pytest.mark.parametrize("fault", [None, ConnectionResetError("reset"), ApiError({"code": 500}), RuntimeError("bug")])
-def test_a_broken_watch_goes_on_where_it_was(play, fault):
-    async def scenario(cluster, clock):
-        user = cluster.client("User")
-        api, informer, seen = make(cluster, clock)
-        await informer.start()
-        await user.create(DEVICE, device("edge-1"))
-        await clock.advance(0)
-        if fault is not None:
-            api.watch_faults += [fault, ConnectionRefusedError("still down")]
-        api.breaking.set()
-        await clock.advance(0)
-        await user.create(DEVICE, device("edge-2"))
-        assert seen.take() == [("added", "edge-1")]
-        await clock.advance(1)
-        assert seen.take() == [("added", "edge-2")]
-        assert api.lists == 1
-        assert not api.watch_faults
-        await informer.stop()
-
-    play(scenario)
+async def test_a_broken_watch_goes_on_where_it_was(cluster: EmbeddedCluster, clock: ManualClock, fault) -> None:
+    user = cluster.client("User")
+    api, informer, seen = make(cluster, clock)
+    await informer.start()
+    await user.create(DEVICE, device("edge-1"))
+    await clock.advance(0)
+    if fault is not None:
+        api.watch_faults += [fault, ConnectionRefusedError("still down")]
+    api.breaking.set()
+    await clock.advance(0)
+    await user.create(DEVICE, device("edge-2"))
+    assert seen.take() == [("added", "edge-1")]
+    await clock.advance(1)
+    assert seen.take() == [("added", "edge-2")]
+    assert api.lists == 1
+    assert not api.watch_faults
+    await informer.stop()
 
 
-def test_a_version_too_old_is_replaced_by_a_list_of_which_only_differences_are_told(play):
-    async def scenario(cluster, clock):
-        user = cluster.client("User")
-        api, informer, seen = make(cluster, clock)
-        for name in ("edge-1", "edge-2", "edge-3"):
-            await user.create(DEVICE, device(name))
-        await informer.start()
-        seen.take()
-        api.watch_faults += [Gone({"code": 410})]
-        api.breaking.set()
-        await clock.advance(0)
-        await user.delete(DEVICE, "edge-1")
-        await user.patch_status(DEVICE, "edge-2", status(phase="Enrolling"))
-        await user.create(DEVICE, device("edge-4"))
-        await clock.advance(1)
-        assert sorted(seen.take()) == [("added", "edge-4"), ("changed", "edge-2"), ("deleted", "edge-1")]
-        assert api.lists == 2
-        await informer.stop()
-
-    play(scenario)
-
-
-def test_one_that_was_deleted_and_made_anew_is_another(play):
-    async def scenario(cluster, clock):
-        user = cluster.client("User")
-        api, informer, _ = make(cluster, clock)
-        await user.create(DEVICE, device("edge-1"))
-        await informer.start()
-        before = informer.get("edge-1")["metadata"]["uid"]
-        api.watch_faults += [Gone({"code": 410})]
-        api.breaking.set()
-        await clock.advance(0)
-        await user.delete(DEVICE, "edge-1")
-        await user.create(DEVICE, device("edge-1"))
-        await clock.advance(1)
-        assert informer.get("edge-1")["metadata"]["uid"] != before
-        await informer.stop()
-
-    play(scenario)
+async def test_a_version_too_old_is_replaced_by_a_list_of_which_only_differences_are_told(
+    cluster: EmbeddedCluster, clock: ManualClock
+) -> None:
+    user = cluster.client("User")
+    api, informer, seen = make(cluster, clock)
+    for name in ("edge-1", "edge-2", "edge-3"):
+        await user.create(DEVICE, device(name))
+    await informer.start()
+    seen.take()
+    api.watch_faults += [Gone({"code": 410})]
+    api.breaking.set()
+    await clock.advance(0)
+    await user.delete(DEVICE, "edge-1")
+    await user.patch_status(DEVICE, "edge-2", status(phase="Enrolling"))
+    await user.create(DEVICE, device("edge-4"))
+    await clock.advance(1)
+    assert sorted(seen.take()) == [("added", "edge-4"), ("changed", "edge-2"), ("deleted", "edge-1")]
+    assert api.lists == 2
+    await informer.stop()
 
 
-def test_it_starts_when_the_server_does(play):
-    async def scenario(cluster, clock):
-        api, informer, _ = make(cluster, clock)
-        api.list_faults += [ConnectionRefusedError("not yet")] * 5
-        starting = asyncio.create_task(informer.start())
-        await clock.advance(0.5)
-        assert not starting.done()
-        tries = api.lists
-        await clock.advance(10)
-        assert starting.done()
-        assert tries < api.lists == 6
-        await informer.stop()
-
-    play(scenario)
-
-
-def test_a_server_that_stays_down_is_asked_less_and_less_often(play):
-    async def scenario(cluster, clock):
-        api, informer, _ = make(cluster, clock)
-        api.list_faults += [ConnectionRefusedError("down")] * 1000
-        starting = asyncio.create_task(informer.start())
-        await clock.advance(600)
-        assert 30 < api.lists < 140
-        starting.cancel()
-        await informer.stop()
-
-    play(scenario)
+async def test_one_that_was_deleted_and_made_anew_is_another(cluster: EmbeddedCluster, clock: ManualClock) -> None:
+    user = cluster.client("User")
+    api, informer, _ = make(cluster, clock)
+    await user.create(DEVICE, device("edge-1"))
+    await informer.start()
+    before = informer.get("edge-1")["metadata"]["uid"]
+    api.watch_faults += [Gone({"code": 410})]
+    api.breaking.set()
+    await clock.advance(0)
+    await user.delete(DEVICE, "edge-1")
+    await user.create(DEVICE, device("edge-1"))
+    await clock.advance(1)
+    assert informer.get("edge-1")["metadata"]["uid"] != before
+    await informer.stop()
 
 
-def test_a_server_that_closes_every_watch_at_once_is_not_flooded(play):
-    async def scenario(cluster, clock):
-        api, informer, _ = make(cluster, clock)
-
-        @asynccontextmanager
-        async def empty(resource, **options):
-            api.watches += 1
-
-            async def nothing():
-                for event in ():
-                    yield event
-
-            yield nothing()
-
-        api.watch = empty
-        await informer.start()
-        await clock.advance(10)
-        assert api.watches < 250
-        await informer.stop()
-
-    play(scenario)
+async def test_it_starts_when_the_server_does(cluster: EmbeddedCluster, clock: ManualClock) -> None:
+    api, informer, _ = make(cluster, clock)
+    api.list_faults += [ConnectionRefusedError("not yet")] * 5
+    starting = asyncio.create_task(informer.start())
+    await clock.advance(0.5)
+    assert not starting.done()
+    tries = api.lists
+    await clock.advance(10)
+    assert starting.done()
+    assert tries < api.lists == 6
+    await informer.stop()
 
 
-def test_a_writer_reads_its_own_write_and_hears_of_it_once(play):
-    async def scenario(cluster, clock):
-        user = cluster.client("User")
-        _, informer, seen = make(cluster, clock)
-        await informer.start()
-        await user.create(DEVICE, device("edge-1"))
-        await clock.advance(0)
-        written = await user.patch_status(DEVICE, "edge-1", status(phase="Enrolling"))
-        informer.remember(written)
-        assert informer.get("edge-1")["status"]["phase"] == "Enrolling"
-        await clock.advance(1)
-        assert seen.take() == [("added", "edge-1"), ("changed", "edge-1")]
-        await informer.stop()
-
-    play(scenario)
+async def test_a_server_that_stays_down_is_asked_less_and_less_often(
+    cluster: EmbeddedCluster, clock: ManualClock
+) -> None:
+    api, informer, _ = make(cluster, clock)
+    api.list_faults += [ConnectionRefusedError("down")] * 1000
+    starting = asyncio.create_task(informer.start())
+    await clock.advance(600)
+    assert 30 < api.lists < 140
+    starting.cancel()
+    await informer.stop()
 
 
-def test_an_old_answer_does_not_undo_what_is_newer(play):
-    async def scenario(cluster, clock):
-        user = cluster.client("User")
-        _, informer, _ = make(cluster, clock)
-        await informer.start()
-        old = await user.create(DEVICE, device("edge-1"))
-        await user.patch_status(DEVICE, "edge-1", status(phase="Enrolling"))
-        await clock.advance(0)
-        informer.remember(old)
-        assert informer.get("edge-1")["status"]["phase"] == "Enrolling"
-        await user.delete(DEVICE, "edge-1")
-        await clock.advance(0)
-        informer.remember(old)
-        assert informer.get("edge-1") is None
-        await informer.stop()
+async def test_a_server_that_closes_every_watch_at_once_is_not_flooded(
+    cluster: EmbeddedCluster, clock: ManualClock
+) -> None:
+    api, informer, _ = make(cluster, clock)
 
-    play(scenario)
+    @asynccontextmanager
+    async def empty(resource, **options):
+        api.watches += 1
 
+        async def nothing():
+            for event in ():
+                yield event
 
-def test_a_writer_who_follows_its_write_misses_no_change_before_it(play):
-    async def scenario(cluster, clock):
-        user, phases = cluster.client("User"), []
-        _, informer, _ = make(cluster, clock)
-        informer.add_handler(lambda old, new: phases.append(new and new["status"]["phase"]))
-        await informer.start()
-        await user.create(DEVICE, device("edge-1"))
-        await user.patch_status(DEVICE, "edge-1", status(phase="Enrolling"))
-        await user.patch_status(DEVICE, "edge-1", status(phase="Enrolled"))
-        written = await user.patch(DEVICE, "edge-1", {"metadata": {"labels": {"site": "roof"}}})
-        await informer.follow(written, 5)
-        assert phases == ["Pending", "Enrolling", "Enrolled", "Enrolled"]
-        await informer.follow(written, 5)
-        await user.delete(DEVICE, "edge-1")
-        await clock.advance(0)
-        await informer.follow(written, 5)
-        assert informer.get("edge-1") is None
-        following = asyncio.ensure_future(informer.follow({"metadata": {"name": "x", "resourceVersion": "99999"}}, 5))
-        await clock.advance(5)
-        with pytest.raises(TimeoutError):
-            await following
-        await informer.stop()
+        yield nothing()
 
-    play(scenario)
+    api.watch = empty
+    await informer.start()
+    await clock.advance(10)
+    assert api.watches < 250
+    await informer.stop()
 
 
-def test_one_bad_handler_does_not_spoil_the_others(play, caplog):
-    async def scenario(cluster, clock):
-        api = cluster.client("Gateway")
-        informer = Informer(api, DEVICE, clock, Randomness(1))
-        seen = Seen()
-        informer.add_handler(lambda old, new: 1 / 0)
-        remove = informer.add_handler(seen)
-        await informer.start()
-        await api.create(DEVICE, device("edge-1"))
-        await clock.advance(0)
-        remove()
-        await api.create(DEVICE, device("edge-2"))
-        await clock.advance(0)
-        assert seen.take() == [("added", "edge-1")]
-        assert "a handler failed" in caplog.text
-        await informer.stop()
-
-    play(scenario)
+async def test_a_writer_reads_its_own_write_and_hears_of_it_once(cluster: EmbeddedCluster, clock: ManualClock) -> None:
+    user = cluster.client("User")
+    _, informer, seen = make(cluster, clock)
+    await informer.start()
+    await user.create(DEVICE, device("edge-1"))
+    await clock.advance(0)
+    written = await user.patch_status(DEVICE, "edge-1", status(phase="Enrolling"))
+    informer.remember(written)
+    assert informer.get("edge-1")["status"]["phase"] == "Enrolling"
+    await clock.advance(1)
+    assert seen.take() == [("added", "edge-1"), ("changed", "edge-1")]
+    await informer.stop()
 
 
-def test_waiting_for_an_object(play):
-    async def scenario(cluster, clock):
-        user = cluster.client("User")
-        _, informer, _ = make(cluster, clock)
-        await informer.start()
-        here = asyncio.create_task(informer.wait_for("edge-1", lambda found: found is not None, within=5))
-        await clock.advance(1)
-        assert not here.done()
-        await user.create(DEVICE, device("edge-2"))
-        await user.create(DEVICE, device("edge-1"))
-        await clock.advance(0)
-        assert (await here)["metadata"]["name"] == "edge-1"
-        assert await informer.wait_for("edge-9", lambda found: found is None, within=0) is None
-        gone = asyncio.create_task(informer.wait_for("edge-1", lambda found: found is None, within=5))
-        await clock.advance(0)
-        await user.delete(DEVICE, "edge-1")
-        await clock.advance(0)
-        assert await gone is None
-        await informer.stop()
+async def test_an_old_answer_does_not_undo_what_is_newer(cluster: EmbeddedCluster, clock: ManualClock) -> None:
+    user = cluster.client("User")
+    _, informer, _ = make(cluster, clock)
+    await informer.start()
+    old = await user.create(DEVICE, device("edge-1"))
+    await user.patch_status(DEVICE, "edge-1", status(phase="Enrolling"))
+    await clock.advance(0)
+    informer.remember(old)
+    assert informer.get("edge-1")["status"]["phase"] == "Enrolling"
+    await user.delete(DEVICE, "edge-1")
+    await clock.advance(0)
+    informer.remember(old)
+    assert informer.get("edge-1") is None
+    await informer.stop()
 
-    play(scenario)
+
+async def test_a_writer_who_follows_its_write_misses_no_change_before_it(
+    cluster: EmbeddedCluster, clock: ManualClock
+) -> None:
+    user, phases = cluster.client("User"), []
+    _, informer, _ = make(cluster, clock)
+    informer.add_handler(lambda old, new: phases.append(new and new["status"]["phase"]))
+    await informer.start()
+    await user.create(DEVICE, device("edge-1"))
+    await user.patch_status(DEVICE, "edge-1", status(phase="Enrolling"))
+    await user.patch_status(DEVICE, "edge-1", status(phase="Enrolled"))
+    written = await user.patch(DEVICE, "edge-1", {"metadata": {"labels": {"site": "roof"}}})
+    await informer.follow(written, 5)
+    assert phases == ["Pending", "Enrolling", "Enrolled", "Enrolled"]
+    await informer.follow(written, 5)
+    await user.delete(DEVICE, "edge-1")
+    await clock.advance(0)
+    await informer.follow(written, 5)
+    assert informer.get("edge-1") is None
+    following = asyncio.ensure_future(informer.follow({"metadata": {"name": "x", "resourceVersion": "99999"}}, 5))
+    await clock.advance(5)
+    with pytest.raises(TimeoutError):
+        await following
+    await informer.stop()
+
+
+async def test_one_bad_handler_does_not_spoil_the_others(
+    cluster: EmbeddedCluster, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    api = cluster.client("Gateway")
+    informer = Informer(api, DEVICE, clock, Randomness(1))
+    seen = Seen()
+    informer.add_handler(lambda old, new: 1 / 0)
+    remove = informer.add_handler(seen)
+    await informer.start()
+    await api.create(DEVICE, device("edge-1"))
+    await clock.advance(0)
+    remove()
+    await api.create(DEVICE, device("edge-2"))
+    await clock.advance(0)
+    assert seen.take() == [("added", "edge-1")]
+    assert "a handler failed" in caplog.text
+    await informer.stop()
+
+
+async def test_waiting_for_an_object(cluster: EmbeddedCluster, clock: ManualClock) -> None:
+    user = cluster.client("User")
+    _, informer, _ = make(cluster, clock)
+    await informer.start()
+    here = asyncio.create_task(informer.wait_for("edge-1", lambda found: found is not None, within=5))
+    await clock.advance(1)
+    assert not here.done()
+    await user.create(DEVICE, device("edge-2"))
+    await user.create(DEVICE, device("edge-1"))
+    await clock.advance(0)
+    assert (await here)["metadata"]["name"] == "edge-1"
+    assert await informer.wait_for("edge-9", lambda found: found is None, within=0) is None
+    gone = asyncio.create_task(informer.wait_for("edge-1", lambda found: found is None, within=5))
+    await clock.advance(0)
+    await user.delete(DEVICE, "edge-1")
+    await clock.advance(0)
+    assert await gone is None
+    await informer.stop()
 
 
 @pytest.mark.parametrize(("made", "part"), [(True, "'phase': 'Pending'"), (False, "no such object")])
-def test_waiting_in_vain_says_what_was_there(play, made, part):
-    async def scenario(cluster, clock):
-        _, informer, _ = make(cluster, clock)
-        if made:
-            await cluster.client("User").create(DEVICE, device("edge-1"))
-        await informer.start()
-        connected = asyncio.create_task(informer.wait_for("edge-1", lambda found: False, within=5))
-        await clock.advance(5)
-        with pytest.raises(TimeoutError, match=part) as caught:
-            await connected
-        assert "Device edge-1: not so within 5 s" in str(caught.value)
-        await informer.stop()
-
-    play(scenario)
-
-
-def test_a_condition_that_raises_reaches_who_waits(play):
-    async def scenario(cluster, clock):
-        _, informer, _ = make(cluster, clock)
-        await informer.start()
-        waiting = asyncio.create_task(informer.wait_until(lambda: informer.objects and 1 / 0, within=5))
-        await clock.advance(0)
+async def test_waiting_in_vain_says_what_was_there(cluster: EmbeddedCluster, clock: ManualClock, made, part) -> None:
+    _, informer, _ = make(cluster, clock)
+    if made:
         await cluster.client("User").create(DEVICE, device("edge-1"))
-        await clock.advance(0)
-        with pytest.raises(ZeroDivisionError):
-            await waiting
-        await informer.stop()
-
-    play(scenario)
-
-
-def test_versions_that_are_no_numbers_are_taken_as_they_come(play):
-    async def scenario(cluster, clock):
-        _, informer, seen = make(cluster, clock)
-
-        def odd(version):
-            return {"metadata": {"name": "edge-1", "uid": "u", "resourceVersion": version}}
-
-        for version in ("b", "b", "a"):
-            informer.remember(odd(version))
-        assert seen.take() == [("added", "edge-1"), ("changed", "edge-1")]
-
-    play(scenario)
+    await informer.start()
+    connected = asyncio.create_task(informer.wait_for("edge-1", lambda found: False, within=5))
+    await clock.advance(5)
+    with pytest.raises(TimeoutError, match=part) as caught:
+        await connected
+    assert "Device edge-1: not so within 5 s" in str(caught.value)
+    await informer.stop()
 
 
-def test_a_bookmark_only_moves_the_version(play):
-    async def scenario(cluster, clock):
-        api, informer, seen = make(cluster, clock)
-
-        @asynccontextmanager
-        async def one_bookmark(resource, *, resource_version, **selectors):
-            api.last = resource_version
-
-            async def events():
-                yield WatchEvent("BOOKMARK", {"metadata": {"resourceVersion": "777"}})
-
-            yield events()
-
-        api.watch = one_bookmark
-        await informer.start()
-        await clock.advance(1)
-        assert api.last == "777"
-        assert seen.take() == []
-        await informer.stop()
-
-    play(scenario)
+async def test_a_condition_that_raises_reaches_who_waits(cluster: EmbeddedCluster, clock: ManualClock) -> None:
+    _, informer, _ = make(cluster, clock)
+    await informer.start()
+    waiting = asyncio.create_task(informer.wait_until(lambda: informer.objects and 1 / 0, within=5))
+    await clock.advance(0)
+    await cluster.client("User").create(DEVICE, device("edge-1"))
+    await clock.advance(0)
+    with pytest.raises(ZeroDivisionError):
+        await waiting
+    await informer.stop()
 
 
-def test_an_object_that_was_made_again_survives_the_end_of_the_first(play):
-    async def scenario(cluster, clock):
-        user = cluster.client("User")
-        await user.create(DEVICE, device("edge-1"))
-        _api, informer, seen = make(cluster, clock)
-        await informer.start()
-        seen.take()
-        await user.delete(DEVICE, "edge-1")
-        second = await user.create(DEVICE, device("edge-1"))
-        informer.remember(second)
-        assert seen.take() == [("deleted", "edge-1"), ("added", "edge-1")]
-        await user.create(DEVICE, device("edge-2"))
-        await informer.wait_for("edge-2", lambda object: object is not None, 5)
-        assert informer.get("edge-1")["metadata"]["uid"] == second["metadata"]["uid"]
-        assert seen.take() == [("added", "edge-2")]
-        await informer.stop()
+async def test_versions_that_are_no_numbers_are_taken_as_they_come(
+    cluster: EmbeddedCluster, clock: ManualClock
+) -> None:
+    _, informer, seen = make(cluster, clock)
 
-    play(scenario)
+    def odd(version):
+        return {"metadata": {"name": "edge-1", "uid": "u", "resourceVersion": version}}
+
+    for version in ("b", "b", "a"):
+        informer.remember(odd(version))
+    assert seen.take() == [("added", "edge-1"), ("changed", "edge-1")]
+
+
+async def test_a_bookmark_only_moves_the_version(cluster: EmbeddedCluster, clock: ManualClock) -> None:
+    api, informer, seen = make(cluster, clock)
+
+    @asynccontextmanager
+    async def one_bookmark(resource, *, resource_version, **selectors):
+        api.last = resource_version
+
+        async def events():
+            yield WatchEvent("BOOKMARK", {"metadata": {"resourceVersion": "777"}})
+
+        yield events()
+
+    api.watch = one_bookmark
+    await informer.start()
+    await clock.advance(1)
+    assert api.last == "777"
+    assert seen.take() == []
+    await informer.stop()
+
+
+async def test_an_object_that_was_made_again_survives_the_end_of_the_first(
+    cluster: EmbeddedCluster, clock: ManualClock
+) -> None:
+    user = cluster.client("User")
+    await user.create(DEVICE, device("edge-1"))
+    _api, informer, seen = make(cluster, clock)
+    await informer.start()
+    seen.take()
+    await user.delete(DEVICE, "edge-1")
+    second = await user.create(DEVICE, device("edge-1"))
+    informer.remember(second)
+    assert seen.take() == [("deleted", "edge-1"), ("added", "edge-1")]
+    await user.create(DEVICE, device("edge-2"))
+    await informer.wait_for("edge-2", lambda object: object is not None, 5)
+    assert informer.get("edge-1")["metadata"]["uid"] == second["metadata"]["uid"]
+    assert seen.take() == [("added", "edge-2")]
+    await informer.stop()

@@ -1,6 +1,10 @@
 """The adapter on the official client against a real HTTPS API server."""
 
-import asyncio
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -15,221 +19,192 @@ from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import APPLICATION, CONFIG_MAP, DEVICE, NAMESPACE, load_crds
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 
 @pytest.fixture
-def real(tmp_path):
-    """Runs ``scenario(api, cluster)`` with an adapter that found the cluster through a kubeconfig."""
+def requests() -> list[tuple[str, str]]:
+    """The requests that the API server received, as client and name."""
+    return []
 
-    def run(scenario, requests=None):
-        async def main():
-            def tap(source, target, name, data, correlation):
-                if requests is not None:
-                    requests.append((source, name))
 
-            cluster = EmbeddedCluster(SystemClock(), Randomness(1), "wasmbed", tap)
-            await cluster.start()
-            path = tmp_path / "kubeconfig"
-            await cluster.write_kubeconfig(path)
-            api = await KubernetesApi.open("wasmbed", kubeconfig=path, name="Visitor")
-            try:
-                await scenario(api, cluster)
-            finally:
-                await api.close()
-                await cluster.stop()
+@pytest.fixture
+async def cluster(requests: list[tuple[str, str]]) -> AsyncIterator[EmbeddedCluster]:
+    def tap(source: str, target: str, name: str, data: object, correlation: str) -> None:
+        requests.append((source, name))
 
-        asyncio.run(main())
+    cluster = EmbeddedCluster(SystemClock(), Randomness(1), "wasmbed", tap)
+    await cluster.start()
+    yield cluster
+    await cluster.stop()
 
-    return run
+
+@pytest.fixture
+async def api(cluster: EmbeddedCluster, tmp_path: Path) -> AsyncIterator[KubernetesApi]:
+    """The adapter, which found the cluster through a kubeconfig."""
+    path = tmp_path / "kubeconfig"
+    await cluster.write_kubeconfig(path)
+    api = await KubernetesApi.open("wasmbed", kubeconfig=path, name="Visitor")
+    yield api
+    await api.close()
 
 
 def device(name="edge-1", **labels):
     return manifests.device(name, public_key=b"\x30", device_type="mcu", labels=labels)
 
 
-def test_an_object_comes_and_goes(real):
-    requests = []
-
-    async def scenario(api, cluster):
-        created = await api.create(DEVICE, device(site="lab"))
-        assert created["metadata"]["uid"]
-        assert (await api.get(DEVICE, "edge-1"))["spec"]["deviceType"] == "mcu"
-        patched = await api.patch(DEVICE, "edge-1", {"metadata": {"labels": {"site": None, "floor": "2"}}})
-        assert patched["metadata"]["labels"] == {"floor": "2"}
-        status = await api.patch_status(DEVICE, "edge-1", {"status": {"phase": "Enrolling"}, "spec": {"mcuType": "x"}})
-        assert status["status"]["phase"] == "Enrolling"
-        assert "mcuType" not in status["spec"]
-        status["spec"]["mcuType"] = "mps2-an385"
-        replaced = await api.replace(DEVICE, "edge-1", status)
-        assert replaced["metadata"]["generation"] == 2
-        await api.delete(DEVICE, "edge-1", uid=replaced["metadata"]["uid"])
-        with pytest.raises(NotFound, match="edge-1"):
-            await api.get(DEVICE, "edge-1")
-
-    real(scenario, requests)
+async def test_an_object_comes_and_goes(api: KubernetesApi, requests: list[tuple[str, str]]) -> None:
+    created = await api.create(DEVICE, device(site="lab"))
+    assert created["metadata"]["uid"]
+    assert (await api.get(DEVICE, "edge-1"))["spec"]["deviceType"] == "mcu"
+    patched = await api.patch(DEVICE, "edge-1", {"metadata": {"labels": {"site": None, "floor": "2"}}})
+    assert patched["metadata"]["labels"] == {"floor": "2"}
+    status = await api.patch_status(DEVICE, "edge-1", {"status": {"phase": "Enrolling"}, "spec": {"mcuType": "x"}})
+    assert status["status"]["phase"] == "Enrolling"
+    assert "mcuType" not in status["spec"]
+    status["spec"]["mcuType"] = "mps2-an385"
+    replaced = await api.replace(DEVICE, "edge-1", status)
+    assert replaced["metadata"]["generation"] == 2
+    await api.delete(DEVICE, "edge-1", uid=replaced["metadata"]["uid"])
+    with pytest.raises(NotFound, match="edge-1"):
+        await api.get(DEVICE, "edge-1")
     assert ("Visitor", "POST Device") in requests
 
 
-def test_lists_select_and_have_a_version(real):
-    async def scenario(api, cluster):
-        for number in range(3):
-            await api.create(DEVICE, device(f"edge-{number}", site="lab" if number else "field"))
-        await api.patch_status(DEVICE, "edge-1", {"status": {"phase": "Enrolling"}})
-        everything = await api.list(DEVICE)
-        assert len(everything.items) == 3
-        assert everything.resource_version.isdigit()
-        lab = await api.list(DEVICE, label_selector="site=lab")
-        assert [item["metadata"]["name"] for item in lab.items] == ["edge-1", "edge-2"]
-        enrolling = await api.list(DEVICE, field_selector="status.phase=Enrolling")
-        assert [item["metadata"]["name"] for item in enrolling.items] == ["edge-1"]
-
-    real(scenario)
+async def test_lists_select_and_have_a_version(api: KubernetesApi) -> None:
+    for number in range(3):
+        await api.create(DEVICE, device(f"edge-{number}", site="lab" if number else "field"))
+    await api.patch_status(DEVICE, "edge-1", {"status": {"phase": "Enrolling"}})
+    everything = await api.list(DEVICE)
+    assert len(everything.items) == 3
+    assert everything.resource_version.isdigit()
+    lab = await api.list(DEVICE, label_selector="site=lab")
+    assert [item["metadata"]["name"] for item in lab.items] == ["edge-1", "edge-2"]
+    enrolling = await api.list(DEVICE, field_selector="status.phase=Enrolling")
+    assert [item["metadata"]["name"] for item in enrolling.items] == ["edge-1"]
 
 
-def test_a_long_list_comes_in_pages(real, monkeypatch):
+async def test_a_long_list_comes_in_pages(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.wasmbed.resources.kubernetes_api.PAGE", 2)
 
-    async def scenario(api, cluster):
-        for number in range(5):
-            await api.create(DEVICE, device(f"edge-{number}"))
-        assert len((await api.list(DEVICE)).items) == 5
-
-    real(scenario)
+    for number in range(5):
+        await api.create(DEVICE, device(f"edge-{number}"))
+    assert len((await api.list(DEVICE)).items) == 5
 
 
-def test_what_is_not_in_a_namespace(real):
-    async def scenario(api, cluster):
-        assert (await api.get(NAMESPACE, "wasmbed"))["metadata"]["name"] == "wasmbed"
-        (found,) = [crd for crd in load_crds() if crd["metadata"]["name"].startswith("gateways")]
-        assert found["kind"] == "CustomResourceDefinition"
-
-    real(scenario)
+async def test_what_is_not_in_a_namespace(api: KubernetesApi) -> None:
+    assert (await api.get(NAMESPACE, "wasmbed"))["metadata"]["name"] == "wasmbed"
+    (found,) = [crd for crd in load_crds() if crd["metadata"]["name"].startswith("gateways")]
+    assert found["kind"] == "CustomResourceDefinition"
 
 
-def test_refusals_are_the_ports_own(real):
-    async def scenario(api, cluster):
-        created = await api.create(DEVICE, device())
-        with pytest.raises(Conflict) as exists:
-            await api.create(DEVICE, device())
-        assert exists.value.reason == "AlreadyExists"
-        await api.patch(DEVICE, "edge-1", {"spec": {"mcuType": "a"}})
-        with pytest.raises(Conflict) as stale:
-            await api.replace(DEVICE, "edge-1", created)
-        assert stale.value.reason == "Conflict"
-        version = {"resourceVersion": created["metadata"]["resourceVersion"]}
-        with pytest.raises(Conflict):
-            await api.patch_status(DEVICE, "edge-1", {"metadata": version, "status": {"phase": "Enrolling"}})
-        with pytest.raises(Conflict):
-            await api.delete(DEVICE, "edge-1", resource_version=created["metadata"]["resourceVersion"])
-        with pytest.raises(Invalid) as invalid:
-            await api.patch_status(DEVICE, "edge-1", {"status": {"phase": "Lost"}})
-        assert "status.phase" in str(invalid.value.status["details"]["causes"])
-        nowhere = KubernetesApi(api._client, "nowhere")
-        with pytest.raises(NotFound):
-            await nowhere.create(DEVICE, device("edge-2"))
-
-    real(scenario)
+async def test_refusals_are_the_ports_own(api: KubernetesApi) -> None:
+    created = await api.create(DEVICE, device())
+    with pytest.raises(Conflict) as exists:
+        await api.create(DEVICE, device())
+    assert exists.value.reason == "AlreadyExists"
+    await api.patch(DEVICE, "edge-1", {"spec": {"mcuType": "a"}})
+    with pytest.raises(Conflict) as stale:
+        await api.replace(DEVICE, "edge-1", created)
+    assert stale.value.reason == "Conflict"
+    version = {"resourceVersion": created["metadata"]["resourceVersion"]}
+    with pytest.raises(Conflict):
+        await api.patch_status(DEVICE, "edge-1", {"metadata": version, "status": {"phase": "Enrolling"}})
+    with pytest.raises(Conflict):
+        await api.delete(DEVICE, "edge-1", resource_version=created["metadata"]["resourceVersion"])
+    with pytest.raises(Invalid) as invalid:
+        await api.patch_status(DEVICE, "edge-1", {"status": {"phase": "Lost"}})
+    assert "status.phase" in str(invalid.value.status["details"]["causes"])
+    nowhere = KubernetesApi(api._client, "nowhere")
+    with pytest.raises(NotFound):
+        await nowhere.create(DEVICE, device("edge-2"))
 
 
-def test_a_watch_delivers_in_order_and_an_old_version_is_gone(real):
-    async def scenario(api, cluster):
-        start = (await api.list(DEVICE)).resource_version
-        async with api.watch(DEVICE, resource_version=start) as events:
-            await api.create(DEVICE, device())
-            await api.patch_status(DEVICE, "edge-1", {"status": {"phase": "Enrolling"}})
-            await api.delete(DEVICE, "edge-1")
-            seen = []
-            async for event in events:
-                seen.append(event.type)
-                if event.type == "DELETED":
-                    break
-        assert [kind for kind in seen if kind != "BOOKMARK"] == ["ADDED", "MODIFIED", "DELETED"]
-
-    real(scenario)
+async def test_a_watch_delivers_in_order_and_an_old_version_is_gone(api: KubernetesApi) -> None:
+    start = (await api.list(DEVICE)).resource_version
+    async with api.watch(DEVICE, resource_version=start) as events:
+        await api.create(DEVICE, device())
+        await api.patch_status(DEVICE, "edge-1", {"status": {"phase": "Enrolling"}})
+        await api.delete(DEVICE, "edge-1")
+        seen = []
+        async for event in events:
+            seen.append(event.type)
+            if event.type == "DELETED":
+                break
+    assert [kind for kind in seen if kind != "BOOKMARK"] == ["ADDED", "MODIFIED", "DELETED"]
 
 
-def test_an_application_with_a_large_module_passes_through_a_watch(real):
-    async def scenario(api, cluster):
-        start = (await api.list(APPLICATION)).resource_version
-        async with api.watch(APPLICATION, resource_version=start) as events:
-            body = manifests.application("blink", module=b"\0asm" + bytes(1_000_000), all_devices=True)
-            await api.create(APPLICATION, body)
-            event = await anext(events)
-        assert event.object["spec"]["wasmBytes"] == body["spec"]["wasmBytes"]
-
-    real(scenario)
+async def test_an_application_with_a_large_module_passes_through_a_watch(api: KubernetesApi) -> None:
+    start = (await api.list(APPLICATION)).resource_version
+    async with api.watch(APPLICATION, resource_version=start) as events:
+        body = manifests.application("blink", module=b"\0asm" + bytes(1_000_000), all_devices=True)
+        await api.create(APPLICATION, body)
+        event = await anext(events)
+    assert event.object["spec"]["wasmBytes"] == body["spec"]["wasmBytes"]
 
 
-def test_an_informer_on_it(real):
-    async def scenario(api, cluster):
-        informer = Informer(api, CONFIG_MAP, SystemClock(), Randomness(1))
-        await informer.start()
-        await cluster.client("User").create(
-            CONFIG_MAP, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"x": "1"}}
-        )
-        found = await informer.wait_for("a", lambda found: found is not None, within=5)
-        assert found["data"] == {"x": "1"}
-        await informer.stop()
-
-    real(scenario)
+async def test_an_informer_on_it(api: KubernetesApi, cluster: EmbeddedCluster) -> None:
+    informer = Informer(api, CONFIG_MAP, SystemClock(), Randomness(1))
+    await informer.start()
+    await cluster.client("User").create(
+        CONFIG_MAP, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"x": "1"}}
+    )
+    found = await informer.wait_for("a", lambda found: found is not None, within=5)
+    assert found["data"] == {"x": "1"}
+    await informer.stop()
 
 
-def test_a_server_that_is_gone_is_an_os_error(real):
-    async def scenario(api, cluster):
-        await api.list(DEVICE)
-        await cluster.stop()
-        with pytest.raises(OSError, match="127"):
-            await api.get(DEVICE, "edge-1")
-        with pytest.raises(OSError, match="127"):
-            async with api.watch(DEVICE, resource_version="1"):
-                pass
-
-    real(scenario)
+async def test_a_server_that_is_gone_is_an_os_error(api: KubernetesApi, cluster: EmbeddedCluster) -> None:
+    await api.list(DEVICE)
+    await cluster.stop()
+    with pytest.raises(OSError, match="127"):
+        await api.get(DEVICE, "edge-1")
+    with pytest.raises(OSError, match="127"):
+        async with api.watch(DEVICE, resource_version="1"):
+            pass
 
 
 @pytest.mark.parametrize("content", [None, "not: [a", "apiVersion: v1\nkind: Config\n"])
-def test_a_kubeconfig_that_is_none_says_what_to_do(tmp_path, content):
+async def test_an_invalid_kubeconfig_says_what_to_do(tmp_path: Path, content) -> None:
     path = tmp_path / "kubeconfig"
     if content is not None:
         path.write_text(content)
     with pytest.raises(UsageError, match="kubeconfig") as caught:
-        asyncio.run(KubernetesApi.open("wasmbed", kubeconfig=path))
+        await KubernetesApi.open("wasmbed", kubeconfig=path)
     assert caught.value.do
 
 
-def test_outside_a_pod_a_kubeconfig_is_needed(monkeypatch):
+async def test_outside_a_pod_a_kubeconfig_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(UsageError, match="service account"):
-        asyncio.run(KubernetesApi.open("wasmbed"))
+        await KubernetesApi.open("wasmbed")
 
 
-def fake(handler, scenario):
-    """Runs ``scenario(api)`` against a server that is no Kubernetes."""
+@asynccontextmanager
+async def served_by(handler: Handler) -> AsyncIterator[KubernetesApi]:
+    """An adapter at a server that is not Kubernetes."""
+    from kubernetes.aio import client
 
-    async def main():
-        from kubernetes.aio import client
-
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", handler)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        configuration = client.Configuration()
-        configuration.host = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        api = KubernetesApi(client.ApiClient(configuration), "wasmbed")
-        try:
-            await scenario(api)
-        finally:
-            await api.close()
-            await runner.cleanup()
-
-    asyncio.run(main())
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    configuration = client.Configuration()
+    configuration.host = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    api = KubernetesApi(client.ApiClient(configuration), "wasmbed")
+    try:
+        yield api
+    finally:
+        await api.close()
+        await runner.cleanup()
 
 
-def test_an_answer_that_is_no_status_is_still_an_api_error():
-    async def handler(request):
+async def test_an_answer_that_is_not_a_status_is_still_an_api_error() -> None:
+    async def handler(request: web.Request) -> web.Response:
         return web.Response(status=502, text="<h1>Bad Gateway</h1>")
 
-    async def scenario(api):
+    async with served_by(handler) as api:
         with pytest.raises(ApiError, match="Bad Gateway") as caught:
             await api.get(DEVICE, "edge-1")
         assert caught.value.code == 502
@@ -237,27 +212,22 @@ def test_an_answer_that_is_no_status_is_still_an_api_error():
             async with api.watch(DEVICE, resource_version="1"):
                 pass
 
-    fake(handler, scenario)
 
-
-def test_an_error_in_a_watch_is_raised():
-    async def handler(request):
+async def test_an_error_in_a_watch_is_raised() -> None:
+    async def handler(request: web.Request) -> web.Response:
         gone = '{"type":"ERROR","object":{"kind":"Status","status":"Failure","code":410,"reason":"Expired"}}\n'
         return web.Response(text='\n{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"5"}}}\n' + gone)
 
-    async def scenario(api):
-        async with api.watch(DEVICE, resource_version="1") as events:
-            assert (await anext(events)).type == "BOOKMARK"
-            with pytest.raises(Gone):
-                await anext(events)
-
-    fake(handler, scenario)
+    async with served_by(handler) as api, api.watch(DEVICE, resource_version="1") as events:
+        assert (await anext(events)).type == "BOOKMARK"
+        with pytest.raises(Gone):
+            await anext(events)
 
 
-def test_a_watch_that_is_cut_is_an_os_error_and_one_that_ends_just_ends():
+async def test_a_watch_that_is_cut_is_an_os_error_and_one_that_ends_just_ends() -> None:
     cut = True
 
-    async def handler(request):
+    async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
         await response.write(b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"5"}}}\n{"type":')
@@ -265,8 +235,7 @@ def test_a_watch_that_is_cut_is_an_os_error_and_one_that_ends_just_ends():
             request.transport.abort()
         return response
 
-    async def scenario(api):
-        nonlocal cut
+    async with served_by(handler) as api:
         async with api.watch(DEVICE, resource_version="1") as events:
             assert (await anext(events)).type == "BOOKMARK"
             with pytest.raises(ConnectionError):
@@ -274,5 +243,3 @@ def test_a_watch_that_is_cut_is_an_os_error_and_one_that_ends_just_ends():
         cut = False
         async with api.watch(DEVICE, resource_version="1") as events:
             assert [event.type async for event in events] == ["BOOKMARK"]
-
-    fake(handler, scenario)

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 from itertools import pairwise
 
 import pytest
@@ -7,18 +9,18 @@ from harness.wasmbed.resources.phases import MOVES, IllegalMove, check, is_legal
 
 
 @pytest.mark.parametrize("resource", MOVES, ids=lambda resource: resource.kind)
-def test_every_phase_can_be_reached_from_the_first(resource):
+def test_every_phase_can_be_reached_from_the_first(resource) -> None:
     for phase in MOVES[resource]:
         route(resource, None, phase)
 
 
 @pytest.mark.parametrize("resource", MOVES, ids=lambda resource: resource.kind)
-def test_no_phase_is_a_dead_end(resource):
+def test_no_phase_is_a_dead_end(resource) -> None:
     assert all(MOVES[resource].values())
 
 
 @pytest.mark.parametrize("resource", MOVES, ids=lambda resource: resource.kind)
-def test_moves_lead_to_phases_that_exist(resource):
+def test_moves_lead_to_phases_that_exist(resource) -> None:
     assert set().union(*MOVES[resource].values()) <= MOVES[resource].keys()
 
 
@@ -32,7 +34,7 @@ def test_moves_lead_to_phases_that_exist(resource):
         "Enrolled Disconnected",
     ],
 )
-def test_lives_of_a_device(life):
+def test_lives_of_a_device(life) -> None:
     phases = life.split()
     for source, target in pairwise(phases):
         assert check(DEVICE, source, target) == target
@@ -48,7 +50,7 @@ def test_lives_of_a_device(life):
         "Deployed Error Stopping Stopped",
     ],
 )
-def test_lives_of_an_application(life):
+def test_lives_of_an_application(life) -> None:
     phases = life.split()
     for source, target in pairwise(phases):
         assert is_legal(APPLICATION, source, target)
@@ -70,7 +72,7 @@ def test_lives_of_an_application(life):
         (GATEWAY, "Online", "Lost"),
     ],
 )
-def test_an_illegal_move_names_what_would_be_legal(resource, source, target):
+def test_an_illegal_move_names_what_would_be_legal(resource, source, target) -> None:
     assert not is_legal(resource, source, target)
     with pytest.raises(IllegalMove) as caught:
         check(resource, source, target)
@@ -78,7 +80,7 @@ def test_an_illegal_move_names_what_would_be_legal(resource, source, target):
         assert phase in str(caught.value)
 
 
-def test_to_stay_is_legal():
+def test_to_stay_is_legal() -> None:
     assert check(DEVICE, "Connected", "Connected") == "Connected"
     assert check(DEVICE, None, "Pending") == "Pending"
     assert route(DEVICE, "Connected", "Connected") == []
@@ -93,10 +95,10 @@ def test_to_stay_is_legal():
         (APPLICATION, None, "Stopped", ["Creating", "Stopping", "Stopped"]),
     ],
 )
-def test_a_route_takes_the_fewest_moves(resource, source, target, steps):
+def test_a_route_takes_the_fewest_moves(resource, source, target, steps) -> None:
     assert route(resource, source, target) == steps
 
 
-def test_there_is_no_way_back_to_the_beginning():
+def test_there_is_no_way_back_to_the_beginning() -> None:
     with pytest.raises(IllegalMove, match="Running to Pending"):
         route(APPLICATION, "Running", "Pending")

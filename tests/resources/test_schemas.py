@@ -1,7 +1,10 @@
 """What the API server makes of manifests: defaults, and refusals that name the field."""
 
+from __future__ import annotations
+
 import pytest
 
+from harness.clusters.embedded import EmbeddedCluster
 from harness.wasmbed.resources import manifests
 from harness.wasmbed.resources.api import Invalid
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
@@ -22,25 +25,19 @@ def device(**spec):
     return body
 
 
-def test_an_application_has_its_defaults(play):
-    async def scenario(cluster, clock):
-        api = cluster.client("User")
-        created = await api.create(APPLICATION, application())
-        config = {"memoryLimit": 1_048_576, "fuel": 10_000_000, "timeLimit": 5_000, "entry": "run"}
-        assert created["spec"]["config"] == config
-        assert created["spec"]["stopped"] is False
-        assert created["status"] == {"phase": "Pending"}
-        assert (await api.create(DEVICE, device()))["status"] == {"phase": "Pending"}
-
-    play(scenario)
+async def test_an_application_has_its_defaults(cluster: EmbeddedCluster) -> None:
+    api = cluster.client("User")
+    created = await api.create(APPLICATION, application())
+    config = {"memoryLimit": 1_048_576, "fuel": 10_000_000, "timeLimit": 5_000, "entry": "run"}
+    assert created["spec"]["config"] == config
+    assert created["spec"]["stopped"] is False
+    assert created["status"] == {"phase": "Pending"}
+    assert (await api.create(DEVICE, device()))["status"] == {"phase": "Pending"}
 
 
-def test_a_status_given_at_creation_is_dropped(play):
-    async def scenario(cluster, clock):
-        created = await cluster.client("User").create(DEVICE, {**device(), "status": {"phase": "Connected"}})
-        assert created["status"]["phase"] == "Pending"
-
-    play(scenario)
+async def test_a_status_given_at_creation_is_dropped(cluster: EmbeddedCluster) -> None:
+    created = await cluster.client("User").create(DEVICE, {**device(), "status": {"phase": "Connected"}})
+    assert created["status"]["phase"] == "Pending"
 
 
 @pytest.mark.parametrize(
@@ -64,15 +61,12 @@ def test_a_status_given_at_creation_is_dropped(play):
         (application(config={"timeLimit": "1s"}), "spec.config.timeLimit"),
     ],
 )
-def test_an_application_that_breaks_the_schema(play, body, field):
-    async def scenario(cluster, clock):
-        with pytest.raises(Invalid) as caught:
-            await cluster.client("User").create(APPLICATION, body)
-        # For oneOf with two matches Kubernetes names the field in the message only.
-        causes = [f"{cause['field']} {cause['message']}" for cause in caught.value.status["details"]["causes"]]
-        assert any(field in cause for cause in causes), causes
-
-    play(scenario)
+async def test_an_application_that_breaks_the_schema(cluster: EmbeddedCluster, body, field) -> None:
+    with pytest.raises(Invalid) as caught:
+        await cluster.client("User").create(APPLICATION, body)
+    # For oneOf with two matches Kubernetes names the field in the message only.
+    causes = [f"{cause['field']} {cause['message']}" for cause in caught.value.status["details"]["causes"]]
+    assert any(field in cause for cause in causes), causes
 
 
 @pytest.mark.parametrize(
@@ -86,32 +80,23 @@ def test_an_application_that_breaks_the_schema(play, body, field):
         ("edge-1", {"capabilities": ["wasm", "wasm"]}, "spec.capabilities[1]"),
     ],
 )
-def test_a_device_that_breaks_the_schema(play, name, spec, field):
-    async def scenario(cluster, clock):
-        body = device(**spec)
-        body["metadata"]["name"] = name
-        with pytest.raises(Invalid) as caught:
-            await cluster.client("User").create(DEVICE, body)
-        assert field in [cause["field"] for cause in caught.value.status["details"]["causes"]]
-
-    play(scenario)
+async def test_a_device_that_breaks_the_schema(cluster: EmbeddedCluster, name, spec, field) -> None:
+    body = device(**spec)
+    body["metadata"]["name"] = name
+    with pytest.raises(Invalid) as caught:
+        await cluster.client("User").create(DEVICE, body)
+    assert field in [cause["field"] for cause in caught.value.status["details"]["causes"]]
 
 
-def test_only_phases_that_exist_are_written(play):
-    async def scenario(cluster, clock):
-        api = cluster.client("User")
-        await api.create(GATEWAY, manifests.gateway("gateway-1", endpoint="127.0.0.1:8081"))
-        with pytest.raises(Invalid, match="Gone"):
-            await api.patch_status(GATEWAY, "gateway-1", {"status": {"phase": "Gone"}})
-
-    play(scenario)
+async def test_only_phases_that_exist_are_written(cluster: EmbeddedCluster) -> None:
+    api = cluster.client("User")
+    await api.create(GATEWAY, manifests.gateway("gateway-1", endpoint="127.0.0.1:8081"))
+    with pytest.raises(Invalid, match="Gone"):
+        await api.patch_status(GATEWAY, "gateway-1", {"status": {"phase": "Gone"}})
 
 
-def test_selectable_fields_select(play):
-    async def scenario(cluster, clock):
-        api = cluster.client("User")
-        await api.create(APPLICATION, application(stopped=True))
-        for selector, count in (("spec.stopped=true", 1), ("spec.stopped=false", 0), ("status.phase=Pending", 1)):
-            assert len((await api.list(APPLICATION, field_selector=selector)).items) == count
-
-    play(scenario)
+async def test_selectable_fields_select(cluster: EmbeddedCluster) -> None:
+    api = cluster.client("User")
+    await api.create(APPLICATION, application(stopped=True))
+    for selector, count in (("spec.stopped=true", 1), ("spec.stopped=false", 0), ("status.phase=Pending", 1)):
+        assert len((await api.list(APPLICATION, field_selector=selector)).items) == count

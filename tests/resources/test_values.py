@@ -1,5 +1,7 @@
 """Views, manifests, timestamps, conditions, deployment requests: values in, values out."""
 
+from __future__ import annotations
+
 import json
 from base64 import b64encode
 
@@ -16,7 +18,7 @@ from harness.wasmbed.resources.views import Application, Device, Gateway
 MODULE = b"\0asm\1\0\0\0"
 
 
-def test_a_view_reads_camel_case_with_defaults():
+def test_a_view_reads_camel_case_with_defaults() -> None:
     device = Device(
         {
             "metadata": {"name": "edge-1", "uid": "u", "resourceVersion": "7", "generation": 2, "labels": {"a": "b"}},
@@ -36,20 +38,20 @@ def test_a_view_reads_camel_case_with_defaults():
     assert device.status.device_metrics == {"uptime_ms": 5}
 
 
-def test_an_empty_object_has_a_view():
+def test_an_empty_object_has_a_view() -> None:
     assert Gateway({}).status.connected_devices == 0
     assert Device({}).labels == {}
     assert Application({}).spec.config.entry == "run"
     assert Application({}).finalizers == ()
 
 
-def test_views_compare_by_what_they_wrap():
+def test_views_compare_by_what_they_wrap() -> None:
     assert Device({"spec": {}}) == Device({"spec": {}})
     assert Device({}) != Gateway({})
     assert "deviceType" in repr(Device({"spec": {"deviceType": "mcu"}}))
 
 
-def test_the_status_of_each_device_is_a_view():
+def test_the_status_of_each_device_is_a_view() -> None:
     raw = {"edge-1": {"state": "running", "generation": 3, "deployment": {"session": "s", "attempts": 2}}}
     entries = Application({"status": {"deviceStatuses": raw}}).status.device_statuses
     assert list(entries) == ["edge-1"]
@@ -70,7 +72,7 @@ def test_the_status_of_each_device_is_a_view():
         ({"all_devices": True}, True),
     ],
 )
-def test_targets_know_their_devices(targets, meant):
+def test_targets_know_their_devices(targets, meant) -> None:
     device = Device(
         manifests.device("edge-1", public_key=b"0", device_type="mcu", labels={"site": "lab", "floor": "1"})
     )
@@ -78,7 +80,7 @@ def test_targets_know_their_devices(targets, meant):
     assert application.spec.target_devices.matches(device) is meant
 
 
-def test_manifests_leave_out_what_was_not_given():
+def test_manifests_leave_out_what_was_not_given() -> None:
     device = manifests.device("edge-1", public_key=b"\x30", device_type="mcu", capabilities=["wasm", "tls", "wasm"])
     assert device["spec"] == {"publicKey": "MA==", "deviceType": "mcu", "capabilities": ["wasm", "tls"]}
     assert "labels" not in device["metadata"]
@@ -92,26 +94,26 @@ def test_manifests_leave_out_what_was_not_given():
 
 
 @given(st.floats(min_value=0, max_value=4e9))
-def test_timestamps_keep_microseconds(moment):
+def test_timestamps_keep_microseconds(moment) -> None:
     text = format_timestamp(moment)
     assert text.endswith("Z")
     assert len(text) == len("2026-11-21T02:40:00.000000Z")
     assert parse_timestamp(text) == pytest.approx(moment, abs=2e-6)
 
 
-def test_timestamps_sort_as_text():
+def test_timestamps_sort_as_text() -> None:
     moments = [0.0, 0.5, 1.0, 999_999_999.999999, 1_700_000_000.0]
     assert sorted(map(format_timestamp, moments)) == list(map(format_timestamp, moments))
 
 
-def test_other_peoples_timestamps_are_read():
+def test_other_peoples_timestamps_are_read() -> None:
     assert parse_timestamp("2023-11-14T22:13:20Z") == 1_700_000_000
     assert parse_timestamp("2023-11-14T23:13:20+01:00") == 1_700_000_000
     with pytest.raises(ValueError, match="without a zone"):
         parse_timestamp("2023-11-14T22:13:20")
 
 
-def test_a_condition_keeps_the_time_of_its_last_transition():
+def test_a_condition_keeps_the_time_of_its_last_transition() -> None:
     first = with_condition(None, "Ready", True, "Up", now=100.0, generation=1)
     second = with_condition(first, "Ready", True, "StillUp", "fine", now=200.0)
     third = with_condition(second, "Ready", None, "Silent", now=300.0)
@@ -124,7 +126,7 @@ def test_a_condition_keeps_the_time_of_its_last_transition():
     assert first[0]["observedGeneration"] == 1
 
 
-def test_a_condition_leaves_the_others_in_place():
+def test_a_condition_leaves_the_others_in_place() -> None:
     conditions = with_condition(with_condition([], "A", True, "X", now=1), "B", False, "Y", now=1)
     changed = with_condition(conditions, "A", False, "Z", now=2)
     assert [condition["type"] for condition in changed] == ["A", "B"]
@@ -138,7 +140,7 @@ REQUEST = DeploymentRequest(
 )
 
 
-def test_a_deployment_request_survives_its_journey():
+def test_a_deployment_request_survives_its_journey() -> None:
     assert DeploymentRequest.from_json(json.loads(json.dumps(REQUEST.to_json()))) == REQUEST
 
 
@@ -158,12 +160,12 @@ def test_a_deployment_request_survives_its_journey():
         ({"generation": "4"}, "generation"),
     ],
 )
-def test_a_bad_deployment_request_names_the_field(change, named):
+def test_a_bad_deployment_request_names_the_field(change, named) -> None:
     with pytest.raises(ValueError, match=named):
         DeploymentRequest.from_json({**REQUEST.to_json(), **change})
 
 
-def test_a_deployment_request_is_an_object():
+def test_a_deployment_request_is_an_object() -> None:
     with pytest.raises(ValueError, match="must be an object"):
         DeploymentRequest.from_json([])
     with pytest.raises(ValueError, match="limits: missing"):

@@ -95,7 +95,7 @@ USAGE = {
     "A Board Is Wrong": "there is no board '42'",
     "A Target Is Wrong": "there is no argument 'too'",
     "Both Ways To Name Devices": "labels: means devices, and so does to",
-    "An Option Is Wrong": "no such option: hartbeat",
+    "An Option Is Wrong": "unknown option: hartbeat",
     "It Is No Expression": "'[unclosed' is no regular expression: unterminated character set",
     "It Is No Peer": "UsageError: Argument 'peer' got value 'somebody' that cannot be converted to Peer",
     "It Is No Event": "'Heartbeat' that cannot be converted to Event: give what Wait For Event returned",
@@ -109,7 +109,7 @@ def test_a_projects_file_that_is_wrong_is_told_once(project) -> None:
     (project.folder / "harness.toml").write_text("hartbeat = 3\n")
     code, output = project.run("it.robot")
     assert code == 1, output
-    assert output.count("harness.toml: no such option: hartbeat") == 1
+    assert output.count("harness.toml: unknown option: hartbeat") == 1
     assert "did you mean 'heartbeat'?" in output
     assert "listener" not in output
     assert project.results()["It Is Asked For Wrongly"]["blame"] == "usage"

@@ -1,7 +1,7 @@
-"""A runner for coroutines, on the event loop that stacks run on."""
+"""The event loop that stacks run on, for the tests of this room."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+import asyncio
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,6 +9,8 @@ from harness.core.loop import new_runner
 
 
 @pytest.fixture
-def run() -> Iterator[Callable[..., Any]]:
+def runner() -> Iterator[asyncio.Runner]:
     with new_runner() as runner:
-        yield runner.run
+        yield runner
+        left = asyncio.all_tasks(runner.get_loop())
+        assert not left, f"tasks left behind: {left}"

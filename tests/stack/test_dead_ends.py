@@ -1,4 +1,4 @@
-"""Which wishes can still come true, as the table of phases has it."""
+"""The phases that a resource can still reach, by the table of phases."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def application(phase: str, *, stalled: bool | None = None, deleting: bool = Fal
 
 
 @pytest.mark.parametrize(
-    ("present", "wish", "possible"),
+    ("present", "wanted", "possible"),
     [
         (application("Failed", stalled=True), "Running", False),
         (application("Error", stalled=True), "Running", False),
@@ -38,7 +38,7 @@ def application(phase: str, *, stalled: bool | None = None, deleting: bool = Fal
         (application("Running", stopped=True), "Stopped", True),
         (application("Stopping", deleting=True), "Running", False),
         (application("Running", deleting=True), "Stopped", True),
-        # what may still come
+        # phases that may still follow
         (application("Pending"), "Running", True),
         (application("Deploying"), "Failed", True),
         (application("PartiallyRunning"), "Running", True),
@@ -48,26 +48,28 @@ def application(phase: str, *, stalled: bool | None = None, deleting: bool = Fal
         (application("Failed", stalled=True), "Failed", True),
         (application("Running"), "Stopped", True),
         (application("Error", stalled=True), "Stopped", True),
-        # there is no way back
+        # no move leads back
         (application("Running"), "Pending", False),
-        # further devices may come
+        # more devices may join
         (application("Failed", stalled=True, targetDevices={"allDevices": True}), "PartiallyRunning", True),
         (application("Failed", stalled=True, targetDevices={"allDevices": True}), "Running", False),
     ],
 )
-def test_what_the_phase_of_an_application_leaves_to_hope_for(
-    history: History, present: dict[str, Any], wish: str, possible: bool
+def test_the_phases_that_an_application_can_still_reach(
+    history: History, present: dict[str, Any], wanted: str, possible: bool
 ) -> None:
-    reason = dead_end(APPLICATION, "app", present, wish, history)
+    reason = dead_end(APPLICATION, "app", present, wanted, history)
     assert (reason is None) is possible
     if reason is not None:
-        assert reason == f"it is {present['status']['phase']}, from which nothing leads there by itself: why"
+        assert reason == f"it is {present['status']['phase']}, and no move leads from there without a change: why"
 
 
-@pytest.mark.parametrize("wish", [None, "Running", lambda phase: phase == "Running"], ids=["none", "word", "judge"])
-def test_only_words_are_judged(history: History, wish: Any) -> None:
-    reason = dead_end(APPLICATION, "app", application("Failed", stalled=True), wish, history)
-    assert (reason is not None) is (wish == "Running")
+@pytest.mark.parametrize(
+    "wanted", [None, "Running", lambda phase: phase == "Running"], ids=["none", "text", "function"]
+)
+def test_only_a_phase_given_as_text_is_judged(history: History, wanted: Any) -> None:
+    reason = dead_end(APPLICATION, "app", application("Failed", stalled=True), wanted, history)
+    assert (reason is not None) is (wanted == "Running")
 
 
 @pytest.mark.parametrize(
@@ -80,17 +82,17 @@ def test_only_words_are_judged(history: History, wish: Any) -> None:
     ],
     ids=["power", "reset", "crash", "label"],
 )
-def test_what_was_done_since_may_change_everything(history: History, act: Any) -> None:
+def test_an_action_after_the_last_change_leaves_the_outcome_open(history: History, act: Any) -> None:
     act(history)
     assert dead_end(APPLICATION, "app", application("Failed", stalled=True), "Running", history) is None
 
 
-def test_to_look_changes_nothing(history: History) -> None:
+def test_a_read_request_leaves_the_verdict_unchanged(history: History) -> None:
     history.record(Kind.MESSAGE, "User", "Kubernetes", "GET Application", {}, "app")
     assert dead_end(APPLICATION, "app", application("Failed", stalled=True), "Running", history) is not None
 
 
-def test_what_was_deleted_does_not_come_back_by_itself_unless_it_registers(history: History) -> None:
+def test_a_deleted_resource_does_not_come_back_unless_it_registers_itself(history: History) -> None:
     assert dead_end(APPLICATION, "later", None, "Running", history) is None
     for kind, name in (("Application", "app"), ("Device", "pump-1"), ("Gateway", "gateway-1")):
         history.record(Kind.STATE, "Kubernetes", "", kind, {"change": "deleted", "name": name}, name)
@@ -102,11 +104,11 @@ def test_what_was_deleted_does_not_come_back_by_itself_unless_it_registers(histo
 
 
 @pytest.mark.parametrize("resource", MOVES, ids=lambda resource: resource.kind)
-def test_with_every_cause_the_whole_table_counts(resource: Any) -> None:
+def test_all_causes_together_allow_the_whole_table(resource: Any) -> None:
     for source, targets in MOVES[resource].items():
         assert targets <= reachable(resource, source, Cause)
 
 
-def test_a_device_may_always_come_back(history: History) -> None:
+def test_a_device_may_always_reconnect(history: History) -> None:
     failed = {"metadata": {"name": "pump-1"}, "status": {"phase": "Failed"}}
     assert dead_end(DEVICE, "pump-1", failed, "Connected", history) is None

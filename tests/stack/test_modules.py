@@ -1,4 +1,4 @@
-"""Modules by name, by path, as text and as bytes."""
+"""Modules are loaded by name, by path, as text, and as bytes."""
 
 from pathlib import Path
 
@@ -21,16 +21,16 @@ def modules(tmp_path: Path) -> Modules:
     return Modules(tmp_path)
 
 
-def test_text_is_assembled_and_binaries_are_taken_as_they_are(modules: Modules) -> None:
+def test_text_is_assembled_and_binaries_stay_unchanged(modules: Modules) -> None:
     assert modules("idle").startswith(b"\0asm")
     assert modules("raw") == b"as it is"
     assert modules.load(b"bytes") == b"bytes"
     assert modules.load("idle") == modules.load(modules.folder / "idle.wat")
 
 
-def test_what_is_not_there_is_named_with_what_is(modules: Modules, tmp_path: Path) -> None:
+def test_an_unknown_module_is_refused_with_the_known_ones(modules: Modules, tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"no module 'hallo'\n  -> there are: broken, idle, raw; the harness's own: .*hello"
+        UsageError, match=r"no module 'hallo'\n  -> the modules are: broken, idle, raw; the harness's own: .*hello"
     ):
         modules("hallo")
     with pytest.raises(UsageError, match=r"--modules, in Robot the variable MODULES; the harness's own: .*hello"):
@@ -39,18 +39,18 @@ def test_what_is_not_there_is_named_with_what_is(modules: Modules, tmp_path: Pat
         modules.load(tmp_path / "gone.wasm")
 
 
-def test_the_harness_has_modules_of_its_own(modules: Modules, tmp_path: Path) -> None:
+def test_the_harness_has_its_own_modules(modules: Modules, tmp_path: Path) -> None:
     assert modules("hello") == Modules(tmp_path / "nowhere")("hello")
     (tmp_path / "hello.wasm").write_bytes(b"the folder's")
     assert modules("hello") == b"the folder's"
 
 
-def test_text_that_is_wrong_is_shown(modules: Modules) -> None:
+def test_an_error_in_the_text_is_shown(modules: Modules) -> None:
     with pytest.raises(UsageError, match=r"broken\.wat(.|\n)*expected(.|\n)*fun"):
         modules("broken")
 
 
-def test_a_module_that_is_too_large_is_told_by_its_own_size() -> None:
+def test_a_module_that_is_too_large_is_refused_with_its_size() -> None:
     with pytest.raises(UsageError, match="the module has 1,048,577 bytes, an Application takes at most 1,048,576"):
         manifests.application("large", module=bytes((1 << 20) + 1), all_devices=True)
 

@@ -1,4 +1,4 @@
-"""Options come from one place, and a wrong one is refused with what to do."""
+"""Options are parsed in one place, and an invalid one is refused with what to do."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from harness.stack.applications import parse_targets
 from harness.stack.backends import check_names, check_options, clusters, lacking, make_cluster
 
 
-def test_what_is_given_goes_before_the_environment() -> None:
+def test_given_options_take_precedence_over_the_environment() -> None:
     options = StackOptions.parse(
         {"seed": "7", "heartbeat": None}, {"WASMBED_SEED": "8", "WASMBED_HEARTBEAT": "0.5", "WASMBED_REPORTS": "out"}
     )
@@ -37,19 +37,19 @@ def test_what_is_given_goes_before_the_environment() -> None:
         ("boards", ""),
     ],
 )
-def test_a_value_that_cannot_be_names_the_option(name: str, text: str) -> None:
+def test_an_invalid_value_names_the_option(name: str, text: str) -> None:
     with pytest.raises(UsageError, match=f"--{name}"):
         StackOptions.parse({name: text}, {})
     with pytest.raises(UsageError, match=f"WASMBED_{name.upper()}"):
         StackOptions.parse({}, {f"WASMBED_{name.upper()}": text})
 
 
-def test_a_number_that_is_none_is_told_in_plain_words() -> None:
-    with pytest.raises(UsageError, match="'abc' is not possible: must be a whole number"):
+def test_an_invalid_number_is_explained() -> None:
+    with pytest.raises(UsageError, match="invalid value 'abc': must be a whole number"):
         StackOptions.parse({"seed": "abc"}, {})
 
 
-def test_arguments_give_the_options_again() -> None:
+def test_arguments_reproduce_the_options() -> None:
     options = StackOptions(seed=3, heartbeat=0.5)
     assert options.arguments() == ["--seed=3", "--heartbeat=0.5"]
     given = dict(argument.removeprefix("--").split("=") for argument in options.arguments())
@@ -63,7 +63,7 @@ def test_seconds_may_have_a_unit(text: str, seconds: float) -> None:
     assert StackOptions.parse({"heartbeat": text}, {}).heartbeat == pytest.approx(seconds)
 
 
-def test_arguments_are_what_differs_from_the_projects_own() -> None:
+def test_arguments_are_the_differences_from_the_projects_options() -> None:
     own = StackOptions(fleet=3, record=True)
     assert StackOptions(seed=1, profile="quick", reports=Path("x")).arguments(own) == [
         "--seed=1",
@@ -73,7 +73,7 @@ def test_arguments_are_what_differs_from_the_projects_own() -> None:
 
 
 def test_an_unknown_option_of_a_marker_is_refused() -> None:
-    with pytest.raises(UsageError, match="no such option: hartbeat"):
+    with pytest.raises(UsageError, match="unknown option: hartbeat"):
         StackOptions().replace(hartbeat=1)
 
 
@@ -82,19 +82,19 @@ def test_targets_are_all_labels_or_names() -> None:
     assert parse_targets("site=roof,kind=mcu") == {"match_labels": {"site": "roof", "kind": "mcu"}}
     assert parse_targets("pump-1, pump-2") == {"device_names": ["pump-1", "pump-2"]}
     for wrong in ("", ",", "site=roof,pump-1", "=x"):
-        with pytest.raises(UsageError, match="names no devices"):
+        with pytest.raises(UsageError, match="invalid choice of devices"):
             parse_targets(wrong)
 
 
-def test_a_tier_or_cluster_that_is_not_there_is_named_with_those_that_are() -> None:
-    with pytest.raises(UsageError, match=r"--boards: there is no 'paper' here\n  -> there are: .*virtual"):
+def test_an_unknown_tier_or_cluster_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UsageError, match=r"--boards: unknown boards 'paper'\n  -> there are: .*virtual"):
         check_names(StackOptions(boards="paper"))
-    with pytest.raises(UsageError, match=r"--cluster: there is no 'paper' here\n  -> there are: .*embedded"):
+    with pytest.raises(UsageError, match=r"--cluster: unknown cluster 'paper'\n  -> there are: .*embedded"):
         check_names(StackOptions(cluster="paper"))
 
 
 @pytest.mark.skipif(QemuTier.unavailable() is not None, reason=str(QemuTier.unavailable()))
-def test_a_kind_of_board_may_be_asked_for_as_well_as_a_tier() -> None:
+def test_a_kind_of_board_may_be_named_instead_of_a_tier() -> None:
     check_names(StackOptions(boards="lm3s6965evb"))
     wanted = ("wasm", "several-applications")
     lacks = "boards of lm3s6965evb have no several-applications, wasm"
@@ -127,7 +127,9 @@ def make(**options: Any) -> Cluster:
     return make_cluster(StackOptions(**options), ManualClock(), Randomness(), lambda *_: None)
 
 
-def test_a_cluster_kind_that_cannot_be_loaded_or_run_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_kind_that_cannot_be_loaded_or_run_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with pytest.raises(RigError, match="--cluster=paper: cannot be loaded"):
         make(cluster="paper")
     monkeypatch.setattr(type(make()), "unavailable", lambda: "the machine is too small")
@@ -136,34 +138,34 @@ def test_a_cluster_kind_that_cannot_be_loaded_or_run_says_why(monkeypatch: pytes
     assert clusters()["embedded"] == "the machine is too small"
 
 
-def test_a_kubeconfig_is_for_a_cluster_that_wants_one(tmp_path: Path) -> None:
+def test_a_kubeconfig_is_refused_by_other_clusters(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--kubeconfig: is for --cluster=kubeconfig"):
         make(kubeconfig=tmp_path / "kubeconfig")
 
 
-def test_worlds_on_a_shared_cluster_have_namespaces_of_their_own(tmp_path: Path) -> None:
+def test_stacks_on_a_shared_cluster_have_separate_namespaces(tmp_path: Path) -> None:
     one, other = (make(cluster="kubeconfig", kubeconfig=tmp_path / "kubeconfig") for _ in range(2))
     assert one.client("User").namespace != other.client("User").namespace
 
 
-def test_what_the_virtual_boards_can_do_is_known_beforehand() -> None:
+def test_features_of_virtual_boards_are_known_before_a_run() -> None:
     assert lacking(StackOptions(), ["csr", "wasm", "reset"]) is None
     assert lacking(StackOptions(), {"csr", "pause", "debug"}) == "boards of virtual have no debug, pause"
 
 
-def test_boards_that_cannot_be_recorded_lack_nothing_for_it() -> None:
+def test_boards_that_cannot_be_recorded_keep_their_features() -> None:
     assert lacking(StackOptions(record=True), {"reset"}) is None
     assert lacking(StackOptions(record=True), {"pause"}) == "boards of virtual have no pause"
 
 
 @pytest.mark.skipif(QemuTier.unavailable() is not None, reason=str(QemuTier.unavailable()))
-def test_what_boards_lack_only_while_they_are_recorded_is_said() -> None:
+def test_features_that_recording_takes_away_are_named() -> None:
     recorded = StackOptions(boards="mps2-an385", record=True)
     assert lacking(recorded, {"csr"}) is None
-    given_up = {"reset", "pause", "debug", "ethernet"}
-    assert lacking(recorded.replace(record=False), given_up) is None
-    words = "boards of mps2-an385 have no debug, ethernet, pause, reset while they are recorded"
-    assert lacking(recorded, {*given_up, "csr"}) == words
+    lost = {"reset", "pause", "debug", "ethernet"}
+    assert lacking(recorded.replace(record=False), lost) is None
+    reason = "boards of mps2-an385 have no debug, ethernet, pause, reset while they are recorded"
+    assert lacking(recorded, {*lost, "csr"}) == reason
     assert lacking(recorded, {"reset", "ed25519"}) == "boards of mps2-an385 have no ed25519, reset"
 
 

@@ -1,7 +1,6 @@
-"""A history that can be asked and waited for."""
+"""A stack's history can be searched and waited for."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -27,7 +26,7 @@ def record() -> Record:
     return record
 
 
-def test_events_are_found_by_their_words_and_their_data(record: Record) -> None:
+def test_events_are_found_by_their_fields_and_data(record: Record) -> None:
     assert [event.n for event in record.find("Heartbeat", deviceId="a")] == [0]
     assert [event.n for event in record.find(about="pump-1", kind=Kind.MESSAGE)] == [0, 1]
     assert [event.n for event in record.find(source="Gateway")] == [1]
@@ -35,45 +34,39 @@ def test_events_are_found_by_their_words_and_their_data(record: Record) -> None:
     assert record.find("Heartbeat", target="Kubernetes") == []
 
 
-def test_nothing_is_judged_by_a_part_of_what_happened(run: Callable[..., Any]) -> None:
-    async def story() -> None:
-        record = Record(SystemClock(), keep=100)
-        for number in range(150):
-            record.note("step", number=number)
-        for question in (
-            lambda: record.find("step"),
-            lambda: record.phases("pump-1"),
-            lambda: record.follows("device-enrollment"),
-        ):
-            with pytest.raises(RigError, match="150 events happened and 100 are kept"):
-                question()
-        with pytest.raises(RigError, match="150 events happened"):
-            await record.until("step", number=0)
-        assert (await record.until("step", number=149, after=record[-2])).n == 149
-        assert len(record.recall("step")) == 100
-
-    run(story())
+async def test_an_incomplete_history_is_not_judged() -> None:
+    record = Record(SystemClock(), keep=100)
+    for number in range(150):
+        record.note("step", number=number)
+    for question in (
+        lambda: record.find("step"),
+        lambda: record.phases("pump-1"),
+        lambda: record.follows("device-enrollment"),
+    ):
+        with pytest.raises(RigError, match="150 events happened and 100 are kept"):
+            question()
+    with pytest.raises(RigError, match="150 events happened"):
+        await record.until("step", number=0)
+    assert (await record.until("step", number=149, after=record[-2])).n == 149
+    assert len(record.recall("step")) == 100
 
 
-def test_phases_are_those_a_resource_went_through(record: Record) -> None:
+def test_phases_lists_the_phases_of_a_resource(record: Record) -> None:
     assert record.phases("pump-1") == ["Pending", "Failed"]
     assert record.phases("pump-2") == []
 
 
-def test_until_takes_what_was_there_and_what_comes(run: Callable[..., Any], record: Record) -> None:
-    async def story() -> None:
-        first = await record.until("Heartbeat")
-        assert first.n == 0
-        with pytest.raises(ProductFailure, match="no event name=Heartbeat about=pump-1 within") as failure:
-            await record.until("Heartbeat", about="pump-1", after=first, within=0.01)
-        assert "Gateway -> Device  Deploy" in str(failure.value)
-        with pytest.raises(ProductFailure, match="no event name=Deploy size=bool within"):
-            await record.until("Deploy", size=bool, within=0.01)
-
-    run(story())
+async def test_until_finds_past_events_and_reports_missing_ones(record: Record) -> None:
+    first = await record.until("Heartbeat")
+    assert first.n == 0
+    with pytest.raises(ProductFailure, match="no event name=Heartbeat about=pump-1 within") as failure:
+        await record.until("Heartbeat", about="pump-1", after=first, within=0.01)
+    assert "Gateway -> Device  Deploy" in str(failure.value)
+    with pytest.raises(ProductFailure, match="no event name=Deploy size=bool within"):
+        await record.until("Deploy", size=bool, within=0.01)
 
 
-def test_the_last_events_say_what_tells_and_leave_out_what_watches_repeat() -> None:
+def test_the_last_events_show_key_fields_and_leave_out_watch_events() -> None:
     record = Record(SystemClock())
     status = {"status": {"phase": "Error", "error": "pump-1: a trap"}}
     for source, target, name, data in (
@@ -90,23 +83,18 @@ def test_the_last_events_say_what_tells_and_leave_out_what_watches_repeat() -> N
     ]
 
 
-def test_until_wakes_at_the_event(run: Callable[..., Any], record: Record) -> None:
-    async def story() -> int:
-        import asyncio
-
-        waiting = asyncio.ensure_future(record.until("Stop", about="app"))
-        asyncio.get_running_loop().call_soon(record.record, Kind.MESSAGE, "Gateway", "Device", "Stop", {}, "app")
-        return (await waiting).n
-
-    assert run(story()) == 5
+async def test_until_wakes_at_the_event(record: Record) -> None:
+    waiting = asyncio.ensure_future(record.until("Stop", about="app"))
+    asyncio.get_running_loop().call_soon(record.record, Kind.MESSAGE, "Gateway", "Device", "Stop", {}, "app")
+    assert (await waiting).n == 5
 
 
-def test_a_failure_without_events_says_so(run: Callable[..., Any]) -> None:
+async def test_a_failure_without_events_says_so() -> None:
     with pytest.raises(ProductFailure, match=r"\(none\)"):
-        run(Record(SystemClock()).until("Heartbeat", within=0.01))
+        await Record(SystemClock()).until("Heartbeat", within=0.01)
 
 
-def test_a_sequence_that_is_not_there_is_the_callers_mistake(record: Record) -> None:
+def test_an_unknown_sequence_is_the_callers_error(record: Record) -> None:
     with pytest.raises(UsageError, match="no-such-sequence"):
         record.follows("no-such-sequence")
 
@@ -125,7 +113,7 @@ def test_changes_are_a_merge_patch(old: dict[str, Any], new: dict[str, Any], pat
     assert changes(old, new) == patch
 
 
-def test_the_recorders_own_watches_are_no_history(record: Record) -> None:
+def test_the_recorders_own_watches_are_not_recorded(record: Record) -> None:
     recorder, before = Recorder(record, Redaction(b"key")), len(record)
     recorder.cluster("Kubernetes", RECORDER, "ADDED Device", {}, "pump-1")
     assert len(record) == before
@@ -137,7 +125,7 @@ def test_the_recorders_own_watches_are_no_history(record: Record) -> None:
     assert kinds == [Kind.MESSAGE, Kind.CONSOLE, Kind.MESSAGE, Kind.FAULT]
 
 
-def test_conditions_ask_only_for_what_they_name() -> None:
+def test_conditions_check_only_the_fields_they_name() -> None:
     status = {"status": {"phase": "Running", "statistics": {"running": 2, "target": 3}, "deployedDevices": ["a", "b"]}}
     assert Conditions(ApplicationStatus, {"statistics": {"running": 2}}).hold(status)
     assert not Conditions(ApplicationStatus, {"statistics": {"running": 3}}).hold(status)
@@ -147,18 +135,15 @@ def test_conditions_ask_only_for_what_they_name() -> None:
     assert Conditions(DeviceStatus, {}).hold({})
 
 
-def test_a_condition_on_no_field_is_the_callers_mistake() -> None:
+def test_a_condition_on_an_unknown_field_is_the_callers_error() -> None:
     with pytest.raises(UsageError, match=r"DeviceStatus has no phaze(.|\n)*phase"):
         Conditions(DeviceStatus, {"phaze": "Connected"})
 
 
-def test_a_judge_that_fails_is_the_waiting_tests_trouble_only(run: Callable[..., Any], record: Record) -> None:
-    async def main() -> None:
-        waiting = asyncio.ensure_future(record.until("Heartbeat", after=record[0], uptime=lambda value: value > 3))
-        while not record._listeners:
-            await record._clock.sleep(0)
-        record.record(Kind.MESSAGE, "Device", "Gateway", "Heartbeat", {}, "pump-1")
-        with pytest.raises(TypeError):
-            await waiting
-
-    run(main())
+async def test_a_predicate_that_fails_affects_only_the_waiting_test(record: Record) -> None:
+    waiting = asyncio.ensure_future(record.until("Heartbeat", after=record[0], uptime=lambda value: value > 3))
+    while not record._listeners:
+        await record._clock.sleep(0)
+    record.record(Kind.MESSAGE, "Device", "Gateway", "Heartbeat", {}, "pump-1")
+    with pytest.raises(TypeError):
+        await waiting

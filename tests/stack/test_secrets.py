@@ -1,4 +1,4 @@
-"""A run leaves none of its secrets behind: history, page, junit, Allure, output and logs are searched."""
+"""A run's files hold none of its secrets: history, page, JUnit, Allure, output, and logs are searched."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def remember(*secrets):
 
 
 def remembering(pki):
-    """Keys and tokens of boards are remembered as they are made."""
+    """Write down the keys and tokens of boards as they are made."""
     make = pki.credentials
 
     async def credentials(*arguments, **options):
@@ -49,14 +49,14 @@ def remembering(pki):
 
 
 async def garbage(endpoint, token, tls=None):
-    """A request that cannot be read, with the token in it."""
+    """Send a malformed request with the token in it."""
     reader, writer = await asyncio.open_connection(*endpoint, ssl=tls)
     writer.write(f"GET / HTTP/1.1\\r\\nAuthorization: Bearer {token}\\x01\\r\\n\\r\\n".encode())
     assert b"400" in await reader.readline()
     writer.transport.abort()
 
 
-async def test_all_that_has_secrets(stack, tmp_path, caplog):
+async def test_everything_that_has_secrets(stack, tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
     remembering(stack.pki)
     paired = await stack.boards.power_on("virtual", certificate="request")
@@ -86,7 +86,7 @@ async def test_all_that_has_secrets(stack, tmp_path, caplog):
 
 
 async def refused(stack):
-    """A peer whose pairing token nobody gave."""
+    """Enroll a peer with a pairing token that was never issued."""
     peer = await stack.peer("stranger", certificate="request")
     wrong = "wrong-pairing-token-31415926"
     remember(wrong.encode())
@@ -96,7 +96,7 @@ async def refused(stack):
 
 
 async def secrets(session):
-    """Secrets, written in every way there is."""
+    """Write secrets in every way that the API has."""
     values = [f"password-{number}-27182818284" for number in range(12)]
     remember(*(value.encode() for value in values))
     encoded = [b64encode(value.encode()).decode() for value in values]
@@ -130,7 +130,7 @@ async def secrets(session):
         assert response.status in (400, 422, 409)
 
 
-async def test_a_failure_shows_what_it_has_at_hand(stack):
+async def test_a_failure_shows_its_local_values(stack):
     remembering(stack.pki)
     credentials = await stack.pki.credentials("shown", "request")
     peer = await stack.peer("shown", credentials=credentials)
@@ -139,7 +139,7 @@ async def test_a_failure_shows_what_it_has_at_hand(stack):
 '''
 
 
-def test_a_run_leaves_none_of_its_secrets_behind(tmp_path: Path) -> None:
+def test_the_files_of_a_run_hold_none_of_its_secrets(tmp_path: Path) -> None:
     project, secrets = tmp_path / "project", tmp_path / "secrets"
     project.mkdir()
     (project / "test_secrets.py").write_text(TESTS)
@@ -151,7 +151,7 @@ def test_a_run_leaves_none_of_its_secrets_behind(tmp_path: Path) -> None:
         env={**os.environ, "SECRETS_OF_THE_RUN": str(secrets)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     (project / "output.txt").write_text(done.stdout + done.stderr)
@@ -170,6 +170,6 @@ def test_a_run_leaves_none_of_its_secrets_behind(tmp_path: Path) -> None:
         if form in path.read_bytes()
     ]
     assert found == []
-    told = b"".join(path.read_bytes() for path in files if path.name == "history.jsonl")
+    recorded = b"".join(path.read_bytes() for path in files if path.name == "history.jsonl")
     for event in (b'"PATCH Secret"', b'"EnrollmentRequest"', b"(secret "):
-        assert event in told
+        assert event in recorded

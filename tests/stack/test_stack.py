@@ -1,10 +1,9 @@
-"""A stack comes up whole, says what is wrong when it does not, and leaves nothing behind."""
+"""A stack starts completely or says why not, and leaves nothing behind."""
 
 import asyncio
 import os
 import socket
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from harness.stack.timeouts import bounded
 from harness.wasmbed.protocol.messages import Error
 from harness.wasmbed.resources.kinds import DEVICE
 
-Run = Callable[..., Any]
 OPTIONS = StackOptions(modules=Path(__file__).parents[2] / "scenarios" / "modules")
 
 
@@ -29,7 +27,7 @@ def open_files() -> int:
 
 
 async def one_life(folder: Path | None = None) -> None:
-    """Everything a stack can do, briefly."""
+    """Use most features of a stack once."""
     async with Stack(OPTIONS, folder=folder) as stack:
         boards = await stack.boards.power_on(count=3)
         for board in boards:
@@ -44,22 +42,17 @@ async def one_life(folder: Path | None = None) -> None:
         await stack.device(boards[1]).until(phase="Connected")
 
 
-def test_nothing_is_left_behind(run: Run, tmp_path: Path) -> None:
-    async def life() -> set[str]:
-        await one_life(tmp_path)
-        return {task.get_name() for task in asyncio.all_tasks()} - {"Task-1"}
-
-    run(one_life())  # what is loaded and opened once for the whole process
-    files, threads = open_files(), threading.active_count()
-    tasks_before = 1
-    left = run(life())
-    assert len(left) <= tasks_before, left
+async def test_a_stack_leaves_no_tasks_files_or_threads_behind(tmp_path: Path) -> None:
+    await one_life()  # some things are loaded and opened once for the whole process
+    files, threads, tasks = open_files(), threading.active_count(), asyncio.all_tasks()
+    await one_life(tmp_path)
+    assert asyncio.all_tasks() == tasks
     assert open_files() == files
     assert threading.active_count() == threads
 
 
-def test_the_history_is_on_disk_and_complete(run: Run, tmp_path: Path) -> None:
-    run(one_life(tmp_path))
+async def test_the_history_is_on_disk_and_complete(tmp_path: Path) -> None:
+    await one_life(tmp_path)
     events, trouble = read_history(tmp_path / "history.jsonl")
     assert not trouble
     assert {event.kind for event in events} == set(Kind)
@@ -69,45 +62,39 @@ def test_the_history_is_on_disk_and_complete(run: Run, tmp_path: Path) -> None:
     assert [event.n for event in events] == list(range(len(events)))
 
 
-def test_two_stacks_live_side_by_side(run: Run) -> None:
-    async def both() -> None:
-        async with Stack(OPTIONS) as one, Stack(OPTIONS) as other:
-            board = await one.boards.power_on(name="mine")
-            await one.device(board).until(phase="Connected")
-            assert (await other.api.list(DEVICE)).items == []
-            assert one.gateway.endpoint != other.gateway.endpoint
-
-    run(both())
+async def test_two_stacks_run_side_by_side() -> None:
+    async with Stack(OPTIONS) as one, Stack(OPTIONS) as other:
+        board = await one.boards.power_on(name="mine")
+        await one.device(board).until(phase="Connected")
+        assert (await other.api.list(DEVICE)).items == []
+        assert one.gateway.endpoint != other.gateway.endpoint
 
 
-def test_a_stack_on_a_cluster_that_is_there_already(run: Run, tmp_path: Path) -> None:
-    async def story() -> None:
-        kubeconfig = tmp_path / "kubeconfig"
-        async with Stack(OPTIONS) as host:
-            await host.cluster.write_kubeconfig(kubeconfig)
-            async with Stack(OPTIONS.replace(cluster="kubeconfig", kubeconfig=kubeconfig)) as guest:
-                board = await guest.boards.power_on()
-                device = await guest.device(board).until(phase="Connected")
-                application = await guest.deploy("hello", to=board)
-                await application.until(phase="Running")
-                await application.until_on(device.name, output=len)
-                assert (await host.api.list(DEVICE)).items == []
-                guest.judge()
-                guest.history.follows("device-enrollment")
-
-    run(story())
+async def test_a_stack_can_use_an_existing_cluster(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    async with Stack(OPTIONS) as host:
+        await host.cluster.write_kubeconfig(kubeconfig)
+        async with Stack(OPTIONS.replace(cluster="kubeconfig", kubeconfig=kubeconfig)) as guest:
+            board = await guest.boards.power_on()
+            device = await guest.device(board).until(phase="Connected")
+            application = await guest.deploy("hello", to=board)
+            await application.until(phase="Running")
+            await application.until_on(device.name, output=len)
+            assert (await host.api.list(DEVICE)).items == []
+            guest.judge()
+            guest.history.follows("device-enrollment")
 
 
-def test_a_port_in_use_is_named(run: Run) -> None:
+async def test_a_port_in_use_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         stack = Stack(OPTIONS, listen=("127.0.0.1", port))
         with pytest.raises(RigError, match=rf"cannot listen for TLS at 127\.0\.0\.1:{port}(.|\n)*-> end what uses"):
-            run(stack.start())
-    run(stack.stop())
+            await stack.start()
+    await stack.stop()
 
 
-def test_a_cluster_that_does_not_start_is_taken_down(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cluster_that_does_not_start_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     stopped: list[str] = []
 
     class Broken(Cluster):
@@ -127,173 +114,148 @@ def test_a_cluster_that_does_not_start_is_taken_down(run: Run, monkeypatch: pyte
 
     monkeypatch.setattr("harness.stack.stack.make_cluster", lambda *_: Broken())
     with pytest.raises(RigError, match="the cluster: did not start: nobody there"):
-        run(Stack(OPTIONS).start())
+        await Stack(OPTIONS).start()
     assert stopped == ["broken"]
 
 
-def test_what_takes_too_long_is_the_rigs_fault(run: Run) -> None:
-    async def never() -> None:
-        await asyncio.get_running_loop().create_future()
-
-    with pytest.raises(RigError, match=r"start of the moon: not done within 0\.01 s"):
-        run(bounded(SystemClock(), 0.01, "start of the moon", never()))
+async def test_a_start_that_takes_too_long_is_the_rigs_fault() -> None:
+    never = asyncio.get_running_loop().create_future()
+    with pytest.raises(RigError, match=r"start of the cluster: not done within 0\.01 s"):
+        await bounded(SystemClock(), 0.01, "start of the cluster", never)
 
 
-def test_until_shows_what_was_there_instead(run: Run) -> None:
-    async def story() -> None:
-        async with Stack(OPTIONS) as stack:
-            board = await stack.boards.power_on()
-            device = await stack.device(board).until(phase="Connected")
-            with pytest.raises(ProductFailure) as failure:
-                await device.until(phase="Failed", within=0.1)
-            with pytest.raises(ProductFailure, match="there is no such resource"):
-                await stack.device("nobody").until(phase="Connected", within=0.1)
-            with pytest.raises(ProductFailure, match="there is no such resource"):
-                _ = stack.device("nobody").status
-            with pytest.raises(ProductFailure, match="did not reach its end"):
-                await device.until_gone(within=0.1)
-            text = str(failure.value)
-            assert "Device virtual-1: did not reach phase=Failed within 0.1 s; it is Connected\n" in text
-            assert "the test itself did" not in text
-            assert "phase: Connected" in text
-            assert "console of virtual-1, last lines" in text
-            assert "Device -> Gateway  Heartbeat" in text
-            assert repr(device) == "<Device virtual-1>"
-
-    run(story())
+async def test_until_shows_the_actual_status() -> None:
+    async with Stack(OPTIONS) as stack:
+        board = await stack.boards.power_on()
+        device = await stack.device(board).until(phase="Connected")
+        with pytest.raises(ProductFailure) as failure:
+            await device.until(phase="Failed", within=0.1)
+        with pytest.raises(ProductFailure, match="there is no such resource"):
+            await stack.device("nobody").until(phase="Connected", within=0.1)
+        with pytest.raises(ProductFailure, match="there is no such resource"):
+            _ = stack.device("nobody").status
+        with pytest.raises(ProductFailure, match="did not reach deletion"):
+            await device.until_gone(within=0.1)
+        text = str(failure.value)
+        assert "Device virtual-1: did not reach phase=Failed within 0.1 s; it is Connected\n" in text
+        assert "actions of the test" not in text
+        assert "phase: Connected" in text
+        assert "console of virtual-1, last lines" in text
+        assert "Device -> Gateway  Heartbeat" in text
+        assert repr(device) == "<Device virtual-1>"
 
 
-def test_a_verdict_says_what_the_test_itself_did(run: Run) -> None:
-    async def story() -> None:
-        async with Stack(OPTIONS) as stack:
-            board, other = await stack.boards.power_on(count=2)
-            for each in (board, other):
-                await stack.device(each).until(phase="Connected")
-            await board.cut_link()
-            await other.power_off()
-            await stack.device(board).until(phase="Disconnected")
-            application = await stack.deploy("hello", to=board)
-            with pytest.raises(ProductFailure) as failure:
-                await application.until(phase="Running", within=0.5)
-            first, second, third, *rest = str(failure.value).splitlines()
-            assert first.endswith("; it is Deploying: 0 of 1 devices have the module, 1 not connected")
-            assert second == "  the test itself did:"
-            assert third.endswith(f"cut link  {board.name}")
-            assert not any(f"power off  {other.name}" in line for line in rest), "another board's is not told"
-            assert "      Running: 'False, Deploying: 0 of 1 devices run it'" in rest
-
-    run(story())
+async def test_a_verdict_lists_the_actions_of_the_test() -> None:
+    async with Stack(OPTIONS) as stack:
+        board, other = await stack.boards.power_on(count=2)
+        for each in (board, other):
+            await stack.device(each).until(phase="Connected")
+        await board.cut_link()
+        await other.power_off()
+        await stack.device(board).until(phase="Disconnected")
+        application = await stack.deploy("hello", to=board)
+        await application.until(phase="Deploying", conditions=lambda found: "1 not connected" in str(found))
+        with pytest.raises(ProductFailure) as failure:
+            await application.until(phase="Running", within=0.1)
+        first, second, third, *rest = str(failure.value).splitlines()
+        assert first.endswith("; it is Deploying: 0 of 1 devices have the module, 1 not connected")
+        assert second == "  actions of the test:"
+        assert third.endswith(f"cut link  {board.name}")
+        assert not any(f"power off  {other.name}" in line for line in rest), "actions on other boards are left out"
+        assert "      Running: 'False, Deploying: 0 of 1 devices run it'" in rest
 
 
-def test_a_board_that_died_is_the_rigs_fault(run: Run) -> None:
-    async def story() -> None:
-        async with Stack(OPTIONS) as stack:
-            board = await stack.boards.power_on()
-            device = await stack.device(board).until(phase="Connected")
-            await stack.boards["virtual-1"]._board.cut_power()  # behind the stack's back, as an emulator that crashes
-            with pytest.raises(RigError, match="virtual-1: the board went off by itself"):
-                await device.until(phase="Connected", connected_since=None, within=0.1)
-
-    run(story())
+async def test_a_board_that_died_is_the_rigs_fault() -> None:
+    async with Stack(OPTIONS) as stack:
+        board = await stack.boards.power_on()
+        device = await stack.device(board).until(phase="Connected")
+        await stack.boards["virtual-1"]._board.cut_power()  # unrecorded, as when an emulator crashes
+        with pytest.raises(RigError, match="virtual-1: the board went off by itself"):
+            await device.until(phase="Connected", connected_since=None, within=0.1)
 
 
-def test_boards_are_named_and_found(run: Run) -> None:
-    async def story() -> None:
-        async with Stack(OPTIONS) as stack:
-            pump = await stack.boards.power_on(name="pump")
-            pumps = await stack.boards.power_on(count=2, name="pump")
-            assert [board.name for board in pumps] == ["pump-1", "pump-2"]
-            assert len(stack.boards) == len(list(stack.boards)) == 3
-            assert stack.boards["pump"] is pump
-            assert (pump.kind, pump.power) == ("virtual", Power.ON)
-            assert "csr" in pump.features
-            with pytest.raises(UsageError, match="there is a board 'pump' already"):
-                await stack.boards.power_on(name="pump")
-            with pytest.raises(UsageError, match=r"no board 'tap'\n  -> there are: pump, pump-1, pump-2"):
-                _ = stack.boards["tap"]
-            with pytest.raises(UsageError, match=r"'toaster'\n  -> .*there are: .*virtual"):
-                await stack.boards.power_on("toaster")
-            with pytest.raises(UsageError, match="there is no 'golden'"):
-                await stack.boards.power_on(certificate="golden")
-            with pytest.raises(UsageError, match="names no device"):
-                await stack.deploy("idle", to=[])
-            with pytest.raises(UsageError, match="the gateway is running"):
-                await stack.gateway.start()
-            await stack.gateway.stop()
-            await stack.gateway.stop()
-            assert not stack.gateway.running
-            await stack.pki.revoke(await stack.pki.credentials("later"))
-            with pytest.raises(UsageError, match="no certificate"):
-                await stack.pki.revoke(await stack.pki.credentials("poor", "request"))
-
-    run(story())
+async def test_boards_are_named_and_found() -> None:
+    async with Stack(OPTIONS) as stack:
+        pump = await stack.boards.power_on(name="pump")
+        pumps = await stack.boards.power_on(count=2, name="pump")
+        assert [board.name for board in pumps] == ["pump-1", "pump-2"]
+        assert len(stack.boards) == len(list(stack.boards)) == 3
+        assert stack.boards["pump"] is pump
+        assert (pump.kind, pump.power) == ("virtual", Power.ON)
+        assert "csr" in pump.features
+        with pytest.raises(UsageError, match="the name 'pump' is in use by a board"):
+            await stack.boards.power_on(name="pump")
+        with pytest.raises(UsageError, match=r"no board 'tap'\n  -> the boards are: pump, pump-1, pump-2"):
+            _ = stack.boards["tap"]
+        with pytest.raises(UsageError, match=r"'toaster'\n  -> .*there are: .*virtual"):
+            await stack.boards.power_on("toaster")
+        with pytest.raises(UsageError, match="unknown kind 'golden'"):
+            await stack.boards.power_on(certificate="golden")
+        with pytest.raises(UsageError, match="names no device"):
+            await stack.deploy("idle", to=[])
+        with pytest.raises(UsageError, match="the gateway is running"):
+            await stack.gateway.start()
+        await stack.gateway.stop()
+        await stack.gateway.stop()
+        assert not stack.gateway.running
+        await stack.pki.revoke(await stack.pki.credentials("later"))
+        with pytest.raises(UsageError, match="no certificate"):
+            await stack.pki.revoke(await stack.pki.credentials("poor", "request"))
 
 
-def test_a_name_goes_to_one_of_those_who_ask_at_once(run: Run) -> None:
-    async def story() -> None:
-        async with Stack(OPTIONS) as stack:
-            asked = (stack.boards.power_on(name="pump") for _ in range(3))
-            found = await asyncio.gather(*asked, return_exceptions=True)
-            assert [isinstance(each, UsageError) for each in found] == [False, True, True]
-            await stack.boards["pump"].power_off()
-            assert "pump" not in {task.get_name() for task in asyncio.all_tasks()}
-
-    run(story())
+async def test_a_name_goes_to_one_of_several_concurrent_callers() -> None:
+    async with Stack(OPTIONS) as stack:
+        calls = (stack.boards.power_on(name="pump") for _ in range(3))
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        assert [isinstance(each, UsageError) for each in found] == [False, True, True]
+        await stack.boards["pump"].power_off()
+        assert "pump" not in {task.get_name() for task in asyncio.all_tasks()}
 
 
-def test_what_is_done_to_a_board_at_once_is_done_in_turn(run: Run) -> None:
-    async def story() -> None:
-        async with Stack(OPTIONS) as stack:
-            pump = await stack.boards.power_on(name="pump")
-            await asyncio.gather(pump.reset(), pump.power_on(), pump.reset(), pump.power_off())
-            assert pump.power is Power.OFF
-            assert "pump" not in {task.get_name() for task in asyncio.all_tasks()}
-            await asyncio.gather(pump.power_on(), pump.cut_power(), pump.power_on(), pump.reset())
-            assert [task.get_name() for task in asyncio.all_tasks()].count("pump") == 1
-
-    run(story())
+async def test_concurrent_actions_on_a_board_run_one_after_another() -> None:
+    async with Stack(OPTIONS) as stack:
+        pump = await stack.boards.power_on(name="pump")
+        await asyncio.gather(pump.reset(), pump.power_on(), pump.reset(), pump.power_off())
+        assert pump.power is Power.OFF
+        assert "pump" not in {task.get_name() for task in asyncio.all_tasks()}
+        await asyncio.gather(pump.power_on(), pump.cut_power(), pump.power_on(), pump.reset())
+        assert [task.get_name() for task in asyncio.all_tasks()].count("pump") == 1
 
 
-def test_a_seed_gives_the_same_device_ids(run: Run) -> None:
+async def test_a_seed_gives_the_same_device_ids() -> None:
     async def ids() -> list[str | None]:
         async with Stack(OPTIONS.replace(seed=7)) as stack:
             peer = await stack.peer("one")
             first = await peer.enroll()
             return [first, await (await stack.peer("two")).enroll()]
 
-    assert run(ids()) == run(ids())
+    assert await ids() == await ids()
 
 
-def test_a_peer_says_what_did_not_come(run: Run) -> None:
+async def test_a_peer_names_the_message_that_did_not_come() -> None:
     from harness.wasmbed.protocol.messages import EnrollmentResponse, Error, HeartbeatAcknowledgment
 
-    async def story() -> None:
-        async with Stack(OPTIONS) as stack:
-            peer = await stack.peer("one")
-            with pytest.raises(ProductFailure, match=r"no Error within 0\.05 s"):
-                await peer.receive(Error, within=0.05)
-            with pytest.raises(ProductFailure, match="still connected"):
-                await peer.until_closed(within=0.05)
+    async with Stack(OPTIONS) as stack:
+        peer = await stack.peer("one")
+        with pytest.raises(ProductFailure, match=r"no Error within 0\.05 s"):
+            await peer.receive(Error, within=0.05)
+        with pytest.raises(ProductFailure, match="still connected"):
+            await peer.until_closed(within=0.05)
+        peer.send(peer.request())
+        with pytest.raises(ProductFailure, match="expected HeartbeatAcknowledgment, received"):
+            await peer.receive(HeartbeatAcknowledgment)
+        await stack.gateway.kill()
+        await peer.until_closed()
+        with pytest.raises(ProductFailure, match="no EnrollmentResponse"):
+            await peer.receive(EnrollmentResponse)
+
+
+async def test_concurrent_revocations_are_each_waited_for() -> None:
+    async with Stack(OPTIONS) as stack:
+        names = ["one", "two", "three"]
+        bad = [await stack.pki.credentials(name) for name in names]
+        await asyncio.gather(*map(stack.pki.revoke, bad))
+        for name, credentials in zip(names, bad, strict=True):
+            peer = await stack.peer(name, credentials=credentials)
             peer.send(peer.request())
-            with pytest.raises(ProductFailure, match="came where HeartbeatAcknowledgment was due"):
-                await peer.receive(HeartbeatAcknowledgment)
-            await stack.gateway.kill()
-            await peer.until_closed()
-            with pytest.raises(ProductFailure, match="no EnrollmentResponse"):
-                await peer.receive(EnrollmentResponse)
-
-    run(story())
-
-
-def test_revocations_at_the_same_time_are_each_waited_for(run: Run) -> None:
-    async def story() -> None:
-        async with Stack(OPTIONS) as stack:
-            names = ["one", "two", "three"]
-            bad = [await stack.pki.credentials(name) for name in names]
-            await asyncio.gather(*map(stack.pki.revoke, bad))
-            for name, credentials in zip(names, bad, strict=True):
-                peer = await stack.peer(name, credentials=credentials)
-                peer.send(peer.request())
-                assert "revoked" in (await peer.receive(Error)).message
-
-    run(story())
+            assert "revoked" in (await peer.receive(Error)).message

@@ -1,4 +1,4 @@
-"""What ``until`` refuses to wait for, and that it knows the same values as the schemas."""
+"""``until`` refuses conditions that can never be met, and knows the values of the schemas."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from harness.wasmbed.resources.views import (
 
 
 @pytest.mark.parametrize(
-    ("status", "conditions", "words"),
+    ("status", "conditions", "message"),
     [
         (DeviceStatus, {"phase": "Conected"}, "'Conected'(.|\n)*did you mean 'Connected'"),
         (DeviceStatus, {"phase": "Running"}, "DeviceStatus is never 'Running'(.|\n)*Pending, Enrolling"),
@@ -29,17 +29,17 @@ from harness.wasmbed.resources.views import (
         (GatewayStatus, {"phase": "Ofline"}, "did you mean 'Offline'"),
     ],
 )
-def test_what_can_never_be_is_not_waited_for(status: type, conditions: dict[str, Any], words: str) -> None:
-    with pytest.raises(UsageError, match=words):
+def test_a_condition_that_can_never_be_met_is_refused(status: type, conditions: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         Conditions(status, conditions)
 
 
-def test_what_can_be_is() -> None:
+def test_conditions_that_can_be_met_are_accepted() -> None:
     Conditions(DeviceStatus, {"phase": "Connected", "error": None, "health": lambda health: health != "healthy"})
     Conditions(ApplicationStatus, {"phase": "Running", "statistics": {"running": 3}, "deployed_devices": ["pump"]})
 
 
-def test_the_values_are_the_schemas() -> None:
+def test_the_values_are_those_of_the_schemas() -> None:
     device, application, gateway = (
         definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
         for definition in load_crds()

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from harness.boards.board import Board, BoardEnvironment, BoardSettings, Power
-from harness.boards.virtual import Backoff, VirtualBoard, VirtualTier
+from harness.boards.virtual import Backoff, VirtualBoard, VirtualTier, uplink
 from harness.boards.virtual.applications import Applications
 from harness.boards.virtual.flash import Flash
 from harness.boards.virtual.reception import Reception
@@ -36,7 +36,7 @@ def with_tier(play: Callable[[VirtualTier], Any], backoff: Backoff | None = None
 
 
 def made_by(tier: VirtualTier) -> BoardFactory:
-    return lambda settings, world: tier.make("virtual", settings, world)
+    return lambda settings, environment: tier.make("virtual", settings, environment)
 
 
 def test_the_virtual_board_passes() -> None:
@@ -79,12 +79,12 @@ def test_a_certificate_that_does_not_survive_is_noticed(monkeypatch: pytest.Monk
 
 
 def test_a_board_that_ignores_retry_after_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Backoff, "delay", lambda self, failures, retry_after, randomness: 0.01)
+    monkeypatch.setattr(uplink, "reconnect_delay", lambda backoff, failures, retry_after, randomness: 0.01)
     assert "told to wait 1.5 s" in fails("waits_when_told_to")
 
 
 def test_a_board_that_hammers_the_gateway_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Backoff, "delay", lambda self, failures, retry_after, randomness: 0.2)
+    monkeypatch.setattr(uplink, "reconnect_delay", lambda backoff, failures, retry_after, randomness: 0.2)
     assert "the pauses were" in fails("comes_back_slower_and_slower")
 
 
@@ -184,12 +184,12 @@ class Plain(VirtualBoard):
 
 def variant(kind: type[VirtualBoard]) -> Callable[[VirtualTier], BoardFactory]:
     def factory(tier: VirtualTier) -> BoardFactory:
-        def make(settings: BoardSettings, world: BoardEnvironment) -> Board:
+        def make(settings: BoardSettings, environment: BoardEnvironment) -> Board:
             return kind(
                 settings,
-                world,
+                environment,
                 tier._runtime,
-                lambda authority, identity: tier._context(authority, identity, world.clock),
+                lambda authority, identity: tier._context(authority, identity, environment.clock),
                 Backoff(first=0.05),
                 LogLevel.INFO,
             )

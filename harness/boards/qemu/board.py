@@ -1,4 +1,4 @@
-"""One emulated board: its machine, the bridge on its link, and what it says on its console."""
+"""One board in QEMU: its machine, the bridge on its link, and its console."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, ClassVar
 
-from harness.boards.board import NOT_RECORDED, Board, BoardEnvironment, BoardSettings, Power
-from harness.boards.bridge import Bridge, Counters, TcpBridge
-from harness.boards.console import Console
-from harness.boards.crash import CrashReader
+from harness.boards.board import NOT_RECORDED, BoardEnvironment, BoardSettings, Power
+from harness.boards.bridge import Bridge, TcpBridge
+from harness.boards.emulated import ConsoleLine, EmulatedBoard
 from harness.boards.gdb import REGISTERS, GdbStub
 from harness.boards.image import check_image
 from harness.boards.platform import Platform, Region
@@ -22,8 +21,8 @@ from harness.boards.provisioning import ETHERNET_HOST, provisioning_blob
 from harness.boards.qemu.arguments import MEMORY_SIZE, inherited, machine_arguments
 from harness.boards.qemu.machine import Machine
 from harness.boards.qemu.recording import Recording
-from harness.boards.qemu.startup import Startup, how_it_ended
-from harness.core.errors import HarnessError, UsageError
+from harness.boards.startup import Startup, describe_end
+from harness.core.errors import UsageError
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import load_private_key
 from harness.wasmbed.pki.tls import client_context
@@ -32,50 +31,42 @@ __all__ = ["EMULATED", "PLAIN_SERIAL", "QemuBoard"]
 
 PLAIN_SERIAL = "plain-serial"
 """The link of a board that cannot do TLS."""
-REQUIRED_CAPABILITIES = ("tls", "cbor", "gpio", "sensor")
-"""What such a board claims: with the bridge it can."""
+PLAIN_SERIAL_CAPABILITIES = ("tls", "cbor", "gpio", "sensor")
+"""The capabilities that such a board claims: ``tls`` because the bridge speaks TLS for it."""
 
 EMULATED = frozenset({"reset", "pause", "debug", "record"})
-"""The features that a board has for being emulated."""
+"""The features that every board gets from QEMU."""
 
 
-class QemuBoard(Board):
+class QemuBoard(EmulatedBoard):
     """A board of one of the kinds in ``platforms/``. ``start_places`` bounds how many machines start at a time."""
 
-    RUNS_WITHIN = 20.0
-    GOODBYE_WITHIN = 2.0
+    RUNS_WITHIN: ClassVar[float] = 20.0
+    CLOSES_WITHIN: ClassVar[float] = 2.0
 
     def __init__(
-        self, platform: Platform, settings: BoardSettings, world: BoardEnvironment, start_places: asyncio.Semaphore
+        self,
+        platform: Platform,
+        settings: BoardSettings,
+        environment: BoardEnvironment,
+        start_places: asyncio.Semaphore,
     ) -> None:
-        self.kind = platform.name
-        self.features = platform.features | EMULATED
+        super().__init__(platform, EMULATED, settings, environment)
         if settings.recording is not None:
             self.features -= NOT_RECORDED
-        self.name = settings.name
-        self.console = Console(settings.name, world.clock)
-        self.platform = platform
-        self._settings, self._world, self._places = settings, world, start_places
-        self._crashes = CrashReader(platform.image_path)
-        self.console.listen(self._heard)
+        self._places = start_places
         self._machine: Machine | None = None
-        self._bridge: Bridge | None = None
         self._recording: Recording | None = None
-        self._recorded: IO[bytes] | None = None
-        self._link_is_cut = False
+        self._recorded_console: IO[bytes] | None = None
         self._memory: IO[bytes] | None = None
 
     @property
     def power(self) -> Power:
-        return Power.ON if self._machine is not None and self._machine.pid is not None else Power.OFF
+        return Power.ON if self.pid is not None else Power.OFF
 
     @property
     def pid(self) -> int | None:
         return self._machine.pid if self._machine is not None else None
-
-    @property
-    def counters(self) -> Counters:
-        return self._bridge.counters if self._bridge is not None else Counters()
 
     @property
     def recording(self) -> Path | None:
@@ -86,39 +77,39 @@ class QemuBoard(Board):
             return
         check_image(self.platform)
         async with self._places:
+            self._check_self_test(self._settings)
+            if self._settings.link is not None:
+                self._check_has(self._settings.link)
             await self._start()
 
     async def _start(self) -> None:
-        settings = self._settings
-        self._check_self_test(settings)
-        if settings.link is not None:
-            self._check_has(settings.link)
-        bridge = self._bridge = self._new_bridge(TcpBridge if settings.link == "ethernet" else Bridge)
-        if isinstance(bridge, TcpBridge):
-            _, port = await bridge.listen()
-            settings = replace(settings, gateway=(ETHERNET_HOST, port))
-        if settings.link == PLAIN_SERIAL and settings.capabilities is None:
-            settings = replace(settings, capabilities=REQUIRED_CAPABILITIES)
+        bridge = self._new_bridge()
+        self._attach(bridge)
         try:
-            await self._provision(settings, bridge)
+            settings = await self._settings_for(bridge)
+            blob = provisioning_blob(settings, self._environment, self.platform.provisioning.size)
+            memory = self._memory_at_power_on()
+            self._begin_recording(blob, memory)
+            with _unnamed_file() as blob_file:
+                blob_file.write(blob)
+                await self._boot(self._new_machine(blob_file, memory, bridge))
         except BaseException:
             await bridge.close()
             raise
 
-    def _new_bridge(self, kind: type[Bridge]) -> Bridge:
-        settings, world = self._settings, self._world
-        on_request = settings.recording is not None
-        bridge = kind(
+    def _new_bridge(self) -> Bridge:
+        settings = self._settings
+        kind = TcpBridge if settings.link == "ethernet" else Bridge
+        needs_tls = settings.link == PLAIN_SERIAL
+        return kind(
             self.name,
             settings.gateway,
-            world.network,
-            world.tap,
-            on_request=on_request,
-            tls=self._tls_for_the_board() if settings.link == PLAIN_SERIAL else None,
-            server_name=settings.server_name if settings.link == PLAIN_SERIAL else None,
+            self._environment.network,
+            self._environment.tap,
+            on_request=settings.recording is not None,
+            tls=self._tls_for_the_board() if needs_tls else None,
+            server_name=settings.server_name if needs_tls else None,
         )
-        bridge.is_cut = self._link_is_cut
-        return bridge
 
     def _tls_for_the_board(self) -> ssl.SSLContext:
         credentials = self._settings.credentials
@@ -126,93 +117,107 @@ class QemuBoard(Board):
         if credentials.certificate is not None:
             key = load_private_key(credentials.private_key, f"the private key of {self.name}")
             identity = Identity(key, credentials.certificate)
-        return client_context(credentials.authority, identity, self._world.clock)
+        return client_context(credentials.authority, identity, self._environment.clock)
 
-    async def _provision(self, settings: BoardSettings, bridge: Bridge) -> None:
-        blob = provisioning_blob(settings, self._world, self.platform.provisioning.size)
+    async def _settings_for(self, bridge: Bridge) -> BoardSettings:
+        """The board's settings, with the address and the capabilities that its link requires."""
+        settings = self._settings
+        if isinstance(bridge, TcpBridge):
+            _, port = await bridge.listen()
+            settings = replace(settings, gateway=(ETHERNET_HOST, port))
+        if settings.link == PLAIN_SERIAL and settings.capabilities is None:
+            settings = replace(settings, capabilities=PLAIN_SERIAL_CAPABILITIES)
+        return settings
+
+    def _memory_at_power_on(self) -> IO[bytes]:
+        """The file behind the board's RAM: empty, except for the storage of a board that was on before."""
         if self._memory is None:
-            self._memory = _nameless()
+            self._memory = _unnamed_file()
             self._memory.truncate(MEMORY_SIZE)
         elif self.platform.storage is not None:
-            _clear(self._memory, self.platform.storage)
-        with _nameless() as file:
-            file.write(blob)
-            await self._run(blob, file, self._memory, bridge)
+            _clear_except(self._memory, self.platform.storage)
+        return self._memory
 
-    async def _run(self, blob: bytes, file: IO[bytes], memory: IO[bytes], bridge: Bridge) -> None:
-        arguments = machine_arguments(self.platform, self.platform.image_path, inherited(file), inherited(memory))
+    def _begin_recording(self, blob: bytes, memory: IO[bytes]) -> None:
         self._recording = None
         if self._settings.recording is not None:
             self._recording = Recording.begin(self._settings.recording, self.platform, self.name, blob, memory)
+            self._recorded_console = self._recording.open_console()
+
+    def _new_machine(self, blob: IO[bytes], memory: IO[bytes], bridge: Bridge) -> Machine:
+        arguments = machine_arguments(self.platform, self.platform.image_path, inherited(blob), inherited(memory))
+        if self._recording is not None:
             arguments += self._recording.arguments("record")
-            self._recorded = self._recording.open_console()
         if isinstance(bridge, TcpBridge):
             arguments += ["-nic", "user,ipv6=off"]
-        machine = Machine(
+        return Machine(
             self.name,
             self.platform.program,
             arguments,
             link=bridge,
-            console=_ConsoleLine(self.console, self._recorded),
+            console=ConsoleLine(self.console, self._recorded_console),
             link_first=self.platform.link == 0,
-            files=(file.fileno(), memory.fileno()),
+            files=(blob.fileno(), memory.fileno()),
             roomy=self._recording is not None,
-            clock=self._world.clock,
+            clock=self._environment.clock,
         )
+
+    async def _boot(self, machine: Machine) -> None:
+        """Start the machine and return when its firmware runs."""
         self._machine = machine
         startup = Startup(self.name, self.platform, self.console)
         try:
             await machine.start()
-            await startup.wait(machine, self._world.clock, self.RUNS_WITHIN)
+            await startup.wait(machine, self._environment.clock, self.RUNS_WITHIN)
             assert machine.exited is not None
-            machine.exited.add_done_callback(self._went_off)
+            machine.exited.add_done_callback(self._ended_by_itself)
         except BaseException:
-            await self._end(self._cut(machine))
+            await self.cut_power()
             raise
         finally:
             startup.end()
 
-    def _went_off(self, exited: asyncio.Future[int]) -> None:
-        """The emulator has ended, and nobody told it to."""
+    def _ended_by_itself(self, exited: asyncio.Future[int]) -> None:
+        """The emulator ended although the harness did not end it."""
         assert self._machine is not None
         self.console.end()
-        self.console.write(how_it_ended(self._machine))
-        if self._world.faults is not None:
-            facts = {"device": self.name, "code": exited.result(), "message": self._machine.words}
-            self._world.faults("Device", "", "EmulatorEnded", facts, self.name)
+        self.console.write(describe_end(self._machine))
+        self._report("EmulatorEnded", {"code": exited.result(), "message": self._machine.error_text})
 
     async def power_off(self) -> None:
-        if self._machine is None:
-            return
-        if self.power is Power.ON and self._bridge is not None and not self._bridge.is_cut:
-            said_goodbye = asyncio.create_task(self.console.until_next(r"\] power: off$", self.GOODBYE_WITHIN))
-            self._bridge.shut_down()
-            with contextlib.suppress(HarnessError):
-                await said_goodbye
-        await self._end(self._machine.stop())
+        if self.power is Power.ON:
+            await self._close_session()
+        if (machine := self._machine) is not None:
+            self._expect_end(machine)
+            await machine.stop()
+            await self._release()
 
     async def cut_power(self) -> None:
-        if self._machine is not None:
-            await self._end(self._cut(self._machine))
+        if (machine := self._machine) is not None:
+            self._expect_end(machine)
+            await self._kill(machine)
+            await self._release()
 
-    async def _cut(self, machine: Machine) -> None:
-        if self._recorded is None:
+    async def _kill(self, machine: Machine) -> None:
+        if self._recorded_console is None:
             return await machine.kill()
-        # QEMU completes its log only if it ends by itself; the link breaks as without power.
+        # QEMU completes its log only if it ends by itself. The link still breaks as without power.
         if self._bridge is not None:
             self._bridge.cut()
         return await machine.stop()
 
-    async def _end(self, ending: Any) -> None:
-        if self._machine is not None and self._machine.exited is not None:
-            self._machine.exited.remove_done_callback(self._went_off)
-        await ending
+    def _expect_end(self, machine: Machine) -> None:
+        if machine.exited is not None:
+            machine.exited.remove_done_callback(self._ended_by_itself)
+
+    async def _release(self) -> None:
+        """Close what the machine used."""
         self.console.end()
         if self._bridge is not None:
             await self._bridge.close()
-        if self._recorded is not None:
-            self._recorded.close()
-            self._recorded = None
+        if self._recorded_console is not None:
+            self._recorded_console.close()
+            self._recorded_console = None
         self._machine = None
 
     async def reset(self) -> None:
@@ -226,16 +231,6 @@ class QemuBoard(Board):
 
     async def resume(self) -> None:
         await self._running().execute("cont")
-
-    async def cut_link(self) -> None:
-        self._link_is_cut = True
-        if self._bridge is not None:
-            self._bridge.cut()
-
-    async def restore_link(self) -> None:
-        self._link_is_cut = False
-        if self._bridge is not None:
-            self._bridge.restore()
 
     @contextlib.asynccontextmanager
     async def debugger(self) -> AsyncIterator[GdbStub]:
@@ -268,27 +263,23 @@ class QemuBoard(Board):
 
     def _running(self) -> Machine:
         if self._machine is None or self._machine.pid is None:
-            raise UsageError("the board is off", where=self.name, do="power it on first")
+            raise self._is_off()
         return self._machine
 
-    def _heard(self, line: str) -> None:
-        if (crash := self._crashes.read(line)) is not None and self._world.faults is not None:
-            self._world.faults("Device", "", "Crash", {"device": self.name} | crash, self.name)
-
     def close(self) -> None:
-        """Forget what the board kept."""
+        """Delete the board's memory, with what its flash kept."""
         if self._memory is not None:
             self._memory.close()
             self._memory = None
 
 
-def _nameless() -> IO[bytes]:
-    """A file that is gone with this process, however it ends."""
+def _unnamed_file() -> IO[bytes]:
+    """A file that the system deletes when this process ends, however it ends."""
     return tempfile.TemporaryFile(buffering=0)
 
 
-def _clear(memory: IO[bytes], storage: Region) -> None:
-    """What becomes of the memory without power: only ``storage`` stays."""
+def _clear_except(memory: IO[bytes], storage: Region) -> None:
+    """Clear the memory as a power cut does: only ``storage`` is kept."""
     start = storage.origin % MEMORY_SIZE
     memory.seek(start)
     kept = memory.read(storage.size)
@@ -296,13 +287,3 @@ def _clear(memory: IO[bytes], storage: Region) -> None:
     memory.truncate(MEMORY_SIZE)
     memory.seek(start)
     memory.write(kept)
-
-
-class _ConsoleLine(asyncio.Protocol):
-    def __init__(self, console: Console, copy: IO[bytes] | None) -> None:
-        self._console, self._copy = console, copy
-
-    def data_received(self, data: bytes) -> None:
-        if self._copy is not None:
-            self._copy.write(data)
-        self._console.feed(data)

@@ -21,7 +21,7 @@ from qemu.qmp import ExecuteError, QMPClient, QMPError
 from harness.core.clock import Clock
 from harness.core.errors import RigError, reason
 
-__all__ = ["Machine"]
+__all__ = ["Machine", "line_pair"]
 
 # QEMU's exit is reported once, by `exited`; the library would log it as an error of its own.
 logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)  # noqa: TID251
@@ -29,6 +29,8 @@ logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)  # noqa: TID251
 
 ON_THE_LINE = 4096
 """Bytes on their way to the board that the system holds: what is on the line cannot be cut off, and arrives first."""
+UNREAD_ON_THE_LINE = 4 << 20
+"""The same the other way, as the system counts it; ``net.core.wmem_max`` bounds it."""
 
 
 class Machine:
@@ -61,7 +63,7 @@ class Machine:
         self._protocols = (link, console)
         self._serials = ("link", "console") if link_first else ("console", "link")
         self._files = tuple(files)
-        self._pair = _tcp_pair if roomy else socket.socketpair
+        self._pair = _tcp_pair if roomy else line_pair
         self._clock = clock
         self._process: asyncio.subprocess.Process | None = None
         self._qmp = QMPClient(name)
@@ -79,7 +81,7 @@ class Machine:
     async def start(self, on_event: Callable[[dict[str, Any]], object] | None = None, *, paused: bool = False) -> None:
         """Run it; returns when the guest runs, or is about to if ``paused``. ``on_event`` gets every QMP event.
 
-        Raises RigError with QEMU's own words when it does not start.
+        Raises RigError with QEMU's error output when it does not start.
         """
         pairs = [socket.socketpair(), self._pair(), self._pair()]
         ours, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
@@ -142,7 +144,7 @@ class Machine:
             end.close()
             await self.kill()
             raise RigError(
-                f"QEMU did not come up: {self.words or reason(error)}",
+                f"QEMU did not come up: {self.error_text or reason(error)}",
                 where=self.name,
                 do="check the machine's name and image in its board.toml; `wasmbed doctor` names the QEMU found",
             ) from error
@@ -162,7 +164,7 @@ class Machine:
             self.exited.set_result(code)
 
     @property
-    def words(self) -> str:
+    def error_text(self) -> str:
         """What QEMU said on stderr, once it has ended, but for warnings."""
         lines = self._stderr.decode("utf-8", "replace").splitlines()
         return "\n".join(line for line in lines if "warning: " not in line).strip()
@@ -210,6 +212,17 @@ class Machine:
         for transport in self._transports:
             transport.close()
         self._transports.clear()
+
+
+def line_pair() -> tuple[socket.socket, socket.socket]:
+    """Our end of a serial line and the emulator's, which writes byte by byte.
+
+    Linux counts each small write to such a socket as most of a kilobyte. With the usual limit a line is full after 278
+    bytes that we have not read yet, and a firmware drops what it cannot send for a while.
+    """
+    ours, theirs = socket.socketpair()
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_ON_THE_LINE)
+    return ours, theirs
 
 
 def _tcp_pair() -> tuple[socket.socket, socket.socket]:

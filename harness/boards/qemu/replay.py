@@ -74,7 +74,7 @@ async def replay(
             await machine.kill()
         if code != 0:
             raise RigError(
-                f"QEMU gave the replay up: {machine.words or f'code {code}'}",
+                f"QEMU gave the replay up: {machine.error_text or f'code {code}'}",
                 where=str(recording.folder),
                 do="replay with the version of QEMU that recorded",
             )

@@ -77,7 +77,7 @@ class QemuTier(Tier):
         refused = platform.refused and platform.refused + _anyway(platform, "; ")
         return About(platform.summary, platform.cannot, refused or _no_emulator(platform) or _no_image(platform))
 
-    def make(self, kind: str, settings: BoardSettings, world: BoardEnvironment) -> Board:
+    def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
         platform = self._platforms.get(kind)
         if platform is None:
             raise UsageError(
@@ -88,7 +88,7 @@ class QemuTier(Tier):
             raise UsageError(platform.refused, where=kind, do=do)
         if (missing := _no_emulator(platform)) is not None:
             raise RigError(missing, where=kind, do="or choose another board: `wasmbed boards` lists them")
-        board = QemuBoard(platform, settings, world, self._places)
+        board = QemuBoard(platform, settings, environment, self._places)
         self._boards.append(board)
         return board
 

@@ -1,68 +1,59 @@
-"""One board in Renode: its machine in a host, the bridge on its link, and what it says on its console."""
+"""One board in Renode: its machine in a host, the bridge on its link, and its console."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import ClassVar
 
-from harness.boards.board import Board, BoardEnvironment, BoardSettings, Power
-from harness.boards.bridge import Bridge, Counters
-from harness.boards.console import Console
-from harness.boards.crash import CrashReader
+from harness.boards.board import BoardEnvironment, BoardSettings, Power
+from harness.boards.bridge import Bridge
+from harness.boards.emulated import ConsoleLine, EmulatedBoard
 from harness.boards.image import check_image
 from harness.boards.provisioning import provisioning_blob
-from harness.boards.qemu.startup import Startup
 from harness.boards.renode import requests as ask
 from harness.boards.renode.farm import Farm
 from harness.boards.renode.machines import Place
 from harness.boards.renode.platform import RenodePlatform
 from harness.boards.renode.serial import SerialLine
+from harness.boards.startup import Startup
 from harness.boards.usage import Usage
-from harness.core.errors import HarnessError, RigError, UsageError
+from harness.core.errors import RigError
 
 __all__ = ["EMULATED", "RenodeBoard"]
 
 EMULATED = frozenset({"reset", "pause", "monitor"})
-"""The features that a board has for being in Renode."""
+"""The features that every board gets from Renode."""
 
 
-class RenodeBoard(Board):
-    """A board of one of the kinds in ``platforms/``; it gets its place in ``farm`` when it is switched on."""
+class RenodeBoard(EmulatedBoard):
+    """A board of one of the kinds in ``platforms/``; it gets its place in ``farm`` when it is powered on."""
 
-    RUNS_WITHIN = 30.0
-    GOODBYE_WITHIN = 3.0
+    RUNS_WITHIN: ClassVar[float] = 30.0
+    CLOSES_WITHIN: ClassVar[float] = 3.0
     STEP = 0.02
-    """Seconds of virtual time at a time, for a board that starts where time stands still."""
+    """Seconds of virtual time per step, for a board that starts while virtual time is held."""
 
-    def __init__(self, kind: RenodePlatform, settings: BoardSettings, world: BoardEnvironment, farm: Farm) -> None:
-        self.kind = kind.platform.name
-        self.features = kind.platform.features | EMULATED
-        self.name = settings.name
-        self.console = Console(settings.name, world.clock)
-        self.platform = kind.platform
-        self._kind, self._settings, self._world, self.farm = kind, settings, world, farm
-        self._crashes = CrashReader(kind.platform.image_path)
-        self.console.listen(self._heard)
+    def __init__(
+        self, kind: RenodePlatform, settings: BoardSettings, environment: BoardEnvironment, farm: Farm
+    ) -> None:
+        super().__init__(kind.platform, EMULATED, settings, environment)
+        self._renode_platform, self.farm = kind, farm
         self.storage = b""
         self._place: Place | None = None
-        self._run: _Run | None = None
-        self._bridge: Bridge | None = None
+        self._power_cycle: _PowerCycle | None = None
         self._serial: SerialLine | None = None
-        self._link_is_cut = False
         self._is_paused = False
 
     @property
     def power(self) -> Power:
-        return Power.ON if self._run is not None else Power.OFF
-
-    @property
-    def counters(self) -> Counters:
-        return self._bridge.counters if self._bridge is not None else Counters()
+        return Power.ON if self._power_cycle is not None else Power.OFF
 
     @property
     def usage(self) -> Usage | None:
-        """Its share of what its host has used: a host has several boards."""
+        """Its share of what its host has used: one host runs several boards."""
         return self._place.share if self._place is not None else None
 
     async def power_on(self) -> None:
@@ -70,27 +61,23 @@ class RenodeBoard(Board):
             return
         check_image(self.platform)
         self._check_self_test(self._settings)
-        blob = provisioning_blob(self._settings, self._world, self.platform.provisioning.size)
+        blob = provisioning_blob(self._settings, self._environment, self.platform.provisioning.size)
         if self._place is None:
-            self._place = await self.farm.place(self._kind, self, self._world.clock)
+            self._place = await self.farm.place(self._renode_platform, self, self._environment.clock)
         await self._start(self._place, blob)
 
     async def _start(self, place: Place, blob: bytes) -> None:
+        """Power the machine at ``place`` on and return when its firmware runs."""
         file = Path(place.machine.link.path).with_suffix(".blob")
         file.write_bytes(blob)
-        run = self._run = _Run()
+        power_cycle = self._power_cycle = _PowerCycle()
         self._is_paused = False
         startup = Startup(self.name, self.platform, self.console)
         try:
-            self._plug(place)
+            self._connect_lines(place)
             await place.ask(ask.PowerOn(place.name, str(file), self.platform.provisioning.origin))
-            stepping = asyncio.create_task(self._step(), name=f"start of {self.name}") if self.farm.stands else None
-            try:
-                await startup.wait(run, self._world.clock, self.RUNS_WITHIN)
-            finally:
-                if stepping is not None:
-                    stepping.cancel()
-                    await asyncio.gather(stepping, return_exceptions=True)
+            async with self._time_passing():
+                await startup.wait(power_cycle, self._environment.clock, self.RUNS_WITHIN)
         except BaseException:
             await self.cut_power()
             raise
@@ -98,17 +85,30 @@ class RenodeBoard(Board):
             startup.end()
             file.unlink(missing_ok=True)
 
+    @contextlib.asynccontextmanager
+    async def _time_passing(self) -> AsyncIterator[None]:
+        """Let virtual time pass inside the block, also where the farm holds it."""
+        if not self.farm.stands:
+            yield
+            return
+        stepping = asyncio.create_task(self._step(), name=f"start of {self.name}")
+        try:
+            yield
+        finally:
+            stepping.cancel()
+            await asyncio.gather(stepping, return_exceptions=True)
+
     async def _step(self) -> None:
         while True:
             await self.farm.run_for(self.STEP)
 
-    def _plug(self, place: Place) -> None:
-        self._bridge = Bridge(self.name, self._settings.gateway, self._world.network, self._world.tap)
-        self._bridge.is_cut = self._link_is_cut
-        self._serial = SerialLine.open(Path(place.machine.console.path), _ConsoleLine(self.console))
-        SerialLine.open(Path(place.machine.link.path), self._bridge)
+    def _connect_lines(self, place: Place) -> None:
+        bridge = Bridge(self.name, self._settings.gateway, self._environment.network, self._environment.tap)
+        self._attach(bridge)
+        self._serial = SerialLine.open(Path(place.machine.console.path), ConsoleLine(self.console))
+        SerialLine.open(Path(place.machine.link.path), bridge)
 
-    async def _unplug(self) -> None:
+    async def _disconnect_lines(self) -> None:
         if self._bridge is not None:
             await self._bridge.close()
         if self._serial is not None:
@@ -116,28 +116,25 @@ class RenodeBoard(Board):
             self._serial = None
 
     async def power_off(self) -> None:
-        if self._run is None:
+        if self._power_cycle is None:
             return
-        if not self.farm.stands and not self._is_paused and self._bridge is not None and not self._bridge.is_cut:
-            said_goodbye = asyncio.create_task(self.console.until_next(r"\] power: off$", self.GOODBYE_WITHIN))
-            self._bridge.shut_down()
-            with contextlib.suppress(HarnessError):
-                await said_goodbye
+        if not self.farm.stands and not self._is_paused:
+            await self._close_session()
         await self.cut_power()
 
     async def cut_power(self) -> None:
-        place, run = self._place, self._run
-        # The link breaks first: what the board says without power is heard by nobody.
-        await self._unplug()
+        place, power_cycle = self._place, self._power_cycle
+        # The lines break first, so that nothing the board writes without power is read.
+        await self._disconnect_lines()
         try:
-            if place is not None and run is not None:
+            if place is not None and power_cycle is not None:
                 await place.ask(ask.PowerOff(place.name))
         finally:
-            if self._run is run:
-                self._run = None
+            if self._power_cycle is power_cycle:
+                self._power_cycle = None
 
     async def reset(self) -> None:
-        if self._run is not None and self._place is not None:
+        if self._power_cycle is not None and self._place is not None:
             await self._place.ask(ask.Reset(self._place.name))
 
     async def pause(self) -> None:
@@ -155,82 +152,59 @@ class RenodeBoard(Board):
         return await place.ask(ask.Execute(place.name, command))
 
     async def virtual_time(self) -> float:
-        """Seconds of virtual time since the board's host began."""
+        """Seconds of virtual time since the board's host started."""
         place = self._running()
         return float(await place.ask(ask.Now()))
 
-    async def cut_link(self) -> None:
-        self._link_is_cut = True
-        if self._bridge is not None:
-            self._bridge.cut()
-
-    async def restore_link(self) -> None:
-        self._link_is_cut = False
-        if self._bridge is not None:
-            self._bridge.restore()
-
     def _running(self) -> Place:
-        if self._place is None or self._run is None:
-            raise UsageError("the board is off", where=self.name, do="power it on first")
+        if self._place is None or self._power_cycle is None:
+            raise self._is_off()
         return self._place
 
-    def _heard(self, line: str) -> None:
-        if (crash := self._crashes.read(line)) is not None and self._world.faults is not None:
-            self._world.faults("Device", "", "Crash", {"device": self.name} | crash, self.name)
-
-    # as a tenant of the farm
+    # as an occupant of the farm
 
     @property
     def is_live(self) -> bool:
-        return self._run is not None and not self._is_paused
+        return self._power_cycle is not None and not self._is_paused
 
-    def detached(self, trouble: RigError | None) -> None:
-        run, self._run, self._place = self._run, None, None
-        if trouble is not None:
-            for line in f"{trouble.where}: {trouble.what}".splitlines():
+    def detached(self, error: RigError | None) -> None:
+        power_cycle, self._power_cycle, self._place = self._power_cycle, None, None
+        if error is not None:
+            for line in f"{error.where}: {error.what}".splitlines():
                 self.console.write(line)
-        if run is not None:
-            run.end(trouble)
-            if trouble is not None and self._world.faults is not None:
-                facts = {"device": self.name, "message": trouble.what}
-                self._world.faults("Device", "", "EmulatorEnded", facts, self.name)
+        if power_cycle is not None:
+            power_cycle.end(error)
+            if error is not None:
+                self._report("EmulatorEnded", {"message": error.what})
         if self._bridge is not None:
             self._bridge.connection_lost(None)
         if self._serial is not None:
             self._serial.close()
 
     def save_state(self) -> object:
-        return self._place, self._run is not None, self._is_paused
+        return self._place, self._power_cycle is not None, self._is_paused
 
     async def load_state(self, state: object) -> None:
         assert isinstance(state, tuple)
         self._place, on, self._is_paused = state
         assert self._place is not None
         if on:
-            self._run = _Run()
-            self._plug(self._place)
+            self._power_cycle = _PowerCycle()
+            self._connect_lines(self._place)
             if self._bridge is not None and not self._link_is_cut:
-                # Once: the session it had is over. Twice: it need not wait before the next.
+                # The first call ends the session that the board had; the second makes it connect again at once.
                 self._bridge.call()
                 self._bridge.call()
 
 
-class _Run:
-    """From power to no power, for whoever waits for its end."""
+class _PowerCycle:
+    """The time from power-on until the power is gone, for callers that wait for its end."""
 
     def __init__(self) -> None:
         self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.words = ""
+        self.error_text = ""
 
-    def end(self, trouble: RigError | None) -> None:
-        self.words = trouble.what if trouble is not None else ""
+    def end(self, error: RigError | None) -> None:
+        self.error_text = error.what if error is not None else ""
         if not self.exited.done():
             self.exited.set_result(1)
-
-
-class _ConsoleLine(asyncio.Protocol):
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def data_received(self, data: bytes) -> None:
-        self._console.feed(data)

@@ -62,7 +62,7 @@ class RenodeTier(Tier):
         missing = f"{platform.missing_image}: {GET_IMAGES}" if platform.missing_image is not None else None
         return About(platform.summary, platform.cannot, platform.refused or missing)
 
-    def make(self, kind: str, settings: BoardSettings, world: BoardEnvironment) -> Board:
+    def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
         found = self._kind(kind)
         if found.platform.refused is not None:
             raise UsageError(found.platform.refused, where=kind, do="choose another board: `wasmbed boards` lists them")
@@ -70,7 +70,7 @@ class RenodeTier(Tier):
             raise RigError(
                 f"there is no {found.description.name}", where=kind, do="put it beside board.toml, see docs/renode.md"
             )
-        return RenodeBoard(found, settings, world, self.farm)
+        return RenodeBoard(found, settings, environment, self.farm)
 
     async def close(self) -> None:
         await self.farm.close()

@@ -2,6 +2,6 @@
 
 from harness.boards.virtual.board import VirtualBoard
 from harness.boards.virtual.tier import VirtualTier
-from harness.boards.virtual.uplink import Backoff
+from harness.core.backoff import Backoff
 
 __all__ = ["Backoff", "VirtualBoard", "VirtualTier"]

@@ -7,7 +7,7 @@ from harness.boards.console import Console
 from harness.boards.virtual.firmware import Firmware
 from harness.boards.virtual.flash import ContextMaker, Flash
 from harness.boards.virtual.runtime import Runtime
-from harness.boards.virtual.uplink import Backoff
+from harness.core.backoff import Backoff
 from harness.wasmbed.runtime.interface import LogLevel
 
 __all__ = ["VirtualBoard"]
@@ -22,15 +22,15 @@ class VirtualBoard(Board):
     def __init__(
         self,
         settings: BoardSettings,
-        world: BoardEnvironment,
+        environment: BoardEnvironment,
         runtime: Runtime,
         make_context: ContextMaker,
         backoff: Backoff,
         level: LogLevel,
     ) -> None:
         self.name = settings.name
-        self.console = Console(settings.name, world.clock)
-        self._settings, self._world, self._runtime = settings, world, runtime
+        self.console = Console(settings.name, environment.clock)
+        self._settings, self._environment, self._runtime = settings, environment, runtime
         self._backoff, self._level = backoff, level
         self._flash = Flash(settings.name, settings.credentials, make_context)
         self._firmware: Firmware | None = None
@@ -71,7 +71,7 @@ class VirtualBoard(Board):
 
     def _boot(self) -> None:
         self._firmware = Firmware(
-            self._settings, self._world, self._flash, self.console, self._runtime, self._backoff, self._level
+            self._settings, self._environment, self._flash, self.console, self._runtime, self._backoff, self._level
         )
         if not self._link_is_cut:
             self._firmware.uplink.start(self.name)

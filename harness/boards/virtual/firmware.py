@@ -12,7 +12,8 @@ from harness.boards.virtual.applications import Applications
 from harness.boards.virtual.flash import Flash
 from harness.boards.virtual.runtime import Runtime
 from harness.boards.virtual.session import Command
-from harness.boards.virtual.uplink import Backoff, Uplink
+from harness.boards.virtual.uplink import Uplink
+from harness.core.backoff import Backoff
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
     Deploy,
@@ -45,38 +46,44 @@ class Firmware:
         "_booted",
         "_capabilities",
         "_console",
+        "_environment",
         "_flash",
         "_level",
         "_settings",
-        "_world",
         "uplink",
     )
 
     def __init__(
         self,
         settings: BoardSettings,
-        world: BoardEnvironment,
+        environment: BoardEnvironment,
         flash: Flash,
         console: Console,
         runtime: Runtime,
         backoff: Backoff,
         level: LogLevel,
     ) -> None:
-        self._settings, self._world, self._flash, self._console, self._level = settings, world, flash, console, level
-        self._booted = world.clock.now()
+        self._settings, self._environment, self._flash, self._console, self._level = (
+            settings,
+            environment,
+            flash,
+            console,
+            level,
+        )
+        self._booted = environment.clock.now()
         self._capabilities = CAPABILITIES if settings.capabilities is None else settings.capabilities
         self.uplink = Uplink(
             self,
             flash,
             settings.gateway,
             settings.server_name,
-            clock=world.clock,
-            network=world.network,
-            randomness=world.randomness,
+            clock=environment.clock,
+            network=environment.network,
+            randomness=environment.randomness,
             backoff=backoff,
         )
         around = Surroundings(
-            runtime, world.clock, self.uplink.send, self.uplink.drain, self.say, self.uptime_ms, MEMORY
+            runtime, environment.clock, self.uplink.send, self.uplink.drain, self.say, self.uptime_ms, MEMORY
         )
         self._applications = Applications(around, LARGEST_MODULE if "wasm" in self._capabilities else 0)
         self.say(f"wasmbed {FIRMWARE_VERSION} on {DEVICE_TYPE} board {settings.name}")
@@ -88,7 +95,7 @@ class Firmware:
         await self._applications.clear()
 
     def uptime_ms(self) -> int:
-        return int(1000 * (self._world.clock.now() - self._booted))
+        return int(1000 * (self._environment.clock.now() - self._booted))
 
     def say(self, text: str, level: LogLevel = LogLevel.INFO) -> None:
         """Write a console line, with the seconds since boot before it, unless it is too detailed."""
@@ -97,11 +104,11 @@ class Firmware:
 
     def panicked(self, error: BaseException) -> None:
         self.say(f"panic: {error!r}", LogLevel.ERROR)
-        if self._world.faults is not None:
+        if self._environment.faults is not None:
             frames = reversed(traceback.extract_tb(error.__traceback__))
             callers = [f"{frame.name} ({Path(frame.filename).name}:{frame.lineno})" for frame in frames]
             crash = {"device": self._settings.name, "cause": "panic", "message": repr(error), "backtrace": callers}
-            self._world.faults("Device", "", "Crash", crash, self._settings.name)
+            self._environment.faults("Device", "", "Crash", crash, self._settings.name)
 
     # What the session asks.
 
@@ -130,7 +137,7 @@ class Firmware:
         }
         return Heartbeat(
             device_id=device_id,
-            device_time=int(1000 * self._world.clock.now()),
+            device_time=int(1000 * self._environment.clock.now()),
             status="degraded" if failed else "running",
             metrics=metrics,
             runtime_status=self._runtime_status(),

@@ -10,7 +10,8 @@ from typing import ClassVar
 from harness.boards.board import About, Board, BoardEnvironment, BoardSettings, Tier
 from harness.boards.virtual.board import VirtualBoard
 from harness.boards.virtual.runtime import Runtime
-from harness.boards.virtual.uplink import Backoff
+from harness.boards.virtual.uplink import RECONNECT
+from harness.core.backoff import Backoff
 from harness.core.clock import Clock
 from harness.core.errors import UsageError
 from harness.wasmbed.pki.identity import Identity
@@ -26,7 +27,7 @@ class VirtualTier(Tier):
     name: ClassVar[str] = "virtual"
 
     def __init__(self, *, backoff: Backoff | None = None, level: LogLevel = LogLevel.INFO) -> None:
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or RECONNECT
         self._level = level
         self._runtime = Runtime()
         self._made: Counter[str] = Counter()
@@ -41,18 +42,18 @@ class VirtualTier(Tier):
     def about(self, kind: str) -> About:
         return About("a task in this process that speaks the protocol and runs modules in wasmtime")
 
-    def make(self, kind: str, settings: BoardSettings, world: BoardEnvironment) -> Board:
+    def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
         if kind not in self.kinds():
             raise UsageError(
                 f"no board kind {kind!r}", where="virtual tier", do=f"the kinds are {', '.join(self.kinds())}"
             )
         # Two boards with one identity are twins, not one board twice: their nonces differ under any seed.
         self._made[settings.name] += 1
-        randomness = world.randomness.fork(f"{settings.name} {self._made[settings.name]}")
-        own = dataclasses.replace(world, randomness=randomness)
+        randomness = environment.randomness.fork(f"{settings.name} {self._made[settings.name]}")
+        own = dataclasses.replace(environment, randomness=randomness)
 
         def make_context(authority: bytes, identity: Identity | None) -> ssl.SSLContext:
-            return self._context(authority, identity, world.clock)
+            return self._context(authority, identity, environment.clock)
 
         return VirtualBoard(settings, own, self._runtime, make_context, self._backoff, self._level)
 

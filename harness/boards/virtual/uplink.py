@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 from contextlib import suppress
-from dataclasses import dataclass
 
 from harness.boards.virtual.flash import Flash
 from harness.boards.virtual.session import BoardSession, CertificateStored, Device, Rejected, SessionMemory
+from harness.core.backoff import Backoff
 from harness.core.clock import Clock
 from harness.core.descriptors import explain
 from harness.core.identifiers import Randomness
@@ -18,7 +18,7 @@ from harness.wasmbed.protocol.link import Link, Side
 from harness.wasmbed.protocol.messages import DeviceMessage
 from harness.wasmbed.runtime.interface import LogLevel
 
-__all__ = ["Backoff", "Uplink"]
+__all__ = ["RECONNECT", "Uplink", "reconnect_delay"]
 
 CONNECTION_TIME = 30.0
 """Seconds for the connection and the handshake together."""
@@ -26,21 +26,20 @@ GOODBYE_TIME = 2.0
 """Seconds that the gateway has to answer a goodbye."""
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """How long to wait before the next attempt: ``first`` seconds, doubled with each failure up to ``longest``, made
-    shorter or longer by up to half. A gateway's own wish counts if it is longer, up to ``patience``."""
+RECONNECT = Backoff(first=0.25, longest=30.0)
+LONGEST_RETRY_AFTER = 600.0
+"""Seconds; a gateway that asks for a longer wait is not obeyed."""
 
-    first: float = 0.25
-    longest: float = 30.0
-    patience: float = 600.0
 
-    def delay(self, failures: int, retry_after: float | None, randomness: Randomness) -> float:
-        """Seconds; ``failures`` counts from 0."""
-        delay = randomness.jitter(min(self.first * 2 ** min(failures, 30), self.longest))
-        if retry_after is not None:
-            delay = max(delay, min(retry_after, self.patience) + randomness.jitter(self.first / 2))
-        return delay
+def reconnect_delay(backoff: Backoff, failures: int, retry_after: float | None, randomness: Randomness) -> float:
+    """Seconds until the next attempt after ``failures`` earlier ones.
+
+    A gateway's ``retry_after`` counts where it is the longer wait, up to ``LONGEST_RETRY_AFTER``.
+    """
+    delay = backoff.delay(failures, randomness)
+    if retry_after is not None:
+        delay = max(delay, min(retry_after, LONGEST_RETRY_AFTER) + randomness.jitter(backoff.first / 2))
+    return delay
 
 
 class Uplink:
@@ -169,7 +168,7 @@ class Uplink:
         return 0.0 if again_at_once else self._delay(session.retry_after)
 
     def _delay(self, retry_after: float | None) -> float:
-        delay = self._backoff.delay(self._failures, retry_after, self._randomness)
+        delay = reconnect_delay(self._backoff, self._failures, retry_after, self._randomness)
         self._failures += 1
         return delay
 

@@ -8,10 +8,10 @@ import re
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.errors import Cause
 from harness.clusters.embedded.values import Object, same
+from harness.wasmbed.resources.names import NAMESPACE_NAME_LABEL
 
 __all__ = ["config_map", "namespace", "secret"]
 
-_NAME_LABEL = "kubernetes.io/metadata.name"
 _DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}\Z")
 _DATA_KEY_MESSAGE = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  "
@@ -34,8 +34,8 @@ def namespace(new: Object, old: Object | None) -> None:
         new["status"] = {"phase": "Active"}
     metadata = new["metadata"]
     labels = metadata.get("labels") or {}
-    if labels.get(_NAME_LABEL) != metadata["name"]:
-        new["metadata"] = {**metadata, "labels": {**labels, _NAME_LABEL: metadata["name"]}}
+    if labels.get(NAMESPACE_NAME_LABEL) != metadata["name"]:
+        new["metadata"] = {**metadata, "labels": {**labels, NAMESPACE_NAME_LABEL: metadata["name"]}}
 
 
 def config_map(new: Object, old: Object | None) -> list[Cause]:

@@ -26,6 +26,7 @@ from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.tls import tls_server
 from harness.wasmbed.resources.api import ResourceApi
 from harness.wasmbed.resources.kinds import CUSTOM_RESOURCE_DEFINITION, load_crds
+from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 __all__ = ["EmbeddedCluster"]
 
@@ -47,7 +48,7 @@ class EmbeddedCluster(Cluster):
         self,
         clock: Clock,
         randomness: Randomness,
-        namespace: str = "wasmbed",
+        namespace: str = DEFAULT_NAMESPACE,
         tap: Tap | None = None,
         *,
         port: int = 0,

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from harness.clusters.existing.causality import Causality
 from harness.clusters.recording import RequestRecorder
+from harness.core.errors import UsageError
 from harness.core.history import Tap
 from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceApi, ResourceList, WatchEvent
 from harness.wasmbed.resources.kubernetes_api import CLUSTER_SCOPED, KubernetesApi
@@ -35,11 +36,21 @@ class TappedClient(ResourceApi):
         self._name = name
         self._tapped = tapped
         self._opened: KubernetesApi | None = None
+        self._had_configuration = kubeconfig.exists()
 
     async def connected(self) -> KubernetesApi:
-        """The connection beneath, for what is not told. Raises UsageError where there is no usable configuration."""
+        """The connection beneath, for requests that are not recorded.
+
+        Raises UsageError without a usable configuration, and OSError where it was removed meanwhile: a server that is
+        started for a session takes its configuration with it when it ends.
+        """
         if self._opened is None:
-            opened = await KubernetesApi.open(self.namespace, kubeconfig=self._kubeconfig, name=self._name)
+            try:
+                opened = await KubernetesApi.open(self.namespace, kubeconfig=self._kubeconfig, name=self._name)
+            except UsageError as error:
+                if self._had_configuration and not self._kubeconfig.exists():
+                    raise ConnectionError(f"{self._kubeconfig} was removed") from error
+                raise
             if self._opened is None:
                 self._opened = opened
             else:  # Another task was faster.

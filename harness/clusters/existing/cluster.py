@@ -18,6 +18,7 @@ from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.api import ApiError, ResourceApi
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
+from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 __all__ = ["LEAVING", "KubeconfigCluster"]
 
@@ -42,7 +43,7 @@ class KubeconfigCluster(Cluster):
         self,
         clock: Clock,
         randomness: Randomness,
-        namespace: str = "wasmbed",
+        namespace: str = DEFAULT_NAMESPACE,
         tap: Tap | None = None,
         *,
         kubeconfig: Path | None = None,

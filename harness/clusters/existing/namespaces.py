@@ -15,7 +15,8 @@ from harness.clusters.existing.ownership import ownership
 from harness.core.clock import Clock
 from harness.core.errors import reason
 from harness.wasmbed.resources.api import ApiError, Conflict, NotFound, Object, Resource, ResourceApi
-from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY, GROUP, NAMESPACE
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY, NAMESPACE
+from harness.wasmbed.resources.names import GROUP
 
 __all__ = ["Leaving", "delete_namespace", "make_namespace"]
 

@@ -10,12 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.wasmbed.resources.api import Object
+from harness.wasmbed.resources.names import HOST_LABEL, MANAGED_BY_HARNESS, MANAGED_BY_LABEL, PROCESS_ANNOTATION
 
 __all__ = ["SELECTOR", "ownership", "why_kept"]
 
-MANAGED_BY = ("app.kubernetes.io/managed-by", "wasmbed-harness")
-HOST = "wasmbed.io/host"
-PROCESS = "wasmbed.io/process"
 DAY = 24 * 3600.0
 
 
@@ -23,14 +21,17 @@ def _host() -> str:
     return re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())[:63].strip(".-") or "unknown"
 
 
-SELECTOR = f"{MANAGED_BY[0]}={MANAGED_BY[1]},{HOST}={_host()}"
+SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY_HARNESS},{HOST_LABEL}={_host()}"
 """Labels of the namespaces that runs on this machine have made."""
 
 
 def ownership() -> Object:
     """The metadata by which a namespace is this process's."""
     process = f"{_machine()} {os.getpid()} {_started(os.getpid())}"
-    return {"labels": dict([MANAGED_BY, (HOST, _host())]), "annotations": {PROCESS: process}}
+    return {
+        "labels": {MANAGED_BY_LABEL: MANAGED_BY_HARNESS, HOST_LABEL: _host()},
+        "annotations": {PROCESS_ANNOTATION: process},
+    }
 
 
 def why_kept(namespace: Object, now: float) -> str | None:
@@ -40,7 +41,7 @@ def why_kept(namespace: Object, now: float) -> str | None:
     started anew, cannot be told apart; nobody uses it after a day.
     """
     metadata = namespace["metadata"]
-    machine, _, process = str((metadata.get("annotations") or {}).get(PROCESS, "")).partition(" ")
+    machine, _, process = str((metadata.get("annotations") or {}).get(PROCESS_ANNOTATION, "")).partition(" ")
     if machine != _machine():
         made = datetime.fromisoformat(metadata["creationTimestamp"]).astimezone(UTC).timestamp()
         return None if now - made > DAY else "made within the last day by another machine of this name"

@@ -24,14 +24,12 @@ from harness.wasmbed.controllers.targets import TargetIndex, application_key, de
 from harness.wasmbed.resources.api import Object, ResourceApi
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import APPLICATION
+from harness.wasmbed.resources.names import STOP_FINALIZER
 from harness.wasmbed.resources.phases import ApplicationPhase, route
 from harness.wasmbed.resources.timestamps import format_timestamp, parse_timestamp
 from harness.wasmbed.resources.views import Application, DeploymentRecord, DeviceEntry, Gateway
 
-__all__ = ["FINALIZER", "ApplicationController"]
-
-FINALIZER = "wasmbed.io/stop"
-"""Keeps a deleted Application until its devices have stopped it."""
+__all__ = ["ApplicationController"]
 
 Phase = ApplicationPhase
 
@@ -106,8 +104,8 @@ class ApplicationController(Controller):
             memory = self._memories[key] = RetryState(application.uid)
         if application.deleting:
             return await self._delete(application, memory)
-        if FINALIZER not in application.finalizers:
-            application = await self._set_finalizers(application, [*application.finalizers, FINALIZER])
+        if STOP_FINALIZER not in application.finalizers:
+            application = await self._set_finalizers(application, [*application.finalizers, STOP_FINALIZER])
         application = await self._correct(application)
         if application.spec.stopped or application.status.phase == Phase.STOPPING:
             return await self._stop(application, memory)
@@ -170,7 +168,7 @@ class ApplicationController(Controller):
         return None if application.spec.stopped else 0.0
 
     async def _delete(self, application: Application, memory: RetryState) -> float | None:
-        if FINALIZER not in application.finalizers:
+        if STOP_FINALIZER not in application.finalizers:
             return None
         holders = self._fleet.holders(application)
         stopped = application.status.phase in (Phase.PENDING, Phase.STOPPED)
@@ -180,7 +178,7 @@ class ApplicationController(Controller):
             return await self._requests.stop(application, memory, holders)
         if not stopped:
             application = await self._write(application, Phase.STOPPED, lambda _: {"health": "unknown"})
-        await self._set_finalizers(application, [name for name in application.finalizers if name != FINALIZER])
+        await self._set_finalizers(application, [name for name in application.finalizers if name != STOP_FINALIZER])
         return None
 
     async def _abandon(self, gone: Application) -> None:

@@ -14,14 +14,12 @@ from harness.wasmbed.resources.api import Object, ResourceApi
 from harness.wasmbed.resources.conditions import with_condition
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import DEVICE
-from harness.wasmbed.resources.phases import DevicePhase, GatewayPhase, check
+from harness.wasmbed.resources.phases import LINKED_PHASES, DevicePhase, GatewayPhase, check
+from harness.wasmbed.resources.statuses import disconnected_status
 from harness.wasmbed.resources.timestamps import format_timestamp
 from harness.wasmbed.resources.views import Device, Gateway
 
 __all__ = ["DeviceController"]
-
-LINKED = frozenset({DevicePhase.ENROLLING, DevicePhase.ENROLLED, DevicePhase.CONNECTED})
-"""The phases in which a gateway holds a link to the device."""
 
 
 class DeviceController(Controller):
@@ -71,11 +69,7 @@ class DeviceController(Controller):
         message = f"gateway {device.status.gateway} is offline"
         await self._write(
             device,
-            DevicePhase.DISCONNECTED,
-            lastHeartbeat=None,
-            deviceStatus="Stopped",
-            health="unknown",
-            error="Connection lost",
+            **disconnected_status(),
             conditions=with_condition(
                 device.status.conditions, "Connected", False, "GatewayOffline", message, now=self.clock.now()
             ),
@@ -93,18 +87,18 @@ class DeviceController(Controller):
             generation=device.generation,
         )
         if reason is not None:
-            await self._write(device, DevicePhase.FAILED, error=reason, health="unhealthy", conditions=conditions)
+            await self._write(device, phase=DevicePhase.FAILED, error=reason, health="unhealthy", conditions=conditions)
             return
         await self._write(
             device,
-            DevicePhase.ENROLLED,
+            phase=DevicePhase.ENROLLED,
             enrolledAt=format_timestamp(now),
             enrollments=device.status.enrollments + 1,
             error=None,
             conditions=conditions,
         )
 
-    async def _write(self, device: Device, phase: DevicePhase, **status: object) -> None:
+    async def _write(self, device: Device, *, phase: str, **status: object) -> None:
         patch: Object = {
             "metadata": {"resourceVersion": device.resource_version},
             "status": {
@@ -119,7 +113,7 @@ class DeviceController(Controller):
         return device.status.phase == DevicePhase.ENROLLING or self._gateway_is_offline(device)
 
     def _gateway_is_offline(self, device: Device) -> bool:
-        if device.status.phase not in LINKED or device.status.gateway is None:
+        if device.status.phase not in LINKED_PHASES or device.status.gateway is None:
             return False
         raw = self._gateways.get(device.status.gateway)
         return raw is not None and Gateway(raw).status.phase == GatewayPhase.OFFLINE
@@ -147,7 +141,7 @@ def _link(raw: Object | None) -> tuple[str, str]:
     if raw is None:
         return "", ""
     device = Device(raw)
-    return (device.status.gateway or "" if device.status.phase in LINKED else ""), device.name
+    return (device.status.gateway or "" if device.status.phase in LINKED_PHASES else ""), device.name
 
 
 def _what_is_wrong(device: Device) -> str | None:

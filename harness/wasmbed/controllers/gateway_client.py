@@ -14,6 +14,7 @@ from harness.core.clock import Clock
 from harness.core.errors import reason
 from harness.wasmbed.resources.api import NotFound, ResourceApi
 from harness.wasmbed.resources.kinds import SECRET
+from harness.wasmbed.resources.names import gateway_api_secret
 from harness.wasmbed.resources.views import Gateway
 
 __all__ = ["GatewayClient", "GatewayRefused", "HttpGatewayClient"]
@@ -88,9 +89,9 @@ class HttpGatewayClient(GatewayClient):
     async def _token(self, gateway: str) -> str:
         if gateway not in self._tokens:
             try:
-                secret = await self._api.get(SECRET, f"gateway-{gateway}-api")
+                secret = await self._api.get(SECRET, gateway_api_secret(gateway))
             except NotFound as error:
-                raise GatewayRefused(401, f"there is no Secret gateway-{gateway}-api with its token") from error
+                raise GatewayRefused(401, f"there is no Secret {gateway_api_secret(gateway)} with its token") from error
             self._tokens[gateway] = b64decode((secret.get("data") or {}).get("token", "")).decode()
         return self._tokens[gateway]
 

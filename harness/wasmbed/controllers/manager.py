@@ -24,6 +24,7 @@ from harness.wasmbed.resources.api import Resource, ResourceApi
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 from harness.wasmbed.resources.modules import ConfigMapModuleStore
+from harness.wasmbed.resources.names import CONTROLLER_LEASE
 
 __all__ = ["ControllerManager", "ControllerSettings"]
 
@@ -50,7 +51,7 @@ class ControllerSettings:
     """A gateway's time to answer a request."""
     lease_duration: float = 15.0
     """How long other managers wait for a leader that went silent."""
-    lease_name: str = "wasmbed-controllers"
+    lease_name: str = CONTROLLER_LEASE
     finish_within: float = 5.0
     """The time for work in hand when the manager is stopped."""
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from harness.core.backoff import Backoff
 from harness.core.clock import Clock, Timer
 from harness.core.identifiers import Randomness
 
 __all__ = ["Closed", "WorkQueue"]
+
+_BACKOFF = Backoff(first=0.05, longest=60.0)
 
 
 class Closed(Exception):
@@ -22,8 +25,8 @@ class Closed(Exception):
 class WorkQueue:
     """Keys, in the order in which they were added.
 
-    ``first_delay`` and ``longest_delay`` (seconds) bound the wait after failures. ``rest`` is the least time from the
-    end of the work on a key to its next start; what is added meanwhile is answered by one more look.
+    ``backoff`` is the wait after failures. ``rest`` is the shortest time, in seconds, from the end of the work on a key
+    to its next start; additions of the key in between lead to one further start.
     """
 
     def __init__(
@@ -31,12 +34,11 @@ class WorkQueue:
         clock: Clock,
         randomness: Randomness,
         *,
-        first_delay: float = 0.05,
-        longest_delay: float = 60.0,
+        backoff: Backoff = _BACKOFF,
         rest: float = 0.0,
     ) -> None:
         self._clock, self._randomness = clock, randomness
-        self._first_delay, self._longest_delay, self._rest = first_delay, longest_delay, rest
+        self._backoff, self._rest = backoff, rest
         self._ready: deque[str] = deque()
         self._wanted: set[str] = set()
         self._busy: set[str] = set()
@@ -75,8 +77,7 @@ class WorkQueue:
         """Look at ``key`` again after a failure, twice as late as after the one before."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        delay = min(self._first_delay * 2 ** min(failures, 32), self._longest_delay)
-        self.add_after(key, self._randomness.jitter(delay))
+        self.add_after(key, self._backoff.delay(failures, self._randomness))
 
     def forget(self, key: str) -> None:
         """It went well: the next failure is the first again."""

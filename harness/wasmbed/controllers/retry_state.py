@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from harness.core.backoff import Backoff
 from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.views import DeploymentRecord
 
 __all__ = ["AcceptedStop", "GatewayFailure", "RetryState"]
 
-FIRST_DELAY = 0.25
-LONGEST_DELAY = 60.0
+_BACKOFF = Backoff(first=0.25, longest=60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ class RetryState:
         """The device's gateway could not be asked: later, and each time later."""
         before = self.troubles.get(device)
         failures = before.failures if before else 0
-        delay = min(FIRST_DELAY * 2 ** min(failures, 32), LONGEST_DELAY)
-        self.troubles[device] = GatewayFailure(failures + 1, now + randomness.jitter(delay), reason)
+        delay = _BACKOFF.delay(failures, randomness)
+        self.troubles[device] = GatewayFailure(failures + 1, now + delay, reason)
 
     def succeeded(self, device: str) -> None:
         self.troubles.pop(device, None)

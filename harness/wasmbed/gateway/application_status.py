@@ -8,7 +8,7 @@ from collections import deque
 from typing import Any
 
 from harness.core.clock import Clock
-from harness.wasmbed.gateway.sessions import Session
+from harness.wasmbed.gateway.session import Session
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.gateway.status_writer import StatusWriter
 from harness.wasmbed.protocol.errors import ProtocolError
@@ -105,7 +105,7 @@ class ApplicationStatusWriter:
         if result.ok:
             self._change(session, result.application_id, record, ApplicationState.STOPPED)
             if not record.orphan:
-                (session.applications or {}).pop(result.application_id, None)
+                session.remove_application(result.application_id)
         else:
             self.not_stopped(session, result.application_id, "STOP_FAILED", result.error or "the device gave no reason")
 
@@ -122,12 +122,12 @@ class ApplicationStatusWriter:
 
         While a deployment or a stop is in hand its outcome counts, and a failed deployment stays failed.
         """
-        work = session.work
+        queue = session.queue
         for application, state in heartbeat.applications.items():
             record = self._record(session, application)
             if state is record.state or record.state is ApplicationState.FAILED:
                 continue
-            if work is not None and work.is_dealing_with(application):
+            if queue is not None and queue.is_dealing_with(application):
                 continue
             record.state = state
             healthy = state not in (ApplicationState.ERROR, ApplicationState.FAILED)
@@ -135,15 +135,14 @@ class ApplicationStatusWriter:
             self._write(session, application, record, entry)
 
     def _record(self, session: Session, application: str) -> ApplicationRecord:
-        if session.applications is None:
-            session.applications = {}
-        record = session.applications.get(application)
+        record = session.find_application(application)
         if record is None:
             if not is_name(application):
                 raise ProtocolError(f"{application!r:.80} is not the name of an application")
-            if len(session.applications) >= self._settings.device_applications:
+            if len(session.applications or ()) >= self._settings.device_applications:
                 raise ProtocolError(f"more than {self._settings.device_applications} applications on one device")
-            record = session.applications[application] = ApplicationRecord()
+            record = ApplicationRecord()
+            session.add_application(application, record)
         return record
 
     def _change(

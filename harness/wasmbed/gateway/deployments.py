@@ -5,7 +5,8 @@ from __future__ import annotations
 from harness.wasmbed.gateway.cache import DeviceCache
 from harness.wasmbed.gateway.device_queue import Deployment, DeviceQueues
 from harness.wasmbed.gateway.modules import Module, ModuleLibrary
-from harness.wasmbed.gateway.sessions import Session, Sessions
+from harness.wasmbed.gateway.session import Session
+from harness.wasmbed.gateway.sessions import Sessions
 from harness.wasmbed.gateway.transfer import ExchangeFailed
 from harness.wasmbed.protocol.messages import Limits
 from harness.wasmbed.resources.deployments import DeploymentRequest

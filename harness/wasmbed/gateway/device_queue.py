@@ -17,7 +17,7 @@ from harness.core.summed_log import SummedLog
 from harness.wasmbed.gateway.application_status import ApplicationStatusWriter
 from harness.wasmbed.gateway.metrics import Metrics
 from harness.wasmbed.gateway.modules import Module
-from harness.wasmbed.gateway.sessions import Session
+from harness.wasmbed.gateway.session import Session
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.gateway.transfer import ExchangeFailed, StopExchange, Transfer
 from harness.wasmbed.protocol.messages import CANCELLED, DeviceMessage
@@ -78,80 +78,80 @@ class DeviceQueues:
 
         The same one again changes nothing while it is under way. Raises :class:`QueueFull`.
         """
-        work = session.work = session.work or DeviceQueue()
-        others = len(work.waiting) - (job.application in work.waiting)
+        queue = _queue_of(session)
+        others = len(queue.waiting) - (job.application in queue.waiting)
         if others >= self._settings.device_queue:
             raise QueueFull(f"{others} jobs wait for device {session.name}")
-        work.waiting.pop(job.application, None)
-        if (present := work.deployment) is not None and present.application == job.application:
-            if present.request == job.request and job.application not in work.stops:
+        queue.waiting.pop(job.application, None)
+        if (present := queue.deployment) is not None and present.application == job.application:
+            if present.request == job.request and job.application not in queue.stops:
                 return
             self.stop(session, job.application)
-        work.waiting[job.application] = job
-        self._proceed(session, work)
+        queue.waiting[job.application] = job
+        self._proceed(session, queue)
 
     def stop(self, session: Session, application: str) -> None:
         """Stop an application now, and cancel its deployment. Raises :class:`QueueFull`."""
-        work = session.work = session.work or DeviceQueue()
-        work.waiting.pop(application, None)
-        if application in work.stops:
+        queue = _queue_of(session)
+        queue.waiting.pop(application, None)
+        if application in queue.stops:
             return
-        if len(work.stops) >= self._settings.device_queue:
-            raise QueueFull(f"{len(work.stops)} stops are under way on device {session.name}")
-        behind = work.transfer.unacknowledged if work.transfer is not None else ()
-        exchange = work.stops[application] = StopExchange(
-            application, session.link, self._clock, self._settings, behind
+        if len(queue.stops) >= self._settings.device_queue:
+            raise QueueFull(f"{len(queue.stops)} stops are under way on device {session.name}")
+        chunks = queue.transfer.unacknowledged if queue.transfer is not None else ()
+        exchange = queue.stops[application] = StopExchange(
+            application, session.link, self._clock, self._settings, chunks
         )
-        if work.transfer is not None and work.transfer.application == application:
-            work.transfer.cancel()
-        self._spawn(work, self._stop(session, work, exchange))
+        if queue.transfer is not None and queue.transfer.application == application:
+            queue.transfer.cancel()
+        self._spawn(queue, self._stop(session, queue, exchange))
 
     def is_about(self, session: Session, application: str) -> bool:
         """Whether something is under way or waits for that application on the device."""
-        work = session.work
-        return work is not None and (application in work.waiting or work.is_dealing_with(application))
+        queue = session.queue
+        return queue is not None and (application in queue.waiting or queue.is_dealing_with(application))
 
     def feed(self, session: Session, message_id: int, message: DeviceMessage) -> bool:
         """Hand a device's message to the exchanges under way; False if it is not a reply to one of them."""
-        work = session.work
-        if work is None:
+        queue = session.queue
+        if queue is None:
             return False
-        exchanges = [*work.stops.values(), *([work.transfer] if work.transfer is not None else [])]
+        exchanges = [*queue.stops.values(), *([queue.transfer] if queue.transfer is not None else [])]
         return any(exchange.feed(message_id, message) for exchange in exchanges)
 
     def close(self, session: Session, reason: str) -> None:
         """The link is gone: whatever was to be done has failed."""
-        work = session.work
-        if work is None:
+        queue = session.queue
+        if queue is None:
             return
-        for exchange in (*work.stops.values(), work.transfer):
+        for exchange in (*queue.stops.values(), queue.transfer):
             if exchange is not None:
                 exchange.fail("CONNECTION_LOST", reason)
-        waiting, work.waiting = work.waiting, {}
+        waiting, queue.waiting = queue.waiting, {}
         for job in waiting.values():
             self._fail(session, job, ExchangeFailed("CONNECTION_LOST", reason))
 
     def abandon(self, session: Session) -> None:
         """Drop everything at once."""
-        if session.work is not None:
-            session.work.waiting.clear()
-            for task in session.work.tasks:
+        if session.queue is not None:
+            session.queue.waiting.clear()
+            for task in session.queue.tasks:
                 task.cancel()
 
-    def _proceed(self, session: Session, work: DeviceQueue) -> None:
+    def _proceed(self, session: Session, queue: DeviceQueue) -> None:
         """Begin the next deployment, if it is its turn; with nothing left to do the queue goes."""
-        if work.deployment is None:
-            job = next((job for name, job in work.waiting.items() if name not in work.stops), None)
+        if queue.deployment is None:
+            job = next((job for name, job in queue.waiting.items() if name not in queue.stops), None)
             if job is not None:
-                del work.waiting[job.application]
-                work.deployment = job
+                del queue.waiting[job.application]
+                queue.deployment = job
                 arguments = (session.link, self._clock, self._settings)
-                work.transfer = Transfer(job.application, job.module, job.request, *arguments)
-                self._spawn(work, self._deploy(session, work, job, work.transfer))
-        if work.deployment is None and not work.waiting and not work.stops:
-            session.work = None
+                queue.transfer = Transfer(job.application, job.module, job.request, *arguments)
+                self._spawn(queue, self._deploy(session, queue, job, queue.transfer))
+        if queue.deployment is None and not queue.waiting and not queue.stops:
+            session.detach_queue()
 
-    async def _deploy(self, session: Session, work: DeviceQueue, job: Deployment, transfer: Transfer) -> None:
+    async def _deploy(self, session: Session, queue: DeviceQueue, job: Deployment, transfer: Transfer) -> None:
         outcome = "failed"
         try:
             refusal = await job.judge()
@@ -170,11 +170,11 @@ class DeviceQueues:
             log.exception("device %s: deployment of %s", session.name, job.application)
             self._fail(session, job, _bug(error))
         finally:
-            work.deployment = work.transfer = None
+            queue.deployment = queue.transfer = None
             self._metrics.job_done("deployment", outcome)
-            self._proceed(session, work)
+            self._proceed(session, queue)
 
-    async def _stop(self, session: Session, work: DeviceQueue, exchange: StopExchange) -> None:
+    async def _stop(self, session: Session, queue: DeviceQueue, exchange: StopExchange) -> None:
         application, outcome = exchange.application, "failed"
         try:
             outcome = "ok" if (await exchange.run()).ok else "failed"
@@ -184,14 +184,14 @@ class DeviceQueues:
             log.exception("device %s: stop of %s", session.name, application)
             self._not_stopped(session, application, _bug(error))
         finally:
-            del work.stops[application]
+            del queue.stops[application]
             self._metrics.job_done("stopping", outcome)
-            self._proceed(session, work)
+            self._proceed(session, queue)
 
-    def _spawn(self, work: DeviceQueue, coroutine: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, queue: DeviceQueue, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(coroutine)
-        work.tasks.add(task)
-        task.add_done_callback(work.tasks.discard)
+        queue.tasks.add(task)
+        task.add_done_callback(queue.tasks.discard)
 
     def _fail(self, session: Session, job: Deployment, failed: ExchangeFailed) -> None:
         self._log.warning("device %s: deployment of %s: %s", session.name, job.application, failed.reason)
@@ -200,6 +200,15 @@ class DeviceQueues:
     def _not_stopped(self, session: Session, application: str, failed: ExchangeFailed) -> None:
         self._log.warning("device %s: stop of %s: %s", session.name, application, failed.reason)
         self._application_status.not_stopped(session, application, failed.code, failed.reason)
+
+
+def _queue_of(session: Session) -> DeviceQueue:
+    """Return the session's queue, a new one if there is none."""
+    queue = session.queue
+    if queue is None:
+        queue = DeviceQueue()
+        session.attach_queue(queue)
+    return queue
 
 
 def _bug(error: Exception) -> ExchangeFailed:

@@ -1,69 +1,61 @@
-"""Enrollment of a device that has a certificate: judge the request, register the device, wait for the controller.
+"""Enrollment of a device that has a certificate: check the request, register the device, wait for the controller.
 
-The order of the checks is that of the error table; nothing is written before all of them have passed.
+The checks run in the order of the error table. Nothing is written before all of them have passed.
 """
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Callable
-
 from harness.core.clock import Clock
 from harness.core.errors import reason
-from harness.core.identifiers import Randomness
+from harness.wasmbed.gateway.admission_checks import AdmissionChecks
 from harness.wasmbed.gateway.cache import DeviceCache
-from harness.wasmbed.gateway.device_status import DeviceStatusWriter, device_spec
-from harness.wasmbed.gateway.nonces import NonceMemory
-from harness.wasmbed.gateway.refusals import PeerRefused, certificate_invalid, try_again
-from harness.wasmbed.gateway.sessions import Session, Sessions
-from harness.wasmbed.gateway.settings import KNOWN_CAPABILITIES, REQUIRED_CAPABILITIES, GatewaySettings
+from harness.wasmbed.gateway.device_ids import DeviceIds
+from harness.wasmbed.gateway.device_status import DeviceStatusWriter
+from harness.wasmbed.gateway.refusals import PeerRefused, certificate_invalid
+from harness.wasmbed.gateway.session import Session
+from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.pki.certificates import PeerCertificate
 from harness.wasmbed.protocol.messages import EnrollmentRequest, ErrorCode
-from harness.wasmbed.resources.api import ApiError, Conflict, Invalid, ResourceApi
+from harness.wasmbed.resources.api import ApiError, Conflict, Invalid, Object, ResourceApi
 from harness.wasmbed.resources.kinds import DEVICE
+from harness.wasmbed.resources.manifests import device_spec, new_object
 from harness.wasmbed.resources.phases import DevicePhase, IllegalMove
 from harness.wasmbed.resources.views import Device
 
 __all__ = ["Enrollment"]
 
-_PROVISIONAL_IDS = 1024
-
 
 class Enrollment:
-    """Admits devices. ``retry_after`` tells for how long a device's present session may last, in seconds."""
+    """Registers devices in the cluster."""
 
     def __init__(
         self,
         settings: GatewaySettings,
         api: ResourceApi,
         clock: Clock,
-        randomness: Randomness,
         cache: DeviceCache,
-        records: DeviceStatusWriter,
-        sessions: Sessions,
-        retry_after: Callable[[str], float],
+        checks: AdmissionChecks,
+        ids: DeviceIds,
+        device_status: DeviceStatusWriter,
     ) -> None:
-        self._settings, self._api, self._clock, self._randomness = settings, api, clock, randomness
-        self._cache, self._device_status, self._sessions = cache, records, sessions
-        self._retry_after = retry_after
-        self._nonces = NonceMemory(settings.nonces)
-        self._provisional: dict[str, str] = {}
+        self._settings, self._api, self._clock = settings, api, clock
+        self._cache, self._checks, self._ids, self._device_status = cache, checks, ids, device_status
 
     async def enroll(self, session: Session, peer: PeerCertificate, request: EnrollmentRequest) -> str:
         """Register the device that ``peer`` names and return its id. Raises :class:`PeerRefused`.
 
-        From the claim of its name on, the session is the device's. When the API server cannot be reached, what was
-        begun is finished in the background: the device ends up Disconnected, and may enroll again.
+        The session holds the device's name from its claim on. If the API server is unreachable, the enrollment that
+        was begun is completed in the background: the device ends up Disconnected and may enroll again.
         """
-        self.check_claims(request)
+        self._checks.check_claims(request)
         if request.public_key != peer.public_key:
             raise certificate_invalid("the key in the request is not the certificate's")
-        self.check_nonce(peer.name, request)
-        self.claim(session, peer.name)
+        self._checks.check_nonce(peer.name, request)
+        self._checks.claim(session, peer.name)
         device = self._cache.get(peer.name)
-        self.check_key(device, request.public_key)
-        device_id = (device and device.status.device_id) or self.provisional_id(peer.name)
-        session.on_record = True
+        self._checks.check_key(device, request.public_key)
+        device_id = self._ids.of(peer.name)
+        session.put_on_record()
         try:
             async with self._clock.deadline(self._settings.enrollment_timeout):
                 await self._register(peer.name, device, request)
@@ -74,80 +66,50 @@ class Enrollment:
                 ErrorCode.ENROLLMENT_FAILED, f"the request breaks the Device's schema: {error}"
             ) from error
         except IllegalMove as error:
-            raise self.later(f"the device cannot enroll now: {error}") from error
+            raise self._checks.retry(f"the device cannot enroll now: {error}") from error
         except (OSError, ApiError) as error:
             self._device_status.began_to_enroll(peer.name, device_id)
-            raise self.later(f"enrollment could not be completed: {reason(error)}") from error
-        if confirmed is None:
-            raise self.later("the device was deleted while it enrolled")
-        if confirmed.status.phase == DevicePhase.FAILED:
-            raise PeerRefused(
-                ErrorCode.ENROLLMENT_FAILED, confirmed.status.error or "the controller refused the device"
-            )
-        if confirmed.status.phase != DevicePhase.ENROLLED:
-            raise self.later(f"the device became {confirmed.status.phase} while it enrolled")
-        self._provisional.pop(peer.name, None)
+            raise self._checks.retry(f"enrollment could not be completed: {reason(error)}") from error
+        self._check_confirmed(confirmed)
+        self._ids.settle(peer.name)
         return device_id
 
-    def check_claims(self, request: EnrollmentRequest) -> None:
-        """What the device says it is, and can do."""
-        known = self._settings.device_types
-        if request.device_type not in known:
-            raise PeerRefused(
-                ErrorCode.ENROLLMENT_FAILED,
-                f"unknown device type {request.device_type!r:.80}; known: {', '.join(sorted(known))}",
-            )
-        offered = set(request.capabilities)
-        if unknown := sorted(offered - KNOWN_CAPABILITIES):
-            raise PeerRefused(
-                ErrorCode.UNSUPPORTED_CAPABILITY,
-                f"unknown capabilities {', '.join(unknown):.200}; known: {', '.join(sorted(KNOWN_CAPABILITIES))}",
-            )
-        if missing := sorted(REQUIRED_CAPABILITIES - offered):
-            raise PeerRefused(ErrorCode.UNSUPPORTED_CAPABILITY, f"missing capabilities: {', '.join(missing)}")
-
-    def check_nonce(self, name: str, request: EnrollmentRequest) -> None:
-        """Each request may be made once."""
-        if not self._nonces.is_fresh(name, request.nonce):
-            raise PeerRefused(ErrorCode.REPLAYED_MESSAGE, "this enrollment request was received before")
-
-    def claim(self, session: Session, name: str) -> None:
-        """One session at a time, and only while there is room."""
-        self._sessions.claim(session, name, self._retry_after(name))
-
-    def check_key(self, device: Device | None, public_key: bytes) -> None:
-        """The key that was registered first is the device's."""
-        if device is not None and device.spec.public_key != b64encode(public_key).decode():
-            raise certificate_invalid(f"device {device.name} is registered with another key")
-
-    def provisional_id(self, name: str) -> str:
-        """The id that a device will get when it enrolls with the certificate it is about to be issued."""
-        device = self._cache.get(name)
-        if device is not None and device.status.device_id:
-            return device.status.device_id
-        if name not in self._provisional and len(self._provisional) >= _PROVISIONAL_IDS:
-            del self._provisional[next(iter(self._provisional))]
-        return self._provisional.setdefault(name, self._randomness.uuid())
-
-    def later(self, reason: str) -> PeerRefused:
-        """A refusal with which nothing is wrong with the device: it may come back."""
-        return try_again(reason, self._sessions.retry_after())
+    def _check_confirmed(self, device: Device | None) -> None:
+        """Refuse the enrollment unless the controller has moved ``device`` to Enrolled. None: it was deleted."""
+        if device is None:
+            raise self._checks.retry("the device was deleted while it enrolled")
+        if device.status.phase == DevicePhase.FAILED:
+            raise PeerRefused(ErrorCode.ENROLLMENT_FAILED, device.status.error or "the controller refused the device")
+        if device.status.phase != DevicePhase.ENROLLED:
+            raise self._checks.retry(f"the device became {device.status.phase} while it enrolled")
 
     async def _register(self, name: str, device: Device | None, request: EnrollmentRequest) -> None:
-        spec = device_spec(request)
+        """Create the Device, or update its spec where the request differs."""
+        spec = _spec(request)
         if device is None:
-            body = {"apiVersion": DEVICE.api_version, "kind": DEVICE.kind, "metadata": {"name": name}, "spec": spec}
             try:
-                created = await self._api.create(DEVICE, body)
+                created = await self._api.create(DEVICE, new_object(DEVICE, name, spec))
             except Conflict:
                 device = Device(await self._api.get(DEVICE, name))
-                self.check_key(device, request.public_key)
+                self._checks.check_key(device, request.public_key)
             else:
                 self._cache.remember(DEVICE, created)
                 return
         changed = {field: value for field, value in spec.items() if device.spec.raw.get(field) != value}
         if changed:
             self._cache.remember(DEVICE, await self._api.patch(DEVICE, name, {"spec": changed}))
+
+
+def _spec(request: EnrollmentRequest) -> Object:
+    return device_spec(
+        public_key=request.public_key,
+        device_type=request.device_type,
+        mcu_type=request.mcu_type,
+        architecture=request.architecture,
+        capabilities=request.capabilities,
+        firmware_version=request.firmware_version,
+        largest_module=request.largest_module,
+    )
 
 
 def _is_decided(device: Device) -> bool:

@@ -17,11 +17,15 @@ from harness.core.network import Listener, Network
 from harness.wasmbed.gateway.application_status import is_name
 from harness.wasmbed.gateway.deployments import Deployments, NotConnected
 from harness.wasmbed.gateway.device_queue import QueueFull
+from harness.wasmbed.gateway.gateway_address import GatewayAddress
+from harness.wasmbed.gateway.metrics import Metrics
 from harness.wasmbed.gateway.modules import TooManyModules
-from harness.wasmbed.gateway.sessions import Session, Sessions
+from harness.wasmbed.gateway.session import Session
+from harness.wasmbed.gateway.sessions import Sessions
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.gateway.status_queries import StatusQueries
 from harness.wasmbed.resources.deployments import DeploymentRequest
+from harness.wasmbed.resources.names import gateway_api_secret
 from harness.wasmbed.resources.timestamps import format_timestamp
 
 __all__ = ["HttpApi"]
@@ -32,7 +36,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class HttpApi:
-    """Serves until :meth:`stop`. ``not_ready`` says why the gateway is not ready, if it is not."""
+    """Serves from :meth:`start` to :meth:`stop`."""
 
     def __init__(
         self,
@@ -40,15 +44,15 @@ class HttpApi:
         clock: Clock,
         network: Network,
         sessions: Sessions,
+        address: GatewayAddress,
         deployments: Deployments,
         queries: StatusQueries,
-        metrics: Callable[[], bytes],
-        not_ready: Callable[[], str | None],
+        metrics: Metrics,
         tap: Tap | None,
     ) -> None:
         self._settings, self._clock, self._network = settings, clock, network
         self._sessions, self._deployments, self._queries = sessions, deployments, queries
-        self._metrics, self._not_ready, self._tap = metrics, not_ready, tap
+        self._address, self._metrics, self._tap = address, metrics, tap
         self._token = b""
         self._runner: web.AppRunner | None = None
         self._door: HttpDoor | None = None
@@ -99,7 +103,7 @@ class HttpApi:
 
     async def _answer(self, request: web.Request, handler: Handler, *, knows_token: bool) -> web.StreamResponse:
         if request.path.startswith("/api/") and not knows_token:
-            answer = _refuse(401, f"the bearer token of Secret gateway-{self._settings.name}-api is needed")
+            answer = _refuse(401, f"the bearer token of Secret {gateway_api_secret(self._settings.name)} is needed")
             answer.headers["WWW-Authenticate"] = "Bearer"
             return answer
         try:
@@ -120,11 +124,18 @@ class HttpApi:
         return web.Response(text="ok\n")
 
     async def _readyz(self, request: web.Request) -> web.StreamResponse:
-        reason = self._not_ready()
+        reason = self._why_not_ready()
         return web.Response(text="ok\n") if reason is None else _refuse(503, reason)
 
+    def _why_not_ready(self) -> str | None:
+        if self._sessions.draining:
+            return "the gateway is shutting down"
+        return None if self._address.is_known else "the gateway is starting"
+
     async def _render_metrics(self, request: web.Request) -> web.StreamResponse:
-        return web.Response(body=self._metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+        return web.Response(
+            body=self._metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        )
 
     async def _list_sessions(self, request: web.Request) -> web.StreamResponse:
         return _json(200, {"sessions": [_describe(session) for session in self._sessions]})

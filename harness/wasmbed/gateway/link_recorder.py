@@ -7,7 +7,7 @@ from typing import Any
 from cryptography import x509
 
 from harness.core.history import Tap
-from harness.wasmbed.gateway.sessions import Session
+from harness.wasmbed.gateway.session import Session
 from harness.wasmbed.pki.errors import MALFORMED, CertificateInvalid
 from harness.wasmbed.pki.requests import read_signing_request
 from harness.wasmbed.protocol.describe import describe

@@ -9,7 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from harness.wasmbed.gateway.sessions import Sessions, SessionState
+from harness.wasmbed.gateway.session import SessionState
+from harness.wasmbed.gateway.sessions import Sessions
 from harness.wasmbed.gateway.status_writer import StatusWriter
 
 __all__ = ["Metrics"]

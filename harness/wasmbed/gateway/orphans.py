@@ -36,7 +36,7 @@ class Orphans:
 
     def _stop(self, application: str, device: str, receiving: bool) -> None:
         session = self._sessions.connected(device)
-        record = (session.applications or {}).get(application) if session is not None else None
+        record = session.find_application(application) if session is not None else None
         if session is None or record is None or record.orphan or record.state is None or record.state in _OVER:
             return
         if self._queues.is_about(session, application) and not receiving:

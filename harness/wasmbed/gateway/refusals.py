@@ -1,11 +1,10 @@
-"""What the gateway answers to a peer it will not serve, as exceptions: raised where the reason is found, sent as
-``error`` by the session that asked."""
+"""The gateway's refusals: exceptions that are raised where the reason is found and sent as ``error`` by the session."""
 
 from __future__ import annotations
 
-from harness.wasmbed.protocol.messages import Error, ErrorCode
+from harness.wasmbed.protocol.messages import DeviceMessage, Error, ErrorCode
 
-__all__ = ["RENEW_CERTIFICATE", "PeerRefused", "certificate_invalid", "try_again"]
+__all__ = ["RENEW_CERTIFICATE", "PeerRefused", "certificate_invalid", "try_again", "unexpected"]
 
 RENEW_CERTIFICATE = "RENEW_CERTIFICATE"
 
@@ -29,12 +28,17 @@ class PeerRefused(Exception):
 
 
 def certificate_invalid(reason: str) -> PeerRefused:
-    """The certificate, or the key in it, is not one to be trusted: the device needs another."""
+    """Return a refusal of a certificate, or of the key in it: the device needs another one."""
     return PeerRefused(
         ErrorCode.CERTIFICATE_INVALID, f"Certificate validation failed: {reason}", action=RENEW_CERTIFICATE
     )
 
 
 def try_again(message: str, retry_after: float, code: str = ErrorCode.ENROLLMENT_FAILED) -> PeerRefused:
-    """Nothing is wrong with the peer; it may come back in ``retry_after`` seconds."""
+    """Return a refusal of a peer that is not at fault: it may retry in ``retry_after`` seconds."""
     return PeerRefused(code, message, retry_after=retry_after)
+
+
+def unexpected(message: DeviceMessage) -> PeerRefused:
+    """Return a refusal of a message that is not allowed at the session's present stage."""
+    return PeerRefused(ErrorCode.PROTOCOL_ERROR, f"{type(message).__name__} was not expected now")

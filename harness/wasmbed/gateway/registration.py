@@ -12,6 +12,7 @@ from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.gateway.status_writer import StatusWriter
 from harness.wasmbed.resources.api import Conflict, NotFound, Object, ResourceApi
 from harness.wasmbed.resources.kinds import GATEWAY, SECRET
+from harness.wasmbed.resources.names import PURPOSE_GATEWAY_API, PURPOSE_LABEL, TOKEN_KEY, gateway_api_secret
 from harness.wasmbed.resources.phases import GatewayPhase
 from harness.wasmbed.resources.timestamps import format_timestamp
 
@@ -34,18 +35,18 @@ class Registration:
 
     async def ensure_token(self) -> str:
         """The bearer token of the HTTP API; the first gateway of this name makes it."""
-        name = f"gateway-{self._settings.name}-api"
+        name = gateway_api_secret(self._settings.name)
         try:
             return _token(await self._api.get(SECRET, name))
         except NotFound:
             token = b64encode(self._randomness.token(32).encode()).decode()
-            labels = {"wasmbed.io/purpose": "gateway-api"}
+            labels = {PURPOSE_LABEL: PURPOSE_GATEWAY_API}
             body = {
                 "apiVersion": SECRET.api_version,
                 "kind": SECRET.kind,
                 "metadata": {"name": name, "labels": labels},
                 "type": "Opaque",
-                "data": {"token": token},
+                "data": {TOKEN_KEY: token},
             }
             try:
                 return _token(await self._api.create(SECRET, body))
@@ -95,4 +96,4 @@ def _version() -> str:
 
 
 def _token(secret: Object) -> str:
-    return b64decode(secret["data"]["token"]).decode()
+    return b64decode(secret["data"][TOKEN_KEY]).decode()

@@ -1,31 +1,29 @@
-"""Certificates that were taken back, as the cluster says in a ConfigMap."""
+"""The revocation list of device certificates, which the cluster publishes in a ConfigMap."""
 
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Callable
 
 from harness.core.clock import Clock
 from harness.core.errors import reason
+from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.logs import get_log
+from harness.wasmbed.gateway.dismissals import Dismissals
 from harness.wasmbed.pki.certificates import CertificateManager
 from harness.wasmbed.pki.errors import CertificateInvalid
 from harness.wasmbed.resources.api import Object, ResourceApi
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import CONFIG_MAP
+from harness.wasmbed.resources.names import CRL_CONFIG_MAP, CRL_KEY
 
-__all__ = ["CRL_CONFIG_MAP", "CRL_KEY", "Revocations"]
+__all__ = ["Revocations"]
 
 log = get_log(__name__)
 
-CRL_CONFIG_MAP = "wasmbed-device-crl"
-CRL_KEY = "crl.der"
-
 
 class Revocations:
-    """Hands every new revocation list to the certificate manager; ``changed`` is called when it has taken one over,
-    ``refused`` with the reason why it did not."""
+    """Hands every new revocation list to the certificate manager, and has the present sessions checked against it."""
 
     def __init__(
         self,
@@ -33,24 +31,25 @@ class Revocations:
         clock: Clock,
         randomness: Randomness,
         certificates: CertificateManager,
-        changed: Callable[[], object],
-        refused: Callable[[str], object],
+        dismissals: Dismissals,
+        tap: Tap | None,
     ) -> None:
-        self._certificates, self._changed, self._refused = certificates, changed, refused
+        self._certificates, self._dismissals, self._tap = certificates, dismissals, tap
         selector = f"metadata.name={CRL_CONFIG_MAP}"
         self._informer = Informer(api, CONFIG_MAP, clock, randomness, field_selector=selector)
         self._informer.add_handler(self._update)
 
     async def start(self) -> None:
-        """Returns when the list, if there is one, is in force."""
+        """Return when the published list, if there is one, is in force."""
         await self._informer.start()
 
     async def stop(self) -> None:
+        """Stop the watch."""
         await self._informer.stop()
 
     def _update(self, old: Object | None, new: Object | None) -> None:
         if new is None:
-            log.warning("ConfigMap %s is gone: the last revocation list stays in force", CRL_CONFIG_MAP)
+            log.warning("ConfigMap %s was deleted: the last revocation list stays in force", CRL_CONFIG_MAP)
             return
         content = (new.get("binaryData") or {}).get(CRL_KEY)
         try:
@@ -59,6 +58,7 @@ class Revocations:
             self._certificates.update_revocations(b64decode(content))
         except (CertificateInvalid, ValueError) as error:
             log.error("ConfigMap %s: %s: the last revocation list stays in force", CRL_CONFIG_MAP, reason(error))
-            self._refused(reason(error))
+            if self._tap is not None:
+                self._tap("Kubernetes", "Gateway", "RevocationListRefused", {"reason": reason(error)}, "")
             return
-        self._changed()
+        self._dismissals.certificates_changed()

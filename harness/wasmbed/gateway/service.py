@@ -12,8 +12,9 @@ from harness.wasmbed.gateway.device_queue import DeviceQueues
 from harness.wasmbed.gateway.device_status import DeviceStatusWriter
 from harness.wasmbed.gateway.link_recorder import LinkRecorder
 from harness.wasmbed.gateway.refusals import PeerRefused
+from harness.wasmbed.gateway.session import Session, SessionState
 from harness.wasmbed.gateway.session_handler import SessionHandler
-from harness.wasmbed.gateway.sessions import Session, Sessions, SessionState
+from harness.wasmbed.gateway.sessions import Sessions
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.protocol.errors import LinkClosed, ProtocolError, UnknownTag
 from harness.wasmbed.protocol.link import Link
@@ -87,14 +88,14 @@ class LinkService:
     def _expect_first_message(self, session: Session) -> None:
         seconds = self._settings.first_message_timeout
         reason = f"no message within {seconds:g} s"
-        session.timer = self._clock.call_later(seconds, lambda: session.link.abort(reason))
+        session.start_timer(self._clock.call_later(seconds, lambda: session.link.abort(reason)))
 
     def _stalled(self, session: Session, is_stalled: bool) -> None:
         """The peer has begun, or ceased, to leave unread what is sent to it."""
         session.stop_write_timer()
         if is_stalled:
             seconds = self._settings.write_timeout
-            session.write_timer = self._clock.call_later(seconds, lambda: self._give_up(session))
+            session.start_write_timer(self._clock.call_later(seconds, lambda: self._give_up(session)))
 
     def _give_up(self, session: Session) -> None:
         reason = f"the peer left what it was sent unread for {self._settings.write_timeout:g} s"
@@ -126,7 +127,7 @@ class LinkService:
             except ProtocolError as error:
                 await self._refuse(session, error.to_message(), error.message_id)
                 continue
-            session.spoke = True
+            session.message_arrived()
             message: DeviceMessage = envelope.message  # type: ignore[assignment]
             try:
                 await self._handler.handle(session, envelope.message_id, message)
@@ -144,8 +145,7 @@ class LinkService:
         """Answer with ``error``, and end the session if ``closes``, or if too many were answered since a heartbeat."""
         self._log.warning("device %s: %s: %s", _name(session), error.code, error.message)
         if not closes:
-            session.errors += 1
-            if session.errors <= self._settings.session_errors:
+            if session.count_error() <= self._settings.session_errors:
                 session.link.send(error, message_id)
                 return
             reason = f"more than {self._settings.session_errors} errors without a heartbeat, the last: {error.message}"
@@ -154,8 +154,7 @@ class LinkService:
         raise LinkClosed(f"{error.code}: {error.message}", by_peer=False)
 
     async def _close_with_error(self, session: Session, error: Error, message_id: int | None) -> None:
-        session.state = SessionState.CLOSING
-        session.stop_timer()
+        session.begin_closing()
         try:
             session.link.send(error, message_id)
         except LinkClosed:

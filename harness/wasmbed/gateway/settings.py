@@ -8,6 +8,7 @@ from harness.core.errors import UsageError
 from harness.core.http_door import HttpPlaces
 from harness.core.network import Endpoint
 from harness.wasmbed.protocol.framing import DEFAULT_LIMIT, HARD_LIMIT
+from harness.wasmbed.resources.names import DEFAULT_GATEWAY
 
 __all__ = ["KNOWN_CAPABILITIES", "REQUIRED_CAPABILITIES", "GatewaySettings"]
 
@@ -19,7 +20,7 @@ REQUIRED_CAPABILITIES = frozenset({"tls", "cbor"})
 class GatewaySettings:
     """How one gateway behaves. Raises :class:`UsageError` for a value that cannot be."""
 
-    name: str = "gateway-1"
+    name: str = DEFAULT_GATEWAY
     """Its resource's name."""
     listen: Endpoint = ("127.0.0.1", 8081)
     http: Endpoint = ("127.0.0.1", 8080)

@@ -6,7 +6,8 @@ import asyncio
 
 from harness.core.clock import Clock
 from harness.wasmbed.gateway.deployments import NotConnected
-from harness.wasmbed.gateway.sessions import Session, Sessions
+from harness.wasmbed.gateway.session import Session
+from harness.wasmbed.gateway.sessions import Sessions
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.protocol.errors import LinkClosed
 from harness.wasmbed.protocol.messages import ApplicationStatus, ApplicationStatusRequest

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
+from harness.core.backoff import Backoff
 from harness.core.clock import Clock
 from harness.core.errors import reason
 from harness.core.identifiers import Randomness
@@ -25,8 +26,7 @@ log = get_log(__name__)
 Handler = Callable[[Object | None, Object | None], object]
 """Called with an object's old and new form: no old one when it was added, no new one when it was deleted."""
 
-FIRST_DELAY = 0.1
-LONGEST_DELAY = 10.0
+_BACKOFF = Backoff(first=0.1, longest=10.0)
 
 
 class Informer:
@@ -171,8 +171,7 @@ class Informer:
                 failures += 1
             if self._version != heard:
                 failures = min(failures, 1)
-            delay = min(FIRST_DELAY * 2 ** min(max(failures - 1, 0), 16), LONGEST_DELAY)
-            await self._clock.sleep(self._randomness.jitter(delay))
+            await self._clock.sleep(_BACKOFF.delay(max(failures - 1, 0), self._randomness))
 
     def _log_loss(self, why: str) -> None:
         log.warning("%s: %s; trying again", self.resource.plural, why)

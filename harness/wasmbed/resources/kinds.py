@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from harness.wasmbed.resources.api import Resource
+from harness.wasmbed.resources.names import GROUP
 
 __all__ = [
     "APPLICATION",
@@ -16,15 +17,12 @@ __all__ = [
     "DEVICE",
     "EVENT",
     "GATEWAY",
-    "GROUP",
     "LEASE",
     "NAMESPACE",
     "SECRET",
     "SELF_SUBJECT_RULES_REVIEW",
     "load_crds",
 ]
-
-GROUP = "wasmbed.io"
 
 DEVICE = Resource(GROUP, "v1", "devices", "Device")
 APPLICATION = Resource(GROUP, "v1", "applications", "Application")

@@ -11,7 +11,7 @@ from harness.wasmbed.resources.api import Object, Resource
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 from harness.wasmbed.resources.modules import LARGEST_MODULE
 
-__all__ = ["application", "device", "gateway", "wasm_bytes"]
+__all__ = ["application", "device", "device_spec", "gateway", "new_object", "wasm_bytes"]
 
 
 def device(
@@ -27,16 +27,40 @@ def device(
     labels: Mapping[str, str] | None = None,
 ) -> Object:
     """A Device; ``public_key`` is SubjectPublicKeyInfo DER, ``largest_module`` in bytes."""
-    spec = {
-        "publicKey": b64encode(public_key).decode(),
-        "deviceType": device_type,
-        "mcuType": mcu_type,
-        "architecture": architecture,
-        "capabilities": list(dict.fromkeys(capabilities)),
-        "firmwareVersion": firmware_version,
-        "largestModule": largest_module,
-    }
-    return _object(DEVICE, name, spec, labels)
+    spec = device_spec(
+        public_key=public_key,
+        device_type=device_type,
+        mcu_type=mcu_type,
+        architecture=architecture,
+        capabilities=capabilities,
+        firmware_version=firmware_version,
+        largest_module=largest_module,
+    )
+    return new_object(DEVICE, name, spec, labels)
+
+
+def device_spec(
+    *,
+    public_key: bytes,
+    device_type: str,
+    mcu_type: str | None = None,
+    architecture: str | None = None,
+    capabilities: Sequence[str] = (),
+    firmware_version: str | None = None,
+    largest_module: int | None = None,
+) -> Object:
+    """Return the spec of a Device; ``public_key`` is SubjectPublicKeyInfo DER, ``largest_module`` in bytes."""
+    return _present(
+        {
+            "publicKey": b64encode(public_key).decode(),
+            "deviceType": device_type,
+            "mcuType": mcu_type,
+            "architecture": architecture,
+            "capabilities": list(dict.fromkeys(capabilities)),
+            "firmwareVersion": firmware_version,
+            "largestModule": largest_module,
+        }
+    )
 
 
 def application(
@@ -65,7 +89,7 @@ def application(
         "stopped": stopped,
         "config": dict(config) if config else None,
     }
-    return _object(APPLICATION, name, spec, labels)
+    return new_object(APPLICATION, name, spec, labels)
 
 
 def wasm_bytes(module: bytes) -> str:
@@ -81,10 +105,13 @@ def wasm_bytes(module: bytes) -> str:
 
 def gateway(name: str, *, endpoint: str, capacity: int | None = None) -> Object:
     """A Gateway; ``endpoint`` is ``host:port``."""
-    return _object(GATEWAY, name, {"endpoint": endpoint, "capacity": capacity}, None)
+    return new_object(GATEWAY, name, {"endpoint": endpoint, "capacity": capacity}, None)
 
 
-def _object(resource: Resource, name: str, spec: Mapping[str, Any], labels: Mapping[str, str] | None) -> Object:
+def new_object(
+    resource: Resource, name: str, spec: Mapping[str, Any], labels: Mapping[str, str] | None = None
+) -> Object:
+    """Return an object of any resource. Fields of ``spec`` that are None are left out."""
     metadata: Object = {"name": name}
     if labels:
         metadata["labels"] = dict(labels)

@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from harness.wasmbed.resources.api import Conflict, NotFound, ResourceApi
 from harness.wasmbed.resources.kinds import CONFIG_MAP
+from harness.wasmbed.resources.names import MODULE_KEY, PURPOSE_LABEL, PURPOSE_MODULE, module_config_map
 
 __all__ = ["LARGEST_MODULE", "ConfigMapModuleStore", "ModuleMissing", "ModuleStore"]
 
@@ -44,8 +45,8 @@ class ConfigMapModuleStore(ModuleStore):
         body = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {"name": _name(reference), "labels": {"wasmbed.io/purpose": "module"}},
-            "binaryData": {"module.wasm": b64encode(module).decode()},
+            "metadata": {"name": module_config_map(reference), "labels": {PURPOSE_LABEL: PURPOSE_MODULE}},
+            "binaryData": {MODULE_KEY: b64encode(module).decode()},
             "immutable": True,
         }
         try:
@@ -57,14 +58,10 @@ class ConfigMapModuleStore(ModuleStore):
 
     async def get(self, reference: str) -> bytes:
         try:
-            found = await self._api.get(CONFIG_MAP, _name(reference))
+            found = await self._api.get(CONFIG_MAP, module_config_map(reference))
         except NotFound as error:
             raise ModuleMissing(f"the module store has no module {reference}") from error
-        module = b64decode((found.get("binaryData") or {}).get("module.wasm", ""))
+        module = b64decode((found.get("binaryData") or {}).get(MODULE_KEY, ""))
         if sha256(module).hexdigest() != reference:
-            raise ModuleMissing(f"ConfigMap {_name(reference)} does not hold the module {reference}")
+            raise ModuleMissing(f"ConfigMap {module_config_map(reference)} does not hold the module {reference}")
         return module
-
-
-def _name(reference: str) -> str:
-    return f"wasm-{reference[:40]}"

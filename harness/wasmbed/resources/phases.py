@@ -14,6 +14,7 @@ from harness.wasmbed.resources.api import Resource
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 
 __all__ = [
+    "LINKED_PHASES",
     "MOVES",
     "SELF_REGISTERING",
     "ApplicationPhase",
@@ -35,6 +36,10 @@ class DevicePhase(StrEnum):
     CONNECTED = "Connected"
     DISCONNECTED = "Disconnected"
     FAILED = "Failed"
+
+
+LINKED_PHASES = frozenset({DevicePhase.ENROLLING, DevicePhase.ENROLLED, DevicePhase.CONNECTED})
+"""The phases in which a gateway holds a link to the device."""
 
 
 class ApplicationPhase(StrEnum):

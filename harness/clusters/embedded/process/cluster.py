@@ -22,6 +22,7 @@ from harness.core.errors import RigError, reason
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.api import ResourceApi
+from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 __all__ = ["EmbeddedProcessCluster"]
 
@@ -36,7 +37,7 @@ class EmbeddedProcessCluster(Cluster):
     kind: ClassVar[str] = "embedded-process"
 
     def __init__(
-        self, clock: Clock, randomness: Randomness, namespace: str = "wasmbed", tap: Tap | None = None
+        self, clock: Clock, randomness: Randomness, namespace: str = DEFAULT_NAMESPACE, tap: Tap | None = None
     ) -> None:
         self._clock, self._seed, self.namespace, self._tap = clock, randomness.seed, namespace, tap
         self._find_log: FindLog = lambda name: None

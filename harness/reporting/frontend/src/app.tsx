@@ -1,4 +1,4 @@
-// Which view is shown is in the address, so that a link or the back button leads to the same place.
+// The address names the view, so that a link or the back button leads to it.
 
 import { useEffect, useState } from "preact/hooks";
 import type { Run } from "./data";

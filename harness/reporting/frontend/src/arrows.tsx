@@ -1,10 +1,10 @@
-// Events one under the other, as arrows between the participants' lanes; in a narrow window as plain lines.
+// The list of events, as arrows between the participants' lanes; in a narrow window, as lines of text.
 
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Rows } from "./rows";
 import { useSlices } from "./slices";
 import { CONSOLE, type EventStore, FAULT, MESSAGE, STATE } from "./store";
-import { clock, px } from "./words";
+import { clock, px } from "./format";
 
 const ROW = 26, LEFT = 78, LANE = 84, NARROW = 560;
 const ORDER = ["User", "Harness", "Device", "Bridge", "Gateway", "Kubernetes"];
@@ -48,7 +48,7 @@ export function Arrows({ store, shown, chosen, choose, fault }: Props) {
   );
 }
 
-/** `shown` is in order: where `n` is in it, or -1. */
+/** The index of `n` in `shown`, which is sorted; -1 if absent. */
 function position(shown: Uint32Array, n: number): number {
   let low = 0, high = shown.length;
   while (low < high) {
@@ -59,7 +59,7 @@ function position(shown: Uint32Array, n: number): number {
   return shown[low] === n ? low : -1;
 }
 
-/** Long names may break between their words. */
+/** A name that may break between its words. */
 function spaced(name: string) {
   const words = name.split(/(?<=[a-z])(?=[A-Z])/);
   return words.flatMap((word, index) => (index ? [<wbr key={index} />, word] : [word]));

@@ -1,4 +1,4 @@
-// What each board wrote, with its faults and power marked, and the way from a line to what lies next to it.
+// The console of each board with its faults and power; a selected line leads to the events near it.
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { Detail } from "./detail";
@@ -6,13 +6,13 @@ import { Chips, Empty } from "./parts";
 import { Rows } from "./rows";
 import { useSlices } from "./slices";
 import { CONSOLE, type EventStore, FAULT, NOTE } from "./store";
-import { clock, count } from "./words";
+import { clock, count } from "./format";
 
 interface Props { store: EventStore; chosen: number | null; choose: (event: number | null) => void; show: (event: number) => void }
 interface Board { name: string; lines: number; faults: number }
 
 const SHOWN = new Set([CONSOLE, FAULT, NOTE]);
-const ALL = "every board";
+const ALL = "all boards";
 
 function boards(store: EventStore): Board[] {
   const found = new Map<string, Board>();
@@ -51,12 +51,12 @@ export function Consoles({ store, chosen, choose, show }: Props) {
     return () => { wanted = false; };
   }, [own, text]);
   const shownBoards = useMemo(() => all.filter((one) => one.name.toLowerCase().includes(find.toLowerCase()) && (!only.length || one.faults > 0)), [all, find, only]);
-  const [ready, sight] = useSlices(store, lines);
+  const [, sight] = useSlices(store, lines);
   const index = useMemo(() => (chosen === null ? -1 : Array.prototype.indexOf.call(lines, chosen)), [lines, chosen]);
-  if (!all.length) return <Empty>No board wrote a line in this history.</Empty>;
+  if (!all.length) return <Empty>No board wrote to its console.</Empty>;
   const line = (row: number) => {
     const n = lines[row]!, data = store.data(n);
-    const said = store.kind[n] === CONSOLE ? String(data?.["text"] ?? data?.["line"] ?? (ready ? "" : "")) : `${store.name(n)} ${store.brief(n)}`;
+    const said = store.kind[n] === CONSOLE ? String(data?.["text"] ?? data?.["line"] ?? "") : `${store.name(n)} ${store.brief(n)}`;
     return (
       <span class={`line ${store.kindName(n)}`}>
         <span class="number quiet">{clock(store.at[n]!)} </span>
@@ -78,7 +78,7 @@ export function Consoles({ store, chosen, choose, show }: Props) {
           }} />
       </div>
       <div class="console">
-        <input type="search" placeholder="Find in the lines" aria-label="Find in the lines" value={text} onInput={(event) => setText(event.currentTarget.value)} />
+        <input type="search" placeholder="Search the console" aria-label="Search the console" value={text} onInput={(event) => setText(event.currentTarget.value)} />
         <Rows class="box mono" label="Lines" length={lines.length} height={22} chosen={index} choose={(row) => choose(lines[row]!)} sight={sight} row={line} />
       </div>
       <Detail store={store} chosen={chosen} choose={show} show={show} />

@@ -1,8 +1,8 @@
-// Which arrows of the executable sequences this run has exercised, and which never.
+// The arrows of the executable sequences that this run exercised, and those that it did not.
 
 import { useState } from "preact/hooks";
 import type { SequenceCoverage } from "./data";
-import { count } from "./words";
+import { count } from "./format";
 
 export function CoverageTable({ rows }: { rows: SequenceCoverage[] }) {
   const [never, setNever] = useState(false);
@@ -12,10 +12,10 @@ export function CoverageTable({ rows }: { rows: SequenceCoverage[] }) {
   const seen = arrows.filter(([, , times]) => times).length;
   return (
     <section aria-labelledby="coverage-title">
-      <h2 id="coverage-title">Sequences exercised</h2>
+      <h2 id="coverage-title">Sequence coverage</h2>
       <p>
-        <b>{seen}</b> of {arrows.length} arrows of {ready.length} sequences were seen in a flow that followed its diagram.{" "}
-        <label class="check"><input type="checkbox" checked={never} onChange={(event) => setNever(event.currentTarget.checked)} /> only what was never seen</label>
+        <b>{seen}</b> of {arrows.length} arrows of {ready.length} sequences occurred in a history that follows its diagram.{" "}
+        <label class="check"><input type="checkbox" checked={never} onChange={(event) => setNever(event.currentTarget.checked)} /> only arrows that never occurred</label>
       </p>
       <div class="coverage">
         {ready.map((row) => <Sequence key={row.name} row={row} never={never} />)}
@@ -40,7 +40,7 @@ function Sequence({ row, never }: { row: SequenceCoverage; never: boolean }) {
       </summary>
       <table>
         <caption class="quiet">{row.name}.mmd</caption>
-        <thead><tr><th scope="col" class="number">seen</th><th scope="col">arrow</th><th scope="col" class="number">line</th></tr></thead>
+        <thead><tr><th scope="col" class="number">times</th><th scope="col">arrow</th><th scope="col" class="number">line</th></tr></thead>
         <tbody>
           {shown.map(([line, arrow, times]) => (
             <tr key={`${line}${arrow}`} class={times ? "" : "never"}>

@@ -1,4 +1,4 @@
-// What harness/reporting/report.py puts into the page.
+// The data that harness/reporting/report.py puts into the page.
 
 export type Outcome = "passed" | "unexpected pass" | "expected failure" | "skipped" | "not run" | "failed";
 
@@ -12,9 +12,9 @@ export interface Test {
   rerun: string;
   details: Record<string, unknown>;
   trouble: string[];
-  /** Whether it left a record: a test without a stack has its outcome only. */
+  /** False for a test without a stack, which has an outcome only. */
   recorded: boolean;
-  /** Names; the pictures themselves come with the events. */
+  /** Names of the pictures; the pictures are packed with the events. */
   pictures: string[];
   events: number;
   faults: number;
@@ -46,10 +46,12 @@ export interface TrendRow {
 export interface Run {
   format: number;
   run: string;
+  /** The command that started the run; "" if unknown. */
+  command: string;
   tests: Test[];
   coverage: SequenceCoverage[];
   problems: string[];
-  /** One command for all tests that did not pass; null where there is none. */
+  /** One command for all tests that did not pass; null if their options differ. */
   again: string | null;
   trend: TrendRow[];
 }
@@ -71,7 +73,7 @@ export interface PackedEvents {
 
 export const FORMAT = 1;
 
-/** The JSON in the page under that id, or null where there is none. */
+/** The JSON in the page under that id, or null if absent. */
 export function embedded<T>(id: string): T | null {
   const text = document.getElementById(id)?.textContent;
   return text ? (JSON.parse(text) as T) : null;

@@ -1,16 +1,16 @@
-// The chosen event: what it held, and what lies next to it - the frame, the resource change, the console line.
+// The selected event: its data, and the messages, resource changes and console lines near it.
 
 import { useEffect, useState } from "preact/hooks";
 import { Copy } from "./parts";
 import { CONSOLE, type Data, type EventStore, FAULT, MESSAGE, STATE } from "./store";
 import { Diff } from "./diff";
-import { clock, count } from "./words";
+import { clock, count } from "./format";
 
 interface Props {
   store: EventStore;
   chosen: number | null;
   choose: (event: number) => void;
-  /** Where another view is shown, leads to the timeline. */
+  /** Opens the event in the timeline; absent in the timeline itself. */
   show?: (event: number) => void;
   only?: (name: string) => void;
 }
@@ -28,7 +28,7 @@ export function useData(store: EventStore, n: number | null): Data | null {
 export function Detail({ store, chosen, choose, show, only }: Props) {
   const data = useData(store, chosen);
   if (chosen === null) {
-    return <aside class="detail" aria-label="Event"><p class="quiet">Choose an event to see what it held and what lies next to it.</p></aside>;
+    return <aside class="detail" aria-label="Event"><p class="quiet">Select an event to see its data and the events near it.</p></aside>;
   }
   const [source, target] = [store.source(chosen), store.target(chosen)], about = store.subject(chosen);
   return (
@@ -40,8 +40,8 @@ export function Detail({ store, chosen, choose, show, only }: Props) {
       </p>
       <p class="actions">
         {about && <span>about <b>{about}</b> </span>}
-        {about && only && <button type="button" class="plain" onClick={() => only(about)}>only this</button>}
-        {show && <button type="button" class="plain" onClick={() => show(chosen)}>show in the timeline</button>}
+        {about && only && <button type="button" class="plain" onClick={() => only(about)}>Show only this</button>}
+        {show && <button type="button" class="plain" onClick={() => show(chosen)}>Show in timeline</button>}
         {data && <Copy text={JSON.stringify(data, null, 2)} what="the event's data" />}
       </p>
       {store.kind[chosen] === STATE ? <Diff store={store} event={chosen} /> : data && <Fields data={data} />}
@@ -54,7 +54,7 @@ const LONG = 400;
 
 export function Fields({ data }: { data: Data }) {
   const entries = Object.entries(data);
-  if (!entries.length) return <p class="quiet">It held nothing.</p>;
+  if (!entries.length) return <p class="quiet">No data.</p>;
   return <dl class="fields">{entries.map(([name, value]) => <div key={name}><dt>{name}</dt><dd><Value value={value} /></dd></div>)}</dl>;
 }
 
@@ -73,7 +73,7 @@ function Value({ value }: { value: unknown }) {
 const NEXT: [kind: number, what: string][] = [[MESSAGE, "message"], [STATE, "resource change"], [CONSOLE, "console line"], [FAULT, "fault"]];
 const LOOK = 20_000;
 
-/** The nearest of each kind, before and after, of the same device or application; faults of any. */
+/** The nearest events of each kind before and after, about the same device or application; faults about any. */
 function Beside({ store, event, choose }: { store: EventStore; event: number; choose: (event: number) => void }) {
   const own = store.about(store.subject(event));
   const place = own.indexOf(event);
@@ -93,14 +93,14 @@ function Beside({ store, event, choose }: { store: EventStore; event: number; ch
   );
   return (
     <table class="beside">
-      <caption>Next to it</caption>
+      <caption>Nearby events</caption>
       <thead><tr><td /><th scope="col">before</th><th scope="col">after</th></tr></thead>
       <tbody>{NEXT.map(([kind, what]) => <tr key={kind}><th scope="row">{what}</th>{cell(near(kind, -1))}{cell(near(kind, 1))}</tr>)}</tbody>
     </table>
   );
 }
 
-/** An event in a few words; a console line in its own. */
+/** A short text for an event; of a console line, the line. */
 export function Label({ store, n }: { store: EventStore; n: number }) {
   const data = useData(store, store.kind[n] === CONSOLE ? n : null);
   if (store.kind[n] === CONSOLE) return <code>{String(data?.["text"] ?? data?.["line"] ?? "...").slice(0, 80)}</code>;

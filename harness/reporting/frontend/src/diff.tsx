@@ -1,4 +1,4 @@
-// What a resource was, and what a change made of it. A state event holds a merge patch (RFC 7386): they are applied in order.
+// A resource before and after a change. State events hold merge patches (RFC 7386), which are applied in order.
 
 import { useEffect, useState } from "preact/hooks";
 import { type Data, type EventStore, STATE } from "./store";
@@ -8,7 +8,7 @@ export interface Change { path: string; before: unknown; after: unknown }
 const plain = (value: unknown): value is Data => typeof value === "object" && value !== null && !Array.isArray(value);
 const MISSING = undefined;
 
-/** Apply `patch` to `state` in place and tell what became different. */
+/** Apply `patch` to `state` in place and return the changed fields. */
 export function apply(state: Data, patch: Data, path = ""): Change[] {
   const changes: Change[] = [];
   for (const [key, value] of Object.entries(patch)) {
@@ -56,7 +56,7 @@ export function Diff({ store, event }: { store: EventStore; event: number }) {
 }
 
 export function ChangeTable({ changes }: { changes: Change[] }) {
-  if (!changes.length) return <p class="quiet">The object itself came or went; no field is told.</p>;
+  if (!changes.length) return <p class="quiet">The object was added or deleted; the event has no fields.</p>;
   return (
     <table class="diff">
       <thead><tr><th scope="col">field</th><th scope="col">before</th><th scope="col">after</th></tr></thead>

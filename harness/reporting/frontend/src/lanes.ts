@@ -1,4 +1,4 @@
-// What the map's lanes are, and the phases that a device or an application went through.
+// The lanes of the map, and the phases of each device, gateway and application.
 
 import { type EventStore, FAULT, NOTE, STATE } from "./store";
 
@@ -8,7 +8,7 @@ const PHASES = new Set([
 ]);
 
 export class Lane {
-  /** Where each phase begins, by time; "" where the object went. */
+  /** The time at which each phase begins; "" after the object was deleted. */
   readonly phases: [at: number, phase: string][] = [];
 
   readonly faults: Uint32Array;
@@ -20,7 +20,7 @@ export class Lane {
     for (const n of events) {
       if (store.subject(n) !== name) continue;
       if (store.kind[n] === NOTE) {
-        // What its own status says of a gateway while it is down is only what it said last.
+        // While a gateway is down, its status still has the last phase that it wrote.
         if (store.name(n) === "gateway down") this.phases.push([store.at[n]!, "down"]);
         else if (store.name(n) === "gateway up" && last) this.phases.push([store.at[n]!, last]);
         continue;
@@ -53,7 +53,7 @@ export class Lane {
   }
 }
 
-/** One for each thing with phases, applications last; boards without a resource too. */
+/** A lane for each object with phases, applications last, and for each board without a resource. */
 export function boardLanes(store: EventStore): Lane[] {
   const kinds = new Map<string, number>();
   const order = ["Gateway", "Device", "Application"];

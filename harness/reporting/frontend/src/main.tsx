@@ -7,4 +7,4 @@ const place = document.getElementById("app")!;
 const run = embedded<Run>("run");
 place.replaceChildren();
 if (run?.format === FORMAT) render(<App run={run} />, place);
-else render(<p class="lonely">This page holds no run that it can read: it was cut short, or is of another version.</p>, place);
+else render(<p class="lonely">This page cannot show its run: the file is incomplete, or its data is of another version.</p>, place);

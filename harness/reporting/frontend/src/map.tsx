@@ -1,10 +1,10 @@
-// The whole history at a glance: a lane for each board, device and application (or participant), time from left to right.
+// The whole history over time: a lane for each board, device and application, or for each participant.
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type Lane, boardLanes, participantLanes } from "./lanes";
 import { AXIS, type Geometry, LANES_TOP, draw, hit } from "./painter";
 import { type EventStore, FAULT } from "./store";
-import { clock, count, px, seconds } from "./words";
+import { clock, count, px, seconds } from "./format";
 
 export type Span = readonly [from: number, to: number];
 
@@ -23,9 +23,9 @@ const TALLEST = 300, THINNEST = 0.25, GUTTER = 116;
 
 export function TimeMap({ store, span, whole, setSpan, chosen, choose, about, fault }: Props) {
   const boards = useMemo(() => boardLanes(store), [store]);
-  const people = useMemo(() => participantLanes(store), [store]);
+  const participants = useMemo(() => participantLanes(store), [store]);
   const [by, setBy] = useState<"subject" | "participant">(boards.length ? "subject" : "participant");
-  const all = by === "subject" ? boards : people;
+  const all = by === "subject" ? boards : participants;
   const lanes = useMemo(() => (about && by === "subject" ? all.filter((lane) => lane.name === about || store.about(about).some((n) => lane.holds(n))) : all), [all, about, by]);
   const [fit, setFit] = useState(true);
   const natural = lanes.length > 20 ? 12 : 18, crowded = lanes.length * natural > TALLEST;
@@ -75,7 +75,7 @@ export function TimeMap({ store, span, whole, setSpan, chosen, choose, about, fa
     };
     if (act[event.key]) { event.preventDefault(); act[event.key]!(); }
   };
-  // Listened to directly, because only then the page can be kept from zooming itself.
+  // A listener that is not passive, because only that can prevent the browser's own zoom.
   useEffect(() => {
     const wheel = (event: WheelEvent): void => {
       if (!event.ctrlKey && !event.metaKey) return;
@@ -108,16 +108,16 @@ export function TimeMap({ store, span, whole, setSpan, chosen, choose, about, fa
     <section class="map" aria-label="Map of the history">
       <div class="controls">
         <div class="chips" role="group" aria-label="Lanes">
-          {boards.length > 0 && <button type="button" aria-pressed={by === "subject"} onClick={() => setBy("subject")}>by device</button>}
-          <button type="button" aria-pressed={by === "participant"} onClick={() => setBy("participant")}>by participant</button>
-          {crowded && <button type="button" aria-pressed={fit} onClick={() => setFit(!fit)}>all {count(lanes.length)} lanes at once</button>}
+          {boards.length > 0 && <button type="button" aria-pressed={by === "subject"} onClick={() => setBy("subject")}>By device</button>}
+          <button type="button" aria-pressed={by === "participant"} onClick={() => setBy("participant")}>By participant</button>
+          {crowded && <button type="button" aria-pressed={fit} onClick={() => setFit(!fit)}>Fit all {count(lanes.length)} lanes</button>}
         </div>
         <div class="chips" role="group" aria-label="Zoom">
           <button type="button" aria-label="Zoom in" onClick={() => zoom(2)}>+</button>
           <button type="button" aria-label="Zoom out" onClick={() => zoom(0.5)}>&minus;</button>
-          <button type="button" disabled={span === whole} onClick={() => setSpan(whole)}>all of it</button>
+          <button type="button" disabled={span === whole} onClick={() => setSpan(whole)}>Reset zoom</button>
         </div>
-        <span class="quiet">{clock(span[0])} to {clock(span[1])} s<span class="hint">; drag to zoom in</span></span>
+        <span class="quiet">{clock(span[0])} to {clock(span[1])} s<span class="hint">; drag to zoom</span></span>
         <Legend />
       </div>
       <div class="canvas" ref={box} tabIndex={0} role="group" aria-label="Events over time; plus and minus zoom, arrow keys move" onKeyDown={press} style={{ height: px(room) }}>
@@ -146,7 +146,7 @@ function Tip({ over, store, at, width }: { over: { x: number; y: number; event: 
   );
 }
 
-const LEGEND = [["good", "Connected, Running"], ["way", "on the way"], ["off", "Disconnected, Stopped, Unknown"], ["bad", "Failed, fault"]] as const;
+const LEGEND = [["good", "Connected, Running"], ["way", "in transition"], ["off", "Disconnected, Stopped, down"], ["bad", "Failed, fault"]] as const;
 
 function Legend() {
   return (

@@ -1,4 +1,4 @@
-// The run: how it went in one line, every test to choose from, what was exercised, how it went before.
+// The run: command and outcome, all tests, sequence coverage, and earlier runs.
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { address } from "./app";
@@ -6,11 +6,11 @@ import { CoverageTable } from "./coverage";
 import type { Outcome, Run, Test } from "./data";
 import { Trend } from "./trend";
 import { Rows } from "./rows";
-import { Chips, Command, Keys } from "./parts";
-import { count, parts, plural, readable, seconds, style, tone } from "./words";
+import { Chips, Command, Keys, Words } from "./parts";
+import { count, parts, plural, readable, seconds, style, tone } from "./format";
 
 const ORDER: Outcome[] = ["failed", "not run", "unexpected pass", "passed", "expected failure", "skipped"];
-const SORTS = { outcome: "worst first", name: "by name", duration: "longest first", events: "most events first" };
+const SORTS = { outcome: "Failed first", name: "By name", duration: "Slowest first", events: "Most events first" };
 type Sort = keyof typeof SORTS;
 
 interface Filter { text: string; outcomes: string[]; blames: string[]; sort: Sort }
@@ -19,22 +19,21 @@ let kept: Filter = { text: "", outcomes: [], blames: [], sort: "outcome" };
 export function Overview({ run }: { run: Run }) {
   const [filter, setFilter] = useState(kept);
   const change = (part: Partial<Filter>): void => setFilter((kept = { ...filter, ...part }));
-  useEffect(() => { document.title = `${run.run} - Wasmbed run`; }, []);
-  const counts = useMemo(() => ORDER.map((outcome) => [outcome, run.tests.filter((test) => test.outcome === outcome).length] as const)
+    const counts = useMemo(() => ORDER.map((outcome) => [outcome, run.tests.filter((test) => test.outcome === outcome).length] as const)
     .filter(([, number]) => number), [run]);
   const blames = useMemo(() => [...new Set(run.tests.map((test) => test.blame).filter((blame) => blame !== null))], [run]);
+  useEffect(() => { document.title = `${counts.map(([outcome, number]) => `${number} ${outcome}`).join(", ") || "no tests"}: ${run.command || run.run}`; }, [counts]);
   const shown = useMemo(() => select(run.tests, filter), [run, filter]);
   const total = run.tests.reduce((sum, test) => sum + test.duration, 0);
   const bad = run.tests.filter((test) => test.outcome === "failed" || test.outcome === "not run");
   return (
     <div class="page">
       <header>
-        <p class="kicker">Wasmbed run</p>
-        <h1>{run.run}</h1>
-        <p class="lead">
+        <p class="kicker">Wasmbed run {run.run}</p>
+        <h1 class="lead">
           {counts.map(([outcome, number]) => <span key={outcome} class={`figure ${style(outcome)}`}><b>{count(number)}</b> {outcome} </span>)}
-          <span class="quiet">{seconds(total)} in {plural(run.tests.length, "test")}</span>
-        </p>
+        </h1>
+        <p class="quiet">{run.command && <><Words text={run.command} />; </>}{seconds(total)} in {plural(run.tests.length, "test")}</p>
         <div class="strip" aria-hidden="true">
           {counts.map(([outcome, number]) => <span key={outcome} class={style(outcome)} style={{ flexGrow: number }} />)}
         </div>
@@ -44,10 +43,10 @@ export function Overview({ run }: { run: Run }) {
         <section aria-labelledby="tests-title">
           <h2 id="tests-title">Tests</h2>
           <div class="controls">
-            <input type="search" placeholder="Find a test, a message" aria-label="Find a test" value={filter.text}
+            <input type="search" placeholder="Search tests and messages" aria-label="Search tests" value={filter.text}
               onInput={(event) => change({ text: event.currentTarget.value })} />
             {counts.length > 1 && <Chips label="Outcome" all={counts.map(([outcome]) => outcome)} chosen={filter.outcomes} choose={(outcomes) => change({ outcomes })} />}
-            {blames.length > 0 && <Chips label="To blame" all={blames} chosen={filter.blames} choose={(chosen) => change({ blames: chosen })} />}
+            {blames.length > 0 && <Chips label="Blame" all={blames} chosen={filter.blames} choose={(chosen) => change({ blames: chosen })} />}
             <select aria-label="Order" value={filter.sort} onChange={(event) => change({ sort: event.currentTarget.value as Sort })}>
               {Object.entries(SORTS).map(([name, text]) => <option key={name} value={name}>{text}</option>)}
             </select>
@@ -58,7 +57,7 @@ export function Overview({ run }: { run: Run }) {
         {run.again && <Again command={run.again} count={bad.length} />}
         <CoverageTable rows={run.coverage} />
         <Trend rows={run.trend} present={run.run} />
-        <Keys keys={[["/", "find"], ["Tab", "from test to test"], ["Enter", "open"], ["[ ]", "test before, after"], ["o", "back here"]]} />
+        <Keys keys={[["/", "search"], ["Tab", "next test"], ["Enter", "open"], ["[ ]", "previous, next test"], ["o", "this overview"]]} />
       </main>
     </div>
   );
@@ -82,7 +81,7 @@ function select(tests: Test[], filter: Filter): number[] {
 }
 
 function TestList({ run, shown }: { run: Run; shown: number[] }) {
-  if (!shown.length) return <p class="quiet">No test is like that.</p>;
+  if (!shown.length) return <p class="quiet">No matching tests.</p>;
   const row = (index: number) => {
     const test = run.tests[index]!;
     return (
@@ -91,7 +90,7 @@ function TestList({ run, shown }: { run: Run; shown: number[] }) {
         <span class="what">
           <span class="own">{test.title || readable(test.name)}</span>
           <span class="file">{parts(test.name).filter(Boolean).join(" :: ")}</span>
-          {test.message && test.outcome !== "skipped" && <span class="why">{why(test.message)}</span>}
+          {test.message && <span class="why">{why(test.message)}</span>}
         </span>
         <span class="facts">
           {test.blame && test.outcome !== "passed" && <span class={tone(test)}>{test.blame} </span>}
@@ -103,16 +102,16 @@ function TestList({ run, shown }: { run: Run; shown: number[] }) {
     );
   };
   if (shown.length <= 200) return <ul class="tests">{shown.map((index) => <li key={index}>{row(index)}</li>)}</ul>;
-  return <Rows class="tests box" role="list" label="Tests" length={shown.length} height={52} row={(index) => <div role="listitem">{row(shown[index]!)}</div>} />;
+  return <Rows class="tests box" role="list" label="Tests" length={shown.length} height={72} row={(index) => <div role="listitem">{row(shown[index]!)}</div>} />;
 }
 
-/** A message says it in short in its first line. */
+/** The first line of a message is its summary. */
 const why = (message: string): string => message.split("\n", 1)[0]!;
 
 function Again({ command, count }: { command: string; count: number }) {
   return (
     <section aria-labelledby="again-title">
-      <h2 id="again-title">Run the {count} that did not pass again</h2>
+      <h2 id="again-title">Run the {count} tests that did not pass again</h2>
       <Command text={command} />
     </section>
   );

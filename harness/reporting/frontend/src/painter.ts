@@ -1,4 +1,4 @@
-// Paints the map. Only the lanes in sight are looked at, and of the events that share a pixel only one is drawn.
+// Draws the map: only visible lanes, and one event for each pixel.
 
 import type { Lane } from "./lanes";
 import type { Span } from "./map";
@@ -113,7 +113,7 @@ function phases(context: CanvasRenderingContext2D, store: EventStore, lane: Lane
 
 function ticks(context: CanvasRenderingContext2D, store: EventStore, lane: Lane, y: number, { height, span }: Geometry, x: X, colour: Colour): void {
   const inner = thickness(height);
-  // Where lanes are thin, their phases say enough: only what went wrong is marked.
+  // Thin lanes show phases and faults only.
   const events = height > 8 || !lane.phases.length ? lane.events : lane.faults;
   let before = -1, drawn = -1;
   for (let index = store.lowerBound(span[0], events); index < events.length; index += 1) {
@@ -151,7 +151,7 @@ function names(context: CanvasRenderingContext2D, lanes: Lane[], first: number, 
   }
 }
 
-/** The lane under the pointer and its event nearest to it; a fault's line counts for every lane. */
+/** The lane under the pointer and the nearest event in it; a fault's line belongs to every lane. */
 export function hit(store: EventStore, lanes: Lane[], geometry: Geometry, px: number, py: number, faults: number[]): { event: number | null; lane: Lane | null } {
   const { gutter, height, top, span, width } = geometry;
   if (px < gutter) return { event: null, lane: null };

@@ -1,23 +1,23 @@
-// What the judges drew: each sequence as expected, beside what was seen.
+// The pictures of verdicts: each sequence as expected, beside the events that occurred.
 
 import { useState } from "preact/hooks";
 import { Empty } from "./parts";
 
 export function Pictures({ pictures }: { pictures: Record<string, string> }) {
   const names = Object.keys(pictures);
-  if (!names.length) return <Empty>This test was not judged by a sequence: <code>stack.history.follows("device-enrollment")</code> does that and leaves a picture, as <code>History Should Follow</code> does in Robot.</Empty>;
+  if (!names.length) return <Empty>No sequence judged this test. <code>stack.history.follows("device-enrollment")</code> in pytest, or <code>History Should Follow</code> in Robot, judges it and leaves a picture here.</Empty>;
   return <>{names.map((name) => <Picture key={name} name={name} svg={pictures[name]!} />)}</>;
 }
 
-/** As an image: nothing in it can run, and its styles stay its own. */
+/** An image, so that scripts in it cannot run and its styles stay inside. */
 function Picture({ name, svg }: { name: string; svg: string }) {
-  const [fit, setFit] = useState(false);
+  const [fit, setFit] = useState(true);
   const title = /<title>([^<]*)<\/title>/.exec(svg)?.[1] ?? name;
   return (
     <figure class="picture">
       <figcaption>
         <span class="own">{name}</span>{" "}
-        <button type="button" class="plain" aria-pressed={fit} onClick={() => setFit(!fit)}>{fit ? "its own size" : "fit the window"}</button>
+        <button type="button" class="plain" aria-pressed={fit} onClick={() => setFit(!fit)}>{fit ? "Actual size" : "Fit to window"}</button>
       </figcaption>
       <div class="wide" role="region" aria-label={`Picture of ${name}`} tabIndex={0}>
         <img class={fit ? "fit" : ""} alt={title} src={`data:image/svg+xml;utf8,${encodeURIComponent(svg)}`} />

@@ -1,11 +1,11 @@
-// Every device, application and gateway: what became of it, change by change.
+// Each device, application and gateway, with its changes in order.
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { type Change, ChangeTable, apply, changesOf, patchOf } from "./diff";
 import { Empty } from "./parts";
 import { Rows } from "./rows";
 import { type Data, type EventStore, STATE } from "./store";
-import { clock, count, plural } from "./words";
+import { clock, count, plural } from "./format";
 
 interface Resource { kind: string; name: string; last: number; changes: number; phase: string }
 interface Props { store: EventStore; chosen: number | null; choose: (event: number | null) => void; show: (event: number) => void }
@@ -31,14 +31,14 @@ export function Resources({ store, chosen, choose, show }: Props) {
   const all = useMemo(() => resources(store), [store]);
   const [find, setFind] = useState("");
   const shown = useMemo(() => all.filter((one) => `${one.kind} ${one.name} ${one.phase}`.toLowerCase().includes(find.toLowerCase())), [all, find]);
-  if (!all.length) return <Empty>No resource changed in this history.</Empty>;
+  if (!all.length) return <Empty>No resource changed.</Empty>;
   const of = chosen !== null && store.kind[chosen] === STATE ? `${store.name(chosen)} ${store.subject(chosen)}`
     : chosen !== null ? `Device ${store.subject(chosen)}` : "";
-  const index = shown.findIndex((one) => `${one.kind} ${one.name}` === of);
+  const found = shown.findIndex((one) => `${one.kind} ${one.name}` === of), index = found < 0 && shown.length ? 0 : found;
   return (
     <div class="split">
       <div class="choice">
-        <input type="search" placeholder="Find a resource, a phase" aria-label="Find a resource" value={find} onInput={(event) => setFind(event.currentTarget.value)} />
+        <input type="search" placeholder="Search resources and phases" aria-label="Search resources" value={find} onInput={(event) => setFind(event.currentTarget.value)} />
         <Rows class="box" label="Resources" length={shown.length} height={30} chosen={index} choose={(row) => choose(shown[row]!.last)}
           row={(row) => {
             const one = shown[row]!;
@@ -46,8 +46,8 @@ export function Resources({ store, chosen, choose, show }: Props) {
           }} />
       </div>
       <div class="story">
-        {index < 0 ? <Empty>Choose one of {plural(all.length, "resource")} to see what became of it.</Empty>
-          : <Story key={of} store={store} last={shown[index]!.last} chosen={chosen} show={show} title={`${shown[index]!.kind} ${shown[index]!.name}`} />}
+        {index < 0 ? <Empty>No matching resources.</Empty>
+          : <Story key={`${shown[index]!.kind} ${shown[index]!.name}`} store={store} last={shown[index]!.last} chosen={chosen} show={show} title={`${shown[index]!.kind} ${shown[index]!.name}`} />}
       </div>
     </div>
   );
@@ -57,18 +57,18 @@ const AT_ONCE = 100;
 
 function Story({ store, last, chosen, show, title }: { store: EventStore; last: number; chosen: number | null; show: (event: number) => void; title: string }) {
   const events = useMemo(() => changesOf(store, last), [store, last]);
-  const [told, setTold] = useState<[event: number, change: string, changes: Change[]][]>([]);
+  const [changes, setChanges] = useState<[event: number, change: string, changes: Change[]][]>([]);
   const [room, setRoom] = useState(AT_ONCE);
   useEffect(() => {
     let wanted = true;
     void (async () => {
-      const state: Data = {}, found: typeof told = [];
+      const state: Data = {}, found: typeof changes = [];
       for (const n of events) {
         const data = await store.load(n);
         if (!wanted) return;
         found.push([n, String(data["change"] ?? ""), apply(state, patchOf(data))]);
       }
-      setTold(found);
+      setChanges(found);
     })();
     return () => { wanted = false; };
   }, [events]);
@@ -76,15 +76,15 @@ function Story({ store, last, chosen, show, title }: { store: EventStore; last: 
     <>
       <h3>{title}</h3>
       <ol class="changes">
-        {told.slice(0, room).map(([n, change, changes]) => (
+        {changes.slice(0, room).map(([n, change, fields]) => (
           <li key={n} aria-current={n === chosen ? "true" : undefined}>
             <p><span class="number">{clock(store.at[n]!)} s</span> {change} <b class={`phase ${store.brief(n)}`}>{PHASE.test(store.brief(n)) ? store.brief(n) : ""}</b>{" "}
-              <button type="button" class="plain" onClick={() => show(n)}>show in the timeline</button></p>
-            <ChangeTable changes={changes} />
+              <button type="button" class="plain" onClick={() => show(n)}>Show in timeline</button></p>
+            <ChangeTable changes={fields} />
           </li>
         ))}
       </ol>
-      {told.length > room && <button type="button" class="plain" onClick={() => setRoom(room + AT_ONCE)}>show more of {plural(told.length, "change")}</button>}
+      {changes.length > room && <button type="button" class="plain" onClick={() => setRoom(room + AT_ONCE)}>Show more of {plural(changes.length, "change")}</button>}
     </>
   );
 }

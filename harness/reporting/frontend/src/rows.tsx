@@ -1,8 +1,8 @@
-// A list of any length of which only the rows in sight exist. The keys move a choice, as in a listbox.
+// A list of any length that creates only its visible rows. Keys move the selection, as in a listbox.
 
 import type { ComponentChildren, RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { px } from "./words";
+import { px } from "./format";
 
 const OVERSCAN = 8;
 
@@ -13,10 +13,10 @@ interface Props {
   height: number;
   row: (index: number) => ComponentChildren;
   role?: "listbox" | "list";
-  /** The chosen row, -1 for none; it is scrolled to when it changes. */
+  /** The selected row, -1 for none. The list scrolls to it when it changes. */
   chosen?: number;
   choose?: (index: number) => void;
-  /** Told which rows are in sight. */
+  /** Called with the range of visible rows. */
   sight?: (first: number, last: number) => void;
   width?: number;
   header?: ComponentChildren;

@@ -1,4 +1,4 @@
-// Draw again when the data of the rows in sight has been unpacked.
+// Renders a list again when the data of its visible rows has been unpacked.
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import type { EventStore } from "./store";

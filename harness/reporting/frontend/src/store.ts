@@ -1,4 +1,4 @@
-// One test's events: columns that are always at hand, data that is unpacked a slice at a time when it is looked at.
+// One test's events: columns in memory, and data that is unpacked slice by slice on demand.
 
 import { type PackedEvents, type Series, gunzip } from "./data";
 
@@ -47,7 +47,7 @@ export class EventStore {
   target(n: number): string { return this.strings[this.targetIds[n]!]!; }
   name(n: number): string { return this.strings[this.nameIds[n]!]!; }
   correlation(n: number): string { return this.strings[this.correlationIds[n]!]!; }
-  /** What the event is about: the device, board or object in its data, else its correlation. */
+  /** The device, board or object in the event's data, else its correlation. */
   subject(n: number): string { return this.strings[this.subjectIds[n]! || this.correlationIds[n]!]!; }
   brief(n: number): string { return this.strings[this.briefIds[n]!]!; }
   kindName(n: number): Kind { return KINDS[this.kind[n]!]!; }
@@ -61,13 +61,13 @@ export class EventStore {
     return (id > 0 && this.subjects.get(id)) || NONE;
   }
 
-  /** The last event of that name, if there is one. */
+  /** The last event with that name, or null. */
   last(name: string): number | null {
     const id = this.strings.indexOf(name), n = id < 0 ? -1 : this.nameIds.lastIndexOf(id);
     return n < 0 ? null : n;
   }
 
-  /** Every name that events are about. */
+  /** The names of all subjects. */
   names(): string[] {
     this.subjects ??= this.group();
     return [...this.subjects.keys()].map((id) => this.strings[id]!);
@@ -88,7 +88,7 @@ export class EventStore {
     return new Map([...found].map(([id, list]) => [id, Uint32Array.from(list)]));
   }
 
-  /** The event's data if its slice is unpacked, else undefined; then see `load`. */
+  /** The event's data, or undefined before `load` has unpacked its slice. */
   data(n: number): Data | undefined {
     const line = this.slices.get(Math.floor(n / this.packed.chunk))?.[n % this.packed.chunk];
     return line === undefined ? undefined : (JSON.parse(line) as Data);
@@ -122,7 +122,7 @@ export class EventStore {
     return work;
   }
 
-  /** Those of `among` whose name, words or data hold `text`; slice by slice, so that nothing stutters. */
+  /** The events of `among` whose columns or data contain `text`. Works slice by slice, so that the page stays responsive. */
   async search(text: string, among: Uint32Array, progress: (found: number[], done: number) => boolean): Promise<void> {
     const wanted = text.toLowerCase();
     const hit = Uint8Array.from(this.strings, (word) => Number(word.toLowerCase().includes(wanted)));
@@ -140,7 +140,7 @@ export class EventStore {
     progress(found, 1);
   }
 
-  /** The first event of `among` (in order) at or after `at`. */
+  /** The first event of `among` (sorted) at or after `at`. */
   lowerBound(at: number, among?: Uint32Array): number {
     let low = 0, high = among ? among.length : this.length;
     while (low < high) {

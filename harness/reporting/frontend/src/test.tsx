@@ -1,4 +1,4 @@
-// One test: its verdict, how to run it again, and its history seen from several sides. The choice of an event is shared.
+// One test: verdict, command to run it again, and views of its history that share the selected event.
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { type Place, address } from "./app";
@@ -10,19 +10,19 @@ import { Pictures } from "./pictures";
 import { Resources } from "./resources";
 import { EventStore, FAULT } from "./store";
 import { Timeline } from "./timeline";
-import { BLAME, count, plural, readable, seconds, tone } from "./words";
+import { BLAME, count, plural, readable, seconds, tone } from "./format";
 
 export function TestPage({ run, index, place }: { run: Run; index: number; place: Place }) {
   const test = run.tests[index]!;
   const [store, setStore] = useState<EventStore | null>(null);
   const [broken, setBroken] = useState("");
   useEffect(() => {
-    document.title = `${readable(test.name)} - ${run.run}`;
+    document.title = `${test.outcome}: ${readable(test.name)} - ${run.command || run.run}`;
     scrollTo(0, 0);
     if (!test.recorded) return;
     try {
       const packed = embedded<PackedEvents>(`events-${index}`);
-      if (!packed) throw new Error("they are not in this page");
+      if (!packed) throw new Error("they are missing in this page");
       EventStore.open(packed).then(setStore, (error: unknown) => setBroken(String(error)));
     } catch (error) {
       setBroken(String(error));
@@ -62,8 +62,8 @@ function Verdict({ test, index }: { test: Test; index: number }) {
       </p>
       {test.blame && <p>To blame: <b>{test.blame}</b> <span class="quiet">- {BLAME[test.blame] ?? ""}</span></p>}
       {test.message && <Message text={test.message} />}
-      {test.outcome === "failed" && test.pictures.length > 0 && <p><a href={address(index, "sequences")}>The diagram, with what differs marked</a></p>}
-      {test.trouble.length > 0 && <ul class="trouble">{test.trouble.map((text) => <li key={text}>{text}; what there is, is shown</li>)}</ul>}
+      {test.outcome === "failed" && test.pictures.length > 0 && <p><a href={address(index, "sequences")}>Diagram with the differences marked</a></p>}
+      {test.trouble.length > 0 && <ul class="trouble">{test.trouble.map((text) => <li key={text}>{text}; showing partial data</li>)}</ul>}
     </section>
   );
 }
@@ -74,7 +74,7 @@ function Options({ test }: { test: Test }) {
   if (!all.length && seed === undefined) return null;
   return (
     <details class="options">
-      <summary>{seed === null || seed === undefined ? "no seed was given" : `seed ${String(seed)}`}, options</summary>
+      <summary>{seed === null || seed === undefined ? "no seed" : `seed ${String(seed)}`}, options</summary>
       <dl>{all.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{typeof value === "object" ? JSON.stringify(value) : String(value)}</dd></div>)}</dl>
     </details>
   );
@@ -92,7 +92,7 @@ function Views({ test, index, store, place }: Views) {
   const chosen = place.event !== null && place.event < store.length ? place.event : null;
   const go = (name: string, event: number | null): void => {
     const next = address(index, name, event);
-    // A choice within a view replaces the address, another view is a step one can go back.
+    // Selecting an event replaces the address; another view adds a step to the browser's history.
     if (name === tab) { history.replaceState(null, "", next); dispatchEvent(new HashChangeEvent("hashchange")); } else location.hash = next;
   };
   const move = (event: KeyboardEvent): void => {
@@ -102,11 +102,7 @@ function Views({ test, index, store, place }: Views) {
     go(next, chosen);
     requestAnimationFrame(() => document.getElementById(`tab-${next}`)?.focus());
   };
-  // What failed is opened at the moment at which the test gave up: after it there is only the stack's end.
-  useEffect(() => {
-    const end = test.outcome === "failed" && tab === "timeline" && chosen === null ? store.last("stack stopping") : null;
-    if (end !== null) go(tab, end);
-  }, []);
+  useEffect(() => { if (chosen === null && store.length) go(tab, firstChoice(test, store)); }, []);
   const view = { store, chosen, choose: (event: number | null) => go(tab, event), show: (event: number) => go("timeline", event) };
   return (
     <>
@@ -127,20 +123,26 @@ function Views({ test, index, store, place }: Views) {
   );
 }
 
+/** The event that is selected first: the end of a failed test's body, else the first fault, else the first event. */
+function firstChoice(test: Test, store: EventStore): number {
+  const end = test.outcome === "failed" ? store.last("stack stopping") : null;
+  return end ?? Math.max(store.kind.indexOf(FAULT), 0);
+}
+
 const MEANING: Record<string, string> = {
   sessions: "TLS sessions at the gateway",
-  connected: "devices that are Connected",
+  connected: "connected devices",
   frames: "frames on the links",
   requests: "requests to Kubernetes",
-  memory: "memory that the boards say they use",
+  memory: "memory that the boards report as used",
 };
 
 function Metrics({ store }: { store: EventStore }) {
   const marks = useMemo(() => [...store.kind.keys()].filter((n) => store.kind[n] === FAULT).map((n) => store.at[n]!), [store]);
-  if (!store.series.length) return <Empty>Nothing in this history can be drawn as a line.</Empty>;
+  if (!store.series.length) return <Empty>This history has no metrics.</Empty>;
   return (
     <>
-      {marks.length > 0 && <p class="quiet">Red lines are faults.</p>}
+      {marks.length > 0 && <p class="quiet">Vertical red lines mark faults.</p>}
       <div class="charts">
         {store.series.map((line) => <Chart key={line.name} name={MEANING[line.name] ?? line.name} unit={line.unit} points={line.points} end={store.end} marks={marks} />)}
       </div>

@@ -1,4 +1,4 @@
-// The history: a map of it over time, and below the events in the map's window as arrows between participants.
+// The history as a map over time; below it, the events in the map's range as arrows between participants.
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Arrows } from "./arrows";
@@ -6,7 +6,7 @@ import { Detail } from "./detail";
 import { TimeMap, type Span } from "./map";
 import { Chips, Empty, Keys } from "./parts";
 import { type EventStore, FAULT, KINDS } from "./store";
-import { count, plural, seconds } from "./words";
+import { count, plural, seconds } from "./format";
 
 interface Props { store: EventStore; chosen: number | null; choose: (event: number | null) => void }
 
@@ -23,7 +23,7 @@ export function Timeline({ store, chosen, choose }: Props) {
     return found.subarray(store.lowerBound(span[0], found), store.lowerBound(span[1] + 1e-9, found));
   }, [found, span]);
   const names = useMemo(() => store.names().sort((a, b) => a.localeCompare(b)), [store]);
-  // A jump from elsewhere may lead out of what the filters leave: then they give way.
+  // An event that was selected elsewhere may be filtered out; then the filters are cleared.
   useEffect(() => {
     if (chosen === null) return;
     if (store.at[chosen]! < span[0] || store.at[chosen]! > span[1]) setSpan(whole);
@@ -36,14 +36,14 @@ export function Timeline({ store, chosen, choose }: Props) {
     }
   };
   const present = useMemo(() => KINDS.filter((_, kind) => store.kind.includes(kind)), [store]);
-  if (!store.length) return <Empty>This test recorded nothing.</Empty>;
+  if (!store.length) return <Empty>This test recorded no events.</Empty>;
   return (
     <>
       <TimeMap store={store} span={span} whole={whole} setSpan={setSpan} chosen={chosen} choose={choose} about={about} fault={fault} />
       <div class="controls">
-        <input type="search" placeholder="Find in events" aria-label="Find in events" value={text} onInput={(event) => setText(event.currentTarget.value)} />
+        <input type="search" placeholder="Search events" aria-label="Search events" value={text} onInput={(event) => setText(event.currentTarget.value)} />
         <Chips label="Kinds" all={present} chosen={kinds} choose={setKinds} />
-        <input class="about" type="text" list="names" placeholder={`only about ... (${count(names.length)})`} aria-label="Only about" value={about}
+        <input class="about" type="text" list="names" placeholder={`Device or application (${count(names.length)})`} aria-label="Device or application" value={about}
           onInput={(event) => setAbout(event.currentTarget.value)} />
         <datalist id="names">{names.slice(0, 2000).map((name) => <option key={name} value={name} />)}</datalist>
         <span class="quiet" role="status">
@@ -51,7 +51,7 @@ export function Timeline({ store, chosen, choose }: Props) {
           {span !== whole && ` in ${seconds(span[1] - span[0])}`}
         </span>
         {(span !== whole || kinds.length > 0 || about || text) && (
-          <button type="button" class="plain" onClick={() => { setSpan(whole); setKinds([]); setAbout(""); setText(""); }}>show all</button>
+          <button type="button" class="plain" onClick={() => { setSpan(whole); setKinds([]); setAbout(""); setText(""); }}>Clear filters</button>
         )}
       </div>
       <div class="split right">
@@ -60,7 +60,7 @@ export function Timeline({ store, chosen, choose }: Props) {
         </div>
         <Detail store={store} chosen={chosen} choose={choose} only={(name) => { setAbout(name); setSpan(whole); }} />
       </div>
-      <Keys keys={[["\u2191 \u2193", "event before, after"], ["Page Up, Page Down, Home, End", "further"], ["f F", "next fault, last fault"], ["+ - 0 \u2190 \u2192", "zoom and move the map"], ["/", "find"]]} />
+      <Keys keys={[["\u2191 \u2193", "previous, next event"], ["Page Up, Page Down, Home, End", "scroll"], ["f F", "next, previous fault"], ["+ - 0 \u2190 \u2192", "zoom and move the map"], ["/", "search"]]} />
     </>
   );
 }

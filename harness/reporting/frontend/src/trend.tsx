@@ -1,18 +1,18 @@
-// How it went in earlier runs: the rows that harness/reporting was given, oldest first.
+// Results of earlier runs, oldest first.
 
 import { Chart } from "./chart";
 import type { TrendRow } from "./data";
-import { plural, seconds } from "./words";
+import { plural, seconds } from "./format";
 
 type Value = (row: TrendRow) => number | undefined;
 
-/** Percent of the tests that were judged; none where nothing was. */
+/** Percent of the judged tests; undefined if none was judged. */
 const share = (row: TrendRow, part?: number): number | undefined => {
   const judged = (row.passed ?? 0) + (row.failed ?? 0);
   return judged && part !== undefined ? (100 * part) / judged : undefined;
 };
 
-/** Runs on other boards take other times, and fail in other ways: they are not compared. */
+/** Runs on different boards are not compared: their times and failures differ. */
 const on = (row?: TrendRow): string => (row?.boards ?? []).join(", ");
 
 export function Trend({ rows, present }: { rows: TrendRow[]; present: string }) {
@@ -28,10 +28,10 @@ export function Trend({ rows, present }: { rows: TrendRow[]; present: string }) 
   return (
     <section aria-labelledby="trend-title">
       <h2 id="trend-title">Earlier runs</h2>
-      {alike.length < rows.length && <p class="quiet">The lines are of the {plural(alike.length, "run")} on {boards || "no boards"}, the table is of all.</p>}
+      {alike.length < rows.length && <p class="quiet">The charts show the {plural(alike.length, "run")} on {boards || "no boards"}; the table shows all runs.</p>}
       <div class="charts">
-        {line("passed of those judged", "%", alike, (row) => share(row, row.passed), 100)}
-        {line("flaky of those judged", "%", alike, (row) => share(row, row.flaky), 10)}
+        {line("passed, of judged tests", "%", alike, (row) => share(row, row.passed), 100)}
+        {line("flaky, of judged tests", "%", alike, (row) => share(row, row.flaky), 10)}
         {line("time in tests", "s", alike, (row) => row.duration)}
         {figures.map((name) => line(name, "", rows, (row) => row.figures?.[name]))}
       </div>
@@ -41,7 +41,7 @@ export function Trend({ rows, present }: { rows: TrendRow[]; present: string }) 
           <tbody>
             {[...rows].reverse().map((row) => (
               <tr key={row.run} aria-current={row.run === present ? "true" : undefined}>
-                <td>{row.run}{row.run === present ? " (this)" : ""}</td><td>{on(row)}</td><td class="number">{row.passed ?? ""}</td>
+                <td>{row.run}{row.run === present ? " (this run)" : ""}</td><td>{on(row)}</td><td class="number">{row.passed ?? ""}</td>
                 <td class={`number ${row.failed ? "failed" : ""}`}>{row.failed ?? ""}</td><td class="number">{row.not_run ?? ""}</td>
                 {expected && <><td class="number">{row.expected_failure ?? ""}</td><td class="number">{row.unexpected_pass ?? ""}</td></>}
                 <td class="number">{row.flaky ?? ""}</td><td class="number">{row.duration === undefined ? "" : seconds(row.duration)}</td>

@@ -1,4 +1,4 @@
-// How numbers and names are written.
+// Text for numbers, times and names.
 
 import type { Test } from "./data";
 
@@ -9,7 +9,7 @@ export function seconds(value: number): string {
   return `${(value * 1000).toFixed(value < 0.01 && value > 0 ? 1 : 0)} ms`;
 }
 
-/** A time on an axis or in a row: always in seconds, so that rows line up. */
+/** A time on an axis or in a row: always in seconds, so that the rows align. */
 export const clock = (value: number): string => value.toFixed(3);
 
 export const count = (value: number): string => value.toLocaleString("en-US");
@@ -25,7 +25,18 @@ export function quantity(value: number, unit: string): string {
   return `${value >= 100 || Number.isInteger(value) ? count(Math.round(value)) : value.toPrecision(3)}${unit ? ` ${unit}` : ""}`;
 }
 
-/** A test's file and its own name. */
+/** A label of an axis: without trailing zeros, and without a long unit, which the caption has. */
+export const tick = (value: number, unit: string): string =>
+  unit === "bytes" ? quantity(value, unit) : `${value >= 1000 ? count(value) : String(Number(value.toPrecision(3)))}${unit.length > 0 && unit.length < 3 ? ` ${unit}` : ""}`;
+
+/** The smallest round number that is at least `value`: 1, 2, 4, 5 or 10 times a power of ten; of bytes, a power of two. */
+export function roundUp(value: number, unit: string): number {
+  if (unit === "bytes") return 2 ** Math.ceil(Math.log2(value));
+  const power = 10 ** Math.floor(Math.log10(value));
+  return power * [1, 2, 4, 5, 10].find((step) => step * power >= value * (1 - 1e-9))!;
+}
+
+/** A test's file, and its name within the file. */
 export function parts(name: string): [file: string, own: string] {
   const at = name.indexOf(".py::");
   return at < 0 ? ["", name] : [name.slice(0, at + 3), name.slice(at + 5)];
@@ -33,18 +44,19 @@ export function parts(name: string): [file: string, own: string] {
 
 export const readable = (name: string): string => parts(name)[1].replace(/^test_/, "").replaceAll("_", " ");
 
-/** The class that gives an outcome its colour. */
+/** The CSS class with the colour of an outcome. */
 export const style = (outcome: string): string => outcome.replace(" ", "-");
 
-/** The class that gives a test's verdict its colour: the blame where it was not the product's. */
+/** The CSS class with the colour of a test's verdict: the blame, unless the product is to blame. */
 export const tone = (test: Test): string =>
   test.outcome === "failed" && test.blame && test.blame !== "product" ? test.blame : style(test.outcome);
 
 export const BLAME: Record<string, string> = {
-  product: "the platform or the firmware did something else than it must",
-  rig: "equipment failed, the product was not judged",
-  usage: "something was asked that cannot be",
+  product: "the platform or the firmware behaved incorrectly",
+  rig: "the test equipment failed; the product was not judged",
+  usage: "invalid request: the test or the command must change",
+  unknown: "the error does not show the cause",
 };
 
-/** Preact sets styles as they are given. */
+/** A length for a style; Preact adds no unit. */
 export const px = (value: number | undefined): string | undefined => (value === undefined ? undefined : `${value}px`);

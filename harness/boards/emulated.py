@@ -1,0 +1,93 @@
+"""The part that QEMU boards and Renode boards share, so that both behave alike: console, crashes, link, and the orderly
+end of a session. A tier adds its emulator."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import IO, Any, ClassVar
+
+from harness.boards.board import Board, BoardEnvironment, BoardSettings
+from harness.boards.bridge import Bridge, Counters
+from harness.boards.console import Console
+from harness.boards.crash import CrashReader
+from harness.boards.platform import Platform
+from harness.core.errors import HarnessError, UsageError
+
+__all__ = ["ConsoleLine", "EmulatedBoard"]
+
+
+class EmulatedBoard(Board):
+    """A board of one of the kinds in ``platforms/`` that runs firmware in an emulator."""
+
+    RUNS_WITHIN: ClassVar[float]
+    """Seconds from power-on until the firmware has to run."""
+    CLOSES_WITHIN: ClassVar[float]
+    """Seconds that the firmware has to close its session before the power is cut."""
+
+    def __init__(
+        self, platform: Platform, features: frozenset[str], settings: BoardSettings, environment: BoardEnvironment
+    ) -> None:
+        self.kind = platform.name
+        self.features = platform.features | features
+        self.name = settings.name
+        self.console = Console(settings.name, environment.clock)
+        self.platform = platform
+        self._settings, self._environment = settings, environment
+        self._crashes = CrashReader(platform.image_path)
+        self.console.listen(self._report_crash)
+        self._bridge: Bridge | None = None
+        self._link_is_cut = False
+
+    @property
+    def counters(self) -> Counters:
+        return self._bridge.counters if self._bridge is not None else Counters()
+
+    async def cut_link(self) -> None:
+        self._link_is_cut = True
+        if self._bridge is not None:
+            self._bridge.cut()
+
+    async def restore_link(self) -> None:
+        self._link_is_cut = False
+        if self._bridge is not None:
+            self._bridge.restore()
+
+    def _attach(self, bridge: Bridge) -> None:
+        """Make ``bridge`` the board's link; it starts cut if the link is cut."""
+        bridge.is_cut = self._link_is_cut
+        self._bridge = bridge
+
+    async def _close_session(self) -> None:
+        """Ask the firmware to close its session, and wait until it has or :attr:`CLOSES_WITHIN` is over. A cut link
+        cannot carry the request."""
+        if self._bridge is None or self._bridge.is_cut:
+            return
+        closed = asyncio.create_task(self.console.until_next(r"\] power: off$", self.CLOSES_WITHIN))
+        self._bridge.shut_down()
+        with contextlib.suppress(HarnessError):
+            await closed
+
+    def _report_crash(self, line: str) -> None:
+        if (crash := self._crashes.read(line)) is not None:
+            self._report("Crash", crash)
+
+    def _report(self, fault: str, facts: dict[str, Any]) -> None:
+        """Record a failure of the board itself."""
+        if self._environment.faults is not None:
+            self._environment.faults("Device", "", fault, {"device": self.name} | facts, self.name)
+
+    def _is_off(self) -> UsageError:
+        return UsageError("the board is off", where=self.name, do="power it on first")
+
+
+class ConsoleLine(asyncio.Protocol):
+    """The harness's end of a board's console line; ``copy`` gets every byte too."""
+
+    def __init__(self, console: Console, copy: IO[bytes] | None = None) -> None:
+        self._console, self._copy = console, copy
+
+    def data_received(self, data: bytes) -> None:
+        if self._copy is not None:
+            self._copy.write(data)
+        self._console.feed(data)

@@ -1,0 +1,51 @@
+"""The options of a new board, written once: for `stack.boards.power_on` and for the Robot keywords."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+from harness.boards.board import Board
+from harness.boards.fleet import Progress
+from harness.core.errors import UsageError, suggestion
+from harness.stack.credentials import Certificate
+
+__all__ = ["BoardOptions", "check_options"]
+
+
+class BoardOptions(TypedDict, total=False):
+    """Each option may be left out; so may its value, None, where its type allows that."""
+
+    name: str | None
+    """The device's name; of several boards each gets a number after it."""
+    certificate: Certificate | str
+    """What the board has to prove its identity; :attr:`Certificate.VALID` by default."""
+    twin_of: Board | None
+    """Another board, whose identity this one gets instead."""
+    device_type: str | None
+    """The device type that the board claims at enrollment instead of its own."""
+    capabilities: Sequence[str] | None
+    """The capabilities that it claims instead of its own."""
+    self_test: str | None
+    """A fault that the firmware provokes once; see :class:`BoardSettings`."""
+    watchdog: float | None
+    """Seconds without a sign of life after which the firmware resets itself."""
+    link: str | None
+    """Another link than the board's own: ``ethernet`` or ``plain-serial``, for a board with that feature."""
+    record: bool | None
+    """Whether everything that reaches the board is recorded, to replay its run: `wasmbed replay`. By default
+    ``--record``."""
+    progress: Progress | None
+    """Called with the number of boards that run and the number of boards that were asked for."""
+
+
+def check_options(options: BoardOptions) -> None:
+    """Raise UsageError for an option or a certificate that does not exist."""
+    known = BoardOptions.__annotations__
+    for name in options:
+        if name not in known:
+            raise UsageError(
+                f"unknown option {name!r} of a board", do=f"{suggestion(name, known)}the options are {', '.join(known)}"
+            )
+    if "certificate" in options:
+        Certificate.of(options["certificate"])

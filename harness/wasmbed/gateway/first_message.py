@@ -1,0 +1,120 @@
+"""The first message of a session, which decides whether its device is admitted.
+
+It is an enrollment, a pairing, or the heartbeat of a device that enrolled earlier and was not rebooted since.
+"""
+
+from __future__ import annotations
+
+from harness.wasmbed.gateway.admission_checks import AdmissionChecks
+from harness.wasmbed.gateway.cache import DeviceCache
+from harness.wasmbed.gateway.enrollment import Enrollment
+from harness.wasmbed.gateway.enrollment_places import EnrollmentPlaces
+from harness.wasmbed.gateway.gateway_address import GatewayAddress
+from harness.wasmbed.gateway.heartbeats import HeartbeatMonitor
+from harness.wasmbed.gateway.metrics import Metrics
+from harness.wasmbed.gateway.pairing import Pairing
+from harness.wasmbed.gateway.refusals import PeerRefused, certificate_invalid, unexpected
+from harness.wasmbed.gateway.session import Session
+from harness.wasmbed.gateway.sessions import Sessions
+from harness.wasmbed.gateway.settings import GatewaySettings
+from harness.wasmbed.pki.certificates import CertificateManager, PeerCertificate
+from harness.wasmbed.pki.errors import CertificateInvalid
+from harness.wasmbed.protocol.messages import (
+    DeviceMessage,
+    EnrollmentRequest,
+    EnrollmentResponse,
+    ErrorCode,
+    Heartbeat,
+)
+from harness.wasmbed.resources.phases import DevicePhase
+
+__all__ = ["FirstMessageHandler"]
+
+_KNOWN_PHASES = frozenset({DevicePhase.ENROLLED, DevicePhase.CONNECTED, DevicePhase.DISCONNECTED})
+"""The phases from which a device may come back without enrolling."""
+
+
+class FirstMessageHandler:
+    """Admits devices. Enrollments and pairings take ``places``; ``address`` is sent in the response."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        certificates: CertificateManager,
+        cache: DeviceCache,
+        sessions: Sessions,
+        checks: AdmissionChecks,
+        places: EnrollmentPlaces,
+        enrollment: Enrollment,
+        pairing: Pairing,
+        monitor: HeartbeatMonitor,
+        metrics: Metrics,
+        address: GatewayAddress,
+    ) -> None:
+        self._settings, self._certificates, self._cache, self._sessions = settings, certificates, cache, sessions
+        self._checks, self._places, self._enrollment, self._pairing = checks, places, enrollment, pairing
+        self._monitor, self._metrics, self._address = monitor, metrics, address
+
+    async def handle(self, session: Session, message_id: int, message: DeviceMessage) -> None:
+        """Admit the device or raise :class:`PeerRefused`. An accepted heartbeat still has to be processed as such."""
+        self._sessions.check_open()
+        session.stop_timer()
+        certificate = session.link.peer_certificate
+        if session.anonymous or certificate is None:
+            if not isinstance(message, EnrollmentRequest):
+                reason = "a device without a certificate may only send an enrollment request"
+                raise PeerRefused(ErrorCode.ENROLLMENT_FAILED, reason)
+            await self._pair(session, message_id, message)
+            return
+        try:
+            peer = self._certificates.check(certificate)
+        except CertificateInvalid as error:
+            raise certificate_invalid(error.reason) from error
+        if isinstance(message, EnrollmentRequest):
+            await self._enroll(session, peer, message_id, message)
+        elif isinstance(message, Heartbeat):
+            self._resume(session, peer, message)
+        else:
+            raise unexpected(message)
+
+    async def _pair(self, session: Session, message_id: int, request: EnrollmentRequest) -> None:
+        try:
+            async with self._places.take(session):
+                device_id, certificate = await self._pairing.pair(session, request)
+        except PeerRefused as refused:
+            self._metrics.enrollment(refused.error.code)
+            raise
+        self._metrics.enrollment("paired")
+        session.link.send(self._response(device_id, certificate), message_id)
+        session.begin_closing()
+        self._sessions.release(session)
+
+    async def _enroll(
+        self, session: Session, peer: PeerCertificate, message_id: int, request: EnrollmentRequest
+    ) -> None:
+        session.begin_enrollment()
+        try:
+            async with self._places.take(session):
+                device_id = await self._enrollment.enroll(session, peer, request)
+        except PeerRefused as refused:
+            self._metrics.enrollment(refused.error.code)
+            raise
+        self._metrics.enrollment("ok")
+        session.link.send(self._response(device_id), message_id)
+        session.complete_enrollment(device_id)
+        self._monitor.watch(session)
+
+    def _resume(self, session: Session, peer: PeerCertificate, heartbeat: Heartbeat) -> None:
+        """Admit a device that enrolled on an earlier link, here or at another gateway."""
+        device = self._cache.get(peer.name)
+        known = device is not None and device.status.phase in _KNOWN_PHASES
+        if device is None or not known or device.status.device_id != heartbeat.device_id:
+            raise PeerRefused(ErrorCode.ENROLLMENT_FAILED, "unknown device id: enroll again", closes=False)
+        self._checks.check_key(device, peer.public_key)
+        self._checks.claim(session, peer.name)
+        session.resume(heartbeat.device_id)
+        self._monitor.watch(session)
+
+    def _response(self, device_id: str, certificate: bytes | None = None) -> EnrollmentResponse:
+        interval = int(self._settings.heartbeat_interval * 1000)
+        return EnrollmentResponse(device_id, self._settings.name, self._address.advertised, interval, certificate)

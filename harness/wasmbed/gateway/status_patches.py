@@ -1,0 +1,134 @@
+"""The status patches that wait for one object: merged where one patch does the work of several, in order elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from harness.core.clock import Timer
+from harness.wasmbed.resources.api import Object
+
+__all__ = ["PendingStatus", "Status", "StatusStep", "fits_one_patch", "merge"]
+
+Status = dict[str, Any]
+"""The content of ``status`` in a JSON merge patch."""
+
+
+def merge(first: Status, second: Status) -> Status:
+    """Return one JSON merge patch (RFC 7386) with the effect of ``first`` and then ``second``.
+
+    There is such a patch only if :func:`fits_one_patch`.
+    """
+    merged = dict(first)
+    for name, value in second.items():
+        old = merged.get(name)
+        merged[name] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def fits_one_patch(first: Status, second: Status) -> bool:
+    """Whether one merge patch can do both: removing a value and then setting an object in its place takes two."""
+    return all(
+        isinstance(first[name], dict) and fits_one_patch(first[name], value)
+        for name, value in second.items()
+        if isinstance(value, dict) and name in first
+    )
+
+
+class StatusStep:
+    """One patch to write, and the futures of the callers that wait for the API server's answer to it."""
+
+    __slots__ = ("status", "waiters")
+
+    def __init__(self, status: Status, waiter: asyncio.Future[Object] | None = None) -> None:
+        self.status = status
+        self.waiters = () if waiter is None else (waiter,)
+
+    @property
+    def phase(self) -> Any:
+        """The phase that the patch sets, if it sets one."""
+        return self.status.get("phase")
+
+    def absorb(self, later: StatusStep) -> None:
+        """Do the work of ``later`` too."""
+        self.status = merge(self.status, later.status)
+        self.waiters = (*self.waiters, *later.waiters)
+
+    def succeed(self, answer: Object) -> None:
+        """Give the API server's answer to the waiting callers."""
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(answer)
+
+    def fail(self, error: Exception) -> None:
+        """Raise ``error`` in the waiting callers."""
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_exception(error)
+
+    def cancel(self) -> None:
+        """Cancel the waiting callers."""
+        for waiter in self.waiters:
+            waiter.cancel()
+
+
+class PendingStatus:
+    """What waits to be written to one object, and when it may be written."""
+
+    __slots__ = ("current", "due", "failures", "rests_until", "steps", "task", "timer")
+
+    def __init__(self) -> None:
+        self.steps: list[StatusStep] = []
+        self.current: StatusStep | None = None
+        """The step that is being written."""
+        self.timer: Timer | None = None
+        self.due = 0.0
+        """Clock seconds at which the timer fires, if there is one."""
+        self.task: asyncio.Task[None] | None = None
+        self.failures = 0
+        """Failed attempts in a row."""
+        self.rests_until = 0.0
+        """Clock seconds before which the object is not written again."""
+
+    def add(self, step: StatusStep) -> None:
+        """Append ``step``, or merge it with the pending steps that it overtakes."""
+        first = self._first_overtaken(step)
+        if first == len(self.steps):
+            self.steps.append(step)
+            return
+        merged = self.steps[first]
+        for overtaken in self.steps[first + 1 :]:
+            merged.absorb(overtaken)
+        merged.absorb(step)
+        del self.steps[first + 1 :]
+
+    def take(self) -> StatusStep:
+        """Return the next step, which is :attr:`current` from now on."""
+        self.current = self.steps.pop(0)
+        return self.current
+
+    def put_back(self, step: StatusStep) -> None:
+        """Make a step that could not be written the first again, and merge the later ones with it where possible."""
+        later, self.steps = self.steps, [step]
+        for other in later:
+            self.add(other)
+
+    def cancel_timer(self) -> None:
+        """Cancel the timer, if one runs."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+    def _first_overtaken(self, step: StatusStep) -> int:
+        """Return the index of the first pending step that ``step`` merges with; ``len(self.steps)`` if there is none.
+
+        A step without a phase merges with the last one. A step to a phase overtakes all steps from an earlier one to
+        the same phase on: the phases between need not be written any more.
+        """
+        end = len(self.steps)
+        if step.phase is None:
+            return end - 1 if self.steps and fits_one_patch(self.steps[-1].status, step.status) else end
+        for index, pending in enumerate(self.steps):
+            if pending.phase in (step.phase, None):
+                return index
+        return end

@@ -1,0 +1,82 @@
+"""The well-known names that the platform and the harness agree on: finalizers, labels, annotations, and object names.
+
+Two rooms that use the same Secret or label read its name here, so they cannot disagree.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CONTROLLER_LEASE",
+    "CRL_CONFIG_MAP",
+    "CRL_KEY",
+    "DEFAULT_GATEWAY",
+    "DEFAULT_NAMESPACE",
+    "GROUP",
+    "HOST_LABEL",
+    "MANAGED_BY_HARNESS",
+    "MANAGED_BY_LABEL",
+    "MODULE_KEY",
+    "NAMESPACE_NAME_LABEL",
+    "PAIRING_SECRET_PREFIX",
+    "PROCESS_ANNOTATION",
+    "PURPOSE_GATEWAY_API",
+    "PURPOSE_LABEL",
+    "PURPOSE_MODULE",
+    "PURPOSE_PAIRING",
+    "STOP_FINALIZER",
+    "TOKEN_KEY",
+    "gateway_api_secret",
+    "module_config_map",
+    "pairing_secret",
+]
+
+GROUP = "wasmbed.io"
+"""The API group of the custom resources, and the prefix of the platform's own finalizers, labels, and annotations."""
+DEFAULT_NAMESPACE = "wasmbed"
+DEFAULT_GATEWAY = "gateway-1"
+
+STOP_FINALIZER = f"{GROUP}/stop"
+"""Keeps a deleted Application until its devices have stopped it."""
+
+PURPOSE_LABEL = f"{GROUP}/purpose"
+"""Says what a Secret or ConfigMap is for: one of the three values below."""
+PURPOSE_PAIRING = "pairing"
+PURPOSE_GATEWAY_API = "gateway-api"
+PURPOSE_MODULE = "module"
+
+NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
+"""Kubernetes' own label: every namespace carries its name in it."""
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+"""Kubernetes' recommended label for the tool that manages an object."""
+MANAGED_BY_HARNESS = "wasmbed-harness"
+HOST_LABEL = f"{GROUP}/host"
+"""The machine whose harness made a namespace."""
+PROCESS_ANNOTATION = f"{GROUP}/process"
+"""The process that uses a namespace: machine, pid, and start time."""
+
+CONTROLLER_LEASE = "wasmbed-controllers"
+"""The Lease of the controller manager that leads."""
+CRL_CONFIG_MAP = "wasmbed-device-crl"
+"""The ConfigMap with the revocation list of device certificates, DER in ``binaryData``."""
+CRL_KEY = "crl.der"
+MODULE_KEY = "module.wasm"
+"""The key of the module in its ConfigMap's ``binaryData``."""
+TOKEN_KEY = "token"
+"""The key of the token in the Secrets of pairing and of a gateway's API."""
+
+PAIRING_SECRET_PREFIX = "pairing-"
+
+
+def pairing_secret(device: str) -> str:
+    """The Secret with the one-time token that lets ``device`` enroll without a certificate."""
+    return f"{PAIRING_SECRET_PREFIX}{device}"
+
+
+def gateway_api_secret(gateway: str) -> str:
+    """The Secret with the bearer token of the HTTP API of ``gateway``."""
+    return f"gateway-{gateway}-api"
+
+
+def module_config_map(reference: str) -> str:
+    """The ConfigMap of the module whose SHA-256, in lower-case hexadecimal, is ``reference``."""
+    return f"wasm-{reference[:40]}"
