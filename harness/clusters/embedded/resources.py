@@ -41,6 +41,8 @@ _DELETE_OPTIONS = Schema(
     )
 )
 _POLICIES = ("Foreground", "Background", "Orphan")
+_MANAGER_LIMIT = 128
+"""Bytes of a field manager's name."""
 _OPTIONS = {"POST": "Create", "PUT": "Update", "PATCH": "Patch", "DELETE": "Delete"}
 """The name of a verb's options, without the word Options."""
 
@@ -272,6 +274,8 @@ class Resources:
             cause = errors.unsupported_value("fieldValidation", validation, ("", *_VALIDATION))
             raise _invalid_options(request.method, cause)
         manager = query.get("fieldManager") or _manager(request)
+        if problem := _manager_problem(manager):
+            raise _invalid_options(request.method, problem)
         return Options(dry_run, manager, validation, flag(query, "force"), size=size, approve=approve)
 
     def _written(self, request: Request, target: Target, outcome: Outcome) -> Response:
@@ -339,7 +343,18 @@ def _policy(request: Request, options: Object | None) -> str:
 
 def _manager(request: Request) -> str:
     """The field manager of a request that names none: what the client calls itself."""
-    return request.headers.get("user-agent", request.client).partition("/")[0] or "unknown"
+    called = request.client if request.in_process else request.headers.get("user-agent", "")
+    return called.partition("/")[0][:_MANAGER_LIMIT] or "unknown"
+
+
+def _manager_problem(manager: str) -> Cause | None:
+    if len(manager.encode()) > _MANAGER_LIMIT:
+        return errors.too_long("fieldManager", _MANAGER_LIMIT)
+    for position, character in enumerate(manager):
+        if not character.isprintable():
+            detail = f"invalid character U+{ord(character):04X} (at position {position})"
+            return errors.invalid_value("fieldManager", manager, detail)
+    return None
 
 
 def _success(details: Object) -> Object:

@@ -45,13 +45,13 @@ class Schema:
         "_not",
         "_nullable",
         "_one_of",
-        "_preserve",
         "_required",
         "_type",
         "additional",
         "items",
         "list_type",
         "map_keys",
+        "preserves",
         "properties",
         "raw",
     )
@@ -69,7 +69,7 @@ class Schema:
         self.list_type: str = raw.get("x-kubernetes-list-type", "atomic")
         """``atomic``, ``set`` or ``map``; for objects see :attr:`atomic`."""
         self.map_keys: tuple[str, ...] = tuple(raw.get("x-kubernetes-list-map-keys", ()))
-        self._preserve = bool(raw.get("x-kubernetes-preserve-unknown-fields")) or additional is True
+        self.preserves = bool(raw.get("x-kubernetes-preserve-unknown-fields")) or additional is True
         self._type: str = "int-or-string" if raw.get("x-kubernetes-int-or-string") else raw.get("type", "")
         self._nullable = bool(raw.get("nullable"))
         self._required: tuple[str, ...] = tuple(raw.get("required", ()))
@@ -109,7 +109,7 @@ class Schema:
                 here = f"{path}.{name}" if path else name
                 if child is not None:
                     child.prune(value[name], members.get(name), here, unknown)
-                elif not self._preserve:
+                elif not self.preserves:
                     unknown.append(here)
                     del value[name]
         elif type(value) is list and self.items is not None:

@@ -66,6 +66,8 @@ class ResourceType:
     selectable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Field selectors beside ``metadata.name`` and ``metadata.namespace``, and the paths that they read."""
     prepare: Prepare | None = None
+    make_blank: Callable[[], Object] = dict
+    """Returns the members that an object shows before anybody sets a field; no manager owns those."""
     storage: str = ""
     """The name of the collection that keeps the objects; differs where two groups serve the same ones."""
     from_storage: Callable[[Object], Object] | None = None
@@ -91,6 +93,15 @@ class ResourceType:
     @property
     def subresources(self) -> tuple[str, ...]:
         return (*self.more_subresources, "status") if self.has_status else self.more_subresources
+
+    @property
+    def blank(self) -> Object:
+        return self.make_blank()
+
+    @property
+    def unset(self) -> str:
+        """The member that a new object has from the server and not from its maker, or the empty name."""
+        return "status" if self.has_status else ""
 
     @property
     def called(self) -> str:

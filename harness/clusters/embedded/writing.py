@@ -14,10 +14,13 @@ from harness.clusters.embedded.builtin import CRD_TYPE
 from harness.clusters.embedded.definitions import complete_definition, established_status
 from harness.clusters.embedded.errors import Cause, StatusError, bad_request
 from harness.clusters.embedded.kinds.decoding import decoding_problem
+from harness.clusters.embedded.field_changes import changes
 from harness.clusters.embedded.lifecycle import Lifecycle
+from harness.clusters.embedded.ownership import Manager, are_valid, record, with_entries
 from harness.clusters.embedded.schema import CAUSES_LIMIT
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Key, StoredObject
+from harness.clusters.embedded.typed import check_config
 from harness.clusters.embedded.types import ResourceType
 from harness.clusters.embedded.values import Object, copy_value, drop_nulls, share
 
@@ -101,6 +104,10 @@ class Writer:
             raise errors.already_exists(served.group, served.plural, name)
         if served.counts_generation:
             meta["generation"] = 1
+        if managed is None:
+            manager = Manager(options.manager, "Update", served.api_version)
+            change = changes(served.blank, new, served.schema, options.budget, without=served.unset)
+            managed = record([], change, manager, self._state.now())
         if managed:
             meta["managedFields"] = managed
         if options.dry_run:
@@ -111,32 +118,40 @@ class Writer:
 
     def apply(self, served: ResourceType, key: Key, subresource: str, config: Object, options: Options) -> Outcome:
         """Server-side apply; creates what is not there."""
+        group, _, version = str(config.get("apiVersion", "")).rpartition("/")
+        if (config.get("kind"), config.get("apiVersion")) != (served.kind, served.api_version):
+            raise bad_request(f"invalid object type: {group}/{version}, Kind={config.get('kind', '')}")
+        names_namespace = "namespace" in (config.get("metadata") or {})
         config_meta = self._metadata(served, config, key[0])
+        if not names_namespace:
+            config_meta.pop("namespace", None)
         if config_meta.get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
         if config_meta.setdefault("name", key[1]) != key[1]:
             raise _wrong_name(config_meta["name"], key[1])
+        check_config(config, served.schema, options.budget)
         config = _relevant(served, config, subresource)
-        unknown: list[str] = []
-        served.schema.prune(config, None, "", unknown)
-        warnings = self._unknown(served, unknown, options)
-        manager = apply.Manager(options.manager, "Apply", served.api_version, subresource)
+        manager = Manager(options.manager, "Apply", served.api_version, subresource)
         schema, now = served.schema, self._state.now()
         if self._state.collection(served).get(key) is None:
             if subresource:
                 raise errors.not_found(served.group, served.plural, key[1])
-            owned = apply.apply_patch(None, config, schema, manager, options.budget, force=options.force, now=now)
+            if uid := config_meta.pop("uid", None):
+                why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                raise errors.conflict(served.group, served.plural, key[1], why)
+            owned = apply.apply_patch(
+                None, config, schema, manager, options.budget, force=options.force, now=now, blank=served.blank
+            )
             outcome = self.create(served, key[0], config, options, owned["metadata"]["managedFields"])
-            outcome.warnings += warnings
             return outcome
 
         def applied(old: Object) -> Any:
-            patched = apply.apply_patch(old, config, schema, manager, options.budget, force=options.force, now=now)
+            patched = apply.apply_patch(
+                old, config, schema, manager, options.budget, force=options.force, now=now, blank=served.blank
+            )
             return copy_value(patched)
 
-        outcome = self.update(served, key, subresource, applied, options, applied=True)
-        outcome.warnings += warnings
-        return outcome
+        return self.update(served, key, subresource, applied, options, applied=True)
 
     def check_name(self, served: ResourceType, key: Key, body: Object) -> None:
         """Raise the refusal unless a replaced object says the name in its path."""
@@ -174,10 +189,16 @@ class Writer:
         if served.counts_generation and self._spec_changed(served, new, entry.object):
             new["metadata"] = {**new["metadata"], "generation": entry.object["metadata"].get("generation", 0) + 1}
         if new["metadata"].get("managedFields") and not applied:
-            manager = apply.Manager(options.manager, "Update", served.api_version, subresource)
-            now = self._state.now()
-            new = apply.track_update(entry.object, new, served.schema, manager, options.budget, now=now)
+            new = self._tracked(served, subresource, new, entry.object, options)
         return Outcome(self._amend(served, key, new, options), warnings=warnings)
+
+    def _tracked(self, served: ResourceType, subresource: str, new: Object, old: Object, options: Options) -> Object:
+        """``new`` with the fields that changed given to the manager of the request."""
+        change = changes(old, new, served.schema, options.budget)
+        if not change:
+            return new
+        manager = Manager(options.manager, "Update", served.api_version, subresource)
+        return with_entries(new, record(new["metadata"]["managedFields"], change, manager, self._state.now()))
 
     def _settable(
         self, served: ResourceType, key: Key, subresource: str, proposed: Any, old: Object, *, put: bool
@@ -188,7 +209,9 @@ class Writer:
         new = dict(proposed)
         meta = new["metadata"] = dict(self._metadata(served, new, key[0]))
         self._check_identity(served, key, meta, old)
-        managed = meta.get("managedFields") or old["metadata"].get("managedFields")
+        managed = meta.get("managedFields")
+        if not managed or (managed != [{}] and not are_valid(managed)):
+            managed = old["metadata"].get("managedFields")
         if subresource:
             meta = dict(old["metadata"])
             status = {"status": new["status"]} if "status" in new else {}
@@ -295,12 +318,8 @@ class Writer:
         if version and version != old["metadata"]["resourceVersion"]:
             raise errors.conflict(served.group, served.plural, key[1])
         if not version and not served.unconditional_update:
-            cause = errors.Cause(
-                "FieldValueInvalid",
-                "metadata.resourceVersion",
-                "Invalid value: 0x0: must be specified for an update",
-            )
-            raise errors.invalid(served.group, served.kind, key[1], [cause])
+            cause = errors.invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
+            raise errors.invalid(served.group, served.plural, key[1], [cause])
         meta["resourceVersion"] = old["metadata"]["resourceVersion"]
 
     @staticmethod

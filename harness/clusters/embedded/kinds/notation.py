@@ -26,10 +26,13 @@ from harness.clusters.embedded.builders import OBJECT_META
 from harness.clusters.embedded.checks import DEMANDS
 from harness.clusters.embedded.values import Object
 
-__all__ = ["GO_TYPE", "fields_of"]
+__all__ = ["GO_TYPE", "blank_of", "fields_of"]
 
 GO_TYPE = "x-go-type"
 """The keyword that holds the name of a field's type in Go, which messages about undecodable bodies name."""
+
+SHOWN = "x-go-shown"
+"""The keyword of a field whose default is Go's zero, and which nobody has set if it has that value."""
 
 _SHARED = "core"
 _SCALARS: dict[str, Object] = {
@@ -76,13 +79,27 @@ def fields_of(group: str, struct: str) -> Object:
             name = name[:-1]
             if struct.endswith(_SHOWN):
                 zero = _ZEROS[member.get("type", "string")]
-                member = {**member, "default": zero, "nullable": zero is None}
+                member = {**member, "default": zero, "nullable": zero is None, SHOWN: True}
             else:
                 required.append(name)
         schema["properties"][name.rstrip("!")] = member
     if required:
         schema["required"] = required
     return schema
+
+
+@cache
+def blank_of(group: str, struct: str) -> Object:
+    """The members of a struct that are shown although nobody has set them. It is shared: do not alter it."""
+    return _blank(fields_of(group, struct))
+
+
+def _blank(schema: Object) -> Object:
+    blank: Object = {}
+    for name, member in schema["properties"].items():
+        if member.get("default", 1) in ({}, None) or member.get(SHOWN):
+            blank[name] = _blank(member) if "properties" in member else member["default"]
+    return blank
 
 
 @cache

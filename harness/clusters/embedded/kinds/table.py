@@ -9,7 +9,7 @@ from harness.clusters.embedded import admission
 from harness.clusters.embedded.builders import OBJECT_META, STRING
 from harness.clusters.embedded.kinds import access_rules, cluster_rules, workload_rules
 from harness.clusters.embedded.kinds.columns import columns_of
-from harness.clusters.embedded.kinds.notation import GO_TYPE, fields_of
+from harness.clusters.embedded.kinds.notation import GO_TYPE, blank_of, fields_of
 from harness.clusters.embedded.schema import LazySchema
 from harness.clusters.embedded.types import ALL_VERBS, NO_COLLECTION, ResourceType
 from harness.clusters.embedded.values import Object
@@ -47,6 +47,7 @@ def _kind(
         columns=columns_of(columns),
         selectable=paths,
         prepare=prepare,
+        make_blank=partial(blank_of, file, kind),
         deprecation=deprecation,
     )
 
