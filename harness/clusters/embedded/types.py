@@ -66,6 +66,8 @@ class ResourceType:
     selectable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Field selectors beside ``metadata.name`` and ``metadata.namespace``, and the paths that they read."""
     prepare: Prepare | None = None
+    unowned: tuple[tuple[str, ...], ...] = ()
+    """Fields that the server sets by itself when an object is made, as paths of managed fields."""
     make_blank: Callable[[], Object] = dict
     """Returns the members that an object shows before anybody sets a field; no manager owns those."""
     storage: str = ""

@@ -107,6 +107,7 @@ class Writer:
         if managed is None:
             manager = Manager(options.manager, "Update", served.api_version)
             change = changes(served.blank, new, served.schema, options.budget, without=served.unset)
+            change.set = [path for path in change.set if path[:2] not in served.unowned]
             managed = record([], change, manager, self._state.now())
         if managed:
             meta["managedFields"] = managed

@@ -7,7 +7,7 @@
 A line is the field's JSON name, ``!`` if it is required (in a status: always shown), and its type: a struct of this
 file or of ``core.fields``, ``[T]`` for a list, ``{T}`` for a map. After the type:
 
-* ``{}``: a struct that is always there; ``null``: shown as null where it is absent; ``=JSON``: a default
+* ``{}``: a struct that is always there; ``null`` and ``zero``: shown so where it is absent; ``=JSON``: a default
 * ``by KEYS``: a list whose items are told apart by the members KEYS, joined by ``+``; ``set``: without duplicates
 * ``merge`` and ``merge KEY``: how a strategic merge patch changes a list
 * ``atomic``, also after a struct's name: owned as a whole
@@ -52,8 +52,9 @@ _ZEROS = {"string": "", "integer": 0, "boolean": False, "number": 0, "array": No
 _SHOWN = ("Status", "SystemInfo", "State", "DaemonEndpoint", "Condition")
 """Endings of the structs whose required fields are shown as zero where they are absent, and not demanded."""
 _FLAGS: dict[str, Object] = {
-    "{}": {"default": {}},
-    "null": {"default": None, "nullable": True},
+    "{}": {"default": {}, SHOWN: True},
+    "null": {"default": None, "nullable": True, SHOWN: True},
+    "zero": {"default": 0, SHOWN: True},
     "set": {"x-kubernetes-list-type": "set"},
     "atomic": {"x-kubernetes-map-type": "atomic"},
 }
@@ -97,8 +98,10 @@ def blank_of(group: str, struct: str) -> Object:
 def _blank(schema: Object) -> Object:
     blank: Object = {}
     for name, member in schema["properties"].items():
-        if member.get("default", 1) in ({}, None) or member.get(SHOWN):
+        if member.get(SHOWN):
             blank[name] = _blank(member) if "properties" in member else member["default"]
+        elif name in schema.get("required", ()):
+            blank[name] = _ZEROS[member.get("type", "string")]
     return blank
 
 

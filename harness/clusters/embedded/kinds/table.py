@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache, partial
 
 from harness.clusters.embedded import admission
@@ -11,12 +10,18 @@ from harness.clusters.embedded.kinds import access_rules, cluster_rules, workloa
 from harness.clusters.embedded.kinds.columns import columns_of
 from harness.clusters.embedded.kinds.notation import GO_TYPE, blank_of, fields_of
 from harness.clusters.embedded.schema import LazySchema
-from harness.clusters.embedded.types import ALL_VERBS, NO_COLLECTION, ResourceType
+from harness.clusters.embedded.types import ALL_VERBS, NO_COLLECTION, Prepare, ResourceType
 from harness.clusters.embedded.values import Object
 
 __all__ = ["kinds"]
 
-Prepare = Callable[[Object, Object | None], None]
+_UNOWNED = {
+    "Pod": ("tolerations", "priority", "preemptionPolicy"),
+    "Service": ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"),
+    "Node": ("taints",),
+    "Namespace": ("finalizers",),
+}
+"""Members of ``spec`` that admission or allocation sets, which belong to no manager."""
 
 
 def _kind(
@@ -47,6 +52,7 @@ def _kind(
         columns=columns_of(columns),
         selectable=paths,
         prepare=prepare,
+        unowned=tuple(("f:spec", f"f:{member}") for member in _UNOWNED.get(kind, ())),
         make_blank=partial(blank_of, file, kind),
         deprecation=deprecation,
     )
