@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import Any
 
 from harness.clusters.embedded.errors import no_such_path
@@ -58,12 +60,25 @@ def resources(registry: Registry, group_name: str, version: str) -> Object:
         listed.append(_resource(served))
         if served.has_status:
             listed.append(_status(served))
+        if "token" in served.more_subresources:
+            listed.append(_TOKEN)
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",
         "groupVersion": types[0].api_version,
         "resources": listed,
     }
+
+
+_TOKEN: Object = {
+    "name": "serviceaccounts/token",
+    "singularName": "",
+    "namespaced": True,
+    "group": "authentication.k8s.io",
+    "version": "v1",
+    "kind": "TokenRequest",
+    "verbs": ["create"],
+}
 
 
 def _resource(served: ResourceType) -> Object:
@@ -78,7 +93,16 @@ def _resource(served: ResourceType) -> Object:
         described["shortNames"] = list(served.short_names)
     if served.categories:
         described["categories"] = list(served.categories)
+    if "get" in served.verbs:
+        described["storageVersionHash"] = _storage_hash(served)
     return described
+
+
+def _storage_hash(served: ResourceType) -> str:
+    """What changes with the version that is stored: a digest of its name."""
+    stored = (served.to_storage({})["apiVersion"] if served.to_storage else served.api_version).rpartition("/")
+    name = f"{stored[0]}/{stored[2]}/{served.kind}"
+    return base64.b64encode(hashlib.sha256(name.encode()).digest()[:8]).decode()
 
 
 def _status(served: ResourceType) -> Object:

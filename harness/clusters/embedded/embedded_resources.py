@@ -1,4 +1,4 @@
-"""Objects inside objects (``x-kubernetes-embedded-resource``): they have a kind, a version, and metadata as all have."""
+"""Objects inside objects (``x-kubernetes-embedded-resource``): with a kind, a version, and metadata as all have."""
 
 from __future__ import annotations
 

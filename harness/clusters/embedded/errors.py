@@ -166,9 +166,17 @@ def bad_request(message: str) -> StatusError:
     return StatusError(400, "BadRequest", message)
 
 
-def forbidden(group: str, plural: str, name: str, why: str, causes: Sequence[Mapping[str, str]] = ()) -> StatusError:
+def forbidden(
+    group: str,
+    plural: str,
+    name: str,
+    why: str,
+    causes: Sequence[Mapping[str, str]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> StatusError:
     details = {"name": name, "group": group, "kind": plural, "causes": list(causes)}
-    return StatusError(403, "Forbidden", f'{qualified(group, plural)} "{name}" is forbidden: {why}', details)
+    what = f'{qualified(group, plural)} "{name}"' if name else qualified(group, plural)
+    return StatusError(403, "Forbidden", f"{what} is forbidden: {why}", details, headers)
 
 
 def method_not_allowed(allowed: Iterable[str] = ()) -> StatusError:

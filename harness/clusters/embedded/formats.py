@@ -16,6 +16,7 @@ from harness.clusters.embedded.metadata import label_problem, subdomain_problem
 __all__ = ["FORMATS"]
 
 Judge = Callable[[str], object]
+_MICRO_TIME = re.compile(r".{19}\.\d{6}([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)
 
 
 def _pattern(text: str) -> Judge:
@@ -131,6 +132,10 @@ def _uuid(version: str = "[0-9a-f]", variant: str = "[0-9a-f]") -> Judge:
     )
 
 
+def _micro_time(value: str) -> bool:
+    return _MICRO_TIME.match(value) is not None and _date_time(value)
+
+
 def _between(low: int, high: int) -> Callable[[Any], bool]:
     return lambda value: type(value) not in (int, float) or low <= value <= high
 
@@ -169,6 +174,7 @@ FORMATS: dict[str, Callable[[Any], bool]] = {
     **{name: _text(judge) for name, judge in _JUDGES.items()},
     "int32": _between(-(2**31), 2**31 - 1),
     "int64": _between(-(2**63), 2**63 - 1),
+    "micro-time": _text(_micro_time),
 }
 """Whether a value fits; a value of another type does, since its type is judged elsewhere. Unknown formats are ignored,
 as the API server does."""

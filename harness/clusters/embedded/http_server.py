@@ -10,12 +10,14 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+from multidict import CIMultiDict
 
+from harness.clusters.embedded.access.users import ADMIN, ANONYMOUS, User
 from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.logs import Logs
 from harness.clusters.embedded.messages import JSON, Listing, Plain, Request, Response
 from harness.clusters.embedded.query import is_pretty
-from harness.clusters.embedded.server import OPEN_PATHS, ApiServer
+from harness.clusters.embedded.server import ApiServer
 from harness.clusters.embedded.watching import Watcher
 from harness.core.clock import Clock
 from harness.core.errors import RigError, reason
@@ -44,6 +46,13 @@ Pieces = AsyncGenerator[bytes, None]
 Ready = Callable[[], Awaitable[object]]
 
 
+class _Request(web.BaseRequest):
+    """A request whose answers do not say which program made them."""
+
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        response.headers.popall("Server", None)
+
+
 class HttpServer:
     """Serves one :class:`ApiServer` at one endpoint."""
 
@@ -62,7 +71,7 @@ class HttpServer:
         """``ready`` is awaited before every request."""
         self._server, self._logs, self._ready = server, logs, ready
         self._clock, self._network, self._places = clock, network, places
-        self._authorization = f"Bearer {token}".encode()
+        self._token = token.encode()
         self._tls = tls
         self._http: web.Server | None = None
         self._door: HttpDoor | None = None
@@ -73,7 +82,7 @@ class HttpServer:
         limit, loop = self._server.body_limit + 1, asyncio.get_running_loop()
 
         def make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-            return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=limit)
+            return _Request(message, payload, protocol, writer, task, loop, client_max_size=limit)
 
         http = web.Server(
             self._handle, request_factory=make_request, handler_cancellation=True, access_log=None, logger=log
@@ -108,27 +117,38 @@ class HttpServer:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._door is None:
             raise RuntimeError("a request before the start")
-        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-        knows_token = hmac.compare_digest(given, self._authorization)
-        async with self._door.request(request.protocol, knows_token=knows_token):
+        user = self._user(request.headers.get("Authorization", ""))
+        known = user is not None and user is not ANONYMOUS
+        async with self._door.request(request.protocol, knows_token=known):
             try:
-                return await self._send(request, self._door, await self._respond(request, knows_token=knows_token))
+                return await self._send(request, self._door, await self._respond(request, user))
             except StatusError as error:
                 answer = Response(error.code, Plain(error.status()), dict(error.headers))
                 return await self._send(request, self._door, answer)
 
-    async def _respond(self, request: web.BaseRequest, *, knows_token: bool) -> Response | Pieces:
+    def _user(self, authorization: str) -> User | None:
+        """Who makes a request, by its ``Authorization`` header; None where that is not valid."""
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            return ANONYMOUS
+        if hmac.compare_digest(token.strip().encode("utf-8", "surrogateescape"), self._token):
+            return ADMIN
+        return self._server.bearer(authorization)
+
+    async def _respond(self, request: web.BaseRequest, user: User | None) -> Response | Pieces:
         """The server's answer, or the text of a log. Raises :class:`StatusError`."""
         path = request.rel_url.raw_path
-        if not knows_token and path not in OPEN_PATHS:
+        if user is None:
             raise StatusError(401, "Unauthorized", "Unauthorized")
+        client = _client(request.headers.get("User-Agent", ""))
+        asked = Request(request.method, path, request.query, request.headers, b"", client, user=user)
         if self._logs is not None and (device := self._logs.name(path)) is not None:
+            self._server.admit(asked)
             return await self._logs.open(request.method, request.query, device)
-        body = await self._body(request)
+        asked.body = await self._body(request)
         if self._ready is not None:
             await self._ready()
-        client = _client(request.headers.get("User-Agent", ""))
-        return await self._server.handle(Request(request.method, path, request.query, request.headers, body, client))
+        return await self._server.handle(asked)
 
     async def _body(self, request: web.BaseRequest) -> bytes:
         if not request.body_exists:
@@ -148,7 +168,7 @@ class HttpServer:
     async def _send(self, request: web.BaseRequest, door: HttpDoor, answer: Response | Pieces) -> web.StreamResponse:
         if not isinstance(answer, Response):
             return await self._stream(request, door, web.StreamResponse(headers=_TEXT), answer)
-        headers = {"Content-Type": answer.content_type, **answer.headers}
+        headers = _headers(answer)
         pretty = answer.content_type == JSON and is_pretty(request.query, request.headers.get("User-Agent", ""))
         if answer.watcher is not None:
             stream = web.StreamResponse(headers=headers)
@@ -179,6 +199,13 @@ class HttpServer:
         except ConnectionError:
             pass  # The client has gone; so goes its watch.
         return stream
+
+
+def _headers(answer: Response) -> CIMultiDict[str]:
+    headers = CIMultiDict({"Content-Type": answer.content_type, **answer.headers})
+    for warning in answer.warnings:
+        headers.add("Warning", f"299 - {orjson.dumps(warning).decode()}")
+    return headers
 
 
 async def _events(watcher: Watcher) -> Pieces:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from harness.clusters.embedded.access.users import ADMIN, User
 from harness.clusters.embedded.store import StoredObject
 from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.embedded.watching import Presentation, Watcher
@@ -34,6 +35,8 @@ class Request:
     body: Any = b""
     client: str = "User"
     in_process: bool = False
+    user: User = ADMIN
+    """Who is authenticated; once the request is let in, the user that it impersonates."""
 
 
 class Content(Protocol):
@@ -118,5 +121,7 @@ class Response:
     status: int
     content: Content
     headers: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    """What the client shows its user: each becomes a Warning header of its own."""
     content_type: str = JSON
     watcher: Watcher | None = None

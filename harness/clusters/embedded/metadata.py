@@ -57,8 +57,12 @@ _VALUE_MESSAGE = (
 )
 
 
-def name_problem(name: str, plural: str) -> str | None:
+def name_problem(name: str, plural: str, path_names: bool = False) -> str | None:
     """What is wrong with an object's name, in Kubernetes' words."""
+    if path_names:
+        return _segment_problem(name)
+    if plural == "namespaces" and "." in name:
+        return "must not contain dots"
     if plural == "namespaces":
         pattern, limit, message = _DNS_LABEL, 63, _LABEL_MESSAGE
     elif plural == "services":
@@ -91,13 +95,21 @@ def dns_1035_problem(text: str) -> str | None:
     return None if _DNS_1035.match(text) else _1035_MESSAGE
 
 
-def check_metadata(metadata: Object, plural: str) -> list[Cause]:
+def _segment_problem(name: str) -> str | None:
+    """What is wrong with a name that only has to be a segment of a path."""
+    if name in (".", ".."):
+        return f"may not be '{name}'"
+    wrong = next((char for char in "/%" if char in name), None)
+    return f"may not contain '{wrong}'" if wrong else None
+
+
+def check_metadata(metadata: Object, plural: str, path_names: bool = False) -> list[Cause]:
     """What is wrong with an object's metadata."""
     causes: list[Cause] = []
     name = metadata.get("name", "")
     if not name:
         causes.append(errors.required("metadata.name", "name or generateName is required"))
-    elif problem := name_problem(name, plural):
+    elif problem := name_problem(name, plural, path_names):
         causes.append(errors.invalid_value("metadata.name", name, problem))
     if labels := metadata.get("labels"):
         causes.extend(label_causes(labels, "metadata.labels"))

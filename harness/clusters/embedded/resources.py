@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from harness.clusters.embedded import errors
+from harness.clusters.embedded.access.access import Access
 from harness.clusters.embedded.apply import APPLY_PATCH
 from harness.clusters.embedded.bodies import media_type
 from harness.clusters.embedded.budget import Budget, OutOfBudget
 from harness.clusters.embedded.builders import BOOLEAN, INTEGER, STRING, array, obj
-from harness.clusters.embedded.errors import Cause, StatusError, bad_request, method_not_allowed, show
+from harness.clusters.embedded.errors import Cause, StatusError, bad_request, method_not_allowed
+from harness.clusters.embedded.kinds.access_rules import GROUP as RBAC
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Listing, Plain, Request, Response
 from harness.clusters.embedded.patches import JSON_PATCH, MERGE_PATCH, json_patch, merge_patch, strategic_patch
 from harness.clusters.embedded.query import boolean, flag, integer
 from harness.clusters.embedded.reading import Reader, Selectors, plain_form, requested_form
-from harness.clusters.embedded.reviews import REVIEWS
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Key
@@ -63,12 +65,19 @@ class Resources:
     """The verbs."""
 
     def __init__(
-        self, state: State, reader: Reader, writer: Writer, lifecycle: Lifecycle, recorder: RequestRecorder | None
+        self,
+        state: State,
+        reader: Reader,
+        writer: Writer,
+        lifecycle: Lifecycle,
+        access: Access,
+        recorder: RequestRecorder | None,
     ) -> None:
         self._state = state
         self._reader = reader
         self._writer = writer
         self._lifecycle = lifecycle
+        self._access = access
         self._recorder = recorder
 
     def ensure_namespace(self, name: str) -> None:
@@ -78,12 +87,21 @@ class Resources:
 
     def handle(self, request: Request, target: Target, body: Any) -> Response:
         """Answer a request for a resource. Raises refusals."""
+        response = self._handled(request, target, body)
+        if target.served.deprecation:
+            response.warnings.append(target.served.deprecation)
+        return response
+
+    def _handled(self, request: Request, target: Target, body: Any) -> Response:
         method = request.method
         if method == "GET":
             return self._read(request, target)
         verb = self._verb(method, target)
-        if target.served.name in REVIEWS:
-            return self._review(target, body)
+        if target.served.verbs == ("create",):
+            review = self._access.review(target.served, target.namespace, request.user, body)
+            return Response(201, Plain(review))
+        if target.subresource == "token":
+            return Response(201, Plain(self._access.tokens.request(target.namespace, target.name, body)))
         if method == "DELETE" and body is not None:
             _check_delete_options(body)
         dry_run = _dry_run(request, body)
@@ -118,6 +136,8 @@ class Resources:
         verbs: dict[str, Callable[..., tuple[Response, str]]] = {}
         if not named and scoped:
             verbs = {"POST": self._create, "DELETE": self._delete_collection}
+        elif named and target.subresource == "token":
+            verbs = {"POST": self._create}
         elif named and target.subresource:
             verbs = {"PUT": self._replace, "PATCH": self._patch}
         elif named:
@@ -130,7 +150,7 @@ class Resources:
 
     def _read(self, request: Request, target: Target) -> Response:
         served, query = target.served, request.query
-        if "get" not in served.verbs:
+        if "get" not in served.verbs or target.subresource == "token":
             raise method_not_allowed(("POST",))
         form = requested_form(served, request.headers.get("accept", ""), query, self._state)
         if flag(query, "watch") and not target.subresource:
@@ -154,31 +174,23 @@ class Resources:
             return None
         return lambda change, stored: recorder.delivery(client, change, served.kind, stored)
 
-    @staticmethod
-    def _review(target: Target, body: Any) -> Response:
-        if not isinstance(body, dict):
-            raise bad_request("the body of a review is a JSON object")
-        about = {"apiVersion": target.served.api_version, "kind": target.served.kind, "metadata": {}}
-        return Response(201, Plain(REVIEWS[target.served.name]({**about, **body})))
-
     def _create(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
-        outcome = self._writer.create(target.served, target.namespace, _object(body), self._options(request, dry_run))
+        options = self._options(request, target, dry_run)
+        outcome = self._writer.create(target.served, target.namespace, _object(body), options)
         return self._written(request, target, outcome), outcome.entry.object["metadata"]["name"]
 
     def _replace(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
+        served, options = target.served, self._options(request, target, dry_run)
         proposed = _object(body)
-        outcome = self._writer.update(
-            target.served,
-            target.key,
-            target.subresource,
-            lambda _: proposed,
-            self._options(request, dry_run),
-            put=True,
-        )
+        self._writer.check_name(served, target.key, proposed)
+        if served.put_creates and not target.subresource and self._state.collection(served).get(target.key) is None:
+            outcome = self._writer.create(served, target.namespace, proposed, options, put=True)
+        else:
+            outcome = self._writer.update(served, target.key, target.subresource, lambda _: proposed, options, put=True)
         return self._written(request, target, outcome), target.name
 
     def _patch(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
-        served, media, options = target.served, media_type(request), self._options(request, dry_run)
+        served, media, options = target.served, media_type(request), self._options(request, target, dry_run)
         change: Callable[[Object], Any]
         if media == APPLY_PATCH:
             if not request.query.get("fieldManager"):
@@ -247,11 +259,14 @@ class Resources:
         content = Listing(served.lists_as, served.api_version, metadata, deleted, plain_form(served))
         return Response(200, content), ""
 
-    def _options(self, request: Request, dry_run: bool) -> Options:
+    def _options(self, request: Request, target: Target, dry_run: bool) -> Options:
         query = request.query
         size = len(request.body) if isinstance(request.body, bytes) else 0
+        approve = None
+        if target.served.group == RBAC and not request.user.is_master:
+            approve = partial(self._access.check_grant, request.user, target.served.plural)
         if not query:
-            return Options(dry_run, _manager(request), size=size)
+            return Options(dry_run, _manager(request), size=size, approve=approve)
         validation = query.get("fieldValidation") or "Warn"
         if validation not in _VALIDATION:
             cause = errors.unsupported_value("fieldValidation", validation, ("", *_VALIDATION))
@@ -259,13 +274,12 @@ class Resources:
         manager = query.get("fieldManager") or _manager(request)
         if problem := _manager_problem(manager):
             raise _invalid_options(request.method, problem)
-        return Options(dry_run, manager, validation, flag(query, "force"), size=size)
+        return Options(dry_run, manager, validation, flag(query, "force"), size=size, approve=approve)
 
     def _written(self, request: Request, target: Target, outcome: Outcome) -> Response:
         form = requested_form(target.served, request.headers.get("accept", ""), request.query, self._state)
         response = Response(201 if outcome.created else 200, self._reader.present(outcome.entry, form))
-        if outcome.warnings:
-            response.headers["Warning"] = ", ".join(f"299 - {show(warning)}" for warning in outcome.warnings)
+        response.warnings += outcome.warnings
         return response
 
 

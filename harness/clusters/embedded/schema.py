@@ -6,7 +6,7 @@ along and leave alone every part that is that very part (see :mod:`.values`): it
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from harness.clusters.embedded import errors
@@ -17,10 +17,14 @@ from harness.clusters.embedded.embedded_resources import embedded_causes
 from harness.clusters.embedded.errors import Cause
 from harness.clusters.embedded.values import Object, copy_value, identity, weight
 
-__all__ = ["CAUSES_LIMIT", "Schema"]
+__all__ = ["CAUSES_LIMIT", "LazySchema", "Schema"]
 
 _TYPES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
-_EMBEDDED: Mapping[str, Object] = {"apiVersion": STRING, "kind": STRING, "metadata": OBJECT_META}
+_EMBEDDED: Mapping[str, Object] = {
+    "apiVersion": STRING,
+    "kind": STRING,
+    "metadata": {**OBJECT_META, "properties": {**OBJECT_META["properties"], "creationTimestamp": STRING}},
+}
 _MISSING = object()
 _ALTERNATIVE = 8
 """Steps of trying a schema of ``anyOf`` and the like, whose faults are collected and mostly thrown away."""
@@ -39,9 +43,9 @@ class Schema:
         "_checks",
         "_completed",
         "_cost",
-        "_embedded",
         "_default",
         "_default_weight",
+        "_embedded",
         "_fills_in",
         "_not",
         "_nullable",
@@ -252,6 +256,21 @@ class Schema:
         found: list[Cause] = []
         schema.validate(value, _MISSING, path, found, budget)
         return found
+
+
+class LazySchema(Schema):
+    """A schema that is compiled when it is first used: most built-in kinds never are."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[[], Mapping[str, Any]]) -> None:
+        self._make = make
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in Schema.__slots__:
+            raise AttributeError(name)
+        Schema.__init__(self, self._make())
+        return getattr(self, name)
 
 
 def _wrong_type(path: str, wanted: str, actual: str) -> Cause:

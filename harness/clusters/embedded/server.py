@@ -8,6 +8,9 @@ from __future__ import annotations
 from urllib.parse import unquote
 
 from harness.clusters.embedded import discovery, openapi_v2
+from harness.clusters.embedded.access.access import Access
+from harness.clusters.embedded.access.reviews import review_types
+from harness.clusters.embedded.access.users import User
 from harness.clusters.embedded.bodies import read_body
 from harness.clusters.embedded.errors import StatusError, method_not_allowed, no_such_path
 from harness.clusters.embedded.expiry import Expiry
@@ -16,7 +19,6 @@ from harness.clusters.embedded.messages import Content, Plain, Raw, Request, Res
 from harness.clusters.embedded.openapi import OpenApi
 from harness.clusters.embedded.reading import DEFAULT_QUEUE_LIMIT, Reader
 from harness.clusters.embedded.resources import Resources, Target
-from harness.clusters.embedded.reviews import review_types
 from harness.clusters.embedded.snapshot import dump_snapshot, load_snapshot
 from harness.clusters.embedded.state import DEFAULT_LOG_LIMIT, State
 from harness.clusters.embedded.values import copy_value
@@ -33,9 +35,6 @@ __all__ = ["DEFAULT_BODY_LIMIT", "ApiServer"]
 
 DEFAULT_BODY_LIMIT = 3 << 20
 """The longest body, in bytes; longer ones get 413."""
-
-OPEN_PATHS = frozenset(("/healthz", "/livez", "/readyz", "/version"))
-"""What may be asked without a token."""
 
 _NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 _log = get_log(__name__)
@@ -60,6 +59,7 @@ class ApiServer:
         self._state = State(clock, randomness, log_limit, watches)
         for served in review_types():
             self._state.registry.add(served)
+        self._access = Access(self._state)
         self._lifecycle = Lifecycle(self._state)
         self._lifecycle.restored()
         self._expiry = Expiry(self._state, self._lifecycle)
@@ -70,6 +70,7 @@ class ApiServer:
             Reader(self._state, queue_limit),
             Writer(self._state, self._lifecycle),
             self._lifecycle,
+            self._access,
             RequestRecorder(tap) if tap is not None else None,
         )
         for name in _NAMESPACES:
@@ -92,6 +93,7 @@ class ApiServer:
         """The answer to a request, made at once; refusals and failures too are answers."""
         try:
             self._expiry.sweep()
+            self._access.admit(request)
             return self._answer(request)
         except StatusError as refusal:
             return _refused(refusal)
@@ -118,6 +120,10 @@ class ApiServer:
                 content = Plain(discovery.root_paths(registry))
             case ["version"]:
                 content = Plain(discovery.VERSION)
+            case [".well-known", "openid-configuration"]:
+                content = Plain(self._access.tokens.configuration(request.headers.get("host", "127.0.0.1")))
+            case ["openid", "v1", "jwks"]:
+                return Response(200, Plain(self._access.tokens.keys()), content_type="application/jwk-set+json")
             case ["healthz" | "livez" | "readyz"]:
                 return Response(200, Raw(b"ok"), content_type="text/plain; charset=utf-8")
             case ["api"]:
@@ -157,7 +163,7 @@ class ApiServer:
             raise no_such_path()
         name = parts[1] if len(parts) > 1 else ""
         subresource = parts[2] if len(parts) > 2 else ""
-        if subresource and not (subresource == "status" and served.has_status):
+        if subresource and subresource not in served.subresources:
             raise no_such_path()
         if name and served.namespaced and not namespace:
             raise no_such_path()
@@ -173,6 +179,15 @@ class ApiServer:
         load_snapshot(self._state, snapshot)
         self._lifecycle.restored()
         self._expiry.restored()
+        self._access.restored()
+
+    def bearer(self, authorization: str) -> User | None:
+        """The user whom an ``Authorization`` header with a ServiceAccount's token names; None for any other header."""
+        return self._access.bearer(authorization)
+
+    def admit(self, request: Request) -> None:
+        """Raise the refusal unless a request may be made; for those that are answered elsewhere."""
+        self._access.admit(request)
 
     def break_watches(self) -> None:
         """End every watch, as a server that restarts does; clients go on from where they were."""

@@ -79,7 +79,7 @@ def partial_metadata(stored: Object) -> Object:
 def _definition(column: Column) -> Object:
     return {
         "name": column.name,
-        "type": column.type,
+        "type": "string" if column.type == "age" else column.type,
         "format": column.format,
         "description": column.description,
         "priority": column.priority,
@@ -89,7 +89,7 @@ def _definition(column: Column) -> Object:
 def _cell(column: Column, stored: Object, now: float) -> Any:
     source = column.value
     value = lookup(stored, source) if isinstance(source, tuple) else source(stored)
-    if column.type == "date":
+    if column.type in ("date", "age"):
         return _age(value, now)
     if value is None or isinstance(value, str | int | float | bool):
         wanted = column.type

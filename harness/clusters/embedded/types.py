@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.clusters.embedded.errors import Cause
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.values import Object
 
-__all__ = ["ALL_VERBS", "Column", "Registry", "ResourceType"]
+__all__ = ["ALL_VERBS", "NO_COLLECTION", "Column", "Prepare", "Registry", "ResourceType"]
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+NO_COLLECTION = tuple(verb for verb in ALL_VERBS if verb != "deletecollection")
+
+
+Prepare = Callable[[Object, "Object | None"], "Iterable[Cause] | None"]
+"""Completes a new object, in place, and says what is wrong with it; the second argument is the stored one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +54,22 @@ class ResourceType:
     """Whether it comes from a CustomResourceDefinition."""
     unconditional_update: bool = True
     """Whether a PUT may leave out the resourceVersion."""
+    more_subresources: tuple[str, ...] = ()
+    """Beside the status."""
+    put_creates: bool = False
+    """Whether a PUT may create an object that is not there."""
+    deprecation: str = ""
+    """The warning that every answer about the type carries."""
+    path_names: bool = False
+    """Whether names are anything that can be a segment of a path, instead of a DNS subdomain."""
     columns: tuple[Column, ...] = ()
     selectable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Field selectors beside ``metadata.name`` and ``metadata.namespace``, and the paths that they read."""
-    prepare: Callable[[Object, Object | None], None] | None = None
-    """Completes and checks a new object (the second argument is the stored one); raises :class:`StatusError`."""
-    blank: Object = field(default_factory=dict)
-    """What an object has before anybody sets a field; no manager owns that."""
+    prepare: Prepare | None = None
+    unowned: tuple[tuple[str, ...], ...] = ()
+    """Fields that the server sets by itself when an object is made, as paths of managed fields."""
+    make_blank: Callable[[], Object] = dict
+    """Returns the members that an object shows before anybody sets a field; no manager owns those."""
     storage: str = ""
     """The name of the collection that keeps the objects; differs where two groups serve the same ones."""
     from_storage: Callable[[Object], Object] | None = None
@@ -76,6 +91,14 @@ class ResourceType:
     @property
     def lists_as(self) -> str:
         return self.list_kind or f"{self.kind}List"
+
+    @property
+    def subresources(self) -> tuple[str, ...]:
+        return (*self.more_subresources, "status") if self.has_status else self.more_subresources
+
+    @property
+    def blank(self) -> Object:
+        return self.make_blank()
 
     @property
     def unset(self) -> str:

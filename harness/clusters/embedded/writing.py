@@ -14,6 +14,7 @@ from harness.clusters.embedded.builtin import CRD_TYPE
 from harness.clusters.embedded.definitions import complete_definition, established_status, new_status
 from harness.clusters.embedded.errors import Cause, StatusError, bad_request
 from harness.clusters.embedded.field_changes import changes
+from harness.clusters.embedded.kinds.decoding import decoding_problem
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.ownership import Manager, are_valid, record, with_entries
 from harness.clusters.embedded.schema import CAUSES_LIMIT
@@ -44,6 +45,8 @@ class Options:
     """What becomes of unknown fields: ``Ignore``, ``Warn`` or ``Strict``."""
     force: bool = False
     budget: Budget = field(default_factory=Budget)
+    approve: Callable[[Object], object] | None = None
+    """Raises a refusal for an object that this user may not store."""
     size: int = 0
     """Bytes of the request's body; of a request in the same process they are not counted."""
 
@@ -71,9 +74,16 @@ class Writer:
         body: Object,
         options: Options,
         managed: list[Object] | None = None,
+        *,
+        put: bool = False,
     ) -> Outcome:
-        """A new object, with these ``managedFields``. Raises the refusals 400, 403, 404 (namespace), 409 and 422."""
+        """A new object, with these ``managedFields``. Raises the refusals 400, 403, 404 (namespace), 409 and 422.
+
+        ``put``: made by a PUT for an object that is not there, which may not demand a version or a uid.
+        """
         meta = self._metadata(served, body, namespace)
+        if put and (meta.get("uid") or meta.get("resourceVersion")):
+            raise errors.conflict(served.group, served.plural, meta["name"], _missing_version(meta))
         if meta.get("resourceVersion"):
             raise bad_request("resourceVersion should not be set on objects to be created")
         name = meta.get("name") or self._generate(meta.get("generateName"))
@@ -86,19 +96,20 @@ class Writer:
             meta.pop(member, None)
         if served.has_status:
             body.pop("status", None)
+        meta["uid"] = self._state.randomness.uuid()
+        meta["creationTimestamp"] = self._state.now()
         new, warnings = self._admit(served, body, None, options)
         meta = new["metadata"]
         key = (meta.get("namespace", ""), meta["name"])
         collection = self._state.collection(served)
         if collection.get(key) is not None:
             raise errors.already_exists(served.group, served.plural, name)
-        meta["uid"] = self._state.randomness.uuid()
-        meta["creationTimestamp"] = self._state.now()
         if served.counts_generation:
             meta["generation"] = 1
         if managed is None:
             manager = Manager(options.manager, "Update", served.api_version)
             change = changes(served.blank, new, served.schema, options.budget, without=served.unset)
+            change.set = [path for path in change.set if path[:2] not in served.unowned]
             managed = record([], change, manager, self._state.now())
         if managed:
             meta["managedFields"] = managed
@@ -155,6 +166,15 @@ class Writer:
 
         return self.update(served, key, subresource, applied, options, applied=True)
 
+    def check_name(self, served: ResourceType, key: Key, body: Object) -> None:
+        """Raise the refusal unless a replaced object says the name in its path."""
+        name = self._metadata(served, body, key[0]).get("name")
+        if not name:
+            message = f"the name of the object ({key[1]} based on URL) was undeterminable: name must be provided"
+            raise bad_request(message)
+        if name != key[1]:
+            raise _wrong_name(name, key[1])
+
     def update(
         self,
         served: ResourceType,
@@ -201,7 +221,7 @@ class Writer:
             raise bad_request("the object is no JSON object")
         new = dict(proposed)
         meta = new["metadata"] = dict(self._metadata(served, new, key[0]))
-        self._check_identity(served, key, meta, old, put=put)
+        self._check_identity(served, key, meta, old)
         managed = meta.get("managedFields")
         if not managed or (managed != [{}] and not are_valid(managed)):
             managed = old["metadata"].get("managedFields")
@@ -257,23 +277,30 @@ class Writer:
         causes: list[Cause] = []
         served.schema.default(new, old, options.budget)
         served.schema.validate(new, old, "", causes, options.budget)
+        if (
+            not served.custom
+        ):  # Go's validation looks for duplicates where they matter, which is in the kind's own rules
+            causes = [cause for cause in causes if cause.reason != "FieldValueDuplicate"]
         wrong_types = [cause for cause in causes if cause.reason == "FieldValueTypeInvalid"]
         if wrong_types and not served.custom:
-            raise bad_request(f"{_in_version(served)}: {wrong_types[0]}")
+            problem = decoding_problem(served.kind, served.schema.raw, new)
+            raise bad_request(f"{_in_version(served)}: {problem or wrong_types[0]}")
         meta = new["metadata"]
         if not wrong_types and (old is None or meta is not old["metadata"]):
-            causes.extend(metadata.check_metadata(meta, served.plural))
+            causes.extend(metadata.check_metadata(meta, served.plural, served.path_names))
+        if served.to_storage:
+            new = served.to_storage(new)
+        if served.prepare is not None and not wrong_types:
+            causes.extend(served.prepare(new, stored) or ())
         if causes:
             if subresource == "status":
                 causes = [_of_status(cause) for cause in causes]
             raise errors.invalid(served.group, served.kind, meta.get("name", ""), causes[:CAUSES_LIMIT])
-        if served.to_storage:
-            new = served.to_storage(new)
-        if served.prepare is not None:
-            served.prepare(new, stored)
-        elif served is CRD_TYPE:
+        if served is CRD_TYPE:
             warnings += complete_definition(new, stored, options.budget)
             new["status"] = new_status(new) if stored is None else self._established(new)
+        if options.approve is not None:
+            options.approve(new)
         _check_size(new)
         return new, warnings
 
@@ -308,8 +335,8 @@ class Writer:
                 raise bad_request(f"{_in_version(served)}: metadata.{member} is no string")
         return meta
 
-    def _check_identity(self, served: ResourceType, key: Key, meta: Object, old: Object, *, put: bool) -> None:
-        if meta.get("name", key[1]) != key[1] or (put and not meta.get("name")):
+    def _check_identity(self, served: ResourceType, key: Key, meta: Object, old: Object) -> None:
+        if meta.get("name", key[1]) != key[1]:
             raise _wrong_name(meta.get("name", ""), key[1])
         uid, version = meta.get("uid"), meta.get("resourceVersion")
         if uid and uid != old["metadata"]["uid"]:
@@ -355,6 +382,12 @@ def _check_size(stored: Object) -> None:
         raise bad_request(f"the object is not JSON: {error}") from error
     if size > _OBJECT_LIMIT:
         raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {_OBJECT_LIMIT}")
+
+
+def _missing_version(meta: Object) -> str:
+    if uid := meta.get("uid"):
+        return f"Precondition failed: UID in precondition: {uid}, UID in object meta: "
+    return errors.MODIFIED
 
 
 def _relevant(served: ResourceType, config: Object, subresource: str) -> Object:
