@@ -28,7 +28,7 @@ _GO_VERSION: Object = {
 }  # fmt: skip
 
 
-def definition_causes(definition: Object, budget: Budget, warnings: list[str]) -> list[Cause]:
+def definition_causes(definition: Object, budget: Budget, warnings: list[str], *, is_new: bool) -> list[Cause]:
     """All faults of a definition with its defaults; unknown formats go to ``warnings``. Raises :class:`OutOfBudget`."""
     spec, metadata = definition["spec"], definition["metadata"]
     causes: list[Cause] = []
@@ -39,14 +39,14 @@ def definition_causes(definition: Object, budget: Budget, warnings: list[str]) -
         causes.append(errors.unsupported_value("spec.scope", spec["scope"], ("Cluster", "Namespaced")))
     _check_names(spec["names"], causes)
     wanted = f"{spec['names']['plural']}.{spec['group']}"
-    if (name := metadata.get("name", "")) and name != wanted:
+    if is_new and (name := metadata.get("name", "")) and name != wanted:
         causes.append(errors.invalid_value("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
     if spec.get("preserveUnknownFields"):
         detail = (
             "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
         )
         causes.append(errors.invalid_value("spec.preserveUnknownFields", True, detail))
-    _check_versions(spec["versions"], causes)
+    _check_versions(spec["versions"], causes, is_new=is_new)
     _check_conversion(spec["conversion"], causes)
     _check_contents(spec["versions"] or [], causes, budget, warnings)
     return causes
@@ -86,7 +86,7 @@ def _check_names(names: Object, causes: list[Cause]) -> None:
     )
 
 
-def _check_versions(versions: list[Object] | None, causes: list[Cause]) -> None:
+def _check_versions(versions: list[Object] | None, causes: list[Cause], *, is_new: bool) -> None:
     def shown() -> Any:
         if versions is None:
             return None
@@ -99,7 +99,7 @@ def _check_versions(versions: list[Object] | None, causes: list[Cause]) -> None:
     if stored != 1:
         detail = "must have exactly one version marked as storage version"
         causes.append(errors.invalid_value("spec.versions", shown(), detail))
-    if not stored:
+    if not stored and is_new:
         causes.append(errors.invalid_value("status.storedVersions", None, "must have at least one stored version"))
     if len({version["name"] for version in known}) != len(known):
         causes.append(errors.invalid_value("spec.versions", shown(), "must contain unique version names"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Callable
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.budget import Budget
@@ -12,11 +13,20 @@ from harness.clusters.embedded.definition_checks import definition_causes
 from harness.clusters.embedded.definition_form import read_form
 from harness.clusters.embedded.errors import Cause
 from harness.clusters.embedded.jsonpath import compile_path, simple_path
+from harness.clusters.embedded.scale import ScalePaths
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.types import Column, ResourceType
 from harness.clusters.embedded.values import Object, copy_value, lookup
 
-__all__ = ["complete_definition", "established_status", "new_status", "types_of"]
+__all__ = ["complete_definition", "established_status", "new_status", "types_of", "version_rank"]
+
+
+_MISSING_VERSION = (
+    "missing from spec.versions; {0} was previously a storage version, and must remain in spec.versions until a "
+    "storage migration ensures no data remains persisted in {0} and removes {0} from status.storedVersions"
+)
+_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+"""The verbs of custom resources, in the order in which the API server lists them."""
 
 
 def complete_definition(new: Object, old: Object | None, budget: Budget) -> list[str]:
@@ -39,20 +49,35 @@ def complete_definition(new: Object, old: Object | None, budget: Budget) -> list
         if (schema := lookup(version, ("schema", "openAPIV3Schema"))) is not None:
             read_form(schema, "spec.versions.schema.openAPIV3Schema", budget)
     warnings: list[str] = []
-    causes = definition_causes(new, budget, warnings)
-    if old is not None and not causes:
-        causes = _changed_causes(spec, old)
+    causes = _changed_causes(new, old) if old is not None else []
+    causes += definition_causes(new, budget, warnings, is_new=old is None)
     if causes:
         raise errors.invalid(CRD_TYPE.group, CRD_TYPE.kind, new["metadata"].get("name", ""), causes)
     return warnings
 
 
-def _changed_causes(spec: Object, old: Object) -> list[Cause]:
-    return [
+def _changed_causes(new: Object, old: Object) -> list[Cause]:
+    """What may not change: names, and versions in which objects may be stored."""
+    spec = new["spec"]
+    names = {version["name"] for version in spec["versions"] or ()}
+    left = [
+        errors.invalid_value(f"status.storedVersions[{index}]", name, _MISSING_VERSION.format(name))
+        for index, name in enumerate(lookup(new, ("status", "storedVersions")) or ())
+        if name not in names
+    ]
+    return left + [
         errors.invalid_value(".".join(("spec", *path)), lookup(spec, path), "field is immutable")
         for path in (("group",), ("scope",), ("names", "kind"), ("names", "plural"))
         if lookup(spec, path) != lookup(old["spec"], path)
     ]
+
+
+def version_rank(name: str) -> tuple[int, int, int]:
+    """A key to sort versions by, as clients prefer them: v2, v1, v1beta2, v1beta1, v1alpha1, and then all others."""
+    match = re.fullmatch(r"v(\d+)(?:(alpha|beta)(\d+))?", name)
+    if match is None:
+        return (0, 0, 0)
+    return ({"alpha": 1, "beta": 2, None: 3}[match[2]], int(match[1]), int(match[3] or 0))
 
 
 def types_of(definition: Object) -> list[ResourceType]:
@@ -68,18 +93,23 @@ def _type(spec: Object, version: Object, stored_as: str) -> ResourceType:
     subresources = version.get("subresources") or {}
     served_as = f"{spec['group']}/{version['name']}"
     columns = version.get("additionalPrinterColumns")
+    schema = Schema(_with_metadata(version["schema"]["openAPIV3Schema"]))
     return ResourceType(
         group=spec["group"],
         version=version["name"],
         plural=names["plural"],
         kind=names["kind"],
-        schema=Schema(_with_metadata(version["schema"]["openAPIV3Schema"])),
+        schema=schema,
         namespaced=spec["scope"] == "Namespaced",
         singular=names["singular"],
         list_kind=names["listKind"],
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
         has_status="status" in subresources,
+        more_subresources=("scale",) if "scale" in subresources else (),
+        scale=_scale(subresources.get("scale")),
+        verbs=_VERBS,
+        deprecation=_deprecation(spec, version),
         counts_generation=True,
         custom=True,
         unconditional_update=False,
@@ -88,13 +118,52 @@ def _type(spec: Object, version: Object, stored_as: str) -> ResourceType:
             item["jsonPath"].lstrip("."): simple_path(item["jsonPath"])
             for item in version.get("selectableFields") or ()
         },
-        from_storage=None if served_as == stored_as else _as(served_as),
-        to_storage=None if served_as == stored_as else _as(stored_as),
+        from_storage=None if served_as == stored_as else _converted(served_as, schema),
+        to_storage=None if served_as == stored_as else _converted(stored_as, _stored_schema(spec), defaults=True),
     )
 
 
-def _as(api_version: str) -> Any:
-    return lambda stored: {**stored, "apiVersion": api_version}
+def _scale(raw: Object | None) -> ScalePaths | None:
+    if raw is None:
+        return None
+    wanted, actual = (_keys(raw[member]) for member in ("specReplicasPath", "statusReplicasPath"))
+    return ScalePaths(wanted, actual, _keys(raw.get("labelSelectorPath", "")))
+
+
+def _keys(path: str) -> tuple[str, ...]:
+    return tuple(part for part in path.split(".") if part)
+
+
+def _deprecation(spec: Object, version: Object) -> str:
+    """The warning of a deprecated version, or the empty text."""
+    if not version.get("deprecated"):
+        return ""
+    if text := version.get("deprecationWarning"):
+        return str(text)
+    served = [one["name"] for one in spec["versions"] if one["served"] and not one.get("deprecated")]
+    best = max(served, key=version_rank, default="")
+    kind, advice = spec["names"]["kind"], ""
+    if best and version_rank(best) > version_rank(version["name"]):
+        advice = f"; use {spec['group']}/{best} {kind}"
+    return f"{spec['group']}/{version['name']} {kind} is deprecated{advice}"
+
+
+def _stored_schema(spec: Object) -> Schema:
+    stored = next(version for version in spec["versions"] if version["storage"])
+    return Schema(_with_metadata(stored["schema"]["openAPIV3Schema"]))
+
+
+def _converted(api_version: str, schema: Schema, *, defaults: bool = False) -> Callable[[Object], Object]:
+    """A conversion without a webhook: another version in the same words, without fields that it lacks."""
+
+    def convert(stored: Object) -> Object:
+        converted: Object = copy_value({**stored, "apiVersion": api_version})
+        schema.prune(converted, None, "", [])
+        if defaults:
+            schema.default(converted, None, Budget())
+        return converted
+
+    return convert
 
 
 def _column(raw: Object) -> Column:

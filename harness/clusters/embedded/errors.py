@@ -26,6 +26,7 @@ __all__ = [
     "method_not_allowed",
     "no_such_path",
     "not_found",
+    "not_supported",
     "required",
     "show",
     "too_long",
@@ -177,6 +178,12 @@ def forbidden(
     details = {"name": name, "group": group, "kind": plural, "causes": list(causes)}
     what = f'{qualified(group, plural)} "{name}"' if name else qualified(group, plural)
     return StatusError(403, "Forbidden", f"{what} is forbidden: {why}", details, headers)
+
+
+def not_supported(verb: str, group: str, plural: str) -> StatusError:
+    """The refusal of a verb that a subresource of a custom resource lacks."""
+    message = f'{verb} is not supported on resources of kind "{qualified(group, plural)}"'
+    return StatusError(405, "MethodNotAllowed", message, {"group": group, "kind": plural})
 
 
 def method_not_allowed(allowed: Iterable[str] = ()) -> StatusError:

@@ -155,6 +155,8 @@ class Reader:
         limit = integer(query, "limit") or 0
         chosen, left = selectors.choose(entries, limit)
         metadata: Object = {"resourceVersion": str(version)}
+        if served.custom:
+            metadata["continue"] = ""
         if left:
             metadata["continue"] = _continue_token(version, chosen[-1][0])
             if not selectors.selective:

@@ -12,7 +12,7 @@ from harness.clusters.embedded.access.access import Access
 from harness.clusters.embedded.access.reviews import review_types
 from harness.clusters.embedded.access.users import User
 from harness.clusters.embedded.bodies import read_body
-from harness.clusters.embedded.errors import StatusError, method_not_allowed, no_such_path
+from harness.clusters.embedded.errors import StatusError, method_not_allowed, no_such_path, not_found
 from harness.clusters.embedded.expiry import Expiry
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Content, Plain, Raw, Request, Response
@@ -164,7 +164,7 @@ class ApiServer:
         name = parts[1] if len(parts) > 1 else ""
         subresource = parts[2] if len(parts) > 2 else ""
         if subresource and subresource not in served.subresources:
-            raise no_such_path()
+            raise not_found(group, served.plural, name) if served.custom else no_such_path()
         if name and served.namespaced and not namespace:
             raise no_such_path()
         body = read_body(request, self.body_limit) if request.method not in ("GET", "HEAD") else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.clusters.embedded.errors import Cause
+from harness.clusters.embedded.scale import ScalePaths
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.values import Object
 
@@ -56,6 +57,8 @@ class ResourceType:
     """Whether a PUT may leave out the resourceVersion."""
     more_subresources: tuple[str, ...] = ()
     """Beside the status."""
+    scale: ScalePaths | None = None
+    """Where an object has its replicas, if they are a subresource."""
     put_creates: bool = False
     """Whether a PUT may create an object that is not there."""
     deprecation: str = ""

@@ -108,7 +108,8 @@ class Writer:
             meta["generation"] = 1
         if managed is None:
             manager = Manager(options.manager, "Update", served.api_version)
-            change = changes(served.blank, new, served.schema, options.budget, without=served.unset)
+            made = served.from_storage(new) if served.from_storage else new
+            change = changes(served.blank, made, served.schema, options.budget, without=served.unset)
             change.set = [path for path in change.set if path[:2] not in served.unowned]
             managed = record([], change, manager, self._state.now())
         if managed:
@@ -207,11 +208,14 @@ class Writer:
 
     def _tracked(self, served: ResourceType, subresource: str, new: Object, old: Object, options: Options) -> Object:
         """``new`` with the fields that changed given to the manager of the request."""
-        change = changes(old, new, served.schema, options.budget)
+        without = "" if subresource == "status" else served.unset
+        before, after = (served.from_storage(one) if served.from_storage else one for one in (old, new))
+        change = changes(before, after, served.schema, options.budget, without=without)
         if not change:
             return new
         manager = Manager(options.manager, "Update", served.api_version, subresource)
-        return with_entries(new, record(new["metadata"]["managedFields"], change, manager, self._state.now()))
+        now = "" if subresource == "scale" else self._state.now()
+        return with_entries(new, record(new["metadata"]["managedFields"], change, manager, now))
 
     def _settable(
         self, served: ResourceType, key: Key, subresource: str, proposed: Any, old: Object, *, put: bool
@@ -225,7 +229,7 @@ class Writer:
         managed = meta.get("managedFields")
         if not managed or (managed != [{}] and not are_valid(managed)):
             managed = old["metadata"].get("managedFields")
-        if subresource:
+        if subresource == "status":
             meta = dict(old["metadata"])
             status = {"status": new["status"]} if "status" in new else {}
             new = {name: item for name, item in old.items() if name != "status"} | {"metadata": meta} | status
@@ -297,8 +301,9 @@ class Writer:
                 causes = [_of_status(cause) for cause in causes]
             raise errors.invalid(served.group, served.kind, meta.get("name", ""), causes[:CAUSES_LIMIT])
         if served is CRD_TYPE:
-            warnings += complete_definition(new, stored, options.budget)
-            new["status"] = new_status(new) if stored is None else self._established(new)
+            if stored is None or subresource != "status":
+                warnings += complete_definition(new, stored, options.budget)
+                new["status"] = new_status(new) if stored is None else self._established(new)
         if options.approve is not None:
             options.approve(new)
         _check_size(new)
@@ -317,6 +322,9 @@ class Writer:
         if served.custom and not body.get("kind"):
             raise bad_request("Object 'Kind' is missing in the body of the request")
         kind, api_version = body.setdefault("kind", served.kind), body.setdefault("apiVersion", served.api_version)
+        if served.custom and kind == served.kind and api_version != served.api_version:
+            what = "the API version in the data ({}) does not match the expected API version ({})"
+            raise bad_request(what.format(api_version, served.api_version))
         if (kind, api_version) != (served.kind, served.api_version):
             what = "the API version in the data ({}) does not match the expected API version ({})"
             raise bad_request(what.format(f"{api_version}, Kind={kind}", f"{served.api_version}, Kind={served.kind}"))

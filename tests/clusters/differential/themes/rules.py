@@ -100,7 +100,7 @@ _FIELDS: dict[str, Any] = {
     "fixed": _ruled(_STRING, {"rule": "self == oldSelf", "message": "fixed is immutable"}),
     "once": _ruled(_STRING, {"rule": "!oldSelf.hasValue() || oldSelf.value() == self", "optionalOldSelf": True,
                              "message": "once is immutable"}),
-    "spoken": _ruled(_INTEGER, {"rule": "self < 10", "messageExpression": "'is ' + string(self) + ', not below 10'"}),
+    "spoken": _ruled(_INTEGER, {"rule": "self < 10", "messageExpression": "self > 20 ? 'far too large' : 'too large'"}),
     "mute": _ruled(_INTEGER, {"rule": "self < 10", "messageExpression": "string(self / 0)", "message": "below 10"}),
     "needed": _ruled(
         {"type": "object", "properties": {"a": _STRING}},
@@ -117,7 +117,7 @@ _FIELDS: dict[str, Any] = {
     "network": _ruled(_STRING, "isCIDR(self) && cidr(self).containsIP('10.0.0.1')"),
     "label": _ruled(_STRING, "!format.dns1123Label().validate(self).hasValue()"),
     "version": _ruled(_STRING, "isSemver(self) && semver(self).isGreaterThan(semver('1.0.0'))"),
-    "words": _ruled(_STRING, "self.lowerAscii().split(' ').map(w, w.trim()).join('-') == 'a-b'"),
+    "words": _ruled(_STRING, "self.lowerAscii().split(' ').size() == 2 && self.trim() == self"),
     "texts": _ruled(_STRING, "self.replace('a', 'b').substring(1, 3) == 'bc' && self.indexOf('c') == 2"),
     "match": _ruled(_STRING, "self.matches('^[a-z]+$')"),
     "time": _ruled({"type": "string", "format": "date-time"}, "self > timestamp('2020-01-01T00:00:00Z')"),
