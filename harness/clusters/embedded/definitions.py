@@ -93,7 +93,7 @@ def _type(spec: Object, version: Object, stored_as: str) -> ResourceType:
     subresources = version.get("subresources") or {}
     served_as = f"{spec['group']}/{version['name']}"
     columns = version.get("additionalPrinterColumns")
-    schema = Schema(_with_metadata(version["schema"]["openAPIV3Schema"]))
+    schema = Schema(_with_metadata(version["schema"]["openAPIV3Schema"])).with_rules()
     return ResourceType(
         group=spec["group"],
         version=version["name"],

@@ -36,6 +36,8 @@ __all__ = [
     "unsupported_value",
 ]
 
+_IN_OBJECTS = {ord(one): f"\\u{ord(one):04x}" for one in "<>&"}
+"""Go escapes these in the JSON of objects and lists."""
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
 
@@ -86,7 +88,8 @@ class Cause:
 
 def show(value: object) -> str:
     """A value as Kubernetes' messages print it."""
-    return orjson.dumps(value).decode()
+    text = orjson.dumps(value).decode()
+    return text.translate(_IN_OBJECTS) if isinstance(value, dict | list) else text
 
 
 def required(field: str, detail: str = "") -> Cause:

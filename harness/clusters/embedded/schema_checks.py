@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.budget import Budget
+from harness.clusters.embedded.cel.rule_checks import check_rules
 from harness.clusters.embedded.definition_form import LOGICAL
 from harness.clusters.embedded.errors import Cause
 from harness.clusters.embedded.list_checks import list_causes
@@ -39,6 +40,7 @@ def check_schema(schema: Object, field: str, budget: Budget, warnings: list[str]
     if not causes:
         structural_causes(schema, field, causes, budget)
     if not causes:
+        check_rules(schema, field, causes)
         _check_defaults(schema, field, causes, budget)
         for name in ("metadata", "apiVersion", "kind"):
             child = (schema.get("properties") or {}).get(name)

@@ -17,7 +17,9 @@ _EMBEDDED, _EITHER, _OPEN = (
 )  # fmt: skip
 _INTEGER_OR_STRING = [{"type": "integer"}, {"type": "string"}]
 _NESTED = {
-    **dict.fromkeys(("type", "title", "description", "x-kubernetes-list-map-keys"), "empty"),
+    **dict.fromkeys(
+        ("type", "title", "description", "x-kubernetes-list-map-keys", "x-kubernetes-validations"), "empty"
+    ),
     **dict.fromkeys(
         ("additionalProperties", "default", "x-kubernetes-list-type", "x-kubernetes-map-type"), "undefined"
     ),

@@ -285,9 +285,11 @@ class Writer:
             not served.custom
         ):  # Go's validation looks for duplicates where they matter, which is in the kind's own rules
             causes = [cause for cause in causes if cause.reason != "FieldValueDuplicate"]
+        if served.custom:
+            served.schema.judge_valid(new, old, causes, options.budget)
         wrong_types = [cause for cause in causes if cause.reason == "FieldValueTypeInvalid"]
         if wrong_types and not served.custom:
-            problem = decoding_problem(served.kind, served.schema.raw, new)
+            problem = decoding_problem(served.kind, dict(served.schema.raw), new)
             raise bad_request(f"{_in_version(served)}: {problem or wrong_types[0]}")
         meta = new["metadata"]
         if not wrong_types and (old is None or meta is not old["metadata"]):
@@ -300,10 +302,9 @@ class Writer:
             if subresource == "status":
                 causes = [_of_status(cause) for cause in causes]
             raise errors.invalid(served.group, served.kind, meta.get("name", ""), causes[:CAUSES_LIMIT])
-        if served is CRD_TYPE:
-            if stored is None or subresource != "status":
-                warnings += complete_definition(new, stored, options.budget)
-                new["status"] = new_status(new) if stored is None else self._established(new)
+        if served is CRD_TYPE and (stored is None or subresource != "status"):
+            warnings += complete_definition(new, stored, options.budget)
+            new["status"] = new_status(new) if stored is None else self._established(new)
         if options.approve is not None:
             options.approve(new)
         _check_size(new)

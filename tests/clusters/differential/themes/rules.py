@@ -169,7 +169,7 @@ _CREATED = [
         ("ratio", 1.25), ("ratio", 2), ("port", 80), ("port", "http"), ("port", "other"), ("port", 0),
         ("map", {"a": 1}), ("map", {"a": 0}), ("map", {"x": 1}), ("fault", [1]), ("fault", [1, 1, 1, 1]),
         ("choice", {"a": "1"}), ("choice", {"a": "1", "b": "2"}), ("choice", {}), ("maybe", {}), ("maybe", {"a": "y"}),
-        ("unique", ["b"]), ("unique", ["a", "b"]), ("unique", ["c"]),
+        ("unique", ["b", "a"]), ("unique", ["c"]),
         ("class", {"namespace": "x"}), ("class", {"a-b": "x"}), ("class", {}),
     )),
     _made("two rules fail", plain="bad", spoken=12),
