@@ -93,9 +93,11 @@ def _check(schema: Object, field: str, causes: list[Cause], budget: Budget, warn
 
 def _children(schema: Object, field: str) -> list[tuple[str, Object]]:
     found = [(f"{field}.properties[{name}]", child) for name, child in (schema.get("properties") or {}).items()]
-    for keyword in ("items", "additionalProperties", "not"):
-        if isinstance(child := schema.get(keyword), dict):
-            found.append((f"{field}.{keyword}", child))
+    found += [
+        (f"{field}.{keyword}", child)
+        for keyword in ("items", "additionalProperties", "not")
+        if isinstance(child := schema.get(keyword), dict)
+    ]
     for keyword in LOGICAL:
         found += [(f"{field}.{keyword}[{index}]", child) for index, child in enumerate(schema.get(keyword) or ())]
     return found

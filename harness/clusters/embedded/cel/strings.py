@@ -16,7 +16,6 @@ __all__ = ["string_functions"]
 T = cel.Type
 _LONGEST = 1 << 20
 """Characters of a text that a function makes."""
-_BLANK = " \t\n\v\f\r\u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 
 
 def _char_at(text: str, index: int) -> str:
@@ -153,7 +152,7 @@ def string_functions() -> list[Any]:
         _member("replace", _replace, s, (s, s, s), (s, s, s, i)),
         _member("split", _split, strings, (s, s), (s, s, i)),
         _member("substring", _substring, s, (s, i), (s, i, i)),
-        _member("trim", lambda text: text.strip(_BLANK), s, (s,)),
+        _member("trim", str.strip, s, (s,)),
         _member("reverse", lambda text: text[::-1], s, (s,)),
         _member("format", _format, s, (s, T.LIST)),
     ]
