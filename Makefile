@@ -1,4 +1,4 @@
-# The project's commands. The first one that needs it makes .venv from pyproject.toml and constraints.txt.
+# The project's commands. The first one that needs .venv creates it from pyproject.toml and constraints.txt.
 
 PYTHON  ?= python3
 VENV    := .venv
@@ -11,23 +11,23 @@ WORKERS ?= 2
 .PHONY: kube-diff page page-check images help demo test test-boards apiserver test-apiserver test-watches robot keywords renode lint bench soak docs coverage setup boards firmware firmware-check apps
 
 help:
-	@echo "make demo       the flagship scenarios on 20 virtual boards and 3 emulated ones, and a page to look at"
+	@echo "make demo       the main scenarios on 20 virtual and 3 emulated boards, with a report"
 	@echo "make test       the tests and scenarios, on $(WORKERS) workers (WORKERS=n)"
-	@echo "make test-boards  every scenario again, on real firmware in QEMU"
-	@echo "make apiserver  a real kube-apiserver with etcd, for --cluster=apiserver (needs Go; built once)"
-	@echo "make test-apiserver  every scenario again, on that"
-	@echo "make kube-diff  how the embedded API server differs from that one: docs/reference/kubernetes-differences.md"
-	@echo "make test-watches  every scenario with watch events that are early, late and batched"
-	@echo "make renode     the tests and scenarios of boards in Renode, where it is installed"
+.PHONY: @echo "make test-boards every scenario again, on real firmware in QEMU" apiserver a kube-apiserver with etcd, for --cluster=apiserver (needs Go; built once)" test-apiserver that" kube-diff how the embedded API server differs from that one: docs/reference/kubernetes-differences.md" test-watches watch events are early, late and batched" renode tests scenarios of boards Renode, where it is installed" all build etcd Go)" server" batched events" if
 	@echo "make robot      the Robot Framework suites, on $(WORKERS) workers (ROBOT_ARGS=\"--variable BOARDS:qemu\" for other boards)"
 	@echo "make keywords   the reference of the Robot keywords, docs/robot/keywords.html"
-	@echo "make firmware   the boards' images, with their sizes (BOARDS=\"mps2-an385 ...\" for some)"
-	@echo "make apps       the sample applications, to WebAssembly"
-	@echo "make page       the report's page, built from harness/reporting/frontend (needs Node 20.19 or newer)"
+	@echo "make boards     what scenarios need: images and sample applications, as far as the tools are installed"
+	@echo "make firmware   the images of all boards, with their sizes (BOARDS=\"mps2-an385 ...\" for some)"
+	@echo "make firmware-check  host tests, clippy and rustfmt of the firmware"
+	@echo "make apps       the sample applications as WebAssembly modules"
+	@echo "make page       the report page from harness/reporting/frontend (needs Node 20.19 or newer)"
+	@echo "make page-check  compare the committed report page with its sources"
+	@echo "make images     the pictures in docs/images (needs Chromium)"
 	@echo "make lint       ruff, robocop, mypy --strict, import contract"
+	@echo "make setup      .venv, which the other commands create by themselves"
 	@echo "make docs       the documentation, in docs/build"
-	@echo "make bench      figures against their peers, in reports/bench.json"
-	@echo "make soak       ten minutes of a platform with 200 boards: its memory may grow by 1 MiB an hour"
+	@echo "make bench      benchmarks against other implementations, in reports/bench.json"
+	@echo "make soak       ten minutes of a platform with 200 boards; fails if memory grows by more than 1 MiB an hour"
 	@echo "make coverage   line coverage of harness/"
 
 demo: $(READY) boards
@@ -36,25 +36,25 @@ demo: $(READY) boards
 test: $(READY) boards
 	@$(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)
 
-# Renode is not fetched: RENODE names it, or it is on the PATH; docs/renode.md.
+# Renode must be installed: RENODE names it, or it is on the PATH; see docs/renode.md.
 renode: $(READY) boards
 	@why=$$($(BIN)/python -c 'from harness.boards.renode import RenodeTier; print(RenodeTier.unavailable() or "")') && \
-	if [ -n "$$why" ]; then echo "left out: boards in Renode: $$why" >&2; else \
+	if [ -n "$$why" ]; then echo "skipped: boards in Renode: $$why" >&2; else \
 	$(BIN)/pytest tests/boards tests/firmware tests/testing -k renode -n $(WORKERS) $(PYTEST_ARGS) && \
 	$(BIN)/pytest scenarios --boards=renode -n $(WORKERS) $(PYTEST_ARGS) && \
 	$(BIN)/python -m harness.robot_library --outputdir reports/robot-renode --include renode robot; fi
 
 test-boards: $(READY) boards
 	@if [ -e firmware/images/mps2-an385.elf ]; then $(BIN)/pytest scenarios --boards=qemu -n $(WORKERS) $(PYTEST_ARGS); \
-	else echo "left out: the scenarios on real firmware, there is no image" >&2; fi
+	else echo "skipped: scenarios on real firmware: there is no image" >&2; fi
 
-# Nothing is built that is there already: the program lies in .cache, in a folder named after its sources.
+# The program is built once, into a folder of .cache that is named after its sources.
 apiserver: $(READY)
 	@$(BIN)/python -m harness.clusters.apiserver
 
 test-apiserver: $(READY) boards
 	@why=$$($(BIN)/python -c 'from harness.clusters.apiserver import ApiserverCluster as kind; print(kind.unavailable() or "")') && \
-	if [ -n "$$why" ]; then echo "left out: the scenarios on a real API server: $$why" >&2; else \
+	if [ -n "$$why" ]; then echo "skipped: scenarios on a real API server: $$why" >&2; else \
 	$(BIN)/pytest scenarios --cluster=apiserver -n $(WORKERS) $(PYTEST_ARGS); fi
 
 # Names of themes print their differences instead: make kube-diff THEMES="scale rules".
@@ -70,13 +70,13 @@ robot: $(READY)
 keywords: $(READY)
 	@$(BIN)/python -m harness.robot_library.reference docs/robot/keywords.html
 
-# The images and the sample applications as far as they can be had here: what is missing is said, and left out.
+# The images and the sample applications, as far as the tools are installed; the others are skipped with a message.
 boards: $(READY)
 	@.ci/system-packages
-	@$(PYTHON) firmware/build.py || echo "left out: emulated boards, some or all; see above" >&2
-	@$(BIN)/python firmware/apps.py >/dev/null || echo "left out: the sample applications in Rust; see above" >&2
+	@$(PYTHON) firmware/build.py || echo "skipped: some or all emulated boards; see above" >&2
+	@$(BIN)/python firmware/apps.py >/dev/null || echo "skipped: the sample applications in Rust; see above" >&2
 
-# All of them are built twice, and have to be the same bytes; some, once: that is for whoever works on a board.
+# All images are built twice and must be equal. With BOARDS, the named ones are built once, for work on a board.
 firmware:
 	@.ci/system-packages
 	@$(PYTHON) firmware/build.py $(or $(BOARDS),--twice)
@@ -85,26 +85,26 @@ apps: $(READY)
 	@.ci/system-packages
 	@$(BIN)/python firmware/apps.py
 
-# The firmware's own tests run on the host, with its ordinary toolchain.
+# The firmware's own tests run on the host, with the host's toolchain.
 firmware-check:
 	@$(PYTHON) firmware/check.py
 
-# The page that reports are made of is committed as it is built, so that a clone or a wheel needs no Node.
+# The built report page is committed, so that a clone or a wheel needs no Node.
 page:
-	@command -v npm >/dev/null || { echo "npm is not there: install Node 20.19 or newer" >&2; exit 3; }
+	@command -v npm >/dev/null || { echo "npm is not installed: install Node 20.19 or newer" >&2; exit 3; }
 	@cd harness/reporting/frontend && npm ci --silent && npm run --silent build -- --logLevel warn
 
-# The report's pictures in docs/images, of a real run; needs Chromium.
+# Pictures of a real run's report in docs/images; needs Chromium.
 images: $(READY)
 	@$(BIN)/python docs/screenshots.py
 
-# That what is committed is what the sources make, byte for byte; left out, with a line, where there is no Node.
+# Compares the committed report page with its sources, byte for byte; skipped with a message without Node.
 page-check:
 	@if command -v npm >/dev/null && node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'; then \
 	cp harness/reporting/page/page.html .page-committed.html && $(MAKE) --no-print-directory page && \
 	if cmp harness/reporting/page/page.html .page-committed.html; then rm .page-committed.html; \
-	else rm .page-committed.html; echo "harness/reporting/page is not what its sources make: commit what make page built" >&2; exit 1; fi; \
-	else echo "left out: building the report's page again, there is no npm, or its Node is older than 20.19" >&2; fi
+	else rm .page-committed.html; echo "harness/reporting/page differs from its sources: commit the result of make page" >&2; exit 1; fi; \
+	else echo "skipped: the check of the report page: npm is not installed, or Node is older than 20.19" >&2; fi
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -114,7 +114,7 @@ lint: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@if command -v gofmt >/dev/null; then test -z "$$(gofmt -l apiserver)" || { echo "run: gofmt -w apiserver" >&2; exit 1; }; \
-	else echo "left out: gofmt, there is no Go" >&2; fi
+	else echo "skipped: gofmt: Go is not installed" >&2; fi
 
 docs: $(READY)
 	@$(BIN)/sphinx-build -W --keep-going -q docs docs/build
@@ -135,10 +135,10 @@ coverage: $(READY)
 setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 2; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1), Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "no virtual environment could be made: install Python's venv module (Debian: apt install python3-venv)" >&2; rm -rf $(VENV); exit 2; }
-	@echo "setting up $(VENV) (once; a minute or so)"
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1), but Python 3.11 or newer is required: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "cannot create a virtual environment: install Python's venv module (Debian: apt install python3-venv)" >&2; rm -rf $(VENV); exit 2; }
+	@echo "setting up $(VENV) (once, about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --upgrade pip
 	@$(BIN)/python -m pip install --quiet --quiet -c constraints.txt -e . --group dev
 	@$(BIN)/python -m pip install --quiet --quiet -c constraints.txt --no-deps --upgrade --target $(VENV)/async-plugins --group async-plugins

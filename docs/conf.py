@@ -1,4 +1,4 @@
-"""How Sphinx builds these pages: ``make docs``."""
+"""Settings for Sphinx, which builds these pages: ``make docs``."""
 
 import sys
 from importlib.metadata import version as installed

@@ -1,6 +1,6 @@
-"""Makes the pictures of the report in ``docs/images`` anew: ``python docs/screenshots.py`` (or ``make images``).
+"""Take the pictures in ``docs/images``: ``python docs/screenshots.py`` (or ``make images``).
 
-They are of a real run of some scenarios and one test that fails, of a fleet's history, and of a verdict.
+They show a real run of some scenarios with a failing test, a fleet's history, and a verdict.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ async def test_a_gateway_that_answers_twice(stack):
 
 
 def real_run(folder: Path) -> Path:
-    """What pytest leaves of a copy of the scenarios with one test more."""
+    """Run a copy of the scenarios with one more test, and return the run's folder."""
     shutil.copytree(ROOT / "scenarios", folder / "scenarios", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "scenarios" / "test_answers.py").write_text(FAILS)
     tests = ["test_answers", "test_connection", "test_deployment", "test_fleet"]
@@ -51,7 +51,8 @@ def real_run(folder: Path) -> Path:
 
 
 def take(page: Page, run: Path, name: str, *, test: str = "", tab: str = "", option: str = "", zoom: int = 0) -> None:
-    """One picture: the overview, or ``tab`` of the test whose link holds ``test``, with the event ``option`` chosen."""
+    """Take a picture of the overview, or of ``tab`` of the test whose link contains ``test``, with the event ``option``
+    selected."""
     page.goto((run / "index.html").as_uri() + "#run")
     page.reload()
     page.wait_for_selector(".test")
@@ -60,16 +61,15 @@ def take(page: Page, run: Path, name: str, *, test: str = "", tab: str = "", opt
         page.locator(f"#tab-{tab}").click()
         page.wait_for_selector(f"#tab-{tab}[aria-selected=true]")
     if option:
-        page.get_by_label("Find in events").fill(option)
+        page.get_by_label("Search events").fill(option)
         page.wait_for_function("document.querySelector('.map + .controls [role=status]').innerText.includes(' of ')")
         page.get_by_role("option").filter(has_text=option).first.click()
-        page.get_by_label("Find in events").fill("")
+        page.get_by_label("Search events").fill("")
         page.wait_for_selector(".beside")
         page.get_by_role("group", name="Events over time").focus()
         for _ in range(zoom):
             page.keyboard.press("+")
     if tab == "sequences":
-        page.get_by_role("button", name="fit the window").click()
         page.locator(".picture img").first.evaluate("(image) => image.decode()")
     page.evaluate("document.activeElement.blur()")
     page.mouse.move(0, 0)
@@ -78,7 +78,7 @@ def take(page: Page, run: Path, name: str, *, test: str = "", tab: str = "", opt
 
 
 def take_verdict(page: Page, folder: Path, name: str) -> None:
-    """The picture of a verdict as it stands, of a history that did not follow its flow."""
+    """Take the picture of a verdict on a history that does not follow its sequence."""
     events, _ = read_history(BROKEN)
     picture = folder / f"{name}.svg"
     picture.write_text(verdict_picture(judge("device-enrollment", events)), "utf-8")
@@ -97,7 +97,7 @@ def save(page: Page, name: str) -> None:
 def main() -> None:
     executable = shutil.which("chromium") or shutil.which("google-chrome")
     if executable is None:
-        raise SystemExit("there is no Chromium to take pictures with: install the distribution's package chromium")
+        raise SystemExit("Chromium is not installed: install the distribution's package chromium")
     with tempfile.TemporaryDirectory() as name, sync_playwright() as engine:
         folder = Path(name)
         run = real_run(folder / "project")

@@ -1,4 +1,4 @@
-"""Tables of what the platform promises to others: its resources, their phases, and its messages on the wire."""
+"""Tables of the platform's contracts: resources, phases, and messages on the wire."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Table = Callable[[], Iterable[Row]]
 
 
 def _fields(schema: dict[str, Any], path: str, required: bool = False) -> Iterable[Row]:
-    """Rows of one schema: a field, its type, whether it must be there, its limits, and its description."""
+    """Rows of one schema: field, type, whether it is required, limits, and description."""
     if path:
         kind = schema.get("format") or schema.get("type") or "any"
         if schema.get("type") == "array":
@@ -50,7 +50,7 @@ def resource(kind: str) -> Table:
         from harness.wasmbed.resources.kinds import load_crds
 
         definition = next(crd for crd in load_crds() if crd["spec"]["names"]["kind"] == kind)
-        yield "field", "type", "required", "limits", "what it is"
+        yield "field", "type", "required", "limits", "description"
         yield from _fields(definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"], "")
 
     return table
@@ -61,7 +61,7 @@ def phases(kind: str) -> Table:
         from harness.wasmbed.resources.phases import MOVES
 
         moves = next(moves for resource, moves in MOVES.items() if resource.kind == kind)
-        yield "phase", "may be followed by"
+        yield "phase", "possible next phases"
         yield from (
             (f"`{phase}`", ", ".join(f"`{then}`" for then in sorted(after)) or "-") for phase, after in moves.items()
         )
@@ -77,14 +77,14 @@ FIELD = re.compile(
 
 
 def messages(section: str) -> Table:
-    """Rows of the messages in one section of ``wasmbed.cddl``; its comments give the units."""
+    """Rows of the messages in one section of ``wasmbed.cddl``; its comments have the units."""
 
     def table() -> Iterable[Row]:
         import harness.wasmbed.protocol as protocol
 
         text = (Path(protocol.__file__).parent / "wasmbed.cddl").read_text("utf-8")
         parts = re.split(r"^; (device -> gateway|gateway -> device|both ways|shared)$", text, flags=re.MULTILINE)
-        yield "tag", "message", "field", "type", "what it is"
+        yield "tag", "message", "field", "type", "description"
         for name, tag, fields in MESSAGE.findall(parts[parts.index(section) + 1]):
             head: Row = (tag, f"`{name}`")
             for optional, number, kind, note, last in FIELD.findall(fields.strip()) or [("", "", "", "", "")]:

@@ -1,8 +1,7 @@
-"""Directives of the reference pages: tables from the code, and sequences as pictures.
+"""Directives of the reference pages: tables from the code, and pictures of sequences.
 
-``{reference} options`` makes the table of that name (see :data:`TABLES`). ``{flows}`` makes a section for each
-executable sequence, under the name that ``follows()`` takes, drawn by the harness itself, so that no page loads
-anything from elsewhere.
+``{reference} options`` is replaced by the table of that name (see :data:`TABLES`). ``{flows}`` is replaced by a section
+for each executable sequence, under the name that ``follows()`` takes, with a picture that the harness draws.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ class ReferenceTable(SphinxDirective):
 
 
 class Flows(SphinxDirective):
-    """A section with the picture of each executable sequence that is ready."""
+    """A section with a picture for each executable sequence."""
 
     def run(self) -> list[nodes.Node]:
         folder = Path(self.env.app.outdir) / "_static" / "flows"
@@ -61,13 +60,11 @@ class Flows(SphinxDirective):
         root = "../" * self.env.docname.count("/")
         sections: list[nodes.Node] = []
         for flow in catalogue().flows:
-            if flow.pending:
-                continue
             self.env.note_dependency(flow.file)
             (folder / f"{flow.name}.svg").write_text(render_svg(flow.diagram), encoding="utf-8")
             section = nodes.section(ids=[flow.name], names=[flow.name])
             section += nodes.title("", "", nodes.literal("", flow.name))
-            section += nodes.paragraph("", flow.title)
+            section += nodes.paragraph("", f"{flow.title} (pending: {flow.pending})" if flow.pending else flow.title)
             picture = f'<img class="flow" src="{root}_static/flows/{flow.name}.svg" alt="{flow.title}" loading="lazy">'
             section += nodes.raw("", picture, format="html")
             sections.append(section)

@@ -1,4 +1,4 @@
-"""Tables of the reference pages, made from the code that they describe."""
+"""Tables of the reference pages, generated from the code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from sphinx.pycode import ModuleAnalyzer
 
-from harness.sequences import catalogue
+from harness.sequences import catalogue, coverage
 from harness.sequences.bindings import event_types
 
 Row = tuple[str, ...]
@@ -19,7 +19,7 @@ def options() -> Iterable[Row]:
     from harness.stack import StackOptions
     from harness.stack.options import flag, written
 
-    yield "option", "environment", "default", "what it is"
+    yield "option", "environment", "default", "description"
     for option in dataclasses.fields(StackOptions):
         default = "" if option.default in (None, "") else f"`{written(option.default)}`"
         yield (
@@ -33,7 +33,7 @@ def options() -> Iterable[Row]:
 def fixtures() -> Iterable[Row]:
     import harness.pytest_plugin as plugin
 
-    yield "fixture", "what it gives"
+    yield "fixture", "description"
     for name, value in vars(plugin).items():
         function = getattr(value, "_get_wrapped_function", None)
         if function is not None:
@@ -43,7 +43,7 @@ def fixtures() -> Iterable[Row]:
 def features() -> Iterable[Row]:
     from harness.boards.board import FEATURES
 
-    yield "feature", "means"
+    yield "feature", "meaning"
     yield from ((f"`{name}`", meaning) for name, meaning in FEATURES.items())
 
 
@@ -57,7 +57,7 @@ def events() -> Iterable[Row]:
 def kinds() -> Iterable[Row]:
     from harness.core.history import Kind
 
-    yield "kind", "what it is"
+    yield "kind", "description"
     words = ModuleAnalyzer.for_module(Kind.__module__).find_attr_docs()
     for kind in Kind:
         yield f"`{kind.value}`", " ".join(words["Kind", kind.name])
@@ -66,7 +66,7 @@ def kinds() -> Iterable[Row]:
 def errors() -> Iterable[Row]:
     from harness.core import errors as module
 
-    yield "error", "exit code", "blame", "means"
+    yield "error", "exit code", "blame", "meaning"
     for each in (module.ProductFailure, module.UsageError, module.RigError):
         yield f"`{each.__name__}`", str(each.exit_code), each.blame, first_paragraph(each)
 
@@ -75,24 +75,26 @@ def codes() -> Iterable[Row]:
     from harness.wasmbed.protocol.messages import CANCELLED, ErrorCode
     from harness.wasmbed.runtime.interface import FaultCode
 
-    yield "code", "where"
-    yield from ((f"`{code}`", "`Error`: the gateway, or a device, refuses") for code in ErrorCode)
-    yield from ((f"`{code}`", "`RuntimeFault`: a call of an application ended early") for code in FaultCode)
-    yield f"`{CANCELLED}`", "`DeploymentResult`: stopped, or replaced by another, before it had an answer"
+    yield "code", "message"
+    yield from ((f"`{code}`", "`Error`: a refusal by the gateway or a device") for code in ErrorCode)
+    yield from ((f"`{code}`", "`RuntimeFault`: a call of an application was ended") for code in FaultCode)
+    yield f"`{CANCELLED}`", "`DeploymentResult`: the deployment was stopped or replaced before its answer"
 
 
 def invariants() -> Iterable[Row]:
     from harness.invariants import RULES
 
-    yield "invariant", "what must hold in any history"
+    yield "invariant", "rule for every history"
     for name, rule in RULES.items():
         yield f"`{name}`", first_paragraph(rule)
 
 
 def flows() -> Iterable[Row]:
-    yield "sequence", "what it is", "state"
+    yield "sequence", "description", "about one", "arrows", "state"
     for flow in catalogue().flows:
-        yield f"`{flow.name}`", flow.title, (flow.pending and f"pending: {flow.pending}") or "ready"
+        state = f"pending: {flow.pending}" if flow.pending else "ready"
+        arrows = len(coverage([flow], []).arrows)
+        yield f"`{flow.name}`", flow.title, flow.subject.value, str(arrows), state
 
 
 def first_paragraph(thing: Any) -> str:

@@ -49,8 +49,10 @@ def _table(rows: list[tuple[str, str, str, str, str]]) -> None:
 
 
 def _row(flow: Sequence) -> tuple[str, str, str, str, str]:
+    from harness.sequences import coverage
+
     state = f"pending: {flow.pending}" if flow.pending else "ready"
-    return flow.name, flow.subject.value, str(len(flow.arrows)), f"{len(flow.events)} events", state
+    return flow.name, flow.subject.value, str(len(coverage([flow], []).arrows)), f"{len(flow.events)} events", state
 
 
 def _arrows(flow: Sequence) -> list[str]:

@@ -37,10 +37,14 @@ class Exercised:
             self.problems.append(f"{test.name} is not in the sequence coverage: {error.what}")
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row for each sequence: name, title, reason why it is pending (or None), and ``[line, arrow, count]``."""
+        """One row for each sequence: name, title, reason why it is pending (or None), and ``[line, arrow, count]``.
+
+        The line is text; that of an arrow in a part begins with the part's name.
+        """
         arrows: dict[str, list[list[Any]]] = {}
         for arrow in self._seen.arrows:
-            arrows.setdefault(arrow.sequence, []).append([arrow.line, arrow.arrow, arrow.seen])
+            where = str(arrow.line) if arrow.origin == arrow.sequence else f"{arrow.origin}:{arrow.line}"
+            arrows.setdefault(arrow.sequence, []).append([where, arrow.arrow, arrow.seen])
         return [
             {
                 "name": sequence.name,

@@ -1,4 +1,4 @@
-"""Which arrows of which sequences a run has exercised, and which never."""
+"""The coverage of sequences: how often histories contain each arrow."""
 
 from __future__ import annotations
 
@@ -13,12 +13,19 @@ from harness.sequences.words import letters, path, run
 
 __all__ = ["ArrowCoverage", "Coverage", "coverage"]
 
+_Key = tuple[str, str, int, str]
+"""The fields of an :class:`ArrowCoverage` without ``seen``."""
+
 
 @dataclass(frozen=True, slots=True)
 class ArrowCoverage:
-    """How often an arrow was seen, in histories that followed the sequence."""
+    """How often an arrow of ``sequence`` occurred in histories that follow it.
+
+    ``origin`` is the sequence or part in which the arrow is written, on ``line``.
+    """
 
     sequence: str
+    origin: str
     line: int
     arrow: str
     seen: int
@@ -26,7 +33,7 @@ class ArrowCoverage:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """One row for each arrow; ``+`` adds up what several histories have exercised."""
+    """One row for each arrow; ``+`` adds the counts of several histories."""
 
     arrows: tuple[ArrowCoverage, ...]
 
@@ -35,9 +42,9 @@ class Coverage:
         return tuple(arrow for arrow in self.arrows if not arrow.seen)
 
     def __add__(self, other: Coverage) -> Coverage:
-        seen: Counter[tuple[str, int, str]] = Counter()
+        seen: Counter[_Key] = Counter()
         for arrow in (*self.arrows, *other.arrows):
-            seen[arrow.sequence, arrow.line, arrow.arrow] += arrow.seen
+            seen[arrow.sequence, arrow.origin, arrow.line, arrow.arrow] += arrow.seen
         return Coverage(tuple(ArrowCoverage(*key, count) for key, count in seen.items()))
 
     def __str__(self) -> str:
@@ -52,14 +59,14 @@ class Coverage:
 def coverage(sequences: Iterable[Sequence], events: Iterable[Event]) -> Coverage:
     """Count the arrows that ``events`` exercise, over every instance that follows one of ``sequences``.
 
-    An arrow of a sequence that others refer to counts for the sequence in which it is written.
+    An arrow of a part counts for every sequence that refers to the part, and once however often it does.
     """
     sequences, events = list(sequences), list(events)
-    rows: dict[tuple[str, int, str], None] = {}
-    seen: Counter[tuple[str, int, str]] = Counter()
+    rows: dict[_Key, None] = {}
+    seen: Counter[_Key] = Counter()
     for sequence in sequences:
-        keys = [(arrow.origin, arrow.arrow.line, str(arrow)) for arrow in sequence.arrows]
-        rows.update(dict.fromkeys(key for key in keys if key[0] == sequence.name))
+        keys = [(sequence.name, arrow.origin, arrow.arrow.line, str(arrow)) for arrow in sequence.arrows]
+        rows.update(dict.fromkeys(keys))
         if sequence.pending:
             continue
         found = collect(sequence.events, sequence.subject, events, sequence.refusals)

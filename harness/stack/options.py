@@ -152,8 +152,8 @@ class StackOptions:
         default=False,
         metadata={
             "parse": _switch,
-            "help": "record the input of boards that support it, to replay their runs (yes or no)",
-            "metavar": "YES",
+            "help": "record the input of boards that support it, to replay their runs",
+            "metavar": "yes|no",
         },
     )
     reports: Path = field(
@@ -180,8 +180,8 @@ class StackOptions:
         default=False,
         metadata={
             "parse": _switch,
-            "help": "print failures as ::error file=... lines (yes or no); always in a GitHub Actions job",
-            "metavar": "YES",
+            "help": "print failures as ::error file=... lines; always on in a GitHub Actions job",
+            "metavar": "yes|no",
         },
     )
     profile: str | None = field(

@@ -200,7 +200,7 @@ def test_a_file_without_read_permission_is_a_usage_error(tmp_path: Path, command
     replaced = [part.replace("FILE", str(shut[0])).replace("FOLDER", str(shut[2])) for part in command]
     program = [sys.executable, "-c", "from harness.cli import main; main()", *replaced]
     try:
-        done = subprocess.run([*ORDINARY, *program], capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run([*ORDINARY, *program], capture_output=True, text=True, timeout=600, check=False)
     finally:
         shut[2].chmod(0o700)
     assert done.returncode == 2, done.stdout + done.stderr

@@ -50,7 +50,7 @@ class Running:
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
             while text not in self.said:
-                assert selector.select(timeout=30), f"{text!r} did not come: {self.said}"
+                assert selector.select(timeout=120), f"{text!r} did not come: {self.said}"
                 line = os.read(self.process.stdout.fileno(), 65_536).decode()
                 assert line, f"{text!r} did not come: {self.said}"
                 self.said += line
@@ -58,7 +58,7 @@ class Running:
     def end(self, number: signal.Signals) -> int:
         """Send a signal and wait for the exit code."""
         self.process.send_signal(number)
-        self.said += self.process.communicate(timeout=60)[0]
+        self.said += self.process.communicate(timeout=120)[0]
         return self.process.returncode
 
 
@@ -233,7 +233,7 @@ def test_a_device_that_does_not_answer_is_named(platform: Platform, capsys: pyte
     ("to", "words"),
     [
         ("site=nowhere", "no device has these labels"),
-        ("pump", "no device pump"),
+        ("pump", "unknown device pump"),
         ("site==", "invalid choice of devices"),
     ],
 )
@@ -346,7 +346,7 @@ def test_connecting_boards_do_not_delay_the_end(tmp_path: Path) -> None:
     *_, stopping, stopped = platform.said.splitlines()
     assert stopped == "stopped"
     assert stopping.startswith("stopping immediately: ")
-    assert stopping.endswith("boards were still on their way in")
+    assert stopping.endswith("boards were still connecting")
     assert "ENROLLMENT_FAILED" not in platform.said
     assert not read_history(platform.history / "history.jsonl")[1]
 

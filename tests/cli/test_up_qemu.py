@@ -41,7 +41,7 @@ def until(process: subprocess.Popen[bytes], text: str) -> None:
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while text not in said:
-            assert selector.select(timeout=45), said
+            assert selector.select(timeout=180), said
             part = os.read(process.stdout.fileno(), 65_536).decode()
             assert part, said
             said += part
@@ -57,7 +57,7 @@ def all_end(descriptors: dict[int, int]) -> None:
     with selectors.DefaultSelector() as selector:
         for pid, descriptor in descriptors.items():
             selector.register(descriptor, selectors.EVENT_READ)
-            assert selector.select(timeout=20), f"emulator {pid} goes on"
+            assert selector.select(timeout=120), f"emulator {pid} goes on"
             selector.unregister(descriptor)
             os.close(descriptor)
 

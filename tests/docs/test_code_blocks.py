@@ -77,7 +77,7 @@ def test_the_guide_to_async_tests_runs(tmp_path: Path) -> None:
         env={name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "WASMBED_"))},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout
@@ -98,7 +98,7 @@ def test_the_guide_to_sequences_runs(tmp_path: Path) -> None:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.boards.board import FEATURES
+from harness.sequences import catalogue
+
 pytest.importorskip("sphinx", reason="the documentation's tools are not installed: make setup")
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))]
@@ -19,7 +22,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-d", str(folder / "cache"), "docs"]
     done = subprocess.run(
-        [*command, str(folder / "html")], cwd=ROOT, capture_output=True, text=True, timeout=170, check=False
+        [*command, str(folder / "html")], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr
     return folder / "html"
@@ -33,7 +36,11 @@ def test_the_reference_comes_from_the_code(site: Path) -> None:
     assert "EnrollmentRequest" in events
     commands = (site / "reference" / "command-line.html").read_text("utf-8")
     assert "doctor" in commands
-    assert (site / "_static" / "flows" / "device-enrollment.svg").stat().st_size > 1000
+    assert "--record=yes|no" in options
+    flows = (site / "reference" / "flows.html").read_text("utf-8")
+    for flow in catalogue().flows:
+        assert f'id="{flow.name}"' in flows
+        assert (site / "_static" / "flows" / f"{flow.name}.svg").stat().st_size > 1000
 
 
 def test_pages_load_nothing_from_the_network(site: Path) -> None:
@@ -45,3 +52,44 @@ def test_pages_load_nothing_from_the_network(site: Path) -> None:
 def test_links_between_files_resolve(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", page.read_text("utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def tracked() -> list[str]:
+    """All files of the repository, with their folders."""
+    command = ["git", "ls-files", "-z"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("this is not a git repository")
+    files = done.stdout.rstrip("\0").split("\0")
+    return [f"/{name}" for name in {*files, *(str(folder) for file in files for folder in Path(file).parents)}]
+
+
+def test_every_file_of_the_reading_path_exists() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    named = set(re.findall(r"`([\w./*-]+(?:\.(?:py|rs|mmd|cddl|toml|yaml)|/))`", text))
+    assert len(named) > 40
+    names = tracked()
+    missing = [name for name in named if not any(re.search(rf"/{_pattern(name)}$", file) for file in names)]
+    assert sorted(missing) == []
+
+
+def _pattern(name: str) -> str:
+    return re.escape(name.rstrip("/")).replace(r"\*", "[^/]*")
+
+
+def test_every_decision_has_a_date_a_context_and_a_cost() -> None:
+    text = (ROOT / "docs" / "decisions.md").read_text("utf-8")
+    decisions = re.split(r"^### ", text, flags=re.MULTILINE)[1:]
+    form = re.compile(r"\d{4}-\d\d-\d\d: .+\n\n- Context: .*\n- Decision: .*\n- Given up: ", re.DOTALL)
+    assert [text.partition("\n")[0] for text in decisions if not form.match(text)] == []
+
+
+def test_make_help_lists_every_command() -> None:
+    text = (ROOT / "Makefile").read_text("utf-8")
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+    listed = re.findall(r'@echo "make (\S+) ', text)
+    assert sorted(listed) == sorted(set(phony.split()) - {"help"})
+
+
+def test_every_feature_of_boards_has_its_own_description() -> None:
+    assert len(set(FEATURES.values())) == len(FEATURES)

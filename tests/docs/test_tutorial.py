@@ -71,7 +71,7 @@ def test_the_tutorial_runs_as_written(tmp_path: Path) -> None:
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=600,
                 check=False,
             )
             output = done.stdout + done.stderr
@@ -90,7 +90,7 @@ def test_programs_in_the_guides_run(page: str, tmp_path: Path) -> None:
     assert programs
     for program in programs:
         done = subprocess.run(
-            [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+            [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
         )
         assert done.returncode == 0, done.stderr
         assert "passed" in done.stdout
@@ -104,7 +104,7 @@ def test_the_first_pages_robot_suite_runs(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout

@@ -216,7 +216,7 @@ def test_an_invalid_folder_for_reports_is_reported_before_any_test_runs(project:
     (project.folder / "file").write_text("")
     done = project.run(PASSES, "--reports=file/reports")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout
-    assert f"{project.folder / 'file'}: is no folder" in done.stderr
+    assert f"{project.folder / 'file'}: is not a folder" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 

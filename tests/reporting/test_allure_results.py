@@ -65,7 +65,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     job = {"GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": "https://example.org"}
     job |= {"GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ID": "7"}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n1", "--alluredir=results", "--seed=7"]
-    done = subprocess.run(command, cwd=folder, env=kept | job, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, cwd=folder, env=kept | job, capture_output=True, text=True, timeout=600, check=False)
     assert "3 failed, 2 passed, 1 not run" in done.stdout, done.stdout + done.stderr
     return folder / "results"
 
@@ -107,7 +107,7 @@ def robot_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kept = {key: value for key, value in kept.items() if key != "KUBECONFIG"} | {"HOME": str(folder)}
     command = [sys.executable, "-m", "robot", "--listener", "allure_robotframework:results", "--variable", "SEED:7"]
     done = subprocess.run(
-        [*command, "it.robot"], cwd=folder, env=kept, capture_output=True, text=True, timeout=300, check=False
+        [*command, "it.robot"], cwd=folder, env=kept, capture_output=True, text=True, timeout=600, check=False
     )
     assert "4 tests, 1 passed, 2 failed, 1 skipped" in done.stdout, done.stdout + done.stderr
     return folder / "results"
@@ -263,7 +263,7 @@ def test_allure_generates_its_report(results: Path, tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -64,7 +64,7 @@ def run(tmp_path: Path) -> Run:
             env=kept | environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
             check=False,
             preexec_fn=None if limit is None else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from harness.cli.main import run
 from harness.core.clock import ManualClock
 from harness.core.errors import UsageError
 from harness.core.history import Event, History, Kind, read_history
@@ -18,7 +19,7 @@ from harness.reporting.exercised import Exercised
 from harness.reporting.packing import CHUNK, KINDS, brief, pack_events, subject
 from harness.reporting.runs import TestRecord
 from harness.reporting.series import POINTS, series
-from harness.sequences import SequenceCatalogue, load
+from harness.sequences import SequenceCatalogue, catalogue, load
 
 
 def event(kind: Kind, name: str, at: float = 0.0, about: str = "", /, **data: Any) -> Event:
@@ -147,3 +148,12 @@ def test_an_unreadable_sequence_is_not_counted_and_reported(monkeypatch: pytest.
     seen.add(record([event(Kind.NOTE, "step")]))
     assert [row["name"] for row in seen.rows()] == ["device-enrollment"]
     assert seen.problems == ["mine is not in the sequence coverage: mine.mmd:3: expected an arrow"]
+
+
+def test_the_report_counts_arrows_as_the_command_line_does(capsys: pytest.CaptureFixture[str]) -> None:
+    """An arrow of a part counts once for every sequence that includes the part."""
+    assert run(["sequences"]) == 0
+    table = {line.split()[0]: int(line.split()[2]) for line in capsys.readouterr().out.splitlines()[1:]}
+    assert {row["name"]: len(row["arrows"]) for row in Exercised().rows()} == table
+    assert set(table) == {flow.name for flow in catalogue().flows}
+    assert min(table.values()) > 5

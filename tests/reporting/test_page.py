@@ -63,7 +63,7 @@ def real_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     runs = [path for path in (folder / "reports").iterdir() if path.is_dir()]

@@ -157,5 +157,5 @@ def test_times_and_events_are_printed_and_long_lists_cut(
     out = capsys.readouterr().out
     assert "newly passing: 45\n" in out
     assert "    and 5 more\n" in out
-    assert "time of what is in both: 45.0 s, 135.0 s\n        1.00 s ->     3.00 s  t.py::test_0\n" in out
+    assert "time of tests in both: 45.0 s, 135.0 s\n        1.00 s ->     3.00 s  t.py::test_0\n" in out
     assert "    Device -> Gateway        45 ->       90  +45\n" in out

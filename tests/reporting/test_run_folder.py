@@ -2,14 +2,17 @@
 
 import json
 import re
+import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.core.clock import ManualClock
-from harness.reporting.run_folder import RunFolder, folder_name
+from harness.reporting.run_folder import RunFolder, command_line, folder_name
 from harness.reporting.runs import read_run
 from harness.reporting.verdict import Verdict
 from harness.stack import StackOptions
@@ -19,6 +22,7 @@ ALIKE = st.text("ab/:.-[] \\_~", min_size=1, max_size=12) | st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(ALIKE, st.integers(1, 3)), unique=True))
 def test_no_two_tests_have_the_same_folder(tests: list[tuple[str, int]]) -> None:
     pytests = [(name, number) for name, number in tests if ".py::" in name]
@@ -27,6 +31,7 @@ def test_no_two_tests_have_the_same_folder(tests: list[tuple[str, int]]) -> None
         assert len({folder_name(*test) for test in of_one_run}) == len(of_one_run)
 
 
+@settings(deadline=None)
 @given(st.text() | st.text(st.characters(categories=["Cs", "L"])), st.integers(1, 3))
 def test_the_name_is_valid_on_every_file_system(name: str, number: int) -> None:
     assert re.fullmatch(r"[\w.~-]{1,110}", folder_name(name, number), re.ASCII)
@@ -80,3 +85,36 @@ def test_a_broken_line_hides_no_other(run: RunFolder) -> None:
         ("t.py::test_b", "passed"),
     ]
     assert "line 2 of verdicts.jsonl is not readable" in tests[1].trouble[0]
+
+
+@pytest.mark.parametrize(
+    ("docstring", "title"),
+    [
+        ("A device enrolls.", "A device enrolls."),
+        ("A device\n    enrolls, and runs. It stays.\n\n    More.", "A device enrolls, and runs."),
+        ("No end\n\nMore", "No end"),
+        ("", ""),
+    ],
+)
+def test_the_title_of_a_test_is_the_first_sentence_of_its_docstring(docstring: str, title: str) -> None:
+    assert Verdict.of("test_it", docstring, StackOptions()).title == title
+
+
+@pytest.mark.parametrize(
+    ("arguments", "module", "text"),
+    [
+        (["/bin/pytest", "a b.py", "--seed=7"], None, "pytest 'a b.py' --seed=7"),
+        (["/lib/pytest/__main__.py", "-q"], "pytest.__main__", "pytest -q"),
+        (["/x/__main__.py", "robot"], "harness.robot_library.__main__", "python -m harness.robot_library robot"),
+        (["/bin/robot", "\x1b[1m"], None, "robot '\\x1b[1m'"),
+        (["/bin/pytest", "x" * 600], None, f"pytest {'x' * 493}..."),
+    ],
+)
+def test_the_command_of_a_run_is_what_a_user_types(
+    arguments: list[str], module: str | None, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = ModuleType("__main__")
+    main.__spec__ = ModuleSpec(module, None) if module else None
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert command_line() == text

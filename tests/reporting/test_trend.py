@@ -247,7 +247,7 @@ def test_wasmbed_trend_shows_the_last_runs(tmp_path: Path, capsys: pytest.Captur
     first, second = (line.split() for line in out.splitlines()[1:3])
     assert first == ["r-1", "virtual", "0", "1", "0", "0", "0", "%", "0.5", "s"]
     assert second == ["r-2", "virtual", "1", "0", "1", "1", "100", "%", "0.5", "s"]
-    assert "0 % to 100 %, now 100 %" in out
+    assert "0 % to 100 %, latest 100 %" in out
     assert "enroll" in out
     assert out.splitlines()[-1] == "  a"
 
@@ -259,7 +259,7 @@ def test_runs_on_other_boards_have_separate_lines(tmp_path: Path, capsys: pytest
         append(path, lambda _, made=made: made)
     assert wasmbed(["trend", "--reports", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    spans = dict(re.findall(r"^(pass rate on \w+) .* now (.*?) *$", out, re.MULTILINE))
+    spans = dict(re.findall(r"^(pass rate on \w+) .* latest (.*?) *$", out, re.MULTILINE))
     assert spans == {"pass rate on virtual": "100 %", "pass rate on qemu": "0 %"}
     assert "100 % to 100 %" in out
 

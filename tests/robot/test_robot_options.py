@@ -118,7 +118,7 @@ def test_an_invalid_folder_for_reports_is_reported_before_any_test_runs(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
     assert runner.main(["--variable", "REPORTS:file"]) == 2
-    assert f"{tmp_path / 'file'}: is no folder" in capsys.readouterr().err
+    assert f"{tmp_path / 'file'}: is not a folder" in capsys.readouterr().err
 
 
 def test_an_invalid_option_is_reported_before_any_test_runs(capsys: pytest.CaptureFixture[str]) -> None:

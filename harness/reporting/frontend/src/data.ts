@@ -25,7 +25,7 @@ export interface SequenceCoverage {
   name: string;
   title: string;
   pending: string | null;
-  arrows: [line: number, arrow: string, seen: number][];
+  arrows: [line: string, arrow: string, seen: number][];
 }
 
 export interface TrendRow {
