@@ -12,7 +12,7 @@ import orjson
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.errors import StatusError, bad_request
-from harness.clusters.embedded.messages import Content, Listing, Plain, Stored
+from harness.clusters.embedded.messages import JSON, YAML, Content, Listing, Plain, Stored
 from harness.clusters.embedded.query import boolean, check_list_options, flag, integer
 from harness.clusters.embedded.selectors import FieldSelector, parse_field_selector, parse_label_selector
 from harness.clusters.embedded.state import State
@@ -22,7 +22,7 @@ from harness.clusters.embedded.types import ResourceType
 from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.embedded.watching import Presentation, Selection, Watcher
 
-__all__ = ["AsStored", "Reader", "Selectors"]
+__all__ = ["AsStored", "Reader", "Selectors", "WithoutKind"]
 
 _LONGEST_WATCH = 365 * 86_400
 """Seconds; what a client may name is more than a clock can wait."""
@@ -53,6 +53,20 @@ class _Converted:
     def copy(self, entry: StoredObject) -> Object:
         copied: Object = copy_value(self._convert(entry.object))
         return copied
+
+
+class WithoutKind:
+    """Objects of a built-in kind in a list, which names their kind once."""
+
+    def __init__(self, form: Presentation) -> None:
+        self._form = form
+
+    def encode(self, entry: StoredObject) -> bytes:
+        return orjson.dumps(self.copy(entry))
+
+    def copy(self, entry: StoredObject) -> Object:
+        copied = self._form.copy(entry)
+        return {name: item for name, item in copied.items() if name not in ("kind", "apiVersion")}
 
 
 AS_STORED = AsStored()
@@ -164,7 +178,8 @@ class Reader:
             return Plain(form.table(found_entries, metadata))
         if isinstance(form, MetadataForm):
             return Listing("PartialObjectMetadataList", GROUP_VERSION, metadata, found_entries, form)
-        return Listing(served.lists_as, served.api_version, metadata, found_entries, form)
+        items = form if served.custom else WithoutKind(form)
+        return Listing(served.lists_as, served.api_version, metadata, found_entries, items)
 
     def _page_start(self, query: Mapping[str, str]) -> tuple[int, Key | None, bool]:
         """The version to list, the key to go on after, and whether that version may be in the past."""
@@ -255,12 +270,14 @@ def _read_continue(token: str) -> tuple[int, Key]:
 
 def requested_form(served: ResourceType, accept: str, query: Mapping[str, str], state: State) -> Presentation:
     """The first form that ``Accept`` names and the server has. Raises the 406 refusal."""
-    if not accept or accept == "application/json":
+    if not accept or accept == JSON:
         return plain_form(served)
+    known = False
     for clause in accept.split(","):
         media, *parameters = (part.strip() for part in clause.split(";"))
-        if media not in ("application/json", "application/*", "*/*"):
+        if media not in (JSON, YAML, "*/*"):
             continue
+        known = True
         options = dict(parameter.partition("=")[::2] for parameter in parameters)
         kind = options.get("as")
         if kind is None:
@@ -271,4 +288,7 @@ def requested_form(served: ResourceType, accept: str, query: Mapping[str, str], 
             return TableForm(served, query.get("includeObject", ""), state.clock)
         if kind in ("PartialObjectMetadata", "PartialObjectMetadataList"):
             return _METADATA
-    raise StatusError(406, "NotAcceptable", "only the following media types are accepted: application/json")
+    listed = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+    if not known and not served.custom:
+        raise StatusError(406, "NotAcceptable", f"406: Not Acceptable\n\nAvailable representations: {listed}", {})
+    raise StatusError(406, "NotAcceptable", f"only the following media types are accepted: {listed}")

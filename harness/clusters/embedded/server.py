@@ -5,6 +5,7 @@ Everything here happens at once, on the event loop of the caller: two requests n
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import unquote
 
 from harness.clusters.embedded import discovery, openapi_v2
@@ -21,6 +22,7 @@ from harness.clusters.embedded.reading import DEFAULT_QUEUE_LIMIT, Reader
 from harness.clusters.embedded.resources import Resources, Target
 from harness.clusters.embedded.snapshot import dump_snapshot, load_snapshot
 from harness.clusters.embedded.state import DEFAULT_LOG_LIMIT, State
+from harness.clusters.embedded.types import ResourceType
 from harness.clusters.embedded.values import copy_value
 from harness.clusters.embedded.writing import Writer
 from harness.clusters.recording import RequestRecorder
@@ -37,7 +39,12 @@ DEFAULT_BODY_LIMIT = 3 << 20
 """The longest body, in bytes; longer ones get 413."""
 
 _NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+_TEXT = "text/plain; charset=utf-8"
 _log = get_log(__name__)
+
+
+class NoSuchPage(Exception):
+    """No part of the server is at a path: it answers in plain text."""
 
 
 class ApiServer:
@@ -97,6 +104,8 @@ class ApiServer:
             return self._answer(request)
         except StatusError as refusal:
             return _refused(refusal)
+        except NoSuchPage:
+            return Response(404, Raw(b"404 page not found\n"), content_type=_TEXT)
         except Exception as error:
             _log.exception("%s %s failed", request.method, request.path)
             message = f"Internal error occurred: {error!r}"
@@ -125,11 +134,13 @@ class ApiServer:
             case ["openid", "v1", "jwks"]:
                 return Response(200, Plain(self._access.tokens.keys()), content_type="application/jwk-set+json")
             case ["healthz" | "livez" | "readyz"]:
-                return Response(200, Raw(b"ok"), content_type="text/plain; charset=utf-8")
+                return Response(200, Raw(b"ok"), content_type=_TEXT)
             case ["api"]:
                 content = Plain(discovery.api_versions())
             case ["apis"]:
                 content = Plain(discovery.api_groups(registry))
+            case ["apis", group, *_] if not registry.has_group(group):
+                raise NoSuchPage
             case ["apis", group]:
                 content = Plain(discovery.group(registry, group))
             case ["api", version]:
@@ -145,7 +156,7 @@ class ApiServer:
             case ["openapi", "v3", "apis", group, version]:
                 content = Raw(self._openapi.group_version(group, version))
             case _:
-                raise no_such_path()
+                raise NoSuchPage
         return Response(200, content)
 
     def _openapi_2(self, request: Request) -> Response:
@@ -159,6 +170,8 @@ class ApiServer:
         if parts[0] == "namespaces" and len(parts) > 2 and (group or parts[2] not in ("status", "finalize")):
             namespace, parts = parts[1], parts[2:]
         served = self._state.registry.find(group, version, parts[0])
+        if served is None and not request.in_process and not self._state.registry.has_group(group):
+            raise NoSuchPage
         if served is None or len(parts) > 3 or (namespace and not served.namespaced):
             raise no_such_path()
         name = parts[1] if len(parts) > 1 else ""
@@ -167,8 +180,13 @@ class ApiServer:
             raise no_such_path()
         if name and served.namespaced and not namespace:
             raise no_such_path()
-        body = read_body(request, self.body_limit) if request.method not in ("GET", "HEAD") else None
+        body = self._body(request, served)
         return self._resources.handle(request, Target(served, namespace, name, subresource), body)
+
+    def _body(self, request: Request, served: ResourceType) -> Any:
+        if request.method not in ("POST", "PUT", "PATCH", "DELETE"):
+            return None
+        return read_body(request, self.body_limit, served.kind, custom=served.custom)
 
     def dump(self) -> bytes:
         """A snapshot of everything stored."""

@@ -22,7 +22,7 @@ from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Key, StoredObject
 from harness.clusters.embedded.typed import check_config
 from harness.clusters.embedded.types import ResourceType
-from harness.clusters.embedded.values import Object, copy_value, drop_nulls, share
+from harness.clusters.embedded.values import Object, copy_value, drop_nulls, lookup, share
 
 __all__ = ["Options", "Outcome", "Writer"]
 
@@ -80,10 +80,14 @@ class Writer:
         ``put``: made by a PUT for an object that is not there, which may not demand a version or a uid.
         """
         meta = self._metadata(served, body, namespace)
-        if put and (meta.get("uid") or meta.get("resourceVersion")):
-            raise errors.conflict(served.group, served.plural, meta["name"], _missing_version(meta))
+        if put:
+            meta.pop("resourceVersion", None)
+            if uid := meta.get("uid"):
+                raise _other_uid(served, (namespace, meta["name"]), uid, self._state.randomness.uuid())
+        if not served.custom and meta.get("creationTimestamp"):
+            self._check_time(served, body)
         if meta.get("resourceVersion"):
-            raise bad_request("resourceVersion should not be set on objects to be created")
+            raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
         name = meta.get("name") or self._generate(meta.get("generateName"))
         if name:
             meta["name"] = name
@@ -288,15 +292,10 @@ class Writer:
 
     def _metadata(self, served: ResourceType, body: Object, namespace: str) -> Object:
         """The body's metadata, after checking that the body is about this type and namespace."""
-        if served.custom and not body.get("kind"):
-            raise bad_request("Object 'Kind' is missing in the body of the request")
-        kind, api_version = body.setdefault("kind", served.kind), body.setdefault("apiVersion", served.api_version)
-        if (kind, api_version) != (served.kind, served.api_version):
-            what = "the API version in the data ({}) does not match the expected API version ({})"
-            raise bad_request(what.format(f"{api_version}, Kind={kind}", f"{served.api_version}, Kind={served.kind}"))
+        self._check_kind(served, body)
         meta = body.setdefault("metadata", {})
         if not isinstance(meta, dict):
-            raise bad_request(f"{_in_version(served)}: metadata is no JSON object")
+            raise self._undecodable(served, body, "metadata")
         if served.namespaced:
             if meta.setdefault("namespace", namespace) != namespace:
                 raise bad_request(
@@ -306,16 +305,50 @@ class Writer:
             meta.pop("namespace", None)
         for member in ("name", "generateName", "resourceVersion"):
             if not isinstance(meta.get(member) or "", str):
-                raise bad_request(f"{_in_version(served)}: metadata.{member} is no string")
+                raise self._undecodable(served, body, f"metadata.{member}")
         return meta
+
+    def _check_kind(self, served: ResourceType, body: Object) -> None:
+        """Raise the refusal for the body of another kind; complete one that does not say its kind."""
+        if served.custom and not body.get("kind"):
+            shown = orjson.dumps(body).decode()
+            message = f"the object provided is unrecognized (must be of type {served.kind}): Object 'Kind' is missing in "
+            raise bad_request(f"{message}'{shown}' ({shown[:30]}{' ...' * (len(shown) > 30)})")
+        kind, api_version = body.setdefault("kind", served.kind), body.setdefault("apiVersion", served.api_version)
+        if (kind, api_version) == (served.kind, served.api_version):
+            return
+        group, _, version = str(api_version).rpartition("/")
+        if served.custom and api_version == served.api_version:
+            cause = errors.invalid_value("kind", kind, f"must be {served.kind}")
+            raise errors.invalid(served.group, str(kind), lookup(body, ("metadata", "name")) or "", [cause])
+        if served.custom:
+            what = "the API version in the data ({}) does not match the expected API version ({})"
+            raise bad_request(what.format(api_version, served.api_version))
+        start = f'{kind} in version "{version}" cannot be handled as a {served.kind}: '
+        if any((one.group, one.version, one.kind) == (group, version, kind) for one in self._state.registry):
+            own = served.group.partition(".")[0] or "core"
+            raise bad_request(f"{start}converting ({version}.{kind}) to ({own}.{served.kind}): unknown conversion")
+        known = f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:111"'
+        raise bad_request(start + known)
+
+    @staticmethod
+    def _undecodable(served: ResourceType, body: Object, field: str) -> StatusError:
+        problem = decoding_problem(served.kind, served.schema.raw, body)
+        if served.custom and problem is not None:
+            problem = problem.replace("ObjectMeta.metadata.", "ObjectMeta.")
+        return bad_request(f"{_in_version(served)}: {problem or f'{field} is not of the right type'}")
+
+    def _check_time(self, served: ResourceType, body: Object) -> None:
+        """Raise the refusal for a time that cannot be read, although the server sets its own."""
+        if decoding_problem(served.kind, served.schema.raw, {"metadata": body["metadata"]}) is not None:
+            raise self._undecodable(served, body, "metadata.creationTimestamp")
 
     def _check_identity(self, served: ResourceType, key: Key, meta: Object, old: Object) -> None:
         if meta.get("name", key[1]) != key[1]:
             raise _wrong_name(meta.get("name", ""), key[1])
         uid, version = meta.get("uid"), meta.get("resourceVersion")
         if uid and uid != old["metadata"]["uid"]:
-            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
-            raise errors.conflict(served.group, served.plural, key[1], why)
+            raise _other_uid(served, key, uid, old["metadata"]["uid"])
         if version and version != old["metadata"]["resourceVersion"]:
             raise errors.conflict(served.group, served.plural, key[1])
         if not version and not served.unconditional_update:
@@ -358,10 +391,12 @@ def _check_size(stored: Object) -> None:
         raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {_OBJECT_LIMIT}")
 
 
-def _missing_version(meta: Object) -> str:
-    if uid := meta.get("uid"):
-        return f"Precondition failed: UID in precondition: {uid}, UID in object meta: "
-    return errors.MODIFIED
+def _other_uid(served: ResourceType, key: Key, wanted: str, actual: str) -> StatusError:
+    """The refusal of a write that demands another object of the same name, in the words of Kubernetes' storage."""
+    place = "/".join(filter(None, (served.group if served.custom else "", served.plural, *key)))
+    why = f"StorageError: invalid object, Code: 4, Key: /registry/{place}, ResourceVersion: 0, AdditionalErrorMsg: "
+    why += f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {actual}"
+    return errors.conflict(served.group, served.plural, key[1], why)
 
 
 def _relevant(served: ResourceType, config: Object, subresource: str) -> Object:
