@@ -10,12 +10,12 @@ from harness.clusters.embedded.apply import APPLY_PATCH
 from harness.clusters.embedded.budget import OutOfBudget
 from harness.clusters.embedded.errors import StatusError, bad_request, unsupported_media_type
 from harness.clusters.embedded.messages import Request
-from harness.clusters.embedded.patches import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
+from harness.clusters.embedded.patches import JSON_PATCH, JSON_TYPES, MERGE_PATCH, STRATEGIC_PATCH
 from harness.clusters.embedded.protobuf import PROTOBUF, decode
 from harness.clusters.embedded.values import NESTING_LIMIT, is_too_deep
 from harness.clusters.embedded.yaml_reader import read_yaml
 
-__all__ = ["JSON_TYPES", "media_type", "read_body"]
+__all__ = ["media_type", "read_body"]
 
 _JSON = "application/json"
 _YAML = "application/yaml"
@@ -24,10 +24,6 @@ _SUMMARY = 30
 _HEAD = (
     'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
 )
-JSON_TYPES: dict[type, str] = {
-    dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number", type(None): "null",
-}  # fmt: skip
-"""The words of Go's messages for the types of JSON."""
 _PATCHES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 
 

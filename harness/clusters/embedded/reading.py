@@ -137,7 +137,7 @@ class Reader:
     def get(self, served: ResourceType, key: Key, form: Presentation, query: Mapping[str, str]) -> Content:
         """One object. Raises the 404 refusal."""
         if query.get("resourceVersion"):
-            self._state.check_version(query["resourceVersion"])
+            self._state.check_version(query["resourceVersion"], 500)
         entry = self._state.collection(served).get(key)
         if entry is None:
             raise errors.not_found(served.group, served.plural, key[1])
@@ -167,8 +167,12 @@ class Reader:
         if after is not None:
             entries = (found for found in entries if found[0] > after)
         limit = integer(query, "limit") or 0
+        if query.get("resourceVersion") == "0" and not query.get("continue"):
+            limit = 0  # what is in the cache is sent as a whole
         chosen, left = selectors.choose(entries, limit)
         metadata: Object = {"resourceVersion": str(version)}
+        if served.custom:
+            metadata["continue"] = ""
         if left:
             metadata["continue"] = _continue_token(version, chosen[-1][0])
             if not selectors.selective:
@@ -199,7 +203,6 @@ class Reader:
         self,
         served: ResourceType,
         namespace: str,
-        name: str,
         form: Presentation,
         query: Mapping[str, str],
         *,
@@ -209,7 +212,7 @@ class Reader:
         """A watch from the query's resourceVersion on; from the present state where it names none. Raises the refusals
         400 and 422."""
         check_list_options(query)
-        selectors = Selectors(served, query, namespace, name)
+        selectors = Selectors(served, query, namespace)
         selection = Selection(selectors.namespace, selectors.name, selectors.predicate)
         timing = self._state.timing
         watcher = Watcher(selection, form, encoded=encoded, limit=self._queue_limit, timing=timing, delivered=delivered)
@@ -223,9 +226,8 @@ class Reader:
                     entries, self._initial_end(served) if initial and flag(query, "allowWatchBookmarks") else None
                 )
             else:
-                version = self._state.store.parse_version(wanted) if wanted else self._state.store.version
-                if version > self._state.store.version:
-                    raise errors.expired(f"too large resource version: {version}, current: {self._state.store.version}")
+                version = self._state.store.parse_version(wanted, 500) if wanted else self._state.store.version
+                watcher.begin_after(version if version > self._state.store.version else 0)
                 for change in collection.changes_after(version):
                     if _concerns(selection, change.key):
                         watcher.offer(change, {})
@@ -243,7 +245,7 @@ class Reader:
         return watcher
 
     def _bookmark(self, served: ResourceType) -> Object:
-        metadata = {"resourceVersion": str(self._state.store.version), "creationTimestamp": None}
+        metadata: Object = {"resourceVersion": str(self._state.store.version)}
         return {"kind": served.kind, "apiVersion": served.api_version, "metadata": metadata}
 
     def _initial_end(self, served: ResourceType) -> Object:
@@ -262,10 +264,11 @@ def _continue_token(version: int, key: Key) -> str:
 
 def _read_continue(token: str) -> tuple[int, Key]:
     try:
-        read: Any = orjson.loads(base64.urlsafe_b64decode(token))
+        decoded = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        read: Any = orjson.loads(decoded)
         return int(read["rv"]), (str(read["after"][0]), str(read["after"][1]))
     except (ArithmeticError, ValueError, KeyError, IndexError, TypeError, binascii.Error) as error:
-        raise bad_request("continue key is not valid") from error
+        raise bad_request("invalid continue token: continue key is not valid") from error
 
 
 def requested_form(served: ResourceType, accept: str, query: Mapping[str, str], state: State) -> Presentation:

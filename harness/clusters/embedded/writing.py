@@ -14,6 +14,7 @@ from harness.clusters.embedded.builtin import CRD_TYPE
 from harness.clusters.embedded.definitions import complete_definition, established_status
 from harness.clusters.embedded.errors import Cause, StatusError, bad_request
 from harness.clusters.embedded.kinds.decoding import decoding_problem
+from harness.clusters.embedded.kinds.empties import drop_empties
 from harness.clusters.embedded.field_changes import changes
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.ownership import Manager, are_valid, record, with_entries
@@ -104,8 +105,12 @@ class Writer:
         meta = new["metadata"]
         key = (meta.get("namespace", ""), meta["name"])
         collection = self._state.collection(served)
-        if collection.get(key) is not None:
-            raise errors.already_exists(served.group, served.plural, name)
+        existing = collection.get(key)
+        if existing is not None:
+            refusal = errors.already_exists(served.group, served.plural, name)
+            if "deletionTimestamp" in existing.object["metadata"]:
+                refusal.message = f"object is being deleted: {refusal.message}"
+            raise refusal
         if served.counts_generation:
             meta["generation"] = 1
         if managed is None:
@@ -251,6 +256,7 @@ class Writer:
         old = served.from_storage(stored) if stored is not None and served.from_storage else stored
         if not served.custom:
             drop_nulls(new, old)
+            drop_empties(served.schema.raw, new, old)
         if old is None or new["metadata"] is not old["metadata"]:
             new["metadata"] = {name: item for name, item in new["metadata"].items() if item not in _EMPTY}
         unknown: list[str] = []

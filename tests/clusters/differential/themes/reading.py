@@ -13,9 +13,12 @@ def _list(name: str, query: str, **more: Any) -> Request:
     return get(name, f"{_MAPS}?{query}", **more)
 
 
-def _watch(name: str, query: str, path: str = _MAPS) -> Request:
+_SELECTOR = "the message names the text that is not a selector, and not the token that was expected"
+
+
+def _watch(name: str, query: str, path: str = _MAPS, **more: Any) -> Request:
     """A watch that ends after a second."""
-    return get(f"watch: {name}", f"{path}?timeoutSeconds=1&{query}")
+    return get(f"watch: {name}", f"{path}?timeoutSeconds=1&{query}", **more)
 
 
 def _made(name: str, **labels: str) -> list[Request]:
@@ -35,7 +38,7 @@ THEME = Theme(
         _list("all", ""),
         _list("a page", "limit=2", save="page"),
         _list("the next page", "limit=2&continue=$page.metadata.continue"),
-        _list("a page of a page that is nonsense", "limit=2&continue=nonsense"),
+        _list("a page of a page that is nonsense", "limit=2&continue=nonsense", stays="the message does not quote the JSON parser"),
         _list("a page with a version", "limit=2&continue=$page.metadata.continue&resourceVersion=5"),
         _list("any version, with a limit", "resourceVersion=0&limit=1"),
         _list("no older than", "resourceVersion=$one.metadata.resourceVersion&resourceVersionMatch=NotOlderThan"),
@@ -59,8 +62,8 @@ THEME = Theme(
         _list("not a label", "labelSelector=color!%3Dred"),
         _list("one of labels", "labelSelector=color+in+(red,green)"),
         _list("without a label", "labelSelector=!size"),
-        _list("a wrong selector", "labelSelector=color%3D%3D%3Dred"),
-        _list("a selector with a bad value", "labelSelector=color%3Da+b"),
+        _list("a wrong selector", "labelSelector=color%3D%3D%3Dred", stays=_SELECTOR),
+        _list("a selector with a bad value", "labelSelector=color%3Da+b", stays=_SELECTOR),
         _list("a name", "fieldSelector=metadata.name%3Done"),
         _list("not a name", "fieldSelector=metadata.name!%3Done"),
         _list("a field that cannot be selected", "fieldSelector=data.a%3Db"),
@@ -83,11 +86,10 @@ THEME = Theme(
         _watch("an object's own path", "watch=true&resourceVersion=0", f"{_MAPS}/one"),
         _watch("from a version of the future", f"watch=true&resourceVersion={_FUTURE}"),
         _watch("from a version that is no number", "watch=true&resourceVersion=x"),
-        _watch("from a version that is forgotten", "watch=true&resourceVersion=1"),
         _watch("a match without initial events", "watch=true&resourceVersion=5&resourceVersionMatch=NotOlderThan"),
         _watch("initial events without a match", "watch=true&sendInitialEvents=true"),
         _watch("initial events", "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"),
-        _watch("a wrong selector", "watch=true&labelSelector=%3D%3D"),
+        _watch("a wrong selector", "watch=true&labelSelector=%3D%3D", stays=_SELECTOR),
         _watch("a field that cannot be selected", "watch=true&fieldSelector=data.a%3Db"),
         get("watch: a time that is no number", f"{_MAPS}?watch=true&timeoutSeconds=x"),
         get("watch: in the old form", "/api/v1/watch/namespaces/$NS/configmaps?timeoutSeconds=1&resourceVersion=$two.metadata.resourceVersion",
