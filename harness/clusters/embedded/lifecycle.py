@@ -17,6 +17,7 @@ from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Key, StoredObject
 from harness.clusters.embedded.types import ResourceType
 from harness.clusters.embedded.values import Object
+from harness.core.clock import Timer
 
 __all__ = ["Lifecycle"]
 
@@ -35,11 +36,12 @@ class Lifecycle:
         self._terminating: set[str] = set()
         self._ended: deque[tuple[str, ResourceType, StoredObject]] = deque()
         self._draining = False
+        self._timers: set[Timer] = set()
 
     def created(self, served: ResourceType, entry: StoredObject) -> None:
         """An object came: serve what it defines; it goes again if all its owners are gone."""
         if served is CRD_TYPE:
-            self._serve(entry.object)
+            self._serve_soon(entry.object)
         owners = entry.object["metadata"].get("ownerReferences")
         namespace = entry.object["metadata"].get("namespace", "")
         if owners and not any(self._owners.exists(owner["uid"], namespace) for owner in owners):
@@ -50,6 +52,29 @@ class Lifecycle:
         """An object changed: serve what it defines now."""
         if served is CRD_TYPE:
             self._serve(entry.object)
+
+    def _serve_soon(self, definition: Object) -> None:
+        """Serve a new type now, or after the time that other clients may need to learn of it."""
+        delay = self._state.timing.before_new_types
+        if not delay:
+            self._serve(definition)
+            return
+        key = ("", definition["metadata"]["name"])
+
+        def serve() -> None:
+            self._timers.discard(timer)
+            entry = self._state.collection(CRD_TYPE).get(key)
+            if entry is not None:
+                self._serve(entry.object)
+
+        timer = self._state.clock.call_later(delay, serve)
+        self._timers.add(timer)
+
+    def close(self) -> None:
+        """Serve no further type."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
 
     def _serve(self, definition: Object) -> None:
         spec = definition["spec"]

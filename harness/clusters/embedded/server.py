@@ -5,6 +5,7 @@ Everything here happens at once, on the event loop of the caller: two requests n
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,6 +13,7 @@ from harness.clusters.embedded import discovery, openapi_v2
 from harness.clusters.embedded.access.access import Access
 from harness.clusters.embedded.access.reviews import review_types
 from harness.clusters.embedded.access.users import User
+from harness.clusters.embedded.aggregated import Aggregated
 from harness.clusters.embedded.bodies import read_body
 from harness.clusters.embedded.errors import StatusError, method_not_allowed, no_such_path
 from harness.clusters.embedded.expiry import Expiry
@@ -72,6 +74,7 @@ class ApiServer:
         self._expiry = Expiry(self._state, self._lifecycle)
         self._expiry.restored()
         self._openapi = OpenApi(self._state.registry)
+        self._aggregated = Aggregated(self._state.registry)
         self._resources = Resources(
             self._state,
             Reader(self._state, queue_limit),
@@ -82,6 +85,10 @@ class ApiServer:
         )
         for name in _NAMESPACES:
             self.create_namespace(name)
+
+    def start_types_late(self) -> None:
+        """From now on let the paths of new types be 404 for a short time, where watch events are late too."""
+        self._state.timing.starts_types_late = True
 
     def create_namespace(self, name: str) -> None:
         """Make a namespace that is not there yet."""
@@ -124,6 +131,8 @@ class ApiServer:
     def _document(self, request: Request, parts: list[str]) -> Response:
         registry = self._state.registry
         content: Content
+        if parts in (["api"], ["apis"]) and (found := self._aggregated.answer(request, core=parts == ["api"])):
+            return found
         match parts:
             case []:
                 content = Plain(discovery.root_paths(registry))
@@ -152,9 +161,9 @@ class ApiServer:
             case ["openapi", "v3"]:
                 content = Plain(self._openapi.index())
             case ["openapi", "v3", "api", version]:
-                content = Raw(self._openapi.group_version("", version))
+                return _tagged(request, self._openapi.group_version("", version))
             case ["openapi", "v3", "apis", group, version]:
-                content = Raw(self._openapi.group_version(group, version))
+                return _tagged(request, self._openapi.group_version(group, version))
             case _:
                 raise NoSuchPage
         return Response(200, content)
@@ -219,6 +228,7 @@ class ApiServer:
     def close(self) -> None:
         """End every watch and refuse further calls in this process."""
         self.closed = True
+        self._lifecycle.close()
         self.break_watches()
 
     def is_namespaced(self, resource: Resource) -> bool:
@@ -234,6 +244,15 @@ class ApiServer:
     def watch_count(self) -> int:
         """How many watches are open."""
         return sum(len(hub.watchers()) for hub in self._state.hubs())
+
+
+def _tagged(request: Request, document: bytes) -> Response:
+    """A document that clients keep, and ask for again by its tag."""
+    tag = f'"{hashlib.sha512(document).hexdigest().upper()}"'
+    headers = {"ETag": tag, "Vary": "Accept"}
+    if request.headers.get("if-none-match") == tag:
+        return Response(304, Raw(b""), headers)
+    return Response(200, Raw(document), headers)
 
 
 def _refused(refusal: StatusError) -> Response:

@@ -27,8 +27,8 @@ from harness.clusters.embedded.values import Object, copy_value, drop_nulls, loo
 
 __all__ = ["Options", "Outcome", "Writer"]
 
-_OBJECT_LIMIT = 3 << 20
-"""Bytes of an object's JSON."""
+_OBJECT_LIMIT, _MESSAGE_LIMIT = 3 << 19, 2 << 20
+"""Bytes of an object's JSON: what etcd stores by default, and what a client may send it."""
 _GENERATED_NAME_LIMIT = 63
 _EMPTY: tuple[Any, ...] = (None, {}, [])
 _KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
@@ -393,8 +393,11 @@ def _check_size(stored: Object) -> None:
         size = len(orjson.dumps(stored))
     except orjson.JSONEncodeError as error:
         raise bad_request(f"the object is not JSON: {error}") from error
+    if size > _MESSAGE_LIMIT:
+        what = f"trying to send message larger than max ({size} vs. {_MESSAGE_LIMIT})"
+        raise StatusError(500, "", f"rpc error: code = ResourceExhausted desc = {what}")
     if size > _OBJECT_LIMIT:
-        raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {_OBJECT_LIMIT}")
+        raise StatusError(500, "", "etcdserver: request is too large")
 
 
 def _other_uid(served: ResourceType, key: Key, wanted: str, actual: str) -> StatusError:
