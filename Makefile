@@ -13,7 +13,12 @@ WORKERS ?= 2
 help:
 	@echo "make demo       the main scenarios on 20 virtual and 3 emulated boards, with a report"
 	@echo "make test       the tests and scenarios, on $(WORKERS) workers (WORKERS=n)"
-.PHONY: @echo "make test-boards every scenario again, on real firmware in QEMU" apiserver a kube-apiserver with etcd, for --cluster=apiserver (needs Go; built once)" test-apiserver that" kube-diff how the embedded API server differs from that one: docs/reference/kubernetes-differences.md" test-watches watch events are early, late and batched" renode tests scenarios of boards Renode, where it is installed" all build etcd Go)" server" batched events" if
+	@echo "make test-boards  all scenarios on real firmware in QEMU"
+	@echo "make apiserver  build a real kube-apiserver with etcd for --cluster=apiserver (needs Go)"
+	@echo "make test-apiserver  all scenarios on that API server"
+	@echo "make kube-diff  how the embedded API server differs from that one: docs/reference/kubernetes-differences.md"
+	@echo "make test-watches  all scenarios with early, late and batched watch events"
+	@echo "make renode     tests and scenarios of boards in Renode, if it is installed"
 	@echo "make robot      the Robot Framework suites, on $(WORKERS) workers (ROBOT_ARGS=\"--variable BOARDS:qemu\" for other boards)"
 	@echo "make keywords   the reference of the Robot keywords, docs/robot/keywords.html"
 	@echo "make boards     what scenarios need: images and sample applications, as far as the tools are installed"

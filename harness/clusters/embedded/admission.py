@@ -65,12 +65,17 @@ def _data_causes(new: Object, members: tuple[str, ...]) -> list[Cause]:
     size = 0
     for member in members:
         for key, value in (new.get(member) or {}).items():
-            size += len(value)
+            size += len(value.encode()) if member == "data" and new["kind"] == "ConfigMap" else _decoded(value)
             if not _DATA_KEY.match(key):
                 causes.append(errors.invalid_value(f"{member}[{key}]", key, _DATA_KEY_MESSAGE))
-    if size > _DATA_LIMIT * 4 // 3:
-        causes.append(errors.too_long("data", _DATA_LIMIT))
+    if size > _DATA_LIMIT:
+        causes.append(errors.too_long("[]" if new["kind"] == "ConfigMap" else "data", _DATA_LIMIT))
     return causes
+
+
+def _decoded(text: str) -> int:
+    """The number of bytes that a text in base64 stands for."""
+    return len(text) * 3 // 4 - text[-2:].count("=")
 
 
 def _immutable_causes(new: Object, old: Object | None, members: tuple[str, ...]) -> list[Cause]:

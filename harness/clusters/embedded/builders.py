@@ -117,10 +117,6 @@ OBJECT_META = described(
         ownerReferences={
             **keyed(
                 obj(
-                    "apiVersion",
-                    "kind",
-                    "name",
-                    "uid",
                     apiVersion=STRING,
                     kind=STRING,
                     name=STRING,

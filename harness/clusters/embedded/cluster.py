@@ -92,6 +92,7 @@ class EmbeddedCluster(Cluster):
         for definition in _definitions():
             await _install(server, copy_value(definition))
         server.create_namespace(self.namespace)
+        server.start_types_late()
         self._server = server
 
     @staticmethod

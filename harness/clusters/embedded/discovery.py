@@ -11,8 +11,14 @@ from harness.clusters.embedded.errors import no_such_path
 from harness.clusters.embedded.types import Registry, ResourceType
 from harness.clusters.embedded.values import Object
 
-__all__ = ["VERSION", "api_groups", "api_versions", "group", "resources", "root_paths"]
+__all__ = ["VERSION", "api_groups", "api_versions", "group", "resources", "root_paths", "sorted_groups"]
 
+_ORDER = (
+    "", "apiregistration.k8s.io", "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io",
+    "autoscaling", "batch", "certificates.k8s.io", "networking.k8s.io", "policy", "rbac.authorization.k8s.io",
+    "storage.k8s.io", "admissionregistration.k8s.io", "apiextensions.k8s.io", "scheduling.k8s.io",
+    "coordination.k8s.io", "node.k8s.io", "discovery.k8s.io",
+)  # fmt: skip
 VERSION = {
     "major": "1",
     "minor": "32",
@@ -34,8 +40,15 @@ def api_versions() -> Object:
 
 def api_groups(registry: Registry) -> Object:
     """``/apis``."""
-    groups = [_group(name, _sorted(versions)) for name, versions in registry.group_versions().items() if name]
+    groups = [_group(name, _sorted(versions)) for name, versions in sorted_groups(registry) if name]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+
+
+def sorted_groups(registry: Registry) -> list[tuple[str, list[str]]]:
+    """Every group with its versions, in the order of Kubernetes' priorities; then those of definitions, by name."""
+    found = registry.group_versions().items()
+    places = {name: place for place, name in enumerate(_ORDER)}
+    return sorted(found, key=lambda item: (places.get(item[0], len(places)), item[0]))
 
 
 def group(registry: Registry, name: str) -> Object:
@@ -137,7 +150,7 @@ def _scale(served: ResourceType) -> Object:
 def root_paths(registry: Registry) -> Object:
     """``/``."""
     paths = ["/api", "/api/v1", "/apis"]
-    for name, versions in registry.group_versions().items():
+    for name, versions in sorted_groups(registry):
         if name:
             paths.append(f"/apis/{name}")
             paths.extend(f"/apis/{name}/{version}" for version in versions)

@@ -13,9 +13,10 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from harness.clusters.embedded.access.users import ADMIN, ANONYMOUS, User
+from harness.clusters.embedded.encodings import ZIPPED_FROM, Compressor, media_of, takes_gzip, to_yaml, zipped
 from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.logs import Logs
-from harness.clusters.embedded.messages import JSON, Listing, Plain, Request, Response
+from harness.clusters.embedded.messages import JSON, YAML, Listing, Plain, Request, Response
 from harness.clusters.embedded.query import is_pretty
 from harness.clusters.embedded.server import ApiServer
 from harness.clusters.embedded.watching import Watcher
@@ -39,6 +40,7 @@ _SHUTDOWN_SECONDS = 1.0
 _LONG = 500
 """A list of more objects is sent in pieces, and other requests are served between them."""
 _TEXT = {"Content-Type": "text/plain; charset=utf-8"}
+_ZIPPED = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
 _CLOSE = {"Connection": "close"}
 """The rest of the body would be read as the next request."""
 
@@ -169,16 +171,26 @@ class HttpServer:
         if not isinstance(answer, Response):
             return await self._stream(request, door, web.StreamResponse(headers=_TEXT), answer)
         headers = _headers(answer)
+        wants_yaml = answer.content_type == JSON and media_of(request.headers.get("Accept", "")) == YAML
         pretty = answer.content_type == JSON and is_pretty(request.query, request.headers.get("User-Agent", ""))
         if answer.watcher is not None:
             stream = web.StreamResponse(headers=headers)
             return await self._stream(request, door, stream, _events(answer.watcher))
         if isinstance(answer.content, Listing) and len(answer.content.entries) > _LONG and not pretty:
+            wants_gzip = takes_gzip(request.headers)
+            if wants_gzip:
+                headers.update(_ZIPPED)
             stream = web.StreamResponse(headers=headers)
-            return await self._stream(request, door, stream, _parts(answer.content))
+            return await self._stream(request, door, stream, _parts(answer.content, zipped=wants_gzip))
         data = answer.content.encode()
-        if pretty:
+        if wants_yaml:
+            headers["Content-Type"] = YAML
+            data = to_yaml(data)
+        elif pretty:
             data = orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2)
+        if len(data) > ZIPPED_FROM and takes_gzip(request.headers):
+            headers.update(_ZIPPED)
+            data = zipped(data)
         plain = web.Response(body=data, status=answer.status, headers=headers)
         if "Connection" in answer.headers:
             plain.force_close()
@@ -216,9 +228,16 @@ async def _events(watcher: Watcher) -> Pieces:
         watcher.close()
 
 
-async def _parts(listing: Listing) -> Pieces:
+async def _parts(listing: Listing, *, zipped: bool) -> Pieces:
+    compressor = Compressor() if zipped else None
     for part in listing.parts():
-        yield part
+        if compressor is None:
+            yield part
+        else:
+            for piece in compressor.pieces(part):
+                yield piece
+    if compressor is not None:
+        yield compressor.end()
 
 
 def _client(user_agent: str) -> str:

@@ -13,9 +13,10 @@ from harness.clusters.embedded.store import StoredObject
 from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.embedded.watching import Presentation, Watcher
 
-__all__ = ["JSON", "Content", "Listing", "Plain", "Raw", "Request", "Response", "Stored"]
+__all__ = ["JSON", "YAML", "Content", "Listing", "Plain", "Raw", "Request", "Response", "Stored"]
 
 JSON = "application/json"
+YAML = "application/yaml"
 _PART = 200
 """Objects in one part of a list."""
 

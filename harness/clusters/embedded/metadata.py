@@ -159,12 +159,17 @@ def _check_annotations(annotations: Object, causes: list[Cause]) -> None:
 
 def _check_owners(owners: list[Any], causes: list[Cause]) -> None:
     causes.extend(
-        errors.required(f"metadata.ownerReferences.{member}", "must not be empty")
+        errors.invalid_value(f"metadata.ownerReferences.{member}", "", "must not be empty")
         for owner in owners
         for member in ("apiVersion", "kind", "name", "uid")
-        if owner.get(member) == ""
+        if not owner.get(member)
     )
-    controllers = [owner["name"] for owner in owners if owner.get("controller")]
+    causes.extend(
+        errors.invalid_value("metadata.ownerReferences", owner, "/v1, Kind=Event is disallowed from being an owner")
+        for owner in owners
+        if (owner.get("apiVersion"), owner.get("kind")) == ("v1", "Event")
+    )
+    controllers = [f"{owner.get('kind')}/{owner.get('name')}" for owner in owners if owner.get("controller")]
     if len(controllers) > 1:
         found = " and ".join(controllers)
         message = f'Only one reference can have Controller set to true. Found "true" in references for {found}'

@@ -11,17 +11,24 @@ from harness.clusters.embedded import errors
 from harness.clusters.embedded.access.access import Access
 from harness.clusters.embedded.apply import APPLY_PATCH
 from harness.clusters.embedded.bodies import media_type
-from harness.clusters.embedded.budget import Budget, OutOfBudget
+from harness.clusters.embedded.budget import OutOfBudget
 from harness.clusters.embedded.builders import BOOLEAN, INTEGER, STRING, array, obj
 from harness.clusters.embedded.errors import Cause, StatusError, bad_request, method_not_allowed
 from harness.clusters.embedded.kinds.access_rules import GROUP as RBAC
+from harness.clusters.embedded.kinds.decoding import decoding_problem
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Listing, Plain, Request, Response
-from harness.clusters.embedded.patches import JSON_PATCH, MERGE_PATCH, json_patch, merge_patch, strategic_patch
+from harness.clusters.embedded.patches import (
+    JSON_PATCH,
+    JSON_TYPES,
+    MERGE_PATCH,
+    json_patch,
+    merge_patch,
+    strategic_patch,
+)
 from harness.clusters.embedded.query import boolean, flag, integer
 from harness.clusters.embedded.reading import Reader, Selectors, plain_form, requested_form
 from harness.clusters.embedded.scale import scale_of, scaled
-from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Key, StoredObject
 from harness.clusters.embedded.types import ResourceType
@@ -32,16 +39,16 @@ from harness.clusters.recording import RequestRecorder
 __all__ = ["Resources", "Target"]
 
 _VALIDATION = ("Ignore", "Strict", "Warn")
-_DELETE_OPTIONS = Schema(
-    obj(
-        preconditions=obj(uid=STRING, resourceVersion=STRING),
-        propagationPolicy=STRING,
-        orphanDependents={**BOOLEAN, "nullable": True},
-        gracePeriodSeconds=INTEGER,
-        dryRun=array(STRING),
-    )
+_DELETE_OPTIONS = obj(
+    preconditions=obj(uid=STRING, resourceVersion=STRING),
+    propagationPolicy=STRING,
+    orphanDependents={**BOOLEAN, "nullable": True},
+    gracePeriodSeconds=INTEGER,
+    dryRun=array(STRING),
 )
 _WORDS = {"POST": "create", "DELETE": "delete"}
+_ENDING = ("namespaces", "customresourcedefinitions.apiextensions.k8s.io")
+"""What ends by and by: a deletion is answered with the object."""
 _POLICIES = ("Foreground", "Background", "Orphan")
 _MANAGER_LIMIT = 128
 """Bytes of a field manager's name."""
@@ -162,11 +169,10 @@ class Resources:
                 raise errors.not_found(served.group, served.plural, target.name)
             return Response(200, self._scale(served, entry))
         form = requested_form(served, request.headers.get("accept", ""), query, self._state)
-        if flag(query, "watch") and not target.subresource:
+        if flag(query, "watch") and not target.name:
             watcher = self._reader.watch(
                 served,
                 target.namespace,
-                target.name,
                 form,
                 query,
                 encoded=not request.in_process,
@@ -222,7 +228,7 @@ class Resources:
                 return json_patch(old, body, options.budget)
 
         elif media == MERGE_PATCH:
-            patch = _object(body)
+            patch = _members(body, "error decoding patch: ")
 
             def change(old: Object) -> Any:
                 return merge_patch(old, patch)
@@ -230,7 +236,7 @@ class Resources:
         else:
             if served.custom:
                 raise errors.unsupported_media_type((JSON_PATCH, MERGE_PATCH, APPLY_PATCH))
-            strategic = _object(body)
+            strategic = _members(body)
 
             def change(old: Object) -> Any:
                 return copy_value(strategic_patch(old, strategic, served.schema))
@@ -257,7 +263,7 @@ class Resources:
             policy=_policy(request, body),
             dry_run=dry_run,
         )
-        if not gone or served.name == "namespaces":
+        if not gone or served.collection in _ENDING:
             form = requested_form(served, request.headers.get("accept", ""), request.query, self._state)
             return Response(200, self._reader.present(entry, form)), target.name
         details = {
@@ -319,6 +325,13 @@ def _object(body: Any) -> Object:
     return body
 
 
+def _members(patch: Any, start: str = "") -> Object:
+    if not isinstance(patch, dict):
+        what = JSON_TYPES[type(patch)]
+        raise bad_request(f"{start}json: cannot unmarshal {what} into Go value of type map[string]interface {{}}")
+    return patch
+
+
 def _name_in(body: Any) -> str:
     meta = body.get("metadata") if isinstance(body, dict) else None
     name = meta.get("name") if isinstance(meta, dict) else None
@@ -341,10 +354,12 @@ def _invalid_options(method: str, cause: Cause) -> StatusError:
 
 
 def _check_delete_options(body: Any) -> None:
-    causes: list[errors.Cause] = []
-    _DELETE_OPTIONS.validate(body, None, "DeleteOptions", causes, Budget())
-    if causes:
-        raise bad_request(f"the body of a deletion has to be DeleteOptions: {causes[0]}")
+    kind = body.get("kind")
+    if kind not in (None, "", "DeleteOptions"):
+        known = f'no kind "{kind}" is registered for version "{body.get("apiVersion", "")}"'
+        raise bad_request(f'{known} in scheme "pkg/runtime/scheme.go:111"')
+    if problem := decoding_problem("DeleteOptions", _DELETE_OPTIONS, body):
+        raise bad_request(problem)
 
 
 def _policy(request: Request, options: Object | None) -> str:

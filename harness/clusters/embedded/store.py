@@ -215,8 +215,8 @@ class Store:
         collection.record(Change(kind, key, entry, collection.get(key), size))
         return entry
 
-    def parse_version(self, text: str) -> int:
-        """A resourceVersion that a client sent. Raises the 400 refusal for one that is no number."""
+    def parse_version(self, text: str, code: int = 400) -> int:
+        """A resourceVersion that a client sent. Raises a refusal for one that is no number: 400 for a list, else 500."""
         why = ""
         if not text.isascii() or not text.isdigit():
             why = "invalid syntax"
@@ -224,5 +224,7 @@ class Store:
             why = "value out of range"
         if why:
             message = f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": {why}'
-            raise StatusError(400, "BadRequest", f"resourceVersion: {message}")
+            if code == 400:
+                raise StatusError(400, "BadRequest", f"invalid resource version: resourceVersion: {message}")
+            raise StatusError(code, "", f"resourceVersion: {message}")
         return int(text)

@@ -27,6 +27,13 @@ class Timing:
 
     def __init__(self, times: WatchTimes, clock: Clock, randomness: Randomness) -> None:
         self._times, self._clock, self._randomness = times, clock, randomness
+        self.starts_types_late = False
+        """Set once the types are there that whoever starts the server needs at once."""
+
+    @property
+    def before_new_types(self) -> float:
+        """Seconds for which the path of a new type is still 404, after its definition is Established."""
+        return LATEST if self.starts_types_late and self._times in (WatchTimes.LATE, WatchTimes.BATCHED) else 0.0
 
     async def before_answer(self) -> None:
         """Wait as long as the answer to a write is late."""

@@ -136,6 +136,10 @@ class Registry:
             del self._types[key]
         self.revision += 1
 
+    def has_group(self, group: str) -> bool:
+        """Whether any type of a group is served."""
+        return any(key[0] == group for key in self._types)
+
     def find(self, group: str, version: str, plural: str) -> ResourceType | None:
         return self._types.get((group, version, plural))
 

@@ -82,6 +82,7 @@ class Watcher:
         self._presentation = presentation
         self._encoded = encoded
         self._limit = limit
+        self._after = 0
         self._delivered = delivered
         self._queue: deque[Item] = deque()
         self._waiting = timing.waiting(self._arrived)
@@ -97,6 +98,10 @@ class Watcher:
         """What the client gets first, as ``ADDED``; ``end`` is the bookmark that follows."""
         self._initial.extend(entries)
         self._initial_end = end
+
+    def begin_after(self, version: int) -> None:
+        """Say nothing of changes up to a version of the future."""
+        self._after = version
 
     def limit_time(self, clock: Clock, seconds: float) -> None:
         """End the watch after ``seconds``."""
@@ -116,6 +121,8 @@ class Watcher:
 
     def offer(self, change: Change, lines: Lines) -> None:
         """Queue a change, if the selection is about it. ``lines`` keeps what is already encoded of this change."""
+        if change.version <= self._after:
+            return
         seen = self.selection.classify(change)
         if seen is None:
             return

@@ -15,6 +15,7 @@ from harness.clusters.embedded.definitions import complete_definition, establish
 from harness.clusters.embedded.errors import Cause, StatusError, bad_request
 from harness.clusters.embedded.field_changes import changes
 from harness.clusters.embedded.kinds.decoding import decoding_problem
+from harness.clusters.embedded.kinds.empties import drop_empties
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.ownership import Manager, are_valid, record, with_entries
 from harness.clusters.embedded.schema import CAUSES_LIMIT
@@ -22,14 +23,14 @@ from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Key, StoredObject
 from harness.clusters.embedded.typed import check_config
 from harness.clusters.embedded.types import ResourceType
-from harness.clusters.embedded.values import Object, copy_value, drop_nulls, share
+from harness.clusters.embedded.values import Object, copy_value, drop_nulls, lookup, share
 
 __all__ = ["Options", "Outcome", "Writer"]
 
-_OBJECT_LIMIT = 3 << 20
-"""Bytes of an object's JSON."""
 _CONTROLLERS = "kube-apiserver"
 """The manager of what the API server writes by itself."""
+_OBJECT_LIMIT, _MESSAGE_LIMIT = 3 << 19, 2 << 20
+"""Bytes of an object's JSON: what etcd stores by default, and what a client may send it."""
 _GENERATED_NAME_LIMIT = 63
 _EMPTY: tuple[Any, ...] = (None, {}, [])
 _KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
@@ -82,10 +83,14 @@ class Writer:
         ``put``: made by a PUT for an object that is not there, which may not demand a version or a uid.
         """
         meta = self._metadata(served, body, namespace)
-        if put and (meta.get("uid") or meta.get("resourceVersion")):
-            raise errors.conflict(served.group, served.plural, meta["name"], _missing_version(meta))
+        if put:
+            meta.pop("resourceVersion", None)
+            if uid := meta.get("uid"):
+                raise _other_uid(served, (namespace, meta["name"]), uid, self._state.randomness.uuid())
+        if not served.custom and meta.get("creationTimestamp"):
+            self._check_time(served, body)
         if meta.get("resourceVersion"):
-            raise bad_request("resourceVersion should not be set on objects to be created")
+            raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
         name = meta.get("name") or self._generate(meta.get("generateName"))
         if name:
             meta["name"] = name
@@ -102,8 +107,12 @@ class Writer:
         meta = new["metadata"]
         key = (meta.get("namespace", ""), meta["name"])
         collection = self._state.collection(served)
-        if collection.get(key) is not None:
-            raise errors.already_exists(served.group, served.plural, name)
+        existing = collection.get(key)
+        if existing is not None:
+            refusal = errors.already_exists(served.group, served.plural, name)
+            if "deletionTimestamp" in existing.object["metadata"]:
+                refusal.message = f"object is being deleted: {refusal.message}"
+            raise refusal
         if served.counts_generation:
             meta["generation"] = 1
         if managed is None:
@@ -273,6 +282,7 @@ class Writer:
         old = served.from_storage(stored) if stored is not None and served.from_storage else stored
         if not served.custom:
             drop_nulls(new, old)
+            drop_empties(served.schema.raw, new, old)
         if old is None or new["metadata"] is not old["metadata"]:
             new["metadata"] = {name: item for name, item in new["metadata"].items() if item not in _EMPTY}
         unknown: list[str] = []
@@ -320,18 +330,10 @@ class Writer:
 
     def _metadata(self, served: ResourceType, body: Object, namespace: str) -> Object:
         """The body's metadata, after checking that the body is about this type and namespace."""
-        if served.custom and not body.get("kind"):
-            raise bad_request("Object 'Kind' is missing in the body of the request")
-        kind, api_version = body.setdefault("kind", served.kind), body.setdefault("apiVersion", served.api_version)
-        if served.custom and kind == served.kind and api_version != served.api_version:
-            what = "the API version in the data ({}) does not match the expected API version ({})"
-            raise bad_request(what.format(api_version, served.api_version))
-        if (kind, api_version) != (served.kind, served.api_version):
-            what = "the API version in the data ({}) does not match the expected API version ({})"
-            raise bad_request(what.format(f"{api_version}, Kind={kind}", f"{served.api_version}, Kind={served.kind}"))
+        self._check_kind(served, body)
         meta = body.setdefault("metadata", {})
         if not isinstance(meta, dict):
-            raise bad_request(f"{_in_version(served)}: metadata is no JSON object")
+            raise self._undecodable(served, body, "metadata")
         if served.namespaced:
             if meta.setdefault("namespace", namespace) != namespace:
                 raise bad_request(
@@ -341,16 +343,52 @@ class Writer:
             meta.pop("namespace", None)
         for member in ("name", "generateName", "resourceVersion"):
             if not isinstance(meta.get(member) or "", str):
-                raise bad_request(f"{_in_version(served)}: metadata.{member} is no string")
+                raise self._undecodable(served, body, f"metadata.{member}")
         return meta
+
+    def _check_kind(self, served: ResourceType, body: Object) -> None:
+        """Raise the refusal for the body of another kind; complete one that does not say its kind."""
+        if served.custom and not body.get("kind"):
+            shown = orjson.dumps(body).decode()
+            message = (
+                f"the object provided is unrecognized (must be of type {served.kind}): Object 'Kind' is missing in "
+            )
+            raise bad_request(f"{message}'{shown}' ({shown[:30]}{' ...' * (len(shown) > 30)})")
+        kind, api_version = body.setdefault("kind", served.kind), body.setdefault("apiVersion", served.api_version)
+        if (kind, api_version) == (served.kind, served.api_version):
+            return
+        group, _, version = str(api_version).rpartition("/")
+        if served.custom and api_version == served.api_version:
+            cause = errors.invalid_value("kind", kind, f"must be {served.kind}")
+            raise errors.invalid(served.group, str(kind), lookup(body, ("metadata", "name")) or "", [cause])
+        if served.custom:
+            what = "the API version in the data ({}) does not match the expected API version ({})"
+            raise bad_request(what.format(api_version, served.api_version))
+        start = f'{kind} in version "{version}" cannot be handled as a {served.kind}: '
+        if any((one.group, one.version, one.kind) == (group, version, kind) for one in self._state.registry):
+            own = served.group.partition(".")[0] or "core"
+            raise bad_request(f"{start}converting ({version}.{kind}) to ({own}.{served.kind}): unknown conversion")
+        known = f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:111"'
+        raise bad_request(start + known)
+
+    @staticmethod
+    def _undecodable(served: ResourceType, body: Object, field: str) -> StatusError:
+        problem = decoding_problem(served.kind, served.schema.raw, body)
+        if served.custom and problem is not None:
+            problem = problem.replace("ObjectMeta.metadata.", "ObjectMeta.")
+        return bad_request(f"{_in_version(served)}: {problem or f'{field} is not of the right type'}")
+
+    def _check_time(self, served: ResourceType, body: Object) -> None:
+        """Raise the refusal for a time that cannot be read, although the server sets its own."""
+        if decoding_problem(served.kind, served.schema.raw, {"metadata": body["metadata"]}) is not None:
+            raise self._undecodable(served, body, "metadata.creationTimestamp")
 
     def _check_identity(self, served: ResourceType, key: Key, meta: Object, old: Object) -> None:
         if meta.get("name", key[1]) != key[1]:
             raise _wrong_name(meta.get("name", ""), key[1])
         uid, version = meta.get("uid"), meta.get("resourceVersion")
         if uid and uid != old["metadata"]["uid"]:
-            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
-            raise errors.conflict(served.group, served.plural, key[1], why)
+            raise _other_uid(served, key, uid, old["metadata"]["uid"])
         if version and version != old["metadata"]["resourceVersion"]:
             raise errors.conflict(served.group, served.plural, key[1])
         if not version and not served.unconditional_update:
@@ -389,14 +427,19 @@ def _check_size(stored: Object) -> None:
         size = len(orjson.dumps(stored))
     except orjson.JSONEncodeError as error:
         raise bad_request(f"the object is not JSON: {error}") from error
+    if size > _MESSAGE_LIMIT:
+        what = f"trying to send message larger than max ({size} vs. {_MESSAGE_LIMIT})"
+        raise StatusError(500, "", f"rpc error: code = ResourceExhausted desc = {what}")
     if size > _OBJECT_LIMIT:
-        raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {_OBJECT_LIMIT}")
+        raise StatusError(500, "", "etcdserver: request is too large")
 
 
-def _missing_version(meta: Object) -> str:
-    if uid := meta.get("uid"):
-        return f"Precondition failed: UID in precondition: {uid}, UID in object meta: "
-    return errors.MODIFIED
+def _other_uid(served: ResourceType, key: Key, wanted: str, actual: str) -> StatusError:
+    """The refusal of a write that demands another object of the same name, in the words of Kubernetes' storage."""
+    place = "/".join(filter(None, (served.group if served.custom else "", served.plural, *key)))
+    why = f"StorageError: invalid object, Code: 4, Key: /registry/{place}, ResourceVersion: 0, AdditionalErrorMsg: "
+    why += f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {actual}"
+    return errors.conflict(served.group, served.plural, key[1], why)
 
 
 def _relevant(served: ResourceType, config: Object, subresource: str) -> Object:

@@ -23,6 +23,7 @@ _HEADERS = (
 _UID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 _TIME = re.compile(r"\b(?:202[6-9]|20[3-9]\d)-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z")
 _VERSION = re.compile(r"\d+")
+_CURRENT = re.compile(r"current: \d+")
 _VERSION_TEXT = re.compile(r'(resource version|resourceVersion)(:? ?"?)\d+')
 
 
@@ -84,6 +85,7 @@ def _text(text: str) -> str:
     text = text.replace("wasmbed-apiserver", "kube-apiserver")
     text = _UID.sub("<uid>", text)
     text = _TIME.sub(lambda found: "<micro-time>" if found[1] else "<time>", text)
+    text = _CURRENT.sub("current: <version>", text)
     return _VERSION_TEXT.sub(r"\1\2<version>", text)
 
 
@@ -92,7 +94,7 @@ def _sorted_causes(status: dict[str, Value]) -> dict[str, Value]:
     details = status.get("details")
     causes = details.get("causes") if isinstance(details, dict) else None
     if isinstance(details, dict) and isinstance(causes, list) and len(causes) > 1:
-        details["causes"] = sorted(causes, key=orjson.dumps)
+        details["causes"] = [orjson.loads(cause) for cause in sorted({orjson.dumps(cause) for cause in causes})]
         head, found, rest = status.get("message", "").partition(": [")
         if found:
             status["message"] = head + found + ", ".join(sorted(rest.rstrip("]").split(", ")))

@@ -13,6 +13,9 @@ _YAML = "application/yaml"
 _PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 
+_NO_PROTOBUF = "answers are JSON or YAML, which every client that offers protobuf takes too"
+
+
 def _map(name: str, **members: Any) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, **members}
 
@@ -21,8 +24,8 @@ def _accept(name: str, accept: str, path: str = f"{_MAPS}/one", **more: Any) -> 
     return get(name, path, headers={"Accept": accept}, **more)
 
 
-def _typed(name: str, media: str | None, body: Any) -> Request:
-    return post(name, f"{_MAPS}?dryRun=All", body, headers={"Content-Type": media})
+def _typed(name: str, media: str | None, body: Any, **more: Any) -> Request:
+    return post(name, f"{_MAPS}?dryRun=All", body, headers={"Content-Type": media}, **more)
 
 
 THEME = Theme(
@@ -34,8 +37,8 @@ THEME = Theme(
         _accept("as anything", "*/*"),
         _accept("as any application", "application/*"),
         _accept("as YAML", _YAML),
-        _accept("as protobuf", _PROTOBUF),
-        _accept("as protobuf, or JSON", f"{_PROTOBUF},application/json"),
+        _accept("as protobuf", _PROTOBUF, stays=_NO_PROTOBUF),
+        _accept("as protobuf, or JSON", f"{_PROTOBUF},application/json", stays=_NO_PROTOBUF),
         _accept("as XML", "application/xml"),
         _accept("as XML, or JSON", "application/xml, application/json"),
         _accept("as metadata only", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"),
@@ -66,7 +69,7 @@ THEME = Theme(
         _typed("a number for a name", "application/json", {"metadata": {"name": 5}}),
         _typed("a number for a label", "application/json", {"metadata": {"name": "two", "labels": {"a": 1}}}),
         _typed("a wrong time", "application/json", {"metadata": {"name": "two", "creationTimestamp": "yesterday"}}),
-        _typed("a field twice", "application/json", '{"metadata":{"name":"two"},"data":{"a":"b"},"data":{"a":"c"}}'),
+        _typed("a field twice", "application/json", '{"metadata":{"name":"two"},"data":{"a":"b"},"data":{"a":"c"}}', stays="the JSON parser keeps the last of two fields and does not tell"),
         post("unknown fields, strictly", f"{_MAPS}?dryRun=All&fieldValidation=Strict", _map("two", bogus=1, other=2)),
         post("unknown fields, with warnings", f"{_MAPS}?dryRun=All&fieldValidation=Warn", _map("two", bogus=1, other=2)),
         post("unknown fields, ignored", f"{_MAPS}?dryRun=All&fieldValidation=Ignore", _map("two", bogus=1)),
@@ -91,7 +94,7 @@ THEME = Theme(
         put("a PUT to a collection", _MAPS, {}),
         patch("a PATCH of a collection", _MAPS, {}),
         delete("a DELETE of all namespaces", "/api/v1/namespaces"),
-        Request("an unknown method", "BREW", f"{_MAPS}/one"),
+        Request("an unknown method", "BREW", f"{_MAPS}/one", stays="the HTTP parser refuses methods that it does not know"),
         Request("a HEAD", "HEAD", f"{_MAPS}/one"),
         Request("OPTIONS", "OPTIONS", f"{_MAPS}/one"),
         get("the versions of the core group", "/api/v1?dryRun=1", headers={"Accept": "application/yaml"}, compared=False),
@@ -103,7 +106,7 @@ THEME = Theme(
         get("health", "/healthz"),
         get("liveness", "/livez"),
         get("readiness", "/readyz"),
-        get("the OpenAPI of a group that is not there", "/openapi/v3/apis/nothing.example.org/v1"),
+        get("the OpenAPI of a group that is not there", "/openapi/v3/apis/nothing.example.org/v1", stays="a Status says more than an empty body"),
         post("1 MiB of data", f"{_MAPS}?dryRun=All", _map("two", data={"a": "x" * (1 << 20)})),
         post("more than 1 MiB of data", f"{_MAPS}?dryRun=All", _map("two", data={"a": "x" * ((1 << 20) + 1)})),
         post("more than 1 MiB of a Secret", f"{_SECRETS}?dryRun=All", {"metadata": {"name": "two"}, "stringData": {"a": "x" * ((1 << 20) + 1)}}),
