@@ -14,10 +14,12 @@ from harness.clusters.embedded.bodies import media_type
 from harness.clusters.embedded.budget import OutOfBudget
 from harness.clusters.embedded.builders import BOOLEAN, INTEGER, STRING, array, obj
 from harness.clusters.embedded.errors import Cause, StatusError, bad_request, method_not_allowed
+from harness.clusters.embedded.field_changes import changes
 from harness.clusters.embedded.kinds.access_rules import GROUP as RBAC
 from harness.clusters.embedded.kinds.decoding import decoding_problem
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Listing, Plain, Request, Response
+from harness.clusters.embedded.ownership import Manager, record
 from harness.clusters.embedded.patches import (
     JSON_PATCH,
     JSON_TYPES,
@@ -107,8 +109,7 @@ class Resources:
             return self._read(request, target)
         verb = self._verb(method, target)
         if target.served.verbs == ("create",):
-            review = self._access.review(target.served, target.namespace, request.user, body)
-            return Response(201, Plain(review))
+            return Response(201, Plain(self._review(request, target, body)))
         if target.subresource == "token":
             return Response(201, Plain(self._access.tokens.request(target.namespace, target.name, body)))
         if method == "DELETE" and body is not None:
@@ -124,6 +125,15 @@ class Resources:
             raise refusal from error
         self._tell(request, target, name, response.status, told, dry_run)
         return response
+
+    def _review(self, request: Request, target: Target, body: Any) -> Object:
+        served, options = target.served, self._options(request, target, dry_run=False)
+        review = self._access.review(served, target.namespace, request.user, body)
+        manager = Manager(options.manager, "Update", served.api_version)
+        change = changes({"spec": {}}, review, served.schema, options.budget, without="status")
+        if entries := record([], change, manager, self._state.now()):
+            review["metadata"]["managedFields"] = entries
+        return review
 
     def _tell(self, request: Request, target: Target, name: str, code: int, body: Any, dry_run: bool) -> None:
         if self._recorder is not None and not dry_run:

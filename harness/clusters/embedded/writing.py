@@ -117,7 +117,7 @@ class Writer:
             meta["generation"] = 1
         if managed is None:
             manager = Manager(options.manager, "Update", served.api_version)
-            made = served.from_storage(new) if served.from_storage else new
+            made = body if served.to_storage else new
             change = changes(served.blank, made, served.schema, options.budget, without=served.unset)
             change.set = [path for path in change.set if path[:2] not in served.unowned]
             managed = record([], change, manager, self._state.now())
@@ -205,7 +205,7 @@ class Writer:
         new = self._settable(served, key, subresource, change(old), old, put=put)
         if share(new, old) is old:
             return Outcome(entry)
-        new, warnings = self._admit(served, new, entry.object, options, subresource, applied=applied)
+        new, warnings = self._admit(served, new, entry.object, options, subresource, applied=applied, patched=not put)
         self._check_finalizers(served, new["metadata"], entry.object["metadata"])
         if share(new, entry.object) is entry.object:
             return Outcome(entry, warnings=warnings)
@@ -274,6 +274,7 @@ class Writer:
         subresource: str = "",
         *,
         applied: bool = False,
+        patched: bool = False,
     ) -> tuple[Object, list[str]]:
         """Prune, default, validate, complete. ``new`` comes in the served form and leaves in the stored one.
 
@@ -287,13 +288,11 @@ class Writer:
             new["metadata"] = {name: item for name, item in new["metadata"].items() if item not in _EMPTY}
         unknown: list[str] = []
         served.schema.prune(new, old, "", unknown, nulls=applied)
-        warnings = self._unknown(served, unknown, options)
+        warnings = self._unknown(served, unknown, options, new if patched else None)
         causes: list[Cause] = []
         served.schema.default(new, old, options.budget)
         served.schema.validate(new, old, "", causes, options.budget)
-        if (
-            not served.custom
-        ):  # Go's validation looks for duplicates where they matter, which is in the kind's own rules
+        if not served.custom:  # Go looks for duplicates in a kind's own rules.
             causes = [cause for cause in causes if cause.reason != "FieldValueDuplicate"]
         if served.custom:
             served.schema.judge_valid(new, old, causes, options.budget)
@@ -321,9 +320,15 @@ class Writer:
         return new, warnings
 
     @staticmethod
-    def _unknown(served: ResourceType, unknown: list[str], options: Options) -> list[str]:
-        """What to say of fields that were dropped. Raises the 400 refusal where validation is strict."""
+    def _unknown(served: ResourceType, unknown: list[str], options: Options, patched: Object | None) -> list[str]:
+        """Return the warnings about fields that were dropped.
+
+        Raises the refusal where validation is strict: 400, and 422 for an object that a patch has made.
+        """
         said = [f'unknown field "{path}"' for path in sorted(unknown)[:CAUSES_LIMIT]]
+        if said and options.validation == "Strict" and patched is not None:
+            detail = f"strict decoding error: {', '.join(said)}"
+            raise errors.invalid("", "", "", [errors.invalid_value("patch", errors.show(patched), detail)])
         if said and options.validation == "Strict":
             raise bad_request(f"{_in_version(served)}: strict decoding error: {', '.join(said)}")
         return said if options.validation == "Warn" else []

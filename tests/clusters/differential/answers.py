@@ -62,7 +62,7 @@ def normal(answer: Answer, token: str) -> Value:
 
 def _cleaned(value: Value, key: str = "") -> Value:
     if isinstance(value, dict):
-        cleaned = {name: _cleaned(item, name) for name, item in value.items()}
+        cleaned = {_UID.sub("<uid>", name): _cleaned(item, name) for name, item in value.items()}
         if isinstance(entries := cleaned.get("managedFields"), list):
             cleaned["managedFields"] = sorted(entries, key=_manager)
         return _sorted_causes(cleaned) if cleaned.get("kind") == "Status" else cleaned
