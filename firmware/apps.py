@@ -2,7 +2,8 @@
 """Build the sample applications of `firmware/apps` to WebAssembly, into `firmware/apps/modules/`.
 
 The samples in Rust need a compiler for wasm32, the one in C needs clang and wasm-ld, the one in text needs wat2wasm
-or the harness's own Python environment. What is missing is said and left out; that is an error with `--all`.
+or the harness's own Python environment. Samples whose tools are missing are reported and left out; with `--all` that is
+an error.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ PAGE = 65_536
 
 
 def build_rust() -> list[Path]:
-    """The samples in Rust: the examples of the package."""
+    """Build the samples in Rust: the examples of the package."""
     toolchain = find_toolchain(TARGET)
     flags = [f"-Clink-arg=-zstack-size={STACK}", f"-Clink-arg=--initial-memory={PAGE}"]
     if toolchain.environment:
@@ -41,7 +42,7 @@ def build_rust() -> list[Path]:
 
 
 def build_c() -> list[Path]:
-    """The samples in C."""
+    """Build the samples in C."""
     clang = require("clang", "clang")
     require("wasm-ld", "lld")
     modules = []
@@ -55,7 +56,7 @@ def build_c() -> list[Path]:
 
 
 def build_text() -> list[Path]:
-    """The samples in WebAssembly's text format."""
+    """Build the samples in WebAssembly's text format."""
     assemble = _assembler()
     modules = []
     for source in sorted((APPS / "wat").glob("*.wat")):
@@ -72,7 +73,7 @@ def _assembler() -> Callable[[Path, Path], object]:
         wasmtime = importlib.import_module("wasmtime")
     except ImportError:
         raise Missing(
-            "nothing to assemble WebAssembly text with\n"
+            "no assembler for WebAssembly text\n"
             "  -> run this with the harness's environment: .venv/bin/python firmware/apps.py\n"
             "  -> or: apt-get install wabt"
         ) from None
@@ -109,6 +110,6 @@ if __name__ == "__main__":
     except Failed as failed:
         sys.exit(f"{failed}\nerror: the samples in Rust cannot be built: see above")
     except subprocess.CalledProcessError as error:
-        sys.exit(f"error: {error.cmd[0]} failed with {error.returncode}; its words are above")
+        sys.exit(f"error: {error.cmd[0]} failed with {error.returncode}; its output is above")
     except KeyboardInterrupt:
         sys.exit(130)

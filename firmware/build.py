@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Build the images of all boards, or of those that are named, into `firmware/images/`.
+"""Build the images of all boards, or of the named ones, into `firmware/images/`.
 
-A board whose image cannot be built is left out, and an image over its board's budget is built all the same; either is
-said, and told by the exit code.
+A board whose image cannot be built is left out. An image above its board's budget is built all the same. Both are
+reported, and the exit code is then 1.
 
-Needs Python 3.11 and no package. The same sources and the same compiler make the same bytes, wherever they lie:
-`--twice` builds again elsewhere and compares.
+It needs Python 3.11 and no package. The same sources and the same compiler make the same bytes in every folder:
+`--twice` builds again in another folder and compares.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ IMAGES = FIRMWARE / "images"
 
 
 class Progress:
-    """Says what is being built: on a terminal in one line that changes, elsewhere not at all; or, if wanted, in cargo's
-    own words."""
+    """Shows what is being built: on a terminal in one changing line, elsewhere not at all. ``verbose`` shows cargo's
+    output instead."""
 
     def __init__(self, verbose: bool) -> None:
         self._verbose = verbose
@@ -51,7 +51,7 @@ class Progress:
 def build(
     boards: Iterable[Board], target_folder: Path, jobs: int | None = None, *, verbose: bool = False
 ) -> tuple[list[Image], dict[str, str]]:
-    """Build the boards' images below ``target_folder``; also, by name, why some could not be."""
+    """Build the boards' images below ``target_folder``. Returns them, and the error of each other board by its name."""
     boards = sorted(boards, key=lambda board: (board.target, board.profile, board.name))
     layouts = target_folder / "layouts"
     for board in boards:
@@ -91,7 +91,7 @@ def _compile(
     layouts: Path,
     on_line: Callable[[str], object],
 ) -> list[tuple[Board, str | None]]:
-    """All boards at once; where that fails, one after the other: each with why it could not be built, or None."""
+    """Compile all boards at once, and if that fails one by one. Returns each board with its error, or None."""
     try:
         bins = [f"--bin={board.name}" for board in boards]
         toolchain.run([*arguments, *bins], flags, FIRMWARE, on_line, WASMBED_LAYOUTS=str(layouts))
@@ -105,7 +105,7 @@ def _compile(
 
 
 def publish(images: Iterable[Image], target_folder: Path) -> None:
-    """Copy the images to where the harness looks for them."""
+    """Copy the images to the folder that the harness reads."""
     IMAGES.mkdir(exist_ok=True)
     for image in images:
         built = target_folder / image.board.target / "release" / image.board.name
@@ -113,7 +113,7 @@ def publish(images: Iterable[Image], target_folder: Path) -> None:
 
 
 def compare(first: Iterable[Image], again: Iterable[Image]) -> list[str]:
-    """The images that differ between two builds."""
+    """Return a complaint for each image that differs between two builds."""
     hashes = {image.board.name: image.sha256 for image in again}
     return [
         f"{image.board.name}: built twice, {image.sha256[:16]} and {hashes[image.board.name][:16]}"
@@ -127,8 +127,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("boards", nargs="*", metavar="BOARD", help=f"one of {', '.join(boards)}")
     parser.add_argument("--twice", action="store_true", help="build a second time elsewhere and compare")
-    parser.add_argument("-v", "--verbose", action="store_true", help="say what cargo says")
-    parser.add_argument("--jobs", type=int, metavar="N", help="compilers at once")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show cargo's output")
+    parser.add_argument("--jobs", type=int, metavar="N", help="the number of compilers at a time")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.boards if name not in boards]
     if unknown:
@@ -138,7 +138,7 @@ def main() -> int:
     images, failures = build(chosen, target_folder, arguments.jobs, verbose=arguments.verbose)
     publish(images, target_folder)
     for name in failures:
-        # An image of what the sources were before would only mislead.
+        # An image of older sources would be misleading.
         (IMAGES / boards[name].image).unlink(missing_ok=True)
     if images:
         print(table(images))
@@ -150,11 +150,11 @@ def main() -> int:
             complaints += compare(images, again)
         if not complaints:
             print("built twice: the same bytes")
-    for words in dict.fromkeys(failures.values()):
-        names = [name for name, failure in failures.items() if failure == words]
-        new = "no bin target named" in words
+    for error in dict.fromkeys(failures.values()):
+        names = [name for name, failure in failures.items() if failure == error]
+        new = "no bin target named" in error
         do = "\n  -> a new board needs its src/bin: see docs/how-to/add-a-board.md" if new else ""
-        complaints.append(f"{words}\nleft out: {', '.join(names)}; why is said above{do}")
+        complaints.append(f"{error}\nleft out: {', '.join(names)}; the reason is above{do}")
     if complaints:
         print("\n".join(complaints), file=sys.stderr)
     return 1 if complaints else 0

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Judge the firmware on this computer: formatting, lints for every kind of board, and the tests. Needs rustup's or
-any other ordinary Rust with rustfmt and clippy; no board and no emulator."""
+"""Check the firmware on this computer: formatting, lints for every profile of boards, and the tests. It needs an
+ordinary Rust, rustup's for example, with rustfmt and clippy, and neither a board nor an emulator."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 *** Settings ***
-Documentation    Links that break and come back, boards that lose power, gateways that go down and up.
+Documentation    Links that are cut and restored, boards that lose power, gateways that stop and start.
 
 Resource         resources/wasmbed.resource
 
@@ -8,14 +8,14 @@ Test Tags        virtual    qemu    quick
 
 *** Test Cases ***
 A Lost Connection Is Noticed At Once
-    [Documentation]    The device becomes Disconnected and says why.
+    [Documentation]    The device becomes Disconnected, with the reason.
     ${board}=    Connect A Device
     Cut The Link Of    ${board}
     Device Should Be Lost    ${board}
     History Should Follow    connection-lost
 
 A Device Reconnects Without Enrolling Again
-    [Documentation]    A heartbeat with its id on a new session is enough for a device that did not reboot.
+    [Documentation]    A device that did not reboot resumes with a heartbeat with its id on a new session.
     ${board}=    Connect A Device
     ${before}=    Get Status Of Device    ${board}
     Cut The Link Of    ${board}
@@ -35,15 +35,15 @@ A Device Reconnects Without Enrolling Again
     ...    Connected
     History Should Follow    device-connection
 
-A Board That Is Switched Off Says Goodbye
-    [Documentation]    A clean power off disconnects.
+A Board That Is Switched Off Disconnects
+    [Documentation]    A graceful power off closes the link.
     ${board}=    Connect A Device
     Power Off Board    ${board}
     Device Should Reach Phase    ${board}    Disconnected    device_status=Stopped
     History Should Follow    connection-lost
 
-A Board That Loses Power Comes Back As The Same Device
-    [Documentation]    No goodbye on the link; with power again the board enrolls anew and keeps its id.
+A Board That Loses Power Returns As The Same Device
+    [Documentation]    The link ends without a message. With power the board enrolls again and keeps its id.
     ${board}=    Connect A Device
     ${before}=    Get Status Of Device    ${board}
     Cut Power Of Board    ${board}
@@ -54,7 +54,7 @@ A Board That Loses Power Comes Back As The Same Device
     History Should Follow    device-connection
 
 Devices Survive A Gateway Restart
-    [Documentation]    The gateway drains and comes back; every device is Connected again.
+    [Documentation]    The gateway drains and restarts; each device is Connected again.
     [Tags]    slow
     ${boards}=    Connect Devices    3
     ${before}=    Get Status Of Device    ${boards}[0]
@@ -68,7 +68,7 @@ Devices Survive A Gateway Restart
     History Should Follow    device-connection
 
 Devices Survive A Killed Gateway
-    [Documentation]    Nobody says goodbye when a gateway is killed; its successor takes the devices over.
+    [Documentation]    Devices get no message when a gateway is killed; the next gateway takes them over.
     [Tags]    slow
     ${board}=    Connect A Device
     ${before}=    Get Status Of Device    ${board}
@@ -80,8 +80,8 @@ Devices Survive A Killed Gateway
     Device Should Be The Same As Before    ${board}    ${before}
     History Should Follow    device-connection
 
-Every Board Loses Power In Turn
-    [Documentation]    Each comes back as the device it was, and the gateway counts them all.
+Each Board Loses Power In Turn
+    [Documentation]    Each returns as the same device, and the gateway counts all of them.
     ${boards}=    Connect Devices    3
     Cycle Power Of Boards    at_once=2
     FOR    ${board}    IN    @{boards}
@@ -92,7 +92,7 @@ Every Board Loses Power In Turn
     Should Be Equal As Integers    ${status.connected_devices}    3
 
 A Stopped Gateway Leaves No Device Connected
-    [Documentation]    A gateway that goes in order takes its devices to Disconnected and itself to Offline.
+    [Documentation]    A gateway that stops gracefully writes its devices as Disconnected and itself as Offline.
     ${board}=    Connect A Device
     Stop Gateway
     Device Should Reach Phase    ${board}    Disconnected
@@ -100,7 +100,7 @@ A Stopped Gateway Leaves No Device Connected
     History Should Follow    connection-lost
 
 An Application Outlives A Lost Connection
-    [Documentation]    Whether an application still runs on a device without a link is unknown until the device is back.
+    [Documentation]    The state of an application on a device without a link is unknown until it reconnects.
     ${boards}=    Connect Devices    2
     ${application}=    Run An Application    idle    ${boards}
     Cut The Link Of    ${boards}[0]
@@ -111,4 +111,4 @@ An Application Outlives A Lost Connection
     Device Should Reach Phase    ${boards}[0]    Connected    within=20s
     Application Should Reach Phase    ${application}    Running    health=healthy    within=20s
     ${results}=    Get Events    DeploymentResult    ${application}
-    Length Should Be    ${results}    2    It was deployed again where it had never stopped
+    Length Should Be    ${results}    2    It was deployed again where it had not stopped

@@ -1,5 +1,5 @@
 *** Settings ***
-Documentation    Applications that do what they should: deployed, run, stopped, replaced.
+Documentation    Applications that are deployed, run, stopped, and replaced.
 
 Resource         resources/wasmbed.resource
 
@@ -8,7 +8,7 @@ Test Tags        virtual    qemu    quick
 
 *** Test Cases ***
 An Application Is Deployed And Runs
-    [Documentation]    A module reaches the device, runs, and what it published can be read in Kubernetes.
+    [Documentation]    A module reaches the device and runs, and its output is in Kubernetes.
     ${board}=    Connect A Device
     ${application}=    Deploy Application    hello    ${board}
     Application Should Be Running On    ${application}    ${board}
@@ -19,7 +19,7 @@ An Application Is Deployed And Runs
     History Should Follow    execution-on-device
 
 Arguments And Environment Reach The Module
-    [Documentation]    What the resource says is what the module reads.
+    [Documentation]    The module reads the values of the resource.
     ${board}=    Connect A Device
     VAR    @{arguments}    first
     VAR    &{environment}    SITE=roof
@@ -28,7 +28,7 @@ Arguments And Environment Reach The Module
     Published Values Should Be    ${application}    ${board}    roof    topic=SITE
 
 A Large Module Arrives Whole
-    [Documentation]    A module of many chunks goes over, and every one is acknowledged.
+    [Documentation]    A module is sent in many chunks, and each chunk is acknowledged.
     ${board}=    Connect A Device
     ${module}=    Get Module Of Size    hello    40000
     ${application}=    Run An Application    ${module}    ${board}    name=heavy
@@ -52,7 +52,7 @@ An Application Is Stopped And Started Again
     History Should Follow    application-stop
 
 A Deleted Application Is Stopped First
-    [Documentation]    The resource goes when its devices have stopped it, not before.
+    [Documentation]    The resource is gone once its devices have stopped it, and not before.
     ${board}=    Connect A Device
     ${application}=    Run An Application    hello    ${board}
     Delete Application    ${application}
@@ -61,7 +61,7 @@ A Deleted Application Is Stopped First
     History Should Follow    application-stop
 
 A Changed Module Is Redeployed
-    [Documentation]    The old one is stopped, the new one runs, and its output is the new one's.
+    [Documentation]    The old module is stopped, the new one runs, and the output is the new one's.
     ${board}=    Connect A Device
     ${application}=    Run An Application    hello    ${board}
     Redeploy Application    ${application}    hello_again
@@ -69,8 +69,8 @@ A Changed Module Is Redeployed
     Published Values Should Be    ${application}    ${board}    hello again
     History Should Follow    execution-on-device
 
-Limits Can Be Changed Of What Runs
-    [Documentation]    The module stays, and is deployed again with the new limits.
+The Limits Of A Running Application Can Be Changed
+    [Documentation]    The module stays the same, and is deployed again with the new limits.
     ${board}=    Connect A Device
     ${application}=    Run An Application    hello    ${board}
     Redeploy Application    ${application}    fuel=2000000    time_limit=2s
@@ -81,7 +81,7 @@ Limits Can Be Changed Of What Runs
     Should Be Equal As Integers    ${limits}[wallTime]    2000
 
 An Application For Labelled Devices
-    [Documentation]    A selector means the devices that carry the labels, and those only.
+    [Documentation]    A selector selects the devices with the labels, and no others.
     ${boards}=    Connect Devices    3
     Label Device    ${boards}[0]    site=roof
     Label Device    ${boards}[1]    site=roof
@@ -92,7 +92,7 @@ An Application For Labelled Devices
     History Should Follow    application-deployment
 
 An Application For A Whole Fleet
-    [Documentation]    Every device runs it, and the statistics say so.
+    [Documentation]    Each device runs it, and the statistics count them.
     [Tags]    slow
     ${count}=    Get Stack Option    fleet
     ${boards}=    Connect Devices    ${count}

@@ -1,5 +1,5 @@
 *** Settings ***
-Documentation    How a board becomes a device: by certificate, by signing request, again after a reboot.
+Documentation    Boards enroll by certificate, by signing request, and again after a reboot.
 
 Resource         resources/wasmbed.resource
 
@@ -14,21 +14,21 @@ A Device Enrolls
     Device Should Have Gone Through    ${board}    Pending    Enrolling    Enrolled    Connected
     History Should Follow    device-enrollment
 
-A Board Says That It Is Connected
-    [Documentation]    Whoever sits before the board's console sees what happens.
+A Board's Console Shows That It Is Connected
+    [Documentation]    The console shows the TLS version and the enrollment.
     ${board}=    Connect A Device
     Board Console Should Show    ${board}    TLSv1.3
     Board Console Should Show    ${board}    enrolled
 
 A Device Enrolls By Signing Request
-    [Documentation]    A board without certificate pays with a one-time token, gets a certificate, and returns with it.
+    [Documentation]    A board without a certificate uses a one-time token, gets a certificate, and reconnects with it.
     Skip Unless Boards Have    csr
     ${board}=    Connect A Device    certificate=request
     Wait For Event    DELETE Secret    source=Gateway    code=200
     History Should Follow    device-enrollment-by-request    ${board}
 
 A Device Keeps Its Id Over A Reboot
-    [Documentation]    A board that was reset enrolls anew and is the same device.
+    [Documentation]    A board that was reset enrolls again and is the same device.
     Skip Unless Boards Have    reset
     ${board}=    Connect A Device
     ${before}=    Get Status Of Device    ${board}
@@ -39,8 +39,8 @@ A Device Keeps Its Id Over A Reboot
     Device Should Be The Same As Before    ${board}    ${before}
     History Should Follow    device-connection
 
-A Deleted Device Enrolls Anew
-    [Documentation]    Its board is still there: it becomes another device of the same name.
+A Deleted Device Enrolls Again
+    [Documentation]    Its board is still on, and becomes a new device of the same name.
     ${board}=    Connect A Device
     ${before}=    Get Status Of Device    ${board}
     Delete Device    ${board}
@@ -51,7 +51,7 @@ A Deleted Device Enrolls Anew
     History Should Follow    device-deleted
 
 A Device Without A Board Can Be Deleted
-    [Documentation]    Nobody is there to enroll anew.
+    [Documentation]    Its board is off, so it does not enroll again.
     ${board}=    Connect A Device
     Power Off Board    ${board}
     Device Should Be Lost    ${board}
@@ -59,7 +59,7 @@ A Device Without A Board Can Be Deleted
     Device Should Be Gone    ${board}
 
 A Second Device Of The Same Name Is Refused
-    [Documentation]    While a device is connected, whoever comes with the same identity is told to come later.
+    [Documentation]    While a device is connected, another board with its identity is asked to retry later.
     ${board}=    Connect A Device
     Power On Board    twin_of=${board}
     ${refused}=    Gateway Should Refuse    ${board}    DUPLICATE_DEVICE
@@ -68,14 +68,14 @@ A Second Device Of The Same Name Is Refused
     History Should Follow    enrollment-failure
 
 A Device Of An Unknown Type Is Refused
-    [Documentation]    Kubernetes never hears of it.
+    [Documentation]    It gets no resource in Kubernetes.
     ${board}=    Power On Board    device_type=toaster
     Gateway Should Refuse    ${board}    ENROLLMENT_FAILED    toaster
     Device Should Not Exist    ${board}
     History Should Follow    enrollment-failure
 
 Many Devices Enroll At Once
-    [Documentation]    A fleet becomes Connected, every device with an id of its own.
+    [Documentation]    A fleet becomes Connected, and each device has its own id.
     [Tags]    slow
     ${count}=    Get Stack Option    fleet
     ${boards}=    Connect Devices    ${count}

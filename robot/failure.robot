@@ -1,6 +1,6 @@
 *** Settings ***
-Documentation    What must go wrong, does, and is reported where the user looks: tables of bad certificates, of bad
-...              modules, and of modules that break.
+Documentation    Failures are reported where the user looks: tables of bad certificates, of bad modules, and of modules
+...              that fail.
 
 Resource         resources/wasmbed.resource
 
@@ -9,44 +9,44 @@ Test Tags        virtual    qemu    quick
 
 *** Test Cases ***
 A Bad Certificate Is Refused
-    [Documentation]    The handshake completes, so that the device can be told to renew; it gets no resource.
-    [Template]    A Board With A Bad Certificate Should Be Told Why
+    [Documentation]    The handshake completes, so that the gateway can ask the device to renew; it gets no resource.
+    [Template]    A Board With A Bad Certificate Should Get The Reason
     expired    expired
     not-yet-valid    not yet valid
     revoked    revoked
     wrong-usage    usage
 
 A Certificate Of An Unknown Authority Ends The Handshake
-    [Documentation]    Somebody else signed it: a TLS alert, no session, no resource.
+    [Documentation]    Another authority signed it: a TLS alert, no session, no resource.
     A Board Should Not Get Past The Handshake    unknown-authority
 
 A Certificate For Servers Ends The Handshake
-    [Documentation]    TLS itself refuses what is not for clients.
+    [Documentation]    TLS itself refuses a certificate that is not for clients.
     A Board Should Not Get Past The Handshake    server-only
 
-Capabilities That Cannot Be
-    [Documentation]    One that nobody knows, or one that must be there and is not: refused by its name.
+Invalid Capabilities Are Refused
+    [Documentation]    An unknown capability, or a missing one that is required; the error names it.
     [Template]    A Board With These Capabilities Should Be Refused
     teleport    tls    cbor    teleport
     cbor    wasm
 
 A Module That Cannot Run Is Never Sent
-    [Documentation]    Not a byte of it leaves the gateway, and the reason is in the resource.
+    [Documentation]    The gateway sends none of it, and the reason is in the resource.
     [Template]    Module Should Be Refused
     missing_import    wasmbed.fly
     hungry    memory
     no_memory    memory
     hello    'start'    entry=start
 
-Bytes That Are No Module Are Never Sent
-    [Documentation]    An ELF file, and a module that ends in the middle.
+Bytes That Are Not A Module Are Never Sent
+    [Documentation]    An ELF file, and a module that is cut off.
     [Template]    Bytes Should Be Refused
     7f 45 4c 46 02 01 01 00    not a WebAssembly
     00 61 73 6d 01 00 00 00 01 ff ff    malformed
 
-A Module That Breaks Is Reported
-    [Documentation]    The device ends it, says why, and stays Connected; the application is in Error.
-    [Template]    Module Should Break With
+A Module That Fails Is Reported
+    [Documentation]    The device ends it, reports why, and stays Connected; the application is in Error.
+    [Template]    Module Should Fail With
     endless    OUT_OF_FUEL    fuel=100000
     endless    TIME_LIMIT    fuel=1125899906842624    time_limit=300ms
     trap    TRAP
@@ -54,7 +54,7 @@ A Module That Breaks Is Reported
     greedy    MEMORY_LIMIT    memory=262144
 
 Garbage Ends The Session And Changes Nothing
-    [Documentation]    A frame that breaks the contract: an error message and the end of the session.
+    [Documentation]    A frame that violates the contract: an error message and the end of the session.
     [Template]    Bytes On The Wire Should End The Session
     no-cbor    00 00 00 04 ff ff ff ff
     cut-short    00 00 00 03 83 01 01
@@ -62,7 +62,7 @@ Garbage Ends The Session And Changes Nothing
     trailing-bytes    00 00 00 07 83 01 01 82 00 a0 00
     too-long    7f ff ff ff
 
-A Broken Application Does Not Take Its Device Along
+A Failed Application Does Not Affect Its Device
     [Documentation]    After a trap the same device runs the next application.
     ${board}=    Connect A Device
     ${broken}=    Deploy Application    trap    ${board}
@@ -71,8 +71,8 @@ A Broken Application Does Not Take Its Device Along
     History Should Follow    runtime-error    ${broken}
     History Should Follow    application-deployment    ${healthy}
 
-A Revoked Device Cannot Come Back
-    [Documentation]    Revocation reaches a running gateway: the session ends, and the device is refused from then on.
+A Revoked Device Cannot Reconnect
+    [Documentation]    A running gateway loads the revocation: the session ends, and the device is refused afterwards.
     Skip Unless Boards Have    reset
     ${board}=    Connect A Device
     Revoke Certificate Of    ${board}
@@ -84,8 +84,8 @@ A Revoked Device Cannot Come Back
 
 
 *** Keywords ***
-A Board With A Bad Certificate Should Be Told Why
-    [Documentation]    Refused with the reason, told to renew, and unknown to Kubernetes.
+A Board With A Bad Certificate Should Get The Reason
+    [Documentation]    Refused with the reason, asked to renew, and without a resource in Kubernetes.
     [Arguments]    ${certificate}    ${reason}
     ${board}=    Power On Board    certificate=${certificate}
     ${refused}=    Gateway Should Refuse    ${board}    CERTIFICATE_INVALID    ${reason}
@@ -103,7 +103,7 @@ A Board Should Not Get Past The Handshake
     Device Should Not Exist    ${board}
 
 A Board With These Capabilities Should Be Refused
-    [Documentation]    Refused by the name of the capability.
+    [Documentation]    The error names the capability.
     [Arguments]    ${named}    @{capabilities}
     ${board}=    Power On Board    capabilities=${capabilities}
     Gateway Should Refuse    ${board}    UNSUPPORTED_CAPABILITY    ${named}
@@ -111,7 +111,7 @@ A Board With These Capabilities Should Be Refused
     History Should Follow    enrollment-failure    ${board}
 
 Module Should Be Refused
-    [Documentation]    The application is Failed for that reason, and nothing was sent.
+    [Documentation]    The application is Failed with that reason, and nothing was sent.
     [Arguments]    ${module}    ${reason}    &{settings}
     ${board}=    Connect A Device
     ${application}=    Deploy Application    ${module}    ${board}    &{settings}
@@ -121,12 +121,12 @@ Module Should Be Refused
     History Should Follow    deployment-failure    ${application}
 
 Bytes Should Be Refused
-    [Documentation]    As a module, written in hexadecimal.
+    [Documentation]    The same for a module given as hexadecimal bytes.
     [Arguments]    ${hexadecimal}    ${reason}
     ${module}=    Convert To Bytes    ${hexadecimal}    hex
     Module Should Be Refused    ${module}    ${reason}
 
-Module Should Break With
+Module Should Fail With
     [Documentation]    The application is in Error with that code, and its device stays Connected.
     [Arguments]    ${module}    ${code}    &{settings}
     ${board}=    Connect A Device

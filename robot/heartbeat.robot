@@ -1,5 +1,5 @@
 *** Settings ***
-Documentation    Heartbeats: that they come, that they are answered, and what follows when they do not.
+Documentation    Heartbeats arrive and are acknowledged; missed ones end the session.
 
 Resource         resources/wasmbed.resource
 
@@ -10,7 +10,7 @@ Test Tags        virtual    qemu    quick
 
 *** Test Cases ***
 Heartbeats Keep Coming
-    [Documentation]    A connected device beats at the interval it was told, and each beat is acknowledged.
+    [Documentation]    A connected device sends heartbeats at the given interval, and each is acknowledged.
     ${board}=    Connect A Device
     VAR    ${beat}    ${None}
     FOR    ${_}    IN RANGE    4
@@ -22,7 +22,7 @@ Heartbeats Keep Coming
     History Should Follow    heartbeat-and-monitoring
 
 Three Missed Heartbeats End The Session
-    [Documentation]    A device whose link is up but that has fallen silent is Disconnected, and shown the door.
+    [Documentation]    A device that is silent on an open link becomes Disconnected, and its session ends.
     ${peer}=    Connect Peer    sleeper
     Enroll Peer    ${peer}
     Device Should Reach Phase    sleeper    Connected
@@ -32,7 +32,7 @@ Three Missed Heartbeats End The Session
     Peer Should Be Disconnected    ${peer}
     History Should Follow    connection-lost
 
-Who Beats By Hand Stays Connected
+A Peer That Sends Heartbeats Stays Connected
     [Documentation]    Each heartbeat is acknowledged, and no session ends.
     ${peer}=    Connect Peer    drummer
     ${id}=    Enroll Peer    ${peer}
@@ -43,7 +43,7 @@ Who Beats By Hand Stays Connected
     Device Should Be Lost    drummer
 
 A Heartbeat Names What Runs
-    [Documentation]    The platform learns from the device itself what runs on it.
+    [Documentation]    A heartbeat lists the applications that run on the device.
     ${board}=    Connect A Device
     ${application}=    Run An Application    idle    ${board}    name=idler
     ${deployed}=    Wait For Event    DeploymentResult    idler    ok=${True}
@@ -51,11 +51,11 @@ A Heartbeat Names What Runs
     Dictionary Should Contain Key    ${beat.data}[applications]    idler
     History Should Follow    application-deployment    ${application}
 
-Heartbeats Go On While Nothing Is Asked
-    [Documentation]    The platform lives on its own, whatever the suite does meanwhile.
+Heartbeats Continue Between Keywords
+    [Documentation]    The platform runs on while the suite does something else.
     ${board}=    Connect A Device
     Wait For Event    Heartbeat    ${board}    source=Device
-    Sleep    1s    reason=three intervals, in which nobody waits for anything
+    Sleep    1s    reason=three intervals without a keyword of the library
     ${beats}=    Get Events    Heartbeat    ${board}
     Should Be True    len($beats) > 1
     Event Should Not Have Happened    ConnectionClosed    ${board}

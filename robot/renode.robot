@@ -1,6 +1,6 @@
 *** Settings ***
-Documentation    Boards in Renode: three kinds side by side, and what Renode's users are used to say.
-...              `robot --include renode robot`; left out, with a reason, where there is no Renode.
+Documentation    Boards in Renode: three kinds side by side, and Renode's own keywords.
+...              `robot --include renode robot`; skipped, with a reason, where Renode is missing.
 
 Resource         resources/wasmbed.resource
 
@@ -30,8 +30,8 @@ Three Kinds Of Boards Run The Same Application Side By Side
         Board Console Should Show    ${board}    hello from a module    within=20s
     END
 
-A Board Of One Kind Is Lost And The Others Go On
-    [Documentation]    Its plug is pulled, in the same Renode.
+A Board Of One Kind Is Lost And The Others Continue
+    [Documentation]    Its power is cut, in the same Renode process.
     ${lost}=    Power On Board    stm32f4-discovery
     ${other}=    Power On Board    arduino-nano-33-ble
     Device Should Reach Phase    ${lost}    Connected    within=30s
@@ -43,7 +43,7 @@ A Board Of One Kind Is Lost And The Others Go On
     Device Should Reach Phase    ${lost}    Connected    within=30s
 
 The Monitor Answers
-    [Documentation]    In the words of Renode's own keywords.
+    [Documentation]    With Renode's own keywords.
     ${board}=    Power On Board    stm32f746g-disco
     Wait For Line On Uart    link: up    testerId=${board}    timeout=30s
     ${mips}=    Execute Command    sysbus.cpu PerformanceInMips    machine=${board}
@@ -53,8 +53,8 @@ The Monitor Answers
     Run Keyword And Expect Error    *does not provide a field*
     ...    Execute Command    sysbus.cpu NoSuchThing    machine=${board}
 
-A Fleet Comes Back To Where It Was
-    [Documentation]    Provides and Requires, within one test; the devices keep their ids and do not enroll anew.
+A Saved State Is Restored
+    [Documentation]    Provides and Requires in one test; the device keeps its id and does not enroll again.
     ${board}=    Power On Board    stm32f746g-disco
     Device Should Reach Phase    ${board}    Connected    within=30s
     ${before}=    Get Status Of Device    ${board}

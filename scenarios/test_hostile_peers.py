@@ -145,7 +145,7 @@ async def test_a_device_that_never_reads_disconnects_nobody_else(stack: Stack) -
         floods.append(asyncio.create_task(_send_on(peer, Heartbeat(device_id, 0, "active", {}, "ready"))))
     for peer in deaf:
         closed = await stack.history.until("ConnectionClosed", about=peer.name, within=240)
-        assert closed.data["reason"] == "the peer left what it was sent unread for 10 s"
+        assert closed.data["reason"] == "the peer did not read for 10 s"
     await asyncio.gather(*floods)
     assert len(stack.history.find("ConnectionClosed")) == 2
     await _all_beat(stack, boards, before)

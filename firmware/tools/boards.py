@@ -1,4 +1,4 @@
-"""The boards of `platforms/` as the build needs them, and the linker script that each one's memory map makes."""
+"""Read the boards of `platforms/` for the build, and make the linker script of each from its memory map."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 PLATFORMS = Path(__file__).resolve().parents[2] / "platforms"
 RISCV_REGIONS = {"TEXT": "FLASH", "RODATA": "FLASH", "DATA": "RAM", "BSS": "RAM", "HEAP": "RAM", "STACK": "STACK"}
-"""What riscv-rt calls the parts of an image, and where each lies."""
+"""The memory region of each section, by riscv-rt's names."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Board:
-    """What ``board.toml`` says, as far as the image depends on it."""
+    """The part of ``board.toml`` that the image depends on."""
 
     name: str
     image: str
@@ -44,7 +44,7 @@ class Board:
 
     @classmethod
     def read(cls, path: Path) -> Board:
-        """Raises ValueError naming the file and what is wrong in it."""
+        """Read one ``board.toml``. Raises ValueError naming the file and the error."""
         try:
             data = tomllib.loads(path.read_text("utf-8"))
             memory: dict[str, Any] = data["memory"]
@@ -80,13 +80,13 @@ class Board:
 
     @property
     def is_riscv(self) -> bool:
-        """Whether its processor is one; the others are Arm's."""
+        """Whether the processor is RISC-V; the others are Arm."""
         return self.target.startswith("riscv")
 
     def linker_script(self) -> str:
-        """``memory.x`` for the ``link.x`` of cortex-m-rt or riscv-rt.
+        """Return ``memory.x`` for the ``link.x`` of cortex-m-rt or riscv-rt.
 
-        The stack lies at the bottom of RAM: when it overflows it leaves RAM, and that is a fault.
+        The stack lies at the bottom of RAM. When it overflows it leaves RAM, which is a fault.
         """
         flash, ram, stack = self.flash, self.ram, self.stack
         heap = self.heap or Region(0, 0)
@@ -124,13 +124,13 @@ class Board:
 
 
 def find_boards(folder: Path = PLATFORMS) -> dict[str, Board]:
-    """Every board that there is an image for, by name. Raises ValueError for one that is described wrongly, and for
-    two whose images have one name."""
+    """Return every board with an image, by name. Raises ValueError for an invalid description, and for two images of
+    the same name."""
     paths = (path for path in sorted(folder.glob("*/board.toml")) if "[build]" in path.read_text("utf-8"))
     boards: dict[str, Board] = {}
     for path in paths:
         board = Board.read(path)
         if (other := next((each.name for each in boards.values() if each.image == board.image), None)) is not None:
-            raise ValueError(f"{path}: the image {board.image} is that of {other}; give each board one of its own")
+            raise ValueError(f"{path}: the image {board.image} belongs to {other}; give each board its own image")
         boards[board.name] = board
     return boards

@@ -1,4 +1,4 @@
-"""What an image needs of its board's memory, read from the ELF file."""
+"""Measure an image's use of its board's memory, from the ELF file, and compare it with the board's budget."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ SECTION_ALLOCATED = 2
 NO_BITS = 8
 
 TRANSLATION = 9
-"""Heap that a module takes while it is loaded, as a multiple of its size: itself, and what its translation may need."""
+"""Heap that a module takes while it is loaded, as a multiple of its size: the module and its translation."""
 NODE = 16 << 10
-"""Heap of everything but modules: TLS, session, messages."""
+"""Heap for everything except modules: TLS, session, messages."""
 
 
 def stacks(cells: int) -> int:
-    """Heap that the stacks of a call take at most, for a value stack of ``cells``, as the node reserves it
+    """Return the most heap that the stacks of a call take, for a value stack of ``cells``, as the node reserves it
     (`wasmbed-node/src/runtime/guest.rs`)."""
     growing = cells // 2 if cells > 1024 else 0
     return 8 * (cells + growing) + 24 * min(512, cells // 4)
@@ -27,7 +27,7 @@ def stacks(cells: int) -> int:
 
 @dataclass(frozen=True)
 class Image:
-    """Sizes in bytes."""
+    """One image; sizes in bytes."""
 
     board: Board
     flash: int
@@ -37,12 +37,12 @@ class Image:
 
     @property
     def heap(self) -> int:
-        """What is left of RAM, or set aside, for the heap."""
+        """The memory for the heap: a region of its own, or the rest of RAM."""
         board = self.board
         return board.heap.size if board.heap else board.ram.size - board.stack - self.static
 
     def complaints(self) -> list[str]:
-        """Every budget that is exceeded."""
+        """Return a message for every budget that the image exceeds."""
         need = {"flash": self.flash, "ram": self.static + self.board.stack}
         complaints = [
             f"{self.board.name}: {used:,} bytes of {kind}, the budget is {self.board.budget[kind]:,}: make it smaller, "
@@ -71,7 +71,7 @@ def measure(board: Board, elf: Path) -> Image:
             continue
         in_ram = board.ram.origin + board.stack <= address < board.ram.end
         static += size if in_ram else 0
-        # Variables with a value lie in flash, too, from where they are copied.
+        # Initialised variables also take flash, from where they are copied at start-up.
         flash += size if kind != NO_BITS else 0
     return Image(board, flash, static, hashlib.sha256(data).hexdigest())
 
@@ -89,8 +89,8 @@ def _sections(data: bytes) -> list[tuple[int, int, int, int]]:
 
 
 def table(images: list[Image]) -> str:
-    """The images and what they need, for people: flash of what there is, variables and stack of their budget, what
-    is left for the heap, and the largest module and linear memory that go into it."""
+    """Return a table of the images for people: flash and its share of the board's, variables and stack and their share
+    of the budget, heap, and the limits of modules."""
     head = ("board", "flash", "of", "variables", "stack", "of", "heap", "module", "its memory", "SHA-256")
     rows = [
         (

@@ -1,7 +1,7 @@
-"""Which Rust compiler can build for bare metal here, and how it has to be called.
+"""Find a Rust compiler that can build for bare metal on this machine, and how to call it.
 
-rustup's is taken where it has the target. Otherwise Debian's, which brings the sources of the standard library, so
-that cargo can build it: `core` and `alloc` for the target, in half a minute.
+rustup's compiler is used if it has the target. Otherwise Debian's is: it comes with the sources of the standard
+library, so that cargo can build `core` and `alloc` for the target, in half a minute.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ DISTRIBUTION = Path("/usr/bin")
 
 
 class Missing(Exception):
-    """A tool is not here; the message says which one and how to get it."""
+    """A tool is not installed; the message names it and how to get it."""
 
 
 class Failed(Exception):
-    """Cargo failed; the message is what it said."""
+    """Cargo failed; the message is its output."""
 
 
 @dataclass(frozen=True)
 class Linker:
-    """A linker for bare metal, Debian's package of it, what rustc calls its kind, and what it needs to be told."""
+    """A linker for bare metal: its program, Debian's package, rustc's name for its kind, and its options."""
 
     program: str
     package: str
@@ -35,26 +35,27 @@ class Linker:
     options: tuple[str, ...] = ()
 
     def flags(self) -> list[str]:
-        """What to tell rustc. Raises Missing."""
+        """Return rustc's flags for it. Raises Missing."""
         linker = [f"-Clinker={require(self.program, self.package)}", f"-Clinker-flavor={self.flavor}"]
         return [*linker, "-Clink-arg=--nmagic", *self.options]
 
 
 ARM_LINKER = Linker("arm-none-eabi-ld", "gcc-arm-none-eabi", "ld")
-# Without frame pointers, a function that does not return forgets who called it, and no backtrace shows that.
+# Without frame pointers, a function that never returns does not save its return address, and backtraces lack its
+# caller.
 RISCV_LINKER = Linker("ld.lld", "lld", "ld.lld", ("-Clink-arg=--discard-locals", "-Cforce-frame-pointers=yes"))
 
 
 @dataclass(frozen=True)
 class Toolchain:
-    """``cargo`` and what to give it, to build for ``targets``."""
+    """``cargo`` with its arguments and environment for a build."""
 
     cargo: str
     description: str
     arguments: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     sources: dict[Path, str] = field(default_factory=dict)
-    """Folders that would be named in the images, and what they are called there instead."""
+    """Folders whose paths would be in the images, and the names that replace them."""
 
     def run(
         self,
@@ -64,7 +65,7 @@ class Toolchain:
         on_line: Callable[[str], object] | None = None,
         **variables: str,
     ) -> None:
-        """Run cargo; ``rustflags`` by target. ``on_line`` gets each line that it says. Raises Failed."""
+        """Run cargo; ``rustflags`` are by target. ``on_line`` gets each line of output. Raises Failed."""
         names = {cwd: "firmware"} | self.sources
         remaps = [f"--remap-path-prefix={path}={name}" for path, name in names.items()]
         config = [
@@ -72,7 +73,7 @@ class Toolchain:
             for target, flags in rustflags.items()
             for argument in ("--config", f"target.{target}.rustflags={[*flags, *remaps]!r}")
         ]
-        # Flags of the caller would be in the way of these.
+        # Flags from the caller's environment would replace these.
         inherited = {name: value for name, value in os.environ.items() if "RUSTFLAGS" not in name}
         command = [self.cargo, *arguments, *self.arguments, *config]
         said = []
@@ -90,7 +91,7 @@ class Toolchain:
 
 
 def find_toolchain(*targets: str) -> Toolchain:
-    """A toolchain for ``targets``. Raises Missing."""
+    """Return a toolchain for ``targets``. Raises Missing."""
     cargo = shutil.which("cargo")
     home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
     registry = home / "registry" / "src"
@@ -113,7 +114,7 @@ def find_toolchain(*targets: str) -> Toolchain:
 
 
 def require(program: str, package: str) -> str:
-    """The path of ``program``. Raises Missing."""
+    """Return the path of ``program``. Raises Missing."""
     path = shutil.which(program)
     if path is None:
         raise Missing(f"{program} is not installed\n  -> apt-get install {package} (all packages: {PACKAGES.name})")
@@ -128,7 +129,7 @@ def _rustup_targets() -> set[str]:
 
 
 def _library(rustc: Path) -> Path | None:
-    """The sources of the standard library that belong to ``rustc``."""
+    """Return the folder with the standard library's sources for ``rustc``; None if it is not installed."""
     if not rustc.is_file():
         return None
     asked = subprocess.run([rustc, "--print", "sysroot"], capture_output=True, text=True, check=False)

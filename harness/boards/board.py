@@ -1,4 +1,4 @@
-"""The contract of every board, whatever it is made of."""
+"""The contract that every board keeps: virtual, emulated or real."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ __all__ = [
 ]
 
 LINKS = frozenset({"ethernet", "plain-serial"})
-"""The features that are links which a board may have instead of its own."""
+"""The features that are other links than the board's own."""
 NOT_RECORDED = frozenset({"reset", "pause", "debug", "ethernet"})
-"""The features that a board lacks while it is recorded: only what comes over its serial lines is."""
+"""The features that a board lacks while it is recorded: a recording holds only the bytes of its serial lines."""
 
 FEATURES: Mapping[str, str] = {
-    "tls": "it speaks TLS itself",
-    "wasm": "it runs applications",
-    "several-applications": "it runs more than one at once",
-    "csr": "it enrolls by signing request",
-    "ed25519": "its identity may be an Ed25519 one",
-    "watchdog": "it resets itself when it hangs",
-    "storage": "it keeps an issued certificate without power",
-    "ethernet": "a link that it can have",
-    "plain-serial": "a link that it can have",
-    "reset": "it can be reset from outside",
-    "pause": "its emulator can let it stand still",
-    "debug": "its emulator can show its memory and registers",
-    "record": "its emulator can record its runs, to replay them",
-    "monitor": "its emulator takes commands",
+    "tls": "speaks TLS itself",
+    "wasm": "runs applications",
+    "several-applications": "runs several applications at the same time",
+    "csr": "enrolls by signing request",
+    "ed25519": "can have an Ed25519 identity",
+    "watchdog": "resets itself when it hangs",
+    "storage": "keeps an issued certificate without power",
+    "ethernet": "can connect over Ethernet",
+    "plain-serial": "can have a serial link without TLS: the bridge speaks TLS for it",
+    "reset": "can be reset from outside",
+    "pause": "can be paused by its emulator",
+    "debug": "shows memory and registers through its emulator",
+    "record": "can be recorded by its emulator, to replay its runs",
+    "monitor": "takes commands of its emulator's monitor",
 }
-"""What boards may be able to do, and what that means; a tier may have more of its own."""
+"""The features of boards, each with its meaning. A tier may have further ones."""
 
 
 class Power(StrEnum):
@@ -65,9 +65,10 @@ class Power(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a board holds to prove who it is and to know whom to trust; DER throughout.
+    """A board's identity and the authorities that it trusts, all in DER.
 
-    Pre-provisioned: ``certificate`` is set. Enrollment by signing request: it is None and ``pairing_token`` is set.
+    Pre-provisioned: ``certificate`` is set. Enrollment by signing request: ``certificate`` is None and
+    ``pairing_token`` is set.
     """
 
     authority: bytes
@@ -81,49 +82,50 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class BoardSettings:
-    """What a board is told from outside, never compiled in."""
+    """A board's settings; they are provisioned, never compiled in."""
 
     name: str
     credentials: Credentials
     gateway: Endpoint
     server_name: str
     device_type: str | None = None
-    """What to claim at enrollment instead of the board's own value; likewise the next."""
+    """The device type that the board claims at enrollment instead of its own."""
     capabilities: tuple[str, ...] | None = None
+    """The capabilities that it claims instead of its own."""
     self_test: str | None = None
-    """A fault for the firmware to provoke once, to see it reported: ``panic``, ``hard-fault``, ``stack-overflow``,
-    ``heap-exhaustion`` or ``hang``; boards without firmware have none."""
+    """A fault that the firmware provokes once, to test its report: ``panic``, ``hard-fault``, ``stack-overflow``,
+    ``heap-exhaustion`` or ``hang``. Virtual boards ignore it."""
     watchdog: float | None = None
-    """Seconds without a sign of life after which the board resets itself, instead of the board's own value."""
+    """Seconds without a sign of life after which the board resets itself; None: the board's own value."""
     link: str | None = None
-    """Another link than the board's own, for a board with the feature of that name. ``ethernet``: instead of the serial
-    line, and much faster. ``plain-serial``: nothing is encrypted on the line, the bridge speaks TLS for the board, with
-    the board's key; and its word for what it can do is that it can do TLS."""
+    """Another link than the board's own, for a board with the feature of that name. ``ethernet`` replaces the serial
+    line and is much faster. ``plain-serial``: the line is not encrypted, and the bridge speaks TLS for the board, with
+    the board's key; the board then claims the capability ``tls``."""
     recording: Path | None = None
-    """A folder to record the board's runs in, each in a folder of its own, so that they can be replayed; only for
-    boards with the feature ``record``."""
+    """The folder for recordings of the board's runs, one folder each, so that they can be replayed; only for boards
+    with the feature ``record``."""
 
 
 @dataclass(frozen=True, slots=True)
 class BoardEnvironment:
-    """What every board of a stack shares."""
+    """The clock, network, randomness and taps that all boards of a stack share."""
 
     clock: Clock
     network: Network
     randomness: Randomness
     tap: Tap | None = None
-    """What goes over the links."""
+    """Records the events of links."""
     faults: Tap | None = None
-    """What the boards themselves report of their failures: ``Crash``, and ``EmulatorEnded`` where nobody ended it."""
+    """Records failures of the boards themselves: ``Crash``, and ``EmulatorEnded`` if the harness did not end it."""
 
 
 class Board(ABC):
-    """One board. Not powered when made; :meth:`power_off` or :meth:`cut_power` before it is dropped."""
+    """One board, without power when made. Call :meth:`power_off` or :meth:`cut_power` before it is dropped."""
 
     kind: str
-    """The platform: ``virtual``, ``mps2-an385``, ..."""
+    """The kind of board: ``virtual``, ``mps2-an385``, ..."""
     features: frozenset[str]
-    """What it can do and scenarios may ask for, by name: those of :data:`FEATURES`, or its tier's own."""
+    """The features that scenarios can ask for: of :data:`FEATURES`, or of its tier."""
 
     name: str
     console: Console
@@ -134,82 +136,83 @@ class Board(ABC):
 
     @property
     def pid(self) -> int | None:
-        """The process that the board is while it is on, to account for it; None for a board that has none."""
+        """The process of a board that is on, for accounting; None for a board without its own process."""
         return None
 
     @property
     def usage(self) -> Usage | None:
-        """Memory and processor time that it takes: its process's, or its share of one; None where nobody tells."""
+        """Memory and processor time of its process, or its share of a process; None if unknown."""
         return usage_of(self.pid) if self.pid is not None else None
 
     @property
     def counters(self) -> Counters | None:
-        """What went over its link since it was last switched on; None for a board that does not count."""
+        """Bytes and connections of its link since the last power-on; None for a board that does not count."""
         return None
 
     @property
     def recording(self) -> Path | None:
-        """The folder of its present or last run's recording, if that is recorded."""
+        """The folder with the recording of its present or last run; None if that was not recorded."""
         return None
 
     @abstractmethod
     async def power_on(self) -> None:
-        """Start it; returns when the firmware runs, not when it is connected. Raises RigError if it does not."""
+        """Start it. Returns when the firmware runs, before it has connected. Raises RigError if it does not run."""
 
     @abstractmethod
     async def power_off(self) -> None:
-        """Clean stop: the link is closed in order. Nothing of the board is left."""
+        """Stop it in order: the firmware closes its link, and the board leaves no process and no task."""
 
     @abstractmethod
     async def cut_power(self) -> None:
-        """As if the plug was pulled: no goodbye on the link."""
+        """Cut the power without a warning: the firmware cannot close its link."""
 
     async def reset(self) -> None:
-        """Restart the firmware; what is in flash (identity, issued certificate) stays. Raises UsageError without
-        ``reset``."""
+        """Restart the firmware; flash (identity, issued certificate) keeps its contents. Raises UsageError without the
+        feature ``reset``."""
         raise self._lacks("reset")
 
     @abstractmethod
     async def cut_link(self) -> None:
-        """Break the board's connection and keep it from coming back."""
+        """Break the board's connection and prevent another one."""
 
     @abstractmethod
     async def restore_link(self) -> None:
         """Let the board connect again."""
 
     async def pause(self) -> None:
-        """Let the processor stand still, and with it the board's time. Raises UsageError without ``pause``."""
+        """Stop the processor, and with it the board's time. Raises UsageError without the feature ``pause``."""
         raise self._lacks("pause")
 
     async def resume(self) -> None:
-        """Let a paused board go on."""
+        """Let a paused board continue."""
         raise self._lacks("pause")
 
     def debugger(self) -> AbstractAsyncContextManager[GdbStub]:
-        """The board's memory and registers, while it stands still. Raises UsageError without ``debug``."""
+        """Access the board's memory and registers while it is stopped. Raises UsageError without the feature
+        ``debug``."""
         raise self._lacks("debug")
 
     async def execute(self, command: str) -> str:
-        """Have the emulator's monitor carry out a command for this board; what it answers. Raises UsageError with the
-        emulator's words if it refuses, and without ``monitor``."""
+        """Execute a command of the emulator's monitor for this board; returns its output. Raises UsageError with the
+        emulator's message if it refuses, and without the feature ``monitor``."""
         raise self._lacks("monitor")
 
     def _check_self_test(self, settings: BoardSettings) -> None:
-        """Raise UsageError for a self-test that nothing would end."""
+        """Raise UsageError for a self-test that would never end."""
         if settings.self_test == "hang" and "watchdog" not in self.features:
             raise UsageError(
                 f"a {self.kind} has no watchdog to end a hang", where=self.name, do="ask for another self-test"
             )
 
     def _lacks(self, feature: str) -> UsageError:
-        able = "ask for a board that has it: `wasmbed boards` lists what each can do"
-        return UsageError(f"a {self.kind} lacks the feature {feature!r}", where=self.name, do=able)
+        do = "ask for a board that has it: `wasmbed boards` lists the features of each"
+        return UsageError(f"a {self.kind} lacks the feature {feature!r}", where=self.name, do=do)
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a kind of board is, for people: in words, what it cannot do, and why it is not to be had, with how to get it
-    (None: it is)."""
+    """A kind of board, described for people: a summary, its limitations, and why it is unavailable, with how to get it
+    (None: it is available)."""
 
     summary: str
     cannot: tuple[str, ...] = ()
@@ -223,39 +226,39 @@ class Tier(ABC):
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """Why this tier cannot run here, in one line that says how to get it; None where it can."""
+        """Return why this tier cannot run here and how to get it, in one line; None if it can."""
         return None
 
     @abstractmethod
     def kinds(self) -> tuple[str, ...]:
-        """The board kinds it can make; the first is the default."""
+        """Return the kinds of boards that it can make; the first is the default."""
 
     @property
     def virtual_time(self) -> VirtualTime | None:
-        """The time of its boards, where the tier can hold it."""
+        """The time of its boards; None if the tier cannot control it."""
         return None
 
     def features(self, kind: str | None = None) -> frozenset[str]:
-        """The ``features`` of boards of ``kind``, by default the tier's default kind, without making one."""
+        """Return the features of boards of ``kind``, by default the tier's default kind, without making one."""
         return frozenset()
 
     def memory(self, kind: str) -> int:
-        """About how many bytes of memory a board of ``kind`` takes while it is on."""
+        """Estimate the memory of a board of ``kind`` that is on, in bytes."""
         return 0
 
     def descriptors(self, kind: str) -> int:
-        """How many file descriptors of this process a board of ``kind`` takes while it is connected to a gateway that
-        is in this process too."""
+        """Return the number of this process's file descriptors that a board of ``kind`` takes while it is connected to
+        a gateway in the same process."""
         return 2
 
     @abstractmethod
     def about(self, kind: str) -> About:
-        """What boards of ``kind`` are."""
+        """Describe boards of ``kind``."""
 
     @abstractmethod
     def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
-        """A board, powered off. Raises UsageError for an unknown kind."""
+        """Make a board, without power. Raises UsageError for an unknown kind."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Let go of what boards of this tier share."""
+        """Release the resources that boards of this tier share."""

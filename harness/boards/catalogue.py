@@ -1,7 +1,7 @@
-"""Which boards can be had here: tiers found by entry point, and the words for choosing among them.
+"""Finds the tiers of boards by entry point, and reads the option that selects boards.
 
-A tier registers under the entry point group ``harness.boards``; its name there is what ``--boards`` calls it. One
-that cannot be loaded or cannot run is listed with the reason, and only choosing it is an error.
+A tier registers in the entry point group ``harness.boards``; ``--boards`` uses its name there. A tier that cannot be
+loaded or cannot run is listed with the reason; only selecting it is an error.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NONE = "none"
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """So many boards of one kind, with that link or with their own."""
+    """A number of boards of one kind, with another link or their own."""
 
     kind: str
     count: int
@@ -35,8 +35,8 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class BoardKind:
-    """A tier of the catalogue. ``unavailable`` says why it cannot run here, and ``kinds`` what it would have, as far as
-    it tells."""
+    """A tier of the catalogue. ``unavailable`` is the reason why it cannot run here; then ``kinds`` are the kinds that
+    it would have, if known."""
 
     name: str
     load: Callable[[], type[Tier]]
@@ -45,14 +45,14 @@ class BoardKind:
 
 
 def registered() -> list[BoardKind]:
-    """The tiers that are installed, by name, whether they can run here or not."""
+    """Return the installed tiers in the order of their names, including those that cannot run here."""
     found = []
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         try:
             tier: type[Tier] = point.load()
             unavailable = tier.unavailable()
             kinds = tier().kinds() if unavailable is not None else ()
-        except Exception as error:  # whatever a third party's tier does wrong must not take the others along
+        except Exception as error:  # an error in a third party's tier must not affect the others
             found.append(BoardKind(point.name, point.load, f"cannot be loaded: {reason(error)}"))
         else:
             found.append(BoardKind(point.name, lambda tier=tier: tier, unavailable, kinds))  # type: ignore[misc]
@@ -60,7 +60,7 @@ def registered() -> list[BoardKind]:
 
 
 class Catalogue:
-    """The tiers there are, each made when it is first needed; :meth:`close` when the boards are off."""
+    """All tiers, each made when it is first needed. Call :meth:`close` when the boards are off."""
 
     def __init__(self, entries: Iterable[BoardKind] | None = None) -> None:
         self.entries = {entry.name: entry for entry in (registered() if entries is None else entries)}
@@ -68,29 +68,29 @@ class Catalogue:
 
     @property
     def kinds(self) -> dict[str, str]:
-        """The tier of each kind of board that can be had, in the order of the tiers."""
+        """The tier of each available kind of board, in the order of the tiers."""
         usable = (entry.name for entry in self.entries.values() if entry.unavailable is None)
         return {kind: name for name in usable for kind in self.tier(name).kinds()}
 
     @property
     def absent(self) -> dict[str, str]:
-        """The tier of each kind that there would be if its tier could run here."""
+        """The tier of each kind of board whose tier cannot run here."""
         return {kind: name for name, entry in self.entries.items() for kind in entry.kinds}
 
     @property
     def features(self) -> frozenset[str]:
-        """What boards can do, those of tiers that cannot run here too, as far as these tell."""
+        """The features of all kinds of boards, including known ones of tiers that cannot run here."""
         tiers = [self.tier(name) for name in dict.fromkeys(self.kinds.values())]
         tiers += [self.entries[name].load()() for name in dict.fromkeys(self.absent.values())]
         return frozenset(feature for tier in tiers for kind in tier.kinds() for feature in tier.features(kind))
 
     @property
     def made(self) -> tuple[Tier, ...]:
-        """The tiers that have been needed so far."""
+        """The tiers that were made so far."""
         return tuple(self._tiers.values())
 
     def tier(self, name: str) -> Tier:
-        """The tier of that name. Raises UsageError for an unknown one, RigError where it cannot run here."""
+        """Return the tier of that name. Raises UsageError for an unknown name, RigError if the tier cannot run here."""
         if name in self._tiers:
             return self._tiers[name]
         entry = self.entries.get(name)
@@ -102,18 +102,18 @@ class Catalogue:
         return self._tiers[name]
 
     def find(self, name: str, link: str | None = None) -> tuple[Tier, str, str | None]:
-        """Tier and kind for a kind's name, or for a tier's, which means the first of its kinds; and the link, which may
-        be named with it, ``mps2-an385+ethernet``: None for the kind's own.
+        """Return tier, kind and link for the name of a kind, or of a tier, which means its first kind. The name may
+        have a link, ``mps2-an385+ethernet``; the link is None for the kind's own.
 
-        Raises UsageError for an unknown one, RigError for a tier that cannot run here.
+        Raises UsageError for an unknown name or link, RigError for a tier that cannot run here.
         """
         name, plus, named = name.partition("+")
         tier, kind = self._find(name)
         if link is None and plus:
             link = named
         if link is not None and link not in (links := LINKS & tier.features(kind)):
-            there = ", ".join(sorted(links)) or "none"
-            raise UsageError(f"a {kind} has no link {link!r}", where=WHERE, do=f"its other links: {there}")
+            others = ", ".join(sorted(links)) or "none"
+            raise UsageError(f"a {kind} has no link {link!r}", where=WHERE, do=f"its other links: {others}")
         return tier, kind, link
 
     def _find(self, name: str) -> tuple[Tier, str]:
@@ -126,10 +126,10 @@ class Catalogue:
         return self.tier(kinds[name]), name
 
     def parse(self, text: str) -> list[Selection]:
-        """What ``virtual=5`` or ``virtual=5,mps2-an385`` means; a count left out is 1, the same kind twice adds up.
-        A link other than the kind's own follows a plus: ``mps2-an385+ethernet=3``; ``none`` means no boards.
+        """Parse ``virtual=5`` or ``virtual=5,mps2-an385``. A missing count is 1; counts of the same kind are added.
+        Another link than the kind's own follows a plus: ``mps2-an385+ethernet=3``. ``none`` means no boards.
 
-        Raises UsageError saying which part is wrong, RigError for a tier that cannot run here.
+        Raises UsageError naming the invalid part, RigError for a tier that cannot run here.
         """
         if text.strip() == NONE:
             return []
@@ -143,12 +143,12 @@ class Catalogue:
         return [Selection(kind, count, link) for (kind, link), count in counts.items()]
 
     def make(self, kind: str, settings: BoardSettings, environment: BoardEnvironment) -> Board:
-        """A board of that kind or tier, powered off. Raises as :meth:`find` does."""
+        """Make a board of that kind or tier, without power. Raises like :meth:`find`."""
         tier, kind = self._find(kind)
         return tier.make(kind, settings, environment)
 
     async def close(self) -> None:
-        """Let go of what the tiers hold."""
+        """Release the resources of the tiers."""
         tiers, self._tiers = self._tiers, {}
         for tier in tiers.values():
             await tier.close()
@@ -165,7 +165,7 @@ class Catalogue:
 def _count(number: str, part: str) -> int:
     if not number.isascii() or not number.isdigit() or not 0 < int(number[:9]) <= LARGEST_COUNT:
         raise UsageError(
-            f"{number!r} in {part!r} is no count of boards",
+            f"{number!r} in {part!r} is not a valid board count",
             where=WHERE,
             do=f"give 1 to {LARGEST_COUNT}, as in virtual=5",
         )

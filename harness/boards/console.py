@@ -1,4 +1,4 @@
-"""What a board says on its console, line by line."""
+"""The lines that a board writes on its console, and waiting for one."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["Console"]
 
 
 class Console:
-    """The lines a board wrote and the way to wait for one. The newest :attr:`KEPT` lines stay at least, or fewer when
-    they are longer than :attr:`KEPT_CHARACTERS` together."""
+    """The lines of one board. At least the newest :attr:`KEPT` lines are kept, or fewer if these are longer than
+    :attr:`KEPT_CHARACTERS` together."""
 
     KEPT = 10_000
     KEPT_CHARACTERS = 4 << 20
     LONGEST = 65_536
-    """Characters after which a line that does not end is cut."""
+    """Characters after which an endless line is cut."""
 
     def __init__(self, board: str, clock: Clock) -> None:
         self.board = board
@@ -34,12 +34,12 @@ class Console:
         self._partial = ""
 
     def listen(self, listener: Callable[[str], object]) -> Callable[[], None]:
-        """Call ``listener`` with every further line; returns what ends that."""
+        """Call ``listener`` with every further line; returns a function that unsubscribes."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
     def feed(self, data: bytes) -> None:
-        """Bytes as they come from a serial port: split into lines, whatever is not UTF-8 replaced."""
+        """Split bytes from a serial port into lines; bytes that are not UTF-8 are replaced."""
         *lines, self._partial = (self._partial + self._decoder.decode(data)).replace("\r\n", "\n").split("\n")
         for line in lines:
             self.write(line)
@@ -48,13 +48,13 @@ class Console:
             self._partial = self._partial[self.LONGEST :]
 
     def end(self) -> None:
-        """The power is gone: what was written of a line is all of it, and what comes next is another."""
+        """Write the incomplete last line, because the power is off; the next byte begins another line."""
         partial, self._partial = self._partial + self._decoder.decode(b"", final=True), ""
         if partial:
             self.write(partial)
 
     def write(self, line: str) -> None:
-        """A whole line, without its end."""
+        """Add a complete line, given without its line end."""
         self.lines.append(line)
         self._characters += len(line)
         if len(self.lines) >= 2 * self.KEPT or self._characters >= 2 * self.KEPT_CHARACTERS:
@@ -70,9 +70,9 @@ class Console:
         del self.lines[:-kept]
 
     async def until(self, pattern: str, within: float = 5.0) -> re.Match[str]:
-        """Wait until a line matches ``pattern`` (a regular expression); lines already written count.
+        """Wait until a line matches ``pattern``, a regular expression; lines that are already there count.
 
-        Raises ProductFailure with the last lines when it does not come within ``within`` seconds.
+        Raises ProductFailure with the last lines if none matches ``within`` seconds.
         """
         wanted, within = _expression(pattern), time_to_wait(within)
         for line in self.lines:
@@ -81,7 +81,7 @@ class Console:
         return await self.until_next(pattern, within)
 
     async def until_next(self, pattern: str, within: float = 5.0) -> re.Match[str]:
-        """As :meth:`until`, but only lines that are still to come count."""
+        """Like :meth:`until`, but only new lines count."""
         wanted = _expression(pattern)
         found: asyncio.Future[re.Match[str]] = asyncio.get_running_loop().create_future()
 
@@ -108,5 +108,5 @@ def _expression(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        what = f"{pattern!r} is no regular expression: {error}"
-        raise UsageError(what, do="write a backslash before characters that are meant as they are") from error
+        what = f"{pattern!r} is not a regular expression: {error}"
+        raise UsageError(what, do="write a backslash before characters that have no special meaning here") from error

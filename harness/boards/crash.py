@@ -1,8 +1,8 @@
-"""The last words of a firmware, read from its console.
+"""Reads a firmware's crash report from its console.
 
 A firmware that fails writes ``FAULT cause=... name=value ...``, ``PANIC file:line: message`` and
-``BACKTRACE address ...``, and at the next start ``BOOT ... reset=cause`` (see ``firmware/README.md``); the addresses
-become names by the image's symbols.
+``BACKTRACE address ...``, and at the next start ``BOOT ... reset=cause`` (see ``firmware/README.md``). The
+image's symbols turn the addresses into names.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from elftools.elf.sections import SymbolTableSection
 __all__ = ["CAUSES", "CrashReader", "Symbols"]
 
 CAUSES = frozenset({"panic", "hard-fault", "stack-overflow", "heap-exhaustion", "watchdog"})
-"""Why a firmware fails, in its own words; any other reason of a reset is somebody's will."""
+"""The firmware's names for its failures; every other cause of a reset is intended."""
 
 _FACT = re.compile(r"(\w+)=(\S+)")
 _ADDRESS = re.compile("0x[0-9a-fA-F]{1,16}")
@@ -30,7 +30,7 @@ _FAULT_STATUS = ("cfsr", "hfsr", "mmfar", "bfar", "mcause", "mtval")
 
 
 class Symbols:
-    """Which function an address lies in, by an ELF file's symbol table."""
+    """Finds the function that contains an address, by an ELF file's symbol table."""
 
     def __init__(self, functions: list[tuple[int, int, str]]) -> None:
         self._functions = sorted(functions)
@@ -38,7 +38,7 @@ class Symbols:
     @classmethod
     @lru_cache(maxsize=16)
     def of(cls, image: Path) -> Symbols:
-        """The symbols of ``image``; none if it cannot be read."""
+        """Read the symbols of ``image``; empty if it cannot be read."""
         try:
             with image.open("rb") as file:
                 tables = [part for part in ELFFile(file).iter_sections() if isinstance(part, SymbolTableSection)]
@@ -47,11 +47,11 @@ class Symbols:
             return cls([])
 
     def caller(self, address: int) -> str:
-        """As :meth:`name`, for a return address: the call before it may be the last instruction of its function."""
+        """Like :meth:`name`, for a return address: the call before it may be the last instruction of its function."""
         return self.name(address, back=1)
 
     def name(self, address: int, *, back: int = 0) -> str:
-        """``function+0x12`` for an address in a function, else the address itself."""
+        """Return ``function+0x12`` for an address in a function, else the address itself."""
         at = bisect.bisect_right(self._functions, (address - back, 1 << 64, "")) - 1
         if at >= 0:
             start, size, name = self._functions[at]
@@ -62,7 +62,7 @@ class Symbols:
 
 def _functions(table: SymbolTableSection) -> list[tuple[int, int, str]]:
     return [
-        # Bit 0 of a Thumb function's address says that it is one.
+        # Bit 0 of a function's address marks Thumb code.
         (symbol["st_value"] & ~1, symbol["st_size"], symbol.name)
         for symbol in table.iter_symbols()
         if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_size"]
@@ -76,25 +76,25 @@ def _readable(name: str) -> str:
     from rust_demangler import demangle
 
     try:
-        # The library prints what it cannot read.
+        # The library prints names that it cannot read.
         with contextlib.redirect_stdout(io.StringIO()):
             return re.sub(r"::h[0-9a-f]{16}$", "", demangle(name))
-    except Exception:  # each of its two manglings has an error of its own, and some names end in an IndexError
+    except Exception:  # each of its two manglings has its own error, and some names raise an IndexError
         return name
 
 
 class CrashReader:
-    """Puts a crash together from the lines of a console."""
+    """Assembles crashes from the lines of a console."""
 
     def __init__(self, image: Path) -> None:
         self._image = image
         self._crash: dict[str, Any] = {}
-        self._told = False
+        self._was_reported = False
 
     def read(self, line: str) -> dict[str, Any] | None:
-        """The crash that ``line`` completes: cause, message, registers, faultStatus and backtrace as far as told.
+        """Return the crash that ``line`` completes: cause, message, registers, faultStatus and backtrace if reported.
 
-        A firmware that says when it boots that it was reset for a crash of which it told nothing has crashed too.
+        A boot line that names a crash as the reset's cause is a crash too, if that was not reported before.
         """
         kind, _, rest = line.partition(" ")
         if kind == "FAULT":
@@ -104,17 +104,17 @@ class CrashReader:
             self._crash["message"] = rest
         elif kind == "BACKTRACE":
             symbols = Symbols.of(self._image)
-            addresses = (int(word, 16) for word in rest.split() if _ADDRESS.fullmatch(word))
+            addresses = (int(text, 16) for text in rest.split() if _ADDRESS.fullmatch(text))
             self._crash.setdefault("cause", "unknown")
             self._crash["backtrace"] = [symbols.caller(address) for address in addresses]
-            self._told = True
+            self._was_reported = True
             return self._take()
         elif kind == "BOOT":
-            reset, told = dict(_FACT.findall(rest)).get("reset"), self._told
-            self._told = False
+            reset, was_reported = dict(_FACT.findall(rest)).get("reset"), self._was_reported
+            self._was_reported = False
             if self._crash:
                 return self._take()
-            if reset in CAUSES and not told:
+            if reset in CAUSES and not was_reported:
                 return {"cause": reset}
         return None
 

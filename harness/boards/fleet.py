@@ -1,4 +1,4 @@
-"""Many boards at once: on, off, and through rolling power cycles, a bounded number at a time."""
+"""Powers many boards on, off, and through rolling power cycles, with a bounded number at a time."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from harness.core.errors import RigError
 __all__ = ["Fleet", "Progress"]
 
 Progress = Callable[[int, int], object]
-"""Told how many boards are done, and of how many."""
+"""Called with the number of boards that are done and the number of all."""
 
 AT_ONCE = 64
 REPORTED = 5
-"""Boards that a failure names; the others are counted."""
+"""Boards that an error names; the others are only counted."""
 
 
 class Fleet:
@@ -39,14 +39,14 @@ class Fleet:
 
     @property
     def powered(self) -> list[Board]:
-        """Those that are on."""
+        """The boards that are on."""
         return [board for board in self if board.power is Power.ON]
 
     async def power_on(self, *, at_once: int = AT_ONCE, progress: Progress | None = None) -> None:
-        """Switch on those that are off; returns when the firmware of each runs.
+        """Power on the boards that are off; returns when the firmware of each runs.
 
-        A board that does not start leaves the others alone. Raises RigError naming those that did not; of a single
-        board, its own.
+        A board that does not start does not affect the others. Raises RigError naming the boards that did not start;
+        for a single board, the board's own error.
         """
         off = [board for board in self if board.power is Power.OFF]
         await _each(off, lambda board: board.power_on(), "did not start", at_once, progress)
@@ -60,8 +60,8 @@ class Fleet:
     ) -> None:
         """Cut the power of each board that is on and switch it on again, ``at_once`` at a time.
 
-        ``back`` is awaited for each board before the next takes its place: that it is connected again, for example.
-        Raises RigError naming the boards that failed; what ``back`` raises of its own ends the cycle.
+        ``back`` is awaited for each board before the next one begins, for example until it is connected again.
+        Raises RigError naming the boards that failed; another error of ``back`` ends the cycle.
         """
 
         async def cycle(board: Board) -> None:
@@ -73,9 +73,9 @@ class Fleet:
         await _each(self.powered, cycle, "did not come back", at_once, progress)
 
     async def stop(self, *, at_once: int = AT_ONCE, progress: Progress | None = None) -> None:
-        """Switch off those that are on; one that does not go off in order loses its power.
+        """Power off the boards that are on. If a board does not shut down in order, its power is cut.
 
-        Raises RigError naming those that could not be switched off at all.
+        Raises RigError naming the boards that could not be switched off.
         """
 
         async def off(board: Board) -> None:
@@ -88,7 +88,7 @@ class Fleet:
 
     @asynccontextmanager
     async def running(self, *, at_once: int = AT_ONCE, progress: Progress | None = None) -> AsyncIterator[Fleet]:
-        """On for the length of the block, and off at its end whatever happens."""
+        """Power the boards on for the length of the block, and off at its end in every case."""
         try:
             await self.power_on(at_once=at_once, progress=progress)
             yield self
@@ -99,7 +99,7 @@ class Fleet:
 async def _each(
     boards: Sequence[Board],
     action: Callable[[Board], Awaitable[object]],
-    trouble: str,
+    failure: str,
     at_once: int,
     progress: Progress | None,
 ) -> None:
@@ -133,7 +133,7 @@ async def _each(
         if len(boards) == 1:
             raise first
         raise RigError(
-            f"{len(failed)} of {len(boards)} boards {trouble}: {', '.join(names)}{more}; the first: {first.what}",
+            f"{len(failed)} of {len(boards)} boards {failure}: {', '.join(names)}{more}; the first: {first.what}",
             where="fleet",
             do=first.do,
         ) from first

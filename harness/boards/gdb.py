@@ -1,4 +1,4 @@
-"""The little of GDB's remote serial protocol that a test needs: memory and registers of a board.
+"""Reads and writes a board's memory and registers, by GDB's remote serial protocol.
 
 The protocol is described in the GDB manual, appendix "Remote Serial Protocol".
 """
@@ -19,12 +19,12 @@ RISC_V = (
     *("t3", "t4", "t5", "t6", "pc"),
 )
 REGISTERS = {"qemu-system-arm": CORTEX_M, "qemu-system-riscv32": RISC_V}
-"""The core registers that a stub tells first, by emulator; each of 32 bits."""
+"""The core registers in the order of the stub's reply, by emulator; each has 32 bits."""
 
 
 class GdbStub:
-    """A connection to a stub. The guest stands still from before :meth:`open` to :meth:`close`, but for :meth:`step`
-    and :meth:`run_to`."""
+    """A connection to a stub. The processor is stopped from before :meth:`open` until :meth:`close`, except during
+    :meth:`step` and :meth:`run_to`."""
 
     CHUNK = 1024
 
@@ -39,7 +39,7 @@ class GdbStub:
         await self._ask("?")
 
     async def close(self) -> None:
-        """Hang up."""
+        """Detach and close the connection."""
         if self._writer is not None:
             await self._ask("D")
             self._writer.close()
@@ -47,7 +47,7 @@ class GdbStub:
             self._reader = self._writer = None
 
     async def read_memory(self, address: int, count: int) -> bytes:
-        """``count`` bytes from ``address``. Raises RigError where there is no memory."""
+        """Read ``count`` bytes from ``address``. Raises RigError if there is no memory."""
         data = b""
         while len(data) < count:
             size = min(self.CHUNK, count - len(data))
@@ -56,14 +56,14 @@ class GdbStub:
         return data
 
     async def write_memory(self, address: int, data: bytes) -> None:
-        """Write ``data`` at ``address``. Raises RigError where there is no memory."""
+        """Write ``data`` at ``address``. Raises RigError if there is no memory."""
         for start in range(0, len(data), self.CHUNK):
             chunk = data[start : start + self.CHUNK]
             if await self._ask(f"M{address + start:x},{len(chunk):x}:{chunk.hex()}") != "OK":
                 raise RigError(f"no memory to write at {address + start:#x}", where=self._name)
 
     async def read_registers(self) -> dict[str, int]:
-        """The core registers by name, among them ``sp`` and ``pc``."""
+        """Read the core registers; returns them by name, among them ``sp`` and ``pc``."""
         data = self._hex(await self._ask("g"), "no registers to read")
         words = (data[start : start + 4] for start in range(0, 4 * len(self._registers), 4))
         return {name: int.from_bytes(word, "little") for name, word in zip(self._registers, words, strict=True)}
@@ -73,15 +73,15 @@ class GdbStub:
         await self._ask("s")
 
     async def run_to(self, address: int) -> None:
-        """Let it run until it is about to execute the instruction at ``address``."""
+        """Run until the next instruction is the one at ``address``."""
         if await self._ask(f"Z1,{address:x},2") != "OK":
             raise RigError(f"no breakpoint can be set at {address:#x}", where=self._name)
         await self._ask("c")
         await self._ask(f"z1,{address:x},2")
 
-    def _hex(self, answer: str, trouble: str) -> bytes:
+    def _hex(self, answer: str, failure: str) -> bytes:
         if not answer or answer.startswith("E"):
-            raise RigError(trouble, where=self._name)
+            raise RigError(failure, where=self._name)
         return bytes.fromhex(answer)
 
     async def _ask(self, packet: str) -> str:
@@ -92,10 +92,10 @@ class GdbStub:
         await self._writer.drain()
         try:
             if await self._reader.readexactly(1) != b"+":
-                raise RigError(f"the debug stub did not take {packet!r}", where=self._name)
+                raise RigError(f"the debug stub refused {packet!r}", where=self._name)
             answer = await self._reader.readuntil(b"#")
             await self._reader.readexactly(2)
         except (asyncio.IncompleteReadError, OSError) as error:
-            raise RigError("the debug stub hung up", where=self._name) from error
+            raise RigError("the debug stub closed the connection", where=self._name) from error
         self._writer.write(b"+")
         return answer[1:-1].decode("ascii")

@@ -1,4 +1,4 @@
-"""Whether an image can be for a board at all: emulators load any, and say nothing that helps when it is another's."""
+"""Checks that an image fits a board: emulators load any image, and their errors do not name a wrong one."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from harness.core.errors import RigError
 __all__ = ["check_image"]
 
 MACHINES = {"thumb": "EM_ARM", "riscv": "EM_RISCV"}
-"""What an ELF file calls the processor that Rust's target begins with."""
+"""The ELF name of the processor, by the start of Rust's target."""
 
 
 def check_image(platform: Platform) -> None:
-    """Raise RigError unless there is a whole image for the board's processor, and all that it loads lies in the board's
-    memory, where it is stored and where it runs."""
+    """Raise RigError unless there is a complete image for the board's processor, and all that it loads lies in the
+    board's memory, both where it is stored and where it runs."""
     if (missing := platform.missing_image) is not None:
         raise RigError(missing, where=platform.name, do=GET_IMAGES)
     if (wrong := _wrong(platform)) is not None:
@@ -33,7 +33,7 @@ def _wrong(platform: Platform) -> str | None:
             segments = [segment.header for segment in elf.iter_segments("PT_LOAD")]
             length = file.seek(0, os.SEEK_END)
     except (OSError, ELFError) as error:
-        return f"is no image: {error}"
+        return f"is not an image: {error}"
     if machine not in (wanted := [name for target, name in MACHINES.items() if platform.target.startswith(target)]):
         return f"is for another processor: {machine}, not {' or '.join(wanted)}"
     for segment in segments:

@@ -1,6 +1,6 @@
-"""What a kind of board is, read from its folder in ``platforms/``: the same facts for emulator, linker and scenarios.
+"""Reads a kind of board from its folder in ``platforms/``: the same facts for emulator, linker and scenarios.
 
-The keys are described in ``platforms/README.md``.
+``platforms/README.md`` describes the keys.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ PROGRAM_MEMORY = ("flash", "ram", "heap")
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A piece of memory: where it starts and how long it is, bytes."""
+    """A range of memory: start address, and size in bytes."""
 
     origin: int
     size: int
 
     def holds(self, address: int, size: int) -> bool:
-        """Whether ``size`` bytes from ``address`` lie in it."""
+        """Whether the ``size`` bytes from ``address`` lie in it."""
         return self.origin <= address and address + size <= self.origin + self.size
 
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """One kind of board, as its ``board.toml`` says."""
+    """One kind of board, from its ``board.toml``."""
 
     name: str
     summary: str
@@ -51,39 +51,40 @@ class Platform:
     machine: str
     """The emulator's name for the board."""
     minimum: tuple[int, ...]
-    """The oldest version of the emulator that has it."""
+    """The oldest version of the emulator that has the machine."""
     arguments: tuple[str, ...]
-    """More arguments for the emulator."""
+    """Further arguments for the emulator."""
     memory_backend: str | None
     """The RAM that a file can back, so that ``storage`` outlives a power cut."""
     link: int
-    """Which serial line is the link; the other one is the console."""
+    """The index of the serial line that is the link; the other one is the console."""
     target: str
-    """Rust's name of what the image is compiled for; empty where there is no image."""
+    """Rust's target of the image; empty for a board without an image."""
     program_memory: tuple[Region, ...]
-    """Where an image may lie and run."""
+    """The memory in which an image may lie and run."""
     provisioning: Region
     storage: Region | None
-    """What the firmware writes and wants back after a power cut."""
+    """The memory that the firmware writes and that survives a power cut."""
     largest_module: int
     folder: Path
-    """Where its ``board.toml`` is, and what else the emulator needs."""
+    """The folder with its ``board.toml`` and the emulator's other files."""
 
     @property
     def image_path(self) -> Path:
-        """Where ``make firmware`` leaves the image."""
+        """The image that ``make firmware`` builds."""
         return Path(os.environ.get(IMAGES_VARIABLE) or ROOT / "firmware" / "images") / self.image
 
     @property
     def missing_image(self) -> str | None:
-        """That there is no image; None where there is."""
+        """A message that there is no image; None if there is one."""
         return None if self.image_path.exists() else f"there is no image {self.image} in {self.image_path.parent}"
 
 
 def find_platforms(*programs: str) -> dict[str, Platform]:
-    """Every platform whose emulator is one of these, by name: the most capable first, those that are refused last.
+    """Return every platform with one of these emulators, by name: those with the most features first, refused ones
+    last.
 
-    The folder is the repository's ``platforms/``, or what ``WASMBED_PLATFORMS`` names.
+    The folder is the repository's ``platforms/``, or the one that ``WASMBED_PLATFORMS`` names.
     """
     folder = Path(os.environ.get(PLATFORMS_VARIABLE) or data_folder("platforms"))
     found = [load_platform(path) for path in sorted(folder.glob("*/board.toml"))]
@@ -92,7 +93,7 @@ def find_platforms(*programs: str) -> dict[str, Platform]:
 
 
 def load_platform(path: Path) -> Platform:
-    """Read one ``board.toml``. Raises UsageError naming the file and the key that is wrong."""
+    """Read one ``board.toml``. Raises UsageError naming the file and the invalid key."""
     try:
         facts = tomllib.loads(path.read_text(encoding="utf-8"))
         return _platform(facts, path.parent)
@@ -104,7 +105,7 @@ def load_platform(path: Path) -> Platform:
         raise UsageError(f"lacks the key {error}", where=str(path), do="see platforms/README.md") from error
 
 
-def _found_in(limits: dict[str, Any]) -> frozenset[str]:
+def _features_of(limits: dict[str, Any]) -> frozenset[str]:
     return frozenset({"several-applications"} if limits.get("applications", 0) > 1 else ())
 
 
@@ -114,7 +115,7 @@ def _platform(facts: dict[str, Any], folder: Path) -> Platform:
         name=str(facts["name"]),
         summary=str(facts["summary"]),
         image=str(facts["image"]),
-        features=frozenset(facts["features"]) | _found_in(facts.get("limits", {})),
+        features=frozenset(facts["features"]) | _features_of(facts.get("limits", {})),
         cannot=tuple(facts.get("cannot", ())),
         refused=facts.get("refused"),
         program=str(emulator["program"]),

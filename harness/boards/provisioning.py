@@ -1,4 +1,4 @@
-"""What a board is told from outside, as the blob that its firmware finds in memory.
+"""Encodes a board's settings as the blob that its firmware finds in memory.
 
 ``"WBID"``, a 4-byte big-endian length, that many bytes of CBOR (a map by field number), and the SHA-256 of the CBOR.
 The same format serves QEMU, Renode and real flash; ``firmware/wasmbed-node/src/provisioning.rs`` reads it.
@@ -21,15 +21,14 @@ MAGIC = b"WBID"
 VERSION = 1
 
 ETHERNET_ADDRESS = "10.0.2.15/24"
-"""A board's own address on an emulator's network, and there the one of the computer that it runs on."""
+"""A board's own address on an emulator's network, and below it the address of the harness's computer there."""
 ETHERNET_HOST = "10.0.2.2"
 
 
 def provisioning_blob(settings: BoardSettings, environment: BoardEnvironment, room: int | None = None) -> bytes:
-    """The blob for a board that is about to be switched on: it carries the time and fresh entropy. ``room``: bytes that
-    there are for it.
+    """Encode the blob for a power-on: it contains the time and fresh entropy. ``room`` is the memory for it, in bytes.
 
-    Raises UsageError for a private key that is none, and for a blob that is longer.
+    Raises UsageError for an unreadable private key, and for a blob that is larger than ``room``.
     """
     credentials = settings.credentials
     host, port = settings.gateway
@@ -37,7 +36,7 @@ def provisioning_blob(settings: BoardSettings, environment: BoardEnvironment, ro
         public_key = load_der_private_key(credentials.private_key, password=None).public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise UsageError(
-            f"its private key cannot be read: {error}", where=settings.name, do="give a P-256 key in PKCS #8, DER"
+            f"the private key cannot be read: {error}", where=settings.name, do="give a P-256 key in PKCS #8, DER"
         ) from error
     fields: dict[int, object] = {
         0: VERSION,
@@ -62,7 +61,7 @@ def provisioning_blob(settings: BoardSettings, environment: BoardEnvironment, ro
     blob = MAGIC + len(body).to_bytes(4, "big") + body + hashlib.sha256(body).digest()
     if room is not None and len(blob) > room:
         raise UsageError(
-            f"the provisioning blob has {len(blob)} bytes, {room} are there for it",
+            f"the provisioning blob has {len(blob)} bytes, the board has room for {room}",
             where=settings.name,
             do="use shorter certificates or names",
         )

@@ -1,6 +1,6 @@
-"""What boards cost: memory and processor time of the processes they are, and whether more of them fit.
+"""Measures memory and processor time of boards' processes, and checks that further boards fit.
 
-Linux tells, in ``/proc``; elsewhere nothing is known, and nothing is refused.
+The figures come from Linux's ``/proc``. On other systems they are unknown, and no board is refused.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ __all__ = ["Usage", "available_memory", "check_fits", "usage_of"]
 PROC = Path("/proc")
 CGROUP = Path("/sys/fs/cgroup")
 RESERVE = 256 << 20
-"""Bytes that a fleet leaves to everything else."""
+"""Bytes of memory that a fleet leaves for other processes."""
 SPARE = 64
-"""File descriptors that it leaves."""
+"""File descriptors that a fleet leaves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process has used. ``memory``: bytes it holds now, its share of what it shares (PSS). ``cpu``: seconds of
-    processor time since it started."""
+    """A process's usage. ``memory``: bytes that it holds now, with its share of shared pages (PSS). ``cpu``: seconds of
+    processor time since its start."""
 
     memory: int
     cpu: float
@@ -35,18 +35,19 @@ class Usage:
 
 
 def usage_of(pid: int) -> Usage | None:
-    """The usage of a process; None if it is gone or nobody tells."""
+    """Return the usage of a process; None if it has ended or its usage is unknown."""
     try:
         memory = _field(PROC / str(pid) / "smaps_rollup", "Pss:")
         # proc(5): after the command's name in parentheses, utime and stime are the 12th and 13th field.
-        words = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-        return Usage(memory, (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK"))
+        fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        return Usage(memory, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"))
     except (OSError, ValueError, IndexError):
         return None
 
 
 def available_memory() -> int | None:
-    """Bytes that new processes can have without swapping, here or in this container; None where nobody tells."""
+    """Return the bytes that new processes can use without swapping, on this machine or in this container; None if
+    unknown."""
     known = []
     try:
         known.append(_field(PROC / "meminfo", "MemAvailable:"))
@@ -59,16 +60,16 @@ def available_memory() -> int | None:
 
 
 def check_fits(count: int, each: int, kind: str, *, opened: int = 0) -> None:
-    """Raise RigError, with numbers, when ``count`` further boards of ``each`` bytes do not fit into memory, or when
-    they need more file descriptors than this process may have, of which each has ``opened``."""
+    """Raise RigError, with figures, if ``count`` further boards of ``each`` bytes do not fit into memory, or if their
+    file descriptors, ``opened`` each, exceed this process's limit."""
     _check_descriptors(count, opened, kind)
     available = available_memory()
     if available is None or count * each + RESERVE <= available:
         return
     most = max(0, (available - RESERVE) // each)
     raise RigError(
-        f"{count} boards need {count} x {_megabytes(each)} = {_megabytes(count * each)} of memory, available are "
-        f"{_megabytes(available)} less {_megabytes(RESERVE)} for everything else",
+        f"{count} boards need {count} x {_megabytes(each)} = {_megabytes(count * each)} of memory; "
+        f"{_megabytes(available)} are available, less {_megabytes(RESERVE)} for other processes",
         where=kind,
         do=f"ask for {most} at most, or free memory" if most else "free memory",
     )
@@ -81,14 +82,14 @@ def _check_descriptors(count: int, each: int, kind: str) -> None:
     most = max(0, (free - SPARE) // each)
     raise RigError(
         f"{count} boards need {count} x {each} = {count * each} file descriptors; the limit of this process is "
-        f"{descriptors.limit()}, of which {free} are free, less {SPARE} for everything else",
+        f"{descriptors.limit()}, of which {free} are free, less {SPARE} in reserve",
         where=kind,
         do=f"{f'ask for {most} at most, or ' if most else ''}{descriptors.HOW_TO_RAISE}",
     )
 
 
 def _field(path: Path, name: str) -> int:
-    """A field of a file of ``name: number kB`` lines, in bytes."""
+    """Read a field of a file with lines ``name: number kB``; returns bytes."""
     for line in path.read_text().splitlines():
         if line.startswith(name):
             return int(line.split()[1]) * 1024

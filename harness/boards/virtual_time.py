@@ -1,4 +1,4 @@
-"""Boards whose time the harness holds: emulators that go so many seconds, stand still, and can be saved."""
+"""The interface to boards whose time the harness controls: it runs, stops, and can be saved."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ __all__ = ["Snapshot", "VirtualTime"]
 
 
 class Snapshot(Protocol):
-    """All boards of a tier as they were at a moment."""
+    """The saved state of all boards of a tier."""
 
     @property
     def size(self) -> int:
-        """Bytes that it takes."""
+        """Size in bytes."""
 
     async def restore(self) -> None:
-        """Go back: every board is as it was, but its connection is gone, so it connects anew; boards that were made
-        since then are off. Raises RigError if that cannot be."""
+        """Restore the state of every board. Its connection is lost, so it connects again; boards that were made later
+        are off. Raises RigError if that fails."""
 
 
 class VirtualTime(Protocol):
     """The time of all boards of a tier."""
 
     async def run_for(self, seconds: float) -> None:
-        """Let exactly so much time pass for every board that is on; before and after it stands still."""
+        """Let exactly ``seconds`` pass for every board that is on; before and after that, time is stopped."""
 
     async def run(self) -> None:
-        """Let it follow the real time again."""
+        """Let virtual time follow real time again."""
 
     def paced(self, clock: Clock, step: float) -> AbstractAsyncContextManager[None]:
-        """Inside, it follows ``clock``, ``step`` seconds at a time, and is never before it."""
+        """Inside the block, virtual time follows ``clock`` in steps of ``step`` seconds and is never ahead of it."""
 
     async def snapshot(self, folder: Path | None = None) -> Snapshot:
-        """Save everything, below ``folder`` if given. Raises RigError if that cannot be, for lack of room perhaps."""
+        """Save the state of all boards, below ``folder`` if given. Raises RigError if that fails, for example for lack
+        of disk space."""

@@ -1,6 +1,6 @@
-"""The pytest front door: the ``stack`` fixture, its options and markers, and verdicts that say who is to blame.
+"""The pytest front door: the ``stack`` fixture, its options and markers, and verdicts with blame.
 
-Loaded by every pytest of an environment that has the harness installed, so nothing heavy is imported here.
+Every pytest run in an environment with the harness loads this module, so it imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -26,30 +26,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "stack(**options): options of this test's stack, as in stack(heartbeat=0.5)")
-    config.addinivalue_line("markers", "requires(*features): skip where the boards lack one, as in requires('csr')")
+    config.addinivalue_line("markers", "requires(*features): skip if the boards lack one, as in requires('csr')")
     config.addinivalue_line("markers", "severity(level): blocker, critical, normal, minor or trivial, for reports")
     config.addinivalue_line(
-        "markers", "link(url, name=None, type='link'): something to read; type may be 'issue', 'tms'"
+        "markers", "link(url, name=None, type='link'): a link in reports; type may be 'issue' or 'tms'"
     )
     from harness.pytest_plugin.run import PLUGIN, PytestRun
+    from harness.pytest_plugin.session import Session
     from harness.pytest_plugin.settings import read_defaults, read_options
 
     try:
-        run = PytestRun(config, read_options(config, os.environ), read_defaults(config))
+        session = Session(config, read_options(config, os.environ), read_defaults(config))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
-    config.pluginmanager.register(run, PLUGIN)
+    config.pluginmanager.register(PytestRun(config, session), PLUGIN)
 
 
 @pytest.fixture
 def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """A world of this test's own: cluster, gateway, controllers, recorder, and boards to power on."""
+    """A stack for this test: cluster, gateway, controllers, recorder, and boards to power on."""
     from harness.pytest_plugin.asynchronous import check_others
     from harness.pytest_plugin.run import PytestRun
 
     check_others(request)
-    with PytestRun.of(request.config).world(request.node) as world:
-        yield world.stack
+    with PytestRun.of(request.config).hosted_stack(request.node) as hosted:
+        yield hosted.stack
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -61,16 +62,16 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Run a test that has a stack on the event loop that its stack lives on."""
-    from harness.pytest_plugin.run import WORLD
+    """Run a test that has a stack on the event loop of its stack."""
+    from harness.pytest_plugin.run import HOSTED
 
-    world = item.stash.get(WORLD, None)
-    if world is None or not isinstance(item, pytest.Function) or _is_of_unittest(item):
+    hosted = item.stash.get(HOSTED, None)
+    if hosted is None or not isinstance(item, pytest.Function) or _is_of_unittest(item):
         return (yield)
     from harness.pytest_plugin.asynchronous import test_on_stack
 
     __tracebackhide__ = True
-    with test_on_stack(item, world):
+    with test_on_stack(item, hosted):
         return (yield)
 
 
@@ -85,10 +86,10 @@ def pytest_fixture_setup(
 
     if not is_asynchronous(fixturedef.func):
         return (yield)
-    from harness.pytest_plugin.run import WORLD
+    from harness.pytest_plugin.run import HOSTED
 
     request.getfixturevalue("stack")
-    function = fixture_on_stack(fixturedef.func, request.instance, request.node.stash[WORLD])
+    function = fixture_on_stack(fixturedef.func, request.instance, request.node.stash[HOSTED])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fixturedef, "func", function)
         return (yield)
@@ -110,7 +111,7 @@ def pytest_runtest_makereport(
     report = yield
     escape_report(report)
     explain_failure(item, call, report)
-    PytestRun.of(item.config).made(item)
+    PytestRun.of(item.config).expect_report_of(item)
     return report
 
 
@@ -122,7 +123,7 @@ def _is_of_unittest(item: pytest.Function) -> bool:
 def pytest_report_teststatus(
     report: pytest.TestReport | pytest.CollectReport,
 ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-    """What the rig could not judge is counted as ``not run``."""
+    """Count tests that the rig could not judge as ``not run``."""
     from harness.pytest_plugin.reports import blame_of
 
     if blame_of(report) == RigError.blame and report.skipped:

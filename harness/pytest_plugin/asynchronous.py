@@ -1,7 +1,7 @@
-"""Tests and fixtures that are ``async``, run on the event loop that their stack lives on.
+"""Runs ``async`` tests and fixtures on the event loop of their stack.
 
-Other plugins run coroutines on a loop of their own (pytest-asyncio, anyio) or on another kind of loop (pytest-trio); a
-stack cannot live there. So before they look, what is asynchronous in a test with a stack is made an ordinary function.
+Other plugins run coroutines on their own loop (pytest-asyncio, anyio) or on another kind of loop (pytest-trio), where a
+stack cannot run. So before they see them, async functions of a test with a stack are made ordinary functions.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Function = Callable[..., Any]
 
 
 def check_others(request: pytest.FixtureRequest) -> None:
-    """Raise UsageError for a test that somebody else would have to run on another event loop."""
+    """Raise UsageError for a test that another plugin would run on another event loop."""
     node = request.node
     with suppress(RuntimeError):
         asyncio.get_running_loop()
@@ -40,12 +40,12 @@ def check_others(request: pytest.FixtureRequest) -> None:
         )
     if request.cls is not None and issubclass(request.cls, unittest.IsolatedAsyncioTestCase):
         raise UsageError(
-            f"unittest runs {request.cls.__name__} on an event loop of its own, and a stack cannot live there",
+            f"unittest runs {request.cls.__name__} on its own event loop, where a stack cannot run",
             do="write the test as a function, or in a class that is not a TestCase",
         )
     if node.get_closest_marker("trio") is not None:
         raise UsageError(
-            "a stack lives on an asyncio event loop, and pytest-trio is told to run this test on trio",
+            "a stack needs an asyncio event loop, but a trio marker asks pytest-trio to run this test on trio",
             do="remove the marker trio, or trio_mode, from tests with a stack",
         )
     if "anyio_backend" in request.fixturenames:
@@ -53,14 +53,14 @@ def check_others(request: pytest.FixtureRequest) -> None:
         name = backend if isinstance(backend, str) else backend[0]
         if name != "asyncio":
             raise UsageError(
-                f"a stack lives on an asyncio event loop, and anyio is told to run this test on {name}",
+                f"a stack needs an asyncio event loop, but anyio_backend asks anyio to run this test on {name}",
                 do="remove the marker anyio, or let the fixture anyio_backend return 'asyncio'",
             )
 
 
 def claim(item: pytest.Item) -> None:
-    """Take back the mark of a test with a ``yield`` as expected to fail, by pytest-asyncio in its automatic mode or by
-    pytest before 8.4: with a stack it is told what is wrong with it."""
+    """Remove the xfail mark that pytest-asyncio (in automatic mode) or pytest before 8.4 puts on a test with a
+    ``yield``: a test with a stack fails with an explanation instead."""
     if not isinstance(item, pytest.Function):
         return
     function = inspect.unwrap(item.function)
@@ -74,39 +74,39 @@ def _is_about_yield(marker: pytest.Mark) -> bool:
 
 
 @contextmanager
-def test_on_stack(item: pytest.Function, world: HostedStack) -> Iterator[None]:
-    """Inside, the test is an ordinary function, which runs on its stack's loop and is judged at its end.
+def test_on_stack(item: pytest.Function, hosted: HostedStack) -> Iterator[None]:
+    """Inside, the test is an ordinary function that runs on its stack's loop; its history is judged at the end.
 
-    Raises UsageError for one that would do nothing: with a ``yield`` in it, or a forgotten ``await``.
+    Raises UsageError for a test that would do nothing: one with a ``yield``, or with a forgotten ``await``.
     """
     __tracebackhide__ = True
-    given = getattr(item.obj, "hypothesis", None)  # of @given: what it calls for each example
-    place, name = (item, "obj") if given is None else (given, "inner_test")
-    function = getattr(place, name)
-    world.begin()
+    given = getattr(item.obj, "hypothesis", None)  # @given calls its inner_test for each example
+    holder, name = (item, "obj") if given is None else (given, "inner_test")
+    function = getattr(holder, name)
+    hosted.begin()
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        # pytest-asyncio's, of fixtures that it would not run in its strict mode; here they are run.
+        # pytest-asyncio warns of async fixtures that it does not run in strict mode; the harness runs them.
         warnings.filterwarnings("ignore", message="asyncio test .* requested async @pytest.fixture")
-        patch.setattr(place, name, _ordinary(function, world))
-        # A plugin's class of item would run it on the plugin's loop.
+        patch.setattr(holder, name, _ordinary(function, hosted))
+        # Another plugin's item class would run the test on that plugin's loop.
         patch.setattr(item, "runtest", partial(pytest.Function.runtest, item), raising=False)
         yield
     if is_asynchronous(function):
-        world.judge()
+        hosted.judge()
 
 
 def is_asynchronous(function: Function) -> bool:
-    """Whether it is an ``async def``, with or without ``yield``."""
+    """Whether a function is an ``async def``, with or without ``yield``."""
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
-def _ordinary(function: Function, world: HostedStack) -> Function:
+def _ordinary(function: Function, hosted: HostedStack) -> Function:
     def test(*arguments: Any, **named: Any) -> Any:
         __tracebackhide__ = True
         with watched():
             result = function(*arguments, **named)
             if isinstance(result, CoroutineType):
-                return world.run(result)
+                return hosted.run(result)
         if inspect.isasyncgen(result) or inspect.isgenerator(result):
             raise _does_nothing(inspect.unwrap(function))
         return result
@@ -117,48 +117,48 @@ def _ordinary(function: Function, world: HostedStack) -> Function:
 
 def _does_nothing(function: Function) -> UsageError:
     yields = inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function)
-    what = "has a yield in it" if yields else "returns a generator"
+    what = "contains a yield" if yields else "returns a generator"
     return UsageError(
         f"{function.__name__}() {what}, so calling it does nothing",
         where=f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}",
-        do="remove the yield from the test; what comes before and after a test belongs into a fixture",
+        do="remove the yield from the test; setup and teardown belong in a fixture",
     )
 
 
-def fixture_on_stack(function: Function, instance: object | None, world: HostedStack) -> Function:
-    """An ``async`` fixture as an ordinary one. A generator is set up and ended in the same task of the stack's loop."""
+def fixture_on_stack(function: Function, instance: object | None, hosted: HostedStack) -> Function:
+    """Make an ``async`` fixture ordinary. A generator's setup and end run in the same task of the stack's loop."""
     if instance is not None and isinstance(function, MethodType) and type(function.__self__) is type(instance):
         function = function.__func__.__get__(instance)
 
     def returns(**arguments: Any) -> Any:
         __tracebackhide__ = True
-        return world.run(function(**arguments))
+        return hosted.run(function(**arguments))
 
     def yields(**arguments: Any) -> Generator[Any, None, None]:
         __tracebackhide__ = True
         living = _Living(function.__name__, function(**arguments))
-        yield world.run(living.enter())
-        world.begin()  # what the test has left of its time is not the fixture's
-        world.run(living.leave())
+        yield hosted.run(living.enter())
+        hosted.begin()  # the fixture's end has its own time limit, whatever the test used
+        hosted.run(living.leave())
 
     return yields if inspect.isasyncgenfunction(function) else returns
 
 
 class _Living:
-    """An asynchronous generator that yields once, in a task of its own."""
+    """An asynchronous generator that yields once, in its own task."""
 
     def __init__(self, name: str, generator: AsyncGenerator[Any, None]) -> None:
         self._name, self._generator = name, generator
 
     async def enter(self) -> Any:
-        """What it yields."""
+        """Run it to its ``yield`` and return the value."""
         loop = asyncio.get_running_loop()
         self._value: asyncio.Future[Any] = loop.create_future()
         self._leaving: asyncio.Future[None] = loop.create_future()
         self._task = loop.create_task(self._live())
         try:
             await asyncio.wait([self._task, self._value], return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:  # it takes too long
+        except asyncio.CancelledError:  # the time limit
             self._task.cancel()
             await asyncio.wait([self._task])
             raise
@@ -167,7 +167,7 @@ class _Living:
         return self._value.result()
 
     async def leave(self) -> None:
-        """Let it come to its end."""
+        """Run it to its end."""
         self._leaving.set_result(None)
         await self._task
 
@@ -186,4 +186,4 @@ class _Living:
         raise self._wrong("yields more than once")
 
     def _wrong(self, what: str) -> UsageError:
-        return UsageError(f"the fixture {self._name} {what}", do="let it yield once, on every way through it")
+        return UsageError(f"the fixture {self._name} {what}", do="let it yield exactly once on each path")

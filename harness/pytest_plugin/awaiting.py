@@ -1,7 +1,7 @@
-"""A forgotten ``await``: told in words, whatever it led to.
+"""Reports a forgotten ``await`` clearly, whatever error it led to.
 
-What Python itself says of it depends on what was done with the coroutine next - nothing, an attribute, a subscript -
-and comes partly after the test, as a warning from the garbage collector.
+Python's own message depends on the next use of the coroutine (none, an attribute, a subscript) and may come after the
+test, as a warning from the garbage collector.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Unawaited: TypeAlias = "CoroutineType[Any, Any, Any]"
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """Around the body of a test. Raises UsageError where it calls something asynchronous and does not await it."""
+    """Wraps the body of a test. Raises UsageError if the body calls a coroutine function without awaiting it."""
     __tracebackhide__ = True
     depth = sys.get_coroutine_origin_tracking_depth()
     sys.set_coroutine_origin_tracking_depth(max(depth, 1))
@@ -45,7 +45,7 @@ def watched() -> Iterator[None]:
 
 
 def _take_dropped(seen: list[warnings.WarningMessage]) -> list[Unawaited]:
-    """The coroutines that went out of use without ever having run; whatever else was warned of is passed on."""
+    """The coroutines that were dropped without having run. Other warnings are issued again."""
     dropped = []
     for warning in seen:
         if isinstance(warning.source, CoroutineType):
@@ -56,12 +56,12 @@ def _take_dropped(seen: list[warnings.WarningMessage]) -> list[Unawaited]:
 
 
 def _misused(error: Exception | None) -> Iterator[Unawaited]:
-    """Coroutines that never ran, at hand where the error came from."""
+    """Coroutines that never ran, among the variables where the error was raised."""
     trace = error.__traceback__ if error is not None else None
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    at_hand = [getattr(error, "obj", None), *(trace.tb_frame.f_locals.values() if trace is not None else ())]
-    for value in at_hand:
+    values = [getattr(error, "obj", None), *(trace.tb_frame.f_locals.values() if trace is not None else ())]
+    for value in values:
         if isinstance(value, CoroutineType) and inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
             yield value
 
@@ -71,7 +71,7 @@ def _refuse(forgotten: Unawaited, error: Exception | None) -> NoReturn:
     forgotten.close()
     name = forgotten.__qualname__
     raise UsageError(
-        f"{name}() was called and never awaited, so it has done nothing",
+        f"{name}() was called and never awaited, so it did nothing",
         where=f"{origin[0][0]}:{origin[0][1]}" if origin else None,
         do=f"write: await ...{name.rpartition('.')[2]}(...)",
     ) from error

@@ -1,7 +1,7 @@
-"""The end of a session: who is to blame in all, and the results that no process has written yet.
+"""The end of a session: counts blame, and writes the results that no process has written yet.
 
-A test with a stack is recorded by the process that ran it. What is left are the tests without one, what was not
-collected, and the tests whose worker died.
+The process that ran a test with a stack has recorded it. The rest are tests without a stack, failed collections, and
+tests whose worker died.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["count", "crash_report", "leave"]
 
 
 def crash_report(test: ReportedTest, node: Any) -> pytest.TestReport:
-    """The report that xdist makes of a test in which a worker died."""
+    """The report that xdist makes of a test whose worker died."""
     return pytest.TestReport(
         nodeid=test.nodeid,
         location=test.location,
@@ -37,8 +37,8 @@ def crash_report(test: ReportedTest, node: Any) -> pytest.TestReport:
 
 
 def count(tests: Iterable[ReportedTest], folder: RunFolder, tally: Tally) -> bool:
-    """Count who is to blame into ``tally``. Returns whether every failure was of a test with a stack: of the others the
-    harness says nothing, and leaves the exit code to pytest."""
+    """Add the blame of each failure to ``tally``. Returns whether each failed test had a stack: the harness does not
+    judge the others, and leaves the exit code to pytest."""
     judged = True
     for test in tests:
         bad = worst(test.phases)
@@ -57,10 +57,10 @@ def leave(
     tests: Iterable[ReportedTest],
     not_collected: Iterable[pytest.CollectReport],
 ) -> list[str]:
-    """Write the results that are missing, so that every output has every test once. Returns what went wrong."""
+    """Write the missing results, so that each output has each test once. Returns error texts."""
     missing = [_not_collected(config, report) for report in not_collected]
     unseen = [verdict.record(None) for verdict in missing]
-    """Tests that Allure's plugin has not seen end."""
+    """Tests whose end Allure's plugin has not seen."""
     trouble = []
     for test in tests:
         record = _record(test, folder)
@@ -75,16 +75,16 @@ def leave(
         if test.crashed:
             unseen.append(verdict.record(record))
     if allure.results_folder() is not None:
-        trouble += [told for left in unseen if (told := allure.add_missing(left))]
+        trouble += [error for record in unseen if (error := allure.add_missing(record))]
     if lost := folder.leave(missing):
-        trouble.append(f"{len(missing)} tests without a stack are in no output: {lost}")
+        trouble.append(f"{len(missing)} tests without a stack are missing from all outputs: {lost}")
     return trouble
 
 
 def _record(test: ReportedTest, folder: RunFolder) -> Path | None:
-    """The folder that the process which ran ``test`` left."""
-    left = [claimed for claimed in folder.claimed(test.name) if (claimed / "result.json").exists()]
-    return left[-1] if left else None
+    """The folder that the process running ``test`` wrote; None if there is none."""
+    written = [claimed for claimed in folder.claimed(test.name) if (claimed / "result.json").exists()]
+    return written[-1] if written else None
 
 
 def _verdict(config: pytest.Config, test: ReportedTest, record: Path | None) -> Verdict:
@@ -93,7 +93,7 @@ def _verdict(config: pytest.Config, test: ReportedTest, record: Path | None) -> 
         path, line, _ = test.location
         verdict = Verdict(test.name, "", rerun=rerun_command(config, test.nodeid), case=case_of(test.nodeid))
         verdict.file, verdict.line = path, None if line is None else line + 1
-    test.tell(verdict)
+    test.write_into(verdict)
     if not test.finished:
         verdict.interrupt()
     return verdict

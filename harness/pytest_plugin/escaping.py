@@ -1,4 +1,4 @@
-"""pytest's account of a failure, with nothing in it that a terminal obeys: it quotes what devices and peers sent."""
+"""Escapes control characters in pytest's failure reports, which quote text from devices and peers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["escape_report"]
 
 
 def escape_report(report: pytest.TestReport) -> None:
-    """Escape the control characters in why a test failed or was skipped."""
-    why: Any = report.longrepr
-    if isinstance(why, str):
-        report.longrepr = printable(why, lines=True)
-    elif isinstance(why, tuple):
-        path, line, words = why
-        report.longrepr = (path, line, printable(words, lines=True))
-    for trace, crash, _ in getattr(why, "chain", ()):
+    """Escape the control characters in the reason why a test failed or was skipped."""
+    reason: Any = report.longrepr
+    if isinstance(reason, str):
+        report.longrepr = printable(reason, lines=True)
+    elif isinstance(reason, tuple):
+        path, line, text = reason
+        report.longrepr = (path, line, printable(text, lines=True))
+    for trace, crash, _ in getattr(reason, "chain", ()):
         if crash is not None:
             crash.message = printable(crash.message, lines=True)
         for entry in trace.reprentries:
@@ -27,9 +27,9 @@ def escape_report(report: pytest.TestReport) -> None:
 
 
 def _escape_entry(entry: Any) -> None:
-    """A frame of the traceback: its source, the error, and the values of its arguments and variables."""
+    """Escape a frame of the traceback: source, error, and the values of arguments and variables."""
     entry.lines = [printable(line, lines=True) for line in entry.lines]
-    if (called := getattr(entry, "reprfuncargs", None)) is not None:
-        called.args = [(name, printable(value, lines=True)) for name, value in called.args]
-    if (seen := getattr(entry, "reprlocals", None)) is not None:
-        seen.lines = [printable(line, lines=True) for line in seen.lines]
+    if (arguments := getattr(entry, "reprfuncargs", None)) is not None:
+        arguments.args = [(name, printable(value, lines=True)) for name, value in arguments.args]
+    if (variables := getattr(entry, "reprlocals", None)) is not None:
+        variables.lines = [printable(line, lines=True) for line in variables.lines]

@@ -1,4 +1,4 @@
-"""``--live``: what the devices and applications of the running test are doing, while they do it."""
+"""``--live``: shows the phases of devices and applications while a test runs."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ WIDTH = 40
 
 
 class Progress:
-    """Counts phases from a history's events and draws them."""
+    """Counts phases from the events of a history, and draws them."""
 
     def __init__(self, title: str) -> None:
         self.title = title
         self.outcome = ""
         self._phases: dict[str, dict[str, str]] = {"Device": {}, "Application": {}}
         self._numbers: dict[str, dict[str, int]] = {}
-        """Of each application, the statistics of its status."""
+        """The statistics in the status of each application."""
         self._start: float | None = None
         self._seconds = 0.0
         self._events = 0
 
-    def hear(self, event: Event) -> None:
-        """Take one event into account."""
+    def add(self, event: Event) -> None:
+        """Count one event."""
         self._start = event.at if self._start is None else self._start
         self._seconds, self._events = event.at - self._start, self._events + 1
         if event.kind is not Kind.STATE or event.name not in self._phases:
@@ -65,7 +65,7 @@ class Progress:
         devices = Counter(self._phases["Device"].values())
         if devices:
             table.add_row("  devices", _bar(devices), ", ".join(f"{n} {phase}" for phase, n in devices.most_common()))
-        for name, phase in tuple(self._phases["Application"].items()):  # drawn in a thread, while events come
+        for name, phase in tuple(self._phases["Application"].items()):  # drawn by another thread while events arrive
             numbers = self._numbers.get(name, {})
             running, unknown = numbers.get("running", 0), numbers.get("unknown", 0)
             counted = Counter({phase: running, "": max(numbers.get("target", 0) - running - unknown, 0)})
@@ -86,17 +86,17 @@ def _bar(counted: Counter[str]) -> Text:
 
 @contextmanager
 def shown(screen: TextIO, history: History, title: str, outcome: Callable[[], str]) -> Iterator[None]:
-    """Draw the progress on ``screen`` until the block ends, with the outcome in the end; where that is not a
-    terminal, only then."""
+    """Draw the progress on ``screen`` until the block ends, and the outcome at the end; only at the end if ``screen``
+    is not a terminal."""
     progress = Progress(title)
     for event in history:
-        progress.hear(event)
-    stop = history.listen(progress.hear)
+        progress.add(event)
+    unsubscribe = history.listen(progress.add)
     with Live(progress, console=Console(file=screen), redirect_stdout=False, redirect_stderr=False):
         try:
             yield
         finally:
-            stop()
+            unsubscribe()
             progress.outcome = outcome()
     if not screen.isatty():
         screen.write("\n")

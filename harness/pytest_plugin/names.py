@@ -1,4 +1,4 @@
-"""What pytest's tests are called elsewhere: in JUnit XML, and on the command line that runs one again."""
+"""The names of pytest's tests in JUnit XML and in the command that runs one again."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["case_of", "rerun_command", "unique_name"]
 
 
 def unique_name(nodeid: str, worker: str | None = None, number: int = 1) -> str:
-    """The name of a test that no other in its run has. ``worker`` is given where each of them runs all tests, and
-    ``number`` counts the tests of the same id."""
+    """A name for a test that is unique in its run. ``worker`` is given if each worker runs all tests; ``number`` counts
+    the tests of the same id."""
     return nodeid + (f" ({worker})" if worker else "") + (f" (#{number})" if number > 1 else "")
 
 
 def case_of(nodeid: str) -> tuple[str, str]:
-    """The class and the name of a test as ``pytest --junitxml`` has them; ``::`` in a parameter does not split it."""
+    """The class and name of a test as in ``pytest --junitxml``. A ``::`` in a parameter does not split the name."""
     path, separator, rest = nodeid.partition("::")
     module = path.replace("/", ".").removesuffix(".py")
     if not separator:
@@ -31,18 +31,17 @@ def case_of(nodeid: str) -> tuple[str, str]:
 def rerun_command(config: pytest.Config, nodeid: str, options: Sequence[str] = ()) -> str:
     """The command that runs one test again, from the folder in which this run was started.
 
-    Node ids are relative to pytest's root, which may be another folder. What decides over the root and the plugins is
-    repeated from this run's command line.
+    Node ids are relative to pytest's root, which may be another folder. The arguments of this run that select the root
+    and the plugins are repeated.
     """
     path, separator, rest = nodeid.partition("::")
-    given = config.invocation_params.dir
-    place = os.path.relpath(config.rootpath / path, given)
-    words = ["pytest", place + separator + rest]
+    file = os.path.relpath(config.rootpath / path, config.invocation_params.dir)
+    arguments = ["pytest", file + separator + rest]
     option = config.option
     for name, value in (("-c", option.inifilename), ("--rootdir", option.rootdir)):
-        words += [name, str(value)] if value else []
+        arguments += [name, str(value)] if value else []
     for plugin in option.plugins or ():
-        words += [] if plugin.startswith("no:") else ["-p", plugin]
+        arguments += [] if plugin.startswith("no:") else ["-p", plugin]
     for setting in option.override_ini or ():
-        words += ["-o", setting]
-    return shlex.join([*words, *options])
+        arguments += ["-o", setting]
+    return shlex.join([*arguments, *options])

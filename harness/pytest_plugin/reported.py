@@ -1,6 +1,7 @@
-"""What pytest reported of each test of a session, put together: one outcome a test, whatever its reports were.
+"""Combines pytest's reports into one outcome for each test of a session.
 
-The same in the process that runs the tests and in pytest-xdist's controller, which hears of tests whose worker died.
+The process that runs the tests uses it, and so does pytest-xdist's controller, which also gets reports of tests whose
+worker died.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ __all__ = ["ReportedTest", "ReportedTests"]
 
 @dataclass
 class ReportedTest:
-    """The reports of one test so far. Attempts of pytest-rerunfailures are of one test."""
+    """The reports of one test so far. The attempts of pytest-rerunfailures belong to one test."""
 
     nodeid: str
     name: str
@@ -28,15 +29,15 @@ class ReportedTest:
     location: tuple[str, int | None, str]
     worker: str | None = None
     phases: list[PhaseResult] = field(default_factory=list)
-    """Of the present attempt, those that did not simply pass."""
+    """The phases of the current attempt that did not simply pass."""
     parts: dict[str, float] = field(default_factory=dict)
     attempts: list[str] = field(default_factory=list)
-    """How the earlier ones ended."""
+    """The outcomes of earlier attempts."""
     failed_before: PhaseResult | None = None
-    """What the last earlier attempt came to that failed."""
+    """The failure of the last earlier attempt that failed."""
     lost: str | None = None
     judged: bool = False
-    """Whether it is known who is to blame, if only that nobody can say: it has a stack."""
+    """Whether blame was decided, even if it is unknown: true for a test with a stack."""
     crashed: bool = False
     finished: bool = False
     again: bool = False
@@ -45,12 +46,12 @@ class ReportedTest:
 
     @property
     def outcome(self) -> str:
-        """How the present attempt ended, as far as it got."""
+        """The outcome of the current attempt so far."""
         bad = worst(self.phases)
         return "passed" if bad is None else bad.outcome
 
     def begin_attempt(self) -> None:
-        """What is reported next is of another attempt."""
+        """Start another attempt: the next reports belong to it."""
         if self.outcome == "failed":
             self.failed_before = worst(self.phases)
         self.attempts.append(self.outcome)
@@ -58,9 +59,9 @@ class ReportedTest:
         self.finished = self.again = self.crashed = False
 
     def take(self, report: pytest.TestReport) -> None:
-        """Another report of this test."""
+        """Add a report of this test."""
         if self._rig_failed_in_subtest(report):
-            report.outcome = "failed"  # for a moment: see keep_unjudged
+            report.outcome = "failed"  # keep_unjudged corrects it
         keep_unjudged(report, self.failed_before)
         phase = phase_of(report)
         if phase is not None:
@@ -73,14 +74,14 @@ class ReportedTest:
         if not is_subtest(report) and not self.crashed:
             self.parts[report.when] = report.duration
 
-    def tell(self, verdict: Verdict) -> None:
-        """Write into ``verdict`` what was reported."""
+    def write_into(self, verdict: Verdict) -> None:
+        """Copy the reported results into ``verdict``."""
         verdict.judge(self.phases)
         verdict.parts, verdict.duration = dict(self.parts), sum(self.parts.values())
         verdict.attempts, verdict.worker = list(self.attempts), self.worker
 
     def _rig_failed_in_subtest(self, report: pytest.TestReport) -> bool:
-        """Whether nothing but the rig failed in the subtests of a test that is about to pass."""
+        """Whether only the rig failed in the subtests of a test that is about to pass."""
         subtests = [phase for phase in self.phases if phase.when == "subtest"]
         if report.when != "call" or is_subtest(report) or not report.passed or not subtests:
             return False
@@ -91,8 +92,8 @@ class ReportedTest:
 
 
 class ReportedTests:
-    """Every test that was reported, in the order of the first report. ``worker`` is the one that this is in, if it is
-    in one. ``each`` says whether every worker runs all tests: then a test is one for each worker."""
+    """All reported tests, in the order of their first reports. ``worker`` is this process's worker name, if it is a
+    worker. ``each`` says whether each worker runs all tests: a test is then counted once for each worker."""
 
     def __init__(self, *, worker: str | None = None, each: bool = False) -> None:
         self._worker, self._each = worker, each
@@ -102,14 +103,14 @@ class ReportedTests:
         return (test for same in self._tests.values() for test in same)
 
     def take(self, report: pytest.TestReport) -> ReportedTest:
-        """The test that ``report`` is of, with the report taken in."""
+        """Add ``report`` to its test, and return that test."""
         worker, crashed = worker_of(report) or self._worker, report.when not in ("setup", "call", "teardown")
         same = self._tests.setdefault((report.nodeid, (worker or "") if self._each else ""), [])
         index = getattr(report, "item_index", None)
         known = [test for test in same if None in (index, test.index) or test.index == index]
         test = known[-1] if known else None
         if test is not None and test.again and (crashed or report.when == "setup" or is_subtest(report)):
-            test.begin_attempt()  # older versions of pytest-rerunfailures do not report how the last one was torn down
+            test.begin_attempt()  # older versions of pytest-rerunfailures do not report the last teardown
         elif test is None or (test.finished and not crashed):
             name = unique_name(report.nodeid, worker if self._each else None, len(same) + 1)
             test = ReportedTest(report.nodeid, name, report.location, index=index)
@@ -119,13 +120,13 @@ class ReportedTests:
         return test
 
     def resume(self, nodeid: str, location: tuple[str, int | None, str], attempts: list[str]) -> None:
-        """A test is tried again here because the worker that ran it died; ``attempts`` came before that one."""
-        died = PhaseResult("failed", "the worker that ran the attempt before died", None, "crash")
+        """Add a test that is tried again here because its worker died, after earlier ``attempts``."""
+        died = PhaseResult("failed", "the worker of the previous attempt died", None, "crash")
         test = ReportedTest(nodeid, unique_name(nodeid), location, attempts=[*attempts, "failed"], failed_before=died)
         self._tests.setdefault((nodeid, ""), []).append(test)
 
 
 def worker_of(report: pytest.TestReport) -> str | None:
-    """The worker of pytest-xdist that a report came from."""
-    node = getattr(report, "node", None)  # a report on a crash has nothing else
+    """The pytest-xdist worker that sent a report; None without one."""
+    node = getattr(report, "node", None)  # a report of a crash has only this
     return getattr(report, "worker_id", None) or (str(node.gateway.id) if node is not None else None)

@@ -1,6 +1,6 @@
-"""pytest's reports: what the harness adds to them, and what they say of a phase of a test.
+"""pytest's reports: adds blame to them, and reads the result of a test's phase from them.
 
-What is added are attributes. pytest-xdist carries those of the process that runs a test to its controller.
+The harness adds attributes to a report. pytest-xdist carries them from the worker to its controller.
 """
 
 from __future__ import annotations
@@ -12,77 +12,77 @@ import pytest
 from harness.core.errors import RigError
 from harness.reporting.verdict import PhaseResult
 
-__all__ = ["blame_of", "explain", "is_subtest", "keep_unjudged", "lost_of", "phase_of", "tell_lost"]
+__all__ = ["blame_of", "explain", "is_subtest", "keep_unjudged", "lost_of", "phase_of", "set_lost"]
 
-_BLAME, _TOLD, _LOST = "wasmbed_blame", "wasmbed_told", "wasmbed_lost"
+_BLAME, _MESSAGE, _LOST = "wasmbed_blame", "wasmbed_message", "wasmbed_lost"
 _PHASES = ("setup", "call", "teardown", "collect")
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 Report = pytest.TestReport | pytest.CollectReport
 
 
-def explain(report: pytest.TestReport, blame: str, told: str | None = None) -> None:
-    """Add who is to blame for a failure, and how the harness tells it, if the error is one of its own."""
+def explain(report: pytest.TestReport, blame: str, message: str | None = None) -> None:
+    """Add the blame for a failure, and for one of the harness's own errors its message."""
     setattr(report, _BLAME, blame)
-    setattr(report, _TOLD, told)
+    setattr(report, _MESSAGE, message)
 
 
 def blame_of(report: Report) -> str | None:
-    """Who is to blame for what went wrong in a test with a stack: ``product``, ``rig``, ``usage``, ``unknown``."""
+    """The blame for the failure of a test with a stack: ``product``, ``rig``, ``usage``, ``unknown``."""
     return getattr(report, _BLAME, None)
 
 
-def tell_lost(report: pytest.TestReport, why: str) -> None:
-    """Add why the test's record is incomplete."""
-    setattr(report, _LOST, why)
+def set_lost(report: pytest.TestReport, reason: str) -> None:
+    """Add the reason why the test's history is incomplete."""
+    setattr(report, _LOST, reason)
 
 
 def lost_of(report: pytest.TestReport) -> str | None:
-    """Why the test's record is incomplete; None where it is whole."""
+    """Why the test's history is incomplete; None if it is complete."""
     return getattr(report, _LOST, None)
 
 
 def is_subtest(report: Report) -> bool:
-    """Whether it is of a part of a test: pytest's ``subtests``, those of the plugin before pytest 9, unittest's."""
+    """Whether a report is of a subtest: pytest's ``subtests``, the plugin's before pytest 9, or unittest's."""
     return type(report).__name__.lower() == "subtestreport"
 
 
 def phase_of(report: Report) -> PhaseResult | None:
-    """What a phase came to; None where it passed, and for a subtest that does not decide over its test."""
+    """The result of a phase; None if it passed, and for a subtest that does not affect its test."""
     when = "subtest" if is_subtest(report) else report.when if report.when in _PHASES else "crash"
     outcome = str(report.outcome)
     blame = blame_of(report)
     if blame == RigError.blame and outcome != "passed":
-        return PhaseResult("not run", _told(report).removeprefix("not run: "), blame, when)
-    if outcome in ("failed", "rerun"):  # "rerun" of pytest-rerunfailures: it failed, and is tried again
+        return PhaseResult("not run", _message(report).removeprefix("not run: "), blame, when)
+    if outcome in ("failed", "rerun"):  # pytest-rerunfailures' "rerun": it failed and is tried again
         known = blame if blame != "unknown" else None
-        return PhaseResult("failed", _told(report), known, when) if report.longrepr is not None else None
+        return PhaseResult("failed", _message(report), known, when) if report.longrepr is not None else None
     if when == "subtest":
         return None
     reason = getattr(report, "wasxfail", None)
     if reason is not None:
         return _expected(report, str(reason).removeprefix("reason: "), when)
-    return PhaseResult("skipped", _told(report), None, when) if outcome == "skipped" else None
+    return PhaseResult("skipped", _message(report), None, when) if outcome == "skipped" else None
 
 
 def keep_unjudged(report: pytest.TestReport, failed_before: PhaseResult | None) -> None:
-    """Where the rig failed, pytest counts the test as skipped, and the terminal as ``not run``: nothing was learned.
+    """Make pytest count a test as skipped, shown as ``not run``, if the rig failed and the product was not judged.
 
-    Unless an earlier attempt of the test judged the product and failed: that verdict stands. An attempt that is tried
-    again stays as it is.
+    If an earlier attempt judged the product and failed, that verdict stands. The report of an attempt that is tried
+    again stays unchanged.
     """
     if blame_of(report) != RigError.blame or report.outcome not in ("failed", "skipped"):
         return
-    if hasattr(report, "wasxfail"):  # to expect that the product fails says nothing of the rig
+    if hasattr(report, "wasxfail"):  # an expected failure of the product does not excuse the rig
         del report.wasxfail
-    told = _told(report).removeprefix("not run: ")
+    message = _message(report).removeprefix("not run: ")
     if failed_before is not None:
-        text = f"{failed_before.message}\n\nThe last attempt was not run: {told}"
+        text = f"{failed_before.message}\n\nThe last attempt was not run: {message}"
         explain(report, failed_before.blame or "unknown", text)
         report.outcome, report.longrepr = "failed", text
     else:
         path, line, _ = report.location
-        report.outcome, report.longrepr = "skipped", (path, (line or 0) + 1, f"not run: {told}")
+        report.outcome, report.longrepr = "skipped", (path, (line or 0) + 1, f"not run: {message}")
 
 
 def _expected(report: Report, reason: str, when: str) -> PhaseResult:
@@ -92,10 +92,10 @@ def _expected(report: Report, reason: str, when: str) -> PhaseResult:
     return PhaseResult("expected failure", (reason or "it was expected to fail") + text, None, when)
 
 
-def _told(report: Report) -> str:
-    """The message of a report; its first line says it in short, and the same in every run."""
-    if told := getattr(report, _TOLD, None):
-        return str(told)
+def _message(report: Report) -> str:
+    """The message of a report. Its first line is a summary that is the same in each run."""
+    if message := getattr(report, _MESSAGE, None):
+        return str(message)
     longrepr = report.longrepr
     if isinstance(longrepr, tuple):
         return str(longrepr[2]).removeprefix("Skipped: ")

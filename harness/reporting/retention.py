@@ -13,7 +13,7 @@ __all__ = ["KEPT", "is_run", "prune_runs", "runs_in"]
 KEPT = 20
 UNFINISHED = 24 * 3600.0
 """Seconds without a change after which a run without a page counts as dead, not as running."""
-_NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}-\d{3}(-\d+)?")
+_NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}-\d{3}(-[0-9a-f]+)?")
 
 
 def is_run(folder: Path) -> bool:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from harness.core.clock import Clock, SystemClock
 from harness.core.errors import UsageError, reason
+from harness.core.identifiers import Randomness
 from harness.core.plain_json import encode
 from harness.core.text import printable
 from harness.reporting.runs import VERDICTS
@@ -47,8 +48,11 @@ class RunFolder:
 
     @classmethod
     def new(cls, root: Path, options: StackOptions, clock: Clock) -> RunFolder:
-        """A folder named by the time, in ``options.reports``. It is created when the first test writes into it."""
-        name = clock.utcnow().strftime("%Y-%m-%dT%H-%M-%S-%f")[:-3]
+        """A folder below ``options.reports``, created when the first test writes into it.
+
+        Its name starts with the time, so that names sort, and ends in random digits, so that no two runs share one.
+        """
+        name = f"{clock.utcnow().strftime('%Y-%m-%dT%H-%M-%S-%f')[:-3]}-{Randomness().token(4)}"
         return cls(root / options.reports / name, root, options, clock)
 
     def check(self) -> None:

@@ -1,7 +1,7 @@
-"""The Robot Framework front door: the stack in keywords.
+"""The Robot Framework front door: keywords for the stack.
 
-No logic of its own: what pytest calls, Robot calls. A part of the keywords is in each module, when a stack is there in
-:mod:`harness.robot_library.listener`.
+It adds no logic: Robot calls the same functions as pytest. Each module has a part of the keywords;
+:mod:`harness.robot_library.listener` starts and stops stacks.
 """
 
 from __future__ import annotations
@@ -40,34 +40,35 @@ class WasmbedLibrary(
 
     = Scope =
 
-    With ``scope=test``, which is the default, every test has a stack of its own. With ``scope=suite`` or
-    ``scope=global`` the tests of a suite, or of the whole run, share one; keywords may then be used in a suite's setup.
+    With ``scope=test``, which is the default, each test has its own stack. With ``scope=suite`` or
+    ``scope=global`` the tests of a suite, or of the whole run, share one, and a suite's setup may use keywords.
 
     = Options =
 
-    Every option of a stack is a variable: ``robot --variable BOARDS:qemu --variable SEED:7 robot``. It may also be in
-    the environment, as ``WASMBED_BOARDS``, and in the project's ``harness.toml``, from which ``--variable
-    PROFILE:nightly`` chooses a profile. Arguments of the import and of `Start Stack` go before all of these.
+    Each option of a stack is a variable: ``robot --variable BOARDS:qemu --variable SEED:7 robot``. It may also be in
+    the environment, as ``WASMBED_BOARDS``, or in the project's ``harness.toml``, where ``--variable PROFILE:nightly``
+    selects a profile. Arguments of the import and of `Start Stack` take precedence over all of these.
 
-    = Who is to blame =
+    = Blame =
 
-    A test that fails says whose fault it is in a tag: ``blame:product``, ``blame:usage`` for a mistake in the suite, or
-    ``blame:unknown``. Where a board, an emulator or a cluster failed, the product was not judged: such a test is
-    skipped, with ``NOT RUN`` in its message and the tag ``blame:rig``.
+    A failed test has a tag that says who has to act: ``blame:product``, ``blame:usage`` for a mistake in the suite, or
+    ``blame:unknown``. If a board, an emulator, or a cluster failed, the product was not judged: the test is skipped,
+    with ``NOT RUN`` in its message and the tag ``blame:rig``.
 
     = Durations =
 
-    ``within`` is how long to wait at most, as in ``5s``, ``500 ms`` or ``1 minute``. Nothing waits longer than it must.
+    ``within`` is the longest time to wait, as in ``5s``, ``500 ms``, or ``1 minute``. A keyword returns as soon as its
+    condition is met.
     """
 
     def __init__(self, scope: Scope | str = Scope.TEST, **options: Any) -> None:
-        """``scope`` says how long a stack lives; ``options`` are options of the stack, as in ``heartbeat=500ms``."""
+        """``scope`` says how long a stack runs; ``options`` are options of the stack, as in ``heartbeat=500ms``."""
         self.listener = StackListener(scope, options)
         self.ROBOT_LIBRARY_LISTENER = self.listener
 
     @keyword(tags=["stack"])
     def start_stack(self, **options: Any) -> None:
-        """Bring the stack up now, with these options. Without this keyword the first one that needs it does so.
+        """Start the stack now, with these options. Otherwise the first keyword that needs a stack starts it.
 
         | Start Stack    heartbeat=300ms    seed=7
         """
@@ -75,10 +76,10 @@ class WasmbedLibrary(
 
     @keyword(tags=["stack"])
     def stop_stack(self) -> None:
-        """Take the stack down now instead of at the end of its scope. The next keyword brings up a new one."""
+        """Stop the stack now instead of at the end of its scope. The next keyword starts a new one."""
         self.listener.stop()
 
     @keyword(tags=["stack"])
     def get_stack_option(self, name: str) -> Any:
-        """The value of an option of the stack, such as ``fleet``."""
+        """Return the value of an option of the stack, such as ``fleet``."""
         return self.listener.option(name)

@@ -1,7 +1,7 @@
-"""``python -m harness.robot_library``: suites run at once by pabot, into one folder, with one page at the end.
+"""``python -m harness.robot_library``: runs suites in parallel with pabot, into one folder, with one page at the end.
 
-All arguments are pabot's and Robot's. The exit code says who is to blame, as that of every front door does: 0 good,
-1 the product is wrong, 2 the suites or the command are, 3 the rig failed and the product was not judged.
+All arguments are pabot's and Robot's. The exit code gives the blame, as in each front door: 0 all passed, 1 the product
+is wrong, 2 the suites or the command are, 3 the rig failed and the product was not judged.
 """
 
 from __future__ import annotations
@@ -15,21 +15,24 @@ from pathlib import Path
 from robot.run import run_cli
 
 from harness.core.clock import SystemClock
-from harness.core.errors import RigError, UsageError
+from harness.core.errors import ProductFailure, RigError, UsageError
 from harness.reporting.run_folder import RunFolder
 from harness.reporting.runs import iterate_run
 from harness.reporting.tally import Tally
-from harness.robot_library.run import RUN_FOLDER, options_of, tell_end
+from harness.robot_library.run import RUN_FOLDER, finish_run, options_of
 
 __all__ = ["main"]
 
 LONGEST = "200"
-"""Lines of a message that Robot shows; by itself it cuts at 40, in the middle."""
+"""Lines of a message that Robot shows. By default it cuts a message at 40 lines, in the middle."""
 WRONG_DATA, INTERRUPTED = 252, 253
+"""Robot's exit codes."""
+SIGINT_EXIT = 130
+"""A shell's exit code for a command that Ctrl-C ended."""
 
 
 def main(arguments: list[str]) -> int:
-    """Run and return the exit code."""
+    """Run the suites and return the exit code."""
     try:
         root, options = options_of(_variables(arguments))
         folder = RunFolder.new(root, options, SystemClock())
@@ -41,10 +44,14 @@ def main(arguments: list[str]) -> int:
     os.environ["ROBOT_OPTIONS"] = f"--maxerrorlines {LONGEST} {os.environ.get('ROBOT_OPTIONS', '')}"
     code = _run(arguments)
     tally = _tally(folder)
-    tell_end(folder, tally)
-    if code in (WRONG_DATA, INTERRUPTED):
-        return UsageError.exit_code if code == WRONG_DATA else 130
-    return (tally.exit_code or 1) if code else RigError.exit_code if tally.not_run else 0
+    finish_run(folder, tally)
+    if code == WRONG_DATA:
+        return UsageError.exit_code
+    if code == INTERRUPTED:
+        return SIGINT_EXIT
+    if code:
+        return tally.exit_code or ProductFailure.exit_code
+    return RigError.exit_code if tally.not_run else 0
 
 
 def _run(arguments: list[str]) -> int:
@@ -56,7 +63,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _variables(arguments: list[str]) -> dict[str, object]:
-    """The variables among the arguments, to find out where the reports go before any Robot has started."""
+    """The variables among the arguments, to find the folder for reports before Robot starts."""
     found: dict[str, object] = {}
     for argument, following in pairwise([*arguments, ""]):
         option, _, value = argument.partition("=") if argument.startswith("--") else (argument, "", "")

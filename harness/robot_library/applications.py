@@ -1,4 +1,4 @@
-"""Keywords about applications: deployed, watched, stopped, replaced."""
+"""Keywords that deploy, watch, stop, and replace applications."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["ApplicationKeywords"]
 
 
 class ApplicationKeywords(StackKeywords):
-    """What can be done with applications. One is what `Deploy Application` returned, or its name."""
+    """Keywords about applications. ``application`` is the value from `Deploy Application`, or a name."""
 
     @async_keyword("applications")
     async def deploy_application(
@@ -35,12 +35,12 @@ class ApplicationKeywords(StackKeywords):
         args: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
     ) -> ApplicationHandle:
-        """Create an Application and return it; does not wait for it to run.
+        """Create an Application and return it. Does not wait until it runs.
 
         ``module`` is the name of a module in the folder of the option ``modules``, a file (``.wasm`` or ``.wat``), or
-        bytes. ``to`` is a board, a list of boards, ``all``, which is the default, or names as in ``pump-1,pump-2``;
-        ``labels`` instead means the devices that carry them. ``memory`` is in bytes; ``fuel`` and ``time_limit`` are
-        for one call.
+        bytes. ``to`` is a board, a list of boards, ``all`` (the default), or names as in ``pump-1,pump-2``; ``labels``
+        instead selects the devices with these labels. ``memory`` is in bytes; ``fuel`` and ``time_limit`` apply to one
+        call.
 
         | ${app}=    Deploy Application    hello    ${board}
         | ${app}=    Deploy Application    echo    labels=site=roof    args=${{['first']}}
@@ -59,7 +59,7 @@ class ApplicationKeywords(StackKeywords):
 
     @async_keyword("applications")
     async def get_module_of_size(self, module: str, size: int) -> bytes:
-        """A module made to be of about ``size`` bytes, by a section without meaning."""
+        """Return a module extended to about ``size`` bytes by a section without effect."""
         return padded(self.stack.modules.load(self._module(module)), size)
 
     @async_keyword("applications")
@@ -70,8 +70,8 @@ class ApplicationKeywords(StackKeywords):
         within: Duration = USUAL,
         **status: Any,
     ) -> ApplicationStatus:
-        """Wait until an application is in ``phase``, and return its status. Further fields of the status, in Python's
-        spelling, may be asked for with it.
+        """Wait until an application is in ``phase``, and return its status. Further arguments are conditions on fields
+        of the status, in Python's spelling.
 
         | Application Should Reach Phase    ${app}    Running    health=healthy
         """
@@ -93,7 +93,7 @@ class ApplicationKeywords(StackKeywords):
     async def application_should_be_running_on(
         self, application: ApplicationHandle | str, *devices: Board | str, within: Duration = USUAL
     ) -> None:
-        """Wait until an application runs on every one of these devices.
+        """Wait until an application runs on each of these devices.
 
         | Application Should Be Running On    ${app}    @{boards}    within=20s
         """
@@ -105,8 +105,8 @@ class ApplicationKeywords(StackKeywords):
     async def application_should_run_on_number_of_devices(
         self, application: ApplicationHandle | str, running: int, within: Duration = USUAL, **statistics: Any
     ) -> None:
-        """Wait until an application's statistics say that it runs on ``running`` devices; ``target``, ``failed`` and
-        ``unknown`` may be asked for too."""
+        """Wait until an application's statistics show that it runs on ``running`` devices. ``target``, ``failed``, and
+        ``unknown`` may be given too."""
         wanted = {"running": running, **status_of(statistics)}
         await application_of(self.stack, application).until(within=within, statistics=wanted)
 
@@ -114,7 +114,7 @@ class ApplicationKeywords(StackKeywords):
     async def application_on_device_should_become(
         self, application: ApplicationHandle | str, device: Board | str, within: Duration = USUAL, **entry: Any
     ) -> DeviceEntry:
-        """Wait until what an application reports from one device is as asked, and return it.
+        """Wait until an application's entry for one device meets the conditions, and return the entry.
 
         | Application On Device Should Become    ${app}    ${board}    state=error    code=OUT_OF_FUEL
         """
@@ -123,7 +123,7 @@ class ApplicationKeywords(StackKeywords):
 
     @async_keyword("applications")
     async def get_status_of_application(self, application: ApplicationHandle | str) -> ApplicationStatus:
-        """The status of an application as it is now: its fields are in Python's spelling."""
+        """Return the present status of an application; its fields are in Python's spelling."""
         return application_of(self.stack, application).status
 
     @async_keyword("applications")
@@ -131,35 +131,35 @@ class ApplicationKeywords(StackKeywords):
         self, application: ApplicationHandle | str, device: Board | str, *values: str, topic: str | None = None,
         within: Duration = USUAL,
     ) -> None:  # fmt: skip
-        """Wait until an application has published exactly these values, in this order, on one device; those on
-        ``topic`` only, if it is given.
+        """Wait until an application has published exactly these values, in this order, on one device. With ``topic``,
+        only values on that topic count.
 
         | Published Values Should Be    ${app}    ${board}    hello from a module    topic=greeting
         """
 
-        def as_wanted(output: Sequence[Mapping[str, str]]) -> bool:
+        def has_values(output: Sequence[Mapping[str, str]]) -> bool:
             return [each["payload"] for each in output if topic in (None, each["topic"])] == list(values)
 
-        as_wanted.__name__ = repr(list(values))  # what a failure calls it
+        has_values.__name__ = repr(list(values))  # shown by a failure
         name = device_of(self.stack, device).name
-        await application_of(self.stack, application).until_on(name, within=within, output=as_wanted)
+        await application_of(self.stack, application).until_on(name, within=within, output=has_values)
 
     @async_keyword("applications")
     async def get_published_values(
         self, application: ApplicationHandle | str, device: Board | str, topic: str | None = None
     ) -> list[str]:
-        """What an application published on one device last, on ``topic`` only if it is given."""
+        """Return the values that an application last published on one device, only those on ``topic`` if given."""
         output = application_of(self.stack, application).output(device_of(self.stack, device).name)
         return [payload for on, payload in output if topic in (None, on)]
 
     @async_keyword("applications")
     async def stop_application(self, application: ApplicationHandle | str) -> None:
-        """Ask for an application to be stopped on its devices; the resource stays."""
+        """Request that an application's devices stop it. The resource stays."""
         await application_of(self.stack, application).stop()
 
     @async_keyword("applications")
     async def start_application(self, application: ApplicationHandle | str) -> None:
-        """Ask for an application to run again that was stopped."""
+        """Request that a stopped application runs again."""
         await application_of(self.stack, application).start()
 
     @async_keyword("applications")
@@ -175,8 +175,8 @@ class ApplicationKeywords(StackKeywords):
         args: Sequence[str] | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        """Give an application another module, other limits or other input, as in `Deploy Application`; what is not
-        given stays.
+        """Change an application's module, limits, or input, as in `Deploy Application`. Arguments that are not given
+        leave the old values.
 
         | Redeploy Application    ${app}    echo
         | Redeploy Application    ${app}    fuel=100000
@@ -196,12 +196,12 @@ class ApplicationKeywords(StackKeywords):
 
     @async_keyword("applications")
     async def delete_application(self, application: ApplicationHandle | str) -> None:
-        """Delete an application; it goes when its devices have stopped it, see `Application Should Be Gone`."""
+        """Delete an application. It is gone once its devices have stopped it: see `Application Should Be Gone`."""
         await application_of(self.stack, application).delete()
 
     @async_keyword("applications")
     async def application_should_be_gone(self, application: ApplicationHandle | str, within: Duration = USUAL) -> None:
-        """Wait until an application that was deleted is stopped everywhere and its resource gone."""
+        """Wait until a deleted application is stopped on all devices and its resource is gone."""
         await application_of(self.stack, application).until_gone(within=within)
 
     @staticmethod

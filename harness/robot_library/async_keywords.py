@@ -1,4 +1,4 @@
-"""How a keyword is made: a coroutine on the stack's loop, spoken from Robot's thread."""
+"""Makes keywords of coroutines: Robot calls them from its thread, and they run on the stack's loop."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ T = TypeVar("T")
 
 
 class StackKeywords:
-    """A part of the library: what has keywords."""
+    """Base class of the parts of the library."""
 
     listener: StackListener
 
     @property
     def stack(self) -> Stack:
-        """The stack of the running test; only inside a keyword."""
+        """The stack of the running test, for use inside keywords."""
         return self.listener.stack
 
 
 def async_keyword(*tags: str) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], Callable[P, T]]:
-    """A keyword of that coroutine, a method of a :class:`StackKeywords`, with these tags."""
+    """Make a keyword with these tags of a coroutine method of a :class:`StackKeywords`."""
 
     def decorate(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
         @wraps(method)
-        def speak(*args: P.args, **kwargs: P.kwargs) -> T:
-            return cast(StackKeywords, args[0]).listener.speak(lambda: method(*args, **kwargs))
+        def run(*args: P.args, **kwargs: P.kwargs) -> T:
+            return cast(StackKeywords, args[0]).listener.run(lambda: method(*args, **kwargs))
 
-        return cast("Callable[P, T]", keyword(tags=tags, types=_types(method))(speak))
+        return cast("Callable[P, T]", keyword(tags=tags, types=_types(method))(run))
 
     return decorate
 
 
 def _types(method: Callable[..., object]) -> dict[str, Any]:
-    """What Robot converts to. It tells why a converter refuses a value only where that is the one type there is, and
-    takes None by itself where that is the default."""
+    """The types that Robot converts arguments to. A type with a converter is named alone, without None: only then does
+    Robot show the converter's error, and it accepts None as a default anyway."""
     converted = {kind | None: kind for kind in CONVERTERS}
     return {name: converted.get(hint, hint) for name, hint in get_type_hints(method).items()}

@@ -1,4 +1,4 @@
-"""An event loop that goes on between keywords: heartbeats, watches and boards do not stand still while Robot thinks."""
+"""An event loop that runs between keywords, so that heartbeats, watches, and boards continue meanwhile."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from harness.core.loop import new_runner
 __all__ = ["BackgroundRunner"]
 
 T = TypeVar("T")
-PATIENCE = 30.0
-"""Seconds that work which was interrupted may take to tidy up."""
+CLEANUP = 30.0
+"""Seconds that interrupted work may take to clean up."""
 
 
 class BackgroundRunner:
-    """A loop in a thread of its own, to run coroutines on from the thread that Robot runs keywords in."""
+    """A loop in a separate thread, on which Robot's thread runs coroutines."""
 
     def __enter__(self) -> Self:
         started: Future[asyncio.AbstractEventLoop] = Future()
@@ -36,8 +36,8 @@ class BackgroundRunner:
         self._thread.join()
 
     def run(self, coro: Coroutine[Any, Any, T]) -> T:
-        """What ``coro`` returns. Who is interrupted meanwhile - a timeout of Robot's, Ctrl-C - cancels it and waits
-        for its end."""
+        """Run ``coro`` and return its result. An interruption (Robot's timeout, Ctrl-C) cancels it and waits for its
+        end."""
         ended: Future[asyncio.Task[T]] = Future()
         work: list[asyncio.Task[T]] = []
 
@@ -52,7 +52,7 @@ class BackgroundRunner:
             if not ended.done():
                 self._loop.call_soon_threadsafe(lambda: work[0].cancel())
                 with suppress(TimeoutError):
-                    ended.result(PATIENCE)
+                    ended.result(CLEANUP)
             raise
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Keywords about boards: power, plugs, consoles."""
+"""Keywords about boards: power, links, consoles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from robot.api.deco import keyword
 from harness.boards.board import Board
 from harness.boards.catalogue import registered
 from harness.core.errors import UsageError, suggestion
-from harness.robot_library.arguments import SOON, Duration, board_of, word
+from harness.robot_library.arguments import SOON, Duration, board_of, plain_name
 from harness.robot_library.async_keywords import StackKeywords, async_keyword
 from harness.stack.backends import lacking
 from harness.stack.board_options import BoardOptions
@@ -20,7 +20,7 @@ __all__ = ["BoardKeywords"]
 
 
 class BoardKeywords(StackKeywords):
-    """What can be done to boards."""
+    """Keywords about boards."""
 
     @async_keyword("boards")
     async def power_on_board(
@@ -36,14 +36,14 @@ class BoardKeywords(StackKeywords):
         watchdog: Duration | None = None,
         record: bool | None = None,
     ) -> Board:
-        """Switch on a new board, and return it when its firmware runs.
+        """Switch on a new board, and return it once its firmware runs.
 
-        ``kind`` is any kind of board that ``wasmbed boards`` lists, with another link if need be; by default the one
-        that the option ``boards`` asks for. ``name`` is the name of the device that it enrolls as. ``certificate`` is
-        what it has to prove who it is, ``twin_of`` gives it another board's identity instead. ``device_type`` and
-        ``capabilities`` are what it claims at enrollment instead of its own. ``self_test`` is a fault that its firmware
-        provokes once, such as ``panic`` or ``hang``, ``watchdog`` the time of silence after which it resets itself.
-        With ``record`` all that reaches it is recorded, for ``wasmbed replay``.
+        ``kind`` is a kind of board that ``wasmbed boards`` lists, optionally with a link; by default that of the option
+        ``boards``. ``name`` is the name of its device. ``certificate`` selects its credentials, ``twin_of`` gives it
+        another board's identity instead. ``device_type`` and ``capabilities`` replace the board's own in its enrollment
+        request. ``self_test`` is a fault that its firmware provokes once, such as ``panic`` or ``hang``; ``watchdog``
+        is the time of silence after which it resets itself. With ``record`` all of its input is recorded, for
+        ``wasmbed replay``.
 
         | ${board}=    Power On Board
         | ${board}=    Power On Board    mps2-an385+ethernet    name=pump-1
@@ -59,7 +59,7 @@ class BoardKeywords(StackKeywords):
             watchdog=watchdog,
             record=record,
         )
-        return await self.stack.boards.power_on(word(kind) if kind is not None else None, **options)
+        return await self.stack.boards.power_on(plain_name(kind) if kind is not None else None, **options)
 
     @async_keyword("boards")
     async def power_on_boards(
@@ -72,41 +72,41 @@ class BoardKeywords(StackKeywords):
         device_type: str | None = None,
         capabilities: Sequence[str] | None = None,
     ) -> list[Board]:
-        """Switch on ``count`` new boards and return them as a list; ``name`` is numbered. See `Power On Board`.
+        """Switch on ``count`` new boards and return them as a list. ``name`` is numbered. See `Power On Board`.
 
         | @{boards}=    Power On Boards    3    name=pump
         """
         options = BoardOptions(name=name, certificate=certificate, device_type=device_type, capabilities=capabilities)
-        return await self.stack.boards.power_on(word(kind) if kind is not None else None, count=count, **options)
+        return await self.stack.boards.power_on(plain_name(kind) if kind is not None else None, count=count, **options)
 
     @async_keyword("boards")
     async def power_off_board(self, board: Board | str) -> None:
-        """Switch a board off in order: it says goodbye on its link."""
+        """Switch a board off gracefully: it closes its link first."""
         await board_of(self.stack, board).power_off()
 
     @async_keyword("boards", "faults")
     async def cut_power_of_board(self, board: Board | str) -> None:
-        """Pull a board's plug: no goodbye on its link."""
+        """Cut a board's power: its link ends without a message."""
         await board_of(self.stack, board).cut_power()
 
     @async_keyword("boards")
     async def restore_power_of_board(self, board: Board | str) -> None:
-        """Switch a board on again that was switched off or whose power was cut; what is in its flash is still there."""
+        """Switch a board on again after `Power Off Board` or `Cut Power Of Board`. Its flash keeps its content."""
         await board_of(self.stack, board).power_on()
 
     @async_keyword("boards", "faults")
     async def reset_board(self, board: Board | str) -> None:
-        """Restart a board's firmware; what is in its flash stays."""
+        """Restart a board's firmware. Its flash keeps its content."""
         await board_of(self.stack, board).reset()
 
     @async_keyword("boards", "faults")
     async def cycle_power_of_boards(self, at_once: int = 1) -> None:
-        """Cut the power of every board that is on and switch it on again, ``at_once`` of them at a time."""
+        """Cut the power of each board that is on and switch it on again, ``at_once`` boards at a time."""
         await self.stack.boards.cycle(at_once=at_once)
 
     @async_keyword("boards", "faults")
     async def pause_board(self, board: Board | str) -> None:
-        """Let a board's processor stand still, and with it the board's time, on boards that have the feature ``pause``.
+        """Stop a board's processor, and with it the board's time. The board must have the feature ``pause``.
 
         | Skip Unless Boards Have    pause
         | Pause Board    ${board}
@@ -115,12 +115,12 @@ class BoardKeywords(StackKeywords):
 
     @async_keyword("boards")
     async def resume_board(self, board: Board | str) -> None:
-        """Let a paused board go on."""
+        """Continue a paused board."""
         await board_of(self.stack, board).resume()
 
     @async_keyword("boards", "faults")
     async def cut_the_link_of(self, board: Board | str) -> None:
-        """Break a board's connection and keep it from coming back until `Restore The Link Of`."""
+        """Cut a board's connection, and prevent a new one until `Restore The Link Of`."""
         await board_of(self.stack, board).cut_link()
 
     @async_keyword("boards")
@@ -130,8 +130,8 @@ class BoardKeywords(StackKeywords):
 
     @async_keyword("boards")
     async def board_console_should_show(self, board: Board | str, pattern: str, within: Duration = SOON) -> str:
-        """Wait until a line on a board's console matches ``pattern``, a regular expression, and return what matched.
-        Lines that are there already count.
+        """Wait until a line on a board's console matches the regular expression ``pattern``, and return the match.
+        Earlier lines count too.
 
         | Board Console Should Show    ${board}    link: up
         """
@@ -139,12 +139,12 @@ class BoardKeywords(StackKeywords):
 
     @async_keyword("boards")
     async def get_console_of_board(self, board: Board | str) -> list[str]:
-        """The lines a board has written."""
+        """Return the lines on a board's console."""
         return list(board_of(self.stack, board).console.lines)
 
     @keyword(tags=["boards", "rig"])
     def skip_unless_boards_have(self, *wanted: str) -> None:
-        """Leave the test out where the boards of this run lack one of these features, such as ``csr`` or ``storage``.
+        """Skip the test if the boards of this run lack one of these features, such as ``csr`` or ``storage``.
 
         | Skip Unless Boards Have    csr
         """
@@ -155,7 +155,7 @@ class BoardKeywords(StackKeywords):
 
     @keyword(tags=["boards", "rig"])
     def skip_unless_there_is_tier(self, tier: str) -> None:
-        """Leave the test, or the tests of a suite, out where boards of this tier cannot run, and say why.
+        """Skip the test, or the tests of a suite, with the reason, if boards of this tier cannot run.
 
         | Suite Setup    Skip Unless There Is Tier    renode
         """
@@ -163,7 +163,7 @@ class BoardKeywords(StackKeywords):
         with self.listener.errors_for_robot():
             if tier not in known:
                 raise UsageError(
-                    f"there is no tier {tier!r}", do=f"{suggestion(tier, known)}there are: {', '.join(known)}"
+                    f"unknown tier {tier!r}", do=f"{suggestion(tier, known)}the tiers are: {', '.join(known)}"
                 )
-        if why := known[tier]:
-            raise SkipExecution(why)
+        if reason := known[tier]:
+            raise SkipExecution(reason)

@@ -1,4 +1,4 @@
-"""Keywords about devices: what the platform knows of boards."""
+"""Keywords about devices, which are the platform's view of boards."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["DeviceKeywords"]
 
 
 class DeviceKeywords(StackKeywords):
-    """What devices must become. A device is named by its board, or by its own name."""
+    """Keywords about devices. A device is given by its board, or by its own name."""
 
     @async_keyword("devices")
     async def device_should_reach_phase(
         self, device: Board | str, phase: DevicePhase, within: Duration = USUAL, **status: Any
     ) -> DeviceStatus:
-        """Wait until a device is in ``phase``, and return its status. Further fields of the status, in Python's
-        spelling, may be asked for with it.
+        """Wait until a device is in ``phase``, and return its status. Further arguments are conditions on fields of the
+        status, in Python's spelling.
 
         | Device Should Reach Phase    ${board}    Connected    within=5s
         | Device Should Reach Phase    ${board}    Disconnected    error=Connection lost    device_status=Stopped
@@ -42,7 +42,7 @@ class DeviceKeywords(StackKeywords):
 
     @async_keyword("devices")
     async def get_status_of_device(self, device: Board | str) -> DeviceStatus:
-        """The status of a device as it is now: its fields are in Python's spelling.
+        """Return the present status of a device; its fields are in Python's spelling.
 
         | ${status}=    Get Status Of Device    ${board}
         | Should Be Equal    ${status.health}    healthy
@@ -51,19 +51,19 @@ class DeviceKeywords(StackKeywords):
 
     @async_keyword("devices")
     async def get_phases_of(self, name: About) -> list[str]:
-        """The phases that a device, or the application of that name, has gone through, in order."""
+        """Return the phases of a device, or of the application of that name, in order."""
         return self.stack.history.phases(name_of(self.stack, name))
 
     @async_keyword("devices")
     async def device_should_not_exist(self, device: Board | str) -> None:
-        """There must be no such resource in Kubernetes."""
+        """Fail if the device's resource exists in Kubernetes."""
         handle = device_of(self.stack, device)
         if handle.exists:
-            raise ProductFailure("there is such a resource", where=str(handle))
+            raise ProductFailure("the resource exists", where=str(handle))
 
     @async_keyword("devices")
     async def label_device(self, device: Board | str, **labels: str) -> None:
-        """Give a device's resource labels, by which applications can select it.
+        """Set labels on a device's resource, by which applications can select it.
 
         | Label Device    ${board}    site=roof
         """
@@ -71,15 +71,15 @@ class DeviceKeywords(StackKeywords):
 
     @async_keyword("devices")
     async def delete_device(self, device: Board | str) -> None:
-        """Delete a device's resource, see `Device Should Be Gone`. A board that is still there enrolls anew."""
+        """Delete a device's resource; see `Device Should Be Gone`. A board that is still on enrolls again."""
         await device_of(self.stack, device).delete()
 
     @async_keyword("devices")
     async def device_should_be_gone(self, device: Board | str, within: Duration = USUAL) -> None:
-        """Wait until a device that was deleted is there no more."""
+        """Wait until a deleted device is gone."""
         await device_of(self.stack, device).until_gone(within=within)
 
     @async_keyword("devices", "faults")
     async def revoke_certificate_of(self, board: Board | str) -> None:
-        """Take a board's certificate back; returns when the gateway knows."""
+        """Revoke a board's certificate; returns once the gateway has loaded the revocation list."""
         await self.stack.pki.revoke(self.stack.boards.credentials(board_of(self.stack, board)))

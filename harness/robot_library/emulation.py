@@ -1,4 +1,4 @@
-"""Keywords about boards in an emulator that takes commands and whose time can be held, in Renode's own words."""
+"""Renode's own keywords, for boards in an emulator that takes commands and can hold virtual time."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ __all__ = ["EmulationKeywords"]
 
 
 class EmulationKeywords(StackKeywords):
-    """What Renode's users expect to be able to say."""
+    """Keywords that Renode's users know."""
 
     _provided: ClassVar[WeakKeyDictionary[Stack, dict[str, BoardsSnapshot]]] = WeakKeyDictionary()
 
     @async_keyword("boards", "emulation")
     async def execute_command(self, command: str, machine: Board | str) -> str:
-        """Have the emulator's monitor carry out a command for a board, and return what it answers. Fails where the
-        command fails.
+        """Run a command for a board in the emulator's monitor, and return the answer. Fails if the command fails.
 
         | ${pc}=    Execute Command    sysbus.cpu PC    machine=${board}
         """
@@ -34,8 +33,8 @@ class EmulationKeywords(StackKeywords):
     async def wait_for_line_on_uart(
         self, pattern: str, testerId: Board | str, timeout: Duration = SOON, treatAsRegex: bool = False
     ) -> str:
-        """Wait until a line of a board's console has these words in it, or matches a regular expression, and return
-        the line. Lines that are there already count.
+        """Wait until a line of a board's console contains ``pattern``, or matches it as a regular expression, and
+        return the line. Earlier lines count too.
 
         | Wait For Line On Uart    link: up    testerId=${board}    timeout=10s
         """
@@ -45,27 +44,29 @@ class EmulationKeywords(StackKeywords):
 
     @async_keyword("boards", "emulation")
     async def run_emulation_for(self, time: Duration) -> None:
-        """Let exactly so much virtual time pass for all boards whose time can be held; before and after it stands
+        """Let exactly this much virtual time pass for all boards whose time can be held. Before and after, it stands
         still, until `Start Emulation`."""
         await self.stack.boards.run_for(time)
 
     @async_keyword("boards", "emulation")
     async def start_emulation(self) -> None:
-        """Let virtual time follow the real one again, after `Run Emulation For`."""
+        """Let virtual time follow real time again, after `Run Emulation For`."""
         await self.stack.boards.run()
 
     @async_keyword("boards", "emulation")
     async def provides(self, state: str) -> None:
-        """Save all boards whose time can be held, under a name for `Requires`.
+        """Save the state of all boards whose time can be held, under a name for `Requires`.
 
-        It is good as long as the stack is there: share one between tests with ``scope=suite``.
+        It is valid as long as the stack runs: use ``scope=suite`` to share it between tests.
         """
         self._provided.setdefault(self.stack, {})[state] = await self.stack.boards.snapshot()
 
     @async_keyword("boards", "emulation")
     async def requires(self, state: str) -> None:
-        """Bring the boards back to what `Provides` saved under that name. Each connects anew, as the device it was."""
+        """Restore the state that `Provides` saved under that name. Each board reconnects as the device that it was."""
         saved = self._provided.get(self.stack, {})
         if state not in saved:
-            raise UsageError(f"nothing provides {state!r}", do=f"there are: {', '.join(saved) or 'none yet'}")
+            raise UsageError(
+                f"unknown state {state!r}", do=f"save it with Provides; saved: {', '.join(saved) or 'none'}"
+            )
         await saved[state].restore()

@@ -1,4 +1,4 @@
-"""Keywords that look at the history: what happened, and whether it was as it must be."""
+"""Keywords that search and judge the history."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["JudgeKeywords"]
 
 
 class JudgeKeywords(StackKeywords):
-    """The judges of a history, and questions to it."""
+    """Keywords about the history."""
 
     @async_keyword("history")
     async def history_should_follow(self, sequence: str, *only: About) -> None:
-        """Judge what was recorded so far by an executable sequence diagram, for every device or application that has a
-        part in it, or for those that are named. ``wasmbed sequences`` lists the diagrams.
+        """Judge the history so far by a sequence, an executable diagram, for each device or application in it, or only
+        for those given. ``wasmbed sequences`` lists the sequences.
 
         | History Should Follow    device-enrollment
         """
@@ -26,7 +26,7 @@ class JudgeKeywords(StackKeywords):
 
     @async_keyword("history")
     async def every_invariant_should_hold(self) -> None:
-        """Judge what was recorded so far by the invariants. At the end of a test that is done in any case."""
+        """Judge the history so far by the invariants. This also happens at the end of each test that passed."""
         self.stack.judge()
 
     @async_keyword("history")
@@ -42,8 +42,8 @@ class JudgeKeywords(StackKeywords):
         after: Event | None = None,
         **data: Any,
     ) -> Event:
-        """Wait until something happens, and return it; what has happened already counts, but only if it came ``after``
-        another event, if one is given. Further arguments are fields of the event's data.
+        """Wait for an event and return it. Earlier events count too, but only those ``after`` another event if one is
+        given. Further arguments are conditions on fields of the event's data.
 
         | ${refused}=    Wait For Event    Error    ${board}    source=Gateway    code=CERTIFICATE_INVALID
         | Wait For Event    ConnectionClosed    ${board}    after=${refused}
@@ -70,7 +70,7 @@ class JudgeKeywords(StackKeywords):
         target: str | None = None,
         **data: Any,
     ) -> list[Event]:
-        """What has happened so far, see `Wait For Event`.
+        """Return the events so far that match; see `Wait For Event`.
 
         | ${requests}=    Get Events    EnrollmentRequest    ${board}
         | Length Should Be    ${requests}    1
@@ -83,14 +83,14 @@ class JudgeKeywords(StackKeywords):
     async def event_should_not_have_happened(
         self, name: str, about: About | None = None, *, source: str | None = None, **data: Any
     ) -> None:
-        """Nothing like that may have happened so far."""
+        """Fail if a matching event has happened so far."""
         found = self.stack.history.find(name, source=source, about=self._about(about), **status_of(data))
         if found:
             raise ProductFailure(f"{name} happened {len(found)} times, first as event {found[0].n}", where="history")
 
     @async_keyword("history")
     async def add_note(self, text: str, about: About = "") -> None:
-        """Write a remark into the history, to find one's way in the report."""
+        """Write a remark into the history, as a mark for readers of the report."""
         self.stack.history.note(text, self._about(about) or "")
 
     def _about(self, about: About | None) -> str | None:

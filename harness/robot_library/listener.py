@@ -1,7 +1,7 @@
-"""When a stack comes up and goes down, and what becomes of each test: the library's listener.
+"""The library's listener: starts and stops stacks, and decides each test's verdict.
 
-A world is there from the first keyword that needs it to the end of its scope - a test, a suite or the whole run -
-whatever happens in between, Ctrl-C included.
+A stack runs from the first keyword that needs it to the end of its scope (a test, a suite, or the whole run), in any
+case, even after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from harness.core.text import printable
 from harness.reporting import allure
 from harness.reporting.verdict import UNKNOWN, PhaseResult, Verdict
 from harness.robot_library.background import BackgroundRunner
-from harness.robot_library.run import RobotRun, options_of, rerun
+from harness.robot_library.run import RobotRun, options_of, rerun_command
 from harness.stack.backends import check_options
 from harness.stack.hosted import HostedStack
 from harness.stack.options import StackOptions
@@ -37,15 +37,15 @@ __all__ = ["Scope", "StackListener"]
 T = TypeVar("T")
 LIBRARY = "harness.robot_library"
 TERMINATED = "Execution terminated by signal"
-"""What Robot says where Ctrl-C was pressed."""
+"""Robot's message after Ctrl-C."""
 OTHER_ERROR = re.compile(r"\A\w+Error: ")
-"""How Robot begins what is no failed comparison, but one that could not be made."""
+"""The start of Robot's message for an error that is not a failed comparison."""
 LONG = 35
-"""Lines of a message; Robot cuts what is longer than 40."""
+"""Lines of a message. Robot cuts a message of more than 40."""
 
 
 class Scope(StrEnum):
-    """How long a stack lives."""
+    """How long a stack runs."""
 
     TEST = "test"
     SUITE = "suite"
@@ -53,11 +53,11 @@ class Scope(StrEnum):
 
 
 class StackListener:
-    """The worlds of one import of the library, one at a time."""
+    """The stacks of one import of the library, one at a time."""
 
     ROBOT_LISTENER_API_VERSION = 3
     ROBOT_LISTENER_PRIORITY = 100
-    """Before Allure's listener, which must see what becomes of a test here."""
+    """Before Allure's listener, which must see the outcome that is decided here."""
     __test__ = False
 
     def __init__(self, scope: Scope | str, given: Mapping[str, Any]) -> None:
@@ -65,65 +65,65 @@ class StackListener:
         self._wrong_scope: UsageError | None = None
         try:
             self._scope = Scope(scope.lower())
-        except ValueError:  # told by the tests: Robot tells what is wrong with an import by a traceback
-            self._wrong_scope = UsageError(f"there is no scope {scope!r}", do=f"one of: {', '.join(Scope)}")
+        except ValueError:  # raised in the tests: Robot would show an error of an import as a traceback
+            self._wrong_scope = UsageError(f"unknown scope {scope!r}", do=f"one of: {', '.join(Scope)}")
         self._run: RobotRun | None = None
         self._base = StackOptions()
-        self._trouble: UsageError | None = None
+        self._invalid: UsageError | None = None
         self._suites: list[str] = []
-        self._world: HostedStack | None = None
+        self._hosted: HostedStack | None = None
         self._ends = ExitStack()
         self._owner = ""
         self._test: Verdict | None = None
         self._folder: Path | None = None
-        """Where the present test is recorded, once something is."""
+        """The folder of the current test, once something is recorded."""
         self._concluded: dict[int, tuple[Verdict, Path | None, str]] = {}
-        """By the identity of Robot's result: the verdict, its folder, and the message it rests on."""
+        """By the identity of Robot's result: the verdict, its folder, and Robot's message at that time."""
         self._used = False
         self._cannot_record: RigError | None = None
         self._errors: list[BaseException] = []
         self._earlier: list[BaseException] = []
-        """Errors outside tests, in setups of suites: Robot tells every test of them."""
+        """Errors outside tests, in setups of suites: Robot reports them in each test."""
 
-    # What keywords ask for.
+    # Called by keywords.
 
     def errors_for_robot(self) -> RobotErrors:
-        """A block whose errors are told in Robot's way."""
+        """A context that turns the harness's errors into Robot's."""
         return RobotErrors(self._errors)
 
     @property
     def options(self) -> StackOptions:
-        """The options of a stack that would be started now. Raises robot's Error where they cannot be."""
+        """The options of a stack that would be started now. Raises Robot's Error for invalid ones."""
         with self.errors_for_robot():
             return self._options({})
 
     @property
     def stack(self) -> Stack:
-        """The present stack; there is one inside every keyword."""
-        assert self._world is not None
-        return self._world.stack
+        """The current stack; inside a keyword there always is one."""
+        assert self._hosted is not None
+        return self._hosted.stack
 
-    def speak(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run a keyword's work on the present world's loop, and tell its errors in Robot's way."""
+    def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a keyword's coroutine on the current stack's loop, and turn its errors into Robot's."""
         with self.errors_for_robot():
-            return self._present().run(work())
+            return self._current().run(work())
 
     def option(self, name: str) -> Any:
-        """The value of one of them."""
+        """The value of one option."""
         if name not in StackOptions.names():
             with self.errors_for_robot():
                 self._base.replace(**{name: None})
         return getattr(self.options, name)
 
     def start(self, changes: Mapping[str, Any]) -> None:
-        """Bring a stack up with some options changed."""
+        """Start a stack with some options changed."""
         with self.errors_for_robot():
-            if self._world is not None:
-                raise UsageError("there is a stack already", where="Start Stack", do="start it before anything else")
+            if self._hosted is not None:
+                raise UsageError("a stack is running", where="Start Stack", do="use Start Stack before other keywords")
             self._open(self._options(changes))
 
     def stop(self) -> None:
-        """Take the present stack down, if there is one."""
+        """Stop the current stack, if there is one."""
         with self.errors_for_robot():
             self._close()
 
@@ -134,18 +134,18 @@ class StackListener:
         root = Path.cwd()
         try:
             root, self._base = options_of(BuiltIn().get_variables())
-            self._trouble = None
+            self._invalid = None
         except UsageError as error:
-            self._trouble = error
+            self._invalid = error
         self._run = self._run or RobotRun.joined(root, self._base)
 
     def start_test(self, data: running.TestCase, result: results.TestCase) -> None:
         assert self._run is not None
         self._earlier += self._errors
         self._errors.clear()
-        self._used = self._world is not None
+        self._used = self._hosted is not None
         source = Path(data.source) if data.source is not None else None
-        command = rerun(data.name, source, self._base, self._run.root) if self._trouble is None else ""
+        command = rerun_command(data.name, source, self._base, self._run.root) if self._invalid is None else ""
         self._test = Verdict.of(self._run.name_of(data.full_name), data.doc, self._base, command)
         self._test.case = (data.parent.full_name if data.parent is not None else "", data.name)
         self._folder = None
@@ -157,30 +157,30 @@ class StackListener:
             for url in _tagged(data.tags, kind)
         ]
         self._cannot_record = None
-        if self._world is not None:
+        if self._hosted is not None:
             try:
-                self._record(self._world, self._test)
+                self._record(self._hosted, self._test)
             except RigError as error:
                 self._cannot_record = error
 
     def end_test(self, data: running.TestCase, result: results.TestCase) -> None:
         assert self._test is not None
         verdict = self._test
-        history = self._world.stack.history if self._world is not None else None
-        if self._world is not None and result.passed:
-            self._at_end(self._world.judge, result)
+        history = self._hosted.stack.history if self._hosted is not None else None
+        if self._hosted is not None and result.passed:
+            self._at_end(self._hosted.judge, result)
         if self._scope is Scope.TEST:
             self._at_end(self._close, result)
         self._test = None
         verdict.lost = history.lost if history is not None else None
         if not EXECUTION_CONTEXTS.current.dry_run:
             self._conclude(verdict, result)
-            result.message = printable(result.message, lines=True)  # it may quote what a device said
+            result.message = printable(result.message, lines=True)  # it may quote a device
         self._errors.clear()
 
     def end_suite(self, data: running.TestSuite, result: results.TestSuite) -> None:
         self._suites.pop()
-        for test in result.all_tests:  # a teardown of the suite that failed has failed its tests, after their end
+        for test in result.all_tests:  # a failed teardown of the suite fails its tests after their end
             verdict, folder, message = self._concluded.get(id(test), (None, None, test.message))
             if verdict is not None and test.message != message:
                 self._decide(verdict, test)
@@ -200,7 +200,7 @@ class StackListener:
     ) -> None:
         if not result.failed or self._error_in(result.message) is not None:
             return
-        if result.owner == LIBRARY:  # its arguments were refused before it was called
+        if result.owner == LIBRARY:  # Robot refused its arguments before calling it
             self._errors.append(UsageError(result.message))
         elif ("Should" in (result.name or "") or result.name == "Fail") and not OTHER_ERROR.match(result.message):
             self._errors.append(AssertionError(result.message))
@@ -211,16 +211,16 @@ class StackListener:
             self._run.leave()
             self._run = None
 
-    # Worlds.
+    # Stacks.
 
-    def _present(self) -> HostedStack:
+    def _current(self) -> HostedStack:
         if self._cannot_record is not None:
             raise self._cannot_record
-        return self._world or self._open(self._options({}))
+        return self._hosted or self._open(self._options({}))
 
     def _options(self, changes: Mapping[str, Any]) -> StackOptions:
-        if trouble := self._wrong_scope or self._trouble:
-            raise trouble
+        if error := self._wrong_scope or self._invalid:
+            raise error
         options = self._base
         for each in (self._given, changes):
             options = options.replace(**each)
@@ -230,7 +230,7 @@ class StackListener:
     def _open(self, options: StackOptions) -> HostedStack:
         if self._run is None or (self._test is None and self._scope is Scope.TEST):
             raise UsageError(
-                "there is no test yet whose stack this could be",
+                "a keyword outside of tests has no stack",
                 where="the library's scope is test",
                 do="use keywords inside tests, or import the library with scope=suite",
             )
@@ -242,34 +242,34 @@ class StackListener:
             self._used = True
         used = options.replace(modules=self._run.root / options.modules)
         atexit.register(self._close_at_end)
-        self._world, self._owner = self._ends.enter_context(HostedStack.opened(used, folder, BackgroundRunner)), owner
-        return self._world
+        self._hosted, self._owner = self._ends.enter_context(HostedStack.opened(used, folder, BackgroundRunner)), owner
+        return self._hosted
 
-    def _record(self, world: HostedStack, test: Verdict) -> None:
-        """From now on in the test's own folder: all that its verdict rests on, from the beginning."""
+    def _record(self, hosted: HostedStack, test: Verdict) -> None:
+        """Continue the history of a shared stack in the test's folder, which gets a copy of all events so far."""
         assert self._run is not None
-        folder, history = self._claim(test), world.stack.history
+        folder, history = self._claim(test), hosted.stack.history
         test.write_interrupted(folder)
         former = history.path
 
-        async def go_on() -> None:
+        async def continue_there() -> None:
             history.go_on_in(folder / "history.jsonl")
             history.note("test started", test=test.test)
 
-        world.begin()
-        world.run(go_on())
-        if former is not None and not (former.parent / "result.json").exists():  # a suite's, before its first test
+        hosted.begin()
+        hosted.run(continue_there())
+        if former is not None and not (former.parent / "result.json").exists():  # written by a suite's setup
             with suppress(OSError):
                 former.unlink()
                 former.parent.rmdir()
 
     def _close(self) -> None:
-        self._world = None
+        self._hosted = None
         atexit.unregister(self._close_at_end)
         self._ends.close()
 
     def _close_at_end(self) -> None:
-        """Where nobody can be told any more but the log."""
+        """Stop the stack after the last test: errors can only be logged."""
         try:
             self._close()
         except HarnessError as error:
@@ -306,10 +306,10 @@ class StackListener:
         verdict.write(folder)
         allure.begin_test(verdict.options or {}, severity=verdict.severity)
         if trouble := verdict.lost or allure.end_test(folder):
-            logger.warn(f"{verdict.test} is not recorded to the end: {trouble}")
+            logger.warn(f"{verdict.test}: incomplete history: {trouble}")
 
     def _decide(self, verdict: Verdict, result: results.TestCase) -> None:
-        """How a test ended: what Robot says of it."""
+        """Decide a test's verdict from Robot's result."""
         verdict.judge([])
         if result.message.startswith(TERMINATED):
             verdict.interrupt()
@@ -320,17 +320,17 @@ class StackListener:
         if result.passed:
             return
         error = self._error_in(result.message)
-        if result.skipped and not isinstance(error, RigError):  # also a failure that Robot was told to expect
+        if result.skipped and not isinstance(error, RigError):  # also a failure that Robot expects
             verdict.skip(result.message)
             return
         verdict.take(error or Exception(result.message), result.message)
         blame = verdict.blame or UNKNOWN
         result.tags.add(f"blame:{blame}")
-        if blame == UsageError.blame:  # Robot's way of naming an error's kind, and what Allure 2 sorts by
+        if blame == UsageError.blame:  # Robot's form of an error's kind, by which Allure 2 sorts
             result.message = f"UsageError: {OTHER_ERROR.sub('', result.message, count=1)}"
 
     def _error_in(self, message: str) -> BaseException | None:
-        """The error that Robot's message tells of: it may be one of several, and cut."""
+        """The error in Robot's message, which may hold several and be cut."""
         known = reversed([*self._earlier, *self._errors])
         return next((each for each in known if robot_message(each).partition("\n")[0] in message), None)
 
@@ -342,7 +342,7 @@ def _relative(source: Path | None, root: Path) -> str | None:
 
 
 def _tagged(tags: Iterable[str], kind: str) -> Iterator[str]:
-    """What tags like ``severity:critical`` say."""
+    """The values of tags like ``severity:critical``."""
     return (tag.partition(":")[2] for tag in tags if tag.lower().startswith(f"{kind}:"))
 
 
@@ -353,12 +353,12 @@ def _parts(result: results.TestCase) -> dict[str, float]:
 
 
 def robot_message(error: BaseException) -> str:
-    """An error's words in Robot's log."""
+    """The text of an error in Robot's log."""
     return f"NOT RUN: {error}" if isinstance(error, RigError) else str(error)
 
 
 class RobotErrors:
-    """Errors of the harness, told in Robot's way: a rig that fails skips the test."""
+    """Turns the harness's errors into Robot's: a RigError skips the test."""
 
     def __init__(self, errors: list[BaseException]) -> None:
         self._errors = errors
@@ -373,5 +373,8 @@ class RobotErrors:
             text = robot_message(error)
             if text.count("\n") > LONG:
                 logger.info(text)
-            ways: dict[type[HarnessError], type[Exception]] = {RigError: SkipExecution, ProductFailure: Failure}
-            raise next((way for kind, way in ways.items() if isinstance(error, kind)), Error)(text) from error
+            if isinstance(error, RigError):
+                raise SkipExecution(text) from error
+            if isinstance(error, ProductFailure):
+                raise Failure(text) from error
+            raise Error(text) from error

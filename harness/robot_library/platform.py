@@ -1,11 +1,11 @@
-"""Keywords about the gateway, and about devices driven by hand."""
+"""Keywords about the gateway, and about devices driven by the test."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from harness.core.errors import UsageError
-from harness.robot_library.arguments import USUAL, Duration, status_of, word
+from harness.robot_library.arguments import USUAL, Duration, plain_name, status_of
 from harness.robot_library.async_keywords import StackKeywords, async_keyword
 from harness.stack.credentials import Certificate
 from harness.stack.peers import Peer
@@ -16,31 +16,31 @@ __all__ = ["PlatformKeywords"]
 
 
 class PlatformKeywords(StackKeywords):
-    """What can be done to the gateway, and what only somebody does who is no proper device."""
+    """Keywords about the gateway, and about peers: connections that the test drives message by message."""
 
     @async_keyword("gateway", "faults")
     async def restart_gateway(self) -> None:
-        """Stop the gateway in order and start it again at the same place; returns when it is up."""
+        """Stop the gateway gracefully and start it again at the same addresses; returns once it runs."""
         await self.stack.gateway.restart()
 
     @async_keyword("gateway")
     async def stop_gateway(self) -> None:
-        """Let the gateway drain and end."""
+        """Stop the gateway gracefully: it tells its devices and drains."""
         await self.stack.gateway.stop()
 
     @async_keyword("gateway", "faults")
     async def kill_gateway(self) -> None:
-        """End the gateway as if its process was killed: no goodbye to anyone."""
+        """End the gateway as if its process were killed: no device gets a message."""
         await self.stack.gateway.kill()
 
     @async_keyword("gateway")
     async def start_gateway(self) -> None:
-        """Start the gateway after `Stop Gateway` or `Kill Gateway`, at the same place."""
+        """Start the gateway after `Stop Gateway` or `Kill Gateway`, at the same addresses."""
         await self.stack.gateway.start()
 
     @async_keyword("gateway")
     async def gateway_should_reach_phase(self, phase: GatewayPhase, within: Duration = USUAL, **status: Any) -> None:
-        """Wait until the gateway's resource is in ``phase``, and has these further fields in its status.
+        """Wait until the gateway's resource is in ``phase``, and the fields of its status meet the conditions.
 
         | Gateway Should Reach Phase    Offline    connected_devices=0
         """
@@ -48,48 +48,48 @@ class PlatformKeywords(StackKeywords):
 
     @async_keyword("gateway")
     async def get_status_of_gateway(self) -> GatewayStatus:
-        """The status of the gateway as it is now: its fields are in Python's spelling."""
+        """Return the present status of the gateway; its fields are in Python's spelling."""
         return self.stack.gateway.status
 
     @async_keyword("peers")
     async def connect_peer(
         self, name: str = "peer", certificate: Certificate = Certificate.VALID, same_as: Peer | None = None
     ) -> Peer:
-        """Connect to the gateway as a device that says only what it is told to; ``same_as`` gives it another peer's
+        """Connect to the gateway as a device that sends only the test's messages. ``same_as`` gives it another peer's
         identity."""
         credentials = same_as.credentials if same_as is not None else None
-        return await self.stack.peer(word(name), certificate=certificate, credentials=credentials)
+        return await self.stack.peer(plain_name(name), certificate=certificate, credentials=credentials)
 
     @async_keyword("peers")
     async def enroll_peer(self, peer: Peer) -> str:
-        """Enroll and send one heartbeat, as a board does; returns the device id."""
+        """Enroll and send one heartbeat, as a board does. Returns the device id."""
         return await peer.enroll()
 
     @async_keyword("peers")
     async def send_heartbeat_of_peer(self, peer: Peer, device_id: str) -> None:
-        """Send one heartbeat and wait for its acknowledgment; ``device_id`` is what `Enroll Peer` returned."""
+        """Send one heartbeat and wait for its acknowledgment; ``device_id`` is the result of `Enroll Peer`."""
         await peer.beat(device_id)
 
     @async_keyword("peers")
     async def send_enrollment_request_of_peer(self, peer: Peer) -> None:
-        """Send an enrollment request, and nothing further."""
+        """Send an enrollment request, and nothing else."""
         peer.send(peer.request())
 
     @async_keyword("peers")
     async def send_bytes_of_peer(self, peer: Peer, hexadecimal: str) -> None:
-        """Send these very bytes, written as in ``00 00 00 04 ff``."""
+        """Send raw bytes, written as in ``00 00 00 04 ff``."""
         try:
             data = bytes.fromhex(hexadecimal)
         except ValueError as error:
-            raise UsageError(f"{hexadecimal!r} are no bytes: {error}", do="write them as in 00 0a ff") from error
+            raise UsageError(f"invalid bytes {hexadecimal!r}: {error}", do="write them as in 00 0a ff") from error
         peer.write(data)
 
     @async_keyword("peers")
     async def disconnect_peer(self, peer: Peer) -> None:
-        """End a peer's connection."""
+        """Close a peer's connection."""
         await peer.close()
 
     @async_keyword("peers")
     async def peer_should_be_disconnected(self, peer: Peer, within: Duration = USUAL) -> None:
-        """Wait until the gateway has closed a peer's connection."""
+        """Wait until the gateway closes a peer's connection."""
         await peer.until_closed(within=within)

@@ -1,6 +1,6 @@
-"""``python -m harness.robot_library.reference FILE``: the keywords' reference, made by libdoc from the code.
+"""``python -m harness.robot_library.reference FILE``: writes the keywords' reference, made by libdoc from the code.
 
-The same code makes the same file everywhere: no date, no path of the machine it was made on, no line numbers.
+The same code makes the same file on any machine: it has no date, no path, and no line numbers.
 """
 
 from __future__ import annotations

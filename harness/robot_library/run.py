@@ -1,4 +1,4 @@
-"""One run of Robot: its folder under ``reports``, what it says at the end; shared by every import of the library."""
+"""One run of Robot: its folder under ``reports`` and its summary; shared by all imports of the library."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from harness.stack.hosted import left_behind
 from harness.stack.options import StackOptions, written
 from harness.stack.sources import find_root, read_file, read_options
 
-__all__ = ["RUN_FOLDER", "RobotRun", "options_of", "rerun", "tell_end"]
+__all__ = ["RUN_FOLDER", "RobotRun", "finish_run", "options_of", "rerun_command"]
 
 RUN_FOLDER = "WASMBED_RUN_FOLDER"
-"""The environment variable by which whoever runs several Robots at once tells them where the run's folder is."""
+"""The environment variable that gives parallel Robot processes the folder of their run."""
 
 
 class RobotRun:
-    """What the suites of one process share. The page is written by the last import of the library that closes, or by
-    whoever runs several processes."""
+    """The run that the suites of one process share. The last import of the library that closes writes the page, or the
+    parent of several processes does."""
 
     _current: RobotRun | None = None
 
@@ -38,7 +38,7 @@ class RobotRun:
         self._imports = 0
         self._verdicts: list[Verdict] = []
         self._others: list[Verdict] = []
-        """Those of tests that left nothing else."""
+        """The verdicts of tests that have no folder."""
         self._seen: Counter[str] = Counter()
         self._shared = RUN_FOLDER in os.environ
         if self._shared:
@@ -48,32 +48,32 @@ class RobotRun:
 
     @classmethod
     def joined(cls, root: Path, options: StackOptions) -> RobotRun:
-        """The run of this process, begun by the first who joins it."""
+        """The run of this process, which the first import of the library starts."""
         if cls._current is None:
             cls._current = cls(root, options)
         cls._current._imports += 1
         return cls._current
 
     def name_of(self, test: str) -> str:
-        """The name of the test that begins, unique in this process: Robot runs several of the same name."""
+        """A name for the test that starts, unique in this process: Robot can run several tests of the same name."""
         self._seen[test] += 1
         return test if self._seen[test] == 1 else f"{test} (#{self._seen[test]})"
 
     def claim(self, verdict: Verdict) -> Path:
-        """A folder of the test's own, and the name that goes with it where another process had a test of that name."""
+        """A new folder for a test. The verdict's name gets its number if another process has a test of that name."""
         folder = self.folder.claim(verdict.test)
         if (number := len(self.folder.claimed(verdict.test))) > 1:
             verdict.test = f"{verdict.test} (#{number})"
         return folder
 
     def add(self, verdict: Verdict, *, recorded: bool) -> None:
-        """A test has ended. One that is not ``recorded`` had no stack: it counts where others had one."""
+        """Add a test that ended. One that is not ``recorded`` had no stack: it counts if other tests had one."""
         self._verdicts.append(verdict)
         if not recorded:
             self._others.append(verdict)
 
     def leave(self) -> None:
-        """The end of one who joined; the last one writes the page."""
+        """Note that an import of the library closed; the last one writes the page."""
         self._imports -= 1
         if self._imports:
             return
@@ -86,14 +86,14 @@ class RobotRun:
             tally = Tally()
             for verdict in self._verdicts:
                 tally.count(verdict.test, verdict.outcome, verdict.blame, verdict.message)
-            tell_end(self.folder, tally)
-        elif (results := allure.results_folder()) is not None:  # whoever joins the processes does not know of it
+            finish_run(self.folder, tally)
+        elif (results := allure.results_folder()) is not None:  # the parent of the processes does not know these facts
             with suppress(OSError):
                 write_about(results, allure.facts_of(asdict(self._options)))
 
 
-def tell_end(folder: RunFolder, tally: Tally) -> None:
-    """Write the page, and tell a person what was not judged and why, whose fault the rest is, and where to look."""
+def finish_run(folder: RunFolder, tally: Tally) -> None:
+    """Write the page, and print the tests that were not judged, the blame, and the files of the run."""
     lines = [*tally.not_run_messages()]
     if summary := tally.summary():
         lines.append(summary)
@@ -101,21 +101,21 @@ def tell_end(folder: RunFolder, tally: Tally) -> None:
         print(line, file=sys.__stdout__, flush=True)
 
 
-def rerun(name: str, source: Path | None, options: StackOptions, root: Path) -> str:
+def rerun_command(name: str, source: Path | None, options: StackOptions, root: Path) -> str:
     """The command that runs one test again with the same options."""
     pattern = "".join(f"[{character}]" if character in "*?[" else character for character in name)
     base = StackOptions.of(read_file(root)[0])
-    words = ["robot", "--test", pattern]
+    arguments = ["robot", "--test", pattern]
     for option, text in options.changed(base).items():
-        words += ["--variable", f"{option.upper()}:{text}"]
+        arguments += ["--variable", f"{option.upper()}:{text}"]
     if source is not None:
-        words.append(str(source.relative_to(Path.cwd()) if source.is_relative_to(Path.cwd()) else source))
-    return shlex.join(words)
+        arguments.append(str(source.relative_to(Path.cwd()) if source.is_relative_to(Path.cwd()) else source))
+    return shlex.join(arguments)
 
 
 def options_of(variables: Mapping[str, object]) -> tuple[Path, StackOptions]:
-    """The project's folder, and the options that Robot's variables, the environment and the project's file make.
-    Raises UsageError."""
+    """The project's folder, and the options from Robot's variables, the environment, and the project's file. Raises
+    UsageError."""
     root = find_root(Path(str(variables.get("${EXECDIR}", Path.cwd()))))
     given: dict[str, str | None] = {}
     for name in StackOptions.names():

@@ -85,12 +85,12 @@ def test_entropy_is_fresh_for_each_blob() -> None:
 
 def test_a_key_that_is_none_is_refused() -> None:
     broken = replace(SETTINGS, credentials=replace(CREDENTIALS, private_key=b"?"))
-    with pytest.raises(UsageError, match="pump-1: its private key cannot be read"):
+    with pytest.raises(UsageError, match="pump-1: the private key cannot be read"):
         provisioning_blob(broken, WORLD)
 
 
 def test_a_blob_that_does_not_fit_is_refused() -> None:
     length = len(provisioning_blob(SETTINGS, WORLD))
     assert len(provisioning_blob(SETTINGS, WORLD, length)) == length
-    with pytest.raises(UsageError, match=f"has {length} bytes, {length - 1} are there for it"):
+    with pytest.raises(UsageError, match=f"has {length} bytes, the board has room for {length - 1}"):
         provisioning_blob(SETTINGS, WORLD, length - 1)

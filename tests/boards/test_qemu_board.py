@@ -238,7 +238,7 @@ def test_what_is_no_image_is_not_started(run: Run, tmp_path: Path, monkeypatch: 
 
     async def play() -> None:
         async with scene() as bench:
-            await trouble(bench, "is no image", "make firmware")
+            await trouble(bench, "is not an image", "make firmware")
 
     run(play())
 
@@ -292,7 +292,7 @@ def test_other_firmware_is_noticed(
         (lambda blob: blob[:300] + bytes([blob[300] ^ 1]) + blob[301:], "truncated or damaged"),
         (lambda blob: b"WBXX" + blob[4:], "no provisioning blob"),
         (lambda blob: b"", "no provisioning blob"),
-        (lambda blob: blob[:4] + b"\x00\x10\x00\x00" + blob[8:], "longer than its place"),
+        (lambda blob: blob[:4] + b"\x00\x10\x00\x00" + blob[8:], "longer than the memory for it"),
     ],
     ids=["end", "most", "bit", "magic", "all", "length"],
 )
@@ -314,7 +314,7 @@ def test_a_bad_blob_is_the_firmwares_complaint(
 def test_a_blob_that_does_not_fit_is_refused(run: Run) -> None:
     async def play() -> None:
         async with scene(capabilities=("x" * 70_000,)) as bench:
-            await trouble(bench, "65536 are there", error=UsageError)
+            await trouble(bench, "room for 65536", error=UsageError)
 
     run(play())
 

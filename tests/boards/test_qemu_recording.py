@@ -273,7 +273,7 @@ def test_a_recording_that_lacks_something_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="lacks link"):
         _ = recording_of(tmp_path / "1", "pump-1", link=None).facts
     (tmp_path / "1" / DESCRIPTION).write_text("{")
-    with pytest.raises(UsageError, match="is no recording"):
+    with pytest.raises(UsageError, match="is not a recording"):
         _ = Recording(tmp_path / "1").facts
     recording = recording_of(tmp_path / "2", "pump-1")
     recording.blob.unlink()
@@ -298,13 +298,13 @@ FACTS = {"board": "pump-1", "kind": "mps2-an385", "program": "qemu-system-arm", 
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        ("[]", "is no recording: "),
-        ("{}", "is no recording: recording.json lacks board, image, kind, link, program"),
-        ("[" * 5000, "is no recording: "),
-        ("\xff", "is no recording: "),
-        (json.dumps(FACTS | {"kind": ["x"]}), "is no recording: 'kind' is ['x']"),
-        (json.dumps(FACTS | {"link": "0"}), "is no recording: 'link' is '0'"),
-        (json.dumps(FACTS | {"image": None}), "is no recording: 'image' is None"),
+        ("[]", "is not a recording: "),
+        ("{}", "is not a recording: recording.json lacks board, image, kind, link, program"),
+        ("[" * 5000, "is not a recording: "),
+        ("\xff", "is not a recording: "),
+        (json.dumps(FACTS | {"kind": ["x"]}), "is not a recording: 'kind' is ['x']"),
+        (json.dumps(FACTS | {"link": "0"}), "is not a recording: 'link' is '0'"),
+        (json.dumps(FACTS | {"image": None}), "is not a recording: 'image' is None"),
     ],
 )
 def test_a_description_that_is_damaged_is_told_as_such(tmp_path: Path, facts: str, words: str) -> None:

@@ -157,21 +157,21 @@ def test_time_passes_only_while_some_processor_runs(run: Run, tmp_path: Path) ->
         assert "start" not in diary.since()
         await host.carry_out(ask.PowerOn("pump-1", "/blob", 0))
         assert diary.since() == ["sysbus.cpu IsHalted false"]
-        await host.go_on()
+        await host.resume_time()
         assert diary.since() == ["start"]
         await host.carry_out(ask.Reset("pump-1"))
         assert diary.since() == ["pause"]
-        await host.go_on()
+        await host.resume_time()
         assert diary.since() == ["start"]
         await host.carry_out(ask.Pause("pump-1"))
         assert diary.since() == ["pause", "sysbus.cpu IsHalted true"]
-        await host.go_on()
+        await host.resume_time()
         assert diary.since() == []
         await host.carry_out(ask.Resume("pump-1"))
-        await host.go_on()
+        await host.resume_time()
         assert diary.since() == ["sysbus.cpu IsHalted false", "start"]
         await host.carry_out(ask.RunFor(0.5))
-        await host.go_on()
+        await host.resume_time()
         assert diary.since() == ["pause", 'emulation RunFor "0.500000"']
         await host.carry_out(ask.PowerOff("pump-1"))
         await host.carry_out(ask.RunFor(0.5))
@@ -179,7 +179,7 @@ def test_time_passes_only_while_some_processor_runs(run: Run, tmp_path: Path) ->
         await host.carry_out(ask.Load("/save", (MACHINE,), ("pump-1",)))
         assert diary.since() == []
         await host.carry_out(ask.Run())
-        await host.go_on()
+        await host.resume_time()
         assert diary.since() == ["start"]
 
     run(scene())
@@ -191,11 +191,11 @@ def test_a_new_machine_is_started_with_the_others(run: Run, tmp_path: Path) -> N
         host = RenodeHost(diary, tmp_path)
         for request in (ask.Create(MACHINE, 0.005), ask.Run(), ask.PowerOn("pump-1", "/blob", 0)):
             await host.carry_out(request)
-        await host.go_on()
+        await host.resume_time()
         diary.since()
         other = ask.Machine("pump-2", "/f4.repl", "/f4.elf", "sysbus.cpu", 400, MACHINE.link, MACHINE.console)
         await host.carry_out(ask.Create(other, 0.005))
-        await host.go_on()
+        await host.resume_time()
         assert diary.since()[-1] == "start"
 
     run(scene())
@@ -285,8 +285,8 @@ def peer(text: str) -> list[str]:
         ("sys.stdin.readline(); os._exit(9)", "its host ended with status 9"),
         ("sys.stdin.readline(); print('what broke', file=sys.stderr); sys.exit(1)", "what broke"),
         (
-            'sys.stdin.readline(); print(\'{"event": "ended", "status": 139, "words": "SIGSEGV"}\', flush=True)',
-            "it ended with status 139; its last words:\nSIGSEGV",
+            'sys.stdin.readline(); print(\'{"event": "ended", "status": 139, "output": "SIGSEGV"}\', flush=True)',
+            "it ended with status 139; its last output:\nSIGSEGV",
         ),
     ],
 )
@@ -335,7 +335,7 @@ def test_a_host_that_never_comes_up_is_given_up(run: Run) -> None:
     ("answer", "error", "words"),
     [
         (
-            '"trouble": {"command": "Save @x", "words": "no", "log": ["a", "b"]}',
+            '"failure": {"command": "Save @x", "message": "no", "log": ["a", "b"]}',
             RigError,
             "Renode refused `Save @x`: no",
         ),

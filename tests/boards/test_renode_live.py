@@ -284,7 +284,7 @@ def test_a_description_that_does_not_load(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(
     ("other", "words"),
-    [("stm32f4-discovery.elf", "is for another board: it has [0-9]+ bytes at 0x1000"), (None, "is no image")],
+    [("stm32f4-discovery.elf", "is for another board: it has [0-9]+ bytes at 0x1000"), (None, "is not an image")],
 )
 def test_an_image_for_another_board(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str | None, words: str

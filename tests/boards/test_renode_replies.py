@@ -29,30 +29,30 @@ def test_a_command_that_failed_is_told(command: str, printed: str, read: str, an
     if answers and command.startswith("Load "):
         pytest.skip("a command that has nothing to say")
     reply = read_reply(printed, answers=answers)
-    assert reply.trouble is not None
-    assert reply.trouble.splitlines()[0] == read.splitlines()[0]
+    assert reply.failure is not None
+    assert reply.failure.splitlines()[0] == read.splitlines()[0]
 
 
 @pytest.mark.parametrize(("command", "printed", "read"), told("good"))
 def test_a_command_that_went_well_is_none(command: str, printed: str, read: str) -> None:
     reply = read_reply(printed, answers=bool(read))
-    assert reply.trouble is None
+    assert reply.failure is None
     assert reply.value == read
 
 
 def test_words_of_a_command_that_should_say_nothing_are_trouble() -> None:
-    assert read_reply("(b0) Save @x\nsomething new in Renode 2\n", answers=False).trouble == "something new in Renode 2"
-    assert read_reply("(b0) sysbus.cpu Name\nsomething new\n", answers=True).trouble is None
+    assert read_reply("(b0) Save @x\nsomething new in Renode 2\n", answers=False).failure == "something new in Renode 2"
+    assert read_reply("(b0) sysbus.cpu Name\nsomething new\n", answers=True).failure is None
 
 
 def test_where_the_platform_is_wrong_is_told_too() -> None:
     printed = next(printed for command, printed, _ in told("bad") if "broken.repl" in command)
-    assert "At broken.repl:3:6:" in (read_reply(printed, answers=False).trouble or "")
+    assert "At broken.repl:3:6:" in (read_reply(printed, answers=False).failure or "")
 
 
 def test_help_that_comes_before_the_trouble_is_left_out() -> None:
     printed = next(printed for command, printed, _ in told("bad") if "usart99" in command)
-    assert read_reply(printed, answers=False).trouble == "Parameters did not match the signature"
+    assert read_reply(printed, answers=False).failure == "Parameters did not match the signature"
 
 
 def test_errors_of_the_log_are_kept_apart() -> None:
@@ -62,7 +62,7 @@ def test_errors_of_the_log_are_kept_apart() -> None:
         "02:11:44.1666 [WARNING] cpu: Patching PC 0x0 for Thumb mode.\n"
     )
     reply = read_reply(printed, answers=True)
-    assert reply.trouble is None
+    assert reply.failure is None
     assert reply.errors == ("cpu: PC does not lay in memory or PC and SP are equal to zero. CPU was halted.",)
 
 

@@ -152,13 +152,13 @@ def test_paths_that_the_monitor_cannot_read_are_refused(path: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "-pump", "Pump", 'pu"mp', "a b"])
 def test_names_that_would_break_out_are_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="is no name of a machine"):
+    with pytest.raises(UsageError, match="is not a valid name of a machine"):
         lines(ask.Create(ask.Machine(name, "/a", "/b", "sysbus.cpu", 1, MACHINE.link, MACHINE.console), 1))
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan"), 1e9])
 def test_no_stretch_of_time(seconds: float) -> None:
-    with pytest.raises(UsageError, match="is no stretch of time"):
+    with pytest.raises(UsageError, match="is not a valid time"):
         lines(ask.RunFor(seconds))
 
 
@@ -168,7 +168,7 @@ def test_what_is_too_short_for_renode_is_its_shortest() -> None:
 
 @pytest.mark.parametrize("request_", [ask.Run(), ask.Stand()])
 def test_what_the_host_decides_has_no_commands_of_its_own(request_: ask.Request) -> None:
-    with pytest.raises(ValueError, match="is no command"):
+    with pytest.raises(ValueError, match="is not a monitor command"):
         lines(request_)
 
 

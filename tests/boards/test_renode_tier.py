@@ -59,30 +59,30 @@ def test_without_renode_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytes
     why = RenodeTier.unavailable() or ""
     assert "docs/renode.md" in why
     assert "\n" not in why
-    trouble, _ = installation.describe()
-    assert trouble is not None
-    assert trouble.startswith("not found: install Renode")
+    failure, _ = installation.describe()
+    assert failure is not None
+    assert failure.startswith("not found: install Renode")
 
 
 def test_a_variable_that_names_nothing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(installation.VARIABLE, str(tmp_path / "nothing"))
     monkeypatch.setattr(installation, "has_library", lambda: False)
-    trouble, _ = installation.describe()
-    assert trouble is not None
-    assert "which is no program" in trouble
+    failure, _ = installation.describe()
+    assert failure is not None
+    assert "which is not a program" in failure
 
 
 @pytest.mark.parametrize(
-    ("says", "version", "trouble"),
+    ("says", "version", "failure"),
     [
         ("Renode v1.15.0.11167", (1, 15, 0, 11167), None),
         ("Renode, version 1.16.1", (1, 16, 1), None),
         ("Renode v1.13.3", (1, 13, 3), "1.15 or newer is needed"),
-        ("what?", None, "does not tell its version"),
+        ("what?", None, "does not start: it printed no version"),
     ],
 )
 def test_the_version_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, version: tuple[int, ...] | None, trouble: str | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, version: tuple[int, ...] | None, failure: str | None
 ) -> None:
     named = program(tmp_path, f"echo '{says}'")
     monkeypatch.setenv(installation.VARIABLE, named)
@@ -90,7 +90,7 @@ def test_the_version_is_told(
     assert installation.program_version(named) == version
     wrong, found = installation.describe()
     assert named in (wrong or found)
-    assert (trouble in (wrong or "")) if trouble else wrong is None
+    assert (failure in (wrong or "")) if failure else wrong is None
 
 
 def test_one_that_cannot_be_run_has_no_version(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_folder_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     [
         ('link = "sysbus.usart2"', "", r"\[renode\] lacks the key 'link'"),
         ("quantum = 0.005", "quantum = 0", r"quantum must be above 0"),
-        ("mips = 100", 'mips = "fast"', r"\[renode\] is wrong"),
+        ("mips = 100", 'mips = "fast"', r"\[renode\] is invalid"),
     ],
 )
 def test_what_is_wrong_in_it_is_named(
@@ -279,10 +279,10 @@ def test_a_terminal_is_a_transport_both_ways(run: Run) -> None:
 
 def test_a_line_that_is_not_there_or_no_terminal(tmp_path: Path, run: Run) -> None:
     async def scene() -> None:
-        with pytest.raises(RigError, match="serial line is not there"):
+        with pytest.raises(RigError, match="serial line does not exist"):
             SerialLine.open(tmp_path / "1.link", asyncio.Protocol())
         (tmp_path / "file").touch()
-        with pytest.raises(RigError, match="is no terminal"):
+        with pytest.raises(RigError, match="is not a terminal"):
             SerialLine.open(tmp_path / "file", asyncio.Protocol())
 
     run(scene())
@@ -308,7 +308,7 @@ def test_a_machine_gets_what_is_loaded_and_no_symbols(kind: str) -> None:
 class SavingHost:
     """A host process that saves a file, and notes what it is asked."""
 
-    pid, trouble, on_end = 1, None, None
+    pid, failure, on_end = 1, None, None
 
     def __init__(self, name: str, clock: Clock) -> None:
         self.name, self.clock, self.asked = name, clock, list[str]()

@@ -86,8 +86,8 @@ def test_a_fleet_that_does_not_fit_is_refused_with_numbers(system: Path) -> None
     with pytest.raises(RigError) as caught:
         check_fits(200, 30 << 20, "mps2-an385")
     assert str(caught.value) == (
-        "mps2-an385: 200 boards need 200 x 30 MiB = 6000 MiB of memory, available are 1024 MiB less 256 MiB for "
-        "everything else\n  -> ask for 25 at most, or free memory"
+        "mps2-an385: 200 boards need 200 x 30 MiB = 6000 MiB of memory; 1024 MiB are available, less 256 MiB for "
+        "other processes\n  -> ask for 25 at most, or free memory"
     )
     memory(system, 100 << 20)
     with pytest.raises(RigError, match="free memory") as caught:
@@ -119,7 +119,7 @@ def test_more_boards_than_file_descriptors_are_refused_with_numbers(monkeypatch:
         check_fits(600, 0, "virtual", opened=2)
     assert refused.value.what == (
         "600 boards need 600 x 2 = 1200 file descriptors; the limit of this process is 1024, of which 1000 are free, "
-        "less 64 for everything else"
+        "less 64 in reserve"
     )
     assert str(refused.value.do).startswith("ask for 468 at most, or raise it: ulimit -Hn in a root shell, ")
     with pytest.raises(RigError) as refused:

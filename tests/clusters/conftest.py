@@ -133,7 +133,7 @@ class Api:
         status = orjson.loads(response.content.encode())
         assert response.status >= 400, status
         assert (status["kind"], status["status"], status["code"]) == ("Status", "Failure", response.status)
-        return response.status, status["reason"], status
+        return response.status, status.get("reason", ""), status
 
     async def lines(self, response: Response) -> list[Any]:
         """What a watch has to tell now."""

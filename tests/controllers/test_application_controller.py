@@ -114,7 +114,7 @@ async def test_those_that_are_there_do_not_wait_for_those_that_are_not(world: Wo
 @pytest.mark.parametrize(
     ("spec", "part"),
     [
-        (None, "there is no such device"),
+        (None, "the device does not exist"),
         ({"capabilities": ["tls", "cbor"]}, "no capability wasm"),
         ({"largest_module": 4}, "the module has 8 bytes, the device takes 4"),
     ],
@@ -143,7 +143,7 @@ async def test_a_device_that_was_missing_gets_it_when_it_exists(world: World) ->
     await world.manager()
     await world.application()
     failed = await world.reaches("blink", "Failed")
-    assert failed.status.error == "edge-1: there is no such device"
+    assert failed.status.error == "edge-1: the device does not exist"
     await world.device("edge-1")
     running = await world.reaches("blink", "Running")
     assert running.status.error is None

@@ -125,7 +125,7 @@ async def test_a_silent_gateway_is_offline_and_its_devices_are_disconnected(worl
     assert (await world.get(GATEWAY, "gateway-1")).status.phase == "Online"
     gateway = await world.reaches("gateway-1", "Offline", GATEWAY, within=12)
     assert gateway.status.connected_devices == 0
-    assert gateway.status.error.startswith("no sign of life since 20")
+    assert gateway.status.error.startswith("no heartbeat received since 20")
     assert gateway.status.error.endswith("Z: 3 beats of 10 s missed")
     ready = find_condition(gateway.status.conditions, "Ready")
     assert (ready["reason"], ready["message"]) == ("HeartbeatTimeout", gateway.status.error)

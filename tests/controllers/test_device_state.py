@@ -91,23 +91,23 @@ def entry(state=None, *, generation=3, record=(), **fields):
     ],
 )
 def test_where_a_device_stands(given, away, expected) -> None:
-    assert judge(DEVICE, given, "r", away=away).standing is expected
+    assert judge(DEVICE, given, "r", away=away).state is expected
 
 
 def test_a_request_on_record_that_this_process_did_not_make_is_made_again() -> None:
-    assert judge(DEVICE, entry(), "r", confirmed=False).standing is DeviceState.DUE
-    assert judge(DEVICE, entry("receiving"), "r", confirmed=False).standing is DeviceState.REQUESTED
+    assert judge(DEVICE, entry(), "r", confirmed=False).state is DeviceState.DUE
+    assert judge(DEVICE, entry("receiving"), "r", confirmed=False).state is DeviceState.REQUESTED
 
 
 def test_an_overdue_answer_is_asked_for_again() -> None:
     assert judge(DEVICE, entry("receiving"), "r", expired=True) == DeviceAssessment(DeviceState.DUE, NO_ANSWER)
-    assert judge(DEVICE, entry("running"), "r", expired=True).standing is DeviceState.RUNNING
+    assert judge(DEVICE, entry("running"), "r", expired=True).state is DeviceState.RUNNING
 
 
 @pytest.mark.parametrize(
     ("device", "size", "part"),
     [
-        (None, 10, "no such device"),
+        (None, 10, "does not exist"),
         (Device({"spec": {"capabilities": ["tls"]}}), 10, "no capability wasm"),
         (DEVICE, 1001, "1001 bytes, the device takes 1000"),
     ],
@@ -129,7 +129,7 @@ def test_a_request_without_an_answer_may_have_brought_the_module() -> None:
 
 def test_one_that_is_back_without_the_application_gets_it_again() -> None:
     back = Device({**DEVICE.raw, "status": {**DEVICE.raw["status"], "applications": []}})
-    assert judge(back, entry("unknown"), "r").standing is DeviceState.DUE
+    assert judge(back, entry("unknown"), "r").state is DeviceState.DUE
 
 
 W, O, D, Q, A, R, U, F, E = (  # noqa: E741
@@ -184,7 +184,7 @@ W, O, D, Q, A, R, U, F, E = (  # noqa: E741
     ],
 )
 def test_what_the_standings_add_up_to(present, standings, phase, progress, health) -> None:
-    rollout = Rollout({f"edge-{n}": DeviceAssessment(standing) for n, standing in enumerate(standings)})
+    rollout = Rollout({f"edge-{n}": DeviceAssessment(state) for n, state in enumerate(standings)})
     assert rollout.phase(present) == phase
     assert rollout.progress == progress
     assert rollout.health(phase) == health
@@ -196,7 +196,7 @@ def test_devices_out_of_reach_are_counted_apart() -> None:
     assert status["statistics"] == {"target": 2, "deployed": 2, "running": 1, "failed": 0, "unknown": 3}
     assert status["error"] == "edge-2: the device is not connected"
     running = find_condition(status["conditions"], "Running")
-    assert running["message"] == "1 of 2 devices run it, of 1 nothing is known: they are out of reach"
+    assert running["message"] == "1 of 2 devices run it, 1 are out of reach and unknown"
 
 
 def test_of_an_application_that_nobody_hears_of_it_is_unknown_whether_it_runs() -> None:
@@ -206,23 +206,25 @@ def test_of_an_application_that_nobody_hears_of_it_is_unknown_whether_it_runs() 
 
 
 @pytest.mark.parametrize(
-    ("phase", "verdicts", "stalled"),
+    ("phase", "assessments", "stalled"),
     [
         ("Failed", [DeviceAssessment(F, "refused")], "True"),
         ("Error", [DeviceAssessment(E, "trap"), DeviceAssessment(F)], "True"),
-        ("Failed", [DeviceAssessment(F, "there is no such device", awaited=True)], "False"),
+        ("Failed", [DeviceAssessment(F, "the device does not exist", awaited=True)], "False"),
         ("PartiallyRunning", [DeviceAssessment(R), DeviceAssessment(F)], "False"),
         ("Running", [DeviceAssessment(R)], "False"),
     ],
 )
-def test_when_nothing_leads_on_but_a_change(phase, verdicts, stalled) -> None:
-    status = Rollout({f"edge-{n}": verdict for n, verdict in enumerate(verdicts)}).status(Application({}), phase, 0.0)
+def test_when_nothing_leads_on_but_a_change(phase, assessments, stalled) -> None:
+    status = Rollout({f"edge-{n}": assessment for n, assessment in enumerate(assessments)}).status(
+        Application({}), phase, 0.0
+    )
     assert find_condition(status["conditions"], "Stalled")["status"] == stalled
 
 
 def test_an_error_names_a_few_devices_and_counts_the_rest() -> None:
-    verdicts = {f"edge-{n}": DeviceAssessment(F, "no memory\n    function 0 at 0x2e") for n in range(5)}
-    assert Rollout(verdicts).error() == ("edge-0: no memory; edge-1: no memory; edge-2: no memory (and 2 more)")
+    assessments = {f"edge-{n}": DeviceAssessment(F, "no memory\n    function 0 at 0x2e") for n in range(5)}
+    assert Rollout(assessments).error() == ("edge-0: no memory; edge-1: no memory; edge-2: no memory (and 2 more)")
     assert Rollout({"edge-1": DeviceAssessment(R), "edge-2": DeviceAssessment(W, "asleep")}).error() is None
 
 

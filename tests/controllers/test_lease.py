@@ -270,7 +270,7 @@ async def test_a_manager_that_was_started_again_uses_nothing_that_it_closed(worl
 
     async def trouble():
         error = (await world.get(APPLICATION, "blink")).status.error or ""
-        return "there is no Secret gateway-gateway-1-api with its token" in error
+        return "Secret gateway-gateway-1-api with its token does not exist" in error
 
     await world.until(trouble)
 

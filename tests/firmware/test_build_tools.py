@@ -71,7 +71,7 @@ def test_two_boards_with_one_image_are_refused(tmp_path: Path) -> None:
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "board.toml").write_text(text.replace('name = "mps2-an385"', f'name = "{name}"'), "utf-8")
-    with pytest.raises(ValueError, match=r"second.board\.toml: the image mps2-an385\.elf is that of first"):
+    with pytest.raises(ValueError, match=r"second.board\.toml: the image mps2-an385\.elf belongs to first"):
         boards.find_boards(tmp_path)
 
 
@@ -168,7 +168,7 @@ def test_one_board_that_cannot_be_built_takes_no_other_along(
     assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["mps2-an385.elf", "mps2-an500.elf"]
     out, err = capsys.readouterr()
     assert "Compiling" not in out + err
-    assert "region `FLASH' overflowed by 96 bytes\nleft out: mps2-an386; why" in err
+    assert "region `FLASH' overflowed by 96 bytes\nleft out: mps2-an386; the reason" in err
 
 
 def test_a_target_without_its_tools_takes_no_other_along(
@@ -203,7 +203,7 @@ def test_a_board_without_a_source_is_told_what_a_new_board_takes(
     monkeypatch.setattr(toolchain, "require", lambda program, package: program)
     monkeypatch.setattr(sys, "argv", ["build.py", "mps2-an385"])
     assert script.main() == 1
-    assert "why is said above\n  -> a new board needs its src/bin: see docs/how-to" in capsys.readouterr().err
+    assert "the reason is above\n  -> a new board needs its src/bin: see docs/how-to" in capsys.readouterr().err
 
 
 def test_cargo_is_quoted_only_when_it_fails(tmp_path: Path) -> None:

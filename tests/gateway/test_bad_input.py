@@ -178,7 +178,7 @@ async def test_secured_connections_that_say_nothing_make_room(world: World) -> N
     await silent.connect()
     assert len(await world.until_recorded("ConnectionClosed", 8)) == 8
     assert {event[3]["reason"] for event in world.named("ConnectionClosed")} == {
-        "made room for a newer connection before it said anything"
+        "dropped for a newer connection before it sent a message"
     }
 
 

@@ -24,11 +24,11 @@ from tests.gateway.world import World
     [
         (
             {f"m{number}": number for number in range(8000)},
-            "Heartbeat: metrics has 8000 entries, at most 128 are taken",
+            "Heartbeat: metrics has 8000 entries, at most 128 are accepted",
         ),
         (
             {"x" * 3000 + str(number): 1 for number in range(100)},
-            "Heartbeat: 300238 characters of text, at most 32768 are taken",
+            "Heartbeat: 300238 characters of text, at most 32768 are accepted",
         ),
     ],
     ids=["8,000 metrics", "300 KB"],
@@ -87,15 +87,15 @@ async def test_numbers_that_the_cluster_cannot_hold_are_refused(world: World) ->
     [
         (
             RuntimeFault("app-1", "TRAP", "trap", ("frame",) * 129),
-            "RuntimeFault: backtrace has 129 entries, at most 128 are taken",
+            "RuntimeFault: backtrace has 129 entries, at most 128 are accepted",
         ),
         (
             DeploymentResult("app-1", ok=False, error="x" * 40_000),
-            "DeploymentResult: 40005 characters of text, at most 32768 are taken",
+            "DeploymentResult: 40005 characters of text, at most 32768 are accepted",
         ),
         (
             ApplicationStatus("app-1", ApplicationState.RUNNING, publications=(Publication("t", bytes(1025)),)),
-            "a payload of 1025 bytes, at most 1024 are taken",
+            "a payload of 1025 bytes, at most 1024 are accepted",
         ),
     ],
 )

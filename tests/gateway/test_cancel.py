@@ -161,7 +161,7 @@ async def test_a_deployment_that_is_still_being_judged_is_not_sent(
         await go_on.wait()
         return modules.ModuleInfo
 
-    monkeypatch.setattr(modules, "_judge", judge)
+    monkeypatch.setattr(modules, "_validate", judge)
     await world.make_application()
     device = await world.connected("dev-1")
     await world.deploy()

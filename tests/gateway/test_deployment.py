@@ -129,7 +129,7 @@ async def test_a_module_larger_than_the_device_takes_is_refused(world: World) ->
     await world.deploy(module=padded(1000))
     entry = await world.state("failed")
     assert entry["code"] == "MODULE_TOO_LARGE"
-    assert "device dev-1 takes at most 100" in entry["error"]
+    assert "device dev-1 accepts at most 100" in entry["error"]
     await device.beat()
 
 
@@ -154,7 +154,7 @@ async def test_a_fleet_shares_one_judgement(world: World, monkeypatch: pytest.Mo
 
 
 async def test_verdicts_are_not_kept_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.wasmbed.gateway.modules._VERDICTS", 1)
+    monkeypatch.setattr("harness.wasmbed.gateway.modules._RESULTS", 1)
 
     await world.make_application()
     device = await world.connected("dev-1")
@@ -272,7 +272,7 @@ async def test_a_result_that_does_not_come_is_a_timeout(world: World) -> None:
     _, message_id, _ = await device.take_module()
     entry = await world.state("failed")
     assert entry["code"] == "TIMEOUT"
-    assert "had the whole module and said nothing" in entry["error"]
+    assert "acknowledged the whole module and sent no result" in entry["error"]
     device.link.send(DeploymentResult("app-1", True), message_id)
     await world.state("deployed")
 

@@ -119,12 +119,12 @@ async def test_a_device_that_never_reads_is_closed(
     await asyncio.wait_for(flooding, 120)
     (closed,) = await world.until_recorded("ConnectionClosed")
     assert closed[:2] == ("Gateway", "Device")
-    assert closed[3]["reason"] == "the peer left what it was sent unread for 0.3 s"
+    assert closed[3]["reason"] == "the peer did not read for 0.3 s"
     assert 0 < most < MOST_BUFFERED
     await world.phase("deaf", "Disconnected")
     await other.beat()
     await world.gateway.kill()
-    assert "device deaf: the peer left what it was sent unread for 0.3 s" in caplog.messages
+    assert "device deaf: the peer did not read for 0.3 s" in caplog.messages
 
 
 async def test_a_flood_leaves_others_their_turn(world: World) -> None:

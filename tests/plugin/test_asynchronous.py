@@ -1,4 +1,4 @@
-"""What is ``async`` runs on the loop of its stack, whoever else is there to run it; what does nothing never passes."""
+"""Async tests run on their stack's loop, whatever plugins are installed; a test that does nothing never passes."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import pytest
 OTHERS = ("asyncio", "anyio", "trio")
 """Other plugins that run coroutines."""
 FOLDER = Path(sys.prefix, "async-plugins")
-"""Where they are installed, by ``make setup``."""
+"""The folder in which ``make setup`` installs them."""
 CONNECTS = """
     board = await stack.boards.power_on()
     await stack.device(board).until(phase="Connected", within=60)
@@ -23,7 +23,7 @@ CONNECTS = """
 
 @dataclass
 class Ran:
-    """What a run of pytest has left."""
+    """The results of a pytest run."""
 
     code: int
     output: str
@@ -53,7 +53,7 @@ def run(tmp_path: Path) -> Run:
         (tmp_path / "test_it.py").write_text(code)
         absent = [name for name in OTHERS if name not in plugins]
         without = [part for name in absent for part in ("-p", f"no:{name}")] if plugins else []
-        if "asyncio" in plugins:  # it warns where this is not said
+        if "asyncio" in plugins:  # without this option it prints a warning
             without += ["-o", "asyncio_default_fixture_loop_scope=function"]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *without, *arguments],
@@ -100,14 +100,14 @@ def test_a_yield_in_a_test_never_passes(run: Run, options: tuple[str, ...]) -> N
     ran = run(YIELDS, *options, "-W", "ignore::pytest.PytestCollectionWarning", plugins=plugins)
     assert ran.code == 2, ran.output
     assert {result["blame"] for result in ran.results.values()} == {"usage"}
-    told = {name: result["message"] for name, result in ran.results.items()}
-    assert "test_yields() has a yield in it, so calling it does nothing" in told["test_yields"]
-    assert "test_it.py:3: " in told["test_yields"]
-    assert "remove the yield" in told["test_yields"]
-    assert "helper() has a yield" not in told["test_returns_a_generator"]
-    assert "test_returns_a_generator() returns a generator" in told["test_returns_a_generator"]
-    assert "the fixture nothing yields nothing" in told["test_of_nothing"]
-    assert "the fixture twice yields more than once" in told["test_of_two"]
+    messages = {name: result["message"] for name, result in ran.results.items()}
+    assert "test_yields() contains a yield, so calling it does nothing" in messages["test_yields"]
+    assert "test_it.py:3: " in messages["test_yields"]
+    assert "remove the yield" in messages["test_yields"]
+    assert "helper() contains a yield" not in messages["test_returns_a_generator"]
+    assert "test_returns_a_generator() returns a generator" in messages["test_returns_a_generator"]
+    assert "the fixture nothing yields nothing" in messages["test_of_nothing"]
+    assert "the fixture twice yields more than once" in messages["test_of_two"]
 
 
 PLAIN = f"""
@@ -174,7 +174,7 @@ async def test_without_a_stack():
 )
 
 
-def test_tests_without_a_stack_are_still_the_other_plugins(run: Run) -> None:
+def test_other_plugins_still_run_tests_without_a_stack(run: Run) -> None:
     ran = run(BESIDE, "-o", "asyncio_mode=auto", plugins=("asyncio",))
     assert (ran.code, len(ran.results)) == (0, 2), ran.output
     assert "3 passed" in ran.output
@@ -205,23 +205,23 @@ class TestIt(unittest.IsolatedAsyncioTestCase):
 
 
 @pytest.mark.parametrize(
-    ("code", "options", "plugin", "words"),
+    ("code", "options", "plugin", "message"),
     [
-        (TRIO, (), "trio", "pytest-trio is told to run this test on trio\n  -> remove the marker trio"),
+        (TRIO, (), "trio", "asks pytest-trio to run this test on trio\n  -> remove the marker trio"),
         (PLAIN.partition("def test_without")[0], ("-o", "trio_mode=true"), "trio", "or trio_mode, from tests"),
-        (ON_TRIO, (), "anyio", "anyio is told to run this test on trio\n  -> remove the marker anyio"),
-        (UNITTEST, (), "asyncio", "unittest runs TestIt on an event loop of its own"),
+        (ON_TRIO, (), "anyio", "asks anyio to run this test on trio\n  -> remove the marker anyio"),
+        (UNITTEST, (), "asyncio", "unittest runs TestIt on its own event loop"),
     ],
     ids=["trio", "trio's auto mode", "anyio on trio", "unittest"],
 )
-def test_what_cannot_be_on_the_stacks_loop_is_one_usage_error(
-    run: Run, code: str, options: tuple[str, ...], plugin: str, words: str
+def test_a_test_that_cannot_run_on_the_stacks_loop_is_one_usage_error(
+    run: Run, code: str, options: tuple[str, ...], plugin: str, message: str
 ) -> None:
     ran = run(code, *options, plugins=(plugin,))
     assert ran.code == 2, ran.output
     (result,) = ran.results.values()
     assert (result["outcome"], result["blame"]) == ("failed", "usage")
-    assert words in result["message"]
+    assert message in result["message"]
     assert "to blame: the caller 1\n" in ran.output
 
 
@@ -279,7 +279,7 @@ async def test_endless(endless):
 
 
 @pytest.mark.parametrize("plugins", [(), ("asyncio", "anyio")], ids=["alone", "with others"])
-def test_async_fixtures_live_on_the_stacks_loop(run: Run, plugins: tuple[str, ...]) -> None:
+def test_async_fixtures_run_on_the_stacks_loop(run: Run, plugins: tuple[str, ...]) -> None:
     ran = run(FIXTURES, *(("-o", "asyncio_mode=auto") if plugins else ()), plugins=plugins)
     outcomes = ran.outcomes
     assert outcomes.pop("test_all") == outcomes.pop("test_an_ordinary_test_may_use_them") == "passed", ran.output
@@ -292,16 +292,16 @@ def test_async_fixtures_live_on_the_stacks_loop(run: Run, plugins: tuple[str, ..
 
 GIVEN = f"""
 from hypothesis import HealthCheck, given, settings, strategies as st
-worlds = set()
+stacks = set()
 on_a_stack = settings(
     max_examples=3, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @on_a_stack
 @given(number=st.integers(0, 3))
 async def test_given(stack, number):
-    worlds.add(id(stack)){CONNECTS}
+    stacks.add(id(stack)){CONNECTS}
 def test_every_example_ran_on_one_stack():
-    assert len(worlds) == 1
+    assert len(stacks) == 1
 @on_a_stack
 @given(number=st.integers(0, 3))
 async def test_wrong(stack, number):

@@ -1,8 +1,7 @@
-"""What a run says of the cluster that its tests live on."""
+"""Runs on clusters that fail, and on clusters in which objects stay."""
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from harness.clusters.apiserver import ApiserverCluster
 from harness.core.clock import SystemClock
 from harness.core.identifiers import Randomness
+from tests.plugin.project import Project
 
 DIES = """
 import os, shutil, signal
@@ -51,7 +51,7 @@ built = pytest.mark.skipif(ApiserverCluster.unavailable() is not None, reason=st
 
 
 @built
-def test_a_cluster_that_dies_makes_its_test_not_run_and_no_other(project) -> None:
+def test_a_cluster_that_dies_makes_only_its_test_not_run(project: Project) -> None:
     done = project.run(DIES, "--cluster=apiserver")
     assert "1 passed, 1 not run" in done.stdout, done.stdout
     assert "the cluster does not answer any more" in done.stdout
@@ -60,16 +60,14 @@ def test_a_cluster_that_dies_makes_its_test_not_run_and_no_other(project) -> Non
 
 @built
 @pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["alone", "xdist"])
-def test_what_stays_in_a_cluster_is_said_at_the_end(project, tmp_path: Path, workers: list[str]) -> None:
+async def test_objects_that_stay_in_a_cluster_are_listed_at_the_end(
+    project: Project, tmp_path: Path, workers: list[str]
+) -> None:
     path = tmp_path / "kubeconfig"
-
-    async def copy() -> None:
-        cluster = ApiserverCluster(SystemClock(), Randomness(), f"host-{Randomness().token(4)}")
-        await cluster.start()
-        await cluster.write_kubeconfig(path)
-        await cluster.stop()
-
-    asyncio.run(copy())
+    cluster = ApiserverCluster(SystemClock(), Randomness(), f"host-{Randomness().token(4)}")
+    await cluster.start()
+    await cluster.write_kubeconfig(path)
+    await cluster.stop()
     done = project.run(LEAVES, "--cluster=kubeconfig", f"--kubeconfig={path}", *workers)
     assert "1 passed" in done.stdout, done.stdout
     assert "is still there: " in done.stdout

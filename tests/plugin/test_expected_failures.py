@@ -1,6 +1,8 @@
-"""Expected failures and unexpected passes: every output says what pytest says."""
+"""Expected failures and unexpected passes are the same in all outputs as in pytest's."""
 
 from collections import Counter
+
+from tests.plugin.project import Project
 
 EXPECTED = """
 import pytest
@@ -30,7 +32,7 @@ async def test_rig(stack): raise RigError("the board is not there")
 FAILED = {"test_raises_another", "test_passes_strict"}
 
 
-def test_an_expected_failure_is_nobodys_fault(project) -> None:
+def test_an_expected_failure_has_no_blame(project: Project) -> None:
     done = project.run(EXPECTED, "--summary=summary.md", "--alluredir=allure", "--junitxml=junit.xml")
     assert "2 failed, 6 xfailed, 1 xpassed, 1 not run" in done.stdout, done.stdout
     assert "to blame: the product 1, unknown 1" in done.stdout or "to blame: unknown 1, the product 1" in done.stdout
@@ -48,7 +50,7 @@ def test_an_expected_failure_is_nobodys_fault(project) -> None:
     assert sorted(project.junit()) == sorted(project.junit(project.folder / "junit.xml"))
 
 
-def test_a_run_in_which_all_fails_as_expected_is_good(project) -> None:
+def test_a_run_with_only_expected_failures_succeeds(project: Project) -> None:
     code = "import pytest\n@pytest.mark.xfail\nasync def test_known(stack): assert 0\n"
     done = project.run(code, "-n1", "--summary=summary.md")
     assert done.returncode == 0, done.stdout

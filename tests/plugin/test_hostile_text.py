@@ -1,4 +1,4 @@
-"""What a device has sent reaches a terminal escaped in pytest's account of a failure, too."""
+"""Text from a device is escaped in pytest's failure reports, too."""
 
 import json
 import os
@@ -48,7 +48,7 @@ async def test_logged(stack):
 """
 
 
-def test_nothing_in_a_failure_is_obeyed(tmp_path: Path) -> None:
+def test_a_failure_report_has_no_control_characters(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(CODE)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-rA", "--showlocals", "-vv", "--annotations=yes", "--summary=summary.md"],

@@ -1,8 +1,10 @@
-"""``junit.xml`` beside ``pytest --junitxml`` of the same run, and the command in it that runs a test again."""
+"""``junit.xml`` has the same cases as ``pytest --junitxml``, and the command that runs a test again works."""
 
 from xml.etree import ElementTree as ET
 
 import pytest
+
+from tests.plugin.project import Project
 
 MIX = """
 import pytest
@@ -48,27 +50,29 @@ class TestOuter:
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "xdist"])
-def test_it_has_the_cases_of_pytests_own(project, workers: tuple[str, ...]) -> None:
+def test_junit_has_the_cases_of_pytests_own_file(project: Project, workers: tuple[str, ...]) -> None:
     (project.folder / "test_stack.py").write_text(MIX + "pytestmark = pytest.mark.usefixtures('stack')\n")
     done = project.run(MIX, *workers, "--junitxml=junit.xml")
     assert done.returncode == 1, done.stdout
     own, pytests = project.junit(), project.junit(project.folder / "junit.xml")
     assert sorted(own) == sorted(pytests)
-    assert len(own) == 2 * (23 + 1), "one that fails in call and in teardown has two"
+    assert len(own) == 2 * (23 + 1), "a test that fails in call and teardown has two"
     suite = ET.parse(project.report / "junit.xml").getroot()[0]
     assert suite.get("tests") == str(len(own))
 
 
-def test_its_messages_are_the_first_line_of_the_verdict_and_the_same_in_every_run(project) -> None:
-    said = []
+def test_messages_are_the_first_lines_of_verdicts_and_the_same_in_each_run(project: Project) -> None:
+    messages = []
     for _ in range(2):
         project.run(MIX + "async def test_stack(stack): assert Odd() == 1\n")
         cases = ET.parse(project.report / "junit.xml").getroot()[0].iter("testcase")
-        said.append({case.get("name"): [each.get("message") for each in case if each.get("message")] for case in cases})
-    assert said[0] == said[1]
-    assert said[0]["test_stack"] == said[0]["test_bad"] == ["assert <test_it.Odd object> == 1"]
-    assert said[0]["test_setup"] == ["ValueError: in setup"]
-    assert said[0]["test_expected"] == ["known"]
+        messages.append(
+            {case.get("name"): [each.get("message") for each in case if each.get("message")] for case in cases}
+        )
+    assert messages[0] == messages[1]
+    assert messages[0]["test_stack"] == messages[0]["test_bad"] == ["assert <test_it.Odd object> == 1"]
+    assert messages[0]["test_setup"] == ["ValueError: in setup"]
+    assert messages[0]["test_expected"] == ["known"]
 
 
 ODD = """
@@ -82,7 +86,7 @@ def test_plain(): pass
 
 
 @pytest.mark.parametrize(("where", "target"), [("suite", "."), ("beside", "../suite")])
-def test_the_command_runs_just_this_test_again_from_where_the_run_was_started(project, where: str, target: str) -> None:
+def test_the_command_runs_only_this_test_again_from_the_same_folder(project: Project, where: str, target: str) -> None:
     (project.folder / "beside").mkdir()
     (project.folder / "suite" / "some tests").mkdir(parents=True)
     (project.folder / "suite" / "some tests" / "test_it.py").write_text(ODD)
@@ -96,7 +100,7 @@ def test_the_command_runs_just_this_test_again_from_where_the_run_was_started(pr
         assert [again["name"] for again in project.page()["tests"]] == [test["name"]]
 
 
-def test_the_command_repeats_what_decides_over_root_and_plugins(project) -> None:
+def test_the_command_repeats_the_options_that_select_root_and_plugins(project: Project) -> None:
     (project.folder / "other.ini").write_text("[pytest]\n")
     (project.folder / "extra.py").write_text("import pytest\n@pytest.fixture\ndef extra(): return 1\n")
     code = "async def test_extra(stack, extra): assert extra == 1\n"
@@ -109,7 +113,7 @@ def test_the_command_repeats_what_decides_over_root_and_plugins(project) -> None
     assert "1 passed" in again.stdout, again.stdout + again.stderr
 
 
-def test_a_group_of_xdist_is_no_part_of_the_command(project) -> None:
+def test_a_group_of_xdist_is_left_out_of_the_command(project: Project) -> None:
     code = "import pytest\n@pytest.mark.xdist_group('one')\nasync def test_grouped(stack): assert 0\n"
     project.run(code, "-n1", "--dist=loadgroup")
     (test,) = project.page()["tests"]

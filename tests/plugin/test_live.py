@@ -1,4 +1,4 @@
-"""The picture of ``--live``."""
+"""The tables of ``--live``."""
 
 from io import StringIO
 
@@ -9,7 +9,7 @@ from harness.core.history import History, Kind
 from harness.pytest_plugin.live import Progress
 
 
-def test_devices_out_of_reach_are_drawn_apart() -> None:
+def test_devices_out_of_reach_are_shown_separately() -> None:
     history, progress = History(ManualClock()), Progress("test")
     numbers = {"target": 4, "running": 3, "unknown": 0}
     for status in (
@@ -17,7 +17,7 @@ def test_devices_out_of_reach_are_drawn_apart() -> None:
         {"phase": "PartiallyRunning", "statistics": {"running": 1, "unknown": 2}},
     ):
         change = {"change": "modified", "name": "blink", "status": status}
-        progress.hear(history.record(Kind.STATE, "Kubernetes", "", "Application", change, "blink"))
+        progress.add(history.record(Kind.STATE, "Kubernetes", "", "Application", change, "blink"))
     console = Console(width=120, file=StringIO(), record=True)
     console.print(progress)
     assert "PartiallyRunning, running on 1, unknown on 2" in console.export_text()

@@ -1,6 +1,8 @@
-"""A worker of pytest-xdist that dies: its test is one error, once, everywhere, and keeps what it recorded."""
+"""When a pytest-xdist worker dies, its test is one error in each output and keeps its history."""
 
 from collections import Counter
+
+from tests.plugin.project import Project
 
 ALL = ("--summary=summary.md", "--alluredir=allure", "--junitxml=junit.xml")
 CRASH = """
@@ -23,7 +25,7 @@ async def test_killed_at_its_end(ends_badly, stack): pass
 """
 
 
-def test_a_killed_worker_is_one_error_everywhere(project) -> None:
+def test_a_killed_worker_is_one_error_in_each_output(project: Project) -> None:
     done = project.run(CRASH, *ALL, "-n2")
     assert done.returncode == 1, done.stdout
     assert project.same_everywhere() == Counter({"passed": 2, "failed": 3})
@@ -40,7 +42,7 @@ def test_a_killed_worker_is_one_error_everywhere(project) -> None:
     assert "to blame: unknown 2" in done.stdout
 
 
-def test_a_test_whose_worker_died_may_be_tried_again_and_is_one_test(project) -> None:
+def test_a_test_whose_worker_died_can_be_tried_again_and_is_one_test(project: Project) -> None:
     code = (
         "import os, pathlib\n"
         "async def test_dies_once(stack):\n"
@@ -58,8 +60,8 @@ def test_a_test_whose_worker_died_may_be_tried_again_and_is_one_test(project) ->
     assert {path.name for path in folder.glob("*.jsonl")} == {"history.jsonl", "history-attempt-1.jsonl"}
 
 
-def test_a_replacement_that_dies_is_told_too(project) -> None:
-    """pytest-xdist reports the first death of each place only, with ``--dist=each``."""
+def test_a_replacement_that_dies_is_reported_too(project: Project) -> None:
+    """With ``--dist=each`` pytest-xdist itself reports only the first death of each worker's place."""
     code = "import os\nasync def test_one(stack): os._exit(3)\nasync def test_two(stack): os._exit(3)\n"
     done = project.run(code, "--summary=summary.md", "--alluredir=allure", "--dist=each", "--tx=1*popen")
     assert done.returncode == 1, done.stdout

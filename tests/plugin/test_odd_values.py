@@ -1,5 +1,5 @@
-"""What JSON cannot hold - in a history, a parameter, a property, a message, a header - is text in the report, and the
-report is written."""
+"""Values that JSON lacks, in a history, parameter, property, message, or header, become text, and the report is
+written."""
 
 import base64
 import gzip
@@ -8,6 +8,8 @@ import re
 from typing import Any
 
 import pytest
+
+from tests.plugin.project import Project
 
 VALUES = """
 import math
@@ -51,7 +53,7 @@ SHOWN = {
 
 
 @pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "xdist"])
-def test_no_value_costs_the_report(project, workers: tuple[str, ...]) -> None:
+def test_no_value_prevents_the_report(project: Project, workers: tuple[str, ...]) -> None:
     done = project.run(VALUES, *workers, "--summary=summary.md", "--annotations=yes")
     assert "3 failed, 31 passed, 1 skipped" in done.stdout, done.stdout[-3000:]
     assert "INTERNALERROR" not in done.stdout
@@ -67,8 +69,8 @@ def test_no_value_costs_the_report(project, workers: tuple[str, ...]) -> None:
     assert len(project.junit()) == 35
 
 
-def odd_values(project) -> dict[str, Any]:
-    """What the page shows of the notes, by the test that left them."""
+def odd_values(project: Project) -> dict[str, Any]:
+    """The values of the notes on the page, by their test."""
     text = (project.report / "index.html").read_text("utf-8")
     found = {}
     for number, test in enumerate(project.page()["tests"]):
@@ -85,7 +87,7 @@ def odd_values(project) -> dict[str, Any]:
     [("embedded", r"caf\udce9"), ("embedded-process", r"caf\\udce9")],
     ids=["embedded", "process"],
 )
-def test_a_header_that_is_not_text_costs_nothing(project, cluster: str, source: str) -> None:
+def test_a_header_that_is_not_text_does_no_harm(project: Project, cluster: str, source: str) -> None:
     code = """
 import asyncio, base64, ssl
 import yaml

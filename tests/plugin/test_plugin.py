@@ -1,9 +1,11 @@
-"""The plugin as its user meets it: a project of its own, run by a pytest of its own."""
+"""The plugin as users meet it: a separate project, run by a separate pytest."""
 
 import re
 from pathlib import Path
 
 import pytest
+
+from tests.plugin.project import Project
 
 PASSES = '''
 async def test_enrolls(stack):
@@ -111,7 +113,7 @@ def test_plain():
 """
 
 
-def test_a_good_run_leaves_histories_results_and_a_page(project) -> None:
+def test_a_passed_run_writes_histories_results_and_a_page(project: Project) -> None:
     done = project.run(PASSES + PLAIN, "--seed=7", "--heartbeat=5", "--live")
     assert done.returncode == 0, done.stdout
     assert "A device enrolls.  passed" in done.stdout
@@ -130,12 +132,12 @@ def test_a_good_run_leaves_histories_results_and_a_page(project) -> None:
     assert '"EnrollmentRequest"' in history.read_text()
 
 
-def test_a_run_without_a_stack_leaves_nothing(project) -> None:
+def test_a_run_without_a_stack_writes_nothing(project: Project) -> None:
     assert project.run(PLAIN).returncode == 0
     assert not (project.folder / "reports").exists()
 
 
-def test_every_ending_has_its_blame_and_the_product_its_exit_code(project) -> None:
+def test_each_outcome_has_its_blame_and_the_product_decides_the_exit_code(project: Project) -> None:
     done = project.run(PASSES + PRODUCT + ASSERTION + INVARIANT + RIG + USAGE + HANGS + SKIPPED, "-n", "2")
     assert done.returncode == 1, done.stdout
     assert "6 failed, 1 passed, 1 skipped, 1 error, 2 not run" in done.stdout
@@ -161,31 +163,31 @@ def test_every_ending_has_its_blame_and_the_product_its_exit_code(project) -> No
     assert "my own" in project.results()["test_times_out_by_itself"]["message"]
     assert "there is no such resource" in project.results()["test_wrong"]["message"]
     assert "FAILED test_it.py::test_wrong - Device nobody: did not reach" in done.stdout
-    assert "in wait" not in done.stdout, "the harness's own frames are of no use to whoever reads a failure"
+    assert "in wait" not in done.stdout, "the harness's own frames do not help a reader"
     assert "\n--boards: there are no boards of kind 'toaster'\n" in done.stdout
-    assert re.search(r"^test_it\.py:\d+: UsageError$", done.stdout, re.MULTILINE), "a mistake has a place"
+    assert re.search(r"^test_it\.py:\d+: UsageError$", done.stdout, re.MULTILINE), "a usage error has a file and a line"
     assert "FAILED test_it.py::test_usage - --boards: there are no" in done.stdout
     assert "power_on" not in done.stdout, "a usage error needs no traceback"
 
 
-def test_only_rig_errors_is_exit_code_3(project) -> None:
+def test_a_run_with_only_rig_errors_exits_with_3(project: Project) -> None:
     done = project.run(PASSES + RIG)
     assert done.returncode == 3, done.stdout
     assert "1 passed, 2 not run" in done.stdout
 
 
-def test_only_usage_errors_is_exit_code_2(project) -> None:
+def test_a_run_with_only_usage_errors_exits_with_2(project: Project) -> None:
     assert project.run(PASSES + USAGE).returncode == 2
 
 
-def test_a_wrong_option_is_one_clear_message(project) -> None:
+def test_an_invalid_option_is_one_clear_message(project: Project) -> None:
     done = project.run(PASSES, WASMBED_SEED="x")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "WASMBED_SEED: invalid value 'x'" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_a_marker_takes_what_one_would_write(project) -> None:
+def test_a_marker_takes_options_as_text(project: Project) -> None:
     done = project.run(MARKED)
     results = project.results()
     assert results["test_unit"]["outcome"] == "passed", done.stdout
@@ -193,24 +195,24 @@ def test_a_marker_takes_what_one_would_write(project) -> None:
     assert "did you mean 'heartbeat'?" in results["test_misspelled"]["message"]
 
 
-def test_a_feature_that_no_boards_have_is_the_callers_mistake_even_where_they_cannot_run(project) -> None:
+def test_an_unknown_feature_is_the_callers_error_even_if_the_boards_cannot_run(project: Project) -> None:
     done = project.run(MISSPELLED, "--boards=qemu", WASMBED_IMAGES=str(project.folder))
     assert done.returncode == 2, done.stdout
-    told = "no boards have the feature 'tsl'\n  -> did you mean 'tls'? the features are csr, debug, "
-    assert told in project.results()["test_typo"]["message"]
+    message = "no boards have the feature 'tsl'\n  -> did you mean 'tls'? the features are csr, debug, "
+    assert message in project.results()["test_typo"]["message"]
     assert "no boards have the feature" in project.results()["test_list"]["message"]
 
 
-def test_a_folder_that_cannot_be_written_is_the_rigs_fault(project) -> None:
+def test_a_folder_that_cannot_be_written_is_the_rigs_fault(project: Project) -> None:
     (project.folder / "reports").write_text("a file")
     done = project.run("".join(PASSES.replace("test_enrolls", f"test_{n}") for n in range(5)))
     assert done.returncode == 3, done.stdout
-    told = "NOT RUN test_it.py::test_0, test_it.py::test_1, test_it.py::test_2 and 2 more\n  "
-    assert done.stdout.count(told + str(project.folder / "reports")) == 1
+    tests = "NOT RUN test_it.py::test_0, test_it.py::test_1, test_it.py::test_2 and 2 more\n  "
+    assert done.stdout.count(tests + str(project.folder / "reports")) == 1
     assert "--reports" in done.stdout
 
 
-def test_a_folder_for_reports_that_cannot_be_is_said_before_anything_runs(project) -> None:
+def test_an_invalid_folder_for_reports_is_reported_before_any_test_runs(project: Project) -> None:
     (project.folder / "file").write_text("")
     done = project.run(PASSES, "--reports=file/reports")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout
@@ -218,9 +220,9 @@ def test_a_folder_for_reports_that_cannot_be_is_said_before_anything_runs(projec
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_a_forgotten_await_is_told_in_words(project) -> None:
+def test_a_forgotten_await_is_explained(project: Project) -> None:
     done = project.run(FORGOTTEN)
-    assert done.returncode == 1, "the warning is nobody's"
+    assert done.returncode == 1, "the warning has no blame"
     results = project.results()
     assert results.pop("test_other_warnings_stay")["blame"] is None
     assert {result["blame"] for result in results.values()} == {"usage"}
@@ -230,7 +232,7 @@ def test_a_forgotten_await_is_told_in_words(project) -> None:
     assert "Unraisable" not in done.stdout
 
 
-def test_an_interrupted_test_leaves_a_result(project) -> None:
+def test_an_interrupted_test_has_a_result(project: Project) -> None:
     done = project.run(INTERRUPTED, "--seed=3")
     assert done.returncode == pytest.ExitCode.INTERRUPTED, done.stdout
     (result,) = project.results().values()
@@ -239,13 +241,13 @@ def test_an_interrupted_test_leaves_a_result(project) -> None:
     assert result["rerun"] == "pytest test_it.py::test_interrupted --seed=3"
 
 
-def test_tests_that_cannot_be_collected_are_told_by_pytest(project) -> None:
+def test_tests_that_cannot_be_collected_are_reported_by_pytest(project: Project) -> None:
     done = project.run("import nonsense", "-n", "1")
     assert "No module named 'nonsense'" in done.stdout
     assert "INTERNALERROR" not in done.stdout + done.stderr
 
 
-def test_options_come_from_the_projects_file_and_its_profiles(project) -> None:
+def test_options_are_read_from_the_projects_file_and_its_profiles(project: Project) -> None:
     (project.folder / "harness.toml").write_text("seed = 4\n[profiles.slow]\nheartbeat = '60s'\n")
     assert project.run(PASSES, "--profile=slow", "--fleet=7").returncode == 0
     (result,) = project.results().values()
@@ -255,7 +257,7 @@ def test_options_come_from_the_projects_file_and_its_profiles(project) -> None:
     assert "WASMBED_PROFILE: unknown profile 'fast'\n  -> the profiles are: slow" in done.stderr
 
 
-def test_the_projects_file_may_lie_above_the_folder_of_the_tests(project, tmp_path: Path) -> None:
+def test_the_projects_file_may_be_above_the_folder_of_the_tests(project: Project, tmp_path: Path) -> None:
     (tmp_path / "harness.toml").write_text("seed = 4\n")
     (tmp_path / "scenarios").mkdir()
     scenarios = type(project)(tmp_path / "scenarios")
@@ -264,9 +266,9 @@ def test_the_projects_file_may_lie_above_the_folder_of_the_tests(project, tmp_pa
     assert result["seed"] == 4
 
 
-def test_tests_without_a_stack_load_nothing_that_only_stacks_need(project) -> None:
-    told = "import atexit, sys; atexit.register(lambda: print('loaded', *sys.modules))\ndef test_plain(): pass"
-    done = project.run(told)
+def test_tests_without_a_stack_do_not_load_the_modules_of_stacks(project: Project) -> None:
+    code = "import atexit, sys; atexit.register(lambda: print('loaded', *sys.modules))\ndef test_plain(): pass"
+    done = project.run(code)
     assert done.returncode == 0, done.stdout
     loaded = set(done.stdout.rpartition("loaded")[2].split())
     assert "harness.pytest_plugin.run" in loaded

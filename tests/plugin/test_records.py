@@ -1,7 +1,9 @@
-"""One record a test, and a worker where each of them runs all tests: none is lost, in any output."""
+"""Each test has one record, or one for each worker if all workers run all tests, and is in all outputs."""
 
 import json
 from collections import Counter
+
+from tests.plugin.project import Project
 
 ALL = ("--summary=summary.md", "--alluredir=allure")
 COLLIDE = """
@@ -27,7 +29,7 @@ async def test_again(stack):
 """
 
 
-def test_names_that_differ_in_signs_only_are_two_tests(project) -> None:
+def test_names_that_differ_only_in_punctuation_are_two_tests(project: Project) -> None:
     done = project.run(COLLIDE, *ALL)
     assert "1 failed, 9 passed" in done.stdout, done.stdout
     assert project.same_everywhere() == Counter({"passed": 9, "failed": 1})
@@ -40,7 +42,7 @@ def test_names_that_differ_in_signs_only_are_two_tests(project) -> None:
     assert topics == {"pump/1", "pump-1", "pump:1", "pump 1", "pump[1]", "pump-1-", "[::1]", "\u00fc"}
 
 
-def test_workers_that_all_run_a_test_leave_a_record_each(project) -> None:
+def test_workers_that_all_run_a_test_write_a_record_each(project: Project) -> None:
     done = project.run(WORKERS, *ALL, "--dist=each", "--tx=2*popen")
     assert "1 failed, 1 passed" in done.stdout, done.stdout
     assert project.same_everywhere() == Counter({"passed": 1, "failed": 1})
@@ -50,7 +52,7 @@ def test_workers_that_all_run_a_test_leave_a_record_each(project) -> None:
     assert seen == {("gw0", "passed"), ("gw1", "failed")}
 
 
-def test_a_test_that_is_named_twice_runs_twice_and_leaves_two_records(project) -> None:
+def test_a_test_that_is_named_twice_runs_twice_and_has_two_records(project: Project) -> None:
     (project.folder / "test_it.py").write_text(AGAIN)
     done = project.pytest(*ALL, "--keep-duplicates", "test_it.py", "test_it.py")
     assert "1 failed, 1 passed" in done.stdout, done.stdout
@@ -59,7 +61,7 @@ def test_a_test_that_is_named_twice_runs_twice_and_leaves_two_records(project) -
     assert len(list(project.report.glob("*/history.jsonl"))) == 2
 
 
-def test_every_test_of_a_run_is_in_every_output(project) -> None:
+def test_each_test_of_a_run_is_in_all_outputs(project: Project) -> None:
     code = AGAIN + "def test_plain(): pass\ndef test_plain_fails(): assert 0\n"
     for workers in ((), ("-n2",)):
         done = project.run(code, *ALL, "--clean-alluredir", *workers)
@@ -69,7 +71,7 @@ def test_every_test_of_a_run_is_in_every_output(project) -> None:
         assert {name for _, name, _ in project.junit()} == {"test_again", "test_plain", "test_plain_fails"}
 
 
-def test_what_only_sets_up_records_nothing(project) -> None:
+def test_a_run_that_only_sets_up_records_nothing(project: Project) -> None:
     for option in ("--setup-plan", "--setup-only", "--collect-only"):
         done = project.run(AGAIN, option)
         assert done.returncode == 0, done.stdout
@@ -77,7 +79,7 @@ def test_what_only_sets_up_records_nothing(project) -> None:
         assert not (project.folder / "reports").exists(), option
 
 
-def test_a_stack_taken_by_getfixturevalue_is_recorded_as_pytest_says(project) -> None:
+def test_a_test_that_takes_its_stack_by_getfixturevalue_is_recorded(project: Project) -> None:
     code = """
 import pytest
 @pytest.fixture

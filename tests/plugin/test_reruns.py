@@ -1,19 +1,23 @@
-"""``--reruns``: an attempt in which the rig failed judged nothing. It is tried again as a failure is, and the verdict
-is that of the last attempt that judged the product; a test that none judged is not run."""
+"""``--reruns``: an attempt in which the rig failed is tried again, and does not count.
+
+The verdict is that of the last attempt that judged the product. A test without such an attempt is not run.
+"""
 
 from collections import Counter
 
 import pytest
+
+from tests.plugin.project import Project
 
 ATTEMPTS = """
 import itertools
 import pytest
 from harness.core.errors import ProductFailure, RigError
 TRIED = {}
-def attempt(name, *ways):
-    way = ways[min(next(TRIED.setdefault(name, itertools.count())), len(ways) - 1)]
-    if way == "rig": raise RigError("the emulator died")
-    if way == "fail": raise ProductFailure("it is wrong")
+def attempt(name, *outcomes):
+    outcome = outcomes[min(next(TRIED.setdefault(name, itertools.count())), len(outcomes) - 1)]
+    if outcome == "rig": raise RigError("the emulator died")
+    if outcome == "fail": raise ProductFailure("it is wrong")
 async def test_rig_then_good(stack): attempt("a", "rig", "pass")
 async def test_bad_then_rig_then_good(stack): attempt("b", "fail", "rig", "pass")
 async def test_bad_then_rig(stack): attempt("c", "fail", "rig")
@@ -37,7 +41,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "xdist"])
-def test_the_last_attempt_that_judged_decides(project, workers: tuple[str, ...]) -> None:
+def test_the_last_attempt_that_judged_decides(project: Project, workers: tuple[str, ...]) -> None:
     done = project.run(ATTEMPTS, "--reruns=2", "--summary=summary.md", "--alluredir=allure", *workers)
     assert "2 failed, 4 passed" in done.stdout, done.stdout
     assert "1 not run" in done.stdout, done.stdout
@@ -47,10 +51,10 @@ def test_the_last_attempt_that_judged_decides(project, workers: tuple[str, ...])
     assert results["test_bad_then_rig"]["message"] == message
     assert project.same_everywhere() == Counter({"passed": 4, "failed": 2, "not run": 1})
     flaky = [row["flaky_tests"] for row in project.page()["trend"]]
-    assert flaky == [["test_it.py::test_bad_then_rig_then_good"]], "a rig that failed says nothing of the test"
+    assert flaky == [["test_it.py::test_bad_then_rig_then_good"]], "a failed rig does not make a test flaky"
 
 
-def test_only_a_rig_that_failed_to_the_end_is_exit_code_3(project) -> None:
+def test_only_a_rig_that_failed_in_the_last_attempt_exits_with_3(project: Project) -> None:
     code = ATTEMPTS[: ATTEMPTS.index("async def test_rig_then_good")] + (
         'async def test_rig_then_good(stack): attempt("a", "rig", "pass")\n'
         'async def test_rig(stack): attempt("e", "rig")\n'
@@ -60,7 +64,7 @@ def test_only_a_rig_that_failed_to_the_end_is_exit_code_3(project) -> None:
     assert "1 passed, 1 not run, 2 rerun" in done.stdout or "1 passed, 2 rerun, 1 not run" in done.stdout, done.stdout
 
 
-def test_what_may_not_be_tried_again_is_not_run_at_once(project) -> None:
+def test_a_test_that_may_not_be_tried_again_is_not_run_at_once(project: Project) -> None:
     done = project.run(ATTEMPTS, "--reruns=2", "--only-rerun=ProductFailure")
     results = project.results()
     assert (results["test_rig"]["outcome"], results["test_rig"]["attempts"]) == ("not run", []), done.stdout

@@ -1,6 +1,8 @@
-"""Subtests: a test is counted once, and is what pytest says of the whole."""
+"""A test with subtests is counted once, with pytest's outcome for the whole test."""
 
 from collections import Counter
+
+from tests.plugin.project import Project
 
 ALL = ("--summary=summary.md", "--alluredir=allure", "--junitxml=junit.xml")
 SUBTESTS = """
@@ -36,7 +38,7 @@ FAILED = {"test_fails", "test_fails_itself_too", "test_plain", "TestUnittest::te
 PASSED = {"test_skips", "test_expected", "TestUnittest::test_unit_skips"}
 
 
-def test_a_test_with_subtests_is_counted_once(project) -> None:
+def test_a_test_with_subtests_is_counted_once(project: Project) -> None:
     for workers in ((), ("-n2",)):
         done = project.run(SUBTESTS, *ALL, "--clean-alluredir", *workers)
         assert done.returncode == 1, done.stdout
@@ -55,7 +57,7 @@ def test_a_test_with_subtests_is_counted_once(project) -> None:
         assert max(map(len, own.values())) == 1
 
 
-def test_what_a_subtest_failed_by_is_told(project) -> None:
+def test_the_failure_of_a_subtest_is_in_the_message(project: Project) -> None:
     project.run(SUBTESTS)
     message = project.results()["test_fails"]["message"]
     assert message.startswith("wrong\n\nassert 1 == 2\n")

@@ -1,8 +1,10 @@
-"""Runs that end early, and what never came to be a test: once in every output, as pytest tells it."""
+"""Interrupted tests and failed collections are once in each output, as in pytest's."""
 
 from collections import Counter
 
 import pytest
+
+from tests.plugin.project import Project
 
 ALL = ("--summary=summary.md", "--alluredir=allure", "--clean-alluredir")
 FIRST = "async def test_good(stack): pass\n"
@@ -13,9 +15,9 @@ EARLY = {
 }
 
 
-@pytest.mark.parametrize("way", EARLY)
-def test_the_test_in_which_a_run_ends_is_not_run(project, way: str) -> None:
-    done = project.run(FIRST + EARLY[way] + "async def test_never(stack): pass\n", *ALL)
+@pytest.mark.parametrize("end", EARLY)
+def test_the_test_in_which_a_run_ends_is_not_run(project: Project, end: str) -> None:
+    done = project.run(FIRST + EARLY[end] + "async def test_never(stack): pass\n", *ALL)
     assert done.returncode == pytest.ExitCode.INTERRUPTED, done.stdout
     assert project.same_everywhere() == Counter({"passed": 1, "not run": 1})
     assert project.outcomes()["test_ends"] == "not run"
@@ -23,13 +25,13 @@ def test_the_test_in_which_a_run_ends_is_not_run(project, way: str) -> None:
 
 
 @pytest.mark.parametrize("option", ["-x", "--maxfail=1"])
-def test_a_run_that_stops_at_the_first_failure_has_what_ran(project, option: str) -> None:
+def test_a_run_that_stops_at_the_first_failure_has_the_tests_so_far(project: Project, option: str) -> None:
     code = FIRST + "def test_bad(): assert 0\nasync def test_never(stack): pass\n"
     project.run(code, *ALL, option)
     assert project.same_everywhere() == Counter({"passed": 1, "failed": 1})
 
 
-def test_what_cannot_be_collected_is_an_error_and_the_exit_code_is_pytests(project) -> None:
+def test_a_failed_collection_is_an_error_and_pytest_decides_the_exit_code(project: Project) -> None:
     (project.folder / "test_broken.py").write_text("import nonsense\n")
     (project.folder / "test_left_out.py").write_text("import pytest\npytest.skip('no', allow_module_level=True)\n")
     rig = "from harness.core.errors import RigError\nasync def test_rig(stack): raise RigError('no board')\n"
@@ -43,7 +45,7 @@ def test_what_cannot_be_collected_is_an_error_and_the_exit_code_is_pytests(proje
         assert "No module named 'nonsense'" in message
 
 
-def test_what_fails_for_all_fails_each_of_them_once(project) -> None:
+def test_a_shared_fixture_that_fails_fails_each_test_once(project: Project) -> None:
     code = (
         "import pytest\n"
         "@pytest.fixture(scope='session')\n"

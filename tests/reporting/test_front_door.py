@@ -144,7 +144,7 @@ def test_verdicts_stand_when_the_disk_is_full(run: Run, tmp_path: Path) -> None:
     done = run(ENROLLS, limit=8_000)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
-    assert "not recorded to the end: 1 test (File too large); the verdict stands" in done.stdout
+    assert "incomplete history: 1 test (File too large); the verdict stands" in done.stdout
     assert "the report cannot be written: File too large" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     (result,) = tmp_path.glob("reports/*/*/result.json")

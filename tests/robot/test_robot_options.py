@@ -1,4 +1,4 @@
-"""Options by Robot variables, environment and file; several Robots at once; exit codes that say who is to blame."""
+"""Options from Robot variables, environment, and file; parallel Robots; exit codes by blame."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import pytest
 from harness.core.errors import UsageError
 from harness.robot_library import __main__ as runner
 from harness.robot_library.run import options_of
+from tests.robot.project import Project
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_options_come_from_variables_the_environment_and_the_file(
+def test_options_are_read_from_variables_the_environment_and_the_file(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deeper = folder / "suites"
@@ -33,20 +34,20 @@ def test_options_come_from_variables_the_environment_and_the_file(
     assert heartbeat(PROFILE="slow") == 60
     assert heartbeat(HEARTBEAT="500 ms") == 0.5
     assert heartbeat(HEARTBEAT=3, RECORD=True) == 3
-    assert heartbeat(BOARDS=["a list of boards is no option"]) == 4
+    assert heartbeat(BOARDS=["a list is not an option's value"]) == 4
     monkeypatch.setenv("WASMBED_HEARTBEAT", "5")
     assert heartbeat(PROFILE="slow") == 5
     assert heartbeat(HEARTBEAT="6") == 6
 
 
-def test_a_wrong_option_is_told_by_the_name_it_was_given_under(folder: Path) -> None:
+def test_an_invalid_option_is_reported_by_its_variable(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"\$\{SEED\}: invalid value 'x'"):
         options_of({"${EXECDIR}": folder, "${SEED}": "x"})
     with pytest.raises(UsageError, match="is for --cluster=kubeconfig"):
         options_of({"${EXECDIR}": folder, "${KUBECONFIG}": "x"})
 
 
-def test_what_is_given_in_a_suite_goes_before_what_is_given_to_robot(project) -> None:
+def test_options_in_a_suite_take_precedence_over_robots_variables(project: Project) -> None:
     shown = "    ${x}=    Get Stack Option    heartbeat\n    Should Be Equal As Numbers    ${x}    ${4}\n"
     late = "Later\n    Start Stack    heartbeat=5\n    Stop Stack\n"
     project.write(f"It\n{shown}{late}", "heartbeat=4s")
@@ -58,7 +59,7 @@ def test_what_is_given_in_a_suite_goes_before_what_is_given_to_robot(project) ->
     assert "${SEED}: invalid value 'x'" in output
 
 
-def test_several_robots_at_once_leave_one_run_and_one_exit_code(project) -> None:
+def test_parallel_robots_write_one_run_and_return_one_exit_code(project: Project) -> None:
     project.write("Usage\n    Power On Board    toaster\n", name="one")
     project.write("Rig\n    Power On Boards    1000000    mps2-an385\n", name="two")
     module = "harness.robot_library"
@@ -97,7 +98,7 @@ def test_variables_are_found_among_the_arguments(arguments: list[str], found: di
         (253, [], 130),
     ],
 )
-def test_the_exit_code_says_who_is_to_blame(
+def test_the_exit_code_gives_the_blame(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, robots: int, blames: list[str], code: int
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -111,7 +112,7 @@ def test_the_exit_code_says_who_is_to_blame(
     assert runner.main([]) == code
 
 
-def test_a_folder_for_reports_that_cannot_be_is_told_before_anything_runs(
+def test_an_invalid_folder_for_reports_is_reported_before_any_test_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -120,6 +121,6 @@ def test_a_folder_for_reports_that_cannot_be_is_told_before_anything_runs(
     assert f"{tmp_path / 'file'}: is no folder" in capsys.readouterr().err
 
 
-def test_a_wrong_option_is_told_before_anything_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_option_is_reported_before_any_test_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert runner.main(["--variable", "SEED:x"]) == 2
     assert "${SEED}: invalid value 'x'" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Every Robot test is in every output once, with the outcome that Robot gives it in the end."""
+"""Each Robot test is in each output once, with Robot's final outcome."""
 
 import json
 import re
@@ -6,6 +6,8 @@ from collections import Counter
 from xml.etree import ElementTree as ET
 
 from robot.api import ExecutionResult
+
+from tests.robot.project import Project
 
 MIX = """
 It Uses A Stack
@@ -31,13 +33,13 @@ Ping ::1 v1.2
 FAILED = {"It.A:B", "It.Twice (#2)"}
 
 
-def page(project) -> list[dict[str, object]]:
+def page(project: Project) -> list[dict[str, object]]:
     (path,) = project.folder.glob("reports/*/index.html")
     found = re.search(r'<script type="application/json" id="run">(.*?)</script>', path.read_text("utf-8"), re.DOTALL)
     return json.loads(found[1])["tests"]
 
 
-def test_every_test_is_in_every_output_once(project) -> None:
+def test_each_test_is_in_each_output_once(project: Project) -> None:
     project.write(MIX)
     _, output = project.run("--skiponfailure", "known", "--variable", "SUMMARY:summary.md", "it.robot")
     tests = page(project)
@@ -46,7 +48,7 @@ def test_every_test_is_in_every_output_once(project) -> None:
     assert counts == Counter({"passed": 5, "failed": 2, "skipped": 1})
     robots = ExecutionResult(project.folder / "output.xml").statistics.total
     assert (robots.passed, robots.failed, robots.skipped) == (5, 2, 1)
-    assert "to blame: the product 2" in output, "a failure that Robot was told to expect is nobody's fault"
+    assert "to blame: the product 2" in output, "a failure that Robot expects has no blame"
     ((row),) = [json.loads(line) for line in (project.folder / "reports" / "trend.jsonl").read_text().splitlines()]
     assert (row["passed"], row["failed"], row["skipped"]) == (5, 2, 1)
     assert ": 2 failed, 5 passed, 1 skipped" in (project.folder / "summary.md").read_text("utf-8")
@@ -57,7 +59,7 @@ def test_every_test_is_in_every_output_once(project) -> None:
     assert len(list(project.folder.glob("reports/*/*/history.jsonl"))) == 7
 
 
-def test_a_suite_that_fails_at_its_end_has_failed_its_tests(project) -> None:
+def test_a_failed_suite_teardown_fails_its_tests(project: Project) -> None:
     project.write(
         "One\n    Power On Board\nTwo\n    No Operation\nThree\n    Fail    on purpose\n",
         more="Suite Teardown    Fail    the bench is not as it was\n",
@@ -71,7 +73,7 @@ def test_a_suite_that_fails_at_its_end_has_failed_its_tests(project) -> None:
     assert "to blame: the product 3" in output
 
 
-def test_what_never_began_is_not_run(project) -> None:
+def test_a_test_that_never_started_is_not_run(project: Project) -> None:
     project.write("One\n    Power On Board\n    Fail    on purpose\nTwo\n    Power On Board\n")
     _, output = project.run("--exitonfailure", "it.robot")
     assert {test["name"]: test["outcome"] for test in page(project)} == {"It.One": "failed", "It.Two": "not run"}, (
@@ -79,7 +81,7 @@ def test_what_never_began_is_not_run(project) -> None:
     )
 
 
-def test_several_robots_at_once_lose_no_test_either(project) -> None:
+def test_parallel_robots_lose_no_test(project: Project) -> None:
     for name in ("a", "b"):
         project.write("With\n    Power On Board\nWithout\n    No Operation\n", name=name)
     project.write("Without\n    No Operation\n", name="c")
@@ -88,7 +90,7 @@ def test_several_robots_at_once_lose_no_test_either(project) -> None:
     assert Counter(test["outcome"] for test in page(project)) == Counter({"passed": 5})
 
 
-def test_several_robots_without_a_stack_leave_no_run(project) -> None:
+def test_parallel_robots_without_a_stack_write_no_run(project: Project) -> None:
     project.write("Without\n    No Operation\n")
     code, output = project.run("--processes", "2", ".", module="harness.robot_library")
     assert code == 0, output

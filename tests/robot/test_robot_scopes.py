@@ -1,6 +1,8 @@
-"""How long a stack lives, and that it ends whatever happens."""
+"""A stack runs until the end of its scope, and stops in any case."""
 
 import signal
+
+from tests.robot.project import Project
 
 SHARED = """
 First
@@ -17,14 +19,14 @@ Third
 """
 
 
-def test_the_tests_of_a_suite_share_a_stack_and_each_leaves_what_it_rests_on(project) -> None:
+def test_the_tests_of_a_suite_share_a_stack_and_each_has_a_whole_history(project: Project) -> None:
     project.write(SHARED, "scope=suite heartbeat=500ms", more="Suite Setup    Power On Board    name=first\n")
     code, output = project.run("it.robot")
     assert code == 1, output
     outcomes = {name: result["outcome"] for name, result in project.results().items()}
     assert outcomes == {"First": "passed", "Second": "passed", "Third": "failed"}
     assert project.results()["Third"]["message"] == "on purpose"
-    assert len(list(project.folder.glob("reports/*/*/"))) == 3, "nothing is left of the suite's own"
+    assert len(list(project.folder.glob("reports/*/*/"))) == 3, "the folder of the suite's setup is removed"
     names = {test: [event["name"] for event in project.events(test)] for test in outcomes}
     assert names["First"].count("stack started") == 1
     assert "cut link" not in names["First"]
@@ -33,23 +35,23 @@ def test_the_tests_of_a_suite_share_a_stack_and_each_leaves_what_it_rests_on(pro
     assert [event["n"] for event in project.events("Third")] == list(range(len(names["Third"])))
 
 
-def test_with_the_scope_of_a_test_there_is_no_stack_before_it(project) -> None:
+def test_with_the_scope_test_a_suites_setup_has_no_stack(project: Project) -> None:
     project.write("It\n    No Operation\n", more="Suite Setup    Power On Board\n")
     code, output = project.run("it.robot")
     assert code == 1
-    assert "there is no test yet whose stack this could be" in output
+    assert "a keyword outside of tests has no stack" in output
     assert "import the library with scope=suite" in output
 
 
-def test_a_scope_that_there_is_not_is_told_in_words(project) -> None:
+def test_an_unknown_scope_is_refused_without_a_traceback(project: Project) -> None:
     project.write("It\n    Power On Board\n", "scope=sweet")
     code, output = project.run("it.robot")
     assert code == 1
-    assert "there is no scope 'sweet'\n  -> one of: test, suite, global" in output
+    assert "unknown scope 'sweet'\n  -> one of: test, suite, global" in output
     assert "Traceback" not in output
 
 
-def test_a_rig_that_fails_in_a_suites_setup_runs_none_of_its_tests(project) -> None:
+def test_no_test_runs_if_the_rig_fails_in_the_suites_setup(project: Project) -> None:
     setup = "Suite Setup    Power On Boards    1000000    mps2-an385\n"
     project.write("One\n    No Operation\nTwo\n    No Operation\n", "scope=suite", more=setup)
     code, output = project.run("it.robot")
@@ -62,7 +64,7 @@ def test_a_rig_that_fails_in_a_suites_setup_runs_none_of_its_tests(project) -> N
     }
 
 
-def test_one_stack_for_the_whole_run(project) -> None:
+def test_with_the_scope_global_one_stack_serves_the_whole_run(project: Project) -> None:
     project.write(
         "One\n    Power On Board    name=pump\n    Device Should Reach Phase    pump    Connected\n",
         "scope=global",
@@ -74,7 +76,7 @@ def test_one_stack_for_the_whole_run(project) -> None:
     assert {result["outcome"] for result in project.results().values()} == {"passed"}
 
 
-def test_ctrl_c_takes_the_stack_down_and_says_so(project) -> None:
+def test_ctrl_c_stops_the_stack_and_is_reported(project: Project) -> None:
     project.write(
         "It Hangs\n    [Timeout]    1 minute\n    ${board}=    Power On Board\n"
         "    Device Should Reach Phase    ${board}    Connected\n"
@@ -96,16 +98,27 @@ def test_ctrl_c_takes_the_stack_down_and_says_so(project) -> None:
     assert (result["outcome"], result["blame"]) == ("not run", None)
     assert "interrupted" in result["message"]
     closed = [event for event in project.events("It Hangs") if event["name"] == "ConnectionClosed"]
-    assert closed, "the stack was taken down in order"
+    assert closed, "the stack was stopped gracefully"
 
 
-def test_heartbeats_go_on_between_keywords(project) -> None:
+def test_heartbeats_continue_between_keywords(project: Project) -> None:
+    """A thread of Robot's waits for two heartbeats, without a keyword of the library."""
+    waiting = (
+        "import threading\n"
+        "def wait_for_heartbeats(history):\n"
+        "    heard = threading.Semaphore(0)\n"
+        "    unsubscribe = history.listen(lambda event: event.name == 'Heartbeat' and heard.release())\n"
+        "    assert heard.acquire(timeout=60) and heard.acquire(timeout=60)\n"
+        "    unsubscribe()\n"
+    )
+    (project.folder / "waiting.py").write_text(waiting)
     project.write(
         "It\n    ${board}=    Power On Board\n    Device Should Reach Phase    ${board}    Connected\n"
-        "    Evaluate    __import__('threading').Event().wait(1)\n"
+        "    Wait For Heartbeats    ${board._recorder.record}\n"
         "    ${beats}=    Get Events    Heartbeat    ${board}\n    Should Be True    len($beats) > 1\n"
         "    Event Should Not Have Happened    ConnectionClosed\n",
-        "heartbeat=200ms",
+        "heartbeat=1s",
+        more="Library    waiting.py\n",
     )
     code, output = project.run("it.robot")
     assert code == 0, output

@@ -1,12 +1,13 @@
-"""Every way a Robot test can end: the same folder, outcome and blame that a pytest test would leave."""
+"""Each outcome of a Robot test has the folder, outcome, and blame that a pytest test would have."""
 
 import re
 from pathlib import Path
 
 from robot.api import ExecutionResult
 
-from harness.robot_library.run import rerun
+from harness.robot_library.run import rerun_command
 from harness.stack import StackOptions
+from tests.robot.project import Project
 
 CASES = """
 It Passes
@@ -29,41 +30,41 @@ An Invariant Is Broken
     Evaluate    {dance}
 The Rig Fails
     Power On Boards    1000000    mps2-an385
-The Words Are Wrong
+A Keyword Is Unknown
     Powr On Board
-A Duration Is Wrong
+A Duration Is Invalid
     Device Should Reach Phase    x    Connected    within=5 parsecs
-A Duration That May Be Left Out Is Wrong
+An Optional Duration Is Invalid
     Power On Board    watchdog=later
-A Duration Is Not More Than Zero
+A Duration Is Zero
     Device Should Reach Phase    x    Connected    within=0s
 A Duration Is The Number Zero
     Device Should Reach Phase    x    Connected    within=0
-A Phase Is Wrong
+A Phase Is Unknown
     Device Should Reach Phase    x    Conected
-An Argument Is Wrong
+An Argument Is Unknown
     Power On Board    colour=red
-A Field Is Wrong
+A Field Is Unknown
     ${board}=    Power On Board
     Device Should Reach Phase    ${board}    Connected    helth=healthy
-A Board Is Wrong
+A Board Is Unknown
     Power Off Board    ${42}
-A Target Is Wrong
+A Target Is Misspelled
     Deploy Application    idle    too=all
-Both Ways To Name Devices
+Devices And Labels Together
     Deploy Application    idle    all    labels=site=roof
-An Option Is Wrong
+An Option Is Unknown
     Start Stack    hartbeat=1s
-It Is No Expression
+An Expression Is Invalid
     ${board}=    Power On Board
     Board Console Should Show    ${board}    [unclosed
-It Is No Peer
+A Peer Is Given As Text
     Enroll Peer    somebody
-It Is No Event
+An Event Is Given As Text
     Wait For Event    Never    after=Heartbeat
-A Tier That There Is Not
+A Tier Is Unknown
     Skip Unless There Is Tier    quemu
-A Feature That There Is Not
+A Feature Is Unknown
     Skip Unless Boards Have    csr    tsl
 Robot's Own Timeout
     [Timeout]    1s
@@ -71,7 +72,7 @@ Robot's Own Timeout
 The Harness's Deadline
     Start Stack    deadline=300ms
     Wait For Event    Never    within=1 minute
-It Is Left Out
+It Is Skipped
     Skip Unless Boards Have    watchdog
 An Expected Failure
     Run Keyword And Expect Error    *did not reach*
@@ -84,46 +85,46 @@ DANCE = (
     "{'change': 'added', 'name': 'x', 'status': {'phase': 'Dancing'}}, 'x')"
 )
 USAGE = {
-    "The Words Are Wrong": "No keyword with name 'Powr On Board'",
-    "A Duration Is Wrong": "'5 parsecs' that cannot be converted to Duration: write a time as in 5s, 200ms or",
-    "A Duration That May Be Left Out Is Wrong": "'later' that cannot be converted to Duration: write a time as in 5s, ",
-    "A Duration Is Not More Than Zero": "write a time of more than zero, as in 5s, 200ms or",
-    "A Duration Is The Number Zero": "0.0 is no time to wait",
-    "A Phase Is Wrong": "'Conected' that cannot be converted to DevicePhase",
-    "An Argument Is Wrong": "there is no argument 'colour' (in 'colour=red')",
-    "A Field Is Wrong": "has no helth",
-    "A Board Is Wrong": "there is no board '42'",
-    "A Target Is Wrong": "there is no argument 'too'",
-    "Both Ways To Name Devices": "labels: means devices, and so does to",
-    "An Option Is Wrong": "unknown option: hartbeat",
-    "It Is No Expression": "'[unclosed' is no regular expression: unterminated character set",
-    "It Is No Peer": "UsageError: Argument 'peer' got value 'somebody' that cannot be converted to Peer",
-    "It Is No Event": "'Heartbeat' that cannot be converted to Event: give what Wait For Event returned",
-    "A Tier That There Is Not": "there is no tier 'quemu'\n  -> did you mean 'qemu'?",
-    "A Feature That There Is Not": "no boards have the feature 'tsl'\n  -> did you mean 'tls'?",
+    "A Keyword Is Unknown": "No keyword with name 'Powr On Board'",
+    "A Duration Is Invalid": "'5 parsecs' that cannot be converted to Duration: write a time as in 5s, 200ms or",
+    "An Optional Duration Is Invalid": "'later' that cannot be converted to Duration: write a time as in 5s, ",
+    "A Duration Is Zero": "write a positive time as in 5s, 200ms or",
+    "A Duration Is The Number Zero": "invalid time limit 0.0",
+    "A Phase Is Unknown": "'Conected' that cannot be converted to DevicePhase",
+    "An Argument Is Unknown": "unknown argument 'colour' (in 'colour=red')",
+    "A Field Is Unknown": "has no helth",
+    "A Board Is Unknown": "there is no board '42'",
+    "A Target Is Misspelled": "unknown argument 'too'",
+    "Devices And Labels Together": "labels: cannot be combined with the argument to",
+    "An Option Is Unknown": "unknown option: hartbeat",
+    "An Expression Is Invalid": "'[unclosed' is not a regular expression: unterminated character set",
+    "A Peer Is Given As Text": "UsageError: Argument 'peer' got value 'somebody' that cannot be converted to Peer",
+    "An Event Is Given As Text": "'Heartbeat' that cannot be converted to Event: give the value that Wait For Event",
+    "A Tier Is Unknown": "unknown tier 'quemu'\n  -> did you mean 'qemu'?",
+    "A Feature Is Unknown": "no boards have the feature 'tsl'\n  -> did you mean 'tls'?",
 }
 
 
-def test_a_projects_file_that_is_wrong_is_told_once(project) -> None:
-    project.write("It Is Asked For Wrongly\n    Power On Board\n")
+def test_an_invalid_projects_file_is_reported_once(project: Project) -> None:
+    project.write("It Needs A Stack\n    Power On Board\n")
     (project.folder / "harness.toml").write_text("hartbeat = 3\n")
     code, output = project.run("it.robot")
     assert code == 1, output
     assert output.count("harness.toml: unknown option: hartbeat") == 1
     assert "did you mean 'heartbeat'?" in output
     assert "listener" not in output
-    assert project.results()["It Is Asked For Wrongly"]["blame"] == "usage"
+    assert project.results()["It Needs A Stack"]["blame"] == "usage"
 
 
-def test_every_ending_has_its_blame(project) -> None:
+def test_each_outcome_has_its_blame(project: Project) -> None:
     project.write(CASES.replace("{dance}", DANCE))
     code, output = project.run("--variable", "SEED:7", "--variable", "HEARTBEAT:5 s", "it.robot")
     results = project.results()
     assert code == len([each for each in results.values() if each["outcome"] == "failed"]), output
     assert "Dancing" in results["An Invariant Is Broken"]["message"]
     assert {name: results.pop(name)["blame"] for name in USAGE} == dict.fromkeys(USAGE, "usage")
-    for name, words in USAGE.items():
-        assert words in output, name
+    for name, message in USAGE.items():
+        assert message in output, name
     assert {name: (result["outcome"], result["blame"]) for name, result in results.items()} == {
         "It Passes": ("passed", None),
         "The Product Is Wrong": ("failed", "product"),
@@ -133,7 +134,7 @@ def test_every_ending_has_its_blame(project) -> None:
         "The Rig Fails": ("not run", "rig"),
         "Robot's Own Timeout": ("failed", None),
         "The Harness's Deadline": ("failed", None),
-        "It Is Left Out": ("skipped", None),
+        "It Is Skipped": ("skipped", None),
         "An Expected Failure": ("passed", None),
     }
     assert "to blame: the caller 17, the product 3, unknown 3" in output
@@ -159,18 +160,20 @@ def test_every_ending_has_its_blame(project) -> None:
     assert "blame:product" in tests["An Invariant Is Broken"].tags
 
 
-def test_a_run_without_a_stack_leaves_nothing(project) -> None:
+def test_a_dry_run_writes_nothing(project: Project) -> None:
     project.write("It Would Pass\n    Power On Board\nIt Would Not\n    Powr On Board\n")
     project.run("--dryrun", "it.robot")
     assert not (project.folder / "reports").exists()
 
 
-def test_the_command_to_run_a_test_again_means_this_test_alone(tmp_path: Path) -> None:
-    command = rerun("Is It [This] One?", tmp_path / "it.robot", StackOptions(fleet=3, reports=Path("x")), tmp_path)
+def test_the_command_to_run_a_test_again_runs_only_that_test(tmp_path: Path) -> None:
+    command = rerun_command(
+        "Is It [This] One?", tmp_path / "it.robot", StackOptions(fleet=3, reports=Path("x")), tmp_path
+    )
     assert command == f"robot --test 'Is It [[]This] One[?]' --variable FLEET:3 {tmp_path / 'it.robot'}"
 
 
-def test_a_folder_that_cannot_be_written_is_the_rigs_fault(project) -> None:
+def test_a_folder_that_cannot_be_written_is_the_rigs_fault(project: Project) -> None:
     (project.folder / "reports").write_text("a file")
     project.write("It\n    Power On Board\n")
     code, output = project.run("it.robot")
@@ -180,7 +183,7 @@ def test_a_folder_that_cannot_be_written_is_the_rigs_fault(project) -> None:
     assert Path(project.folder / "output.xml").exists()
 
 
-def test_nothing_that_a_device_says_is_obeyed_by_the_terminal(project) -> None:
+def test_text_from_a_device_is_escaped_on_the_terminal(project: Project) -> None:
     nasty = "$board.name + '\\x1b[2J\\x9b\\u202e\\u2028'"
     project.write(
         "A Phase\n    ${board}=    Power On Board\n    Device Should Reach Phase    ${board}    Failed    within=0.1s\n"

@@ -1,4 +1,4 @@
-//! Switches a light on and off, and says so. `PERIOD_MS` is the time between two changes.
+//! Switches a light on and off, and publishes each change. `PERIOD_MS` is the time between two changes.
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 const PIN: i32 = 0;
 static LIT: AtomicBool = AtomicBool::new(false);
 
-/// Starts dark.
+/// Switches the light off.
 #[unsafe(no_mangle)]
 pub extern "C" fn run() {
     wasmbed_guest::gpio_write(PIN, false);

@@ -1,4 +1,4 @@
-//! Takes memory, a page at a time, until it gets no more; then fails, or with the argument `stop` is content.
+//! Grows its memory by a page at a time until that is refused; then it fails, or with the argument `stop` it ends.
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
 #[cfg(target_arch = "wasm32")]
@@ -11,7 +11,7 @@ fn grow() -> bool {
     false
 }
 
-/// Publishes how many pages it got.
+/// Publishes the number of pages that it got.
 #[unsafe(no_mangle)]
 pub extern "C" fn run() {
     let mut pages = 0;

@@ -3,7 +3,7 @@
 
 use core::hint::black_box;
 
-/// Publishes that it begins, and goes on and on.
+/// Publishes that it begins, and never returns.
 #[unsafe(no_mangle)]
 pub extern "C" fn run() {
     wasmbed_guest::publish("state", b"round and round");

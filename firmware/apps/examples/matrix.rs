@@ -1,6 +1,6 @@
-//! Multiplies matrices, to see how fast a runtime is. The checksum is published, the time only logged.
+//! Multiplies matrices, to measure a runtime's speed. It publishes a checksum and logs the time.
 //!
-//! Arguments: the number of rows (24, at most 32), and how often to multiply (1).
+//! Arguments: the number of rows (24, at most 32), and the number of multiplications (1).
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
 use wasmbed_guest::{Text, clock_ms, log, number, publish_number};

@@ -1,7 +1,6 @@
-//! Keeps a heater at a temperature: a PID controller (proportional, integral, derivative), and a model of the heater to
-//! try it on.
+//! Keeps a heater at a temperature: a PID controller (proportional, integral, derivative), and a model of the heater.
 //!
-//! Arguments: the temperature wanted, in degrees (60), and how many steps of a tenth of a second to simulate (600).
+//! Arguments: the desired temperature in degrees (60), and the number of steps of 0.1 s to simulate (600).
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
 use wasmbed_guest::{number, publish_number};
@@ -24,7 +23,7 @@ impl Pid {
         let output =
             self.proportional * error + self.integral * self.sum - self.derivative * (measured - self.last) / STEP;
         self.last = measured;
-        // An output at its limit tells nothing about how far off the sum is: it stands still meanwhile.
+        // While the output is at its limit, the sum is not changed: it would only grow.
         if (0.0..=100.0).contains(&output) {
             self.sum += error * STEP;
         }

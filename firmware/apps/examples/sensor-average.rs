@@ -1,6 +1,6 @@
 //! Publishes the average of the latest readings of a sensor, in thousandths.
 //!
-//! Arguments: the channel (0), how many readings count (8), how many averages to publish (5).
+//! Arguments: the channel (0), the number of readings in an average (8), the number of averages to publish (5).
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
 use core::sync::atomic::{AtomicI32, Ordering};
@@ -15,7 +15,7 @@ fn average() -> i64 {
     sum / i64::from(window)
 }
 
-/// Nothing to prepare.
+/// Does nothing: there is nothing to prepare.
 #[unsafe(no_mangle)]
 pub extern "C" fn run() {}
 

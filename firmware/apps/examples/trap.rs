@@ -1,9 +1,9 @@
-//! Fails: looks behind the end of a table.
+//! Fails: reads after the end of a table.
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
 use core::hint::black_box;
 
-/// Publishes that it is about to, and fails.
+/// Publishes a message, and fails.
 #[unsafe(no_mangle)]
 pub extern "C" fn run() -> i32 {
     wasmbed_guest::publish("state", b"about to fail");

@@ -1,4 +1,4 @@
-//! The host interface for applications in Rust: `docs/host-interface.md`, without its pointers.
+//! The host interface of `docs/host-interface.md` for applications in Rust, without pointers.
 #![no_std]
 
 #[cfg(target_arch = "wasm32")]
@@ -15,7 +15,7 @@ mod host {
     }
 }
 
-/// There is no host on a computer: this is here so that the samples can be checked there.
+/// Stands in for the host on a computer, so that the samples can be checked there.
 #[cfg(not(target_arch = "wasm32"))]
 #[allow(clippy::missing_safety_doc)]
 mod host {
@@ -43,20 +43,20 @@ pub fn clock_ms() -> i64 {
     host::clock_ms()
 }
 
-/// A reading of a sensor, in thousandths of its unit.
+/// Reads a sensor; returns thousandths of its unit.
 pub fn sensor_read(channel: i32) -> i32 {
     host::sensor_read(channel)
 }
 
 /// Writes a line to the console.
 pub fn log(text: &str) {
-    // SAFETY: the range is the text's.
+    // SAFETY: pointer and length are those of `text`, which lives through the call.
     unsafe { host::log(2, text.as_ptr(), text.len()) }
 }
 
-/// Publishes a payload; false: it was refused.
+/// Publishes a payload; false: the host refused it.
 pub fn publish(topic: &str, payload: &[u8]) -> bool {
-    // SAFETY: the ranges are the topic's and the payload's.
+    // SAFETY: pointers and lengths are those of `topic` and `payload`, which live through the call.
     unsafe { host::publish(topic.as_ptr(), topic.len(), payload.as_ptr(), payload.len()) == 0 }
 }
 
@@ -72,19 +72,20 @@ pub fn gpio_write(pin: i32, high: bool) {
     host::gpio_write(pin, i32::from(high));
 }
 
-/// The `index`-th argument, cut off at 64 bytes.
+/// Returns the `index`-th argument, cut off at 64 bytes.
 pub fn argument(index: i32) -> Option<Text> {
-    // SAFETY: the range is the buffer's.
+    // SAFETY: pointer and length are those of `buffer`, which lives through the call and is borrowed mutably.
     Text::filled(|buffer| unsafe { host::argument(index, buffer.as_mut_ptr(), buffer.len()) })
 }
 
-/// An environment variable's value, cut off at 64 bytes.
+/// Returns an environment variable's value, cut off at 64 bytes.
 pub fn environment(name: &str) -> Option<Text> {
-    // SAFETY: the ranges are the name's and the buffer's.
+    // SAFETY: pointers and lengths are those of `name` and `buffer`, which live through the call; `buffer` is borrowed
+    // mutably.
     Text::filled(|buffer| unsafe { host::environment(name.as_ptr(), name.len(), buffer.as_mut_ptr(), buffer.len()) })
 }
 
-/// The `index`-th argument as a number, or `default`.
+/// Returns the `index`-th argument as a number, or `default`.
 pub fn number(index: i32, default: i32) -> i32 {
     argument(index).and_then(|text| text.as_str().parse().ok()).unwrap_or(default)
 }
@@ -96,7 +97,7 @@ pub struct Text {
 }
 
 impl Text {
-    /// An empty one.
+    /// Makes an empty text.
     pub const fn new() -> Self {
         Self { bytes: [0; 64], length: 0 }
     }
@@ -108,7 +109,7 @@ impl Text {
         Some(text)
     }
 
-    /// Appends, as far as there is room.
+    /// Appends `text`; what does not fit is dropped.
     pub fn push(&mut self, text: &str) {
         text.bytes().for_each(|byte| self.push_byte(byte));
     }
@@ -141,7 +142,7 @@ impl Text {
         }
     }
 
-    /// What is in it, up to where it is no text any more.
+    /// The text up to its first byte that is not UTF-8.
     pub fn as_str(&self) -> &str {
         let bytes = &self.bytes[..self.length];
         match core::str::from_utf8(bytes) {
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_cut_off() {
+    fn a_text_that_is_too_long_is_cut_off() {
         let mut text = Text::new();
         (0..9).for_each(|_| text.push("12345678"));
         assert_eq!(text.as_str().len(), 64);

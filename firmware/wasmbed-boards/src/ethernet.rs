@@ -1,5 +1,5 @@
-//! The link over Ethernet: one TCP connection at a time, by smoltcp. What no TCP connection tells, that a new try is
-//! worth it or that the board shall stop, still comes over the serial line.
+//! The link over Ethernet: one TCP connection at a time, by smoltcp. The requests to connect again and to shut down
+//! have no place in a TCP connection; they still come over the serial line.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -16,29 +16,19 @@ use wasmbed_node::hardware::{Clock, Link, LinkState};
 
 use crate::lan9118::{Frames, Lan9118};
 use crate::machine::MACHINE;
+use crate::network::Network;
 
-/// Bytes that can wait to be read: fewer than the controller holds, so that it drops none.
+/// Size of the receive buffer, bytes: smaller than the controller's, so that the controller drops no frame.
 const RECEIVED: usize = 8192;
 const SENT: usize = 4096;
 const FIRST_PORT: u16 = 0xc000;
 
-/// A link beside the serial one.
-pub trait Network: Link + Sync {
-    /// Starts it with the board's own address (`10.0.2.15/24`); false: that is none.
-    fn start(&'static self, address: &str, seed: u64) -> bool;
-
-    /// Moves what can be moved now; when it has to be done again at the latest, milliseconds since boot;
-    /// 0: somebody has to look at it first.
-    fn advance(&self) -> u64;
-
-    /// Whether something has arrived since then.
-    fn has_arrived(&self) -> bool;
-
+/// A LAN9118 controller.
+pub struct EthernetPort {
+    /// Address of its registers.
+    pub address: usize,
     /// The number of its interrupt.
-    fn number(&self) -> u16;
-
-    /// Its interrupt.
-    fn interrupt(&self);
+    pub interrupt: u16,
 }
 
 /// The link over a LAN9118.
@@ -49,7 +39,7 @@ pub struct Ethernet {
     has_arrived: AtomicBool,
 }
 
-// SAFETY: the one thread alone uses the stack; the interrupt uses the rest, which is atomic or never changes.
+// SAFETY: only the one thread uses the stack. The interrupt uses the other fields, which are atomic or never change.
 unsafe impl Sync for Ethernet {}
 
 struct Stack {
@@ -57,28 +47,29 @@ struct Stack {
     interface: Interface,
     sockets: SocketSet<'static>,
     handle: SocketHandle,
-    /// Of this side, for the next connection.
+    /// The local port of the next connection.
     port: u16,
-    /// Whether there is a connection that somebody waits for or reads from.
+    /// Whether the node waits for a connection or reads from it.
     is_wanted: bool,
-    /// Whether it may have changed since somebody looked at it: then nobody may sleep.
+    /// Whether the connection may have changed since the node looked at it. Then the node must not sleep.
     has_changed: bool,
 }
 
 impl Ethernet {
-    /// The controller's address, and the number of its interrupt.
-    pub const fn new(base: usize, number: u16) -> Self {
-        Self { controller: Lan9118::new(base), number, stack: RefCell::new(None), has_arrived: AtomicBool::new(false) }
+    /// A link over the controller at this port.
+    pub const fn new(EthernetPort { address, interrupt }: EthernetPort) -> Self {
+        let controller = Lan9118::new(address);
+        Self { controller, number: interrupt, stack: RefCell::new(None), has_arrived: AtomicBool::new(false) }
     }
 
     fn with<T>(&self, nothing: T, act: impl FnOnce(&mut Stack) -> T) -> T {
         self.stack.borrow_mut().as_mut().map_or(nothing, act)
     }
 
-    /// As [`Self::with`], after what has arrived was looked at.
+    /// Like [`Self::with`], after the frames that have arrived were processed.
     fn with_news<T>(&self, nothing: T, act: impl FnOnce(&mut Stack) -> T) -> T {
         if self.has_arrived.swap(false, Ordering::Relaxed) {
-            // Before the frames are taken, so that one that comes meanwhile interrupts.
+            // Before the frames are taken, so that a frame that arrives meanwhile interrupts again.
             self.controller.listen();
         }
         self.with(nothing, |stack| {
@@ -104,7 +95,7 @@ impl Stack {
         self.is_wanted = true;
         self.port = self.port.wrapping_add(1) | FIRST_PORT;
         let socket = self.sockets.get_mut::<Socket>(self.handle);
-        // Fails only for an address that is none; the link stays closed then.
+        // It fails only for an invalid address; then the link stays closed.
         let _ = socket.connect(self.interface.context(), (*gateway.ip(), gateway.port()), self.port);
         self.poll();
     }
@@ -118,7 +109,7 @@ impl Network for Ethernet {
         let mut frames = Frames::new(self.controller);
         let mut interface = Interface::new(config, &mut frames, now());
         interface.update_ip_addrs(|addresses| {
-            // There is room for one.
+            // The list is empty, so there is room for one.
             let _ = addresses.push(IpCidr::Ipv4(address));
         });
         let mut socket = Socket::new(SocketBuffer::new(vec![0; RECEIVED]), SocketBuffer::new(vec![0; SENT]));
@@ -164,7 +155,7 @@ impl Network for Ethernet {
 
 impl Link for Ethernet {
     fn open(&self, endpoint: &str) {
-        // Nothing here resolves names.
+        // The firmware has no name resolution: the endpoint is an address.
         if let Ok(gateway) = SocketAddrV4::from_str(endpoint) {
             self.with((), |stack| stack.connect(gateway));
         }
@@ -177,7 +168,7 @@ impl Link for Ethernet {
                 LinkState::Opening
             }
             State::Established => LinkState::Open,
-            // What came before the end can still be read.
+            // Bytes that arrived before the end can still be read.
             State::CloseWait if stack.socket().can_recv() => LinkState::Open,
             _ => LinkState::Closed,
         })

@@ -1,7 +1,7 @@
-//! The last words of a firmware that failed, one fact in a line, for a person and for the harness; then a reset.
+//! Reports a failure of the firmware on the console, for people and for the harness, and resets the board.
 //!
-//! `FAULT cause=<cause> <name>=<value> ...`, `PANIC <file>:<line>: <message>`, and `BACKTRACE <address> ...`: what
-//! looks like return addresses on the stack, innermost first.
+//! The lines are `FAULT cause=<cause> <name>=<value> ...`, `PANIC <file>:<line>: <message>`, and `BACKTRACE <address>
+//! ...`: the words on the stack that look like return addresses, innermost first.
 
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
@@ -10,19 +10,20 @@ use crate::machine::MACHINE;
 use crate::retained::{Cause, set_cause};
 use crate::{layout, processor};
 
-/// Return addresses in a line.
+/// The most return addresses in a line.
 const BACKTRACE: usize = 24;
-/// Words of the stack that are looked at for them.
+/// The most words of the stack that are searched for them.
 const DEPTH: usize = 1024;
 
-/// The clock's interrupt, which is the watchdog of a board that has no other. Returns whether that bites.
+/// Handles the clock's interrupt, which is also the watchdog of a board without one in hardware. Returns whether the
+/// watchdog has to reset the board.
 #[cfg_attr(not(target_os = "none"), allow(dead_code))]
 pub extern "C" fn tick() -> bool {
     MACHINE.clock_interrupted();
     MACHINE.is_overdue()
 }
 
-/// Begins the line that says what happened.
+/// Begins the `FAULT` line.
 pub fn begin(cause: Cause) -> Out {
     set_cause(cause);
     let mut out = Out;
@@ -30,7 +31,7 @@ pub fn begin(cause: Cause) -> Out {
     out
 }
 
-/// Ends what is said of a failure: with the return addresses on the stack from there on, and a reset.
+/// Ends a report: prints the return addresses on the stack from `from` on, and resets the board.
 pub fn end(from: usize) -> ! {
     backtrace(from);
     processor::reset()
@@ -54,13 +55,13 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     end((&raw const here).addr())
 }
 
-/// Prints what looks like a return address: into the program, and behind a call.
+/// Prints the words that look like return addresses: they point into the program, after a call.
 fn backtrace(from: usize) {
     let top = layout::stack_start() + layout::stack_size();
     let mut out = Out;
     let _ = write!(out, "BACKTRACE");
     let words = (from.next_multiple_of(4)..top).step_by(4).take(DEPTH);
-    // SAFETY: within the stack.
+    // SAFETY: every address is aligned and lies within the stack, which is readable RAM.
     let words = words.map(|address| unsafe { (address as *const u32).read_volatile() } as usize);
     for address in words.filter_map(return_address).take(BACKTRACE) {
         let _ = write!(out, " {address:#010x}");
@@ -70,13 +71,15 @@ fn backtrace(from: usize) {
 
 fn return_address(word: usize) -> Option<usize> {
     let address = processor::code_address(word)?;
-    let is_code = (layout::text_start() + 4..layout::text_end()).contains(&address);
-    // SAFETY: within the program.
+    if !(layout::text_start() + 4..layout::text_end()).contains(&address) {
+        return None;
+    }
+    // SAFETY: the address is even, and the four bytes before it lie within the program.
     let instruction = |offset: usize| unsafe { ((address - offset) as *const u16).read() };
-    (is_code && processor::is_call(instruction(4), instruction(2))).then_some(address)
+    processor::is_call(instruction(4), instruction(2)).then_some(address)
 }
 
-/// The console, whatever else is broken.
+/// Writes to the console, also when the rest of the firmware has failed.
 pub struct Out;
 
 impl Write for Out {
@@ -86,7 +89,7 @@ impl Write for Out {
     }
 }
 
-/// The beginning of a text.
+/// Keeps the beginning of a text.
 #[derive(Default)]
 struct Start {
     bytes: [u8; 24],

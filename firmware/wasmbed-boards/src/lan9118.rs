@@ -1,4 +1,4 @@
-//! SMSC's LAN9118, the Ethernet controller of the MPS2 boards: frames through its FIFOs, a word at a time.
+//! SMSC's LAN9118, the Ethernet controller of the MPS2 boards. Frames pass through its FIFOs, a word at a time.
 
 use alloc::boxed::Box;
 
@@ -6,9 +6,9 @@ use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
 use smoltcp::wire::EthernetAddress;
 
-use crate::uart::{read, write};
+use crate::registers::{read, write};
 
-/// Of an Ethernet frame, without its checksum.
+/// Size of the largest Ethernet frame without its checksum, bytes.
 const LARGEST_FRAME: usize = 1514;
 const BUFFER: usize = LARGEST_FRAME.next_multiple_of(4) + 4;
 const CHECKSUM: usize = 4;
@@ -31,7 +31,7 @@ const MAC_CR: u32 = 1;
 const ADDRH: u32 = 2;
 const ADDRL: u32 = 3;
 
-/// A frame waits in the receiver's status FIFO.
+/// The interrupt for a frame in the receiver's status FIFO.
 const RSFL: u32 = 1 << 3;
 
 /// The controller's registers.
@@ -45,9 +45,9 @@ impl Lan9118 {
         Self { base }
     }
 
-    /// Lets frames through, and interrupts for each that comes; its address.
+    /// Enables sending and receiving, and an interrupt for each received frame; returns the controller's address.
     pub fn start(self) -> EthernetAddress {
-        self.write(HW_CFG, 0x0005_0000 | 1 << 20); // 5 KiB for what is sent; must be one
+        self.write(HW_CFG, 0x0005_0000 | 1 << 20); // 5 KiB of the FIFO for sending; the upper bit must be one
         self.write(TX_CFG, 1 << 1); // on
         self.write(RX_CFG, 0);
         self.write(FIFO_INT, 0);
@@ -58,13 +58,13 @@ impl Lan9118 {
         EthernetAddress([low[0], low[1], low[2], low[3], high[0], high[1]])
     }
 
-    /// Lets frames that come from now on interrupt.
+    /// Enables the interrupt for frames that arrive from now on.
     pub fn listen(self) {
         self.write(INT_STS, u32::MAX);
         self.write(INT_EN, RSFL);
     }
 
-    /// Lets nothing interrupt.
+    /// Disables the interrupt.
     pub fn ignore(self) {
         self.write(INT_EN, 0);
     }
@@ -115,7 +115,7 @@ impl Lan9118 {
     }
 }
 
-/// The controller as smoltcp drives it, with room for a frame in each direction.
+/// The controller as a device of smoltcp, with a buffer for one frame in each direction.
 pub struct Frames {
     controller: Lan9118,
     incoming: Box<[u8; BUFFER]>,

@@ -1,4 +1,4 @@
-//! The memory map and the limits of the board, as the linker script has them from `board.toml`.
+//! The board's memory map and limits, which the linker script takes from `board.toml`.
 
 use core::slice;
 
@@ -26,7 +26,7 @@ unsafe extern "C" {
 macro_rules! numbers {
     ($($(#[$about:meta])* $name:ident = $symbol:ident;)*) => {
         $($(#[$about])* pub fn $name() -> usize {
-            // The value of such a symbol is its address; nothing is read.
+            // The symbol's address is the value; nothing is read.
             (&raw const $symbol).addr()
         })*
     };
@@ -39,7 +39,7 @@ numbers! {
     heap_start = _board_heap_start;
     heap_end = _board_heap_end;
     storage_size = _board_storage_size;
-    /// Of a few words that survive a reset: nothing loads or clears them.
+    /// Start of the words that survive a reset: nothing loads or clears them.
     retained_start = _board_retained_start;
     largest_module = _board_largest_module;
     largest_memory = _board_largest_memory;
@@ -51,16 +51,16 @@ numbers! {
     text_end = __etext;
 }
 
-/// Where the provisioning blob is looked for.
+/// The memory that holds the provisioning blob.
 pub fn provisioning() -> &'static [u8] {
-    // SAFETY: the linker script sets this range aside, in memory that nobody writes while the firmware runs.
+    // SAFETY: the linker script reserves this range, and nothing writes it while the firmware runs.
     unsafe { slice::from_raw_parts(&raw const _board_provisioning_start, (&raw const _board_provisioning_size).addr()) }
 }
 
-/// The area that survives a power cut, as it is now.
+/// The present contents of the storage area, which survives a power cut.
 pub fn storage() -> &'static [u8] {
-    // SAFETY: the linker script sets this range aside; it is written by `replace_storage` alone, which no holder of
-    // this slice outlives.
+    // SAFETY: the linker script reserves this range. Only `replace_storage` writes it, and the node, which alone reads
+    // it, keeps no such slice over a call of that.
     unsafe { slice::from_raw_parts(&raw const _board_storage_start, storage_size()) }
 }
 
@@ -70,7 +70,7 @@ pub fn replace_storage(data: &[u8]) -> bool {
         return false;
     }
     for (offset, &byte) in data.iter().enumerate() {
-        // SAFETY: within the range that the linker script sets aside.
+        // SAFETY: `offset` is below the size of the range that the linker script reserves.
         unsafe { (&raw const _board_storage_start).cast_mut().add(offset).write_volatile(byte) };
     }
     true

@@ -1,4 +1,4 @@
-//! The board as the node sees it.
+//! The board's hardware behind the traits that the node uses.
 
 use core::cell::{Cell, UnsafeCell};
 use core::fmt::{self, Write};
@@ -9,52 +9,53 @@ use wasmbed_node::hardware::{
 };
 use wasmbed_node::serial::{Port, SerialLink};
 
-use crate::ethernet::Network;
-use crate::watchdog::CmsdkWatchdog;
-use crate::{Board, heap, layout, processor, retained};
+use crate::board::{Board, WatchdogTimer};
+use crate::network::Network;
+use crate::{heap, layout, processor, registers, retained};
 
-/// Milliseconds without a sign of life until the watchdog bites, where the blob does not say.
+/// Milliseconds without a sign of life after which the watchdog resets the board, unless the blob has another value.
 const WATCHDOG: u64 = 30_000;
-/// Bytes that can wait to be read from the link; a power of two.
+/// Size of the buffer for bytes from the link; a power of two.
 const RING: usize = if cfg!(feature = "plain") { 128 } else { 2048 };
 
-/// The one board there is.
+/// The one board that this firmware runs on.
 pub static MACHINE: Machine = Machine::new();
 
-/// Which output pins are high, one bit each; there for a debugger to look at.
+/// The output pins that are high, one bit each, for a debugger to read.
 #[unsafe(no_mangle)]
 pub static WASMBED_PINS: AtomicU32 = AtomicU32::new(0);
 
-/// Everything that is not the node.
+/// The board's state, except the node.
 pub struct Machine {
     board: Cell<Option<&'static Board>>,
     link: SerialLink<LinkPort>,
-    /// What is the link instead.
+    /// The link that replaces the serial one.
     network: Cell<Option<&'static dyn Network>>,
     clock: processor::Clock,
-    watchdog: Cell<Option<CmsdkWatchdog>>,
-    /// Where there is no watchdog, the clock's interrupt is: milliseconds without a sign of life, 0 for any number.
+    watchdog: Cell<Option<WatchdogTimer>>,
+    /// For a board without a watchdog in hardware: milliseconds without a sign of life after which the clock's
+    /// interrupt resets the board; 0: never.
     patience: AtomicU32,
-    /// When the last sign of life was: the low bits of the milliseconds since boot.
+    /// Time of the last sign of life: the low bits of the milliseconds since boot.
     alive: AtomicU32,
     /// Whether the emulator records.
     is_recorded: Cell<bool>,
-    /// Whether a byte was asked for and has not come yet.
+    /// Whether a byte was requested and has not arrived yet.
     has_asked: AtomicBool,
-    /// When it was, in ticks.
+    /// When it was requested, in ticks.
     asked: Cell<u64>,
     ring: UnsafeCell<[u8; RING]>,
-    /// Bytes ever put into the ring, by the interrupt.
+    /// Number of bytes that the interrupt has put into the ring since boot.
     head: AtomicUsize,
-    /// Bytes ever taken from it.
+    /// Number of bytes that the thread has taken from it since boot.
     tail: AtomicUsize,
     /// Whether the interrupt is off because the ring is full.
     deaf: AtomicBool,
 }
 
-// SAFETY: there is one core and one thread. What interrupts use as well: the ring, whose indices are atomic and which
-// is written at the head and read at the tail only; the board, set before there are any; and the clock, which the
-// thread uses with interrupts disabled.
+// SAFETY: there is one core and one thread. Interrupts share these fields with it: the ring, whose indices are atomic,
+// and which is written only at the head and read only at the tail; the atomics; `board` and `network`, which are set
+// before an interrupt that reads them is enabled; and the clock, which the thread uses with interrupts disabled.
 unsafe impl Sync for Machine {}
 
 impl Machine {
@@ -77,22 +78,21 @@ impl Machine {
         }
     }
 
-    /// To be called once, before anything else here.
+    /// Initialises the machine. Call it once, before every other method.
     pub fn init(&self, board: &'static Board) {
         self.board.set(Some(board));
         processor::free(|| self.clock.init(board.ticks));
         board.console.init(false);
         board.link.init(true);
-        // A reset in the middle of traffic leaves bytes in a UART that it does not reset, and they announce no more.
+        // A reset in the middle of traffic may leave bytes in the UART, and such bytes do not interrupt again.
         LinkPort::listen(board);
         self.link.reset();
     }
 
-    /// The watchdog, with the time that the blob says.
+    /// Starts the watchdog; `milliseconds` is the blob's value.
     pub fn start_watchdog(&self, milliseconds: Option<u64>) {
         let milliseconds = milliseconds.unwrap_or(WATCHDOG);
-        if let Some((base, frequency)) = self.board.get().and_then(|board| board.watchdog) {
-            let watchdog = CmsdkWatchdog::new(base, frequency);
+        if let Some(watchdog) = self.board.get().and_then(|board| board.watchdog) {
             watchdog.start(milliseconds);
             self.watchdog.set(Some(watchdog));
         } else {
@@ -101,19 +101,20 @@ impl Machine {
         }
     }
 
-    /// Whether there was no sign of life for too long; for the clock's interrupt to ask.
+    /// Whether the last sign of life was too long ago. The clock's interrupt calls it.
     pub fn is_overdue(&self) -> bool {
         let patience = self.patience.load(Ordering::Relaxed);
         patience > 0 && (self.now() as u32).wrapping_sub(self.alive.load(Ordering::Relaxed)) > patience
     }
 
-    /// Behaves as an emulator that records wants it: QEMU delivers a byte only when the processor wakes for another
-    /// reason, and the next one without asking whether there is room.
+    /// Adapts to an emulator that records: QEMU then delivers a byte only when the processor wakes for another reason,
+    /// and the next byte whether there is room or not.
     pub fn be_recorded(&self) {
         self.is_recorded.set(true);
     }
 
-    /// Makes Ethernet the link, with the board's own address there; false: it has none, or the address is none.
+    /// Makes Ethernet the link, with the board's own address on it; false: the board has no Ethernet, or `address` is
+    /// not an address.
     pub fn use_ethernet(&self, address: &str) -> bool {
         let Some(network) = self.board.get().and_then(|board| board.ethernet) else { return false };
         if !network.start(address, self.sample()) {
@@ -129,7 +130,7 @@ impl Machine {
         &self.link
     }
 
-    /// As the node wants it.
+    /// The hardware as the node uses it.
     pub fn hardware(&'static self) -> Hardware {
         let (name, architecture) = self.board.get().map_or(("", ""), |board| (board.name, board.architecture));
         Hardware {
@@ -155,7 +156,7 @@ impl Machine {
         }
     }
 
-    /// Writes a line for programs: without the time before it.
+    /// Writes a console line without the time before it, for programs to read.
     pub fn say(&self, text: fmt::Arguments<'_>) {
         struct Out<'a>(&'a Machine);
         impl Write for Out<'_> {
@@ -167,7 +168,7 @@ impl Machine {
         let _ = writeln!(Out(self), "{text}");
     }
 
-    /// Writes to the console, whatever state the rest is in.
+    /// Writes to the console, whatever state the rest of the firmware is in.
     pub fn write_console(&self, text: &str) {
         if let Some(board) = self.board.get() {
             for byte in text.bytes() {
@@ -176,7 +177,7 @@ impl Machine {
         }
     }
 
-    /// Sees to an interrupt of one of the links; false: it is of none.
+    /// Handles an interrupt of a link; false: it belongs to neither.
     pub fn interrupted(&self, interrupt: u16) -> bool {
         if self.board.get().is_some_and(|board| board.link_interrupt == interrupt) {
             self.link_interrupt();
@@ -188,7 +189,7 @@ impl Machine {
         true
     }
 
-    /// Bytes have arrived.
+    /// Puts the bytes that have arrived into the ring.
     fn link_interrupt(&self) {
         let Some(board) = self.board.get() else { return };
         board.link.acknowledge();
@@ -196,13 +197,14 @@ impl Machine {
         while board.link.has_byte() {
             let head = self.head.load(Ordering::Relaxed);
             if head.wrapping_sub(self.tail.load(Ordering::Acquire)) == RING {
-                // The sender has to wait until there is room. (QEMU's STM32 goes on interrupting if only told not to.)
+                // The sender waits until there is room. (QEMU's STM32 ignores its own interrupt enable bit here.)
                 processor::silence(board.link_interrupt);
                 self.deaf.store(true, Ordering::Relaxed);
                 return;
             }
             let byte = board.link.take();
-            // SAFETY: this place is not read before the head has moved past it.
+            // SAFETY: the index is below RING, and the thread does not read this byte before the head has moved past
+            // it.
             unsafe { self.ring.get().cast::<u8>().add(head % RING).write(byte) };
             self.head.store(head.wrapping_add(1), Ordering::Release);
         }
@@ -223,17 +225,30 @@ impl Machine {
     fn ticks(&self) -> u64 {
         processor::free(|| self.clock.ticks())
     }
+
+    /// Requests the next byte of the link, unless that was done; returns when to look for it, in ticks.
+    fn ask_for_a_byte(&self) -> u64 {
+        let (now, second) = (self.ticks(), u64::from(self.clock.frequency()));
+        if !self.has_asked.swap(true, Ordering::Relaxed) {
+            self.asked.set(now);
+            if !self.link.ask() {
+                self.has_asked.store(false, Ordering::Relaxed);
+            }
+        }
+        // Each wake-up is expensive for the host: the longer nothing has arrived, the longer the pause.
+        now + ((now - self.asked.get()) / 8).clamp(second / 10_000, second / 100)
+    }
 }
 
 /// The link's UART, through the ring.
 struct LinkPort;
 
 impl LinkPort {
-    /// There is room again: lets bytes come.
+    /// Lets bytes arrive again.
     fn listen(board: &Board) {
         MACHINE.deaf.store(false, Ordering::Relaxed);
         processor::unmask(board.link_interrupt);
-        // One that has come while nobody listened does not interrupt any more.
+        // A byte that has arrived meanwhile does not interrupt any more.
         processor::free(|| MACHINE.link_interrupt());
     }
 }
@@ -249,7 +264,8 @@ impl Port for LinkPort {
         {
             Self::listen(board);
         }
-        // SAFETY: the head has moved past this place, and the interrupt will not write it before the tail has.
+        // SAFETY: the index is below RING, the head has moved past this byte, and the interrupt does not write it
+        // before the tail has moved past it.
         (waiting > 0).then(|| unsafe { machine.ring.get().cast::<u8>().add(tail % RING).read() })
     }
 
@@ -276,16 +292,7 @@ impl Clock for Machine {
         let deadline = self.network.get().map_or(deadline, |network| deadline.min(network.advance()));
         let mut deadline = deadline.saturating_mul(u64::from(self.clock.frequency())).div_ceil(1000);
         if self.is_recorded.get() && !self.has_bytes() {
-            let (now, second) = (self.ticks(), u64::from(self.clock.frequency()));
-            if !self.has_asked.swap(true, Ordering::Relaxed) {
-                self.asked.set(now);
-                if !self.link.ask() {
-                    self.has_asked.store(false, Ordering::Relaxed);
-                }
-            }
-            // Waking costs the host much: the longer nothing has come, the more seldom.
-            let pause = ((now - self.asked.get()) / 8).clamp(second / 10_000, second / 100);
-            deadline = deadline.min(now + pause);
+            deadline = deadline.min(self.ask_for_a_byte());
         }
         processor::free(|| {
             if !self.has_news() && self.clock.wake_at(deadline) {
@@ -297,7 +304,7 @@ impl Clock for Machine {
 
 impl Entropy for Machine {
     fn sample(&self) -> u64 {
-        // No board here has a source of true randomness: the blob's seed is the secret, this keeps boots apart.
+        // No board here has a true random source. The blob's seed is the secret; this value makes boots differ.
         self.ticks() ^ u64::from(processor::counter()) << 24 ^ u64::from(retained::count()) << 48
     }
 }
@@ -325,8 +332,7 @@ impl Peripherals for Machine {
         let pins = if high { before | bit } else { before & !bit };
         WASMBED_PINS.store(pins, Ordering::Relaxed);
         if let Some(lights) = self.board.get().and_then(|board| board.lights) {
-            // SAFETY: a register that the board says is there.
-            unsafe { (lights as *mut u32).write_volatile(pins & 0b11) };
+            registers::write(lights, pins & 0b11);
         }
     }
 

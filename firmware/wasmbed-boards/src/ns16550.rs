@@ -1,12 +1,12 @@
-//! The NS16550A, with its registers byte by byte.
+//! The NS16550A. Its registers are bytes.
 
 use core::hint;
 
-use crate::uart::PATIENCE;
+use crate::registers::PATIENCE;
 
-/// Interrupts: of bytes that have arrived.
+/// Interrupt enable: bit 0 is for received bytes.
 const IER: usize = 1;
-/// FIFOs: on, and empty.
+/// FIFO control.
 const FCR: usize = 2;
 const LCR: usize = 3;
 const MCR: usize = 4;
@@ -15,12 +15,14 @@ const DATA_READY: u8 = 0x01;
 const ROOM_TO_SEND: u8 = 0x20;
 
 fn read(address: usize) -> u8 {
-    // SAFETY: only addresses of the UART's registers get here; reading them has no effect on memory.
+    // SAFETY: every caller passes the address of one of the UART's registers, which the board's description names. A
+    // read has no effect on memory.
     unsafe { (address as *const u8).read_volatile() }
 }
 
 fn write(address: usize, value: u8) {
-    // SAFETY: only addresses of the UART's registers get here; writing them has no effect on memory.
+    // SAFETY: every caller passes the address of one of the UART's registers, which the board's description names. A
+    // write has no effect on memory.
     unsafe { (address as *mut u8).write_volatile(value) }
 }
 
@@ -29,8 +31,8 @@ pub fn init(base: usize, receive: bool) {
     write(base, 2);
     write(base + IER, 0);
     write(base + LCR, 0x03); // 8 bits
-    write(base + FCR, 0x07);
-    write(base + MCR, 0x0b); // ready, and interrupts leave the chip
+    write(base + FCR, 0x07); // on, and empty
+    write(base + MCR, 0x0b); // ready; interrupts leave the chip
     write(base + IER, u8::from(receive));
 }
 

@@ -1,8 +1,8 @@
-//! The one thing that is wanted of PCI: that a device answers at an I/O port.
+//! The one function of PCI that a board needs: it makes a device answer at an I/O port.
 
-use crate::uart::{read, write};
+use crate::registers::{read, write};
 
-/// Gives the device whose configuration space is there its port; bits of the command: it answers.
+/// Gives the device with its configuration space at that address an I/O port, and enables the port.
 pub fn enable_port(configuration: usize, port: u32) {
     const COMMAND: usize = 0x04;
     const BASE_ADDRESS: usize = 0x10;

@@ -1,15 +1,16 @@
-//! A few words of RAM that nothing loads or clears: they tell a reset from a power-on, and why it happened.
+//! Four words of RAM that nothing loads or clears. They distinguish a reset from a power-on, and hold the reset's
+//! cause.
 
 use crate::layout;
 
 const MAGIC: u32 = 0x5742_4f4f; // "WBOO"
 
-/// Why the firmware starts.
+/// Why the firmware started.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Cause {
     PowerOn = 0,
-    /// Somebody pulled the reset line.
+    /// A reset from outside.
     External = 1,
     Panic = 2,
     HardFault = 3,
@@ -39,13 +40,13 @@ impl Cause {
     }
 }
 
-/// What is known of this boot.
+/// Facts about this boot.
 #[derive(Clone, Copy)]
 pub struct Boot {
     pub cause: Cause,
     /// Resets since power-on.
     pub count: u32,
-    /// How many of the latest resets in a row were not asked for.
+    /// The number of failures in a row before this boot.
     pub failures: u32,
 }
 
@@ -54,16 +55,16 @@ fn word(index: usize) -> *mut u32 {
 }
 
 fn read(index: usize) -> u32 {
-    // SAFETY: the linker script sets the words aside, and this module alone uses them.
+    // SAFETY: the linker script reserves these words, and only this module uses them, on one core.
     unsafe { word(index).read_volatile() }
 }
 
 fn write(index: usize, value: u32) {
-    // SAFETY: as above.
+    // SAFETY: the linker script reserves these words, and only this module uses them, on one core.
     unsafe { word(index).write_volatile(value) }
 }
 
-/// To be called once after each reset.
+/// Reads why the firmware started, and counts the start. Call it once per boot.
 pub fn boot() -> Boot {
     let mut boot = Boot { cause: Cause::PowerOn, count: 0, failures: 0 };
     if read(0) == MAGIC {
@@ -83,7 +84,7 @@ pub fn count() -> u32 {
     read(2)
 }
 
-/// Says why the reset that is about to come does.
+/// Stores the cause of the reset that follows.
 pub fn set_cause(cause: Cause) {
     write(1, cause as u32);
 }

@@ -1,4 +1,5 @@
-//! Faults on demand, to see each of them reported. Asked for in the provisioning blob, and only at the first boot.
+//! Faults on demand, to test that each is reported. The provisioning blob asks for one; it happens at the first boot
+//! only.
 
 use alloc::vec::Vec;
 use core::hint::{self, black_box};
@@ -6,7 +7,7 @@ use core::hint::{self, black_box};
 use crate::machine::MACHINE;
 use crate::processor;
 
-/// Does what is asked for, if it is known.
+/// Provokes the fault of this name; an unknown name does nothing.
 #[inline(never)]
 pub fn provoke(fault: &str) {
     MACHINE.say(format_args!("SELF-TEST {fault}"));

@@ -1,12 +1,9 @@
-//! Serial ports of six kinds, driven alike: a byte at a time, received by interrupt.
+//! One driver for six kinds of serial port: a byte at a time, received by interrupt.
 
 use core::hint;
 
+use crate::registers::{PATIENCE, read, write};
 use crate::{ns16550, uarte};
-
-/// How often a port that takes no byte is asked again. An emulator whose harness is busy takes none for a while: it needs
-/// about a second.
-pub const PATIENCE: u32 = 10_000_000;
 
 /// A UART and the address of its registers.
 #[derive(Clone, Copy)]
@@ -25,18 +22,8 @@ pub enum Uart {
     Ns16550(usize),
 }
 
-pub fn read(address: usize) -> u32 {
-    // SAFETY: only addresses of device registers get here; reading them has no effect on memory.
-    unsafe { (address as *const u32).read_volatile() }
-}
-
-pub fn write(address: usize, value: u32) {
-    // SAFETY: only addresses of device registers get here; writing them has no effect on memory.
-    unsafe { (address as *mut u32).write_volatile(value) }
-}
-
 impl Uart {
-    /// Makes it send, and with `receive` also receive and interrupt.
+    /// Enables sending; with `receive` also receiving, and its interrupt.
     pub fn init(self, receive: bool) {
         match self {
             Self::Cmsdk(base) => {
@@ -44,7 +31,7 @@ impl Uart {
                 write(base + 0x08, 1); // CTRL: TX
                 if receive {
                     write(base + 0x08, 0b1011); // TX, RX, RX interrupt
-                    read(base); // or QEMU's model never announces the first byte
+                    read(base); // without this read, QEMU's model never announces the first byte
                 }
             }
             Self::Stm32(base) => {
@@ -67,7 +54,8 @@ impl Uart {
         }
     }
 
-    /// The interrupt was seen. To be called before the bytes are taken, so that one that comes meanwhile counts.
+    /// Acknowledges the interrupt. Call it before taking the bytes, so that a byte that arrives meanwhile interrupts
+    /// again.
     pub fn acknowledge(self) {
         match self {
             Self::Cmsdk(base) => write(base + 0x0c, 0b10),
@@ -88,7 +76,7 @@ impl Uart {
         }
     }
 
-    /// Takes the byte that has arrived.
+    /// Returns the byte that has arrived.
     pub fn take(self) -> u8 {
         match self {
             Self::Cmsdk(base) | Self::Pl011(base) => read(base) as u8,
@@ -99,23 +87,31 @@ impl Uart {
         }
     }
 
-    /// Sends a byte, waiting a little where it must; false: it was not taken.
+    /// Sends a byte; waits some milliseconds for room at most. False: there was none.
     pub fn send(self, byte: u8) -> bool {
-        let (status, ready, data) = match self {
-            Self::Cmsdk(base) => (base + 0x04, (0b01, 0), base),
-            Self::Stm32(base) => (base, (0x80, 0x80), base + 0x04),
-            Self::Stm32F7(base) => (base + 0x1c, (0x80, 0x80), base + 0x28),
+        let port = match self {
+            Self::Cmsdk(base) => Sender { status: base + 0x04, mask: 0b01, ready: 0, data: base },
+            Self::Stm32(base) => Sender { status: base, mask: 0x80, ready: 0x80, data: base + 0x04 },
+            Self::Stm32F7(base) => Sender { status: base + 0x1c, mask: 0x80, ready: 0x80, data: base + 0x28 },
+            Self::Pl011(base) => Sender { status: base + 0x18, mask: 0x20, ready: 0, data: base },
             Self::Nrf52(base) => return uarte::send(base, byte),
             Self::Ns16550(base) => return ns16550::send(base, byte),
-            Self::Pl011(base) => (base + 0x18, (0x20, 0), base),
         };
         for _ in 0..PATIENCE {
-            if read(status) & ready.0 == ready.1 {
-                write(data, u32::from(byte));
+            if read(port.status) & port.mask == port.ready {
+                write(port.data, u32::from(byte));
                 return true;
             }
             hint::spin_loop();
         }
         false
     }
+}
+
+/// The sending side of a port with 32-bit registers: there is room when the masked status reads `ready`.
+struct Sender {
+    status: usize,
+    mask: u32,
+    ready: u32,
+    data: usize,
 }

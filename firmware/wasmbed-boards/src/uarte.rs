@@ -1,9 +1,9 @@
-//! Nordic's UARTE, which moves bytes by DMA: one at a time, so that none waits for others to come.
+//! Nordic's UARTE, which moves bytes by DMA. Each transfer is one byte, so that a byte never waits for more.
 
 use core::cell::UnsafeCell;
 use core::hint;
 
-use crate::uart::{PATIENCE, read, write};
+use crate::registers::{PATIENCE, read, write};
 
 const STARTRX: usize = 0x000;
 const STARTTX: usize = 0x008;
@@ -14,15 +14,16 @@ const ENABLE: usize = 0x500;
 const BAUDRATE: usize = 0x524;
 const RXD: usize = 0x534;
 const TXD: usize = 0x544;
-/// Behind the address of a buffer: how many bytes it takes.
+/// Offset from the register of a buffer's address to the register of its size, bytes.
 const MAXCNT: usize = 0x004;
-/// Bit of the event ENDRX among the interrupts.
+/// The bit of the event ENDRX in INTENSET.
 const ENDRX_INTERRUPT: u32 = 1 << 4;
 
-/// Where DMA puts the byte that has arrived, and where it finds the one to be sent: in RAM.
+/// The byte that DMA has received and the byte that DMA sends. DMA needs them in RAM.
 struct Buffers(UnsafeCell<[u8; 2]>);
 
-// SAFETY: one UARTE receives, and only its handler reads what it received; the thread sends, and waits for the end of it.
+// SAFETY: one UARTE receives, and only its interrupt handler reads the received byte. Only the thread sends, and it
+// waits until DMA has read the byte.
 unsafe impl Sync for Buffers {}
 
 static BUFFERS: Buffers = Buffers(UnsafeCell::new([0; 2]));
@@ -54,11 +55,10 @@ pub fn has_byte(base: usize) -> bool {
 }
 
 pub fn take(base: usize) -> u8 {
-    // SAFETY: the transfer has ended, and the next one is not begun yet.
+    // SAFETY: the transfer has ended and the next one has not begun, so DMA does not write the byte.
     let byte = unsafe { received().read_volatile() };
-    // In Renode a byte that comes between the end of a transfer and the start of the next one is written behind the
-    // buffer unless the transfer starts before its event is cleared; and a byte that is waiting is only taken by a
-    // start after that.
+    // In Renode a byte that arrives between the end of a transfer and the start of the next one is written after the
+    // buffer, unless the transfer starts before its event is cleared; and only a start after that takes a waiting byte.
     write(base + STARTRX, 1);
     write(base + ENDRX, 0);
     write(base + STARTRX, 1);
@@ -66,7 +66,7 @@ pub fn take(base: usize) -> u8 {
 }
 
 pub fn send(base: usize, byte: u8) -> bool {
-    // SAFETY: the transfer before this one has ended.
+    // SAFETY: the previous transfer has ended or was given up after `PATIENCE`, so that DMA does not read the byte.
     unsafe { sent().write_volatile(byte) };
     write(base + ENDTX, 0);
     write(base + STARTTX, 1);

@@ -1,20 +1,13 @@
-//! The CMSDK watchdog: it counts down, interrupts (non-maskable) at zero, and resets the board at the second zero.
+//! The CMSDK watchdog: it counts down, raises a non-maskable interrupt at zero, and resets the board at the second
+//! zero.
 
-/// A CMSDK watchdog's registers.
-#[derive(Clone, Copy)]
-pub struct CmsdkWatchdog {
-    base: usize,
-    frequency: u32,
-}
+use crate::board::WatchdogTimer;
+use crate::registers;
 
 const UNLOCK: u32 = 0x1acc_e551;
 
-impl CmsdkWatchdog {
-    pub const fn new(base: usize, frequency: u32) -> Self {
-        Self { base, frequency }
-    }
-
-    /// Starts it, or gives it another time.
+impl WatchdogTimer {
+    /// Starts it, or changes its time.
     pub fn start(self, milliseconds: u64) {
         let count = u64::from(self.frequency).saturating_mul(milliseconds) / 1000;
         self.write(0xc00, UNLOCK);
@@ -23,7 +16,7 @@ impl CmsdkWatchdog {
         self.write(0xc00, 0);
     }
 
-    /// Starts the countdown anew.
+    /// Restarts the countdown.
     pub fn feed(self) {
         self.write(0xc00, UNLOCK);
         self.write(0x0c, 1); // INTCLR
@@ -31,7 +24,6 @@ impl CmsdkWatchdog {
     }
 
     fn write(self, offset: usize, value: u32) {
-        // SAFETY: a register of the watchdog that the board says is there.
-        unsafe { ((self.base + offset) as *mut u32).write_volatile(value) }
+        registers::write(self.address + offset, value);
     }
 }

@@ -1,4 +1,4 @@
-//! This computer, as a board.
+//! This computer as a board.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io::{ErrorKind, Read, Write};
@@ -23,7 +23,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// What was issued is kept in the file `flash`, or nowhere.
+    /// An issued certificate is kept in the file `flash`; without one it is kept in memory.
     pub fn new(flash: Option<PathBuf>) -> Self {
         Self {
             booted: Instant::now(),
@@ -34,7 +34,7 @@ impl Machine {
         }
     }
 
-    /// As the node wants it.
+    /// The hardware as the node uses it.
     pub fn hardware(&'static self) -> Hardware {
         Hardware {
             profile: Profile {

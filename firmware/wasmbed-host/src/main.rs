@@ -1,4 +1,4 @@
-//! The node as a program on this computer: the firmware without its board, for debugging and for comparing.
+//! The node as a program on this computer: the firmware without a board, for debugging and for comparison.
 //!
 //! `wasmbed-host BLOB [FLASH]` reads a provisioning blob, keeps an issued certificate in the file FLASH, connects by
 //! TCP and writes the console to standard output.
@@ -21,8 +21,8 @@ fn main() -> ExitCode {
     };
     match run(&blob, flash) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(trouble) => {
-            eprintln!("{blob}: {trouble}");
+        Err(error) => {
+            eprintln!("{blob}: {error}");
             ExitCode::FAILURE
         }
     }

@@ -1,25 +1,25 @@
-//! How long to wait before the next attempt to connect.
+//! The pauses between attempts to connect.
 
 use crate::random::Random;
 
 const FIRST: u64 = 250;
 const LONGEST: u64 = 30_000;
-/// How far a gateway's own wish is followed.
+/// The longest pause that a gateway can ask for, milliseconds.
 const PATIENCE: u64 = 600_000;
 
-/// Doubles with each failure up to a limit, made shorter or longer by up to half. Times are in milliseconds.
+/// A pause that doubles with each failure up to a limit, with jitter of up to half of it. Times are in milliseconds.
 #[derive(Debug, Default)]
 pub struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
-    /// Something went well.
+    /// Starts again from the first pause, after a success.
     pub fn reset(&mut self) {
         self.failures = 0;
     }
 
-    /// How long to wait after one more failure. A gateway's own wish counts if it is longer.
+    /// Returns the pause after one more failure; the pause that the gateway asked for counts if it is longer.
     pub fn next(&mut self, retry_after: Option<u64>, random: &mut Random) -> u64 {
         let base = LONGEST.min(FIRST << self.failures.min(16));
         self.failures += 1;

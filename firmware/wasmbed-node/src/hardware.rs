@@ -1,8 +1,9 @@
-//! What the node needs of a board. Implementations are statics with interior mutability, as hardware is.
+//! The traits that a board implements for the node. Implementations are statics with interior mutability, like
+//! hardware.
 
 use core::fmt;
 
-/// Time since boot, and the way to let it pass.
+/// Time since boot, and sleep.
 pub trait Clock {
     /// Milliseconds since boot; never goes back.
     fn now(&self) -> u64;
@@ -17,43 +18,43 @@ pub trait Clock {
 pub enum LinkState {
     /// No connection.
     Closed,
-    /// Asked for, not there yet.
+    /// A connection was requested and is not established yet.
     Opening,
-    /// Bytes go through.
+    /// Established.
     Open,
 }
 
-/// A byte stream to the gateway that can be opened again and again. Nothing here waits.
+/// A byte stream to the gateway that can be opened again and again. No method blocks.
 pub trait Link {
-    /// Asks for a connection to `endpoint` (`host:port`); ends the one there is.
+    /// Requests a connection to `endpoint` (`host:port`); ends the present one.
     fn open(&self, endpoint: &str);
 
-    /// What has become of the connection. Looks at what has arrived.
+    /// Processes what has arrived, and returns the connection's state.
     fn state(&self) -> LinkState;
 
     /// Takes bytes that have arrived; 0: none now.
     fn read(&self, buffer: &mut [u8]) -> usize;
 
-    /// Gives bytes to be sent; returns how many were taken. The others are to be given next, or the link closed.
+    /// Sends bytes; returns how many were accepted. The caller sends the others next, or closes the link.
     fn write(&self, data: &[u8]) -> usize;
 
     /// Ends the connection.
     fn close(&self);
 
-    /// Whether the link is worth a new try before its time: told once, then forgotten.
+    /// Whether the other end asked the board to connect without waiting. Each request is returned once.
     fn take_hint(&self) -> bool {
         false
     }
 
-    /// Whether the other side asked the board to stop in order.
+    /// Whether the other end asked the board to shut down in order.
     fn shutdown_requested(&self) -> bool {
         false
     }
 }
 
-/// Something unpredictable, as good as the board has it. Mixed with the provisioned seed.
+/// The board's best unpredictable value, which is mixed with the provisioned seed.
 pub trait Entropy {
-    /// Different at each boot and each call, at the least.
+    /// Returns a value that differs at least between boots and between calls.
     fn sample(&self) -> u64;
 }
 
@@ -65,10 +66,10 @@ pub trait Console {
 
 /// A small area that survives a power cut.
 pub trait Flash {
-    /// All of it.
+    /// Returns the whole area.
     fn contents(&self) -> &[u8];
 
-    /// Replaces the beginning of it. Returns false if `data` does not fit or cannot be written.
+    /// Replaces the start of the area. False: `data` does not fit or cannot be written.
     fn replace(&self, data: &[u8]) -> bool;
 }
 
@@ -77,11 +78,11 @@ pub trait Peripherals {
     /// Sets an output pin.
     fn gpio_write(&self, pin: i32, high: bool);
 
-    /// The `reading`-th (from 0) reading of a channel, in thousandths of its unit.
+    /// Returns the `reading`-th (from 0) reading of a channel, in thousandths of its unit.
     fn sensor_read(&self, channel: i32, reading: u32) -> i32;
 }
 
-/// What `sensor_read` returns on boards without sensors, as documented for every tier.
+/// The reading on boards without sensors, the same on every tier.
 pub fn simulated_sensor(channel: i32, reading: u32) -> i32 {
     let wave = (u64::from(reading) * 37 % 1000) as i32;
     channel.wrapping_mul(100).wrapping_add(20_000 - 500 + wave)
@@ -89,11 +90,11 @@ pub fn simulated_sensor(channel: i32, reading: u32) -> i32 {
 
 /// Restarts the board when the node has stopped working.
 pub trait Watchdog {
-    /// The node is alive.
+    /// Shows that the node is alive.
     fn feed(&self);
 }
 
-/// What the board is and how much of everything it has.
+/// The board's name, and its limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Profile {
     /// The board, for example `mps2-an385`: `mcu_type` of the enrollment request.
@@ -112,13 +113,13 @@ pub struct Profile {
     pub largest_frame: usize,
     /// Largest plaintext of a TLS record, bytes: 16384, or a length that can be negotiated (RFC 6066, section 4).
     pub largest_record: usize,
-    /// Applications at once.
+    /// The most applications at a time.
     pub applications: usize,
-    /// Bytes of heap in use, and bytes free.
+    /// Returns the bytes of heap in use and the bytes free.
     pub heap: fn() -> (usize, usize),
 }
 
-/// Everything the node has to work with.
+/// The board's hardware as the node uses it.
 #[derive(Clone, Copy)]
 #[allow(missing_docs)]
 pub struct Hardware {
@@ -149,7 +150,7 @@ impl Hardware {
         );
     }
 
-    /// Sleeps until `deadline`, something happens, or the watchdog wants to be fed.
+    /// Sleeps until `deadline`, until something happens, or until the watchdog has to be fed.
     pub fn rest(&self, deadline: u64) {
         const LONGEST: u64 = 4_000;
         self.watchdog.feed();

@@ -1,9 +1,9 @@
-//! What a Wasmbed device does, whatever board it is: it enrolls at its gateway, shows that it lives, receives
+//! The part of a Wasmbed device that is the same on every board: it enrolls at its gateway, sends heartbeats, receives
 //! WebAssembly modules, runs them under limits, and reports.
 //!
 //! A board gives it a [`hardware::Hardware`] and a provisioning blob, and calls [`node::Node::run`]. There is one
-//! thread and one loop; nothing but a TLS handshake waits, and a module computes in slices, so the link is served
-//! and heartbeats are sent while it does.
+//! thread and one loop. Only a TLS handshake blocks; a module runs in slices, and between them the node serves the link
+//! and sends heartbeats.
 #![no_std]
 
 extern crate alloc;

@@ -1,4 +1,5 @@
-//! From boot to power-off: connect, serve the session, wait longer each time it fails, connect again.
+//! The node's main loop, from boot to power-off: connect, serve the session, wait longer after each failure, connect
+//! again.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -12,14 +13,14 @@ use crate::session::{Facts, Memory, Outcome, Session};
 #[cfg(feature = "tls")]
 use crate::tls;
 
-/// Milliseconds until the link has to be open.
+/// Milliseconds that a connection attempt may take.
 const OPEN_WITHIN: u64 = 30_000;
 
-/// Milliseconds that two closings of one connection may be apart.
+/// Milliseconds between the closings of one connection by its two ends, at most.
 const CROSSING: u64 = 50;
 const DEVICE_TYPE: &str = "mcu";
 
-/// Why there is no node.
+/// Why the node cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unusable(&'static str);
 
@@ -29,7 +30,7 @@ impl fmt::Display for Unusable {
     }
 }
 
-/// A board's firmware, from boot on.
+/// The firmware of a board, from boot on.
 pub struct Node<'a> {
     hardware: Hardware,
     provisioning: &'a Provisioning<'a>,
@@ -37,7 +38,7 @@ pub struct Node<'a> {
     identity: tls::Identity,
     #[cfg(feature = "tls")]
     buffers: tls::Buffers,
-    /// The one that was provisioned, or issued.
+    /// The provisioned certificate, or the issued one.
     #[cfg(feature = "tls")]
     certificate: Option<Vec<u8>>,
     random: Random,
@@ -47,10 +48,10 @@ pub struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// Boots.
+    /// Boots the node.
     ///
     /// # Errors
-    /// The provisioned key is not one this board can use.
+    /// The board cannot use the provisioned key.
     pub fn new(hardware: Hardware, provisioning: &'a Provisioning<'a>) -> Result<Self, Unusable> {
         let name = provisioning.name;
         hardware.log(format_args!("wasmbed {} on {} board {name}", env!("CARGO_PKG_VERSION"), hardware.profile.board));
@@ -85,7 +86,7 @@ impl<'a> Node<'a> {
         })
     }
 
-    /// Keeps in touch with the gateway until the other side of the link asks the board to stop.
+    /// Connects to the gateway again and again, until the other end of the link asks the board to shut down.
     pub fn run(&mut self) {
         loop {
             let retry = self.attempt();
@@ -108,8 +109,8 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Closes the link. If it was open, the other side may have closed it at the same time, and its word of that must
-    /// not be taken for an answer to what comes next.
+    /// Closes the link. If it was open, the other end may have closed it at the same time; its close mark must not
+    /// count as the answer to the next request.
     fn hang_up(&self) {
         let (hardware, link) = (&self.hardware, self.hardware.link);
         let settled = hardware.clock.now() + if link.state() == LinkState::Open { CROSSING } else { 0 };
@@ -263,7 +264,7 @@ impl<'a> Node<'a> {
 enum Retry {
     #[cfg(feature = "tls")]
     AtOnce,
-    /// After as many milliseconds at least.
+    /// Not before this number of milliseconds.
     After(Option<u64>),
     Never,
 }

@@ -1,4 +1,4 @@
-//! The provisioning blob: who the board is and whom it trusts, found in memory and never compiled in.
+//! The provisioning blob: the board's identity and the authorities that it trusts, found in memory, never compiled in.
 //!
 //! `"WBID"`, a 4-byte big-endian length, that many bytes of CBOR (`provisioning` in `provisioning.cddl`), and the
 //! SHA-256 of the CBOR.
@@ -8,18 +8,18 @@ use core::fmt;
 use sha2::{Digest, Sha256};
 pub use wasmbed_protocol::provisioning::Provisioning;
 
-/// What the blob begins with.
+/// The blob's first bytes.
 pub const MAGIC: [u8; 4] = *b"WBID";
 const DIGEST: usize = 32;
 
-/// Why there is no provisioning.
+/// Why the board has no provisioning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unprovisioned {
-    /// There is no blob.
+    /// The magic bytes are missing.
     Absent,
-    /// It is longer than its place.
+    /// The blob is longer than its memory.
     TooLong,
-    /// Its digest does not match: truncated or damaged.
+    /// The digest does not match: the blob is truncated or damaged.
     Damaged,
     /// Not a map of this version, or a field is missing or of the wrong type or size.
     Malformed,
@@ -29,17 +29,17 @@ impl fmt::Display for Unprovisioned {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Absent => "there is no provisioning blob",
-            Self::TooLong => "the provisioning blob is longer than its place",
+            Self::TooLong => "the provisioning blob is longer than the memory for it",
             Self::Damaged => "the provisioning blob is truncated or damaged",
-            Self::Malformed => "the provisioning blob is not a map of version 1 with all it must have",
+            Self::Malformed => "the provisioning blob is not a map of version 1 with all required fields",
         })
     }
 }
 
-/// Reads the blob at the beginning of `place`.
+/// Reads the blob at the start of `place`.
 ///
 /// # Errors
-/// There is none, or it is not whole.
+/// The blob is absent or invalid.
 pub fn read(place: &[u8]) -> Result<Provisioning<'_>, Unprovisioned> {
     let (magic, rest) = place.split_first_chunk::<4>().ok_or(Unprovisioned::Absent)?;
     if *magic != MAGIC {

@@ -1,7 +1,7 @@
 //! Random numbers, seeded by provisioning and by the board.
 //!
-//! HMAC_DRBG (NIST SP 800-90A) over SHA-256 where they become keys. A board without TLS needs nonces only, and has
-//! not the memory for more than a chain of hashes.
+//! With TLS they become keys, and the generator is HMAC_DRBG (NIST SP 800-90A) over SHA-256. A board without TLS needs
+//! only nonces, and has memory only for a chain of hashes.
 
 use rand_core::{CryptoRng, RngCore};
 use sha2::{Digest, Sha256};
@@ -15,7 +15,7 @@ type Generator = rfc6979::HmacDrbg<Sha256>;
 pub struct Random(Generator);
 
 impl Random {
-    /// `seed` is the secret; `salt` keeps boards apart that were given the same one by mistake.
+    /// `seed` is the secret. `salt` makes boards differ that got the same seed by mistake.
     pub fn new(seed: &[u8], salt: &[u8], entropy: &dyn Entropy) -> Self {
         let mut sampled = Sha256::new();
         sampled.update(salt);
@@ -25,7 +25,7 @@ impl Random {
         Self(Generator::new(&Sha256::digest(seed), &sampled.finalize(), &[]))
     }
 
-    /// A number below `bound`, near enough to uniform for jitter.
+    /// Returns a number below `bound`, uniform enough for jitter.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.next_u64() % bound.max(1)
     }

@@ -1,11 +1,11 @@
-//! The discipline of a serial link: connections over a wire that has none. The other end is `harness/boards/bridge`.
+//! Connections over a serial line, which has none of its own. The other end is `harness/boards/bridge`.
 //!
-//! `0x10` (DLE) opens a two-byte mark: `10 44` is the data byte `0x10`, `10 4f` asks for a connection or tells that
-//! it is there, `10 43` ends one or tells that there is none, `10 53` (to the board) asks it to stop in order.
-//! A DLE is never the second byte, so that nobody who is reset in the middle of a mark takes half of it for another.
-//! Bytes outside a connection mean nothing.
+//! `0x10` (DLE) begins a mark of two bytes: `10 44` is the data byte `0x10`, `10 4f` requests or confirms a connection,
+//! `10 43` ends or refuses one, and `10 53` (to the board) requests a shutdown in order. A DLE is never the second
+//! byte, so that an end that is reset in the middle of a mark cannot mistake half of it for another. Bytes outside a
+//! connection are ignored.
 //!
-//! `10 41` asks for one byte, from a bridge that gives only what it is asked for.
+//! `10 41` requests one byte, from a bridge that sends bytes only on request.
 
 use core::cell::Cell;
 
@@ -20,33 +20,33 @@ const ASK: u8 = 0x41;
 
 /// A UART.
 pub trait Port {
-    /// The next byte that has arrived; it stays where it is.
+    /// Returns the next byte that has arrived, without taking it.
     fn peek(&self) -> Option<u8>;
 
     /// Takes the byte that [`Self::peek`] showed.
     fn take(&self);
 
-    /// Sends a byte, waiting a little where it must; false: the other side takes none.
+    /// Sends a byte, after a short wait for room if necessary; false: there was no room.
     fn write(&self, byte: u8) -> bool;
 }
 
-/// A [`Link`] over a [`Port`]. Data stays in the port until it is read, so that a board that sees it there does not
-/// go to sleep.
+/// A [`Link`] over a [`Port`]. Data stays in the port until it is read, so that the board sees it there and does not
+/// sleep.
 pub struct SerialLink<P> {
     port: P,
     state: Cell<LinkState>,
     /// Whether the byte before the next one was a DLE.
     escaped: Cell<bool>,
-    /// Whether the last byte that was sent is a DLE, and what belongs to it is not out.
+    /// Whether the last byte that was sent is a DLE whose second byte is still to be sent.
     half: Cell<bool>,
     hint: Cell<bool>,
     shutdown: Cell<bool>,
-    /// Whether a mark was obeyed that perhaps nobody has seen the effect of.
+    /// Whether a mark has taken effect since the last call of [`Self::take_news`].
     news: Cell<bool>,
 }
 
 impl<P: Port> SerialLink<P> {
-    /// A link that is closed.
+    /// Makes a closed link.
     pub const fn new(port: P) -> Self {
         Self {
             port,
@@ -59,23 +59,23 @@ impl<P: Port> SerialLink<P> {
         }
     }
 
-    /// Ends what a board before its reset may have left open.
+    /// Ends a connection that the firmware may have left open before a reset.
     pub fn reset(&self) {
         self.mark(CLOSE);
     }
 
-    /// Whether a mark was obeyed since this was asked. Then nobody may sleep: whoever looked at one thing may have obeyed
-    /// what changes another, which was looked at before.
+    /// Whether a mark has taken effect since the last call. Then the node must not sleep: while it looked at one part
+    /// of the link's state, a mark may have changed another part that it had looked at before.
     pub fn take_news(&self) -> bool {
         self.news.replace(false)
     }
 
-    /// Asks for a byte; false: not now.
+    /// Requests a byte; false: not possible now.
     pub fn ask(&self) -> bool {
         self.mark(ASK)
     }
 
-    /// Sends a DLE, where none is out yet, and `second`, which decides what it is.
+    /// Sends a mark: a DLE, unless one was sent already, and `second`.
     fn mark(&self, second: u8) -> bool {
         let begun = self.half.get() || self.port.write(DLE);
         self.half.set(begun && !self.port.write(second));
@@ -86,11 +86,11 @@ impl<P: Port> SerialLink<P> {
         if byte == DLE {
             return self.mark(DATA);
         }
-        // A DLE that is out without a second byte becomes a mark that means nothing.
+        // A DLE that was sent without a second byte becomes a mark without a meaning.
         (!self.half.get() || self.mark(0)) && self.port.write(byte)
     }
 
-    /// Obeys the marks, and drops the noise, before the next data byte; that byte, if it has arrived.
+    /// Applies the marks before the next data byte and drops noise; returns that byte if it has arrived.
     fn next(&self) -> Option<u8> {
         loop {
             let byte = self.port.peek()?;
@@ -122,7 +122,7 @@ impl<P: Port> SerialLink<P> {
 
 impl<P: Port> Link for SerialLink<P> {
     fn open(&self, _endpoint: &str) {
-        // What has arrived so far is no answer.
+        // Bytes that arrived before the request are not its answer.
         self.next();
         self.hint.set(false);
         let asked = self.mark(OPEN);
@@ -181,7 +181,7 @@ mod tests {
     struct Wire {
         to_board: RefCell<VecDeque<u8>>,
         from_board: RefCell<Vec<u8>>,
-        /// How many bytes more it takes.
+        /// The number of bytes that it still accepts.
         room: Cell<usize>,
     }
 

@@ -1,4 +1,4 @@
-//! The board's side of one connection to the gateway: enrollment or resumption, heartbeats, and what is asked of it.
+//! The board's side of one connection to the gateway: enrollment or resumption, heartbeats, and the gateway's requests.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -17,22 +17,22 @@ use crate::random::Random;
 use crate::runtime;
 use crate::transport::{Ended, Transport};
 
-/// Unanswered heartbeats after which the board takes the link for dead.
+/// Unanswered heartbeats after which the board gives up the link.
 const MISSED_HEARTBEATS: u32 = 3;
-/// Milliseconds that an enrollment request may stay unanswered.
+/// Milliseconds within which an enrollment request has to be answered.
 const RESPONSE_TIME: u64 = 30_000;
 const NONCE_SIZE: usize = 16;
 
-/// What outlives a connection but not a reset.
+/// State that is kept between connections, until a reset.
 #[derive(Debug, Default)]
 pub struct Memory {
     /// UUID in text form.
     pub device_id: Option<String>,
-    /// Milliseconds.
+    /// Milliseconds between two heartbeats.
     pub heartbeat_interval: u64,
 }
 
-/// What the board says of itself.
+/// Facts about the board for its enrollment request.
 pub struct Facts<'a> {
     /// For example `mcu`.
     pub device_type: &'a str,
@@ -40,24 +40,24 @@ pub struct Facts<'a> {
     pub capabilities: Vec<&'a str>,
     /// SubjectPublicKeyInfo, DER.
     pub public_key: &'a [u8],
-    /// A certification request, DER, and the token that goes with it; None: the board has a certificate.
+    /// A certification request, DER, with its pairing token; None: the board has a certificate.
     pub request: Option<(Vec<u8>, Option<&'a str>)>,
-    /// Milliseconds since the Unix epoch at boot; 0: not known.
+    /// Milliseconds since the Unix epoch at boot; 0: unknown.
     pub boot_time: u64,
 }
 
 /// How a session ended.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The link is gone or of no more use.
+    /// The link has ended or cannot be used any more.
     Down(Ended),
-    /// The gateway does not enroll this board.
+    /// The gateway refused to enroll this board.
     Rejected(String),
-    /// The gateway broke the protocol, and was told so.
+    /// The gateway broke the protocol, and got an error message.
     Broken(ProtocolError),
-    /// A certificate was issued: to be stored, and to connect with.
+    /// A certificate was issued. The node stores it and connects with it.
     Issued(Vec<u8>),
-    /// The other side of the link asked the board to stop.
+    /// The other end of the link asked the board to shut down.
     Shutdown,
 }
 
@@ -71,7 +71,7 @@ pub struct Session<'s> {
     out: Vec<u8>,
     next_id: u32,
     enrolling: bool,
-    /// When the next heartbeat, or the answer to an enrollment request, is due.
+    /// When the next heartbeat or the answer to the enrollment request is due.
     due: u64,
     unanswered: u32,
     ended: Option<Ended>,
@@ -88,7 +88,7 @@ impl Outbox for Session<'_> {
 }
 
 impl<'s> Session<'s> {
-    /// On a connection that is there.
+    /// Begins a session on an established connection.
     pub fn new(
         hardware: Hardware,
         transport: &'s mut dyn Transport,
@@ -113,7 +113,7 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// Serves the connection until it ends; the link is the caller's to close.
+    /// Serves the connection until it ends. The caller closes the link.
     pub fn run(&mut self, applications: &mut Applications) -> Outcome {
         let outcome = self.serve(applications);
         applications.link_lost();
@@ -208,7 +208,7 @@ impl<'s> Session<'s> {
         None
     }
 
-    /// Sends a message whatever the session's state; false: the link is gone.
+    /// Sends a message in any state of the session; false: the link has ended.
     fn put(&mut self, message: &DeviceMessage<'_>, message_id: Option<u32>) -> bool {
         if self.ended.is_some() {
             return false;
@@ -311,7 +311,7 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// Sends a heartbeat; the next one is due an interval later, whatever sending took.
+    /// Sends a heartbeat. The next one is due one interval after the start of this call.
     fn beat(&mut self, applications: &Applications) {
         let Some(device_id) = self.memory.device_id.clone() else { return };
         let now = self.hardware.clock.now();

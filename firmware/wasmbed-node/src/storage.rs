@@ -1,4 +1,4 @@
-//! What the board keeps through a power cut: the certificate it was issued.
+//! The certificate that was issued to the board, in memory that survives a power cut.
 //!
 //! `"WBCT"`, a 4-byte big-endian length, the certificate, and the SHA-256 of the certificate.
 
@@ -11,7 +11,7 @@ use crate::hardware::Flash;
 const MAGIC: [u8; 4] = *b"WBCT";
 const DIGEST: usize = 32;
 
-/// The certificate that was stored, if it is whole.
+/// Returns the stored certificate if it is undamaged.
 pub fn load_certificate(flash: &dyn Flash) -> Option<&[u8]> {
     let (magic, rest) = flash.contents().split_first_chunk::<4>()?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
@@ -21,7 +21,7 @@ pub fn load_certificate(flash: &dyn Flash) -> Option<&[u8]> {
     (*magic == MAGIC && Sha256::digest(certificate).as_slice() == digest).then_some(certificate)
 }
 
-/// Stores a certificate; false if it cannot be.
+/// Stores a certificate; false: it does not fit, or the flash refused it.
 pub fn store_certificate(flash: &dyn Flash, certificate: &[u8]) -> bool {
     let mut record = Vec::from(MAGIC);
     record.extend_from_slice(&(certificate.len() as u32).to_be_bytes());

@@ -1,4 +1,4 @@
-//! What a session speaks through: bytes in order, with or without TLS under them.
+//! The byte stream under a session, with or without TLS.
 
 use core::fmt;
 
@@ -6,14 +6,14 @@ use wasmbed_protocol::FrameDecoder;
 
 use crate::hardware::{Hardware, LinkState};
 
-/// Why a transport is of no more use.
+/// Why a transport has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// The other side closed it.
+    /// The gateway closed it.
     ByGateway,
-    /// The link did not take bytes, or bring them, in time.
+    /// The link did not accept or deliver bytes in time.
     TimedOut,
-    /// Something else, in words.
+    /// Another reason, as text.
     Broken(&'static str),
 }
 
@@ -29,30 +29,30 @@ impl fmt::Display for Ended {
 
 /// An established connection to the gateway.
 pub trait Transport {
-    /// Moves what has arrived into `frames`, but no more than the next frame needs: more may arrive for ever. Does not
-    /// wait.
+    /// Moves bytes that have arrived into `frames`, but only as many as the next frame needs, because a flood may never
+    /// end. Does not block.
     ///
     /// # Errors
-    /// Nothing more will come. What came before is in `frames`.
+    /// The transport has ended. The bytes that came before are in `frames`.
     fn receive(&mut self, frames: &mut FrameDecoder) -> Result<(), Ended>;
 
-    /// Sends `data`, waiting as long as the link may need.
+    /// Sends `data`; blocks while the link accepts nothing.
     ///
     /// # Errors
-    /// The link took too long, or is gone.
+    /// The link took too long, or has ended.
     fn send(&mut self, data: &[u8]) -> Result<(), Ended>;
 
-    /// Says goodbye; the link itself stays for the caller to close.
+    /// Ends the stream in order. The caller closes the link.
     fn close(&mut self);
 }
 
-/// How long the link may take to accept what is to be sent, milliseconds.
+/// Milliseconds within which the link has to accept the bytes.
 const SEND_WITHIN: u64 = 10_000;
 
-/// Gives all of `data` to the link.
+/// Writes all of `data` to the link.
 ///
 /// # Errors
-/// As [`Transport::send`].
+/// Like [`Transport::send`].
 pub fn send_all(hardware: &Hardware, mut data: &[u8]) -> Result<(), Ended> {
     let deadline = hardware.clock.now() + SEND_WITHIN;
     while !data.is_empty() {
@@ -72,7 +72,7 @@ pub fn send_all(hardware: &Hardware, mut data: &[u8]) -> Result<(), Ended> {
     Ok(())
 }
 
-/// Frames straight on the link, for boards that cannot do TLS and have somebody else to do it.
+/// Frames directly on the link, for boards that cannot do TLS: the bridge does it for them.
 pub struct Plain(pub Hardware);
 
 impl Transport for Plain {

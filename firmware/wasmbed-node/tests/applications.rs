@@ -18,7 +18,7 @@ fn module(text: &str) -> &'static [u8] {
     wat::parse_str(text).unwrap().leak()
 }
 
-/// The moves that deliver a module as application `id` in chunks of 64 bytes.
+/// The steps that deliver a module as application `id` in chunks of 64 bytes.
 fn delivery(id: &'static str, module: &'static [u8], limits: Limits) -> Vec<Move> {
     let deploy = GatewayMessage::Deploy(Deploy {
         application_id: id,
@@ -77,7 +77,7 @@ fn a_module_is_received_run_and_reported() {
     assert!(report.messages("DeploymentResult")[0].contains("ok: true"));
     let status = report.messages("ApplicationStatus")[0];
     assert!(status.contains("state: Running"), "{status}");
-    // 20000 + 100 * 1 - 500, little-endian; the argument's length, not what fitted; the variable.
+    // 20000 + 100 * 1 - 500, little-endian; the argument's full length, not the copied part; the variable.
     assert!(status.contains("payload: [144, 76, 0, 0]"), "{status}");
     assert!(status.contains("payload: [115, 101, 99, 0, 0, 0]"), "{status}");
     assert!(status.contains("payload: [98, 108, 117, 101]"), "{status}");
@@ -86,7 +86,7 @@ fn a_module_is_received_run_and_reported() {
 }
 
 #[test]
-fn a_module_ticks_at_its_own_pace() {
+fn a_module_chooses_the_time_of_its_next_tick() {
     let text = format!(
         r#"(module {INTERFACE}
             (func (export "run"))
@@ -106,7 +106,7 @@ fn a_module_ticks_at_its_own_pace() {
 }
 
 #[test]
-fn a_call_that_ends_early_is_reported_with_its_cause() {
+fn a_failed_call_is_reported_with_its_cause() {
     let endless = r#"(module (memory (export "memory") 1) (func (export "run") (loop (br 0))))"#;
     let trap = r#"(module (memory (export "memory") 1) (func (export "run") unreachable))"#;
     let greedy = r#"(module (memory (export "memory") 1)
@@ -140,7 +140,7 @@ fn a_call_that_ends_early_is_reported_with_its_cause() {
 }
 
 #[test]
-fn heartbeats_go_on_while_a_module_computes() {
+fn heartbeats_continue_while_a_module_computes() {
     let text = r#"(module (memory (export "memory") 1) (func (export "run") (loop (br 0))))"#;
     let mut board = Board::enrolled(1000);
     board.bench.tick_on_look();
@@ -158,7 +158,7 @@ fn heartbeats_go_on_while_a_module_computes() {
 }
 
 #[test]
-fn what_is_no_module_for_this_board_is_refused() {
+fn a_module_that_this_board_cannot_run_is_refused() {
     for (text, code) in [
         (r#"(module (func (export "run")))"#, "INVALID_MODULE"),
         (r#"(module (memory (export "memory") 1))"#, "INVALID_MODULE"),
@@ -203,7 +203,7 @@ fn a_start_function_and_initialize_run_before_the_entry() {
 }
 
 #[test]
-fn what_runs_before_the_entry_says_which_function_ended_early() {
+fn a_failure_before_the_entry_names_the_function() {
     let initialize = format!(
         r#"(module {INTERFACE} (func (export "run"))
             (func (export "_initialize") (call $log (i32.const 2) (i32.const 65530) (i32.const 7))))"#
@@ -224,7 +224,7 @@ fn what_runs_before_the_entry_says_which_function_ended_early() {
 }
 
 #[test]
-fn what_a_board_has_no_memory_for_is_refused_with_figures() {
+fn a_module_that_needs_too_much_memory_is_refused_with_figures() {
     static FREE: AtomicUsize = AtomicUsize::new(0);
     let one = r#"(module (memory (export "memory") 1) (func (export "run")))"#;
     let five = r#"(module (memory (export "memory") 5) (func (export "run")))"#;
@@ -250,7 +250,7 @@ fn what_a_board_has_no_memory_for_is_refused_with_figures() {
 }
 
 #[test]
-fn a_table_grows_as_far_as_devices_allow() {
+fn a_table_grows_up_to_the_limit_of_all_devices() {
     let text = r#"(module (memory (export "memory") 1) (table $t 1 funcref)
         (func $grow (param i32) (result i32) (table.grow $t (ref.null func) (local.get 0)))
         (func (export "run")
@@ -262,7 +262,7 @@ fn a_table_grows_as_far_as_devices_allow() {
 }
 
 #[test]
-fn readings_are_counted_for_as_many_sensors_as_devices_count() {
+fn readings_are_counted_for_a_limited_number_of_sensors() {
     let text = format!(
         r#"(module {INTERFACE}
             (global $channel (mut i32) (i32.const 0))
@@ -322,7 +322,7 @@ fn an_application_is_stopped_and_deployed_again() {
 }
 
 #[test]
-fn a_board_holds_as_many_applications_as_it_may_and_failed_ones_make_room() {
+fn a_board_holds_a_limited_number_of_applications_and_failed_ones_make_room() {
     let good = module(r#"(module (memory (export "memory") 1) (func (export "run")))"#);
     let bad = module(r#"(module (memory (export "memory") 1) (func (export "run") unreachable))"#);
     let mut moves = delivery("one", good, LIMITS);
@@ -338,11 +338,11 @@ fn a_board_holds_as_many_applications_as_it_may_and_failed_ones_make_room() {
     assert!(report.messages("DeploymentResult")[3].contains("TOO_MANY_APPLICATIONS"));
     assert_eq!(board.applications.running(), 2);
     assert_eq!(board.applications.errors(), 2);
-    assert_eq!(board.applications.states().0.len(), 3, "the failed one is told in heartbeats");
+    assert_eq!(board.applications.states().0.len(), 3, "the heartbeat reports the failed one");
 }
 
 #[test]
-fn what_happened_while_the_link_was_down_is_told_afterwards() {
+fn a_fault_while_the_link_was_down_is_reported_afterwards() {
     let text = format!(
         r#"(module {INTERFACE}
             (global $left (mut i32) (i32.const 3))
@@ -369,7 +369,7 @@ fn what_happened_while_the_link_was_down_is_told_afterwards() {
 }
 
 #[test]
-fn what_is_published_at_once_is_told_in_messages_of_a_records_size() {
+fn many_publications_are_sent_in_messages_that_fit_into_a_record() {
     let text = format!(
         r#"(module {INTERFACE}
             (global $left (mut i32) (i32.const 40))
@@ -384,7 +384,7 @@ fn what_is_published_at_once_is_told_in_messages_of_a_records_size() {
 }
 
 #[test]
-fn what_a_board_has_no_memory_for_is_refused_to_the_module() {
+fn a_growth_that_needs_too_much_memory_is_refused_to_the_module() {
     static FREE: AtomicUsize = AtomicUsize::new(1 << 20);
     let text = format!(
         r#"(module {INTERFACE}
@@ -433,25 +433,25 @@ fn a_stop_cancels_a_transfer_and_answers_the_deployment() {
         "{cancelled:?}"
     );
     assert!(stopped.0 == 500 && stopped.1.contains("StopResult") && stopped.1.contains("ok: true"), "{stopped:?}");
-    assert!(report.messages("Error").is_empty(), "a chunk that was under way is nobody's fault");
+    assert!(report.messages("Error").is_empty(), "a chunk that was already sent is not an error");
     assert!(!board.bench.said("I RAN"));
     assert_eq!(board.applications.states().0.len(), 1);
     assert_eq!((board.applications.running(), board.applications.errors()), (1, 0));
 }
 
 #[test]
-fn a_stop_right_behind_the_last_chunk_leaves_nothing_running() {
+fn a_stop_directly_after_the_last_chunk_leaves_nothing_running() {
     let mut moves = delivery("app", module(LOUD), LIMITS);
     moves.extend([stop(500, "app"), Move::Await("StopResult"), Move::Until(1000)]);
     let mut board = Board::enrolled(10_000);
     let report = board.session(None, moves);
-    assert_eq!(report.messages("DeploymentResult").len(), 1, "answered once, whatever the answer is");
-    assert_eq!(report.sent.last().unwrap().0, 500, "nothing is said of it after the stop");
+    assert_eq!(report.messages("DeploymentResult").len(), 1, "answered once, with either result");
+    assert_eq!(report.sent.last().unwrap().0, 500, "no message about it after the stop");
     assert!(board.applications.states().0.is_empty());
 }
 
 #[test]
-fn another_announcement_cancels_the_transfer_before_it() {
+fn another_announcement_cancels_the_previous_transfer() {
     let mut moves = delivery("app", module(LOUD), LIMITS);
     moves.pop();
     let good = module(r#"(module (memory (export "memory") 1) (func (export "run")))"#);
@@ -465,7 +465,7 @@ fn another_announcement_cancels_the_transfer_before_it() {
 }
 
 #[test]
-fn a_chunk_that_nobody_announced_is_an_error_on_the_next_link() {
+fn a_chunk_of_an_unannounced_module_is_an_error_on_the_next_link() {
     let mut moves = delivery("app", module(LOUD), LIMITS);
     let late = moves.pop().unwrap();
     moves.extend([stop(500, "app"), Move::Await("StopResult")]);

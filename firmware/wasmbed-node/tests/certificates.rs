@@ -1,4 +1,4 @@
-//! Which gateways a board believes, and what it says of itself. `certificates/make.py` makes the certificates.
+//! Which gateways a board trusts, and how it identifies itself. `certificates/make.py` makes the certificates.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ const NOW: u64 = 1_800_000_000; // 2027
 const P256: &[u8] = der!("authority-p256");
 const ED25519: &[u8] = der!("authority-ed25519");
 
-/// Of the key that `make.py` gives the device.
+/// The identity with the key that `make.py` gives the device.
 fn identity() -> Identity {
     let mut scalar = [0; 32];
     scalar[31] = 42;
@@ -30,7 +30,7 @@ fn reason(certificate: &[u8], authorities: &[u8], name: &str, now: u64) -> &'sta
 }
 
 #[test]
-fn a_gateway_of_the_authority_is_believed_under_each_of_its_names() {
+fn a_gateway_of_the_authority_is_trusted_under_each_of_its_names() {
     for name in ["gateway.example", "GATEWAY.example", "a.wild.example", "127.0.0.1"] {
         assert!(matches!(check_server(der!("server-p256"), P256, name, Some(NOW)), Ok(PublicKey::P256(_))), "{name}");
         let edwards = check_server(der!("server-ed25519"), ED25519, name, Some(NOW));
@@ -51,7 +51,7 @@ fn each_of_several_authorities_is_trusted() {
 }
 
 #[test]
-fn what_a_key_is_for_is_judged_as_virtual_boards_do() {
+fn key_usages_are_judged_as_by_virtual_boards() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
     let table = fs::read_to_string(folder.join("usages.txt")).unwrap();
     for line in table.lines().filter(|line| !line.starts_with('#')) {
@@ -62,7 +62,7 @@ fn what_a_key_is_for_is_judged_as_virtual_boards_do() {
 }
 
 #[test]
-fn any_other_name_is_not() {
+fn any_other_name_is_refused() {
     for name in ["gateway", "other.example", "wild.example", "a.b.wild.example", "127.0.0.2", "::1", ""] {
         assert_eq!(reason(der!("server-p256"), P256, name, NOW), "the gateway's certificate is for another name");
     }
@@ -71,7 +71,7 @@ fn any_other_name_is_not() {
 }
 
 #[test]
-fn a_certificate_from_somebody_else_is_not_believed() {
+fn a_certificate_from_another_authority_is_refused() {
     let stranger = "the gateway's certificate is not from the provisioned authority";
     for authority in [ED25519, der!("authority-other-name"), der!("device")] {
         assert_eq!(reason(der!("server-p256"), authority, "gateway.example", NOW), stranger);
@@ -83,14 +83,14 @@ fn a_certificate_from_somebody_else_is_not_believed() {
 }
 
 #[test]
-fn time_is_checked_where_it_is_known() {
+fn validity_is_checked_if_the_time_is_known() {
     let server = der!("server-p256");
     assert_eq!(reason(server, P256, "127.0.0.1", 1_500_000_000), "the gateway's certificate is not valid yet");
     assert_eq!(reason(server, P256, "127.0.0.1", 2_600_000_000), "the gateway's certificate has expired");
 }
 
 #[test]
-fn a_certificate_for_something_else_is_not_believed() {
+fn a_certificate_for_another_use_is_refused() {
     for (certificate, expected) in [
         (
             der!("server-with-strange-extension"),
@@ -103,7 +103,7 @@ fn a_certificate_for_something_else_is_not_believed() {
 }
 
 #[test]
-fn damaged_certificates_are_refused_whatever_the_damage() {
+fn damaged_certificates_are_refused_with_any_damage() {
     let good = der!("server-p256");
     for cut in 0..good.len() {
         assert_ne!(reason(&good[..cut], P256, "127.0.0.1", NOW), "believed", "cut at {cut}");
@@ -119,7 +119,7 @@ fn damaged_certificates_are_refused_whatever_the_damage() {
 }
 
 #[test]
-fn a_board_knows_its_own_certificate() {
+fn a_board_recognises_its_own_certificate() {
     let identity = identity();
     assert!(identity.owns(der!("device"), "board-1"));
     assert!(!identity.owns(der!("device"), "board-2"));

@@ -29,7 +29,7 @@ fn error(code: &'static str, retry_after: Option<u64>) -> GatewayMessage<'static
 }
 
 #[test]
-fn a_board_with_a_certificate_enrolls_and_beats() {
+fn a_board_with_a_certificate_enrolls_and_sends_heartbeats() {
     let mut board = Board::new();
     let report = board.session(
         None,
@@ -65,7 +65,7 @@ fn a_board_without_a_certificate_asks_for_one() {
 }
 
 #[test]
-fn each_request_has_a_nonce_of_its_own() {
+fn each_request_has_a_new_nonce() {
     let mut board = Board::new();
     let mut nonce = || {
         let report = board.session(None, vec![Move::Await("EnrollmentRequest")]);
@@ -76,7 +76,7 @@ fn each_request_has_a_nonce_of_its_own() {
 }
 
 #[test]
-fn a_refused_board_remembers_when_to_come_back() {
+fn a_refused_board_remembers_when_to_connect_again() {
     let mut board = Board::new();
     let moves = vec![Move::Await("EnrollmentRequest"), Move::Say(1, error("DUPLICATE_DEVICE", Some(9000)))];
     let report = board.session(None, moves);
@@ -86,7 +86,7 @@ fn a_refused_board_remembers_when_to_come_back() {
 }
 
 #[test]
-fn a_known_board_resumes_and_one_that_is_forgotten_enrolls_anew() {
+fn a_known_board_resumes_and_an_unknown_one_enrolls_again() {
     let mut board = Board::enrolled(1000);
     let report = board.session(
         None,
@@ -129,7 +129,7 @@ fn a_broken_frame_is_answered_and_ends_the_session() {
 }
 
 #[test]
-fn an_unknown_tag_is_answered_and_the_session_goes_on() {
+fn an_unknown_tag_is_answered_and_the_session_continues() {
     let unknown = b"\0\0\0\x07\x83\x01\x07\x82\x18\x2a\xa0".to_vec();
     let report = Board::enrolled(1000).session(
         None,
@@ -152,14 +152,14 @@ fn commands_before_the_enrollment_are_refused() {
 }
 
 #[test]
-fn the_board_stops_in_order_when_asked() {
+fn the_board_shuts_down_in_order_on_request() {
     let report = Board::enrolled(1000).session(None, vec![Move::Await("Heartbeat"), Move::Shutdown, Move::Until(9000)]);
     assert!(matches!(report.outcome, Outcome::Shutdown));
     assert!(report.closed);
 }
 
 #[test]
-fn of_a_flood_no_more_is_taken_than_the_next_frame_needs() {
+fn a_board_takes_no_more_of_a_flood_than_the_next_frame_needs() {
     let (bench, mut message) = (Bench::new(), Vec::new());
     encode_gateway(1, &acknowledgment(), &mut message);
     bench.arrive(&message.repeat(1000));

@@ -9,7 +9,7 @@ use support::Bench;
 use wasmbed_node::runtime::{Engine, Load, LoadError, Surroundings};
 use wasmbed_protocol::messages::Limits;
 
-/// Those of the harness's own test.
+/// The limits of the harness's own test.
 const LIMITS: Limits = Limits { memory: 4 << 16, fuel: 1_000_000, wall_time: 2_000 };
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -17,7 +17,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 #[test]
-fn every_module_is_judged_as_on_the_other_tiers() {
+fn every_module_gets_the_same_verdict_as_on_the_other_tiers() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../harness/testing/modules/verdicts.json");
     let cases: Vec<serde_json::Value> = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     for case in &cases {
@@ -32,9 +32,9 @@ fn every_module_is_judged_as_on_the_other_tiers() {
     }
 }
 
-/// A module with more of something than devices take, and the words that say so.
+/// Modules above a limit of all devices are refused, and the reason names the limit.
 #[test]
-fn more_than_devices_take_is_refused_in_words() {
+fn a_module_above_a_limit_is_refused_with_the_reason() {
     let many = |count: usize, what: &str| what.repeat(count);
     let frame = |more: &str| {
         let text = format!(r#"(module {more} (memory (export "memory") 1) (func (export "run")))"#);

@@ -1,14 +1,13 @@
-//! Checks that bytes are one CBOR item in the wire's profile, before anything is built from them.
+//! Checks that bytes are one CBOR item in the wire's profile, before a message is read from them.
 //!
 //! The profile is the core deterministic encoding of RFC 8949, section 4.2.1, without CBOR tags, with keys that are
 //! integers or strings, and with bounds on nesting and on the number of items.
 
 use minicbor::Decoder;
 
-use crate::codec::ProtocolError;
-use crate::field::{Fault, ReadError};
+use crate::error::ProtocolError;
 
-/// Arrays and maps inside each other, the envelope counted.
+/// Levels of arrays and maps inside each other, including the envelope.
 pub const MAXIMUM_DEPTH: usize = 16;
 /// Elements of all arrays plus keys and values of all maps.
 pub const MAXIMUM_ITEMS: u64 = 1 << 14;
@@ -17,6 +16,8 @@ const fn malformed(reason: &'static str, at: usize) -> ProtocolError {
     ProtocolError::Malformed { message_id: None, reason, at }
 }
 
+/// Checks `data`.
+///
 /// # Errors
 /// `data` is not exactly one item in the profile.
 pub fn check_item(data: &[u8]) -> Result<(), ProtocolError> {
@@ -26,11 +27,22 @@ pub fn check_item(data: &[u8]) -> Result<(), ProtocolError> {
 }
 
 /// Moves `decoder` past an item that [`check_item`] has accepted.
-pub(crate) fn skip_item(decoder: &mut Decoder<'_>) -> Result<(), ReadError> {
+pub(crate) fn skip_item(decoder: &mut Decoder<'_>) -> Result<(), ProtocolError> {
     let mut walk = Walk { data: decoder.input(), at: decoder.position(), items: 0 };
-    walk.item(0).map_err(|_| ReadError::from(Fault::WrongType))?;
+    walk.item(0)?;
     decoder.set_position(walk.at);
     Ok(())
+}
+
+/// The major types of CBOR (RFC 8949, section 3.1).
+mod major {
+    pub const UNSIGNED: u8 = 0;
+    pub const NEGATIVE: u8 = 1;
+    pub const BYTES: u8 = 2;
+    pub const TEXT: u8 = 3;
+    pub const ARRAY: u8 = 4;
+    pub const MAP: u8 = 5;
+    pub const SIMPLE: u8 = 7;
 }
 
 struct Walk<'a> {
@@ -55,48 +67,63 @@ impl<'a> Walk<'a> {
     fn item(&mut self, depth: usize) -> Result<u8, ProtocolError> {
         let begin = self.at;
         let initial = self.take(1)?[0];
-        let (major, additional) = (initial >> 5, initial & 31);
-        if major == 7 {
+        let (kind, additional) = (initial >> 5, initial & 31);
+        if kind == major::SIMPLE {
             self.simple(additional, begin)?;
-            return Ok(major);
+            return Ok(kind);
         }
         let argument = self.argument(additional, begin)?;
-        match major {
-            0 | 1 => {}
-            2 => {
+        match kind {
+            major::UNSIGNED | major::NEGATIVE => {}
+            major::BYTES => {
                 self.take(argument)?;
             }
-            3 => {
-                let text = self.take(argument)?;
-                core::str::from_utf8(text).map_err(|_| malformed("text that is not UTF-8", begin))?;
-            }
-            4 => {
-                self.enter(argument, depth, begin)?;
-                for _ in 0..argument {
-                    self.item(depth + 1)?;
-                }
-            }
-            5 => {
-                self.enter(argument.saturating_mul(2), depth, begin)?;
-                let mut previous: &[u8] = &[];
-                for _ in 0..argument {
-                    let start = self.at;
-                    if self.item(depth + 1)? > 3 {
-                        return Err(malformed("a map key that is neither an integer nor a string", start));
-                    }
-                    let key = &self.data[start..self.at];
-                    if key <= previous {
-                        return Err(malformed("map keys that are out of order, or twice the same", start));
-                    }
-                    previous = key;
-                    self.item(depth + 1)?;
-                }
-            }
+            major::TEXT => self.text(argument, begin)?,
+            major::ARRAY => self.array(argument, depth, begin)?,
+            major::MAP => self.map(argument, depth, begin)?,
             _ => return Err(malformed("a CBOR tag, which the protocol has no use for", begin)),
         }
-        Ok(major)
+        Ok(kind)
     }
 
+    fn text(&mut self, length: u64, begin: usize) -> Result<(), ProtocolError> {
+        let text = self.take(length)?;
+        core::str::from_utf8(text).map_err(|_| malformed("text that is not UTF-8", begin))?;
+        Ok(())
+    }
+
+    fn array(&mut self, elements: u64, depth: usize, begin: usize) -> Result<(), ProtocolError> {
+        self.enter(elements, depth, begin)?;
+        for _ in 0..elements {
+            self.item(depth + 1)?;
+        }
+        Ok(())
+    }
+
+    fn map(&mut self, pairs: u64, depth: usize, begin: usize) -> Result<(), ProtocolError> {
+        self.enter(pairs.saturating_mul(2), depth, begin)?;
+        let mut previous: &[u8] = &[];
+        for _ in 0..pairs {
+            previous = self.key_after(previous, depth)?;
+            self.item(depth + 1)?;
+        }
+        Ok(())
+    }
+
+    /// Reads past a map's key and returns it, encoded. The encoded keys of a map have to ascend.
+    fn key_after(&mut self, previous: &[u8], depth: usize) -> Result<&'a [u8], ProtocolError> {
+        let start = self.at;
+        if self.item(depth + 1)? > major::TEXT {
+            return Err(malformed("a map key that is neither an integer nor a string", start));
+        }
+        let key = &self.data[start..self.at];
+        if key <= previous {
+            return Err(malformed("map keys that are out of order, or twice the same", start));
+        }
+        Ok(key)
+    }
+
+    /// Reads the argument that follows an item's first byte: a number or a length.
     fn argument(&mut self, additional: u8, begin: usize) -> Result<u64, ProtocolError> {
         let (width, least) = match additional {
             0..=23 => return Ok(u64::from(additional)),
@@ -114,6 +141,7 @@ impl<'a> Walk<'a> {
         Ok(argument)
     }
 
+    /// Counts the items of an array or a map against the bounds.
     fn enter(&mut self, count: u64, depth: usize, begin: usize) -> Result<(), ProtocolError> {
         self.items = self.items.saturating_add(count);
         if count > (self.data.len() - self.at) as u64 {
@@ -164,7 +192,7 @@ impl Float {
         (1 << (self.exponent - 1)) - 1
     }
 
-    /// Whether the value with these bits is the same in `narrow`, the next narrower format.
+    /// Whether `narrow`, the next narrower format, can hold the value with these bits exactly.
     const fn fits(&self, bits: u64, narrow: &Self) -> bool {
         let magnitude = bits & ((1 << (self.fraction + self.exponent)) - 1);
         if magnitude == 0 || magnitude >= self.infinity() {
@@ -172,7 +200,7 @@ impl Float {
         }
         let exponent = (magnitude >> self.fraction) as i32 - self.largest_exponent();
         let least = 1 - narrow.largest_exponent();
-        // Below its least exponent, the narrow format has fewer digits for the fraction.
+        // Below its least exponent, the narrow format has fewer bits for the fraction.
         let denormal = if exponent < least { (least - exponent) as u32 } else { 0 };
         exponent <= narrow.largest_exponent()
             && denormal <= narrow.fraction

@@ -1,5 +1,5 @@
-//! How a value is written into a message's map, and read from it: strictly, so that a wrong type is never taken for
-//! something else and a null never for an absent field.
+//! Writes values into a message's map and reads them from it. Reading is strict: a value of another type is refused,
+//! and null does not count as an absent field.
 
 use alloc::vec::Vec;
 use core::convert::Infallible;
@@ -8,11 +8,13 @@ use core::ops::RangeInclusive;
 use minicbor::data::Type;
 use minicbor::{Decoder, Encoder, encode};
 
-/// Where messages are written to: memory, which does not refuse.
+use crate::deterministic::skip_item;
+
+/// The target of encoding: memory, so writing cannot fail.
 pub(crate) type Out<'v> = Encoder<&'v mut Vec<u8>>;
 pub(crate) type WriteResult = Result<(), encode::Error<Infallible>>;
 
-/// What can be wrong with a field.
+/// Reasons to refuse a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     Missing,
@@ -32,7 +34,7 @@ impl Fault {
     }
 }
 
-/// What is wrong with a message, in which field, and at which byte of the frame.
+/// Why a message was refused, in which field, and at which byte of the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ReadError {
     pub fault: Fault,
@@ -41,7 +43,7 @@ pub(crate) struct ReadError {
 }
 
 impl ReadError {
-    /// The same in a field of the message, of which `self` may only be a part.
+    /// Returns the same error for the field that contains the value.
     pub(crate) const fn within(self, field: u8, at: usize) -> Self {
         Self { field: Some(field), at: at as u32, ..self }
     }
@@ -65,7 +67,7 @@ pub(crate) trait Field<'b>: Sized {
 
     fn read(decoder: &mut Decoder<'b>) -> Result<Self, ReadError>;
 
-    /// What an absent field is; None: it must be there.
+    /// The value of an absent field; None: the field is required.
     fn absent() -> Option<Self> {
         None
     }
@@ -74,7 +76,7 @@ pub(crate) trait Field<'b>: Sized {
         true
     }
 
-    /// Of a text or of bytes; None where the contract does not bound it.
+    /// Length of a text or of bytes; None for values that the contract does not bound.
     fn size(&self) -> Option<usize> {
         None
     }
@@ -172,10 +174,10 @@ impl<'b, T: Field<'b>> Field<'b> for Vec<T> {
     }
 }
 
-/// Writes a map by name, in the bytewise order of the encoded keys (RFC 8949, section 4.2.1).
+/// Writes a map from names to values, in the bytewise order of the encoded keys (RFC 8949, section 4.2.1).
 pub(crate) fn write_pairs<'b, V: Field<'b>>(pairs: &[(&str, V)], out: &mut Out<'_>) -> WriteResult {
     let mut order: Vec<usize> = (0..pairs.len()).collect();
-    // A string's length comes first in its encoding.
+    // A string's encoding begins with its length.
     order.sort_unstable_by_key(|&index| (pairs[index].0.len(), pairs[index].0));
     out.map(pairs.len() as u64)?;
     for index in order {
@@ -185,22 +187,22 @@ pub(crate) fn write_pairs<'b, V: Field<'b>>(pairs: &[(&str, V)], out: &mut Out<'
     Ok(())
 }
 
-/// Reads a map by name.
+/// Reads a map from names to values.
 pub(crate) fn read_pairs<'b, V: Field<'b>>(decoder: &mut Decoder<'b>) -> Result<Vec<(&'b str, V)>, ReadError> {
     let count = decoder.map()?.ok_or(Fault::WrongType)?;
     (0..count).map(|_| Ok((decoder.str()?, V::read(decoder)?))).collect()
 }
 
-/// The number of the next field.
+/// Reads the number of the next field.
 pub(crate) fn read_number(decoder: &mut Decoder<'_>) -> Result<u64, ReadError> {
     let at = decoder.position();
     decoder.u64().map_err(|_| ReadError { fault: Fault::BadNumber, field: None, at: at as u32 })
 }
 
-/// Of a text or of bytes that the contract does not bound.
+/// The sizes of a text or of bytes that the contract does not bound.
 pub(crate) const ANY: RangeInclusive<usize> = 0..=usize::MAX;
 
-/// The next field's value, of one of the `sizes` in bytes.
+/// Reads the next field's value; its size in bytes has to be one of `sizes`.
 pub(crate) fn read_value<'b, V: Field<'b>>(
     decoder: &mut Decoder<'b>,
     number: u8,
@@ -212,6 +214,11 @@ pub(crate) fn read_value<'b, V: Field<'b>>(
         Ok(_) => Err(ReadError::from(Fault::WrongSize).within(number, at)),
         Err(error) => Err(error.within(number, at)),
     }
+}
+
+/// Skips the value of an unknown field.
+pub(crate) fn skip(decoder: &mut Decoder<'_>) -> Result<(), ReadError> {
+    skip_item(decoder).map_err(|_| Fault::WrongType.into())
 }
 
 /// Whether a map comes next.
@@ -253,7 +260,7 @@ macro_rules! message {
                             $(let sizes = &$size;)?
                             $field = Some(crate::field::read_value(decoder, $number, sizes)?);
                         })*
-                        _ => crate::deterministic::skip_item(decoder)?,
+                        _ => crate::field::skip(decoder)?,
                     }
                 }
                 let missing = |number| ReadError::from(crate::field::Fault::Missing).within(number, begin);
@@ -297,7 +304,7 @@ macro_rules! messages {
                 match self { $(Self::$variant(message) => message.write(out),)* }
             }
 
-            /// None: no message of this direction has this tag.
+            /// Reads the fields of the message with this tag; None: this direction has no such tag.
             pub(crate) fn read_fields(tag: u64, decoder: &mut Decoder<'a>) -> Option<Result<Self, ReadError>> {
                 Some(match tag {
                     $($tag => <$kind>::read(decoder).map(Self::$variant),)*

@@ -2,14 +2,14 @@
 
 use alloc::vec::Vec;
 
-use crate::codec::ProtocolError;
+use crate::error::ProtocolError;
 
 /// Bytes before a frame's payload.
 pub const HEADER_SIZE: usize = 4;
 
-/// Cuts a byte stream into the frames it carries, however the stream was split on its way.
+/// Cuts a byte stream into frames, wherever the stream was split on its way.
 ///
-/// Holds what has arrived and was not taken yet, never what a header only announces.
+/// It holds only bytes that have arrived; a length in a header reserves no memory.
 #[derive(Debug)]
 pub struct FrameDecoder {
     limit: usize,
@@ -22,15 +22,15 @@ impl FrameDecoder {
         Self { limit, buffer: Vec::new() }
     }
 
-    /// Appends what arrived.
+    /// Appends bytes that have arrived.
     pub fn push(&mut self, data: &[u8]) {
         self.buffer.extend_from_slice(data);
     }
 
-    /// The next frame's payload; None until it is complete.
+    /// Returns the next frame's payload; None until it is complete.
     ///
     /// # Errors
-    /// The stream announced an empty frame, or one above the limit: nothing after it can be read.
+    /// The stream announced an empty frame, or one above the limit. Nothing after it can be read.
     pub fn peek(&self) -> Result<Option<&[u8]>, ProtocolError> {
         Ok(self.length()?.and_then(|length| self.buffer.get(HEADER_SIZE..length)))
     }
@@ -46,7 +46,7 @@ impl FrameDecoder {
             self.buffer.drain(..length.min(self.buffer.len()));
         }
         if self.buffer.is_empty() {
-            // On a small board, what a large frame needed is needed by what it brought.
+            // On a small board, the module from a large frame needs the memory that the frame took.
             self.buffer = Vec::new();
         }
     }

@@ -6,37 +6,37 @@ use minicbor::Decoder;
 
 use crate::field::{Fault, Field, Out, ReadError, WriteResult, message, messages, read_pairs, write_pairs};
 
-/// Whole numbers by name; the unit is in the name (`uptime_ms`, `memory_used_bytes`).
+/// Integers by name; the name ends with the unit (`uptime_ms`, `memory_used_bytes`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metrics<'a>(pub Vec<(&'a str, i64)>);
 
-/// Texts by name, as in a process's environment.
+/// Texts by name, like a process's environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Texts<'a>(pub Vec<(&'a str, &'a str)>);
 
-/// What each application is doing, by application id.
+/// The state of each application, by application id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct States<'a>(pub Vec<(&'a str, ApplicationState)>);
 
-/// What an application is doing on this device.
+/// The state of an application on this device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApplicationState {
-    /// Its module is on the way.
+    /// Its module is being received.
     Receiving,
-    /// Loaded; its entry was not called yet.
+    /// It is loaded; its entry has not been called yet.
     Deployed,
     /// Its entry was called.
     Running,
-    /// It was stopped on request.
+    /// It was stopped by a request.
     Stopped,
     /// It could not be deployed.
     Failed,
-    /// A call into it ended early.
+    /// A call into it failed.
     Error,
 }
 
 impl ApplicationState {
-    /// The word on the wire.
+    /// The state's text on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Receiving => "receiving",
@@ -48,14 +48,14 @@ impl ApplicationState {
         }
     }
 
-    fn parse(word: &str) -> Option<Self> {
+    fn parse(text: &str) -> Option<Self> {
         [Self::Receiving, Self::Deployed, Self::Running, Self::Stopped, Self::Failed, Self::Error]
             .into_iter()
-            .find(|state| state.as_str() == word)
+            .find(|state| state.as_str() == text)
     }
 }
 
-/// What a module published.
+/// A message that a module published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publication<'a> {
     /// At most 128 bytes of text.
@@ -126,7 +126,7 @@ impl<'b> Field<'b> for Publication<'b> {
 }
 
 message! {
-    /// What a module may use.
+    /// The limits of one application.
     #[derive(Copy)]
     Limits {
         /// Linear memory, bytes.
@@ -139,25 +139,25 @@ message! {
 }
 
 message! {
-    /// A sign of life.
+    /// A device's sign of life, with its state.
     Heartbeat<'a> {
         /// UUID in text form.
         0 => device_id: &'a str [36..=36],
-        /// Milliseconds since the Unix epoch where the device knows it, else since boot.
+        /// Milliseconds since the Unix epoch if the device knows the time, otherwise since boot.
         1 => device_time: u64,
         /// `running` or `degraded`.
         2 => status: &'a str,
-        /// About the device.
+        /// Figures of the device.
         3 => metrics: Metrics<'a>,
         /// `ready`, `busy` or `unavailable`.
         4 => runtime_status: &'a str,
-        /// Of every application the device knows.
+        /// The state of every application that the device knows.
         5 => applications: States<'a>,
     }
 }
 
 message! {
-    /// Who the device is and what it can do.
+    /// A device's identity and capabilities.
     EnrollmentRequest<'a> {
         /// For example `mcu`.
         0 => device_type: &'a str,
@@ -169,21 +169,21 @@ message! {
         3 => capabilities: Vec<&'a str>,
         /// SubjectPublicKeyInfo, DER.
         4 => public_key: &'a [u8],
-        /// Of the firmware.
+        /// The firmware's version.
         5 => firmware_version: &'a str,
         /// 8 to 64 bytes, fresh for each request.
         6 => nonce: &'a [u8] [8..=64],
         /// Certification request, DER (RFC 2986).
         7 => csr: Option<&'a [u8]>,
-        /// One-time secret that goes with the certification request.
+        /// One-time secret for the certification request.
         8 => pairing_token: Option<&'a str>,
-        /// Bytes.
+        /// Size of the largest module that it can load, bytes.
         9 => largest_module: Option<u64>,
     }
 }
 
 message! {
-    /// The device has taken its id.
+    /// The device has stored its id.
     EnrollmentAcknowledgment<'a> {
         /// UUID in text form.
         0 => device_id: &'a str [36..=36],
@@ -191,15 +191,15 @@ message! {
 }
 
 message! {
-    /// What an application is doing, and what it published since the last status.
+    /// The state of an application, and what it published since the last status.
     ApplicationStatus<'a> {
         /// Which application.
         0 => application_id: &'a str [1..=253],
-        /// What it is doing.
+        /// Its state.
         1 => state: ApplicationState,
-        /// About the application.
+        /// Figures of the application.
         2 => metrics: Metrics<'a>,
-        /// Why it is not doing better.
+        /// Why it failed.
         3 => error: Option<&'a str>,
         /// Oldest first.
         4 => publications: Option<Vec<Publication<'a>>>,
@@ -213,11 +213,11 @@ message! {
         0 => application_id: &'a str [1..=253],
         /// Whether it is loaded.
         1 => ok: bool,
-        /// What was wrong, in words.
+        /// Why not, as text.
         2 => error: Option<&'a str>,
-        /// About the application.
+        /// Figures of the application.
         3 => metrics: Metrics<'a>,
-        /// What was wrong, as a code.
+        /// Why not, as a code.
         4 => code: Option<&'a str>,
     }
 }
@@ -229,37 +229,37 @@ message! {
         0 => application_id: &'a str [1..=253],
         /// Whether it is stopped.
         1 => ok: bool,
-        /// What was wrong.
+        /// Why not.
         2 => error: Option<&'a str>,
     }
 }
 
 message! {
-    /// What the device has.
+    /// The device's resources.
     DeviceInfo<'a> {
-        /// Bytes.
+        /// RAM, bytes.
         0 => memory: u64,
         /// For example `armv7m`.
         1 => architecture: &'a str,
-        /// Of the WebAssembly runtime.
+        /// The WebAssembly proposals that its runtime supports.
         2 => runtime_features: Vec<&'a str>,
-        /// Bytes.
+        /// Size of the largest module that it can load, bytes.
         3 => largest_module: u64,
     }
 }
 
 message! {
-    /// A call into a module ended early: `runtime-error` of the contract.
+    /// A call into a module failed: `runtime-error` of the contract.
     RuntimeFault<'a> {
         /// Which application.
         0 => application_id: &'a str [1..=253],
         /// `TRAP`, `OUT_OF_FUEL`, `TIME_LIMIT` or `MEMORY_LIMIT`.
         1 => code: &'a str,
-        /// In words.
+        /// The same as text.
         2 => message: &'a str,
         /// Innermost first.
         3 => backtrace: Vec<&'a str>,
-        /// What the call had used.
+        /// The resources that the call used.
         4 => resource_use: Metrics<'a>,
     }
 }
@@ -279,17 +279,17 @@ message! {
     Error<'a> {
         /// For example `ENROLLMENT_FAILED`.
         0 => code: &'a str,
-        /// In words.
+        /// The same as text.
         1 => message: &'a str,
-        /// Milliseconds.
+        /// Milliseconds to wait before the next attempt.
         2 => retry_after: Option<u64>,
-        /// For example `RENEW_CERTIFICATE`.
+        /// What the device should do, for example `RENEW_CERTIFICATE`.
         3 => action: Option<&'a str>,
     }
 }
 
 message! {
-    /// The gateway has seen the heartbeat.
+    /// The gateway has received the heartbeat.
     HeartbeatAcknowledgment {
         /// Milliseconds since the Unix epoch.
         0 => gateway_time: u64,
@@ -297,7 +297,7 @@ message! {
 }
 
 message! {
-    /// The device is known, and this is how it shall behave.
+    /// The device is enrolled: its id and settings.
     EnrollmentResponse<'a> {
         /// UUID in text form.
         0 => device_id: &'a str [36..=36],
@@ -305,39 +305,39 @@ message! {
         1 => gateway_name: &'a str,
         /// `host:port`.
         2 => gateway_endpoint: &'a str,
-        /// Milliseconds.
+        /// Milliseconds between two heartbeats.
         3 => heartbeat_interval: u64,
-        /// Issued on the device's certification request, DER.
+        /// The certificate issued for the device's certification request, DER.
         4 => certificate: Option<&'a [u8]>,
     }
 }
 
 message! {
-    /// A module is about to come, in chunks.
+    /// Announces a module, which follows in chunks.
     Deploy<'a> {
         /// Which application.
         0 => application_id: &'a str [1..=253],
-        /// For people.
+        /// The name that people read.
         1 => name: &'a str,
-        /// Of the module, bytes.
+        /// Size of the module, bytes.
         2 => size: u64,
-        /// Of the module.
+        /// SHA-256 of the module.
         3 => sha256: [u8; 32],
-        /// Bytes; the last chunk may be shorter.
+        /// Size of a chunk, bytes; the last one may be shorter.
         4 => chunk_size: u64,
-        /// What it may use.
+        /// The limits of the application.
         5 => limits: Limits,
         /// The exported function to call.
         6 => entry: &'a str,
-        /// What the module can ask for by index.
+        /// Arguments, which the module reads by index.
         7 => arguments: Vec<&'a str>,
-        /// What the module can ask for by name.
+        /// Environment variables, which the module reads by name.
         8 => environment: Option<Texts<'a>>,
     }
 }
 
 message! {
-    /// An application shall stop.
+    /// Stops an application.
     Stop<'a> {
         /// Which application.
         0 => application_id: &'a str [1..=253],
@@ -353,7 +353,7 @@ message! {
 message! {
     /// Asks for [`ApplicationStatus`], of one application or of all.
     ApplicationStatusRequest<'a> {
-        /// Which application; none: all.
+        /// Which application; absent: all.
         0 => application_id: Option<&'a str> [1..=253],
     }
 }
@@ -371,7 +371,7 @@ message! {
 }
 
 messages! {
-    /// What a device sends.
+    /// The messages that a device sends.
     DeviceMessage {
         0 => Heartbeat(Heartbeat<'a>),
         1 => EnrollmentRequest(EnrollmentRequest<'a>),
@@ -387,7 +387,7 @@ messages! {
 }
 
 messages! {
-    /// What a gateway sends.
+    /// The messages that a gateway sends.
     GatewayMessage {
         0 => HeartbeatAcknowledgment(HeartbeatAcknowledgment),
         1 => EnrollmentResponse(EnrollmentResponse<'a>),

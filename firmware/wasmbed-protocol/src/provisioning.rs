@@ -1,4 +1,4 @@
-//! What a board is told from outside: the map in its provisioning blob, `provisioning.cddl`.
+//! The map in a board's provisioning blob (`provisioning.cddl`): its identity, its gateway, and how to start.
 
 use alloc::vec::Vec;
 
@@ -11,9 +11,9 @@ use crate::field::{Field, Out, ReadError, WriteResult, message};
 pub const VERSION: u64 = 1;
 
 message! {
-    /// Who the board is and whom it trusts.
+    /// The board's identity, the authorities that it trusts, and how to start.
     Provisioning<'a> {
-        /// Of this map.
+        /// Version of this map.
         0 => version: u64,
         /// The device's name: subject common name of its certificate or signing request.
         1 => name: &'a str [1..=253],
@@ -27,38 +27,38 @@ message! {
         5 => gateway: &'a str,
         /// The name the gateway's certificate must carry.
         6 => server_name: &'a str,
-        /// Milliseconds since the Unix epoch when the board is switched on; 0: not known, validity is not checked.
+        /// Milliseconds since the Unix epoch at power-on; 0: unknown, and validity is not checked.
         7 => boot_time: u64,
-        /// Never given twice.
+        /// Random bytes, different at every power-on.
         8 => entropy: &'a [u8] [32..=64],
         /// The one-time secret that goes with a signing request.
         9 => pairing_token: Option<&'a str>,
-        /// What to claim at enrollment instead of the board's own value.
+        /// The device type that the board claims at enrollment instead of its own.
         10 => device_type: Option<&'a str>,
-        /// Likewise.
+        /// The capabilities that it claims instead of its own.
         11 => capabilities: Option<Vec<&'a str>>,
-        /// SubjectPublicKeyInfo of the private key; needed by boards that cannot compute it.
+        /// SubjectPublicKeyInfo of the private key; for boards that cannot compute it.
         12 => public_key: Option<&'a [u8]>,
-        /// Milliseconds without a sign of life until the watchdog bites.
+        /// Milliseconds without a sign of life after which the watchdog resets the board.
         13 => watchdog: Option<u64>,
         /// A fault to provoke once, to see it reported: `panic`, `hard-fault`, `stack-overflow`, `heap-exhaustion`,
         /// `hang`.
         14 => self_test: Option<&'a str>,
-        /// Whether the board is being recorded: then it wakes often, and tells of each byte that it took from the link.
+        /// Whether the board is being recorded. Then it wakes often, and asks for each byte of the link.
         15 => recorded: Option<bool>,
-        /// The board's own address on Ethernet and the length of its prefix, `10.0.2.15/24`; then that is the link.
+        /// The board's own address on Ethernet with its prefix length, `10.0.2.15/24`. Then Ethernet is the link.
         16 => ethernet: Option<&'a str>,
     }
 }
 
 impl<'a> Provisioning<'a> {
-    /// None: not a map of this version, or a field is missing or of the wrong type or size.
+    /// Decodes the map. None: not a map of this version, or a field is missing or has the wrong type or size.
     pub fn decode(map: &'a [u8]) -> Option<Self> {
         check_item(map).ok()?;
         Self::read(&mut Decoder::new(map)).ok().filter(|provisioning| provisioning.version == VERSION)
     }
 
-    /// The map, in deterministic encoding.
+    /// Encodes the map deterministically.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         // Writing to a vector cannot fail.

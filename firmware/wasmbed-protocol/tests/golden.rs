@@ -38,7 +38,7 @@ fn publications(publications: &[Publication<'_>]) -> Value {
     publications.iter().map(|publication| json!([publication.topic, hex(publication.payload)])).collect()
 }
 
-/// What a vector's `decoded` says; absent optional fields are left out.
+/// A message as the `decoded` member of a vector describes it, without absent optional fields.
 fn described(message_id: u32, name: &str, fields: Value) -> Value {
     let Value::Object(mut fields) = fields else { unreachable!() };
     fields.retain(|_, value| !value.is_null());
@@ -109,7 +109,7 @@ fn describe_gateway(message_id: u32, message: &GatewayMessage<'_>) -> Value {
     described(message_id, message.name(), fields)
 }
 
-/// Decodes a vector; returns what it says and what it encodes to again.
+/// Decodes a vector; returns its description and the bytes that it encodes to again.
 fn read(vector: &Value) -> Result<(Value, Vec<u8>), ProtocolError> {
     let data = bytes(&vector["hex"]);
     let mut again = Vec::new();
@@ -126,7 +126,7 @@ fn read(vector: &Value) -> Result<(Value, Vec<u8>), ProtocolError> {
 }
 
 #[test]
-fn every_message_is_read_and_written_alike() {
+fn every_message_is_decoded_and_encoded_to_the_same_bytes() {
     for vector in [vectors("device.json"), vectors("gateway.json")].concat() {
         let (decoded, again) = read(&vector).unwrap_or_else(|error| panic!("{}: {error}", vector["name"]));
         assert_eq!(decoded, vector["decoded"], "{}", vector["name"]);
@@ -137,7 +137,7 @@ fn every_message_is_read_and_written_alike() {
 }
 
 #[test]
-fn what_is_to_be_ignored_is_ignored() {
+fn unknown_fields_are_ignored() {
     for vector in vectors("tolerated.json") {
         let (decoded, _) = read(&vector).unwrap_or_else(|error| panic!("{}: {error}", vector["name"]));
         assert_eq!(decoded, vector["decoded"], "{}", vector["name"]);
@@ -145,7 +145,7 @@ fn what_is_to_be_ignored_is_ignored() {
 }
 
 #[test]
-fn what_breaks_the_contract_is_refused() {
+fn messages_that_break_the_contract_are_refused() {
     for vector in vectors("invalid.json") {
         let error = match read(&vector) {
             Ok((decoded, _)) => panic!("{} was read as {decoded}", vector["name"]),

@@ -1,7 +1,7 @@
-"""From a board's serial line to a gateway's socket: the way in for every board that has no network of its own.
+"""Connects a board's serial line to a gateway's socket, for boards without a network.
 
-The bridge knows bytes only, and TLS goes through it end to end, unless a board cannot do TLS and wants that done for
-it. It is also where a link is cut.
+The bridge sees only bytes: TLS runs end to end through it, except for a board that cannot do TLS. The bridge is also
+the place where a test cuts a link.
 """
 
 from harness.boards.bridge.bridge import Bridge, Counters

@@ -1,4 +1,4 @@
-"""One board's tunnel to the gateway, with back-pressure end to end."""
+"""One board's connection to the gateway over a serial line, with back-pressure end to end."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from harness.core.network import Endpoint, Network
 __all__ = ["Bridge", "Counters"]
 
 MOST_WAITING = 65_536
-"""Bytes on their way to the board, before the gateway has to wait."""
+"""Bytes queued for the board before the gateway has to wait."""
 PORTION = 1024
-"""Bytes that the line is given at a time."""
+"""Bytes that are written to the line at a time."""
 
 
 @dataclass(slots=True)
 class Counters:
-    """What went through: bytes towards the gateway and towards the board, and connections made."""
+    """Traffic of a bridge: bytes to the gateway, bytes to the board, and connections."""
 
     up: int = 0
     down: int = 0
@@ -30,11 +30,12 @@ class Counters:
 
 
 class Bridge(asyncio.Protocol):
-    """The asyncio protocol of the board's serial stream; it makes and ends the gateway's connection as told.
+    """The asyncio protocol of the board's serial line. It opens and closes the gateway's connection on the board's
+    request.
 
-    :meth:`cut` breaks the connection and lets no other be made until :meth:`restore`. ``on_request``: the board asks
-    for each byte, and gets none before. ``tls`` and the ``server_name`` that the gateway's certificate must carry: the
-    bridge speaks TLS for a board that cannot.
+    :meth:`cut` breaks the connection and prevents another one until :meth:`restore`. ``on_request``: the board requests
+    each byte, and gets none without a request. ``tls``, and the ``server_name`` that the gateway's certificate must
+    have: the bridge speaks TLS for a board that cannot.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Bridge(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._serial = self._outgoing.transport = None
-        self._hang_up("the board's line is gone", abort=True)
+        self._hang_up("the board's line ended", abort=True)
 
     def pause_writing(self) -> None:
         self._outgoing.hold(True)
@@ -93,27 +94,27 @@ class Bridge(asyncio.Protocol):
     # control
 
     def cut(self) -> None:
-        """Break the link, as if the cable was pulled: the board hears nothing, the gateway sees a reset."""
+        """Break the link like a pulled cable: the board gets no message, the gateway sees a reset."""
         self.is_cut = True
         self._hang_up("the link was cut", abort=True)
 
     def restore(self) -> None:
-        """Let connections be made again; a board that was waiting is told to try. Changes nothing if it was not cut."""
+        """Allow connections again, and ask a waiting board to connect. Changes nothing if the link was not cut."""
         if self.is_cut:
             self.is_cut = False
             self.call()
 
     def call(self) -> None:
-        """End the board's connection, or let it try for one at once if it has none."""
+        """End the board's connection; a board without one connects at once."""
         self._tell_board(LineMark.CLOSE)
 
     def shut_down(self) -> None:
-        """Ask the board to close its session and stand still, before anything that still waits for it."""
+        """Ask the board to close its session and stop. The request goes before the bytes that still wait."""
         if not self.is_cut:
             self._outgoing.write_first(LineMark.SHUTDOWN.wire())
 
     async def close(self) -> None:
-        """End both sides and wait for a connection that was being made."""
+        """Close both sides, and wait until a connection attempt has ended."""
         self._hang_up("the bridge was closed", abort=True)
         if self._connecting is not None:
             await asyncio.gather(self._connecting, return_exceptions=True)
@@ -123,7 +124,7 @@ class Bridge(asyncio.Protocol):
     # the gateway's side
 
     def _open(self) -> None:
-        self._hang_up("the board connects anew", abort=True)
+        self._hang_up("the board connects again", abort=True)
         if self.is_cut:
             return
         self._far = _FarEnd(self)
@@ -165,14 +166,14 @@ class Bridge(asyncio.Protocol):
             self._balance()
 
     def _balance(self) -> None:
-        """Let the gateway wait while much is on its way."""
+        """Let the gateway wait while many bytes are queued."""
         if len(self._outgoing) > MOST_WAITING:
             self.hold_gateway(True)
         elif not self._outgoing:
             self.hold_gateway(False)
 
     def hold_gateway(self, is_full: bool) -> None:
-        """Read no more from the gateway for now, or go on."""
+        """Stop or resume reading from the gateway."""
         if self._far is not None and self._far.transport is not None:
             self._far.transport.pause_reading() if is_full else self._far.transport.resume_reading()
 
@@ -181,67 +182,68 @@ class Bridge(asyncio.Protocol):
             self._tap("Device", "Bridge", name, data, self.board)
 
     def far_received(self, far: _FarEnd, data: bytes) -> None:
-        """Bytes from the gateway on their way to the board."""
+        """Forward bytes from the gateway to the board."""
         if far is self._far:
             self.counters.down += len(data)
             self._write(Line.stuff(data))
 
     def far_lost(self, far: _FarEnd) -> None:
-        """The gateway closed the connection."""
+        """Handle a connection that the gateway closed."""
         if far is self._far:
             self._far = None
             self._note("LinkClosed", reason="the gateway closed it")
             self._tell_board(LineMark.CLOSE)
 
     def far_full(self, full: bool) -> None:
-        """The gateway takes no more for now: let the serial line wait too."""
+        """Stop reading from the serial line while the gateway's socket is full; else resume."""
         if self._serial is not None:
             self._serial.pause_reading() if full else self._serial.resume_reading()
 
 
 class _Outgoing:
-    """What is on its way to the board. The line is given little at a time, so that the rest can still be dropped."""
+    """Bytes queued for the board. Only a few are written at a time, so that the rest can still be dropped."""
 
     def __init__(self, on_request: bool) -> None:
         self.transport: asyncio.Transport | None = None
         self._on_request = on_request
         self._room = 0 if on_request else PORTION
         self._waiting = bytearray()
-        self._given = 0
+        self._last_sent = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def write(self, data: bytes) -> None:
         self._waiting += data
-        self._give()
+        self._send()
 
     def write_first(self, mark: bytes) -> None:
-        """Before what waits, but not into the middle of a mark. A board that asks for bytes gets all of them first."""
-        at = len(self._waiting) if self._on_request else int(self._given == DLE)
+        """Put ``mark`` before the queued bytes, but not into another mark. A board that requests its bytes gets it
+        last."""
+        at = len(self._waiting) if self._on_request else int(self._last_sent == DLE)
         self._waiting[at:at] = mark
-        self._give()
+        self._send()
 
     def ask(self) -> None:
-        """The board asks for a byte. One that was reset in between asks again; it still wants one."""
+        """Allow one byte, which the board requested. A board that was reset requests again, but still one byte."""
         if self._on_request:
             self._room = 1
-            self._give()
+            self._send()
 
     def hold(self, is_full: bool) -> None:
-        """The line takes no more for now, or more again."""
+        """Stop writing while the line is full; else resume."""
         if not self._on_request:
             self._room = 0 if is_full else PORTION
-            self._give()
+            self._send()
 
     def forget(self) -> None:
         self._waiting.clear()
 
-    def _give(self) -> None:
+    def _send(self) -> None:
         while self._waiting and self._room and self.transport is not None:
             portion = bytes(self._waiting[: self._room])
             del self._waiting[: len(portion)]
-            self._given = portion[-1]
+            self._last_sent = portion[-1]
             if self._on_request:
                 self._room = 0
             self.transport.write(portion)

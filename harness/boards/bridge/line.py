@@ -1,20 +1,20 @@
-"""The discipline of a serial link: connections over a wire that has none.
+"""Encodes connections on a serial line, which has none.
 
-A UART carries bytes and nothing else, so both ends mark where a connection starts and ends. ``0x10`` (DLE) opens a
-two-byte mark:
+A UART carries only bytes, so both ends mark where a connection starts and ends. ``0x10`` (DLE) begins a mark of two
+bytes:
 
 =========  ==========================================  =======================================
 bytes      from the board                              from the bridge
 =========  ==========================================  =======================================
 ``10 44``  the data byte ``0x10``                      the same
-``10 4f``  "connect": whatever was before is over      "connected"
-``10 43``  "closed"                                    "closed", "could not connect", or "try now"
-``10 53``  never                                       "stop in order": close the session, then stand still
-``10 41``  "one byte": it gets only what it asks for   never
+``10 4f``  "connect": ends the previous connection     "connected"
+``10 43``  "closed"                                    "closed", "could not connect", or "connect now"
+``10 53``  never                                       "shut down": close the session, then stop
+``10 41``  "send one byte", while it is recorded       never
 =========  ==========================================  =======================================
 
-A DLE is never the second byte, so that an end that is reset in the middle of a mark takes no half of it for another.
-Bytes outside a connection mean nothing and are dropped (line noise, the rest of a dead connection).
+A DLE is never the second byte, so an end that is reset in the middle of a mark cannot mistake half of it for another.
+Bytes outside a connection are dropped: line noise, or the rest of an ended connection.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ class LineMark(IntEnum):
     ASK = 0x41
 
     def wire(self) -> bytes:
-        """The mark as it goes over the wire."""
+        """Return the mark's two bytes."""
         return bytes((DLE, self))
 
 
 class Line:
-    """Splits what comes in into data and marks, and stuffs what goes out."""
+    """Splits incoming bytes into data and marks, and escapes outgoing data."""
 
     def __init__(self) -> None:
         self._escaped = False
 
     @staticmethod
     def stuff(data: bytes) -> bytes:
-        """``data`` as it goes over the wire."""
+        """Escape ``data`` for the line."""
         return data.replace(b"\x10", b"\x10\x44")
 
     def feed(self, data: bytes) -> Iterator[bytes | LineMark]:
-        """Data and marks in the order they came. An unknown mark is noise and is dropped."""
+        """Return data and marks in order. An unknown mark is dropped as noise."""
         start = 0
         while start < len(data):
             if self._escaped:

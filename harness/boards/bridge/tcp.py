@@ -1,4 +1,4 @@
-"""A board that has a network of its own: it connects by TCP, and its link is still seen, counted and cut here."""
+"""The bridge of a board that connects by TCP: its link is recorded, counted and cut as on a serial line."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ LOOPBACK = "127.0.0.1"
 
 
 class TcpBridge(Bridge):
-    """As its parent, but data comes over a TCP connection of the board's to where :meth:`listen` says.
+    """Like its parent, but data comes over the board's TCP connection to the port of :meth:`listen`.
 
-    The serial line carries marks only: that the board starts, that it shall stop, that a new try is worth it. While the
-    link is cut connections are accepted, and nothing comes of them.
+    The serial line carries only marks: the board has started, it has to shut down, it can connect now. While the link
+    is cut, connections are accepted and never forwarded.
     """
 
     _near: _NearEnd | None = None
     _listener: Listener | None = None
 
     async def listen(self) -> Endpoint:
-        """Where the board has to connect to: a port of this computer's loopback. Raises OSError if there is none."""
+        """Listen on a port of the loopback interface; returns the endpoint. Raises OSError if no port is free."""
         self._listener = await self._network.listen(lambda: _NearEnd(self), (LOOPBACK, 0))
         return self._listener.endpoint
 
     def restore(self) -> None:
-        """As of the parent; connections that were made meanwhile are over."""
+        """Allow connections again; those that were accepted meanwhile are closed."""
         if self.is_cut:
             super().restore()
             super()._tell_board(LineMark.CLOSE)
@@ -42,28 +42,28 @@ class TcpBridge(Bridge):
         await super().close()
 
     def near_made(self, near: _NearEnd) -> None:
-        """The board has connected: what was before is over."""
+        """Handle a new connection of the board; it replaces the previous one."""
         self._drop()
         self._near = near
         near.transport.pause_reading()
         self._open()
 
     def near_received(self, near: _NearEnd, data: bytes) -> None:
-        """Bytes from the board on their way to the gateway."""
+        """Forward bytes from the board to the gateway."""
         if near is self._near:
             super()._to_gateway(data)
 
     def near_lost(self, near: _NearEnd) -> None:
-        """The board closed the connection, or is gone."""
+        """Handle the end of the board's connection."""
         if near is self._near:
             self._near = None
             self._hang_up("the board closed it")
 
     def _to_gateway(self, data: bytes) -> None:
-        """What is no mark on the serial line is noise."""
+        """Drop data on the serial line: only marks have a meaning there."""
 
     def _balance(self) -> None:
-        """The gateway waits for the board's connection, never for the serial line."""
+        """Do nothing: the gateway waits for the board's connection, not for the serial line."""
 
     def _drop(self) -> None:
         near, self._near = self._near, None

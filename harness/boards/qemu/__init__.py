@@ -1,4 +1,4 @@
-"""Boards in QEMU: our own firmware on an emulated microcontroller, one process each."""
+"""Boards in QEMU: the project's firmware on an emulated microcontroller, one process per board."""
 
 from harness.boards.qemu.board import QemuBoard
 from harness.boards.qemu.tier import QemuTier

@@ -1,4 +1,4 @@
-"""How QEMU is told to be a board."""
+"""QEMU's arguments for a board."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from harness.boards.platform import Platform
 __all__ = ["MEMORY_SIZE", "inherited", "machine_arguments"]
 
 MEMORY_SIZE = 16 << 20
-"""Bytes of the RAM that a file backs; it lies at a multiple of that."""
+"""Size of the RAM that a file backs, in bytes; its address is a multiple of the size."""
 
 
 def inherited(file: IO[bytes]) -> str:
-    """The name of an open file for a process that inherits its descriptor."""
+    """Return a path to an open file, for a process that inherits its descriptor."""
     return f"/dev/fd/{file.fileno()}"
 
 
 def machine_arguments(platform: Platform, image: Path, blob: Path | str, memory: Path | str) -> list[str]:
-    """QEMU's arguments for a board with that image and provisioning blob; the file ``memory`` holds what it keeps."""
+    """Return QEMU's arguments for a board with that image and provisioning blob; ``memory`` is the file behind its
+    RAM."""
     machine, extra = platform.machine, []
     if platform.memory_backend is not None:
         backend = platform.memory_backend

@@ -1,8 +1,8 @@
-"""One QEMU process: started, talked to, and ended without a trace.
+"""One QEMU process: starts it, sends it commands, and ends it without leftovers.
 
-The monitor, the link and the console are socket pairs made before QEMU starts, so there is no port to be taken, no
-path to be too long, and nothing to wait for. Where the system can, QEMU is told to die with its parent, so that a
-killed test run leaves no emulator behind.
+The monitor, the link and the console are socket pairs that exist before QEMU starts, so there is no port that could be
+taken, no path that could be too long, and nothing to wait for. If the system supports it, QEMU dies with its parent, so
+that a killed test run leaves no emulator.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from harness.core.errors import RigError, reason
 
 __all__ = ["Machine", "line_pair"]
 
-# QEMU's exit is reported once, by `exited`; the library would log it as an error of its own.
+# `exited` reports QEMU's exit; the library would log it as another error.
 logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)  # noqa: TID251
 
 
 ON_THE_LINE = 4096
-"""Bytes on their way to the board that the system holds: what is on the line cannot be cut off, and arrives first."""
+"""Bytes for the board that the system buffers. They cannot be taken back, and arrive before later ones."""
 UNREAD_ON_THE_LINE = 4 << 20
 """The same the other way, as the system counts it; ``net.core.wmem_max`` bounds it."""
 
@@ -36,9 +36,10 @@ UNREAD_ON_THE_LINE = 4 << 20
 class Machine:
     """A QEMU system emulator with a link and a console.
 
-    ``arguments`` is what follows the program's name, without monitor and serial lines; ``link`` and ``console`` are
-    the protocols on our side of the two serial lines, in that order if ``link_first``. ``files`` are the descriptors
-    that it inherits; ``roomy`` lines hold many thousands of bytes written one by one, where others hold a few hundred.
+    ``arguments`` are the program's arguments, except those for the monitor and the serial lines. ``link`` and
+    ``console`` are the protocols on the harness's side of the two serial lines, in that order if ``link_first``.
+    ``files`` are descriptors that the process inherits. ``roomy`` lines buffer many thousands of bytes written one by
+    one; other lines buffer a few hundred.
     """
 
     START_WITHIN = 20.0
@@ -79,39 +80,18 @@ class Machine:
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def start(self, on_event: Callable[[dict[str, Any]], object] | None = None, *, paused: bool = False) -> None:
-        """Run it; returns when the guest runs, or is about to if ``paused``. ``on_event`` gets every QMP event.
+        """Start it. Returns when the firmware runs; if ``paused``, before that. ``on_event`` gets every QMP event.
 
         Raises RigError with QEMU's error output when it does not start.
         """
         pairs = [socket.socketpair(), self._pair(), self._pair()]
         ours, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         ours[1].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ON_THE_LINE)
-        qmp, link, console = (end.fileno() for end in theirs)
-        command = [
-            *_dies_with_parent(),
-            *self.command,
-            *("-nodefaults", "-display", "none", "-S"),
-            *("-chardev", f"socket,id=qmp,fd={qmp}", "-mon", "chardev=qmp,mode=control"),
-            *("-chardev", f"socket,id=link,fd={link}"),
-            *("-chardev", f"socket,id=console,fd={console}"),
-            *(part for serial in self._serials for part in ("-serial", f"chardev:{serial}")),
-        ]
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-                pass_fds=(qmp, link, console, *self._files),
-                start_new_session=True,
-            )
-        except BaseException as error:
+            self._process = await self._spawn([end.fileno() for end in theirs])
+        except BaseException:
             for end in ours:
                 end.close()
-            if isinstance(error, OSError):
-                raise RigError(
-                    f"{command[0]} did not start: {reason(error)}", where=self.name, do="run `wasmbed doctor`"
-                ) from error
             raise
         finally:
             for end in theirs:
@@ -119,15 +99,46 @@ class Machine:
         loop = asyncio.get_running_loop()
         self.exited = loop.create_future()
         self._watch = loop.create_task(self._wait(self._process), name=f"qemu {self.name}")
+        await self._open_lines(ours)
+        await self._open_monitor(ours[0], on_event, paused)
+
+    async def _spawn(self, descriptors: Sequence[int]) -> asyncio.subprocess.Process:
+        """Start QEMU with these descriptors as its monitor, link and console."""
+        monitor, link, console = descriptors
+        command = [
+            *_dies_with_parent(),
+            *self.command,
+            *("-nodefaults", "-display", "none", "-S"),
+            *("-chardev", f"socket,id=qmp,fd={monitor}", "-mon", "chardev=qmp,mode=control"),
+            *("-chardev", f"socket,id=link,fd={link}"),
+            *("-chardev", f"socket,id=console,fd={console}"),
+            *(part for serial in self._serials for part in ("-serial", f"chardev:{serial}")),
+        ]
+        try:
+            return await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                pass_fds=(*descriptors, *self._files),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise RigError(
+                f"{command[0]} did not start: {reason(error)}", where=self.name, do="run `wasmbed doctor`"
+            ) from error
+
+    async def _open_lines(self, ends: Sequence[socket.socket]) -> None:
+        """Connect link and console to their protocols. ``ends``: monitor, link and console; closed if that fails."""
+        loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as unused:
-            for end in ours:
+            for end in ends:
                 unused.callback(end.close)
-            for end, protocol in zip(ours[1:], self._protocols, strict=True):
+            for end, protocol in zip(ends[1:], self._protocols, strict=True):
                 end.setblocking(False)
                 transport, _ = await loop.create_connection(lambda protocol=protocol: protocol, sock=end)  # type: ignore[misc]
                 self._transports.append(transport)
             unused.pop_all()
-        await self._open_monitor(ours[0], on_event, paused)
 
     async def _open_monitor(
         self, end: socket.socket, on_event: Callable[[dict[str, Any]], object] | None, paused: bool
@@ -165,23 +176,23 @@ class Machine:
 
     @property
     def error_text(self) -> str:
-        """What QEMU said on stderr, once it has ended, but for warnings."""
+        """QEMU's error output without warnings, once it has ended."""
         lines = self._stderr.decode("utf-8", "replace").splitlines()
         return "\n".join(line for line in lines if "warning: " not in line).strip()
 
     async def execute(self, command: str, **arguments: Any) -> Any:
-        """Run a QMP command. Raises RigError when QEMU refuses it or is gone."""
+        """Execute a QMP command. Raises RigError if QEMU refuses it or has ended."""
         try:
             return await self._qmp.execute(command, arguments)
         except (ExecuteError, QMPError, EOFError, OSError) as error:
             raise RigError(f"QEMU refused {command}: {reason(error)}", where=self.name) from error
 
     async def monitor(self, command: str) -> str:
-        """Run a command of QEMU's human monitor; returns what it printed."""
+        """Execute a command of QEMU's human monitor; returns its output."""
         return str(await self.execute("human-monitor-command", **{"command-line": command}))
 
     async def stop(self) -> None:
-        """Ask QEMU to quit and wait; kill it if it will not."""
+        """Ask QEMU to quit and wait; kill it if it does not end within :attr:`STOP_WITHIN` seconds."""
         if self.pid is None:
             return await self._release()
         with contextlib.suppress(RigError):
@@ -195,7 +206,7 @@ class Machine:
         return await self._release()
 
     async def kill(self) -> None:
-        """SIGKILL: the board's power is gone."""
+        """Kill QEMU, as a power cut does to a board."""
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
@@ -226,11 +237,11 @@ def line_pair() -> tuple[socket.socket, socket.socket]:
 
 
 def _tcp_pair() -> tuple[socket.socket, socket.socket]:
-    """As socketpair, but the system puts small writes together."""
+    """Return a pair of TCP sockets: unlike a socket pair, TCP combines small writes in its buffer."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         near = socket.create_connection(server.getsockname())
         far, peer = server.accept()
-        while peer != near.getsockname():  # a stranger was faster
+        while peer != near.getsockname():  # another program connected first
             far.close()
             far, peer = server.accept()
     for end in (near, far):
@@ -242,6 +253,6 @@ def _dies_with_parent() -> list[str]:
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         return []
-    # A parent that was gone before the signal was asked for sends none any more.
+    # If the parent ended before the signal was requested, no signal comes: check for that.
     alive = 'parent=$1; shift; test "$PPID" = "$parent" && exec "$@"'
     return [setpriv, "--pdeathsig", "KILL", "sh", "-c", alive, "sh", str(os.getpid())]

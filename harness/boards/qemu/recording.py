@@ -1,12 +1,12 @@
-"""A board's run under QEMU's record/replay: what has to be kept so that it happens again, byte for byte.
+"""A recording of a board's run with QEMU's record/replay: the files that repeat the run byte for byte.
 
-QEMU's log holds what came from outside, and when, counted in instructions; image, blob and what the board had stored
-are kept beside it, for the owner's eyes only: the blob holds a private key. In QEMU 7.2 three things need care while it
-records (measured): a byte for a serial line is delivered only when the processor wakes for another reason; further
-bytes are queued without asking the line whether it has room, so that a line with a buffer of one byte loses them; and
-when a byte of the board's finds no room on our side, the log cannot be replayed. So a board that is recorded asks for
-each byte of its link (``Bridge``, ``on_request``) and wakes every 0.1 ms, more seldom the longer it waits, and its
-lines are roomy (``Machine``).
+QEMU's log has the input from outside, with its times in instructions. Image, blob and the board's stored memory are
+kept beside it, readable only by their owner, because the blob has a private key. QEMU 7.2 has three limitations while
+it records (measured). It delivers a byte for a serial line only when the processor wakes for another reason. It queues
+further bytes although the line may have no room, so that a line with a buffer of one byte loses them. And if a byte
+from the board finds no room on the harness's side, the log cannot be replayed. Therefore a recorded board requests each
+byte of its link (``Bridge``, ``on_request``), wakes every 0.1 ms, less often the longer it waits, and its lines are
+roomy (``Machine``).
 """
 
 from __future__ import annotations
@@ -29,18 +29,19 @@ __all__ = ["Recording", "find_recordings"]
 DESCRIPTION = "recording.json"
 _FACTS = {"board": str, "kind": str, "program": str, "link": int, "image": str}
 SHIFT = 2
-"""An instruction takes 2 to the power of this many nanoseconds: about as long as QEMU needs for one."""
+"""An instruction takes 2 to this power nanoseconds: about the time that QEMU needs for one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One recorded run of a board, from power-on to its end, in a folder of its own."""
+    """One recorded run of a board, from power-on to its end, in its own folder."""
 
     folder: Path
 
     @classmethod
     def begin(cls, parent: Path, platform: Platform, board: str, blob: bytes, memory: IO[bytes]) -> Recording:
-        """A new recording below ``parent``, numbered. ``memory`` is what the board has kept."""
+        """Begin a recording in a new, numbered folder below ``parent``. ``memory`` is the file behind the board's
+        RAM."""
         try:
             parent.mkdir(parents=True, exist_ok=True)
             number = 1 + sum(path.is_dir() for path in parent.iterdir())
@@ -53,7 +54,7 @@ class Recording:
             with _private(recording.blob) as file:
                 file.write(blob)
             _private(recording._log).close()  # The emulator writes it, and leaves the mode as it is.
-            if os.fstat(memory.fileno()).st_blocks:  # not all hole: the board was on before
+            if os.fstat(memory.fileno()).st_blocks:  # the file has data: the board was on before
                 memory.seek(0)
                 with (
                     _private(recording._kept_memory) as file,
@@ -81,26 +82,26 @@ class Recording:
 
     @property
     def console(self) -> Path:
-        """What the board wrote, as it did."""
+        """The board's console output."""
         return self.folder / "console"
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What was recorded: ``board``, ``kind``, ``program``, ``link``, ``image``. Raises UsageError if it is not
-        told."""
+        """The recording's description: ``board``, ``kind``, ``program``, ``link``, ``image``. Raises UsageError if it
+        is missing or invalid."""
         try:
             facts: dict[str, Any] = json.loads((self.folder / DESCRIPTION).read_text("utf-8"))
             missing = _FACTS.keys() - facts.keys()
             wrong = [key for key, kind in _FACTS.items() if key in facts and not isinstance(facts[key], kind)]
         except (OSError, ValueError, AttributeError, RecursionError) as error:
-            raise UsageError(f"is no recording: {reason(error)}", where=str(self.folder)) from error
+            raise UsageError(f"is not a recording: {reason(error)}", where=str(self.folder)) from error
         if missing:
             raise UsageError(
-                f"is no recording: {DESCRIPTION} lacks {', '.join(sorted(missing))}", where=str(self.folder)
+                f"is not a recording: {DESCRIPTION} lacks {', '.join(sorted(missing))}", where=str(self.folder)
             )
         if wrong:
             raise UsageError(
-                f"is no recording: {wrong[0]!r} is {facts[wrong[0]]!r:.80}", where=str(self.folder / DESCRIPTION)
+                f"is not a recording: {wrong[0]!r} is {facts[wrong[0]]!r:.80}", where=str(self.folder / DESCRIPTION)
             )
         return facts
 
@@ -110,15 +111,15 @@ class Recording:
         return (self.folder / str(self.facts["image"])).resolve()
 
     def open_console(self) -> IO[bytes]:
-        """Where the board's console goes."""
+        """Create the file for the board's console output."""
         return _private(self.console)
 
     def arguments(self, mode: str) -> list[str]:
-        """QEMU's arguments to ``record`` or to ``replay`` it."""
+        """Return QEMU's arguments to ``record`` or to ``replay`` it."""
         return ["-icount", f"shift={SHIFT},rr={mode},rrfile={self._log}"]
 
     def check(self) -> None:
-        """Raise UsageError if something of it is missing, or if it never came to its end."""
+        """Raise UsageError if a file is missing, or if the recording was not finished."""
         missing = [str(path) for path in (self.image, self.blob, self.console, self._log) if not path.exists()]
         if missing:
             raise UsageError(f"is incomplete: there is no {', '.join(missing)}", where=str(self.folder))
@@ -130,7 +131,7 @@ class Recording:
             )
 
     def unpack_memory(self, target: IO[bytes]) -> None:
-        """Write what the board had kept before the run, if anything. Raises UsageError where that is damaged."""
+        """Write the memory that the board had kept before the run to ``target``. Raises UsageError if it is damaged."""
         if not self._kept_memory.exists():
             return
         try:
@@ -151,10 +152,10 @@ class Recording:
 
 
 def _private(path: Path) -> IO[bytes]:
-    """A new file of the owner's only: a recording holds the board's private key."""
+    """Create a file that only its owner can read, because a recording has the board's private key."""
     return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0)
 
 
 def find_recordings(path: Path) -> list[Recording]:
-    """The recordings in a folder, by name; ``path`` may be one."""
+    """Return the recordings below ``path``, sorted by name; ``path`` may be a recording itself."""
     return [Recording(found.parent) for found in sorted(path.rglob(DESCRIPTION))]

@@ -1,4 +1,4 @@
-"""A recorded run of a board, once more: the same instructions, the same bytes on its lines."""
+"""Replays a recorded run of a board: the same instructions, and the same bytes on its lines."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ async def replay(
     gdb: Callable[[Path], object] | None = None,
     within: float | None = None,
 ) -> bytes:
-    """Replay to the end; returns what the board wrote on its console, which ``heard`` gets as it comes.
+    """Replay to the end. Returns the board's console output; ``heard`` gets it as it comes.
 
-    With ``gdb`` the board stands still before its first instruction until a debugger lets it go; ``gdb`` is told the
-    unix socket to connect to. Raises RigError if QEMU gives up, or is not done ``within`` seconds.
+    With ``gdb`` the board stops before its first instruction until a debugger continues it; ``gdb`` is called with the
+    unix socket to connect to. Raises RigError if QEMU gives up, or does not end ``within`` seconds.
     """
     recording.check()
     facts = recording.facts
@@ -60,15 +60,7 @@ async def replay(
             await machine.start(paused=gdb is not None)
             if gdb is not None:
                 gdb(stub)
-            assert machine.exited is not None
-            try:
-                if within is None:
-                    code = await asyncio.shield(machine.exited)
-                else:
-                    async with clock.deadline(within):
-                        code = await asyncio.shield(machine.exited)
-            except TimeoutError:
-                raise RigError(f"the replay did not end within {within:g} s", where=str(recording.folder)) from None
+            code = await _exit_code(machine, clock, within, recording.folder)
             await console.ended
         finally:
             await machine.kill()
@@ -79,6 +71,17 @@ async def replay(
                 do="replay with the version of QEMU that recorded",
             )
     return bytes(console.data)
+
+
+async def _exit_code(machine: Machine, clock: Clock, within: float | None, folder: Path) -> int:
+    assert machine.exited is not None
+    if within is None:
+        return await asyncio.shield(machine.exited)
+    try:
+        async with clock.deadline(within):
+            return await asyncio.shield(machine.exited)
+    except TimeoutError:
+        raise RigError(f"the replay did not end within {within:g} s", where=str(folder)) from None
 
 
 class _Console(asyncio.Protocol):

@@ -1,4 +1,4 @@
-"""The tier of emulated boards: which kinds there are, and whether QEMU is here."""
+"""The tier of boards in QEMU: its kinds of boards, and whether the emulator is installed."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from harness.core.errors import RigError, UsageError
 __all__ = ["QemuTier", "qemu_version"]
 
 PACKAGES = {"qemu-system-arm": "qemu-system-arm", "qemu-system-riscv32": "qemu-system-misc"}
-"""The emulators, and Debian's packages of them."""
+"""The emulators with their Debian packages."""
 AT_ONCE = 2
-"""Machines that start at a time: with more, each takes longer than all do in turn."""
+"""Machines that start at a time. With more, each start takes longer than all starts in turn."""
 
 MEMORY = 30 << 20
-"""Bytes of one machine whose firmware is connected: 29 million were measured (PSS) on QEMU 7.2, eight at a time."""
+"""Memory of one machine whose firmware is connected, bytes: 29 million were measured (PSS) on QEMU 7.2, with eight."""
 
 
 @cache
 def qemu_version(program: str) -> tuple[int, ...] | None:
-    """The version of that QEMU on the PATH, for example (7, 2, 22); None if there is none, or if it does not tell."""
+    """Return the version of that QEMU on the PATH, for example (7, 2, 22); None if it is missing or prints no
+    version."""
     try:
         asked = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, timeout=20)
     except (OSError, UnicodeDecodeError, subprocess.TimeoutExpired):
@@ -37,7 +38,7 @@ def qemu_version(program: str) -> tuple[int, ...] | None:
 
 
 DESCRIPTORS = 9
-"""Of this process, for a machine on the link that takes most of them, Ethernet."""
+"""File descriptors of this process for one machine with Ethernet, the link that takes the most."""
 
 
 class QemuTier(Tier):
@@ -100,7 +101,7 @@ class QemuTier(Tier):
 
 
 def _anyway(platform: Platform, joint: str) -> str:
-    """How to have a board that is refused all the same, if it can be had."""
+    """Return how to get a refused board nevertheless, if it has another link."""
     return f"{joint}ask for {platform.name}+{PLAIN_SERIAL}" if PLAIN_SERIAL in platform.features else ""
 
 

@@ -1,8 +1,8 @@
-"""Boards in Renode: fleets of our own firmware on emulated microcontrollers, several to a process.
+"""Boards in Renode: the project's firmware on emulated microcontrollers, several boards per process.
 
-The harness asks, a host process answers and owns Renode: ``requests`` are what goes between them, ``script`` turns them
-into monitor commands, ``replies`` reads what Renode says, ``host`` is the program, ``driver`` its other end, ``farm``
-gives boards their places in hosts.
+A host process owns Renode and answers the harness: ``requests`` are the messages between them, ``script`` turns them
+into monitor commands, ``replies`` reads Renode's output, ``host`` is the program, ``driver`` is the harness's end, and
+``farm`` gives boards their places in hosts.
 """
 
 from harness.boards.renode.board import RenodeBoard

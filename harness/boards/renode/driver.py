@@ -1,4 +1,4 @@
-"""The harness's side of a Renode host: start it, ask it, notice its end, and leave nothing behind."""
+"""The harness's end of a Renode host: starts it, sends requests, notices its end, and removes its files."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from harness.core.errors import HarnessError, RigError, UsageError, reason
 
 __all__ = ["HostProcess"]
 
-TOLD = 4000
-"""Characters of a dead host's last words that an error shows."""
+SHOWN = 4000
+"""Characters of an ended host's output that an error shows."""
 ANSWER_LIMIT = 4 << 20
 
 
 class HostProcess(asyncio.SubprocessProtocol):
-    """One host process with its Renode, and its files in :attr:`folder`. No task of its own runs."""
+    """One host process with its Renode, and its files in :attr:`folder`. It needs no task."""
 
     START_WITHIN = 60.0
     ANSWER_WITHIN = 60.0
@@ -43,18 +43,19 @@ class HostProcess(asyncio.SubprocessProtocol):
         self._folder: Path | None = None
         self._transport: asyncio.SubprocessTransport | None = None
         self._partial = {1: b"", 2: b""}
-        self._words: list[str] = []
+        self._error_lines: list[str] = []
         self._number = 0
         self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._ready: asyncio.Future[None] | None = None
         self._gone: asyncio.Future[None] | None = None
         self._wanted = True
-        self.trouble: RigError | None = None
-        """Why the host ended by itself; None while it runs, and if it was told to."""
+        self.failure: RigError | None = None
+        """Why the host ended by itself; None while it runs, and if the harness ended it."""
 
     @property
     def folder(self) -> Path:
-        """A folder of this host's own, gone with it. Its path is short: pseudo terminals and sockets lie in it."""
+        """A folder for this host's files, deleted with it. Its path is short, because it has pseudo terminals and
+        sockets."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="wasmbed-renode-"))
         return self._folder
@@ -66,11 +67,12 @@ class HostProcess(asyncio.SubprocessProtocol):
 
     @property
     def pids(self) -> list[int]:
-        """The processes that it takes: its own, and Renode's if that is another."""
+        """The host's process, and Renode's if that is another one."""
         return [pid for pid in dict.fromkeys((self.pid, self.renode_pid)) if pid is not None and self.pid is not None]
 
     async def start(self) -> None:
-        """Return when Renode is there. Raises RigError with its words if it is not, or is too old."""
+        """Start the host; returns when Renode runs. Raises RigError with Renode's output if it does not, or is too
+        old."""
         loop = asyncio.get_running_loop()
         self._ready = loop.create_future()
         try:
@@ -99,11 +101,12 @@ class HostProcess(asyncio.SubprocessProtocol):
             raise self._error(f"it is version {found}, {needed} or newer is needed")
 
     async def ask(self, request: Request) -> str:
-        """The value of a request. Raises RigError with Renode's words, UsageError for what it cannot be told."""
-        if self.trouble is not None:
-            raise self.trouble
+        """Send a request and return its value. Raises RigError with Renode's message, UsageError for an invalid
+        request."""
+        if self.failure is not None:
+            raise self.failure
         if self._transport is None or self.pid is None:
-            raise RigError("it is not running", where=self.name, do="power a board on first")
+            raise RigError("the host is not running", where=self.name, do="power a board on first")
         self._number += 1
         self._asked[self._number] = answer = asyncio.get_running_loop().create_future()
         pipe = cast(asyncio.WriteTransport, self._transport.get_pipe_transport(0))
@@ -112,17 +115,17 @@ class HostProcess(asyncio.SubprocessProtocol):
             async with self.clock.deadline(self.ANSWER_WITHIN):
                 facts = await answer
         except TimeoutError:
-            self.trouble = self._error(f"did not answer {type(request).__name__} within {self.ANSWER_WITHIN:g} s")
+            self.failure = self._error(f"did not answer {type(request).__name__} within {self.ANSWER_WITHIN:g} s")
             await self.kill()
-            raise self.trouble from None
+            raise self.failure from None
         if "usage" in facts:
             raise UsageError(facts["usage"]["what"], where=facts["usage"]["where"], do=facts["usage"]["do"])
-        if "trouble" in facts:
-            raise self._refused(request, facts["trouble"])
+        if "failure" in facts:
+            raise self._refused(request, facts["failure"])
         return str(facts["value"])
 
     async def kill(self) -> None:
-        """End it at once, with Renode, and delete its folder."""
+        """Kill the host and its Renode, and delete its folder."""
         self._wanted = False
         if self._transport is not None:
             for pid in (self._transport.get_pid(), self.renode_pid):
@@ -152,15 +155,15 @@ class HostProcess(asyncio.SubprocessProtocol):
         *lines, self._partial[fd] = (self._partial[fd] + data).split(b"\n")
         for line in lines:
             if fd == 1:
-                self._heard(json.loads(line))
+                self._receive(json.loads(line))
             else:
-                self._words = [*self._words, line.decode("utf-8", "replace")][-20:]
+                self._error_lines = [*self._error_lines, line.decode("utf-8", "replace")][-20:]
 
     def process_exited(self) -> None:
-        # Renode is in a session of its own; its parent is gone, so the system or its closed input ends it.
+        # Renode is in another session. Its parent has ended, so the system or its closed input ends it.
         code = self._transport.get_returncode() if self._transport is not None else None
-        if self._wanted and self.trouble is None:
-            self._ended(f"its host ended with status {code}", "\n".join(self._words))
+        if self._wanted and self.failure is None:
+            self._ended(f"its host ended with status {code}", "\n".join(self._error_lines))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._gone is None:
@@ -168,7 +171,7 @@ class HostProcess(asyncio.SubprocessProtocol):
         if not self._gone.done():
             self._gone.set_result(None)
 
-    def _heard(self, facts: dict[str, Any]) -> None:
+    def _receive(self, facts: dict[str, Any]) -> None:
         event = facts.get("event")
         if event == "ready":
             self.version = tuple(int(part) for part in facts["version"].split(".") if part)
@@ -177,38 +180,38 @@ class HostProcess(asyncio.SubprocessProtocol):
                 self._ready.set_result(None)
         elif event == "ended":
             status = "" if facts["status"] is None else f" with status {facts['status']}"
-            self._ended(f"it ended{status}", facts["words"])
+            self._ended(f"it ended{status}", facts["output"])
         elif (answer := self._asked.pop(facts["id"], None)) is not None and not answer.done():
             answer.set_result(facts)
 
-    def _ended(self, what: str, words: str) -> None:
-        told = f"; its last words:\n{words.strip()[-TOLD:]}" if words.strip() else ""
-        self.trouble = self._error(what + told)
+    def _ended(self, what: str, output: str) -> None:
+        last_output = f"; its last output:\n{output.strip()[-SHOWN:]}" if output.strip() else ""
+        self.failure = self._error(what + last_output)
         waiting: list[asyncio.Future[Any]] = [*self._asked.values()]
         if self._ready is not None:
             waiting.append(self._ready)
         for future in waiting:
             if not future.done():
-                future.set_exception(self.trouble)
+                future.set_exception(self.failure)
         self._asked.clear()
         if self.on_end is not None:
-            self.on_end(self.trouble)
+            self.on_end(self.failure)
 
     def _error(self, what: str) -> RigError:
         return RigError(what, where=f"Renode ({self.name})", do=f"run `wasmbed doctor`; {GET_IT}")
 
-    def _refused(self, request: Request, trouble: dict[str, Any]) -> HarnessError:
-        log = "".join(f"\n    {line}" for line in trouble["log"][:5])
-        if isinstance(request, Execute) and trouble["command"] == request.command.strip():
+    def _refused(self, request: Request, failure: dict[str, Any]) -> HarnessError:
+        log = "".join(f"\n    {line}" for line in failure["log"][:5])
+        if isinstance(request, Execute) and failure["command"] == request.command.strip():
             return UsageError(
-                f"Renode refused `{trouble['command']}`: {trouble['words']}{log}",
+                f"Renode refused `{failure['command']}`: {failure['message']}{log}",
                 where=request.name,
                 do="try the command in Renode's monitor, on the machine of the board's .resc",
             )
         if isinstance(request, Save | Load):
-            do = "see that there is room for it and that the file is of this version of Renode"
+            do = "check that there is disk space for it and that the file is from this version of Renode"
         else:
             do = "compare the board's .repl and board.toml with this version of Renode: load its .resc by hand"
         return RigError(
-            f"Renode refused `{trouble['command']}`: {trouble['words']}{log}", where=f"Renode ({self.name})", do=do
+            f"Renode refused `{failure['command']}`: {failure['message']}{log}", where=f"Renode ({self.name})", do=do
         )

@@ -1,7 +1,7 @@
-"""Host processes, each with so many machines: where a board gets its place, and where virtual time is held.
+"""Distributes boards over host processes, and controls their virtual time.
 
-Renode freezes all machines of an emulation with one, and pyrenode3 has one emulation a process; so a fleet is several
-hosts, and what acts on time (:meth:`Farm.run_for`, :meth:`Farm.snapshot`) acts on all of them.
+Renode pauses all machines of an emulation together, and pyrenode3 has one emulation per process. So a fleet has several
+hosts, and the methods that control time (:meth:`Farm.run_for`, :meth:`Farm.snapshot`) act on all of them.
 """
 
 from __future__ import annotations
@@ -26,40 +26,40 @@ from harness.core.errors import RigError, UsageError, reason
 __all__ = ["MACHINES", "Farm", "FarmSnapshot"]
 
 MACHINES = 8
-"""Machines of a host, unless told otherwise."""
+"""The default number of machines per host."""
 
 ROOM = 64 << 20
-"""Bytes that have to be free before a host is saved; eight boards took 12 million."""
+"""Bytes of disk space that have to be free before a host is saved; eight boards took 12 million."""
 
 
 def check_room(folder: Path) -> None:
-    """Raise RigError unless there is room for a saved host: Renode does not survive a full disk."""
+    """Raise RigError unless there is disk space for a saved host: Renode crashes when the disk is full."""
     free = shutil.disk_usage(folder).free
     if free < ROOM:
         raise RigError(
             f"{free >> 20} MiB are free, {ROOM >> 20} MiB are needed to save boards in Renode",
             where=str(folder),
-            do="free some, or name another folder",
+            do="free disk space, or name another folder",
         )
 
 
 class Farm:
-    """All hosts of a tier. ``per_host``: machines of each."""
+    """All hosts of a tier, each with ``per_host`` machines at most."""
 
     def __init__(self, per_host: int = MACHINES, host: Callable[[str, Clock], HostProcess] = HostProcess) -> None:
         if per_host < 1:
-            raise UsageError(f"{per_host} machines a host are too few", do="give at least 1")
+            raise UsageError(f"{per_host} machines per host are too few", do="give at least 1")
         self._per_host, self._make = per_host, host
         self._hosts: list[MachineHost] = []
         self._numbers = 0
         self._moving = asyncio.Lock()
         self._folder: Path | None = None
         self.stands = False
-        """Whether virtual time stands still unless :meth:`run_for` moves it."""
+        """Whether virtual time is stopped, except during :meth:`run_for`."""
 
     @property
     def folder(self) -> Path:
-        """For the terminals and blobs of all machines, and for what is saved; gone with the farm."""
+        """The folder for terminals and blobs of all machines and for snapshots, deleted with the farm."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="wasmbed-renode-"))
         return self._folder
@@ -70,10 +70,10 @@ class Farm:
         return [pid for host in self._hosts for pid in host.process.pids]
 
     async def place(self, kind: RenodePlatform, occupant: Occupant, clock: Clock) -> Place:
-        """A machine for a board, without power: one of its kind whose board is off, or a new one in a host that has
-        room, or in a new host.
+        """Return a machine for a board, without power: an existing one of its kind whose board is off, or a new one, in
+        a host that has room or in a new host.
 
-        Raises RigError with Renode's words if it cannot be made.
+        Raises RigError with Renode's message if the machine cannot be made.
         """
         async with self._moving:
             for place in (place for host in self._hosts for place in host.places):
@@ -95,7 +95,7 @@ class Farm:
                 await place.restore_storage()
         except BaseException:
             if not host.places and host.reserved == 1:
-                # A machine that was half made cannot be taken away again.
+                # Renode cannot remove a machine that was made in part.
                 self._hosts.remove(host)
                 await host.process.kill()
             raise
@@ -107,7 +107,7 @@ class Farm:
     def _reserve(self, clock: Clock) -> MachineHost:
         for host in self._hosts:
             room = len(host.places) + host.reserved < self._per_host
-            if room and host.process.trouble is None:
+            if room and host.process.failure is None:
                 break
         else:
             host = MachineHost(self._make(f"host {len(self._hosts) + 1}", clock))
@@ -124,18 +124,19 @@ class Farm:
     # time
 
     async def run_for(self, seconds: float) -> None:
-        """Let exactly so much virtual time pass for every machine that has power; before and after it stands still."""
+        """Let exactly ``seconds`` of virtual time pass for every machine with power; it is stopped before and after."""
         self.stands = True
         await self._all(ask.RunFor(seconds))
 
     async def run(self) -> None:
-        """Let virtual time follow the real one again."""
+        """Let virtual time follow real time again."""
         self.stands = False
         await self._all(ask.Run())
 
     @asynccontextmanager
     async def paced(self, clock: Clock, step: float) -> AsyncIterator[None]:
-        """Inside, the boards' time follows ``clock``, ``step`` seconds at a time; never before it."""
+        """Inside the block, the boards' time follows ``clock`` in steps of ``step`` seconds and is never ahead of
+        it."""
 
         async def follow() -> None:
             while True:
@@ -153,13 +154,14 @@ class Farm:
             await self.run()
 
     async def _all(self, request: ask.Request) -> None:
-        up = [host.process for host in self._hosts if host.process.pid is not None]
-        await asyncio.gather(*(process.ask(request) for process in up))
+        running = [host.process for host in self._hosts if host.process.pid is not None]
+        await asyncio.gather(*(process.ask(request) for process in running))
 
     # snapshots
 
     async def snapshot(self, folder: Path | None = None) -> FarmSnapshot:
-        """Save every host, in files below ``folder``. Raises RigError if that cannot be, for lack of room perhaps."""
+        """Save every host, in files below ``folder``. Raises RigError if that fails, for example for lack of disk
+        space."""
         check_room(folder or self.folder)
         await self._all(ask.Stand())
         saved = []
@@ -173,12 +175,12 @@ class Farm:
         finally:
             if not self.stands:
                 await self._all(ask.Run())
-        # Whoever saves wants to go back, and soon then: what can be done before is done now.
+        # A snapshot is made to be restored quickly, so the processes for that are started now.
         await asyncio.gather(*(self._prepare(each.host) for each in saved))
         return FarmSnapshot(self, saved)
 
     async def _prepare(self, host: MachineHost) -> HostProcess:
-        if host.spare is None or host.spare.trouble is not None:
+        if host.spare is None or host.spare.failure is not None:
             host.spare = self._make(host.process.name, host.process.clock)
             try:
                 await host.spare.start()
@@ -188,8 +190,8 @@ class Farm:
         return host.spare
 
     async def load(self, saved: list[_Saved]) -> None:
-        """Bring every host back to what was saved of it; hosts that were not there then go. Raises RigError, before
-        anything has changed, where a file is not what was saved."""
+        """Restore every host to its saved state, and end later hosts. Raises RigError, before anything changes, if a
+        file is not as it was saved."""
         for each in saved:
             each.check()
         later = [host for host in self._hosts if all(each.host is not host for each in saved)]
@@ -205,7 +207,7 @@ class Farm:
         fresh = await self._prepare(host)
         host.detach(None)
         host.places = [place for place, _, _ in saved.states]
-        # Renode loads into a fresh process only: it does not survive the end of its terminals.
+        # Renode can load a state only into a new process: it crashes when its terminals end.
         await host.process.kill()
         _forget_lines(host.places)
         host.process, host.spare = fresh, None
@@ -228,7 +230,7 @@ class Farm:
 
 
 def _forget_lines(places: Iterable[Place]) -> None:
-    """Remove what a host that was killed has left: it would be in the way of the next one."""
+    """Remove the terminals' paths of a killed host, which the next one needs."""
     for place in places:
         for wire in (place.machine.link, place.machine.console):
             Path(wire.path).unlink(missing_ok=True)
@@ -242,13 +244,13 @@ class _Saved:
         self._digest = self._read()
 
     def check(self) -> None:
-        """Raise RigError unless the file is as it was saved."""
+        """Raise RigError if the file has changed since it was saved."""
         if self._read() != self._digest:
             raise self._broken("is damaged: it is not what was saved")
 
     @property
     def size(self) -> int:
-        """Bytes. Raises RigError where the file is gone."""
+        """Size of the file, bytes. Raises RigError if it is missing."""
         try:
             return self.path.stat().st_size
         except OSError as error:
@@ -266,17 +268,17 @@ class _Saved:
 
 
 class FarmSnapshot:
-    """All Renode boards of a stack as they were at a moment."""
+    """The saved state of all Renode boards of a stack."""
 
     def __init__(self, farm: Farm, saved: list[_Saved]) -> None:
         self._farm, self._saved = farm, saved
 
     @property
     def size(self) -> int:
-        """Bytes that it takes."""
+        """Size in bytes."""
         return sum(each.size for each in self._saved)
 
     async def restore(self) -> None:
-        """Go back: every board is as it was, but its connection is gone, so it connects anew. Boards that were made
-        since then are off. Raises RigError if a file is damaged or gone."""
+        """Restore the state of every board. Its connection is lost, so it connects again. Boards that were made later
+        are off. Raises RigError if a file is damaged or missing."""
         await self._farm.load(self._saved)

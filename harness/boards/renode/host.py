@@ -1,8 +1,8 @@
 """The program that owns a Renode: ``python -m harness.boards.renode.host FOLDER``.
 
-It reads requests from its standard input and answers on its standard output, in turn; it ends with its input, and
-Renode with it. Its files are in ``FOLDER``. ``RENODE`` in the environment names the program if it is not on the PATH;
-pyrenode3 is preferred where it is installed, unless ``RENODE`` is set.
+It reads requests from its standard input and answers them in order on its standard output. It ends when its input ends,
+and Renode ends with it. Its files are in ``FOLDER``. The environment variable ``RENODE`` names the program if it is not
+on the PATH; without that variable, pyrenode3 is preferred if it is installed.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ REQUEST_LIMIT = 1 << 20
 
 
 class Failed(Exception):
-    """A command that Renode refused; its argument is the :class:`~harness.boards.renode.requests.HostError`."""
+    """Renode refused a command; the argument is the :class:`~harness.boards.renode.requests.HostError`."""
 
-    def __init__(self, trouble: ask.HostError) -> None:
-        super().__init__(trouble)
-        self.trouble = trouble
+    def __init__(self, failure: ask.HostError) -> None:
+        super().__init__(failure)
+        self.failure = failure
 
 
 class RenodeHost:
-    """Carries out requests, one after the other, on one Renode.
+    """Executes requests, one after the other, on one Renode.
 
-    Virtual time passes only while some processor runs: Renode 1.15 lets it run away from the real time, and then
-    waits for that to catch up, when all processors are held.
+    Virtual time passes only while a processor runs: with all processors halted, Renode 1.15 lets virtual time run ahead
+    of real time, and then waits until real time has caught up.
     """
 
     def __init__(self, monitor: Monitor, folder: Path) -> None:
@@ -55,14 +55,15 @@ class RenodeHost:
         self._is_wanted = self._is_started = False
 
     async def begin(self) -> str:
-        """Bring Renode up; returns its version. Raises Gone or Failed."""
+        """Start Renode; returns its version. Raises Gone or Failed."""
         version = await self.monitor.open()
         for command in beginning(str(self._log.path)):
             await self._type(command)
         return version
 
     async def carry_out(self, request: ask.Request) -> str:
-        """The value of a request. Raises Failed, Gone, or UsageError for what Renode's grammar has no words for."""
+        """Execute a request and return its value. Raises Failed, Gone, or UsageError for a value that Renode's grammar
+        cannot express."""
         known = request.machine.name if isinstance(request, ask.Create) else getattr(request, "name", None)
         if isinstance(request, ask.Create):
             self._machines[request.machine.name] = request.machine
@@ -76,12 +77,12 @@ class RenodeHost:
         value = await self._carry_out(request)
         self._live = after
         if isinstance(request, ask.Create):
-            # A new machine stands still until the others are started again.
+            # A new machine does not run until the emulation is started again.
             self._is_started = False
         return value
 
-    async def go_on(self) -> None:
-        """Let virtual time pass if it should; for when nothing more is asked at the moment. Raises Failed or Gone."""
+    async def resume_time(self) -> None:
+        """Let virtual time pass if it was requested; called when no request waits. Raises Failed or Gone."""
         if self._is_wanted and self._live:
             await self._move(True)
 
@@ -95,7 +96,7 @@ class RenodeHost:
         if isinstance(request, ask.RunFor) and not self._live:
             return ""
         if isinstance(request, ask.Reset):
-            # A byte on its way to an STM32F7's UART and a reset of that wait for each other in Renode 1.15, for ever.
+            # In Renode 1.15 a reset and a byte for an STM32F7's UART at the same time wait for each other for ever.
             await self._move(False)
         value, errors = "", list[str]()
         for command in commands(request, self._machines):
@@ -128,40 +129,40 @@ class RenodeHost:
     async def _type(self, command: Command) -> Reply:
         reply = read_reply(await self.monitor.execute(command.text), answers=command.answers)
         errors = (*reply.errors, *self._log.errors())
-        if reply.trouble is not None:
-            raise Failed(ask.HostError(command.text, reply.trouble, errors))
+        if reply.failure is not None:
+            raise Failed(ask.HostError(command.text, reply.failure, errors))
         return replace(reply, errors=errors)
 
 
-def _digits(told: str) -> str:
-    return "".join(BYTE.findall(told))
+def _digits(output: str) -> str:
+    return "".join(BYTE.findall(output))
 
 
-def _seconds(told: str) -> str:
-    found = VIRTUAL_TIME.search(told)
+def _seconds(output: str) -> str:
+    found = VIRTUAL_TIME.search(output)
     if found is None:
-        raise Failed(ask.HostError("emulation GetTimeSourceInfo", f"it told no time: {told}"))
+        raise Failed(ask.HostError("emulation GetTimeSourceInfo", f"its output has no time: {output}"))
     days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
     return f"{days * 86_400 + hours * 3600 + minutes * 60 + seconds:.6f}"
 
 
 class Pipe:
-    """Where the answers go: the standard output, of which nobody else has any."""
+    """Writes the answers to the original standard output, which no library can write to."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
 
-    def tell(self, **facts: Any) -> None:
+    def send(self, **facts: Any) -> None:
         with contextlib.suppress(BrokenPipeError):
             self._stream.write(json.dumps(facts).encode() + b"\n")
             self._stream.flush()
 
 
 async def serve(host: RenodeHost, requests: asyncio.StreamReader, pipe: Pipe) -> None:
-    """Answer until there are no more requests, or no more Renode."""
+    """Answer requests until the input or Renode ends."""
     try:
         version = await host.begin()
-        pipe.tell(event="ready", version=version, via=host.monitor.via, pid=host.monitor.pid)
+        pipe.send(event="ready", version=version, via=host.monitor.via, pid=host.monitor.pid)
         ended = asyncio.create_task(host.monitor.ended())
         answering = asyncio.create_task(_answer(host, requests, pipe))
         await asyncio.wait({ended, answering}, return_when=asyncio.FIRST_COMPLETED)
@@ -169,36 +170,36 @@ async def serve(host: RenodeHost, requests: asyncio.StreamReader, pipe: Pipe) ->
         if ended.done():
             raise ended.result()
         ended.cancel()
-        # What went wrong in answering is an error of this program: let it be seen.
+        # An exception here is an error of this program: let it be printed.
         with contextlib.suppress(asyncio.CancelledError):
             await answering
     except Gone as gone:
-        pipe.tell(event="ended", status=gone.args[0], words=gone.args[1])
+        pipe.send(event="ended", status=gone.args[0], output=gone.args[1])
     except Failed as failed:
-        pipe.tell(event="ended", status=None, words=f"{failed.trouble.command}: {failed.trouble.words}")
+        pipe.send(event="ended", status=None, output=f"{failed.failure.command}: {failed.failure.message}")
     finally:
         await host.monitor.close()
 
 
 async def _answer(host: RenodeHost, requests: asyncio.StreamReader, pipe: Pipe) -> None:
     while True:
-        following = asyncio.ensure_future(requests.readline())
-        # Commands are slow while boards run: a fleet is switched on as a whole, and then runs.
-        if not (await asyncio.wait([following], timeout=0))[0]:
-            await host.go_on()
-        if not (line := await following):
+        next_line = asyncio.ensure_future(requests.readline())
+        # Commands are slow while boards run, so virtual time resumes only when no request waits.
+        if not (await asyncio.wait([next_line], timeout=0))[0]:
+            await host.resume_time()
+        if not (line := await next_line):
             return
         number, request = ask.decode_request(line)
         try:
-            pipe.tell(id=number, value=await host.carry_out(request))
+            pipe.send(id=number, value=await host.carry_out(request))
         except Failed as failed:
-            pipe.tell(id=number, trouble=asdict(failed.trouble))
+            pipe.send(id=number, failure=asdict(failed.failure))
         except UsageError as error:
-            pipe.tell(id=number, usage={"what": error.what, "where": error.where, "do": error.do})
+            pipe.send(id=number, usage={"what": error.what, "where": error.where, "do": error.do})
 
 
-def choose(folder: Path) -> Monitor:
-    """Renode by its library where that is installed and nobody named a program, else by its program."""
+def choose_monitor(folder: Path) -> Monitor:
+    """Return the library's monitor if pyrenode3 is installed and ``RENODE`` is not set, else the program's."""
     if has_library() and "RENODE" not in os.environ:
         return LibraryMonitor(folder)
     return ConsoleMonitor(find_program() or "renode", folder)
@@ -207,14 +208,14 @@ def choose(folder: Path) -> Monitor:
 async def _main(folder: Path, pipe: Pipe) -> None:
     requests = asyncio.StreamReader(limit=REQUEST_LIMIT)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(requests), sys.stdin)
-    await serve(RenodeHost(choose(folder), folder), requests, pipe)
+    await serve(RenodeHost(choose_monitor(folder), folder), requests, pipe)
 
 
 def main(arguments: list[str]) -> int:
     """Run until the standard input ends."""
-    # Elsewhere it notices when its input ends.
+    # On other systems the end of its input ends it.
     die_with_parent()
-    # Whatever a library prints must not get between the answers.
+    # The output of libraries must not mix with the answers.
     pipe = Pipe(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)
     asyncio.run(_main(Path(arguments[0]), pipe))

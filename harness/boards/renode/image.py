@@ -1,6 +1,6 @@
-"""What a machine gets of an image: the part that is loaded, and no symbols.
+"""Reduces an image to the part that is loaded, without symbols.
 
-Renode reads the symbols for each machine anew, which takes longer than all the rest of an image, and keeps them.
+Renode reads the symbols again for each machine and keeps them, which takes longer than the rest of the image.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["loadable"]
 
 
 def loadable(image: Path) -> bytes:
-    """An ELF file that loads what the ELF file ``image`` does, and has no sections."""
+    """Return an ELF file that loads the same bytes as the ELF file ``image``, and has no sections."""
     with image.open("rb") as file:
         elf = ELFFile(file)
         end = max(segment["p_offset"] + segment["p_filesz"] for segment in elf.iter_segments())

@@ -1,4 +1,4 @@
-"""Which Renode is here, of which version, and what it lacks."""
+"""Finds the installed Renode and its version."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ VERSION_WITHIN = 30
 
 
 def find_program() -> str | None:
-    """The ``renode`` to run: what ``RENODE`` names, or the one on the PATH; None without one."""
+    """Return the ``renode`` program: the one that ``RENODE`` names, or the one on the PATH; None if there is none."""
     return shutil.which(os.environ.get(VARIABLE) or "renode")
 
 
 @cache
 def program_version(program: str) -> tuple[int, ...] | None:
-    """What ``renode --version`` says; None if it does not."""
+    """Return the version that ``renode --version`` prints; None if it prints none."""
     with tempfile.TemporaryDirectory(prefix="wasmbed-renode-") as folder:
         own = {"TMPDIR": folder, "XDG_CONFIG_HOME": folder}
         try:
-            told = subprocess.run(
+            output = subprocess.run(
                 [program, "--version"],
                 capture_output=True,
                 text=True,
@@ -41,23 +41,25 @@ def program_version(program: str) -> tuple[int, ...] | None:
             ).stdout
         except (OSError, subprocess.TimeoutExpired):
             return None
-    found = re.search(r"Renode,? v(?:ersion )?(\d+(?:\.\d+)*)", told)
+    found = re.search(r"Renode,? v(?:ersion )?(\d+(?:\.\d+)*)", output)
     return tuple(int(part) for part in found[1].split(".")) if found else None
 
 
 def describe() -> tuple[str | None, str]:
-    """What is wrong with the Renode that is here (None: nothing), and which one it is, for people."""
+    """Return why the installed Renode cannot be used (None: it can), and its description for people."""
     program = find_program()
     if program is None:
         if has_library():
             return None, "through pyrenode3"
         named = os.environ.get(VARIABLE)
-        return (f"{VARIABLE} names {named!r}, which is no program; {GET_IT}" if named else f"not found: {GET_IT}"), ""
+        return (
+            f"{VARIABLE} names {named!r}, which is not a program; {GET_IT}" if named else f"not found: {GET_IT}"
+        ), ""
     version = program_version(program)
     if version is None:
-        return f"{program} does not tell its version: it does not start; {GET_IT}", program
-    told = ".".join(map(str, version))
+        return f"{program} does not start: it printed no version; {GET_IT}", program
+    text = ".".join(map(str, version))
     if version < MINIMUM:
-        return f"{program} is version {told}, {'.'.join(map(str, MINIMUM))} or newer is needed; {GET_IT}", program
-    lacks = "" if has_library() else "; without pyrenode3, its monitor is used"
-    return None, f"{program}, version {told}{lacks}"
+        return f"{program} is version {text}, {'.'.join(map(str, MINIMUM))} or newer is needed; {GET_IT}", program
+    lacks = "" if has_library() else "; pyrenode3 is not installed, so its monitor is used"
+    return None, f"{program}, version {text}{lacks}"

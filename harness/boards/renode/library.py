@@ -1,6 +1,6 @@
-"""Renode inside the host's own process, through pyrenode3 where that is installed.
+"""Runs Renode inside the host's process, through pyrenode3 if that is installed.
 
-It is imported here only: it loads a .NET runtime, and its emulation and monitor are there once a process.
+Only this module imports it: it loads a .NET runtime, and has one emulation and one monitor per process.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def has_library() -> bool:
 
 
 class LibraryMonitor:
-    """The monitor of a Renode that lives in this process; its files are below ``folder``."""
+    """The monitor of a Renode in this process; its files are below ``folder``."""
 
     via = LIBRARY
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        # .NET wants to be called by the thread that loaded it.
+        # Only the thread that loaded .NET may call it.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="renode")
         self._monitor: Any = None
 
@@ -46,20 +46,20 @@ class LibraryMonitor:
 
         def load() -> str:
             self._monitor = import_module(f"{LIBRARY}.wrappers").Monitor()
-            # Its own `version` asks the program that was started, and that is Python.
+            # Its `version` command reads the version of the started program, which is Python.
             loaded = import_module("System").AppDomain.CurrentDomain.GetAssemblies()
             names = (assembly.GetName() for assembly in loaded)
             return next((str(name.Version) for name in names if name.Name == "Renode"), "")
 
         try:
             return await self._call(load)
-        except Exception as error:  # whatever the runtime, the library or Renode say: it is told to a person
+        except Exception as error:  # any error of the runtime, the library or Renode is shown to the user
             raise Gone(None, f"{LIBRARY}: {error}") from error
 
     async def execute(self, command: str) -> str:
         def execute() -> str:
-            said, failed = self._monitor.execute(command)
-            return f"{said}\n{failed}" if failed else str(said)
+            output, error = self._monitor.execute(command)
+            return f"{output}\n{error}" if error else str(output)
 
         return await self._call(execute)
 
@@ -67,10 +67,10 @@ class LibraryMonitor:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
     async def ended(self) -> Gone:
-        # It ends with this process, and the harness sees that.
+        # Renode ends with this process, which the harness notices.
         await asyncio.get_running_loop().create_future()
         raise AssertionError
 
     async def close(self) -> None:
-        # Everything was answered by now, and .NET's own way out of a process that it does not own may hang.
+        # All requests were answered, and .NET's shutdown in a process of another program may hang.
         os._exit(0)

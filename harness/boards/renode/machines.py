@@ -1,4 +1,4 @@
-"""A board's place: a machine in a host, which is handed on to another board of its kind when its board is off."""
+"""A machine in a host, and the board that occupies it. A machine whose board is off can go to another board."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ __all__ = ["MachineHost", "Occupant", "Place"]
 
 
 class Occupant(Protocol):
-    """A board that has a place."""
+    """A board that occupies a place."""
 
     storage: bytes
-    """What its flash keeps while it has no place."""
+    """The contents of its flash while it has no place."""
 
     @property
     def power(self) -> Power:
-        """A board that is off can be asked to leave its place."""
+        """A board that is off can lose its place."""
 
     @property
     def is_live(self) -> bool:
         """Whether it has power and is not paused."""
 
-    def detached(self, trouble: RigError | None) -> None:
-        """It has no place any more; ``trouble`` says why, None if nobody is to blame."""
+    def detached(self, error: RigError | None) -> None:
+        """Called when the board has lost its place; ``error`` is the failure that caused it, if there was one."""
 
     def save_state(self) -> object:
-        """What :meth:`load_state` wants to know later about the present moment."""
+        """Return the board's present state, for :meth:`load_state`."""
 
     async def load_state(self, state: object) -> None:
-        """Its machine is as it was at :meth:`save_state`; its lines are new, and whatever was on them is lost."""
+        """Restore the state of :meth:`save_state`. The machine was restored; its lines are new and empty."""
 
 
 class Place:
-    """A board's machine, in a host."""
+    """A machine in a host, with its board."""
 
     def __init__(self, host: MachineHost, kind: RenodePlatform, machine: ask.Machine, occupant: Occupant) -> None:
         self._host = host
@@ -52,11 +52,11 @@ class Place:
         return self.machine.name
 
     async def ask(self, request: ask.Request) -> str:
-        """Have the host carry it out. Raises as :meth:`HostProcess.ask` does."""
+        """Send the host a request. Raises like :meth:`HostProcess.ask`."""
         return await self._host.process.ask(request)
 
     async def hand_over(self, occupant: Occupant) -> None:
-        """Give it to another board of the same kind; the one before, which is off, keeps what was in its flash."""
+        """Give the machine to another board of the same kind. The previous one, which is off, keeps its flash."""
         before, self.occupant = self.occupant, occupant
         before.detached(None)
         if (storage := self.kind.storage) is not None:
@@ -64,7 +64,7 @@ class Place:
             await self.restore_storage()
 
     async def restore_storage(self) -> None:
-        """Bring what the board kept."""
+        """Write the board's flash contents into the machine."""
         if (storage := self.kind.storage) is not None:
             file = Path(self.machine.link.path).with_suffix(".storage")
             file.write_bytes(self.occupant.storage or bytes(storage.size))
@@ -80,7 +80,7 @@ class Place:
 
     @property
     def share(self) -> Usage | None:
-        """Its part of what the host has used: as much as every other machine's there."""
+        """The host's usage divided by its number of machines; None if unknown."""
         found = [usage for pid in self.pids if (usage := usage_of(pid)) is not None]
         if not found:
             return None
@@ -89,12 +89,12 @@ class Place:
 
 
 class MachineHost:
-    """A host process and its places. ``reserved``: machines that are being made."""
+    """A host process and its places. ``reserved`` is the number of machines that are being made."""
 
     def __init__(self, process: HostProcess) -> None:
         self.process = process
         self.spare: HostProcess | None = None
-        """A fresh one, to load what was saved into."""
+        """A new process to load a snapshot into."""
         self.places: list[Place] = []
         self.reserved = 0
         self.quantum = 1.0
@@ -102,22 +102,23 @@ class MachineHost:
         process.on_end = self.detach
 
     async def start(self, *, runs: bool) -> None:
-        """Have its process, and let virtual time follow the real one if ``runs``. Raises RigError if it ended."""
+        """Start its process unless it runs, and let virtual time follow real time if ``runs``. Raises RigError if the
+        process has ended."""
         async with self.starting:
-            if self.process.trouble is not None:
-                raise self.process.trouble
+            if self.process.failure is not None:
+                raise self.process.failure
             if self.process.pid is None:
                 await self.process.start()
                 if runs:
                     await self.process.ask(ask.Run())
 
-    def detach(self, trouble: RigError | None) -> None:
-        """Tell the boards that their machines are gone."""
+    def detach(self, error: RigError | None) -> None:
+        """Take the machines from their boards; ``error`` is the failure that caused it, if there was one."""
         for place in self.places:
-            place.occupant.detached(trouble)
+            place.occupant.detached(error)
         self.places.clear()
 
     async def kill(self) -> None:
-        """End its processes."""
+        """Kill its processes."""
         processes = [process for process in (self.process, self.spare) if process is not None]
         await asyncio.gather(*(process.kill() for process in processes))

@@ -1,8 +1,8 @@
 """Renode's monitor on the standard input of a ``renode`` process.
 
-The input must stay open and the output must be read to its end, or Renode stops or hangs; a mark that is echoed ends
-each reply. Renode deletes ``$TMPDIR/renode-*`` of everybody when it starts and when it ends, and keeps its settings
-in the user's home: both are folders of its own here.
+The input must stay open and the output must be read, or Renode stops or hangs. An echoed mark ends each reply. Renode
+deletes every ``$TMPDIR/renode-*`` when it starts and when it ends, and keeps its settings in the user's home; here it
+gets separate folders for both.
 """
 
 from __future__ import annotations
@@ -24,19 +24,20 @@ __all__ = ["ConsoleMonitor", "Gone", "Monitor", "die_with_parent", "surroundings
 PR_SET_PDEATHSIG = 1
 VERSION = re.compile(r"Renode, version (\d+(?:\.\d+)*)")
 _CHATTER = re.compile(r"^ +at |^ *-+ *End of |^\([\w.-]*\)|^Starting emulation|^Pausing emulation")
-"""Of last words: stack traces, the monitor's prompts, and what it says each time."""
+"""Lines that are left out of the last output: stack traces, prompts, and routine messages."""
 LINE_LIMIT = 1 << 20
-LAST_WORDS = 30
-"""Lines of output that are kept to be shown when Renode ends by itself."""
+KEPT_LINES = 30
+"""Lines of output that are kept, to be shown if Renode ends by itself."""
 THREADS = 64
-"""Of .NET's pool, at least: each pseudo terminal keeps one, and the pool's own growth is two threads a second, while
-boards are deaf. Mono reads it as a number for each processor, CoreCLR in hexadecimal digits."""
+"""The minimum of .NET's thread pool: each pseudo terminal occupies a thread, and the pool grows by only two threads a
+second, during which boards receive nothing. Mono reads it as a number per processor, CoreCLR as hexadecimal digits."""
 NURSERY = "16m"
-"""Bytes that Mono allocates between two collections: with its own 4 MB, a fleet's start is a fifth collecting."""
+"""Memory that Mono allocates between two garbage collections. With its default of 4 MB, they take a fifth of a fleet's
+start."""
 
 
 def surroundings(folder: Path) -> dict[str, str]:
-    """The environment that Renode needs beside the usual one: folders of its own below ``folder``, which are made."""
+    """Return the environment variables that Renode needs, and make its folders below ``folder``."""
     for name in ("tmp", "config"):
         (folder / name).mkdir(exist_ok=True)
     return {
@@ -49,39 +50,39 @@ def surroundings(folder: Path) -> dict[str, str]:
 
 
 def die_with_parent() -> None:
-    """Let the system kill this process when its parent ends, where the system can."""
+    """Ask the system to kill this process when its parent ends, if the system supports that."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Gone(Exception):
-    """Renode has ended. Its arguments: the exit status if there is one, and its last words."""
+    """Renode has ended. Arguments: the exit status or None, and the last output."""
 
 
 class Monitor(Protocol):
-    """A way to give commands to a Renode."""
+    """Sends commands to a Renode."""
 
     via: str
 
     async def open(self) -> str:
-        """Start it; returns its version. Raises Gone if it does not come up."""
+        """Start Renode; returns its version. Raises Gone if it does not start."""
 
     async def execute(self, command: str) -> str:
-        """What it printed until the command was done. Raises Gone."""
+        """Execute a command; returns its output. Raises Gone."""
 
     async def ended(self) -> Gone:
-        """Return when it has ended."""
+        """Wait until Renode has ended."""
 
     async def close(self) -> None:
-        """End it, whatever it does."""
+        """End Renode in any state."""
 
     @property
     def pid(self) -> int:
-        """The process that the emulation runs in."""
+        """The process of the emulation."""
 
 
 class ConsoleMonitor:
-    """A ``renode`` program, all of its files below ``folder``."""
+    """The monitor of a ``renode`` program; its files are below ``folder``."""
 
     via = "monitor"
 
@@ -89,7 +90,7 @@ class ConsoleMonitor:
         self._program, self._folder = program, folder
         self._process: asyncio.subprocess.Process | None = None
         self._marks = 0
-        self._tail: deque[str] = deque(maxlen=LAST_WORDS)
+        self._tail: deque[str] = deque(maxlen=KEPT_LINES)
         self._turn = asyncio.Lock()
 
     @property
@@ -132,7 +133,7 @@ class ConsoleMonitor:
                 await process.stdin.drain()
                 while line := await process.stdout.readline():
                     text = line.decode("utf-8", "replace").rstrip("\r\n")
-                    # The command itself is echoed; a line of the log may come before the mark.
+                    # Renode echoes the command itself; a log line may precede the mark on its line.
                     if text.endswith(mark) and not text.endswith(f'"{mark}"'):
                         return "\n".join(lines)
                     lines.append(text)
@@ -140,7 +141,7 @@ class ConsoleMonitor:
             except ConnectionError:
                 pass
             except ValueError as error:
-                self._remember(f"a line that does not end: {error}")
+                self._remember(f"an endless line: {error}")
                 self._end()
             raise await self._gone()
 
@@ -158,7 +159,7 @@ class ConsoleMonitor:
         return Gone(await self._process.wait(), "\n".join(self._tail))
 
     def _remember(self, text: str) -> None:
-        # A carriage return comes before each prompt.
+        # Each prompt begins with a carriage return.
         self._tail += (line.rstrip() for line in text.splitlines() if line.strip() and not _CHATTER.match(line))
 
     async def close(self) -> None:
@@ -167,7 +168,7 @@ class ConsoleMonitor:
             await self._process.communicate()
 
     def _end(self) -> None:
-        # `renode` may be a script: everything that it started goes too. A Renode that is asked to quit takes longer.
+        # `renode` may be a script, so its process group is killed. Asking Renode to quit would take longer.
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)

@@ -1,17 +1,17 @@
-"""What Renode needs to be a board: the section ``[renode]`` of its ``board.toml``.
+"""Reads the section ``[renode]`` of a ``board.toml``.
 
 =============  ===============================================================================================
-key            means
+key            meaning
 =============  ===============================================================================================
-``link``       the UART that is the link to the gateway, as the monitor calls it: ``sysbus.usart2``
-``console``    the UART that is the console
+``link``       the UART of the link to the gateway, by the monitor's name: ``sysbus.usart2``
+``console``    the UART of the console
 ``cpu``        the processor; by default ``sysbus.cpu``
-``mips``       instructions it does in a microsecond of its own time; by default 100
-``quantum``    seconds of virtual time between two synchronisations of the machines of a host; by default 0.005
-``commands``   monitor commands after the description was loaded; by default none
+``mips``       instructions per microsecond of virtual time; by default 100
+``quantum``    seconds of virtual time between two synchronisations of a host's machines; by default 0.005
+``commands``   monitor commands to execute after the description was loaded; by default none
 =============  ===============================================================================================
 
-``emulator.machine`` names the ``.repl`` file beside it.
+``emulator.machine`` names the ``.repl`` file in the same folder.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ZEROED = ("ram", "heap", "retained")
 
 @dataclass(frozen=True, slots=True)
 class RenodePlatform:
-    """A kind of board, and how Renode is told to be one."""
+    """A kind of board, with its settings for Renode."""
 
     platform: Platform
     description: Path
@@ -46,12 +46,12 @@ class RenodePlatform:
     quantum: float
     commands: tuple[str, ...]
     memory: tuple[Region, ...]
-    """What is empty when power comes."""
+    """The memory that is cleared at power-on."""
     storage: Region | None
-    """What outlives a power cut."""
+    """The memory that survives a power cut."""
 
     def machine(self, name: str, image: Path, link: Path, console: Path) -> Machine:
-        """A machine of this kind with that image, its serial lines at those paths."""
+        """Describe a machine of this kind with that image, and its serial lines at those paths."""
         return Machine(
             name,
             str(self.description),
@@ -66,7 +66,8 @@ class RenodePlatform:
 
 
 def find_renode_platforms() -> dict[str, RenodePlatform]:
-    """Every platform whose emulator is Renode, by name; raises UsageError naming a file and what is wrong in it."""
+    """Return every platform whose emulator is Renode, by name. Raises UsageError naming an invalid file and its
+    error."""
     return {name: _load(platform) for name, platform in find_platforms(PROGRAM).items()}
 
 
@@ -95,4 +96,4 @@ def _load(platform: Platform) -> RenodePlatform:
     except KeyError as error:
         raise UsageError(f"[renode] lacks the key {error}", where=str(path), do="see docs/renode.md") from error
     except (TypeError, ValueError) as error:
-        raise UsageError(f"[renode] is wrong: {error}", where=str(path), do="see docs/renode.md") from error
+        raise UsageError(f"[renode] is invalid: {error}", where=str(path), do="see docs/renode.md") from error

@@ -1,9 +1,9 @@
-"""What the harness can ask of a Renode host, and how it goes over the pipe: one JSON object a line.
+"""The requests to a Renode host, and their encoding: one JSON object per line.
 
     -> {"id": 7, "request": "PowerOn", "name": "pump-1"}
-    <- {"id": 7, "value": ""}                                   or {"id": 7, "trouble": {...}}
+    <- {"id": 7, "value": ""}                                   or {"id": 7, "failure": {...}}
 
-The host speaks first, ``{"event": "ready", ...}``, and last, ``{"event": "ended", ...}``, if Renode goes by itself.
+The host's first line is ``{"event": "ready", ...}``. If Renode ends by itself, its last is ``{"event": "ended", ...}``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """A UART of a machine, led to the pseudo terminal that appears at ``path``."""
+    """A UART of a machine, connected to the pseudo terminal at ``path``."""
 
     uart: str
     path: str
@@ -47,7 +47,7 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """One board in Renode. Addresses and sizes in bytes; ``memory``: what is zero when power comes."""
+    """One board in Renode. ``memory``: address and size in bytes of each range that is cleared at power-on."""
 
     name: str
     description: str
@@ -55,18 +55,18 @@ class Machine:
     image: str
     cpu: str
     mips: int
-    """Instructions that the processor does in a microsecond of its own time."""
+    """Instructions per microsecond of virtual time."""
     link: Wire
     console: Wire
     memory: tuple[tuple[int, int], ...] = ()
     commands: tuple[str, ...] = ()
-    """Further monitor commands, after the description was loaded."""
+    """Monitor commands to execute after the description was loaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Make a machine; it is there, without power. ``quantum``: the most seconds of virtual time that the machines of
-    this host run between two looks at each other, from now on."""
+    """Make a machine, without power. ``quantum``: seconds of virtual time between two synchronisations of this host's
+    machines, from now on."""
 
     machine: Machine
     quantum: float
@@ -74,7 +74,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class PowerOn:
-    """Power for a machine that has none: empty memory, and the blob at that address."""
+    """Power a machine on: clear its memory, and load the blob at that address."""
 
     name: str
     blob: str
@@ -83,14 +83,14 @@ class PowerOn:
 
 @dataclass(frozen=True, slots=True)
 class PowerOff:
-    """Take the power away."""
+    """Power a machine off."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """The value is what lies at that address, in hexadecimal digits; ``size`` in bytes."""
+    """Read ``size`` bytes at that address; the value is in hexadecimal digits."""
 
     name: str
     address: int
@@ -99,7 +99,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Put what is in a file into memory at that address."""
+    """Load a file into memory at that address."""
 
     name: str
     path: str
@@ -108,58 +108,58 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """The reset button: memory stays."""
+    """Reset a machine; memory keeps its contents."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Hold the processor of one machine."""
+    """Halt the processor of one machine."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Let the processor of one machine go on."""
+    """Let the processor of one machine continue."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Let virtual time follow the real one."""
+    """Let virtual time follow real time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """Let virtual time stand still, for all machines."""
+    """Stop virtual time, for all machines."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunFor:
-    """So many seconds of virtual time, then stand still again; not while it runs."""
+    """Let ``seconds`` of virtual time pass, then stop it again; only while it is stopped."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """The virtual time, seconds, as text."""
+    """Read the virtual time; the value is seconds as text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """Write everything to a file. Virtual time stands still from now on."""
+    """Save the state of all machines to a file. Virtual time is stopped from now on."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Go back to what a file holds, and stand still; ``machines`` are those of the host when it was saved, ``live``
-    the names of those that had power and were not paused."""
+    """Restore the state from a file, and stop virtual time. ``machines`` are the host's machines at that moment,
+    ``live`` the names of those that had power and were not paused."""
 
     path: str
     machines: tuple[Machine, ...]
@@ -168,7 +168,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Execute:
-    """A monitor command of the caller's own, for one machine; the value is what Renode answers."""
+    """Execute a monitor command for one machine; the value is its output."""
 
     name: str
     command: str
@@ -196,23 +196,23 @@ _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in Request.__args__
 
 @dataclass(frozen=True, slots=True)
 class HostError:
-    """What Renode had against a command: its words, and the errors that it logged meanwhile."""
+    """A command that failed: Renode's message, and the errors that it logged meanwhile."""
 
     command: str
-    words: str
+    message: str
     log: tuple[str, ...] = ()
 
 
 def encode_request(number: int, request: Request) -> bytes:
-    """The line for a request."""
+    """Encode a request as a line."""
     return json.dumps({"id": number, "request": type(request).__name__, **asdict(request)}).encode() + b"\n"
 
 
 def decode_request(line: bytes) -> tuple[int, Request]:
-    """Number and request of a line. Raises ValueError for anything else."""
+    """Decode a line into number and request. Raises ValueError for an invalid line."""
     facts = json.loads(line)
     if not isinstance(facts, dict) or not isinstance(number := facts.pop("id", None), int):
-        raise ValueError("no request")
+        raise ValueError("not a request")
     kind = _KINDS.get(facts.pop("request", ""))
     if kind is None:
         raise ValueError("an unknown request")
@@ -238,4 +238,4 @@ def _machine(facts: dict[str, Any]) -> Machine:
             }
         )
     except (TypeError, KeyError) as error:
-        raise ValueError(f"no machine: {error}") from error
+        raise ValueError(f"not a machine: {error}") from error

@@ -1,9 +1,9 @@
-"""The monitor commands that a request comes to, in Renode's own grammar.
+"""Translates requests into commands for Renode's monitor.
 
-Nothing here talks to Renode: what is generated can be read, tested, and typed into a monitor by hand. A machine is
+This module does not talk to Renode: its commands can be read, tested, and typed into a monitor by hand. A machine is
 made once and keeps its place; its power is the processor's ``IsHalted``. (Removing machines while others run, and
-making new ones, costs more, and Renode 1.15 on Mono was seen to crash after ``mach rem``.) The reset vector has to be
-where the processor looks for it: a ``macro reset`` is the monitor's and is not in what ``Save`` writes.
+making new ones, costs more, and Renode 1.15 on Mono crashed after ``mach rem``.) The reset vector has to be at its
+place in memory: a ``macro reset`` belongs to the monitor, and ``Save`` does not store it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PATH = re.compile(r"/[^\s\"'$;@]*")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A line for the monitor. ``answers``: it has something to say; all others say nothing unless they fail."""
+    """A line for the monitor. ``answers``: it prints text; other commands print text only if they fail."""
 
     text: str
     answers: bool = False
@@ -35,14 +35,14 @@ STAND = Command("pause", answers=True)
 
 
 def beginning(log: str) -> list[Command]:
-    """For a fresh Renode: errors go to the file ``log``, each at once, and nothing else does."""
+    """Return the commands for a new Renode: it logs only errors, to the file ``log``, without a buffer."""
     return _silent(f"logFile {quoted_path(log)} true", "logLevel 3")
 
 
 def commands(request: ask.Request, machines: Mapping[str, ask.Machine]) -> list[Command]:
-    """What to type, one line by one, stopping at the first that fails; ``machines`` are those of the host by name.
+    """Return the commands for a request, to be executed in order until one fails; ``machines`` are the host's, by name.
 
-    Raises UsageError for what the monitor's grammar has no words for: a name or path with odd characters.
+    Raises UsageError for names and paths with characters that the monitor's grammar cannot express.
     """
     match request:
         case ask.Create(machine, quantum):
@@ -69,16 +69,16 @@ def commands(request: ask.Request, machines: Mapping[str, ask.Machine]) -> list[
         case ask.Save(path):
             return _silent(f"Save {quoted_path(path)}")
         case ask.Load(path, loaded):
-            # The terminals are in the file, what they were connected to is not.
+            # The file has the terminals but not their connections.
             again = [line for machine in loaded for line in (_select(machine.name), *_rewired(machine))]
             return _silent(f"Load {quoted_path(path)}", *again)
         case ask.Execute(name, command):
             return [*_silent(_select(name)), Command(_one_line(command), answers=True)]
-    raise ValueError(f"{type(request).__name__} is no command")
+    raise ValueError(f"{type(request).__name__} is not a monitor command")
 
 
 def quoted_path(path: str) -> str:
-    """A path as the monitor reads it. Raises UsageError for one with characters that it has no way to write."""
+    """Quote a path for the monitor. Raises UsageError for characters that its grammar cannot express."""
     if not _PATH.fullmatch(path):
         raise UsageError(
             f"Renode's monitor cannot read the path {path!r}",
@@ -100,7 +100,7 @@ def _created(machine: ask.Machine) -> list[str]:
 
 
 def _wired(machine: ask.Machine) -> list[str]:
-    # Pseudo terminals and no sockets: those of Renode listen on every interface of the computer.
+    # Pseudo terminals, not sockets: Renode's sockets listen on every interface of the computer.
     made = []
     for what, wire in _wires(machine):
         quoted_path(wire.path)
@@ -132,18 +132,18 @@ def _silent(*lines: str) -> list[Command]:
 
 def _seconds(seconds: float) -> str:
     if not 0 < seconds < 1e7:
-        raise UsageError(f"{seconds} is no stretch of time", do="give a positive number of seconds")
-    # Renode's time has six decimals.
+        raise UsageError(f"{seconds} is not a valid time", do="give a positive number of seconds")
+    # Renode's time has a resolution of one microsecond.
     return f"{max(seconds, 1e-6):.6f}"
 
 
 def _one_line(command: str) -> str:
     if "\n" in command or "\r" in command or not command.strip():
-        raise UsageError(f"{command!r} is not one line for Renode's monitor", do="give the commands one by one")
+        raise UsageError(f"{command!r} is not one line for Renode's monitor", do="execute the commands one by one")
     return command.strip()
 
 
 def _checked(pattern: re.Pattern[str], text: str, what: str) -> str:
     if not pattern.fullmatch(text):
-        raise UsageError(f"{text!r} is no {what} in Renode", do=f"use a {what} like {pattern.pattern}")
+        raise UsageError(f"{text!r} is not a valid {what} in Renode", do=f"use a {what} that matches {pattern.pattern}")
     return text

@@ -1,7 +1,7 @@
-"""A pseudo terminal of Renode's as an asyncio transport: the board's serial line, byte for byte.
+"""A pseudo terminal of Renode as an asyncio transport: the board's serial line, byte for byte.
 
-The loops' own transports for pipes take a terminal for two things at once, or for none (uvloop reads from the one it
-writes to), so the descriptor is watched here.
+The event loops' transports for pipes do not support a terminal in both directions (uvloop also reads from the one that
+it writes to), so this module watches the descriptor itself.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ class SerialLine(asyncio.Transport):
 
     @classmethod
     def open(cls, path: Path, protocol: asyncio.Protocol) -> SerialLine:
-        """Open the terminal at ``path``, and forget what came before. Raises RigError if it is not there."""
+        """Open the terminal at ``path``, and drop what it has buffered. Raises RigError if it does not exist."""
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            raise RigError(f"the board's serial line is not there: {reason(error)}", where=str(path)) from error
+            raise RigError(f"the board's serial line does not exist: {reason(error)}", where=str(path)) from error
         try:
             tty.setraw(descriptor, termios.TCSANOW)
             termios.tcflush(descriptor, termios.TCIOFLUSH)
         except termios.error as error:
             os.close(descriptor)
-            raise RigError(f"the board's serial line is no terminal: {reason(error)}", where=str(path)) from error
+            raise RigError(f"the board's serial line is not a terminal: {reason(error)}", where=str(path)) from error
         line = cls(descriptor, protocol)
         protocol.connection_made(line)
         line.resume_reading()
@@ -59,7 +59,7 @@ class SerialLine(asyncio.Transport):
             self._write()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """How many bytes may wait for the board before the protocol is told to pause; it may go on when none do."""
+        """Pause the protocol while more than ``high`` bytes wait for the board, until none do."""
         self._high_water = high or 0
 
     def _write(self) -> None:
@@ -105,7 +105,7 @@ class SerialLine(asyncio.Transport):
         return self._descriptor is None
 
     def close(self) -> None:
-        """What was not written yet is dropped: a board without power hears nothing."""
+        """Close the line. Bytes that were not written yet are dropped, because the board has no power."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             self._loop.remove_reader(descriptor)

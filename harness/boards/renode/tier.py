@@ -1,4 +1,4 @@
-"""The tier of boards in Renode: which kinds there are, and whether Renode is here."""
+"""The tier of boards in Renode: its kinds of boards, and whether Renode is installed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["RenodeTier"]
 
 MACHINES_VARIABLE = "WASMBED_RENODE_MACHINES"
 MEMORY = 60 << 20
-"""Bytes of one machine in a host of eight, Renode itself included."""
+"""Memory of one machine in a host of eight, with its share of Renode itself, bytes."""
 DESCRIPTORS = 5
-"""Of this process: two terminals, the link's two ends, and a share of those of its host."""
+"""File descriptors of this process for one board: two terminals, the link's two ends, and a share of its host's."""
 
 
 class RenodeTier(Tier):
@@ -88,4 +88,4 @@ def _machines() -> int:
     try:
         return int(text) if text is not None else MACHINES
     except ValueError:
-        raise UsageError(f"{text!r} is no number", where=MACHINES_VARIABLE, do="give a number of machines") from None
+        raise UsageError(f"{text!r} is not a number", where=MACHINES_VARIABLE, do="give a number of machines") from None

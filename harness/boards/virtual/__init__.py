@@ -1,4 +1,4 @@
-"""Boards without hardware: the device side of the protocol, one task each, by the thousand in one process."""
+"""Boards without hardware: each is a task that speaks the device's side of the protocol, thousands in one process."""
 
 from harness.boards.virtual.board import VirtualBoard
 from harness.boards.virtual.tier import VirtualTier

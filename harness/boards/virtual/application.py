@@ -1,4 +1,4 @@
-"""One application on a virtual board, from the complete module to the end: loaded, entered, ticking, faulted."""
+"""One application on a virtual board, from the complete module to its end: loading, running, failing."""
 
 from __future__ import annotations
 
@@ -23,46 +23,46 @@ from harness.wasmbed.protocol.messages import (
 )
 from harness.wasmbed.runtime.interface import TICK_EXPORT, LogLevel
 
-__all__ = ["BoardApplication", "Send", "Surroundings"]
+__all__ = ["BoardApplication", "BoardServices", "Send"]
 
 
 class Send(Protocol):
-    """Sends a message to the gateway, as a reply if given an id; False while there is no session to send it on."""
+    """Sends a message to the gateway, as the reply to ``message_id`` if given; False: there is no session."""
 
     def __call__(self, message: DeviceMessage, message_id: int | None = None) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What an application needs of its board. ``memory`` is what there is for one application, in bytes."""
+class BoardServices:
+    """The parts of its board that an application uses. ``memory`` is the most memory of one application, bytes."""
 
     runtime: Runtime
     clock: Clock
     send: Send
     drain: Callable[[], Awaitable[None]]
-    """Waits while more is being sent than the gateway takes."""
+    """Waits while the gateway accepts less than is sent."""
     say: Callable[[str, LogLevel], object]
     uptime_ms: Callable[[], int]
     memory: int
 
 
 class BoardApplication:
-    """States: receiving, then deployed, running, or failed, error. Stopped ones are forgotten by the board."""
+    """Its states are receiving, deployed, running, and failed or error. The board removes a stopped application."""
 
-    __slots__ = ("_around", "_guest", "_task", "busy", "deploy", "error", "message_id", "reception", "state", "unsent")
+    __slots__ = ("_board", "_guest", "_task", "busy", "deploy", "error", "message_id", "reception", "state", "unsent")
 
-    def __init__(self, around: Surroundings, deploy: Deploy, message_id: int) -> None:
-        self._around = around
+    def __init__(self, board: BoardServices, deploy: Deploy, message_id: int) -> None:
+        self._board = board
         self._guest: Guest | None = None
         self._task: asyncio.Task[None] | None = None
         self.deploy, self.message_id = deploy, message_id
         self.state = ApplicationState.RECEIVING
         self.reception: Reception | None = None
         self.busy = False
-        """Whether it is being loaded or called right now."""
+        """Whether it is being loaded or called."""
         self.error: str | None = None
         self.unsent: RuntimeFault | None = None
-        """What could not be reported because the link was down."""
+        """A fault that was not reported because the link was down."""
 
     @property
     def name(self) -> str:
@@ -70,12 +70,12 @@ class BoardApplication:
 
     @property
     def memory_bytes(self) -> int:
-        """What it holds of the board's memory."""
+        """The board's memory that it holds, bytes."""
         held = self._guest.memory_bytes if self._guest is not None else 0
         return held + (self.reception.held if self.reception is not None else 0)
 
     def start(self, module: bytes) -> None:
-        """Load ``module`` and run it, in a task of its own."""
+        """Load ``module`` and run it, in a new task."""
         self.reception = None
         self._task = asyncio.get_running_loop().create_task(self._live(module), name=f"application {self.name}")
 
@@ -84,19 +84,19 @@ class BoardApplication:
         self.reception = None
         self.state, self.error = ApplicationState.FAILED, message
         self.say(f"refused: {code}: {message}", LogLevel.ERROR)
-        self._around.send(DeploymentResult(self.name, ok=False, error=message, code=code), self.message_id)
+        self._board.send(DeploymentResult(self.name, ok=False, error=message, code=code), self.message_id)
 
     def status(self, message_id: int | None = None) -> None:
-        """Report state, resource use, and what was published since the last report."""
+        """Report state, resource use, and the publications since the last report."""
         guest = self._guest
         publications = tuple(guest.host.publications) if guest is not None else ()
         metrics = dict(guest.metrics) if guest is not None else {}
         status = ApplicationStatus(self.name, self.state, metrics, self.error, publications or None)
-        if self._around.send(status, message_id) and guest is not None:
+        if self._board.send(status, message_id) and guest is not None:
             del guest.host.publications[: len(publications)]
 
     def report_unsent(self) -> None:
-        """Now that there is a session: what happened while there was none."""
+        """Report what happened while there was no session."""
         if self.unsent is not None:
             fault, self.unsent = self.unsent, None
             self._report(fault)
@@ -104,7 +104,7 @@ class BoardApplication:
             self.status()
 
     async def stop(self) -> None:
-        """End whatever it is doing and free what it holds. A deployment without an answer gets it now: cancelled."""
+        """End its task and free its memory. A deployment that was not answered is answered as cancelled."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -112,56 +112,64 @@ class BoardApplication:
         self.reception = None
         if self.state is ApplicationState.RECEIVING:
             reason = "cancelled before the module was started"
-            self._around.send(DeploymentResult(self.name, ok=False, error=reason, code=CANCELLED), self.message_id)
+            self._board.send(DeploymentResult(self.name, ok=False, error=reason, code=CANCELLED), self.message_id)
         self.state = ApplicationState.STOPPED
 
     def say(self, text: str, level: LogLevel = LogLevel.INFO) -> None:
-        self._around.say(f"app {self.name}: {text}", level)
+        self._board.say(f"app {self.name}: {text}", level)
 
     async def _live(self, module: bytes) -> None:
-        deploy, around = self.deploy, self._around
-        host = HostInterface(around.uptime_ms, deploy.arguments, deploy.environment)
-        self._guest = guest = Guest(around.runtime.worker(), host, deploy.limits, around.clock, around.memory)
+        board = self._board
+        host = HostInterface(board.uptime_ms, self.deploy.arguments, self.deploy.environment)
+        self._guest = guest = Guest(board.runtime.worker(), host, self.deploy.limits, board.clock, board.memory)
         try:
-            self.busy = True
-            try:
-                await guest.load(module, deploy.sha256, deploy.entry)
-            except NotLoadable as error:
-                self._free()
-                self.refuse(error.code, error.reason)
-                return
-            except Fault as fault:
-                self._take_output()
-                self._free()
-                self.refuse(fault.code, fault.message)
-                return
-            del module
-            self.state = ApplicationState.DEPLOYED
-            self.say(f"deployed, {guest.memory_bytes} bytes of memory")
-            around.send(DeploymentResult(self.name, ok=True, metrics=guest.metrics), self.message_id)
-            await self._run(guest)
+            if await self._load(guest, module):
+                del module
+                await self._run(guest)
         finally:
             self.busy = False
 
+    async def _load(self, guest: Guest, module: bytes) -> bool:
+        """Load the module and answer the deployment; False: it was refused."""
+        self.busy = True
+        try:
+            await guest.load(module, self.deploy.sha256, self.deploy.entry)
+        except NotLoadable as error:
+            self._free()
+            self.refuse(error.code, error.reason)
+            return False
+        except Fault as fault:
+            self._take_output()
+            self._free()
+            self.refuse(fault.code, fault.message)
+            return False
+        self.state = ApplicationState.DEPLOYED
+        self.say(f"deployed, {guest.memory_bytes} bytes of memory")
+        self._board.send(DeploymentResult(self.name, ok=True, metrics=guest.metrics), self.message_id)
+        return True
+
     async def _run(self, guest: Guest) -> None:
+        """Call the entry, then ``tick`` as long as the module asks for it."""
         try:
             await self._call(guest, self.deploy.entry)
             self.state = ApplicationState.RUNNING
             self.say("running")
             self.status()
-            while guest.has_tick:
-                delay = await self._call(guest, TICK_EXPORT)
-                if guest.host.publications:
-                    self.status()
-                    await self._around.drain()
-                if delay is None or delay <= 0:
-                    return
-                await self._around.clock.sleep(delay / 1000)
+            while guest.has_tick and (delay := await self._tick(guest)) > 0:
+                await self._board.clock.sleep(delay / 1000)
         except Fault as fault:
             self.state, self.error = ApplicationState.ERROR, f"{fault.code}: {fault.message}"
             self.say(f"fault {self.error}", LogLevel.ERROR)
             self._free()
             self._report(RuntimeFault(self.name, fault.code, fault.message, fault.backtrace, fault.use))
+
+    async def _tick(self, guest: Guest) -> int:
+        """Call ``tick`` and send what it published. Returns the milliseconds until the next call; 0 or less: never."""
+        delay = await self._call(guest, TICK_EXPORT)
+        if guest.host.publications:
+            self.status()
+            await self._board.drain()
+        return delay or 0
 
     async def _call(self, guest: Guest, function: str) -> int | None:
         self.busy = True
@@ -183,7 +191,7 @@ class BoardApplication:
         host.dropped_lines = 0
 
     def _report(self, fault: RuntimeFault) -> None:
-        if not self._around.send(fault):
+        if not self._board.send(fault):
             self.unsent = fault
 
     def _free(self) -> None:

@@ -1,10 +1,10 @@
-"""The applications of one virtual board, and the gateway's messages about them."""
+"""The applications of one virtual board: handles the gateway's messages about them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.boards.virtual.application import BoardApplication, Surroundings
+from harness.boards.virtual.application import BoardApplication, BoardServices
 from harness.boards.virtual.reception import DeploymentCode, DeploymentRefused, Reception
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
@@ -22,24 +22,24 @@ from harness.wasmbed.runtime.interface import LogLevel
 __all__ = ["MAXIMUM_APPLICATIONS", "Applications"]
 
 MAXIMUM_APPLICATIONS = 8
-"""On one board at a time, failed ones included until they are stopped or make room."""
+"""Applications on one board, including failed ones until they are stopped or replaced."""
 
 _OVER = frozenset({ApplicationState.FAILED, ApplicationState.ERROR})
 
 
 class Applications:
-    """Receives, runs and stops them. ``largest_module`` is in bytes, 0 on a board without a runtime."""
+    """Receives, runs and stops applications. ``largest_module`` is in bytes; 0: the board has no runtime."""
 
-    __slots__ = ("_around", "_cancelled", "_largest", "_present", "errors")
+    __slots__ = ("_board", "_cancelled", "_largest", "_present", "errors")
 
-    def __init__(self, around: Surroundings, largest_module: int) -> None:
-        self._around = around
+    def __init__(self, board: BoardServices, largest_module: int) -> None:
+        self._board = board
         self._largest = largest_module
         self._present: dict[str, BoardApplication] = {}
         self._cancelled: str | None = None
-        """The application whose transfer was cancelled last."""
+        """The application whose transfer was cancelled most recently."""
         self.errors = 0
-        """Failed deployments and faults of applications that are gone."""
+        """Failed deployments, and faults of applications that were removed."""
 
     @property
     def states(self) -> Mapping[str, ApplicationState]:
@@ -58,13 +58,13 @@ class Applications:
         return sum(application.state in states for application in self._present.values())
 
     async def deploy(self, message: Deploy, message_id: int) -> None:
-        """Expect a module's chunks, unless there is a reason not to. A transfer under way for the same application
-        is cancelled: on one link, in order, its sender has given it up too."""
+        """Prepare for a module's chunks, or refuse the deployment. A transfer in progress for the same application is
+        cancelled: messages on a link are in order, so its sender has given it up too."""
         name = message.application_id
         before = self._present.get(name)
-        application = BoardApplication(self._around, message, message_id)
+        application = BoardApplication(self._board, message, message_id)
         if before is not None and before.state in (ApplicationState.DEPLOYED, ApplicationState.RUNNING):
-            # The one that runs stays; only this deployment has failed.
+            # The running application stays; only this deployment fails.
             application.refuse(DeploymentCode.ALREADY_DEPLOYED, f"it is {before.state} already: stop it first")
             self.errors += 1
             return
@@ -87,15 +87,15 @@ class Applications:
     def chunk(self, message: ModuleChunk, message_id: int) -> None:
         """Take a chunk and acknowledge it; start the application after the last.
 
-        A chunk that came before is acknowledged again: its sender has not seen the first acknowledgment in time.
-        One of a cancelled transfer is ignored: it was sent before its sender knew.
+        A repeated chunk is acknowledged again: its sender has not seen the first acknowledgment in time. A chunk of a
+        cancelled transfer is ignored: it was sent before its sender knew of the cancellation.
         """
         application = self._present.get(message.application_id)
         if application is None and message.application_id == self._cancelled:
             return
         if application is None or application.state is ApplicationState.FAILED:
             reason = f"a chunk of {message.application_id}, which is not being received"
-            self._around.send(Error(ErrorCode.PROTOCOL_ERROR, reason), message_id)
+            self._board.send(Error(ErrorCode.PROTOCOL_ERROR, reason), message_id)
             return
         module: bytes | None = None
         if application.reception is not None:
@@ -104,32 +104,32 @@ class Applications:
             except DeploymentRefused as refusal:
                 application.refuse(refusal.code, refusal.message)
                 return
-        self._around.send(ChunkAcknowledgment(message.application_id, message.index), message_id)
+        self._board.send(ChunkAcknowledgment(message.application_id, message.index), message_id)
         if module is not None:
             application.start(module)
 
     async def stop(self, message: Stop, message_id: int) -> None:
-        """Stop and forget an application, also one whose module is still on its way. One that is not here is as
-        stopped as it was asked to be."""
+        """Stop and remove an application, also while its module is being received. An absent application counts as
+        stopped."""
         application = self._present.get(message.application_id)
         if application is not None:
             if application.reception is not None:
                 self._cancelled = application.name
             await self._forget(application)
             application.say("stopped")
-        self._around.send(StopResult(message.application_id, ok=True), message_id)
+        self._board.send(StopResult(message.application_id, ok=True), message_id)
 
     def status(self, name: str | None, message_id: int) -> None:
-        """Report on one application or, for None, on each of them. One that is not here counts as stopped."""
+        """Report on one application or, for None, on each. An absent application counts as stopped."""
         if name is not None and name not in self._present:
             absent = ApplicationStatus(name, ApplicationState.STOPPED, error="not on this board")
-            self._around.send(absent, message_id)
+            self._board.send(absent, message_id)
         for application in tuple(self._present.values()):
             if name in (None, application.name):
                 application.status(message_id)
 
     def link_lost(self) -> None:
-        """Give up what was being received: the rest of it will not come."""
+        """Give up transfers in progress: their remaining chunks will not come."""
         self._cancelled = None
         for application in tuple(self._present.values()):
             if application.reception is not None:
@@ -137,12 +137,12 @@ class Applications:
                 del self._present[application.name]
 
     def link_restored(self) -> None:
-        """Report what happened while there was nobody to report it to."""
+        """Report what happened while there was no session."""
         for application in self._present.values():
             application.report_unsent()
 
     async def clear(self) -> None:
-        """Power is gone: end all of them."""
+        """End all applications, because the power is off."""
         for application in tuple(self._present.values()):
             await self._forget(application)
 

@@ -1,4 +1,4 @@
-"""A board that is a task: the device side of the protocol without a machine under it."""
+"""A board without hardware: a task that speaks the device's side of the protocol."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["VirtualBoard"]
 
 
 class VirtualBoard(Board):
-    """Costs a task and a connection while it is on, and a task more for each application that does something."""
+    """While it is on, it takes one task and one connection, and one task for each application."""
 
     kind = "virtual"
     features = frozenset({"tls", "wasm", "several-applications", "csr", "ed25519", "storage", "reset"})

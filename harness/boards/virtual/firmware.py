@@ -1,4 +1,4 @@
-"""What runs on a virtual board from power-on to power-off: boot, applications, uplink, and the console's words."""
+"""The firmware of a virtual board, from power-on to power-off: boot, applications, uplink, and console lines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.boards.board import BoardEnvironment, BoardSettings
 from harness.boards.console import Console
-from harness.boards.virtual.application import Surroundings
+from harness.boards.virtual.application import BoardServices
 from harness.boards.virtual.applications import Applications
 from harness.boards.virtual.flash import Flash
 from harness.boards.virtual.runtime import Runtime
@@ -34,12 +34,12 @@ MCU_TYPE = "virtual"
 ARCHITECTURE = "virtual"
 CAPABILITIES = ("wasm", "tls", "cbor", "gpio", "sensor", "publish")
 MEMORY = 8 << 20
-"""Bytes that one application may have at most, whatever its own limit says."""
+"""The most memory of one application, bytes, even if its own limit is larger."""
 LARGEST_MODULE = MAXIMUM_MODULE
 
 
 class Firmware:
-    """One run of the firmware: made at power-on, gone at power-off or reset."""
+    """One run of the firmware, from power-on to power-off or reset."""
 
     __slots__ = (
         "_applications",
@@ -82,15 +82,15 @@ class Firmware:
             randomness=environment.randomness,
             backoff=backoff,
         )
-        around = Surroundings(
+        services = BoardServices(
             runtime, environment.clock, self.uplink.send, self.uplink.drain, self.say, self.uptime_ms, MEMORY
         )
-        self._applications = Applications(around, LARGEST_MODULE if "wasm" in self._capabilities else 0)
+        self._applications = Applications(services, LARGEST_MODULE if "wasm" in self._capabilities else 0)
         self.say(f"wasmbed {FIRMWARE_VERSION} on {DEVICE_TYPE} board {settings.name}")
         self.say(f"identity: {'certificate' if flash.has_certificate else 'key without certificate'}")
 
     async def halt(self, *, goodbye: bool) -> None:
-        """Stop everything; with ``goodbye`` the link is closed in order, else it just breaks."""
+        """Stop everything. With ``goodbye`` the link is closed in order, else it breaks."""
         await self.uplink.stop(goodbye=goodbye)
         await self._applications.clear()
 
@@ -98,7 +98,7 @@ class Firmware:
         return int(1000 * (self._environment.clock.now() - self._booted))
 
     def say(self, text: str, level: LogLevel = LogLevel.INFO) -> None:
-        """Write a console line, with the seconds since boot before it, unless it is too detailed."""
+        """Write a console line after the seconds since boot, unless its level is too detailed."""
         if level <= self._level:
             self._console.write(f"[{self.uptime_ms() / 1000:10.3f}] {text}")
 
@@ -110,7 +110,7 @@ class Firmware:
             crash = {"device": self._settings.name, "cause": "panic", "message": repr(error), "backtrace": callers}
             self._environment.faults("Device", "", "Crash", crash, self._settings.name)
 
-    # What the session asks.
+    # as the device of a session
 
     def enrollment_request(self, nonce: bytes, csr: bytes | None, token: str | None) -> EnrollmentRequest:
         return EnrollmentRequest(

@@ -1,4 +1,4 @@
-"""What a virtual board keeps when it is reset or loses power: who it is and whom it trusts."""
+"""The flash of a virtual board: its identity and the authorities that it trusts, kept through reset and power cut."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.wasmbed.pki.keys import load_private_key, public_key_der
 __all__ = ["ContextMaker", "Flash"]
 
 ContextMaker = Callable[[bytes, Identity | None], ssl.SSLContext]
-"""Makes a client's TLS context from an authority's certificate (DER) and an identity, or shares one that fits."""
+"""Returns a client's TLS context for an authority's certificate (DER) and an identity; contexts may be shared."""
 
 
 class Flash:
@@ -36,7 +36,8 @@ class Flash:
 
     @property
     def has_certificate(self) -> bool:
-        """False until a signing request was answered, on a board that was made without one."""
+        """Whether it has a certificate. A board that was made without one has none until its signing request is
+        answered."""
         return self._certificate is not None
 
     @property
@@ -46,15 +47,15 @@ class Flash:
 
     @property
     def context(self) -> ssl.SSLContext:
-        """For every connection until another certificate is stored."""
+        """The TLS context for connections until another certificate is stored."""
         return self._context
 
     def signing_request(self) -> bytes:
-        """A certification request for this board's name, DER (RFC 2986)."""
+        """Make a certification request for this board's name, DER (RFC 2986)."""
         return create_signing_request(self._key, self._name)
 
     def store(self, certificate: bytes) -> None:
-        """Keep an issued certificate and forget the token that paid for it.
+        """Store an issued certificate and delete the pairing token, which was used for it.
 
         Raises :class:`CertificateInvalid` if it is not a certificate for this board's key.
         """

@@ -1,4 +1,4 @@
-"""One application in a virtual board's runtime: judged, instantiated, called, and what ended a call early."""
+"""One module in a virtual board's runtime: validates, instantiates and calls it, and reports failed calls."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ __all__ = ["Fault", "Guest", "NotLoadable"]
 T = TypeVar("T")
 
 _BACKTRACE = 16
-"""Frames that are reported, innermost first."""
+"""Frames that a backtrace has at most, innermost first."""
 _LARGEST_FUEL = (1 << 63) - 1
 """wasmtime counts in signed 64 bits."""
 
 
 class NotLoadable(Exception):
-    """The module cannot be loaded on this board: a :class:`DeploymentCode`, and the reason in words."""
+    """The module cannot be loaded on this board: a :class:`DeploymentCode`, and the reason as text."""
 
     def __init__(self, code: DeploymentCode, reason: str) -> None:
         super().__init__(reason)
@@ -37,10 +37,10 @@ class NotLoadable(Exception):
 
 
 class Fault(Exception):
-    """A call into a module ended early.
+    """A call into a module failed.
 
-    ``use``: ``memory_bytes`` and ``wall_time_ms`` of that call, and ``fuel_used`` where wasmtime can tell: not after
-    a trap other than the lack of fuel.
+    ``use`` has ``memory_bytes`` and ``wall_time_ms`` of that call, and ``fuel_used`` if wasmtime knows it: it does not
+    after a trap, except for a lack of fuel.
     """
 
     def __init__(self, code: FaultCode, message: str, backtrace: tuple[str, ...], use: Mapping[str, int]) -> None:
@@ -49,9 +49,9 @@ class Fault(Exception):
 
 
 class Guest:
-    """A loaded application. One call at a time; :meth:`close` when it is no longer wanted.
+    """A loaded module. One call at a time; call :meth:`close` at the end.
 
-    ``board_memory`` is the most that the board gives one application, in bytes, whatever ``limits`` allow.
+    ``board_memory`` is the most memory that the board gives one application, in bytes, even if ``limits`` allow more.
     """
 
     def __init__(self, worker: Worker, host: HostInterface, limits: Limits, clock: Clock, board_memory: int) -> None:
@@ -60,11 +60,11 @@ class Guest:
         self._allowed = limits
         self._limits = replace(limits, memory=min(limits.memory, board_memory))
         self._store = wasmtime.Store(worker.engine)
-        # Not its memory: LinearMemory has that limit, because a store does not say that it refused a growth.
+        # LinearMemory has the limit of memory, because a store does not report that it refused a growth.
         self._store.set_limits(instances=1, memories=1, tables=MAXIMUM_TABLES, table_elements=MAXIMUM_TABLE)
         self._exports: dict[str, wasmtime.Func] = {}
         self._moved = 0
-        """By how much the code lies further back than in the module that was sent, in bytes."""
+        """Offset of the code from its place in the module that was sent, bytes."""
         self.metrics: Mapping[str, int] = {}
         """Resource use of the latest call."""
 
@@ -78,9 +78,10 @@ class Guest:
         return TICK_EXPORT in self._exports
 
     async def load(self, module: bytes, digest: bytes, entry: str) -> None:
-        """Judge, compile and instantiate the module of that SHA-256, then call its start function and ``_initialize``.
+        """Validate, compile and instantiate the module with that SHA-256, then call its start function and
+        ``_initialize``.
 
-        Raises :class:`NotLoadable`, or :class:`Fault` of one of the two.
+        Raises :class:`NotLoadable`, or :class:`Fault` if one of the two functions fails.
         """
         try:
             info = await self._worker.validate(module, self._allowed, entry)
@@ -89,7 +90,7 @@ class Guest:
         if info.memory_minimum > self._board_memory:
             reason = f"needs {info.memory_minimum} bytes of memory, this board gives a module {self._board_memory}"
             raise NotLoadable(DeploymentCode.NOT_ENOUGH_MEMORY, reason)
-        # No module can hold its own hash, so none exports this name.
+        # No module can contain its own hash, so none exports this name already.
         start = f"start {digest.hex()}"
         runnable = with_start_exported(module, start) if info.has_start else module
         self._moved = len(runnable) - len(module)
@@ -100,7 +101,7 @@ class Guest:
         await self._begin(compiled, (entry, TICK_EXPORT), first)
 
     async def call(self, name: str) -> int | None:
-        """Call an exported function without parameters; its result if it has one. Raises :class:`Fault`."""
+        """Call an exported function without parameters; returns its result, None without one. Raises :class:`Fault`."""
         function = self._exports[name]
 
         def job() -> int | None:
@@ -115,8 +116,8 @@ class Guest:
         self._store.close()
 
     async def _begin(self, compiled: wasmtime.Module, wanted: tuple[str, ...], first: Mapping[str, str]) -> None:
-        """Instantiate, keep the exports ``wanted`` later, and call the ones that come ``first``, by name: what to call
-        them in words."""
+        """Instantiate, keep the ``wanted`` exports, and call the ``first`` ones. ``first`` maps an export's name to its
+        description in errors."""
         fuel = min(self._limits.fuel, DEPLOYMENT_FUEL)
         current = "instantiation"
 
@@ -126,8 +127,8 @@ class Guest:
             exports = self._instantiate(compiled)
             self._exports = {name: exports[name] for name in wanted if name in exports}
             self._store.set_fuel(fuel)
-            for name, words in first.items():
-                current = words
+            for name, description in first.items():
+                current = description
                 exports[name](self._store)
 
         try:
@@ -136,7 +137,7 @@ class Guest:
             raise Fault(fault.code, f"{current}: {fault.message}", fault.backtrace, fault.use) from fault
 
     def _instantiate(self, compiled: wasmtime.Module) -> Mapping[str, wasmtime.Func]:
-        """On the worker's thread. The functions that it exports."""
+        """Instantiate, on the worker's thread; returns the exported functions."""
         memories = self._worker.memories
         memories.expect(self._limits.memory)
         try:
@@ -166,11 +167,11 @@ class Guest:
             backtrace = (self.host.violation.partition(":")[0],)
             raise Fault(FaultCode.TRAP, self.host.violation, backtrace, self.metrics)
         if trap is not None:
-            code, message = self._judge(trap, fuel)
+            code, message = self._classify(trap, fuel)
             raise Fault(code, message, self._backtrace(trap), self.metrics) from trap
         return result
 
-    def _judge(self, trap: wasmtime.Trap, fuel: int) -> tuple[FaultCode, str]:
+    def _classify(self, trap: wasmtime.Trap, fuel: int) -> tuple[FaultCode, str]:
         limits = self._limits
         if trap.trap_code is wasmtime.TrapCode.OUT_OF_FUEL:
             return FaultCode.OUT_OF_FUEL, f"used up its {fuel} units of fuel"
@@ -190,5 +191,5 @@ class Guest:
 
 
 def _last_line(error: Exception) -> str:
-    """wasmtime's innermost cause, without the path that led there."""
+    """Return wasmtime's innermost cause, without the chain of contexts."""
     return str(error).strip().rpartition("\n")[2].strip().removeprefix("wasm trap: ")

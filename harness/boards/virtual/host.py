@@ -1,7 +1,7 @@
-"""The host interface on a virtual board: what the functions that a module imports do here.
+"""The host interface on a virtual board: the functions that a module imports.
 
-They run on a worker's thread, so they touch nothing of the board: what a call said and published is kept until it
-has returned and the board takes it over.
+They run on a worker's thread, so they do not touch the board: log lines and publications of a call are kept until the
+call has returned, and then the board takes them.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from harness.wasmbed.runtime.limits import MAXIMUM_SENSORS
 __all__ = ["MAXIMUM_LOG_LINES", "MAXIMUM_PUBLICATIONS", "HostInterface", "define_functions"]
 
 MAXIMUM_PUBLICATIONS = 64
-"""Publications waiting to be sent, of one application; one more is refused."""
+"""Publications of one application that wait to be sent. Further ones are refused."""
 MAXIMUM_LOG_LINES = 256
-"""Lines of one call; the others are only counted."""
+"""Log lines of one call. Further lines are only counted."""
 
 _LEVELS = {int(level): level for level in LogLevel}
 _TYPES = {ValueType.I32: wasmtime.ValType.i32, ValueType.I64: wasmtime.ValType.i64}
 
 
 class HostInterface:
-    """One application's view of its board. ``memory`` is set before any function is called."""
+    """The host functions of one application. ``memory`` is set before a function is called."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class HostInterface:
         self.dropped_lines = 0
         self.publications: list[Publication] = []
         self.violation: str | None = None
-        """What the module did that has to trap, once it has; no function does anything after that."""
+        """An invalid memory access of the module, which has to trap; after it, all functions do nothing."""
         self._uptime_ms = uptime_ms
         self._arguments = tuple(arguments)
         self._environment = dict(environment or {})
@@ -130,11 +130,12 @@ class HostInterface:
 
 
 def define_functions(linker: wasmtime.Linker, current: Callable[[], tuple[HostInterface, wasmtime.Store]]) -> None:
-    """Define the host interface in ``linker``; ``current`` tells whose module is running on this thread.
+    """Define the host interface in ``linker``. ``current`` returns host and store of the module that runs on this
+    thread.
 
-    A function never raises: wasmtime-py hands exceptions over in a variable that all threads share, so one board's
-    could end another's call. A module that has to trap is left without fuel instead, which it notices at its next
-    branch back or call.
+    A function never raises: wasmtime-py passes exceptions in a variable that all threads share, so one board's
+    exception could end another board's call. Instead, a module that has to trap loses its fuel, which it notices at its
+    next backward branch or call.
     """
     for function in FUNCTIONS.values():
         linker.define_func(

@@ -1,9 +1,9 @@
 """The linear memory of applications on virtual boards, allocated here instead of by wasmtime.
 
-Two reasons. A fault is a ``MEMORY_LIMIT`` if the host refused a ``memory.grow`` before the trap, and wasmtime's store
-limits do not say that they refused one. And wasmtime sets aside 4 GiB of address space for each memory, which a fleet
-in one process cannot afford. The price: ``wasmtime_config_host_memory_creator_set`` of wasmtime's C API, which
-wasmtime-py binds but does not wrap.
+There are two reasons. A fault is a ``MEMORY_LIMIT`` if the host refused a ``memory.grow`` before the trap, and
+wasmtime's store limits do not report that they refused one. And wasmtime reserves 4 GiB of address space for each
+memory, which is too much for a fleet in one process. The cost is the use of ``wasmtime_config_host_memory_creator_set``
+of wasmtime's C API, which wasmtime-py binds but does not wrap.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from harness.wasmbed.runtime.interface import PAGE_SIZE
 __all__ = ["LinearMemory", "MemoryCreator"]
 
 _ADDRESSABLE = 1 << 32
-"""Bytes that 32-bit pointers reach: announced as every memory's capacity, so that each growth is asked for here."""
+"""The address space of 32-bit pointers, bytes. It is every memory's announced capacity, so that each growth is
+requested here."""
 _Finalizer = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
@@ -34,12 +35,12 @@ class LinearMemory:
         self.size = size
         self.limit = limit
         self.refused = False
-        """Whether a growth was refused since this was last set to False."""
+        """Whether a growth was refused since this was set to False."""
         self._mapping = mmap.mmap(-1, max(limit, PAGE_SIZE))
         self.address = ctypes.addressof(ctypes.c_char.from_buffer(self._mapping))
 
     def grow(self, size: int) -> bool:
-        """Make it ``size`` bytes large, if the limit allows."""
+        """Grow to ``size`` bytes; False: that is above the limit."""
         if size > self.limit:
             self.refused = True
             return False
@@ -47,14 +48,14 @@ class LinearMemory:
         return True
 
     def read(self, pointer: int, length: int) -> bytes | None:
-        """A copy of that range (both numbers as unsigned 32-bit); None if it leaves the memory."""
+        """Copy a range out of the memory (both numbers as unsigned 32-bit); None if it leaves the memory."""
         pointer, length = pointer & 0xFFFF_FFFF, length & 0xFFFF_FFFF
         if pointer + length > self.size:
             return None
         return self._mapping[pointer : pointer + length]
 
     def write(self, pointer: int, data: bytes) -> bool:
-        """Copy ``data`` there; False if the range leaves the memory."""
+        """Copy ``data`` into the memory; False if the range leaves the memory."""
         pointer &= 0xFFFF_FFFF
         if pointer + len(data) > self.size:
             return False
@@ -63,14 +64,14 @@ class LinearMemory:
 
 
 class MemoryCreator:
-    """Makes the memories of one engine's instances; one instantiation at a time."""
+    """Makes the memories of one engine's instances, for one instantiation at a time."""
 
     def __init__(self, config: wasmtime.Config) -> None:
         self._limit = 0
         self._latest: LinearMemory | None = None
         self._live: dict[int, LinearMemory] = {}
         self._handles = itertools.count(1)
-        # The engine holds no reference that Python could count: these live as long as this object.
+        # The engine holds no Python reference to the callbacks, so this object keeps them alive.
         self._callbacks = (
             c_api.wasmtime_new_memory_callback_t(self._create),
             c_api.wasmtime_memory_get_callback_t(self._describe),
@@ -87,11 +88,12 @@ class MemoryCreator:
         c_api.wasmtime_config_host_memory_creator_set(config.ptr(), ctypes.byref(self._creator))
 
     def expect(self, limit: int) -> None:
-        """The next instance's memory may grow to ``limit`` bytes."""
+        """Set the limit of the next instance's memory, bytes."""
         self._limit, self._latest = limit, None
 
     def take(self) -> LinearMemory | None:
-        """The memory made since :meth:`expect`; None if the module has none, or more than the limit at its start."""
+        """Return the memory made since :meth:`expect`; None if the module has no memory, or starts with more than the
+        limit."""
         memory, self._latest = self._latest, None
         return memory
 
@@ -119,7 +121,7 @@ class MemoryCreator:
 
 
 def _failure(message: str) -> int:
-    """A ``wasmtime_error_t`` that now belongs to wasmtime, as the address that C wants."""
+    """Return the address of a new ``wasmtime_error_t``, which then belongs to wasmtime."""
     return ctypes.cast(wasmtime.WasmtimeError(message)._consume(), ctypes.c_void_p).value or 0
 
 

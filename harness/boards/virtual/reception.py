@@ -1,4 +1,4 @@
-"""A module on its way to the board: chunks put together, and every way in which that can go wrong."""
+"""Receives a module: assembles its chunks and checks size, order and hash."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class DeploymentCode(StrEnum):
     TOO_LARGE = "TOO_LARGE"
     """The module is larger than the board's largest."""
     BAD_CHUNK = "BAD_CHUNK"
-    """One was left out, or has the wrong size."""
+    """A chunk was left out or has the wrong size."""
     HASH_MISMATCH = "HASH_MISMATCH"
     INVALID_MODULE = "INVALID_MODULE"
-    """Not WebAssembly as devices run it, or not for the host interface, or more than the limits."""
+    """Not WebAssembly that devices support, not made for the host interface, or above the limits."""
     NOT_ENOUGH_MEMORY = "NOT_ENOUGH_MEMORY"
-    """The board has not the memory that loading the module takes: how much it needs, and how much is free."""
+    """The board lacks the memory to load the module; the message says how much that takes and how much is free."""
     ALREADY_DEPLOYED = "ALREADY_DEPLOYED"
     """The application runs already: stop it first."""
     TOO_MANY_APPLICATIONS = "TOO_MANY_APPLICATIONS"
@@ -30,7 +30,7 @@ class DeploymentCode(StrEnum):
 
 
 class DeploymentRefused(Exception):
-    """The deployment ends here."""
+    """The deployment is refused, with a code and a message."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -43,7 +43,7 @@ class Reception:
     __slots__ = ("_data", "_next", "deploy")
 
     def __init__(self, deploy: Deploy, largest: int) -> None:
-        """Raises :class:`DeploymentRefused` if a module as announced cannot be received. ``largest`` is in bytes."""
+        """Raises :class:`DeploymentRefused` if the announced module cannot be received. ``largest`` is in bytes."""
         if deploy.size > largest:
             raise DeploymentRefused(
                 DeploymentCode.TOO_LARGE, f"{deploy.size} bytes, the largest module this board loads is {largest}"
@@ -61,11 +61,11 @@ class Reception:
 
     @property
     def chunks(self) -> int:
-        """How many there will be."""
+        """The number of chunks of the module."""
         return -(-self.deploy.size // self.deploy.chunk_size)
 
     def add(self, chunk: ModuleChunk) -> bytes | None:
-        """Take the next chunk; the whole module when it was the last. One that was taken before changes nothing.
+        """Take the next chunk; returns the whole module after the last one. A repeated chunk changes nothing.
 
         Raises :class:`DeploymentRefused`.
         """

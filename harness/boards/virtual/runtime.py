@@ -1,8 +1,8 @@
-"""Where the modules of virtual boards are executed: a few threads, each with a wasmtime engine of its own.
+"""Executes the modules of virtual boards on a few threads, each with its own wasmtime engine.
 
-A module runs on a thread so that an endless loop does not stop the event loop, and each thread has its own engine
-because an engine's epoch is what ends a call: with one call at a time on an engine, its epoch moves only to end that
-call, and no timer has to tick meanwhile. An instance stays with the thread it was made on.
+A module runs on a thread so that an endless loop does not block the event loop. Each thread has its own engine because
+an engine's epoch ends a call: with one call at a time per engine, the epoch is incremented only to end that call, and
+no periodic timer is needed. An instance stays on the thread that made it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _CACHED_MODULES = 64
 
 
 class Worker:
-    """One thread and its engine. Its methods are called on the event loop; what runs on the thread says so."""
+    """One thread and its engine. Its methods are called on the event loop."""
 
     def __init__(self, name: str) -> None:
         config = configuration()
@@ -48,16 +48,16 @@ class Worker:
 
     @property
     def busy(self) -> bool:
-        """Whether something runs on the thread right now."""
+        """Whether a job runs on the thread."""
         return self._turn.locked()
 
     async def validate(self, module: bytes, limits: Limits, entry: str) -> ModuleInfo:
-        """Judge ``module`` as the gateway does. Raises :class:`InvalidModule`."""
+        """Validate ``module`` with the gateway's rules. Raises :class:`InvalidModule`."""
         async with self._turn:
             return await self._finish(lambda: validate(module, limits, entry))
 
     async def compile(self, module: bytes, digest: bytes) -> wasmtime.Module:
-        """``module`` compiled, or found by the SHA-256 it came with. Raises :class:`wasmtime.WasmtimeError`."""
+        """Compile ``module``, or find it in the cache by its SHA-256. Raises :class:`wasmtime.WasmtimeError`."""
         compiled = self._modules.get(digest)
         if compiled is None:
             async with self._turn:
@@ -79,9 +79,9 @@ class Worker:
         seconds: float,
         clock: Clock,
     ) -> T:
-        """Run ``job`` on the thread, after whatever runs there, with ``fuel`` and at most ``seconds`` of time.
+        """Run ``job`` on the thread when that is free, with ``fuel`` and at most ``seconds`` of time.
 
-        Cancelled, it ends the call and waits until the thread is free again.
+        If cancelled, it ends the call and waits until the thread is free again.
         """
         async with self._turn:
             self._running = (host, store)
@@ -95,7 +95,7 @@ class Worker:
                 self._running = None
 
     async def close(self) -> None:
-        """Let go of the thread; what still runs there is ended."""
+        """End the job that still runs, and the thread."""
         self.engine.increment_epoch()
         async with self._turn:
             self._thread.shutdown(wait=True)
@@ -127,7 +127,7 @@ async def _quietly(future: asyncio.Future[T]) -> None:
 
 
 class Runtime:
-    """The workers that the boards of one tier share, made when they are first needed."""
+    """The workers that the boards of one tier share. Each is made when it is first needed."""
 
     def __init__(self, threads: int = 4) -> None:
         self._names = itertools.count(1)
@@ -136,13 +136,13 @@ class Runtime:
         self._turns = itertools.count()
 
     def worker(self) -> Worker:
-        """The worker for the next application: each gets its turn."""
+        """Return the worker for the next application, in rotation."""
         if len(self._workers) < self._threads:
             self._workers.append(Worker(f"wasm-{next(self._names)}"))
         return self._workers[next(self._turns) % len(self._workers)]
 
     async def close(self) -> None:
-        """End the threads. Can be used again afterwards."""
+        """End the threads. The runtime can be used again afterwards."""
         workers, self._workers = self._workers, []
         for worker in workers:
             await worker.close()

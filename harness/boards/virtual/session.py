@@ -1,4 +1,5 @@
-"""The board's side of one connection to the gateway: enrollment or resumption, heartbeats, and what is asked of it."""
+"""The board's side of one connection to the gateway: enrollment or resumption, heartbeats, and the gateway's
+requests."""
 
 from __future__ import annotations
 
@@ -33,9 +34,9 @@ from harness.wasmbed.runtime.interface import LogLevel
 __all__ = ["MISSED_HEARTBEATS", "BoardSession", "CertificateStored", "Device", "Rejected", "SessionMemory"]
 
 MISSED_HEARTBEATS = 3
-"""Unanswered heartbeats after which the board takes the link for dead."""
+"""Unanswered heartbeats after which the board gives up the link."""
 RESPONSE_TIME = 30.0
-"""Seconds that an enrollment request may stay unanswered."""
+"""Seconds within which an enrollment request has to be answered."""
 NONCE_SIZE = 16
 
 Command = Deploy | ModuleChunk | Stop | ApplicationStatusRequest
@@ -43,21 +44,21 @@ Command = Deploy | ModuleChunk | Stop | ApplicationStatusRequest
 
 @dataclass(slots=True)
 class SessionMemory:
-    """What outlives a connection but not a reset."""
+    """State that is kept between connections, until a reset."""
 
     device_id: str | None = None
     heartbeat_interval: float = 30.0
-    """Seconds."""
+    """Seconds between two heartbeats."""
 
 
 class Device(Protocol):
-    """What the session asks of the rest of the firmware."""
+    """The part of the firmware that a session uses."""
 
     def enrollment_request(self, nonce: bytes, csr: bytes | None, token: str | None) -> EnrollmentRequest: ...
     def heartbeat(self, device_id: str) -> Heartbeat: ...
     def information(self) -> DeviceInfo: ...
     async def obey(self, command: Command, message_id: int) -> None:
-        """Carry out what the gateway asks about applications, and answer it."""
+        """Carry out a request of the gateway about applications, and answer it."""
 
     def connected(self) -> None:
         """The gateway has answered the first heartbeat of a session."""
@@ -67,15 +68,15 @@ class Device(Protocol):
 
     def say(self, text: str, level: LogLevel = LogLevel.INFO) -> None: ...
     def panicked(self, error: BaseException) -> None:
-        """A bug of the board itself has ended its connection for good."""
+        """An error in the board's own code has ended its connection for ever."""
 
 
 class CertificateStored(Exception):
-    """The signing request was answered: connect again, with the certificate."""
+    """The signing request was answered: the board has to connect again, with the certificate."""
 
 
 class Rejected(Exception):
-    """The gateway does not enroll this board; ``retry_after`` in seconds where it said so."""
+    """The gateway refused to enroll this board; ``retry_after`` is in seconds, None without one."""
 
     def __init__(self, reason: str, retry_after: float | None = None) -> None:
         super().__init__(reason)
@@ -110,11 +111,11 @@ class BoardSession:
         self.established = False
         """Whether the gateway has answered a heartbeat."""
         self.retry_after: float | None = None
-        """Seconds that the gateway asked for before the next attempt, whatever ends this one."""
+        """Seconds that the gateway requested before the next attempt."""
 
     @property
     def enrolled(self) -> bool:
-        """Whether the board has a device id on this link, so that it may say more than who it is."""
+        """Whether the board is enrolled on this link, so that it may send other messages than its enrollment."""
         return self._memory.device_id is not None and not self._enrolling
 
     async def run(self) -> None:
@@ -128,14 +129,14 @@ class BoardSession:
                 self._enroll()
             else:
                 self._device.say(f"link: resuming as {self._memory.device_id}")
-                self._beat()
+                self._send_heartbeat()
             while True:
                 await self._step()
         finally:
             self._set_timer(None)
 
     def send(self, message: DeviceMessage, message_id: int | None = None) -> bool:
-        """Send for an application, or answer about it; False if this is no time for it."""
+        """Send a message for an application; False: the board is not enrolled, or the link is closed."""
         if not self.enrolled:
             return False
         try:
@@ -202,7 +203,7 @@ class BoardSession:
             f"heartbeat every {response.heartbeat_interval} ms"
         )
         self._link.send(EnrollmentAcknowledgment(response.device_id), message_id)
-        self._beat()
+        self._send_heartbeat()
 
     def _store(self, certificate: bytes | None) -> None:
         try:
@@ -230,8 +231,8 @@ class BoardSession:
             self.established = True
             self._device.connected()
 
-    def _beat(self) -> None:
-        """Send a heartbeat, and the next one an interval later: counted from now, whatever sending took."""
+    def _send_heartbeat(self) -> None:
+        """Send a heartbeat, and schedule the next one. The interval starts now, before the message is sent."""
         device_id = self._memory.device_id
         if device_id is None or self._link.closed:
             return
@@ -239,7 +240,7 @@ class BoardSession:
             self._link.abort(f"{MISSED_HEARTBEATS} heartbeats were not answered")
             return
         self._unanswered += 1
-        self._set_timer(self._clock.call_later(self._memory.heartbeat_interval, self._beat))
+        self._set_timer(self._clock.call_later(self._memory.heartbeat_interval, self._send_heartbeat))
         self._link.send(self._device.heartbeat(device_id))
         self._device.say("heartbeat", LogLevel.DEBUG)
 

@@ -1,7 +1,7 @@
-"""A module's start function, called like any other instead of within the instantiation.
+"""Exports a module's start function, so that it is called like another function instead of during instantiation.
 
-wasmtime would run it where it charges fuel for copying segments too, and before the host functions can know the memory
-that they are given pointers into.
+During instantiation wasmtime would also charge fuel for copying segments, and the host functions would not know the
+memory that their pointers refer to.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ _EXPORTS, _START = 7, 8
 
 
 def with_start_exported(module: bytes, name: str) -> bytes:
-    """A valid module that exports its start function as ``name`` and has none any more; the module itself if it has
-    none, or no exports. ``name`` must be new. What follows the exports moves."""
+    """Return a copy of a valid module that exports its start function as ``name`` instead of starting with it. A module
+    without a start function or exports is returned unchanged. ``name`` must be new. The bytes after the exports
+    move."""
     parts, exports, start = [], None, None
     reader = Reader(module)
     parts.append(module[: reader.at])

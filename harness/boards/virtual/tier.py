@@ -1,4 +1,4 @@
-"""The tier of virtual boards: what they share."""
+"""The tier of virtual boards: makes them, and holds the runtime and TLS contexts that they share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["VirtualTier"]
 
 
 class VirtualTier(Tier):
-    """Boards in this process. ``level``: what they write to their consoles, up to this detail."""
+    """Boards in this process. ``level`` is the most detailed log level that they write to their consoles."""
 
     name: ClassVar[str] = "virtual"
 
@@ -31,7 +31,7 @@ class VirtualTier(Tier):
         self._level = level
         self._runtime = Runtime()
         self._made: Counter[str] = Counter()
-        self._strangers: dict[tuple[bytes, int], ssl.SSLContext] = {}
+        self._uncertified: dict[tuple[bytes, int], ssl.SSLContext] = {}
 
     def kinds(self) -> tuple[str, ...]:
         return (VirtualBoard.kind,)
@@ -47,7 +47,7 @@ class VirtualTier(Tier):
             raise UsageError(
                 f"no board kind {kind!r}", where="virtual tier", do=f"the kinds are {', '.join(self.kinds())}"
             )
-        # Two boards with one identity are twins, not one board twice: their nonces differ under any seed.
+        # Boards with the same identity are separate boards: their nonces differ, also under a seed.
         self._made[settings.name] += 1
         randomness = environment.randomness.fork(f"{settings.name} {self._made[settings.name]}")
         own = dataclasses.replace(environment, randomness=randomness)
@@ -59,13 +59,14 @@ class VirtualTier(Tier):
 
     async def close(self) -> None:
         await self._runtime.close()
-        self._strangers.clear()
+        self._uncertified.clear()
 
     def _context(self, authority: bytes, identity: Identity | None, clock: Clock) -> ssl.SSLContext:
-        """A board keeps the context of its identity itself; those without one share theirs."""
+        """Return a TLS context. Boards without a certificate share one; a board keeps that of its certificate
+        itself."""
         if identity is not None:
             return client_context(authority, identity, clock)
         key = (authority, id(clock))
-        if key not in self._strangers:
-            self._strangers[key] = client_context(authority, None, clock)
-        return self._strangers[key]
+        if key not in self._uncertified:
+            self._uncertified[key] = client_context(authority, None, clock)
+        return self._uncertified[key]

@@ -1,4 +1,4 @@
-"""How a virtual board keeps in touch: connect, serve the session, wait longer each time it fails, connect again."""
+"""A virtual board's connection: connect, serve the session, wait longer after each failure, connect again."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from harness.wasmbed.runtime.interface import LogLevel
 __all__ = ["RECONNECT", "Uplink", "reconnect_delay"]
 
 CONNECTION_TIME = 30.0
-"""Seconds for the connection and the handshake together."""
+"""Seconds for connection and handshake together."""
 GOODBYE_TIME = 2.0
-"""Seconds that the gateway has to answer a goodbye."""
+"""Seconds within which the gateway has to answer the close of the link."""
 
 
 RECONNECT = Backoff(first=0.25, longest=30.0)
@@ -43,7 +43,7 @@ def reconnect_delay(backoff: Backoff, failures: int, retry_after: float | None, 
 
 
 class Uplink:
-    """The board's connection, again and again, from :meth:`start` to :meth:`stop`."""
+    """Connects the board again and again, from :meth:`start` to :meth:`stop`."""
 
     __slots__ = (
         "_backoff",
@@ -85,11 +85,12 @@ class Uplink:
     def start(self, name: str) -> None:
         """Connect, in a task of that name."""
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._keep_in_touch(), name=name)
+            self._task = asyncio.get_running_loop().create_task(self._stay_connected(), name=name)
             self._task.add_done_callback(self._show_panic)
 
     async def stop(self, *, goodbye: bool) -> None:
-        """Give up the connection, in order or as if it broke. Can be started again, and still knows its device id."""
+        """End the connection, in order with ``goodbye``, else like a break. It can be started again and keeps its
+        device id."""
         task, self._task = self._task, None
         if task is None:
             return
@@ -103,11 +104,11 @@ class Uplink:
         self._link, self._failures = None, 0
 
     def send(self, message: DeviceMessage, message_id: int | None = None) -> bool:
-        """Send on the session there is; False if there is none."""
+        """Send on the present session; False if there is none."""
         return self._session is not None and self._session.send(message, message_id)
 
     async def drain(self) -> None:
-        """Wait while the gateway takes less than is sent."""
+        """Wait while the gateway accepts less than is sent."""
         if self._link is not None:
             with suppress(LinkClosed):
                 await self._link.drain()
@@ -116,13 +117,13 @@ class Uplink:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._device.panicked(error)
 
-    async def _keep_in_touch(self) -> None:
+    async def _stay_connected(self) -> None:
         while True:
             try:
                 link = self._link = await self._connect()
                 delay = await self._serve(link)
             except OSError as error:
-                self._device.say(f"link: no connection: {_words(error)}", LogLevel.WARNING)
+                self._device.say(f"link: no connection: {_reason(error)}", LogLevel.WARNING)
                 delay = self._delay(None)
             if delay:
                 self._device.say(f"link: next attempt in {delay:.2f} s")
@@ -141,7 +142,7 @@ class Uplink:
             )
 
     async def _serve(self, link: Link) -> float:
-        """Run a session to its end, and the link's. Seconds to wait before the next."""
+        """Serve a session to its end and close the link. Returns the seconds to wait before the next connection."""
         session = BoardSession(link, self._device, self._memory, self._flash, self._clock, self._randomness)
         self._session = session
         self._device.say(f"link: up, {link.tls_version}")
@@ -180,14 +181,14 @@ class Uplink:
             await link.close()
 
 
-def _words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the gateway is not to be trusted: {getattr(error, 'verify_message', None) or error}"
+        return f"the gateway is not trusted: {getattr(error, 'verify_message', None) or error}"
     if isinstance(error, ssl.SSLError):
         return (error.reason or str(error)).replace("_", " ").lower()
     if isinstance(error, OSError) and error.errno:
-        words = explain(error.errno)
-        return words[:1].lower() + words[1:]
+        text = explain(error.errno)
+        return text[:1].lower() + text[1:]
     return str(error) or "no answer in time"
 
 

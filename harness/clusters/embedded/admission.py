@@ -89,4 +89,3 @@ def _immutable_causes(new: Object, old: Object | None, members: tuple[str, ...])
     if not new.get("immutable"):
         causes.append(errors.forbidden_field("immutable", "field is immutable when `immutable` is set"))
     return causes
-

@@ -18,6 +18,7 @@ from harness.clusters.embedded.builders import (
     array,
     obj,
 )
+from harness.clusters.embedded.definition_form import know_schemas
 from harness.clusters.embedded.kinds.columns import AGE, NAME
 from harness.clusters.embedded.kinds.table import kinds
 from harness.clusters.embedded.schema import Schema
@@ -44,22 +45,22 @@ CRD_TYPE = built_in(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition",
     "A resource type of one's own.",
     obj(
-        "spec",
         spec=obj(
-            "group", "names", "scope", "versions",
             group=STRING,
             scope=STRING,
-            names=obj("plural", "kind", plural=STRING, singular=STRING, kind=STRING, listKind=STRING,
+            names=obj(plural=STRING, singular=STRING, kind=STRING, listKind=STRING,
                       shortNames=array(STRING), categories=array(STRING)),
             versions=array(
-                obj("name", "served", "storage", name=STRING, served=BOOLEAN, storage=BOOLEAN, deprecated=BOOLEAN,
-                    deprecationWarning=STRING, schema=obj(openAPIV3Schema=ANY), subresources=ANY,
+                obj(name=STRING, served=BOOLEAN, storage=BOOLEAN, deprecated=BOOLEAN,
+                    deprecationWarning=STRING, schema=obj(openAPIV3Schema=ANY),
+                    subresources=obj(status=obj(), scale=obj(specReplicasPath=STRING, statusReplicasPath=STRING,
+                                                             labelSelectorPath=STRING)),
                     additionalPrinterColumns=array(
-                        obj("name", "type", "jsonPath", name=STRING, type=STRING, format=STRING, description=STRING,
+                        obj(name=STRING, type=STRING, format=STRING, description=STRING,
                             priority=INTEGER, jsonPath=STRING)),
-                    selectableFields=array(obj("jsonPath", jsonPath=STRING))),
+                    selectableFields=array(obj(jsonPath=STRING))),
             ),
-            conversion=obj("strategy", strategy=STRING, webhook=ANY),
+            conversion=obj(strategy=STRING, webhook=ANY),
             preserveUnknownFields=BOOLEAN,
         ),
         status=obj(conditions=CONDITIONS, acceptedNames=ANY, storedVersions=array(STRING)),
@@ -67,7 +68,9 @@ CRD_TYPE = built_in(
     (Column("Created At", ("metadata", "creationTimestamp")),), aged=False,
     namespaced=False, short_names=("crd", "crds"), categories=("api-extensions",), has_status=True,
     counts_generation=True, unconditional_update=False,
+    make_blank=lambda: {"spec": {"group": "", "names": {"plural": "", "kind": ""}, "scope": "", "versions": None}},
 )  # fmt: skip
+know_schemas(CRD_TYPE.schema)
 
 
 def built_in_types() -> list[ResourceType]:

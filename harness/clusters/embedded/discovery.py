@@ -6,6 +6,7 @@ import base64
 import hashlib
 from typing import Any
 
+from harness.clusters.embedded.definitions import version_rank
 from harness.clusters.embedded.errors import no_such_path
 from harness.clusters.embedded.types import Registry, ResourceType
 from harness.clusters.embedded.values import Object
@@ -39,7 +40,7 @@ def api_versions() -> Object:
 
 def api_groups(registry: Registry) -> Object:
     """``/apis``."""
-    groups = [_group(name, versions) for name, versions in sorted_groups(registry) if name]
+    groups = [_group(name, _sorted(versions)) for name, versions in sorted_groups(registry) if name]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
 
@@ -52,10 +53,14 @@ def sorted_groups(registry: Registry) -> list[tuple[str, list[str]]]:
 
 def group(registry: Registry, name: str) -> Object:
     """``/apis/GROUP``."""
-    versions = registry.group_versions().get(name)
+    versions = _sorted(registry.group_versions().get(name, []))
     if not versions or not name:
         raise no_such_path()
     return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions)}
+
+
+def _sorted(versions: list[str]) -> list[str]:
+    return sorted(versions, key=version_rank, reverse=True)
 
 
 def _group(name: str, versions: list[str]) -> Object:
@@ -73,6 +78,8 @@ def resources(registry: Registry, group_name: str, version: str) -> Object:
         listed.append(_resource(served))
         if served.has_status:
             listed.append(_status(served))
+        if served.scale is not None:
+            listed.append(_scale(served))
         if "token" in served.more_subresources:
             listed.append(_TOKEN)
     return {
@@ -124,6 +131,18 @@ def _status(served: ResourceType) -> Object:
         "singularName": "",
         "namespaced": served.namespaced,
         "kind": served.kind,
+        "verbs": ["get", "patch", "update"],
+    }
+
+
+def _scale(served: ResourceType) -> Object:
+    return {
+        "name": f"{served.plural}/scale",
+        "singularName": "",
+        "namespaced": served.namespaced,
+        "group": "autoscaling",
+        "version": "v1",
+        "kind": "Scale",
         "verbs": ["get", "patch", "update"],
     }
 

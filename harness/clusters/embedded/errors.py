@@ -26,6 +26,7 @@ __all__ = [
     "method_not_allowed",
     "no_such_path",
     "not_found",
+    "not_supported",
     "required",
     "show",
     "too_long",
@@ -35,6 +36,8 @@ __all__ = [
     "unsupported_value",
 ]
 
+_IN_OBJECTS = {ord(one): f"\\u{ord(one):04x}" for one in "<>&"}
+"""Go escapes these in the JSON of objects and lists."""
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
 
@@ -85,7 +88,8 @@ class Cause:
 
 def show(value: object) -> str:
     """A value as Kubernetes' messages print it."""
-    return orjson.dumps(value).decode()
+    text = orjson.dumps(value).decode()
+    return text.translate(_IN_OBJECTS) if isinstance(value, dict | list) else text
 
 
 def required(field: str, detail: str = "") -> Cause:
@@ -177,6 +181,12 @@ def forbidden(
     details = {"name": name, "group": group, "kind": plural, "causes": list(causes)}
     what = f'{qualified(group, plural)} "{name}"' if name else qualified(group, plural)
     return StatusError(403, "Forbidden", f"{what} is forbidden: {why}", details, headers)
+
+
+def not_supported(verb: str, group: str, plural: str) -> StatusError:
+    """The refusal of a verb that a subresource of a custom resource lacks."""
+    message = f'{verb} is not supported on resources of kind "{qualified(group, plural)}"'
+    return StatusError(405, "MethodNotAllowed", message, {"group": group, "kind": plural})
 
 
 def method_not_allowed(allowed: Iterable[str] = ()) -> StatusError:

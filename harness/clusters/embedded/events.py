@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from harness.clusters.embedded import errors
-from harness.clusters.embedded.errors import Cause
 from harness.clusters.embedded.builders import ANY, INTEGER, OBJECT_META, STRING, TIME, obj
+from harness.clusters.embedded.errors import Cause
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.types import Column, ResourceType
 from harness.clusters.embedded.values import Object, lookup

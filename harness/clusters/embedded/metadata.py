@@ -9,7 +9,15 @@ from harness.clusters.embedded import errors
 from harness.clusters.embedded.errors import Cause
 from harness.clusters.embedded.values import Object
 
-__all__ = ["NAME_SUFFIX_ALPHABET", "check_metadata", "label_causes", "name_problem"]
+__all__ = [
+    "NAME_SUFFIX_ALPHABET",
+    "check_metadata",
+    "dns_1035_problem",
+    "label_causes",
+    "label_problem",
+    "name_problem",
+    "subdomain_problem",
+]
 
 NAME_SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 """What ``generateName`` draws its five characters from (no vowels, so no words)."""
@@ -64,6 +72,27 @@ def name_problem(name: str, plural: str, path_names: bool = False) -> str | None
     if len(name) > limit:
         return f"must be no more than {limit} characters"
     return None if pattern.match(name) else message
+
+
+def subdomain_problem(text: str) -> str | None:
+    """What is wrong with a DNS-1123 subdomain."""
+    if len(text) > 253:
+        return "must be no more than 253 bytes"
+    return None if _DNS_SUBDOMAIN.match(text) else _SUBDOMAIN_MESSAGE
+
+
+def label_problem(text: str) -> str | None:
+    """What is wrong with a DNS-1123 label."""
+    if len(text) > 63:
+        return "must be no more than 63 bytes"
+    return None if _DNS_LABEL.match(text) else _LABEL_MESSAGE
+
+
+def dns_1035_problem(text: str) -> str | None:
+    """What is wrong with a DNS-1035 label."""
+    if len(text) > 63:
+        return "must be no more than 63 bytes"
+    return None if _DNS_1035.match(text) else _1035_MESSAGE
 
 
 def _segment_problem(name: str) -> str | None:

@@ -11,18 +11,26 @@ from harness.clusters.embedded import errors
 from harness.clusters.embedded.access.access import Access
 from harness.clusters.embedded.apply import APPLY_PATCH
 from harness.clusters.embedded.bodies import media_type
-from harness.clusters.embedded.budget import Budget, OutOfBudget
+from harness.clusters.embedded.budget import OutOfBudget
 from harness.clusters.embedded.builders import BOOLEAN, INTEGER, STRING, array, obj
 from harness.clusters.embedded.errors import Cause, StatusError, bad_request, method_not_allowed
 from harness.clusters.embedded.kinds.access_rules import GROUP as RBAC
 from harness.clusters.embedded.kinds.decoding import decoding_problem
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Listing, Plain, Request, Response
-from harness.clusters.embedded.patches import JSON_PATCH, JSON_TYPES, MERGE_PATCH, json_patch, merge_patch, strategic_patch
+from harness.clusters.embedded.patches import (
+    JSON_PATCH,
+    JSON_TYPES,
+    MERGE_PATCH,
+    json_patch,
+    merge_patch,
+    strategic_patch,
+)
 from harness.clusters.embedded.query import boolean, flag, integer
 from harness.clusters.embedded.reading import Reader, Selectors, plain_form, requested_form
+from harness.clusters.embedded.scale import scale_of, scaled
 from harness.clusters.embedded.state import State
-from harness.clusters.embedded.store import Key
+from harness.clusters.embedded.store import Key, StoredObject
 from harness.clusters.embedded.types import ResourceType
 from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.embedded.writing import Options, Outcome, Writer
@@ -31,17 +39,16 @@ from harness.clusters.recording import RequestRecorder
 __all__ = ["Resources", "Target"]
 
 _VALIDATION = ("Ignore", "Strict", "Warn")
-_DELETE_OPTIONS = (
-    obj(
-        preconditions=obj(uid=STRING, resourceVersion=STRING),
-        propagationPolicy=STRING,
-        orphanDependents={**BOOLEAN, "nullable": True},
-        gracePeriodSeconds=INTEGER,
-        dryRun=array(STRING),
-    )
+_DELETE_OPTIONS = obj(
+    preconditions=obj(uid=STRING, resourceVersion=STRING),
+    propagationPolicy=STRING,
+    orphanDependents={**BOOLEAN, "nullable": True},
+    gracePeriodSeconds=INTEGER,
+    dryRun=array(STRING),
 )
 _ENDING = ("namespaces", "customresourcedefinitions.apiextensions.k8s.io")
 """What ends by and by: a deletion is answered with the object."""
+_WORDS = {"POST": "create", "DELETE": "delete"}
 _POLICIES = ("Foreground", "Background", "Orphan")
 _MANAGER_LIMIT = 128
 """Bytes of a field manager's name."""
@@ -147,6 +154,8 @@ class Resources:
         if target.served.verbs == ("create",):
             verbs = {"POST": self._create} if not named else {}
         if method not in verbs:
+            if target.served.custom and target.subresource:
+                raise errors.not_supported(_WORDS[method], target.served.group, target.served.plural)
             raise method_not_allowed(("GET", *verbs))
         return verbs[method]
 
@@ -154,6 +163,11 @@ class Resources:
         served, query = target.served, request.query
         if "get" not in served.verbs or target.subresource == "token":
             raise method_not_allowed(("POST",))
+        if target.subresource == "scale":
+            entry = self._state.collection(served).get(target.key)
+            if entry is None:
+                raise errors.not_found(served.group, served.plural, target.name)
+            return Response(200, self._scale(served, entry))
         form = requested_form(served, request.headers.get("accept", ""), query, self._state)
         if flag(query, "watch") and not target.name:
             watcher = self._reader.watch(
@@ -169,6 +183,11 @@ class Resources:
             return Response(200, self._reader.get(served, target.key, form, query))
         return Response(200, self._reader.list(served, target.namespace, form, query))
 
+    @staticmethod
+    def _scale(served: ResourceType, entry: StoredObject) -> Plain:
+        assert served.scale is not None, "a subresource that is served has its paths"
+        return Plain(scale_of(entry.object, served.scale))
+
     def _deliveries(self, client: str, served: ResourceType) -> Callable[[str, Object], object] | None:
         recorder = self._recorder
         if recorder is None or not recorder.tells_watches_of(served.group):
@@ -183,13 +202,12 @@ class Resources:
     def _replace(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
         served, options = target.served, self._options(request, target, dry_run)
         proposed = _object(body)
-        self._writer.check_name(served, target.key, proposed)
+        if target.subresource != "scale":
+            self._writer.check_name(served, target.key, proposed)
         if served.put_creates and not target.subresource and self._state.collection(served).get(target.key) is None:
             outcome = self._writer.create(served, target.namespace, proposed, options, put=True)
         else:
-            outcome = self._writer.update(
-                served, target.key, target.subresource, lambda _: proposed, options, put=True
-            )
+            outcome = self._update(target, lambda _: proposed, options, put=True)
         return self._written(request, target, outcome), target.name
 
     def _patch(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
@@ -223,8 +241,16 @@ class Resources:
             def change(old: Object) -> Any:
                 return copy_value(strategic_patch(old, strategic, served.schema))
 
-        outcome = self._writer.update(served, target.key, target.subresource, change, options)
+        outcome = self._update(target, change, options)
         return self._written(request, target, outcome), target.name
+
+    def _update(
+        self, target: Target, change: Callable[[Object], Any], options: Options, *, put: bool = False
+    ) -> Outcome:
+        served = target.served
+        if target.subresource == "scale" and served.scale is not None:
+            change = scaled(served.scale, change, served.group, served.kind, whole=put)
+        return self._writer.update(served, target.key, target.subresource, change, options, put=put)
 
     def _delete(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
         served = target.served
@@ -280,6 +306,8 @@ class Resources:
         return Options(dry_run, manager, validation, flag(query, "force"), size=size, approve=approve)
 
     def _written(self, request: Request, target: Target, outcome: Outcome) -> Response:
+        if target.subresource == "scale":
+            return Response(200, self._scale(target.served, outcome.entry))
         form = requested_form(target.served, request.headers.get("accept", ""), request.query, self._state)
         response = Response(201 if outcome.created else 200, self._reader.present(outcome.entry, form))
         response.warnings += outcome.warnings

@@ -15,7 +15,7 @@ from harness.clusters.embedded.access.reviews import review_types
 from harness.clusters.embedded.access.users import User
 from harness.clusters.embedded.aggregated import Aggregated
 from harness.clusters.embedded.bodies import read_body
-from harness.clusters.embedded.errors import StatusError, method_not_allowed, no_such_path
+from harness.clusters.embedded.errors import StatusError, method_not_allowed, no_such_path, not_found
 from harness.clusters.embedded.expiry import Expiry
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Content, Plain, Raw, Request, Response
@@ -186,7 +186,7 @@ class ApiServer:
         name = parts[1] if len(parts) > 1 else ""
         subresource = parts[2] if len(parts) > 2 else ""
         if subresource and subresource not in served.subresources:
-            raise no_such_path()
+            raise not_found(group, served.plural, name) if served.custom else no_such_path()
         if name and served.namespaced and not namespace:
             raise no_such_path()
         body = self._body(request, served)

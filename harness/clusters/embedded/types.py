@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.clusters.embedded.errors import Cause
+from harness.clusters.embedded.scale import ScalePaths
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.values import Object
 
@@ -56,6 +57,8 @@ class ResourceType:
     """Whether a PUT may leave out the resourceVersion."""
     more_subresources: tuple[str, ...] = ()
     """Beside the status."""
+    scale: ScalePaths | None = None
+    """Where an object has its replicas, if they are a subresource."""
     put_creates: bool = False
     """Whether a PUT may create an object that is not there."""
     deprecation: str = ""
@@ -94,7 +97,8 @@ class ResourceType:
 
     @property
     def subresources(self) -> tuple[str, ...]:
-        return (*self.more_subresources, "status") if self.has_status else self.more_subresources
+        scale = ("scale",) * (self.scale is not None)
+        return (*self.more_subresources, *scale, *("status",) * self.has_status)
 
     @property
     def blank(self) -> Object:

@@ -11,11 +11,11 @@ import orjson
 from harness.clusters.embedded import apply, errors, metadata
 from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.builtin import CRD_TYPE
-from harness.clusters.embedded.definitions import complete_definition, established_status
+from harness.clusters.embedded.definitions import complete_definition, established_status, new_status
 from harness.clusters.embedded.errors import Cause, StatusError, bad_request
+from harness.clusters.embedded.field_changes import changes
 from harness.clusters.embedded.kinds.decoding import decoding_problem
 from harness.clusters.embedded.kinds.empties import drop_empties
-from harness.clusters.embedded.field_changes import changes
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.ownership import Manager, are_valid, record, with_entries
 from harness.clusters.embedded.schema import CAUSES_LIMIT
@@ -29,6 +29,8 @@ __all__ = ["Options", "Outcome", "Writer"]
 
 _OBJECT_LIMIT, _MESSAGE_LIMIT = 3 << 19, 2 << 20
 """Bytes of an object's JSON: what etcd stores by default, and what a client may send it."""
+_CONTROLLERS = "kube-apiserver"
+"""The manager of what the API server writes by itself."""
 _GENERATED_NAME_LIMIT = 63
 _EMPTY: tuple[Any, ...] = (None, {}, [])
 _KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
@@ -115,7 +117,8 @@ class Writer:
             meta["generation"] = 1
         if managed is None:
             manager = Manager(options.manager, "Update", served.api_version)
-            change = changes(served.blank, new, served.schema, options.budget, without=served.unset)
+            made = served.from_storage(new) if served.from_storage else new
+            change = changes(served.blank, made, served.schema, options.budget, without=served.unset)
             change.set = [path for path in change.set if path[:2] not in served.unowned]
             managed = record([], change, manager, self._state.now())
         if managed:
@@ -123,8 +126,19 @@ class Writer:
         if options.dry_run:
             return Outcome(StoredObject(new, 0), True, warnings)
         entry = self._state.store.write(collection, "ADDED", key, new, options.size)
-        self._lifecycle.created(served, entry)
+        self._lifecycle.created(served, self._establish(key, entry) if served is CRD_TYPE else entry)
         return Outcome(entry, True, warnings)
+
+    def _established(self, definition: Object) -> Object:
+        return established_status(definition, self._lifecycle.kinds_taken(definition), self._state.now())
+
+    def _establish(self, key: Key, entry: StoredObject) -> StoredObject:
+        """Accept a new definition's names, in a write that follows the answer's, as the API server's controllers do."""
+        new = {**entry.object, "status": self._established(entry.object)}
+        change = changes(entry.object, new, CRD_TYPE.schema, Budget())
+        manager = Manager(_CONTROLLERS, "Update", CRD_TYPE.api_version, "status")
+        new = with_entries(new, record(new["metadata"].get("managedFields") or [], change, manager, self._state.now()))
+        return self._state.store.write(self._state.collection(CRD_TYPE), "MODIFIED", key, new)
 
     def apply(self, served: ResourceType, key: Key, subresource: str, config: Object, options: Options) -> Outcome:
         """Server-side apply; creates what is not there."""
@@ -152,8 +166,7 @@ class Writer:
             owned = apply.apply_patch(
                 None, config, schema, manager, options.budget, force=options.force, now=now, blank=served.blank
             )
-            outcome = self.create(served, key[0], config, options, owned["metadata"]["managedFields"])
-            return outcome
+            return self.create(served, key[0], config, options, owned["metadata"]["managedFields"])
 
         def applied(old: Object) -> Any:
             patched = apply.apply_patch(
@@ -192,7 +205,7 @@ class Writer:
         new = self._settable(served, key, subresource, change(old), old, put=put)
         if share(new, old) is old:
             return Outcome(entry)
-        new, warnings = self._admit(served, new, entry.object, options)
+        new, warnings = self._admit(served, new, entry.object, options, subresource, applied=applied)
         self._check_finalizers(served, new["metadata"], entry.object["metadata"])
         if share(new, entry.object) is entry.object:
             return Outcome(entry, warnings=warnings)
@@ -204,11 +217,14 @@ class Writer:
 
     def _tracked(self, served: ResourceType, subresource: str, new: Object, old: Object, options: Options) -> Object:
         """``new`` with the fields that changed given to the manager of the request."""
-        change = changes(old, new, served.schema, options.budget)
+        without = "" if subresource == "status" else served.unset
+        before, after = (served.from_storage(one) if served.from_storage else one for one in (old, new))
+        change = changes(before, after, served.schema, options.budget, without=without)
         if not change:
             return new
         manager = Manager(options.manager, "Update", served.api_version, subresource)
-        return with_entries(new, record(new["metadata"]["managedFields"], change, manager, self._state.now()))
+        now = "" if subresource == "scale" else self._state.now()
+        return with_entries(new, record(new["metadata"]["managedFields"], change, manager, now))
 
     def _settable(
         self, served: ResourceType, key: Key, subresource: str, proposed: Any, old: Object, *, put: bool
@@ -222,7 +238,7 @@ class Writer:
         managed = meta.get("managedFields")
         if not managed or (managed != [{}] and not are_valid(managed)):
             managed = old["metadata"].get("managedFields")
-        if subresource:
+        if subresource == "status":
             meta = dict(old["metadata"])
             status = {"status": new["status"]} if "status" in new else {}
             new = {name: item for name, item in old.items() if name != "status"} | {"metadata": meta} | status
@@ -250,9 +266,19 @@ class Writer:
         return entry
 
     def _admit(
-        self, served: ResourceType, new: Object, stored: Object | None, options: Options
+        self,
+        served: ResourceType,
+        new: Object,
+        stored: Object | None,
+        options: Options,
+        subresource: str = "",
+        *,
+        applied: bool = False,
     ) -> tuple[Object, list[str]]:
-        """Prune, default, validate, complete. ``new`` comes in the served form and leaves in the stored one."""
+        """Prune, default, validate, complete. ``new`` comes in the served form and leaves in the stored one.
+
+        Null that comes from a merge of what was ``applied`` stays, and is refused where a field may not have it.
+        """
         old = served.from_storage(stored) if stored is not None and served.from_storage else stored
         if not served.custom:
             drop_nulls(new, old)
@@ -260,16 +286,20 @@ class Writer:
         if old is None or new["metadata"] is not old["metadata"]:
             new["metadata"] = {name: item for name, item in new["metadata"].items() if item not in _EMPTY}
         unknown: list[str] = []
-        served.schema.prune(new, old, "", unknown)
+        served.schema.prune(new, old, "", unknown, nulls=applied)
         warnings = self._unknown(served, unknown, options)
         causes: list[Cause] = []
         served.schema.default(new, old, options.budget)
         served.schema.validate(new, old, "", causes, options.budget)
-        if not served.custom:  # Go's validation looks for duplicates where they matter, which is in the kind's own rules
+        if (
+            not served.custom
+        ):  # Go's validation looks for duplicates where they matter, which is in the kind's own rules
             causes = [cause for cause in causes if cause.reason != "FieldValueDuplicate"]
+        if served.custom:
+            served.schema.judge_valid(new, old, causes, options.budget)
         wrong_types = [cause for cause in causes if cause.reason == "FieldValueTypeInvalid"]
         if wrong_types and not served.custom:
-            problem = decoding_problem(served.kind, served.schema.raw, new)
+            problem = decoding_problem(served.kind, dict(served.schema.raw), new)
             raise bad_request(f"{_in_version(served)}: {problem or wrong_types[0]}")
         meta = new["metadata"]
         if not wrong_types and (old is None or meta is not old["metadata"]):
@@ -279,10 +309,12 @@ class Writer:
         if served.prepare is not None and not wrong_types:
             causes.extend(served.prepare(new, stored) or ())
         if causes:
+            if subresource == "status":
+                causes = [_of_status(cause) for cause in causes]
             raise errors.invalid(served.group, served.kind, meta.get("name", ""), causes[:CAUSES_LIMIT])
-        if served is CRD_TYPE:
-            complete_definition(new, stored, options.budget)
-            new["status"] = established_status(new, self._lifecycle.kinds_taken(new), self._state.now())
+        if served is CRD_TYPE and (stored is None or subresource != "status"):
+            warnings += complete_definition(new, stored, options.budget)
+            new["status"] = new_status(new) if stored is None else self._established(new)
         if options.approve is not None:
             options.approve(new)
         _check_size(new)
@@ -291,7 +323,7 @@ class Writer:
     @staticmethod
     def _unknown(served: ResourceType, unknown: list[str], options: Options) -> list[str]:
         """What to say of fields that were dropped. Raises the 400 refusal where validation is strict."""
-        said = [f'unknown field "{path}"' for path in unknown[:CAUSES_LIMIT]]
+        said = [f'unknown field "{path}"' for path in sorted(unknown)[:CAUSES_LIMIT]]
         if said and options.validation == "Strict":
             raise bad_request(f"{_in_version(served)}: strict decoding error: {', '.join(said)}")
         return said if options.validation == "Warn" else []
@@ -299,6 +331,15 @@ class Writer:
     def _metadata(self, served: ResourceType, body: Object, namespace: str) -> Object:
         """The body's metadata, after checking that the body is about this type and namespace."""
         self._check_kind(served, body)
+        if served.custom and not body.get("kind"):
+            raise bad_request("Object 'Kind' is missing in the body of the request")
+        kind, api_version = body.setdefault("kind", served.kind), body.setdefault("apiVersion", served.api_version)
+        if served.custom and kind == served.kind and api_version != served.api_version:
+            what = "the API version in the data ({}) does not match the expected API version ({})"
+            raise bad_request(what.format(api_version, served.api_version))
+        if (kind, api_version) != (served.kind, served.api_version):
+            what = "the API version in the data ({}) does not match the expected API version ({})"
+            raise bad_request(what.format(f"{api_version}, Kind={kind}", f"{served.api_version}, Kind={served.kind}"))
         meta = body.setdefault("metadata", {})
         if not isinstance(meta, dict):
             raise self._undecodable(served, body, "metadata")
@@ -318,7 +359,9 @@ class Writer:
         """Raise the refusal for the body of another kind; complete one that does not say its kind."""
         if served.custom and not body.get("kind"):
             shown = orjson.dumps(body).decode()
-            message = f"the object provided is unrecognized (must be of type {served.kind}): Object 'Kind' is missing in "
+            message = (
+                f"the object provided is unrecognized (must be of type {served.kind}): Object 'Kind' is missing in "
+            )
             raise bad_request(f"{message}'{shown}' ({shown[:30]}{' ...' * (len(shown) > 30)})")
         kind, api_version = body.setdefault("kind", served.kind), body.setdefault("apiVersion", served.api_version)
         if (kind, api_version) == (served.kind, served.api_version):
@@ -413,6 +456,11 @@ def _relevant(served: ResourceType, config: Object, subresource: str) -> Object:
     if subresource:
         return {name: item for name, item in config.items() if name in ("apiVersion", "kind", "metadata", subresource)}
     return {name: item for name, item in config.items() if name != "status" or not served.has_status}
+
+
+def _of_status(cause: Cause) -> Cause:
+    """A fault in the words of a write to the status, which is judged by itself."""
+    return Cause(cause.reason, cause.field, cause.message.replace(": status.", ": ").replace('"status.', '"'))
 
 
 def _keep(new: Object, old: Object, members: tuple[str, ...]) -> None:

@@ -1,8 +1,8 @@
-"""The application controller: sees to it that every application ends Running, PartiallyRunning, Stopped, Failed or
-Error, whatever gateways and devices do meanwhile.
+"""The application controller: it takes every application to Running, PartiallyRunning, Stopped, Failed, or Error,
+whatever gateways and devices do meanwhile.
 
-Each look at an application judges all its targets afresh (:mod:`standing`), writes what that adds up to
-(:mod:`rollout`), and asks gateways for the next step of those devices that need one (:mod:`requests`).
+Each reconciliation judges all target devices again (:mod:`device_state`), writes their sum (:mod:`rollout`), and asks
+gateways for the next step of the devices that need one (:mod:`requests`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from harness.core.clock import Clock
 from harness.core.identifiers import Randomness
 from harness.wasmbed.controllers.controller import Controller
 from harness.wasmbed.controllers.device_index import DeviceIndex
-from harness.wasmbed.controllers.device_state import IN_VAIN, DeviceAssessment, DeviceState, has_module, judge, obstacle
+from harness.wasmbed.controllers.device_state import (
+    RETRIED_REASONS,
+    DeviceAssessment,
+    DeviceState,
+    has_module,
+    judge,
+    obstacle,
+)
 from harness.wasmbed.controllers.packages import BadModule, Package, Packages
 from harness.wasmbed.controllers.reach import corrections, out_of_reach
 from harness.wasmbed.controllers.requests import Requests
@@ -34,18 +41,20 @@ __all__ = ["ApplicationController"]
 Phase = ApplicationPhase
 
 BATCH = 64
-"""The most devices that one look deploys to."""
+"""The most devices that one reconciliation deploys to."""
 METRICS_AFTER = 5.0
-"""Seconds after which metrics that changed, and nothing else, are added up again."""
-MODULE_AGAIN_AFTER = 10.0
-"""Seconds after which the module store is asked again for a module that it did not have."""
+"""Seconds after which metrics are summed again if nothing but metrics has changed."""
+MODULE_RETRY_DELAY = 10.0
+"""Seconds after which the module store is asked again for a module that it lacked."""
 NO_ENTRY = DeviceEntry({})
 
 
 class ApplicationController(Controller):
-    """Deploys, redeploys and stops. A device has ``answer_within`` seconds for a whole deployment, and may miss that,
-    or refuse because it has the application already, ``attempts`` times; a stop that is
-    not confirmed within ``stop_within`` seconds is taken for done."""
+    """Deploys, redeploys, and stops.
+
+    A device has ``answer_within`` seconds for a whole deployment. It may miss that, or refuse because it has the
+    application already, ``attempts`` times. A stop that is not confirmed in time counts as done (:class:`Requests`).
+    """
 
     name: ClassVar[str] = "ApplicationController"
     rest: ClassVar[float] = 0.05
@@ -54,7 +63,7 @@ class ApplicationController(Controller):
         self,
         api: ResourceApi,
         applications: Informer,
-        fleet: DeviceIndex,
+        device_index: DeviceIndex,
         packages: Packages,
         requests: Requests,
         clock: Clock,
@@ -65,24 +74,24 @@ class ApplicationController(Controller):
         attempts: int,
     ) -> None:
         super().__init__(clock, randomness, resync=resync)
-        self._api, self._applications, self._fleet = api, applications, fleet
+        self._api, self._applications, self._device_index = api, applications, device_index
         self._packages, self._requests = packages, requests
         self._answer_within, self._attempts = answer_within, attempts
-        self._index = TargetIndex()
-        self._memories: dict[str, RetryState] = {}
+        self._target_index = TargetIndex()
+        self._retry_states: dict[str, RetryState] = {}
         self._gone: dict[str, Application] = {}
-        """Deleted before they were stopped, as they were last seen."""
+        """The last known form of applications that were deleted before they were stopped."""
 
     def watch(self) -> Iterable[Callable[[], None]]:
-        self._memories.clear()
+        self._retry_states.clear()
         self._gone.clear()
-        self._index = TargetIndex()
+        self._target_index = TargetIndex()
         for name, raw in self._applications.objects.items():
-            self._index.update(name, raw)
+            self._target_index.update(name, raw)
         return [
             self._applications.add_handler(self._application_changed),
-            self._fleet.devices.add_handler(self._device_changed),
-            self._fleet.gateways.add_handler(self._gateway_changed),
+            self._device_index.devices.add_handler(self._device_changed),
+            self._device_index.gateways.add_handler(self._gateway_changed),
         ]
 
     def keys(self) -> Iterable[str]:
@@ -92,40 +101,40 @@ class ApplicationController(Controller):
         if (gone := self._gone.pop(key, None)) is not None:
             await self._abandon(gone)
         raw = self._applications.get(key)
-        memory = self._memories.get(key)
-        if memory is not None and (raw is None or memory.uid != raw["metadata"]["uid"]):
-            self._packages.forget(memory.uid)
-            del self._memories[key]
-            memory = None
+        retries = self._retry_states.get(key)
+        if retries is not None and (raw is None or retries.uid != raw["metadata"]["uid"]):
+            self._packages.forget(retries.uid)
+            del self._retry_states[key]
+            retries = None
         if raw is None:
             return None
         application = Application(raw)
-        if memory is None:
-            memory = self._memories[key] = RetryState(application.uid)
+        if retries is None:
+            retries = self._retry_states[key] = RetryState(application.uid)
         if application.deleting:
-            return await self._delete(application, memory)
+            return await self._delete(application, retries)
         if STOP_FINALIZER not in application.finalizers:
             application = await self._set_finalizers(application, [*application.finalizers, STOP_FINALIZER])
         application = await self._correct(application)
         if application.spec.stopped or application.status.phase == Phase.STOPPING:
-            return await self._stop(application, memory)
-        return await self._deploy(application, memory)
+            return await self._stop(application, retries)
+        return await self._deploy(application, retries)
 
-    async def _deploy(self, application: Application, memory: RetryState) -> float | None:
+    async def _deploy(self, application: Application, retries: RetryState) -> float | None:
         if application.status.phase == Phase.PENDING:
             application = await self._write(application, Phase.CREATING, lambda _: {})
         try:
             package = await self._packages.get(application)
         except BadModule as error:
-            return await self._refuse(application, memory, error)
+            return await self._refuse(application, retries, error)
         application = await self._correct(application)
         now = self.clock.now()
-        verdicts = self._verdicts(application, memory, package, now)
-        leaving, gone = self._leftovers(application, verdicts)
-        due = [name for name in _named(verdicts, DeviceState.DUE) if memory.may_try(name, now)]
-        wave = due[:BATCH]
-        rollout = Rollout(verdicts, out_of_reach(application, verdicts))
-        records = {name: self._record(application, name, package, now) for name in wave}
+        assessments = self._assess(application, retries, package, now)
+        leaving, gone = self._leftovers(application, assessments)
+        due = [name for name in _named(assessments, DeviceState.DUE) if retries.may_try(name, now)]
+        batch = due[:BATCH]
+        rollout = Rollout(assessments, out_of_reach(application, assessments))
+        records = {name: self._record(application, name, package, now) for name in batch}
         application = await self._write(
             application,
             rollout.phase(application.status.phase),
@@ -133,33 +142,33 @@ class ApplicationController(Controller):
             {**dict.fromkeys(gone), **records},
         )
         again = [
-            await self._requests.stop(application, memory, [*_named(verdicts, DeviceState.OUTDATED), *leaving]),
-            await self._requests.deploy(application, memory, wave),
-            0.0 if len(due) > len(wave) else None,
-            memory.next_try(now),
-            self._next_expiry(application, _named(verdicts, DeviceState.REQUESTED), now),
+            await self._requests.stop(application, retries, [*_named(assessments, DeviceState.OUTDATED), *leaving]),
+            await self._requests.deploy(application, retries, batch),
+            0.0 if len(due) > len(batch) else None,
+            retries.next_try(now),
+            self._next_expiry(application, _named(assessments, DeviceState.REQUESTED), now),
         ]
         return min((seconds for seconds in again if seconds is not None), default=None)
 
-    async def _refuse(self, application: Application, memory: RetryState, error: BadModule) -> float | None:
-        """The module is no good: nothing is deployed, and what an earlier one left is stopped."""
-        verdicts = {name: DeviceAssessment(DeviceState.FAILED) for name in self._fleet.targets(application)}
-        rollout, now = Rollout(verdicts, awaited=error.missing), self.clock.now()
+    async def _refuse(self, application: Application, retries: RetryState, error: BadModule) -> float | None:
+        """Handle an invalid module: deploy nothing, and stop the devices that have an earlier one."""
+        assessments = {name: DeviceAssessment(DeviceState.FAILED) for name in self._device_index.targets(application)}
+        rollout, now = Rollout(assessments, awaited=error.missing), self.clock.now()
         await self._write(
             application,
             Phase.FAILED,
             lambda phase: {**rollout.status(application, phase, now), "error": str(error)},
         )
-        again = await self._requests.stop(application, memory, self._fleet.holders(application))
-        return again if again is not None else MODULE_AGAIN_AFTER if error.missing else None
+        again = await self._requests.stop(application, retries, self._device_index.holders(application))
+        return again if again is not None else MODULE_RETRY_DELAY if error.missing else None
 
-    async def _stop(self, application: Application, memory: RetryState) -> float | None:
+    async def _stop(self, application: Application, retries: RetryState) -> float | None:
         nothing, now = Rollout({}, out_of_reach(application, {})), self.clock.now()
         if application.status.phase != Phase.STOPPED:
-            application = await self._write(application, Phase.STOPPING, lambda _: _stopping(memory))
-        holders = self._fleet.holders(application)
+            application = await self._write(application, Phase.STOPPING, lambda _: _stopping(retries))
+        holders = self._device_index.holders(application)
         if holders:
-            return await self._requests.stop(application, memory, holders)
+            return await self._requests.stop(application, retries, holders)
         application = await self._write(
             application,
             Phase.STOPPED,
@@ -167,79 +176,81 @@ class ApplicationController(Controller):
         )
         return None if application.spec.stopped else 0.0
 
-    async def _delete(self, application: Application, memory: RetryState) -> float | None:
+    async def _delete(self, application: Application, retries: RetryState) -> float | None:
         if STOP_FINALIZER not in application.finalizers:
             return None
-        holders = self._fleet.holders(application)
+        holders = self._device_index.holders(application)
         stopped = application.status.phase in (Phase.PENDING, Phase.STOPPED)
         if holders:
             if not stopped:
-                application = await self._write(application, Phase.STOPPING, lambda _: _stopping(memory))
-            return await self._requests.stop(application, memory, holders)
+                application = await self._write(application, Phase.STOPPING, lambda _: _stopping(retries))
+            return await self._requests.stop(application, retries, holders)
         if not stopped:
             application = await self._write(application, Phase.STOPPED, lambda _: {"health": "unknown"})
         await self._set_finalizers(application, [name for name in application.finalizers if name != STOP_FINALIZER])
         return None
 
     async def _abandon(self, gone: Application) -> None:
-        """Stop what is left of an application whose finalizer somebody took away. Once is enough: a gateway that does
-        not hear of it finds out when the device names the application."""
-        await self._requests.stop(gone, RetryState(gone.uid), self._fleet.holders(gone))
+        """Stop an application whose finalizer was removed by another party.
 
-    def _verdicts(
-        self, application: Application, memory: RetryState, package: Package, now: float
+        One try is enough: a gateway that misses it stops the application when a device reports it (:class:`Orphans`).
+        """
+        await self._requests.stop(gone, RetryState(gone.uid), self._device_index.holders(gone))
+
+    def _assess(
+        self, application: Application, retries: RetryState, package: Package, now: float
     ) -> dict[str, DeviceAssessment]:
-        entries, verdicts = application.status.device_statuses, {}
+        entries, assessments = application.status.device_statuses, {}
         overdue = format_timestamp(now - self._answer_within)
-        for name in self._fleet.targets(application):
-            device, entry = self._fleet.device(name), entries.get(name, NO_ENTRY)
+        for name in self._device_index.targets(application):
+            device, entry = self._device_index.device(name), entries.get(name, NO_ENTRY)
             why = obstacle(device, package.size)
             if device is None or why is not None:
-                verdicts[name] = DeviceAssessment(DeviceState.FAILED, why or "", awaited=device is None)
+                assessments[name] = DeviceAssessment(DeviceState.FAILED, why or "", awaited=device is None)
                 continue
             record = entry.deployment
-            verdicts[name] = self._apply_retry_limit(
-                memory,
+            assessments[name] = self._apply_retry_limit(
+                retries,
                 name,
                 record,
                 judge(
                     device,
                     entry,
                     package.revision,
-                    away=self._fleet.why_away(device),
-                    confirmed=memory.is_confirmed(name, record),
+                    away=self._device_index.why_away(device),
+                    confirmed=retries.is_confirmed(name, record),
                     expired=record.requested_at is not None and record.requested_at <= overdue,
                 ),
             )
-        return verdicts
+        return assessments
 
     def _apply_retry_limit(
-        self, memory: RetryState, name: str, record: DeploymentRecord, verdict: DeviceAssessment
+        self, retries: RetryState, name: str, record: DeploymentRecord, assessment: DeviceAssessment
     ) -> DeviceAssessment:
-        if verdict.standing.answered:
-            memory.failed_attempts.pop(name, None)
-        elif verdict.reason in IN_VAIN and memory.add_failed_attempt(name, record) >= self._attempts:
-            return DeviceAssessment(DeviceState.FAILED, verdict.reason)
-        elif verdict.standing is DeviceState.DUE and name in memory.troubles:
-            return DeviceAssessment(DeviceState.DUE, memory.troubles[name].reason)
-        return verdict
+        if assessment.state.answered:
+            retries.failed_attempts.pop(name, None)
+        elif assessment.reason in RETRIED_REASONS and retries.add_failed_attempt(name, record) >= self._attempts:
+            return DeviceAssessment(DeviceState.FAILED, assessment.reason)
+        elif assessment.state is DeviceState.DUE and name in retries.gateway_failures:
+            return DeviceAssessment(DeviceState.DUE, retries.gateway_failures[name].reason)
+        return assessment
 
-    def _leftovers(self, application: Application, meant: Container[str]) -> tuple[list[str], list[str]]:
-        """Devices that have the application and are not meant any more: those to stop, and those to forget."""
+    def _leftovers(self, application: Application, targets: Container[str]) -> tuple[list[str], list[str]]:
+        """Return the devices with an entry that are no longer targets: those to stop, and those to forget."""
         leaving, gone = [], []
         for name, entry in application.status.device_statuses.items():
-            if name in meant:
+            if name in targets:
                 continue
-            device = self._fleet.device(name)
+            device = self._device_index.device(name)
             if device is None or not has_module(device, entry):
                 gone.append(name)
-            elif not self._fleet.why_away(device):
+            elif not self._device_index.why_away(device):
                 leaving.append(name)
         return leaving, gone
 
     def _record(self, application: Application, name: str, package: Package, now: float) -> Object:
-        """The request for one device as it is put on record, before it is made; what was there is about another."""
-        device, entry = self._fleet.device(name), application.status.device_statuses.get(name, NO_ENTRY)
+        """Return the record of a request, written before the request is made. It replaces the device's entry."""
+        device, entry = self._device_index.device(name), application.status.device_statuses.get(name, NO_ENTRY)
         before = entry.deployment
         return {
             **dict.fromkeys(field for field in entry.raw if field != "deployment"),
@@ -267,9 +278,9 @@ class ApplicationController(Controller):
         fields: Callable[[Phase], Mapping[str, Any]],
         entries: Mapping[str, Any] | None = None,
     ) -> Application:
-        """Write what is new, step by step along the legal moves where ``phase`` cannot follow the present one.
+        """Write the changed fields, step by step along the legal moves where ``phase`` cannot follow the present one.
 
-        ``fields`` gives the status for each step's phase. ``entries`` go with the first.
+        ``fields`` returns the status for each step's phase. ``entries`` are written with the first step.
         """
         steps = route(APPLICATION, application.status.phase, phase) or [phase]
         for step in map(Phase, steps):
@@ -286,12 +297,12 @@ class ApplicationController(Controller):
         return application
 
     async def _correct(self, application: Application) -> Application:
-        """Write down which devices went out of reach or came back, if nothing was written since: gateways write the
-        same entries. Raises :class:`Conflict` otherwise.
+        """Write which devices went out of reach or came back.
 
-        A device that came back during a write is looked at again: what is judged next are entries that fit the devices.
+        The write is conditional, because gateways write the same entries: raises :class:`Conflict` if one was written
+        since. Repeats until the entries match the devices, as a device may come back during a write.
         """
-        while entries := corrections(application, self._fleet, self.clock.now()):
+        while entries := corrections(application, self._device_index, self.clock.now()):
             patch = {
                 "metadata": {"resourceVersion": application.resource_version},
                 "status": {"deviceStatuses": entries, "lastUpdate": format_timestamp(self.clock.now())},
@@ -310,7 +321,7 @@ class ApplicationController(Controller):
 
     def _application_changed(self, old: Object | None, new: Object | None) -> None:
         name = (new or old or {})["metadata"]["name"]
-        self._index.update(name, new)
+        self._target_index.update(name, new)
         if new is None and old is not None and Application(old).status.phase not in (Phase.PENDING, Phase.STOPPED):
             self._gone[name] = Application(old)
         if old is None or new is None or application_key(old) != application_key(new):
@@ -320,7 +331,7 @@ class ApplicationController(Controller):
 
     def _device_changed(self, old: Object | None, new: Object | None) -> None:
         if device_key(old) != device_key(new):
-            for name in self._index.concerned(old, new):
+            for name in self._target_index.concerned(old, new):
                 self.queue.add(name)
 
     def _gateway_changed(self, old: Object | None, new: Object | None) -> None:
@@ -329,13 +340,13 @@ class ApplicationController(Controller):
                 self.queue.add(name)
 
 
-def _named(verdicts: Mapping[str, DeviceAssessment], standing: DeviceState) -> list[str]:
-    return [name for name, verdict in verdicts.items() if verdict.standing is standing]
+def _named(assessments: Mapping[str, DeviceAssessment], state: DeviceState) -> list[str]:
+    return [name for name, assessment in assessments.items() if assessment.state is state]
 
 
-def _stopping(memory: RetryState) -> dict[str, Any]:
-    troubles = [f"{name}: {trouble.reason}" for name, trouble in memory.troubles.items()]
-    return {"health": "unknown", "error": troubles[0] if troubles else None}
+def _stopping(retries: RetryState) -> dict[str, Any]:
+    gateway_failures = [f"{name}: {failure.reason}" for name, failure in retries.gateway_failures.items()]
+    return {"health": "unknown", "error": gateway_failures[0] if gateway_failures else None}
 
 
 def _same(present: Any, wanted: Any) -> bool:

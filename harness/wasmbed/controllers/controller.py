@@ -1,4 +1,4 @@
-"""What every controller is: handlers that put keys into a work queue, workers that reconcile one key at a time."""
+"""The base of every controller: handlers put keys into a work queue, and workers reconcile one key at a time."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ log = get_log(__name__)
 
 
 class Controller(ABC):
-    """One reconciler and its queue. :meth:`run` may be called again after it ended: leadership comes and goes."""
+    """One reconciler and its queue. :meth:`run` may be called again after it ended, since leadership may return."""
 
     name: ClassVar[str]
     """The participant's name in a history, and the client's at the API server."""
     workers: ClassVar[int] = 4
     rest: ClassVar[float] = 0.0
-    """The least time between two looks at one key, in seconds."""
+    """The shortest time between two reconciliations of one key, in seconds."""
 
     def __init__(self, clock: Clock, randomness: Randomness, *, resync: float) -> None:
         self.clock, self.randomness = clock, randomness
@@ -35,23 +35,23 @@ class Controller(ABC):
 
     @abstractmethod
     def watch(self) -> Iterable[Callable[[], None]]:
-        """Register with the informers, so that changes put keys into :attr:`queue`; returns what undoes that."""
+        """Register handlers that put changed keys into :attr:`queue`; returns functions that remove the handlers."""
 
     @abstractmethod
     def keys(self) -> Iterable[str]:
-        """Every key that there is, to be looked at when work begins and at every resync."""
+        """Every present key: all of them are reconciled when work begins and at every resync."""
 
     @abstractmethod
     async def reconcile(self, key: str) -> float | None:
-        """Bring what is closer to what is wanted; returns in how many seconds to look again, if nothing changes.
+        """Move actual state toward desired state; returns the requeue delay in seconds, or None.
 
-        It may be cut off at any ``await``, and it may be called when there is nothing to do.
+        It may be cancelled at any ``await``, and it may be called when there is nothing to do.
         """
 
     async def run(self) -> None:
         """Reconcile until :meth:`finish` is called, or until this is cancelled."""
         self.queue = self._new_queue()
-        undo = list(self.watch())
+        unsubscribe = list(self.watch())
         resync = asyncio.create_task(self._resync_forever(), name=f"{self.name}-resync")
         try:
             async with asyncio.TaskGroup() as group:
@@ -60,12 +60,12 @@ class Controller(ABC):
         finally:
             resync.cancel()
             self.queue.close()
-            for remove in undo:
+            for remove in unsubscribe:
                 remove()
             await asyncio.wait([resync])
 
     def finish(self) -> None:
-        """Let :meth:`run` return when the work in hand is done."""
+        """Let :meth:`run` return when the present work is done."""
         self.queue.close()
 
     def _new_queue(self) -> WorkQueue:
@@ -86,7 +86,7 @@ class Controller(ABC):
             try:
                 again = await self.reconcile(key)
             except NotFound:
-                self.queue.forget(key)  # deleted meanwhile; if not, a change or the resync brings it back
+                self.queue.forget(key)  # deleted meanwhile; otherwise a change or the resync adds it again
             except Conflict as error:
                 log.debug("%s %s: %s", self.name, key, reason(error))
                 self.queue.add_rate_limited(key)

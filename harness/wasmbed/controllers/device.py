@@ -1,4 +1,4 @@
-"""The device controller: judges enrollments, and takes devices for disconnected when their gateway is gone."""
+"""The device controller: judges enrollments, and disconnects the devices of gateways that are Offline."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ __all__ = ["DeviceController"]
 class DeviceController(Controller):
     """Enrolling -> Enrolled or Failed; linked devices of an Offline gateway -> Disconnected.
 
-    Looks at a device only when one of these may be due, so heartbeats cost it nothing. Its writes are conditional on
-    the resourceVersion that it judged: the gateway moves the same phase.
+    It reconciles a device only when one of these moves may be due, so heartbeats cost it nothing. Its writes are
+    conditional on the resourceVersion that it judged, because the gateway moves the same phase.
     """
 
     name: ClassVar[str] = "DeviceController"
@@ -52,7 +52,7 @@ class DeviceController(Controller):
         return [self._devices.add_handler(self._device_changed), self._gateways.add_handler(self._gateway_changed)]
 
     def keys(self) -> Iterable[str]:
-        return [name for name, raw in self._devices.objects.items() if self._due(Device(raw))]
+        return [name for name, raw in self._devices.objects.items() if self._has_work(Device(raw))]
 
     async def reconcile(self, key: str) -> float | None:
         raw = self._devices.get(key)
@@ -76,7 +76,7 @@ class DeviceController(Controller):
         )
 
     async def _enroll(self, device: Device) -> None:
-        now, reason = self.clock.now(), _what_is_wrong(device)
+        now, reason = self.clock.now(), _spec_error(device)
         conditions = with_condition(
             device.status.conditions,
             "Enrolled",
@@ -109,7 +109,7 @@ class DeviceController(Controller):
         }
         self._devices.remember(await self._api.patch_status(DEVICE, device.name, patch))
 
-    def _due(self, device: Device) -> bool:
+    def _has_work(self, device: Device) -> bool:
         return device.status.phase == DevicePhase.ENROLLING or self._gateway_is_offline(device)
 
     def _gateway_is_offline(self, device: Device) -> bool:
@@ -120,7 +120,7 @@ class DeviceController(Controller):
 
     def _device_changed(self, old: Object | None, new: Object | None) -> None:
         self._index(old, new)
-        if new is not None and self._due(Device(new)):
+        if new is not None and self._has_work(Device(new)):
             self.queue.add(new["metadata"]["name"])
 
     def _gateway_changed(self, old: Object | None, new: Object | None) -> None:
@@ -137,14 +137,14 @@ class DeviceController(Controller):
 
 
 def _link(raw: Object | None) -> tuple[str, str]:
-    """Gateway and name of a linked device; no gateway where there is no link."""
+    """Return the gateway and the name of a device; the gateway is empty where there is no link."""
     if raw is None:
         return "", ""
     device = Device(raw)
     return (device.status.gateway or "" if device.status.phase in LINKED_PHASES else ""), device.name
 
 
-def _what_is_wrong(device: Device) -> str | None:
+def _spec_error(device: Device) -> str | None:
     try:
         key = b64decode(device.spec.public_key or "", validate=True)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The devices of the cluster as an application sees them: who is meant, who can be reached, who holds a module."""
+"""The devices of the cluster as an application sees them: its targets, those in reach, and those with its module."""
 
 from __future__ import annotations
 
@@ -10,34 +10,35 @@ from harness.wasmbed.resources.views import Application, Device, Gateway
 __all__ = ["DeviceIndex"]
 
 NOT_YET = frozenset({DevicePhase.PENDING, DevicePhase.ENROLLING, DevicePhase.FAILED})
-"""A selector finds devices that have enrolled; a name means the device whatever its phase."""
+"""The phases of devices that a selector does not match yet. A device named in the spec is a target in any phase."""
 
 
 class DeviceIndex:
-    """Questions to the informers of devices and gateways."""
+    """Answers questions from the informers of devices and gateways."""
 
     def __init__(self, devices: Informer, gateways: Informer) -> None:
         self.devices, self.gateways = devices, gateways
 
     def device(self, name: str) -> Device | None:
+        """Return the Device of that name."""
         raw = self.devices.get(name)
         return Device(raw) if raw is not None else None
 
     def gateway(self, device: Device) -> Gateway | None:
-        """The gateway that has the device's link, if it can be asked."""
+        """Return the gateway that holds the device's link, if it is Online."""
         raw = self.gateways.get(device.status.gateway or "")
         gateway = Gateway(raw) if raw is not None else None
         usable = gateway and gateway.status.phase == GatewayPhase.ONLINE and gateway.status.api_endpoint
         return gateway if usable else None
 
     def why_away(self, device: Device) -> str:
-        """Why the device cannot be reached; empty if it can."""
+        """Return why the device is out of reach; empty if it is not."""
         if device.status.phase != DevicePhase.CONNECTED:
             return "the device is not connected"
         return "" if self.gateway(device) else f"gateway {device.status.gateway} is not online"
 
     def targets(self, application: Application) -> list[str]:
-        """The devices that the application is for; one named in the spec is there even if it does not exist."""
+        """Return the application's target devices; a name in the spec counts even if no such device exists."""
         wanted = application.spec.target_devices
         if wanted.device_names:
             return list(dict.fromkeys(wanted.device_names))
@@ -49,7 +50,7 @@ class DeviceIndex:
         ]
 
     def holders(self, application: Application) -> list[str]:
-        """The devices within reach that have a module of the application, whether they are still meant or not."""
+        """Return the devices within reach that have a module of the application, targets or not."""
         return [
             name
             for name, entry in application.status.device_statuses.items()

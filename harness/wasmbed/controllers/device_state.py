@@ -1,4 +1,4 @@
-"""Where one device stands in the deployment of one application: a judgement on what the cluster says, no more."""
+"""The state of one device in the deployment of one application, judged only by what the cluster records."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from harness.wasmbed.resources.views import UNKNOWN, DeploymentRecord, Device, D
 
 __all__ = [
     "HOLDING",
-    "IN_VAIN",
     "LIVE",
+    "RETRIED_REASONS",
     "DeviceAssessment",
     "DeviceState",
     "enrolled_since",
@@ -27,35 +27,35 @@ LIVE = frozenset({ApplicationState.RECEIVING, *HOLDING, UNKNOWN})
 
 NO_ANSWER = "it gave no answer in time"
 HELD_ALREADY = "it refused the deployment because it has the application already"
-IN_VAIN = frozenset({NO_ANSWER, HELD_ALREADY})
-"""Why a deployment that came to nothing is made again, but not for ever."""
+RETRIED_REASONS = frozenset({NO_ANSWER, HELD_ALREADY})
+"""The reasons for which a failed deployment is repeated a bounded number of times."""
 
 _ALREADY_DEPLOYED = "ALREADY_DEPLOYED"
-"""The device's code for a deployment of an application that it has."""
+"""The device's error code for a deployment of an application that it already has."""
 
 
 class DeviceState(Enum):
     WAITING = auto()
-    """The device is not connected; it is its turn when it comes."""
+    """The device is out of reach; it is asked when it is back."""
     OUTDATED = auto()
-    """It has an earlier revision, or one that nobody knows of, which has to be stopped first."""
+    """It has an earlier or unknown revision, which has to be stopped first."""
     DUE = auto()
-    """The next thing is to ask its gateway to deploy."""
+    """Its gateway has to be asked to deploy."""
     REQUESTED = auto()
-    """Its gateway was asked; the answer is still to come."""
+    """Its gateway was asked and has not answered yet."""
     DEPLOYED = auto()
-    """The module is there and has not started yet."""
+    """It has the module, which has not started yet."""
     RUNNING = auto()
     UNKNOWN = auto()
-    """It is out of reach, and had the module when it was last heard."""
+    """It is out of reach, and had the module when it last reported."""
     FAILED = auto()
-    """It cannot have the module, or did not take it."""
+    """It cannot have the module, or refused it."""
     ERROR = auto()
-    """The module broke at run time."""
+    """The module failed at run time."""
 
     @property
     def answered(self) -> bool:
-        """Whether the device's part of the deployment is decided."""
+        """Whether the deployment to the device has an outcome."""
         return self in (
             DeviceState.DEPLOYED,
             DeviceState.RUNNING,
@@ -67,18 +67,18 @@ class DeviceState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DeviceAssessment:
-    """A standing, and where it is bad or late, why."""
+    """A device's state, with a reason where it is bad or late."""
 
-    standing: DeviceState
+    state: DeviceState
     reason: str = ""
     awaited: bool = False
-    """It is bad because something is missing that may still come."""
+    """The state is bad because something is missing that may still be added."""
 
 
 def obstacle(device: Device | None, module_size: int) -> str | None:
-    """Why this device can never have a module of ``module_size`` bytes; None if it can."""
+    """Return why this device can never have a module of ``module_size`` bytes; None if it can."""
     if device is None:
-        return "there is no such device"
+        return "the device does not exist"
     if "wasm" not in device.spec.capabilities:
         return "its firmware has no WebAssembly runtime (no capability wasm)"
     largest = device.spec.largest_module
@@ -88,12 +88,12 @@ def obstacle(device: Device | None, module_size: int) -> str | None:
 
 
 def has_module(device: Device, entry: DeviceEntry) -> bool:
-    """Whether the device may hold a module of this application, of whatever generation.
+    """Whether the device may hold a module of this application, of any generation.
 
-    A request that was never answered counts. So does a deployment that the device refused because it has the
-    application, and what the device reports although this application never asked for it: an earlier one of its name
-    did. One that enrolled since is taken for rebooted, without what it had. It need not be: a device that a gateway
-    does not know enrolls anew as well, and goes on running its modules. Then it refuses the next deployment.
+    An unanswered request counts. So does a deployment that the device refused because it has the application, and a
+    report of the application that was never requested, because an earlier application of the same name requested it.
+    A device that enrolled since then counts as rebooted, without its modules. This may be wrong: a device that a
+    gateway does not know also enrolls again, and its modules go on running. Then it refuses the next deployment.
     """
     record = entry.deployment
     if record.revision is None:
@@ -104,7 +104,7 @@ def has_module(device: Device, entry: DeviceEntry) -> bool:
 
 
 def enrolled_since(device: Device, record: DeploymentRecord) -> bool:
-    """Whether the device enrolled after the request on record; also if it is a new Device of an old name."""
+    """Whether the device enrolled after the request on record, or is a new Device with an old name."""
     present = device.status
     return record.enrollments != present.enrollments or record.device_id not in (None, present.device_id)
 
@@ -112,10 +112,10 @@ def enrolled_since(device: Device, record: DeploymentRecord) -> bool:
 def judge(
     device: Device, entry: DeviceEntry, revision: str, *, away: str = "", confirmed: bool = True, expired: bool = False
 ) -> DeviceAssessment:
-    """The standing of a device without :func:`obstacle` with regard to ``revision``.
+    """Return the state of a device without :func:`obstacle` with regard to ``revision``.
 
-    ``away``: why it cannot be reached, if it cannot. ``confirmed``: this process knows that the request on record was
-    made (the record is written first). ``expired``: the answer to it is overdue.
+    ``away`` is why it is out of reach, empty if it is not. ``confirmed``: this process knows that the request on record
+    was made (the record is written before the request). ``expired``: the answer to it is overdue.
     """
     next_step = DeviceAssessment(DeviceState.WAITING, away) if away else DeviceAssessment(DeviceState.DUE)
     record = entry.deployment
@@ -133,7 +133,7 @@ def judge(
         case _ if state == UNKNOWN and (away or device.status.applications is None):
             return DeviceAssessment(DeviceState.UNKNOWN, away or "its gateway has not said what runs on it")
         case _ if state == UNKNOWN:
-            return next_step  # back without the application: its heartbeat did not name it
+            return next_step  # back without the application, which its heartbeat did not name
         case ApplicationState.RUNNING:
             return DeviceAssessment(DeviceState.RUNNING)
         case ApplicationState.DEPLOYED:
@@ -143,13 +143,13 @@ def judge(
         case ApplicationState.FAILED if _refused_as_held(entry):
             return next_step if away else DeviceAssessment(DeviceState.OUTDATED, HELD_ALREADY)
         case ApplicationState.FAILED:
-            # The gateway's own codes; they say nothing about the module or the device.
+            # These codes are the gateway's own: they do not blame the module or the device.
             if entry.code not in (CANCELLED, "CONNECTION_LOST", "TIMEOUT"):
                 return DeviceAssessment(DeviceState.FAILED, reason)
             return DeviceAssessment(DeviceState.DUE, NO_ANSWER) if entry.code == "TIMEOUT" and not away else next_step
         case ApplicationState.STOPPED:
             return next_step
-    # Requested and not answered. A link that ended took the request with it.
+    # Requested and not answered. A request is lost when its link ends.
     made = confirmed or state is not None
     if away or not made or record.session != device.status.connected_since:
         return next_step

@@ -1,4 +1,4 @@
-"""The gateway controller: a gateway that misses several of its own signs of life is Offline."""
+"""The gateway controller: a gateway that misses several of its own beats is Offline."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ __all__ = ["GatewayController"]
 
 
 @dataclass(slots=True)
-class _Pulse:
+class _BeatRecord:
     last_seen: str | None
-    heard_at: float
-    """When this controller saw that, in clock seconds: two machines' clocks are not compared."""
+    seen_at: float
+    """When this controller saw it, in its own clock seconds: clocks of two machines are never compared."""
     missed: int = 0
 
 
 class GatewayController(Controller):
-    """Online -> Offline after ``missed_beats`` intervals without a new ``status.lastSeen``. The gateway itself comes
-    back Online.
+    """Online -> Offline after ``missed_beats`` intervals without a new ``status.lastSeen``. The gateway itself writes
+    Online again.
 
-    A gateway names the interval of its beats in its status; ``beat`` (seconds) is taken for one that does not. Each
-    missed beat is a look of its own: a controller that was held up itself looks once more before it judges.
+    A gateway names the interval of its beats in its status; ``beat`` (seconds) is the default. Each missed beat takes a
+    separate reconciliation, so a controller that was delayed itself reads the status again before it judges.
     """
 
     name: ClassVar[str] = "GatewayController"
@@ -52,12 +52,12 @@ class GatewayController(Controller):
         super().__init__(clock, randomness, resync=resync)
         self._api, self._gateways = api, gateways
         self._missed_beats, self._beat = missed_beats, beat
-        self._pulses: dict[str, _Pulse] = {}
+        self._beat_records: dict[str, _BeatRecord] = {}
 
     def watch(self) -> Iterable[Callable[[], None]]:
-        self._pulses.clear()
+        self._beat_records.clear()
         for raw in self._gateways.objects.values():
-            self._hear(Gateway(raw))
+            self._note_beat(Gateway(raw))
         return [self._gateways.add_handler(self._changed)]
 
     def keys(self) -> Iterable[str]:
@@ -67,22 +67,22 @@ class GatewayController(Controller):
         raw = self._gateways.get(key)
         if raw is None or Gateway(raw).status.phase != GatewayPhase.ONLINE:
             return None
-        gateway, pulse = Gateway(raw), self._pulses[key]
+        gateway, record = Gateway(raw), self._beat_records[key]
         ready = find_condition(gateway.status.conditions, "Ready")
-        if ready is not None and ready["status"] != "True" and pulse.last_seen is not None:
-            gateway = await self._write(gateway, True, "SignOfLife", "")
+        if ready is not None and ready["status"] != "True" and record.last_seen is not None:
+            gateway = await self._write(gateway, True, "HeartbeatReceived", "")
         interval = self._interval(gateway)
-        if pulse.last_seen is None:
-            await self._judge_offline(gateway, "it never gave a sign of life")
+        if record.last_seen is None:
+            await self._judge_offline(gateway, "it never wrote a heartbeat")
             return None
-        left = pulse.heard_at + interval * (pulse.missed + 1) - self.clock.now()
+        left = record.seen_at + interval * (record.missed + 1) - self.clock.now()
         if left > 0:
             return left
-        pulse.missed += 1
-        if pulse.missed < self._missed_beats:
+        record.missed += 1
+        if record.missed < self._missed_beats:
             return interval
         missed = f"{self._missed_beats} beats of {interval:g} s missed"
-        await self._judge_offline(gateway, f"no sign of life since {pulse.last_seen}: {missed}")
+        await self._judge_offline(gateway, f"no heartbeat received since {record.last_seen}: {missed}")
         return None
 
     def _interval(self, gateway: Gateway) -> float:
@@ -103,16 +103,16 @@ class GatewayController(Controller):
         self._gateways.remember(written)
         return Gateway(written)
 
-    def _hear(self, gateway: Gateway) -> None:
-        pulse, last_seen = self._pulses.get(gateway.name), gateway.status.last_seen
-        if pulse is None or pulse.last_seen != last_seen:
-            self._pulses[gateway.name] = _Pulse(last_seen, self.clock.now())
+    def _note_beat(self, gateway: Gateway) -> None:
+        record, last_seen = self._beat_records.get(gateway.name), gateway.status.last_seen
+        if record is None or record.last_seen != last_seen:
+            self._beat_records[gateway.name] = _BeatRecord(last_seen, self.clock.now())
 
     def _changed(self, old: Object | None, new: Object | None) -> None:
         if new is None:
-            self._pulses.pop((old or {})["metadata"]["name"], None)
+            self._beat_records.pop((old or {})["metadata"]["name"], None)
             return
-        # Only the phase matters at once; a later lastSeen is found when the present one would run out.
-        self._hear(Gateway(new))
+        # Only a new phase is reconciled at once; a new lastSeen is read when the present one would expire.
+        self._note_beat(Gateway(new))
         if old is None or Gateway(old).status.phase != Gateway(new).status.phase:
             self.queue.add(new["metadata"]["name"])

@@ -1,4 +1,4 @@
-"""How the application controller reaches a gateway: a port, and its HTTP form."""
+"""The application controller's port to gateways, and its HTTP adapter."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from harness.core.clock import Clock
 from harness.core.errors import reason
 from harness.wasmbed.resources.api import NotFound, ResourceApi
 from harness.wasmbed.resources.kinds import SECRET
-from harness.wasmbed.resources.names import gateway_api_secret
+from harness.wasmbed.resources.names import TOKEN_KEY, gateway_api_secret
 from harness.wasmbed.resources.views import Gateway
 
 __all__ = ["GatewayClient", "GatewayRefused", "HttpGatewayClient"]
 
 
 class GatewayRefused(Exception):
-    """The gateway answered, and the answer was no. ``status`` is that of HTTP."""
+    """The gateway refused the request with the HTTP status ``status``."""
 
     def __init__(self, status: int, message: str) -> None:
         self.status = status
@@ -29,27 +29,28 @@ class GatewayRefused(Exception):
 
     @property
     def final(self) -> bool:
-        """Whether the request itself is wrong, so that to repeat it changes nothing."""
+        """Whether the request itself is invalid, so that repeating it cannot succeed."""
         return 400 <= self.status < 500 and self.status not in (401, 403, 404, 408, 409, 425, 429)
 
 
 class GatewayClient(ABC):
-    """Asks one of many gateways to do something on a device.
+    """Asks one of many gateways to deploy to or stop on a device.
 
-    A return means accepted; what became of it is then in the Application's ``status.deviceStatuses``. Raises
-    :class:`GatewayRefused`, or :class:`OSError` (:class:`TimeoutError` is one) when there was no answer.
+    A return means that the gateway accepted; the outcome appears in the Application's ``status.deviceStatuses``. Raises
+    :class:`GatewayRefused`, or :class:`OSError` (which includes :class:`TimeoutError`) when there was no answer.
     """
 
     @abstractmethod
     async def deploy(self, gateway: Gateway, application: str, device: str, body: bytes) -> None:
-        """``body`` is a :class:`~harness.wasmbed.resources.deployments.DeploymentRequest` in JSON."""
+        """Deploy. ``body`` is a :class:`~harness.wasmbed.resources.deployments.DeploymentRequest` in JSON."""
 
     @abstractmethod
-    async def stop(self, gateway: Gateway, application: str, device: str) -> None: ...
+    async def stop(self, gateway: Gateway, application: str, device: str) -> None:
+        """Stop the application on the device."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
 
 
 class HttpGatewayClient(GatewayClient):
@@ -81,7 +82,7 @@ class HttpGatewayClient(GatewayClient):
             except GatewayRefused as error:
                 if error.status != 401:
                     raise
-                self._tokens.pop(gateway.name, None)  # it may have been replaced
+                self._tokens.pop(gateway.name, None)  # the Secret may have a new token
                 if not known:
                     raise
                 await self._send(method, url, await self._token(gateway.name), body)
@@ -91,8 +92,10 @@ class HttpGatewayClient(GatewayClient):
             try:
                 secret = await self._api.get(SECRET, gateway_api_secret(gateway))
             except NotFound as error:
-                raise GatewayRefused(401, f"there is no Secret {gateway_api_secret(gateway)} with its token") from error
-            self._tokens[gateway] = b64decode((secret.get("data") or {}).get("token", "")).decode()
+                raise GatewayRefused(
+                    401, f"Secret {gateway_api_secret(gateway)} with its token does not exist"
+                ) from error
+            self._tokens[gateway] = b64decode((secret.get("data") or {}).get(TOKEN_KEY, "")).decode()
         return self._tokens[gateway]
 
     async def _send(self, method: str, url: str, token: str, body: bytes | None) -> None:
@@ -100,7 +103,7 @@ class HttpGatewayClient(GatewayClient):
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         try:
-            data = None if body is None else BytesIO(body)  # aiohttp sends what is a file in pieces
+            data = None if body is None else BytesIO(body)  # aiohttp sends a file in pieces
             async with self._session.request(method, url, data=data, headers=headers) as answer:
                 text = await answer.text(errors="replace")
         except aiohttp.ClientError as error:

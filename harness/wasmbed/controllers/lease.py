@@ -1,7 +1,7 @@
-"""One of several managers acts: the others wait for its lease to end (coordination.k8s.io, as client-go elects).
+"""Leader election: one of several managers acts while it holds a Lease (coordination.k8s.io, as in client-go).
 
-Whether a lease has run out is judged by how long it has gone unrenewed under the observer's own eyes, never by
-comparing two machines' clocks.
+An observer judges whether a lease has expired by how long it has seen it unrenewed on its own clock. It never compares
+the clocks of two machines.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ log = get_log(__name__)
 class LeaderLease:
     """A claim on the Lease ``name`` in the API's namespace.
 
-    ``duration`` (seconds): how long the others wait for a holder that went silent. It renews every third of that,
-    and stops acting when it could not renew for two thirds, so that two never act at once.
+    ``duration`` (seconds) is how long the others wait for a silent holder. The holder renews every third of it, and
+    stops acting if it could not renew for two thirds, so that two never act at once.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class LeaderLease:
         return self._held is not None
 
     async def run(self, act: Callable[[], Awaitable[None]]) -> None:
-        """Whenever the lease is held, ``act``; cancel that when it is lost, and wait for the next turn.
+        """Call ``act`` whenever the lease is held, cancel it when the lease is lost, and wait to hold it again.
 
-        Returns when ``act`` returns. Cancelled or not, it gives the lease back.
+        Returns when ``act`` returns. It gives the lease back also when it is cancelled.
         """
         await self._informer.start()
         try:
@@ -138,7 +138,7 @@ class LeaderLease:
                 self._held = None
 
     async def _renew(self, held: Object) -> Object | None:
-        """The renewed lease, or None if it belongs to somebody else by now."""
+        """Return the renewed lease, or None if another manager holds it."""
         while True:
             try:
                 spec = {**held["spec"], "renewTime": format_timestamp(self._clock.now())}

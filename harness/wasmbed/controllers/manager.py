@@ -1,4 +1,4 @@
-"""One process's controllers: their shared informers, the lease that lets them act, and their orderly end."""
+"""The controllers of one process, with their shared informers, their lease, and their orderly shutdown."""
 
 from __future__ import annotations
 
@@ -36,30 +36,30 @@ class ControllerSettings:
     """Times in seconds."""
 
     resync: float = 300.0
-    """Every object is looked at this often, even if nothing seems to have changed."""
+    """Every object is reconciled this often, even if nothing has changed."""
     missed_beats: int = 3
-    """Signs of life that a gateway misses before it is Offline."""
+    """Beats that a gateway misses before it is Offline."""
     beat: float = 10.0
-    """The time between two of them, for a gateway that does not name it in its status."""
+    """The time between two beats, for a gateway whose status does not name it."""
     answer_within: float = 120.0
-    """A device's time for a whole deployment."""
+    """The time that a device has for a whole deployment."""
     attempts: int = 5
-    """How many deployments in a row a connected device may leave without an answer."""
+    """Deployments in a row that a connected device may leave unanswered."""
     stop_within: float = 30.0
-    """A device's time to confirm a stop."""
+    """The time that a device has to confirm a stop."""
     request_within: float = 10.0
-    """A gateway's time to answer a request."""
+    """The time that a gateway has to answer a request."""
     lease_duration: float = 15.0
-    """How long other managers wait for a leader that went silent."""
+    """The time that other managers wait for a silent leader."""
     lease_name: str = CONTROLLER_LEASE
     finish_within: float = 5.0
-    """The time for work in hand when the manager is stopped."""
+    """The time to finish present work when the manager is stopped."""
 
 
 class ControllerManager:
-    """The three controllers on ``clients(<name>)``; of several managers, the one with the lease acts.
+    """The three controllers, each on its own client ``clients(<name>)``. Of several managers, the lease's holder acts.
 
-    ``identity`` names this one in the lease. ``gateway_client`` stands in for the gateways' HTTP API.
+    ``identity`` names this manager in the lease. ``gateway_client`` replaces the gateways' HTTP API.
     """
 
     def __init__(
@@ -128,13 +128,13 @@ class ControllerManager:
         self._apis = [*apis.values(), own]
         api = apis[ApplicationController.name]
         self._client = self._given_client or HttpGatewayClient(api, clock, answer_within=settings.request_within)
-        fleet = DeviceIndex(informer(DeviceController, DEVICE), informer(GatewayController, GATEWAY))
+        device_index = DeviceIndex(informer(DeviceController, DEVICE), informer(GatewayController, GATEWAY))
         applications = informer(ApplicationController, APPLICATION)
         packages = Packages(ConfigMapModuleStore(api))
         requests = Requests(
             api,
             applications,
-            fleet,
+            device_index,
             packages,
             self._client,
             clock,
@@ -143,11 +143,16 @@ class ControllerManager:
         )
         self._controllers = [
             DeviceController(
-                apis[DeviceController.name], fleet.devices, fleet.gateways, clock, randomness, resync=settings.resync
+                apis[DeviceController.name],
+                device_index.devices,
+                device_index.gateways,
+                clock,
+                randomness,
+                resync=settings.resync,
             ),
             GatewayController(
                 apis[GatewayController.name],
-                fleet.gateways,
+                device_index.gateways,
                 clock,
                 randomness,
                 missed_beats=settings.missed_beats,
@@ -157,7 +162,7 @@ class ControllerManager:
             ApplicationController(
                 api,
                 applications,
-                fleet,
+                device_index,
                 packages,
                 requests,
                 clock,
@@ -172,7 +177,7 @@ class ControllerManager:
         )
 
     async def _reconcile(self) -> None:
-        """Run the controllers until this is cancelled; after a call of :meth:`stop`, only finish what is in hand."""
+        """Run the controllers until this is cancelled; after a call of :meth:`stop`, only finish present work."""
         self._idle.clear()
         running: list[asyncio.Task[Any]] = [
             asyncio.create_task(controller.run(), name=controller.name) for controller in self._controllers

@@ -1,4 +1,4 @@
-"""What is sent to devices: an application's module, found, checked and made into a request."""
+"""Packages: an application's module, found, checked, and made into the request that goes to gateways."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["BadModule", "Package", "Packages"]
 
 MAGIC = b"\0asm"
 BODIES = 16
-"""How many request bodies are kept; each may have 1.4 MB."""
+"""The number of request bodies that are kept; each may have 1.4 MB."""
 
 
 class BadModule(Exception):
-    """The application's module cannot be deployed anywhere. ``missing``: it may still come."""
+    """The application's module cannot be deployed to any device. ``missing``: it may still be added to the store."""
 
     def __init__(self, reason: str, *, missing: bool = False) -> None:
         self.missing = missing
@@ -29,7 +29,8 @@ class BadModule(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """``revision`` changes with whatever makes a redeployment necessary: the module and its config, nothing else."""
+    """A module of one generation. ``revision`` changes with the module and its config, which need a redeployment, and
+    with nothing else. ``size`` is in bytes."""
 
     generation: int
     revision: str
@@ -37,7 +38,7 @@ class Package:
 
 
 class Packages:
-    """Packages of applications; they are remembered, and the last few bodies with them."""
+    """The packages of applications. All packages are kept, and the request bodies of the last few."""
 
     def __init__(self, store: ModuleStore) -> None:
         self._store = store
@@ -45,14 +46,14 @@ class Packages:
         self._bodies: OrderedDict[str, bytes] = OrderedDict()
 
     async def get(self, application: Application) -> Package:
-        """Raises :class:`BadModule`, or what the module store's API raises."""
+        """Return the package. Raises :class:`BadModule`, or what the module store's API raises."""
         package = self._packages.get(application.uid)
         if package is None or package.generation != application.generation:
             package = (await self._prepare(application))[0]
         return package
 
     async def body(self, application: Application) -> bytes:
-        """The body of the request to a gateway; raises as :meth:`get` does."""
+        """Return the body of the request to a gateway. Raises what :meth:`get` raises."""
         package = self._packages.get(application.uid)
         body = self._bodies.get(application.uid)
         if body is None or package is None or package.generation != application.generation:
@@ -60,7 +61,7 @@ class Packages:
         return body
 
     def forget(self, uid: str) -> None:
-        """The application is gone."""
+        """Drop the package of an application that was deleted."""
         self._packages.pop(uid, None)
         self._bodies.pop(uid, None)
 

@@ -1,7 +1,7 @@
-"""A queue of keys to look at, after client-go's work queue.
+"""A queue of keys to reconcile, after client-go's work queue.
 
-A key that waits is there once, however often it is added. One that is being worked on is not handed out a second
-time: added meanwhile, it comes again afterwards. Failures come back later and later.
+A waiting key is in the queue once, however often it is added. A key that a worker holds is not handed out a second
+time: if it is added meanwhile, it is queued again afterwards. After failures the delay grows.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ class WorkQueue:
         self._closed = False
 
     def __len__(self) -> int:
-        """How many keys wait for a worker."""
+        """The number of keys that wait for a worker."""
         return len(self._ready)
 
     def add(self, key: str) -> None:
-        """Look at ``key`` as soon as a worker is free."""
+        """Queue ``key`` now."""
         if self._closed or key in self._wanted:
             return
         self._wanted.add(key)
@@ -62,7 +62,7 @@ class WorkQueue:
             self._wake()
 
     def add_after(self, key: str, seconds: float) -> None:
-        """Look at ``key`` in ``seconds``; of several such wishes the earliest counts."""
+        """Queue ``key`` in ``seconds``; of several calls the earliest moment counts."""
         if self._closed:
             return
         due = self._clock.now() + seconds
@@ -74,17 +74,17 @@ class WorkQueue:
         self._later[key] = due, self._clock.call_later(seconds, lambda: self._due(key))
 
     def add_rate_limited(self, key: str) -> None:
-        """Look at ``key`` again after a failure, twice as late as after the one before."""
+        """Queue ``key`` again after a failure, with the backoff's delay."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         self.add_after(key, self._backoff.delay(failures, self._randomness))
 
     def forget(self, key: str) -> None:
-        """It went well: the next failure is the first again."""
+        """Reset the backoff of ``key`` after a success."""
         self._failures.pop(key, None)
 
     async def get(self) -> str:
-        """The next key; call :meth:`done` after the work. Raises :class:`Closed`."""
+        """Return the next key; call :meth:`done` after the work. Raises :class:`Closed`."""
         while not self._ready:
             if self._closed:
                 raise Closed
@@ -94,7 +94,7 @@ class WorkQueue:
                 await getter
             except asyncio.CancelledError:
                 if not getter.cancelled():
-                    self._wake()  # the call came all the same; it is another's now
+                    self._wake()  # it was woken and cancelled at once: wake another worker instead
                 elif getter in self._getters:
                     self._getters.remove(getter)
                 raise
@@ -106,14 +106,14 @@ class WorkQueue:
         return key
 
     def done(self, key: str) -> None:
-        """The work on ``key`` has ended, well or not."""
+        """Note that the work on ``key`` has ended, with success or without."""
         if self._rest and not self._closed:
             self._resting[key] = self._clock.call_later(self._rest, lambda: self._release(key))
         else:
             self._release(key)
 
     def close(self) -> None:
-        """Hand out nothing more and forget every wish."""
+        """Hand out nothing more and drop every key."""
         self._closed = True
         for _, timer in self._later.values():
             timer.cancel()

@@ -1,7 +1,7 @@
-"""The entries of devices that went out of reach, and of those that came back.
+"""Status entries of devices that went out of reach, and of devices that came back.
 
-A device without a link reports nothing, so the state of an application there is ``unknown``: since when, and why.
-When the device is back, the state that its first heartbeat names counts again.
+A device without a link reports nothing, so the state of an application there is ``unknown``, with the time and reason.
+When the device is back, its first heartbeat names the state.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from harness.wasmbed.resources.views import UNKNOWN, Application, DeviceEntry
 __all__ = ["corrections", "out_of_reach"]
 
 
-def corrections(application: Application, fleet: DeviceIndex, now: float) -> dict[str, dict[str, Any]]:
-    """Patches of the entries whose state is not what can be known of it, by device."""
+def corrections(application: Application, device_index: DeviceIndex, now: float) -> dict[str, dict[str, Any]]:
+    """Return patches, by device, of the entries whose state no longer matches the device's reachability."""
     found = {}
     for name, entry in application.status.device_statuses.items():
-        change = _correction(application.name, fleet, name, entry, now)
+        change = _correction(application.name, device_index, name, entry, now)
         if change is not None:
             found[name] = {"code": None, **change, "updated": format_timestamp(now)}
     return found
 
 
 def out_of_reach(application: Application, but: Mapping[str, object]) -> int:
-    """On how many devices beside ``but`` the application may run, for all that can be known."""
+    """Return the number of devices, without those in ``but``, that are out of reach and may run the application."""
     entries = application.status.device_statuses.items()
     return sum(entry.state == UNKNOWN and name not in but for name, entry in entries)
 
 
 def _correction(
-    application: str, fleet: DeviceIndex, name: str, entry: DeviceEntry, now: float
+    application: str, device_index: DeviceIndex, name: str, entry: DeviceEntry, now: float
 ) -> dict[str, str | None] | None:
-    device = fleet.device(name)
-    away = fleet.why_away(device) if device is not None else "there is no such device"
+    device = device_index.device(name)
+    away = device_index.why_away(device) if device is not None else "the device does not exist"
     if device is None or away:
         if entry.state not in HOLDING:
             return None
@@ -48,5 +48,5 @@ def _correction(
         return None
     if enrolled_since(device, entry.deployment):
         return {"state": ApplicationState.STOPPED.value, "error": None}
-    said = (device.status.applications or {}).get(application)
-    return {"state": said, "error": None} if said is not None else None
+    reported = (device.status.applications or {}).get(application)
+    return {"state": reported, "error": None} if reported is not None else None

@@ -1,4 +1,4 @@
-"""What the application controller asks of gateways, and how it takes the answers."""
+"""The application controller's requests to gateways, and what their answers change."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from harness.wasmbed.resources.views import Application, Gateway
 
 __all__ = ["Requests"]
 
-AT_ONCE = 16
-"""The most requests at a time, over all applications."""
+CONCURRENT_REQUESTS = 16
+"""Requests at a time, over all applications."""
 
 
 class Requests:
-    """Deploys and stops on several devices at once. Both methods return in how many seconds there is more to do."""
+    """Deploys to and stops on several devices at once. Both methods return the requeue delay in seconds, or None."""
 
     def __init__(
         self,
         api: ResourceApi,
         applications: Informer,
-        fleet: DeviceIndex,
+        device_index: DeviceIndex,
         packages: Packages,
         client: GatewayClient,
         clock: Clock,
@@ -39,13 +39,13 @@ class Requests:
         *,
         stop_within: float,
     ) -> None:
-        self._api, self._applications, self._fleet, self._packages = api, applications, fleet, packages
+        self._api, self._applications, self._device_index, self._packages = api, applications, device_index, packages
         self._client, self._clock, self._randomness = client, clock, randomness
         self._stop_within = stop_within
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(CONCURRENT_REQUESTS)
 
-    async def deploy(self, application: Application, memory: RetryState, names: Sequence[str]) -> float | None:
-        """Ask for the devices whose requests are on record."""
+    async def deploy(self, application: Application, retries: RetryState, names: Sequence[str]) -> float | None:
+        """Ask the gateways of ``names`` to deploy. The requests are on record already."""
         if not names:
             return None
         body = await self._packages.body(application)
@@ -54,42 +54,42 @@ class Requests:
         )
         entries: dict[str, Any] = {}
         for name, answer in answers.items():
-            memory.stops.pop(name, None)
+            retries.stops.pop(name, None)
             if answer is None:
-                memory.succeeded(name)
-                memory.requested[name] = application.status.device_statuses[name].deployment.requested_at or ""
+                retries.succeeded(name)
+                retries.requested[name] = application.status.device_statuses[name].deployment.requested_at or ""
             elif isinstance(answer, GatewayRefused) and answer.final:
-                memory.succeeded(name)
+                retries.succeeded(name)
                 entries[name] = {"deployment": {"error": str(answer)}}
             else:
-                memory.failed(name, f"its gateway did not take the deployment: {answer}", self._now, self._randomness)
+                retries.failed(name, f"its gateway did not take the deployment: {answer}", self._now, self._randomness)
         await self._note(application, entries)
         return 0.0 if any(answers.values()) else None
 
-    async def stop(self, application: Application, memory: RetryState, names: Sequence[str]) -> float | None:
-        """Ask those devices to stop that were not asked yet; give up on those that did not confirm in time."""
+    async def stop(self, application: Application, retries: RetryState, names: Sequence[str]) -> float | None:
+        """Ask the devices that were not asked yet to stop, and give up on those that did not confirm in time."""
         for name in names:
-            if name in memory.stops and memory.stops[name].session != self._session(name):
-                del memory.stops[name]
-        asked = {name: self._now - memory.stops[name].at for name in names if name in memory.stops}
+            if name in retries.stops and retries.stops[name].session != self._session(name):
+                del retries.stops[name]
+        asked = {name: self._now - retries.stops[name].at for name in names if name in retries.stops}
         silent = [name for name, seconds in asked.items() if seconds >= self._stop_within]
-        fresh = [name for name in names if name not in asked and memory.may_try(name, self._now)]
+        fresh = [name for name in names if name not in asked and retries.may_try(name, self._now)]
         answers = await self._ask(fresh, lambda gateway, name: self._client.stop(gateway, application.name, name))
         why = f"it did not confirm the stop within {self._stop_within:g} s"
         entries = {name: {"state": ApplicationState.STOPPED.value, "error": why} for name in silent}
         for name, answer in answers.items():
             if answer is None:
-                memory.succeeded(name)
-                memory.stops[name] = AcceptedStop(self._now, self._session(name))
+                retries.succeeded(name)
+                retries.stops[name] = AcceptedStop(self._now, self._session(name))
             else:
-                memory.failed(name, f"its gateway did not take the stop: {answer}", self._now, self._randomness)
+                retries.failed(name, f"its gateway did not take the stop: {answer}", self._now, self._randomness)
         for name in silent:
-            del memory.stops[name]
+            del retries.stops[name]
         await self._note(application, entries)
         if silent:
             return 0.0
-        waits = [self._stop_within - (self._now - memory.stops[name].at) for name in names if name in memory.stops]
-        later = memory.next_try(self._now)
+        waits = [self._stop_within - (self._now - retries.stops[name].at) for name in names if name in retries.stops]
+        later = retries.next_try(self._now)
         return min([*waits, later] if later is not None else waits, default=None)
 
     @property
@@ -97,17 +97,17 @@ class Requests:
         return self._clock.now()
 
     def _session(self, name: str) -> str | None:
-        device = self._fleet.device(name)
+        device = self._device_index.device(name)
         return device.status.connected_since if device is not None else None
 
     async def _ask(
         self, names: Sequence[str], request: Callable[[Gateway, str], Awaitable[None]]
     ) -> dict[str, Exception | None]:
-        """Each device's gateway; the value is None where it accepted."""
+        """Ask each device's gateway; the value is None where the gateway accepted."""
 
         async def ask(name: str) -> Exception | None:
-            device = self._fleet.device(name)
-            gateway = self._fleet.gateway(device) if device else None
+            device = self._device_index.device(name)
+            gateway = self._device_index.gateway(device) if device else None
             if gateway is None:
                 return ConnectionError("it is not online")
             try:

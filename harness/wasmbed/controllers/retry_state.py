@@ -1,6 +1,6 @@
-"""What one manager knows of an application beyond its status: what it asked just now, and what went wrong.
+"""One manager's knowledge of an application beyond its status: accepted requests and failures.
 
-None of it has to survive the manager. The next one asks again, and gateways take a request twice.
+None of it has to survive the manager. The next manager asks again, and gateways accept a repeated request.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _BACKOFF = Backoff(first=0.25, longest=60.0)
 
 @dataclass(frozen=True, slots=True)
 class GatewayFailure:
-    """A device's gateway failed ``failures`` times in a row; not before ``next_try`` (clock seconds) again."""
+    """A device's gateway failed ``failures`` times in a row; the next try is at ``next_try`` (clock seconds)."""
 
     failures: int
     next_try: float
@@ -27,7 +27,10 @@ class GatewayFailure:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedStop:
-    """``at`` in clock seconds; ``session`` is the device's connectedSince: a link that ends takes its stops along."""
+    """A stop that a gateway accepted ``at`` a moment (clock seconds).
+
+    ``session`` is the device's connectedSince then: if the link ends, its stops are lost.
+    """
 
     at: float
     session: str | None
@@ -35,43 +38,46 @@ class AcceptedStop:
 
 @dataclass(slots=True)
 class RetryState:
-    """Of the application with that ``uid``, by device name."""
+    """The requests and failures of the application ``uid``, by device name."""
 
     uid: str
     requested: dict[str, str] = field(default_factory=dict)
-    """Which record's request a gateway accepted, by its ``requestedAt``."""
+    """The ``requestedAt`` of the request that a gateway accepted."""
     stops: dict[str, AcceptedStop] = field(default_factory=dict)
     """The last stop that a gateway accepted."""
     failed_attempts: dict[str, set[str]] = field(default_factory=dict)
-    """The records, by ``requestedAt``, of the deployments that came to nothing in a row and are made again."""
-    troubles: dict[str, GatewayFailure] = field(default_factory=dict)
+    """The ``requestedAt`` of the deployments that failed in a row and are repeated."""
+    gateway_failures: dict[str, GatewayFailure] = field(default_factory=dict)
 
     def is_confirmed(self, device: str, record: DeploymentRecord) -> bool:
         """Whether the request on record was made by this process."""
         return record.requested_at is not None and self.requested.get(device) == record.requested_at
 
     def add_failed_attempt(self, device: str, record: DeploymentRecord) -> int:
-        """Note that the request on record came to nothing; returns how many did, each counted once."""
+        """Note that the request on record failed; returns the number of failed ones, each counted once."""
         records = self.failed_attempts.setdefault(device, set())
         records.add(record.requested_at or "")
         return len(records)
 
     def may_try(self, device: str, now: float) -> bool:
-        trouble = self.troubles.get(device)
-        return trouble is None or trouble.next_try <= now
+        """Whether the device's gateway may be asked now, after its last failure."""
+        failure = self.gateway_failures.get(device)
+        return failure is None or failure.next_try <= now
 
     def failed(self, device: str, reason: str, now: float, randomness: Randomness) -> None:
-        """The device's gateway could not be asked: later, and each time later."""
-        before = self.troubles.get(device)
+        """Note that the device's gateway could not be asked; the next try waits longer each time."""
+        before = self.gateway_failures.get(device)
         failures = before.failures if before else 0
         delay = _BACKOFF.delay(failures, randomness)
-        self.troubles[device] = GatewayFailure(failures + 1, now + delay, reason)
+        self.gateway_failures[device] = GatewayFailure(failures + 1, now + delay, reason)
 
     def succeeded(self, device: str) -> None:
-        self.troubles.pop(device, None)
+        """Note that the device's gateway has answered."""
+        self.gateway_failures.pop(device, None)
 
     def next_try(self, now: float) -> float | None:
-        """Seconds until the first device may be tried that may not be now."""
+        """Return the seconds until the next device may be tried; None if no device has to wait."""
         return min(
-            (trouble.next_try - now for trouble in self.troubles.values() if trouble.next_try > now), default=None
+            (failure.next_try - now for failure in self.gateway_failures.values() if failure.next_try > now),
+            default=None,
         )

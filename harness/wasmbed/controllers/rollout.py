@@ -1,4 +1,4 @@
-"""An application's devices added up: its phase, its statistics and what to tell people."""
+"""The sum of an application's devices: its phase, its statistics, its conditions, and its error text."""
 
 from __future__ import annotations
 
@@ -15,44 +15,48 @@ __all__ = ["Rollout"]
 
 Phase = ApplicationPhase
 
-ROLLING_OUT = frozenset({Phase.PENDING, Phase.CREATING, Phase.DEPLOYING, Phase.DEPLOYED, Phase.STOPPED})
-TROUBLED = frozenset({DeviceState.FAILED, DeviceState.ERROR, DeviceState.DUE, DeviceState.UNKNOWN})
-NAMED = 3
+_ROLLING_OUT = frozenset({Phase.PENDING, Phase.CREATING, Phase.DEPLOYING, Phase.DEPLOYED, Phase.STOPPED})
+_REPORTED_STATES = frozenset({DeviceState.FAILED, DeviceState.ERROR, DeviceState.DUE, DeviceState.UNKNOWN})
+_NAMED_DEVICES = 3
+"""Devices whose reasons the error text quotes."""
 
 
 class Rollout:
-    """The verdicts on all targets. ``others``: how many devices may run it that are not targets and out of reach.
-    ``awaited``: something that it lacks may still come, whatever its devices say."""
+    """The assessments of all target devices.
 
-    def __init__(self, verdicts: Mapping[str, DeviceAssessment], others: int = 0, *, awaited: bool = False) -> None:
-        self.verdicts = verdicts
-        self.count = Counter(verdict.standing for verdict in verdicts.values())
-        self.target = len(verdicts)
+    ``others`` is the number of devices out of reach that may run the application and are not targets. ``awaited``:
+    something that the application lacks may still be added.
+    """
+
+    def __init__(self, assessments: Mapping[str, DeviceAssessment], others: int = 0, *, awaited: bool = False) -> None:
+        self.assessments = assessments
+        self.count = Counter(assessment.state for assessment in assessments.values())
+        self.target = len(assessments)
         self.running = self.count[DeviceState.RUNNING]
         self.failed = self.count[DeviceState.FAILED] + self.count[DeviceState.ERROR]
         self.accepted = sorted(
             name
-            for name, verdict in verdicts.items()
-            if verdict.standing in (DeviceState.DEPLOYED, DeviceState.RUNNING, DeviceState.UNKNOWN, DeviceState.ERROR)
+            for name, assessment in assessments.items()
+            if assessment.state in (DeviceState.DEPLOYED, DeviceState.RUNNING, DeviceState.UNKNOWN, DeviceState.ERROR)
         )
         self.unknown = self.count[DeviceState.UNKNOWN]
         self._others = others
-        self._awaited = awaited or any(verdict.awaited for verdict in verdicts.values())
+        self._awaited = awaited or any(assessment.awaited for assessment in assessments.values())
 
     @property
     def in_progress(self) -> int:
-        """Devices that are being dealt with now."""
+        """The number of devices with a request under way or due."""
         return self.count[DeviceState.DUE] + self.count[DeviceState.REQUESTED] + self.count[DeviceState.OUTDATED]
 
     @property
     def progress(self) -> int:
-        """Percent of the targets that have an answer."""
-        answered = sum(count for standing, count in self.count.items() if standing.answered)
+        """Percent of the targets that have an outcome."""
+        answered = sum(count for state, count in self.count.items() if state.answered)
         return 100 * answered // self.target if self.target else 0
 
     def phase(self, present: str) -> ApplicationPhase:
-        """The phase that these verdicts mean for an application that is in phase ``present``."""
-        rolling_out = present in ROLLING_OUT
+        """Return the phase of an application with these assessments that is now in phase ``present``."""
+        rolling_out = present in _ROLLING_OUT
         if not self.target or (rolling_out and self.in_progress):
             return Phase.DEPLOYING
         if rolling_out and self.count[DeviceState.DEPLOYED]:
@@ -70,6 +74,7 @@ class Rollout:
         return Phase.ERROR if self.count[DeviceState.ERROR] else Phase.FAILED
 
     def health(self, phase: str) -> str:
+        """Return the health of an application in ``phase``."""
         if phase in (Phase.FAILED, Phase.ERROR):
             return "unhealthy"
         if phase == Phase.UNKNOWN:
@@ -79,17 +84,17 @@ class Rollout:
         return "healthy" if phase == Phase.RUNNING else "unknown"
 
     def error(self) -> str | None:
-        """What went wrong, a line for each of the first few devices; backtraces are in their own statuses."""
+        """Return the reasons of the first few devices, a line each; backtraces are in their own entries."""
         troubled = [
-            f"{name}: {verdict.reason.splitlines()[0]}"
-            for name, verdict in sorted(self.verdicts.items())
-            if verdict.standing in TROUBLED and verdict.reason
+            f"{name}: {assessment.reason.splitlines()[0]}"
+            for name, assessment in sorted(self.assessments.items())
+            if assessment.state in _REPORTED_STATES and assessment.reason
         ]
-        more = f" (and {len(troubled) - NAMED} more)" if len(troubled) > NAMED else ""
-        return "; ".join(troubled[:NAMED]) + more if troubled else None
+        more = f" (and {len(troubled) - _NAMED_DEVICES} more)" if len(troubled) > _NAMED_DEVICES else ""
+        return "; ".join(troubled[:_NAMED_DEVICES]) + more if troubled else None
 
     def metrics(self, application: Application) -> dict[str, int]:
-        """The devices' metrics, added up."""
+        """Return the sum of the devices' metrics."""
         total: Counter[str] = Counter()
         for name in self.accepted:
             entry = application.status.device_statuses.get(name)
@@ -98,7 +103,7 @@ class Rollout:
         return dict(total)
 
     def status(self, application: Application, phase: str, now: float) -> dict[str, Any]:
-        """What belongs into the Application's status, but for the moment of the update."""
+        """Return the Application's status, without the time of the update."""
         present, generation = application.status, application.generation
         waiting = self.count[DeviceState.WAITING]
         remaining = [f"{waiting} not connected"] * bool(waiting) + [f"{self.in_progress} in progress"] * bool(
@@ -119,12 +124,12 @@ class Rollout:
             None if phase == Phase.UNKNOWN else phase == Phase.RUNNING,
             phase,
             f"{self.running} of {self.target} devices run it"
-            + (f", of {self.unknown} nothing is known: they are out of reach" if self.unknown else ""),
+            + (f", {self.unknown} are out of reach and unknown" if self.unknown else ""),
             now=now,
             generation=generation,
         )
         stalled = phase in (Phase.FAILED, Phase.ERROR) and not self._awaited
-        message = "only a change of the spec or of the devices leads on" if stalled else ""
+        message = "only a change of the spec or of the devices can help" if stalled else ""
         conditions = with_condition(conditions, "Stalled", stalled, phase, message, now=now, generation=generation)
         return {
             "phase": phase,
@@ -143,7 +148,7 @@ class Rollout:
             "error": self.error(),
             "retryCount": sum(
                 max(present.device_statuses[name].deployment.attempts - 1, 0)
-                for name in self.verdicts
+                for name in self.assessments
                 if name in present.device_statuses
             ),
             "conditions": conditions,

@@ -1,4 +1,4 @@
-"""Which applications a device's change concerns, found without asking every application."""
+"""The applications that a device's change concerns, found without looking at every application."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["TargetIndex", "application_key", "device_key"]
 
 
 def device_key(raw: Object | None) -> object:
-    """What of a device matters to applications: a change of anything else (a heartbeat) concerns none."""
+    """Return the part of a device that matters to applications; other changes, like heartbeats, concern none."""
     if raw is None:
         return None
     device = Device(raw)
@@ -24,7 +24,7 @@ def device_key(raw: Object | None) -> object:
 
 
 def application_key(raw: Object) -> object:
-    """What of an application matters to its controller at once: not metrics, nor what the controller itself wrote."""
+    """Return the part of an application that its controller reacts to at once: without metrics and its own writes."""
     metadata, entries = raw["metadata"], (raw.get("status") or {}).get("deviceStatuses") or {}
     states = {
         name: (entry.get("state"), entry.get("generation"), entry.get("code"), entry.get("error"))
@@ -34,7 +34,7 @@ def application_key(raw: Object) -> object:
 
 
 class TargetIndex:
-    """Applications by the devices that they name, or that they have a status of; those with selectors apart."""
+    """Applications by the devices in their spec or status; applications with a selector are kept separately."""
 
     def __init__(self) -> None:
         self._named: defaultdict[str, set[str]] = defaultdict(set)
@@ -42,7 +42,7 @@ class TargetIndex:
         self._selecting: dict[str, Application] = {}
 
     def update(self, name: str, raw: Object | None) -> None:
-        """Take note of the present form of the application ``name``; None: it is gone."""
+        """Take over the present form of the application ``name``; None if it was deleted."""
         names: frozenset[str] = frozenset()
         self._selecting.pop(name, None)
         if raw is not None:
@@ -62,7 +62,7 @@ class TargetIndex:
             self._names[name] = names
 
     def concerned(self, *devices: Object | None) -> Iterable[str]:
-        """The applications that either form of a device concerns."""
+        """Return the applications that any of these forms of a device concerns."""
         found: set[str] = set()
         for raw in devices:
             if raw is not None:

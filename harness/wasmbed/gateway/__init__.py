@@ -1,6 +1,6 @@
 """The gateway: sessions with devices on one side, the Kubernetes API on the other.
 
-:class:`Gateway` with its :class:`GatewaySettings` is all that others need.
+Other rooms use :class:`Gateway` and :class:`GatewaySettings` only.
 """
 
 from harness.wasmbed.gateway.gateway import Gateway

@@ -1,4 +1,4 @@
-"""What devices say about applications, on its way to ``status.deviceStatuses`` of the Application."""
+"""The reports of devices on their applications, written to ``status.deviceStatuses`` of the Application."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from harness.wasmbed.resources.timestamps import format_timestamp
 __all__ = ["OUTPUTS", "ApplicationRecord", "ApplicationStatusWriter", "is_name"]
 
 OUTPUTS = 20
-"""Publications kept in the status, the last ones."""
+"""The number of latest publications that the status keeps."""
 
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
@@ -38,7 +38,7 @@ def is_name(text: str) -> bool:
 
 
 class ApplicationRecord:
-    """What is known of one application on one device."""
+    """The gateway's knowledge of one application on one device."""
 
     __slots__ = ("generation", "orphan", "output", "state")
 
@@ -47,29 +47,29 @@ class ApplicationRecord:
         self.generation: int | None = None
         self.output: deque[dict[str, str]] | None = None
         self.orphan = False
-        """It does not exist and the device was told to stop it: nothing of it is written."""
+        """The Application does not exist and the device was asked to stop it: nothing of it is written."""
 
 
 class ApplicationStatusWriter:
-    """Writes them down: changes of state at once, metrics and outputs once per status interval."""
+    """Writes changes of state at once, and metrics and outputs once per status interval."""
 
     def __init__(self, settings: GatewaySettings, clock: Clock, writer: StatusWriter) -> None:
         self._settings, self._clock, self._writer = settings, clock, writer
 
     def begin(self, session: Session, application: str, generation: int | None) -> None:
-        """A deployment is under way; what came before is over."""
+        """Note that a deployment begins; earlier output and metrics are dropped."""
         record = self._record(session, application)
         record.generation, record.output, record.orphan = generation, None, False
         self._change(session, application, record, ApplicationState.RECEIVING, output=[], metrics=None)
 
     def failed(self, session: Session, application: str, generation: int | None, code: str, reason: str) -> None:
-        """A deployment failed, here or on the device."""
+        """Note that a deployment failed, at the gateway or on the device."""
         record = self._record(session, application)
         record.generation = generation
         self._change(session, application, record, ApplicationState.FAILED, code=code, error=reason)
 
     def deployed(self, session: Session, result: DeploymentResult) -> None:
-        """The device's word on a deployment."""
+        """Take over the device's result of a deployment."""
         record = self._record(session, result.application_id)
         metrics = dict(result.metrics)
         if result.ok:
@@ -80,7 +80,7 @@ class ApplicationStatusWriter:
             self._change(session, result.application_id, record, state, code=code, error=error, metrics=metrics)
 
     def status(self, session: Session, status: ApplicationStatus) -> None:
-        """A state, metrics and publications."""
+        """Take over a state, metrics, and publications."""
         record = self._record(session, status.application_id)
         more: dict[str, Any] = {"metrics": dict(status.metrics)}
         if status.publications:
@@ -93,14 +93,14 @@ class ApplicationStatusWriter:
             self._write(session, status.application_id, record, more, after=self._settings.status_interval)
 
     def fault(self, session: Session, fault: RuntimeFault) -> None:
-        """A call into the module ended early."""
+        """Note that a call into the module failed."""
         record = self._record(session, fault.application_id)
         error = "\n    ".join((fault.message, *fault.backtrace))
         state, metrics = ApplicationState.ERROR, dict(fault.resource_use)
         self._change(session, fault.application_id, record, state, code=fault.code, error=error, metrics=metrics)
 
     def stopped(self, session: Session, result: StopResult) -> None:
-        """The device's word on a stop."""
+        """Take over the device's result of a stop."""
         record = self._record(session, result.application_id)
         if result.ok:
             self._change(session, result.application_id, record, ApplicationState.STOPPED)
@@ -110,17 +110,17 @@ class ApplicationStatusWriter:
             self.not_stopped(session, result.application_id, "STOP_FAILED", result.error or "the device gave no reason")
 
     def not_stopped(self, session: Session, application: str, code: str, reason: str) -> None:
-        """A stop came to nothing; whether the application runs is not known."""
+        """Note that a stop failed; it is unknown whether the application runs."""
         record = self._record(session, application)
         if record.orphan and code == "TIMEOUT":
-            record.orphan, record.state = False, None  # stopped again when the device names it again
+            record.orphan, record.state = False, None  # it is stopped again when the device reports it again
             return
         self._change(session, application, record, ApplicationState.ERROR, code=code, error=reason)
 
     def heartbeat(self, session: Session, heartbeat: Heartbeat) -> None:
-        """Take over states that are news: what happened while there was no link, or was not reported otherwise.
+        """Take over states that differ from the known ones: changes without a link, or without another report.
 
-        While a deployment or a stop is in hand its outcome counts, and a failed deployment stays failed.
+        While a deployment or a stop is under way its outcome counts, and a failed deployment stays failed.
         """
         queue = session.queue
         for application, state in heartbeat.applications.items():

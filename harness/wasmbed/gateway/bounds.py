@@ -1,4 +1,4 @@
-"""Bounds on a device's messages, whose content goes to the cluster, which stores it and sends it to all watches."""
+"""Bounds on a device's messages: the cluster stores their content and sends it to all watches."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from harness.wasmbed.runtime.interface import MAXIMUM_PAYLOAD
 __all__ = ["LARGEST_NUMBER", "MOST_ENTRIES", "MOST_NAMES", "MOST_TEXT", "check_bounds"]
 
 MOST_ENTRIES = 128
-"""In one list or map of a message: metrics, applications, capabilities, lines of a backtrace."""
+"""Entries in one list or map of a message: metrics, applications, capabilities, lines of a backtrace."""
 MOST_TEXT = 32 << 10
 """Characters in all of a message."""
 MOST_NAMES = 512
-"""Of metrics, in all of a session: a status keeps each until the device has sent a heartbeat without it."""
+"""Names of metrics in a session: a status keeps each until the device sends a heartbeat without it."""
 LARGEST_NUMBER = (1 << 63) - 1
 """Kubernetes' numbers are int64."""
 
@@ -25,7 +25,7 @@ _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in get_arg
 
 
 def check_bounds(message: DeviceMessage, names: set[str]) -> None:
-    """Note the metrics' names among the session's ``names``.
+    """Check a message, and add the names of its metrics to the session's ``names``.
 
     Raises :class:`PeerRefused` with the field and its bound; the session stays open.
     """
@@ -39,10 +39,12 @@ def check_bounds(message: DeviceMessage, names: set[str]) -> None:
                 raise _too_much(f"{kind.__name__}: {name} is {value}, at most {LARGEST_NUMBER} can be recorded")
         elif isinstance(value, dict | tuple):
             if len(value) > MOST_ENTRIES:
-                raise _too_much(f"{kind.__name__}: {name} has {len(value)} entries, at most {MOST_ENTRIES} are taken")
+                raise _too_much(
+                    f"{kind.__name__}: {name} has {len(value)} entries, at most {MOST_ENTRIES} are accepted"
+                )
             text += sum(_text(part) for part in value)
     if text > MOST_TEXT:
-        raise _too_much(f"{kind.__name__}: {text} characters of text, at most {MOST_TEXT} are taken")
+        raise _too_much(f"{kind.__name__}: {text} characters of text, at most {MOST_TEXT} are accepted")
     metrics: Mapping[str, int] = getattr(message, "metrics", None) or getattr(message, "resource_use", {})
     if not metrics.keys() <= names:
         if len(names | metrics.keys()) > MOST_NAMES:
@@ -54,7 +56,7 @@ def _text(part: str | Publication) -> int:
     if isinstance(part, str):
         return len(part)
     if len(part.payload) > MAXIMUM_PAYLOAD:
-        raise _too_much(f"a payload of {len(part.payload)} bytes, at most {MAXIMUM_PAYLOAD} are taken")
+        raise _too_much(f"a payload of {len(part.payload)} bytes, at most {MAXIMUM_PAYLOAD} are accepted")
     return len(part.topic)
 
 

@@ -1,4 +1,4 @@
-"""The gateway's own copy of the Devices, and the way to wait until one of them is so."""
+"""The gateway's local copy of the Devices, with a way to wait for a condition of one of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Predicate = Callable[[Device], bool]
 
 
 class DeviceCache:
-    """Kept current by a watch. Waiting for a device costs nothing while others change."""
+    """A copy that a watch keeps current. Waiting for one device costs nothing while others change."""
 
     def __init__(self, api: ResourceApi, clock: Clock, randomness: Randomness) -> None:
         self._informer = Informer(api, DEVICE, clock, randomness)
@@ -27,21 +27,23 @@ class DeviceCache:
         self._deleted: list[Callable[[str], object]] = []
 
     async def start(self) -> None:
-        """Returns when every Device is known."""
+        """Return when every Device is known."""
         await self._informer.start()
 
     async def stop(self) -> None:
+        """Stop the watch."""
         await self._informer.stop()
 
     def __iter__(self) -> Iterator[Device]:
         return (Device(found) for found in tuple(self._informer.objects.values()))
 
     def get(self, name: str) -> Device | None:
+        """Return the Device of that name."""
         found = self._informer.get(name)
         return None if found is None else Device(found)
 
     def current(self, resource: Resource, name: str) -> Object | None:
-        """The object's JSON form if this cache holds such objects."""
+        """Return the object's JSON form; None for resources other than Devices."""
         return self._informer.get(name) if resource == DEVICE else None
 
     def remember(self, resource: Resource, written: Object) -> None:
@@ -54,7 +56,7 @@ class DeviceCache:
         self._deleted.append(handler)
 
     async def wait_for(self, name: str, predicate: Predicate) -> Device | None:
-        """The device as soon as ``predicate`` holds, or None when it is deleted; give it a deadline."""
+        """Return the device as soon as ``predicate`` holds, or None when it is deleted. Callers set a deadline."""
         present = self.get(name)
         if present is None or predicate(present):
             return present

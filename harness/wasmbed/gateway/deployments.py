@@ -1,4 +1,4 @@
-"""The way of a deployment request: queued for the device, and judged at its turn, before a byte of it is sent."""
+"""Deployment requests: each is queued for its device, and judged before the first byte is sent."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class NotConnected(Exception):
 
 
 class Deployments:
-    """What the HTTP API offers. Outcomes are told in ``status.deviceStatuses``."""
+    """The operations of the HTTP API. Their outcomes appear in ``status.deviceStatuses``."""
 
     def __init__(
         self,
         sessions: Sessions,
         cache: DeviceCache,
         modules: ModuleLibrary,
-        work: DeviceQueues,
+        queues: DeviceQueues,
     ) -> None:
-        self._sessions, self._cache, self._modules, self._queues = sessions, cache, modules, work
+        self._sessions, self._cache, self._modules, self._queues = sessions, cache, modules, queues
 
     async def deploy(self, application: str, device: str, request: DeploymentRequest) -> None:
-        """Begin to bring a module to a device.
+        """Queue the deployment of a module to a device.
 
-        A module that no device, or not this one, can run is a failed deployment, not an error of the request.
+        If no device, or not this one, can run the module, the deployment fails; the request does not.
         Raises :class:`NotConnected`, :class:`QueueFull` or :class:`TooManyModules`.
         """
         session = self._session(device)
@@ -56,7 +56,7 @@ class Deployments:
         found = self._cache.get(device)
         largest = found.spec.largest_module if found is not None else None
         if largest is not None and len(module.data) > largest:
-            reason = f"the module has {len(module.data)} bytes, device {device} takes at most {largest}"
+            reason = f"the module has {len(module.data)} bytes, device {device} accepts at most {largest}"
             return ExchangeFailed("MODULE_TOO_LARGE", reason)
         limits = Limits(request.memory, request.fuel, request.wall_time)
         try:

@@ -1,7 +1,7 @@
-"""Deployments and stops on devices: for each device one deployment after the other, and stops at once.
+"""Deployments and stops on devices: one deployment at a time for each device, and stops at once.
 
-A stop waits for nothing: it takes the deployment of its application out of the queue, or cancels it in the middle of
-its transfer. A deployment waits until its application is stopped. The queue exists only while there is something to do.
+A stop does not wait: it removes the deployment of its application from the queue, or cancels it in the middle of the
+transfer. A deployment waits until its application is stopped. A queue exists only while there is work for its device.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ class QueueFull(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Bring a module to a device and start it. ``judge`` says at its turn why that cannot be, if it cannot."""
+    """A module to send to a device and start there.
+
+    ``judge`` is called when the deployment is next; it returns why the device cannot have the module, or None.
+    """
 
     application: str
     module: Module
@@ -43,7 +46,7 @@ class Deployment:
 
 
 class DeviceQueue:
-    """One device's queue: the deployment in hand and those that wait, and the stops under way, by application."""
+    """One device's queue: the present deployment, the waiting ones, and the stops under way, by application."""
 
     __slots__ = ("deployment", "stops", "tasks", "transfer", "waiting")
 
@@ -51,7 +54,7 @@ class DeviceQueue:
         self.waiting: dict[str, Deployment] = {}
         self.deployment: Deployment | None = None
         self.transfer: Transfer | None = None
-        """Of the deployment in hand."""
+        """The transfer of the present deployment."""
         self.stops: dict[str, StopExchange] = {}
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -64,9 +67,14 @@ class DeviceQueues:
     """The queues of all devices."""
 
     def __init__(
-        self, settings: GatewaySettings, clock: Clock, reports: ApplicationStatusWriter, metrics: Metrics
+        self, settings: GatewaySettings, clock: Clock, application_status: ApplicationStatusWriter, metrics: Metrics
     ) -> None:
-        self._settings, self._clock, self._application_status, self._metrics = settings, clock, reports, metrics
+        self._settings, self._clock, self._application_status, self._metrics = (
+            settings,
+            clock,
+            application_status,
+            metrics,
+        )
         self._log = SummedLog(log, clock)
 
     def close_log(self) -> None:
@@ -74,9 +82,9 @@ class DeviceQueues:
         self._log.close()
 
     def deploy(self, session: Session, job: Deployment) -> None:
-        """Do ``job`` after those that wait, in place of another deployment of its application.
+        """Queue ``job``; it replaces another deployment of its application.
 
-        The same one again changes nothing while it is under way. Raises :class:`QueueFull`.
+        Repeating the deployment that is under way changes nothing. Raises :class:`QueueFull`.
         """
         queue = _queue_of(session)
         others = len(queue.waiting) - (job.application in queue.waiting)
@@ -107,12 +115,12 @@ class DeviceQueues:
         self._spawn(queue, self._stop(session, queue, exchange))
 
     def is_about(self, session: Session, application: str) -> bool:
-        """Whether something is under way or waits for that application on the device."""
+        """Whether work for that application on the device is under way or waits."""
         queue = session.queue
         return queue is not None and (application in queue.waiting or queue.is_dealing_with(application))
 
     def feed(self, session: Session, message_id: int, message: DeviceMessage) -> bool:
-        """Hand a device's message to the exchanges under way; False if it is not a reply to one of them."""
+        """Pass a device's message to the exchanges under way; returns whether it is a reply to one of them."""
         queue = session.queue
         if queue is None:
             return False
@@ -120,7 +128,7 @@ class DeviceQueues:
         return any(exchange.feed(message_id, message) for exchange in exchanges)
 
     def close(self, session: Session, reason: str) -> None:
-        """The link is gone: whatever was to be done has failed."""
+        """Fail all work of a session whose link has ended."""
         queue = session.queue
         if queue is None:
             return
@@ -132,14 +140,14 @@ class DeviceQueues:
             self._fail(session, job, ExchangeFailed("CONNECTION_LOST", reason))
 
     def abandon(self, session: Session) -> None:
-        """Drop everything at once."""
+        """Cancel all work of a session."""
         if session.queue is not None:
             session.queue.waiting.clear()
             for task in session.queue.tasks:
                 task.cancel()
 
     def _proceed(self, session: Session, queue: DeviceQueue) -> None:
-        """Begin the next deployment, if it is its turn; with nothing left to do the queue goes."""
+        """Begin the next deployment that may begin, and drop the queue when there is no work left."""
         if queue.deployment is None:
             job = next((job for name, job in queue.waiting.items() if name not in queue.stops), None)
             if job is not None:

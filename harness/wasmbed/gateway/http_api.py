@@ -1,4 +1,4 @@
-"""The gateway's HTTP API: health and metrics for everybody, sessions and deployments for clients with the token."""
+"""The gateway's HTTP API: health and metrics without a token, sessions and deployments with it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class HttpApi:
         self._listener: Listener | None = None
 
     async def start(self, token: str) -> tuple[str, int]:
-        """Begin to serve; returns host and port. Raises :class:`OSError` if the port is taken."""
+        """Start to serve; returns host and port. Raises :class:`OSError` if the port is in use."""
         self._token = token.encode()
         app = web.Application(client_max_size=self._settings.http_body_limit, middlewares=[self._guard])
         device = "/api/v1/applications/{application}/devices/{device}"
@@ -83,7 +83,7 @@ class HttpApi:
         return self._listener.endpoint
 
     async def stop(self) -> None:
-        """Finish what is being answered, and stop."""
+        """Finish the requests under way, and stop."""
         if self._listener is not None:
             await self._listener.close()
         if self._runner is not None:
@@ -94,7 +94,7 @@ class HttpApi:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if self._door is None:
-            raise RuntimeError("a request before the start")
+            raise RuntimeError("the HTTP API is not started")
         knows_token = self._shows_token(request)
         async with self._door.request(request.protocol, knows_token=knows_token):
             answer = await self._answer(request, handler, knows_token=knows_token)
@@ -111,13 +111,13 @@ class HttpApi:
         except web.HTTPException as error:
             return _refuse(error.status, error.reason)
         except web.RequestPayloadError:
-            return _refuse(400, "the body cannot be read as its headers say")
+            return _refuse(400, "the body does not match its headers")
         except TimeoutError:
             return _refuse(408, f"the request was not complete within {self._settings.http_timeout:g} s")
 
     def _shows_token(self, request: web.Request) -> bool:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        given = token.strip().encode("utf-8", "surrogateescape")  # as aiohttp decodes what is not UTF-8
+        given = token.strip().encode("utf-8", "surrogateescape")  # as aiohttp decodes bytes that are not UTF-8
         return scheme.lower() == "bearer" and compare_digest(given, self._token)
 
     async def _healthz(self, request: web.Request) -> web.StreamResponse:
@@ -145,11 +145,11 @@ class HttpApi:
         async with self._clock.deadline(self._settings.http_timeout):
             body = await request.read()
         try:
-            wanted = DeploymentRequest.from_json(orjson.loads(body))
+            deployment = DeploymentRequest.from_json(orjson.loads(body))
         except ValueError as error:
             return _refuse(400, f"the body is not a deployment request: {error}")
         self._record("DeployApplication", application, device)
-        return await self._accept(self._deployments.deploy(application, device, wanted))
+        return await self._accept(self._deployments.deploy(application, device, deployment))
 
     async def _ask(self, request: web.Request) -> web.StreamResponse:
         application, device = _names(request)
@@ -159,8 +159,8 @@ class HttpApi:
             return _refuse(404, str(error))
         except TimeoutError:
             return _refuse(504, f"device {device} did not answer for {self._settings.reply_timeout:g} s")
-        said = {"state": status.state.value, "metrics": dict(status.metrics), "error": status.error}
-        return _json(200, {"application": application, "device": device, **said})
+        answer = {"state": status.state.value, "metrics": dict(status.metrics), "error": status.error}
+        return _json(200, {"application": application, "device": device, **answer})
 
     async def _stop(self, request: web.Request) -> web.StreamResponse:
         application, device = _names(request)
@@ -186,7 +186,7 @@ class HttpApi:
 def _names(request: web.Request) -> tuple[str, str]:
     application, device = request.match_info["application"], request.match_info["device"]
     if not (is_name(application) and is_name(device)):
-        raise web.HTTPBadRequest(reason="application and device must be names of resources")
+        raise web.HTTPBadRequest(reason="application and device must be valid resource names")
     return application, device
 
 

@@ -1,4 +1,4 @@
-"""What crosses a device's link, told to a tap in the words of the record."""
+"""Writes the messages of a device's link to a tap."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 from cryptography import x509
 
 from harness.core.history import Tap
-from harness.wasmbed.gateway.session import Session
 from harness.wasmbed.pki.errors import MALFORMED, CertificateInvalid
 from harness.wasmbed.pki.requests import read_signing_request
 from harness.wasmbed.protocol.describe import describe
@@ -20,27 +19,29 @@ DEVICE, GATEWAY = "Device", "Gateway"
 
 
 class LinkRecorder:
-    """One link's, from the handshake to the end. The name comes from the certificate, or from the signing request;
-    until it is known nothing is told."""
+    """Records one link from the handshake to the end.
 
-    def __init__(self, tap: Tap, session: Session) -> None:
-        self._tap, self._session = tap, session
+    The device's name comes from the certificate or the signing request. The handshake is recorded once it is known.
+    """
+
+    def __init__(self, tap: Tap) -> None:
+        self._tap = tap
         self._name = ""
         self._connected: dict[str, Any] | None = None
 
     def opened(self, certificate: bytes | None, version: str | None) -> None:
-        """The handshake is over."""
+        """Record that the handshake is complete."""
         self._name, described = _describe_certificate(certificate)
         self._connected = {"certificate": described, "version": version}
         if certificate is not None:
-            self._tell_connected()
+            self._record_connected()
 
     def __call__(self, direction: Direction, envelope: Envelope) -> None:
-        """A message was sent or received."""
+        """Record a message that was sent or received."""
         message = envelope.message
         if isinstance(message, EnrollmentRequest) and not self._name and message.csr is not None:
             self._name = _requested_name(message.csr)
-        self._tell_connected()
+        self._record_connected()
         source, target = (GATEWAY, DEVICE) if direction is Direction.SENT else (DEVICE, GATEWAY)
         data = describe(message)
         data["messageId"] = envelope.message_id
@@ -49,19 +50,19 @@ class LinkRecorder:
         self._tap(source, target, type(message).__name__, data, correlation)
 
     def closed(self, by_device: bool, reason: str) -> None:
-        """The link is gone."""
-        self._tell_connected()
+        """Record that the link has ended."""
+        self._record_connected()
         source, target = (DEVICE, GATEWAY) if by_device else (GATEWAY, DEVICE)
         self._tap(source, target, "ConnectionClosed", {"reason": reason, "device": self._name}, self._name)
 
-    def _tell_connected(self) -> None:
+    def _record_connected(self) -> None:
         if self._connected is not None:
             data, self._connected = {**self._connected, "device": self._name}, None
             self._tap(DEVICE, GATEWAY, "TlsConnected", data, self._name)
 
 
 def _describe_certificate(der: bytes | None) -> tuple[str, dict[str, str] | None]:
-    """The device's name and what else there is to tell. Not every certificate that OpenSSL accepts can be read."""
+    """Return the device's name and a description. Not every certificate that OpenSSL accepts can be read."""
     if der is None:
         return "", None
     try:

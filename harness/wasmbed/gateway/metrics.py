@@ -1,4 +1,4 @@
-"""What the gateway counts, for Prometheus."""
+"""The gateway's metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PREFIX = "wasmbed_gateway"
 
 
 class Metrics(Collector):
-    """One gateway's, in a registry of its own: what is counted here, and what its parts know when asked."""
+    """The metrics of one gateway, in a registry of its own: counters, and gauges that are read from its parts."""
 
     def __init__(self, sessions: Sessions, writer: StatusWriter) -> None:
         self._sessions, self._writer = sessions, writer
@@ -49,11 +49,11 @@ class Metrics(Collector):
         self._jobs.labels(job, result).inc()
 
     def render(self) -> bytes:
-        """The text exposition format."""
+        """Return the metrics in the text exposition format."""
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """What is known without counting; called by the registry."""
+        """Return the metrics that are read from other parts; the registry calls this."""
         counts = Tally(session.state for session in self._sessions)
         sessions = GaugeMetricFamily(f"{_PREFIX}_sessions", "Sessions by state.", labels=["state"])
         for state in SessionState:

@@ -1,4 +1,4 @@
-"""Modules are held once and judged once, however many devices they go to."""
+"""The modules to deploy: each is held once and validated once, however many devices it goes to."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from harness.wasmbed.runtime.validation import InvalidModule, ModuleInfo, valida
 
 __all__ = ["Module", "ModuleLibrary", "TooManyModules"]
 
-Verdict = ModuleInfo | InvalidModule
+Result = ModuleInfo | InvalidModule
 Key = tuple[bytes, int, str]
 
 _SMALL = 16 << 10
-"""Bytes; what is no larger is judged on the spot, the rest in a worker thread."""
-_VERDICTS = 256
+"""Bytes; larger modules are validated in a worker thread."""
+_RESULTS = 256
+"""The number of validation results that are kept."""
 
 
 class TooManyModules(Exception):
-    """So many different modules wait to be sent already."""
+    """The gateway already holds as many different modules as it may."""
 
 
 class Module:
-    """A module that somebody holds, shared by all who do."""
+    """A module, shared by all deployments of it."""
 
     __slots__ = ("__weakref__", "data", "sha256")
 
@@ -35,16 +36,16 @@ class Module:
 
 
 class ModuleLibrary:
-    """At most ``capacity`` different modules at once, and the last verdicts on more."""
+    """At most ``capacity`` different modules at once, and the latest results of validation."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._held: WeakValueDictionary[bytes, Module] = WeakValueDictionary()
-        self._verdicts: OrderedDict[Key, Verdict] = OrderedDict()
-        self._pending: dict[Key, asyncio.Future[Verdict]] = {}
+        self._results: OrderedDict[Key, Result] = OrderedDict()
+        self._pending: dict[Key, asyncio.Future[Result]] = {}
 
     def hold(self, request: DeploymentRequest) -> Module:
-        """The request's module, as long as the answer is kept. Raises :class:`TooManyModules`."""
+        """Return the request's module, which counts until the caller drops it. Raises :class:`TooManyModules`."""
         digest = request.sha256
         module = self._held.get(digest)
         if module is None:
@@ -54,34 +55,34 @@ class ModuleLibrary:
         return module
 
     async def validate(self, module: Module, limits: Limits, entry: str) -> ModuleInfo:
-        """Judge ``module`` for these limits. Raises :class:`InvalidModule`."""
+        """Validate ``module`` for these limits. Raises :class:`InvalidModule`."""
         key = (module.sha256, limits.memory, entry)
-        verdict = self._verdicts.get(key)
-        if verdict is None:
-            verdict = await self._judge(key, module, limits)
+        result = self._results.get(key)
+        if result is None:
+            result = await self._validate(key, module, limits)
         else:
-            self._verdicts.move_to_end(key)
-        if isinstance(verdict, InvalidModule):
-            raise InvalidModule(verdict.reason)
-        return verdict
+            self._results.move_to_end(key)
+        if isinstance(result, InvalidModule):
+            raise InvalidModule(result.reason)
+        return result
 
-    def _judge(self, key: Key, module: Module, limits: Limits) -> Awaitable[Verdict]:
+    def _validate(self, key: Key, module: Module, limits: Limits) -> Awaitable[Result]:
         if key not in self._pending:
-            judging = asyncio.ensure_future(_judge(module.data, limits, key[2]))
-            judging.add_done_callback(lambda done: self._remember(key, done))
-            self._pending[key] = judging
+            validating = asyncio.ensure_future(_validate(module.data, limits, key[2]))
+            validating.add_done_callback(lambda done: self._remember(key, done))
+            self._pending[key] = validating
         return asyncio.shield(self._pending[key])
 
-    def _remember(self, key: Key, judged: asyncio.Future[Verdict]) -> None:
+    def _remember(self, key: Key, validated: asyncio.Future[Result]) -> None:
         del self._pending[key]
-        if judged.cancelled() or judged.exception() is not None:
+        if validated.cancelled() or validated.exception() is not None:
             return
-        self._verdicts[key] = judged.result()
-        while len(self._verdicts) > _VERDICTS:
-            self._verdicts.popitem(last=False)
+        self._results[key] = validated.result()
+        while len(self._results) > _RESULTS:
+            self._results.popitem(last=False)
 
 
-async def _judge(module: bytes, limits: Limits, entry: str) -> Verdict:
+async def _validate(module: bytes, limits: Limits, entry: str) -> Result:
     try:
         if len(module) <= _SMALL:
             return validate(module, limits, entry)

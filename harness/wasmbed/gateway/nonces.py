@@ -1,4 +1,4 @@
-"""Memories of bounded size that detect a message which was recorded and sent again."""
+"""Bounded sets of nonces and message ids, which detect replayed messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hashlib import blake2b
 __all__ = ["NonceMemory", "RecentIds"]
 
 _RECENT = 64
-"""Ids remembered for each session: half an hour of heartbeats at the default interval, in 256 bytes."""
+"""Ids kept for each session: half an hour of heartbeats at the default interval, in 256 bytes."""
 
 
 class RecentIds:
@@ -21,7 +21,7 @@ class RecentIds:
         self._next = 0
 
     def is_fresh(self, message_id: int) -> bool:
-        """Whether ``message_id`` is not among them; from now on it is."""
+        """Return whether ``message_id`` is new, and keep it."""
         if message_id in self._ids:
             return False
         if len(self._ids) < _RECENT:
@@ -43,7 +43,7 @@ class NonceMemory:
         return len(self._seen)
 
     def is_fresh(self, device: str, nonce: bytes) -> bool:
-        """Whether ``device`` has not used ``nonce`` before; from now on it has."""
+        """Return whether ``nonce`` of ``device`` is new, and keep it."""
         key = blake2b(nonce, digest_size=16, key=blake2b(device.encode(), digest_size=32).digest()).digest()
         if key in self._seen:
             return False

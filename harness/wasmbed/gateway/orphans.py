@@ -1,7 +1,7 @@
-"""Applications that run on a device and exist no more: deleted while the device was away, or without its controller.
+"""Orphans: applications that run on a device but no longer exist, deleted while the device was out of reach.
 
-The API server says so itself, when what a device reports is written down: so it costs no request and no watch of its
-own, and a copy that lags behind cannot stop what was just made.
+The API server's answer to a status write shows that the Application does not exist. So orphans cost no extra request
+and no watch, and an outdated copy cannot stop an application that was just created.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _OVER = frozenset({ApplicationState.STOPPED, ApplicationState.FAILED})
 
 
 class Orphans:
-    """Has them stopped, once in a session."""
+    """Stops orphans, once per session."""
 
-    def __init__(self, sessions: Sessions, work: DeviceQueues) -> None:
-        self._sessions, self._queues = sessions, work
+    def __init__(self, sessions: Sessions, queues: DeviceQueues) -> None:
+        self._sessions, self._queues = sessions, queues
 
     def gone(self, resource: Resource, name: str, status: dict[str, Any]) -> None:
-        """There is no such object to write ``status`` to."""
+        """Stop what ``status`` reports on: its object does not exist."""
         if resource == APPLICATION:
             for device, entry in status.get("deviceStatuses", {}).items():
                 self._stop(name, device, entry.get("state") == ApplicationState.RECEIVING)
@@ -40,11 +40,11 @@ class Orphans:
         if session is None or record is None or record.orphan or record.state is None or record.state in _OVER:
             return
         if self._queues.is_about(session, application) and not receiving:
-            return  # what was not written is older, and the application may be a new one of the same name
+            return  # the unwritten report is older, and the application may be a new one of the same name
         try:
             self._queues.stop(session, application)
         except QueueFull:
-            record.state = None  # the next heartbeat is news again
+            record.state = None  # the next heartbeat is written again, which leads here again
             return
         record.orphan = True
         log.warning("device %s: application %s does not exist: it is stopped", device, application)

@@ -1,4 +1,4 @@
-"""The gateway's own objects in the cluster: its Gateway, which it keeps alive, and the Secret with its API's token."""
+"""The gateway's own objects in the cluster: its Gateway, with its beats, and the Secret with its API's token."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Registration"]
 
 
 class Registration:
-    """Registers the gateway, and says that it is there."""
+    """Registers the gateway and writes its beats."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Registration:
         self._writer = writer
 
     async def ensure_token(self) -> str:
-        """The bearer token of the HTTP API; the first gateway of this name makes it."""
+        """Return the bearer token of the HTTP API; the first gateway of this name creates it."""
         name = gateway_api_secret(self._settings.name)
         try:
             return _token(await self._api.get(SECRET, name))
@@ -54,7 +54,7 @@ class Registration:
                 return _token(await self._api.get(SECRET, name))
 
     async def register(self, endpoint: str, api_endpoint: str) -> None:
-        """Make the Gateway object, or bring it up to date, and report Online."""
+        """Create the Gateway object, or update it, and write Online."""
         spec = {"endpoint": endpoint, "capacity": self._settings.sessions}
         body = {
             "apiVersion": GATEWAY.api_version,
@@ -70,11 +70,11 @@ class Registration:
         await self._writer.write(GATEWAY, self._settings.name, status)
 
     def alive(self, connected: int) -> None:
-        """Say so, with the number of connected devices."""
+        """Write a beat with the number of connected devices."""
         self._writer.put(GATEWAY, self._settings.name, self._online(connected))
 
     def offline(self) -> None:
-        """This gateway ends in order."""
+        """Write Offline: the gateway shuts down."""
         status = {"phase": GatewayPhase.OFFLINE.value, "connectedDevices": 0}
         self._writer.put(GATEWAY, self._settings.name, {**status, "lastSeen": format_timestamp(self._clock.now())})
 

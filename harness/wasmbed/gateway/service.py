@@ -1,4 +1,4 @@
-"""The life of a link: from the handshake, through the messages, to the goodbye. One task for each."""
+"""Links with devices: one task for each, from the handshake through the messages to the close."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = get_log(__name__)
 
 
 class LinkService:
-    """Serves links. :meth:`opened` is called for each when its handshake is over."""
+    """Serves links. :meth:`opened` is called for each after its handshake."""
 
     def __init__(
         self,
@@ -34,46 +34,46 @@ class LinkService:
         clock: Clock,
         sessions: Sessions,
         handler: SessionHandler,
-        records: DeviceStatusWriter,
-        work: DeviceQueues,
+        device_status: DeviceStatusWriter,
+        queues: DeviceQueues,
         tap: Tap | None,
     ) -> None:
         self._settings, self._clock, self._sessions = settings, clock, sessions
-        self._handler, self._device_status, self._queues, self._tap = handler, records, work, tap
+        self._handler, self._device_status, self._queues, self._tap = handler, device_status, queues, tap
         self._log = SummedLog(log, clock)
         self._tasks: dict[asyncio.Task[None], Session] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     def opened(self, link: Link) -> None:
-        """Take in a link, if need be in place of one that has not spoken."""
+        """Begin a session on ``link``; if all places are used, an older session without a message is dropped."""
         certificate = link.peer_certificate
         session = Session(link, anonymous=certificate is None)
         if self._tap is not None:
-            link.tap = recorder = LinkRecorder(self._tap, session)
+            link.tap = recorder = LinkRecorder(self._tap)
             recorder.opened(certificate, link.tls_version)
         link.stalled = lambda is_stalled: self._stalled(session, is_stalled)
         replaced = self._sessions.open(session)
         if replaced is not None:
-            self._log.warning("more than %d connections that say nothing: one is dropped", self._settings.unclaimed)
-            replaced.link.abort("made room for a newer connection before it said anything")
+            self._log.warning("more than %d connections without a message: one is dropped", self._settings.unclaimed)
+            replaced.link.abort("dropped for a newer connection before it sent a message")
         self._expect_first_message(session)
         task = asyncio.create_task(self._serve(session))
         self._tasks[task] = session
         task.add_done_callback(self._tasks.pop)
 
     def dismiss(self, session: Session, error: Error) -> None:
-        """End a session from outside, with an error for the device."""
+        """End a session with an error for the device."""
         closing = asyncio.create_task(self._close_with_error(session, error, None))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
-        """Wait until every session is over: dismiss them first."""
+        """Wait until every session has ended; the caller dismisses them first."""
         if self._tasks:
             await asyncio.wait(self._tasks)
 
     async def abandon(self) -> None:
-        """Drop every link at once, without a goodbye."""
+        """Abort every link at once."""
         tasks = [*self._tasks, *self._closing]
         for session in self._tasks.values():
             session.link.abort("the gateway was killed")
@@ -91,21 +91,21 @@ class LinkService:
         session.start_timer(self._clock.call_later(seconds, lambda: session.link.abort(reason)))
 
     def _stalled(self, session: Session, is_stalled: bool) -> None:
-        """The peer has begun, or ceased, to leave unread what is sent to it."""
+        """Start or stop the write timer: the peer has stopped reading, or reads again."""
         session.stop_write_timer()
         if is_stalled:
             seconds = self._settings.write_timeout
             session.start_write_timer(self._clock.call_later(seconds, lambda: self._give_up(session)))
 
     def _give_up(self, session: Session) -> None:
-        reason = f"the peer left what it was sent unread for {self._settings.write_timeout:g} s"
+        reason = f"the peer did not read for {self._settings.write_timeout:g} s"
         self._log.warning("device %s: %s", _name(session), reason)
         session.link.abort(reason)
 
     async def _serve(self, session: Session) -> None:
         closed = LinkClosed("the gateway was killed", by_peer=False)
         try:
-            await self._converse(session)
+            await self._process_messages(session)
         except LinkClosed as error:
             closed = error
         except Exception as error:
@@ -115,7 +115,7 @@ class LinkService:
         finally:
             self._end(session, closed)
 
-    async def _converse(self, session: Session) -> None:
+    async def _process_messages(self, session: Session) -> None:
         link = session.link
         while True:
             try:
@@ -136,13 +136,13 @@ class LinkService:
             except PeerRefused as refused:
                 await self._refuse(session, refused.error, envelope.message_id, closes=refused.closes)
             if session.state is SessionState.CLOSING:
-                await self._close(link, "paired: the device comes back with its certificate")
+                await self._close(link, "paired: the device connects again with its certificate")
             elif session.timer is None:
                 self._expect_first_message(session)
             await link.drain()
 
     async def _refuse(self, session: Session, error: Error, message_id: int | None, *, closes: bool = True) -> None:
-        """Answer with ``error``, and end the session if ``closes``, or if too many were answered since a heartbeat."""
+        """Answer with ``error``. The session ends if ``closes``, or after too many errors since the last heartbeat."""
         self._log.warning("device %s: %s: %s", _name(session), error.code, error.message)
         if not closes:
             if session.count_error() <= self._settings.session_errors:
@@ -181,7 +181,7 @@ class LinkService:
 
 
 def _name(session: Session) -> str:
-    """The peer's name for a log line: its device, or its address while the device is not known."""
+    """Return the device's name for a log line, or the peer's address while the name is unknown."""
     if session.name or session.link.peer_address is None:
         return session.name or "unknown"
     return "{}:{}".format(*session.link.peer_address)

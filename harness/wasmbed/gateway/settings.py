@@ -18,28 +18,28 @@ REQUIRED_CAPABILITIES = frozenset({"tls", "cbor"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
-    """How one gateway behaves. Raises :class:`UsageError` for a value that cannot be."""
+    """The settings of one gateway. Raises :class:`UsageError` for an invalid value."""
 
     name: str = DEFAULT_GATEWAY
-    """Its resource's name."""
+    """The name of its Gateway resource."""
     listen: Endpoint = ("127.0.0.1", 8081)
     http: Endpoint = ("127.0.0.1", 8080)
     advertise: str | None = None
-    """``host:port`` that devices are told; where it listens unless something stands between."""
+    """The ``host:port`` that is sent to devices; the address where it listens if None."""
     device_types: frozenset[str] = frozenset({"mcu", "virtual"})
 
     heartbeat_interval: float = 30.0
     missed_heartbeats: int = 3
-    """So many intervals without a heartbeat end a session."""
+    """Missed heartbeats after which a session is closed."""
     status_interval: float = 10.0
     """A device's heartbeats, and an application's outputs, are written at most once per interval."""
     last_seen_interval: float = 10.0
-    """Between two signs of life in the Gateway's own status, which names it: a gateway that misses several is Offline.
-    Likewise the comparison of sessions with the record."""
+    """Between two beats in the Gateway's own status, which names it: a gateway that misses several is Offline. Sessions
+    are compared with the record as often."""
 
     sessions: int = 10_000
     unclaimed: int = 512
-    """Secured connections that have not said who they are."""
+    """Connections after the handshake that have not claimed a device name."""
     waiting: int = 16_384
     """Connections that have not begun the handshake."""
     handshakes: int = 256
@@ -47,39 +47,39 @@ class GatewaySettings:
     silence_timeout: float = 5.0
     handshake_timeout: float = 10.0
     handshake_patience: float = 2.0
-    """The same while others wait for the place."""
+    """The same while other connections wait to begin theirs."""
     first_message_timeout: float = 10.0
     close_timeout: float = 2.0
-    """For a peer to take the last message and say goodbye."""
+    """For a peer to read the last message and close."""
     write_timeout: float = 10.0
-    """For a peer to read what it was sent, once 64 KiB of it wait."""
+    """For a peer to read, once 64 KiB wait for it."""
     session_errors: int = 32
     """Messages of one session answered with an error between two heartbeats; one more ends the session."""
     frame_limit: int = DEFAULT_LIMIT
 
     enrollments: int = 64
-    """Enrollments under way at most; fewer after some were not finished in time. While more wait, no handshake begins,
-    so that what was begun is finished."""
+    """The most enrollments under way; fewer after some were not completed in time. While others wait, no handshake
+    begins, so that those under way are completed."""
     enrollment_wait: float = 15.0
-    """For an enrollment to get a place among those; a device waits 30 s for the answer."""
+    """For an enrollment to begin; a device waits 30 s for the answer."""
     enrollment_timeout: float = 10.0
     """For the device controller to confirm an enrollment."""
     retry_after: float = 5.0
-    """The shortest wait that is sent to a peer that is turned away for now."""
+    """The shortest ``retry_after`` that is sent to a refused peer."""
     return_rate: float = 100.0
-    """Devices per second that are asked to come back, when many are turned away at once."""
+    """Devices per second that are asked to return, when many are refused at once."""
     nonces: int = 65_536
-    """Enrollment nonces remembered, to tell a replay."""
+    """Enrollment nonces remembered, to detect replays."""
 
     chunk_size: int = 4096
     chunk_window: int = 4
     """Chunks sent ahead of their acknowledgment."""
     reply_timeout: float = 10.0
-    """For each step of an exchange that the gateway began."""
+    """For each step of an exchange that the gateway begins."""
     chunk_attempts: int = 3
-    """How often a chunk is sent, or the result waited for, before a transfer fails."""
+    """The times that a chunk is sent, or the result awaited, before a transfer fails."""
     modules: int = 64
-    """Different modules held at once."""
+    """Different modules in memory at once."""
     device_queue: int = 32
     """Deployments and stops that wait for one device."""
     device_applications: int = 64
@@ -113,7 +113,7 @@ class GatewaySettings:
 
     @property
     def heartbeat_timeout(self) -> float:
-        """Without a heartbeat for so long, a session is over."""
+        """Seconds without a heartbeat after which a session is closed."""
         return self.heartbeat_interval * self.missed_heartbeats
 
     @property

@@ -1,4 +1,4 @@
-"""How an application is on a device just now, for those who do not want to wait until the device says so."""
+"""The present state of an application on a device, on request, without waiting for the device's next report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class StatusQueries:
         self._open: dict[tuple[Session, int], asyncio.Future[ApplicationStatus]] = {}
 
     async def ask(self, application: str, device: str) -> ApplicationStatus:
-        """What the device answers. Raises :class:`NotConnected`, or :class:`TimeoutError` when it says nothing."""
+        """Return the device's answer. Raises :class:`NotConnected`, or :class:`TimeoutError` if it does not answer."""
         session = self._sessions.connected(device)
         if session is None:
             raise NotConnected(f"device {device} has no session at this gateway")

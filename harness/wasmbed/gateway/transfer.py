@@ -1,4 +1,4 @@
-"""One exchange that the gateway began: it waits for the replies that carry its message-ids, each with a deadline."""
+"""Exchanges that the gateway begins: each waits for the replies with its message ids, with a deadline for each."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ __all__ = ["Exchange", "ExchangeFailed", "StopExchange", "Transfer"]
 
 
 class ExchangeFailed(Exception):
-    """No result came. ``code``: ``CANCELLED``, ``CONNECTION_LOST``, ``TRANSFER_INTERRUPTED``, ``TIMEOUT``, or what the
-    device said."""
+    """An exchange ended without a result.
+
+    ``code`` is ``CANCELLED``, ``CONNECTION_LOST``, ``TRANSFER_INTERRUPTED``, ``TIMEOUT``, or the device's own code.
+    """
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
@@ -55,7 +57,10 @@ class Exchange:
         return False
 
     def fail(self, code: str, reason: str) -> None:
-        """It is over, unless the result is there: what comes behind a refusal is about chunks that were under way."""
+        """End the exchange, unless it has its result.
+
+        The first failure counts: errors after a refusal are about chunks that were already under way.
+        """
         if self._result is None:
             self._failure = self._failure or ExchangeFailed(code, reason)
         self._advance()
@@ -70,7 +75,7 @@ class Exchange:
             self._progress.set_result(None)
 
     async def _step(self) -> bool:
-        """Wait until something arrives; False when nothing did in time. Raises :class:`ExchangeFailed`."""
+        """Wait for the next reply; returns False if none arrives in time. Raises :class:`ExchangeFailed`."""
         if self._failure is None:
             self._progress = asyncio.get_running_loop().create_future()
             try:
@@ -101,11 +106,11 @@ class Transfer(Exchange):
 
     @property
     def unacknowledged(self) -> Iterable[int]:
-        """The message ids of the chunks that are on their way."""
+        """The message ids of the chunks that the device has not acknowledged."""
         return self._unacknowledged.values()
 
     def cancel(self) -> None:
-        """Send nothing more of it. What the device has of it goes with a :class:`StopExchange`."""
+        """Send no further chunk. A :class:`StopExchange` removes from the device what it has received."""
         self.fail(CANCELLED, "it was stopped, or replaced by another deployment")
 
     def feed(self, message_id: int, message: DeviceMessage) -> bool:
@@ -122,7 +127,7 @@ class Transfer(Exchange):
         return super().feed(message_id, message)
 
     async def run(self) -> DeploymentResult:
-        """Send it all and wait for the device's word. Raises :class:`ExchangeFailed`."""
+        """Send the module and return the device's result. Raises :class:`ExchangeFailed`."""
         self.check()
         request = self._request
         try:
@@ -182,26 +187,26 @@ class Transfer(Exchange):
         if self._unacknowledged:
             missing = f"the device did not acknowledge chunk {min(self._unacknowledged)} {waited}"
             return ExchangeFailed("TRANSFER_INTERRUPTED", missing)
-        return ExchangeFailed("TIMEOUT", f"the device had the whole module and said nothing {waited}")
+        return ExchangeFailed("TIMEOUT", f"the device acknowledged the whole module and sent no result {waited}")
 
 
 class StopExchange(Exchange):
-    """An application told to stop.
+    """The stop of an application.
 
-    ``behind``: the message ids of chunks that the device has to take before it comes to this; each that it does is a
-    sign of life.
+    ``chunks``: the message ids of chunks that the device has to process before the stop. Each acknowledgment of one
+    extends the deadline.
     """
 
     def __init__(
-        self, application: str, link: Link, clock: Clock, settings: GatewaySettings, behind: Iterable[int] = ()
+        self, application: str, link: Link, clock: Clock, settings: GatewaySettings, chunks: Iterable[int] = ()
     ) -> None:
         super().__init__(application, link, clock, settings)
-        self._behind = set(behind)
+        self._chunks_before = set(chunks)
         self._result: StopResult | None
 
     def feed(self, message_id: int, message: DeviceMessage) -> bool:
-        if isinstance(message, ChunkAcknowledgment) and message_id in self._behind:
-            self._behind.remove(message_id)
+        if isinstance(message, ChunkAcknowledgment) and message_id in self._chunks_before:
+            self._chunks_before.remove(message_id)
             self._advance()
             return True
         if isinstance(message, StopResult) and message_id == self._request_id:
@@ -211,7 +216,7 @@ class StopExchange(Exchange):
         return super().feed(message_id, message)
 
     async def run(self) -> StopResult:
-        """Ask and wait. Raises :class:`ExchangeFailed`."""
+        """Ask the device to stop, and return its result. Raises :class:`ExchangeFailed`."""
         try:
             self._request_id = self._link.send(Stop(self.application))
         except LinkClosed as closed:

@@ -82,6 +82,7 @@ def _manager(entry: Value) -> str:
 
 
 def _text(text: str) -> str:
+    text = text.replace("wasmbed-apiserver", "kube-apiserver")
     text = _UID.sub("<uid>", text)
     text = _TIME.sub(lambda found: "<micro-time>" if found[1] else "<time>", text)
     text = _CURRENT.sub("current: <version>", text)

@@ -2,22 +2,11 @@
 #![no_std]
 #![no_main]
 
-use wasmbed_boards::{Board, Ethernet, Guard, TickSource, Uart, start};
+use wasmbed_boards::{Board, Ethernet, EthernetPort, MPS2_ETHERNET_INTERRUPT, mps2, start};
 
-static ETHERNET: Ethernet = Ethernet::new(0xa000_0000, 13);
+static ETHERNET: Ethernet = Ethernet::new(EthernetPort { address: 0xa000_0000, interrupt: MPS2_ETHERNET_INTERRUPT });
 
-static BOARD: Board = Board {
-    name: "mps2-an500",
-    architecture: "armv7em",
-    link: Uart::Cmsdk(0x4000_4000),
-    link_interrupt: 0,
-    ethernet: Some(&ETHERNET),
-    console: Uart::Cmsdk(0x4000_5000),
-    ticks: TickSource::Timed(&TickSource::Reference(1_000_000), 0x4000_0000, 25_000_000),
-    guard: Guard::Region,
-    watchdog: Some((0x4000_8000, 25_000_000)),
-    lights: Some(0x4002_8000),
-};
+static BOARD: Board = mps2("mps2-an500", "armv7em", &ETHERNET);
 
 #[cortex_m_rt::entry]
 fn main() -> ! {

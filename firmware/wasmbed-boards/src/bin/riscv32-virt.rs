@@ -4,9 +4,11 @@
 
 use wasmbed_boards::{Board, Guard, TickSource, Uart, enable_port, start};
 
-/// Of the device at place 1 of the bus.
+/// Address of the configuration space of the device in slot 1 of the bus.
 const CONFIGURATION: usize = 0x3000_8000;
+/// Address of I/O port 0.
 const PORTS: usize = 0x0300_0000;
+/// The I/O port that the UART gets.
 const PORT: usize = 0x1000;
 
 static BOARD: Board = Board {

@@ -1,26 +1,25 @@
-//! Time from SysTick, without ticks: it counts as far as it can, and interrupts earlier only when somebody wants to
-//! be woken.
+//! Time from SysTick, without periodic ticks: it counts its longest period, and interrupts earlier only for a wake-up.
 //!
-//! Where there is another timer, that one tells the time, and SysTick only wakes: nothing that it misses can be lost.
-//! Elsewhere it does both.
+//! On boards with another timer, the time comes from that timer and SysTick only wakes the processor, so that a missed
+//! interrupt loses no time. On other boards SysTick does both.
 //!
-//! A short period is followed by one that is as long as can be: its reload value is set while the short one runs. An
-//! emulator's processor may stand still between any two instructions while its counter goes on, so that this comes too
-//! late. That is seen, and the counter starts anew: time may then have stood still as the processor did, but it never
-//! jumps, and no wake-up is lost.
+//! A short period is followed by the longest one: its reload value is set while the short period runs. An emulator may
+//! stop its processor between any two instructions while the counter goes on, so that the reload value comes too late.
+//! The code detects that and restarts the counter: time may then have stopped with the processor, but it never jumps,
+//! and no wake-up is lost.
 //!
-//! Renode's SysTick differs from the others: a new reload value starts the counter anew, so a short period stays until
-//! its end has been seen, and only the count flag tells of that end, not the pending interrupt. There, time stands
-//! still meanwhile; under QEMU it does not, and a short period that repeats would be missed.
+//! Renode's SysTick differs: a new reload value restarts the counter, so a short period repeats until the code has seen
+//! its end, and only the count flag shows that end, not the pending interrupt. Virtual time stops meanwhile; under QEMU
+//! it does not, and repetitions of a short period would be missed.
 
 use core::cell::Cell;
 
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m::peripheral::{SCB, SYST};
 
-use crate::uart::{read, write};
+use crate::registers::{read, write};
 
-/// What SysTick counts, and how many of them there are in a second.
+/// The clock that SysTick counts, with its frequency in hertz.
 #[derive(Clone, Copy)]
 pub enum TickSource {
     /// The processor's clock.
@@ -29,32 +28,48 @@ pub enum TickSource {
     Reference(u32),
     /// The processor's clock, as Renode emulates it.
     Renode(u32),
-    /// One of the others, to be woken by; the time is told by a CMSDK timer at this address, of this frequency.
-    Timed(&'static TickSource, usize, u32),
+    /// SysTick only wakes the processor; the time comes from a CMSDK timer.
+    Timed {
+        /// The clock that SysTick counts.
+        wake: &'static TickSource,
+        /// Address of the timer's registers.
+        address: usize,
+        /// Counts of the timer per second.
+        frequency: u32,
+    },
 }
 
-/// Of a CMSDK timer's registers, which counts down.
+/// Register of a CMSDK timer: its value, which counts down.
 const VALUE: usize = 0x04;
 const RELOAD: usize = 0x08;
 const LONGEST: u32 = 0x00ff_ffff;
-/// What a short period may be: time enough to set the reload value of the next one.
+/// The shortest period: long enough to set the reload value of the next one.
 const SHORTEST: u32 = 100;
-/// Likewise where it repeats.
+/// The shortest period where it repeats.
 const SHORTEST_REPEATED: u32 = 1000;
 
-/// Ticks since boot. To be used with interrupts disabled.
+/// Counts ticks since boot. Call its methods with interrupts disabled.
 pub struct SysTickClock {
     frequency: Cell<u32>,
-    /// Ticks until the beginning of the period under way.
+    /// Ticks from boot to the start of the present period.
     base: Cell<u64>,
-    /// Ticks of the period under way; the ones after it are as long as can be.
+    /// Length of the present period, ticks; the following ones have the longest length.
     period: Cell<u32>,
     /// Whether the counter is Renode's.
     is_renode: Cell<bool>,
-    /// The address of a timer that tells the time, and how often it counts for each count of SysTick's.
-    timer: Cell<Option<(usize, u32)>>,
-    /// What it showed the last time; then `base` is the ticks until that.
+    /// The timer that the time comes from, if there is one.
+    timer: Cell<Option<Timer>>,
+    /// The timer's last value; `base` is the number of ticks until then.
     shown: Cell<u32>,
+}
+
+/// A CMSDK timer.
+#[derive(Clone, Copy)]
+struct Timer {
+    /// Address of its registers.
+    address: usize,
+    /// Its counts for each count of SysTick.
+    factor: u32,
 }
 
 impl SysTickClock {
@@ -71,19 +86,19 @@ impl SysTickClock {
 
     /// Starts counting.
     pub fn init(&self, source: TickSource) {
-        if let TickSource::Timed(wake, base, frequency) = source {
+        if let TickSource::Timed { wake, address, frequency } = source {
             self.init(*wake);
-            self.timer.set(Some((base, (frequency / self.frequency.get()).max(1))));
+            self.timer.set(Some(Timer { address, factor: (frequency / self.frequency.get()).max(1) }));
             self.frequency.set(frequency);
-            write(base + RELOAD, u32::MAX);
-            write(base + VALUE, u32::MAX);
-            write(base, 1); // CTRL: on
+            write(address + RELOAD, u32::MAX);
+            write(address + VALUE, u32::MAX);
+            write(address, 1); // CTRL: on
             return;
         }
         let (select, frequency) = match source {
             TickSource::Core(frequency) | TickSource::Renode(frequency) => (SystClkSource::Core, frequency),
             TickSource::Reference(frequency) => (SystClkSource::External, frequency),
-            TickSource::Timed(..) => return,
+            TickSource::Timed { .. } => return,
         };
         self.frequency.set(frequency);
         self.is_renode.set(matches!(source, TickSource::Renode(_)));
@@ -104,8 +119,8 @@ impl SysTickClock {
 
     /// Ticks since boot.
     pub fn ticks(&self) -> u64 {
-        if let Some((base, _)) = self.timer.get() {
-            let value = read(base + VALUE);
+        if let Some(timer) = self.timer.get() {
+            let value = read(timer.address + VALUE);
             let counted = self.shown.replace(value).wrapping_sub(value);
             self.base.set(self.base.get() + u64::from(counted));
             return self.base.get();
@@ -113,12 +128,12 @@ impl SysTickClock {
         if self.is_renode.get() {
             return self.renode_ticks();
         }
-        // 0 is the end of a period: that it begins is waited for wherever it is told to.
+        // 0 means the end of a period: every start of one waits until the counter has loaded it.
         let left = SYST::get_current();
         if !SCB::is_pendst_pending() {
             return self.base.get() + u64::from(self.period.get().saturating_sub(left));
         }
-        // It ended and the interrupt has not been taken yet; what was read may be from before.
+        // The period has ended and the interrupt has not been taken yet; `left` may be from before the end.
         let since = match SYST::get_current() {
             0 => 0,
             left => LONGEST.saturating_sub(left),
@@ -135,12 +150,12 @@ impl SysTickClock {
         self.base.get() + elapsed(self.period.get())
     }
 
-    /// Sees to it that there is an interrupt at `deadline` at the latest; false: `deadline` is now.
+    /// Arranges an interrupt at `deadline` at the latest; false: `deadline` has come.
     #[must_use]
     pub fn wake_at(&self, deadline: u64) -> bool {
         let now = self.ticks();
-        if let Some((_, factor)) = self.timer.get() {
-            let left = deadline.saturating_sub(now).div_ceil(u64::from(factor)).min(u64::from(LONGEST)) as u32;
+        if let Some(timer) = self.timer.get() {
+            let left = deadline.saturating_sub(now).div_ceil(u64::from(timer.factor)).min(u64::from(LONGEST)) as u32;
             if left > 0 {
                 self.start(left.max(SHORTEST));
             }
@@ -160,7 +175,7 @@ impl SysTickClock {
             return true;
         }
         self.start(left.max(SHORTEST));
-        // What is pending was of the period before.
+        // A pending interrupt belongs to the previous period.
         SCB::clear_pendst();
         wait_for_load();
         let mut timer = timer();
@@ -168,7 +183,7 @@ impl SysTickClock {
         if !SCB::is_pendst_pending() {
             return true;
         }
-        // The period has ended; whether the one under way is the next, or the same once more, cannot be told.
+        // The period has ended. Whether the present one is the next or a repetition is unknown.
         self.base.set(now + u64::from(self.period.get()));
         self.start(LONGEST);
         SCB::clear_pendst();
@@ -176,7 +191,7 @@ impl SysTickClock {
         false
     }
 
-    /// Begins a period now, and gives those after it the same length.
+    /// Starts a period now; the following ones get the same length.
     fn start(&self, period: u32) {
         let mut timer = timer();
         timer.set_reload(period);
@@ -184,10 +199,10 @@ impl SysTickClock {
         self.period.set(period);
     }
 
-    /// The interrupt.
+    /// Handles the interrupt.
     pub fn interrupted(&self) {
         if self.timer.get().is_some() {
-            // Whoever wants to be woken again says so.
+            // The next wake-up is requested by `wake_at`.
             timer().set_reload(LONGEST);
             return;
         }
@@ -198,7 +213,7 @@ impl SysTickClock {
         self.base.set(self.base.get() + u64::from(self.period.replace(LONGEST)));
     }
 
-    /// The period has ended and, in Renode, begun again: the next ones are as long as can be.
+    /// Ends a period that Renode has begun to repeat; the following ones get the longest length.
     fn end_period(&self) {
         let period = self.period.replace(LONGEST);
         let mut ended = u64::from(period);
@@ -212,13 +227,13 @@ impl SysTickClock {
     }
 }
 
-/// The counter takes a new value with the next tick, and only then may the one after it be set. An emulator's tick can be
-/// late by any time, on a busy computer; but it comes.
+/// Waits until the counter has loaded its period, which happens at the next tick; only then may the following period be
+/// set. On a busy computer an emulator's tick may be late by any time, but it comes.
 fn wait_for_load() {
     while SYST::get_current() == 0 && !SCB::is_pendst_pending() {}
 }
 
-/// Ticks since Renode's counter began to count down from `period`; it reads 0 until the first.
+/// Ticks since Renode's counter began to count down from `period`; it reads 0 until the first tick.
 fn elapsed(period: u32) -> u64 {
     match SYST::get_current() {
         0 => 0,
@@ -227,6 +242,6 @@ fn elapsed(period: u32) -> u64 {
 }
 
 fn timer() -> SYST {
-    // SAFETY: this module alone uses the timer.
+    // SAFETY: only this module uses SysTick, and of the peripherals it takes only that.
     unsafe { cortex_m::Peripherals::steal().SYST }
 }

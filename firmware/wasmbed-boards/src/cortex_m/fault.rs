@@ -1,4 +1,4 @@
-//! Faults: what the processor knows of one, and where it happened.
+//! Handles faults: reports their status registers and where they happened.
 
 use core::fmt::Write;
 
@@ -14,8 +14,8 @@ const MMARVALID: u32 = 1 << 7;
 const BFARVALID: u32 = 1 << 15;
 const STKOF: u32 = 1 << 20;
 
-// The stack lies at the bottom of RAM, so that an overflow leaves RAM and faults instead of eating other data. Then
-// there is no stack to handle the fault on: the handlers bring their own.
+// The stack lies at the bottom of RAM, so that an overflow leaves RAM and faults instead of overwriting other data.
+// Then the fault cannot be handled on that stack: the handlers have their own.
 #[cfg(target_arch = "arm")]
 core::arch::global_asm!(
     ".section .bss.fault_stack,\"aw\",%nobits",
@@ -37,7 +37,7 @@ core::arch::global_asm!(
     ".size HardFault, . - HardFault",
     ".global NonMaskableInt",
     ".thumb_set NonMaskableInt, HardFault",
-    // Renode does not turn these into hard faults where they are not enabled.
+    // Renode does not escalate these to hard faults when they are disabled.
     ".global MemoryManagement",
     ".thumb_set MemoryManagement, HardFault",
     ".global BusFault",
@@ -49,7 +49,7 @@ core::arch::global_asm!(
     ".type SysTick,%function",
     ".thumb_func",
     "SysTick:",
-    // Where nothing guards the stack, and nothing answers below it, this is the first to see that it has overflown.
+    // Where the stack has no guard, this is the first code to see that it has overflowed.
     "mrs r0, msp",
     "ldr r1, =_stack_end",
     "cmp r0, r1",
@@ -66,7 +66,7 @@ core::arch::global_asm!(
     tick = sym crate::fault::tick,
 );
 
-/// What the processor puts on the stack when it takes an exception.
+/// The registers that the processor pushes when it takes an exception.
 #[repr(C)]
 struct Frame {
     r0: u32,
@@ -87,17 +87,17 @@ unsafe extern "C" fn report_fault(stack: usize, saved: &[u32; 8]) -> ! {
         SCB::vect_active(),
         scb::VectActive::Exception(scb::Exception::NonMaskableInt | scb::Exception::SysTick)
     );
-    // SAFETY: reading fault status registers changes nothing.
+    // SAFETY: these registers exist on every Cortex-M of `platforms/`, and reading them changes nothing.
     let (cfsr, hfsr, mmfar, bfar) = unsafe {
         let scb = &*SCB::PTR;
         (scb.cfsr.read(), scb.hfsr.read(), scb.mmfar.read(), scb.bfar.read())
     };
     let is_below = |address: u32| (bottom.saturating_sub(REGION)..bottom).contains(&(address as usize));
-    let overflown = stack < bottom
+    let has_overflowed = stack < bottom
         || cfsr & STKOF != 0
         || (cfsr & MMARVALID != 0 && is_below(mmfar))
         || (cfsr & BFARVALID != 0 && is_below(bfar));
-    let cause = if overflown {
+    let cause = if has_overflowed {
         Cause::StackOverflow
     } else if is_watchdog {
         Cause::Watchdog
@@ -107,7 +107,8 @@ unsafe extern "C" fn report_fault(stack: usize, saved: &[u32; 8]) -> ! {
     let has_frame = (bottom..=top - size_of::<Frame>()).contains(&stack) && stack.is_multiple_of(4);
     let mut out = begin(cause);
     if has_frame {
-        // SAFETY: the processor has just put it there.
+        // SAFETY: the frame lies within the stack and is aligned, as checked above, and the processor has just written
+        // it.
         let frame = unsafe { &*(stack as *const Frame) };
         let Frame { r0, r1, r2, r3, r12, lr, pc, psr } = frame;
         let _ = write!(out, " pc={pc:#010x} lr={lr:#010x} psr={psr:#010x}");

@@ -1,32 +1,33 @@
-//! What makes a stack that overflows a fault at once. The stack lies at the bottom of RAM, so what is below it needs
-//! no protection for its own sake, and where nothing answers there a fault comes by itself.
+//! Makes a stack overflow a fault at once. The stack lies at the bottom of RAM, so there is no data below it to
+//! protect, and where the memory below it does not exist, an access there is a fault anyway.
 
 use crate::layout;
 
 /// How the memory below the stack is guarded.
 #[derive(Clone, Copy)]
 pub enum Guard {
-    /// Nothing answers there.
+    /// There is no memory, and an access is a fault.
     Void,
-    /// Nothing answers there, and no fault comes of it: Renode, which cannot take a fault either while the stack may
-    /// not be written. The clock's interrupt looks at the stack.
+    /// There is no memory, but an access is not a fault: in Renode, which also cannot take a fault while the stack is
+    /// not writable. The clock's interrupt checks the stack pointer instead.
     Clock,
-    /// By a region of the memory protection unit (ARMv7-M).
+    /// A region of the memory protection unit forbids access (ARMv7-M).
     Region,
-    /// By the stack pointer's limit (ARMv8-M).
+    /// The stack pointer has a limit (ARMv8-M).
     Limit,
 }
 
-/// Bytes below the stack that are guarded by a region.
+/// Size of the guarded region below the stack, bytes.
 pub const REGION: usize = 64 << 10;
 
 impl Guard {
-    /// To be called once.
+    /// Enables the guard. Call it once.
     pub fn init(self) {
         match self {
             Self::Void | Self::Clock => {}
             Self::Region => {
-                // SAFETY: nothing that runs has business below the stack. The region's size is 2^(15 + 1) bytes.
+                // SAFETY: no code accesses the 64 KiB below the stack, so forbidding access there takes nothing away.
+                // The region's size is 2^(15 + 1) bytes.
                 unsafe {
                     let mpu = &*cortex_m::peripheral::MPU::PTR;
                     mpu.rnr.write(0);
@@ -38,8 +39,8 @@ impl Guard {
                 cortex_m::asm::isb();
             }
             Self::Limit => {
-                // SAFETY: the limit is where the stack ends. The instruction is `msr msplim, r0`, which the
-                // compiler's target, ARMv7-M, does not have.
+                // SAFETY: the limit is the stack's end, below which no code accesses memory. The instruction is
+                // `msr msplim, r0`, which the compiler's target, ARMv7-M, lacks.
                 #[cfg(target_arch = "arm")]
                 unsafe {
                     core::arch::asm!(".inst.w 0xf380880a", in("r0") layout::stack_start(), options(nomem, nostack, preserves_flags));

@@ -1,4 +1,4 @@
-//! What is Arm's Cortex-M: time by SysTick, the memory protection, faults.
+//! Arm's Cortex-M: time from SysTick, memory protection, faults.
 
 mod clock;
 mod fault;
@@ -13,53 +13,54 @@ pub use self::clock::{SysTickClock as Clock, TickSource};
 pub use self::guard::Guard;
 use crate::machine::MACHINE;
 
-/// Runs something with interrupts disabled.
+/// Runs `act` with interrupts disabled.
 pub fn free<T>(act: impl FnOnce() -> T) -> T {
     interrupt::free(|_| act())
 }
 
-/// Disables interrupts for good.
+/// Disables interrupts until the next reset.
 pub fn mask() {
     interrupt::disable();
 }
 
-/// Stands still until there is an interrupt; one that is pending ends this although it is not taken yet.
+/// Sleeps until an interrupt is pending, also while interrupts are disabled.
 pub fn wait() {
     asm::wfi();
 }
 
-/// Lets a device interrupt. Its handler's state is there.
+/// Enables a device's interrupt. The state that its handler uses must be initialised.
 pub fn unmask(interrupt: u16) {
-    // SAFETY: the handler's state is there.
+    // SAFETY: no critical section relies on a masked interrupt, only on interrupts being disabled, and the handler's
+    // state is initialised.
     unsafe { NVIC::unmask(Interrupt(interrupt)) };
 }
 
-/// Lets a device interrupt no more, until it is unmasked.
+/// Disables a device's interrupt until it is unmasked.
 pub fn silence(interrupt: u16) {
     NVIC::mask(Interrupt(interrupt));
 }
 
-/// Begins anew.
+/// Resets the board.
 pub fn reset() -> ! {
     SCB::sys_reset()
 }
 
-/// Executes what is no instruction.
+/// Executes an undefined instruction, which is a fault.
 pub fn fail() -> ! {
     asm::udf()
 }
 
-/// Something that counts, faster than the clock.
+/// A counter that is faster than the clock.
 pub fn counter() -> u32 {
     SYST::get_current()
 }
 
-/// The address that a word would be, if it were a return address.
+/// Returns the address that `word` holds if it can be a return address.
 pub fn code_address(word: usize) -> Option<usize> {
     (word & 1 == 1).then_some(word & !1)
 }
 
-/// Whether the two halfwords before an address end in a call.
+/// Whether two consecutive halfwords end with a call instruction.
 pub fn is_call(first: u16, second: u16) -> bool {
     let is_bl = first & 0xf800 == 0xf000 && second & 0xd000 == 0xd000;
     let is_blx = second & 0xff87 == 0x4780;
@@ -69,7 +70,7 @@ pub fn is_call(first: u16, second: u16) -> bool {
 #[derive(Clone, Copy)]
 struct Interrupt(u16);
 
-// SAFETY: the number is the board's, and stays what it is.
+// SAFETY: the number is an interrupt of the board, as its description says, and never changes.
 unsafe impl InterruptNumber for Interrupt {
     fn number(self) -> u16 {
         self.0

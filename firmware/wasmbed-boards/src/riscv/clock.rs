@@ -1,23 +1,23 @@
-//! Time from the CLINT: 64 bits that count since boot. It interrupts when somebody wants to be woken, and once a second,
-//! for its interrupt is the watchdog, too.
+//! Time from the CLINT: 64 bits that count since boot. It interrupts for a wake-up, and once a second, because its
+//! interrupt is also the watchdog.
 
 use core::cell::Cell;
 
 use riscv::register::mie;
 
-use crate::uart::{read, write};
+use crate::registers::{read, write};
 
 const CLINT: usize = 0x0200_0000;
-/// When it interrupts. Two words, as the one that follows.
+/// The time of the next interrupt, two words.
 const COMPARE: usize = CLINT + 0x4000;
-/// What it counts.
+/// The time, two words.
 const TIME: usize = CLINT + 0xbff8;
 
-/// How many counts of the timer there are in a second.
+/// Counts of the timer per second.
 #[derive(Clone, Copy)]
 pub struct TickSource(pub u32);
 
-/// Ticks since boot. To be used with interrupts disabled.
+/// Counts ticks since boot. Call its methods with interrupts disabled.
 pub struct MachineTimer {
     frequency: Cell<u32>,
 }
@@ -33,7 +33,8 @@ impl MachineTimer {
         write(TIME, 0);
         write(TIME + 4, 0);
         self.interrupted();
-        // SAFETY: the handler's state is there.
+        // SAFETY: the interrupt cannot break a critical section, because interrupts are disabled here, and the
+        // handler's state is initialised.
         unsafe { mie::set_mtimer() };
     }
 
@@ -52,19 +53,19 @@ impl MachineTimer {
         }
     }
 
-    /// Sees to it that there is an interrupt at `deadline` at the latest; false: `deadline` is now.
+    /// Arranges an interrupt at `deadline` at the latest; false: `deadline` has come.
     #[must_use]
     pub fn wake_at(&self, deadline: u64) -> bool {
         let now = self.ticks();
         let time = deadline.min(now + u64::from(self.frequency.get()));
-        // No value in between is earlier than both.
+        // The two words are written one after the other; in this order no value between is earlier than the last.
         write(COMPARE, u32::MAX);
         write(COMPARE + 4, (time >> 32) as u32);
         write(COMPARE, time as u32);
         deadline > now
     }
 
-    /// The interrupt.
+    /// Handles the interrupt.
     pub fn interrupted(&self) {
         let _ = self.wake_at(u64::MAX);
     }

@@ -1,4 +1,4 @@
-//! What makes a stack that overflows a fault at once: the memory below it is forbidden.
+//! Makes a stack overflow a fault at once: access to the memory below the stack is forbidden.
 
 use riscv::register::{Permission, Range, pmpaddr0, pmpcfg0};
 
@@ -7,19 +7,20 @@ use crate::layout;
 /// How the memory below the stack is guarded.
 #[derive(Clone, Copy)]
 pub enum Guard {
-    /// By a locked region of the physical memory protection.
+    /// A locked region of the physical memory protection forbids access.
     Region,
 }
 
-/// Bytes below the stack that are guarded.
+/// Size of the guarded region below the stack, bytes.
 pub const REGION: usize = 64 << 10;
 
 impl Guard {
-    /// To be called once.
+    /// Enables the guard. Call it once.
     pub fn init(self) {
         let start = layout::stack_start() - REGION;
-        // SAFETY: nothing that runs has business below the stack. The address of a region that is a power of two, and
-        // aligned to it, has its size encoded in its low bits.
+        // SAFETY: no code accesses the memory below the stack, so forbidding access there takes nothing away. The
+        // region's size is a power of two and its start is aligned to it, so the low bits of the address encode the
+        // size.
         unsafe {
             pmpaddr0::write(start >> 2 | (REGION >> 3) - 1);
             pmpcfg0::set_pmp(0, Range::NAPOT, Permission::NONE, true);

@@ -1,4 +1,4 @@
-//! Interrupts and faults. They have a stack of their own: on the other one there may be no room left.
+//! Handles interrupts and faults, on a separate stack: the thread's stack may have overflowed.
 
 use core::fmt::Write;
 
@@ -9,20 +9,20 @@ use super::guard::REGION;
 use crate::fault::{begin, end, tick};
 use crate::layout;
 use crate::machine::MACHINE;
+use crate::registers::{read, write};
 use crate::retained::Cause;
-use crate::uart::{read, write};
 
-/// Codes of interrupts.
+/// The codes of interrupts in `mcause`.
 const TIMER: usize = 7;
 const EXTERNAL: usize = 11;
 
-/// The registers that a fault is told with, by their names in the calling convention.
+/// The registers that a fault reports, by their names in the calling convention.
 const NAMES: [&str; 31] = [
     "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", "a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "s2", "s3",
     "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6",
 ];
 
-// The start-up of riscv-rt makes this the handler of all traps.
+// The start-up code of riscv-rt makes this the handler of all traps.
 core::arch::global_asm!(
     ".section .bss.trap_stack,\"aw\",@nobits",
     ".p2align 4",
@@ -33,7 +33,7 @@ core::arch::global_asm!(
     ".global _start_trap",
     ".type _start_trap,@function",
     "_start_trap:",
-    // What was the stack pointer waits in mscratch, until it is saved with the others.
+    // mscratch holds the thread's stack pointer until it is saved with the other registers.
     "csrw mscratch, sp",
     "la sp, trap_stack_end - 128",
     ".irp n, 1,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
@@ -52,7 +52,7 @@ core::arch::global_asm!(
     handle = sym handle,
 );
 
-/// A trap, with `x1` to `x31` as they were.
+/// Handles a trap; `registers` are `x1` to `x31` before it.
 extern "C" fn handle(registers: &[usize; 31]) {
     match (mcause::read().is_interrupt(), mcause::read().code()) {
         (true, TIMER) => {
@@ -62,7 +62,7 @@ extern "C" fn handle(registers: &[usize; 31]) {
         }
         (true, EXTERNAL) => {
             let number = read(CLAIM);
-            // 0 is nobody: another one's interrupt is gone again.
+            // 0: the interrupt is not pending any more.
             if number != 0 && !MACHINE.interrupted(number as u16) {
                 panic!("unexpected interrupt {number}");
             }
@@ -71,8 +71,8 @@ extern "C" fn handle(registers: &[usize; 31]) {
         (true, code) => panic!("unexpected interrupt of the processor, {code}"),
         (false, _) => {
             let (stack, end) = (registers[1], layout::stack_start());
-            let is_overflown = stack < end || (end - REGION..end).contains(&mtval::read());
-            report(registers, if is_overflown { Cause::StackOverflow } else { Cause::HardFault })
+            let has_overflowed = stack < end || (end - REGION..end).contains(&mtval::read());
+            report(registers, if has_overflowed { Cause::StackOverflow } else { Cause::HardFault })
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One application, from the announcement of its module to the end: received, loaded, entered, ticking, faulted.
+//! One application, from the announcement of its module to its end: receiving, loading, running, failing.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -14,19 +14,19 @@ use crate::applications::reception::{Reception, Refused};
 use crate::hardware::Hardware;
 use crate::runtime::{Engine, Fault, Function, Guest, Load, LoadError, Progress, Surroundings};
 
-/// What it is about to do.
+/// The application's next step.
 enum Stage {
     Receiving(Reception),
     Loading(Vec<u8>),
-    /// About to be called.
+    /// Call the function.
     Calling(Guest, Function),
-    /// In a call.
+    /// Continue the call.
     Called(Guest, Function),
-    /// To be called again at that time.
+    /// Call `tick` at that time.
     Waiting(Guest, u64),
-    /// Loaded, and with nothing left to do.
+    /// Nothing: it is loaded and idle.
     Resting(Guest),
-    /// Failed, faulted or stopped.
+    /// Nothing: it has failed or was stopped.
     Over,
 }
 
@@ -39,7 +39,7 @@ pub struct Application {
     entry: String,
     around: Surroundings,
     stage: Stage,
-    /// What could not be reported because the link was down.
+    /// A fault that was not reported because the link was down.
     unsent: Option<Fault>,
 }
 
@@ -79,7 +79,7 @@ impl Application {
         self.stage = Stage::Loading(module);
     }
 
-    /// Whether it failed or faulted.
+    /// Whether its deployment or a call into it failed.
     pub fn is_over(&self) -> bool {
         matches!(self.state, ApplicationState::Failed | ApplicationState::Error)
     }
@@ -88,7 +88,7 @@ impl Application {
         !matches!(self.stage, Stage::Waiting(..) | Stage::Resting(_) | Stage::Over)
     }
 
-    /// What it holds of the board's memory.
+    /// The board's memory that it holds, bytes.
     pub fn memory_bytes(&self) -> u64 {
         match &self.stage {
             Stage::Receiving(reception) => reception.held() as u64,
@@ -120,7 +120,7 @@ impl Application {
         self.error = Some(refused.message);
     }
 
-    /// It is forgotten: a deployment without an answer gets it now.
+    /// Ends it. A deployment that has not been answered is answered now.
     pub fn cancel(&self, outbox: &mut dyn Outbox) {
         if self.state == ApplicationState::Receiving {
             let result = DeploymentResult {
@@ -143,8 +143,8 @@ impl Application {
         }
     }
 
-    /// Reports state, resource use, and what was published since the last report: in messages of a record's size, because
-    /// on a small board all of it may be more than it has memory for.
+    /// Reports state, resource use, and the publications since the last report. Each message fits into a record,
+    /// because a small board may lack the memory for all of it at once.
     pub fn report(&mut self, hardware: &Hardware, mut message_id: Option<u32>, outbox: &mut dyn Outbox) {
         while self.report_part(hardware.profile.largest_record, message_id.take(), outbox) {}
     }
@@ -178,7 +178,7 @@ impl Application {
         sent && !is_all
     }
 
-    /// Now that there is a session: what happened while there was none.
+    /// Reports what happened while there was no session.
     pub fn report_unsent(&mut self, hardware: &Hardware, outbox: &mut dyn Outbox) {
         if let Some(fault) = self.unsent.take() {
             self.report_fault(fault, outbox);
@@ -200,7 +200,7 @@ impl Application {
         }
     }
 
-    /// Does the next bit of what it is about to do. Returns the time at which there is more, `u64::MAX` for never.
+    /// Does a part of the next step. Returns the time of the next part; `u64::MAX`: never.
     pub fn advance(&mut self, hardware: &Hardware, engine: &Engine, outbox: &mut dyn Outbox) -> u64 {
         let now = hardware.clock.now();
         let (stage, due) = match core::mem::replace(&mut self.stage, Stage::Over) {

@@ -1,4 +1,4 @@
-//! The applications of a board, and the gateway's messages about them.
+//! The applications of a board: handles the gateway's messages about them.
 
 mod application;
 mod reception;
@@ -17,16 +17,16 @@ use self::reception::{Reception, Refused};
 use crate::hardware::Hardware;
 use crate::runtime::Engine;
 
-/// Applications that are remembered, on boards that hold fewer: the failed ones among them are told in heartbeats.
+/// The most applications that a board remembers. A board that holds fewer reports the failed ones in its heartbeats.
 const REMEMBERED: usize = 8;
 
-/// Where messages to the gateway go.
+/// Sends messages to the gateway.
 pub trait Outbox {
-    /// Sends a message, as a reply if given an id; false while there is no session to send it on.
+    /// Sends a message, as the reply to `message_id` if given; false: there is no session.
     fn send(&mut self, message: &DeviceMessage<'_>, message_id: Option<u32>) -> bool;
 }
 
-/// There is no session.
+/// An outbox without a session.
 pub struct NoSession;
 
 impl Outbox for NoSession {
@@ -41,20 +41,20 @@ pub struct Applications {
     engine: Engine,
     largest_module: usize,
     present: Vec<Application>,
-    /// The application whose transfer was cancelled last.
+    /// The application whose transfer was cancelled most recently.
     cancelled: Option<String>,
-    /// Failed deployments and faults of applications that are gone.
+    /// Failed deployments and faults of applications that were removed.
     errors: u32,
 }
 
 impl Applications {
-    /// None yet. `largest_module` is in bytes, 0 on a board without a runtime.
+    /// Makes an empty set. `largest_module` is in bytes; 0: the board has no runtime.
     pub fn new(hardware: Hardware, largest_module: usize) -> Self {
         let engine = Engine::new(hardware);
         Self { hardware, engine, largest_module, present: Vec::new(), cancelled: None, errors: 0 }
     }
 
-    /// Of each application by its id.
+    /// The state of each application, by its id.
     pub fn states(&self) -> States<'_> {
         States(self.present.iter().map(|application| (application.id.as_str(), application.state)).collect())
     }
@@ -64,17 +64,17 @@ impl Applications {
         self.present.iter().any(Application::is_busy)
     }
 
-    /// What they hold of the board's memory.
+    /// The board's memory that they hold, bytes.
     pub fn memory_bytes(&self) -> u64 {
         self.present.iter().map(Application::memory_bytes).sum()
     }
 
-    /// How many are running.
+    /// The number of running applications.
     pub fn running(&self) -> usize {
         self.present.iter().filter(|application| application.state == ApplicationState::Running).count()
     }
 
-    /// How many have failed or faulted and are still here.
+    /// The number of failed applications that are still present.
     pub fn failed(&self) -> usize {
         self.present.iter().filter(|application| application.is_over()).count()
     }
@@ -94,14 +94,14 @@ impl Applications {
         application
     }
 
-    /// Expects a module's chunks, unless there is a reason not to. A transfer under way for the same application is
-    /// cancelled: on one link, in order, its sender has given it up too.
+    /// Prepares for a module's chunks, or refuses the deployment. A transfer in progress for the same application is
+    /// cancelled: messages on a link are in order, so its sender has given it up too.
     pub fn deploy(&mut self, deploy: &Deploy<'_>, message_id: u32, outbox: &mut dyn Outbox) {
         let mut application = Application::new(deploy, message_id);
         if let Some(index) = self.position(deploy.application_id) {
             let state = self.present[index].state;
             if matches!(state, ApplicationState::Deployed | ApplicationState::Running) {
-                // The one that runs stays; only this deployment has failed.
+                // The running application stays; only this deployment fails.
                 let message = format!("it is {} already: stop it first", state.as_str());
                 application.refuse(&self.hardware, Refused::new("ALREADY_DEPLOYED", message), outbox);
                 self.errors += 1;
@@ -140,8 +140,8 @@ impl Applications {
         Reception::new(deploy, self.largest_module, free)
     }
 
-    /// Takes a chunk and acknowledges it; has the application loaded after the last. One of a cancelled transfer is
-    /// ignored: it was sent before its sender knew.
+    /// Takes a chunk and acknowledges it; after the last one the application is loaded. A chunk of a cancelled transfer
+    /// is ignored, because it was sent before the sender knew of the cancellation.
     pub fn chunk(&mut self, chunk: &ModuleChunk<'_>, message_id: u32, outbox: &mut dyn Outbox) {
         if self.cancelled.as_deref() == Some(chunk.application_id) {
             return;
@@ -168,8 +168,8 @@ impl Applications {
         }
     }
 
-    /// Stops and forgets an application, also one whose module is still on its way. One that is not here is as stopped
-    /// as it was asked to be.
+    /// Stops and removes an application, also while its module is being received. An absent application counts as
+    /// stopped.
     pub fn stop(&mut self, stop: &Stop<'_>, message_id: u32, outbox: &mut dyn Outbox) {
         if let Some(index) = self.position(stop.application_id) {
             let mut application = self.forget(index);
@@ -183,7 +183,7 @@ impl Applications {
         outbox.send(&DeviceMessage::StopResult(result), Some(message_id));
     }
 
-    /// Reports on one application, or on each of them. One that is not here counts as stopped.
+    /// Reports on one application or on each. An absent application counts as stopped.
     pub fn status(&mut self, request: &ApplicationStatusRequest<'_>, message_id: u32, outbox: &mut dyn Outbox) {
         match request.application_id {
             Some(id) => match self.position(id) {
@@ -207,7 +207,7 @@ impl Applications {
         }
     }
 
-    /// Gives up what was being received: the rest of it will not come.
+    /// Gives up transfers in progress: their remaining chunks will not come.
     pub fn link_lost(&mut self) {
         self.cancelled = None;
         let hardware = self.hardware;
@@ -220,15 +220,14 @@ impl Applications {
         });
     }
 
-    /// Reports what happened while there was nobody to report it to.
+    /// Reports what happened while there was no session.
     pub fn link_restored(&mut self, outbox: &mut dyn Outbox) {
         for application in &mut self.present {
             application.report_unsent(&self.hardware, outbox);
         }
     }
 
-    /// Does the next bit of what each of them is about to do. Returns the time at which there is more, `u64::MAX`
-    /// for never.
+    /// Does a part of the next step of each application. Returns the time of the next part; `u64::MAX`: never.
     pub fn advance(&mut self, outbox: &mut dyn Outbox) -> u64 {
         let mut due = u64::MAX;
         for application in &mut self.present {

@@ -1,4 +1,4 @@
-//! A module on its way to the board: chunks put together, and every way in which that can go wrong.
+//! Receives a module: assembles its chunks and checks size, order and hash.
 
 use alloc::format;
 use alloc::string::String;
@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
 use wasmbed_protocol::messages::{Deploy, ModuleChunk};
 
-/// The deployment ends here: a code of `DeploymentResult`, and words.
+/// Why a deployment is refused: a code of `DeploymentResult`, and a text.
 #[derive(Clone, Debug)]
 pub struct Refused {
     pub code: &'static str,
@@ -30,7 +30,7 @@ pub struct Reception {
 }
 
 impl Reception {
-    /// Ready for the module as announced; `largest`, and the heap that is `free`, in bytes.
+    /// Prepares for the announced module. `largest` and the `free` heap are in bytes.
     pub fn new(deploy: &Deploy<'_>, largest: usize, free: usize) -> Result<Self, Refused> {
         if deploy.size > largest as u64 {
             return Err(Refused::new(
@@ -56,17 +56,17 @@ impl Reception {
         self.data.len()
     }
 
-    /// Bytes there will be.
+    /// Size of the module, bytes.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// How many chunks there will be.
+    /// The number of chunks of the module.
     pub fn chunks(&self) -> usize {
         self.size.div_ceil(self.chunk_size)
     }
 
-    /// Takes the next chunk; the whole module when it was the last. One that was taken before changes nothing.
+    /// Takes the next chunk; returns the whole module after the last one. A repeated chunk changes nothing.
     pub fn add(&mut self, chunk: &ModuleChunk<'_>) -> Result<Option<Vec<u8>>, Refused> {
         let (index, length) = (chunk.index, chunk.data.len());
         if index < self.next {

@@ -1,13 +1,13 @@
-//! The runtime of a board that has none. Nothing here is ever reached: deployments are refused before.
+//! Stands in for the runtime on a board without one. Deployments are refused earlier, so none of this runs.
 
 use crate::hardware::Hardware;
 use crate::runtime::{Function, Load, LoadError, Progress, Publication, Surroundings, Use};
 
-/// Loads nothing.
+/// An engine that refuses every module.
 pub struct Engine;
 
 impl Engine {
-    /// On any board.
+    /// Makes the engine.
     pub fn new(_: Hardware) -> Self {
         Self
     }
@@ -19,7 +19,7 @@ impl Engine {
     }
 }
 
-/// There are none.
+/// A loaded module: there are none.
 pub enum Guest {}
 
 #[allow(missing_docs)]

@@ -1,4 +1,4 @@
-//! What a module declares, looked at before anything is made of it.
+//! Counts what a module declares, before the runtime translates it.
 
 use alloc::format;
 use alloc::string::String;
@@ -7,37 +7,37 @@ use wasmparser::{ElementItems, Parser, Payload};
 
 use crate::runtime::limits;
 
-/// How much of what a module has, as far as it takes memory.
+/// The declarations of a module that take memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Declarations {
-    /// Imported ones included.
+    /// Functions, including imported ones.
     pub functions: usize,
     pub types: usize,
-    /// Bytes of all types.
+    /// Size of all types, bytes.
     pub type_bytes: usize,
     pub globals: usize,
     pub exports: usize,
-    /// Bytes of the names of imports and exports.
+    /// Size of the names of imports and exports, bytes.
     pub name_bytes: usize,
-    /// Of the function that has most.
+    /// Locals of the function with the most.
     pub locals: usize,
-    /// Of all element segments.
+    /// Elements of all element segments.
     pub elements: usize,
-    /// Element and data segments.
+    /// Number of element and data segments.
     pub segments: usize,
-    /// Of all tables, to begin with.
+    /// Initial elements of all tables.
     pub table_elements: usize,
-    /// Bytes of all functions.
+    /// Size of all functions' code, bytes.
     pub code: usize,
-    /// Bytes of all data segments.
+    /// Size of all data segments, bytes.
     pub data: usize,
 }
 
 impl Declarations {
-    /// Reads a module, as far as it is well-formed: what is not, the runtime refuses.
+    /// Reads a module up to its first malformed part; the runtime refuses a malformed module.
     ///
     /// # Errors
-    /// It has more of something than devices take.
+    /// It exceeds a limit that all devices share.
     pub fn read(module: &[u8]) -> Result<Self, String> {
         let mut found = Self::default();
         match found.walk(module) {
@@ -46,8 +46,8 @@ impl Declarations {
         }
     }
 
-    /// Heap that translating the module takes, beside the module: measured on 32-bit Arm, with a margin. Code
-    /// that is hardly more than control flow takes more, and so do blocks that are nested a thousand deep.
+    /// Heap that the translation takes beside the module, bytes: measured on 32-bit Arm, with a margin. Code that is
+    /// mostly control flow takes more, and so do blocks nested a thousand deep.
     pub fn translation(&self) -> usize {
         const EMPTY: usize = 5_632;
         EMPTY
@@ -64,7 +64,7 @@ impl Declarations {
             + self.data
     }
 
-    /// Heap that an instance keeps, its memory not counted: measured likewise.
+    /// Heap that an instance keeps, without its linear memory, bytes: measured in the same way.
     pub fn instance(&self) -> usize {
         const EMPTY: usize = 1_408;
         EMPTY
@@ -145,7 +145,7 @@ impl Declarations {
     }
 }
 
-/// Why reading ends early.
+/// Why reading stopped.
 enum Stop {
     TooMany(String),
     Malformed,

@@ -1,4 +1,4 @@
-//! A loaded module on wasmi: called in slices, so that the node can do other things while it computes.
+//! A module loaded in wasmi. Calls run in slices, so that the node can serve its link meanwhile.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -21,13 +21,13 @@ use crate::runtime::{
 
 /// Fuel of one slice: a few milliseconds on the slowest board.
 const SLICE: u64 = 20_000;
-/// Bytes of a cell of the value stack.
+/// Size of a cell of the value stack, bytes.
 const CELL: usize = 8;
-/// Cells of the value stack that are there from the first call on; more than that it grows to.
+/// Initial cells of the value stack; it grows on demand.
 const FIRST_CELLS: usize = 1024;
-/// Bytes that a call inside a call takes of the call stack.
+/// Size of a nested call on the call stack, bytes.
 const CALL: usize = 16;
-/// Bytes in a page of linear memory.
+/// Size of a page of linear memory, bytes.
 const PAGE: u64 = 64 << 10;
 const NO_MEMORY: &str = "does not export its linear memory as 'memory'";
 
@@ -37,12 +37,13 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Sized for the board.
+    /// Makes the engine with the board's limits.
     pub fn new(hardware: Hardware) -> Self {
         Self { hardware }
     }
 
-    /// One for each application: wasmi's engine keeps the code of modules that are gone, until it goes itself.
+    /// Makes an engine for one application: wasmi's engine keeps the code of dropped modules until it is dropped
+    /// itself.
     fn make(&self) -> wasmi::Engine {
         let profile = self.hardware.profile;
         let mut config = Config::default();
@@ -60,22 +61,23 @@ impl Engine {
         wasmi::Engine::new(&config)
     }
 
-    /// Calls inside each other: on a small board as many as its value stack has room for.
+    /// The depth of nested calls: on a small board, the number that fits into its value stack.
     fn call_depth(&self) -> usize {
         CALL_DEPTH.min(self.hardware.profile.value_stack / 4)
     }
 
-    /// Heap that the stacks of a call take at most. What grows is copied: half as much again.
+    /// The most heap that the stacks of a call take, bytes. A stack that grows is copied, so it takes half as much
+    /// again.
     fn stacks(&self) -> usize {
         let cells = self.hardware.profile.value_stack;
         let growing = if cells > FIRST_CELLS { cells / 2 } else { 0 };
         (cells + growing) * CELL + self.call_depth() * CALL * 3 / 2
     }
 
-    /// Loads a module, and runs its start function and `_initialize`, as far as it has them.
+    /// Loads a module, and runs its start function and `_initialize` if it has them.
     ///
     /// # Errors
-    /// It cannot be loaded here, or one of the two ended early.
+    /// It cannot be loaded on this board, or one of the two functions failed.
     pub fn load(&self, around: Surroundings, load: Load<'_>) -> Result<Guest, LoadError> {
         let largest = self.hardware.profile.largest_memory as u64;
         let declared = Declarations::read(&load.module).map_err(LoadError::NotLoadable)?;
@@ -83,7 +85,7 @@ impl Engine {
         let engine = self.make();
         let module = Module::new(&engine, &load.module)
             .map_err(|error| not_loadable(format!("not a module this runtime can load: {error}")))?;
-        // Translated; its memory may be what the instance needs.
+        // The binary is translated and not needed any more; the instance may need its memory.
         drop(load.module);
         let minimum = check_memory(&module, load.limits.memory)?;
         if minimum > largest {
@@ -119,14 +121,14 @@ impl Engine {
         Ok(guest)
     }
 
-    /// Whether there is so much heap for what is about to be done.
+    /// Checks that `needed` bytes of heap are free.
     fn require(&self, what: &str, needed: usize) -> Result<(), LoadError> {
         let (_, free) = (self.hardware.profile.heap)();
         let reason = || format!("{what} needs {needed} bytes of memory, {free} are free");
         if needed <= free { Ok(()) } else { Err(LoadError::NotEnoughMemory(reason())) }
     }
 
-    /// Instantiates a module and calls what is to be called first.
+    /// Instantiates a module and calls its start function and `_initialize`.
     fn instantiate(
         &self,
         store: &mut Store<Host>,
@@ -134,7 +136,7 @@ impl Engine {
         limits: Limits,
     ) -> Result<(Instance, Memory), LoadError> {
         let mut linker = Linker::new(store.engine());
-        // Fails only where a name is defined twice.
+        // It fails only if a name is defined twice.
         let _ = define(&mut linker);
         let began = self.hardware.clock.now();
         let fault = |store: &Store<Host>, error: &Error, name: &str| {
@@ -172,7 +174,7 @@ fn no_function(name: &str) -> LoadError {
     not_loadable(format!("does not export '{name}' as a function of the right type"))
 }
 
-/// The bytes of memory that a module begins with.
+/// Returns the initial size of a module's linear memory, bytes.
 fn check_memory(module: &Module, limit: u64) -> Result<u64, LoadError> {
     let Some(ExternType::Memory(memory)) = module.get_export("memory") else {
         return Err(not_loadable(NO_MEMORY.into()));
@@ -184,7 +186,7 @@ fn check_memory(module: &Module, limit: u64) -> Result<u64, LoadError> {
     Ok(minimum)
 }
 
-/// A call under way.
+/// A call in progress.
 struct Call {
     function: Function,
     began: u64,
@@ -207,12 +209,12 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// Whether it wants to be called again and again.
+    /// Whether it exports `tick`.
     pub fn has_tick(&self) -> bool {
         self.tick.is_some()
     }
 
-    /// Prepares a call; [`Self::advance`] does it.
+    /// Prepares a call; [`Self::advance`] runs it.
     pub fn begin(&mut self, function: Function) {
         self.store.data_mut().begin();
         self.call = Some(Call {
@@ -224,7 +226,7 @@ impl Guest {
         });
     }
 
-    /// Does a slice of the call under way.
+    /// Runs a slice of the call in progress.
     pub fn advance(&mut self) -> Progress {
         let Some(mut call) = self.call.take() else { return Progress::Returned(None) };
         let outcome = self.slice(&mut call);
@@ -292,28 +294,29 @@ impl Guest {
         Use { memory: self.memory_bytes(), wall_time: self.hardware.clock.now() - began, fuel }
     }
 
-    /// What the latest call has used.
+    /// Resources that the latest call has used.
     pub fn usage(&self) -> Use {
         self.usage
     }
 
-    /// Size of its linear memory now.
+    /// Present size of its linear memory, bytes.
     pub fn memory_bytes(&self) -> u64 {
         self.memory.data_size(&self.store) as u64
     }
 
-    /// What waits to be sent, oldest first.
+    /// Publications that wait to be sent, oldest first.
     pub fn publications(&self) -> &[Publication] {
         &self.store.data().publications
     }
 
-    /// The oldest `count` were sent.
+    /// Removes the oldest `count` publications, which were sent.
     pub fn forget_publications(&mut self, count: usize) {
         self.store.data_mut().publications.drain(..count);
     }
 }
 
-/// An exported function without parameters and with one of these lists of results; None if there is nothing of that name.
+/// Returns the exported function of that name, without parameters and with one of these lists of results; None: there
+/// is no export of that name.
 fn function(
     store: &Store<Host>,
     instance: Instance,

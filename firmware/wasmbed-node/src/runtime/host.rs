@@ -1,4 +1,4 @@
-//! The host interface: what the functions that a module imports do here. `docs/host-interface.md` is the contract.
+//! The host interface: the functions that a module can import. `docs/host-interface.md` is the contract.
 
 use alloc::format;
 use alloc::string::String;
@@ -16,11 +16,11 @@ use crate::runtime::{
 
 const MODULE: &str = "wasmbed";
 const LEVELS: [&str; 3] = ["error", "warning", "info"];
-/// What is more detailed than this is not written, only counted.
+/// Log levels above this one are not written.
 const DETAIL: i32 = 2;
-/// Heap that a module that runs must leave to messages, bytes.
+/// Heap that a running module must leave for messages, bytes.
 pub const MESSAGES: usize = 2 << 10;
-/// Heap that a module's growing memory, and what it publishes, must leave to the rest of the node, bytes.
+/// Heap that a module's memory and publications must leave for the rest of the node, bytes.
 const RESERVE: usize = 8 << 10;
 
 /// One application's view of its board.
@@ -29,7 +29,7 @@ pub struct Host {
     around: Surroundings,
     memory: Option<Memory>,
     memory_limit: usize,
-    /// Whether a growth of the memory was refused in the call under way.
+    /// Whether a growth of the memory was refused during the present call.
     pub refused: bool,
     pub publications: Vec<Publication>,
     lines: u32,
@@ -54,13 +54,13 @@ impl Host {
         self.memory = Some(memory);
     }
 
-    /// A call begins.
+    /// Resets the counts, before a call.
     pub fn begin(&mut self) {
         self.refused = false;
         self.lines = 0;
     }
 
-    /// A call has ended.
+    /// Reports dropped lines, after a call.
     pub fn end(&mut self) {
         if let Some(dropped) = self.lines.checked_sub(MAXIMUM_LOG_LINES).filter(|&dropped| dropped > 0) {
             self.say(&format!("{dropped} more lines of one call were dropped"));
@@ -71,14 +71,14 @@ impl Host {
         self.hardware.log(format_args!("app {}: {text}", self.around.application));
     }
 
-    /// Whether a publication of `size` bytes can wait with those that do.
+    /// Whether a publication of `size` bytes can be queued.
     fn has_room_for(&self, size: usize) -> bool {
         let (_, free) = (self.hardware.profile.heap)();
         self.publications.len() < MAXIMUM_PUBLICATIONS && size + RESERVE <= free
     }
 
-    /// Whether there is heap for a memory or a table to grow, in bytes. Growing may copy: the old one goes only when the
-    /// new one is there.
+    /// Whether there is heap for a memory or a table to grow; sizes in bytes. Growing may copy, and then the old one is
+    /// freed only after the new one was allocated.
     fn can_grow(&self, current: usize, desired: usize) -> bool {
         let (_, free) = (self.hardware.profile.heap)();
         let reserve = if current == 0 { MESSAGES } else { RESERVE };
@@ -110,7 +110,7 @@ impl ResourceLimiter for Host {
     }
 
     fn memory_grow_failed(&mut self, error: &LimiterError) {
-        // Running out of fuel is no refusal: the growth may be tried again in the next slice.
+        // A lack of fuel is not a refusal: the growth may be tried again in the next slice.
         self.refused |= !matches!(error, LimiterError::OutOfFuel { .. });
     }
 
@@ -127,7 +127,7 @@ impl ResourceLimiter for Host {
     }
 }
 
-/// A range of the module's memory, or a trap.
+/// Returns a range of the module's memory; an invalid range is a trap.
 fn range<'a>(
     caller: &'a mut Caller<'_, Host>,
     function: &str,
@@ -136,7 +136,7 @@ fn range<'a>(
 ) -> Result<(&'a mut [u8], &'a mut Host), Error> {
     let memory = match caller.data().memory {
         Some(memory) => memory,
-        // Called from the start function.
+        // During the start function the memory is not stored yet.
         None => caller
             .get_export("memory")
             .and_then(wasmi::Extern::into_memory)
@@ -153,7 +153,7 @@ const fn unsigned(length: i32) -> usize {
     length as u32 as usize
 }
 
-/// Hands a text over, at most `capacity` bytes of it; its whole length, or -1 where there is none.
+/// Copies at most `capacity` bytes of a text to the module; returns the text's whole length, or -1 without a text.
 fn hand_over(
     caller: &mut Caller<'_, Host>,
     function: &str,
@@ -232,7 +232,7 @@ fn environment(
     hand_over(&mut caller, "environment", value, pointer, capacity)
 }
 
-/// Defines the host interface.
+/// Defines the functions of the host interface in `linker`.
 pub fn define(linker: &mut Linker<Host>) -> Result<(), wasmi::errors::LinkerError> {
     linker.func_wrap(MODULE, "log", log)?;
     linker.func_wrap(MODULE, "clock_ms", clock_ms)?;

@@ -1,4 +1,4 @@
-//! What every device allows a module, whatever the tier: the numbers of `harness/wasmbed/runtime/limits.py`.
+//! The limits that every device of every tier has: the numbers of `harness/wasmbed/runtime/limits.py`.
 
 /// WebAssembly proposals of the runtime, beyond version 1.0.
 pub const PROPOSALS: [&str; 7] = [
@@ -12,7 +12,7 @@ pub const PROPOSALS: [&str; 7] = [
 ];
 /// Function types.
 pub const TYPES: u32 = 1_000;
-/// Functions, imported ones included.
+/// Functions, including imported ones.
 pub const FUNCTIONS: u32 = 10_000;
 /// Globals.
 pub const GLOBALS: u32 = 1_000;
@@ -22,11 +22,11 @@ pub const EXPORTS: u32 = 1_000;
 pub const ELEMENT_SEGMENTS: u32 = 1_000;
 /// Data segments.
 pub const DATA_SEGMENTS: u32 = 1_000;
-/// Parameters of a function or block; as many results.
+/// Parameters of a function or block; also results.
 pub const PARAMETERS: u32 = 32;
-/// Locals of a function, its parameters not counted.
+/// Locals of a function, without its parameters.
 pub const LOCALS: u32 = 10_000;
-/// Bytes of a function's code.
+/// Size of a function's code, bytes.
 pub const BODY: u32 = 128 << 10;
 /// Tables.
 pub const TABLES: u32 = 8;
@@ -36,7 +36,7 @@ pub const TABLE: u32 = 10_000;
 pub const ELEMENTS: u32 = 10_000;
 /// Sensor channels whose readings are counted.
 pub const SENSORS: usize = 64;
-/// Units of fuel at most that a start function and `_initialize` share: they cannot be interrupted.
+/// The most units of fuel for a start function and `_initialize` together, because they cannot be interrupted.
 pub const DEPLOYMENT_FUEL: u64 = 2_000_000;
-/// Calls inside each other.
+/// Depth of nested calls.
 pub const CALL_DEPTH: usize = 512;

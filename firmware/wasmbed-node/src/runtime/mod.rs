@@ -1,4 +1,4 @@
-//! Where modules are executed. A board without a runtime has the same words for it, and refuses.
+//! Executes modules. A board without a runtime has the same interface and refuses every module.
 
 #[cfg(not(feature = "wasm"))]
 mod absent;
@@ -20,35 +20,35 @@ pub use self::absent::{Engine, Guest};
 #[cfg(feature = "wasm")]
 pub use self::guest::{Engine, Guest};
 
-/// The function that is called once before the entry, if there is one: WASI's name for it.
+/// The exported function that is called once before the entry, by WASI's name.
 pub const INITIALIZE: &str = "_initialize";
-/// The function that is called again and again, if there is one.
+/// The exported function that is called repeatedly.
 pub const TICK: &str = "tick";
 
-/// Bytes of a topic; a longer, empty or non-UTF-8 one is refused.
+/// Size of a topic, bytes. A longer, empty or non-UTF-8 topic is refused.
 pub const MAXIMUM_TOPIC: usize = 128;
-/// Bytes of a payload; a longer one is refused.
+/// Size of a payload, bytes. A longer one is refused.
 pub const MAXIMUM_PAYLOAD: usize = 1024;
-/// Bytes of a log line; what is beyond is cut off.
+/// Size of a log line, bytes. A longer one is cut off.
 pub const MAXIMUM_LOG_LINE: usize = 256;
-/// Lines of one call; the others are only counted.
+/// Log lines of one call. Further lines are only counted.
 pub const MAXIMUM_LOG_LINES: u32 = 256;
-/// Publications of one application that wait to be sent; one more is refused, and on a small board one that there is no
-/// memory for.
+/// Publications of one application that wait to be sent. Further ones are refused; a small board also refuses one that
+/// it has no memory for.
 pub const MAXIMUM_PUBLICATIONS: usize = 64;
 
-/// What a module is told of its application.
+/// The facts about its application that a module can read.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     /// The application's id.
     pub application: String,
-    /// By index.
+    /// Arguments, read by index.
     pub arguments: Vec<String>,
-    /// By name.
+    /// Environment variables, read by name.
     pub environment: Vec<(String, String)>,
 }
 
-/// A topic and a payload that wait to be sent.
+/// A publication that waits to be sent.
 #[derive(Clone, Debug)]
 pub struct Publication {
     /// At most [`MAXIMUM_TOPIC`] bytes.
@@ -57,19 +57,19 @@ pub struct Publication {
     pub payload: Vec<u8>,
 }
 
-/// What a call has used.
+/// Resources that a call has used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Use {
     /// Linear memory, bytes.
     pub memory: u64,
-    /// Milliseconds.
+    /// Wall time, milliseconds.
     pub wall_time: u64,
-    /// Units; None where it is not known.
+    /// Units of fuel; None: unknown.
     pub fuel: Option<u64>,
 }
 
 impl Use {
-    /// As the wire wants it.
+    /// Converts it to the metrics of a message.
     pub fn metrics(&self) -> Metrics<'static> {
         let mut metrics =
             Metrics(Vec::from([("memory_bytes", self.memory as i64), ("wall_time_ms", self.wall_time as i64)]));
@@ -78,7 +78,7 @@ impl Use {
     }
 }
 
-/// Why a call into a module ended early.
+/// Why a call into a module failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum FaultCode {
@@ -90,7 +90,7 @@ pub enum FaultCode {
 }
 
 impl FaultCode {
-    /// The word on the wire.
+    /// The code on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Trap => "TRAP",
@@ -101,31 +101,31 @@ impl FaultCode {
     }
 }
 
-/// A call into a module that ended early.
+/// A failed call into a module.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// Why.
+    /// The kind of failure.
     pub code: FaultCode,
-    /// In words.
+    /// The reason as text.
     pub message: String,
-    /// Innermost first.
+    /// Frames, innermost first.
     pub backtrace: Vec<String>,
-    /// What the call had used.
+    /// Resources that the call used.
     pub usage: Use,
 }
 
-/// Why a module is not there to be called.
+/// Why a module could not be loaded.
 #[derive(Clone, Debug)]
 pub enum LoadError {
     /// No device can run it.
     NotLoadable(String),
-    /// This board has not the memory for it.
+    /// This board lacks the memory for it.
     NotEnoughMemory(String),
-    /// Its start function or `_initialize` ended early.
+    /// Its start function or `_initialize` failed.
     Fault(Fault),
 }
 
-/// What can be called in a loaded module.
+/// The functions that the node calls in a loaded module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Function {
     /// The function that the deployment names.
@@ -134,24 +134,24 @@ pub enum Function {
     Tick,
 }
 
-/// How far a call has come.
+/// The progress of a call.
 #[derive(Clone, Debug)]
 pub enum Progress {
-    /// It has more to do.
+    /// It needs another slice.
     Busy,
-    /// It is done, with this result if the function has one.
+    /// It has returned, with this result if the function has one.
     Returned(Option<i32>),
-    /// It ended early.
+    /// It failed.
     Faulted(Fault),
 }
 
-/// What is needed to load a module.
+/// The input for loading a module.
 #[derive(Clone, Debug)]
 pub struct Load<'a> {
     /// The binary.
     pub module: Vec<u8>,
-    /// Of each call.
+    /// The limits of each call.
     pub limits: Limits,
-    /// Of the exported function to call first.
+    /// Name of the exported function that is called first.
     pub entry: &'a str,
 }

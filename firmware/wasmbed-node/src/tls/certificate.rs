@@ -1,6 +1,6 @@
-//! Whether a gateway is who it says it is: its certificate, judged against the authorities that the board trusts.
+//! Judges a gateway's certificate against the authorities that the board trusts.
 //!
-//! One of them must have issued the gateway's certificate itself; intermediate certificates are not followed.
+//! One of them must have issued the certificate itself; intermediate certificates are not supported.
 
 use core::fmt;
 use core::net::IpAddr;
@@ -13,7 +13,7 @@ use p256::ecdsa::{Signature as P256Signature, VerifyingKey as P256Key, signature
 
 use crate::tls::x509::{self, Certificate, contents, elements};
 
-/// Why a gateway was not believed.
+/// Why a gateway is not trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Distrust(pub &'static str);
 
@@ -23,7 +23,7 @@ impl fmt::Display for Distrust {
     }
 }
 
-/// The key in a gateway's certificate that passed.
+/// The key in a trusted gateway certificate.
 pub enum PublicKey {
     /// ECDSA on P-256 with SHA-256.
     P256(P256Key),
@@ -60,11 +60,11 @@ impl PublicKey {
     }
 }
 
-/// Judges a gateway's certificate. `authorities` are certificates in DER, one after the other. `now` is in seconds since
-/// the Unix epoch; None: validity is not checked.
+/// Judges a gateway's certificate. `authorities` are certificates in DER, one after the other. `now` is in seconds
+/// since the Unix epoch; None: validity is not checked.
 ///
 /// # Errors
-/// It is not to be believed.
+/// The certificate is not trusted.
 pub fn check_server(
     certificate: &[u8],
     authorities: &[u8],
@@ -90,7 +90,7 @@ pub fn check_server(
     PublicKey::new(&certificate).ok_or(Distrust("the gateway's key is neither P-256 nor Ed25519"))
 }
 
-/// The one of the authorities that issued the certificate.
+/// Finds the authority that issued the certificate.
 fn issuer<'a>(certificate: &Certificate<'_>, authorities: &'a [u8]) -> Result<Certificate<'a>, Distrust> {
     const MALFORMED: Distrust = Distrust("the provisioned authority is malformed");
     let mut rest = SliceReader::new(authorities).map_err(|_| MALFORMED)?;
@@ -110,7 +110,7 @@ fn issuer<'a>(certificate: &Certificate<'_>, authorities: &'a [u8]) -> Result<Ce
     }
 }
 
-/// Whether the extensions name `server_name`, and nothing in them speaks against the certificate.
+/// Checks that the extensions name `server_name` and allow this use of the certificate.
 fn check_extensions(certificate: &Certificate<'_>, server_name: &str) -> der::Result<Result<bool, Distrust>> {
     let mut is_named = false;
     for extension in certificate.extensions() {
@@ -144,7 +144,7 @@ fn check_extensions(certificate: &Certificate<'_>, server_name: &str) -> der::Re
     Ok(Ok(is_named))
 }
 
-/// Whether subject alternative names (RFC 9525; the common name does not count) cover `server_name`.
+/// Whether the subject alternative names cover `server_name` (RFC 9525; the common name does not count).
 fn names(alternatives: &[u8], server_name: &str) -> der::Result<bool> {
     const DNS_NAME: Tag = Tag::ContextSpecific { constructed: false, number: TagNumber::N2 };
     const IP_ADDRESS: Tag = Tag::ContextSpecific { constructed: false, number: TagNumber::N7 };

@@ -1,4 +1,4 @@
-//! The device's key: what it proves, and the signing request by which it asks for a certificate.
+//! The device's key, and the signing request that it makes for a certificate.
 
 use alloc::vec::Vec;
 
@@ -22,7 +22,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// None: not a P-256 key in PKCS #8 DER.
+    /// Reads a key. None: it is not a P-256 key in PKCS #8 DER.
     pub fn from_pkcs8(private_key: &[u8]) -> Option<Self> {
         let key = SigningKey::from_pkcs8_der(private_key).ok()?;
         let public_key = p256::PublicKey::from(key.verifying_key()).to_public_key_der().ok()?.into_vec();

@@ -1,4 +1,4 @@
-//! TLS 1.3 over the link: embedded-tls, with the authorities the board was provisioned with.
+//! TLS 1.3 over the link with embedded-tls, and the provisioned authorities.
 
 mod certificate;
 mod identity;
@@ -27,37 +27,37 @@ use crate::hardware::Hardware;
 use crate::random::Random;
 use crate::transport::{Ended, Transport};
 
-/// How long a handshake may take, milliseconds.
+/// Milliseconds that a handshake may take.
 const HANDSHAKE_WITHIN: u64 = 15_000;
-/// Largest plaintext of a record we send.
+/// Largest plaintext of a record that the board sends, bytes.
 const LARGEST_SENT: usize = 2048;
 const CLOSED: Ended = Ended::Broken("the connection was closed");
-/// Header, content type, authentication tag, and the padding a server may add.
+/// Header, content type, authentication tag, and the padding that a server may add, bytes.
 const RECORD_OVERHEAD: usize = 5 + 256;
 
-/// What is needed to prove who one is, and to judge who the other is.
+/// The board's identity, and the input for judging the gateway's.
 #[derive(Clone, Copy)]
 pub struct Credentials<'a> {
     /// The board's key.
     pub identity: &'a Identity,
-    /// The board's certificate, DER; None: come as a stranger.
+    /// The board's certificate, DER; None: connect without one.
     pub certificate: Option<&'a [u8]>,
     /// The certificates of the authorities that sign gateways, DER, one after the other.
     pub authorities: &'a [u8],
-    /// What the gateway's certificate must name.
+    /// The name that the gateway's certificate must have.
     pub server_name: &'a str,
-    /// Seconds since the Unix epoch, if known.
+    /// Seconds since the Unix epoch; None: unknown.
     pub now: Option<u64>,
 }
 
-/// Why there is no TLS connection.
+/// Why a handshake failed.
 #[derive(Clone, Copy, Debug)]
 pub enum HandshakeFailed {
     /// The connection ended.
     Ended(Ended),
-    /// The gateway is not to be believed.
+    /// The gateway is not trusted.
     Distrusted(Distrust),
-    /// The gateway refused, or did not keep to TLS 1.3 as we know it.
+    /// The gateway refused, or broke TLS 1.3.
     Tls(TlsError),
 }
 
@@ -72,7 +72,7 @@ impl core::fmt::Display for HandshakeFailed {
     }
 }
 
-/// The buffers of a connection, kept between connections.
+/// The buffers of a connection, reused by the next one.
 pub struct Buffers {
     stream: Vec<u8>,
     read: Vec<u8>,
@@ -80,17 +80,17 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// For records of at most `largest_record` bytes of plaintext.
+    /// Makes buffers for records of at most `largest_record` bytes of plaintext.
     pub fn new(largest_record: usize) -> Self {
         let size = largest_record + RECORD_OVERHEAD;
         Self { stream: vec![0; size], read: vec![0; size], write: vec![0; LARGEST_SENT + RECORD_OVERHEAD] }
     }
 }
 
-/// Does the handshake, then calls `then` with the connection.
+/// Performs the handshake, then calls `then` with the connection.
 ///
 /// # Errors
-/// There is no connection.
+/// The handshake failed.
 pub fn with_connection<T>(
     hardware: &Hardware,
     buffers: &mut Buffers,
@@ -123,9 +123,11 @@ pub fn with_connection<T>(
         Some(ended) => HandshakeFailed::Ended(ended),
         None => HandshakeFailed::Tls(error),
     })?;
-    // embedded-tls does not insist that the server proves anything before its Finished.
+    // embedded-tls accepts a server that sends Finished without a proof of its key.
     if !judge.proven {
-        return Err(HandshakeFailed::Distrusted(Distrust("the gateway did not prove to hold its certificate's key")));
+        return Err(HandshakeFailed::Distrusted(Distrust(
+            "the gateway did not prove that it holds its certificate's key",
+        )));
     }
     records.borrow_mut().set_mode(Mode::Session);
     Ok(then(&mut Tls { connection: Some(connection), records: &records }, random))
@@ -161,7 +163,7 @@ impl CryptoProvider for Provider<'_, '_> {
     }
 }
 
-/// Judges the gateway: first its certificate, then that it holds the key.
+/// Verifies the gateway: first its certificate, then its signature with the certificate's key.
 struct Judge<'a> {
     credentials: Credentials<'a>,
     key: Option<(PublicKey, Sha256)>,
@@ -218,7 +220,7 @@ impl TlsVerifier<Aes128GcmSha256> for Judge<'_> {
 }
 
 struct Tls<'a, 'b> {
-    /// None once closed.
+    /// None after it was closed.
     connection: Option<TlsConnection<'a, Stream<'a, 'b>, Aes128GcmSha256>>,
     records: &'a RefCell<Records<'b>>,
 }
@@ -236,7 +238,7 @@ impl Transport for Tls<'_, '_> {
             let Some(connection) = &mut self.connection else { return Err(CLOSED) };
             match connection.read_buffered() {
                 Ok(mut data) => frames.push(data.pop_all()),
-                // The record carried no data for us, and there is no other.
+                // The record carried no application data, and no other record has arrived.
                 Err(TlsError::Io(ErrorKind::Interrupted)) => {}
                 Err(error) => return Err(why(self.records, error)),
             }
@@ -255,7 +257,7 @@ impl Transport for Tls<'_, '_> {
 
     fn close(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // The link may be gone already; then nobody is there to hear the goodbye.
+            // The link may have ended already; then nothing can be sent.
             let _ = connection.close();
         }
     }

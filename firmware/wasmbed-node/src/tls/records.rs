@@ -1,8 +1,8 @@
-//! What embedded-tls reads from and writes to.
+//! Collects whole TLS records for embedded-tls.
 //!
-//! embedded-tls waits for whole records, and forgets the beginning of a record's header if the wait is broken off.
-//! During the handshake that is fine. During a session nothing may wait, so a record is collected here first, and
-//! embedded-tls is only asked to read when all of it is there.
+//! embedded-tls waits for whole records, and loses the start of a record's header if the wait is broken off. That is
+//! fine during the handshake. During a session nothing may block, so a record is collected here first, and embedded-tls
+//! reads only complete records.
 
 use core::cell::RefCell;
 
@@ -13,21 +13,21 @@ use crate::transport::{Ended, send_all};
 
 const HEADER: usize = 5;
 
-/// Whether reading may wait.
+/// Whether reading may block.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// It may.
+    /// Reading may block until the deadline.
     Handshake,
-    /// It may not.
+    /// Reading must not block.
     Session,
 }
 
-/// The link, as records.
+/// The link as a stream of records.
 pub struct Records<'b> {
     hardware: Hardware,
     mode: Mode,
     deadline: u64,
-    /// Room for one record, of which `filled` bytes have arrived and `taken` bytes were read.
+    /// Buffer for one record; `filled` bytes have arrived, `taken` bytes were read.
     buffer: &'b mut [u8],
     filled: usize,
     taken: usize,
@@ -35,7 +35,7 @@ pub struct Records<'b> {
 }
 
 impl<'b> Records<'b> {
-    /// For a handshake that has to be done by `deadline`.
+    /// Prepares for a handshake that has to end by `deadline`.
     pub fn new(hardware: Hardware, buffer: &'b mut [u8], deadline: u64) -> Self {
         Self { hardware, mode: Mode::Handshake, deadline, buffer, filled: 0, taken: 0, ended: None }
     }
@@ -44,7 +44,7 @@ impl<'b> Records<'b> {
         self.mode = mode;
     }
 
-    /// Why reading or writing failed, if it was the link's doing.
+    /// Why the link ended, if that made reading or writing fail.
     pub fn ended(&self) -> Option<Ended> {
         self.ended
     }
@@ -54,7 +54,7 @@ impl<'b> Records<'b> {
         ended
     }
 
-    /// Takes in what the link has; true: a whole record is here.
+    /// Reads what the link has; true: a whole record is complete.
     pub fn is_complete(&mut self) -> Result<bool, Ended> {
         loop {
             let wanted = match self.buffer[..self.filled].first_chunk::<HEADER>() {
@@ -65,7 +65,9 @@ impl<'b> Records<'b> {
                 return Ok(true);
             }
             let Some(room) = self.buffer.get_mut(self.filled..wanted) else {
-                return Err(self.end(Ended::Broken("the gateway sent a TLS record larger than this board can take")));
+                return Err(
+                    self.end(Ended::Broken("the gateway sent a TLS record that is larger than this board's buffer"))
+                );
             };
             match self.hardware.link.read(room) {
                 0 if self.hardware.link.state() == LinkState::Open => return Ok(false),

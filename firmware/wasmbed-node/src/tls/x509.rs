@@ -1,5 +1,5 @@
-//! As much of X.509 (RFC 5280) and PKCS #10 (RFC 2986) as a board needs, read in place: names are compared as they
-//! are encoded, and nothing is copied. A fuller reader would cost a tenth of a small board's flash.
+//! The part of X.509 (RFC 5280) and PKCS #10 (RFC 2986) that a board needs, read in place: names are compared in their
+//! encoding, and nothing is copied. A complete reader would cost a tenth of a small board's flash.
 
 use alloc::vec::Vec;
 
@@ -16,15 +16,15 @@ pub const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.
 pub const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
 pub const SERVER_AUTHENTICATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
 
-/// A certificate, in pieces of its encoding.
+/// A certificate; each field is a part of its encoding.
 pub struct Certificate<'a> {
-    /// What the signature covers.
+    /// The bytes that the signature covers.
     pub signed: &'a [u8],
     pub signature_algorithm: ObjectIdentifier,
     pub signature: &'a [u8],
     pub issuer: &'a [u8],
     pub subject: &'a [u8],
-    /// Seconds since the Unix epoch, first and last.
+    /// First and last second of validity, since the Unix epoch.
     pub validity: (u64, u64),
     /// SubjectPublicKeyInfo.
     pub public_key_info: &'a [u8],
@@ -46,7 +46,7 @@ fn enter<'a>(reader: &mut SliceReader<'a>, tag: Tag) -> Result<SliceReader<'a>> 
     SliceReader::new(any.value())
 }
 
-/// The algorithm of an AlgorithmIdentifier; its parameters follow from it, or make the key unreadable.
+/// Reads the algorithm of an AlgorithmIdentifier. Its parameters follow from it, or make the key unreadable.
 fn algorithm(reader: &mut SliceReader<'_>) -> Result<ObjectIdentifier> {
     ObjectIdentifier::decode(&mut enter(reader, Tag::Sequence)?)
 }
@@ -116,7 +116,7 @@ impl<'a> Certificate<'a> {
         })
     }
 
-    /// Its extensions, one after the other.
+    /// Its extensions, in order.
     pub fn extensions(&self) -> impl Iterator<Item = Result<Extension<'a>>> {
         elements(self.extensions).map(|extension| {
             let mut extension = SliceReader::new(extension?.value())?;
@@ -126,7 +126,7 @@ impl<'a> Certificate<'a> {
         })
     }
 
-    /// Whether the subject has that common name.
+    /// Whether the subject has this common name.
     pub fn is_called(&self, name: &str) -> bool {
         let attributes = self.subject_attributes();
         attributes.is_ok_and(|attributes| attributes.contains(&(COMMON_NAME, name.as_bytes())))
@@ -144,12 +144,12 @@ impl<'a> Certificate<'a> {
     }
 }
 
-/// What is inside of an element.
+/// Returns the contents of an element.
 pub fn contents(der: &[u8]) -> Result<&[u8]> {
     Ok(AnyRef::decode(&mut SliceReader::new(der)?)?.value())
 }
 
-/// The elements that follow each other in `der`; ends with the first that is malformed.
+/// Returns the consecutive elements in `der`, up to the first malformed one.
 pub fn elements(der: &[u8]) -> impl Iterator<Item = Result<AnyRef<'_>>> {
     let mut rest = der;
     core::iter::from_fn(move || {
@@ -168,7 +168,7 @@ pub fn elements(der: &[u8]) -> impl Iterator<Item = Result<AnyRef<'_>>> {
     })
 }
 
-/// An element of DER: tag, length and the parts of its contents.
+/// Encodes an element of DER: tag, length, and the parts of its contents.
 pub fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let mut out = Vec::with_capacity(length + 4);

@@ -1,6 +1,6 @@
-"""Makes the certificates that `certificates.rs` judges: run it with the harness's environment, in this folder.
+"""Make the certificates that `certificates.rs` judges. Run it with the harness's environment, in this folder.
 
-Those in `usages.txt` are judged by virtual boards too, in `tests/pki/test_server_usages.py`.
+Virtual boards judge those in `usages.txt` too, in `tests/pki/test_server_usages.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-//! A board made of memory, and a gateway that follows a script.
+//! A board in memory, and a gateway that follows a script.
 #![allow(dead_code)]
 
 use std::cell::{Cell, RefCell};
@@ -17,7 +17,7 @@ use wasmbed_protocol::{FrameDecoder, decode_device, encode_gateway};
 
 pub const DEVICE_ID: &str = "123e4567-e89b-42d3-a456-426614174000";
 
-/// Time passes when somebody sleeps.
+/// A board in memory. Its time passes only while it sleeps.
 #[derive(Default)]
 pub struct Bench {
     now: Cell<u64>,
@@ -61,12 +61,12 @@ impl Bench {
         self.shutdown.set(true);
     }
 
-    /// From now on a millisecond passes whenever somebody looks at the clock.
+    /// From now on a millisecond passes at each read of the clock.
     pub fn tick_on_look(&self) {
         self.ticking.set(true);
     }
 
-    /// On the link, for a transport that uses it.
+    /// Puts bytes on the link, for a transport that uses it.
     pub fn arrive(&self, data: &[u8]) {
         self.arrived.borrow_mut().extend(data);
     }
@@ -147,11 +147,11 @@ impl Watchdog for Bench {
     fn feed(&self) {}
 }
 
-/// Something a gateway does when asked for its next move.
+/// A step of the gateway's script.
 pub enum Move {
     /// Sends a message with that id.
     Say(u32, GatewayMessage<'static>),
-    /// Sends bytes as they are.
+    /// Sends raw bytes.
     Bytes(Vec<u8>),
     /// Waits until the device has sent a message of that name since the last wait.
     Await(&'static str),
@@ -159,15 +159,15 @@ pub enum Move {
     Until(u64),
     /// Closes the connection.
     Hang,
-    /// Asks the board to stop.
+    /// Asks the board to shut down.
     Shutdown,
 }
 
-/// A transport whose other end is a script, which hangs up at its end.
+/// A transport whose other end follows a script and then closes the connection.
 pub struct Script {
     bench: &'static Bench,
     moves: VecDeque<Move>,
-    /// What the device sent: message ids, and descriptions.
+    /// The messages from the device: ids and descriptions.
     pub sent: Rc<RefCell<Vec<(u32, String)>>>,
     seen: usize,
     pub closed: Rc<Cell<bool>>,
@@ -188,7 +188,9 @@ impl Transport for Script {
                     let sent = self.sent.borrow();
                     match sent[self.seen..].iter().position(|(_, message)| message.starts_with(name)) {
                         Some(at) => self.seen += at + 1,
-                        None if self.bench.now() > 3_600_000 => panic!("no {name} in an hour; sent were {sent:#?}"),
+                        None if self.bench.now() > 3_600_000 => {
+                            panic!("no {name} within an hour; the device sent {sent:#?}")
+                        }
                         None => {
                             drop(sent);
                             self.moves.push_front(Move::Await(name));
@@ -219,13 +221,13 @@ impl Transport for Script {
     }
 }
 
-/// `Name { fields }`, as `Debug` has it, without the enum around it.
+/// Describes a message as `Name { fields }`: its `Debug` form without the enum.
 fn describe(message: &DeviceMessage<'_>) -> String {
     let text = format!("{message:?}");
     text[text.find('(').unwrap() + 1..text.len() - 1].to_owned()
 }
 
-/// A board with its applications, across sessions.
+/// A board with its applications, for several sessions.
 pub struct Board {
     pub bench: &'static Bench,
     pub memory: Memory,
@@ -233,7 +235,7 @@ pub struct Board {
     pub random: Random,
 }
 
-/// What a session came to.
+/// The outcome of a session.
 pub struct Report {
     pub outcome: Outcome,
     pub established: bool,
@@ -243,12 +245,12 @@ pub struct Report {
 }
 
 impl Report {
-    /// The descriptions of the messages of that name.
+    /// Descriptions of the messages of that name.
     pub fn messages(&self, name: &str) -> Vec<&str> {
         self.sent.iter().map(|(_, text)| text.as_str()).filter(|text| text.starts_with(name)).collect()
     }
 
-    /// Their names, in order.
+    /// The messages' names, in order.
     pub fn names(&self) -> Vec<&str> {
         self.sent.iter().map(|(_, text)| text.split(' ').next().unwrap()).collect()
     }
@@ -262,7 +264,7 @@ impl Board {
         Self { bench, memory: Memory::default(), applications, random }
     }
 
-    /// A board that has enrolled before, and beats every `interval` milliseconds.
+    /// A board that has enrolled before and sends a heartbeat every `interval` milliseconds.
     pub fn enrolled(interval: u64) -> Self {
         let memory = Memory { device_id: Some(DEVICE_ID.into()), heartbeat_interval: interval };
         Self { memory, ..Self::new() }

@@ -90,13 +90,14 @@ class Tokens:
         kind, name, uid = reference.get("kind", ""), reference.get("name", ""), reference.get("uid")
         plural = _BOUND.get(kind)
         if plural is None:
-            raise bad_request(f'cannot bind token to object of type {reference.get("apiVersion", "")}, Kind={kind}')
+            raise bad_request(f"cannot bind token to object of type {reference.get('apiVersion', '')}, Kind={kind}")
         found = self._object(plural, "" if kind == "Node" else namespace, name)
         if found is None:
             raise errors.not_found("", plural, name)
         actual = found["metadata"]["uid"]
         if uid and uid != actual:
-            why = f"the UID in the bound object reference ({uid}) does not match the UID in record. The object might have been deleted and then recreated"
+            why = f"the UID in the bound object reference ({uid}) does not match the UID in record. "
+            why += "The object might have been deleted and then recreated"
             raise errors.conflict("", plural, name, why)
         return {"name": name, "uid": actual}
 

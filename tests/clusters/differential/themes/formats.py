@@ -44,6 +44,8 @@ _NUMBERS: dict[str, tuple[str, list[Any]]] = {
     "double": ("number", [1.5]),
 }
 
+_STAYS = "an empty text is valid base64, and Secrets have it"
+
 
 def _schema() -> dict[str, Any]:
     fields: dict[str, Any] = {name: {"type": "string", "format": name} for name in _VALUES}
@@ -62,7 +64,12 @@ THEME = Theme(
     [
         *custom(definition(_schema())),
         *(
-            post(f"{name} {value!r}"[:50], f"{OBJECTS}?dryRun=All", _thing(**{name: value}))
+            post(
+                f"{name} {value!r}"[:50],
+                f"{OBJECTS}?dryRun=All",
+                _thing(**{name: value}),
+                stays=_STAYS if (name, value) == ("byte", "") else "",
+            )
             for name, values in [*_VALUES.items(), *((name, values) for name, (_, values) in _NUMBERS.items())]
             for value in values
         ),

@@ -20,6 +20,8 @@ from tests.clusters.differential.requests import (
 )
 
 _STRING = {"type": "string"}
+_LOST = "there the owners of fields get lost, or an apply fails, where versions lack each other's fields"
+_TEXT = "a Status says more than plain text, and clients show it"
 _V1 = "/apis/$GROUP/v1/namespaces/$NS/things"
 _V2 = "/apis/$GROUP/v2/namespaces/$NS/things"
 _BETA = "/apis/$GROUP/v1beta1/namespaces/$NS/things"
@@ -50,13 +52,13 @@ _VERSIONS: list[Request] = [
     get("the group", "/apis/$GROUP"),
     get("resources of v1", "/apis/$GROUP/v1"),
     get("resources of v2", "/apis/$GROUP/v2"),
-    get("resources of a version not served", "/apis/$GROUP/v0"),
+    get("resources of a version not served", "/apis/$GROUP/v0", stays=_TEXT),
     post("create in v1", _V1, _thing("v1", "one", old="a", both="b", new="c")),
     get("read in v1", f"{_V1}/one"),
     get("read in v2", f"{_V2}/one"),
     get("read in a deprecated version", f"{_BETA}/one"),
     get("read in a version with its own warning", f"{_BETA.replace('v1beta1', 'v1alpha1')}/one"),
-    get("read in a version not served", f"{_BETA.replace('v1beta1', 'v0')}/one"),
+    get("read in a version not served", f"{_BETA.replace('v1beta1', 'v0')}/one", stays=_TEXT),
     get("list in v2", _V2),
     get("list in a deprecated version", _BETA),
     get("watch in a deprecated version", f"{_BETA}?watch=true&timeoutSeconds=1"),
@@ -66,14 +68,14 @@ _VERSIONS: list[Request] = [
     get("what v2 shows of it", f"{_V2}/two"),
     post("create in a deprecated version", _BETA, _thing("v1beta1", "three", both="b", old="a")),
     post("create with the version of another path", _V2, _thing("v1", "four")),
-    patch("patch in v2", f"{_V2}/one", {"spec": {"both": "z"}}),
-    patch("patch in v2 with a field of v1", f"{_V2}/one", {"spec": {"old": "z"}}),
-    get("v1 after that", f"{_V1}/one"),
+    patch("patch in v2", f"{_V2}/one", {"spec": {"both": "z"}}, stays=_LOST),
+    patch("patch in v2 with a field of v1", f"{_V2}/one", {"spec": {"old": "z"}}, stays=_LOST),
+    get("v1 after that", f"{_V1}/one", stays=_LOST),
     apply("apply in v2", f"{_V2}/five", _thing("v2", "five", both="a", new="b")),
-    apply("apply in v1 by another", f"{_V1}/five", _thing("v1", "five", both="c"), "other"),
+    apply("apply in v1 by another", f"{_V1}/five", _thing("v1", "five", both="c"), "other", stays=_LOST),
     delete("delete in a deprecated version", f"{_BETA}/three"),
     patch("a version that objects are stored in goes", f"{DEFINITIONS}/things.$GROUP",
-          [{"op": "remove", "path": "/spec/versions/0"}], "json"),
+          [{"op": "remove", "path": "/spec/versions/0"}], "json", stays="the value shows how Go keeps a definition"),
     patch("another version stores", f"{DEFINITIONS}/things.$GROUP", [
         {"op": "replace", "path": "/spec/versions/0/storage", "value": False},
         {"op": "replace", "path": "/spec/versions/1/storage", "value": True}], "json"),
@@ -121,16 +123,16 @@ _SCALED: list[Request] = [
     patch("scale by merge patch", f"{_V1}/one/scale", {"spec": {"replicas": 5}}),
     get("the object after that", f"{_V1}/one"),
     patch("scale by JSON patch", f"{_V1}/one/scale", [{"op": "replace", "path": "/spec/replicas", "value": 6}], "json"),
-    patch("scale below zero", f"{_V1}/one/scale", {"spec": {"replicas": -1}}),
+    patch("scale below zero", f"{_V1}/one/scale", {"spec": {"replicas": -1}}, stays="one fault is shown once"),
     patch("scale to text", f"{_V1}/one/scale", {"spec": {"replicas": "two"}}),
     patch("status through scale", f"{_V1}/one/scale", {"status": {"replicas": 9}}),
     put("replace scale", f"{_V1}/one/scale", _scale(3)),
     put("replace scale with an old version", f"{_V1}/one/scale",
         {**_scale(4), "metadata": {"name": "one", "resourceVersion": "1"}}),
     put("replace scale of another name", f"{_V1}/one/scale", {**_scale(4), "metadata": {"name": "two"}}),
-    put("replace scale with a Thing", f"{_V1}/one/scale", _thing("v1", "one", replicas=1)),
+    put("replace scale with a Thing", f"{_V1}/one/scale", _thing("v1", "one", replicas=1), stays="the refusal says what is wrong, not where Go noticed"),
     put("replace scale of what is not there", f"{_V1}/none/scale", {**_scale(4), "metadata": {"name": "none"}}),
-    apply("apply scale", f"{_V1}/one/scale", _scale(8), force=True),
+    apply("apply scale", f"{_V1}/one/scale", _scale(8), force=True, stays="refused as a bad request, not as a failure of the server"),
     get("owners after that", f"{_V1}/one"),
     delete("delete scale", f"{_V1}/one/scale"),
     post("create scale", f"{_V1}/one/scale", _scale(1)),
