@@ -15,7 +15,7 @@ from harness.clusters.embedded.values import identity
 __all__ = ["DEMANDS", "Check", "checks_of", "in_body"]
 
 DEMANDS = "x-go-demands"
-"""The keyword of built-in kinds for what Go's validation demands, in its words: ``>=0``, ``>0``, ``port``, ``in A|B``."""
+"""The keyword of built-in kinds for what Go's validation demands: ``>=0``, ``>0``, ``port``, ``in A|B``."""
 
 Check = Callable[[Any, str, Budget], "Cause | None"]
 """From a value, its path and what the request may still cost, to what is wrong with it."""

@@ -216,7 +216,7 @@ class Store:
         return entry
 
     def parse_version(self, text: str, code: int = 400) -> int:
-        """A resourceVersion that a client sent. Raises a refusal for one that is no number: 400 for a list, else 500."""
+        """A resourceVersion that a client sent. Raises a refusal, 400 or 500, for one that is not a number."""
         why = ""
         if not text.isascii() or not text.isdigit():
             why = "invalid syntax"

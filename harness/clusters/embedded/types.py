@@ -97,7 +97,8 @@ class ResourceType:
 
     @property
     def subresources(self) -> tuple[str, ...]:
-        return (*self.more_subresources, "status") if self.has_status else self.more_subresources
+        scale = ("scale",) * (self.scale is not None)
+        return (*self.more_subresources, *scale, *("status",) * self.has_status)
 
     @property
     def blank(self) -> Object:

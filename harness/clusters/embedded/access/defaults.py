@@ -117,18 +117,20 @@ _BINDINGS = {
 """The groups to which roles are given."""
 
 
+_BOOTSTRAPPED = {"kubernetes.io/bootstrapping": "rbac-defaults"}
+
+
 def install_defaults(state: State) -> None:
     """Store the default roles and bindings in an empty store."""
     for name, role in _roles().items():
         members = copy_value(role)
-        labels = {"kubernetes.io/bootstrapping": "rbac-defaults", **members.pop("labels", {})}
+        labels = {**_BOOTSTRAPPED, **members.pop("labels", {})}
         _store(state, "ClusterRole", "clusterroles", name, labels, members)
     for name, groups in _BINDINGS.items():
         subjects = [{"kind": "Group", "apiGroup": GROUP, "name": group} for group in groups]
         reference = {"apiGroup": GROUP, "kind": "ClusterRole", "name": name}
         members = {"subjects": subjects, "roleRef": reference}
-        _store(state, "ClusterRoleBinding", "clusterrolebindings", name, {"kubernetes.io/bootstrapping": "rbac-defaults"},
-               members)  # fmt: skip
+        _store(state, "ClusterRoleBinding", "clusterrolebindings", name, _BOOTSTRAPPED, members)
 
 
 def _store(state: State, kind: str, plural: str, name: str, labels: Object, members: Object) -> None:

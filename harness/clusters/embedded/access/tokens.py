@@ -96,7 +96,8 @@ class Tokens:
             raise errors.not_found("", plural, name)
         actual = found["metadata"]["uid"]
         if uid and uid != actual:
-            why = f"the UID in the bound object reference ({uid}) does not match the UID in record. The object might have been deleted and then recreated"
+            why = f"the UID in the bound object reference ({uid}) does not match the UID in record. "
+            why += "The object might have been deleted and then recreated"
             raise errors.conflict("", plural, name, why)
         return {"name": name, "uid": actual}
 

@@ -1,4 +1,4 @@
-"""What ``kubectl get`` prints of built-in kinds, from lines such as ``Status=status.phase, Ready:integer=#status.ready``.
+"""What ``kubectl get`` prints of built-in kinds, from texts as ``Status=status.phase, Ready:integer=#status.ready``.
 
 A column is a name, a type after ``:`` (text by default), ``+`` if it is shown only by ``-o wide``, and where its value
 is: a path of members. Before the path, ``#`` stands for 0 where there is nothing, ``-`` for ``<none>``, ``?`` for
@@ -73,8 +73,8 @@ def _of_replicas(workload: Object) -> str:
 
 
 def _template(stored: Object) -> Object:
-    found = (lookup(stored, path) for path in (
-        ("spec", "template", "spec"), ("spec", "jobTemplate", "spec", "template", "spec"), ("template", "spec")))  # fmt: skip
+    paths = (("spec", "template", "spec"), ("spec", "jobTemplate", "spec", "template", "spec"), ("template", "spec"))
+    found = (lookup(stored, path) for path in paths)
     return next(filter(None, found), {})
 
 
@@ -172,7 +172,8 @@ _COMPUTED: dict[str, Callable[[Object], Any]] = {
     "slice-endpoints": _slice_endpoints,
     "claim": lambda volume: "/".join(filter(None, (_looked_up(("spec", "claimRef", one), "", volume) for one in (
         "namespace", "name")))),
-    "scaled": lambda scaler: "/".join(lookup(scaler, ("spec", "scaleTargetRef", one)) or "" for one in ("kind", "name")),
+    "scaled": lambda scaler: "/".join(
+        lookup(scaler, ("spec", "scaleTargetRef", one)) or "" for one in ("kind", "name")),
     "nothing": lambda _: "",
     "none": lambda _: "<none>",
     "unset": lambda _: "<unset>",

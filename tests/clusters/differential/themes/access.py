@@ -70,13 +70,26 @@ THEME = Theme(
         get("jane asks for a path that is not there", "/nothing", headers=_JANE),
         get("jane asks for a type that is not there", "/apis/nothing.example.org/v1/things", headers=_JANE),
         get("a group and no user", _MAPS, headers={"Impersonate-Group": "dev"}),
-        post("who jane is", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, headers={
-            **_JANE, "Impersonate-Group": "dev", "Impersonate-Uid": "7", "Impersonate-Extra-Scopes": "a"}),
-        post("who an account is", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, headers={
-            "Impersonate-User": "system:serviceaccount:$NS:bot"}),
+        post(
+            "who jane is",
+            "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+            {},
+            headers={**_JANE, "Impersonate-Group": "dev", "Impersonate-Uid": "7", "Impersonate-Extra-Scopes": "a"},
+        ),
+        post(
+            "who an account is",
+            "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+            {},
+            headers={"Impersonate-User": "system:serviceaccount:$NS:bot"},
+        ),
         *prepare(
-            post("a role", _ROLES, _role("reader", _rule("configmaps", "get list watch"), _rule(
-                "secrets", "get", resourceNames=["known"]))),
+            post(
+                "a role",
+                _ROLES,
+                _role(
+                    "reader", _rule("configmaps", "get list watch"), _rule("secrets", "get", resourceNames=["known"])
+                ),
+            ),
             post("a binding", _BINDINGS, _bind("readers", "reader", _user("jane"))),
             get("it works", _MAPS, headers=_JANE, until=(200,)),
         ),
@@ -84,28 +97,99 @@ THEME = Theme(
         get("jane gets what is not there", f"{_MAPS}/nothing", headers=_JANE),
         get("jane gets a Secret by its name", "/api/v1/namespaces/$NS/secrets/known", headers=_JANE),
         get("jane gets another Secret", "/api/v1/namespaces/$NS/secrets/other", headers=_JANE),
-        get("jane lists a Secret by its name", "/api/v1/namespaces/$NS/secrets?fieldSelector=metadata.name%3Dknown", headers=_JANE),
+        get(
+            "jane lists a Secret by its name",
+            "/api/v1/namespaces/$NS/secrets?fieldSelector=metadata.name%3Dknown",
+            headers=_JANE,
+        ),
         get("jane in another namespace", "/api/v1/namespaces/default/configmaps", headers=_JANE),
         post("jane still may not create", _MAPS, {"metadata": {"name": "one"}}, headers=_JANE),
         _can("list", verb="list", resource="configmaps", namespace="$NS"),
         _can("delete", verb="delete", resource="configmaps", namespace="$NS"),
         _can("a subresource", verb="get", resource="configmaps", subresource="status", namespace="$NS"),
         _can("everything", verb="*", resource="*", namespace="$NS"),
-        post("may jane: a path", f"{_REVIEWS}/subjectaccessreviews", {"spec": {"user": "jane-$NS", "nonResourceAttributes": {"verb": "get", "path": "/healthz"}}}),
-        post("may a group", f"{_REVIEWS}/subjectaccessreviews", {"spec": {"groups": ["system:authenticated"], "nonResourceAttributes": {"verb": "get", "path": "/healthz"}}}),
-        post("may the masters", f"{_REVIEWS}/subjectaccessreviews", {"spec": {"user": "a", "groups": ["system:masters"], "resourceAttributes": {"verb": "delete", "resource": "nodes"}}}),
-        post("a review of nobody", f"{_REVIEWS}/subjectaccessreviews", {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}}),
+        post(
+            "may jane: a path",
+            f"{_REVIEWS}/subjectaccessreviews",
+            {"spec": {"user": "jane-$NS", "nonResourceAttributes": {"verb": "get", "path": "/healthz"}}},
+        ),
+        post(
+            "may a group",
+            f"{_REVIEWS}/subjectaccessreviews",
+            {
+                "spec": {
+                    "groups": ["system:authenticated"],
+                    "nonResourceAttributes": {"verb": "get", "path": "/healthz"},
+                }
+            },
+        ),
+        post(
+            "may the masters",
+            f"{_REVIEWS}/subjectaccessreviews",
+            {
+                "spec": {
+                    "user": "a",
+                    "groups": ["system:masters"],
+                    "resourceAttributes": {"verb": "delete", "resource": "nodes"},
+                }
+            },
+        ),
+        post(
+            "a review of nobody",
+            f"{_REVIEWS}/subjectaccessreviews",
+            {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}},
+        ),
         post("a review of nothing", f"{_REVIEWS}/selfsubjectaccessreviews", {"spec": {}}),
-        post("a review of two things", f"{_REVIEWS}/selfsubjectaccessreviews", {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}, "nonResourceAttributes": {"verb": "get", "path": "/healthz"}}}),
-        post("may I", f"{_REVIEWS}/selfsubjectaccessreviews", {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods", "namespace": "$NS"}}}),
-        post("may I, asks jane", f"{_REVIEWS}/selfsubjectaccessreviews", {"spec": {"resourceAttributes": {"verb": "get", "resource": "configmaps", "namespace": "$NS"}}}, headers=_JANE),
-        post("a local review", f"{_REVIEWS}/namespaces/$NS/localsubjectaccessreviews", {"spec": {"user": "jane-$NS", "resourceAttributes": {"verb": "get", "resource": "configmaps", "namespace": "$NS"}}}),
-        post("a local review of elsewhere", f"{_REVIEWS}/namespaces/$NS/localsubjectaccessreviews", {"spec": {"user": "jane-$NS", "resourceAttributes": {"verb": "get", "resource": "configmaps", "namespace": "default"}}}),
+        post(
+            "a review of two things",
+            f"{_REVIEWS}/selfsubjectaccessreviews",
+            {
+                "spec": {
+                    "resourceAttributes": {"verb": "get", "resource": "pods"},
+                    "nonResourceAttributes": {"verb": "get", "path": "/healthz"},
+                }
+            },
+        ),
+        post(
+            "may I",
+            f"{_REVIEWS}/selfsubjectaccessreviews",
+            {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods", "namespace": "$NS"}}},
+        ),
+        post(
+            "may I, asks jane",
+            f"{_REVIEWS}/selfsubjectaccessreviews",
+            {"spec": {"resourceAttributes": {"verb": "get", "resource": "configmaps", "namespace": "$NS"}}},
+            headers=_JANE,
+        ),
+        post(
+            "a local review",
+            f"{_REVIEWS}/namespaces/$NS/localsubjectaccessreviews",
+            {
+                "spec": {
+                    "user": "jane-$NS",
+                    "resourceAttributes": {"verb": "get", "resource": "configmaps", "namespace": "$NS"},
+                }
+            },
+        ),
+        post(
+            "a local review of elsewhere",
+            f"{_REVIEWS}/namespaces/$NS/localsubjectaccessreviews",
+            {
+                "spec": {
+                    "user": "jane-$NS",
+                    "resourceAttributes": {"verb": "get", "resource": "configmaps", "namespace": "default"},
+                }
+            },
+        ),
         post("what may jane do", f"{_REVIEWS}/selfsubjectrulesreviews", {"spec": {"namespace": "$NS"}}, headers=_JANE),
         post("what may I do, nowhere", f"{_REVIEWS}/selfsubjectrulesreviews", {"spec": {}}),
         get("reviews cannot be listed", f"{_REVIEWS}/selfsubjectaccessreviews"),
         *prepare(
-            post("a binding to a role that is not there", _BINDINGS, _bind("lost", "nowhere", _user("lost"), kind="ClusterRole")),
+            post(
+                "a binding to a role that is not there",
+                _BINDINGS,
+                _bind("lost", "nowhere", _user("lost"), kind="ClusterRole"),
+            ),
             get("it is seen", "/api/v1/namespaces/$NS/secrets", headers={"Impersonate-User": "lost-$NS"}),
         ),
         _can("with a role that is not there", "lost", verb="get", resource="secrets", namespace="$NS"),
@@ -118,28 +202,49 @@ THEME = Theme(
         post("maker grants what it has not", _ROLES, _role("more", _rule("pods secrets", "get list")), headers=_MAKER),
         post("maker binds what it has", _BINDINGS, _bind("same", "maker", _user("other")), headers=_MAKER),
         post("maker binds what it has not", _BINDINGS, _bind("other", "reader", _user("maker")), headers=_MAKER),
-        post("maker binds a role that is not there", _BINDINGS, _bind("nothing", "nowhere", _user("maker")), headers=_MAKER),
+        post(
+            "maker binds a role that is not there",
+            _BINDINGS,
+            _bind("nothing", "nowhere", _user("maker")),
+            headers=_MAKER,
+        ),
         put("a binding's role cannot change", f"{_BINDINGS}/makers", _bind("makers", "reader", _user("maker"))),
         put("a role by PUT", f"{_ROLES}/put", _role("put", _rule("pods", "get"))),
         post("an account", _ACCOUNTS, {"metadata": {"name": "bot"}}, save="bot"),
         post("a token of an account that is not there", f"{_ACCOUNTS}/nobody/token", {"spec": {}}),
         post("a short token", f"{_ACCOUNTS}/bot/token", {"spec": {"expirationSeconds": 5}}),
-        post("a token bound to a Pod that is not there", f"{_ACCOUNTS}/bot/token", {"spec": {"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "nothing"}}}),
+        post(
+            "a token bound to a Pod that is not there",
+            f"{_ACCOUNTS}/bot/token",
+            {"spec": {"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "nothing"}}},
+        ),
         get("tokens cannot be read", f"{_ACCOUNTS}/bot/token"),
         *prepare(post("a token", f"{_ACCOUNTS}/bot/token", {"spec": {}}, save="token", until=(201,))),
         post("who the token's bearer is", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, headers=_BOT),
         get("the bearer without a right", _MAPS, headers=_BOT),
         *prepare(
-            post("bind the account", _BINDINGS, _bind("bots", "reader", {"kind": "ServiceAccount", "name": "bot", "namespace": "$NS"})),
+            post(
+                "bind the account",
+                _BINDINGS,
+                _bind("bots", "reader", {"kind": "ServiceAccount", "name": "bot", "namespace": "$NS"}),
+            ),
             get("it works", _MAPS, headers=_BOT, until=(200,)),
         ),
         get("the bearer with a right", f"{_MAPS}?fieldSelector=metadata.name%3Dnothing", headers=_BOT),
         post("the bearer may not impersonate", _MAPS, {}, headers={**_BOT, **_JANE}),
-        post("review of a good token", "/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {"token": "$token.status.token"}}),
-        post("review of a good token for another audience", "/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {"token": "$token.status.token", "audiences": ["other"]}}),
+        post(
+            "review of a good token",
+            "/apis/authentication.k8s.io/v1/tokenreviews",
+            {"spec": {"token": "$token.status.token"}},
+        ),
+        post(
+            "review of a good token for another audience",
+            "/apis/authentication.k8s.io/v1/tokenreviews",
+            {"spec": {"token": "$token.status.token", "audiences": ["other"]}},
+        ),
         post("review of a wrong token", "/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {"token": "wrong"}}),
         post("review of no token", "/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {}}),
         *prepare(delete("the account goes", f"{_ACCOUNTS}/bot"), get("it is gone", _MAPS, headers=_BOT, until=(401,))),
         get("a token whose account is gone", _MAPS, headers=_BOT),
     ],
-)  # fmt: skip
+)

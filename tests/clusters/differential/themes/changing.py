@@ -51,8 +51,15 @@ THEME = Theme(
     "changing",
     "Patches, deletions, owners",
     [
-        *custom(definition({"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}},
-                           subresources={"status": {}})),
+        *custom(
+            definition(
+                {
+                    "type": "object",
+                    "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+                },
+                subresources={"status": {}},
+            )
+        ),
         *prepare(post("a Thing", OBJECTS, _thing("one", spec={"list": [1, 2], "a": "b"}), until=(201,))),
         *_made("patched", annotations={"example.org/x": "1"}),
         _json("replace", _operation("replace", "/data/a", value="c")),
@@ -71,7 +78,11 @@ THEME = Theme(
         _json("no operation", {"path": "/data/a"}),
         _json("no path", {"op": "add", "value": "c"}),
         _json("a slash in a key", _operation("add", "/metadata/annotations/example.org~1y", value="2")),
-        _json("a tilde in a key", _operation("add", "/metadata/labels", value={}), _operation("add", "/metadata/annotations/a~0b", value="2")),
+        _json(
+            "a tilde in a key",
+            _operation("add", "/metadata/labels", value={}),
+            _operation("add", "/metadata/annotations/a~0b", value="2"),
+        ),
         _json("the name", _operation("replace", "/metadata/name", value="other")),
         _json("not a list", path=f"{_MAPS}/patched"),
         patch("JSON patch: an object", f"{_MAPS}/patched", {"op": "add"}, "json"),
@@ -93,17 +104,39 @@ THEME = Theme(
         patch("merge patch: nothing", f"{_MAPS}/patched?dryRun=All", {}),
         patch("merge patch: remove", f"{_MAPS}/patched?dryRun=All", {"data": {"a": None}}),
         patch("merge patch of what is not there", f"{_MAPS}/nothing", {}),
-        patch("strategic patch: replace a map", f"{_MAPS}/patched?dryRun=All", {"data": {"$patch": "replace", "z": "y"}}, "strategic"),
+        patch(
+            "strategic patch: replace a map",
+            f"{_MAPS}/patched?dryRun=All",
+            {"data": {"$patch": "replace", "z": "y"}},
+            "strategic",
+        ),
         patch("strategic patch: a list", f"{_MAPS}/patched", [1], "strategic"),
         patch("strategic patch of a custom object", f"{OBJECTS}/one", {}, "strategic"),
         patch("merge patch of a custom object: a list", f"{OBJECTS}/one", [1]),
-        patch("a patch of a type that custom objects do not take", f"{OBJECTS}/one", {}, headers={"Content-Type": "application/json"}),
+        patch(
+            "a patch of a type that custom objects do not take",
+            f"{OBJECTS}/one",
+            {},
+            headers={"Content-Type": "application/json"},
+        ),
         put("a custom object that is not there", f"{OBJECTS}/new", _thing("new")),
         put("a custom object without a version", f"{OBJECTS}/one", _thing("one")),
         post("a custom object without a kind", OBJECTS, {"metadata": {"name": "two"}}),
-        post("a custom object of another kind", OBJECTS, {"apiVersion": "$GROUP/v1", "kind": "Other", "metadata": {"name": "two"}}),
-        post("a custom object of another version", OBJECTS, {"apiVersion": "$GROUP/v2", "kind": "Thing", "metadata": {"name": "two"}}),
-        post("a custom object with a number for a name", OBJECTS, {"apiVersion": "$GROUP/v1", "kind": "Thing", "metadata": {"name": 2}}),
+        post(
+            "a custom object of another kind",
+            OBJECTS,
+            {"apiVersion": "$GROUP/v1", "kind": "Other", "metadata": {"name": "two"}},
+        ),
+        post(
+            "a custom object of another version",
+            OBJECTS,
+            {"apiVersion": "$GROUP/v2", "kind": "Thing", "metadata": {"name": "two"}},
+        ),
+        post(
+            "a custom object with a number for a name",
+            OBJECTS,
+            {"apiVersion": "$GROUP/v1", "kind": "Thing", "metadata": {"name": 2}},
+        ),
         post("half a custom object", OBJECTS, "{"),
         post("no custom object", OBJECTS, ""),
         get("a custom object as YAML", f"{OBJECTS}/one", headers={"Accept": "application/yaml"}),
@@ -124,7 +157,11 @@ THEME = Theme(
         _gone("a dry run", {"dryRun": ["All"]}),
         _gone("in the end"),
         _gone("again"),
-        patch("a new finalizer of what is being deleted", f"{_MAPS}/deleted", {"metadata": {"finalizers": [_KEEP, "example.org/more"]}}),
+        patch(
+            "a new finalizer of what is being deleted",
+            f"{_MAPS}/deleted",
+            {"metadata": {"finalizers": [_KEEP, "example.org/more"]}},
+        ),
         post("create what is being deleted", _MAPS, {"metadata": {"name": "deleted"}}),
         patch("the last finalizer goes", f"{_MAPS}/deleted", {"metadata": {"finalizers": None}}),
         get("it is gone", f"{_MAPS}/deleted"),
@@ -132,16 +169,50 @@ THEME = Theme(
         *_made("plain"),
         delete("delete a plain one", f"{_MAPS}/plain"),
         *_made("in-foreground", finalizers=["foregroundDeletion"]),
-        delete("delete one that waits for its dependents", f"{_MAPS}/in-foreground", {"propagationPolicy": "Foreground"}),
+        delete(
+            "delete one that waits for its dependents", f"{_MAPS}/in-foreground", {"propagationPolicy": "Foreground"}
+        ),
         *_made("orphans"),
         *_made("graceful"),
         delete("a grace period below zero", f"{_MAPS}/graceful", {"gracePeriodSeconds": -1}),
-        post("an owner without a uid", f"{_MAPS}?dryRun=All", {"metadata": {"name": "owned", "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": ""}]}}),
-        post("an owner without a kind", f"{_MAPS}?dryRun=All", {"metadata": {"name": "owned", "ownerReferences": [{"apiVersion": "v1", "name": "owner", "uid": "a"}]}}),
-        post("two owners that control", f"{_MAPS}?dryRun=All", {"metadata": {"name": "owned", "ownerReferences": [
-            {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "a", "controller": True},
-            {"apiVersion": "v1", "kind": "ConfigMap", "name": "other", "uid": "b", "controller": True}]}}),
-        post("an event for an owner", f"{_MAPS}?dryRun=All", {"metadata": {"name": "owned", "ownerReferences": [{"apiVersion": "v1", "kind": "Event", "name": "e", "uid": "a"}]}}),
+        post(
+            "an owner without a uid",
+            f"{_MAPS}?dryRun=All",
+            {
+                "metadata": {
+                    "name": "owned",
+                    "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": ""}],
+                }
+            },
+        ),
+        post(
+            "an owner without a kind",
+            f"{_MAPS}?dryRun=All",
+            {"metadata": {"name": "owned", "ownerReferences": [{"apiVersion": "v1", "name": "owner", "uid": "a"}]}},
+        ),
+        post(
+            "two owners that control",
+            f"{_MAPS}?dryRun=All",
+            {
+                "metadata": {
+                    "name": "owned",
+                    "ownerReferences": [
+                        {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "a", "controller": True},
+                        {"apiVersion": "v1", "kind": "ConfigMap", "name": "other", "uid": "b", "controller": True},
+                    ],
+                }
+            },
+        ),
+        post(
+            "an event for an owner",
+            f"{_MAPS}?dryRun=All",
+            {
+                "metadata": {
+                    "name": "owned",
+                    "ownerReferences": [{"apiVersion": "v1", "kind": "Event", "name": "e", "uid": "a"}],
+                }
+            },
+        ),
         *_made("owner"),
         post("owned by what is there", _MAPS, {"metadata": {"name": "owned", "ownerReferences": [_OWNER]}}),
         *prepare(
@@ -149,17 +220,36 @@ THEME = Theme(
             get("what it owned goes too", f"{_MAPS}/owned", until=(404,)),
         ),
         get("what it owned is gone", f"{_MAPS}/owned"),
-        *prepare(post("a namespace to be deleted", "/api/v1/namespaces", {"metadata": {"name": "$NS-ending", "finalizers": []}}),
-                 post("held by an object", "/api/v1/namespaces/$NS-ending/configmaps", {"metadata": {"name": "held", "finalizers": [_KEEP]}})),
+        *prepare(
+            post(
+                "a namespace to be deleted",
+                "/api/v1/namespaces",
+                {"metadata": {"name": "$NS-ending", "finalizers": []}},
+            ),
+            post(
+                "held by an object",
+                "/api/v1/namespaces/$NS-ending/configmaps",
+                {"metadata": {"name": "held", "finalizers": [_KEEP]}},
+            ),
+        ),
         delete("a namespace that is not empty", "/api/v1/namespaces/$NS-ending"),
-        post("create in a namespace that is being deleted", "/api/v1/namespaces/$NS-ending/configmaps", {"metadata": {"name": "late"}}),
-        *prepare(get("its object is being deleted", "/api/v1/namespaces/$NS-ending/configmaps/held", until=(200,)),
-                 patch("it is let go", "/api/v1/namespaces/$NS-ending/configmaps/held", {"metadata": {"finalizers": None}}),
-                 get("the namespace is gone", "/api/v1/namespaces/$NS-ending", until=(404,))),
+        post(
+            "create in a namespace that is being deleted",
+            "/api/v1/namespaces/$NS-ending/configmaps",
+            {"metadata": {"name": "late"}},
+        ),
+        *prepare(
+            get("its object is being deleted", "/api/v1/namespaces/$NS-ending/configmaps/held", until=(200,)),
+            patch("it is let go", "/api/v1/namespaces/$NS-ending/configmaps/held", {"metadata": {"finalizers": None}}),
+            get("the namespace is gone", "/api/v1/namespaces/$NS-ending", until=(404,)),
+        ),
         delete("the default namespace", "/api/v1/namespaces/default"),
         delete("many at once", f"{_MAPS}?labelSelector=a%3Db"),
         delete("a CustomResourceDefinition", f"{DEFINITIONS}/things.$GROUP"),
-        *prepare(get("it is gone", f"{DEFINITIONS}/things.$GROUP", until=(404,)), get("its type is gone", OBJECTS, until=(404,))),
+        *prepare(
+            get("it is gone", f"{DEFINITIONS}/things.$GROUP", until=(404,)),
+            get("its type is gone", OBJECTS, until=(404,)),
+        ),
         get("its type", OBJECTS),
     ],
-)  # fmt: skip
+)

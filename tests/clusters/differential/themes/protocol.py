@@ -42,7 +42,9 @@ THEME = Theme(
         _accept("as XML", "application/xml"),
         _accept("as XML, or JSON", "application/xml, application/json"),
         _accept("as metadata only", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"),
-        _accept("as a list of metadata only", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", _MAPS),
+        _accept(
+            "as a list of metadata only", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", _MAPS
+        ),
         _accept("as an unknown form", "application/json;as=Picture;g=meta.k8s.io;v=v1"),
         _accept("as an unknown form, or JSON", "application/json;as=Picture;g=meta.k8s.io;v=v1,application/json"),
         _accept("an error as YAML", _YAML, f"{_MAPS}/nothing"),
@@ -64,14 +66,29 @@ THEME = Theme(
         _typed("a list for an object", "application/json", []),
         _typed("a text for an object", "application/json", '"text"'),
         _typed("another kind", "application/json", {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "two"}}),
-        _typed("another version", "application/json", {"apiVersion": "v2", "kind": "ConfigMap", "metadata": {"name": "two"}}),
-        _typed("another group", "application/json", {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "two"}}),
+        _typed(
+            "another version",
+            "application/json",
+            {"apiVersion": "v2", "kind": "ConfigMap", "metadata": {"name": "two"}},
+        ),
+        _typed(
+            "another group",
+            "application/json",
+            {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "two"}},
+        ),
         _typed("a number for a name", "application/json", {"metadata": {"name": 5}}),
         _typed("a number for a label", "application/json", {"metadata": {"name": "two", "labels": {"a": 1}}}),
         _typed("a wrong time", "application/json", {"metadata": {"name": "two", "creationTimestamp": "yesterday"}}),
-        _typed("a field twice", "application/json", '{"metadata":{"name":"two"},"data":{"a":"b"},"data":{"a":"c"}}', stays="the JSON parser keeps the last of two fields and does not tell"),
+        _typed(
+            "a field twice",
+            "application/json",
+            '{"metadata":{"name":"two"},"data":{"a":"b"},"data":{"a":"c"}}',
+            stays="the JSON parser keeps the last of two fields and does not tell",
+        ),
         post("unknown fields, strictly", f"{_MAPS}?dryRun=All&fieldValidation=Strict", _map("two", bogus=1, other=2)),
-        post("unknown fields, with warnings", f"{_MAPS}?dryRun=All&fieldValidation=Warn", _map("two", bogus=1, other=2)),
+        post(
+            "unknown fields, with warnings", f"{_MAPS}?dryRun=All&fieldValidation=Warn", _map("two", bogus=1, other=2)
+        ),
         post("unknown fields, ignored", f"{_MAPS}?dryRun=All&fieldValidation=Ignore", _map("two", bogus=1)),
         post("an unknown validation", f"{_MAPS}?fieldValidation=Maybe", _map("two")),
         post("an unknown dry run", f"{_MAPS}?dryRun=Some", _map("two")),
@@ -94,27 +111,55 @@ THEME = Theme(
         put("a PUT to a collection", _MAPS, {}),
         patch("a PATCH of a collection", _MAPS, {}),
         delete("a DELETE of all namespaces", "/api/v1/namespaces"),
-        Request("an unknown method", "BREW", f"{_MAPS}/one", stays="the HTTP parser refuses methods that it does not know"),
+        Request(
+            "an unknown method", "BREW", f"{_MAPS}/one", stays="the HTTP parser refuses methods that it does not know"
+        ),
         Request("a HEAD", "HEAD", f"{_MAPS}/one"),
         Request("OPTIONS", "OPTIONS", f"{_MAPS}/one"),
-        get("the versions of the core group", "/api/v1?dryRun=1", headers={"Accept": "application/yaml"}, compared=False),
+        get(
+            "the versions of the core group", "/api/v1?dryRun=1", headers={"Accept": "application/yaml"}, compared=False
+        ),
         get("one group", "/apis/apps"),
         get("a group's resources", "/apis/batch/v1"),
-        get("resources of leases", "/apis/coordination.k8s.io/v1", stays="only v1 is served, and no evaluation of leases"),
+        get(
+            "resources of leases",
+            "/apis/coordination.k8s.io/v1",
+            stays="only v1 is served, and no evaluation of leases",
+        ),
         get("resources of roles", "/apis/rbac.authorization.k8s.io/v1"),
-        get("resources of networks", "/apis/networking.k8s.io/v1", stays="addresses of Services are not given out: no IPAddress and no ServiceCIDR"),
+        get(
+            "resources of networks",
+            "/apis/networking.k8s.io/v1",
+            stays="addresses of Services are not given out: no IPAddress and no ServiceCIDR",
+        ),
         get("health", "/healthz"),
         get("liveness", "/livez"),
         get("readiness", "/readyz"),
-        get("the OpenAPI of a group that is not there", "/openapi/v3/apis/nothing.example.org/v1", stays="a Status says more than an empty body"),
+        get(
+            "the OpenAPI of a group that is not there",
+            "/openapi/v3/apis/nothing.example.org/v1",
+            stays="a Status says more than an empty body",
+        ),
         post("1 MiB of data", f"{_MAPS}?dryRun=All", _map("two", data={"a": "x" * (1 << 20)})),
         post("more than 1 MiB of data", f"{_MAPS}?dryRun=All", _map("two", data={"a": "x" * ((1 << 20) + 1)})),
-        post("more than 1 MiB of a Secret", f"{_SECRETS}?dryRun=All", {"metadata": {"name": "two"}, "stringData": {"a": "x" * ((1 << 20) + 1)}}),
+        post(
+            "more than 1 MiB of a Secret",
+            f"{_SECRETS}?dryRun=All",
+            {"metadata": {"name": "two"}, "stringData": {"a": "x" * ((1 << 20) + 1)}},
+        ),
         post("more than 3 MiB", f"{_MAPS}?dryRun=All", _map("two", data={"a": "x" * (3 << 20)})),
-        post("annotations of more than 256 KiB", f"{_MAPS}?dryRun=All", {"metadata": {"name": "two", "annotations": {"a": "x" * (257 << 10)}}}),
+        post(
+            "annotations of more than 256 KiB",
+            f"{_MAPS}?dryRun=All",
+            {"metadata": {"name": "two", "annotations": {"a": "x" * (257 << 10)}}},
+        ),
         put("a Lease by PUT", f"{_LEASES}/put", {"metadata": {"name": "put"}, "spec": {}}),
         put("a Lease by PUT again", f"{_LEASES}/put", {"metadata": {"name": "put"}, "spec": {}}),
-        put("a Lease by PUT with a version", f"{_LEASES}/other", {"metadata": {"name": "other", "resourceVersion": "5"}, "spec": {}}),
+        put(
+            "a Lease by PUT with a version",
+            f"{_LEASES}/other",
+            {"metadata": {"name": "other", "resourceVersion": "5"}, "spec": {}},
+        ),
         put("a Lease by PUT with a uid", f"{_LEASES}/other", {"metadata": {"name": "other", "uid": "abc"}, "spec": {}}),
         put("a ConfigMap by PUT", f"{_MAPS}/put", {"metadata": {"name": "put"}}),
         put("another name than the path's", f"{_MAPS}/put", {"metadata": {"name": "other"}}),
@@ -122,4 +167,4 @@ THEME = Theme(
         put("a PUT with an old version", f"{_MAPS}/one", {"metadata": {"name": "one", "resourceVersion": "1"}}),
         put("a PUT with another uid", f"{_MAPS}/one", {"metadata": {"name": "one", "uid": "abc"}}),
     ],
-)  # fmt: skip
+)
