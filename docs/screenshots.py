@@ -43,9 +43,9 @@ def real_run(folder: Path) -> Path:
     shutil.copytree(ROOT / "scenarios", folder / "scenarios", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "scenarios" / "test_answers.py").write_text(FAILS)
     tests = ["test_answers", "test_connection", "test_deployment", "test_fleet"]
-    command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, f"--rootdir={folder}", "--seed=7"]
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = -q --import-mode=importlib -p no:cacheprovider\n")
     files = [f"scenarios/{name}.py" for name in tests]
-    subprocess.run([*command, "--import-mode=importlib", "-p", "no:cacheprovider", *files], cwd=folder, check=False)
+    subprocess.run([sys.executable, "-m", "pytest", *files, "--seed=7"], cwd=folder, check=False)
     (run,) = (path for path in (folder / "reports").iterdir() if path.is_dir())
     return run
 

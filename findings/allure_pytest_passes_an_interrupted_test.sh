@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# allure-pytest writes a test that was interrupted by Ctrl-C as passed.
+# allure-pytest reports a test that Ctrl-C interrupted as passed.
 #
-# pytest counts a test in which KeyboardInterrupt was raised (or pytest.exit called) neither as passed nor as failed: there is no
-# report on its body, and the run ends with exit code 2. allure-pytest keeps the status that the test's setup got, `passed`, and
-# writes it when the run ends, so Allure's report of an interrupted run is green. Needs python3 (3.11 or newer).
-# Exits with 0 while that is so.
+# If a test raises KeyboardInterrupt (or calls pytest.exit), pytest counts it neither as passed nor as failed: there is no report of
+# the call phase, and the exit code is 2. allure-pytest keeps the status of the setup, `passed`, and writes it at the end of the run,
+# so Allure's report of an interrupted run is green. Needs python3 (3.11 or newer). Exits with 0 while this holds.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# asyncio's TLS server never sends the alert of a handshake that fails.
+# asyncio's TLS server never sends the alert of a failed handshake.
 #
-# A client without a common TLS version is owed the alert protocol_version (RFC 8446, section 6.2). OpenSSL writes it, and a
-# blocking server sends it; asyncio's and uvloop's servers close the connection and drop what OpenSSL has written, so the
-# client sees an end of file and cannot tell a refusal from a broken network. Needs python3 (3.11 or newer) and openssl.
-# Exits with 0 while that is so.
+# A server must send the alert protocol_version to a client without a common TLS version (RFC 8446, section 6.2). OpenSSL writes the
+# alert, and a blocking server sends it. The servers of asyncio and uvloop close the connection and drop OpenSSL's output, so the
+# client gets an end of file and cannot distinguish a refusal from a network failure. Needs python3 (3.11 or newer) and openssl.
+# Exits with 0 while this holds.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

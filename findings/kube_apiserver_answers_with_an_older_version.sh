@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# kube-apiserver answers the PATCH that lets an object go with the resourceVersion of an earlier write.
+# kube-apiserver answers the PATCH that finally deletes an object with the resourceVersion of an earlier write.
 #
-# A write's answer shows the object at the version that the write made, and a watch goes on from there; since KEP-5504 versions may
-# also be compared. One that takes the last finalizer off a deleted object succeeds with 200 and removes it, at a version of its own
-# that the DELETED event has - but its answer shows the version before, which somebody else's write has made. Whoever finds the cause
-# of an event by the version in the answer finds none for this one, and takes the write for one that changed nothing.
+# The answer to a write has the version of that write, and a watch can continue from there; since KEP-5504 versions may also be
+# compared. A PATCH that removes the last finalizer of a deleted object succeeds with 200 and removes the object, with a new version
+# that the DELETED event has. But its answer has the version of the earlier DELETE. A client that looks for the cause of an event by
+# the version in an answer finds none, and treats the PATCH as a write without effect.
 # Needs go (1.26 or newer), curl, openssl and python3; builds kube-apiserver 1.36.3 from the Go module proxy, some minutes the first time.
-# Exits with 0 while that is so.
+# Exits with 0 while this holds.
 set -euo pipefail
 folder=$(mktemp -d)
 servers=()
@@ -18,7 +18,7 @@ cd "$folder"
     echo 'go 1.26.0'
     echo 'require k8s.io/kubernetes v1.36.3'
     echo 'require go.etcd.io/etcd/server/v3 v3.6.8'
-    # k8s.io/kubernetes names these without a version.
+    # k8s.io/kubernetes requires these without a version.
     for name in api apiextensions-apiserver apimachinery apiserver cli-runtime client-go cloud-provider cluster-bootstrap \
         code-generator component-base component-helpers controller-manager cri-api cri-client cri-streaming \
         csi-translation-lib dynamic-resource-allocation endpointslice externaljwt kms kube-aggregator \
@@ -67,5 +67,5 @@ type=application/merge-patch+json
 patched=$(ask -X PATCH "$maps/held" -d '{"metadata": {"finalizers": null}}' | version)
 gone=$(ask "$maps?watch=true&timeoutSeconds=1&resourceVersion=$created&fieldSelector=metadata.name=held" | tail -n 1)
 removed=$(python3 -c 'import json, sys; event = json.loads(sys.argv[1]); assert event["type"] == "DELETED"; print(event["object"]["metadata"]["resourceVersion"])' "$gone")
-echo "the DELETE marked it at version $marked; the PATCH answered with $patched; the object went at $removed"
+echo "the DELETE marked it at version $marked; the PATCH answered with $patched; the object was removed at $removed"
 [ "$patched" = "$marked" ] && [ "$removed" -gt "$patched" ]

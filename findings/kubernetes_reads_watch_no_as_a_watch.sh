@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# `?watch=no` starts a watch: to Kubernetes every word but `0` and `false` is true, the empty text too.
+# `?watch=no` starts a watch: Kubernetes reads every value except `0` and `false` as true, including the empty text.
 #
-# One would expect boolean query parameters to be read by Go's strconv.ParseBool, as `pretty` is, and a word that it does not
-# know to be an error. Kubernetes converts all others (watch, allowWatchBookmarks, sendInitialEvents, force, orphanDependents,
-# follow) by a function of its own, so that `?watch=no`, `?watch=off` and `?watch=` watch, `?force=no` forces, and
-# kubernetes_asyncio's `watch=True` works. Needs go. Exits with 0 while that is so.
+# One would expect that boolean query parameters are parsed with Go's strconv.ParseBool, as `pretty` is, and that other values are
+# errors. Kubernetes converts the other parameters (watch, allowWatchBookmarks, sendInitialEvents, force, orphanDependents, follow)
+# with its own function: `?watch=no`, `?watch=off` and `?watch=` watch, `?force=no` forces, and kubernetes_asyncio's `watch=True`
+# works. Needs go. Exits with 0 while this holds.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -41,7 +41,7 @@ func main() {
 			panic(err)
 		}
 		_, err := strconv.ParseBool(word)
-		fmt.Printf("watch=%-6s is %-5v (strconv.ParseBool knows it: %v)\n", word, options.Watch, err == nil)
+		fmt.Printf("watch=%-6s is %-5v (valid for strconv.ParseBool: %v)\n", word, options.Watch, err == nil)
 		changed = changed || options.Watch != expected
 	}
 	if changed {

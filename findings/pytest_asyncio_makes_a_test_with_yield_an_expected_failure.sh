@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# A `yield` in an async test turns it into an expected failure under pytest-asyncio: nothing of it runs, and pytest exits with 0.
+# Under pytest-asyncio an async test with a `yield` is an expected failure: its code does not run, and pytest exits with 0.
 #
 # One would expect an error: pytest itself refuses a test function with a `yield` ("'yield' keyword is allowed in fixtures, but not
-# in tests"), and fails an async generator that no plugin runs. pytest-asyncio in its automatic mode marks it
-# `xfail(run=False)`: "1 xfailed" and a warning. A test that was written for a fixture's shape, or got a stray `yield`, never fails
-# again, whatever it asserts. With the plugin's marker in strict mode it is the same.
-# Needs python3 (3.11 or newer). Exits with 0 while that is so.
+# in tests"), and fails an async generator that no plugin runs. pytest-asyncio in automatic mode marks it `xfail(run=False)`:
+# "1 xfailed" and a warning. A test with an accidental `yield` never fails again, whatever it asserts. The plugin's marker in strict
+# mode has the same effect. Needs python3 (3.11 or newer). Exits with 0 while this holds.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# `pytest --junitxml` shows a test that passed as skipped, and counts more tests than it lists, where there are subtests.
+# With subtests, `pytest --junitxml` reports a passed test as skipped, and its count of tests is larger than its list.
 #
-# One would expect a <testcase> for each test (or each subtest), an outcome each, and `tests=` to be their number. pytest reports
-# every subtest under its test's id, and the XML takes each report into the one <testcase> of the test: a skipped subtest puts a
-# <skipped> into a test that passed - which CI servers show as skipped -, a failed one puts a second <failure> beside the test's
-# own, and `tests=` counts reports: 6 here, of 3 test cases. The terminal says that 2 tests passed.
-# Needs python3 (3.11 or newer). Exits with 0 while that is so.
+# One would expect one <testcase> with one outcome for each test (or each subtest), and their number in `tests=`. pytest reports
+# every subtest under the id of its test, and the XML puts all reports into the <testcase> of the test. A skipped subtest adds
+# <skipped> to a passed test, which CI servers show as skipped; a failed one adds a second <failure>; and `tests=` counts
+# reports: 6 here, for 3 test cases. The terminal says that 2 tests passed.
+# Needs python3 (3.11 or newer). Exits with 0 while this holds.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # wasmtime charges fuel for instantiating a module that runs no code, and its charges differ between releases.
 #
-# Fuel is documented as consumed "as WebAssembly executes". Since version 46 copying a data segment at instantiation costs a unit for
-# each byte, so that a module without a start function traps with "all fuel consumed" before anything was called - but only if
-# copy-on-write images (memory_init_cow), an optimisation, are off. memory.fill and memory.copy cost a unit for each byte, too (5
-# units before, whatever their size), and since 49 memory.grow one for each page: a call that was given just enough fuel fails after
-# an update. Needs python3 (3.11 or newer). Exits with 0 while that is so.
+# The documentation says that fuel is consumed "as WebAssembly executes". Since version 46 copying a data segment at instantiation
+# costs a unit for each byte, so a module without a start function can trap with "all fuel consumed" before any call; but only if
+# copy-on-write images (memory_init_cow), an optimisation, are off. memory.fill and memory.copy cost a unit for each byte too (before,
+# 5 units for any size), and since 49 memory.grow costs one for each page. A call with just enough fuel fails after an update.
+# Needs python3 (3.11 or newer). Exits with 0 while this holds.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # wasmtime's Module::validate accepts a module that Module::new refuses, on the same engine.
 #
-# The documentation of wasmtime_module_validate says that it validates "according to the engine's configuration". A proposal that
-# the engine has off, compact import sections, is refused when the module is compiled, but passes the validation: the validator is
-# given the engine's features, its parser is not. A gateway that validates first, because that is much cheaper, sends
-# modules that no engine of the same configuration loads. Needs python3 (3.11 or newer). Exits with 0 while that is so.
+# The documentation of wasmtime_module_validate says that it validates "according to the engine's configuration". Compact import
+# sections, a proposal that is off in the engine, are refused when the module is compiled, but pass the validation: the validator gets
+# the engine's features, but its parser does not. A gateway that only validates, because that is much cheaper, sends modules that no
+# engine with the same configuration loads. Needs python3 (3.11 or newer). Exits with 0 while this holds.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

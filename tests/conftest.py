@@ -1,7 +1,7 @@
 """What holds for the tests of every room: ``async`` tests and fixtures, each test on an event loop of its own.
 
 A test of a scenario has a stack, and the harness's plugin runs it. The rooms' own tests have none; with the hooks below
-they are written alike. A room that needs another loop overrides the fixture ``runner``.
+they are written alike. A room that needs another loop overrides the fixture ``new_loop``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -29,9 +29,15 @@ def pytest_sessionstart() -> None:
 
 
 @pytest.fixture
-def runner() -> Iterator[asyncio.Runner]:
+def new_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """A function that makes the event loop; None: asyncio's default. A room may override this fixture."""
+    return None
+
+
+@pytest.fixture
+def runner(new_loop: Callable[[], asyncio.AbstractEventLoop] | None) -> Iterator[asyncio.Runner]:
     """The event loop of an asynchronous test and its fixtures. They leave no task behind."""
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
         yield runner
         left = asyncio.all_tasks(runner.get_loop())
         assert not left, f"tasks left behind: {left}"

@@ -13,6 +13,7 @@ import contracts
 import tables
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 from harness.sequences import catalogue, render_svg
@@ -71,7 +72,13 @@ class Flows(SphinxDirective):
         return sections
 
 
+def outdated(app: Sphinx, env: BuildEnvironment, *changes: set[str]) -> list[str]:
+    """The reference pages: Sphinx does not see changes of the code that they come from."""
+    return [page for page in env.found_docs if page.startswith("reference/")]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("reference", ReferenceTable)
     app.add_directive("flows", Flows)
+    app.connect("env-get-outdated", outdated)
     return {"parallel_read_safe": False}

@@ -145,7 +145,7 @@ async def _apply(api: ResourceApi, name: str, manifest: dict[str, Any]) -> int:
     return int(written["metadata"]["generation"])
 
 
-async def _settled(api: ResourceApi, name: str, generation: int, within: float, wanted: Any) -> ApplicationStatus:
+async def _settled(api: ResourceApi, name: str, generation: int, within: float, is_settled: Any) -> ApplicationStatus:
     from harness.core.clock import SystemClock
     from harness.core.identifiers import Randomness
     from harness.wasmbed.resources.informer import Informer
@@ -163,7 +163,7 @@ async def _settled(api: ResourceApi, name: str, generation: int, within: float, 
             lambda object: (
                 object is not None
                 and Application(object).status.observed_generation >= generation
-                and wanted(Application(object).status)
+                and is_settled(Application(object).status)
             ),
             within,
         )
@@ -172,10 +172,10 @@ async def _settled(api: ResourceApi, name: str, generation: int, within: float, 
             await api.get(APPLICATION, name)  # raises if the cluster is lost, which is not the application's failure
         status = Application(informer.get(name) or {}).status
         numbers = status.statistics
-        words = f"is {status.phase} after {within:g} s, running on {numbers.running} of {numbers.target} devices"
+        state = f"is {status.phase} after {within:g} s, running on {numbers.running} of {numbers.target} devices"
         reasons = [str(condition["message"]) for condition in status.conditions if condition.get("message")]
         raise ProductFailure(
-            "; ".join([words, *reasons]), where=f"application {name}", do="see wasmbed devices, or wait longer: --wait"
+            "; ".join([state, *reasons]), where=f"application {name}", do="see wasmbed devices, or wait longer: --wait"
         ) from error
     finally:
         await informer.stop()

@@ -70,8 +70,8 @@ def _compare_histories(first: Path, second: Path, name: str) -> int:
     from harness.testing.compare import difference
 
     one, two = (_test_folder(run, name) for run in (first, second))
-    (before, cut), (after, torn) = (read_history(folder / "history.jsonl") for folder in (one, two))
-    for folder, trouble in ((one, cut), (two, torn)):
+    (before, first_trouble), (after, second_trouble) = (read_history(folder / "history.jsonl") for folder in (one, two))
+    for folder, trouble in ((one, first_trouble), (two, second_trouble)):
         for line in trouble:
             say(f"{folder}: {line}", err=True)
     found = difference(before, after, (str(one), str(two)))
@@ -113,7 +113,7 @@ def _print(found: Comparison) -> None:
                 say(_line(change))
             if len(changes) > LISTED:
                 say(f"    and {len(changes) - LISTED} more")
-    say(f"same outcome: {found.alike}")
+    say(f"same outcome: {found.same_outcome}")
     before, after = found.duration
     say(f"time of tests in both: {before:.1f} s, {after:.1f} s")
     for time in found.times[:LISTED]:

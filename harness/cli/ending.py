@@ -17,12 +17,12 @@ __all__ = ["End"]
 
 
 class End:
-    """Signals: the first one requests a graceful stop (``wanted``), the second an immediate one (``insisted``)."""
+    """Signals: the first requests a graceful stop (``stop_requested``), the second an immediate one (``stop_now``)."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
-        self.wanted: asyncio.Future[None] = loop.create_future()
-        self.insisted: asyncio.Future[None] = loop.create_future()
+        self.stop_requested: asyncio.Future[None] = loop.create_future()
+        self.stop_now: asyncio.Future[None] = loop.create_future()
         self._unread: asyncio.Future[None] = loop.create_future()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # nohup ignores hangups.
@@ -40,7 +40,7 @@ class End:
     async def unless(self, work: Coroutine[Any, Any, None]) -> bool:
         """Run ``work``. Returns False if the end was requested first; ``work`` is then cancelled."""
         task = asyncio.create_task(work)
-        await asyncio.wait([task, self.wanted, self._unread], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([task, self.stop_requested, self._unread], return_when=asyncio.FIRST_COMPLETED)
         task.cancel()
         try:
             await task
@@ -51,7 +51,7 @@ class End:
         return True
 
     def _signalled(self) -> None:
-        asked = self.insisted if self.wanted.done() else self.wanted
+        asked = self.stop_now if self.stop_requested.done() else self.stop_requested
         if not asked.done():
             asked.set_result(None)
 

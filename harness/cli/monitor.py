@@ -144,13 +144,13 @@ class Seen:
                 self.change(kind, name, None)
         was_lost, self.lost = self.lost, ""
         if was_lost:
-            self._view.said("connected again")
+            self._view.notice("connected again")
 
     def lose(self, why: str) -> None:
         """Note that the connection is lost, or still lost."""
         if not self.lost:
             self.since = self._clock.now()
-            self._view.said(f"connection lost: {why}; reconnecting")
+            self._view.notice(f"connection lost: {why}; reconnecting")
         self.lost = why
 
 
@@ -165,7 +165,7 @@ class _Lines:
         if before != after:
             say(f"{kind.lower()} {name}: {after}")
 
-    def said(self, text: str) -> None:
+    def notice(self, text: str) -> None:
         say(text)
 
 
@@ -203,7 +203,7 @@ class _Screen:
         if self._due is None:
             self._due = self._clock.call_later(REDRAWN_AFTER, self._draw)
 
-    def said(self, text: str) -> None:
+    def notice(self, text: str) -> None:
         self._draw()
 
     def _age(self) -> None:

@@ -17,6 +17,7 @@ from harness.cli.ending import End
 from harness.cli.kubeconfig import Kubeconfig
 from harness.cli.phases import Phases, tell
 from harness.core.errors import RigError, UsageError
+from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
     from harness.boards.catalogue import Selection
@@ -27,7 +28,7 @@ OPTIONS = {"listen": "--port", "http": "--http-port"}
 """The options for the gateway's ports, by the gateway's setting."""
 CLUSTER = "embedded-process"
 """A separate process: a client that keeps the API server busy does not delay the gateway or a board."""
-EXISTING, NAMESPACE = "kubeconfig", "wasmbed"
+EXISTING = "kubeconfig"
 SETTLED = {"Connected", "Disconnected", "Failed"}
 INTERRUPTED = 130
 HISTORY = "history.jsonl"
@@ -101,12 +102,17 @@ async def up(
     file = Kubeconfig(kubeconfig) if kubeconfig or cluster != EXISTING else None
     record = _new_record(history)
     listen, http = ("127.0.0.1", port), ("127.0.0.1", http_port)
-    stack = Stack(options, folder=history, record=record, listen=listen, http=http, keep=KEPT, namespace=NAMESPACE)
+    stack = Stack(
+        options, folder=history, record=record, listen=listen, http=http, keep=KEPT, namespace=DEFAULT_NAMESPACE
+    )
     if file is not None:
         await file.check(stack.clock)
     phases = Phases()
     try:
-        if await end.unless(_bring_up(stack, file, fleet, phases, platform=only is None)) and not end.wanted.done():
+        if (
+            await end.unless(_bring_up(stack, file, fleet, phases, platform=only is None))
+            and not end.stop_requested.done()
+        ):
             tell("running; press Ctrl-C to stop")
             await end.unless(stack.cluster.lost())
     except BaseException:
@@ -165,7 +171,7 @@ async def _bring_up(
         await file.write(stack.cluster)
         tell(f"cluster   export KUBECONFIG={file.path.resolve()}")
     else:
-        tell(f"cluster   the current one, namespace {NAMESPACE}")
+        tell(f"cluster   the current one, namespace {DEFAULT_NAMESPACE}")
     for selection in fleet:
         await stack.boards.power_on(selection.kind, count=selection.count, link=selection.link)
 
@@ -181,7 +187,7 @@ async def _take_down(stack: Stack, end: End, phases: Phases) -> int:
     else:
         tell("stopping")
     work = asyncio.create_task(stack.abandon() if unsettled > 0 else stack.stop())
-    await asyncio.wait([work, end.insisted], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([work, end.stop_now], return_when=asyncio.FIRST_COMPLETED)
     hurried = not work.done()
     if hurried:
         tell("stopping immediately")

@@ -170,8 +170,8 @@ def _print(table: Table, nothing: str) -> None:
         say(nothing)
 
 
-def _short(words: str) -> str:
-    return words if len(words) <= LONGEST else f"{words[:LONGEST]}…"
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _time(stamp: str | None) -> str | None:

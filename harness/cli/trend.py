@@ -97,12 +97,12 @@ def _print_lines(rows: Rows) -> None:
 
     lines: list[tuple[str, list[float | None], str]] = []
     groups = by_boards(rows)
-    for boards, alike in groups.items():
+    for boards, group in groups.items():
         on = f" on {boards}" if boards and len(groups) > 1 else ""
         lines += [
-            (f"pass rate{on}", [pass_rate(row) for row in alike], "%"),
-            (f"flake rate{on}", [flake_rate(row) for row in alike], "%"),
-            (f"time{on}", [float(row.get("duration") or 0) for row in alike], "s"),
+            (f"pass rate{on}", [pass_rate(row) for row in group], "%"),
+            (f"flake rate{on}", [flake_rate(row) for row in group], "%"),
+            (f"time{on}", [float(row.get("duration") or 0) for row in group], "s"),
         ]
     names = {name: None for row in rows for name in row.get("figures") or {}}
     lines += [(name, [(row.get("figures") or {}).get(name) for row in rows], "") for name in names]

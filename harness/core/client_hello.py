@@ -42,13 +42,18 @@ def hello_size(data: bytes) -> int:
     """
     if len(data) < _HEADER:
         return _HEADER
-    record = _HEADER + int.from_bytes(data[3:_HEADER], "big")
-    message = _HEADER + _MESSAGE_HEADER
-    if len(data) < record or data[_HEADER : _HEADER + 1] != _CLIENT_HELLO:
-        return record
-    if record >= message + int.from_bytes(data[_HEADER + 1 : message], "big") >= message:
-        return record
-    return record + _HEADER + 1
+    record_end = _HEADER + int.from_bytes(data[3:_HEADER], "big")
+    if len(data) < record_end or data[_HEADER : _HEADER + 1] != _CLIENT_HELLO:
+        return record_end
+    return record_end if _holds_message(data, record_end) else record_end + _HEADER + 1
+
+
+def _holds_message(data: bytes, record_end: int) -> bool:
+    """Whether the first record holds its whole handshake message, and not only the beginning of it."""
+    content = _HEADER + _MESSAGE_HEADER
+    if record_end < content:
+        return False
+    return content + int.from_bytes(data[_HEADER + 1 : content], "big") <= record_end
 
 
 def read_client_hello(data: bytes) -> ClientHello | None:

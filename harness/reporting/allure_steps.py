@@ -114,11 +114,11 @@ class _Steps:
         if parent is None or given is None:
             yield
             return
-        said = {key: _text(value) for key, value in given.items() if key != "self"}
+        arguments = {key: _text(value) for key, value in given.items() if key != "self"}
         step = TestStepResult(
             name=_title(title, signature, given),
             start=self._now(),
-            parameters=[Parameter(name=key, value=value) for key, value in said.items()],
+            parameters=[Parameter(name=key, value=value) for key, value in arguments.items()],
         )
         parent.steps.append(step)
         token = _inside.set(True)
@@ -148,10 +148,10 @@ def _title(title: str, signature: inspect.Signature, given: Mapping[str, Any]) -
     defaults = {name: parameter.default for name, parameter in signature.parameters.items()}
     values = {**defaults, **given}
     plain = {name: value if name == "self" else _text(value) for name, value in values.items()}
-    said = title.format_map(plain)
+    text = title.format_map(plain)
     if title.endswith(" until"):
-        said += " " + " ".join(f"{key}={_text(given[key])}" for key in given if key not in signature.parameters)
-    return said.strip()
+        text += " " + " ".join(f"{key}={_text(given[key])}" for key in given if key not in signature.parameters)
+    return text.strip()
 
 
 def _text(value: Any) -> str:

@@ -41,7 +41,7 @@ class Slower:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The differences between two runs. ``alike`` is the number of tests with the same outcome."""
+    """The differences between two runs. ``same_outcome`` is the number of tests with the same outcome."""
 
     newly_failing: list[Change] = field(default_factory=list)
     newly_passing: list[Change] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Comparison:
     other: list[Change] = field(default_factory=list)
     added: list[Change] = field(default_factory=list)
     removed: list[Change] = field(default_factory=list)
-    alike: int = 0
+    same_outcome: int = 0
     times: list[Slower] = field(default_factory=list)
     duration: tuple[float, float] = (0.0, 0.0)
     """Seconds of the tests that both runs judged."""
@@ -88,7 +88,7 @@ def compare_runs(first: Path, second: Path) -> Comparison:
     both = [name for name in before if name in after]
     judged = [name for name in both if {before[name].outcome, after[name].outcome} <= {"passed", "failed"}]
     found = Comparison(
-        alike=sum(before[name].outcome == after[name].outcome for name in both),
+        same_outcome=sum(before[name].outcome == after[name].outcome for name in both),
         duration=(sum(before[name].duration for name in judged), sum(after[name].duration for name in judged)),
         boundaries=_boundaries([(before[name], after[name]) for name in judged]),
     )

@@ -48,7 +48,7 @@ def properties_of(test: TestRecord) -> Iterator[tuple[str, str]]:
     details = test.details
     options: dict[str, Any] = details.get("options") or {}
     parts: dict[str, Any] = details.get("parts") or {}
-    said: dict[str, Any] = {
+    properties: dict[str, Any] = {
         "outcome": test.outcome if test.outcome in ("expected failure", "unexpected pass") else None,
         "blame": test.blame,
         "tier": options.get("boards"),
@@ -61,7 +61,7 @@ def properties_of(test: TestRecord) -> Iterator[tuple[str, str]]:
         "worker": details.get("worker"),
         "report": test.folder,
     }
-    yield from ((name, _text(str(value))) for name, value in said.items() if value not in (None, ""))
+    yield from ((name, _text(str(value))) for name, value in properties.items() if value not in (None, ""))
     yield from (("link", _text(str(link.get("url")))) for link in details.get("links") or ())
 
 

@@ -32,15 +32,15 @@ def pack_events(events: Sequence[Event]) -> dict[str, Any]:
     in :data:`KINDS`), with one item for each event. ``chunks`` (gzip, base64) are JSON Lines, each event's data.
     """
     strings: dict[str, int] = {"": 0}
-    words = [array("I") for _ in range(6)]
+    ids = [array("I") for _ in range(6)]
     start = events[0].at if events else 0.0
     for event in events:
         texts = (event.source, event.target, event.name, event.correlation, subject(event), brief(event))
-        for column, text in zip(words, texts, strict=True):
+        for column, text in zip(ids, texts, strict=True):
             column.append(strings.setdefault(text, len(strings)))
     times = array("d", (event.at - start for event in events))
     kinds = bytes(KINDS.index(event.kind) for event in events)
-    columns: list[array[Any]] = [times, *words]
+    columns: list[array[Any]] = [times, *ids]
     if sys.byteorder == "big":  # pragma: no cover
         for column in columns:
             column.byteswap()
@@ -67,16 +67,16 @@ def brief(event: Event) -> str:
     if event.kind is Kind.CONSOLE:
         return ""
     status = data.get("status")
-    said: list[object] = []
+    parts: list[object] = []
     if isinstance(code := data.get("code"), str) or (isinstance(code, int) and code >= 400):
-        said.append(code)
+        parts.append(code)
     if isinstance(status, Mapping) and status.get("phase"):
-        said.append(status["phase"])
+        parts.append(status["phase"])
     elif event.kind is Kind.STATE:
-        said.append(", ".join(_changed(data)) or data.get("change"))
-    if not said:
-        said += [data[key] for key in _TELLING if data.get(key) not in (None, "") and data[key] is not True][:1]
-    return " ".join(str(word) for word in said)[:_BRIEF]
+        parts.append(", ".join(_changed(data)) or data.get("change"))
+    if not parts:
+        parts += [data[key] for key in _TELLING if data.get(key) not in (None, "") and data[key] is not True][:1]
+    return " ".join(str(part) for part in parts)[:_BRIEF]
 
 
 def _changed(data: Mapping[str, Any]) -> list[str]:

@@ -116,10 +116,10 @@ def _again(tests: Sequence[Mapping[str, Any]]) -> str | None:
         commands = [shlex.split(test["rerun"]) for test in tests if test["outcome"] in ("failed", "not run")]
     except ValueError:  # an unbalanced quotation mark, in a result that another tool wrote
         return None
-    alike = {(*words[:1], *words[2:]) for words in commands}
-    if not 1 < len(commands) <= AT_ONCE or len(alike) > 1 or commands[0][:1] != ["pytest"]:
+    kinds = {(*command[:1], *command[2:]) for command in commands}
+    if not 1 < len(commands) <= AT_ONCE or len(kinds) > 1 or commands[0][:1] != ["pytest"]:
         return None
-    return shlex.join(["pytest", *(words[1] for words in commands), *commands[0][2:]])
+    return shlex.join(["pytest", *(command[1] for command in commands), *commands[0][2:]])
 
 
 def _opened(test: TestRecord, exercised: Exercised) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def trend_row(
     counts: Counter[str] = Counter()
     ended: dict[str, dict[str, list[str]]] = {}
     tiers: set[str] = set()
-    duration, torn = 0.0, set()
+    duration, both = 0.0, set()
     for test in tests:
         counts[test.outcome] += 1
         options: Mapping[str, Any] = test.details.get("options") or {}
@@ -67,8 +67,8 @@ def trend_row(
             duration += test.duration
             ended.setdefault(_digest(options), {}).setdefault(test.outcome, []).append(test.name)
             if set(JUDGED) <= {test.outcome, *(test.details.get("attempts") or ())}:
-                torn.add(test.name)
-    flaky = sorted(torn | (_changed(ended, source, earlier) if source else set()))
+                both.add(test.name)
+    flaky = sorted(both | (_changed(ended, source, earlier) if source else set()))
     row: Row = {
         "run": run,
         "at": at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -90,8 +90,8 @@ class Verdict:
     def read(cls, folder: Path) -> Verdict | None:
         """Read the verdict in ``folder``; None if it is absent or unreadable."""
         try:
-            said = json.loads((folder / "result.json").read_bytes())
-            known = {each.name: said[each.name] for each in fields(cls) if each.name in said}
+            content = json.loads((folder / "result.json").read_bytes())
+            known = {each.name: content[each.name] for each in fields(cls) if each.name in content}
             known["phases"] = [PhaseResult(**phase) for phase in known.get("phases", ())]
             return cls(**known)
         except (OSError, ValueError, TypeError):
@@ -105,8 +105,10 @@ class Verdict:
             self.outcome, self.blame, self.message = "passed", None, ""
             return
         self.outcome, self.blame = bad.outcome, bad.blame
-        said = dict.fromkeys(phase.message for phase in self.phases if phase.outcome == bad.outcome and phase.message)
-        self.message = "\n\n".join(said)
+        messages = dict.fromkeys(
+            phase.message for phase in self.phases if phase.outcome == bad.outcome and phase.message
+        )
+        self.message = "\n\n".join(messages)
 
     def take(self, error: BaseException, text: str | None = None) -> None:
         """Add an error. ``text`` is the front door's text for errors that are not the harness's."""
@@ -120,9 +122,9 @@ class Verdict:
 
     def record(self, folder: Path | None) -> TestRecord:
         """The record that reading ``folder`` would give, without its history."""
-        said = asdict(self)
-        own = {name: said.pop(name) for name in ("title", "outcome", "blame", "message", "duration", "rerun")}
-        return TestRecord(name=said.pop("test"), details=said, folder=folder, **own)
+        details = asdict(self)
+        own = {name: details.pop(name) for name in ("title", "outcome", "blame", "message", "duration", "rerun")}
+        return TestRecord(name=details.pop("test"), details=details, folder=folder, **own)
 
     def write(self, folder: Path) -> None:
         """Write ``result.json`` atomically. A write error changes no verdict; it is noted in ``lost``."""
@@ -146,8 +148,8 @@ class Verdict:
 
 
 def first_sentence(text: str) -> str:
-    """The first sentence of a docstring, on one line."""
-    paragraph = " ".join(text.strip().partition("\n\n")[0].split())
+    """The first sentence of a docstring, on one line and without markup."""
+    paragraph = " ".join(text.strip().partition("\n\n")[0].replace("``", "").split())
     return re.split(r"(?<=[.!?])\s", paragraph, maxsplit=1)[0]
 
 

@@ -14,11 +14,11 @@ from harness.core.errors import HarnessError, RigError, UsageError, reason, sugg
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.stack.options import StackOptions, flag
+from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
 
 __all__ = ["CLUSTERS", "check_names", "check_options", "clusters", "lacking", "make_cluster"]
 
 CLUSTERS = "harness.clusters"
-NAMESPACE = "wasmbed"
 
 
 def clusters() -> dict[str, str | None]:
@@ -92,7 +92,7 @@ def make_cluster(
     if "kubeconfig" not in given and (reason := kind.unavailable()):
         raise RigError(reason, where=f"--cluster={options.cluster}", do="see wasmbed doctor")
     if namespace is None:
-        namespace = f"{NAMESPACE}-{Randomness().token(4)}" if kind.shared else NAMESPACE
+        namespace = f"{DEFAULT_NAMESPACE}-{Randomness().token(4)}" if kind.shared else DEFAULT_NAMESPACE
     cluster: Cluster = kind(clock, randomness, namespace, tap, **given)
     return cluster
 

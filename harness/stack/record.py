@@ -30,16 +30,17 @@ class Record(History):
         source: str | None = None,
         target: str | None = None,
         about: str | None = None,
+        after: Event | None = None,
         **data: Any,
     ) -> list[Event]:
-        """The events so far that match. ``about`` is a device or an application. Each further keyword is a field of
-        ``data`` with the value it must have, or a predicate.
+        """The events so far that match, ``after`` another one. ``about`` is a device or an application. Each further
+        keyword is a field of ``data`` with the value it must have, or a predicate.
 
         Raises RigError if there were more events than a history keeps (:data:`harness.core.history.MOST_EVENTS`).
         """
         self.check_whole()
         wanted = _Wanted(name, kind, source, target, about, data)
-        return [event for event in self if wanted.fits(event)]
+        return [event for event in self.since(0 if after is None else after.n + 1) if wanted.fits(event)]
 
     def recall(
         self,

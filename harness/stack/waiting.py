@@ -15,7 +15,8 @@ from harness.stack.diagnostics import console_ends, crashes, describe_crash, int
 from harness.stack.record import Record, format_events, plain
 from harness.wasmbed.resources.api import Object
 from harness.wasmbed.resources.informer import Informer
-from harness.wasmbed.resources.views import Application, Device, Gateway, choices, field_names, part
+from harness.wasmbed.resources.view_fields import choices, field_names, part
+from harness.wasmbed.resources.views import Application, Device, Gateway
 
 __all__ = ["Conditions", "Unreachable", "Watched"]
 

@@ -1,56 +1,20 @@
 """Commands that run until they are stopped, as separate processes."""
 
-import os
-import selectors
-import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-HUNG = 120
-"""Seconds after which a test gives up, however busy the machine is."""
-
-
-class Command:
-    """``wasmbed`` with these arguments; ``limits`` are those of ``resource.setrlimit``."""
-
-    def __init__(self, *arguments: str, output: int = subprocess.PIPE, prelude: str = "") -> None:
-        program = f"{prelude}\nfrom harness.cli import main; main()"
-        errors = subprocess.STDOUT if output == subprocess.PIPE else subprocess.PIPE
-        self.process = subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=output, stderr=errors)
-        self._stream = self.process.stdout or self.process.stderr
-        self.said = ""
-
-    def until(self, text: str) -> None:
-        """Read until ``text`` is in the output."""
-        assert self._stream
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._stream, selectors.EVENT_READ)
-            while text not in self.said:
-                assert selector.select(timeout=HUNG), f"{text!r} did not come: {self.said}"
-                piece = os.read(self._stream.fileno(), 65_536).decode()
-                assert piece, f"{text!r} did not come: {self.said}"
-                self.said += piece
-
-    def end(self, number: signal.Signals | None = None) -> int:
-        """Send a signal, if given, and wait for the exit code, which is negative if a signal ended the process."""
-        if number is not None:
-            self.process.send_signal(number)
-        assert self._stream
-        self.said += self._stream.read().decode()
-        self._stream.close()
-        return self.process.wait(HUNG)
+from tests.cli.command import Command, Start
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Command]]:
+def start() -> Iterator[Start]:
     """Starts commands; those that still run at the end of the test are killed."""
     commands: list[Command] = []
 
-    def start(*arguments: str, **options: object) -> Command:
-        commands.append(Command(*arguments, **options))  # type: ignore[arg-type]
+    def start(*arguments: str, output: int = subprocess.PIPE, prelude: str = "") -> Command:
+        commands.append(Command(*arguments, output=output, prelude=prelude))
         return commands[-1]
 
     yield start

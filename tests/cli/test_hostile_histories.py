@@ -22,7 +22,7 @@ STATE = EVENT | {"kind": "state", "source": "Kubernetes", "name": "Device"}
 JUDGES = ["--sequence=device-enrollment", "--sequence=application-deployment", "--sequence=runtime-error"]
 
 
-def told(*arguments: str) -> tuple[int, str]:
+def output_of(*arguments: str) -> tuple[int, str]:
     """The exit code of a command and its output."""
     output = StringIO()
     with redirect_stdout(output), redirect_stderr(output):
@@ -34,7 +34,7 @@ def check(content: bytes, *options: str) -> tuple[int, str]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "history.jsonl")
         path.write_bytes(content)
-        code, output = told("check", str(path), *options)
+        code, output = output_of("check", str(path), *options)
         return code, output.replace(str(path), "FILE")
 
 
@@ -90,7 +90,7 @@ def test_a_line_that_is_too_long_is_not_read_completely(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.write(line())
         file.truncate(100 << 20)  # of zeros
-    code, output = told("check", str(path))
+    code, output = output_of("check", str(path))
     assert (code, output.partition("\n")[0]) == (2, f"error: {path}: line 2 is longer than {LONGEST >> 20} MiB")
 
 
@@ -99,7 +99,7 @@ def test_a_path_that_is_not_a_file_is_a_usage_error(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
     for command in (["check"], ["sequences", "record"]):
-        code, output = told(*command, name)
+        code, output = output_of(*command, name)
         assert code == 2 or (command == ["check"] and name == "/dev/null"), output
         assert "a bug" not in output
 
@@ -107,7 +107,7 @@ def test_a_path_that_is_not_a_file_is_a_usage_error(tmp_path: Path, monkeypatch:
 def test_events_out_of_order_are_reported_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     path.write_bytes(line(n=5) + line(n=3))
-    code, output = told("check", str(path), "--sequence=device-enrollment")
+    code, output = output_of("check", str(path), "--sequence=device-enrollment")
     assert code == 2
     assert f"error: {path}: history: event 3 at 1.000 s comes after event 5" in output
 
@@ -191,7 +191,7 @@ def test_no_history_breaks_a_judge(data: st.DataObject, recorded: list[dict[str,
             ["compare", f"{folder}/one", f"{folder}/two"],
             ["compare", f"{folder}/one", f"{folder}/two", "--test=test"],
         ):
-            code, output = told(*command)
+            code, output = output_of(*command)
             assert code in (0, 1, 2), (command, output)
             assert "bug in the harness" not in output
 
@@ -252,5 +252,5 @@ def test_no_result_and_no_trend_break_a_command(result: Any, row: Any, noise: by
             ["trend", f"--reports={folder}"],
             ["trend", f"--reports={folder}", "--json"],
         ):
-            code, output = told(*command)
+            code, output = output_of(*command)
             assert code in (0, 1, 2), (command, output)

@@ -38,7 +38,7 @@ def test_the_check_finds_unescaped_text() -> None:
     assert set(RAW.findall(HOSTILE)) == set(HOSTILE) - set("XY]0;owned[2J31m")
 
 
-# a cluster that says such things
+# a cluster with hostile text
 
 
 def made(kind: str, name: str, spec: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class Hostile(BaseHTTPRequestHandler):
         parts = path.strip("/").split("/")
         kind = next(part for part in parts if part in OBJECTS)
         item = json.loads(json.dumps(OBJECTS[kind]))
-        if name := re.search(r"metadata\.name%3D(\w+)", query):  # whoever asks for one by name gets it
+        if name := re.search(r"metadata\.name%3D(\w+)", query):  # a request for one object by name
             item["metadata"]["name"] = name[1]
         if parts[-1] == "log":
             self.answer(HOSTILE.encode())
@@ -180,7 +180,7 @@ def test_text_in_the_monitor_is_escaped(capfd: pytest.CaptureFixture[str]) -> No
     check(*capfd.readouterr())
 
 
-# records of such things
+# records with hostile text
 
 
 def event(number: int, kind: Kind, source: str, target: str, name: str, data: dict[str, Any], about: str) -> str:

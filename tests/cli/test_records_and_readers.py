@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,16 @@ import yaml
 
 from harness.cli.main import READER_GONE, run
 from harness.core.history import read_history
+from tests.cli.command import Command, Start
 
-Start = Callable[..., Any]
 RIGHTS = "-dac_override,-dac_read_search"
 ORDINARY = [] if os.geteuid() else ["setpriv", f"--bounding-set={RIGHTS}", f"--inh-caps={RIGHTS}"]
 """A prefix of a command that makes permissions hold for root too."""
 
 
-def up(start: Start, folder: Path, *arguments: str, **options: Any) -> Any:
+def up(start: Start, folder: Path, *arguments: str, prelude: str = "") -> Command:
     ports = ("--port=0", "--http-port=0", f"--kubeconfig={folder / 'kubeconfig'}")
-    return start("up", *ports, *arguments, **options)
+    return start("up", *ports, *arguments, prelude=prelude)
 
 
 # records
@@ -47,8 +46,8 @@ def test_a_record_is_never_overwritten(start: Start, tmp_path: Path, capsys: pyt
 
 FULL = """
 import resource, sys
-sys.dont_write_bytecode = True  # Python would write a part of it, and fail at the next import
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # so large may a file become
+sys.dont_write_bytecode = True  # a bytecode file would be incomplete, and the next import would fail
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # the largest size of a file
 """
 
 
@@ -58,8 +57,8 @@ def test_a_full_disk_is_reported_once_and_ends_nothing(start: Start, tmp_path: P
     platform.until("3 Connected")
     assert run(["devices", f"--kubeconfig={tmp_path / 'kubeconfig'}"]) == 0
     assert platform.end(signal.SIGINT) == 0, platform.said
-    told = f"warning: {history / 'history.jsonl'}: recording stopped: File too large"
-    assert platform.said.count(told) == 1
+    warning = f"warning: {history / 'history.jsonl'}: recording stopped: File too large"
+    assert platform.said.count(warning) == 1
     assert "Traceback" not in platform.said
     assert platform.said.endswith("stopping\nstopped\n")
     assert read_history(history / "history.jsonl")[0]
@@ -97,7 +96,7 @@ def test_boards_with_the_cluster_alone_are_a_usage_error(capsys: pytest.CaptureF
 
 
 @pytest.fixture
-def platform(start: Start, tmp_path: Path) -> Any:
+def platform(start: Start, tmp_path: Path) -> Command:
     platform = up(start, tmp_path, "--boards=virtual=1")
     platform.until("1 Connected")
     return platform
@@ -105,7 +104,7 @@ def platform(start: Start, tmp_path: Path) -> Any:
 
 @pytest.mark.parametrize("command", [["logs", "-f", "virtual-1"], ["monitor"]], ids=" ".join)
 def test_a_reader_that_goes_away_ends_a_command_quietly(
-    start: Start, platform: Any, tmp_path: Path, command: list[str]
+    start: Start, platform: Command, tmp_path: Path, command: list[str]
 ) -> None:
     """The reader closes the pipe as ``head`` does, also while there is nothing to write."""
     reading, writing = os.pipe()
@@ -117,7 +116,7 @@ def test_a_reader_that_goes_away_ends_a_command_quietly(
     assert following.said == ""
 
 
-def test_a_closed_output_ends_a_command_quietly(start: Start, platform: Any, tmp_path: Path) -> None:
+def test_a_closed_output_ends_a_command_quietly(start: Start, platform: Command, tmp_path: Path) -> None:
     for command in (["devices"], ["status"], ["logs", "virtual-1"]):
         reading, writing = os.pipe()
         os.close(reading)
@@ -126,7 +125,9 @@ def test_a_closed_output_ends_a_command_quietly(start: Start, platform: Any, tmp
         assert (shown.end(), shown.said) == (READER_GONE, "")
 
 
-def test_output_that_cannot_be_written_does_not_blame_the_cluster(start: Start, platform: Any, tmp_path: Path) -> None:
+def test_output_that_cannot_be_written_does_not_blame_the_cluster(
+    start: Start, platform: Command, tmp_path: Path
+) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     for command in (["devices"], ["logs", "virtual-1"], ["status"]):
         shown = start(*command, f"--kubeconfig={tmp_path / 'kubeconfig'}", output=full)
@@ -208,7 +209,7 @@ def test_a_file_without_read_permission_is_a_usage_error(tmp_path: Path, command
     assert "Traceback" not in done.stderr
 
 
-# kubeconfigs that are none
+# invalid kubeconfigs
 
 
 def odd_kubeconfigs() -> list[bytes]:

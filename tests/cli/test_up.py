@@ -2,15 +2,12 @@
 
 import os
 import re
-import selectors
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,44 +22,12 @@ from harness.stack import Stack
 from harness.wasmbed.resources.api import ApiError, ResourceApi
 from harness.wasmbed.resources.kinds import DEVICE
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
+from tests.cli.command import Command
 
 MODULES = Path(__file__).parents[2] / "scenarios" / "modules"
 
-COMMAND = """
-import signal
-from harness.cli import main
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may have it ignored
-main()
-"""
 
-
-class Running:
-    """A command that runs until it is stopped."""
-
-    def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-c", COMMAND, *arguments]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self.said = ""
-
-    def until(self, text: str) -> None:
-        """Read until ``text`` is in the output."""
-        assert self.process.stdout
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.process.stdout, selectors.EVENT_READ)
-            while text not in self.said:
-                assert selector.select(timeout=120), f"{text!r} did not come: {self.said}"
-                line = os.read(self.process.stdout.fileno(), 65_536).decode()
-                assert line, f"{text!r} did not come: {self.said}"
-                self.said += line
-
-    def end(self, number: signal.Signals) -> int:
-        """Send a signal and wait for the exit code."""
-        self.process.send_signal(number)
-        self.said += self.process.communicate(timeout=120)[0]
-        return self.process.returncode
-
-
-class Platform(Running):
+class Platform(Command):
     """A running ``wasmbed up``."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
@@ -124,7 +89,7 @@ def test_logs_show_the_boards_console(platform: Platform, capsys: pytest.Capture
 
 
 def test_logs_follow_the_console(platform: Platform) -> None:
-    following = Running("logs", "-f", "virtual-3")
+    following = Command("logs", "-f", "virtual-3")
     following.until("link: heartbeat answered")
     assert run(["deploy", str(MODULES / "hello.wat"), "--to", "virtual-3", "--name=followed"]) == 0
     following.until("app followed: running")
@@ -134,33 +99,30 @@ def test_logs_follow_the_console(platform: Platform) -> None:
 def test_following_ends_with_the_platform(tmp_path: Path) -> None:
     platform = Platform(tmp_path)
     platform.until("1 Connected")
-    following = Running("logs", "-f", "virtual-1", f"--kubeconfig={platform.kubeconfig}")
+    following = Command("logs", "-f", "virtual-1", f"--kubeconfig={platform.kubeconfig}")
     following.until("link: heartbeat answered")
     assert platform.end(signal.SIGTERM) == 0
-    assert following.process.stdout
-    following.said += following.process.stdout.read()
-    following.process.stdout.close()
-    assert following.process.wait(30) == 0, following.said
+    assert following.end() == 0, following.said
 
 
-def test_the_log_is_a_subresource(platform: Platform) -> None:
-    async def ask(**query: Any) -> bytes:
-        api = await KubernetesApi.open("wasmbed", kubeconfig=platform.kubeconfig, name="User")
-        try:
-            async with api.log(DEVICE, "virtual-1", **query) as pieces:
-                return b"".join([piece async for piece in pieces])
-        finally:
-            await api.close()
+async def read_log(api: KubernetesApi, tail: int | None = None) -> bytes:
+    async with api.log(DEVICE, "virtual-1", tail=tail) as pieces:
+        return b"".join([piece async for piece in pieces])
 
-    with new_runner() as runner:
-        assert b"on virtual board virtual-1" in runner.run(ask())
-        assert runner.run(ask(tail=0)) == b""
+
+async def test_the_log_is_a_subresource(platform: Platform) -> None:
+    api = await KubernetesApi.open("wasmbed", kubeconfig=platform.kubeconfig, name="User")
+    try:
+        assert b"on virtual board virtual-1" in await read_log(api)
+        assert await read_log(api, tail=0) == b""
         with pytest.raises(ApiError, match="tailLines: Invalid value: -1: must be greater than or equal to 0"):
-            runner.run(ask(tail=-1))
+            await read_log(api, tail=-1)
+    finally:
+        await api.close()
 
 
 def test_the_monitor_prints_every_phase(platform: Platform) -> None:
-    watching = Running("monitor")
+    watching = Command("monitor")
     watching.until("device virtual-3: Connected")
     assert run(["deploy", str(MODULES / "idle.wat"), "--to", "virtual-3", "--name=watched"]) == 0
     watching.until("application watched: Running")
@@ -198,8 +160,8 @@ def test_one_application_is_shown_on_each_of_its_devices(
     assert run(["apps", "broken"]) == 0
     assert re.search(r"^virtual-2 +error +TRAP: ", capsys.readouterr().out, re.MULTILINE)
     assert run(["apps", "shwon"]) == 2
-    told = "namespace wasmbed: unknown application 'shwon'\n  -> did you mean 'shown'? known applications: "
-    assert told in capsys.readouterr().err
+    error = "namespace wasmbed: unknown application 'shwon'\n  -> did you mean 'shown'? known applications: "
+    assert error in capsys.readouterr().err
     assert run(["apps", "shown", "-n", "default"]) == 2
     assert "known applications: none; see --namespace" in capsys.readouterr().err
 
@@ -351,25 +313,19 @@ def test_connecting_boards_do_not_delay_the_end(tmp_path: Path) -> None:
     assert not read_history(platform.history / "history.jsonl")[1]
 
 
-def test_a_second_signal_stops_immediately(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_second_signal_stops_immediately(capsys: pytest.CaptureFixture[str]) -> None:
     """A second signal during the graceful stop ends it, with the exit code for an interruption."""
-
-    async def insist() -> int:
-        stack, phases = Stack(), Phases()
-        await stack.start()
-        phases.follow(stack)
-        await stack.device(await stack.boards.power_on()).until(phase="Connected")
-        end = End()
-        os.kill(os.getpid(), signal.SIGINT)
-        await end.wanted
-        os.kill(os.getpid(), signal.SIGINT)
-        await end.insisted
-        code = await _take_down(stack, end, phases)
-        assert not stack.gateway.running
-        return code
-
-    with new_runner() as runner:
-        assert runner.run(insist()) == 130
+    stack, phases = Stack(), Phases()
+    await stack.start()
+    phases.follow(stack)
+    await stack.device(await stack.boards.power_on()).until(phase="Connected", within=50)
+    end = End()
+    os.kill(os.getpid(), signal.SIGINT)
+    await end.stop_requested
+    os.kill(os.getpid(), signal.SIGINT)
+    await end.stop_now
+    assert await _take_down(stack, end, phases) == 130
+    assert not stack.gateway.running
     assert capsys.readouterr().out == "stopping\nstopping immediately\nstopped\n"
 
 
@@ -379,7 +335,5 @@ def test_an_api_server_that_ends_is_reported_and_ends_the_platform(tmp_path: Pat
     (server,) = Path(f"/proc/{platform.process.pid}/task/{platform.process.pid}/children").read_text().split()
     os.kill(int(server), signal.SIGKILL)
     platform.until("the Kubernetes API server ended by itself (killed by SIGKILL)")
-    assert platform.process.wait(30) == 3
-    assert platform.process.stdout
-    platform.process.stdout.close()
+    assert platform.end() == 3
     assert not platform.kubeconfig.exists()

@@ -94,7 +94,7 @@ def test_what_is_wrong_with_the_file_or_the_cluster_is_said(tmp_path, monkeypatc
     async def scene(embedded, path):
         broken = tmp_path / "broken"
         broken.write_text("not: a kubeconfig")
-        with pytest.raises(UsageError, match="no connection to Kubernetes can be made"):
+        with pytest.raises(UsageError, match="not a usable Kubernetes configuration"):
             await KubeconfigCluster(SystemClock(), Randomness(), kubeconfig=broken).start()
         token = next(line for line in path.read_text().splitlines() if "token" in line)
         stranger = tmp_path / "stranger"

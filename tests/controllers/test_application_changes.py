@@ -1,4 +1,4 @@
-"""What becomes of an application that runs when it is changed, stopped or deleted."""
+"""Running applications that are changed, stopped, or deleted."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_a_change_of_targets_leaves_the_others_alone(world: World) -> None
     await world.reaches("blink", "Running")
 
 
-async def test_a_late_word_about_the_old_module_is_not_one_about_the_new(world: World) -> None:
+async def test_a_late_report_about_the_old_module_does_not_count_for_the_new(world: World) -> None:
     await world.manager()
     await world.device("edge-1")
     await world.application()
@@ -85,7 +85,7 @@ async def test_an_application_may_be_created_stopped(world: World) -> None:
     assert world.gateways.calls == []
 
 
-async def test_a_stop_that_is_withdrawn_is_finished_first(world: World) -> None:
+async def test_a_withdrawn_stop_is_completed_first(world: World) -> None:
     await world.manager()
     await world.device("edge-1")
     await world.application()
@@ -110,16 +110,16 @@ async def test_a_device_that_does_not_confirm_a_stop_does_not_block_it(world: Wo
     world.gateways.stop_answers["edge-1"] = [*[ConnectionRefusedError("nobody there")] * 2, []]
     await world.change(stopped=True)
 
-    async def told():
+    async def error():
         return (await world.get(APPLICATION, "blink")).status.error
 
-    assert await world.until(told) == "edge-1: its gateway did not take the stop: nobody there"
+    assert await world.until(error) == "edge-1: its gateway did not take the stop: nobody there"
     stopped = await world.reaches("blink", "Stopped", within=60)
     assert "did not confirm the stop within 30 s" in stopped.status.device_statuses["edge-1"].error
     assert world.gateways.count("stop") == {"edge-1": 3}
 
 
-async def test_one_that_was_away_is_stopped_when_it_comes_back(world: World) -> None:
+async def test_a_device_that_was_away_stops_the_application_when_it_is_back(world: World) -> None:
     await world.manager()
     await world.device("edge-1")
     await world.application()
@@ -134,8 +134,8 @@ async def test_one_that_was_away_is_stopped_when_it_comes_back(world: World) -> 
     assert (await world.get(APPLICATION, "blink")).status.phase == "Stopped"
 
 
-async def test_a_stop_that_a_link_took_along_is_asked_for_again(world: World) -> None:
-    """The device never got it, or its answer was lost: it is back, and names what runs."""
+async def test_a_stop_that_was_lost_with_its_link_is_requested_again(world: World) -> None:
+    """The device did not get the stop, or its answer was lost: it is back and reports the running application."""
 
     await world.manager()
     await world.device("edge-1")
@@ -172,7 +172,7 @@ async def test_a_deleted_application_is_stopped_first(world: World) -> None:
 
 
 @pytest.mark.parametrize("away", [True, False], ids=["away", "silent"])
-async def test_a_deletion_is_not_held_up_for_ever(world: World, away) -> None:
+async def test_a_deletion_takes_a_bounded_time(world: World, away) -> None:
     await world.manager()
     await world.device("edge-1")
     await world.application()

@@ -1,4 +1,4 @@
-"""Deployment, as gateways and devices answer well or badly."""
+"""Deployments with successful and failing gateways and devices."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def refused(status, message="no"):
     return GatewayRefused(status, message)
 
 
-async def test_the_way_to_running(world: World) -> None:
+async def test_an_application_becomes_running_step_by_step(world: World) -> None:
     await world.manager()
     await world.device("edge-1")
     await world.application()
@@ -48,7 +48,7 @@ async def test_a_deployment_costs_few_writes(world: World) -> None:
     assert len(own) <= 6, own
 
 
-async def test_every_device_of_a_selector(world: World) -> None:
+async def test_every_device_that_a_selector_matches_gets_the_module(world: World) -> None:
     await world.manager()
     for number in range(3):
         await world.device(f"edge-{number}", labels={"site": "lab" if number else "field"})
@@ -57,7 +57,7 @@ async def test_every_device_of_a_selector(world: World) -> None:
     assert application.status.deployed_devices == ["edge-1", "edge-2"]
 
 
-async def test_a_large_fleet_is_asked_in_waves(world: World) -> None:
+async def test_many_devices_are_deployed_to_in_batches(world: World) -> None:
     await world.manager()
     for number in range(150):
         await world.device(f"edge-{number}")
@@ -69,7 +69,7 @@ async def test_a_large_fleet_is_asked_in_waves(world: World) -> None:
     assert len(own) < 40
 
 
-async def test_devices_that_come_later_get_it_too(world: World) -> None:
+async def test_devices_that_enroll_later_get_the_module_too(world: World) -> None:
     await world.manager()
     await world.application(all_devices=True)
     waiting = await world.reaches("blink", "Deploying")
@@ -85,7 +85,7 @@ async def test_devices_that_come_later_get_it_too(world: World) -> None:
     assert world.gateways.count("deploy") == {"edge-1": 1, "edge-2": 1}
 
 
-async def test_a_device_that_is_not_connected_is_waited_for(world: World) -> None:
+async def test_a_device_that_is_not_connected_gets_the_module_when_it_is(world: World) -> None:
     await world.manager()
     await world.device("edge-1")
     await world.move("edge-1", "Disconnected")
@@ -99,7 +99,7 @@ async def test_a_device_that_is_not_connected_is_waited_for(world: World) -> Non
     await world.reaches("blink", "Running")
 
 
-async def test_those_that_are_there_do_not_wait_for_those_that_are_not(world: World) -> None:
+async def test_connected_devices_do_not_wait_for_others(world: World) -> None:
     await world.manager()
     await world.device("edge-1")
     await world.device("edge-2")
@@ -119,7 +119,7 @@ async def test_those_that_are_there_do_not_wait_for_those_that_are_not(world: Wo
         ({"largest_module": 4}, "the module has 8 bytes, the device takes 4"),
     ],
 )
-async def test_a_device_that_cannot_have_it_fails_and_the_others_run(world: World, spec, part) -> None:
+async def test_a_device_that_cannot_have_the_module_fails_and_the_others_run_it(world: World, spec, part) -> None:
     await world.manager()
     await world.device("edge-1")
     if spec is not None:
@@ -139,7 +139,7 @@ async def test_a_device_that_cannot_have_it_fails_and_the_others_run(world: Worl
     assert world.gateways.count("deploy") == {"edge-1": 1}
 
 
-async def test_a_device_that_was_missing_gets_it_when_it_exists(world: World) -> None:
+async def test_a_missing_device_gets_the_module_when_it_exists(world: World) -> None:
     await world.manager()
     await world.application()
     failed = await world.reaches("blink", "Failed")
@@ -161,7 +161,7 @@ async def test_a_device_that_was_missing_gets_it_when_it_exists(world: World) ->
         (["deployed", "running", {"state": "error", "code": "TRAP"}], "Error", "TRAP"),
     ],
 )
-async def test_what_the_device_reports_is_not_repeated(world: World, answer, phase, error) -> None:
+async def test_a_failure_that_the_device_reports_is_not_retried(world: World, answer, phase, error) -> None:
     await world.manager()
     await world.device("edge-1")
     world.gateways.answers["edge-1"] = answer
@@ -174,7 +174,7 @@ async def test_what_the_device_reports_is_not_repeated(world: World, answer, pha
     assert world.gateways.count("deploy") == {"edge-1": 1}
 
 
-async def test_one_device_of_two_breaks(world: World) -> None:
+async def test_an_application_that_fails_on_one_of_two_devices_is_partially_running(world: World) -> None:
     await world.manager()
     await world.device("edge-1")
     await world.device("edge-2")
@@ -188,7 +188,7 @@ async def test_one_device_of_two_breaks(world: World) -> None:
 @pytest.mark.parametrize(
     "trouble", [ConnectionRefusedError("nobody there"), refused(503), refused(404), TimeoutError()]
 )
-async def test_a_gateway_in_trouble_is_asked_again_later_and_later(world: World, trouble: Exception) -> None:
+async def test_a_failing_gateway_is_asked_again_with_growing_delays(world: World, trouble: Exception) -> None:
     await world.manager()
     await world.device("edge-1")
     world.gateways.answers["edge-1"] = [trouble] * 4 + [["receiving", "deployed", "running"]]
@@ -208,7 +208,7 @@ async def test_a_gateway_in_trouble_is_asked_again_later_and_later(world: World,
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-async def test_a_request_that_is_wrong_is_not_repeated(world: World, status) -> None:
+async def test_an_invalid_request_is_not_repeated(world: World, status) -> None:
     await world.manager()
     await world.device("edge-1")
     world.gateways.answers["edge-1"] = refused(status, "limits: too large")
@@ -219,7 +219,7 @@ async def test_a_request_that_is_wrong_is_not_repeated(world: World, status) -> 
     assert world.gateways.count("deploy") == {"edge-1": 1}
 
 
-async def test_a_transfer_that_was_cut_is_begun_again_on_the_next_link(world: World) -> None:
+async def test_an_interrupted_transfer_is_repeated_on_the_next_link(world: World) -> None:
     await world.manager()
     await world.device("edge-1")
     world.gateways.answers["edge-1"] = [["receiving"], ["receiving", "deployed", "running"]]
@@ -233,7 +233,7 @@ async def test_a_transfer_that_was_cut_is_begun_again_on_the_next_link(world: Wo
     assert application.status.retry_count == 1
 
 
-async def test_a_transfer_that_the_gateway_gave_up_is_begun_again(world: World) -> None:
+async def test_a_transfer_that_the_gateway_gave_up_is_repeated(world: World) -> None:
     await world.manager()
     await world.device("edge-1")
     lost = {"state": "failed", "code": "CONNECTION_LOST", "error": "peer closed"}
@@ -243,7 +243,7 @@ async def test_a_transfer_that_the_gateway_gave_up_is_begun_again(world: World) 
     assert "Failed" not in world.phases()
 
 
-async def test_a_device_that_never_answers_fails_in_the_end(world: World) -> None:
+async def test_a_device_that_never_answers_fails_after_a_bounded_number_of_attempts(world: World) -> None:
     await world.manager()
     await world.device("edge-1")
     world.gateways.answers["edge-1"] = ["receiving"]
@@ -255,7 +255,7 @@ async def test_a_device_that_never_answers_fails_in_the_end(world: World) -> Non
     assert world.gateways.count("deploy") == {"edge-1": 5}
 
 
-async def test_a_reboot_brings_the_module_back(world: World) -> None:
+async def test_the_module_is_deployed_again_after_a_reboot(world: World) -> None:
     await world.manager()
     await world.device("edge-1")
     await world.application()
@@ -289,7 +289,7 @@ async def test_a_module_from_the_store(world: World) -> None:
     await world.reaches("blink", "Running")
 
 
-async def test_a_module_that_is_missing_may_still_come(world: World) -> None:
+async def test_a_missing_module_is_deployed_when_the_store_has_it(world: World) -> None:
     await world.manager()
     await world.device("edge-1")
     store = ConfigMapModuleStore(world.api)
@@ -303,7 +303,7 @@ async def test_a_module_that_is_missing_may_still_come(world: World) -> None:
     await world.reaches("blink", "Running")
 
 
-async def test_what_is_no_module_fails_at_once(world: World) -> None:
+async def test_an_invalid_module_fails_at_once(world: World) -> None:
     await world.manager()
     await world.device("edge-1")
     await world.application(module=b"hello")
@@ -315,7 +315,7 @@ async def test_what_is_no_module_fails_at_once(world: World) -> None:
     assert world.gateways.calls == []
 
 
-async def test_a_bad_module_replaces_a_good_one(world: World) -> None:
+async def test_an_invalid_module_replaces_a_valid_one(world: World) -> None:
     await world.manager()
     await world.device("edge-1")
     await world.application()
@@ -328,7 +328,7 @@ async def test_a_bad_module_replaces_a_good_one(world: World) -> None:
     await world.reaches("blink", "Running")
 
 
-async def test_errors_of_the_api_server_are_overcome(world: World) -> None:
+async def test_an_application_runs_despite_errors_of_the_api_server(world: World) -> None:
     clients = {}
 
     def client(name):
@@ -352,7 +352,7 @@ async def test_errors_of_the_api_server_are_overcome(world: World) -> None:
     assert world.gateways.count("deploy") == {"edge-1": 1}
 
 
-async def test_metrics_are_added_up_now_and_then(world: World) -> None:
+async def test_metrics_are_summed_regularly(world: World) -> None:
     await world.manager()
     await world.device("edge-1")
     await world.application()
@@ -368,7 +368,7 @@ async def test_metrics_are_added_up_now_and_then(world: World) -> None:
     assert len(own) <= 3
 
 
-async def test_heartbeats_concern_no_application(world: World) -> None:
+async def test_heartbeats_reconcile_no_application(world: World) -> None:
     manager = await world.manager()
     await world.device("edge-1")
     await world.application(all_devices=True)
@@ -383,7 +383,7 @@ async def test_heartbeats_concern_no_application(world: World) -> None:
     assert looks == []
 
 
-async def test_a_device_that_is_deleted_leaves_a_selector(world: World) -> None:
+async def test_a_deleted_device_is_no_longer_a_target(world: World) -> None:
     await world.manager()
     await world.device("edge-1")
     await world.device("edge-2")
@@ -398,7 +398,7 @@ async def test_a_device_that_is_deleted_leaves_a_selector(world: World) -> None:
     await world.until(forgotten)
 
 
-async def test_a_resync_finds_what_no_event_told(world: World) -> None:
+async def test_a_resync_finds_changes_without_an_event(world: World) -> None:
     manager = await world.manager()
     await world.device("edge-1")
     await world.application()

@@ -11,7 +11,7 @@ from harness.wasmbed.resources.api import ApiError
 
 
 class Failing(Controller):
-    """Fails once, in a way of its own."""
+    """Fails once with a given error."""
 
     name = "Gateway"
 

@@ -11,7 +11,7 @@ from tests.controllers.world import World
 
 
 class Late:
-    """A clock as it is read by somebody who was held up for a thousand seconds."""
+    """A clock that jumps by a thousand seconds, as a delayed process sees it."""
 
     def __init__(self, clock):
         self._clock = clock
@@ -30,13 +30,13 @@ async def test_an_enrolling_device_is_enrolled(world: World) -> None:
     assert find_condition(device.status.conditions, "Enrolled")["status"] == "True"
 
 
-async def test_one_that_enrolled_while_no_controller_ran_is_not_forgotten(world: World) -> None:
+async def test_an_enrollment_without_a_controller_is_completed_later(world: World) -> None:
     await world.device("edge-1", "Enrolling")
     await world.manager()
     await world.reaches("edge-1", "Enrolled", DEVICE)
 
 
-async def test_each_boot_counts(world: World) -> None:
+async def test_each_enrollment_is_counted(world: World) -> None:
     await world.manager()
     await world.device("edge-1", "Connected")
     await world.reboot("edge-1")
@@ -44,7 +44,7 @@ async def test_each_boot_counts(world: World) -> None:
 
 
 @pytest.mark.parametrize("key", [b"not der", b"\x02\x01\x05"])
-async def test_a_key_that_is_none_fails_the_enrollment(world: World, key) -> None:
+async def test_an_invalid_key_fails_the_enrollment(world: World, key) -> None:
     await world.manager()
     await world.api.create(DEVICE, manifests.device("edge-1", public_key=key, device_type="mcu"))
     await world.move("edge-1", "Enrolling")
@@ -53,7 +53,7 @@ async def test_a_key_that_is_none_fails_the_enrollment(world: World, key) -> Non
     assert device.status.health == "unhealthy"
 
 
-async def test_a_conflict_is_looked_at_again(world: World) -> None:
+async def test_a_conflict_is_reconciled_again(world: World) -> None:
     clients = {}
 
     def client(name):
@@ -68,14 +68,14 @@ async def test_a_conflict_is_looked_at_again(world: World) -> None:
     assert not clients["DeviceController"].faults["patch_status"]
 
 
-async def test_an_enrollment_that_was_given_up_meanwhile_is_not_confirmed(world: World) -> None:
+async def test_an_abandoned_enrollment_is_not_confirmed(world: World) -> None:
     await world.device("edge-1", "Enrolling")
     stale = (await world.get(DEVICE, "edge-1")).raw
     await world.move("edge-1", "Disconnected")
     manager = await world.manager()
     await world.settle()
     (controller,) = [c for c in manager._controllers if c.name == "DeviceController"]
-    controller._devices._objects["edge-1"] = stale  # the watch is late
+    controller._devices._objects["edge-1"] = stale  # the watch has not delivered the change yet
     with pytest.raises(Conflict):
         await controller.reconcile("edge-1")
     assert (await world.get(DEVICE, "edge-1")).status.phase == "Disconnected"
@@ -145,8 +145,8 @@ async def test_the_time_until_a_gateway_is_offline_follows_from_its_own_beats(wo
     assert gateway.status.error.endswith(f"{missed} beats of {interval:g} s missed")
 
 
-async def test_a_controller_that_was_held_up_accuses_nobody(world: World) -> None:
-    """It wakes up long after its time, and before what the gateway said meanwhile has reached it: it looks again."""
+async def test_a_delayed_controller_blames_no_gateway(world: World) -> None:
+    """It wakes up late, before the gateway's latest beat has reached it, so it reads the status again."""
 
     manager = await world.manager()
     await world.settle(25)
@@ -158,7 +158,7 @@ async def test_a_controller_that_was_held_up_accuses_nobody(world: World) -> Non
     assert (await world.get(GATEWAY, "gateway-1")).status.phase == "Online"
 
 
-async def test_the_controllers_clock_need_not_be_the_gateways(world: World) -> None:
+async def test_the_clocks_of_controller_and_gateway_may_differ(world: World) -> None:
     await world.manager()
     world.alive.clear()
     await world.gateway("gateway-2", lastSeen="2001-01-01T00:00:00.000000Z")
@@ -168,7 +168,7 @@ async def test_the_controllers_clock_need_not_be_the_gateways(world: World) -> N
     await world.reaches("gateway-2", "Offline", GATEWAY, within=10)
 
 
-async def test_a_gateway_that_comes_back_is_watched_again(world: World) -> None:
+async def test_a_gateway_that_is_online_again_is_watched_again(world: World) -> None:
     await world.manager()
     world.alive.clear()
     await world.reaches("gateway-1", "Offline", GATEWAY, within=60)
@@ -181,7 +181,7 @@ async def test_a_gateway_that_comes_back_is_watched_again(world: World) -> None:
     await world.reaches("gateway-1", "Offline", GATEWAY, within=60)
 
 
-async def test_a_gateway_that_never_said_it_was_there_is_offline(world: World) -> None:
+async def test_a_gateway_that_never_wrote_a_beat_is_offline(world: World) -> None:
     await world.manager()
     await world.gateway("gateway-2", lastSeen=None)
     world.alive.clear()

@@ -1,4 +1,4 @@
-"""The judgement on one device, as a table."""
+"""The assessment of one device, as a table."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def entry(state=None, *, generation=3, record=(), **fields):
 @pytest.mark.parametrize(
     ("given", "away", "expected"),
     [
-        # nothing asked yet
+        # nothing requested yet
         (DeviceEntry({}), "", DeviceState.DUE),
         (DeviceEntry({}), "asleep", DeviceState.WAITING),
-        # asked
+        # requested
         (entry(), "", DeviceState.REQUESTED),
         (entry("receiving"), "", DeviceState.REQUESTED),
         (entry("deployed"), "", DeviceState.DEPLOYED),
@@ -45,18 +45,18 @@ def entry(state=None, *, generation=3, record=(), **fields):
         (entry("error", error="trap"), "", DeviceState.ERROR),
         (entry("failed", code="MEMORY_LIMIT"), "", DeviceState.FAILED),
         (entry(record={"error": "refused"}), "", DeviceState.FAILED),
-        # what the gateway could not do says nothing about the device
+        # a failure of the gateway does not blame the device
         (entry("failed", code="CONNECTION_LOST"), "", DeviceState.DUE),
         (entry("failed", code="TIMEOUT"), "", DeviceState.DUE),
         (entry("failed", code="TIMEOUT"), "asleep", DeviceState.WAITING),
         (entry("stopped"), "", DeviceState.DUE),
-        # an answer about an earlier request is none
+        # an answer to an earlier request does not count
         (entry("running", generation=2), "", DeviceState.REQUESTED),
         (entry("failed", generation=None), "", DeviceState.REQUESTED),
-        # the link went away and came back
+        # the link ended and a new one began
         (entry("receiving", record={"session": "s0"}), "", DeviceState.DUE),
         (entry("running", record={"session": "s0"}), "", DeviceState.RUNNING),
-        # out of reach: nobody knows
+        # out of reach: unknown
         (entry("running"), "asleep", DeviceState.UNKNOWN),
         (entry("deployed"), "asleep", DeviceState.UNKNOWN),
         (entry("unknown"), "asleep", DeviceState.UNKNOWN),
@@ -65,7 +65,7 @@ def entry(state=None, *, generation=3, record=(), **fields):
         (entry("unknown"), "", DeviceState.UNKNOWN),
         (entry("unknown", record={"enrollments": 0}), "", DeviceState.DUE),
         (entry("unknown", record={"revision": "q"}), "", DeviceState.OUTDATED),
-        # what an earlier application of the name left
+        # left by an earlier application of the same name
         (DeviceEntry({"state": "running", "generation": 3}), "", DeviceState.OUTDATED),
         (DeviceEntry({"state": "stopped", "generation": 3}), "", DeviceState.DUE),
         (entry("failed", code="CANCELLED"), "", DeviceState.DUE),
@@ -74,7 +74,7 @@ def entry(state=None, *, generation=3, record=(), **fields):
         (entry("running", record={"enrollments": 0}), "", DeviceState.DUE),
         (entry("error", record={"enrollments": 0}), "", DeviceState.DUE),
         (entry("running", record={"enrollments": 0}), "asleep", DeviceState.WAITING),
-        # the Device was deleted and came back under its name
+        # the Device was deleted and created again
         (entry("running", record={"deviceId": "id-0"}), "", DeviceState.DUE),
         (entry("running", record={"deviceId": "id-0"}), "asleep", DeviceState.WAITING),
         (entry("running", record={"deviceId": "id-0", "revision": "q"}), "", DeviceState.DUE),
@@ -90,7 +90,7 @@ def entry(state=None, *, generation=3, record=(), **fields):
         (entry(record={"revision": "q", "error": "refused"}), "", DeviceState.DUE),
     ],
 )
-def test_where_a_device_stands(given, away, expected) -> None:
+def test_the_state_of_a_device(given, away, expected) -> None:
     assert judge(DEVICE, given, "r", away=away).state is expected
 
 
@@ -99,7 +99,7 @@ def test_a_request_on_record_that_this_process_did_not_make_is_made_again() -> N
     assert judge(DEVICE, entry("receiving"), "r", confirmed=False).state is DeviceState.REQUESTED
 
 
-def test_an_overdue_answer_is_asked_for_again() -> None:
+def test_a_request_with_an_overdue_answer_is_repeated() -> None:
     assert judge(DEVICE, entry("receiving"), "r", expired=True) == DeviceAssessment(DeviceState.DUE, NO_ANSWER)
     assert judge(DEVICE, entry("running"), "r", expired=True).state is DeviceState.RUNNING
 
@@ -112,11 +112,11 @@ def test_an_overdue_answer_is_asked_for_again() -> None:
         (DEVICE, 1001, "1001 bytes, the device takes 1000"),
     ],
 )
-def test_why_a_device_can_never_have_a_module(device, size, part) -> None:
+def test_the_reason_why_a_device_can_never_have_a_module(device, size, part) -> None:
     assert part in obstacle(device, size)
 
 
-def test_most_devices_can() -> None:
+def test_a_usual_device_can_have_a_module() -> None:
     assert obstacle(DEVICE, 1000) is None
     assert obstacle(Device({"spec": {"capabilities": ["wasm"]}}), 1 << 20) is None
 
@@ -127,7 +127,7 @@ def test_a_request_without_an_answer_may_have_brought_the_module() -> None:
     assert not has_module(DEVICE, DeviceEntry({}))
 
 
-def test_one_that_is_back_without_the_application_gets_it_again() -> None:
+def test_a_device_that_is_back_without_the_application_gets_it_again() -> None:
     back = Device({**DEVICE.raw, "status": {**DEVICE.raw["status"], "applications": []}})
     assert judge(back, entry("unknown"), "r").state is DeviceState.DUE
 
@@ -183,14 +183,14 @@ W, O, D, Q, A, R, U, F, E = (  # noqa: E741
         ("Deploying", [U, Q], "Deploying", 50, "degraded"),
     ],
 )
-def test_what_the_standings_add_up_to(present, standings, phase, progress, health) -> None:
+def test_the_sum_of_the_device_states(present, standings, phase, progress, health) -> None:
     rollout = Rollout({f"edge-{n}": DeviceAssessment(state) for n, state in enumerate(standings)})
     assert rollout.phase(present) == phase
     assert rollout.progress == progress
     assert rollout.health(phase) == health
 
 
-def test_devices_out_of_reach_are_counted_apart() -> None:
+def test_devices_out_of_reach_are_counted_separately() -> None:
     rollout = Rollout({"edge-1": DeviceAssessment(R), "edge-2": DeviceAssessment(U, "the device is not connected")}, 2)
     status = rollout.status(Application({}), "PartiallyRunning", 0.0)
     assert status["statistics"] == {"target": 2, "deployed": 2, "running": 1, "failed": 0, "unknown": 3}
@@ -199,7 +199,7 @@ def test_devices_out_of_reach_are_counted_apart() -> None:
     assert running["message"] == "1 of 2 devices run it, 1 are out of reach and unknown"
 
 
-def test_of_an_application_that_nobody_hears_of_it_is_unknown_whether_it_runs() -> None:
+def test_an_application_without_a_device_in_reach_is_unknown() -> None:
     rollout = Rollout({"edge-1": DeviceAssessment(U, "the device is not connected")})
     status = rollout.status(Application({}), "Unknown", 0.0)
     assert find_condition(status["conditions"], "Running")["status"] == "Unknown"
@@ -215,7 +215,7 @@ def test_of_an_application_that_nobody_hears_of_it_is_unknown_whether_it_runs() 
         ("Running", [DeviceAssessment(R)], "False"),
     ],
 )
-def test_when_nothing_leads_on_but_a_change(phase, assessments, stalled) -> None:
+def test_an_application_is_stalled_when_only_a_change_can_help(phase, assessments, stalled) -> None:
     status = Rollout({f"edge-{n}": assessment for n, assessment in enumerate(assessments)}).status(
         Application({}), phase, 0.0
     )
@@ -228,7 +228,7 @@ def test_an_error_names_a_few_devices_and_counts_the_rest() -> None:
     assert Rollout({"edge-1": DeviceAssessment(R), "edge-2": DeviceAssessment(W, "asleep")}).error() is None
 
 
-def test_metrics_are_added_up_over_the_devices_that_have_the_module() -> None:
+def test_metrics_are_summed_over_the_devices_that_have_the_module() -> None:
     entries = {name: {"metrics": {"calls": 2, "fuel_used": 5}} for name in ("edge-1", "edge-2", "edge-3")}
     application = Application({"status": {"deviceStatuses": entries, "metrics": {"gone": 1}}})
     rollout = Rollout({"edge-1": DeviceAssessment(R), "edge-2": DeviceAssessment(E), "edge-3": DeviceAssessment(F)})

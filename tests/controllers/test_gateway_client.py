@@ -1,4 +1,4 @@
-"""The gateways' HTTP API, over real sockets."""
+"""The client of the gateways' HTTP API, over real sockets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from harness.wasmbed.resources.views import Gateway
 
 
 class Server:
-    """A gateway that answers what it is told to."""
+    """A gateway with scripted answers."""
 
     def __init__(self) -> None:
         self.requests = []
@@ -35,7 +35,7 @@ class Server:
             request.transport.abort()
         self.requests.append((request.method, request.raw_path, body))
         if request.headers["Authorization"] != f"Bearer {self.token}":
-            return web.json_response({"error": "who are you?"}, status=401)
+            return web.json_response({"error": "wrong token"}, status=401)
         answer = self.answer()
         return await answer if asyncio.iscoroutine(answer) else answer
 
@@ -89,7 +89,9 @@ async def client(api: ResourceApi, gateway: Gateway, clock: Clock) -> AsyncItera
     await client.close()
 
 
-async def test_the_two_requests(client: HttpGatewayClient, gateway: Gateway, server: Server) -> None:
+async def test_deploy_and_stop_are_sent_to_the_gateway(
+    client: HttpGatewayClient, gateway: Gateway, server: Server
+) -> None:
     await client.deploy(gateway, "blink", "edge-1", b'{"a":1}')
     await client.stop(gateway, "blink", "edge-1")
     assert server.requests == [
@@ -98,13 +100,13 @@ async def test_the_two_requests(client: HttpGatewayClient, gateway: Gateway, ser
     ]
 
 
-async def test_a_large_module_goes_through_whole(client: HttpGatewayClient, gateway: Gateway, server: Server) -> None:
+async def test_a_large_module_arrives_complete(client: HttpGatewayClient, gateway: Gateway, server: Server) -> None:
     body = bytes(1_500_000)
     await client.deploy(gateway, "blink", "edge-1", body)
     assert server.requests[0][2] == body
 
 
-async def test_a_refusal_says_why(client: HttpGatewayClient, gateway: Gateway, server: Server) -> None:
+async def test_a_refusal_has_the_gateways_reason(client: HttpGatewayClient, gateway: Gateway, server: Server) -> None:
     server.answer = lambda: web.json_response({"error": "no session"}, status=404)
     with pytest.raises(GatewayRefused, match=r"^no session$") as caught:
         await client.stop(gateway, "blink", "edge-1")
@@ -133,7 +135,7 @@ async def test_a_token_that_was_replaced_is_read_again(
 
 async def test_a_wrong_token_is_refused_once(client: HttpGatewayClient, gateway: Gateway, server: Server) -> None:
     server.token = "other"
-    with pytest.raises(GatewayRefused, match="who are you"):
+    with pytest.raises(GatewayRefused, match="wrong token"):
         await client.stop(gateway, "blink", "edge-1")
     assert len(server.requests) == 1
     server.token = "first"
@@ -147,20 +149,22 @@ async def test_a_missing_secret_is_named(client: HttpGatewayClient, gateway: Gat
     assert not caught.value.final
 
 
-async def test_nobody_there(client: HttpGatewayClient) -> None:
-    nobody = Gateway({"metadata": {"name": "gateway-1"}, "status": {"apiEndpoint": "http://127.0.0.1:1"}})
+async def test_a_gateway_that_does_not_listen_is_a_connection_error(client: HttpGatewayClient) -> None:
+    unreachable = Gateway({"metadata": {"name": "gateway-1"}, "status": {"apiEndpoint": "http://127.0.0.1:1"}})
     with pytest.raises(OSError, match=r"127\.0\.0\.1:1"):
-        await client.stop(nobody, "blink", "edge-1")
+        await client.stop(unreachable, "blink", "edge-1")
 
 
-async def test_a_connection_that_breaks(client: HttpGatewayClient, gateway: Gateway, server: Server) -> None:
+async def test_a_broken_connection_is_a_connection_error(
+    client: HttpGatewayClient, gateway: Gateway, server: Server
+) -> None:
     server.hang_up = True
     with pytest.raises(OSError, match="applications/blink"):
         await client.stop(gateway, "blink", "edge-1")
 
 
 @pytest.mark.settings(clock=ManualClock)
-async def test_no_answer_in_time(
+async def test_a_missing_answer_is_a_timeout(
     client: HttpGatewayClient, gateway: Gateway, server: Server, clock: ManualClock
 ) -> None:
     arrived, released = asyncio.Event(), asyncio.Event()
@@ -180,8 +184,8 @@ async def test_no_answer_in_time(
     released.set()
 
 
-async def test_a_gateway_that_is_not_there_is_told_in_words(client: HttpGatewayClient) -> None:
-    """Python's and aiohttp's messages have the address as a tuple."""
+async def test_an_unreachable_gateway_has_a_readable_error(client: HttpGatewayClient) -> None:
+    """Python's and aiohttp's own messages show the address as a tuple."""
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

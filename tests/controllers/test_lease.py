@@ -1,4 +1,4 @@
-"""Of several managers one acts, and another takes over."""
+"""Leader election: one of several managers acts, and another takes over."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAME = "wasmbed-controllers"
 
 
 class Claimant:
-    """Somebody who wants the lease, and notes when it acts."""
+    """A claimant of the lease that notes when it acts."""
 
     def __init__(self, world, identity, **options):
         self.world, self.api = world, world.client("ControllerManager")
@@ -36,7 +36,7 @@ class Claimant:
         return self.acting
 
 
-async def test_the_first_one_acts_and_the_others_wait(world: World) -> None:
+async def test_the_first_manager_acts_and_the_others_wait(world: World) -> None:
     claimants = [Claimant(world, identity) for identity in ("a", "b", "c")]
     for _ in range(10):
         await world.settle(5)
@@ -48,7 +48,7 @@ async def test_the_first_one_acts_and_the_others_wait(world: World) -> None:
         await claimant.end()
 
 
-async def test_a_lease_that_says_nothing_is_free(world: World) -> None:
+async def test_a_lease_without_a_holder_is_free(world: World) -> None:
     await world.api.create(LEASE, {"metadata": {"name": "test"}})
     claimant = Claimant(world, "a")
     await world.until(claimant.acts)
@@ -113,7 +113,7 @@ async def test_an_unknown_writer_does_not_take_the_lease_away(world: World) -> N
     await first.end()
 
 
-async def test_a_lease_that_somebody_took_is_lost(world: World) -> None:
+async def test_a_lease_that_another_holder_took_is_lost(world: World) -> None:
     first = Claimant(world, "a")
     await world.until(first.acts)
     await world.api.patch(LEASE, "test", {"spec": {"holderIdentity": "usurper"}})
@@ -123,7 +123,7 @@ async def test_a_lease_that_somebody_took_is_lost(world: World) -> None:
     await first.end()
 
 
-async def test_a_lease_that_was_deleted_is_made_again(world: World) -> None:
+async def test_a_deleted_lease_is_created_again(world: World) -> None:
     first = Claimant(world, "a")
     await world.until(first.acts)
     await world.api.delete(LEASE, "test")
@@ -133,14 +133,14 @@ async def test_a_lease_that_was_deleted_is_made_again(world: World) -> None:
     await first.end()
 
 
-async def test_trouble_at_the_first_claim_is_overcome(world: World) -> None:
+async def test_an_error_at_the_first_claim_is_retried(world: World) -> None:
     first = Claimant(world, "a")
     first.api.faults["create"] = [OSError("cut off"), ApiError({"code": 500}), Conflict({"code": 409})]
     await world.until(first.acts)
     await first.end()
 
 
-async def test_an_action_that_fails_gives_the_lease_back(world: World) -> None:
+async def test_a_failing_action_gives_the_lease_back(world: World) -> None:
     async def fail():
         raise RuntimeError("a bug")
 
@@ -151,7 +151,7 @@ async def test_an_action_that_fails_gives_the_lease_back(world: World) -> None:
     assert (await world.api.get(LEASE, "test"))["spec"]["holderIdentity"] == ""
 
 
-async def test_one_that_comes_back_under_its_own_name_need_not_wait(world: World) -> None:
+async def test_a_manager_that_restarts_under_its_own_name_need_not_wait(world: World) -> None:
     first = Claimant(world, "a")
     await world.until(first.acts)
     first.api.faults["replace"] = [OSError("cut off")] * 3
@@ -174,7 +174,7 @@ async def test_only_one_of_two_managers_acts(world: World) -> None:
     assert len(world.gateways.calls) == 1
 
 
-async def test_the_second_manager_goes_on_where_the_first_one_ended(world: World) -> None:
+async def test_the_second_manager_continues_where_the_first_one_ended(world: World) -> None:
     first = await world.manager(identity="a")
     await world.manager(identity="b")
     await world.device("edge-1")
@@ -188,7 +188,7 @@ async def test_the_second_manager_goes_on_where_the_first_one_ended(world: World
     assert len(world.gateways.calls) == 1
 
 
-async def test_a_manager_that_died_with_a_request_on_record_is_replaced_and_the_request_made(world: World) -> None:
+async def test_the_next_manager_makes_the_recorded_request_of_one_that_died(world: World) -> None:
     first = await world.manager(identity="a")
     await world.device("edge-1")
     world.gateways.answers["edge-1"] = []
@@ -201,7 +201,7 @@ async def test_a_manager_that_died_with_a_request_on_record_is_replaced_and_the_
     assert world.gateways.count("deploy") == {"edge-1": 2}
 
 
-async def test_a_manager_finishes_what_it_has_in_hand(world: World) -> None:
+async def test_a_manager_finishes_its_present_work(world: World) -> None:
     manager = await world.manager()
     await world.device("edge-1")
     answered = asyncio.Event()
@@ -223,7 +223,7 @@ async def test_a_manager_finishes_what_it_has_in_hand(world: World) -> None:
     assert answered.is_set()
 
 
-async def test_a_manager_does_not_wait_for_ever(world: World) -> None:
+async def test_a_manager_stops_in_a_bounded_time(world: World) -> None:
     manager = await world.manager()
     await world.device("edge-1")
 

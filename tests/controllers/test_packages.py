@@ -16,7 +16,7 @@ MODULE = b"\0asm\1\0\0\0"
 
 
 class Store(ModuleStore):
-    """Modules in a dictionary; counts how often one is asked for."""
+    """Modules in a dictionary, with a counter of requests."""
 
     def __init__(self) -> None:
         self.modules, self.asked = {}, 0
@@ -42,14 +42,14 @@ async def revision(**options):
     return (await Packages(Store()).get(application(**options))).revision
 
 
-async def test_a_body_is_the_request() -> None:
+async def test_a_body_is_a_deployment_request() -> None:
     body = await Packages(Store()).body(application(module=MODULE, config={"fuel": 7, "env": {"A": "b"}}))
     request = DeploymentRequest.from_json(json.loads(body))
     assert (request.module, request.fuel, request.env, request.name) == (MODULE, 7, {"A": "b"}, "blink")
     assert request.generation == 1
 
 
-async def test_the_revision_is_of_what_runs() -> None:
+async def test_the_revision_depends_only_on_module_and_config() -> None:
     same = await revision(module=MODULE)
     assert await revision(module=MODULE, generation=5, stopped=True) == same
     assert await revision(module=MODULE + b"\0") != same
@@ -70,7 +70,7 @@ async def test_a_module_is_fetched_once_for_each_generation() -> None:
     assert store.asked == 3
 
 
-async def test_only_the_last_few_bodies_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bounded_number_of_bodies_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "BODIES", 2)
 
     store = Store()
@@ -84,14 +84,14 @@ async def test_only_the_last_few_bodies_are_kept(monkeypatch: pytest.MonkeyPatch
     assert store.asked == 4
 
 
-async def test_a_module_that_is_too_large() -> None:
+async def test_a_module_that_is_too_large_is_refused() -> None:
     blink = application(module=MODULE)
     blink.raw["spec"]["wasmBytes"] = b64encode(MODULE + bytes(LARGEST_MODULE + 1 - len(MODULE))).decode()
     with pytest.raises(BadModule, match=f"{LARGEST_MODULE + 1} bytes; at most {LARGEST_MODULE}"):
         await Packages(Store()).get(blink)
 
 
-async def test_what_is_not_base64() -> None:
+async def test_a_module_that_is_not_base64_is_refused() -> None:
     blink = application(module=MODULE)
     blink.raw["spec"]["wasmBytes"] = b64encode(MODULE).decode()[:-3]
     with pytest.raises(BadModule, match=r"spec\.wasmBytes: not base64") as caught:
@@ -99,7 +99,7 @@ async def test_what_is_not_base64() -> None:
     assert not caught.value.missing
 
 
-async def test_a_missing_module_may_still_come() -> None:
+async def test_a_missing_module_is_marked_as_missing() -> None:
     with pytest.raises(BadModule, match=r"spec\.wasmRef") as caught:
         await revision(reference="r")
     assert caught.value.missing

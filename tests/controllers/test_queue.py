@@ -30,7 +30,7 @@ class Bench:
         return self.got
 
 
-async def test_a_waiting_key_is_there_once() -> None:
+async def test_a_waiting_key_is_queued_once() -> None:
     bench = Bench()
     for key in ("a", "b", "a", "a"):
         bench.queue.add(key)
@@ -60,7 +60,7 @@ async def test_of_two_wishes_for_later_the_earlier_counts() -> None:
     assert await bench.after(100) == ["a"]
 
 
-async def test_failures_come_back_later_and_later_until_forgotten() -> None:
+async def test_failed_keys_are_queued_with_growing_delays_until_a_success() -> None:
     bench = Bench(backoff=Backoff(first=1.0, longest=8.0))
     waits = []
     for _ in range(6):
@@ -77,7 +77,7 @@ async def test_failures_come_back_later_and_later_until_forgotten() -> None:
     assert await bench.after(1.6) == ["a"]
 
 
-async def test_a_key_rests_between_two_looks_but_never_before_the_first() -> None:
+async def test_a_key_rests_between_two_reconciliations_but_not_before_the_first() -> None:
     bench = Bench(rest=1.0)
     bench.queue.add("a")
     assert await bench.after(0) == ["a"]
@@ -97,7 +97,7 @@ async def test_workers_share_the_keys() -> None:
     assert sorted(await asyncio.gather(*workers)) == ["a", "b", "c"]
 
 
-async def test_a_worker_that_was_cancelled_just_as_it_was_called_passes_the_call_on() -> None:
+async def test_a_worker_that_is_cancelled_while_it_is_woken_wakes_another() -> None:
     bench = Bench()
     first, second = (asyncio.create_task(bench.queue.get()) for _ in range(2))
     await bench.clock.advance(0)
@@ -122,7 +122,7 @@ async def test_a_closed_queue_hands_out_nothing() -> None:
     assert await bench.after(5) == []
 
 
-async def test_work_in_hand_may_end_after_the_queue_was_closed() -> None:
+async def test_present_work_may_end_after_the_queue_was_closed() -> None:
     bench = Bench(rest=1.0)
     bench.queue.add("a")
     bench.queue.add("b")

@@ -1,4 +1,4 @@
-"""Devices out of reach: the state of an application there is unknown, and every status says so."""
+"""Devices out of reach: the state of an application there is unknown in every status."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.controllers.world import World
 
 
 async def running(world, *devices, **options):
-    """An application that runs on these devices."""
+    """Create an application that runs on these devices."""
     await world.manager(**options)
     for device in devices:
         await world.device(device)
@@ -44,7 +44,7 @@ async def test_an_application_whose_only_device_is_away_is_unknown(world: World)
     assert world.gateways.count("deploy") == {"edge-1": 1}
 
 
-async def test_a_device_that_comes_back_while_it_is_written_as_away_is_not_deployed_to_again(world: World) -> None:
+async def test_a_device_that_returns_while_it_is_written_as_away_is_not_deployed_to_again(world: World) -> None:
     def client(name):
         api = world.client(name)
         write = api.patch_status
@@ -54,7 +54,7 @@ async def test_a_device_that_comes_back_while_it_is_written_as_away_is_not_deplo
             states = (patch["status"].get("deviceStatuses") or {}).values()
             if resource == APPLICATION and "unknown" in [each.get("state") for each in states]:
                 await world.move("edge-1", "Connected", running=["blink"])
-                for _ in range(50):  # the controller's own watch hears of it before the write is answered
+                for _ in range(50):  # the controller's own watch delivers the change before the write is answered
                     await give_way()
             return written
 
@@ -69,7 +69,7 @@ async def test_a_device_that_comes_back_while_it_is_written_as_away_is_not_deplo
     assert world.gateways.count("deploy") == {"edge-1": 1}
 
 
-async def test_with_some_of_them_away_it_is_partially_running(world: World) -> None:
+async def test_an_application_with_some_devices_away_is_partially_running(world: World) -> None:
     await running(world, "edge-1", "edge-2", "edge-3")
     await world.move("edge-2", "Disconnected")
     application = await world.reaches("blink", "PartiallyRunning")
@@ -91,7 +91,7 @@ async def test_a_device_that_is_back_without_the_application_gets_it_again(world
     assert world.gateways.count("stop") == {}
 
 
-async def test_a_device_that_lost_its_power_gets_it_again(world: World) -> None:
+async def test_a_device_that_lost_its_power_gets_the_application_again(world: World) -> None:
     await running(world, "edge-1")
     await world.move("edge-1", "Disconnected")
     await world.reaches("blink", "Unknown")
@@ -101,8 +101,8 @@ async def test_a_device_that_lost_its_power_gets_it_again(world: World) -> None:
     assert world.gateways.count("deploy") == {"edge-1": 2}
 
 
-async def test_a_gateway_that_does_not_say_what_its_devices_named_is_waited_for(world: World) -> None:
-    """It reports the state itself, as one of an earlier version does."""
+async def test_the_state_stays_unknown_while_a_gateway_does_not_report_applications(world: World) -> None:
+    """A gateway of an earlier version reports the state itself."""
 
     await running(world, "edge-1")
     await world.api.patch_status(DEVICE, "edge-1", {"status": {"applications": None}})
@@ -114,14 +114,14 @@ async def test_a_gateway_that_does_not_say_what_its_devices_named_is_waited_for(
     await world.api.patch_status(DEVICE, "edge-1", {"status": connected})
     await world.settle(5)
     assert (await world.get(APPLICATION, "blink")).status.phase == "Unknown"
-    said = {"deviceStatuses": {"edge-1": {"state": "running", "error": None}}}
-    await world.api.patch_status(APPLICATION, "blink", {"status": said})
+    report = {"deviceStatuses": {"edge-1": {"state": "running", "error": None}}}
+    await world.api.patch_status(APPLICATION, "blink", {"status": report})
     await world.reaches("blink", "Running")
     assert world.gateways.count("deploy") == {"edge-1": 1}
 
 
-async def test_a_dead_gateway_takes_what_runs_behind_it_along(world: World) -> None:
-    """Nobody is left to write it but the controllers."""
+async def test_applications_behind_a_dead_gateway_are_unknown(world: World) -> None:
+    """Only the controllers can write it."""
 
     await running(world, "edge-1", "edge-2")
     world.alive.clear()
@@ -138,7 +138,7 @@ async def test_a_dead_gateway_takes_what_runs_behind_it_along(world: World) -> N
     assert application.status.statistics.raw["unknown"] == 0
 
 
-async def test_what_broke_before_its_device_went_away_is_known_to_be_broken(world: World) -> None:
+async def test_an_error_from_before_a_device_went_away_stays_known(world: World) -> None:
     await world.manager()
     await world.device("edge-1")
     world.gateways.answers["edge-1"] = ["deployed", {"state": "error", "error": "trap"}]
@@ -151,7 +151,7 @@ async def test_what_broke_before_its_device_went_away_is_known_to_be_broken(worl
     assert (await entry(world)).state == "error"
 
 
-async def test_stopped_is_not_known_of_a_device_that_was_away(world: World) -> None:
+async def test_a_device_that_was_away_during_a_stop_is_unknown(world: World) -> None:
     await running(world, "edge-1", "edge-2")
     await world.move("edge-2", "Disconnected")
     await world.reaches("blink", "PartiallyRunning")
@@ -168,7 +168,7 @@ async def test_stopped_is_not_known_of_a_device_that_was_away(world: World) -> N
     assert world.gateways.count("stop") == {"edge-1": 1, "edge-2": 1}
 
 
-async def test_a_reboot_stops_what_was_stopped_meanwhile(world: World) -> None:
+async def test_a_reboot_counts_as_a_stop(world: World) -> None:
     await running(world, "edge-1")
     await world.move("edge-1", "Disconnected")
     await world.reaches("blink", "Unknown")
@@ -184,8 +184,8 @@ async def test_a_reboot_stops_what_was_stopped_meanwhile(world: World) -> None:
     assert world.gateways.count("stop") == {}
 
 
-async def test_what_a_gateway_wrote_meanwhile_is_not_overwritten(world: World) -> None:
-    """The controller's copy of the device lags: it writes only on top of what it has seen."""
+async def test_a_concurrent_write_of_a_gateway_is_not_overwritten(world: World) -> None:
+    """The controller's copy is outdated, so its conditional write is refused."""
 
     await running(world, "edge-1")
     manager = world.managers[0]
@@ -199,7 +199,7 @@ async def test_what_a_gateway_wrote_meanwhile_is_not_overwritten(world: World) -
     assert (await entry(world)).error == "unreachable"
 
 
-async def test_an_application_whose_finalizer_was_taken_away_is_stopped_all_the_same(world: World) -> None:
+async def test_an_application_whose_finalizer_was_removed_is_stopped_too(world: World) -> None:
     await running(world, "edge-1")
     await world.api.delete(APPLICATION, "blink")
     await world.api.patch(APPLICATION, "blink", {"metadata": {"finalizers": []}})
@@ -211,8 +211,8 @@ async def test_an_application_whose_finalizer_was_taken_away_is_stopped_all_the_
     await world.until(stopped)
 
 
-async def test_what_an_earlier_application_of_the_name_left_is_stopped(world: World) -> None:
-    """Nobody told the device, and its gateway reports to the new application of that name."""
+async def test_an_earlier_application_of_the_same_name_is_stopped(world: World) -> None:
+    """The device was not asked to stop it, and its gateway reports to the new application of that name."""
 
     await running(world, "edge-2")
     await world.device("edge-1")

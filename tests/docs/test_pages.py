@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,10 @@ def test_make_help_lists_every_command() -> None:
 
 def test_every_feature_of_boards_has_its_own_description() -> None:
     assert len(set(FEATURES.values())) == len(FEATURES)
+
+
+def test_the_glossary_has_each_word_once_and_in_order() -> None:
+    sections = re.split(r"^## ", (ROOT / "docs" / "glossary.md").read_text("utf-8"), flags=re.MULTILINE)[1:]
+    words = [re.findall(r"^\| ([a-z ]+) \| (?!meaning)", section, re.MULTILINE) for section in sections]
+    assert words == [sorted(section) for section in words]
+    assert len(set(chain(*words))) == len(list(chain(*words))) > 40

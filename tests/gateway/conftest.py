@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -15,12 +15,9 @@ from tests.gateway.world import MODULE, World, running_world
 
 
 @pytest.fixture
-def runner() -> Iterator[asyncio.Runner]:
-    """The event loop of an asynchronous test and its fixtures, uvloop's. They leave no task behind."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        yield runner
-        left = asyncio.all_tasks(runner.get_loop())
-        assert not left, f"tasks left behind: {left}"
+def new_loop() -> Callable[[], asyncio.AbstractEventLoop]:
+    """A function that makes uvloop's event loop, on which gateways run."""
+    return uvloop.new_event_loop
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 class MemoryApi(ResourceApi):
-    """Objects in a dictionary. ``fail`` is asked before each request and may raise, or take its time."""
+    """Objects in a dictionary. ``fail`` is called before each request and may raise or wait."""
 
     namespace = "wasmbed"
 

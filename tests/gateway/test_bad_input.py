@@ -1,4 +1,4 @@
-"""Peers that mean no good, or are broken: none takes the gateway down or keeps others out."""
+"""Malicious and broken peers: none stops the gateway or keeps others out."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def frame(payload: bytes) -> bytes:
 
 
 def raw(device: Any, data: bytes) -> None:
-    """Bytes that no link would send."""
+    """Write bytes that a link would never send."""
     device.link._transport.write(data)
 
 
 @pytest.mark.parametrize(
-    ("data", "words"),
+    ("data", "expected_text"),
     [
         (b"\xff\xff\xff\xff", "above the limit of 1048576"),
         (b"\0\0\0\0", "length zero"),
@@ -50,14 +50,14 @@ def raw(device: Any, data: bytes) -> None:
     ids=["length", "zero", "garbage", "version", "fields", "trailing"],
 )
 async def test_what_breaks_the_contract_ends_the_session_and_changes_nothing(
-    world: World, data: bytes, words: str
+    world: World, data: bytes, expected_text: str
 ) -> None:
     device = await world.connected("dev-1")
     other = await world.connected("dev-2")
     raw(device, data)
     error = await device.expect(Error)
     assert error.code == "PROTOCOL_ERROR"
-    assert words in error.message
+    assert expected_text in error.message
     await device.closed()
     await world.phase("dev-1", "Disconnected")
     await other.beat()
@@ -78,7 +78,7 @@ async def test_an_unknown_tag_is_answered_and_the_session_goes_on(world: World) 
 
 
 @pytest.mark.settings(heartbeat_interval=0.05)
-async def test_half_a_frame_is_waited_for_but_not_for_ever(world: World) -> None:
+async def test_half_a_frame_is_awaited_for_a_bounded_time(world: World) -> None:
     device = await world.connected("dev-1")
     raw(device, b"\0\0\1\0half")
     await device.closed()
@@ -87,7 +87,7 @@ async def test_half_a_frame_is_waited_for_but_not_for_ever(world: World) -> None
     assert closed[3]["reason"] == "3 heartbeats missed"
 
 
-async def test_a_link_cut_in_the_middle_of_a_frame_is_told_as_that(world: World) -> None:
+async def test_a_link_cut_in_the_middle_of_a_frame_is_recorded_as_such(world: World) -> None:
     device = await world.connected("dev-1")
     raw(device, b"\0\0\1\0half")
     await device.link.close()
@@ -149,14 +149,14 @@ async def test_ten_thousand_connections_without_a_handshake_keep_no_device_out(w
 
 @pytest.mark.parametrize("start", ["16", "160301000101160301000200"])
 @pytest.mark.settings(handshakes=4, handshake_patience=0.02)
-async def test_a_slow_loris_in_the_handshake_keeps_nobody_out(world: World, start: str) -> None:
+async def test_a_slow_loris_in_the_handshake_keeps_no_device_out(world: World, start: str) -> None:
     async def scene(world: World) -> None:
         crowd = [socket.create_connection(world.gateway.endpoint) for _ in range(20)]
         for stranger in crowd:
             stranger.sendall(bytes.fromhex(start))
         device = None
         while device is None:
-            # Where the machine is busy, 20 ms are too short for this end too: a device comes back, as boards do.
+            # On a busy machine 20 ms are too short for this end too: the device retries, as boards do.
             with suppress(OSError, LinkClosed):
                 device = await world.connected("dev-1")
         await device.beat()
@@ -168,7 +168,7 @@ async def test_a_slow_loris_in_the_handshake_keeps_nobody_out(world: World, star
 
 
 @pytest.mark.settings(unclaimed=4)
-async def test_secured_connections_that_say_nothing_make_room(world: World) -> None:
+async def test_secured_connections_without_a_message_are_dropped_for_newer_ones(world: World) -> None:
     silent = await world.device("silent")
     crowd = [await world.dial(None) for _ in range(10)]
     assert len(world.gateway.sessions) == 4
@@ -183,7 +183,7 @@ async def test_secured_connections_that_say_nothing_make_room(world: World) -> N
 
 
 @pytest.mark.settings(unclaimed=1)
-async def test_when_all_are_busy_the_newcomer_goes(world: World) -> None:
+async def test_the_newest_connection_is_dropped_when_all_others_are_active(world: World) -> None:
     asked, answer = asyncio.Event(), asyncio.Event()
 
     async def take_time() -> None:
@@ -204,7 +204,7 @@ async def test_when_all_are_busy_the_newcomer_goes(world: World) -> None:
 
 
 @pytest.mark.settings(sessions=1)
-async def test_a_full_gateway_says_so(world: World) -> None:
+async def test_a_full_gateway_refuses_with_its_own_code(world: World) -> None:
     first = await world.connected("dev-1")
     second = await world.device("dev-2")
     error = await second.refused(second.request())
@@ -219,7 +219,7 @@ async def test_a_full_gateway_says_so(world: World) -> None:
     await third.connect()
 
 
-async def test_a_device_that_does_not_read_holds_up_only_itself(world: World) -> None:
+async def test_a_device_that_does_not_read_delays_only_itself(world: World) -> None:
     deaf, other = await world.connected("deaf"), await world.connected("dev-2")
     deaf.link._transport.pause_reading()
     beat = deaf.heartbeat()
@@ -233,7 +233,7 @@ async def test_a_device_that_does_not_read_holds_up_only_itself(world: World) ->
     await other.beat()
 
 
-async def test_tls_of_before_is_not_spoken(world: World, caplog: pytest.LogCaptureFixture) -> None:
+async def test_older_tls_versions_are_refused_with_a_reason(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     reason = "the client does not offer TLS 1.3, the only version supported"
     old = client_context(world.servers.certificates, world.make_identity("dev-1"), world.clock)
@@ -260,7 +260,7 @@ async def test_a_fault_of_the_gateway_ends_one_session_only(world: World) -> Non
     assert "the gateway failed" in closed[3]["reason"]
 
 
-def test_nonces_are_remembered_but_not_for_ever() -> None:
+def test_a_bounded_number_of_nonces_is_remembered() -> None:
     memory = NonceMemory(2)
     assert memory.is_fresh("dev-1", b"1")
     assert not memory.is_fresh("dev-1", b"1")
@@ -271,7 +271,7 @@ def test_nonces_are_remembered_but_not_for_ever() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("wrong", "expected_text"),
     [
         ({"heartbeat_interval": 0}, "heartbeat_interval is 0"),
         ({"sessions": -1}, "sessions is -1"),
@@ -279,6 +279,6 @@ def test_nonces_are_remembered_but_not_for_ever() -> None:
         ({"chunk_size": 1 << 20}, "chunks of 1048576 bytes do not fit"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(wrong: dict[str, Any], words: str) -> None:
-    with pytest.raises(UsageError, match=words):
+def test_invalid_settings_are_refused(wrong: dict[str, Any], expected_text: str) -> None:
+    with pytest.raises(UsageError, match=expected_text):
         GatewaySettings(**wrong)

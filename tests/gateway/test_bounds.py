@@ -48,7 +48,7 @@ async def test_a_heartbeat_is_bounded(
 
 
 @pytest.mark.settings(status_interval=0.01)
-async def test_a_metric_that_a_device_no_longer_sends_goes_from_its_status(world: World) -> None:
+async def test_a_metric_that_a_device_no_longer_sends_is_removed_from_its_status(world: World) -> None:
     device = await world.connected()
     for number in range(3):
         metrics = {f"m{number}": number, "uptime_ms": 2}
@@ -56,7 +56,7 @@ async def test_a_metric_that_a_device_no_longer_sends_goes_from_its_status(world
         await world.until(lambda metrics=metrics: world.find_device().status.device_metrics == metrics)
 
 
-async def test_ever_new_names_of_metrics_are_refused(world: World) -> None:
+async def test_too_many_names_of_metrics_are_refused(world: World) -> None:
     device = await world.connected()
     for number in range(511):
         await device.beat(metrics={f"m{number}": 1})
@@ -99,7 +99,7 @@ async def test_numbers_that_the_cluster_cannot_hold_are_refused(world: World) ->
         ),
     ],
 )
-async def test_what_is_said_of_applications_is_bounded(world: World, message: Any, reason: str) -> None:
+async def test_reports_on_applications_are_bounded(world: World, message: Any, reason: str) -> None:
     device = await world.connected()
     assert (await device.refused(message)).message == reason
     await device.beat()

@@ -1,4 +1,4 @@
-"""A deployment that is not wanted any more: out of the queue, or cancelled in the middle of its transfer."""
+"""Stopped deployments: removed from the queue, or cancelled in the middle of the transfer."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ CHUNKS = {"chunk_size": 100, "chunk_window": 3}
 
 
 def padded(size: int, letter: str = "x") -> bytes:
-    """A valid module of about that many bytes."""
+    """Return a valid module of about ``size`` bytes."""
     text = f'(module (memory (export "memory") 1) (func (export "run")) (data (i32.const 0) "{letter * size}"))'
     return bytes(wasmtime.wat2wasm(text))
 
 
 async def under_way(world: World, *applications: str) -> tuple[Any, Any, list[Any]]:
-    """A device that has received the beginning of app-1; its Deploy, and the chunks that it has not acknowledged."""
+    """Return a device that has received the beginning of app-1, its Deploy, and the unacknowledged chunks."""
     for name in ("app-1", *applications):
         await world.make_application(name)
     device = await world.connected("dev-1")
@@ -50,14 +50,14 @@ def acknowledge(device: Any, *chunks: Any) -> None:
 
 
 def cancel(device: Any, deploy: Any, stop: Any) -> None:
-    """Answer a stop in the middle of a transfer as a device does."""
+    """Answer a stop in the middle of a transfer as a device answers it."""
     assert stop.message == Stop("app-1")
     device.link.send(DeploymentResult("app-1", False, "cancelled", {}, "CANCELLED"), deploy.message_id)
     device.link.send(StopResult("app-1", True), stop.message_id)
 
 
 def states(world: World, application: str = "app-1") -> list[str]:
-    """Every state that was written for the device."""
+    """Return every state that was written for the device."""
     found: list[str] = []
     for resource, event in world.api.log:
         if resource == APPLICATION and event.object["metadata"]["name"] == application:
@@ -68,8 +68,8 @@ def states(world: World, application: str = "app-1") -> list[str]:
 
 
 @pytest.mark.settings(**CHUNKS)
-async def test_a_stop_in_the_middle_of_a_transfer_is_the_last_that_is_sent_of_it(world: World) -> None:
-    """Acknowledgments of what was under way bring no further chunk, and the deployment does not count as failed."""
+async def test_a_stop_in_the_middle_of_a_transfer_ends_it(world: World) -> None:
+    """Late acknowledgments lead to no further chunk, and the deployment does not count as failed."""
 
     device, deploy, chunks = await under_way(world)
     acknowledge(device, chunks[0])
@@ -87,8 +87,8 @@ async def test_a_stop_in_the_middle_of_a_transfer_is_the_last_that_is_sent_of_it
 
 
 @pytest.mark.settings(**CHUNKS)
-async def test_the_next_deployment_starts_right_away(world: World) -> None:
-    """It does not even wait for the device to confirm: what is sent in order is done in order."""
+async def test_the_next_deployment_starts_at_once(world: World) -> None:
+    """It does not wait for the device to confirm the stop, because devices process messages in order."""
 
     device, deploy, _ = await under_way(world, "app-2")
     await world.deploy(application="app-2")
@@ -103,8 +103,8 @@ async def test_the_next_deployment_starts_right_away(world: World) -> None:
 
 
 @pytest.mark.settings(**CHUNKS)
-async def test_what_waits_behind_another_is_never_sent(world: World) -> None:
-    """And the stop itself does not wait for that other transfer."""
+async def test_a_stopped_deployment_that_waits_is_never_sent(world: World) -> None:
+    """The stop does not wait for the other transfer."""
 
     device, _, _ = await under_way(world, "app-2")
     await world.deploy(application="app-2")
@@ -118,7 +118,7 @@ async def test_what_waits_behind_another_is_never_sent(world: World) -> None:
 
 
 @pytest.mark.settings(**CHUNKS)
-async def test_an_application_that_runs_is_stopped_in_the_middle_of_another_s_transfer(world: World) -> None:
+async def test_a_running_application_is_stopped_in_the_middle_of_another_transfer(world: World) -> None:
     await world.make_application("other")
     device, _deploy, chunks = await under_way(world)
     await device.beat(applications={"other": ApplicationState.RUNNING})
@@ -132,7 +132,7 @@ async def test_an_application_that_runs_is_stopped_in_the_middle_of_another_s_tr
     assert (await device.expect(ModuleChunk)).index == 3
 
 
-async def test_a_stop_right_behind_the_last_chunk_stops_what_has_started(world: World) -> None:
+async def test_a_stop_right_after_the_last_chunk_stops_the_started_application(world: World) -> None:
     await world.make_application()
     device = await world.connected("dev-1")
     await world.deploy()
@@ -149,7 +149,7 @@ async def test_a_stop_right_behind_the_last_chunk_stops_what_has_started(world: 
     assert states(world)[-1] == "stopped"
 
 
-async def test_a_deployment_that_is_still_being_judged_is_not_sent(
+async def test_a_deployment_stopped_during_validation_is_not_sent(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from harness.wasmbed.gateway import modules
@@ -178,7 +178,7 @@ async def test_a_deployment_that_is_still_being_judged_is_not_sent(
 
 @pytest.mark.settings(**CHUNKS)
 async def test_the_same_request_twice_is_one_transfer(world: World) -> None:
-    """As a controller asks that took over from another."""
+    """A controller that takes over from another repeats the request."""
 
     device, _deploy, chunks = await under_way(world)
     assert (await world.deploy(module=padded(1000)))[0] == 202
@@ -189,7 +189,7 @@ async def test_the_same_request_twice_is_one_transfer(world: World) -> None:
 
 
 @pytest.mark.settings(**CHUNKS)
-async def test_another_module_of_the_same_name_replaces_the_one_under_way(world: World) -> None:
+async def test_another_module_of_the_same_application_replaces_the_one_under_way(world: World) -> None:
     """The old transfer is cancelled on the device before the new one begins."""
 
     device, deploy, _ = await under_way(world)
@@ -214,8 +214,8 @@ async def test_the_cancelled_module_can_be_deployed_again(world: World) -> None:
 
 
 @pytest.mark.settings(**CHUNKS)
-async def test_a_device_that_does_not_know_the_code_is_stopped_all_the_same(world: World) -> None:
-    """Firmware of before answers the stop alone."""
+async def test_a_device_that_does_not_know_the_code_is_stopped_too(world: World) -> None:
+    """Older firmware answers only the stop."""
 
     device, _, _ = await under_way(world)
     await world.stop()
@@ -226,8 +226,8 @@ async def test_a_device_that_does_not_know_the_code_is_stopped_all_the_same(worl
 
 
 @pytest.mark.settings(clock=ManualClock, reply_timeout=1.0, **CHUNKS)
-async def test_a_stop_waits_for_a_slow_link_to_carry_what_lies_before_it(world: World) -> None:
-    """Each chunk that is acknowledged is a sign of life: together they take longer than one reply may."""
+async def test_a_stop_waits_until_a_slow_link_has_delivered_earlier_chunks(world: World) -> None:
+    """Each acknowledged chunk extends the deadline: together they take longer than one reply may."""
 
     device, deploy, chunks = await under_way(world)
     await world.stop()
@@ -242,7 +242,7 @@ async def test_a_stop_waits_for_a_slow_link_to_carry_what_lies_before_it(world: 
 
 
 @pytest.mark.settings(**CHUNKS)
-async def test_a_link_that_ends_takes_the_stop_along(world: World) -> None:
+async def test_a_stop_fails_when_its_link_ends(world: World) -> None:
     device, _, _ = await under_way(world)
     await world.stop()
     await device.receive()
@@ -257,7 +257,7 @@ async def test_a_link_that_ends_takes_the_stop_along(world: World) -> None:
 
 
 @pytest.mark.settings(**CHUNKS)
-async def test_a_gateway_that_starts_again_in_the_middle_of_a_transfer_sends_no_more_of_it(world: World) -> None:
+async def test_a_gateway_that_restarts_in_the_middle_of_a_transfer_sends_no_more_of_it(world: World) -> None:
     device, _, _ = await under_way(world)
     await world.gateway.kill()
     sent = len(world.named("ModuleChunk"))
@@ -273,7 +273,7 @@ async def test_a_gateway_that_starts_again_in_the_middle_of_a_transfer_sends_no_
 
 
 @pytest.mark.settings(**CHUNKS)
-async def test_a_late_word_on_a_cancelled_deployment_is_not_one_on_the_next(world: World) -> None:
+async def test_a_late_result_of_a_cancelled_deployment_does_not_count_for_the_next(world: World) -> None:
     device, deploy, _ = await under_way(world)
     await world.stop()
     stop = await device.receive()

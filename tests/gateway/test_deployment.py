@@ -1,4 +1,4 @@
-"""Deployments and stops, from the HTTP request to the row in the Application's status."""
+"""Deployments and stops, from the HTTP request to the entry in the Application's status."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def assemble(body: str) -> bytes:
 
 
 def padded(size: int) -> bytes:
-    """A valid module of about that many bytes."""
+    """Return a valid module of about ``size`` bytes."""
     filling = "x" * size
     return assemble(f'(memory (export "memory") 1) (func (export "run")) (data (i32.const 0) "{filling}")')
 
 
 @pytest.mark.settings(chunk_size=100)
-async def test_a_module_goes_out_in_chunks_and_runs(world: World) -> None:
+async def test_a_module_is_sent_in_chunks_and_runs(world: World) -> None:
     await world.make_application()
     device = await world.connected("dev-1")
     module = padded(1000)
@@ -71,7 +71,7 @@ async def test_a_module_goes_out_in_chunks_and_runs(world: World) -> None:
 
 
 @pytest.mark.settings(chunk_size=100, chunk_window=3)
-async def test_no_more_chunks_than_the_window_are_on_their_way(world: World) -> None:
+async def test_at_most_a_window_of_chunks_is_unacknowledged(world: World) -> None:
     await world.make_application()
     device = await world.connected("dev-1")
     await world.deploy(module=padded(1000))
@@ -83,7 +83,7 @@ async def test_no_more_chunks_than_the_window_are_on_their_way(world: World) -> 
     assert (await device.expect(ModuleChunk)).index == 3
 
 
-async def test_a_module_is_judged_before_a_byte_of_it_is_sent(world: World) -> None:
+async def test_a_module_is_validated_before_its_first_byte_is_sent(world: World) -> None:
     device = await world.connected("dev-1")
     modules = {
         "text": b"(module)",
@@ -96,7 +96,7 @@ async def test_a_module_is_judged_before_a_byte_of_it_is_sent(world: World) -> N
     for name, module in modules.items():
         await world.make_application(name)
         assert (await world.deploy(application=name, module=module))[0] == 202
-    for name, words in {
+    for name, expected_text in {
         "text": "not a WebAssembly binary",
         "import": "imports env.abort, which no device offers",
         "memory": "needs 1114112 bytes of memory",
@@ -106,12 +106,12 @@ async def test_a_module_is_judged_before_a_byte_of_it_is_sent(world: World) -> N
     }.items():
         entry = await world.state("failed", application=name)
         assert (entry["code"], entry["generation"]) == ("INVALID_MODULE", 1)
-        assert words in entry["error"]
+        assert expected_text in entry["error"]
     await device.beat()
     assert world.named("Deploy") == []
 
 
-async def test_a_refusal_comes_at_its_turn(world: World) -> None:
+async def test_a_refused_module_keeps_its_place_in_the_queue(world: World) -> None:
     await world.make_application()
     device = await world.connected("dev-1")
     await world.stop()
@@ -123,7 +123,7 @@ async def test_a_refusal_comes_at_its_turn(world: World) -> None:
     assert world.entry()["state"] == "failed"
 
 
-async def test_a_module_larger_than_the_device_takes_is_refused(world: World) -> None:
+async def test_a_module_larger_than_the_device_accepts_is_refused(world: World) -> None:
     await world.make_application()
     device = await world.connected("dev-1", largest_module=100)
     await world.deploy(module=padded(1000))
@@ -133,7 +133,7 @@ async def test_a_module_larger_than_the_device_takes_is_refused(world: World) ->
     await device.beat()
 
 
-async def test_a_fleet_shares_one_judgement(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_module_is_validated_once_for_many_devices(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     from harness.wasmbed.gateway import modules
 
     calls = []
@@ -153,7 +153,7 @@ async def test_a_fleet_shares_one_judgement(world: World, monkeypatch: pytest.Mo
     assert len(calls) == 1
 
 
-async def test_verdicts_are_not_kept_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bounded_number_of_validation_results_is_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.wasmbed.gateway.modules._RESULTS", 1)
 
     await world.make_application()
@@ -163,8 +163,8 @@ async def test_verdicts_are_not_kept_for_ever(world: World, monkeypatch: pytest.
         await device.accept_deployment()
 
 
-async def test_what_comes_behind_a_refusal_is_not_the_reason(world: World) -> None:
-    """A device refuses at once, and answers the chunk that was under way with an error, in one packet."""
+async def test_an_error_after_a_refusal_is_not_the_reason(world: World) -> None:
+    """The device refuses at once, and answers the chunk under way with an error, in one packet."""
 
     await world.make_application()
     device = await world.connected("dev-1")
@@ -211,7 +211,7 @@ async def test_an_error_from_the_device_ends_the_transfer(world: World, at: str)
 
 @pytest.mark.parametrize("when", ["before", "during", "after"])
 @pytest.mark.settings(chunk_size=100)
-async def test_a_board_that_dies_fails_its_deployment(world: World, when: str) -> None:
+async def test_a_deployment_fails_when_its_board_dies(world: World, when: str) -> None:
     await world.make_application()
     await world.make_application("app-2")
     device = await world.connected("dev-1")
@@ -237,7 +237,7 @@ async def test_a_board_that_dies_fails_its_deployment(world: World, when: str) -
 
 
 @pytest.mark.settings(reply_timeout=0.05, chunk_attempts=3)
-async def test_silence_in_a_transfer_is_not_waited_for_for_ever(world: World) -> None:
+async def test_a_silent_device_fails_its_transfer(world: World) -> None:
     await world.make_application()
     device = await world.connected("dev-1")
     await world.deploy()
@@ -265,7 +265,7 @@ async def test_a_chunk_that_is_acknowledged_late_is_sent_again(world: World) -> 
 
 
 @pytest.mark.settings(reply_timeout=0.02)
-async def test_a_result_that_does_not_come_is_a_timeout(world: World) -> None:
+async def test_a_missing_result_is_a_timeout(world: World) -> None:
     await world.make_application()
     device = await world.connected("dev-1")
     await world.deploy()
@@ -277,7 +277,7 @@ async def test_a_result_that_does_not_come_is_a_timeout(world: World) -> None:
     await world.state("deployed")
 
 
-async def test_one_device_does_one_thing_at_a_time(world: World) -> None:
+async def test_a_device_gets_one_deployment_at_a_time(world: World) -> None:
     for name in ("app-1", "app-2"):
         await world.make_application(name)
     device = await world.connected("dev-1")
@@ -292,7 +292,7 @@ async def test_one_device_does_one_thing_at_a_time(world: World) -> None:
     await device.beat()
 
 
-async def test_stopping_and_deploying_anew(world: World) -> None:
+async def test_an_application_is_stopped_and_deployed_again(world: World) -> None:
     await world.make_application()
     device = await world.connected("dev-1")
     await world.deploy()
@@ -327,7 +327,7 @@ async def test_a_stop_overtakes_a_deployment_that_has_not_begun(world: World) ->
 
 
 @pytest.mark.settings(reply_timeout=0.1)
-async def test_a_stop_that_comes_to_nothing_says_so(world: World) -> None:
+async def test_a_failed_stop_is_reported(world: World) -> None:
     await world.make_application()
     device = await world.connected("dev-1")
     await world.stop()
@@ -348,7 +348,7 @@ async def test_a_stop_that_comes_to_nothing_says_so(world: World) -> None:
     await world.until(lambda: world.entry()["code"] == "CONNECTION_LOST")
 
 
-async def test_a_fault_at_run_time_is_told_with_its_trace(world: World) -> None:
+async def test_a_fault_at_run_time_is_recorded_with_its_backtrace(world: World) -> None:
     await world.make_application()
     device = await world.connected("dev-1")
     await world.deploy()
@@ -360,7 +360,7 @@ async def test_a_fault_at_run_time_is_told_with_its_trace(world: World) -> None:
 
 
 @pytest.mark.settings(status_interval=0.1)
-async def test_what_a_module_publishes_is_kept(world: World) -> None:
+async def test_publications_of_a_module_are_kept(world: World) -> None:
     await world.make_application()
     device = await world.connected("dev-1")
     first = [Publication("temperature", b"21.5"), Publication("raw", b"\xff\x00")]
@@ -379,7 +379,7 @@ async def test_what_a_module_publishes_is_kept(world: World) -> None:
     assert len([request for request in world.api.requests if request[1] == "Application"]) == writes + 1
 
 
-async def test_heartbeats_tell_what_else_runs(world: World) -> None:
+async def test_heartbeats_report_other_running_applications(world: World) -> None:
     await world.make_application()
     device = await world.connected("dev-1")
     await device.beat(applications={"app-1": RUNNING})
@@ -395,7 +395,7 @@ async def test_heartbeats_tell_what_else_runs(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["../secrets/x", "App", "a" * 254, "a..b"])
-async def test_an_application_that_can_not_be_is_a_protocol_error(world: World, name: str) -> None:
+async def test_an_invalid_application_name_is_a_protocol_error(world: World, name: str) -> None:
     device = await world.connected("dev-1")
     if len(name) > 253:
         with pytest.raises(ValueError, match="253"):
@@ -408,7 +408,7 @@ async def test_an_application_that_can_not_be_is_a_protocol_error(world: World, 
 
 
 @pytest.mark.settings(device_applications=3)
-async def test_a_device_may_not_report_on_any_number_of_applications(world: World) -> None:
+async def test_a_device_may_report_on_a_bounded_number_of_applications(world: World) -> None:
     device = await world.connected("dev-1")
     for n in range(3):
         device.link.send(ApplicationStatus(f"app-{n}", RUNNING))
@@ -427,7 +427,7 @@ async def test_arguments_too_long_for_a_frame_fail_the_deployment(world: World) 
     await device.beat()
 
 
-async def test_a_gateway_that_is_killed_in_a_transfer_leaves_nothing(world: World) -> None:
+async def test_a_gateway_that_is_killed_in_a_transfer_leaves_no_task(world: World) -> None:
     await world.make_application()
     device = await world.connected("dev-1")
     await world.deploy()

@@ -1,4 +1,4 @@
-"""Enrollment with a certificate: the happy path, and the table of what can be wrong."""
+"""Enrollment with a certificate: the normal case, and the table of errors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def test_a_device_enrolls_and_is_connected(world: World) -> None:
     assert status.last_heartbeat == status.connected_since is not None
 
 
-async def test_the_record_tells_it_as_it_happened(world: World) -> None:
+async def test_the_history_has_the_events_in_order(world: World) -> None:
     device = await world.device("dev-1")
     await device.connect()
     await device.link.close()
@@ -72,7 +72,7 @@ async def test_a_device_that_enrolls_again_keeps_its_id(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "code", "words"),
+    ("changes", "code", "expected_text"),
     [
         ({"device_type": "toaster"}, "ENROLLMENT_FAILED", "unknown device type 'toaster'; known: mcu, virtual"),
         ({"capabilities": ["tls", "cbor", "warp"]}, "UNSUPPORTED_CAPABILITY", "unknown capabilities warp"),
@@ -80,13 +80,13 @@ async def test_a_device_that_enrolls_again_keeps_its_id(world: World) -> None:
         ({"public_key": b"another"}, "CERTIFICATE_INVALID", "the key in the request is not the certificate's"),
     ],
 )
-async def test_a_bad_request_is_refused_and_leaves_nothing(
-    world: World, changes: dict[str, Any], code: str, words: str
+async def test_an_invalid_request_is_refused_and_creates_nothing(
+    world: World, changes: dict[str, Any], code: str, expected_text: str
 ) -> None:
     device = await world.device("dev-1")
     error = await device.refused(device.request(**changes))
     assert error.code == code
-    assert words in error.message
+    assert expected_text in error.message
     assert error.action == ("RENEW_CERTIFICATE" if code == "CERTIFICATE_INVALID" else None)
     await device.closed()
     (closed,) = await world.until_recorded("ConnectionClosed")
@@ -96,7 +96,7 @@ async def test_a_bad_request_is_refused_and_leaves_nothing(
     assert not len(world.gateway.sessions)
 
 
-async def test_bad_certificates_are_answered_and_leave_nothing(world: World) -> None:
+async def test_invalid_certificates_are_answered_and_create_nothing(world: World) -> None:
     now = world.clock.now()
     expired = world.make_identity("dev-1", not_before=now - 100, not_after=now - 50)
     early = world.make_identity("dev-1", not_before=now + 50, not_after=now + 100)
@@ -135,7 +135,7 @@ async def test_a_key_other_than_the_registered_one_is_refused(world: World) -> N
     assert after.resource_version == before.resource_version
 
 
-async def test_one_session_for_each_device(world: World) -> None:
+async def test_a_device_has_one_session_at_a_time(world: World) -> None:
     first = await world.connected("dev-1")
     second = await world.dial(first.identity)
     error = await second.refused(second.request())
@@ -180,7 +180,7 @@ async def test_the_controller_may_refuse(world: World) -> None:
 
 
 @pytest.mark.settings(enrollment_timeout=0.1)
-async def test_without_a_controller_a_device_is_told_to_come_back(world: World) -> None:
+async def test_without_a_controller_a_device_is_asked_to_retry(world: World) -> None:
     world.controller.absent = True
     device = await world.device("dev-1")
     error = await device.refused(device.request())
@@ -195,7 +195,7 @@ async def test_without_a_controller_a_device_is_told_to_come_back(world: World) 
 
 @pytest.mark.parametrize("verb", ["create", "patch_status"])
 @pytest.mark.settings(enrollment_timeout=0.2)
-async def test_an_api_server_that_is_away_leaves_nothing_half_made(world: World, verb: str) -> None:
+async def test_an_unreachable_api_server_leaves_no_device_half_enrolled(world: World, verb: str) -> None:
     def away(asked: str, resource: Any, name: str) -> None:
         if asked == verb and name == "dev-1":
             raise ConnectionRefusedError("connection refused")
@@ -215,7 +215,7 @@ async def test_an_api_server_that_is_away_leaves_nothing_half_made(world: World,
     await world.phase("dev-1", "Connected")
 
 
-async def test_a_create_whose_answer_was_lost_is_taken_up(world: World) -> None:
+async def test_an_enrollment_continues_after_a_create_whose_answer_was_lost(world: World) -> None:
     create = world.api.create
 
     async def lose_answer(resource: Any, body: Any) -> Any:
@@ -233,7 +233,7 @@ async def test_a_create_whose_answer_was_lost_is_taken_up(world: World) -> None:
     await world.phase("dev-1", "Connected")
 
 
-async def test_a_device_that_another_gateway_just_made_is_found(world: World) -> None:
+async def test_a_device_that_another_gateway_just_created_is_found(world: World) -> None:
     device = await world.device("dev-1")
     spec = {"publicKey": b64encode(device.identity.public_key_der).decode(), "deviceType": "virtual"}
     held = asyncio.Event()
@@ -273,7 +273,7 @@ async def test_a_device_deleted_while_it_enrolls_may_try_again(world: World) -> 
     assert "deleted" in error.message
 
 
-async def test_what_is_not_expected_yet_ends_the_session(world: World) -> None:
+async def test_a_message_out_of_order_ends_the_session(world: World) -> None:
     device = await world.device("dev-1")
     assert (await device.refused(EnrollmentAcknowledgment(str(UUID(int=1))))).code == "PROTOCOL_ERROR"
     await device.closed()

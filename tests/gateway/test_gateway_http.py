@@ -1,4 +1,4 @@
-"""The HTTP API: who may ask what, and what is answered to nonsense."""
+"""The HTTP API: permissions, and the answers to invalid requests."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.gateway.world import World
 DEVICE = "/api/v1/applications/app-1/devices/dev-1"
 
 
-async def test_health_and_readiness_are_for_everybody(world: World) -> None:
+async def test_health_and_readiness_need_no_token(world: World) -> None:
     assert await world.http("GET", "/healthz", token="") == (200, "ok\n")
     assert await world.http("GET", "/readyz", token="") == (200, "ok\n")
 
 
-async def test_metrics_are_what_prometheus_reads(world: World) -> None:
+async def test_metrics_are_in_the_format_of_prometheus(world: World) -> None:
     device = await world.connected("dev-1")
     await device.beat()
     bad = await world.device("dev-2")
@@ -49,8 +49,8 @@ async def test_metrics_are_what_prometheus_reads(world: World) -> None:
     assert values["status_pending",] == 1, "the heartbeat, which can wait"
 
 
-async def test_a_device_is_asked_how_an_application_is(world: World) -> None:
-    """What it answers is the answer, and is written down as well; that it has no such application is not."""
+async def test_a_device_is_asked_for_the_state_of_an_application(world: World) -> None:
+    """The answer is returned and also written to the status, unless the device lacks the application."""
 
     await world.make_application()
     assert (await world.http("GET", DEVICE))[0] == 404
@@ -59,8 +59,8 @@ async def test_a_device_is_asked_how_an_application_is(world: World) -> None:
     envelope = await device.receive()
     assert envelope.message == ApplicationStatusRequest("app-1")
     device.link.send(ApplicationStatus("app-1", ApplicationState.RUNNING, {"fuel_used": 7}), envelope.message_id)
-    said = {"state": "running", "metrics": {"fuel_used": 7}, "error": None}
-    assert await asked == (200, {"application": "app-1", "device": "dev-1", **said})
+    expected_answer = {"state": "running", "metrics": {"fuel_used": 7}, "error": None}
+    assert await asked == (200, {"application": "app-1", "device": "dev-1", **expected_answer})
     assert (await world.state("running"))["metrics"] == {"fuel_used": 7}
 
     asked = asyncio.create_task(world.http("GET", DEVICE.replace("app-1", "other")))
@@ -73,7 +73,7 @@ async def test_a_device_is_asked_how_an_application_is(world: World) -> None:
 
 
 @pytest.mark.settings(reply_timeout=0.05)
-async def test_a_device_that_does_not_answer_is_not_waited_for(world: World) -> None:
+async def test_a_device_that_does_not_answer_is_a_timeout(world: World) -> None:
     device = await world.connected("dev-1")
     status, body = await world.http("GET", DEVICE)
     assert (status, body["error"]) == (504, "device dev-1 did not answer for 0.05 s")
@@ -100,7 +100,7 @@ async def test_sessions_are_listed(world: World) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "guess", "é"])
-async def test_without_the_token_nothing_is_done(world: World, token: str) -> None:
+async def test_requests_without_the_token_are_refused(world: World, token: str) -> None:
     await world.connected("dev-1")
     for method, path in (("GET", "/api/v1/sessions"), ("PUT", DEVICE), ("DELETE", DEVICE)):
         status, body = await world.http(method, path, token=token)
@@ -108,7 +108,7 @@ async def test_without_the_token_nothing_is_done(world: World, token: str) -> No
         assert "Secret gateway-gateway-1-api" in body["error"]
 
 
-async def test_a_token_that_is_no_text_is_the_wrong_one(world: World) -> None:
+async def test_a_token_that_is_not_text_is_wrong(world: World) -> None:
     reader, writer = await asyncio.open_connection(*world.gateway.http_endpoint)
     writer.write(b"GET /api/v1/sessions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \xff\r\n\r\n")
     assert (await reader.readline()).split()[1] == b"401"
@@ -116,7 +116,7 @@ async def test_a_token_that_is_no_text_is_the_wrong_one(world: World) -> None:
     await writer.wait_closed()
 
 
-async def test_a_device_that_is_not_here_is_not_found(world: World) -> None:
+async def test_a_device_without_a_session_is_not_found(world: World) -> None:
     assert (await world.deploy())[0] == 404
     status, body = await world.stop()
     assert (status, body["error"]) == (404, "device dev-1 has no session at this gateway")
@@ -126,7 +126,7 @@ async def test_a_device_that_is_not_here_is_not_found(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "expected_text"),
     [
         ({"wasmBytes": "!"}, "wasmBytes"),
         ({"sha256": "00"}, "sha256: does not match wasmBytes"),
@@ -134,15 +134,17 @@ async def test_a_device_that_is_not_here_is_not_found(world: World) -> None:
         ({"args": "x"}, "args"),
     ],
 )
-async def test_a_bad_body_is_refused_naming_the_field(world: World, changes: dict[str, Any], words: str) -> None:
+async def test_an_invalid_body_is_refused_with_the_field(
+    world: World, changes: dict[str, Any], expected_text: str
+) -> None:
     await world.connected("dev-1")
     status, body = await world.deploy(**changes)
     assert status == 400
-    assert words in body["error"]
+    assert expected_text in body["error"]
 
 
 @pytest.mark.settings(http_body_limit=1000)
-async def test_what_is_not_a_request_is_refused(world: World) -> None:
+async def test_an_invalid_request_is_refused(world: World) -> None:
     assert (await world.http("PUT", DEVICE, data=b"{"))[0] == 400
     assert (await world.http("PUT", DEVICE, data=b"x" * 2000))[0] == 413
     assert (await world.http("DELETE", "/api/v1/applications/APP/devices/dev-1"))[0] == 400
@@ -153,7 +155,7 @@ async def test_what_is_not_a_request_is_refused(world: World) -> None:
 
 
 @pytest.mark.settings(device_queue=2)
-async def test_only_so_many_jobs_wait_for_a_device(world: World) -> None:
+async def test_a_bounded_number_of_jobs_waits_for_a_device(world: World) -> None:
     await world.connected("dev-1")
     for n in range(3):
         await world.make_application(f"app-{n}")
@@ -163,7 +165,7 @@ async def test_only_so_many_jobs_wait_for_a_device(world: World) -> None:
 
 
 @pytest.mark.settings(modules=1)
-async def test_only_so_many_modules_are_held(world: World) -> None:
+async def test_a_bounded_number_of_modules_is_held(world: World) -> None:
     for name in ("app-1", "app-2"):
         await world.make_application(name)
     device = await world.connected("dev-1")
@@ -177,7 +179,7 @@ async def test_only_so_many_modules_are_held(world: World) -> None:
 
 
 @pytest.mark.settings(http_timeout=0.1, close_timeout=0.1)
-async def test_a_slow_client_is_let_go(world: World) -> None:
+async def test_a_slow_client_is_disconnected(world: World) -> None:
     host, port = world.gateway.http_endpoint
     reader, writer = await asyncio.open_connection(host, port)
     writer.write(b"GET /healthz HTTP/1.1\r\nHost")
@@ -199,7 +201,7 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def ask(stream: Stream, path: str = "/healthz", token: str = "") -> bytes:
-    """The status line of the answer to a request on a connection that stays."""
+    """Send a request on a kept connection and return the status line of the answer."""
     reader, writer = stream
     authorization = f"Authorization: Bearer {token}\r\n" if token else ""
     writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n{authorization}\r\n".encode())
@@ -210,8 +212,8 @@ async def ask(stream: Stream, path: str = "/healthz", token: str = "") -> bytes:
 
 
 @pytest.mark.settings(http_connections=1, http_timeout=60)
-async def test_only_so_many_requests_with_the_token_are_served(world: World) -> None:
-    """Of clients with the token the one that is idle has to go; one whose request is under way stays."""
+async def test_a_bounded_number_of_requests_with_the_token_is_served(world: World) -> None:
+    """The idle one of the clients with the token is dropped; one with a request under way stays."""
 
     token = await world.token()
     idle = await asyncio.open_connection(*world.gateway.http_endpoint)
@@ -232,7 +234,7 @@ async def test_only_so_many_requests_with_the_token_are_served(world: World) -> 
         writer.close()
 
 
-async def test_a_body_that_is_not_what_its_headers_say_is_refused(
+async def test_a_body_that_does_not_match_its_headers_is_refused(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     token = await world.token()
@@ -253,8 +255,8 @@ async def test_a_body_that_is_not_what_its_headers_say_is_refused(
     ],
 )
 @pytest.mark.settings(http_timeout=60)
-async def test_kept_connections_without_the_token_keep_nobody_out(world: World, bound: str) -> None:
-    """The stranger that has asked nothing for longest goes for a newcomer; a client with the token never does."""
+async def test_kept_connections_without_the_token_keep_no_client_out(world: World, bound: str) -> None:
+    """The client without the token that was idle longest is dropped for a new one; one with the token never is."""
     token = await world.token()
     known = await asyncio.open_connection(*world.gateway.http_endpoint)
     assert b"200" in await ask(known, "/api/v1/sessions", token)

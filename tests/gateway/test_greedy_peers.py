@@ -1,4 +1,4 @@
-"""Peers that send without end, or never read: each costs a bounded number of bytes and is closed; others keep on."""
+"""Peers that send without end, or never read: each costs a bounded number of bytes and is closed."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from harness.wasmbed.protocol.messages import Error
 from tests.gateway.world import ScriptedDevice, World
 
 HIGH_WATER = 8 << 10
-"""A link's, instead of 64 KiB: sooner full."""
+"""A link's high-water mark, instead of 64 KiB, so that it is reached sooner."""
 MOST_BUFFERED = HIGH_WATER + (64 << 10)
-"""Bytes that wait for one peer in the process at most: those, and what TLS and TCP hold."""
+"""The most bytes that wait for one peer in the process: the link's, and those in TLS and TCP."""
 
 
 def unknown(number: int) -> bytes:
@@ -32,7 +32,7 @@ def unknown(number: int) -> bytes:
 
 
 async def deaf_device(world: World, name: str) -> Any:
-    """A device whose socket holds little, so that what it does not read waits at the gateway."""
+    """Return a device with a small socket buffer, so that unread bytes wait at the gateway."""
     device = await world.device(name)
     await device.link.close()
     await world.until_recorded("ConnectionClosed")
@@ -51,7 +51,7 @@ async def deaf_device(world: World, name: str) -> Any:
 
 
 @pytest.mark.parametrize("enrolled", [False, True], ids=["anonymous", "enrolled"])
-async def test_unknown_tags_without_end_are_answered_a_few_times(
+async def test_endless_unknown_tags_get_a_bounded_number_of_answers(
     world: World, enrolled: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
@@ -73,7 +73,7 @@ async def test_unknown_tags_without_end_are_answered_a_few_times(
     assert "the last of 23 more such lines" in lines[-1]
 
 
-async def test_a_heartbeat_pays_for_errors(world: World) -> None:
+async def test_a_heartbeat_resets_the_number_of_errors(world: World) -> None:
     device = await world.connected("newer-firmware")
     for round_ in range(4):
         for number in range(20):
@@ -107,7 +107,7 @@ async def test_a_device_that_never_reads_is_closed(
     transport = world.gateway.sessions.get("deaf").link._transport
     with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as near:
         assert near.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * (64 << 10), "Linux would take megabytes"
-        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # sooner full
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # full sooner
     most = 0
 
     def look() -> None:
@@ -127,8 +127,8 @@ async def test_a_device_that_never_reads_is_closed(
     assert "device deaf: the peer did not read for 0.3 s" in caplog.messages
 
 
-async def test_a_flood_leaves_others_their_turn(world: World) -> None:
-    """While one device sends all it can, another is answered between any two turns of it."""
+async def test_a_flood_does_not_keep_others_waiting(world: World) -> None:
+    """While one device sends as fast as it can, another one is answered."""
 
     async def read(link: Link) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Certificates that OpenSSL accepts and the platform cannot read: device, log and history get the reason."""
+"""Certificates that OpenSSL accepts and the platform cannot read: device, log, and history get the reason."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ async def test_a_certificate_that_cannot_be_read_is_answered_with_the_reason(
     assert error.message.startswith("Certificate validation failed: not a certificate that can be read: ")
     await device.closed()
     assert len(await world.until_recorded("TlsConnected")) == 1
-    (told,) = [event for event in world.named("Error") if event[0] == "Gateway"]
-    assert told[3]["message"] == error.message
+    (recorded,) = [event for event in world.named("Error") if event[0] == "Gateway"]
+    assert recorded[3]["message"] == error.message
     await world.connected("dev-2")
     await world.gateway.kill()
     (line,) = caplog.messages
@@ -63,8 +63,8 @@ async def test_a_certificate_that_cannot_be_read_is_answered_with_the_reason(
     assert "CERTIFICATE_INVALID: Certificate validation failed: not a certificate" in line
 
 
-async def test_a_certificate_without_basic_constraints_is_a_devices(world: World) -> None:
-    """RFC 5280, section 4.2.1.9, asks authorities for the extension, and nobody else."""
+async def test_a_certificate_without_basic_constraints_is_a_device_certificate(world: World) -> None:
+    """RFC 5280, section 4.2.1.9, requires the extension only for authorities."""
 
     device = await world.device(identity=make_identity(world, extensions=USUAL[1:]))
     assert isinstance(await device.enroll(), EnrollmentResponse)

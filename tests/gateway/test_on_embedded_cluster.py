@@ -1,4 +1,4 @@
-"""The same gateway at an API server that validates what it is given, with the real controllers."""
+"""The gateway at an API server that validates requests, with the real controllers."""
 
 from __future__ import annotations
 

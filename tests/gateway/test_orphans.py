@@ -1,4 +1,4 @@
-"""Applications that exist no more and go on on a device: stopped when the device names them, once in a session."""
+"""Orphans: applications that no longer exist and still run on a device, which are stopped once per session."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ RUNNING = ApplicationState.RUNNING
 
 
 def writes(world: World) -> int:
-    """How often something was to be written to an Application."""
+    """Return the number of writes to Applications."""
     return sum(request[:2] == ("patch_status", "Application") for request in world.api.requests)
 
 
 async def expect_stops(device: Any, *applications: str, ok: bool = True) -> None:
-    """Take a Stop for each, in any order, and confirm it, or not."""
+    """Receive a Stop for each application, in any order, and confirm it if ``ok``."""
     left = set(applications)
     while left:
         envelope = await device.receive()
@@ -41,12 +41,12 @@ async def expect_stops(device: Any, *applications: str, ok: bool = True) -> None
 
 
 async def beat(device: Any, *applications: str) -> None:
-    """A heartbeat that names them, and is answered with nothing but its acknowledgment."""
+    """Send a heartbeat with these applications, which gets its acknowledgment and nothing else."""
     await device.beat(applications=dict.fromkeys(applications, RUNNING))
 
 
 @pytest.mark.parametrize("by", ["heartbeat", "status"])
-async def test_what_exists_no_more_is_stopped_when_its_device_returns(world: World, by: str) -> None:
+async def test_an_orphan_is_stopped_when_its_device_returns(world: World, by: str) -> None:
     for name in ("app-1", "app-2"):
         await world.make_application(name)
     device = await world.connected("dev-1")
@@ -74,7 +74,7 @@ async def test_what_exists_no_more_is_stopped_when_its_device_returns(world: Wor
     await beat(back, "app-2")
 
 
-async def test_it_is_told_once_in_a_session_whatever_becomes_of_it(world: World) -> None:
+async def test_an_orphan_is_stopped_once_per_session(world: World) -> None:
     device = await world.connected("dev-1")
     await beat(device, "gone", "lost")
     await expect_stops(device, "gone", ok=False)
@@ -95,7 +95,7 @@ async def test_it_is_told_once_in_a_session_whatever_becomes_of_it(world: World)
 
 
 @pytest.mark.parametrize("state", [ApplicationState.STOPPED, ApplicationState.FAILED])
-async def test_what_does_not_run_needs_no_stop(world: World, state: ApplicationState) -> None:
+async def test_an_orphan_that_does_not_run_is_not_stopped(world: World, state: ApplicationState) -> None:
     device = await world.connected("dev-1")
     await device.beat(applications={"gone": state, "other": RUNNING})
     await expect_stops(device, "other")
@@ -104,7 +104,7 @@ async def test_what_does_not_run_needs_no_stop(world: World, state: ApplicationS
     assert len(world.named("Stop")) == 1
 
 
-async def test_a_fleet_costs_few_requests(world: World) -> None:
+async def test_orphans_of_many_devices_cost_few_requests(world: World) -> None:
     devices = [await world.connected(f"dev-{n}") for n in range(8)]
     for device in devices:
         device.link.send(device.heartbeat(applications={"gone": RUNNING}))
@@ -137,7 +137,7 @@ async def test_an_api_server_that_does_not_answer_stops_nothing(world: World) ->
     assert world.named("Stop") == []
 
 
-async def test_a_new_one_of_the_same_name_is_not_stopped(world: World) -> None:
+async def test_a_new_application_of_the_same_name_is_not_stopped(world: World) -> None:
     device = await world.connected("dev-1")
     await beat(device, "app-1")
     await expect_stops(device, "app-1")
@@ -152,7 +152,7 @@ async def test_a_new_one_of_the_same_name_is_not_stopped(world: World) -> None:
 
 
 async def test_a_deployment_that_is_under_way_is_cancelled(world: World) -> None:
-    """The gateway learns that there is no such application when it writes down that the device receives it."""
+    """The gateway learns that the application does not exist when it writes that the device receives it."""
 
     device = await world.connected("dev-1")
     await world.deploy()
@@ -164,7 +164,7 @@ async def test_a_deployment_that_is_under_way_is_cancelled(world: World) -> None
 
 
 @pytest.mark.settings(reply_timeout=0.05)
-async def test_a_stop_that_was_not_answered_is_sent_again_when_the_device_names_it(world: World) -> None:
+async def test_an_unanswered_stop_is_sent_again_when_the_device_reports_the_orphan(world: World) -> None:
     device = await world.connected("dev-1")
     await beat(device, "gone")
     assert (await device.expect(Stop)).application_id == "gone"
@@ -176,25 +176,25 @@ async def test_a_stop_that_was_not_answered_is_sent_again_when_the_device_names_
 
 
 @pytest.mark.settings(device_queue=2)
-async def test_more_than_the_queue_takes_are_stopped_heartbeat_by_heartbeat(world: World) -> None:
+async def test_more_orphans_than_the_queue_holds_are_stopped_over_several_heartbeats(world: World) -> None:
     names = [f"gone-{n}" for n in range(6)]
     device = await world.connected("dev-1")
     left = set(names)
     while left:
         device.link.send(device.heartbeat(applications=dict.fromkeys(left, RUNNING)))
-        told = await world.until_recorded("Stop", 7 - len(left))
+        stops_seen = await world.until_recorded("Stop", 7 - len(left))
         envelope = await device.receive()
         while isinstance(envelope.message, HeartbeatAcknowledgment):
             envelope = await device.receive()
         left.remove(envelope.message.application_id)
         device.link.send(StopResult(envelope.message.application_id, True), envelope.message_id)
-        assert told
+        assert stops_seen
     assert {event[4] for event in world.named("Stop")} == set(names)
     assert len(world.named("Stop")) == 6
 
 
 @pytest.mark.settings(clock=ManualClock)
-async def test_what_was_deleted_while_the_gateway_was_cut_off_is_found_out(world: World) -> None:
+async def test_an_application_deleted_while_the_gateway_was_cut_off_becomes_an_orphan(world: World) -> None:
     await world.make_application()
     device = await world.connected("dev-1")
     await beat(device, "app-1")

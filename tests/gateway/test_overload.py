@@ -1,4 +1,4 @@
-"""More devices than the gateway can enroll at once: it finishes what it began, the oldest first, and wastes nothing."""
+"""More devices than the gateway can enroll at once: it completes enrollments, the oldest first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.gateway.world import World
 
 
 class SlowApi:
-    """Creates Devices only when told to, and counts those that wait."""
+    """Holds creations of Devices until :meth:`let`, and counts those that wait."""
 
     def __init__(self, world: World) -> None:
         self.asked: list[str] = []
@@ -41,7 +41,7 @@ class SlowApi:
 
 
 async def ask(world: World, count: int) -> list[Any]:
-    """Devices that have asked to enroll, one after the other."""
+    """Return devices that have requested enrollment, one after the other."""
     devices = [await world.device(f"dev-{number}") for number in range(count)]
     for number, device in enumerate(devices, 1):
         device.link.send(device.request())
@@ -50,8 +50,8 @@ async def ask(world: World, count: int) -> list[Any]:
 
 
 @pytest.mark.settings(enrollments=2, handshake_patience=60.0, enrollment_wait=60.0, enrollment_timeout=60.0)
-async def test_a_crowd_is_enrolled_a_few_at_a_time(world: World) -> None:
-    """No handshake begins while enrollments wait, and nobody is turned away."""
+async def test_many_devices_are_enrolled_a_few_at_a_time(world: World) -> None:
+    """No handshake begins while enrollments wait, and no device is refused."""
 
     async def arrive(world: World, name: str) -> str:
         device = await world.device(name)
@@ -84,7 +84,7 @@ async def test_the_oldest_request_is_served_first(world: World) -> None:
 
 
 @pytest.mark.settings(enrollments=1)
-async def test_work_of_a_device_that_left_is_dropped(world: World) -> None:
+async def test_the_enrollment_of_a_device_that_left_is_dropped(world: World) -> None:
     api = SlowApi(world)
     devices = await ask(world, 5)
     for device in devices[1:4]:
@@ -101,7 +101,7 @@ async def test_work_of_a_device_that_left_is_dropped(world: World) -> None:
 
 
 @pytest.mark.settings(enrollments=1, enrollment_timeout=0.2, enrollment_wait=0.2)
-async def test_a_device_that_waits_too_long_is_told_when_to_return(world: World) -> None:
+async def test_a_device_that_waits_too_long_is_asked_to_retry_later(world: World) -> None:
     api = SlowApi(world)
     devices = await ask(world, 3)
     errors = [await device.expect(Error) for device in devices]

@@ -1,4 +1,4 @@
-"""Enrollment by signing request: a token that is good once buys a certificate, and nothing else."""
+"""Enrollment by signing request: a one-time token gets a certificate, and nothing else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.gateway.world import World
 
 
 async def ask(world: World, name: str = "dev-1", **changes: Any) -> tuple[Any, Any, Any]:
-    """An anonymous device, its key, and a proper request for a certificate, but for the changes."""
+    """Return an anonymous device, its key, and a valid request for a certificate with the given changes."""
     device = await world.dial(None)
     key, csr = world.signing_request(name)
     own = public_key_der(key.public_key())
@@ -25,7 +25,7 @@ async def ask(world: World, name: str = "dev-1", **changes: Any) -> tuple[Any, A
     return device, key, device.request(**fields)
 
 
-async def test_a_token_and_a_signing_request_buy_a_certificate(world: World) -> None:
+async def test_a_token_and_a_signing_request_get_a_certificate(world: World) -> None:
     await world.give_token("dev-1")
     device, key, request = await ask(world)
     response = await device.ask(request, EnrollmentResponse)
@@ -43,7 +43,7 @@ async def test_a_token_and_a_signing_request_buy_a_certificate(world: World) -> 
     await world.phase("dev-1", "Connected")
 
 
-async def test_a_token_is_good_once(world: World) -> None:
+async def test_a_token_is_valid_once(world: World) -> None:
     await world.give_token("dev-1")
     device, _, request = await ask(world)
     await device.ask(request, EnrollmentResponse)
@@ -54,7 +54,7 @@ async def test_a_token_is_good_once(world: World) -> None:
     await second.closed()
 
 
-async def test_of_two_that_show_a_token_at_once_one_gets_it(world: World) -> None:
+async def test_only_one_of_two_devices_with_the_same_token_gets_a_certificate(world: World) -> None:
     await world.give_token("dev-1")
     secret = world.api.objects[SECRET.plural, "pairing-dev-1"]
 
@@ -69,7 +69,7 @@ async def test_of_two_that_show_a_token_at_once_one_gets_it(world: World) -> Non
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "expected_text"),
     [
         ({"csr": None}, "has to send a signing request and a pairing token"),
         ({"pairing_token": None}, "has to send a signing request and a pairing token"),
@@ -79,18 +79,20 @@ async def test_of_two_that_show_a_token_at_once_one_gets_it(world: World) -> Non
         ({"device_type": "toaster"}, "unknown device type"),
     ],
 )
-async def test_a_bad_request_gets_no_certificate(world: World, changes: dict[str, Any], words: str) -> None:
+async def test_an_invalid_request_gets_no_certificate(
+    world: World, changes: dict[str, Any], expected_text: str
+) -> None:
     await world.give_token("dev-1")
     device, _, request = await ask(world, **changes)
     error = await device.refused(request)
     assert error.code == "ENROLLMENT_FAILED"
-    assert words in error.message
+    assert expected_text in error.message
     await device.closed()
     assert world.find_device() is None
     assert (SECRET.plural, "pairing-dev-1") in world.api.objects
 
 
-async def test_without_the_token_nobody_takes_a_device_s_name(world: World) -> None:
+async def test_a_peer_without_the_token_cannot_claim_a_name(world: World) -> None:
     asked, answer = asyncio.Event(), asyncio.Event()
 
     async def take_time() -> None:
@@ -107,7 +109,7 @@ async def test_without_the_token_nobody_takes_a_device_s_name(world: World) -> N
 
 
 @pytest.mark.parametrize("secret", [{"labels": {}}, {"data": {"token": "!"}}, {"data": {}}])
-async def test_not_every_secret_is_a_token(world: World, secret: dict[str, Any]) -> None:
+async def test_a_secret_that_is_not_a_pairing_token_is_refused(world: World, secret: dict[str, Any]) -> None:
     await world.give_token("dev-1", **({"labels": secret["labels"]} if "labels" in secret else {}))
     if "data" in secret:
         world.api.objects[SECRET.plural, "pairing-dev-1"]["data"] = secret["data"]
@@ -115,7 +117,7 @@ async def test_not_every_secret_is_a_token(world: World, secret: dict[str, Any])
     assert "invalid pairing token" in (await device.refused(request)).message
 
 
-async def test_without_a_certificate_a_device_may_only_ask_for_one(world: World) -> None:
+async def test_a_device_without_a_certificate_may_only_send_an_enrollment_request(world: World) -> None:
     device = await world.dial(None)
     device.id = "01234567-89ab-cdef-0123-456789abcdef"
     error = await device.refused(device.heartbeat())
@@ -123,7 +125,7 @@ async def test_without_a_certificate_a_device_may_only_ask_for_one(world: World)
     await device.closed()
 
 
-async def test_a_registered_device_is_not_given_to_another_key(world: World) -> None:
+async def test_a_registered_device_gets_no_certificate_for_another_key(world: World) -> None:
     first = await world.connected("dev-1")
     await first.link.close()
     await world.phase("dev-1", "Disconnected")
@@ -151,7 +153,7 @@ async def test_a_device_pairs_again_with_its_own_key(world: World) -> None:
     assert response.device_id == first.device_id
 
 
-async def test_an_api_server_that_is_away_costs_no_token(world: World) -> None:
+async def test_an_unreachable_api_server_does_not_use_up_the_token(world: World) -> None:
     await world.give_token("dev-1")
 
     def away(verb: str, resource: Any, name: str) -> None:
@@ -168,7 +170,7 @@ async def test_an_api_server_that_is_away_costs_no_token(world: World) -> None:
 
 
 @pytest.mark.settings(starts=False)
-async def test_a_gateway_without_an_authority_issues_nothing(world: World) -> None:
+async def test_a_gateway_without_an_authority_issues_no_certificate(world: World) -> None:
     world.gateway = Gateway(
         world.settings,
         world.identities,
@@ -184,7 +186,7 @@ async def test_a_gateway_without_an_authority_issues_nothing(world: World) -> No
     assert "provision the device" in (await device.refused(request)).message
 
 
-async def test_unclaimed_ids_are_not_kept_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_bounded_number_of_provisional_ids_is_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.wasmbed.gateway.device_ids._PROVISIONAL_IDS", 1)
 
     ids = []

@@ -13,7 +13,7 @@ from harness.wasmbed.protocol.messages import Error, HeartbeatAcknowledgment
 from tests.gateway.world import World
 
 
-async def test_a_heartbeat_of_a_while_ago_is_a_replay(world: World) -> None:
+async def test_an_old_heartbeat_is_a_replay(world: World) -> None:
     device = await world.connected()
     for message_id in range(1000, 1020):
         device.link.send(device.heartbeat(), message_id)
@@ -38,7 +38,7 @@ async def test_the_heartbeat_that_resumes_a_session_is_remembered_too(world: Wor
     assert (await again.expect(Error)).code == "REPLAYED_MESSAGE"
 
 
-def test_what_is_remembered_of_a_session_is_bounded() -> None:
+def test_a_bounded_number_of_message_ids_is_remembered() -> None:
     recent = RecentIds()
     assert all(recent.is_fresh(number) for number in range(1000))
     assert [number for number in range(1000) if not recent.is_fresh(number)] == []

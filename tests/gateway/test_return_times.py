@@ -1,4 +1,4 @@
-"""When those that are turned away come back: not all at once."""
+"""Refused devices are asked to return at different times."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEVICES = 30
 
 
 @pytest.mark.settings(return_rate=1.0)
-async def test_a_fleet_that_is_dismissed_comes_back_over_a_window_that_grows_with_it(world: World) -> None:
+async def test_refused_devices_return_over_a_window_that_grows_with_their_number(world: World) -> None:
     devices = [await world.connected(f"dev-{number}") for number in range(DEVICES)]
     stopping = asyncio.create_task(world.gateway.stop())
     goodbyes = [await device.expect(Error) for device in devices]
@@ -29,7 +29,7 @@ async def test_a_fleet_that_is_dismissed_comes_back_over_a_window_that_grows_wit
 
 
 @pytest.mark.settings(return_rate=0.001)
-async def test_one_device_alone_is_told_the_least(world: World) -> None:
+async def test_a_single_device_gets_the_shortest_retry_time(world: World) -> None:
     device = await world.connected()
     stopping = asyncio.create_task(world.gateway.stop())
     assert (await device.expect(Error)).retry_after == 1500

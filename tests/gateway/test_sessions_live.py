@@ -1,4 +1,4 @@
-"""Heartbeats, the loss of a link, the way back, and the end of a gateway."""
+"""Heartbeats, the loss and return of a link, and the end of a gateway."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ async def test_heartbeats_are_answered_and_written_once_per_interval(world: Worl
 
 
 @pytest.mark.settings(clock=ManualClock)
-async def test_a_device_that_enrolled_is_asked_what_it_is(world: World) -> None:
-    """Once for each enrollment; what it answers is written with the next heartbeat, if it is news."""
+async def test_a_device_is_asked_for_its_hardware_after_an_enrollment(world: World) -> None:
+    """Once for each enrollment; a changed answer is written with the next heartbeat."""
 
     device = await world.connected("dev-1")
     await device.beat()
@@ -88,7 +88,7 @@ async def test_missed_heartbeats_end_a_session(world: World) -> None:
 
 
 @pytest.mark.settings(clock=ManualClock)
-async def test_a_device_that_enrolled_and_says_no_more_is_dropped(world: World) -> None:
+async def test_a_device_that_is_silent_after_its_enrollment_is_dropped(world: World) -> None:
     device = await world.device("dev-1")
     await device.enroll()
     await world.until_recorded("EnrollmentAcknowledgment")
@@ -98,7 +98,7 @@ async def test_a_device_that_enrolled_and_says_no_more_is_dropped(world: World) 
 
 
 @pytest.mark.settings(clock=ManualClock)
-async def test_a_secured_connection_has_to_say_something(world: World) -> None:
+async def test_a_connection_without_a_message_is_closed(world: World) -> None:
     device = await world.device("dev-1")
     await world.until_recorded("TlsConnected")
     await world.clock.advance(10)
@@ -108,7 +108,7 @@ async def test_a_secured_connection_has_to_say_something(world: World) -> None:
 
 
 @pytest.mark.parametrize("how", ["close", "abort"])
-async def test_a_lost_link_is_told_at_once(world: World, how: str) -> None:
+async def test_a_lost_link_is_recorded_at_once(world: World, how: str) -> None:
     device = await world.connected("dev-1")
     if how == "close":
         await device.link.close()
@@ -133,7 +133,7 @@ async def test_a_device_comes_back_with_a_heartbeat(world: World) -> None:
     await back.beat()
 
 
-async def test_an_unknown_device_id_is_told_to_enroll_and_may(world: World) -> None:
+async def test_a_device_with_an_unknown_id_is_asked_to_enroll_and_may(world: World) -> None:
     device = await world.device("dev-1")
     device.id = "01234567-89ab-cdef-0123-456789abcdef"
     error = await device.refused(device.heartbeat())
@@ -199,7 +199,7 @@ async def test_a_deleted_device_has_to_enroll_again(world: World) -> None:
     assert back.id != device.id
 
 
-async def test_a_gateway_that_stops_says_goodbye_and_loses_nothing(world: World) -> None:
+async def test_a_gateway_that_stops_informs_devices_and_writes_everything(world: World) -> None:
     devices = [await world.connected(f"dev-{n}") for n in range(3)]
     await devices[0].beat(metrics={"uptime_ms": 7})
     stopping = asyncio.create_task(world.gateway.stop())
@@ -219,7 +219,7 @@ async def test_a_gateway_that_stops_says_goodbye_and_loses_nothing(world: World)
         await world.dial(devices[0].identity)
 
 
-async def test_a_gateway_that_stops_turns_away_who_comes_last(world: World) -> None:
+async def test_a_gateway_that_stops_refuses_new_devices(world: World) -> None:
     device = await world.device("dev-1")
     world.gateway.sessions.draining = True
     error = await device.refused(device.request())
@@ -228,7 +228,7 @@ async def test_a_gateway_that_stops_turns_away_who_comes_last(world: World) -> N
 
 
 @pytest.mark.settings(drain_timeout=0.1, close_timeout=0.1)
-async def test_a_stop_is_not_held_up_for_ever(world: World) -> None:
+async def test_a_stop_takes_a_bounded_time(world: World) -> None:
     await world.connected("dev-1")
 
     def away(verb: str, resource: Any, name: str) -> None:
@@ -239,7 +239,7 @@ async def test_a_stop_is_not_held_up_for_ever(world: World) -> None:
     await world.gateway.stop()
 
 
-async def test_a_killed_gateway_says_nothing_and_its_successor_sets_it_right(world: World) -> None:
+async def test_a_killed_gateway_writes_nothing_and_its_successor_corrects_the_record(world: World) -> None:
     device = await world.connected("dev-1")
     await world.connected("dev-2")
     await world.gateway.kill()
@@ -258,7 +258,7 @@ async def test_a_killed_gateway_says_nothing_and_its_successor_sets_it_right(wor
 
 
 @pytest.mark.settings(clock=ManualClock)
-async def test_the_record_is_compared_with_the_sessions_now_and_then(world: World) -> None:
+async def test_the_record_is_compared_with_the_sessions_regularly(world: World) -> None:
     device = await world.connected("dev-1")
     lost = {"status": {"phase": "Disconnected", "lastHeartbeat": None, "error": "gateway gateway-1 is offline"}}
     await world.api.patch_status(DEVICE, "dev-1", lost)
@@ -314,7 +314,7 @@ async def test_the_gateway_registers_itself_and_stays_alive(world: World) -> Non
     await world.until(lambda: world.gateway_object().status.last_seen != before)
 
 
-async def test_a_restarted_gateway_brings_its_object_up_to_date(world: World) -> None:
+async def test_a_restarted_gateway_updates_its_object(world: World) -> None:
     token = world.api.objects["secrets", "gateway-gateway-1-api"]["data"]["token"]
     await world.gateway.stop()
     world.gateway = world.make_gateway()
@@ -325,7 +325,7 @@ async def test_a_restarted_gateway_brings_its_object_up_to_date(world: World) ->
     assert world.api.objects["secrets", "gateway-gateway-1-api"]["data"]["token"] == token
 
 
-async def test_a_port_in_use_is_told_plainly(world: World) -> None:
+async def test_a_port_in_use_is_named_in_the_error(world: World) -> None:
     from dataclasses import replace
 
     for field, taken in (("listen", world.gateway.endpoint), ("http", world.gateway.http_endpoint)):

@@ -103,12 +103,10 @@ def refuse(error: Exception) -> Callable[..., None]:
 
 
 def work(*asked: Any) -> None:
-    """The API does as it should."""
+    """Let requests to the API succeed."""
 
 
-async def test_what_comes_while_a_write_is_under_way_is_merged(
-    api: MemoryApi, writer: StatusWriter, clock: ManualClock
-) -> None:
+async def test_patches_during_a_write_are_merged(api: MemoryApi, writer: StatusWriter, clock: ManualClock) -> None:
     gate = asyncio.Event()
     api.fail = lambda verb, resource, name: gate.wait()
     writer.put(APPLICATION, "app-1", {"deviceStatuses": {"dev-1": {"state": "receiving"}}})
@@ -123,7 +121,7 @@ async def test_what_comes_while_a_write_is_under_way_is_merged(
     assert writer.writes == 2
 
 
-async def test_what_can_wait_is_written_at_the_earliest_time_named(
+async def test_delayed_patches_are_written_at_the_earliest_requested_time(
     api: MemoryApi, writer: StatusWriter, clock: ManualClock
 ) -> None:
     writer.put(DEVICE, "dev-1", {"health": "healthy"}, after=10)
@@ -162,7 +160,7 @@ async def test_a_large_object_rests_after_a_write(api: MemoryApi, clock: ManualC
     await paced.abandon()
 
 
-async def test_what_comes_while_a_write_is_under_way_rests_with_it(api: MemoryApi, clock: ManualClock) -> None:
+async def test_patches_during_a_write_wait_for_the_write_interval(api: MemoryApi, clock: ManualClock) -> None:
     gate = asyncio.Event()
     api.fail = lambda verb, resource, name: gate.wait()
     paced = make_writer(api, clock, RestingObjects(lambda answer: 2.0))
@@ -177,7 +175,7 @@ async def test_what_comes_while_a_write_is_under_way_rests_with_it(api: MemoryAp
     await paced.abandon()
 
 
-async def test_nothing_rests_at_the_end(api: MemoryApi, clock: ManualClock) -> None:
+async def test_a_flush_ignores_the_write_interval(api: MemoryApi, clock: ManualClock) -> None:
     paced = make_writer(api, clock, RestingObjects(lambda answer: 1000.0))
     for n in range(2):
         paced.put(APPLICATION, "app-1", {"metrics": {"n": n}})
@@ -191,9 +189,7 @@ async def test_nothing_rests_at_the_end(api: MemoryApi, clock: ManualClock) -> N
     assert len(patches(api)) == 4
 
 
-async def test_what_was_removed_does_not_come_back_with_what_takes_its_place(
-    api: MemoryApi, writer: StatusWriter
-) -> None:
+async def test_a_removed_value_does_not_return_with_its_replacement(api: MemoryApi, writer: StatusWriter) -> None:
     def put(**entry: Any) -> None:
         writer.put(APPLICATION, "app-1", {"deviceStatuses": {"dev-1": entry}})
 
@@ -217,9 +213,7 @@ async def test_phases_are_written_one_after_the_other(api: MemoryApi, writer: St
     assert status(api) == {"phase": "Connected", "health": "healthy"}
 
 
-async def test_phases_that_were_overtaken_are_not_written(
-    api: MemoryApi, writer: StatusWriter, clock: ManualClock
-) -> None:
+async def test_overtaken_phases_are_not_written(api: MemoryApi, writer: StatusWriter, clock: ManualClock) -> None:
     await api.patch_status(DEVICE, "dev-1", {"status": {"phase": "Connected"}})
     api.requests.clear()
     api.fail = refuse(ConnectionRefusedError("away"))
@@ -234,7 +228,7 @@ async def test_phases_that_were_overtaken_are_not_written(
     assert status(api) == {"phase": "Connected", "lastHeartbeat": "now"}
 
 
-async def test_while_the_api_server_is_away_nothing_is_lost(
+async def test_no_patch_is_lost_while_the_api_server_is_unreachable(
     api: MemoryApi, writer: StatusWriter, clock: ManualClock
 ) -> None:
     api.fail = refuse(ConnectionRefusedError("away"))
@@ -251,7 +245,7 @@ async def test_while_the_api_server_is_away_nothing_is_lost(
     assert len(writer) == 0
 
 
-async def test_an_api_server_that_does_not_answer_is_given_up_for_now(
+async def test_a_request_without_an_answer_is_repeated(
     api: MemoryApi, writer: StatusWriter, clock: ManualClock
 ) -> None:
     api.fail = lambda verb, resource, name: asyncio.Event().wait()
@@ -281,7 +275,7 @@ async def test_an_illegal_move_is_never_written(api: MemoryApi, writer: StatusWr
     await writer.write(DEVICE, "dev-1", {"phase": "Enrolling"})
 
 
-async def test_each_write_to_an_object_that_is_gone_is_told(
+async def test_each_write_to_a_missing_object_is_reported(
     api: MemoryApi, writer: StatusWriter, clock: ManualClock
 ) -> None:
     """A later write may be for a new object of the same name, so it is tried."""
@@ -299,7 +293,7 @@ async def test_each_write_to_an_object_that_is_gone_is_told(
     ]
 
 
-async def test_a_hopeless_patch_is_dropped(api: MemoryApi, writer: StatusWriter) -> None:
+async def test_a_patch_with_a_permanent_error_is_dropped(api: MemoryApi, writer: StatusWriter) -> None:
     api.fail = refuse(Invalid({"code": 422, "reason": "Invalid", "message": "status.health: wrong"}))
     with pytest.raises(Invalid, match="wrong"):
         await writer.write(DEVICE, "dev-1", {"health": "?"})
@@ -310,7 +304,7 @@ async def test_a_hopeless_patch_is_dropped(api: MemoryApi, writer: StatusWriter)
     await writer.write(DEVICE, "dev-1", {"health": "healthy"})
 
 
-async def test_a_patch_whose_writer_went_away_is_still_written(
+async def test_a_patch_whose_caller_was_cancelled_is_still_written(
     api: MemoryApi, writer: StatusWriter, clock: ManualClock
 ) -> None:
     api.fail = refuse(ConnectionRefusedError("away"))
@@ -324,7 +318,7 @@ async def test_a_patch_whose_writer_went_away_is_still_written(
     assert (await second)["status"] == {"phase": "Enrolling", "deviceId": "x"}
 
 
-async def test_what_is_abandoned_is_not_written(api: MemoryApi, writer: StatusWriter, clock: ManualClock) -> None:
+async def test_abandoned_patches_are_not_written(api: MemoryApi, writer: StatusWriter, clock: ManualClock) -> None:
     api.fail = refuse(ConnectionRefusedError("away"))
     waiting = asyncio.create_task(writer.write(DEVICE, "dev-1", {"phase": "Enrolling"}))
     writer.put(APPLICATION, "app-1", {"health": "healthy"}, after=5)
@@ -349,6 +343,6 @@ objects = st.dictionaries(st.sampled_from("abc"), values, max_size=3)
 
 
 @given(objects, objects, objects)
-def test_one_patch_does_what_two_would(target: Any, first: Any, second: Any) -> None:
+def test_a_merged_patch_has_the_effect_of_both(target: Any, first: Any, second: Any) -> None:
     if fits_one_patch(first, second):
         assert merge_patch(target, merge(first, second)) == merge_patch(merge_patch(target, first), second)

@@ -61,7 +61,7 @@ MODULE = bytes(wasmtime.wat2wasm('(module (memory (export "memory") 1) (func (ex
 
 
 class Confirmer:
-    """What the device controller does to an enrollment, when it is there."""
+    """Confirms enrollments as the device controller does, unless it is ``absent``."""
 
     def __init__(self, api: ResourceApi, clock: Clock) -> None:
         self.api = api
@@ -92,7 +92,7 @@ class Confirmer:
 
 
 class ScriptedDevice:
-    """The device's end of a link, saying what a test tells it to."""
+    """The device's end of a link, which sends what a test asks for."""
 
     def __init__(self, world: World, link: Link, identity: Identity | None) -> None:
         self.world, self.link, self.identity = world, link, identity
@@ -100,14 +100,14 @@ class ScriptedDevice:
         self.queries: list[int] = []
 
     async def receive(self) -> Envelope:
-        """The next message, but for the question what the device is, which is kept in :attr:`queries`."""
+        """Return the next message; device information requests are kept in :attr:`queries` instead."""
         async with asyncio.timeout(120):
             while isinstance((envelope := await self.link.receive()).message, DeviceInfoRequest):
                 self.queries.append(envelope.message_id)
             return envelope
 
     async def expect(self, kind: type[M]) -> M:
-        """The next message, which must be of that kind."""
+        """Return the next message, which must be of type ``kind``."""
         envelope = await self.receive()
         assert isinstance(envelope.message, kind), envelope
         return envelope.message
@@ -125,13 +125,13 @@ class ScriptedDevice:
         return await self.ask(message, Error)
 
     async def closed(self) -> str:
-        """Wait until the gateway has closed the link; returns why, as this end sees it."""
+        """Wait until the gateway has closed the link; returns the reason at this end."""
         with pytest.raises(LinkClosed) as closed:
             await self.receive()
         return closed.value.reason
 
     def request(self, **changes: Any) -> EnrollmentRequest:
-        """A proper enrollment request, or one that is not."""
+        """Return a valid enrollment request with the given changes."""
         fields: dict[str, Any] = {
             "device_type": "virtual",
             "mcu_type": "scripted",
@@ -164,12 +164,12 @@ class ScriptedDevice:
         return await self.ask(self.heartbeat(**changes), HeartbeatAcknowledgment)
 
     async def connect(self, **changes: Any) -> None:
-        """Enroll, and show a sign of life."""
+        """Enroll, and send a heartbeat."""
         await self.enroll(**changes)
         await self.beat()
 
     async def take_module(self) -> tuple[Deploy, int, bytes]:
-        """Receive a deployment to the last chunk; returns it, its message id, and the module."""
+        """Receive a deployment up to the last chunk; returns it, its message id, and the module."""
         return await self._take_chunks(await self.receive())
 
     async def _take_chunks(self, envelope: Envelope) -> tuple[Deploy, int, bytes]:
@@ -185,26 +185,26 @@ class ScriptedDevice:
         return deploy, envelope.message_id, module
 
     async def take_module_after_leftovers(self) -> tuple[Deploy, int, bytes]:
-        """The same, past chunks of a transfer that was given up."""
+        """Ignore chunks of an earlier transfer, then do the same."""
         while not isinstance((envelope := await self.receive()).message, Deploy):
             assert isinstance(envelope.message, ModuleChunk)
         return await self._take_chunks(envelope)
 
     async def beat_between_chunks(self, **changes: Any) -> None:
-        """A heartbeat while a transfer is under way."""
+        """Send a heartbeat while a transfer is under way."""
         self.link.send(self.heartbeat(**changes))
         while not isinstance((await self.receive()).message, HeartbeatAcknowledgment):
             pass
 
     async def accept_deployment(self) -> tuple[Deploy, bytes]:
-        """The same, and report success."""
+        """Receive a deployment and report success; returns the deployment and the module."""
         deploy, message_id, module = await self.take_module()
         self.link.send(DeploymentResult(deploy.application_id, True, metrics={"load_ms": 1}), message_id)
         return deploy, module
 
 
 class World:
-    """Two authorities, an API, a gateway, and whatever devices a test makes."""
+    """Authorities, an API, a gateway, and the devices of a test."""
 
     def __init__(self, clock: Clock, api: Any = None, **settings: Any) -> None:
         self.clock, self.network, self.randomness = clock, SystemNetwork(), Randomness()
@@ -249,7 +249,7 @@ class World:
         return Identity(key, (authority or self.devices).issue_device(name, key.public_key(), **overrides))
 
     async def device(self, name: str = "dev-1", identity: Identity | None = None) -> ScriptedDevice:
-        """A device with a certificate, its handshake done."""
+        """Return a device with a certificate, after its handshake."""
         return await self.dial(identity or self.make_identity(name))
 
     async def dial(self, identity: Identity | None, gateway: Gateway | None = None) -> ScriptedDevice:
@@ -262,7 +262,7 @@ class World:
         return ScriptedDevice(self, link, identity)
 
     async def connected(self, name: str = "dev-1", **changes: Any) -> ScriptedDevice:
-        """A device that is Connected, also on record."""
+        """Return a device whose recorded phase is Connected."""
         device = await self.device(name)
         await device.connect(**changes)
         await self.phase(name, "Connected")
@@ -292,16 +292,16 @@ class World:
         except Conflict:
             await self.api.patch(CONFIG_MAP, CRL_CONFIG_MAP, body)
 
-    # What is on record.
+    # The record.
 
     async def until(self, condition: Callable[[], object]) -> None:
-        """Wait until something at the API makes ``condition`` true."""
+        """Wait until a change at the API makes ``condition`` true."""
         async with asyncio.timeout(120):
             while not condition():
                 await self.api.changed.wait()
 
     async def until_recorded(self, name: str, count: int = 1) -> list[Event]:
-        """Wait until the tap saw that many events of this name; returns them."""
+        """Wait until the tap has seen ``count`` events of this name; returns them."""
         async with asyncio.timeout(120):
             while len(self.named(name)) < count:
                 await self.recorded.wait()
@@ -315,14 +315,14 @@ class World:
         return None if found is None else Device(found)
 
     async def phase(self, name: str, phase: str) -> Device:
-        """Wait until the device's record shows that phase."""
+        """Wait until the device's recorded phase is ``phase``."""
         await self.until(lambda: (device := self.find_device(name)) and device.status.phase == phase)
         device = self.find_device(name)
         assert device is not None
         return device
 
     def phases(self, name: str = "dev-1") -> list[str]:
-        """Every phase the device's record went through."""
+        """Return every recorded phase of the device, in order."""
         found: list[str] = []
         for resource, event in self.api.log:
             if resource == DEVICE and event.object["metadata"]["name"] == name:
@@ -338,20 +338,20 @@ class World:
         await self.api.create(APPLICATION, {"metadata": {"name": name}, "spec": {}})
 
     def entry(self, device: str = "dev-1", application: str = "app-1") -> Mapping[str, Any]:
-        """The application's row for that device."""
+        """Return the application's entry for that device."""
         found = Application(self.api.objects[APPLICATION.plural, application])
         row = found.status.device_statuses.get(device)
         return {} if row is None else row.raw
 
     async def state(self, state: str, device: str = "dev-1", application: str = "app-1") -> Mapping[str, Any]:
-        """Wait until that row shows the state."""
+        """Wait until that entry has the state."""
         await self.until(lambda: self.entry(device, application).get("state") == state)
         return self.entry(device, application)
 
     # The HTTP API.
 
     async def http(self, method: str, path: str, *, token: str | None = None, **more: Any) -> tuple[int, Any]:
-        """Status and body, parsed if it is JSON."""
+        """Send a request; returns status and body, parsed if it is JSON."""
         if token is None:
             token = await self.token()
         host, port = self.gateway.http_endpoint
@@ -381,7 +381,7 @@ class World:
 async def running_world(
     make_clock: Callable[[], Clock] = SystemClock, *, starts: bool = True, **settings: Any
 ) -> AsyncIterator[World]:
-    """A world with a gateway of these settings, which is started if ``starts``, and in any case stopped at the end."""
+    """A world with a gateway of these settings, which is started if ``starts``, and always stopped at the end."""
     world = World(make_clock(), **settings)
     await world.controller.start()
     try:

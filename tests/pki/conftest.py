@@ -1,4 +1,4 @@
-"""Two authorities and a clock that stands still: making keys is the slow part, so they are shared."""
+"""Fixtures of the pki's tests: two authorities, and a clock that stands still."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def devices(clock: ManualClock, algorithm: str) -> Authority:
 
 @pytest.fixture
 def provision(devices: Authority, algorithm: str) -> Callable[..., Identity]:
-    """Makes a device's identity; overrides go to ``issue_device``, ``by`` is another authority."""
+    """A function that makes a device's identity; overrides go to ``issue_device``, ``by`` is another authority."""
 
     def make(name: str = "board-1", *, by: Authority | None = None, **overrides: Any) -> Identity:
         key = generate_key(algorithm)

@@ -1,4 +1,4 @@
-"""What an authority signs, takes back, and keeps on disk."""
+"""An authority's certificates, revocations, and files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def serial(certificate: bytes) -> int:
     return parsed(certificate).serial_number
 
 
-def test_an_authority_signs_end_certificates_only(devices: Authority, clock: ManualClock) -> None:
+def test_an_authority_signs_end_entity_certificates_only(devices: Authority, clock: ManualClock) -> None:
     root = parsed(devices.certificate)
     constraints = root.extensions.get_extension_for_class(x509.BasicConstraints)
     usage = root.extensions.get_extension_for_class(x509.KeyUsage).value
@@ -72,7 +72,7 @@ def test_serial_numbers_differ(provision: Callable[..., Identity]) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "Board", "-board", "board-", "a.b", "a" * 64, "b\u00f6ard", "a b", "a\n"])
-def test_a_name_that_no_resource_can_have_is_not_signed(devices: Authority, name: str) -> None:
+def test_an_invalid_resource_name_is_not_signed(devices: Authority, name: str) -> None:
     with pytest.raises(CertificateInvalid, match="is not a DNS label"):
         devices.issue_device(name, generate_key().public_key())
 
@@ -107,7 +107,7 @@ def test_only_name_and_key_of_a_request_count(devices: Authority) -> None:
 
 
 def test_a_request_without_proof_of_possession_is_refused(devices: Authority, algorithm: str) -> None:
-    """The victim's public key in a request that somebody else signed."""
+    """The request has the victim's public key and another party's signature."""
     victim, thief = generate_key(algorithm), generate_key(algorithm)
     request = create_signing_request(thief, "board-7")
     forged = request.replace(public_key_der(thief.public_key()), public_key_der(victim.public_key()))
@@ -137,12 +137,12 @@ def request_for(*common_names: str, key: ec.EllipticCurvePrivateKey | rsa.RSAPri
         (request_for("board-7", key=rsa.generate_private_key(65537, 2048)), "neither Ed25519 nor P-256"),
     ],
 )
-def test_a_bad_request_is_refused(devices: Authority, request_der: bytes, reason: str) -> None:
+def test_an_invalid_signing_request_is_refused(devices: Authority, request_der: bytes, reason: str) -> None:
     with pytest.raises(CertificateInvalid, match=reason):
         devices.sign_request(request_der)
 
 
-def test_what_was_taken_back_is_in_the_list(devices: Authority, clock: ManualClock) -> None:
+def test_a_revoked_certificate_is_in_the_list(devices: Authority, clock: ManualClock) -> None:
     root = parsed(devices.certificate)
     assert read_crl(devices.crl(), root) == (1, {})
     devices.revoke(5)
@@ -154,13 +154,13 @@ def test_what_was_taken_back_is_in_the_list(devices: Authority, clock: ManualClo
 
 
 @pytest.mark.parametrize("number", [0, -1, 2**160])
-def test_what_no_certificate_has_for_a_number_cannot_be_taken_back(devices: Authority, number: int) -> None:
+def test_an_impossible_serial_number_cannot_be_revoked(devices: Authority, number: int) -> None:
     with pytest.raises(ValueError, match="serial number"):
         devices.revoke(number)
     assert read_crl(devices.crl(), parsed(devices.certificate)) == (1, {})
 
 
-def test_an_authority_goes_on_after_a_restart(devices: Authority, clock: ManualClock, tmp_path: Path) -> None:
+def test_an_authority_is_loaded_after_a_restart(devices: Authority, clock: ManualClock, tmp_path: Path) -> None:
     devices.revoke(5)
     devices.save(tmp_path / "ca")
     again = Authority.load(tmp_path / "ca", clock)
@@ -173,7 +173,7 @@ def test_an_authority_goes_on_after_a_restart(devices: Authority, clock: ManualC
     assert (number, set(revoked)) == (3, {5, 6})
 
 
-def test_an_authoritys_key_is_its_owners_alone(devices: Authority, tmp_path: Path) -> None:
+def test_only_the_owner_can_read_an_authoritys_key(devices: Authority, tmp_path: Path) -> None:
     devices.save(tmp_path)
     assert (tmp_path / AUTHORITY_KEY_FILE).stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in tmp_path.iterdir()) == [AUTHORITY_FILE, AUTHORITY_KEY_FILE, CRL_FILE]
@@ -190,14 +190,14 @@ def spoil(path: Path, how: str, other: Path) -> None:
 
 @pytest.mark.parametrize("how", ["missing", "garbled", "another authority's"])
 @pytest.mark.parametrize("name", [AUTHORITY_FILE, AUTHORITY_KEY_FILE, CRL_FILE])
-def test_a_bad_file_is_named(devices: Authority, clock: ManualClock, tmp_path: Path, name: str, how: str) -> None:
+def test_an_invalid_file_is_named(devices: Authority, clock: ManualClock, tmp_path: Path, name: str, how: str) -> None:
     mine, other = tmp_path / "mine", tmp_path / "other"
     devices.save(mine)
     Authority.create("Wasmbed devices", clock).save(other)
     spoil(mine / name, how, other)
     with pytest.raises(UsageError) as caught:
         Authority.load(mine, clock)
-    # A key that does not fit shows as a certificate that is not for it.
+    # A wrong key is reported as a certificate that is not for it.
     blamed = AUTHORITY_FILE if (name, how) == (AUTHORITY_KEY_FILE, "another authority's") else name
     assert caught.value.where == str(mine / blamed)
     assert caught.value.do

@@ -1,4 +1,4 @@
-"""The gateway's judgement on certificates."""
+"""The gateway's check of certificates."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def serial(identity: Identity) -> int:
     return x509.load_der_x509_certificate(identity.certificate).serial_number
 
 
-def test_a_good_certificate_tells_who_it_is(
+def test_a_valid_certificate_names_its_device(
     manager: CertificateManager, provision: Provision, clock: ManualClock
 ) -> None:
     identity = provision("board-1")
@@ -44,7 +44,9 @@ def test_a_good_certificate_tells_who_it_is(
     assert peer.not_after == int(clock.now()) + 365 * DAY
 
 
-async def test_a_certificate_runs_out(manager: CertificateManager, provision: Provision, clock: ManualClock) -> None:
+async def test_an_expired_certificate_is_refused(
+    manager: CertificateManager, provision: Provision, clock: ManualClock
+) -> None:
     certificate = provision(not_after=clock.now() + 10).certificate
 
     await clock.advance(9)
@@ -54,7 +56,7 @@ async def test_a_certificate_runs_out(manager: CertificateManager, provision: Pr
         manager.check(certificate)
 
 
-async def test_a_certificate_may_be_for_later(
+async def test_a_certificate_that_is_not_yet_valid_is_refused(
     manager: CertificateManager, provision: Provision, clock: ManualClock
 ) -> None:
     certificate = provision(not_before=clock.now() + 10).certificate
@@ -65,11 +67,13 @@ async def test_a_certificate_may_be_for_later(
     manager.check(certificate)
 
 
-def test_a_clock_that_is_behind_does_no_harm(devices: Authority, clock: ManualClock, provision: Provision) -> None:
+def test_a_slow_clock_accepts_a_new_certificate(devices: Authority, clock: ManualClock, provision: Provision) -> None:
     CertificateManager(devices.certificate, ManualClock(clock.now() - 240)).check(provision().certificate)
 
 
-async def test_an_authority_runs_out_too(manager: CertificateManager, provision: Provision, clock: ManualClock) -> None:
+async def test_an_expired_authority_is_refused(
+    manager: CertificateManager, provision: Provision, clock: ManualClock
+) -> None:
     certificate = provision(not_after=clock.now() + 20 * 365 * DAY).certificate
 
     await clock.advance(11 * 365 * DAY)
@@ -94,13 +98,13 @@ def test_a_key_for_another_use_is_refused(
         manager.check(provision(usages=usages).certificate)
 
 
-def test_an_authority_is_no_device(manager: CertificateManager, devices: Authority) -> None:
+def test_an_authoritys_certificate_is_not_a_devices(manager: CertificateManager, devices: Authority) -> None:
     with pytest.raises(CertificateInvalid, match="wrong key usage"):
         manager.check(devices.certificate)
 
 
 def by_hand(devices: Authority, *, ca: bool = False, name: str = "board-1", days: int = 9) -> bytes:
-    """What an authority of ours would not sign, signed by it all the same."""
+    """Return a certificate that the authority has signed although :class:`Authority` would refuse it."""
     key = ec.generate_private_key(ec.SECP256R1()).public_key()
     start = datetime.fromtimestamp(1_700_000_000, UTC) - timedelta(days=1)
     builder = (
@@ -120,22 +124,22 @@ def by_hand(devices: Authority, *, ca: bool = False, name: str = "board-1", days
     return builder.sign(signing, digest).public_bytes(serialization.Encoding.DER)
 
 
-def test_a_name_that_no_resource_can_have_is_refused(manager: CertificateManager, devices: Authority) -> None:
+def test_an_invalid_resource_name_is_refused(manager: CertificateManager, devices: Authority) -> None:
     manager.check(by_hand(devices))
     with pytest.raises(CertificateInvalid, match="is not a DNS label"):
         manager.check(by_hand(devices, name="../board"))
 
 
-def test_a_subordinate_authority_is_no_device(manager: CertificateManager, devices: Authority) -> None:
+def test_a_subordinate_authority_is_not_a_device(manager: CertificateManager, devices: Authority) -> None:
     with pytest.raises(CertificateInvalid, match="wrong key usage: an authority's certificate"):
         manager.check(by_hand(devices, ca=True))
 
 
-def test_another_authority_of_the_same_name_is_found_out(
+def test_another_authority_of_the_same_name_is_refused(
     manager: CertificateManager, provision: Provision, clock: ManualClock, algorithm: str
 ) -> None:
     impostor = Authority.create("Wasmbed devices", clock, algorithm=algorithm)
-    with pytest.raises(CertificateInvalid, match="bad signature"):
+    with pytest.raises(CertificateInvalid, match="invalid signature"):
         manager.check(provision(by=impostor).certificate)
 
 
@@ -145,7 +149,7 @@ def test_another_authority_is_refused(manager: CertificateManager, provision: Pr
 
 
 @pytest.mark.parametrize("garbage", [b"", b"garbage", b"\x30\x03\x02\x01\x01"])
-def test_garbage_is_no_certificate(
+def test_random_bytes_are_not_a_certificate(
     manager: CertificateManager, devices: Authority, clock: ManualClock, garbage: bytes
 ) -> None:
     with pytest.raises(CertificateInvalid, match="not a certificate"):
@@ -156,7 +160,7 @@ def test_garbage_is_no_certificate(
         manager.update_revocations(garbage)
 
 
-def test_what_was_taken_back_is_refused(manager: CertificateManager, devices: Authority, provision: Provision) -> None:
+def test_a_revoked_device_is_refused(manager: CertificateManager, devices: Authority, provision: Provision) -> None:
     kept, revoked = provision("kept"), provision("revoked")
     devices.revoke(serial(revoked))
     manager.check(revoked.certificate)
@@ -183,9 +187,7 @@ def test_a_list_of_another_authority_changes_nothing(
         manager.check(identity.certificate)
 
 
-def test_an_older_list_brings_nothing_back(
-    manager: CertificateManager, devices: Authority, provision: Provision
-) -> None:
+def test_an_older_list_is_refused(manager: CertificateManager, devices: Authority, provision: Provision) -> None:
     identity = provision()
     before = devices.crl()
     devices.revoke(serial(identity))
@@ -218,7 +220,7 @@ SAMPLES = {
 }
 
 
-# The library only warns of some damage yet; such bytes then fail at the signature.
+# The library only warns of some damage; such bytes then fail the check of the signature.
 @pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 @pytest.mark.parametrize("what", SAMPLES)
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -229,5 +231,5 @@ def test_damaged_bytes_are_refused_or_mean_the_same(what: str, damage: st.DataOb
     for _ in range(damage.draw(st.integers(1, 3))):
         der[damage.draw(st.integers(0, len(der) - 1))] = damage.draw(st.integers(0, 255))
     with suppress(CertificateInvalid):
-        # The number of unused bits in a signature is covered by no signature.
+        # No signature covers the number of unused bits in a signature.
         assert read(bytes(der)) == read(good)

@@ -1,4 +1,4 @@
-"""The three files a device carries."""
+"""The three files of a device's identity."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from harness.wasmbed.pki.keys import generate_key, load_private_key, load_public
 Provision = Callable[..., Identity]
 
 
-def test_an_identity_comes_back_from_its_files(provision: Provision, servers: Authority, tmp_path: Path) -> None:
+def test_an_identity_is_loaded_from_its_files(provision: Provision, servers: Authority, tmp_path: Path) -> None:
     identity = provision("board-1")
     identity.save(tmp_path / "board-1", servers.certificate)
     again = Identity.load(tmp_path / "board-1")
@@ -32,7 +32,7 @@ def test_an_identity_comes_back_from_its_files(provision: Provision, servers: Au
     assert load_certificate(tmp_path / "board-1" / AUTHORITY_FILE) == servers.certificate
 
 
-def test_the_key_is_its_owners_alone(provision: Provision, servers: Authority, tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_key(provision: Provision, servers: Authority, tmp_path: Path) -> None:
     (tmp_path / KEY_FILE).write_bytes(b"old")
     (tmp_path / KEY_FILE).chmod(0o644)
     provision().save(tmp_path, servers.certificate)
@@ -42,7 +42,7 @@ def test_the_key_is_its_owners_alone(provision: Provision, servers: Authority, t
 
 @pytest.mark.parametrize("name", [CERTIFICATE_FILE, KEY_FILE])
 @pytest.mark.parametrize("content", [None, b"", b"-----BEGIN PRIVATE KEY-----\n"])
-def test_a_bad_file_is_named(
+def test_an_invalid_file_is_named(
     provision: Provision, servers: Authority, tmp_path: Path, name: str, content: bytes | None
 ) -> None:
     provision().save(tmp_path, servers.certificate)
@@ -55,14 +55,16 @@ def test_a_bad_file_is_named(
     assert caught.value.do
 
 
-def test_a_key_that_does_not_fit_is_told(provision: Provision, servers: Authority, tmp_path: Path) -> None:
+def test_a_key_that_does_not_match_the_certificate_is_refused(
+    provision: Provision, servers: Authority, tmp_path: Path
+) -> None:
     provision().save(tmp_path, servers.certificate)
     (tmp_path / KEY_FILE).write_bytes(private_key_der(generate_key()))
     with pytest.raises(UsageError, match="the certificate is not for the key"):
         Identity.load(tmp_path)
 
 
-def test_a_folder_that_cannot_be_written_is_told(provision: Provision, servers: Authority, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_named(provision: Provision, servers: Authority, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UsageError, match="cannot be written"):
         provision().save(tmp_path / "file", servers.certificate)
@@ -95,6 +97,6 @@ def test_a_key_with_a_password_is_refused() -> None:
         load_private_key(der)
 
 
-def test_garbage_is_no_public_key() -> None:
+def test_random_bytes_are_not_a_public_key() -> None:
     with pytest.raises(CertificateInvalid, match="not a public key"):
         load_public_key(b"garbage")

@@ -1,4 +1,4 @@
-"""Certificates that OpenSSL accepts: the platform has a verdict on each, and never raises another exception."""
+"""Odd certificates that OpenSSL accepts: the platform accepts each or refuses it with a reason, and never crashes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.der import (
     sequence,
 )
 
-# The library only warns of some oddities, which here would make a verdict of them.
+# The library only warns of some oddities; as errors they would change the result.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore:Parsed a serial number")
 
 CLOCK = ManualClock(1_800_000_000)
@@ -106,7 +106,7 @@ def odd(case: str) -> tuple[bytes, str | None]:
 
 
 def verdict(der: bytes) -> str | None:
-    """The reason against it; None for a good one."""
+    """Return the reason against the certificate; None if it is accepted."""
     try:
         assert MANAGER.check(der).name == "board-1"
     except CertificateInvalid as error:
@@ -124,7 +124,7 @@ def test_every_certificate_gets_a_reason(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", ODD)
-def test_tls_lets_it_pass_so_that_the_gateway_can_answer(case: str) -> None:
+def test_tls_accepts_odd_certificates_so_that_the_gateway_can_answer(case: str) -> None:
     der, _ = odd(case)
     client = client_context(SERVERS.certificates, Identity(KEY, der), CLOCK)
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -158,7 +158,7 @@ def test_another_kind_of_key_is_named(key: ec.EllipticCurvePrivateKey) -> None:
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(damage=st.data())
-def test_whatever_the_authority_signed_there_is_a_verdict(damage: st.DataObject) -> None:
+def test_every_signed_certificate_is_accepted_or_refused_with_a_reason(damage: st.DataObject) -> None:
     parts = {
         "version": bytes.fromhex("a003020102"),
         "serial": bytes.fromhex("020109"),

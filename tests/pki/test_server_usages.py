@@ -1,4 +1,4 @@
-"""Key usages of a gateway: virtual boards judge them as the firmware does (``tests/certificates.rs`` there)."""
+"""Key usages of a gateway: virtual boards check them like the firmware (its ``tests/certificates.rs``)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEY = ec.derive_private_key(42, ec.SECP256R1())
 
 
 def handshake(file: str, name: str = "gateway.example") -> None:
-    """A virtual board's with a gateway of that certificate. Raises SSLError."""
+    """Complete a virtual board's handshake with a gateway of that certificate. Raises SSLError."""
     authorities = b"".join((FOLDER / f"authority-{kind}.der").read_bytes() for kind in ("ed25519", "p256"))
     gateway = Identity(KEY, (FOLDER / f"{file}.der").read_bytes())
     client = client_context(authorities, None, ManualClock(1_800_000_000))
@@ -39,7 +39,7 @@ def handshake(file: str, name: str = "gateway.example") -> None:
 
 
 @pytest.mark.parametrize(("file", "expected"), TABLE)
-def test_a_virtual_board_judges_as_the_firmware_does(file: str, expected: str) -> None:
+def test_virtual_board_and_firmware_agree_on_key_usages(file: str, expected: str) -> None:
     if expected == "believed":
         handshake(file)
     else:
@@ -47,6 +47,6 @@ def test_a_virtual_board_judges_as_the_firmware_does(file: str, expected: str) -
             handshake(file)
 
 
-def test_a_common_name_names_no_server() -> None:
+def test_a_common_name_does_not_name_a_server() -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match=r"mismatch|not valid for"):
         handshake("server-without-names")

@@ -1,4 +1,4 @@
-"""Real handshakes: which certificates TLS itself turns away, and which the gateway gets to judge."""
+"""Real handshakes: the certificates that TLS itself refuses, and those that the gateway judges."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Provision = Callable[..., Identity]
 
 @dataclass
 class World:
-    """Who there is, and handshakes between them."""
+    """Authorities, a gateway's identity, and handshakes with devices."""
 
     clock: ManualClock
     servers: Authority
@@ -47,7 +47,7 @@ class World:
         server: TlsServer | None = None,
         server_name: str = "127.0.0.1",
     ) -> tuple[ssl.SSLObject, ssl.SSLObject]:
-        """The device's and the gateway's end after a complete handshake. Raises what either end raised.
+        """Return the device's and the gateway's end after a complete handshake. Raises what either end raised.
 
         If the gateway refuses, the device reads its alert: that error is then the cause of the one raised.
         """
@@ -73,7 +73,7 @@ class World:
         return device, gateway
 
     def judge(self, identity: Identity | None) -> str:
-        """What the certificate manager says of a device whose handshake completed."""
+        """Return the certificate manager's result for a device after its handshake: its name, or the reason."""
         _, gateway = self.handshake(identity)
         certificate = gateway.getpeercert(binary_form=True)
         assert certificate is not None
@@ -100,7 +100,7 @@ def test_both_ends_know_each_other(world: World, provision: Provision) -> None:
     assert world.judge(identity) == "board-1"
 
 
-def test_who_has_no_certificate_is_let_in_to_pair(world: World) -> None:
+def test_a_client_without_a_certificate_is_accepted_for_pairing(world: World) -> None:
     _, gateway = world.handshake(None)
     assert gateway.getpeercert(binary_form=True) is None
 
@@ -116,7 +116,7 @@ def test_the_gateway_judges_an_expired_certificate(world: World, provision: Prov
     assert world.judge(provision(not_after=world.clock.now() - 1)).startswith("expired: ")
 
 
-def test_the_gateway_judges_a_certificate_for_later(world: World, provision: Provision) -> None:
+def test_the_gateway_judges_a_certificate_that_is_not_yet_valid(world: World, provision: Provision) -> None:
     assert world.judge(provision(not_before=world.clock.now() + 60)).startswith("not yet valid: ")
 
 
@@ -129,7 +129,7 @@ def test_the_gateway_judges_a_revoked_certificate(world: World, provision: Provi
 @pytest.mark.parametrize(
     "usages", [Usages(("key_agreement",), DEVICE_USAGES.extended), Usages()], ids=["key agreement", "not said"]
 )
-def test_the_gateway_judges_a_wrong_usage_that_openssl_lets_pass(
+def test_the_gateway_judges_a_wrong_usage_that_openssl_accepts(
     world: World, provision: Provision, usages: Usages
 ) -> None:
     assert world.judge(provision(usages=usages)).startswith("wrong key usage: ")
@@ -203,8 +203,8 @@ def test_a_device_judges_the_gateways_dates_on_its_clock(
         world.handshake(provision(), server=server)
 
 
-def test_a_device_without_a_clock_goes_by_the_machines_time(world: World, provision: Provision) -> None:
-    """The world's clock stands in 2023, and its certificates ran out in 2024."""
+def test_a_device_without_a_clock_uses_the_machines_time(world: World, provision: Provision) -> None:
+    """The world's clock stands in 2023, and its certificates expired in 2024."""
     machine = client_context(world.servers.certificate, provision())
     with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
         world.handshake(None, client=machine)
@@ -219,14 +219,14 @@ def test_no_key_is_left_on_disk(
 
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def test_over_a_socket_a_rejected_device_hears_the_alert(
+def test_a_rejected_device_gets_the_alert_over_a_socket(
     world: World, provision: Provision, new_loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
     def opened(_: Link) -> None:
-        """The device's own handshake ends before the gateway has judged (RFC 8446, section 4.4.2.4)."""
+        """The device's handshake ends before the gateway's check (RFC 8446, section 4.4.2.4)."""
 
     def never(_: Link) -> None:
-        pytest.fail("the gateway let it in")
+        pytest.fail("the gateway accepted the device")
 
     async def main() -> None:
         network = SystemNetwork()

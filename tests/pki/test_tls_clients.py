@@ -32,36 +32,36 @@ S_CLIENT = "-cert cert.pem -key key.pem -servername localhost -verify_hostname l
 
 
 class Greeter(asyncio.Protocol):
-    """Notes what a client's certificate calls it, says hello and closes."""
+    """Notes the subject of a client's certificate, sends hello, and closes."""
 
-    def __init__(self, let_in: list[str | None]) -> None:
-        self._let_in = let_in
+    def __init__(self, accepted: list[str | None]) -> None:
+        self._accepted = accepted
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         certificate = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
-        self._let_in.append(certificate and x509.load_der_x509_certificate(certificate).subject.rfc4514_string())
+        self._accepted.append(certificate and x509.load_der_x509_certificate(certificate).subject.rfc4514_string())
         writer = cast(asyncio.WriteTransport, transport)
         writer.write(b"hello\n")
         writer.close()
 
 
 @dataclass
-class Door:
-    """A gateway's listener, and what a client that has come to it needs."""
+class ClientBench:
+    """A gateway's listener, and the files that a client needs to connect."""
 
     folder: Path
     trust: dict[str, str]
-    let_in: list[str | None] = field(default_factory=list)
+    accepted: list[str | None] = field(default_factory=list)
     rejected: list[str] = field(default_factory=list)
 
-    def meet(self, command: Callable[[int], list[str]]) -> tuple[int, str]:
-        """Run a client, given the port; its exit code and output."""
+    def run(self, command: Callable[[int], list[str]]) -> tuple[int, str]:
+        """Run a client, given the port; returns its exit code and output."""
 
         async def main() -> tuple[int, str]:
             admission = Admission(rejected=lambda _, reason, __: self.rejected.append(reason))
             tls = tls_server(self.identities, self.devices.certificate)
             listener = await SystemNetwork().listen(
-                lambda: Greeter(self.let_in), ("127.0.0.1", 0), tls=tls, admission=admission
+                lambda: Greeter(self.accepted), ("127.0.0.1", 0), tls=tls, admission=admission
             )
             client = await asyncio.create_subprocess_exec(
                 *command(listener.endpoint[1]),
@@ -102,72 +102,72 @@ class Door:
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> Door:
-    return Door(tmp_path, {})
+def bench(tmp_path: Path) -> ClientBench:
+    return ClientBench(tmp_path, {})
 
 
 def program(name: str) -> str:
     found = shutil.which(name)
     if found is None:
-        pytest.skip(f"there is no {name}")
+        pytest.skip(f"{name} is not installed")
     return found
 
 
-def compiled(door: Door, source: str, *libraries: str) -> list[str]:
-    """A client in C, built against a library's development files."""
+def compiled(bench: ClientBench, source: str, *libraries: str) -> list[str]:
+    """Build a client in C against a library's development files; returns its command."""
     compiler = program("cc")
     command = [compiler, str(SOURCES / source), "-o", "client", *(f"-l{name}" for name in libraries)]
-    built = subprocess.run(command, cwd=door.folder, capture_output=True, text=True, check=False)
+    built = subprocess.run(command, cwd=bench.folder, capture_output=True, text=True, check=False)
     if built.returncode:
         pytest.skip(f"{source} does not build here: {next(iter(built.stderr.splitlines()), 'no reason given')}")
     return ["./client"]
 
 
-def nss(door: Door) -> list[str]:
+def nss(bench: ClientBench) -> list[str]:
     client, certutil, pk12util = program("tstclnt"), program("certutil"), program("pk12util")
-    (door.folder / "nss").mkdir()
+    (bench.folder / "nss").mkdir()
     for command in (
         [certutil, "-N", "-d", "sql:nss", "--empty-password"],
         [certutil, "-A", "-d", "sql:nss", "-n", "root", "-t", "C,,", "-i", "trust.pem"],
         [pk12util, "-i", "own.p12", "-d", "sql:nss", "-W", "password", "-K", ""],
     ):
-        subprocess.run(command, cwd=door.folder, check=True, capture_output=True)
+        subprocess.run(command, cwd=bench.folder, check=True, capture_output=True)
     return [client, *NSS.split()]
 
 
-def go(door: Door) -> list[str]:
-    subprocess.run([program("go"), "build", "-o", door.folder / "client", SOURCES / "client.go"], check=True)
+def go(bench: ClientBench) -> list[str]:
+    subprocess.run([program("go"), "build", "-o", bench.folder / "client", SOURCES / "client.go"], check=True)
     return ["./client"]
 
 
-def gnutls(door: Door) -> list[str]:
+def gnutls(bench: ClientBench) -> list[str]:
     files = ["--x509cafile=trust.pem", "--x509certfile=cert.pem", "--x509keyfile=key.pem"]
     return [program("gnutls-cli"), *files, "--sni-hostname=localhost", "--verify-hostname=localhost", "127.0.0.1", "-p"]
 
 
-CLIENTS: dict[str, Callable[[Door], list[str]]] = {
+CLIENTS: dict[str, Callable[[ClientBench], list[str]]] = {
     "GnuTLS": gnutls,
     "Go": go,
-    "Java": lambda door: [program("java"), str(SOURCES / "Client.java")],
-    "Mbed TLS": lambda door: compiled(door, "mbedtls.c", "mbedtls", "mbedx509", "mbedcrypto"),
+    "Java": lambda bench: [program("java"), str(SOURCES / "Client.java")],
+    "Mbed TLS": lambda bench: compiled(bench, "mbedtls.c", "mbedtls", "mbedx509", "mbedcrypto"),
     "NSS": nss,
-    "Node.js": lambda door: [program("node"), str(SOURCES / "client.js")],
-    "wolfSSL": lambda door: compiled(door, "wolfssl.c", "wolfssl"),
+    "Node.js": lambda bench: [program("node"), str(SOURCES / "client.js")],
+    "wolfSSL": lambda bench: compiled(bench, "wolfssl.c", "wolfssl"),
 }
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_client_of_another_stack_gets_in(door: Door, client: str) -> None:
-    command = CLIENTS[client](door)
-    code, output = door.meet(lambda port: [*command, str(port)])
-    assert (door.let_in, door.rejected) == (["CN=client-1"], []), output
+def test_a_client_of_another_tls_stack_is_accepted(bench: ClientBench, client: str) -> None:
+    command = CLIENTS[client](bench)
+    code, output = bench.run(lambda port: [*command, str(port)])
+    assert (bench.accepted, bench.rejected) == (["CN=client-1"], []), output
     assert "hello" in output
     assert code == 0
 
 
-def s_client(door: Door, *options: str) -> tuple[int, str]:
+def s_client(bench: ClientBench, *options: str) -> tuple[int, str]:
     command = [program("openssl"), "s_client", "-brief", *options, *S_CLIENT.split()]
-    return door.meet(lambda port: [*command, f"127.0.0.1:{port}"])
+    return bench.run(lambda port: [*command, f"127.0.0.1:{port}"])
 
 
 @pytest.mark.parametrize(
@@ -179,18 +179,20 @@ def s_client(door: Door, *options: str) -> tuple[int, str]:
         ("RSA-PSS+SHA256:ed25519", "ed25519", "ed25519"),
     ],
 )
-def test_a_client_gets_the_identity_that_it_can_verify(door: Door, offered: str, trusted: str, signature: str) -> None:
-    (door.folder / "one.pem").write_text(door.trust[trusted])
-    _, output = s_client(door, "-CAfile", "one.pem", "-sigalgs", offered)
+def test_a_client_gets_the_identity_that_it_can_verify(
+    bench: ClientBench, offered: str, trusted: str, signature: str
+) -> None:
+    (bench.folder / "one.pem").write_text(bench.trust[trusted])
+    _, output = s_client(bench, "-CAfile", "one.pem", "-sigalgs", offered)
     assert f"Signature type: {signature}" in output
     assert "Verification: OK" in output
-    assert door.rejected == []
+    assert bench.rejected == []
 
 
 @pytest.mark.parametrize("groups", ["X25519", "P-256", "P-384:P-256", "ffdhe8192:X25519"])
-def test_each_cheap_group_is_served(door: Door, groups: str) -> None:
-    _, output = s_client(door, "-CAfile", "trust.pem", "-groups", groups)
-    assert (door.let_in, door.rejected) == (["CN=client-1"], []), output
+def test_each_cheap_group_is_served(bench: ClientBench, groups: str) -> None:
+    _, output = s_client(bench, "-CAfile", "trust.pem", "-groups", groups)
+    assert (bench.accepted, bench.rejected) == (["CN=client-1"], []), output
 
 
 @pytest.mark.parametrize(
@@ -214,8 +216,8 @@ def test_each_cheap_group_is_served(door: Door, groups: str) -> None:
         (["-tls1_2"], "the client does not offer TLS 1.3, the only version supported"),
     ],
 )
-def test_a_client_that_is_refused_is_told_apart_by_what_it_lacks(door: Door, options: list[str], reason: str) -> None:
-    code, output = s_client(door, "-CAfile", "trust.pem", *options)
-    assert (door.let_in, door.rejected) == ([], [reason])
+def test_a_refused_client_is_logged_with_its_missing_offer(bench: ClientBench, options: list[str], reason: str) -> None:
+    code, output = s_client(bench, "-CAfile", "trust.pem", *options)
+    assert (bench.accepted, bench.rejected) == ([], [reason])
     assert "alert" in output
     assert code != 0

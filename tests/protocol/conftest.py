@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 import uvloop
@@ -12,9 +12,6 @@ LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(params=LOOPS)
-def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
-    """The event loop of an asynchronous test and its fixtures. They leave no task behind."""
-    with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
-        yield runner
-        left = asyncio.all_tasks(runner.get_loop())
-        assert not left, f"tasks left behind: {left}"
+def new_loop(request: pytest.FixtureRequest) -> Callable[[], asyncio.AbstractEventLoop]:
+    """A function that makes one of the two event loops."""
+    return LOOPS[request.param]

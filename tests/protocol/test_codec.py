@@ -1,4 +1,4 @@
-"""The codec's edges: what it refuses to send, what it says, and what hostile frames may cost."""
+"""The codec's limits: messages that it refuses to send, its errors, and the cost of hostile frames."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MEBIBYTE = 1 << 20
         (m.ApplicationStatus("a", m.ApplicationState.RUNNING, {"x": 2**63}), "ApplicationStatus.metrics"),
         (m.ApplicationStatus("a", m.ApplicationState.RUNNING, {1: 1}), "metrics"),  # type: ignore[dict-item]
         (m.ApplicationStatus("a", m.ApplicationState.RUNNING, publications=["x"]), "publications"),  # type: ignore[list-item]
-        (m.DeviceInfo(0, "", "wasm", 0), "DeviceInfo.runtime_features: one string"),
+        (m.DeviceInfo(0, "", "wasm", 0), "DeviceInfo.runtime_features: a string, not a sequence"),
         (m.DeploymentResult("a", 1), "DeploymentResult.ok: neither true nor false"),  # type: ignore[arg-type]
         (m.Deploy("a", "a", 1, b"short", 1, LIMITS, "run"), "Deploy.sha256: 5 bytes, not 32"),
         (m.Deploy("a", "a", 1, bytes(32), 1, m.Limits(1, 1, -1), "run"), "Deploy.limits: -1"),
@@ -54,8 +54,8 @@ def test_a_message_id_outside_32_bits_is_not_sent(message_id: Any) -> None:
         codec.encode(m.Envelope(message_id, m.Stop("a")))
 
 
-def test_values_of_equal_meaning_are_sent_alike() -> None:
-    """Lists for tuples, any mapping, enumerations for text: the message is what counts."""
+def test_equal_values_of_different_types_are_encoded_the_same() -> None:
+    """Lists instead of tuples, any mapping, and enumerations instead of text are encoded alike."""
     request = m.EnrollmentRequest("mcu", "", "", ["wasm"], b"", "", bytes(8))
     assert codec.decode_device(codec.encode(m.Envelope(1, request))).message == m.EnrollmentRequest(
         "mcu", "", "", ("wasm",), b"", "", bytes(8)
@@ -64,7 +64,7 @@ def test_values_of_equal_meaning_are_sent_alike() -> None:
     assert codec.encode(m.Envelope(1, coded)) == codec.encode(m.Envelope(1, plain))
 
 
-def test_the_order_of_a_mapping_does_not_show() -> None:
+def test_the_order_of_a_mapping_does_not_change_its_encoding() -> None:
     status = [
         m.ApplicationStatus("a", m.ApplicationState.RUNNING, metrics)
         for metrics in ({"bb": 1, "a": 2, "\u6e29": 3}, {"\u6e29": 3, "a": 2, "bb": 1})
@@ -73,7 +73,7 @@ def test_the_order_of_a_mapping_does_not_show() -> None:
     assert first == second == cbor2.dumps(cbor2.loads(first), canonical=True)
 
 
-def test_a_refusal_says_what_is_wrong_where() -> None:
+def test_a_refusal_names_the_field_and_the_byte() -> None:
     data = cbor2.dumps([1, 9, [6, {0: "a", 1: 1}]])
     with pytest.raises(
         ProtocolError, match=r"^StopResult: field 1 \(ok\): neither true nor false \(byte 10\)$"
@@ -90,7 +90,7 @@ def test_an_unknown_tag_can_be_answered() -> None:
 
 
 @pytest.mark.parametrize("version", [2**64 - 1, "x" * 100_000, -1, None, 1.5, b"\0" * 1000])
-def test_an_unknown_version_is_told_in_few_words(version: Any) -> None:
+def test_an_unknown_version_has_a_short_error(version: Any) -> None:
     with pytest.raises(UnsupportedVersion) as caught:
         codec.decode_device(cbor2.dumps([version, 1, [3, {0: DEVICE_ID}]], canonical=True))
     assert len(caught.value.reason) < 100

@@ -1,4 +1,4 @@
-"""What must hold for any message and for any bytes."""
+"""Properties of the codec for all messages and all bytes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from harness.wasmbed.protocol.messages import (
     Publication,
 )
 
-# However busy the machine is: no deadline, and no complaint about slow generation.
+# No deadline and no health check of slow generation: the machine may be busy.
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 THOROUGH = settings(QUICK, max_examples=400)
 
@@ -30,7 +30,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 unsigned = st.integers(0, 2**64 - 1)
 names = st.text("abc-\u00e9\u6e29\U0001f321", min_size=1, max_size=60)
 metrics = st.dictionaries(texts, st.integers(-(2**63), 2**63 - 1), max_size=6)
-# By attribute: the contract gives fields of one name one type in all messages, but for the optional ones.
+# By attribute: in the contract, fields of one name have one type in all messages, except optional ones.
 ATTRIBUTES: dict[str, st.SearchStrategy[Any]] = {
     "device_id": st.uuids().map(str),
     "application_id": names,
@@ -79,13 +79,13 @@ def envelopes(union: Any) -> st.SearchStrategy[Envelope]:
 
 @QUICK
 @given(envelopes(DeviceMessage), st.sampled_from([codec, codec_v0]))
-def test_a_device_message_comes_back_as_it_was(envelope: Envelope, wire: Any) -> None:
+def test_a_decoded_device_message_equals_the_encoded_one(envelope: Envelope, wire: Any) -> None:
     assert wire.decode_device(wire.encode(envelope)) == envelope
 
 
 @QUICK
 @given(envelopes(GatewayMessage), st.sampled_from([codec, codec_v0]))
-def test_a_gateway_message_comes_back_as_it_was(envelope: Envelope, wire: Any) -> None:
+def test_a_decoded_gateway_message_equals_the_encoded_one(envelope: Envelope, wire: Any) -> None:
     assert wire.decode_gateway(wire.encode(envelope)) == envelope
 
 
@@ -123,7 +123,7 @@ def test_a_damaged_message_is_decoded_or_refused(envelope: Envelope, damage: st.
 
 @THOROUGH
 @given(envelopes(DeviceMessage | GatewayMessage), st.data())
-def test_what_is_accepted_has_only_one_encoding(envelope: Envelope, damage: st.DataObject) -> None:
+def test_an_accepted_message_has_only_one_encoding(envelope: Envelope, damage: st.DataObject) -> None:
     """Flip one byte: if it still decodes, and holds no unknown fields, encoding it again gives the same bytes."""
     data = bytearray(codec.encode(envelope))
     data[damage.draw(st.integers(0, len(data) - 1))] = damage.draw(st.integers(0, 255))

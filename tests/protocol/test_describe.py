@@ -1,4 +1,4 @@
-"""Messages in words: every field in camelCase, fit for JSON."""
+"""Descriptions of messages: every field in camelCase, fit for JSON."""
 
 from __future__ import annotations
 
@@ -59,6 +59,6 @@ from harness.wasmbed.protocol.describe import describe
         (m.Error(m.ErrorCode.PROTOCOL_ERROR, "x", 5), {"code": "PROTOCOL_ERROR", "message": "x", "retryAfter": 5}),
     ],
 )
-def test_a_message_in_words(message: m.Message, described: dict[str, object]) -> None:
+def test_a_message_is_described(message: m.Message, described: dict[str, object]) -> None:
     assert describe(message) == described
     assert json.loads(json.dumps(describe(message))) == described

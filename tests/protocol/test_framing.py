@@ -1,4 +1,4 @@
-"""Frames: the limits, and what a decoder holds on to."""
+"""Frames: their limits, and the memory of a decoder."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def test_the_limits_are_the_designs() -> None:
 
 
 @pytest.mark.parametrize("limit", [0, -1, HARD_LIMIT + 1])
-def test_no_decoder_goes_beyond_the_hard_limit(limit: int) -> None:
+def test_a_decoder_limit_above_the_hard_limit_is_refused(limit: int) -> None:
     with pytest.raises(ValueError, match="a frame limit is 1 to 16777216 bytes"):
         FrameDecoder(limit)
 
 
 @pytest.mark.parametrize(("payload", "limit"), [(b"", 10), (bytes(11), 10), (bytes(HARD_LIMIT + 1), HARD_LIMIT)])
-def test_a_payload_that_no_frame_holds_is_not_framed(payload: bytes, limit: int) -> None:
+def test_a_payload_of_invalid_size_is_not_framed(payload: bytes, limit: int) -> None:
     with pytest.raises(ValueError, match="a frame holds 1 to"):
         frame(payload, limit)
 
@@ -35,12 +35,12 @@ def test_frames_before_a_bad_length_are_returned_first() -> None:
     assert len(decoder) == 0
 
 
-def test_a_frame_of_nothing_is_refused() -> None:
+def test_an_empty_frame_is_refused() -> None:
     with pytest.raises(ProtocolError, match="a frame of length zero"):
         FrameDecoder().feed(bytes(4) + frame(b"a"))
 
 
-def test_how_much_is_missing() -> None:
+def test_the_number_of_missing_bytes() -> None:
     decoder, seen = FrameDecoder(10), []
     for byte in frame(b"abc"):
         seen.append(decoder.missing)
@@ -63,7 +63,7 @@ def test_a_header_costs_nothing_until_its_bytes_arrive() -> None:
     assert peak < 100_000
 
 
-def test_what_was_taken_is_let_go() -> None:
+def test_the_memory_of_taken_frames_is_freed() -> None:
     decoder = FrameDecoder()
     tracemalloc.start()
     try:

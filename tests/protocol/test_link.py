@@ -46,7 +46,7 @@ SERVERS, DEVICES = Authority.create("servers", CLOCK), Authority.create("devices
 
 @pytest.fixture(scope="module", params=["tcp", "tls"])
 def contexts(request: pytest.FixtureRequest, identity: Identity) -> Contexts:
-    """The server's and the client's, or None for a bare stream."""
+    """TLS settings of the server and the client, or None for a plain stream."""
     if request.param == "tcp":
         return None
     server = tls_server((SERVERS.issue_server("gateway-1"),), DEVICES.certificate)
@@ -54,12 +54,12 @@ def contexts(request: pytest.FixtureRequest, identity: Identity) -> Contexts:
 
 
 def ignore(_: Link) -> None:
-    """For an end that nobody waits for."""
+    """Ignore an opened link."""
 
 
 @asynccontextmanager
 async def linked(contexts: Contexts = None, **gateway_options: Any) -> AsyncIterator[tuple[Link, Link]]:
-    """The gateway's and the device's end of one connection."""
+    """Yield the gateway's and the device's end of one connection."""
     opened: asyncio.Future[Link] = asyncio.get_running_loop().create_future()
     server_tls, client_tls = contexts or (None, None)
     codec_options = {"codec": gateway_options["codec"]} if "codec" in gateway_options else {}
@@ -80,7 +80,7 @@ async def linked(contexts: Contexts = None, **gateway_options: Any) -> AsyncIter
 
 @asynccontextmanager
 async def raw_peer(**options: Any) -> AsyncIterator[tuple[Link, asyncio.StreamReader, asyncio.StreamWriter]]:
-    """The gateway's end, and a device that writes what bytes it likes."""
+    """Yield the gateway's end, and a device that can write any bytes."""
     opened: asyncio.Future[Link] = asyncio.get_running_loop().create_future()
     listener = await SystemNetwork().listen(
         lambda: Link(Side.GATEWAY, opened=opened.set_result, **options), ("127.0.0.1", 0)
@@ -112,7 +112,7 @@ async def test_fresh_ids_stay_within_32_bits() -> None:
         assert [(await device.receive()).message_id, (await device.receive()).message_id] == [2**32 - 1, 0]
 
 
-async def test_who_the_peer_is(contexts: Contexts, identity: Identity) -> None:
+async def test_the_peers_certificate_and_address_are_known(contexts: Contexts, identity: Identity) -> None:
     async with linked(contexts) as (gateway, device):
         assert gateway.peer_address is not None
         assert gateway.peer_address[0] == "127.0.0.1"
@@ -131,7 +131,7 @@ async def test_a_tap_sees_both_directions() -> None:
     assert seen == [(Direction.SENT, m.Envelope(1, STOP)), (Direction.RECEIVED, m.Envelope(1, STOPPED))]
 
 
-async def test_version_0_behind_the_same_messages() -> None:
+async def test_version_0_carries_the_same_messages() -> None:
     async with linked(codec=codec_v0) as (gateway, device):
         gateway.send(STOP)
         assert (await device.receive()).message == STOP
@@ -157,7 +157,7 @@ async def test_what_arrived_before_the_end_can_still_be_received(contexts: Conte
 
 
 @pytest.mark.parametrize("sent", [b"\0\0", frame(codec.encode(m.Envelope(1, STOPPED)))[:-1]])
-async def test_a_half_frame_at_the_end_is_told(sent: bytes) -> None:
+async def test_half_a_frame_at_the_end_is_named_in_the_reason(sent: bytes) -> None:
     async with raw_peer() as (gateway, _, writer):
         writer.write(frame(codec.encode(m.Envelope(1, STOPPED))) + sent)
         writer.close()
@@ -167,9 +167,9 @@ async def test_a_half_frame_at_the_end_is_told(sent: bytes) -> None:
         assert caught.value.by_peer
 
 
-async def test_a_reset_is_told() -> None:
+async def test_a_reset_is_named_in_the_reason() -> None:
     async with raw_peer() as (gateway, _, writer):
-        # No lingering: closing drops the connection with a reset (SO_LINGER, socket(7)).
+        # Without lingering, closing resets the connection (SO_LINGER, socket(7)).
         linger = struct.pack("ii", 1, 0)
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         writer.transport.abort()
@@ -178,7 +178,7 @@ async def test_a_reset_is_told() -> None:
         assert caught.value.by_peer
 
 
-async def test_after_a_bad_length_there_is_nothing_more() -> None:
+async def test_nothing_is_received_after_an_invalid_length() -> None:
     async with raw_peer(limit=64) as (gateway, _, writer):
         writer.write(frame(codec.encode(m.Envelope(1, STOPPED))) + b"\x00\x00\x00\x41" + bytes(1000))
         assert (await gateway.receive()).message == STOPPED
@@ -190,7 +190,7 @@ async def test_after_a_bad_length_there_is_nothing_more() -> None:
         assert gateway.send(m.Error("PROTOCOL_ERROR", "no")) == 1
 
 
-async def test_after_a_bad_message_the_next_one_is_received() -> None:
+async def test_the_next_message_is_received_after_an_invalid_one() -> None:
     async with raw_peer() as (gateway, _, writer):
         good = frame(codec.encode(m.Envelope(3, STOPPED)))
         writer.write(frame(b"\xff") + frame(bytes.fromhex("830102821864a0")) + good)
@@ -210,7 +210,7 @@ async def test_a_message_above_the_limit_is_not_sent() -> None:
         assert (await device.receive()).message == chunk(1)
 
 
-async def test_a_flood_arrives_whole_and_in_order(contexts: Contexts) -> None:
+async def test_a_flood_arrives_complete_and_in_order(contexts: Contexts) -> None:
     count = 300
     async with linked(contexts) as (gateway, device):
 
@@ -226,7 +226,7 @@ async def test_a_flood_arrives_whole_and_in_order(contexts: Contexts) -> None:
 
 
 class Pipe(asyncio.Transport):
-    """A transport that does nothing but remember."""
+    """A transport that only keeps what is written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -257,7 +257,7 @@ def piped(**options: Any) -> tuple[Link, Pipe]:
     return link, pipe
 
 
-async def test_reading_stops_while_too_much_lies_unreceived() -> None:
+async def test_reading_pauses_while_too_many_bytes_are_not_received() -> None:
     link, pipe = piped()
     message = frame(codec.encode(m.Envelope(1, m.Error("X", "x" * 10_000))))
     for _ in range(6):
@@ -273,7 +273,7 @@ async def test_reading_stops_while_too_much_lies_unreceived() -> None:
         await link.receive()
 
 
-async def test_reading_goes_on_while_one_large_frame_arrives() -> None:
+async def test_reading_continues_while_one_large_frame_arrives() -> None:
     link, pipe = piped()
     envelope = m.Envelope(1, m.Error("X", "x" * 1_000_000))
     message = frame(codec.encode(envelope))
@@ -301,7 +301,7 @@ async def test_drain_waits_while_the_transport_is_full() -> None:
         await lost
 
 
-async def test_a_peer_that_reads_nothing_costs_a_bounded_number_of_bytes() -> None:
+async def test_a_peer_that_never_reads_costs_a_bounded_number_of_bytes() -> None:
     link, pipe = piped()
     stalls: list[bool] = []
     link.stalled = stalls.append
@@ -313,14 +313,14 @@ async def test_a_peer_that_reads_nothing_costs_a_bounded_number_of_bytes() -> No
         for index in range(1000):
             link.send(chunk(index))
 
-    with pytest.raises(LinkClosed, match="the peer does not read what it is sent"):
+    with pytest.raises(LinkClosed, match="the peer does not read"):
         flood()
     assert Link.MOST_UNSENT < len(pipe.written) - before < Link.MOST_UNSENT + 2 * 4096
     assert link.closed
     assert stalls == [True]
 
 
-async def test_a_peer_that_reads_in_the_end_is_not_given_up() -> None:
+async def test_a_peer_that_reads_late_is_not_dropped() -> None:
     link, _ = piped()
     stalls: list[bool] = []
     link.stalled = stalls.append
@@ -333,7 +333,7 @@ async def test_a_peer_that_reads_in_the_end_is_not_given_up() -> None:
     assert stalls == [True, False] * 100
 
 
-async def test_a_peer_that_sends_without_pause_leaves_others_their_turn() -> None:
+async def test_a_peer_that_sends_without_pause_does_not_block_other_tasks() -> None:
     link, _ = piped()
     link.data_received(frame(codec.encode(m.Envelope(1, STOPPED))) * 1000)
     received, seen = 0, []
@@ -349,7 +349,7 @@ async def test_a_peer_that_sends_without_pause_leaves_others_their_turn() -> Non
     await other
 
 
-async def test_a_close_that_is_cancelled_when_the_connection_is_gone_already_is_over() -> None:
+async def test_a_cancelled_close_of_an_ended_connection_ends() -> None:
     link, pipe = piped()
     pipe.close = lambda: None  # type: ignore[method-assign]
     closing = asyncio.create_task(link.close())
@@ -384,7 +384,7 @@ async def test_a_message_may_arrive_in_pieces() -> None:
     assert (await waiting).message == STOPPED
 
 
-async def test_nothing_can_be_sent_before_there_is_a_connection() -> None:
+async def test_sending_before_the_connection_is_refused() -> None:
     link = Link(Side.DEVICE, opened=ignore)
     with pytest.raises(LinkClosed, match="not connected yet"):
         link.send(STOPPED)
@@ -419,7 +419,7 @@ async def test_abort_does_not_wait_for_the_peer(contexts: Contexts) -> None:
             await gateway.drain()
 
 
-async def test_a_close_that_is_cancelled_aborts() -> None:
+async def test_a_cancelled_close_aborts_the_connection() -> None:
     async with raw_peer() as (gateway, reader, _):
         reader.set_exception(RuntimeError("this peer reads nothing"))
         while gateway._writable:

@@ -1,4 +1,4 @@
-"""The golden vectors: this implementation agrees with them in both directions, and they with the contract."""
+"""The golden vectors: the codec agrees with them in both directions, and they agree with the contract."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def load(*names: str) -> list[Any]:
 
 
 def plain(value: Any) -> Any:
-    """A value as the vectors write it."""
+    """Convert a value to the form of the vectors."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, bytes):
@@ -76,12 +76,12 @@ def test_version_0_agrees_in_both_directions(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", load("tolerated.json"))
-def test_version_1_ignores_what_it_does_not_know(case: dict[str, Any]) -> None:
+def test_version_1_ignores_unknown_fields(case: dict[str, Any]) -> None:
     assert decoded(decode(codec, case)) == case["decoded"]
 
 
 @pytest.mark.parametrize("case", load("v0-tolerated.json"))
-def test_version_0_ignores_what_it_does_not_know(case: dict[str, Any]) -> None:
+def test_version_0_ignores_unknown_values(case: dict[str, Any]) -> None:
     assert decoded(decode(codec_v0, case)) == case["decoded"]
 
 
@@ -106,7 +106,7 @@ def test_version_0_refuses(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", load("frames.json"))
-def test_frames_are_cut_however_the_stream_is_split(case: dict[str, Any]) -> None:
+def test_frames_do_not_depend_on_the_pieces_of_the_stream(case: dict[str, Any]) -> None:
     stream = bytes.fromhex(case["hex"])
     for size in range(1, len(stream) + 1):
         decoder, frames, failed = FrameDecoder(case["limit"]), [], False
@@ -126,8 +126,8 @@ def test_every_message_has_vectors() -> None:
         assert covered == {message.__name__ for message in messages.__args__}
 
 
-# What the tool cannot read although RFC 8610 has it: a constrained type as a map's key, and a range that begins
-# below zero. The codec's own vectors cover both.
+# The tool cannot read two features of RFC 8610: a constrained type as a map's key, and a range that begins below
+# zero. The codec's own vectors cover both.
 CANNOT_READ = {"* application-id =>": "* tstr =>", "-9223372036854775808..9223372036854775807": "int"}
 
 

@@ -87,8 +87,8 @@ def test_there_are_no_more_annotations_than_ci_shows() -> None:
 
 def test_a_long_message_keeps_its_beginning_and_end() -> None:
     (line,) = annotate([record(message="\n".join(map(str, range(1000))), rerun="")], root=Path("."))
-    told = read_command(line)[2].splitlines()
-    assert (told[0], told[12], told[-1]) == ("0", "... 976 more lines", "999")
+    lines = read_command(line)[2].splitlines()
+    assert (lines[0], lines[12], lines[-1]) == ("0", "... 976 more lines", "999")
 
 
 def test_colours_are_removed_and_control_characters_escaped() -> None:

@@ -85,10 +85,10 @@ def test_a_ci_job_sees_failures_and_their_lines(run: Run, tmp_path: Path) -> Non
         GITHUB_WORKSPACE=str(workspace),
     )
     assert done.returncode == 1, done.stdout + done.stderr
-    told = [line.partition("::Device")[0] for line in done.stdout.splitlines() if line.startswith("::")]
+    lines = [line.partition("::Device")[0] for line in done.stdout.splitlines() if line.startswith("::")]
     file = f"{tmp_path.name}/test_it.py"
     failed, unrun = (OUTCOMES[: OUTCOMES.index(text)].count("\n") + 1 for text in ("await device", "raise RigError"))
-    assert told == [
+    assert lines == [
         f"::error file={file},line={failed},title=test_it.py%3A%3Atest_product failed (to blame%3A product)",
         f"::warning file={file},line={unrun},title=test_it.py%3A%3Atest_rig not run (to blame%3A rig)"
         "::the board is not there%0A%0Arun again: pytest test_it.py::test_rig --seed=7",

@@ -163,14 +163,14 @@ def test_a_record_that_cannot_be_shown_does_not_affect_others(
 
 
 @pytest.mark.parametrize(
-    ("history", "told"),
+    ("history", "message"),
     [("[" * 100_000, "line 1 is not an event"), ('{"at": 1' + "0" * 400 + "}", "line 1"), ("\x00\n", "line 1")],
 )
-def test_a_hostile_history_affects_only_its_own_test(leave: Leave, tmp_path: Path, history: str, told: str) -> None:
+def test_a_hostile_history_affects_only_its_own_test(leave: Leave, tmp_path: Path, history: str, message: str) -> None:
     (leave(tmp_path / "run" / "bad") / "history.jsonl").write_text(history + "\n")
     leave(tmp_path / "run" / "good")
     bad, good = embedded(write_run_report(tmp_path / "run"), "run")["tests"]
-    assert told in bad["trouble"][0] or "history.jsonl is not readable" in bad["trouble"][0]
+    assert message in bad["trouble"][0] or "history.jsonl is not readable" in bad["trouble"][0]
     assert (bad["outcome"], good["trouble"]) == ("passed", [])
 
 

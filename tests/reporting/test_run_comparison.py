@@ -57,7 +57,7 @@ def test_changes_are_grouped_by_kind(tmp_path: Path, leave: Leave) -> None:
     assert names == [["breaks"], ["heals"], ["rig"], ["left_out"], ["new"], ["old"]]
     assert (found.newly_failing[0].before, found.newly_failing[0].after) == ("passed", "failed")
     assert found.newly_failing[0].blame == "product"
-    assert found.alike == 1
+    assert found.same_outcome == 1
     assert found.worse
 
 
@@ -66,7 +66,7 @@ def test_equal_runs_have_no_differences(tmp_path: Path, leave: Leave) -> None:
         leave(run, "good", followed=True)
         leave(run, "bad", "failed")
     found = compare_runs(tmp_path / "first", tmp_path / "second")
-    assert (found.alike, found.worse, found.times, found.sequences) == (2, False, [], [])
+    assert (found.same_outcome, found.worse, found.times, found.sequences) == (2, False, [], [])
     assert found.boundaries == [("Device -> Gateway", 2, 2), ("console lines", 2, 2)]
 
 

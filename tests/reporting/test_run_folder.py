@@ -92,7 +92,7 @@ def test_a_broken_line_hides_no_other(run: RunFolder) -> None:
     [
         ("A device enrolls.", "A device enrolls."),
         ("A device\n    enrolls, and runs. It stays.\n\n    More.", "A device enrolls, and runs."),
-        ("No end\n\nMore", "No end"),
+        ("``spec.stopped`` stops it\n\nMore", "spec.stopped stops it"),
         ("", ""),
     ],
 )

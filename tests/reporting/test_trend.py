@@ -171,7 +171,9 @@ def test_a_full_disk_leaves_the_file_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "trend.jsonl"
     add(path, "one")
     before = path.read_bytes()
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE_")}  # it would fill up too
+    kept = {
+        key: value for key, value in os.environ.items() if not key.startswith("COVERAGE_")
+    }  # its file would fill up too
     done = subprocess.run([sys.executable, "-c", FULL, str(path)], env=kept, capture_output=True, text=True, check=True)
     assert "this run is not in the trend: File too large" in done.stdout
     assert path.read_bytes() == before

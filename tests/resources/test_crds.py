@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from harness.wasmbed.resources import views
+from harness.wasmbed.resources import view_fields, views
 from harness.wasmbed.resources.deployments import DeploymentRequest
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY, load_crds
 from harness.wasmbed.resources.phases import MOVES
@@ -93,7 +93,7 @@ def test_the_phases_are_those_of_the_table(resource) -> None:
 
 @pytest.mark.parametrize(("resource", "path", "view"), STRUCTURES, ids=lambda value: getattr(value, "__name__", None))
 def test_every_field_of_a_view_is_in_the_schema(resource, path, view) -> None:
-    declared = {field._key for field in vars(view).values() if isinstance(field, views._Field)}
+    declared = {field._key for field in vars(view).values() if isinstance(field, view_fields.Field)}
     assert declared <= schema_at(resource, path)["properties"].keys()
     assert declared
 
@@ -121,6 +121,6 @@ def test_a_reference_is_the_hash_of_the_module() -> None:
     assert not re.fullmatch(pattern, request.sha256.hex().upper())
 
 
-def test_a_copy_may_be_changed_without_harm() -> None:
+def test_changing_a_copy_does_not_change_the_next() -> None:
     load_crds()[0]["spec"].clear()
     assert load_crds()[0]["spec"]

@@ -58,7 +58,7 @@ class Watched:
 
 
 class Seen:
-    """What a handler was told."""
+    """The changes that a handler was called with."""
 
     def __init__(self) -> None:
         self.events = []
@@ -88,7 +88,9 @@ def status(**fields):
     return {"status": fields}
 
 
-async def test_it_holds_what_is_there_and_follows(cluster: EmbeddedCluster, clock: ManualClock) -> None:
+async def test_an_informer_holds_present_objects_and_follows_changes(
+    cluster: EmbeddedCluster, clock: ManualClock
+) -> None:
     user = cluster.client("User")
     await user.create(DEVICE, device("edge-1"))
     api, informer, seen = make(cluster, clock)
@@ -111,7 +113,7 @@ async def test_it_holds_what_is_there_and_follows(cluster: EmbeddedCluster, cloc
     assert api.lists == 1
 
 
-async def test_a_selection_forgets_what_leaves_it(cluster: EmbeddedCluster, clock: ManualClock) -> None:
+async def test_an_object_that_leaves_the_selection_is_dropped(cluster: EmbeddedCluster, clock: ManualClock) -> None:
     user = cluster.client("User")
     _, informer, seen = make(cluster, clock, label_selector="site=lab")
     await informer.start()
@@ -124,7 +126,7 @@ async def test_a_selection_forgets_what_leaves_it(cluster: EmbeddedCluster, cloc
 
 
 @pytest.mark.parametrize("fault", [None, ConnectionResetError("reset"), ApiError({"code": 500}), RuntimeError("bug")])
-async def test_a_broken_watch_goes_on_where_it_was(cluster: EmbeddedCluster, clock: ManualClock, fault) -> None:
+async def test_a_broken_watch_continues_where_it_was(cluster: EmbeddedCluster, clock: ManualClock, fault) -> None:
     user = cluster.client("User")
     api, informer, seen = make(cluster, clock)
     await informer.start()
@@ -143,7 +145,7 @@ async def test_a_broken_watch_goes_on_where_it_was(cluster: EmbeddedCluster, clo
     await informer.stop()
 
 
-async def test_a_version_too_old_is_replaced_by_a_list_of_which_only_differences_are_told(
+async def test_after_a_version_that_is_too_old_handlers_see_only_differences(
     cluster: EmbeddedCluster, clock: ManualClock
 ) -> None:
     user = cluster.client("User")
@@ -164,7 +166,9 @@ async def test_a_version_too_old_is_replaced_by_a_list_of_which_only_differences
     await informer.stop()
 
 
-async def test_one_that_was_deleted_and_made_anew_is_another(cluster: EmbeddedCluster, clock: ManualClock) -> None:
+async def test_an_object_that_was_deleted_and_created_again_is_another(
+    cluster: EmbeddedCluster, clock: ManualClock
+) -> None:
     user = cluster.client("User")
     api, informer, _ = make(cluster, clock)
     await user.create(DEVICE, device("edge-1"))
@@ -180,7 +184,7 @@ async def test_one_that_was_deleted_and_made_anew_is_another(cluster: EmbeddedCl
     await informer.stop()
 
 
-async def test_it_starts_when_the_server_does(cluster: EmbeddedCluster, clock: ManualClock) -> None:
+async def test_an_informer_starts_when_the_server_does(cluster: EmbeddedCluster, clock: ManualClock) -> None:
     api, informer, _ = make(cluster, clock)
     api.list_faults += [ConnectionRefusedError("not yet")] * 5
     starting = asyncio.create_task(informer.start())
@@ -193,9 +197,7 @@ async def test_it_starts_when_the_server_does(cluster: EmbeddedCluster, clock: M
     await informer.stop()
 
 
-async def test_a_server_that_stays_down_is_asked_less_and_less_often(
-    cluster: EmbeddedCluster, clock: ManualClock
-) -> None:
+async def test_an_unreachable_server_is_asked_with_growing_delays(cluster: EmbeddedCluster, clock: ManualClock) -> None:
     api, informer, _ = make(cluster, clock)
     api.list_faults += [ConnectionRefusedError("down")] * 1000
     starting = asyncio.create_task(informer.start())
@@ -227,7 +229,9 @@ async def test_a_server_that_closes_every_watch_at_once_is_not_flooded(
     await informer.stop()
 
 
-async def test_a_writer_reads_its_own_write_and_hears_of_it_once(cluster: EmbeddedCluster, clock: ManualClock) -> None:
+async def test_a_writer_reads_its_own_write_and_handlers_see_it_once(
+    cluster: EmbeddedCluster, clock: ManualClock
+) -> None:
     user = cluster.client("User")
     _, informer, seen = make(cluster, clock)
     await informer.start()
@@ -241,7 +245,7 @@ async def test_a_writer_reads_its_own_write_and_hears_of_it_once(cluster: Embedd
     await informer.stop()
 
 
-async def test_an_old_answer_does_not_undo_what_is_newer(cluster: EmbeddedCluster, clock: ManualClock) -> None:
+async def test_an_old_answer_does_not_replace_a_newer_form(cluster: EmbeddedCluster, clock: ManualClock) -> None:
     user = cluster.client("User")
     _, informer, _ = make(cluster, clock)
     await informer.start()
@@ -257,9 +261,7 @@ async def test_an_old_answer_does_not_undo_what_is_newer(cluster: EmbeddedCluste
     await informer.stop()
 
 
-async def test_a_writer_who_follows_its_write_misses_no_change_before_it(
-    cluster: EmbeddedCluster, clock: ManualClock
-) -> None:
+async def test_following_a_write_misses_no_change_before_it(cluster: EmbeddedCluster, clock: ManualClock) -> None:
     user, phases = cluster.client("User"), []
     _, informer, _ = make(cluster, clock)
     informer.add_handler(lambda old, new: phases.append(new and new["status"]["phase"]))
@@ -282,7 +284,7 @@ async def test_a_writer_who_follows_its_write_misses_no_change_before_it(
     await informer.stop()
 
 
-async def test_one_bad_handler_does_not_spoil_the_others(
+async def test_a_failing_handler_does_not_stop_the_others(
     cluster: EmbeddedCluster, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     api = cluster.client("Gateway")
@@ -301,7 +303,9 @@ async def test_one_bad_handler_does_not_spoil_the_others(
     await informer.stop()
 
 
-async def test_waiting_for_an_object(cluster: EmbeddedCluster, clock: ManualClock) -> None:
+async def test_waiting_returns_when_the_object_meets_the_condition(
+    cluster: EmbeddedCluster, clock: ManualClock
+) -> None:
     user = cluster.client("User")
     _, informer, _ = make(cluster, clock)
     await informer.start()
@@ -322,7 +326,7 @@ async def test_waiting_for_an_object(cluster: EmbeddedCluster, clock: ManualCloc
 
 
 @pytest.mark.parametrize(("made", "part"), [(True, "'phase': 'Pending'"), (False, "no such object")])
-async def test_waiting_in_vain_says_what_was_there(cluster: EmbeddedCluster, clock: ManualClock, made, part) -> None:
+async def test_a_timeout_names_the_present_status(cluster: EmbeddedCluster, clock: ManualClock, made, part) -> None:
     _, informer, _ = make(cluster, clock)
     if made:
         await cluster.client("User").create(DEVICE, device("edge-1"))
@@ -331,11 +335,13 @@ async def test_waiting_in_vain_says_what_was_there(cluster: EmbeddedCluster, clo
     await clock.advance(5)
     with pytest.raises(TimeoutError, match=part) as caught:
         await connected
-    assert "Device edge-1: not so within 5 s" in str(caught.value)
+    assert "Device edge-1: condition not met within 5 s" in str(caught.value)
     await informer.stop()
 
 
-async def test_a_condition_that_raises_reaches_who_waits(cluster: EmbeddedCluster, clock: ManualClock) -> None:
+async def test_the_error_of_a_condition_reaches_the_waiting_caller(
+    cluster: EmbeddedCluster, clock: ManualClock
+) -> None:
     _, informer, _ = make(cluster, clock)
     await informer.start()
     waiting = asyncio.create_task(informer.wait_until(lambda: informer.objects and 1 / 0, within=5))
@@ -347,7 +353,7 @@ async def test_a_condition_that_raises_reaches_who_waits(cluster: EmbeddedCluste
     await informer.stop()
 
 
-async def test_versions_that_are_no_numbers_are_taken_as_they_come(
+async def test_versions_that_are_not_numbers_are_accepted_in_order(
     cluster: EmbeddedCluster, clock: ManualClock
 ) -> None:
     _, informer, seen = make(cluster, clock)
@@ -380,7 +386,7 @@ async def test_a_bookmark_only_moves_the_version(cluster: EmbeddedCluster, clock
     await informer.stop()
 
 
-async def test_an_object_that_was_made_again_survives_the_end_of_the_first(
+async def test_a_late_deletion_event_does_not_remove_the_new_object(
     cluster: EmbeddedCluster, clock: ManualClock
 ) -> None:
     user = cluster.client("User")

@@ -53,7 +53,7 @@ def device(name="edge-1", **labels):
     return manifests.device(name, public_key=b"\x30", device_type="mcu", labels=labels)
 
 
-async def test_an_object_comes_and_goes(api: KubernetesApi, requests: list[tuple[str, str]]) -> None:
+async def test_an_object_is_created_changed_and_deleted(api: KubernetesApi, requests: list[tuple[str, str]]) -> None:
     created = await api.create(DEVICE, device(site="lab"))
     assert created["metadata"]["uid"]
     assert (await api.get(DEVICE, "edge-1"))["spec"]["deviceType"] == "mcu"
@@ -84,7 +84,7 @@ async def test_lists_select_and_have_a_version(api: KubernetesApi) -> None:
     assert [item["metadata"]["name"] for item in enrolling.items] == ["edge-1"]
 
 
-async def test_a_long_list_comes_in_pages(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_long_list_is_read_in_pages(api: KubernetesApi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.wasmbed.resources.kubernetes_api.PAGE", 2)
 
     for number in range(5):
@@ -92,13 +92,13 @@ async def test_a_long_list_comes_in_pages(api: KubernetesApi, monkeypatch: pytes
     assert len((await api.list(DEVICE)).items) == 5
 
 
-async def test_what_is_not_in_a_namespace(api: KubernetesApi) -> None:
+async def test_cluster_scoped_resources_are_read(api: KubernetesApi) -> None:
     assert (await api.get(NAMESPACE, "wasmbed"))["metadata"]["name"] == "wasmbed"
     (found,) = [crd for crd in load_crds() if crd["metadata"]["name"].startswith("gateways")]
     assert found["kind"] == "CustomResourceDefinition"
 
 
-async def test_refusals_are_the_ports_own(api: KubernetesApi) -> None:
+async def test_refusals_are_the_exceptions_of_the_port(api: KubernetesApi) -> None:
     created = await api.create(DEVICE, device())
     with pytest.raises(Conflict) as exists:
         await api.create(DEVICE, device())
@@ -143,7 +143,7 @@ async def test_an_application_with_a_large_module_passes_through_a_watch(api: Ku
     assert event.object["spec"]["wasmBytes"] == body["spec"]["wasmBytes"]
 
 
-async def test_an_informer_on_it(api: KubernetesApi, cluster: EmbeddedCluster) -> None:
+async def test_an_informer_runs_on_the_adapter(api: KubernetesApi, cluster: EmbeddedCluster) -> None:
     informer = Informer(api, CONFIG_MAP, SystemClock(), Randomness(1))
     await informer.start()
     await cluster.client("User").create(
@@ -154,7 +154,7 @@ async def test_an_informer_on_it(api: KubernetesApi, cluster: EmbeddedCluster) -
     await informer.stop()
 
 
-async def test_a_server_that_is_gone_is_an_os_error(api: KubernetesApi, cluster: EmbeddedCluster) -> None:
+async def test_an_unreachable_server_is_an_os_error(api: KubernetesApi, cluster: EmbeddedCluster) -> None:
     await api.list(DEVICE)
     await cluster.stop()
     with pytest.raises(OSError, match="127"):
@@ -224,7 +224,7 @@ async def test_an_error_in_a_watch_is_raised() -> None:
             await anext(events)
 
 
-async def test_a_watch_that_is_cut_is_an_os_error_and_one_that_ends_just_ends() -> None:
+async def test_an_interrupted_watch_is_an_os_error_and_a_closed_one_ends() -> None:
     cut = True
 
     async def handler(request: web.Request) -> web.StreamResponse:

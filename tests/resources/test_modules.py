@@ -25,12 +25,12 @@ async def test_the_largest_module_fits_and_a_larger_one_is_refused(cluster: Embe
         await store.put(largest + b"\0\0")
 
 
-async def test_what_is_not_there_is_named(cluster: EmbeddedCluster) -> None:
+async def test_a_missing_module_is_named(cluster: EmbeddedCluster) -> None:
     with pytest.raises(ModuleMissing, match="f" * 64):
         await ConfigMapModuleStore(cluster.client("User")).get("f" * 64)
 
 
-async def test_a_module_that_was_exchanged_is_not_delivered(cluster: EmbeddedCluster) -> None:
+async def test_a_module_with_another_hash_is_not_delivered(cluster: EmbeddedCluster) -> None:
     api = cluster.client("User")
     store = ConfigMapModuleStore(api)
     reference = await store.put(MODULE)
@@ -42,7 +42,7 @@ async def test_a_module_that_was_exchanged_is_not_delivered(cluster: EmbeddedClu
         await store.get(reference)
 
 
-async def test_the_servers_refusal_passes_through(cluster: EmbeddedCluster) -> None:
+async def test_a_refusal_of_the_server_is_raised(cluster: EmbeddedCluster) -> None:
     await cluster.client("User").delete(NAMESPACE, "wasmbed")
     with pytest.raises(ApiError):
         await ConfigMapModuleStore(cluster.client("User")).put(MODULE)

@@ -34,7 +34,7 @@ def test_moves_lead_to_phases_that_exist(resource) -> None:
         "Enrolled Disconnected",
     ],
 )
-def test_lives_of_a_device(life) -> None:
+def test_legal_lives_of_a_device(life) -> None:
     phases = life.split()
     for source, target in pairwise(phases):
         assert check(DEVICE, source, target) == target
@@ -50,7 +50,7 @@ def test_lives_of_a_device(life) -> None:
         "Deployed Error Stopping Stopped",
     ],
 )
-def test_lives_of_an_application(life) -> None:
+def test_legal_lives_of_an_application(life) -> None:
     phases = life.split()
     for source, target in pairwise(phases):
         assert is_legal(APPLICATION, source, target)
@@ -80,7 +80,7 @@ def test_an_illegal_move_names_what_would_be_legal(resource, source, target) -> 
         assert phase in str(caught.value)
 
 
-def test_to_stay_is_legal() -> None:
+def test_staying_in_a_phase_is_legal() -> None:
     assert check(DEVICE, "Connected", "Connected") == "Connected"
     assert check(DEVICE, None, "Pending") == "Pending"
     assert route(DEVICE, "Connected", "Connected") == []
@@ -99,6 +99,6 @@ def test_a_route_takes_the_fewest_moves(resource, source, target, steps) -> None
     assert route(resource, source, target) == steps
 
 
-def test_there_is_no_way_back_to_the_beginning() -> None:
+def test_no_moves_lead_back_to_the_first_phase() -> None:
     with pytest.raises(IllegalMove, match="Running to Pending"):
         route(APPLICATION, "Running", "Pending")

@@ -1,4 +1,4 @@
-"""What the API server makes of manifests: defaults, and refusals that name the field."""
+"""The API server's handling of manifests: defaults, and refusals that name the field."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def test_a_status_given_at_creation_is_dropped(cluster: EmbeddedCluster) -
         (application(config={"timeLimit": "1s"}), "spec.config.timeLimit"),
     ],
 )
-async def test_an_application_that_breaks_the_schema(cluster: EmbeddedCluster, body, field) -> None:
+async def test_an_application_that_breaks_the_schema_is_refused(cluster: EmbeddedCluster, body, field) -> None:
     with pytest.raises(Invalid) as caught:
         await cluster.client("User").create(APPLICATION, body)
     # For oneOf with two matches Kubernetes names the field in the message only.
@@ -80,7 +80,7 @@ async def test_an_application_that_breaks_the_schema(cluster: EmbeddedCluster, b
         ("edge-1", {"capabilities": ["wasm", "wasm"]}, "spec.capabilities[1]"),
     ],
 )
-async def test_a_device_that_breaks_the_schema(cluster: EmbeddedCluster, name, spec, field) -> None:
+async def test_a_device_that_breaks_the_schema_is_refused(cluster: EmbeddedCluster, name, spec, field) -> None:
     body = device(**spec)
     body["metadata"]["name"] = name
     with pytest.raises(Invalid) as caught:

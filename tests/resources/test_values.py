@@ -1,4 +1,4 @@
-"""Views, manifests, timestamps, conditions, deployment requests: values in, values out."""
+"""Views, manifests, timestamps, conditions, and deployment requests."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_timestamps_sort_as_text() -> None:
     assert sorted(map(format_timestamp, moments)) == list(map(format_timestamp, moments))
 
 
-def test_other_peoples_timestamps_are_read() -> None:
+def test_other_forms_of_timestamps_are_read() -> None:
     assert parse_timestamp("2023-11-14T22:13:20Z") == 1_700_000_000
     assert parse_timestamp("2023-11-14T23:13:20+01:00") == 1_700_000_000
     with pytest.raises(ValueError, match="without a zone"):
@@ -140,7 +140,7 @@ REQUEST = DeploymentRequest(
 )
 
 
-def test_a_deployment_request_survives_its_journey() -> None:
+def test_a_decoded_deployment_request_equals_the_encoded_one() -> None:
     assert DeploymentRequest.from_json(json.loads(json.dumps(REQUEST.to_json()))) == REQUEST
 
 
@@ -160,7 +160,7 @@ def test_a_deployment_request_survives_its_journey() -> None:
         ({"generation": "4"}, "generation"),
     ],
 )
-def test_a_bad_deployment_request_names_the_field(change, named) -> None:
+def test_an_invalid_deployment_request_names_the_field(change, named) -> None:
     with pytest.raises(ValueError, match=named):
         DeploymentRequest.from_json({**REQUEST.to_json(), **change})
 

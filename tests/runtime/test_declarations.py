@@ -1,4 +1,4 @@
-"""Declarations are read as wasmtime means them, and counts above the limits are refused in words."""
+"""Declarations are read like wasmtime reads them, and counts above the limits are refused with a reason."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def framed(more: str) -> bytes:
 
 
 @pytest.mark.parametrize("judged", JUDGED, ids=lambda judged: judged.name)
-def test_every_module_is_judged_as_on_a_board(judged: Judged) -> None:
+def test_validator_and_boards_agree_on_every_module(judged: Judged) -> None:
     accepted = True
     try:
         validate(judged.module, LIMITS)
@@ -43,7 +43,7 @@ def test_every_module_is_judged_as_on_a_board(judged: Judged) -> None:
     assert accepted == judged.accepted
 
 
-def test_the_modules_are_those_of_their_text() -> None:
+def test_the_binaries_match_their_text() -> None:
     text = (files("harness.testing") / "modules" / "verdicts.json").read_text("utf-8")
     for case in json.loads(text):
         if "text" in case:
@@ -51,8 +51,8 @@ def test_the_modules_are_those_of_their_text() -> None:
 
 
 def test_every_proposal_of_this_wasmtime_has_a_module() -> None:
-    """A new switch fails here until somebody decides about it."""
-    told = {
+    """A new switch fails here until it is decided on."""
+    expected_texts = {
         "branch-hinting": "branch hints",
         "bulk-memory": "bulk memory",
         "compact-imports": "compact imports",
@@ -72,14 +72,14 @@ def test_every_proposal_of_this_wasmtime_has_a_module() -> None:
         "wide-arithmetic": "wide arithmetic",
     }
     components = {name for name in SWITCHES if name.startswith("component-model")}
-    assert set(SWITCHES) - components - {"relaxed-simd-deterministic"} <= set(told)
-    for proposal, words in told.items():
-        (verdict,) = {judged.accepted for judged in JUDGED if judged.name.startswith(words)}
+    assert set(SWITCHES) - components - {"relaxed-simd-deterministic"} <= set(expected_texts)
+    for proposal, expected_text in expected_texts.items():
+        (verdict,) = {judged.accepted for judged in JUDGED if judged.name.startswith(expected_text)}
         assert verdict == (proposal in PROPOSALS or proposal == "branch-hinting"), proposal
 
 
 @pytest.mark.parametrize(
-    ("more", "words"),
+    ("more", "expected_text"),
     [
         ("(func)" * 10_000, "has 10,001 functions, devices take at most 10,000"),
         ("(global i32 (i32.const 0))" * 1_001, "has 1,001 globals"),
@@ -95,13 +95,13 @@ def test_every_proposal_of_this_wasmtime_has_a_module() -> None:
         ("(table 10001 funcref)", "has 10,001 elements of a table"),
     ],
 )
-def test_more_than_devices_take_is_refused_in_words(more: str, words: str) -> None:
+def test_counts_above_the_limits_are_refused_with_a_reason(more: str, expected_text: str) -> None:
     with pytest.raises(InvalidModule) as refused:
         validate(framed(more), LIMITS)
-    assert words in refused.value.reason
+    assert expected_text in refused.value.reason
 
 
-def test_everything_in_a_module_is_found() -> None:
+def test_all_declarations_of_a_module_are_read() -> None:
     found = read_declarations(
         assemble(
             """(import "wasmbed" "clock_ms" (func (result i64)))
@@ -134,8 +134,8 @@ def test_everything_in_a_module_is_found() -> None:
 
 
 @given(st.data())
-def test_no_damage_to_a_module_crashes_it(data: st.DataObject) -> None:
-    """And what it accepts, the runtime can compile."""
+def test_a_damaged_module_never_crashes_the_reader(data: st.DataObject) -> None:
+    """The runtime can compile every accepted module."""
     module = bytearray(data.draw(st.sampled_from([judged.module for judged in JUDGED if len(judged.module) > 8])))
     for _ in range(data.draw(st.integers(1, 3))):
         module[data.draw(st.integers(8, len(module) - 1))] = data.draw(st.integers(0, 255))
@@ -162,8 +162,8 @@ def test_a_start_function_becomes_an_export_like_any_other() -> None:
 
 
 @pytest.mark.skipif(not (shutil.which("clang") and shutil.which("wasm-ld")), reason="needs clang and wasm-ld")
-def test_many_small_functions_of_a_c_compiler_are_no_fault(tmp_path: Path) -> None:
-    """An average of 22 bytes: wasmi's own limits would refuse that, after the transfer."""
+def test_many_small_functions_of_a_c_compiler_are_accepted(tmp_path: Path) -> None:
+    """With 22 bytes on average, which wasmi's own limits would refuse after the transfer."""
     names = range(64)
     source = "".join(
         f'__attribute__((export_name("get{name}"))) int get{name}(void){{return v[{name}];}}\n'

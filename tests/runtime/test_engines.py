@@ -38,17 +38,17 @@ def costing(body: str, more: str = "") -> bytes:
 
 
 def nan(operation: str) -> bytes:
-    """Publishes the bits of a single that is computed, not folded."""
+    """Return a module that publishes the bits of a single-precision float, computed at run time."""
     globals_ = "(global $zero (mut f32) (f32.const 0)) (global $nan (mut f32) (f32.const nan:0x200000))"
-    told = "(drop (call $publish (i32.const 0) (i32.const 1) (i32.const 8) (i32.const 4)))"
-    run = f"(f32.store (i32.const 8) {operation}) {told}"
+    publish = "(drop (call $publish (i32.const 0) (i32.const 1) (i32.const 8) (i32.const 4)))"
+    run = f"(f32.store (i32.const 8) {operation}) {publish}"
     return module(
         f'{PUBLISH} (memory (export "memory") 1) (data (i32.const 0) "n") {globals_} (func (export "run") {run})'
     )
 
 
 def nesting(levels: int, locals_: int | None) -> bytes:
-    """Calls a function inside itself ``levels`` times; it has no locals, or a parameter and ``locals_`` locals."""
+    """Return a module that nests calls ``levels`` deep; with ``locals_``, of a function with that many locals."""
     if locals_ is None:
         left = "(global $left (mut i32) (i32.const 0))"
         count = "(global.set $left (i32.sub (global.get $left) (i32.const 1)))"
@@ -87,7 +87,7 @@ Run = Callable[[bytes], Awaitable[ApplicationStatus | RuntimeFault]]
 
 
 def documented(kind: str) -> dict[str, str]:
-    """A board's column of the document's table, by row."""
+    """Return a board's column of the document's table, by row."""
     table = DOCUMENT.read_text("utf-8").partition("### Where two engines differ")[2]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in re.findall(r"^\|.*\|$", table, re.M)]
     (column,) = (index for index, cell in enumerate(rows[0]) if kind in cell)
@@ -103,7 +103,7 @@ async def fuel(run: Run, binary: bytes) -> str:
 
 
 async def levels(run: Run, locals_: int | None, expected: str) -> str:
-    """As expected, if one level more is too much."""
+    """Return ``expected`` if that depth works and one more level does not."""
     most = int(expected.replace(",", ""))
     fine, too_deep = await run(nesting(most, locals_)), await run(nesting(most + 1, locals_))
     fits = isinstance(fine, ApplicationStatus) and isinstance(too_deep, RuntimeFault)
@@ -126,7 +126,7 @@ async def measured(run: Run, expected: dict[str, str]) -> dict[str, str]:
 
 
 async def played(peer: BenchPeer, binary: bytes) -> ApplicationStatus | RuntimeFault:
-    """Run a module on the board and stop it; the board's report."""
+    """Run a module on the board and stop it; returns the board's report."""
     result = await peer.deploy("app", binary, limits=PLENTY, chunk_size=1024)
     assert result.ok, result
     outcome = (await peer.receive()).message
@@ -136,7 +136,7 @@ async def played(peer: BenchPeer, binary: bytes) -> ApplicationStatus | RuntimeF
 
 
 @pytest.mark.parametrize("kind", ["virtual", "mps2-an385", "netduinoplus2"])
-def test_the_document_tells_what_each_engine_does(kind: str) -> None:
+def test_the_document_describes_each_engine(kind: str) -> None:
     tier = VirtualTier() if kind == "virtual" else QemuTier()
     if (missing := QemuTier.unavailable()) is not None and kind != "virtual":
         pytest.skip(missing)
@@ -158,5 +158,5 @@ def test_the_document_tells_what_each_engine_does(kind: str) -> None:
     with new_runner() as runner:
         found = runner.run(play())
     if kind == "virtual" and platform.machine() != "x86_64":
-        expected, found = [{row: told[row] for row in told if "levels" not in row} for told in (expected, found)]
+        expected, found = [{row: table[row] for row in table if "levels" not in row} for table in (expected, found)]
     assert found == expected

@@ -1,4 +1,4 @@
-"""The limits that all tiers share are the same numbers in Python, in Rust and in the document."""
+"""The limits of all tiers are the same numbers in Python, in Rust, and in the document."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def in_rust() -> dict[str, int]:
     return {name: eval(value.replace("_", "")) for name, value in found}
 
 
-def test_an_application_takes_what_a_device_takes() -> None:
+def test_applications_and_devices_have_the_same_largest_module() -> None:
     assert LARGEST_MODULE == limits.MAXIMUM_MODULE
 
 
@@ -44,7 +44,7 @@ def test_the_firmware_has_the_same_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
+    "expected_text",
     [
         " with " + ", ".join(f"`{name}`" for name in limits.PROPOSALS[:-1]) + f" and `{limits.PROPOSALS[-1]}`",
         f"| bytes | {limits.MAXIMUM_MODULE:,};",
@@ -62,5 +62,5 @@ def test_the_firmware_has_the_same_numbers() -> None:
         f"| `{interface.INITIALIZE_EXPORT}` | `() -> ()` |",
     ],
 )
-def test_the_document_has_the_same_numbers(words: str) -> None:
-    assert words in DOCUMENT
+def test_the_document_has_the_same_numbers(expected_text: str) -> None:
+    assert expected_text in DOCUMENT

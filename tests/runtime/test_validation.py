@@ -1,4 +1,4 @@
-"""The validator against modules that keep to the host interface and modules that do not."""
+"""The validator, with modules that comply with the host interface and modules that do not."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_every_function_of_the_interface_may_be_imported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "words"),
+    ("module", "expected_text"),
     [
         (b"", "begins with nothing"),
         (b"(module)", "text format"),
@@ -97,15 +97,15 @@ def test_every_function_of_the_interface_may_be_imported() -> None:
         (b"\0asm\1\0\0\0" + bytes(1 << 20), "has 1,048,584 bytes, devices take at most 1,048,576 (1 MiB)"),
     ],
 )
-def test_a_bad_module_is_refused_in_words(module: bytes, words: str) -> None:
+def test_an_invalid_module_is_refused_with_a_reason(module: bytes, expected_text: str) -> None:
     with pytest.raises(InvalidModule) as refused:
         validate(module, LIMITS)
-    assert words in refused.value.reason
+    assert expected_text in refused.value.reason
     assert "\n" not in refused.value.reason
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_crash_it(noise: bytes) -> None:
+def test_no_bytes_crash_the_validator(noise: bytes) -> None:
     for module in (noise, b"\0asm\1\0\0\0" + noise):
         with pytest.raises(InvalidModule):
             validate(module, LIMITS)
@@ -119,17 +119,17 @@ def test_the_document_and_the_table_agree() -> None:
     assert f"{MAXIMUM_PAYLOAD} bytes" in document
 
 
-def test_the_sensor_of_boards_without_one() -> None:
+def test_the_readings_of_boards_without_sensors() -> None:
     assert [sensor_value(0, n) for n in range(3)] == [19_500, 19_537, 19_574]
     assert sensor_value(2, 28) == 20_200 + 36 - 500
     assert FUNCTIONS["clock_ms"].result_types == (ValueType.I64,)
     assert FUNCTIONS["log"].result_types == ()
 
 
-def test_17_pages_are_told_with_both_ways_out() -> None:
+def test_too_much_memory_is_refused_with_both_remedies() -> None:
     seventeen = assemble('(memory (export "memory") 17) (func (export "run"))')
     with pytest.raises(InvalidModule) as refused:
         validate(seventeen, Limits(memory=1 << 20, fuel=1, wall_time=1))
-    for words in ("17 pages", "the limit is 1048576", "--memory 1114112", "-zstack-size=16384"):
-        assert words in refused.value.reason
+    for expected_text in ("17 pages", "the limit is 1048576", "--memory 1114112", "-zstack-size=16384"):
+        assert expected_text in refused.value.reason
     assert validate(seventeen, Limits(memory=1_114_112, fuel=1, wall_time=1)).memory_minimum == 1_114_112

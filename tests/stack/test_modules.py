@@ -51,7 +51,7 @@ def test_an_error_in_the_text_is_shown(modules: Modules) -> None:
 
 
 def test_a_module_that_is_too_large_is_refused_with_its_size() -> None:
-    with pytest.raises(UsageError, match="the module has 1,048,577 bytes, an Application takes at most 1,048,576"):
+    with pytest.raises(UsageError, match="the module has 1,048,577 bytes, an Application holds at most 1,048,576"):
         manifests.application("large", module=bytes((1 << 20) + 1), all_devices=True)
 
 

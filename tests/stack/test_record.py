@@ -32,6 +32,7 @@ def test_events_are_found_by_their_fields_and_data(record: Record) -> None:
     assert [event.n for event in record.find(source="Gateway")] == [1]
     assert record.find("Heartbeat", deviceId=lambda value: value != "a") == []
     assert record.find("Heartbeat", target="Kubernetes") == []
+    assert [event.n for event in record.find("Device", after=record[2])] == [3, 4]
 
 
 async def test_an_incomplete_history_is_not_judged() -> None:

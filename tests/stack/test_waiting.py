@@ -7,14 +7,8 @@ import pytest
 from harness.core.errors import UsageError
 from harness.stack.waiting import Conditions
 from harness.wasmbed.resources.kinds import load_crds
-from harness.wasmbed.resources.views import (
-    ApplicationStatus,
-    DeviceEntry,
-    DeviceStatus,
-    GatewayStatus,
-    choices,
-    field_names,
-)
+from harness.wasmbed.resources.view_fields import choices, field_names
+from harness.wasmbed.resources.views import ApplicationStatus, DeviceEntry, DeviceStatus, GatewayStatus
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import { viteSingleFile } from "vite-plugin-singlefile";
 const here = dirname(fileURLToPath(import.meta.url));
 const page = join(here, "..", "page");
 
-/** What the page was built from: tests/reporting compares it with the sources, so that a stale page is noticed without Node. */
+/** The digest of the sources: tests/reporting compares it with the sources, so that a stale page is found without Node. */
 function digest(): string {
   const sources = readdirSync(join(here, "src"), { recursive: true, encoding: "utf8" }).filter((name) => /\.\w+$/.test(name));
   const files = [...sources.map((name) => `src/${name.replaceAll("\\", "/")}`), "page.html", "package-lock.json", "tsconfig.json", "vite.config.ts"];

@@ -131,7 +131,7 @@ def judge(
         case ApplicationState.RUNNING | ApplicationState.DEPLOYED if away:
             return DeviceAssessment(DeviceState.UNKNOWN, away)
         case _ if state == UNKNOWN and (away or device.status.applications is None):
-            return DeviceAssessment(DeviceState.UNKNOWN, away or "its gateway has not said what runs on it")
+            return DeviceAssessment(DeviceState.UNKNOWN, away or "its gateway does not report its applications")
         case _ if state == UNKNOWN:
             return next_step  # back without the application, which its heartbeat did not name
         case ApplicationState.RUNNING:

@@ -30,6 +30,9 @@ __all__ = ["ControllerManager", "ControllerSettings"]
 
 log = get_log(__name__)
 
+_OWN_CLIENT = "ControllerManager"
+"""The name of the client that holds the lease."""
+
 
 @dataclass(frozen=True, slots=True)
 class ControllerSettings:
@@ -77,7 +80,7 @@ class ControllerManager:
         self._clients, self._clock, self._randomness = clients, clock, randomness
         self._given_client = gateway_client
         self._client: GatewayClient | None = None
-        self._apis: list[ResourceApi] = []
+        self._apis: dict[str, ResourceApi] = {}
         self._informers: list[Informer] = []
         self._controllers: list[Controller] = []
         self._lease: LeaderLease | None = None
@@ -101,7 +104,7 @@ class ControllerManager:
         self._task = asyncio.create_task(self._lease.run(self._reconcile), name=self.identity)
 
     async def stop(self) -> None:
-        """Finish the work in hand, give the lease back, let go of everything."""
+        """Finish the present work, give the lease back, and close all informers and clients."""
         if self._task is not None:
             self._finishing.set()
             await self._idle.wait()
@@ -111,26 +114,59 @@ class ControllerManager:
         await asyncio.gather(*(informer.stop() for informer in self._informers))
         if self._client is not None:
             await self._client.close()
-        await asyncio.gather(*(api.close() for api in self._apis))
-        self._apis, self._informers, self._controllers, self._lease = [], [], [], None
+        await asyncio.gather(*(api.close() for api in self._apis.values()))
+        self._apis, self._informers, self._controllers, self._lease = {}, [], [], None
 
     def _build(self) -> None:
+        """Make the clients, informers, controllers, and the lease, all new for each start."""
+        names = (DeviceController.name, ApplicationController.name, GatewayController.name, _OWN_CLIENT)
+        self._apis = {name: self._clients(name) for name in names}
+        device_index = DeviceIndex(self._informer(DeviceController, DEVICE), self._informer(GatewayController, GATEWAY))
+        self._controllers = [
+            self._device_controller(device_index),
+            self._gateway_controller(device_index),
+            self._application_controller(device_index),
+        ]
+        self._lease = LeaderLease(
+            self._apis[_OWN_CLIENT],
+            self.settings.lease_name,
+            self.identity,
+            self._clock,
+            self._randomness,
+            duration=self.settings.lease_duration,
+        )
+
+    def _informer(self, controller: type[Controller], resource: Resource) -> Informer:
+        informer = Informer(self._apis[controller.name], resource, self._clock, self._randomness)
+        self._informers.append(informer)
+        return informer
+
+    def _device_controller(self, device_index: DeviceIndex) -> Controller:
+        return DeviceController(
+            self._apis[DeviceController.name],
+            device_index.devices,
+            device_index.gateways,
+            self._clock,
+            self._randomness,
+            resync=self.settings.resync,
+        )
+
+    def _gateway_controller(self, device_index: DeviceIndex) -> Controller:
+        return GatewayController(
+            self._apis[GatewayController.name],
+            device_index.gateways,
+            self._clock,
+            self._randomness,
+            missed_beats=self.settings.missed_beats,
+            beat=self.settings.beat,
+            resync=self.settings.resync,
+        )
+
+    def _application_controller(self, device_index: DeviceIndex) -> Controller:
         settings, clock, randomness = self.settings, self._clock, self._randomness
-
-        def informer(controller: type[Controller], resource: Resource) -> Informer:
-            made = Informer(apis[controller.name], resource, clock, randomness)
-            self._informers.append(made)
-            return made
-
-        apis = {kind.name: self._clients(kind.name) for kind in (DeviceController, ApplicationController)}
-        apis[GatewayController.name] = self._clients(GatewayController.name)
-        own = self._clients("ControllerManager")
-        self._apis = [*apis.values(), own]
-        api = apis[ApplicationController.name]
-        self._client = self._given_client or HttpGatewayClient(api, clock, answer_within=settings.request_within)
-        device_index = DeviceIndex(informer(DeviceController, DEVICE), informer(GatewayController, GATEWAY))
-        applications = informer(ApplicationController, APPLICATION)
+        api, applications = self._apis[ApplicationController.name], self._informer(ApplicationController, APPLICATION)
         packages = Packages(ConfigMapModuleStore(api))
+        self._client = self._given_client or HttpGatewayClient(api, clock, answer_within=settings.request_within)
         requests = Requests(
             api,
             applications,
@@ -141,39 +177,17 @@ class ControllerManager:
             randomness,
             stop_within=settings.stop_within,
         )
-        self._controllers = [
-            DeviceController(
-                apis[DeviceController.name],
-                device_index.devices,
-                device_index.gateways,
-                clock,
-                randomness,
-                resync=settings.resync,
-            ),
-            GatewayController(
-                apis[GatewayController.name],
-                device_index.gateways,
-                clock,
-                randomness,
-                missed_beats=settings.missed_beats,
-                beat=settings.beat,
-                resync=settings.resync,
-            ),
-            ApplicationController(
-                api,
-                applications,
-                device_index,
-                packages,
-                requests,
-                clock,
-                randomness,
-                resync=settings.resync,
-                answer_within=settings.answer_within,
-                attempts=settings.attempts,
-            ),
-        ]
-        self._lease = LeaderLease(
-            own, settings.lease_name, self.identity, clock, randomness, duration=settings.lease_duration
+        return ApplicationController(
+            api,
+            applications,
+            device_index,
+            packages,
+            requests,
+            clock,
+            randomness,
+            resync=settings.resync,
+            answer_within=settings.answer_within,
+            attempts=settings.attempts,
         )
 
     async def _reconcile(self) -> None:

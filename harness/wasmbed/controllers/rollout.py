@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness.wasmbed.controllers.device_state import DeviceAssessment, DeviceState
@@ -104,36 +104,10 @@ class Rollout:
 
     def status(self, application: Application, phase: str, now: float) -> dict[str, Any]:
         """Return the Application's status, without the time of the update."""
-        present, generation = application.status, application.generation
-        waiting = self.count[DeviceState.WAITING]
-        remaining = [f"{waiting} not connected"] * bool(waiting) + [f"{self.in_progress} in progress"] * bool(
-            self.in_progress
-        )
-        message = f"{len(self.accepted)} of {self.target} devices have the module" + "".join(
-            f", {part}" for part in remaining
-        )
-        if not self.target:
-            message = "no device matches yet"
-        deployed = phase not in (Phase.CREATING, Phase.DEPLOYING, Phase.FAILED)
-        conditions = with_condition(
-            present.conditions, "Deployed", deployed, phase, message, now=now, generation=generation
-        )
-        conditions = with_condition(
-            conditions,
-            "Running",
-            None if phase == Phase.UNKNOWN else phase == Phase.RUNNING,
-            phase,
-            f"{self.running} of {self.target} devices run it"
-            + (f", {self.unknown} are out of reach and unknown" if self.unknown else ""),
-            now=now,
-            generation=generation,
-        )
-        stalled = phase in (Phase.FAILED, Phase.ERROR) and not self._awaited
-        message = "only a change of the spec or of the devices can help" if stalled else ""
-        conditions = with_condition(conditions, "Stalled", stalled, phase, message, now=now, generation=generation)
+        present = application.status
         return {
             "phase": phase,
-            "observedGeneration": generation,
+            "observedGeneration": application.generation,
             "deployedDevices": self.accepted,
             "deploymentProgress": self.progress,
             "statistics": {
@@ -151,5 +125,34 @@ class Rollout:
                 for name in self.assessments
                 if name in present.device_statuses
             ),
-            "conditions": conditions,
+            "conditions": self._conditions(application, phase, now),
         }
+
+    def _conditions(self, application: Application, phase: str, now: float) -> list[dict[str, Any]]:
+        deployed = phase not in (Phase.CREATING, Phase.DEPLOYING, Phase.FAILED)
+        running = None if phase == Phase.UNKNOWN else phase == Phase.RUNNING
+        stalled = phase in (Phase.FAILED, Phase.ERROR) and not self._awaited
+        conditions: Iterable[Mapping[str, Any]] | None = application.status.conditions
+        for type_, status, message in (
+            ("Deployed", deployed, self._deployed_message()),
+            ("Running", running, self._running_message()),
+            ("Stalled", stalled, "only a change of the spec or of the devices can help" if stalled else ""),
+        ):
+            conditions = with_condition(
+                conditions, type_, status, phase, message, now=now, generation=application.generation
+            )
+        return [dict(condition) for condition in conditions or ()]
+
+    def _deployed_message(self) -> str:
+        if not self.target:
+            return "no device matches yet"
+        parts = [f"{len(self.accepted)} of {self.target} devices have the module"]
+        if waiting := self.count[DeviceState.WAITING]:
+            parts.append(f"{waiting} not connected")
+        if self.in_progress:
+            parts.append(f"{self.in_progress} in progress")
+        return ", ".join(parts)
+
+    def _running_message(self) -> str:
+        message = f"{self.running} of {self.target} devices run it"
+        return f"{message}, {self.unknown} are out of reach and unknown" if self.unknown else message

@@ -1,4 +1,4 @@
-"""The places for enrollments under way: they bound what enrolling devices cost, and they are taken in order."""
+"""The places for enrollments under way: they bound the cost of enrolling devices, and are given in order."""
 
 from __future__ import annotations
 

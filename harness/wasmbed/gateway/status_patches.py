@@ -27,7 +27,10 @@ def merge(first: Status, second: Status) -> Status:
 
 
 def fits_one_patch(first: Status, second: Status) -> bool:
-    """Whether one merge patch can do both: removing a value and then setting an object in its place takes two."""
+    """Whether one merge patch has the effect of both.
+
+    To remove a value and then set an object in its place takes two patches.
+    """
     return all(
         isinstance(first[name], dict) and fits_one_patch(first[name], value)
         for name, value in second.items()
@@ -73,7 +76,7 @@ class StatusStep:
 
 
 class PendingStatus:
-    """What waits to be written to one object, and when it may be written."""
+    """The steps that wait to be written to one object, and the earliest moment for that."""
 
     __slots__ = ("current", "due", "failures", "rests_until", "steps", "task", "timer")
 

@@ -19,7 +19,7 @@ PER_DEVICE = 0.0005
 
 
 class StatusTarget(Protocol):
-    """What a status writer asks about the objects that it writes, and what it reports of them."""
+    """The port of a status writer to the objects that it writes."""
 
     def current(self, resource: Resource, name: str) -> Object | None:
         """Return the last known form of an object; None if it has to be read from the API server."""

@@ -151,28 +151,37 @@ class Transfer(Exchange):
             raise ExchangeFailed("DEPLOYMENT_FAILED", f"cannot be sent: {error}") from error
 
     async def _send_chunks(self) -> DeploymentResult:
-        chunks = self._chunks()
-        more, attempts = True, 1
+        """Send all chunks, again where the device is silent for too long, until the result arrives."""
+        chunks, attempts = self._chunks(), 1
         while self._result is None:
-            while more and len(self._unacknowledged) < self._settings.chunk_window:
-                index = next(chunks, None)
-                if index is None:
-                    more = False
-                else:
-                    self._send_chunk(index)
-                    await self._link.drain()
-                    self.check()
-            if self._result is None and await self._step():
+            await self._fill_window(chunks)
+            if self._result is not None:
+                break
+            if await self._step():
                 attempts = 1
             elif self._result is None:
                 attempts += 1
                 if attempts > self._settings.chunk_attempts:
                     raise self._silence()
-                for index in sorted(self._unacknowledged):
-                    if index in self._unacknowledged:
-                        self._send_chunk(index)
-                        await self._link.drain()
+                await self._send_again()
         return self._result
+
+    async def _fill_window(self, chunks: Iterator[int]) -> None:
+        """Send chunks until as many are unacknowledged as may be, or all are sent."""
+        while len(self._unacknowledged) < self._settings.chunk_window:
+            index = next(chunks, None)
+            if index is None:
+                return
+            self._send_chunk(index)
+            await self._link.drain()
+            self.check()
+
+    async def _send_again(self) -> None:
+        """Repeat the unacknowledged chunks. One may be acknowledged while an earlier one is sent."""
+        for index in sorted(self._unacknowledged):
+            if index in self._unacknowledged:
+                self._send_chunk(index)
+                await self._link.drain()
 
     def _chunks(self) -> Iterator[int]:
         return iter(range(-(-len(self._module.data) // self._settings.chunk_size)))

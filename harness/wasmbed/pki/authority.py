@@ -1,4 +1,4 @@
-"""A certificate authority: signs identities and signing requests, and says which it takes back."""
+"""A certificate authority: it signs identities and signing requests, and publishes which it has revoked."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CRL_FILE = "crl.der"
 
 DAY = 86_400.0
 ALLOWANCE = 300.0
-"""Seconds that a certificate is valid before it was made, for clocks that are behind."""
+"""Seconds before the issue from which a certificate is valid, for clocks that are slow."""
 AUTHORITY_LIFETIME = 3650 * DAY
 LIFETIME = 365 * DAY
 CRL_LIFETIME = 30 * DAY
@@ -46,12 +46,12 @@ CRL_LIFETIME = 30 * DAY
 
 @dataclass(frozen=True, slots=True)
 class Usages:
-    """What a certificate's key may be used for (RFC 5280, sections 4.2.1.3 and 4.2.1.12)."""
+    """The permitted uses of a certificate's key (RFC 5280, sections 4.2.1.3 and 4.2.1.12)."""
 
     key: tuple[str, ...] = ("digital_signature",)
-    """Attributes of :class:`cryptography.x509.KeyUsage`."""
+    """Names of attributes of :class:`cryptography.x509.KeyUsage`."""
     extended: tuple[x509.ObjectIdentifier, ...] = ()
-    """Empty: the extension is left out."""
+    """If empty, the extension is left out."""
 
 
 _KEY_USAGES = (
@@ -71,7 +71,7 @@ SERVER_USAGES = Usages(extended=(ExtendedKeyUsageOID.SERVER_AUTH,))
 
 
 class Authority:
-    """An authority with its key at hand. Times are seconds of ``clock``; certificates and lists are DER."""
+    """An authority with its private key. Times are seconds of ``clock``; certificates and lists are DER."""
 
     def __init__(self, private_key: PrivateKey, certificate: x509.Certificate, clock: Clock) -> None:
         self._key = private_key
@@ -83,7 +83,7 @@ class Authority:
 
     @classmethod
     def create(cls, common_name: str, clock: Clock, *, algorithm: str = Algorithm.P256) -> Authority:
-        """A new root, valid for ten years, that signs end certificates only."""
+        """Return a new root, valid for ten years, that signs end-entity certificates only."""
         key = generate_key(algorithm)
         name = subject(common_name)
         builder = (
@@ -102,7 +102,7 @@ class Authority:
         not_after: float | None = None,
         usages: Usages = DEVICE_USAGES,
     ) -> bytes:
-        """A certificate for a device; ``not_before`` and ``not_after`` default to just now and a year from now.
+        """Return a certificate for a device; ``not_before`` and ``not_after`` default to now and a year from now.
 
         Raises :class:`CertificateInvalid` if ``name`` cannot name a device.
         """
@@ -118,17 +118,17 @@ class Authority:
         not_after: float | None = None,
         usages: Usages = SERVER_USAGES,
     ) -> Identity:
-        """A server's identity with a fresh key. ``names`` are the host names and addresses it is reached by."""
+        """Return a server's identity with a new key. ``names`` are its host names and addresses."""
         key = generate_key(algorithm)
         return Identity(key, self._issue(common_name, key.public_key(), names, usages, not_before, not_after))
 
     def sign_request(self, csr: bytes) -> bytes:
-        """The certificate that a device's signing request asks for. Raises :class:`CertificateInvalid`."""
+        """Return the certificate for a device's signing request. Raises :class:`CertificateInvalid`."""
         request = read_signing_request(csr)
         return self.issue_device(request.name, request.public_key)
 
     def revoke(self, serial: int) -> None:
-        """Take back the certificate with this serial number; :meth:`crl` then has it.
+        """Revoke the certificate with this serial number; it is in the next :meth:`crl`.
 
         Raises :class:`ValueError` for a number that no certificate has (RFC 5280, section 4.1.2.2).
         """
@@ -138,7 +138,7 @@ class Authority:
             self._crl_number += 1
 
     def crl(self) -> bytes:
-        """The signed list of what was taken back (RFC 5280, section 5)."""
+        """Return the signed list of revoked certificates (RFC 5280, section 5)."""
         now = self._clock.now()
         builder = (
             x509.CertificateRevocationListBuilder()
@@ -153,14 +153,14 @@ class Authority:
         return builder.sign(self._key, signature_hash(self._key)).public_bytes(serialization.Encoding.DER)
 
     def save(self, folder: Path) -> None:
-        """Write certificate, key and revocation list; the key is readable by its owner only."""
+        """Write the certificate, key, and revocation list; only the file's owner can read the key."""
         write_file(folder / AUTHORITY_FILE, self.certificate)
         write_file(folder / AUTHORITY_KEY_FILE, private_key_der(self._key), secret=True)
         write_file(folder / CRL_FILE, self.crl())
 
     @classmethod
     def load(cls, folder: Path, clock: Clock) -> Authority:
-        """Read what :meth:`save` wrote. Raises :class:`UsageError` naming the file that is no good."""
+        """Read what :meth:`save` wrote. Raises :class:`UsageError` that names the unusable file."""
         key = load_private_key(read_file(folder / AUTHORITY_KEY_FILE), str(folder / AUTHORITY_KEY_FILE))
         certificate = x509.load_der_x509_certificate(load_certificate(folder / AUTHORITY_FILE))
         if certificate.public_key() != key.public_key():
@@ -209,7 +209,7 @@ class Authority:
 
 
 def read_crl(der: bytes, authority: x509.Certificate) -> tuple[int, dict[int, x509.RevokedCertificate]]:
-    """A revocation list's number, and its entries by serial number.
+    """Return a revocation list's number, and its entries by serial number.
 
     Raises :class:`CertificateInvalid` if it is malformed or not signed by ``authority``.
     """

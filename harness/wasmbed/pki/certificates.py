@@ -1,4 +1,4 @@
-"""The gateway's judgement on a peer's certificate, after TLS has proved that the peer holds its key."""
+"""The gateway's check of a peer's certificate, after TLS has proved that the peer holds its private key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ E = TypeVar("E", bound=x509.ExtensionType)
 
 @dataclass(frozen=True, slots=True)
 class PeerCertificate:
-    """What a certificate that may be trusted says about its holder."""
+    """The content of a trusted certificate."""
 
     name: str
     """The device's name: the subject's common name."""
@@ -35,9 +35,9 @@ class PeerCertificate:
 
 
 class CertificateManager:
-    """Trusts device certificates of one authority, as long as they are valid, not taken back, and for this use.
+    """Trusts device certificates of one authority while they are valid, not revoked, and for client authentication.
 
-    Raises :class:`CertificateInvalid` where it is made from something that is not an authority's certificate.
+    Raises :class:`CertificateInvalid` if ``authority`` (DER) is not an authority's certificate.
     """
 
     def __init__(self, authority: bytes, clock: Clock) -> None:
@@ -53,11 +53,11 @@ class CertificateManager:
         self._revoked: frozenset[int] = frozenset()
 
     def update_revocations(self, crl: bytes) -> None:
-        """Take over a revocation list, DER.
+        """Replace the revocation list by ``crl``, DER.
 
-        Raises :class:`CertificateInvalid`, and keeps the list it has, if this one is not the authority's, is older, or
-        has the same number and revokes other certificates (RFC 5280, section 5.2.3). An outdated list is still used:
-        what was revoked stays so.
+        Raises :class:`CertificateInvalid`, and keeps the present list, if the new one is not the authority's, is older,
+        or has the same number with other entries (RFC 5280, section 5.2.3). An expired list is still used, because
+        revoked certificates stay revoked.
         """
         number, entries = read_crl(crl, self._authority)
         revoked = frozenset(entries)
@@ -68,8 +68,10 @@ class CertificateManager:
         self._crl_number, self._revoked = number, revoked
 
     def check(self, certificate: bytes) -> PeerCertificate:
-        """Judge a peer's certificate, DER. Raises :class:`CertificateInvalid`, whose reason says what is wrong; nothing
-        else, whatever OpenSSL accepted."""
+        """Return the content of a peer's certificate, DER.
+
+        Raises :class:`CertificateInvalid` with the reason, and no other exception, whatever OpenSSL accepted.
+        """
         try:
             return self._judge(x509.load_der_x509_certificate(certificate))
         except MALFORMED as error:
@@ -81,7 +83,7 @@ class CertificateManager:
         try:
             peer.verify_directly_issued_by(self._authority)
         except InvalidSignature as error:
-            raise CertificateInvalid("bad signature: not signed by the device authority") from error
+            raise CertificateInvalid("invalid signature: not signed by the device authority") from error
         key = require_supported(peer.public_key())
         self._check_usages(peer)
         self._check_time(self._authority, "the authority's certificate")
@@ -96,18 +98,19 @@ class CertificateManager:
             not_after=peer.not_valid_after_utc.timestamp(),
         )
 
-    def _check_time(self, certificate: x509.Certificate, what: str) -> None:
+    def _check_time(self, certificate: x509.Certificate, subject: str) -> None:
         now = self._clock.utcnow()
         not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         if now > not_after:
-            raise CertificateInvalid(f"expired: {what} was valid until {not_after:%Y-%m-%d %H:%M:%S} UTC")
+            raise CertificateInvalid(f"expired: {subject} was valid until {not_after:%Y-%m-%d %H:%M:%S} UTC")
         if now < not_before:
-            raise CertificateInvalid(f"not yet valid: {what} is valid from {not_before:%Y-%m-%d %H:%M:%S} UTC")
+            raise CertificateInvalid(f"not yet valid: {subject} is valid from {not_before:%Y-%m-%d %H:%M:%S} UTC")
 
     @staticmethod
     def _check_usages(peer: x509.Certificate) -> None:
         constraints = find_extension(peer, x509.BasicConstraints)
-        if constraints is not None and constraints.ca:  # without the extension: an end entity's (RFC 5280, 4.2.1.9)
+        # Without the extension, it is an end entity's certificate (RFC 5280, section 4.2.1.9).
+        if constraints is not None and constraints.ca:
             raise CertificateInvalid("wrong key usage: an authority's certificate")
         usage, extended = find_extension(peer, x509.KeyUsage), find_extension(peer, x509.ExtendedKeyUsage)
         if usage is None or extended is None:
@@ -119,5 +122,5 @@ class CertificateManager:
 
 
 def find_extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
-    """The certificate's extension of that kind. Raises one of MALFORMED where the extensions cannot be read."""
+    """Return the certificate's extension of that kind. Raises one of MALFORMED if the extensions cannot be read."""
     return next((found.value for found in certificate.extensions if isinstance(found.value, kind)), None)

@@ -1,4 +1,4 @@
-"""What is wrong with a certificate or a signing request, in words for a log and for the wire."""
+"""Errors of certificates and signing requests, with reasons fit for a log and for the wire."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MALFORMED = (
     x509.UnsupportedGeneralNameType,
     Warning,
 )
-"""The library's exceptions for bytes that it cannot read or verify. It only warns of some, which raises an exception
+"""The cryptography library's exceptions for bytes that it cannot read or verify. For some it only warns, which raises
 where warnings are errors."""
 
 
 class CertificateInvalid(Exception):
-    """A certificate or a signing request that must not be trusted, and why."""
+    """A certificate or a signing request must not be trusted; ``reason`` says why."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

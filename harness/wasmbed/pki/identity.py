@@ -1,4 +1,4 @@
-"""A party's proof of who it is: a private key and the certificate for it."""
+"""A party's identity: a private key and the certificate for it."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ __all__ = [
 ]
 
 AUTHORITY_FILE = "ca-cert.der"
-"""The certificate of the authority that signs one's peers."""
+"""The certificate of the authority that signs the peers of the identity's holder."""
 CERTIFICATE_FILE = "device-cert.der"
 KEY_FILE = "device-key.der"
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A private key and the certificate, DER, that says whose it is."""
+    """A private key and its certificate, DER."""
 
     private_key: PrivateKey
     certificate: bytes
@@ -61,14 +61,14 @@ class Identity:
         return public_key_der(self.private_key.public_key())
 
     def save(self, folder: Path, authority: bytes) -> None:
-        """Write the three files a device carries; ``authority`` is the certificate, DER, of whom it trusts."""
+        """Write a device's three files; ``authority`` is the certificate, DER, of the authority that it trusts."""
         write_file(folder / AUTHORITY_FILE, authority)
         write_file(folder / CERTIFICATE_FILE, self.certificate)
         write_file(folder / KEY_FILE, self.private_key_der, secret=True)
 
     @classmethod
     def load(cls, folder: Path) -> Identity:
-        """Read what :meth:`save` wrote. Raises :class:`UsageError` naming the file that is no good.
+        """Read what :meth:`save` wrote. Raises :class:`UsageError` that names the unusable file.
 
         The authority's certificate is beside it: ``load_certificate(folder / AUTHORITY_FILE)``.
         """
@@ -84,7 +84,7 @@ class Identity:
 
 
 def load_certificate(path: Path) -> bytes:
-    """A certificate's DER from a file. Raises :class:`UsageError` if it is something else."""
+    """Read a certificate, DER, from a file. Raises :class:`UsageError` if the content is something else."""
     der = read_file(path)
     try:
         x509.load_der_x509_certificate(der).public_key()
@@ -96,7 +96,7 @@ def load_certificate(path: Path) -> bytes:
 
 
 def certified_key(certificate: bytes) -> bytes:
-    """SubjectPublicKeyInfo of the key that a certificate, DER, is for. Raises :class:`CertificateInvalid`."""
+    """Return the SubjectPublicKeyInfo in a certificate, DER. Raises :class:`CertificateInvalid`."""
     try:
         return public_key_der(require_supported(x509.load_der_x509_certificate(certificate).public_key()))
     except MALFORMED as error:
@@ -104,6 +104,6 @@ def certified_key(certificate: bytes) -> bytes:
 
 
 def create_signing_request(private_key: PrivateKey, name: str) -> bytes:
-    """A certification request (RFC 2986), DER, for ``name``; its signature proves possession of the key."""
+    """Return a certification request (RFC 2986), DER, for ``name``; its signature proves possession of the key."""
     request = x509.CertificateSigningRequestBuilder(subject(name)).sign(private_key, signature_hash(private_key))
     return request.public_bytes(serialization.Encoding.DER)

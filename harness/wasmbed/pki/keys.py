@@ -1,4 +1,4 @@
-"""The two kinds of keys an identity may have, and the files that DER is kept in."""
+"""The two kinds of keys that an identity may have, and the reading and writing of DER files."""
 
 from __future__ import annotations
 
@@ -33,31 +33,31 @@ PublicKey = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey
 
 
 class Algorithm(StrEnum):
-    """What an identity signs with."""
+    """The signature algorithm of an identity."""
 
     ED25519 = "ed25519"
     P256 = "p256"
 
 
 def generate_key(algorithm: str = Algorithm.P256) -> PrivateKey:
-    """A fresh key from the operating system's randomness. Raises :class:`ValueError` for an unknown algorithm."""
+    """Return a new key from the operating system's randomness. Raises :class:`ValueError` for an unknown algorithm."""
     if Algorithm(algorithm) is Algorithm.ED25519:
         return ed25519.Ed25519PrivateKey.generate()
     return ec.generate_private_key(ec.SECP256R1())
 
 
 def algorithm_of(key: PrivateKey) -> Algorithm:
-    """Which of the two kinds ``key`` is."""
+    """Return the algorithm of ``key``."""
     return Algorithm.ED25519 if isinstance(key, ed25519.Ed25519PrivateKey) else Algorithm.P256
 
 
 def signature_hash(key: PrivateKey) -> hashes.SHA256 | None:
-    """The hash that X.509 signing with ``key`` wants: none for Ed25519."""
+    """Return the hash for X.509 signatures with ``key``: None for Ed25519."""
     return None if algorithm_of(key) is Algorithm.ED25519 else hashes.SHA256()
 
 
 def require_supported(key: object) -> PublicKey:
-    """``key`` if it is a public key of either kind. Raises :class:`CertificateInvalid`."""
+    """Return ``key`` if it is an Ed25519 or P-256 public key. Raises :class:`CertificateInvalid` otherwise."""
     if isinstance(key, ed25519.Ed25519PublicKey):
         return key
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
@@ -66,12 +66,12 @@ def require_supported(key: object) -> PublicKey:
 
 
 def public_key_der(key: PublicKey) -> bytes:
-    """SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7)."""
+    """Return the SubjectPublicKeyInfo of ``key`` (RFC 5280, section 4.1.2.7)."""
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def load_public_key(der: bytes) -> PublicKey:
-    """A public key from SubjectPublicKeyInfo. Raises :class:`CertificateInvalid`."""
+    """Read a public key from SubjectPublicKeyInfo. Raises :class:`CertificateInvalid`."""
     try:
         return require_supported(serialization.load_der_public_key(der))
     except MALFORMED as error:
@@ -79,14 +79,14 @@ def load_public_key(der: bytes) -> PublicKey:
 
 
 def private_key_der(key: PrivateKey) -> bytes:
-    """PKCS #8 (RFC 5958), not encrypted."""
+    """Return ``key`` as PKCS #8 (RFC 5958), not encrypted."""
     return key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 
 def load_private_key(der: bytes, where: str = "private key") -> PrivateKey:
-    """A private key from DER. Raises :class:`UsageError` naming ``where`` it came from."""
+    """Read a private key from DER. Raises :class:`UsageError` that names ``where`` it came from."""
     do = "provide an Ed25519 or P-256 private key in DER (PKCS #8), not encrypted"
     try:
         key = serialization.load_der_private_key(der, password=None)
@@ -99,7 +99,7 @@ def load_private_key(der: bytes, where: str = "private key") -> PrivateKey:
 
 
 def read_file(path: Path) -> bytes:
-    """A file's content. Raises :class:`UsageError` if it cannot be read."""
+    """Return a file's content. Raises :class:`UsageError` if it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -107,7 +107,7 @@ def read_file(path: Path) -> bytes:
 
 
 def write_file(path: Path, content: bytes, *, secret: bool = False) -> None:
-    """Write a file whole or not at all; a ``secret`` one is its owner's only (mode 0600) from the start."""
+    """Write a file whole or not at all. A ``secret`` one has mode 0600 from the start."""
     draft = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,12 +15,12 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def subject(name: str) -> x509.Name:
-    """A distinguished name of nothing but a common name. Raises :class:`ValueError` above 64 characters."""
+    """Return a distinguished name with a common name only. Raises :class:`ValueError` above 64 characters."""
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
 def common_name(name: x509.Name) -> str:
-    """The one common name in ``name``. Raises :class:`CertificateInvalid`."""
+    """Return the one common name in ``name``. Raises :class:`CertificateInvalid`."""
     found = name.get_attributes_for_oid(NameOID.COMMON_NAME)
     if len(found) != 1:
         raise CertificateInvalid("a subject without exactly one common name")
@@ -28,7 +28,7 @@ def common_name(name: x509.Name) -> str:
 
 
 def require_label(name: str) -> str:
-    """``name`` if it can name a resource. Raises :class:`CertificateInvalid`."""
+    """Return ``name`` if it is a valid resource name. Raises :class:`CertificateInvalid` otherwise."""
     if not _LABEL.fullmatch(name):
         raise CertificateInvalid(f"the common name {name!r:.80} is not a DNS label (a-z, 0-9, -)")
     return name

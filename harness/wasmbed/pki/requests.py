@@ -1,4 +1,4 @@
-"""Signing requests as an authority reads them: what is asked for, and proof of possession of the key."""
+"""Signing requests as an authority reads them: the requested name, the key, and proof of its possession."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["SigningRequest", "read_signing_request"]
 
 @dataclass(frozen=True, slots=True)
 class SigningRequest:
-    """A device's request for a certificate, its signature checked. Whatever else it asked for is left out."""
+    """A device's request for a certificate, with a checked signature. Other requested attributes are ignored."""
 
     name: str
     public_key: PublicKey

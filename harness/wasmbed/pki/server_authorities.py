@@ -16,11 +16,11 @@ from harness.wasmbed.pki.keys import Algorithm
 __all__ = ["ServerAuthorities"]
 
 _ALGORITHMS = (Algorithm.P256, Algorithm.ED25519)
-"""The one first that a reader of a single certificate should get."""
+"""The first is the one for software that reads a single certificate."""
 
 
 class ServerAuthorities:
-    """A root of each algorithm. Their names differ, so that a client that compares only names finds the right one."""
+    """A root of each algorithm. Their names differ, because some clients find an issuer by its name only."""
 
     def __init__(self, common_name: str, clock: Clock) -> None:
         self._authorities = {
@@ -32,11 +32,11 @@ class ServerAuthorities:
 
     @property
     def certificates(self) -> bytes:
-        """The certificates that a device has to trust, DER, one after the other."""
+        """The certificates that a device has to trust: DER, concatenated."""
         return b"".join(authority.certificate for authority in self)
 
     def issue(self, common_name: str, names: Iterable[str] = ("localhost", "127.0.0.1")) -> tuple[Identity, ...]:
-        """A gateway's identities, one of each authority; see :meth:`Authority.issue_server`."""
+        """Return a gateway's identities, one of each authority; see :meth:`Authority.issue_server`."""
         names = tuple(names)
         return tuple(
             authority.issue_server(common_name, names, algorithm=algorithm)

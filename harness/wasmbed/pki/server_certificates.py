@@ -1,4 +1,4 @@
-"""A device's checks of a gateway's certificate beyond OpenSSL's, so that virtual boards and firmware judge alike.
+"""A device's checks of a gateway's certificate beyond OpenSSL's: virtual boards and firmware accept the same ones.
 
 The firmware's are in ``firmware/wasmbed-node/src/tls/certificate.rs``; both are tested with the same certificates.
 """
@@ -18,7 +18,7 @@ __all__ = ["check_server"]
 
 
 def check_server(certificate: bytes, clock: Clock | None) -> None:
-    """Judge a gateway's certificate, DER, that OpenSSL has accepted; its dates too where there is a ``clock``.
+    """Check a gateway's certificate, DER, that OpenSSL has accepted. Its dates are checked if there is a ``clock``.
 
     Raises :class:`ssl.SSLCertVerificationError`.
     """

@@ -1,11 +1,13 @@
 """TLS 1.3 contexts for the two ends of a link (RFC 8446).
 
-Whose word counts, where the machine's time and OpenSSL's own rules differ from the platform's: the dates in a
-certificate are judged on the given Clock - the gateway's by the certificate manager, after the handshake, so that it
-can answer; the device's at the end of the handshake - and OpenSSL's check of them is off. Its check of what a
-key is for cannot be turned off from Python: a device's certificate without client authentication among its extended
-usages, or whose key is for neither signatures nor key agreement, ends in the TLS alert ``unsupported_certificate``
-like one of an unknown authority in ``unknown_ca``. Every other wrong usage reaches the certificate manager.
+Which rule wins where OpenSSL's checks differ from the platform's:
+
+- Dates are checked on the given Clock, and OpenSSL's check of them is off. The gateway's certificate manager checks a
+  device's dates after the handshake, so that it can answer. A device checks the gateway's at the end of the handshake.
+- OpenSSL's check of key usages cannot be turned off from Python. A device's certificate without client authentication
+  among its extended usages, or with a key for neither signatures nor key agreement, gets the TLS alert
+  ``unsupported_certificate``, and one of an unknown authority gets ``unknown_ca``. All other wrong usages reach the
+  certificate manager.
 """
 
 from __future__ import annotations
@@ -29,14 +31,14 @@ _SIGNATURES = {Algorithm.P256: 0x0403, Algorithm.ED25519: 0x0807}
 """The schemes of RFC 8446, section 4.2.3."""
 
 NO_CHECK_TIME = 0x200000
-"""``X509_V_FLAG_NO_CHECK_TIME`` of OpenSSL, which Python's ssl has no name for."""
+"""OpenSSL's ``X509_V_FLAG_NO_CHECK_TIME``, which Python's ssl does not name."""
 
 
 def tls_server(identities: Iterable[Identity], device_authority: bytes) -> TlsServer:
-    """A gateway's parameters: asks for a client certificate of ``device_authority`` (DER), and also accepts clients
-    without one.
+    """Return a gateway's TLS parameters: it asks for a client certificate of ``device_authority`` (DER), and also
+    accepts clients without one.
 
-    Of several ``identities``, each of another algorithm, a client gets the one that it can verify.
+    A client gets the one of ``identities``, each with another algorithm, that it can verify.
     """
     identities = tuple(identities)
 
@@ -51,10 +53,10 @@ def tls_server(identities: Iterable[Identity], device_authority: bytes) -> TlsSe
 
 
 def client_context(authorities: bytes, identity: Identity | None, clock: Clock | None = None) -> ssl.SSLContext:
-    """A device's: trusts gateways signed by one of the ``authorities`` (DER, one after the other), for the host name or
-    address it connects to.
+    """Return a device's TLS context: it trusts gateways that one of the ``authorities`` (DER, concatenated) signed, for
+    the host name or address that it connects to.
 
-    Without a ``clock``, OpenSSL judges the gateway's certificate by the machine's time.
+    Without a ``clock``, OpenSSL checks the dates of the gateway's certificate on the machine's time.
     """
     context = _context(ssl.PROTOCOL_TLS_CLIENT, () if identity is None else (identity,), authorities)
     context.hostname_checks_common_name = False  # RFC 9525
@@ -74,7 +76,7 @@ def _context(protocol: int, identities: tuple[Identity, ...], authority: bytes) 
 
 
 def _load_identity(context: ssl.SSLContext, identity: Identity) -> None:
-    # Python's ssl reads keys from files only: this one is the owner's alone and gone when it has been read.
+    # Python's ssl reads keys from files only. This file has mode 0600 and is deleted after it is read.
     with tempfile.NamedTemporaryFile(prefix="wasmbed-", suffix=".pem") as file:
         file.write(
             identity.private_key.private_bytes(
@@ -89,7 +91,7 @@ def _load_identity(context: ssl.SSLContext, identity: Identity) -> None:
 def _client_end(clock: Clock | None) -> type[ssl.SSLObject]:
     class ClientEnd(ssl.SSLObject):
         def getpeercert(self, binary_form: bool = False) -> Any:
-            """The certificate. The loop asks for its decoded form, which nothing reads, and which may raise."""
+            """Return the DER. The event loop asks for the decoded form, which is unused and may raise."""
             return super().getpeercert(binary_form) if binary_form else {}
 
         def do_handshake(self) -> None:

@@ -1,1 +1,1 @@
-"""The wire between a device and the gateway: messages, their encoding, frames. ``wasmbed.cddl`` is the contract."""
+"""The protocol between device and gateway: messages, their encoding, and frames. ``wasmbed.cddl`` is the contract."""

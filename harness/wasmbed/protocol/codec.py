@@ -1,4 +1,4 @@
-"""Protocol version 1: envelopes to bytes and back, strictly as in ``wasmbed.cddl``."""
+"""Protocol version 1: encoding and decoding of envelopes, strictly as in ``wasmbed.cddl``."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ VERSION = 1
 
 
 def encode(envelope: Envelope) -> bytes:
-    """``envelope`` in deterministic encoding. Raises :class:`ValueError` where the contract does not allow a value."""
+    """Encode ``envelope`` deterministically. Raises :class:`ValueError` if the contract does not allow a value."""
     return encode_envelope(VERSION, envelope, _write)
 
 
 def decode_device(data: bytes) -> Envelope:
-    """What a device sent. Raises :class:`ProtocolError`, or its child :class:`UnknownTag`."""
+    """Decode a message of a device. Raises :class:`ProtocolError`, or its subclass :class:`UnknownTag`."""
     return decode_envelope(VERSION, data, DEVICE_MESSAGES, _read)
 
 
 def decode_gateway(data: bytes) -> Envelope:
-    """What a gateway sent. Raises :class:`ProtocolError`, or its child :class:`UnknownTag`."""
+    """Decode a message of a gateway. Raises :class:`ProtocolError`, or its subclass :class:`UnknownTag`."""
     return decode_envelope(VERSION, data, GATEWAY_MESSAGES, _read)
 
 

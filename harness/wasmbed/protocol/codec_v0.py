@@ -1,7 +1,7 @@
-"""Protocol version 0, Wasmbed's first wire: messages are ``[tag, ...values]``, for the harness to talk to old gateways.
+"""Protocol version 0, with which the harness talks to old gateways: messages are ``[tag, ...values]``.
 
-The values stand in the order of version 1's field numbers. An absent optional one is null, or left out where nothing
-follows it; values beyond those this version knows are ignored. Frames, envelope and encoding are version 1's.
+The values are in the order of version 1's field numbers. An absent optional value is null, or left out at the end.
+Further values are ignored. Frames, envelope, and encoding are the same as in version 1.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ VERSION = 0
 
 
 def encode(envelope: Envelope) -> bytes:
-    """``envelope`` in deterministic encoding. Raises :class:`ValueError` where the contract does not allow a value."""
+    """Encode ``envelope`` deterministically. Raises :class:`ValueError` if the contract does not allow a value."""
     return encode_envelope(VERSION, envelope, _write)
 
 
 def decode_device(data: bytes) -> Envelope:
-    """What a device sent. Raises :class:`ProtocolError`, or its child :class:`UnknownTag`."""
+    """Decode a message of a device. Raises :class:`ProtocolError`, or its subclass :class:`UnknownTag`."""
     return decode_envelope(VERSION, data, DEVICE_MESSAGES, _read)
 
 
 def decode_gateway(data: bytes) -> Envelope:
-    """What a gateway sent. Raises :class:`ProtocolError`, or its child :class:`UnknownTag`."""
+    """Decode a message of a gateway. Raises :class:`ProtocolError`, or its subclass :class:`UnknownTag`."""
     return decode_envelope(VERSION, data, GATEWAY_MESSAGES, _read)
 
 

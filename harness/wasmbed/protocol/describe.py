@@ -1,4 +1,4 @@
-"""A message in words, for histories, logs and reports."""
+"""Messages as JSON values, for histories, logs, and reports."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from harness.wasmbed.protocol.messages import Limits, Message, Publication
 __all__ = ["describe"]
 
 _LONGEST_HEX = 64
-"""Bytes; what is longer is told by its size and SHA-256."""
+"""Bytes; longer values are described by size and SHA-256."""
 
 
 def describe(message: Message) -> dict[str, Any]:
-    """The fields of ``message`` in camelCase, fit for JSON; absent optional fields are left out.
+    """Return the fields of ``message`` in camelCase, fit for JSON; absent optional fields are left out.
 
-    Bytes become hex, or ``{"size", "sha256"}`` if there are more than 64.
+    Bytes become hexadecimal, or ``{"size", "sha256"}`` if there are more than 64.
     """
     return _fields(message)
 

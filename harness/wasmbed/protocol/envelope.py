@@ -1,4 +1,4 @@
-"""What all protocol versions share: the envelope ``[version, message-id, message]`` around a version's own messages."""
+"""The envelope ``[version, message-id, message]``, which all protocol versions share."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ __all__ = ["LARGEST_MESSAGE_ID", "BadField", "Path", "decode_envelope", "encode_
 LARGEST_MESSAGE_ID = (1 << 32) - 1
 
 Path = tuple[Any, ...]
-"""Leads to a part of an item: positions in arrays and keys of maps."""
+"""The way to a part of an item: positions in arrays and keys of maps."""
 BodyWriter = Callable[[Layout, Any], list[Any]]
-"""A message as the elements of its array, tag first. Raises :class:`ValueError`."""
+"""Returns a message as the elements of its array, tag first. Raises :class:`ValueError`."""
 BodyReader = Callable[[Layout, list[Any]], Message]
-"""The opposite, for an array whose tag was recognised. Raises :class:`BadField`."""
+"""Returns the message of an array whose tag is known. Raises :class:`BadField`."""
 _ENVELOPE = 0x83
-"""An array of three."""
+"""The first byte of an array of three items."""
 
 
 class BadField(ValueError):
-    """Something in a message is not as the contract has it: where (the ``path`` from the message to the value, or for
-    ``is_key`` to the value behind the key that is wrong), and the field's number if it belongs to one."""
+    """A value in a message breaks the contract.
+
+    ``path`` leads from the message to the value, or with ``is_key`` to the value whose key is invalid. ``field`` is the
+    number of the field that it belongs to, if any.
+    """
 
     def __init__(self, reason: str, path: Path, field: int | None = None, *, is_key: bool = False) -> None:
         super().__init__(reason)
@@ -36,7 +39,7 @@ class BadField(ValueError):
 
 
 def encode_envelope(version: int, envelope: Envelope, write: BodyWriter) -> bytes:
-    """``envelope`` in deterministic encoding. Raises :class:`ValueError` where the contract does not allow a value."""
+    """Encode ``envelope`` deterministically. Raises :class:`ValueError` if the contract does not allow a value."""
     message_id = envelope.message_id
     if message_id.__class__ is not int or not 0 <= message_id <= LARGEST_MESSAGE_ID:
         raise ValueError(f"message id {message_id!r} is not within 0 to {LARGEST_MESSAGE_ID}")
@@ -47,7 +50,7 @@ def encode_envelope(version: int, envelope: Envelope, write: BodyWriter) -> byte
 
 
 def decode_envelope(version: int, data: bytes, layouts: Mapping[int, Layout], read: BodyReader) -> Envelope:
-    """The envelope that ``data`` is. Raises :class:`ProtocolError`; nothing else, whatever the bytes."""
+    """Decode an envelope. Raises :class:`ProtocolError`, and no other exception, whatever the bytes."""
     item = _decode(version, data)
     if item.__class__ is not list or len(item) != 3:
         raise ProtocolError("not an envelope of version, message id and message", offset=0)
@@ -88,7 +91,7 @@ def _decode(version: int, data: bytes) -> Any:
 
 
 def _message_id(version: int, data: bytes) -> int | None:
-    """The message id of a frame that is wrong only behind it; None for any other."""
+    """Return the message id of a frame that is valid up to there; None for other frames."""
     if data[:2] != bytes([_ENVELOPE, version]) or len(data) == 2:
         return None
     width = {24: 1, 25: 2, 26: 4}.get(data[2], 0)
@@ -98,8 +101,10 @@ def _message_id(version: int, data: bytes) -> int | None:
 
 
 def _offset(item: Any, *path: Any) -> int:
-    """The byte at which a part of ``item`` begins. What is in the deterministic encoding has the same length when it is
-    encoded again."""
+    """Return the byte at which a part of ``item`` begins.
+
+    This works by encoding the parts before it again: in deterministic encoding they have the same length.
+    """
     offset = 0
     for step in path:
         offset += len(_encoded(len(item)))
@@ -118,7 +123,7 @@ def _encoded(item: Any) -> bytes:
 
 
 def write_field(layout: Layout, field: MessageField, message: Message) -> Any:
-    """One field's value for the wire; None if absent. Raises :class:`ValueError`."""
+    """Return a field's value for the wire; None if absent. Raises :class:`ValueError`."""
     value = getattr(message, field.attribute)
     if value is None and not field.required:
         return None
@@ -129,8 +134,10 @@ def write_field(layout: Layout, field: MessageField, message: Message) -> Any:
 
 
 def read_fields(layout: Layout, given: Mapping[int, Any], path: Callable[[int | None], Path]) -> Message:
-    """The message that has the ``given`` values, by field number. Raises :class:`BadField`; ``path`` leads to a field's
-    value, and to where the fields are for None."""
+    """Return the message with the ``given`` values, by field number. Raises :class:`BadField`.
+
+    ``path`` returns the way to a field's value, and for None the way to the fields.
+    """
     values = {}
     for number, attribute, kind, required in layout.fields:
         if number in given:

@@ -1,4 +1,4 @@
-"""What can be wrong with what a peer sends, in words fit for a log line and for the wire."""
+"""Errors of messages and links, with reasons fit for a log line and for the wire."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ __all__ = ["LinkClosed", "ProtocolError", "UnknownTag", "UnsupportedVersion"]
 
 
 class ProtocolError(Exception):
-    """A peer broke the contract: the session ends with an error message and a log line, and changes no state.
+    """A peer broke the contract: the session ends with an error message and a log line, and no state changes.
 
-    ``message_id`` is the offending message's, where it could still be read, so that an answer can carry it. ``offset``
-    is the byte of the frame at which the offending item begins, and ``field`` the number of its field in the message;
-    ``reason`` tells both.
+    ``message_id`` is the invalid message's, if it could be read, so that an answer can carry it. ``offset`` is the byte
+    of the frame at which the invalid item begins, and ``field`` the number of its field in the message; ``reason``
+    contains both.
     """
 
     code: str = ErrorCode.PROTOCOL_ERROR
@@ -25,7 +25,7 @@ class ProtocolError(Exception):
         self.reason, self.message_id, self.offset, self.field = reason, message_id, offset, field
 
     def to_message(self) -> Error:
-        """The answer to send before closing (for :class:`UnknownTag`: instead of closing)."""
+        """Return the answer to send before closing (for :class:`UnknownTag`: instead of closing)."""
         return Error(self.code, self.reason)
 
 
@@ -34,7 +34,7 @@ class UnsupportedVersion(ProtocolError):
 
 
 class UnknownTag(ProtocolError):
-    """A well-formed message of a kind this version does not have: answered with ``error``, the session goes on."""
+    """A well-formed message with a tag that this version lacks: the answer is ``error``, and the session continues."""
 
     def __init__(self, tag: int, *, message_id: int) -> None:
         super().__init__(f"unknown message tag {tag}", message_id=message_id)
@@ -42,7 +42,7 @@ class UnknownTag(ProtocolError):
 
 
 class LinkClosed(Exception):
-    """The link is gone. ``reason`` says why; ``by_peer`` is False if this side closed it."""
+    """The link has ended. ``reason`` says why; ``by_peer`` is False if this side closed it."""
 
     def __init__(self, reason: str, *, by_peer: bool) -> None:
         super().__init__(reason)

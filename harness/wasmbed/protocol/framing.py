@@ -8,24 +8,23 @@ __all__ = ["DEFAULT_LIMIT", "HARD_LIMIT", "HEADER_SIZE", "FrameDecoder", "frame"
 
 HEADER_SIZE = 4
 DEFAULT_LIMIT = 1 << 20
-"""Bytes in a frame, its header not counted, unless a side says otherwise."""
+"""Bytes in a frame, without its header, if a side sets no other limit."""
 HARD_LIMIT = 16 << 20
-"""No side may allow more."""
+"""The highest limit that a side may set, in bytes."""
 
 
 def frame(payload: bytes, limit: int = HARD_LIMIT) -> bytes:
-    """``payload`` with its length before it. Raises :class:`ValueError` if it is empty or above ``limit``."""
+    """Return ``payload`` with its length before it. Raises :class:`ValueError` if it is empty or above ``limit``."""
     if not 0 < len(payload) <= limit:
         raise ValueError(f"a frame holds 1 to {limit} bytes, not {len(payload)}")
     return len(payload).to_bytes(HEADER_SIZE, "big") + payload
 
 
 class FrameDecoder:
-    """Cuts a byte stream into the frames it carries, however the stream was split on its way.
+    """Splits a byte stream into frames, whatever the sizes of its pieces.
 
-    Holds what has arrived and is not yet taken, never what a header only announces. A header that announces
-    nothing, or more than ``limit``, ends the stream: what came before it can still be taken, what comes after is
-    dropped.
+    It holds the received bytes that are not taken yet; a header alone reserves no memory. A header with length zero, or
+    with more than ``limit``, ends the stream: frames before it can still be taken, bytes after it are dropped.
     """
 
     __slots__ = ("_broken", "_buffer", "_limit", "_size")
@@ -39,23 +38,23 @@ class FrameDecoder:
         self._broken = False
 
     def __len__(self) -> int:
-        """Bytes held, headers included."""
+        """The number of bytes held, headers included."""
         return len(self._buffer)
 
     @property
     def missing(self) -> int:
-        """Bytes that are still to come before there is a frame to take; 0 if there is one, or an error to raise."""
+        """The number of bytes missing from the next frame; 0 if it is complete, or if :meth:`pop` would raise."""
         if not self._size and not self._read_header():
             return HEADER_SIZE - len(self._buffer)
         return 0 if self._broken else max(0, HEADER_SIZE + self._size - len(self._buffer))
 
     def push(self, data: bytes) -> None:
-        """Append what arrived."""
+        """Append received bytes."""
         if not self._broken:
             self._buffer += data
 
     def pop(self) -> bytes | None:
-        """Take the next frame's payload; None until it is complete. Raises :class:`ProtocolError` on a bad length."""
+        """Take the next payload; None until it is complete. Raises :class:`ProtocolError` on an invalid length."""
         if not self._size and not self._read_header():
             return None
         if self._broken:
@@ -71,9 +70,9 @@ class FrameDecoder:
         return payload
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Append what arrived and take every frame that is complete.
+        """Append received bytes and take every complete frame.
 
-        Raises :class:`ProtocolError` on a bad length, once the frames before it have been returned.
+        Raises :class:`ProtocolError` on an invalid length, once the frames before it have been returned.
         """
         self.push(data)
         frames: list[bytes] = []

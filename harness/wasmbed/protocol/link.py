@@ -1,8 +1,8 @@
-"""One end of a framed connection: messages in, messages out.
+"""One end of a framed connection, which receives and sends messages.
 
-Knows neither gateway nor board. It is an asyncio protocol rather than a pair of streams, so that an idle one costs
-little, and it holds what has arrived as bytes until somebody receives it, so that a flood costs no more than that.
-What a peer does not read is bounded too, and a peer that sends without pause leaves others their turn.
+It knows neither gateway nor board. It is an asyncio protocol rather than a pair of streams, so that an idle link costs
+little. Received bytes are decoded only when a message is received, so a flood costs no more than its bytes. Unread
+sent bytes are bounded too, and a peer that sends without pause does not keep other tasks from running.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ __all__ = ["Codec", "Direction", "Link", "LinkTap", "Side"]
 
 
 class Side(Enum):
-    """Which end of the connection this is."""
+    """The end of the connection."""
 
     DEVICE = "device"
     GATEWAY = "gateway"
 
 
 class Direction(Enum):
-    """Which way a message went, seen from the link."""
+    """The direction of a message, seen from this end."""
 
     SENT = "sent"
     RECEIVED = "received"
 
 
 LinkTap = Callable[[Direction, Envelope], object]
-"""Told of every message that was sent, and of every one that was received, when it is taken."""
+"""Called with every message that is sent, and with every received one when it is taken."""
 
 
 class Codec(Protocol):
@@ -50,19 +50,19 @@ class Codec(Protocol):
 
 
 class Link(asyncio.Protocol):
-    """Either end of a framed connection, over TLS or anything else that is a stream.
+    """Either end of a framed connection, over TLS or any other stream.
 
-    ``opened`` is called with the link once the connection is there (TLS: after the handshake). One task at a time
-    may receive. While more than :attr:`HIGH_WATER` bytes lie here unreceived, no more is read from the peer. While more
-    than that wait to be sent, :meth:`drain` waits, and ``stalled`` says so: it is called with True when that begins and
-    with False when it ends. A peer that reads nothing costs at most :attr:`MOST_UNSENT` bytes more, and one message.
+    ``opened`` is called with the link when the connection is established (for TLS after the handshake). One task at a
+    time may receive. While more than :attr:`HIGH_WATER` bytes are not received, nothing is read from the peer. While
+    more than that wait to be sent, :meth:`drain` waits; ``stalled`` is called with True when this begins and with False
+    when it ends. A peer that never reads costs at most :attr:`MOST_UNSENT` bytes more, and one message.
     """
 
     HIGH_WATER = 64 << 10
     MOST_UNSENT = 64 << 10
-    """Bytes sent without a :meth:`drain` to a peer that takes none; one more message aborts the link."""
+    """Bytes sent without a :meth:`drain` to a peer that does not read; one more message aborts the link."""
     TURN = 32
-    """Messages received in one go while others wait."""
+    """Messages received in a row before other tasks get a turn."""
 
     __slots__ = (
         "_closing",
@@ -113,12 +113,12 @@ class Link(asyncio.Protocol):
 
     @property
     def closed(self) -> bool:
-        """Whether nothing can be sent any more; messages that arrived before may still be received."""
+        """Whether sending is over; messages that arrived before may still be received."""
         return self._closing is not None or self._lost is not None
 
     @property
     def peer_certificate(self) -> bytes | None:
-        """The certificate the peer proved to hold the key of, DER; None without TLS, without one, or once closed."""
+        """The peer's certificate, DER; None without TLS, without a certificate, or once closed."""
         tls = self._extra("ssl_object")
         certificate: bytes | None = tls.getpeercert(binary_form=True) if tls else None
         return certificate
@@ -131,16 +131,16 @@ class Link(asyncio.Protocol):
 
     @property
     def peer_address(self) -> Endpoint | None:
-        """Host and port of the peer; None where the transport has no such thing, or once closed."""
+        """Host and port of the peer; None if the transport has none, or once closed."""
         address = self._extra("peername")
         return (address[0], address[1]) if isinstance(address, tuple) else None
 
     async def receive(self) -> Envelope:
-        """The next message.
+        """Return the next message.
 
-        Raises :class:`ProtocolError` if it breaks the contract - after a bad frame length again and again, after a
-        bad message the next call goes on behind it - and :class:`LinkClosed` when the link is gone and everything
-        that arrived before was received.
+        Raises :class:`ProtocolError` if it breaks the contract. After an invalid message the next call continues with
+        the message after it; after an invalid frame length every call raises. Raises :class:`LinkClosed` when the link
+        has ended and everything that arrived before was received.
         """
         if self._turn >= self.TURN:
             self._turn = 0
@@ -166,12 +166,12 @@ class Link(asyncio.Protocol):
         return envelope
 
     def send(self, message: Message, message_id: int | None = None) -> int:
-        """Send ``message`` as the reply to ``message_id``, or with a fresh id; returns the id.
+        """Send ``message`` as the reply to ``message_id``, or with a new id; returns the id.
 
         Raises :class:`LinkClosed`, or :class:`ValueError` if the contract does not allow the message.
         """
         if self._unsent > self.MOST_UNSENT:
-            self.abort("the peer does not read what it is sent")
+            self.abort("the peer does not read")
         if self._transport is None or self.closed:
             raise self._gone()
         if message_id is None:
@@ -187,16 +187,16 @@ class Link(asyncio.Protocol):
         return message_id
 
     async def drain(self) -> None:
-        """Wait while too much is still to be written. Raises :class:`LinkClosed` if that will not happen any more."""
+        """Wait while too many bytes wait to be sent. Raises :class:`LinkClosed` if the link ends."""
         while not self._writable and self._lost is None:
             await self._changed()
         if self._lost is not None:
             raise self._gone()
 
     async def close(self, reason: str = "closed by this side") -> None:
-        """Send what is still to be written, say goodbye, and wait until the connection is gone.
+        """Send the pending bytes, close the connection, and wait until it has ended.
 
-        A peer may make that long: give it a deadline. Cancelled, it aborts.
+        A peer may delay this, so callers set a deadline. If cancelled, it aborts the connection.
         """
         if self._transport is None:
             return
@@ -212,12 +212,12 @@ class Link(asyncio.Protocol):
             raise
 
     def abort(self, reason: str = "aborted by this side") -> None:
-        """Drop the connection at once, without goodbye."""
+        """Drop the connection at once."""
         if self._transport is not None and self._lost is None:
             self._closing = self._closing or reason
             self._transport.abort()
 
-    # What the event loop calls.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -242,15 +242,15 @@ class Link(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._writable = False
-        self._tell_stalled(True)
+        self._report_stalled(True)
 
     def resume_writing(self) -> None:
         self._writable = True
         self._unsent = 0
-        self._tell_stalled(False)
+        self._report_stalled(False)
         self._wake()
 
-    def _tell_stalled(self, is_stalled: bool) -> None:
+    def _report_stalled(self, is_stalled: bool) -> None:
         if self.stalled is not None:
             self.stalled(is_stalled)
 
@@ -258,7 +258,7 @@ class Link(asyncio.Protocol):
         return self._transport.get_extra_info(name) if self._transport is not None else None
 
     def _gone(self) -> LinkClosed:
-        """The exception for whoever still wants something of a link that is closed, or not open yet."""
+        """Return the exception for a call on a link that is closed, or not open yet."""
         if self._closing is not None:
             return LinkClosed(self._closing, by_peer=False)
         if self._lost is None:

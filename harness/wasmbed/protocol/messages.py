@@ -1,4 +1,4 @@
-"""The messages of ``wasmbed.cddl`` as plain values: what the codecs produce and everything else handles."""
+"""The messages of ``wasmbed.cddl`` as dataclasses, which the codecs produce and all other rooms use."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ Metrics = Mapping[str, int]
 
 
 CANCELLED = "CANCELLED"
-"""The code of a deployment that was stopped, or replaced by another, before it had an answer."""
+"""The error code of a deployment that was stopped, or replaced by another, before it had a result."""
 
 
 class ApplicationState(StrEnum):
-    """What an application is doing on one device."""
+    """The state of an application on one device."""
 
     RECEIVING = "receiving"
     DEPLOYED = "deployed"
@@ -71,7 +71,7 @@ class ErrorCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What a module published: a topic and its payload."""
+    """A payload that a module published under a topic."""
 
     topic: str
     payload: bytes
@@ -79,7 +79,7 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a module may use: linear memory in bytes, fuel in units, wall time of one call in milliseconds."""
+    """The limits of a module: linear memory in bytes, fuel in units, wall time of one call in milliseconds."""
 
     memory: int
     fuel: int
@@ -150,7 +150,7 @@ class DeviceInfo:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeFault:
-    """``runtime-error`` of the contract; named so that Python's own ``RuntimeError`` stays itself."""
+    """The contract's ``runtime-error``; the name avoids Python's ``RuntimeError``."""
 
     application_id: str
     code: str
@@ -216,7 +216,7 @@ class ModuleChunk:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """Something was refused; sent by either side. ``retry_after`` is in milliseconds."""
+    """A refusal, sent by either side. ``retry_after`` is in milliseconds."""
 
     code: str
     message: str
@@ -251,7 +251,7 @@ Message = DeviceMessage | GatewayMessage
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A message and the id that its reply will carry."""
+    """A message and the id that its reply carries."""
 
     message_id: int
     message: Message

@@ -1,7 +1,7 @@
-"""``wasmbed.cddl`` as data: which message has which tag and fields, and what each field's value may be.
+"""``wasmbed.cddl`` as a table: the tag and fields of each message, and the permitted values of each field.
 
-Both codecs encode and decode from this one table. A kind's ``read`` turns a decoded CBOR value into the value of
-a message's attribute, its ``write`` does the opposite; both raise :class:`ValueError` saying what is wrong.
+Both codecs use this one table. A kind's ``read`` turns a decoded CBOR value into an attribute's value, and its
+``write`` does the opposite; both raise :class:`ValueError` with a reason.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ INT64 = (1 << 63) - 1
 
 
 class Kind(NamedTuple):
-    """What a value may be, on the wire and in a message."""
+    """The permitted values of a field, on the wire and in a message."""
 
     read: Callable[[Any], Any]
     write: Callable[[Any], Any]
 
 
 class MessageField(NamedTuple):
-    """One entry of a message's map. An optional one is None in the message where it is absent on the wire."""
+    """One field of a message. An optional field is None in the message if it is absent on the wire."""
 
     number: int
     attribute: str
@@ -36,7 +36,7 @@ class MessageField(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One message: its class, its tag, and its fields by ascending number."""
+    """One message: its class, its tag, and its fields in ascending order of numbers."""
 
     message: type[Any]
     tag: int
@@ -115,7 +115,7 @@ def _array(item: Kind) -> Kind:
 
     def write(value: Any) -> list[Any]:
         if isinstance(value, str | bytes):
-            raise ValueError("one string where a sequence belongs")
+            raise ValueError("a string, not a sequence")
         return [write_item(element) for element in value]
 
     return Kind(read, write)
@@ -309,8 +309,8 @@ _GATEWAY = (
 )
 
 DEVICE_MESSAGES = {layout.tag: layout for layout in _DEVICE}
-"""What a device may send, by tag."""
+"""The messages of devices, by tag."""
 GATEWAY_MESSAGES = {layout.tag: layout for layout in _GATEWAY}
-"""What a gateway may send, by tag."""
+"""The messages of gateways, by tag."""
 LAYOUTS = {layout.message: layout for layout in (*_DEVICE, *_GATEWAY)}
 """Every message, by its class."""

@@ -1,1 +1,1 @@
-"""What the platform keeps in Kubernetes: three custom resources, their phases, and the port to the API server."""
+"""The platform's resources in Kubernetes: three custom resources, their phases, and the port to the API server."""

@@ -1,7 +1,6 @@
 """The port through which the platform reaches Kubernetes.
 
-Objects are plain dictionaries in their JSON form. Adapters translate; nothing above this module knows which one it
-has.
+Objects are dictionaries in their JSON form. Callers do not know which adapter they use.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class ResourceList:
-    """A list's items, and the resourceVersion to start a watch from."""
+    """The items of a list, and the resourceVersion from which to watch."""
 
     items: list[Object]
     resource_version: str
@@ -53,14 +52,14 @@ class ResourceList:
 
 @dataclass(frozen=True, slots=True)
 class WatchEvent:
-    """One change. A ``BOOKMARK``'s object carries only a resourceVersion."""
+    """One change. A ``BOOKMARK``'s object has only a resourceVersion."""
 
     type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
     object: Object
 
 
 class ApiError(Exception):
-    """The API server's answer was a Status with ``status: Failure`` (Kubernetes API conventions)."""
+    """The API server answered with a Status of ``status: Failure`` (Kubernetes API conventions)."""
 
     def __init__(self, status: Mapping[str, Any]) -> None:
         self.status = status
@@ -70,7 +69,7 @@ class ApiError(Exception):
 
 
 class NotFound(ApiError):
-    """404: no such object."""
+    """404: the object does not exist."""
 
 
 class Conflict(ApiError):
@@ -86,7 +85,7 @@ class Invalid(ApiError):
 
 
 def api_error(status: Mapping[str, Any]) -> ApiError:
-    """The exception that fits a Status object."""
+    """Return the exception for a Status object."""
     kinds: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 410: Gone, 422: Invalid}
     return kinds.get(int(status.get("code") or 500), ApiError)(status)
 
@@ -94,8 +93,8 @@ def api_error(status: Mapping[str, Any]) -> ApiError:
 class ResourceApi(ABC):
     """CRUD, status, and watch in one namespace's view of the API server.
 
-    Every method raises one of the :class:`ApiError` family when the server refuses, and :class:`OSError` when it
-    cannot be reached.
+    Every method raises a subclass of :class:`ApiError` if the server refuses, and :class:`OSError` if it is
+    unreachable.
     """
 
     namespace: str
@@ -111,15 +110,15 @@ class ResourceApi(ABC):
 
     @abstractmethod
     async def replace(self, resource: Resource, name: str, body: Object) -> Object:
-        """PUT; with a ``metadata.resourceVersion`` in ``body`` it raises :class:`Conflict` if that is not current."""
+        """Replace an object. Raises :class:`Conflict` if ``body`` has a resourceVersion that is not current."""
 
     @abstractmethod
     async def patch(self, resource: Resource, name: str, patch: Object) -> Object:
-        """JSON merge patch (RFC 7386) of everything but the status."""
+        """Apply a JSON merge patch (RFC 7386) to everything but the status."""
 
     @abstractmethod
     async def patch_status(self, resource: Resource, name: str, patch: Object) -> Object:
-        """JSON merge patch through the status subresource: ``{"status": {...}}``; a resourceVersion in
+        """Apply a JSON merge patch through the status subresource: ``{"status": {...}}``; a resourceVersion in
         ``metadata`` makes it conditional."""
 
     @abstractmethod
@@ -132,12 +131,12 @@ class ResourceApi(ABC):
     def watch(
         self, resource: Resource, *, resource_version: str, label_selector: str = "", field_selector: str = ""
     ) -> AbstractAsyncContextManager[AsyncIterator[WatchEvent]]:
-        """Changes after ``resource_version``, in order, with bookmarks.
+        """Return the changes after ``resource_version``, in order, with bookmarks.
 
-        The iterator ends when the server closes the watch (go on from the last resourceVersion seen), and raises
-        :class:`Gone` when that version is no longer kept (list again).
+        The iterator ends when the server closes the watch: continue from the last resourceVersion seen. It raises
+        :class:`Gone` when the server no longer keeps that version: list again.
         """
 
     @abstractmethod
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""

@@ -1,6 +1,6 @@
-"""``status.conditions`` as the Kubernetes API conventions want them.
+"""``status.conditions`` after the Kubernetes API conventions.
 
-A merge patch replaces a list as a whole, so a writer takes the present conditions, changes its own and writes all.
+A merge patch replaces a list as a whole, so a writer changes its own condition in the present ones and writes all.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Condition = Mapping[str, Any]
 
 
 def find_condition(conditions: Iterable[Condition] | None, type: str) -> Condition | None:
-    """The condition of that type, if there is one."""
+    """Return the condition of that type."""
     return next((condition for condition in conditions or () if condition.get("type") == type), None)
 
 
@@ -30,17 +30,17 @@ def with_condition(
     now: float,
     generation: int | None = None,
 ) -> list[dict[str, Any]]:
-    """A copy of ``conditions`` in which the one of that type says this; None is ``Unknown``.
+    """Return a copy of ``conditions`` in which the condition of that type has this status; None is ``Unknown``.
 
     ``lastTransitionTime`` changes only with the status. ``reason`` is one CamelCase word.
     """
     present = list(conditions or ())
     old = find_condition(present, type)
-    word = {True: "True", False: "False", None: "Unknown"}[status]
-    same = old is not None and old.get("status") == word
+    text = {True: "True", False: "False", None: "Unknown"}[status]
+    same = old is not None and old.get("status") == text
     new: dict[str, Any] = {
         "type": type,
-        "status": word,
+        "status": text,
         "reason": reason,
         "message": message,
         "lastTransitionTime": old["lastTransitionTime"] if same and old else format_timestamp(now),

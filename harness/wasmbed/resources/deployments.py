@@ -1,5 +1,7 @@
-"""What the application controller asks of a gateway for one device: the body of
-``PUT /api/v1/applications/{application}/devices/{device}``. Both sides use this class, so they cannot disagree.
+"""The application controller's request to a gateway for one device.
+
+It is the body of ``PUT /api/v1/applications/{application}/devices/{device}``. Both sides use this class, so they cannot
+disagree.
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ __all__ = ["DeploymentRequest"]
 class DeploymentRequest:
     """A module, its limits and its input.
 
-    ``memory`` is in bytes, ``fuel`` in the runtime's units and ``wall_time`` in milliseconds; the last two are for
-    one call. ``generation`` is the Application's; the gateway repeats it in ``status.deviceStatuses``, which tells
-    a late word about the old module from one about the new.
+    ``memory`` is in bytes, ``fuel`` in the runtime's units, and ``wall_time`` in milliseconds; the last two are for one
+    call. ``generation`` is the Application's. The gateway repeats it in ``status.deviceStatuses``, so that a late
+    report about an old module differs from one about the new.
     """
 
     module: bytes
@@ -37,7 +39,7 @@ class DeploymentRequest:
         return sha256(self.module).digest()
 
     def to_json(self) -> dict[str, Any]:
-        """The request's body."""
+        """Return the request's body."""
         return {
             "name": self.name,
             "wasmBytes": b64encode(self.module).decode(),
@@ -51,7 +53,7 @@ class DeploymentRequest:
 
     @classmethod
     def from_json(cls, body: Any) -> DeploymentRequest:
-        """Read a request's body. Raises :class:`ValueError` naming the field that is missing or wrong."""
+        """Read a request's body. Raises :class:`ValueError` that names the missing or invalid field."""
         fields = _Fields(body, "body")
         limits = _Fields(fields.take("limits", dict), "limits")
         try:

@@ -1,9 +1,8 @@
 """A local copy of one resource type, kept current by list and watch, as in Kubernetes' client libraries.
 
-Readers ask the copy and never the API server; whoever wants to know of changes registers a handler; whoever waits for
-a condition is woken by the change that fulfils it. A watch that breaks is taken up again from the last
-resourceVersion seen; one that is too old (:class:`Gone`) is replaced by a new list, of which handlers see only the
-differences.
+Readers read the copy instead of asking the API server. Handlers are called for changes, and waiting callers are woken
+by the change that fulfils their condition. A broken watch continues from the last resourceVersion seen; if that is too
+old (:class:`Gone`), a new list follows, of which handlers see only the differences.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ __all__ = ["Handler", "Informer"]
 log = get_log(__name__)
 
 Handler = Callable[[Object | None, Object | None], object]
-"""Called with an object's old and new form: no old one when it was added, no new one when it was deleted."""
+"""Called with an object's old and new form; the old one is None if it was added, the new one if it was deleted."""
 
 _BACKOFF = Backoff(first=0.1, longest=10.0)
 
 
 class Informer:
-    """The copy. Make it, add handlers, :meth:`start` it; :meth:`stop` it before it is dropped.
+    """The copy. Create it, add handlers, :meth:`start` it, and :meth:`stop` it.
 
-    Objects in it are shared: read them, never change them.
+    Its objects are shared: callers must not change them.
     """
 
     def __init__(
@@ -47,8 +46,10 @@ class Informer:
         turn: Callable[[], Awaitable[None]] | None = None,
         lost: Callable[[str], object] | None = None,
     ) -> None:
-        """``turn`` is awaited before each change is taken over, by who must not be ahead of somebody else. ``lost`` is
-        told each time the connection breaks, and why; without it that is logged."""
+        """``turn`` is awaited before each change is taken over; with it a reader can stay behind another one.
+
+        ``lost`` is called with the reason each time the connection breaks; without it the reason is logged.
+        """
         self.api, self.resource = api, resource
         self._clock, self._randomness = clock, randomness
         self._selectors = {"label_selector": label_selector, "field_selector": field_selector}
@@ -66,65 +67,67 @@ class Informer:
         return MappingProxyType(self._objects)
 
     def get(self, name: str) -> Object | None:
-        """The object of that name, if there is one."""
+        """Return the object of that name."""
         return self._objects.get(name)
 
     def add_handler(self, handler: Handler) -> Callable[[], None]:
-        """Call ``handler`` for every further change, after the copy has it; returns what ends that.
+        """Call ``handler`` for every further change, after the copy has it; returns a function that removes it.
 
-        A handler returns at once; one that raises is logged and the others still run.
+        Handlers must not block. If one raises, the error is logged and the others still run.
         """
         self._handlers.append(handler)
         return lambda: self._handlers.remove(handler)
 
     async def start(self) -> None:
-        """List, and go on watching in a task. Returns when the first list is there, however long that takes."""
+        """List, and watch in a task. Returns after the first list, however long that takes."""
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"informer-{self.resource.plural}")
         await self.synced()
 
     async def synced(self) -> None:
-        """Wait until the first list is there."""
+        """Wait for the first list."""
         await self._synced.wait()
 
     async def stop(self) -> None:
-        """End the watch. The copy stays readable."""
+        """Stop the watch. The copy stays readable."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
 
     def remember(self, written: Object) -> None:
-        """Take over what the API server answered to a write, so that the writer reads its own write at once."""
+        """Take over the API server's answer to a write, so that the writer reads its own write at once."""
         name = written["metadata"]["name"]
         if name not in self._objects and not _newer(written, self._version):
-            return  # it was deleted since
+            return  # it was deleted meanwhile
         self._put(written)
 
     async def follow(self, written: Object, within: float) -> None:
-        """Wait until the copy has come as far as what the API server answered to a write, change by change.
+        """Wait until the watch has delivered ``written``, the API server's answer to a write, or a later form.
 
         Raises :class:`TimeoutError` after ``within`` seconds.
         """
         name = written["metadata"]["name"]
 
-        def has_come_so_far() -> bool:
+        def has_arrived() -> bool:
             present = self._objects.get(name)
             versions = [self._version] if present is None else [self._version, present["metadata"]["resourceVersion"]]
             return not all(_newer(written, version) for version in versions)
 
-        await self.wait_until(has_come_so_far, within, name=name)
+        await self.wait_until(has_arrived, within, name=name)
 
     async def wait_for(self, name: str, predicate: Callable[[Object | None], bool], within: float) -> Object | None:
         """Wait until ``predicate`` holds for the object of that name (None: it does not exist); returns the object.
 
-        Raises :class:`TimeoutError` that says what was there instead, after ``within`` seconds.
+        Raises :class:`TimeoutError` with the present status after ``within`` seconds.
         """
         try:
             await self.wait_until(lambda: predicate(self.get(name)), within, name=name)
         except TimeoutError as error:
             seen = (self.get(name) or {}).get("status", "nothing") if self.get(name) else "no such object"
-            raise TimeoutError(f"{self.resource.kind} {name}: not so within {within} s; status: {seen}") from error
+            raise TimeoutError(
+                f"{self.resource.kind} {name}: condition not met within {within} s; status: {seen}"
+            ) from error
         return self.get(name)
 
     async def wait_until(self, condition: Callable[[], bool], within: float, *, name: str | None = None) -> None:
@@ -154,7 +157,7 @@ class Informer:
     async def _run(self) -> None:
         listed, failures = False, 0
         while True:
-            heard = self._version
+            version_before = self._version
             try:
                 if not listed:
                     await self._list()
@@ -169,7 +172,7 @@ class Informer:
             except Exception:
                 log.exception("%s: the watch failed; trying again", self.resource.plural)
                 failures += 1
-            if self._version != heard:
+            if self._version != version_before:  # the connection worked for a while
                 failures = min(failures, 1)
             await self._clock.sleep(_BACKOFF.delay(max(failures - 1, 0), self._randomness))
 
@@ -208,13 +211,13 @@ class Informer:
         if old is not None and not _newer(new, old["metadata"]["resourceVersion"]):
             return
         self._objects[name] = new
-        self._tell(old, new)
+        self._notify(old, new)
 
-    def _drop(self, gone: Object) -> None:
-        del self._objects[gone["metadata"]["name"]]
-        self._tell(gone, None)
+    def _drop(self, deleted: Object) -> None:
+        del self._objects[deleted["metadata"]["name"]]
+        self._notify(deleted, None)
 
-    def _tell(self, old: Object | None, new: Object | None) -> None:
+    def _notify(self, old: Object | None, new: Object | None) -> None:
         for handler in tuple(self._handlers):
             try:
                 handler(old, new)
@@ -223,11 +226,12 @@ class Informer:
 
 
 def _same(one: Object, other: Object | None) -> bool:
-    """Whether these are forms of one object, and not of two that had the same name one after the other."""
+    """Whether these are forms of one object, not of two objects with the same name at different times."""
     return other is not None and one["metadata"].get("uid") == other["metadata"].get("uid")
 
 
 def _newer(candidate: Object, version: str) -> bool:
-    """Whether the object's resourceVersion comes after ``version``; numbers that grow (KEP-5504), if they are any."""
+    """Whether the object's resourceVersion is later than ``version``. Versions are increasing numbers (KEP-5504); for
+    other servers any difference counts as later."""
     own = str(candidate["metadata"]["resourceVersion"])
     return int(own) > int(version) if own.isdigit() and version.isdigit() else own != version

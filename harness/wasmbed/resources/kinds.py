@@ -1,4 +1,4 @@
-"""The resource types that the platform touches, and the definitions of its own three."""
+"""The resource types that the platform uses, and the definitions of its own three."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SELF_SUBJECT_RULES_REVIEW = Resource("authorization.k8s.io", "v1", "selfsubjectr
 
 
 def load_crds() -> list[dict[str, Any]]:
-    """The three CustomResourceDefinitions, fresh copies, in the order devices, applications, gateways."""
+    """Return new copies of the three CustomResourceDefinitions, in the order devices, applications, gateways."""
     folder = files(__package__) / "crds"
     return [
         yaml.safe_load((folder / f"{resource.plural}.yaml").read_text("utf-8"))

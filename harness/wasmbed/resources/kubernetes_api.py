@@ -1,7 +1,7 @@
-"""The port to Kubernetes on the official asynchronous client.
+"""The adapter of the port to Kubernetes on the official asynchronous client.
 
-The client brings what is Kubernetes' own - kubeconfig files, credentials and their renewal, TLS, the connection pool.
-Its generated models are not used: objects stay the JSON that the server sent.
+The client handles kubeconfig files, credentials and their renewal, TLS, and the connection pool. Its generated models
+are not used: objects stay the JSON that the server sent.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class KubernetesApi(ResourceApi):
     async def open(
         cls, namespace: str, *, kubeconfig: Path | None = None, context: str | None = None, name: str = ""
     ) -> KubernetesApi:
-        """Connect as a kubeconfig file says, or without one as the pod's service account does.
+        """Connect with a kubeconfig file, or without one as the pod's service account.
 
-        ``name`` becomes the user agent. Raises :class:`UsageError` where there is no usable configuration.
+        ``name`` becomes the user agent. Raises :class:`UsageError` if the configuration is not usable.
         """
         from kubernetes.aio import client
         from kubernetes.aio import config as untyped
@@ -58,9 +58,9 @@ class KubernetesApi(ResourceApi):
                     str(kubeconfig), context, client_configuration=configuration, persist_config=False
                 )
             api_client = client.ApiClient(configuration)
-        except Exception as error:  # the client reads a file as if it had to be a kubeconfig
+        except Exception as error:  # the client raises anything for a file that is not a kubeconfig
             raise UsageError(
-                f"no connection to Kubernetes can be made from this: {reason(error)}",
+                f"not a usable Kubernetes configuration: {reason(error)}",
                 where=where,
                 do="name a kubeconfig file (and a context that is in it)",
             ) from error
@@ -74,7 +74,7 @@ class KubernetesApi(ResourceApi):
         return str(self._client.configuration.host)
 
     async def version(self) -> Object:
-        """What the API server is: ``major``, ``minor``, ``gitVersion``."""
+        """Return the API server's version: ``major``, ``minor``, ``gitVersion``."""
         return await self._call("GET", "/version", member="gitVersion")
 
     async def get(self, resource: Resource, name: str) -> Object:
@@ -137,8 +137,10 @@ class KubernetesApi(ResourceApi):
     async def log(
         self, resource: Resource, name: str, *, follow: bool = False, tail: int | None = None
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The ``log`` of an object, in pieces, as Pods have one and Devices on the harness's own API server: all that
-        there is, or the last ``tail`` lines; with ``follow`` also what is still to come."""
+        """Yield the ``log`` of an object in pieces. Pods have one, and Devices on the harness's own API server.
+
+        It has all lines, or the last ``tail`` ones; with ``follow`` also the lines to come.
+        """
         query = {"follow": "true" if follow else "", "tailLines": "" if tail is None else str(tail)}
         with _network_errors():
             response = await self._request("GET", f"{self._path(resource, name)}/log", query, timeout=WATCH)
@@ -169,7 +171,7 @@ class KubernetesApi(ResourceApi):
         *,
         member: str = "kind",
     ) -> Object:
-        """The answer, which has this ``member`` if it is an API server's."""
+        """Return the answer; an API server's has this ``member``."""
         with _network_errors():
             response = await self._request(method, path, query, body)
             async with response:
@@ -197,7 +199,7 @@ class KubernetesApi(ResourceApi):
             "server_hostname": configuration.tls_server_name,
             "proxy": rest.proxy,
             "proxy_headers": rest.proxy_headers,
-            # aiohttp sends a file in pieces; the client's own request method would hand it one large string.
+            # aiohttp sends a file in pieces; the client's own request method would send one large string.
             "data": BytesIO(json.dumps(body).encode()) if body is not None else None,
         }
         session: aiohttp.ClientSession = rest.pool_manager
@@ -218,19 +220,19 @@ def _object(data: bytes, member: str) -> Object:
     except (ValueError, RecursionError):
         pass
     raise ConnectionError(
-        f"what answers there is not a Kubernetes API server: {data[:80].decode('utf-8', 'replace')!r}"
+        f"the server is not a Kubernetes API server; it answered {data[:80].decode('utf-8', 'replace')!r}"
     )
 
 
 def _drop(response: aiohttp.ClientResponse) -> None:
-    """End a watch without TLS's goodbye, for whose answer nobody would wait."""
+    """Close a watch without a TLS closure alert, whose answer is not awaited."""
     if response.connection is not None and response.connection.transport is not None:
         response.connection.transport.abort()
     response.close()
 
 
 class _network_errors:
-    """The port promises :class:`OSError` for everything between here and the server; aiohttp has its own tree."""
+    """Turns aiohttp's exceptions into :class:`OSError`, which the port promises for all network errors."""
 
     def __enter__(self) -> None: ...
 
@@ -252,7 +254,7 @@ def _status(response: aiohttp.ClientResponse, data: bytes) -> Object:
 
 
 async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[WatchEvent, None]:
-    """One JSON document a line; a line has no limit, for an Application carries its module."""
+    """Yield events, one JSON document per line. Lines have no limit, because an Application contains its module."""
     rest = b""
     with _network_errors():
         async for data in response.content.iter_any():

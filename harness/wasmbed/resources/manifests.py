@@ -1,4 +1,4 @@
-"""Objects of the three custom resources, ready to be created."""
+"""Objects of the three custom resources, in the form in which they are created."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def device(
     largest_module: int | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Object:
-    """A Device; ``public_key`` is SubjectPublicKeyInfo DER, ``largest_module`` in bytes."""
+    """Return a Device; ``public_key`` is SubjectPublicKeyInfo DER, ``largest_module`` in bytes."""
     spec = device_spec(
         public_key=public_key,
         device_type=device_type,
@@ -75,8 +75,8 @@ def application(
     config: Mapping[str, Any] | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Object:
-    """An Application of ``module`` (or of the module that the store has under ``reference``) for one of the three
-    kinds of targets; ``config`` in the resource's own words (``memoryLimit``, ``fuel``, ``timeLimit``, ...)."""
+    """Return an Application of ``module``, or of the module ``reference`` in the store, for one of the three kinds of
+    targets. ``config`` has the resource's own field names (``memoryLimit``, ``fuel``, ``timeLimit``, ...)."""
     targets: dict[str, Any] = {
         "deviceNames": list(device_names) if device_names is not None else None,
         "selector": {"matchLabels": dict(match_labels)} if match_labels is not None else None,
@@ -93,25 +93,25 @@ def application(
 
 
 def wasm_bytes(module: bytes) -> str:
-    """The field of that name. Raises :class:`UsageError` for a module that no Application takes: the schema would tell
-    the length of its base64."""
+    """Return the value of ``wasmBytes``. Raises :class:`UsageError` for a module that is too large: the schema's error
+    would name the length of its base64."""
     if len(module) > LARGEST_MODULE:
         raise UsageError(
-            f"the module has {len(module):,} bytes, an Application takes at most {LARGEST_MODULE:,} (1 MiB)",
+            f"the module has {len(module):,} bytes, an Application holds at most {LARGEST_MODULE:,} (1 MiB)",
             do="make it smaller: rustc -Copt-level=z -Cstrip=symbols, clang -Oz -Wl,--strip-all, wasm-opt -Oz",
         )
     return b64encode(module).decode()
 
 
 def gateway(name: str, *, endpoint: str, capacity: int | None = None) -> Object:
-    """A Gateway; ``endpoint`` is ``host:port``."""
+    """Return a Gateway; ``endpoint`` is ``host:port``."""
     return new_object(GATEWAY, name, {"endpoint": endpoint, "capacity": capacity}, None)
 
 
 def new_object(
     resource: Resource, name: str, spec: Mapping[str, Any], labels: Mapping[str, str] | None = None
 ) -> Object:
-    """Return an object of any resource. Fields of ``spec`` that are None are left out."""
+    """Return an object of any resource. Fields of ``spec`` without a value are left out."""
     metadata: Object = {"name": name}
     if labels:
         metadata["labels"] = dict(labels)

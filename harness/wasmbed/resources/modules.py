@@ -1,4 +1,4 @@
-"""Where an Application's ``wasmRef`` leads: modules by their SHA-256, each in a ConfigMap of its own."""
+"""The module store, to which an Application's ``wasmRef`` refers: modules by SHA-256, each in its own ConfigMap."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from harness.wasmbed.resources.names import MODULE_KEY, PURPOSE_LABEL, PURPOSE_M
 __all__ = ["LARGEST_MODULE", "ConfigMapModuleStore", "ModuleMissing", "ModuleStore"]
 
 LARGEST_MODULE = 1 << 20
-"""Bytes; also what a ConfigMap can hold."""
+"""Bytes; a ConfigMap can hold as many."""
 
 
 class ModuleMissing(LookupError):
-    """The store has no module of that hash, or what it has under it is something else."""
+    """The store has no module with that hash."""
 
 
 class ModuleStore(ABC):
@@ -25,11 +25,11 @@ class ModuleStore(ABC):
 
     @abstractmethod
     async def put(self, module: bytes) -> str:
-        """Keep ``module`` and return its reference. Raises :class:`ValueError` when it is too large."""
+        """Store ``module`` and return its reference. Raises :class:`ValueError` if it is too large."""
 
     @abstractmethod
     async def get(self, reference: str) -> bytes:
-        """The module. Raises :class:`ModuleMissing`."""
+        """Return the module. Raises :class:`ModuleMissing`."""
 
 
 class ConfigMapModuleStore(ModuleStore):
@@ -40,7 +40,7 @@ class ConfigMapModuleStore(ModuleStore):
 
     async def put(self, module: bytes) -> str:
         if len(module) > LARGEST_MODULE:
-            raise ValueError(f"a module of {len(module)} bytes; the store takes {LARGEST_MODULE}")
+            raise ValueError(f"the module has {len(module)} bytes, the store holds at most {LARGEST_MODULE}")
         reference = sha256(module).hexdigest()
         body = {
             "apiVersion": "v1",

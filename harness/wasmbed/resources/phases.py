@@ -1,7 +1,7 @@
-"""The life of each resource as a table of legal moves: reconcilers, the gateway and the invariants read the same one.
+"""The phases of each resource and the table of legal moves, which controllers, gateway, and invariants share.
 
-A writer asks :func:`check` before it writes a phase. To stay in a phase is not a move and always legal; a resource
-that has no phase yet is in the first one.
+A writer calls :func:`check` before it writes a phase. Staying in a phase is always legal. A resource without a phase is
+in the first one.
 """
 
 from __future__ import annotations
@@ -50,24 +50,24 @@ class ApplicationPhase(StrEnum):
     RUNNING = "Running"
     PARTIALLY_RUNNING = "PartiallyRunning"
     UNKNOWN = "Unknown"
-    """Every device that ran it is out of reach."""
+    """All devices that ran it are out of reach."""
     STOPPING = "Stopping"
     STOPPED = "Stopped"
     FAILED = "Failed"
     """The deployment failed: no device could take the module."""
     ERROR = "Error"
-    """The module was deployed and broke at run time."""
+    """The module was deployed and failed at run time."""
 
 
 class Cause(StrEnum):
-    """The cause of a move that does not happen by itself."""
+    """The cause of a move that needs one."""
 
     STOP = "stop"
     """The application is stopped or deleted."""
     START = "start"
-    """The application is not stopped any more."""
+    """The application is no longer stopped."""
     CHANGE = "change"
-    """The spec changes, or the devices that it is for."""
+    """The spec or its target devices change."""
 
 
 class GatewayPhase(StrEnum):
@@ -84,13 +84,13 @@ DEVICE_MOVES: Mapping[DevicePhase, frozenset[DevicePhase]] = {
     DevicePhase.DISCONNECTED: frozenset({DevicePhase.CONNECTED, DevicePhase.ENROLLING, DevicePhase.FAILED}),
     DevicePhase.FAILED: frozenset({DevicePhase.ENROLLING}),
 }
-"""A link that ends takes a device to Disconnected from wherever it was. A new enrollment (after a reboot) starts there
-too: a gateway that finds a device Connected or Enrolled although it holds no link to it (its predecessor was killed)
-writes Disconnected first (:func:`route` says so)."""
+"""When a link ends, its device becomes Disconnected from any phase. A new enrollment (after a reboot) starts there too:
+a gateway that finds a device Connected or Enrolled without a link to it (its predecessor was killed) writes
+Disconnected first."""
 
 _Phase = ApplicationPhase
 _OUTCOMES = frozenset({_Phase.RUNNING, _Phase.PARTIALLY_RUNNING, _Phase.UNKNOWN, _Phase.ERROR, _Phase.FAILED})
-"""Of a deployment that has reached its devices; they change into each other as devices come and go."""
+"""The outcomes of a deployment that has reached its devices; they change as devices come and go."""
 APPLICATION_MOVES: Mapping[ApplicationPhase, frozenset[ApplicationPhase]] = {
     _Phase.PENDING: frozenset({_Phase.CREATING}),
     _Phase.CREATING: frozenset({_Phase.DEPLOYING, _Phase.FAILED, _Phase.STOPPING}),
@@ -104,8 +104,8 @@ APPLICATION_MOVES: Mapping[ApplicationPhase, frozenset[ApplicationPhase]] = {
     _Phase.FAILED: frozenset({_Phase.DEPLOYING, _Phase.STOPPING}),
     _Phase.ERROR: frozenset({_Phase.DEPLOYING, _Phase.FAILED, _Phase.STOPPING}),
 }
-"""Deploying is entered again by a changed spec, and when the only devices that ran the module lost it in a reboot.
-Stopping is finished before anything else begins. Running and PartiallyRunning count devices within reach only."""
+"""A changed spec leads to Deploying again, and so does a reboot of the only devices that ran the module. Stopping is
+completed before anything else begins. Running and PartiallyRunning count only devices within reach."""
 
 APPLICATION_CAUSES: Mapping[tuple[ApplicationPhase, ApplicationPhase], Cause] = {
     **{(source, _Phase.STOPPING): Cause.STOP for source in APPLICATION_MOVES},
@@ -115,7 +115,7 @@ APPLICATION_CAUSES: Mapping[tuple[ApplicationPhase, ApplicationPhase], Cause] = 
     (_Phase.ERROR, _Phase.DEPLOYING): Cause.CHANGE,
     (_Phase.ERROR, _Phase.FAILED): Cause.CHANGE,
 }
-"""The moves that do not happen by themselves; every other one may, as long as devices and gateways come and go."""
+"""The moves that need a cause. All other moves may happen as devices and gateways come and go."""
 
 GATEWAY_MOVES: Mapping[GatewayPhase, frozenset[GatewayPhase]] = {
     GatewayPhase.PENDING: frozenset({GatewayPhase.ONLINE, GatewayPhase.OFFLINE}),
@@ -135,11 +135,11 @@ CAUSES: Mapping[Resource, Mapping[tuple[str, str], Cause]] = {
 }
 
 SELF_REGISTERING = frozenset({DEVICE, GATEWAY})
-"""Kinds whose objects come back by themselves after a deletion: a device enrolls, a gateway registers."""
+"""Resources whose objects are created again after a deletion: a device enrolls, a gateway registers."""
 
 
 class IllegalMove(Exception):
-    """Somebody wanted to write a phase that may not follow the present one. A bug, never a condition to retry."""
+    """A writer tried to write a phase that may not follow the present one: a bug, which a retry cannot fix."""
 
 
 def is_legal(resource: Resource, source: str | None, target: str) -> bool:
@@ -150,7 +150,7 @@ def is_legal(resource: Resource, source: str | None, target: str) -> bool:
 
 
 def check(resource: Resource, source: str | None, target: str) -> str:
-    """Return ``target`` if the move is legal; raise :class:`IllegalMove` naming what would be."""
+    """Return ``target`` if the move is legal; raise :class:`IllegalMove` with the legal ones otherwise."""
     if is_legal(resource, source, target):
         return str(target)
     allowed = ", ".join(sorted(MOVES[resource].get(source or "", ()))) or "nothing"
@@ -158,7 +158,7 @@ def check(resource: Resource, source: str | None, target: str) -> str:
 
 
 def reachable(resource: Resource, source: str | None, causes: Container[Cause]) -> frozenset[str]:
-    """Every phase that may still come after ``source``, by moves that need no cause or one of ``causes``."""
+    """Return every phase that can follow ``source``, by moves that need no cause or one of ``causes``."""
     moves, needed = MOVES[resource], CAUSES.get(resource, {})
     found: set[str] = set()
     ahead = deque([source or next(iter(moves))])
@@ -173,9 +173,9 @@ def reachable(resource: Resource, source: str | None, causes: Container[Cause]) 
 
 
 def route(resource: Resource, source: str | None, target: str) -> list[str]:
-    """The fewest legal moves that lead from ``source`` to ``target``; empty if it is there already.
+    """Return the phases on the shortest way from ``source`` to ``target``; empty if they are the same.
 
-    Raises :class:`IllegalMove` if none do.
+    Raises :class:`IllegalMove` if there is no way.
     """
     moves = MOVES[resource]
     start = source or next(iter(moves))
@@ -188,7 +188,7 @@ def route(resource: Resource, source: str | None, target: str) -> list[str]:
                 came_from[there] = here
                 ahead.append(there)
     if target not in came_from:
-        raise IllegalMove(f"{resource.kind}: nothing leads from {start} to {target}")
+        raise IllegalMove(f"{resource.kind}: no legal moves lead from {start} to {target}")
     path: list[str] = []
     while target != start:
         path.append(target)

@@ -1,4 +1,4 @@
-"""Moments in the form that Kubernetes objects carry them."""
+"""Timestamps in Kubernetes' form."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ __all__ = ["format_timestamp", "parse_timestamp"]
 
 
 def format_timestamp(seconds: float) -> str:
-    """RFC 3339 in UTC with six decimals, which both ``Time`` and ``MicroTime`` of Kubernetes accept."""
+    """Return RFC 3339 in UTC with six decimals, which both ``Time`` and ``MicroTime`` of Kubernetes accept."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def parse_timestamp(text: str) -> float:
-    """Seconds since the Unix epoch. Raises :class:`ValueError` where ``text`` is not RFC 3339 with a zone."""
+    """Return seconds since the Unix epoch. Raises :class:`ValueError` if ``text`` is not RFC 3339 with a zone."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"a timestamp without a zone: {text!r}")

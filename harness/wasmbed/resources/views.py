@@ -1,16 +1,21 @@
-"""Devices, Applications and Gateways with their fields as attributes: ``device.status.wasm_runtime``.
-
-A view wraps an object in its JSON form and reads it when asked; it never copies and never writes. A field that is
-absent or null has the value that its declaration here names.
-"""
+"""Devices, Applications, and Gateways with fields as attributes: ``device.status.wasm_runtime``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from harness.wasmbed.protocol.messages import ApplicationState
 from harness.wasmbed.resources.phases import ApplicationPhase, DevicePhase, GatewayPhase
+from harness.wasmbed.resources.view_fields import (
+    Field,
+    View,
+    conditions_field,
+    metrics_field,
+    number_field,
+    text_field,
+    texts_field,
+)
 
 __all__ = [
     "UNKNOWN",
@@ -28,101 +33,19 @@ __all__ = [
     "GatewayStatus",
     "Statistics",
     "TargetDevices",
-    "choices",
-    "field_names",
-    "part",
 ]
 
-T = TypeVar("T")
-
 UNKNOWN = "unknown"
-"""The state of an application on a device that is out of reach: it was there when the device was last heard."""
+"""The state of an application on a device that is out of reach and had it when it last reported."""
 HEALTH = ("healthy", "degraded", "unhealthy", "unknown")
-
-
-def _camel_case(name: str) -> str:
-    head, *tail = name.split("_")
-    return head + "".join(map(str.capitalize, tail))
-
-
-class _Field(Generic[T]):
-    """An attribute whose value is read from the wrapped object under the same name in camelCase."""
-
-    def __init__(
-        self, default: T, convert: Callable[[Any], T] | None = None, choices: Iterable[str] | None = None
-    ) -> None:
-        self.default, self._convert = default, convert
-        self.choices = None if choices is None else tuple(map(str, choices))
-        """The only values that there are, where the schema says so."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._key = _camel_case(name)
-
-    def __get__(self, view: _View, owner: type) -> T:
-        value = view.raw.get(self._key)
-        if value is None:
-            return self.default
-        return self._convert(value) if self._convert else value
-
-
-class _View:
-    __slots__ = ("raw",)
-
-    def __init__(self, raw: Mapping[str, Any]) -> None:
-        self.raw = raw
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, type(self)) and self.raw == other.raw
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.raw!r})"
-
-
-def field_names(view: type) -> list[str]:
-    """The fields of a view, in Python's spelling."""
-    return sorted(name for name, field in vars(view).items() if isinstance(field, _Field))
-
-
-def choices(view: type, name: str) -> tuple[str, ...] | None:
-    """The values that a field can have, where the schema lists them."""
-    field = vars(view)[name]
-    return field.choices if isinstance(field, _Field) else None
-
-
-def part(view: type, name: str) -> type | None:
-    """The view that a field's value is, if it is one."""
-    field = vars(view)[name]
-    return type(field.default) if isinstance(field, _Field) and isinstance(field.default, _View) else None
-
-
-def _text(choices: Iterable[str] | None = None) -> _Field[str | None]:
-    return _Field[str | None](None, choices=choices)
-
-
-def _number() -> _Field[int]:
-    return _Field(0)
-
-
-def _texts() -> _Field[Sequence[str]]:
-    return _Field[Sequence[str]](())
-
-
-def _metrics() -> _Field[Mapping[str, int]]:
-    return _Field[Mapping[str, int]]({})
-
-
-def _conditions() -> _Field[Sequence[Mapping[str, Any]]]:
-    return _Field[Sequence[Mapping[str, Any]]](())
 
 
 def _states(raw: Iterable[Mapping[str, str]]) -> Mapping[str, str]:
     return {entry["name"]: entry["state"] for entry in raw}
 
 
-class _Resource(_View):
-    """What every object has in its metadata."""
+class _Resource(View):
+    """An object with its metadata."""
 
     __slots__ = ()
 
@@ -157,61 +80,61 @@ class _Resource(_View):
 
     @property
     def deleting(self) -> bool:
-        """Whether it was deleted and only waits for its finalizers."""
+        """Whether it was deleted and waits for its finalizers."""
         return bool(self.metadata.get("deletionTimestamp"))
 
 
-class DeviceSpec(_View):
+class DeviceSpec(View):
     __slots__ = ()
-    public_key = _text()
-    device_type = _text()
-    mcu_type = _text()
-    architecture = _text()
-    capabilities = _texts()
-    firmware_version = _text()
-    largest_module = _Field[int | None](None)
+    public_key = text_field()
+    device_type = text_field()
+    mcu_type = text_field()
+    architecture = text_field()
+    capabilities = texts_field()
+    firmware_version = text_field()
+    largest_module = Field[int | None](None)
 
 
-class DeviceStatus(_View):
+class DeviceStatus(View):
     __slots__ = ()
-    phase = _Field("Pending", choices=DevicePhase)
-    observed_generation = _number()
-    device_id = _text()
-    gateway = _text()
-    enrolled_at = _text()
-    enrollments = _number()
-    connected_since = _text()
-    last_heartbeat = _text()
-    device_status = _text()
-    health = _text(HEALTH)
-    device_metrics = _metrics()
-    device_info = _Field[Mapping[str, Any]]({})
-    applications = _Field[Mapping[str, str] | None](None, _states)
-    """By name, the states that the last heartbeat named; None where the gateway does not say."""
-    wasm_runtime = _text()
-    error = _text()
-    conditions = _conditions()
+    phase = Field("Pending", choices=DevicePhase)
+    observed_generation = number_field()
+    device_id = text_field()
+    gateway = text_field()
+    enrolled_at = text_field()
+    enrollments = number_field()
+    connected_since = text_field()
+    last_heartbeat = text_field()
+    device_status = text_field()
+    health = text_field(HEALTH)
+    device_metrics = metrics_field()
+    device_info = Field[Mapping[str, Any]]({})
+    applications = Field[Mapping[str, str] | None](None, _states)
+    """The states in the last heartbeat, by application; None if the gateway does not report them."""
+    wasm_runtime = text_field()
+    error = text_field()
+    conditions = conditions_field()
 
 
 class Device(_Resource):
     __slots__ = ()
-    spec = _Field(DeviceSpec({}), DeviceSpec)
-    status = _Field(DeviceStatus({}), DeviceStatus)
+    spec = Field(DeviceSpec({}), DeviceSpec)
+    status = Field(DeviceStatus({}), DeviceStatus)
 
 
-class TargetDevices(_View):
-    """Which devices an application is for."""
+class TargetDevices(View):
+    """The target devices of an application."""
 
     __slots__ = ()
-    device_names = _texts()
-    all_devices = _Field(False)
+    device_names = texts_field()
+    all_devices = Field(False)
 
     @property
     def match_labels(self) -> Mapping[str, str]:
         return (self.raw.get("selector") or {}).get("matchLabels") or {}
 
     def matches(self, device: Device) -> bool:
-        """Whether ``device`` is meant."""
+        """Whether ``device`` is a target."""
         if self.all_devices:
             return True
         wanted = self.match_labels
@@ -221,66 +144,69 @@ class TargetDevices(_View):
         return device.name in self.device_names
 
 
-class ApplicationConfig(_View):
-    """Limits and input; the defaults are the schema's."""
+class ApplicationConfig(View):
+    """Limits and input, with the schema's defaults."""
 
     __slots__ = ()
-    memory_limit = _Field(1_048_576)
-    fuel = _Field(10_000_000)
-    time_limit = _Field(5_000)
-    entry = _Field("run")
-    args = _texts()
-    env = _Field[Mapping[str, str]]({})
+    memory_limit = Field(1_048_576)
+    fuel = Field(10_000_000)
+    time_limit = Field(5_000)
+    entry = Field("run")
+    args = texts_field()
+    env = Field[Mapping[str, str]]({})
 
 
-class ApplicationSpec(_View):
+class ApplicationSpec(View):
     __slots__ = ()
-    name = _text()
-    wasm_bytes = _text()
-    wasm_ref = _text()
-    stopped = _Field(False)
-    target_devices = _Field(TargetDevices({}), TargetDevices)
-    config = _Field(ApplicationConfig({}), ApplicationConfig)
+    name = text_field()
+    wasm_bytes = text_field()
+    wasm_ref = text_field()
+    stopped = Field(False)
+    target_devices = Field(TargetDevices({}), TargetDevices)
+    config = Field(ApplicationConfig({}), ApplicationConfig)
 
 
-class Statistics(_View):
+class Statistics(View):
     """Numbers of devices."""
 
     __slots__ = ()
-    target = _number()
-    deployed = _number()
-    running = _number()
-    failed = _number()
-    unknown = _number()
+    target = number_field()
+    deployed = number_field()
+    running = number_field()
+    failed = number_field()
+    unknown = number_field()
 
 
-class DeploymentRecord(_View):
+class DeploymentRecord(View):
     """The application controller's record of its last request for one device."""
 
     __slots__ = ()
-    revision = _text()
-    generation = _number()
-    session = _text()
-    device_id = _text()
-    enrollments = _number()
-    requested_at = _text()
-    attempts = _number()
-    error = _text()
+    revision = text_field()
+    generation = number_field()
+    session = text_field()
+    device_id = text_field()
+    enrollments = number_field()
+    requested_at = text_field()
+    attempts = number_field()
+    error = text_field()
 
 
-class DeviceEntry(_View):
-    """One device's row in an Application's status. The gateway writes all of it but ``deployment``; the application
-    controller writes the state ``unknown``, and why, when nobody can hear of the device."""
+class DeviceEntry(View):
+    """One device's entry in an Application's status.
+
+    The gateway writes all of it but ``deployment``. The application controller writes ``deployment``, and the state
+    ``unknown`` with its reason while the device is out of reach.
+    """
 
     __slots__ = ()
-    state = _text((*ApplicationState, UNKNOWN))
-    generation = _Field[int | None](None)
-    error = _text()
-    code = _text()
-    metrics = _metrics()
-    output = _Field[Sequence[Mapping[str, str]]](())
-    updated = _text()
-    deployment = _Field(DeploymentRecord({}), DeploymentRecord)
+    state = text_field((*ApplicationState, UNKNOWN))
+    generation = Field[int | None](None)
+    error = text_field()
+    code = text_field()
+    metrics = metrics_field()
+    output = Field[Sequence[Mapping[str, str]]](())
+    updated = text_field()
+    deployment = Field(DeploymentRecord({}), DeploymentRecord)
 
 
 def _entries(raw: Mapping[str, Any]) -> Mapping[str, DeviceEntry]:
@@ -301,47 +227,47 @@ class _Entries(Mapping[str, DeviceEntry]):
         return len(self._raw)
 
 
-class ApplicationStatus(_View):
+class ApplicationStatus(View):
     __slots__ = ()
-    phase = _Field("Pending", choices=ApplicationPhase)
-    observed_generation = _number()
-    deployed_devices = _texts()
-    deployment_progress = _number()
-    statistics = _Field(Statistics({}), Statistics)
-    device_statuses = _Field[Mapping[str, DeviceEntry]]({}, _entries)
-    metrics = _metrics()
-    last_update = _text()
-    health = _text(HEALTH)
-    error = _text()
-    retry_count = _number()
-    conditions = _conditions()
+    phase = Field("Pending", choices=ApplicationPhase)
+    observed_generation = number_field()
+    deployed_devices = texts_field()
+    deployment_progress = number_field()
+    statistics = Field(Statistics({}), Statistics)
+    device_statuses = Field[Mapping[str, DeviceEntry]]({}, _entries)
+    metrics = metrics_field()
+    last_update = text_field()
+    health = text_field(HEALTH)
+    error = text_field()
+    retry_count = number_field()
+    conditions = conditions_field()
 
 
 class Application(_Resource):
     __slots__ = ()
-    spec = _Field(ApplicationSpec({}), ApplicationSpec)
-    status = _Field(ApplicationStatus({}), ApplicationStatus)
+    spec = Field(ApplicationSpec({}), ApplicationSpec)
+    status = Field(ApplicationStatus({}), ApplicationStatus)
 
 
-class GatewaySpec(_View):
+class GatewaySpec(View):
     __slots__ = ()
-    endpoint = _text()
-    capacity = _Field[int | None](None)
+    endpoint = text_field()
+    capacity = Field[int | None](None)
 
 
-class GatewayStatus(_View):
+class GatewayStatus(View):
     __slots__ = ()
-    phase = _Field("Pending", choices=GatewayPhase)
-    connected_devices = _number()
-    last_seen = _text()
-    last_seen_interval_milliseconds = _Field[int | None](None)
-    version = _text()
-    api_endpoint = _text()
-    error = _text()
-    conditions = _conditions()
+    phase = Field("Pending", choices=GatewayPhase)
+    connected_devices = number_field()
+    last_seen = text_field()
+    last_seen_interval_milliseconds = Field[int | None](None)
+    version = text_field()
+    api_endpoint = text_field()
+    error = text_field()
+    conditions = conditions_field()
 
 
 class Gateway(_Resource):
     __slots__ = ()
-    spec = _Field(GatewaySpec({}), GatewaySpec)
-    status = _Field(GatewayStatus({}), GatewayStatus)
+    spec = Field(GatewaySpec({}), GatewaySpec)
+    status = Field(GatewayStatus({}), GatewayStatus)

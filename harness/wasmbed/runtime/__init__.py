@@ -1,5 +1,5 @@
-"""What a WebAssembly application may expect of any device, and whether a given module keeps to it.
+"""The host interface and the limits of WebAssembly applications on every device, and the validation of modules.
 
-The gateway judges modules here before it sends them, the virtual board runs them against the same table, and the
-firmware is tested against it. ``docs/host-interface.md`` is the same for people.
+The gateway validates modules here before it sends them. Virtual boards run modules with the same table, and the
+firmware is tested against it. ``docs/host-interface.md`` documents it.
 """

@@ -1,7 +1,7 @@
 """The declarations of a WebAssembly binary, read from its sections (WebAssembly Core Specification 2.0, 5.5).
 
-wasmtime validates a binary but shows only its exports, neither tables and segments nor locals or the start function.
-Reading stops at the first count above the limit of all devices, so that a hostile module costs little.
+wasmtime validates a binary but shows only its exports, not its tables, segments, locals, or start function. Reading
+stops at the first count above a limit of all devices, so that a hostile module costs little.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _KINDS = dict(enumerate(("function", "table", "memory", "global")))
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A function's type, in WebAssembly's words for its values."""
+    """A function's type, with WebAssembly's names of value types."""
 
     parameters: tuple[str, ...]
     results: tuple[str, ...]
@@ -37,8 +37,10 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A data or element segment that is copied at instantiation: ``size`` bytes or elements, to ``offset``, which is
-    None where it depends on an imported global."""
+    """A data or element segment that instantiation copies: ``size`` bytes or elements, to ``offset``.
+
+    ``offset`` is None if it depends on an imported global.
+    """
 
     kind: str
     index: int
@@ -49,8 +51,11 @@ class Segment:
 
 @dataclass(slots=True)
 class Declarations:
-    """The sections' content. Memories in pages and tables in elements, each with a minimum and a maximum if there is
-    one; ``functions`` by index, imported ones first; ``exports`` by name: kind and index."""
+    """The content of the sections.
+
+    Memories (in pages) and tables (in elements) have a minimum and optionally a maximum. ``functions`` are by index,
+    imported ones first. ``exports`` have a kind and an index, by name.
+    """
 
     imports: list[tuple[str, str, Signature | str]] = field(default_factory=list)
     types: list[Signature] = field(default_factory=list)
@@ -62,13 +67,13 @@ class Declarations:
     start: int | None = None
 
     def exported(self, name: str) -> Signature | str | None:
-        """The signature of the exported function of that name, the kind of another export, or None."""
+        """Return the signature of the exported function of that name, the kind of another export, or None."""
         kind, index = self.exports.get(name, (None, 0))
         return self.functions[index] if kind == "function" else kind
 
 
 def read_declarations(module: bytes) -> Declarations:
-    """Read a valid module. Raises :class:`InvalidModule` where it declares more than devices take."""
+    """Read a valid module. Raises :class:`InvalidModule` if it declares more than devices accept."""
     reader, found = Reader(module), Declarations()
     for section, _, _ in reader.sections():
         if section in _SECTIONS:

@@ -1,4 +1,4 @@
-"""The one configuration of wasmtime: the validator judges with it, and virtual boards run modules with it."""
+"""The configuration of wasmtime, which the validator and virtual boards share."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ SWITCHES = {
     for name in dir(c_api)
     if (found := re.fullmatch(rf"{_PREFIX}(\w+)_set", name))
 }
-"""A function for each proposal that this wasmtime can switch, new ones included, by the proposal's name. wasmtime-py
-wraps only some of them, hence its C API."""
+"""The function that switches each proposal of this wasmtime, by the proposal's name. wasmtime-py wraps only some of
+them, so they come from its C API."""
 
 
 def configuration(proposals: Collection[str] = PROPOSALS) -> wasmtime.Config:
-    """WebAssembly 1.0 with ``proposals``, every other proposal off, under the limits that all tiers share."""
+    """Return a configuration for WebAssembly 1.0 with ``proposals`` only, under the limits that all tiers share."""
     config = wasmtime.Config()
     for name, switch in SWITCHES.items():
         switch(config.ptr(), name in proposals)
     config.consume_fuel = True
     config.epoch_interruption = True
     config.max_wasm_stack = NATIVE_STACK
-    # Without it, which NaN comes out depends on the host's processor.
+    # Without it, the bits of a NaN depend on the host's processor.
     config.cranelift_nan_canonicalization = True
     config.cranelift_opt_level = "none"
     return config

@@ -1,6 +1,6 @@
-"""The host interface as data: the functions a module may import and the exports it must have.
+"""The host interface as a table: the functions that a module may import and the exports that it must have.
 
-Kept in one table so that the validator, the virtual board and the documentation cannot disagree.
+The validator, virtual boards, and the documentation use this one table, so they cannot disagree.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 HOST_MODULE = "wasmbed"
-"""The module name that every import carries."""
+"""The module name of every import."""
 MEMORY_EXPORT = "memory"
 """The linear memory that pointers point into."""
 DEFAULT_ENTRY = "run"
@@ -44,11 +44,11 @@ MAXIMUM_TOPIC = 128
 MAXIMUM_PAYLOAD = 1024
 """Bytes; a longer payload is refused with -1."""
 MAXIMUM_LOG_LINE = 256
-"""Bytes; what is beyond is cut off."""
+"""Bytes; a longer line is truncated."""
 
 
 class ValueType(StrEnum):
-    """The two value types of the interface, in WebAssembly's words."""
+    """The two value types of the interface, with WebAssembly's names."""
 
     I32 = "i32"
     I64 = "i64"
@@ -64,7 +64,7 @@ class LogLevel(IntEnum):
 
 
 class FaultCode(StrEnum):
-    """Why a call into a module ended early: the codes of ``RuntimeFault``."""
+    """The reasons why a call into a module failed: the codes of ``RuntimeFault``."""
 
     TRAP = "TRAP"
     OUT_OF_FUEL = "OUT_OF_FUEL"
@@ -75,7 +75,7 @@ class FaultCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HostFunction:
-    """One import: parameter names in order (all ``i32``), the result's type if any, and what it does."""
+    """One import: the names of its parameters (all ``i32``), the type of its result if any, and a summary."""
 
     name: str
     parameters: tuple[str, ...]
@@ -126,5 +126,5 @@ FUNCTIONS: dict[str, HostFunction] = {
 
 
 def sensor_value(channel: int, reading: int) -> int:
-    """What ``sensor_read`` returns on boards without sensors: the ``reading``-th (from 0) of ``channel``."""
+    """Return the result of ``sensor_read`` on boards without sensors, for the ``reading``-th reading (from 0)."""
     return 20_000 + 100 * channel + (reading * 37) % 1000 - 500

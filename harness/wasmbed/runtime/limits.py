@@ -1,8 +1,8 @@
 """The limits of a module on every device, and the WebAssembly proposals that devices run.
 
-They are fixed, so that one verdict holds for all tiers: the validator judges by this table before a byte is sent,
-virtual boards run under it, and the firmware has the same numbers (``firmware/wasmbed-node/src/runtime/limits.rs``; a
-test compares them). ``docs/host-interface.md`` documents them.
+They are fixed, so that one result of validation holds for all tiers: the validator uses this table before a byte is
+sent, virtual boards run under it, and the firmware has the same numbers (a test compares them with
+``firmware/wasmbed-node/src/runtime/limits.rs``). ``docs/host-interface.md`` documents them.
 """
 
 from __future__ import annotations
@@ -47,22 +47,22 @@ MOST: Final = {
 }
 """Entries of the module's sections; imported functions count as functions."""
 MAXIMUM_PARAMETERS: Final = 32
-"""Of a function or block; of its results as many."""
+"""Parameters of a function or block, and as many results."""
 MAXIMUM_LOCALS: Final = 10_000
-"""Of a function, its parameters not counted."""
+"""Locals of a function, without its parameters."""
 MAXIMUM_BODY: Final = 128 << 10
 """Bytes of a function's code."""
 MAXIMUM_TABLES: Final = 8
 MAXIMUM_TABLE: Final = 10_000
-"""Elements of a table; a growth beyond it is refused."""
+"""Elements of a table; growing beyond it is refused."""
 MAXIMUM_ELEMENTS: Final = 10_000
 """Elements of all element segments."""
 MAXIMUM_SENSORS: Final = 64
 """Sensor channels whose readings are counted for one application."""
 
 DEPLOYMENT_FUEL: Final = 2_000_000
-"""Units of fuel at most that a start function and ``_initialize`` share: firmware cannot interrupt them."""
+"""Units of fuel that a start function and ``_initialize`` may use together: firmware cannot interrupt them."""
 CALL_DEPTH: Final = 512
-"""Calls inside each other that firmware allows; a function with many locals reaches fewer on a small board."""
+"""The depth of nested calls that firmware allows; with many locals a small board reaches less."""
 NATIVE_STACK: Final = 56 << 10
-"""Bytes of stack of a call on virtual boards, whose engine counts no calls: 500 of functions with eight locals fit."""
+"""Bytes of stack on virtual boards, whose engine does not count calls: 500 nested calls with eight locals fit."""

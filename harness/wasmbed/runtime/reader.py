@@ -1,7 +1,7 @@
-"""Reads the values of a WebAssembly binary one after the other (WebAssembly Core Specification 2.0, chapter 5).
+"""A reader of the values in a WebAssembly binary (WebAssembly Core Specification 2.0, chapter 5).
 
-For binaries that wasmtime has validated. Its validation accepts more than its compiler (50.0: compact imports), so an
-encoding that the specification lacks is refused here; nothing else is checked again.
+It reads binaries that wasmtime has validated. wasmtime's validation accepts more than its compiler (50.0: compact
+imports), so the reader refuses encodings that the specification lacks; it repeats no other check.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _OPERATIONS: dict[int, tuple[int, Callable[[int, int], int]]] = {
     for opcode, bits in ((0x6A, 32), (0x7C, 64))
     for step, operation in enumerate((int.__add__, int.__sub__, int.__mul__))
 }
-"""Of constant expressions (proposal extended-const): the width in bits, and what is done."""
+"""The operations of constant expressions (proposal extended-const): the width in bits, and the operation."""
 _NUMBERS = (0x41, 0x42)
 _OTHERS = {0x23: None, 0x43: 4, 0x44: 8, 0xD0: None, 0xD2: None}
-"""A global, floats, references: the bytes that follow, None for those of a number."""
+"""The other constants (a global, floats, references) with the number of bytes that follow; None: a LEB128 number."""
 _END = 0x0B
 _NULLABLE = 0x63
-"""Before a reference type that is written out."""
+"""The prefix of a reference type in its long form."""
 
 
 class InvalidModule(ValueError):
@@ -39,15 +39,15 @@ class InvalidModule(ValueError):
         super().__init__(reason)
 
 
-def at_most(limit: int, count: int, what: str) -> int:
-    """``count``. Raises :class:`InvalidModule` if that is more than devices take."""
+def at_most(limit: int, count: int, subject: str) -> int:
+    """Return ``count``. Raises :class:`InvalidModule` if it is above ``limit``."""
     if count > limit:
-        raise InvalidModule(f"has {count:,} {what}, devices take at most {limit:,}")
+        raise InvalidModule(f"has {count:,} {subject}, devices take at most {limit:,}")
     return count
 
 
 def leb(number: int) -> bytes:
-    """An unsigned integer as the format writes it (LEB128)."""
+    """Encode an unsigned integer as LEB128."""
     encoded = bytearray()
     while number > 0x7F:
         encoded.append(number & 0x7F | 0x80)
@@ -56,13 +56,13 @@ def leb(number: int) -> bytes:
 
 
 class Reader:
-    """Reads a binary from its first section on; ``at`` is the place of the next byte."""
+    """Reads a binary from its first section on; ``at`` is the offset of the next byte."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, _HEADER_SIZE
 
     def sections(self) -> Iterator[tuple[int, int, int]]:
-        """Each section's number, the place where it begins, and the place where it ends; ``at`` is at its content."""
+        """Yield each section's number, its first offset, and the offset after it; ``at`` is at its content."""
         while self.at < len(self.data):
             begin, section, size = self.at, self.byte(), self.u32()
             end = self.at + size
@@ -94,15 +94,15 @@ class Reader:
         self.at += size
         return self.data[self.at - size : self.at].decode()
 
-    def count(self, what: str) -> int:
-        """Of a section's entries."""
-        return at_most(MOST[what], self.u32(), what)
+    def count(self, subject: str) -> int:
+        """Read the number of a section's entries, and check it."""
+        return at_most(MOST[subject], self.u32(), subject)
 
-    def one_of(self, meanings: Mapping[int, T], what: str) -> T:
-        """The meaning of the next byte. Raises :class:`InvalidModule` for a byte without one."""
+    def one_of(self, meanings: Mapping[int, T], subject: str) -> T:
+        """Return the meaning of the next byte. Raises :class:`InvalidModule` for a byte without one."""
         byte = self.byte()
         if byte not in meanings:
-            place = f"{what} {byte:#x} at offset {self.at - 1:#x}"
+            place = f"{subject} {byte:#x} at offset {self.at - 1:#x}"
             raise InvalidModule(f"uses an encoding that devices do not have: {place}")
         return meanings[byte]
 
@@ -120,7 +120,7 @@ class Reader:
         return self.u32(), self.u32() if has_maximum else None
 
     def constant(self) -> int | None:
-        """The value of a constant expression; None unless it is an integer that is known before instantiation."""
+        """Return the value of a constant expression; None unless it is an integer known before instantiation."""
         stack: list[int | None] = []
         while (opcode := self.byte()) != _END:
             if opcode in _NUMBERS:
@@ -139,6 +139,6 @@ class Reader:
         return stack.pop()
 
     def offset(self) -> int | None:
-        """Where a segment goes: unsigned, 32 bits."""
+        """Return the offset of a segment: unsigned, 32 bits."""
         value = self.constant()
         return None if value is None else value % (1 << 32)

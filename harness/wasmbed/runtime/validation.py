@@ -1,8 +1,8 @@
-"""Whether a module may be sent to a device, judged before a byte of it leaves the gateway.
+"""Validation of modules, before the first byte is sent to a device.
 
-The one verdict of all tiers: the command line, the gateway and virtual boards ask here, and the firmware refuses the
-same modules (a test compares). wasmtime checks the binary under the proposals that devices have; the rest compares what
-the binary declares with the host interface and the limits. The messages are for the person who built the module.
+All tiers agree: the command line, the gateway, and virtual boards validate here, and the firmware refuses the same
+modules (a test compares). wasmtime checks the binary under the proposals that devices have; the rest compares its
+declarations with the host interface and the limits. The messages are written for the author of the module.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _RETURNS_A_NUMBER = Signature((), ("i32",))
 
 @dataclass(frozen=True, slots=True)
 class ModuleInfo:
-    """What validation learned. Memory is in bytes; ``memory_maximum`` is None where the module declares none."""
+    """The result of validation. Memory is in bytes; ``memory_maximum`` is None if the module declares none."""
 
     sha256: bytes
     size: int
@@ -54,9 +54,9 @@ class ModuleInfo:
 
 
 def validate(module: bytes, limits: Limits, entry: str = DEFAULT_ENTRY) -> ModuleInfo:
-    """Judge ``module``; raises :class:`InvalidModule`.
+    """Validate ``module``. Raises :class:`InvalidModule`.
 
-    Takes time in proportion to the module's size and holds no lock while it does, so it is fit for a worker thread.
+    It takes time in proportion to the module's size and releases the interpreter lock, so it suits a worker thread.
     """
     _check_binary(module)
     found = read_declarations(module)
@@ -137,7 +137,7 @@ def _check_memory(found: Declarations, limits: Limits) -> tuple[int, int | None]
 
 
 def _check_segment(segment: Segment, found: Declarations) -> None:
-    """A segment that does not fit would end the instantiation."""
+    """Refuse a segment that does not fit: instantiation would fail."""
     if segment.kind == "data":
         room, unit, place = found.memories[0][0] * PAGE_SIZE, "bytes", "memory"
     else:

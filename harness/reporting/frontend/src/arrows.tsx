@@ -6,7 +6,7 @@ import { useSlices } from "./slices";
 import { CONSOLE, type EventStore, FAULT, MESSAGE, STATE } from "./store";
 import { clock, px } from "./format";
 
-const ROW = 26, LEFT = 78, LANE = 84, NARROW = 560;
+const ROW = 26, LEFT = 78, LANE = 78, NARROW = 560;
 const ORDER = ["User", "Harness", "Device", "Bridge", "Gateway", "Kubernetes"];
 
 interface Props {

@@ -1,0 +1,107 @@
+"""The assessment of an application's devices, and the records of the requests that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+
+from harness.wasmbed.controllers.device_index import DeviceIndex
+from harness.wasmbed.controllers.device_state import (
+    RETRIED_REASONS,
+    DeviceAssessment,
+    DeviceState,
+    has_module,
+    judge,
+    obstacle,
+)
+from harness.wasmbed.controllers.packages import Package
+from harness.wasmbed.controllers.retry_state import RetryState
+from harness.wasmbed.resources.api import Object
+from harness.wasmbed.resources.timestamps import format_timestamp, parse_timestamp
+from harness.wasmbed.resources.views import Application, DeploymentRecord, DeviceEntry
+
+__all__ = ["Assessor"]
+
+NO_ENTRY = DeviceEntry({})
+
+
+class Assessor:
+    """Assesses devices. A request expires after ``answer_within`` seconds, and is made at most ``attempts`` times."""
+
+    def __init__(self, device_index: DeviceIndex, *, answer_within: float, attempts: int) -> None:
+        self._device_index, self._answer_within, self._attempts = device_index, answer_within, attempts
+
+    def assess(
+        self, application: Application, retries: RetryState, package: Package, now: float
+    ) -> dict[str, DeviceAssessment]:
+        """Return the assessment of each target device of ``application`` at ``now`` (clock seconds)."""
+        entries, assessments = application.status.device_statuses, {}
+        overdue = format_timestamp(now - self._answer_within)
+        for name in self._device_index.targets(application):
+            device, entry = self._device_index.device(name), entries.get(name, NO_ENTRY)
+            why = obstacle(device, package.size)
+            if device is None or why is not None:
+                assessments[name] = DeviceAssessment(DeviceState.FAILED, why or "", awaited=device is None)
+                continue
+            record = entry.deployment
+            assessments[name] = self._apply_retry_limit(
+                retries,
+                name,
+                record,
+                judge(
+                    device,
+                    entry,
+                    package.revision,
+                    away=self._device_index.why_away(device),
+                    confirmed=retries.is_confirmed(name, record),
+                    expired=record.requested_at is not None and record.requested_at <= overdue,
+                ),
+            )
+        return assessments
+
+    def leftovers(self, application: Application, targets: Container[str]) -> tuple[list[str], list[str]]:
+        """Return the devices with an entry that are no longer targets: those to stop, and those to forget."""
+        leaving, forgotten = [], []
+        for name, entry in application.status.device_statuses.items():
+            if name in targets:
+                continue
+            device = self._device_index.device(name)
+            if device is None or not has_module(device, entry):
+                forgotten.append(name)
+            elif not self._device_index.why_away(device):
+                leaving.append(name)
+        return leaving, forgotten
+
+    def record(self, application: Application, name: str, package: Package, now: float) -> Object:
+        """Return the record of a request, written before the request is made. It replaces the device's entry."""
+        device, entry = self._device_index.device(name), application.status.device_statuses.get(name, NO_ENTRY)
+        before = entry.deployment
+        return {
+            **dict.fromkeys(field for field in entry.raw if field != "deployment"),
+            "deployment": {
+                "revision": package.revision,
+                "generation": application.generation,
+                "session": device.status.connected_since if device else None,
+                "deviceId": device.status.device_id if device else None,
+                "enrollments": device.status.enrollments if device else None,
+                "requestedAt": format_timestamp(now),
+                "attempts": before.attempts + 1 if before.revision == package.revision else 1,
+                "error": None,
+            },
+        }
+
+    def next_expiry(self, application: Application, names: Iterable[str], now: float) -> float | None:
+        """Return the seconds until the first of the requests to ``names`` expires; None if there are none."""
+        records = (application.status.device_statuses[name].deployment for name in names)
+        first = min((record.requested_at for record in records if record.requested_at), default=None)
+        return max(parse_timestamp(first) + self._answer_within - now, 0.001) if first else None
+
+    def _apply_retry_limit(
+        self, retries: RetryState, name: str, record: DeploymentRecord, assessment: DeviceAssessment
+    ) -> DeviceAssessment:
+        if assessment.state.answered:
+            retries.failed_attempts.pop(name, None)
+        elif assessment.reason in RETRIED_REASONS and retries.add_failed_attempt(name, record) >= self._attempts:
+            return DeviceAssessment(DeviceState.FAILED, assessment.reason)
+        elif assessment.state is DeviceState.DUE and name in retries.gateway_failures:
+            return DeviceAssessment(DeviceState.DUE, retries.gateway_failures[name].reason)
+        return assessment
