@@ -29,7 +29,8 @@ async def test_discovery(api):
         "singularName": "widget",
         "namespaced": True,
         "kind": "Widget",
-        "verbs": ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+        "verbs": ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"],
+        "storageVersionHash": widgets["storageVersionHash"],
         "shortNames": ["wd"],
         "categories": ["all"],
     }

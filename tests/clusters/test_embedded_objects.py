@@ -16,6 +16,9 @@ async def test_a_created_object_gets_its_metadata_and_defaults(api):
     response = await api.ask("POST", WIDGETS, api.widget())
     made = orjson.loads(response.content.encode())
     assert response.status == 201
+    (owner,) = made["metadata"].pop("managedFields")
+    assert (owner["operation"], owner["time"]) == ("Update", "2023-11-14T22:13:20Z")
+    assert owner["fieldsV1"] == {"f:spec": {".": {}, "f:color": {}, "f:size": {}}}
     assert made["metadata"] | {"uid": "", "resourceVersion": ""} == {
         "name": "one",
         "namespace": "default",
@@ -26,6 +29,7 @@ async def test_a_created_object_gets_its_metadata_and_defaults(api):
     }
     assert made["spec"] == {"size": 1, "color": "red"}
     assert made["status"] == {"phase": "New"}
+    made["metadata"]["managedFields"] = [owner]
     assert await api("GET", f"{WIDGETS}/one") == made
     assert await api("GET", f"{WIDGETS}/one/status") == made
 

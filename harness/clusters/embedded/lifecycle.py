@@ -88,7 +88,8 @@ class Lifecycle:
                 self._state.registry.remove(served.group, served.plural, served.version)
         for served in types:
             self._state.registry.add(served)
-        self._owners.follow(types[0].collection, self._state.collection(types[0]))
+        if types:
+            self._owners.follow(types[0].collection, self._state.collection(types[0]))
 
     def kinds_taken(self, definition: Object) -> set[str]:
         """The kinds of a definition's group that other types have."""

@@ -227,6 +227,8 @@ class Resources:
             if not request.query.get("fieldManager"):
                 cause = errors.required("fieldManager", "is required for apply patch")
                 raise errors.invalid("meta.k8s.io", "PatchOptions", "", [cause])
+            if target.subresource == "scale":
+                raise bad_request("the scale of a custom resource cannot be applied: send a merge patch")
             outcome = self._writer.apply(served, target.key, target.subresource, _object(body), options)
             return self._written(request, target, outcome), target.name
         if boolean(request.query, "force") is not None:

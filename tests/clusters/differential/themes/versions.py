@@ -21,7 +21,6 @@ from tests.clusters.differential.requests import (
 
 _STRING = {"type": "string"}
 _LOST = "there the owners of fields get lost, or an apply fails, where versions lack each other's fields"
-_TEXT = "a Status says more than plain text, and clients show it"
 _V1 = "/apis/$GROUP/v1/namespaces/$NS/things"
 _V2 = "/apis/$GROUP/v2/namespaces/$NS/things"
 _BETA = "/apis/$GROUP/v1beta1/namespaces/$NS/things"
@@ -52,13 +51,13 @@ _VERSIONS: list[Request] = [
     get("the group", "/apis/$GROUP"),
     get("resources of v1", "/apis/$GROUP/v1"),
     get("resources of v2", "/apis/$GROUP/v2"),
-    get("resources of a version not served", "/apis/$GROUP/v0", stays=_TEXT),
+    get("resources of a version not served", "/apis/$GROUP/v0"),
     post("create in v1", _V1, _thing("v1", "one", old="a", both="b", new="c")),
     get("read in v1", f"{_V1}/one"),
     get("read in v2", f"{_V2}/one"),
     get("read in a deprecated version", f"{_BETA}/one"),
     get("read in a version with its own warning", f"{_BETA.replace('v1beta1', 'v1alpha1')}/one"),
-    get("read in a version not served", f"{_BETA.replace('v1beta1', 'v0')}/one", stays=_TEXT),
+    get("read in a version not served", f"{_BETA.replace('v1beta1', 'v0')}/one"),
     get("list in v2", _V2),
     get("list in a deprecated version", _BETA),
     get("watch in a deprecated version", f"{_BETA}?watch=true&timeoutSeconds=1"),
