@@ -148,7 +148,7 @@ class ApiServer:
                 content = Plain(discovery.api_versions())
             case ["apis"]:
                 content = Plain(discovery.api_groups(registry))
-            case ["apis", group, *_] if not registry.has_group(group):
+            case ["apis", group, *version] if not registry.knows(group, *version[:1]):
                 raise NoSuchPage
             case ["apis", group]:
                 content = Plain(discovery.group(registry, group))
@@ -179,7 +179,7 @@ class ApiServer:
         if parts[0] == "namespaces" and len(parts) > 2 and (group or parts[2] not in ("status", "finalize")):
             namespace, parts = parts[1], parts[2:]
         served = self._state.registry.find(group, version, parts[0])
-        if served is None and not request.in_process and not self._state.registry.has_group(group):
+        if served is None and not request.in_process and not self._state.registry.knows(group, version):
             raise NoSuchPage
         if served is None or len(parts) > 3 or (namespace and not served.namespaced):
             raise no_such_path()

@@ -137,9 +137,10 @@ class Registry:
             del self._types[key]
         self.revision += 1
 
-    def has_group(self, group: str) -> bool:
-        """Whether any type of a group is served."""
-        return any(key[0] == group for key in self._types)
+    def knows(self, group: str, version: str = "") -> bool:
+        """Whether a group is served, and the version of it; a built-in group answers for all its versions."""
+        types = [served for served in self if served.group == group]
+        return any(not version or not served.custom or served.version == version for served in types)
 
     def find(self, group: str, version: str, plural: str) -> ResourceType | None:
         return self._types.get((group, version, plural))

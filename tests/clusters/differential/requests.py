@@ -38,6 +38,8 @@ class Request:
     until: tuple[int, ...] = ()
     """Repeat the request until its status is one of these."""
     compared: bool = True
+    varies: tuple[str, ...] = ()
+    """Paths in the answer whose values the real server draws by lot each time that it starts."""
     stays: str = ""
     """Why the embedded server answers differently on purpose."""
 

@@ -122,6 +122,7 @@ THEME = Theme(
                     "nonResourceAttributes": {"verb": "get", "path": "/healthz"},
                 }
             },
+            varies=("body.status.reason",),
         ),
         post(
             "may the masters",
@@ -149,6 +150,7 @@ THEME = Theme(
                     "nonResourceAttributes": {"verb": "get", "path": "/healthz"},
                 }
             },
+            varies=("body.status.reason",),
         ),
         post(
             "may I",
@@ -181,7 +183,13 @@ THEME = Theme(
                 }
             },
         ),
-        post("what may jane do", f"{_REVIEWS}/selfsubjectrulesreviews", {"spec": {"namespace": "$NS"}}, headers=_JANE),
+        post(
+            "what may jane do",
+            f"{_REVIEWS}/selfsubjectrulesreviews",
+            {"spec": {"namespace": "$NS"}},
+            headers=_JANE,
+            varies=("body.status.nonResourceRules", "body.status.resourceRules"),
+        ),
         post("what may I do, nowhere", f"{_REVIEWS}/selfsubjectrulesreviews", {"spec": {}}),
         get("reviews cannot be listed", f"{_REVIEWS}/selfsubjectaccessreviews"),
         *prepare(
