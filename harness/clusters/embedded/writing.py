@@ -119,7 +119,7 @@ class Writer:
             manager = Manager(options.manager, "Update", served.api_version)
             made = body if served.to_storage else new
             change = changes(served.blank, made, served.schema, options.budget, without=served.unset)
-            change.set = [path for path in change.set if path[:2] not in served.unowned]
+            change.set = [path for path in change.set if not _begins(path, served.unowned)]
             managed = record([], change, manager, self._state.now())
         if managed:
             meta["managedFields"] = managed
@@ -445,6 +445,10 @@ def _other_uid(served: ResourceType, key: Key, wanted: str, actual: str) -> Stat
     why = f"StorageError: invalid object, Code: 4, Key: /registry/{place}, ResourceVersion: 0, AdditionalErrorMsg: "
     why += f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {actual}"
     return errors.conflict(served.group, served.plural, key[1], why)
+
+
+def _begins(path: tuple[str, ...], starts: tuple[tuple[str, ...], ...]) -> bool:
+    return any(path[: len(start)] == start for start in starts)
 
 
 def _relevant(served: ResourceType, config: Object, subresource: str) -> Object:

@@ -16,12 +16,13 @@ __all__ = ["kind_of"]
 
 _SCALED = ("Deployment", "ReplicaSet", "ReplicationController", "StatefulSet")
 _UNOWNED = {
-    "Pod": ("tolerations", "priority", "preemptionPolicy"),
-    "Service": ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"),
-    "Node": ("taints",),
-    "Namespace": ("finalizers",),
+    "Pod": ("spec.tolerations", "spec.priority", "spec.preemptionPolicy"),
+    "Service": ("spec.clusterIPs", "spec.ipFamilies", "spec.ipFamilyPolicy"),
+    "Node": ("spec.taints",),
+    "Namespace": ("spec.finalizers",),
+    "Job": ("spec.selector", "spec.template.metadata", "metadata.labels"),
 }
-"""Members of ``spec`` that admission or allocation sets, which belong to no manager."""
+"""Fields that admission or allocation sets, which belong to no manager."""
 
 
 def kind_of(
@@ -59,7 +60,7 @@ def kind_of(
         columns=columns_of(columns),
         selectable=paths,
         prepare=prepare,
-        unowned=tuple(("f:spec", f"f:{member}") for member in _UNOWNED.get(kind, ())),
+        unowned=tuple(tuple(f"f:{part}" for part in path.split(".")) for path in _UNOWNED.get(kind, ())),
         scale=ScalePaths(("spec", "replicas"), ("status", "replicas")) if kind in _SCALED else None,
         make_blank=partial(blank_of, file, kind),
         deprecation=deprecation,

@@ -39,6 +39,7 @@ _CLUSTER = {
 }  # fmt: skip
 
 
+_OWNED = "what the server changes by itself belongs to no manager, even if a client has set it too"
 _PROTECTED = "no controller would take the finalizer away again"
 
 
@@ -150,7 +151,7 @@ THEME = Theme(
             _PROTECTED,
             spec={"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/x"}},
         ),
-        _new("v1", "nodes", "labels and a taint", spec={"taints": [{"key": "a", "effect": "NoSchedule"}]}),
+        _new("v1", "nodes", "labels and a taint", _OWNED, spec={"taints": [{"key": "a", "effect": "NoSchedule"}]}),
         _new("v1", "limitranges", "one limit", spec={"limits": [{"type": "Container", "default": {"cpu": "1"}}]}),
         _new("v1", "resourcequotas", "pods", spec={"hard": {"pods": "10"}}),
         _new("v1", "endpoints", "one address", subsets=[{"addresses": [{"ip": "10.0.0.1"}], "ports": [{"port": 80}]}]),
@@ -370,7 +371,7 @@ THEME = Theme(
             "negative numbers",
             spec={"leaseDurationSeconds": -1, "leaseTransitions": -1},
         ),
-        _new("coordination.k8s.io/v1", "leases", "a preferred holder", spec={"preferredHolder": "b"}),
+        _new("coordination.k8s.io/v1", "leases", "a preferred holder", _OWNED, spec={"preferredHolder": "b"}),
         _new("v1", "configmaps", "a name with capitals", metadata={"name": "Made"}),
         _new("v1", "namespaces", "a name with a dot", metadata={"name": "a.b"}),
         get("an empty list", "/apis/batch/v1/namespaces/$NS/jobs"),
