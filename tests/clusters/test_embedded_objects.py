@@ -34,6 +34,16 @@ async def test_a_created_object_gets_its_metadata_and_defaults(api):
     assert await api("GET", f"{WIDGETS}/one/status") == made
 
 
+async def test_fields_that_are_there_twice(api):
+    about = '"apiVersion":"example.org/v1","kind":"Widget","metadata":{"name":"one"}'
+    body = ("{" + about + ',"spec":{"size":1,"tags":[],"size":2,"anything":{"a":1,"a":2}}}').encode()
+    said = ['duplicate field "spec.size"', 'duplicate field "spec.anything.a"']
+    assert (await api.ask("POST", f"{WIDGETS}?dryRun=All", body)).warnings == said
+    _, _, status = await api.refused("POST", f"{WIDGETS}?fieldValidation=Strict", body)
+    assert status["message"].endswith(f"strict decoding error: {', '.join(said)}")
+    assert (await api.ask("POST", f"{WIDGETS}?fieldValidation=Ignore", body)).warnings == []
+
+
 async def test_metadata_that_only_the_server_sets_is_not_taken(api):
     given = api.widget()
     given["metadata"] |= {

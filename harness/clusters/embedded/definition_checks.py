@@ -99,6 +99,10 @@ def _check_versions(versions: list[Object] | None, causes: list[Cause], *, is_ne
     if stored != 1:
         detail = "must have exactly one version marked as storage version"
         causes.append(errors.invalid_value("spec.versions", shown(), detail))
+    if stored > 1 and is_new:
+        names = [version["name"] for version in known if version["storage"]]
+        detail = f"must have the storage version {names[-1]}"
+        causes.append(errors.invalid_value("status.storedVersions", names[:1], detail))
     if not stored and is_new:
         causes.append(errors.invalid_value("status.storedVersions", None, "must have at least one stored version"))
     if len({version["name"] for version in known}) != len(known):

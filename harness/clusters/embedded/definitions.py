@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.budget import Budget
@@ -29,9 +29,10 @@ _VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "updat
 """The verbs of custom resources, in the order in which the API server lists them."""
 
 
-def complete_definition(new: Object, old: Object | None, budget: Budget) -> list[str]:
+def complete_definition(new: Object, old: Object | None, budget: Budget, found: Sequence[Cause] = ()) -> list[str]:
     """Fill in the names that follow from others, and return warnings; refuse what is wrong (422 with its causes).
 
+    ``found``: faults of its metadata.
     Raises :class:`OutOfBudget`.
     """
     spec = new.setdefault("spec", {})
@@ -49,7 +50,7 @@ def complete_definition(new: Object, old: Object | None, budget: Budget) -> list
         if (schema := lookup(version, ("schema", "openAPIV3Schema"))) is not None:
             read_form(schema, "spec.versions.schema.openAPIV3Schema", budget)
     warnings: list[str] = []
-    causes = _changed_causes(new, old) if old is not None else []
+    causes = [*found, *(_changed_causes(new, old) if old is not None else ())]
     causes += definition_causes(new, budget, warnings, is_new=old is None)
     if causes:
         raise errors.invalid(CRD_TYPE.group, CRD_TYPE.kind, new["metadata"].get("name", ""), causes)

@@ -71,8 +71,6 @@ def scale_causes(subresources: Object, where: str) -> list[Cause]:
 def selectable_causes(fields: Sequence[Object], schema: Object, where: str) -> list[Cause]:
     """The faults of ``selectableFields``: each names one field that the schema has, of a plain type."""
     causes: list[Cause] = []
-    if len(fields) > _SELECTABLE_LIMIT:
-        causes.append(errors.too_many(where, len(fields), _SELECTABLE_LIMIT))
     seen: set[str] = set()
     for index, selectable in enumerate(fields):
         path, field = selectable.get("jsonPath") or "", f"{where}[{index}].jsonPath"
@@ -90,6 +88,8 @@ def selectable_causes(fields: Sequence[Object], schema: Object, where: str) -> l
         if path in seen:
             causes.append(errors.duplicate(field, path))
         seen.add(path)
+    if len(seen) > _SELECTABLE_LIMIT:
+        causes.append(errors.too_many(where, len(fields), _SELECTABLE_LIMIT))
     return causes
 
 

@@ -18,7 +18,7 @@ from harness.clusters.embedded.field_changes import changes
 from harness.clusters.embedded.kinds.access_rules import GROUP as RBAC
 from harness.clusters.embedded.kinds.decoding import decoding_problem
 from harness.clusters.embedded.lifecycle import Lifecycle
-from harness.clusters.embedded.messages import Listing, Plain, Request, Response
+from harness.clusters.embedded.messages import JSON, Listing, Plain, Request, Response
 from harness.clusters.embedded.ownership import Manager, record
 from harness.clusters.embedded.patches import (
     JSON_PATCH,
@@ -30,6 +30,7 @@ from harness.clusters.embedded.patches import (
 )
 from harness.clusters.embedded.query import boolean, flag, integer
 from harness.clusters.embedded.reading import Reader, Selectors, plain_form, requested_form
+from harness.clusters.embedded.repeats import repeated_fields
 from harness.clusters.embedded.scale import scale_of, scaled
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Key, StoredObject
@@ -306,8 +307,9 @@ class Resources:
         approve = None
         if target.served.group == RBAC and not request.user.is_master:
             approve = partial(self._access.check_grant, request.user, target.served.plural)
+        repeated = _repeated(request)
         if not query:
-            return Options(dry_run, _manager(request), size=size, approve=approve)
+            return Options(dry_run, _manager(request), repeated=repeated, size=size, approve=approve)
         validation = query.get("fieldValidation") or "Warn"
         if validation not in _VALIDATION:
             cause = errors.unsupported_value("fieldValidation", validation, ("", *_VALIDATION))
@@ -315,7 +317,8 @@ class Resources:
         manager = query.get("fieldManager") or _manager(request)
         if problem := _manager_problem(manager):
             raise _invalid_options(request.method, problem)
-        return Options(dry_run, manager, validation, flag(query, "force"), size=size, approve=approve)
+        force = flag(query, "force")
+        return Options(dry_run, manager, validation, force, repeated=repeated, size=size, approve=approve)
 
     def _written(self, request: Request, target: Target, outcome: Outcome) -> Response:
         if target.subresource == "scale":
@@ -359,6 +362,13 @@ def _dry_run(request: Request, body: Any) -> bool:
     if not set(wanted) <= {"All"}:
         raise _invalid_options(request.method, errors.unsupported_value("dryRun", wanted, ("All",)))
     return bool(wanted)
+
+
+def _repeated(request: Request) -> list[str]:
+    """The fields that the body of an object names twice; patches are not asked."""
+    if request.method == "PATCH" or type(request.body) is not bytes or media_type(request) != JSON:
+        return []
+    return repeated_fields(request.body)
 
 
 def _invalid_options(method: str, cause: Cause) -> StatusError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,8 @@ class Options:
     budget: Budget = field(default_factory=Budget)
     approve: Callable[[Object], object] | None = None
     """Raises a refusal for an object that this user may not store."""
+    repeated: Sequence[str] = ()
+    """Fields that the body names twice."""
     size: int = 0
     """Bytes of the request's body; of a request in the same process they are not counted."""
 
@@ -307,12 +309,13 @@ class Writer:
             new = served.to_storage(new)
         if served.prepare is not None and not wrong_types:
             causes.extend(served.prepare(new, stored) or ())
-        if causes:
+        is_definition = served is CRD_TYPE and (stored is None or subresource != "status")
+        if causes and not is_definition:
             if subresource == "status":
                 causes = [_of_status(cause) for cause in causes]
             raise errors.invalid(served.group, served.kind, meta.get("name", ""), causes[:CAUSES_LIMIT])
-        if served is CRD_TYPE and (stored is None or subresource != "status"):
-            warnings += complete_definition(new, stored, options.budget)
+        if is_definition:
+            warnings += complete_definition(new, stored, options.budget, causes)
             new["status"] = new_status(new) if stored is None else self._established(new)
         if options.approve is not None:
             options.approve(new)
@@ -325,7 +328,8 @@ class Writer:
 
         Raises the refusal where validation is strict: 400, and 422 for an object that a patch has made.
         """
-        said = [f'unknown field "{path}"' for path in sorted(unknown)[:CAUSES_LIMIT]]
+        said = [f'duplicate field "{path}"' for path in options.repeated]
+        said += [f'unknown field "{path}"' for path in sorted(unknown)[:CAUSES_LIMIT]]
         if said and options.validation == "Strict" and patched is not None:
             detail = f"strict decoding error: {', '.join(said)}"
             raise errors.invalid("", "", "", [errors.invalid_value("patch", errors.show(patched), detail)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tests.clusters.differential.requests import DEFINITIONS, Request, Theme, definition, post
@@ -41,8 +42,8 @@ def _version(name: str, **members: Any) -> dict[str, Any]:
     }
 
 
-def _versions(name: str, *versions: Any, **changes: Any) -> Request:
-    return _one(name, None, versions=list(versions), **changes)
+def _versions(name: str, *versions: Any, stays: str = "") -> Request:
+    return replace(_one(name, None, versions=list(versions)), stays=stays)
 
 
 def _without(name: str, *path: str) -> Request:
@@ -245,7 +246,7 @@ _REST = [
     _names("short name with dot", shortNames=["a.b"]),
     _names("category with capitals", categories=["All"]),
     _names("singular with capitals", singular="Thing"),
-    _versions("no version"),
+    _versions("no version", stays="an empty list is the same as none"),
     _versions("no storage version", _version("v1")),
     _versions("two storage versions", _STORED, {**_version("v2"), "storage": True}),
     _versions("version twice", _STORED, _version("v1")),
