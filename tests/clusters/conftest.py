@@ -119,7 +119,7 @@ class Api:
         )
 
     async def __call__(self, method: str, path: str, body: Any = b"", media: str = "application/json") -> Any:
-        """The body of an answer that is no refusal."""
+        """The body of an answer that is not a refusal."""
         response = await self.ask(method, path, body, media)
         answer = orjson.loads(response.content.encode())
         assert response.status < 400, answer
@@ -136,7 +136,7 @@ class Api:
         return response.status, status.get("reason", ""), status
 
     async def lines(self, response: Response) -> list[Any]:
-        """What a watch has to tell now."""
+        """The events that a watch has now."""
         assert response.watcher is not None
         read = asyncio.ensure_future(response.watcher.read())
         await self.clock.advance(0)

@@ -1,4 +1,4 @@
-"""What must hold whatever is asked: nothing stored is altered, watches tell all of it, nothing fails inside."""
+"""Rules that hold for all requests: nothing stored is altered, watches tell all of it, nothing fails inside."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ async def test_metadata_that_only_the_server_sets_is_not_taken(api):
         ({"kind": ""}, 400, "BadRequest", "Object 'Kind' is missing"),
         ({"kind": "Gadget"}, 400, "BadRequest", "does not match the expected API version"),
         ({"apiVersion": "example.org/v2"}, 400, "BadRequest", "does not match the expected API version"),
-        ({"metadata": "x"}, 400, "BadRequest", "metadata is no JSON object"),
+        ({"metadata": "x"}, 400, "BadRequest", "metadata is not a JSON object"),
         ({"metadata": {"name": 5}}, 400, "BadRequest", "metadata.name is no string"),
         (
             {"metadata": {"name": "one", "namespace": "other"}},

@@ -1,4 +1,4 @@
-"""What the API server adds to, and demands of, objects of the built-in types beyond their schemas."""
+"""Additions to, and demands on, objects of the built-in types beyond their schemas."""
 
 from __future__ import annotations
 

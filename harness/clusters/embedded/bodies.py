@@ -88,7 +88,7 @@ def _summary(body: bytes) -> str:
 
 
 def _go_problem(body: bytes, error: orjson.JSONDecodeError) -> str:
-    """What Go's parser says, which is the end of the body or a character."""
+    """Return the message of Go's parser, which is the end of the body or a character."""
     if error.pos >= len(body.decode("utf-8", "replace").rstrip()):
         return "unexpected end of JSON input"
     character = body.decode("utf-8", "replace")[error.pos]

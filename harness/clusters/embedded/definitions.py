@@ -58,7 +58,7 @@ def complete_definition(new: Object, old: Object | None, budget: Budget, found: 
 
 
 def _changed_causes(new: Object, old: Object) -> list[Cause]:
-    """What may not change: names, and versions in which objects may be stored."""
+    """Return the faults of a change: names, and versions in which objects may be stored."""
     spec = new["spec"]
     names = {version["name"] for version in spec["versions"] or ()}
     left = [

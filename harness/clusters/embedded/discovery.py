@@ -119,7 +119,7 @@ def _resource(served: ResourceType) -> Object:
 
 
 def _storage_hash(served: ResourceType) -> str:
-    """What changes with the version that is stored: a digest of its name."""
+    """Return a digest of the stored version's name, which changes with it."""
     stored = (served.to_storage({})["apiVersion"] if served.to_storage else served.api_version).rpartition("/")
     name = f"{stored[0]}/{stored[2]}/{served.kind}"
     return base64.b64encode(hashlib.sha256(name.encode()).digest()[:8]).decode()

@@ -76,7 +76,7 @@ class StatusError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What is wrong with one field of an object."""
+    """A fault of one field of an object."""
 
     reason: str
     field: str

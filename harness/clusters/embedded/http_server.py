@@ -80,7 +80,7 @@ class HttpServer:
         self._listener: Listener | None = None
 
     async def start(self, endpoint: Endpoint) -> Endpoint:
-        """Listen; returns where. Raises :class:`RigError` naming the port that cannot be had."""
+        """Listen; returns where. Raises :class:`RigError` naming the port that is not available."""
         limit, loop = self._server.body_limit + 1, asyncio.get_running_loop()
 
         def make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
@@ -129,7 +129,7 @@ class HttpServer:
                 return await self._send(request, self._door, answer)
 
     def _user(self, authorization: str) -> User | None:
-        """Who makes a request, by its ``Authorization`` header; None where that is not valid."""
+        """Return the user that makes a request, by its ``Authorization`` header; None where that is not valid."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             return ANONYMOUS

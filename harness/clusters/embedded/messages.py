@@ -1,4 +1,4 @@
-"""What goes in and out of the server, whatever carries it: a socket, or a call in the same process."""
+"""The data that goes in and out of the server, whatever carries it: a socket, or a call in the same process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Request:
     client: str = "User"
     in_process: bool = False
     user: User = ADMIN
-    """Who is authenticated; once the request is let in, the user that it impersonates."""
+    """The authenticated user; once the request is let in, the user that it impersonates."""
 
 
 class Content(Protocol):
@@ -123,6 +123,6 @@ class Response:
     content: Content
     headers: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    """What the client shows its user: each becomes a Warning header of its own."""
+    """Texts that the client shows its user: each becomes a Warning header of its own."""
     content_type: str = JSON
     watcher: Watcher | None = None

@@ -1,4 +1,4 @@
-"""What holds for the metadata of every object: names, labels, owners, finalizers."""
+"""Rules for the metadata of every object: names, labels, owners, finalizers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 NAME_SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-"""What ``generateName`` draws its five characters from (no vowels, so no words)."""
+"""``generateName`` draws its five characters from (no vowels, so no words)."""
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _DNS_LABEL = re.compile(rf"{_LABEL}\Z")
@@ -58,7 +58,7 @@ _VALUE_MESSAGE = (
 
 
 def name_problem(name: str, plural: str, path_names: bool = False) -> str | None:
-    """What is wrong with an object's name, in Kubernetes' words."""
+    """Return the fault of an object's name, in Kubernetes' words."""
     if path_names:
         return _segment_problem(name)
     if plural == "namespaces" and "." in name:
@@ -75,28 +75,28 @@ def name_problem(name: str, plural: str, path_names: bool = False) -> str | None
 
 
 def subdomain_problem(text: str) -> str | None:
-    """What is wrong with a DNS-1123 subdomain."""
+    """Return the fault of a DNS-1123 subdomain."""
     if len(text) > 253:
         return "must be no more than 253 bytes"
     return None if _DNS_SUBDOMAIN.match(text) else _SUBDOMAIN_MESSAGE
 
 
 def label_problem(text: str) -> str | None:
-    """What is wrong with a DNS-1123 label."""
+    """Return the fault of a DNS-1123 label."""
     if len(text) > 63:
         return "must be no more than 63 bytes"
     return None if _DNS_LABEL.match(text) else _LABEL_MESSAGE
 
 
 def dns_1035_problem(text: str) -> str | None:
-    """What is wrong with a DNS-1035 label."""
+    """Return the fault of a DNS-1035 label."""
     if len(text) > 63:
         return "must be no more than 63 bytes"
     return None if _DNS_1035.match(text) else _1035_MESSAGE
 
 
 def _segment_problem(name: str) -> str | None:
-    """What is wrong with a name that only has to be a segment of a path."""
+    """Return the fault of a name that only has to be a segment of a path."""
     if name in (".", ".."):
         return f"may not be '{name}'"
     wrong = next((char for char in "/%" if char in name), None)
@@ -104,7 +104,7 @@ def _segment_problem(name: str) -> str | None:
 
 
 def check_metadata(metadata: Object, plural: str, path_names: bool = False) -> list[Cause]:
-    """What is wrong with an object's metadata."""
+    """Return the fault of an object's metadata."""
     causes: list[Cause] = []
     name = metadata.get("name", "")
     if not name:
@@ -126,7 +126,7 @@ def check_metadata(metadata: Object, plural: str, path_names: bool = False) -> l
 
 
 def label_causes(labels: Object, field: str) -> list[Cause]:
-    """What is wrong with a map of labels."""
+    """Return the fault of a map of labels."""
     causes = []
     for key, value in labels.items():
         if problem := _qualified_problem(key):

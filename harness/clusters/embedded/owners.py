@@ -1,4 +1,4 @@
-"""Who owns whom (``metadata.ownerReferences``), kept up to date with every change."""
+"""Owners and their dependents (``metadata.ownerReferences``), kept up to date with every change."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def plain_form(served: ResourceType) -> Presentation:
 
 
 class Selectors:
-    """What a list or a watch is restricted to, from the query."""
+    """The restrictions of a list or a watch, from the query."""
 
     def __init__(self, served: ResourceType, query: Mapping[str, str], namespace: str, name: str = "") -> None:
         labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")

@@ -1,4 +1,4 @@
-"""What the server does for one resource type: the verbs, their options, and their answers."""
+"""The server's work for one resource type: the verbs, their options, and their answers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _DELETE_OPTIONS = obj(
 )
 _WORDS = {"POST": "create", "DELETE": "delete"}
 _ENDING = ("namespaces", "customresourcedefinitions.apiextensions.k8s.io")
-"""What ends by and by: a deletion is answered with the object."""
+"""Types whose objects end after a while: a deletion is answered with the object."""
 _POLICIES = ("Foreground", "Background", "Orphan")
 _MANAGER_LIMIT = 128
 """Bytes of a field manager's name."""
@@ -61,7 +61,7 @@ _OPTIONS = {"POST": "Create", "PUT": "Update", "PATCH": "Patch", "DELETE": "Dele
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a request's path names."""
+    """The object or collection that a request's path names."""
 
     served: ResourceType
     namespace: str
@@ -336,7 +336,7 @@ def _too_costly(served: ResourceType, name: str, field: str) -> StatusError:
 
 def _object(body: Any) -> Object:
     if not isinstance(body, dict):
-        raise bad_request("the body of the request is no JSON object")
+        raise bad_request("the body of the request is not a JSON object")
     return body
 
 

@@ -222,7 +222,7 @@ class ApiServer:
             hub.close()
 
     def forget_changes(self) -> None:
-        """Forget what happened up to now: who resumes from before gets 410 and has to list again."""
+        """Forget what happened up to now: a client that resumes from before gets 410 and has to list again."""
         self._state.store.compact()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What all operations of one server share."""
+"""The state that all operations of one server share."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class State:
         return collection
 
     def hub(self, served: ResourceType) -> Hub:
-        """Who watches a type."""
+        """The watchers of a type."""
         self.collection(served)
         return self._hubs[served.collection]
 

@@ -1,6 +1,6 @@
-"""What is stored, in which version, and what changed: one counter for everything, one log per resource type.
+"""Stored objects, their versions, and their changes: one counter for everything, one log per resource type.
 
-An entry is never altered, and neither is the object in it; whoever hands an object out of the server copies it.
+An entry is never altered, and neither is the object in it; code that hands an object out of the server copies it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class StoredObject:
 
 
 class Change:
-    """What happened at one resourceVersion: the entry it left, and the one it found."""
+    """The change at one resourceVersion: the entry it left, and the one it found."""
 
     __slots__ = ("entry", "key", "previous", "size", "type", "version")
 
@@ -115,7 +115,7 @@ class Collection:
         )
 
     def changes_after(self, version: int) -> list[Change]:
-        """What happened since, oldest first. Raises the 410 refusal where a part of it is forgotten."""
+        """Return the changes since, oldest first. Raises the 410 refusal where a part of it is forgotten."""
         return self._newest_first(version)[::-1]
 
     def _newest_first(self, version: int) -> list[Change]:

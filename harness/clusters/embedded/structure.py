@@ -25,7 +25,7 @@ _NESTED = {
     ),
     **dict.fromkeys(("nullable", _EMBEDDED, _EITHER, _OPEN), "false"),
 }
-"""What keywords have to be inside value checks."""
+"""The state that keywords must have inside value checks."""
 _WHERE = {"root": "at the root", "item": "for specified array items", "field": "for specified object fields"}
 
 

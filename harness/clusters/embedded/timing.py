@@ -1,6 +1,6 @@
-"""What the server does to watch events, so that they arrive when it was asked to let them.
+"""The arrival of watch events: prompt, or at times that were asked for.
 
-An API server promises nothing of it. So that nobody comes to rely on how fast this one is, it can be told to use what
+An API server promises nothing of it. So that nobody comes to rely on how fast this one is, it can use what
 it is allowed: to answer a writer after everybody else has heard of the write, or to let watches wait.
 """
 
@@ -23,12 +23,12 @@ LATEST = 0.1
 
 
 class Timing:
-    """What one server does of it."""
+    """The timing of one server."""
 
     def __init__(self, times: WatchTimes, clock: Clock, randomness: Randomness) -> None:
         self._times, self._clock, self._randomness = times, clock, randomness
         self.starts_types_late = False
-        """Set once the types are there that whoever starts the server needs at once."""
+        """Set once the types are there that the starter of the server needs at once."""
 
     @property
     def before_new_types(self) -> float:
@@ -53,7 +53,7 @@ class Timing:
 
 
 class Waiting(Generic[T]):
-    """What is on its way to one watch, in order: each thing for itself, or together with the first that waits."""
+    """The events on their way to one watch, in order: each by itself, or together with the first that waits."""
 
     def __init__(
         self, clock: Clock, delay: Callable[[], float], arrived: Callable[[T], object], *, together: bool = False

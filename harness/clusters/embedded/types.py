@@ -121,7 +121,7 @@ class Registry:
     def __init__(self) -> None:
         self._types: dict[tuple[str, str, str], ResourceType] = {}
         self.revision = 0
-        """Grows with every change, for whoever keeps something made from it."""
+        """Grows with every change, for code that keeps something made from it."""
 
     def __iter__(self) -> Iterator[ResourceType]:
         return iter(self._types.values())

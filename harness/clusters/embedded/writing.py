@@ -38,12 +38,12 @@ _KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSe
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a writing request asks for beside its body."""
+    """The options of a writing request."""
 
     dry_run: bool = False
     manager: str = "unknown"
     validation: str = "Warn"
-    """What becomes of unknown fields: ``Ignore``, ``Warn`` or ``Strict``."""
+    """The treatment of unknown fields: ``Ignore``, ``Warn`` or ``Strict``."""
     force: bool = False
     budget: Budget = field(default_factory=Budget)
     approve: Callable[[Object], object] | None = None
@@ -56,7 +56,7 @@ class Options:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a write came to: the object as it is now."""
+    """The result of a write: the object as it is now."""
 
     entry: StoredObject
     created: bool = False
@@ -233,7 +233,7 @@ class Writer:
     ) -> Object:
         """The stored object with what the request may change of it taken from ``proposed``."""
         if not isinstance(proposed, dict):
-            raise bad_request("the object is no JSON object")
+            raise bad_request("the object is not a JSON object")
         new = dict(proposed)
         meta = new["metadata"] = dict(self._metadata(served, new, key[0]))
         self._check_identity(served, key, meta, old)

@@ -1,4 +1,4 @@
-"""The check that every request passes: who makes it, as whom, and whether that user may."""
+"""The check that every request passes: its user, the user that it impersonates, and whether that user may make it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request wants to do, as roles speak of it: a verb on a resource, or on a path."""
+"""The aim of a request, as roles name it: a verb on a resource, or on a path."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _SNIFF = {"X-Content-Type-Options": "nosniff"}
 
 
 def attributes_of(request: Request) -> Attributes:
-    """What a request wants to do (apimachinery's ``RequestInfo``)."""
+    """The aim of a request (apimachinery's ``RequestInfo``)."""
     parts = [unquote(part) for part in request.path.split("/") if part]
     verb = _VERBS.get(request.method, "")
     start = {"api": 2, "apis": 3}.get(parts[0] if parts else "", 0)

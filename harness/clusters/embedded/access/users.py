@@ -20,7 +20,7 @@ _ACCOUNT = "system:serviceaccount:"
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who makes a request."""
+    """The user that makes a request."""
 
     name: str
     groups: tuple[str, ...] = ()

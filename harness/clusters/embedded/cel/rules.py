@@ -62,7 +62,7 @@ def _rule(raw: Object, schema: Object, *, root: bool) -> Rule:
 def judge(
     rules: Sequence[Rule], schema: Any, value: Any, old: Any, path: str, budget: Budget, missing: Any
 ) -> list[Cause]:
-    """What the rules say of a value; ``old`` is ``missing`` where there was none. Raises :class:`OutOfBudget`."""
+    """Return the rules' faults of a value; ``old`` is ``missing`` where there was none. Raises :class:`OutOfBudget`."""
     path = path or "<nil>"
     budget.spend(_STEPS * len(rules) + weight(value), path)
     data = {"self": _value(value, schema)}

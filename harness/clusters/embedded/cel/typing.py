@@ -1,6 +1,6 @@
 """The types that a rule's expression has, from the schema that it is about: fields that are unknown, and times.
 
-The library is told nothing of schemas: it takes what ``self`` has for anything. So unknown fields are looked for here,
+The library knows nothing of schemas: the members of ``self`` have any type. So unknown fields are looked for here,
 and texts that the schema says are times become times where they are read.
 """
 

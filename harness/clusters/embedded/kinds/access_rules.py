@@ -1,4 +1,4 @@
-"""What the server demands of roles and their bindings."""
+"""The server's demands on roles and their bindings."""
 
 from __future__ import annotations
 

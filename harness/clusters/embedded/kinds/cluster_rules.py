@@ -1,4 +1,4 @@
-"""What the server adds to, and demands of, the other built-in kinds, beyond the fields' own defaults."""
+"""The server's additions to, and demands on, the other built-in kinds, beyond the fields' own defaults."""
 
 from __future__ import annotations
 

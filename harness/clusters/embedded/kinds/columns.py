@@ -1,4 +1,4 @@
-"""What ``kubectl get`` prints of built-in kinds, from texts as ``Status=status.phase, Ready:integer=#status.ready``.
+"""Columns of ``kubectl get`` for built-in kinds, from texts as ``Status=status.phase, Ready:integer=#status.ready``.
 
 A column is a name, a type after ``:`` (text by default), ``+`` if it is shown only by ``-o wide``, and where its value
 is: a path of members. Before the path, ``#`` stands for 0 where there is nothing, ``-`` for ``<none>``, ``?`` for

@@ -33,7 +33,7 @@ _LAYOUTS = {
 
 
 def decoding_problem(kind: str, schema: Object, value: Object) -> str | None:
-    """What Go says of the first value that does not fit; None if all do."""
+    """Return Go's message about the first value that does not fit; None if all do."""
     return _problem(schema, value, kind, "", kind)
 
 

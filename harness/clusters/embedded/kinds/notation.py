@@ -8,7 +8,7 @@ A line is the field's JSON name, ``!`` if it is required (in a status: always sh
 file or of ``core.fields``, ``[T]`` for a list, ``{T}`` for a map. After the type:
 
 * ``{}``: a struct that is always there; ``null`` and ``zero``: shown so where it is absent; ``=JSON``: a default
-* ``by KEYS``: a list whose items are told apart by the members KEYS, joined by ``+``; ``set``: without duplicates
+* ``by KEYS``: a list whose items are distinguished by the members KEYS, joined by ``+``; ``set``: without duplicates
 * ``merge`` and ``merge KEY``: how a strategic merge patch changes a list
 * ``atomic``, also after a struct's name: owned as a whole
 * ``>=N``, ``>N``, ``port``, ``in A|B``: what the server demands of the value

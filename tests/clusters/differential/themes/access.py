@@ -71,13 +71,13 @@ THEME = Theme(
         get("jane asks for a type that is not there", "/apis/nothing.example.org/v1/things", headers=_JANE),
         get("a group and no user", _MAPS, headers={"Impersonate-Group": "dev"}),
         post(
-            "who jane is",
+            "the user jane",
             "/apis/authentication.k8s.io/v1/selfsubjectreviews",
             {},
             headers={**_JANE, "Impersonate-Group": "dev", "Impersonate-Uid": "7", "Impersonate-Extra-Scopes": "a"},
         ),
         post(
-            "who an account is",
+            "the user of an account",
             "/apis/authentication.k8s.io/v1/selfsubjectreviews",
             {},
             headers={"Impersonate-User": "system:serviceaccount:$NS:bot"},
@@ -219,7 +219,7 @@ THEME = Theme(
         ),
         get("tokens cannot be read", f"{_ACCOUNTS}/bot/token"),
         *prepare(post("a token", f"{_ACCOUNTS}/bot/token", {"spec": {}}, save="token", until=(201,))),
-        post("who the token's bearer is", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, headers=_BOT),
+        post("the user of a token", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, headers=_BOT),
         get("the bearer without a right", _MAPS, headers=_BOT),
         *prepare(
             post(

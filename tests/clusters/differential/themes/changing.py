@@ -92,7 +92,7 @@ THEME = Theme(
         _json("an item at the beginning", _operation("add", "/spec/list/0", value=0), path=f"{OBJECTS}/one"),
         _json("an item too far", _operation("add", "/spec/list/9", value=3), path=f"{OBJECTS}/one"),
         _json("an item counted from the end", _operation("add", "/spec/list/-1", value=3), path=f"{OBJECTS}/one"),
-        _json("an item that is no number", _operation("add", "/spec/list/x", value=3), path=f"{OBJECTS}/one"),
+        _json("an item that is not a number", _operation("add", "/spec/list/x", value=3), path=f"{OBJECTS}/one"),
         _json("remove an item", _operation("remove", "/spec/list/0"), path=f"{OBJECTS}/one"),
         _json("remove the last item", _operation("remove", "/spec/list/-1"), path=f"{OBJECTS}/one"),
         _json("remove an item too far", _operation("remove", "/spec/list/9"), path=f"{OBJECTS}/one"),

@@ -1,4 +1,4 @@
-"""What becomes of values: null, defaults, unknown fields, types, lengths, and objects embedded in others."""
+"""The treatment of values: null, defaults, unknown fields, types, lengths, and objects embedded in others."""
 
 from __future__ import annotations
 
