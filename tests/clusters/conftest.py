@@ -95,6 +95,10 @@ def widget(name: str = "one", **spec: Any) -> dict[str, Any]:
     }
 
 
+NO_SUCH_PAGE = b"404 page not found\n"
+"""The answer to a path of which the server knows nothing."""
+
+
 @dataclass
 class Api:
     """Requests to a server, as a client on a socket would make them: bodies are bytes, answers are parsed."""
@@ -130,6 +134,8 @@ class Api:
     ) -> tuple[int, str, dict[str, Any]]:
         """Code, reason and Status of a refusal."""
         response = await self.ask(method, path, body, media)
+        if response.content.encode() == NO_SUCH_PAGE:
+            return response.status, "", {"message": NO_SUCH_PAGE.decode()}
         status = orjson.loads(response.content.encode())
         assert response.status >= 400, status
         assert (status["kind"], status["status"], status["code"]) == ("Status", "Failure", response.status)

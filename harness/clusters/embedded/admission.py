@@ -34,8 +34,9 @@ def namespace(new: Object, old: Object | None) -> None:
         new["status"] = {"phase": "Active"}
     metadata = new["metadata"]
     labels = metadata.get("labels") or {}
-    if labels.get(NAMESPACE_NAME_LABEL) != metadata["name"]:
-        new["metadata"] = {**metadata, "labels": {**labels, NAMESPACE_NAME_LABEL: metadata["name"]}}
+    name = metadata.get("name")
+    if name and labels.get(NAMESPACE_NAME_LABEL) != name:
+        new["metadata"] = {**metadata, "labels": {**labels, NAMESPACE_NAME_LABEL: name}}
 
 
 def config_map(new: Object, old: Object | None) -> list[Cause]:
