@@ -92,8 +92,8 @@ def _ports(service: Object) -> str:
     return ",".join(f"{port['port']}/{port.get('protocol', 'TCP')}" for port in ports) or "<none>"
 
 
-def _size(*members: str) -> Callable[[Object], str]:
-    return lambda stored: str(sum(len(stored.get(member) or ()) for member in members))
+def _size(*members: str) -> Callable[[Object], int]:
+    return lambda stored: sum(len(stored.get(member) or ()) for member in members)
 
 
 def _subjects(kind: str) -> Callable[[Object], str]:
