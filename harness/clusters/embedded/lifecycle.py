@@ -11,7 +11,6 @@ from typing import Any
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.builtin import CRD_TYPE
 from harness.clusters.embedded.definitions import types_of
-from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.owners import Owners
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Key, StoredObject
@@ -100,13 +99,13 @@ class Lifecycle:
             if served.group == spec["group"] and served.plural != spec["names"]["plural"]
         }
 
-    def check_definition_open(self, served: ResourceType) -> None:
+    def check_definition_open(self, served: ResourceType, name: str) -> None:
         """Raise the refusal while a type is being removed."""
         if served.custom:
             definition = self._state.collection(CRD_TYPE).get(("", served.name))
             if definition is not None and "deletionTimestamp" in definition.object["metadata"]:
                 message = "create not allowed while custom resource definition is terminating"
-                raise StatusError(405, "MethodNotAllowed", message, {"group": served.group, "kind": served.plural})
+                raise errors.forbidden(served.group, served.plural, name, message)
 
     def delete(
         self,

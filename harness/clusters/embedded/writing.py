@@ -98,7 +98,7 @@ class Writer:
             meta["name"] = name
         if served.namespaced:
             self._state.namespace_is_open(namespace, served, name)
-        self._lifecycle.check_definition_open(served)
+        self._lifecycle.check_definition_open(served, name)
         for member in (*_KEPT, "resourceVersion", "selfLink", "managedFields"):
             meta.pop(member, None)
         if served.has_status:
