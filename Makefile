@@ -8,7 +8,7 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: kube-diff page page-check images help demo test test-boards apiserver test-apiserver test-watches robot keywords renode lint bench soak docs coverage setup boards firmware firmware-check apps
+.PHONY: kube-diff page page-check images help demo test test-boards apiserver test-apiserver test-watches robot keywords renode lint bench soak mutants sequences docs coverage setup boards firmware firmware-check apps
 
 help:
 	@echo "make demo       the main scenarios on 20 virtual and 3 emulated boards, with a report"
@@ -33,6 +33,8 @@ help:
 	@echo "make docs       the documentation, in docs/build"
 	@echo "make bench      benchmarks against other implementations, in reports/bench.json"
 	@echo "make soak       ten minutes of a platform with 200 boards; fails if memory grows by more than 1 MiB an hour"
+	@echo "make sequences  the scenarios; fails if an arrow of a sequence diagram was not exercised"
+	@echo "make mutants    defects in a copy of the sources, one by one, and the scenario that catches each (MUTANTS_ARGS=\"-j 2 --area wire\")"
 	@echo "make coverage   line coverage of harness/"
 
 demo: $(READY) boards
@@ -130,6 +132,13 @@ bench: $(READY)
 
 soak: $(READY)
 	@$(BIN)/python -m benchmarks soak
+
+sequences: $(READY)
+	@$(BIN)/pytest scenarios -q -n $(WORKERS) && $(BIN)/wasmbed sequences --check
+
+# A run that was stopped goes on where it was: reports/mutants has the results and the table.
+mutants: $(READY)
+	@$(BIN)/python -m mutants $(MUTANTS_ARGS)
 
 coverage: $(READY)
 	@$(BIN)/coverage erase

@@ -1,1 +1,1 @@
-"""What is measured: each figure against a peer or a limit, in the same run, on the same machine."""
+"""Measurements: each figure against a peer or a limit, in the same run, on the same machine."""

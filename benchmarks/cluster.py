@@ -31,7 +31,7 @@ MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 
 
 def body(number: int) -> bytes:
-    """What a gateway writes at a heartbeat."""
+    """The status that a gateway writes at a heartbeat."""
     metrics = {"uptime_ms": number, "memory_used_bytes": 4096, "applications_running": 1}
     status = {"lastHeartbeat": "2026-01-01T00:00:00Z", "health": "healthy", "deviceMetrics": metrics}
     return orjson.dumps({"status": status})

@@ -54,7 +54,7 @@ def _fleet(boards: int) -> Iterator[Timed]:
 
 
 def _phases(names: list[str]) -> Iterator[Iterable[Iterable[Timed]]]:
-    """What the fleet does, one thing after the other; within each, every board's story."""
+    """The events of a fleet, one phase after the other, and in each phase those of all boards."""
     at, many = 12.5, len(names)
     yield [_enrollment(at + index * 20.0 / many, name) for index, name in enumerate(names)]
     at += 21.0

@@ -49,7 +49,7 @@ def resident() -> int:
     raise RuntimeError("this system does not tell a process's anonymous memory")
 
 
-# The server's process: it starts what it is told to, says where, and answers each line it reads with its memory.
+# The server's process: it starts a server, prints its address, and answers each line it reads with its memory.
 
 
 async def serve(what: str, folder: Path) -> None:

@@ -32,7 +32,7 @@ BEAT = 10.0
 WATCHED = 120.0
 """Seconds that the fleet is watched."""
 LATE = 1.5
-"""Heartbeats that are so many periods apart have one missing between them."""
+"""Heartbeats that are more than this number of periods apart have a missing one between them."""
 MODULE = 10 << 10
 LARGE_MODULE = 400 << 10
 FIRMWARE = Path(__file__).resolve().parents[1] / "firmware"

@@ -39,7 +39,7 @@ async def measure() -> list[Figure]:
 
 
 async def _one_device(events: int) -> list[Event]:
-    """The first so many events about a virtual board that enrolls and beats."""
+    """The first ``count`` events about a virtual board that enrolls and sends heartbeats."""
     async with Stack(StackOptions(heartbeat=0.05)) as stack:
         board = await stack.boards.power_on()
         device, beat = stack.device(board).name, None

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.severity("critical")
     [("expired", "expired"), ("not-yet-valid", "not yet valid"), ("revoked", "revoked"), ("wrong-usage", "usage")],
 )
 async def test_a_bad_certificate_is_refused(stack: Stack, certificate: str, reason: str) -> None:
-    """The handshake completes, so that the device can be told to renew its certificate; it gets no resource."""
+    """The handshake completes, so that the gateway can ask the device to renew its certificate; it gets no resource."""
     board = await stack.boards.power_on(certificate=certificate)
     refused = await stack.history.until("Error", about=board.name, source="Gateway")
     assert refused.data["code"] == "CERTIFICATE_INVALID"
@@ -52,12 +52,12 @@ async def test_a_revoked_device_cannot_come_back(stack: Stack) -> None:
 
 async def test_another_key_under_a_registered_name_is_refused(stack: Stack) -> None:
     """The key that enrolled first is the device's; a valid certificate for another key is not enough."""
-    peer = await stack.peer("meter")
+    peer = await stack.mock_board("meter")
     await peer.enroll()
     await peer.close()
     await stack.device("meter").until(phase="Disconnected")
 
-    impostor = await stack.peer("meter")
+    impostor = await stack.mock_board("meter")
     impostor.send(impostor.request())
     refused = await stack.history.until("Error", about="meter", source="Gateway")
     assert refused.data["code"] == "CERTIFICATE_INVALID"
@@ -68,7 +68,7 @@ async def test_another_key_under_a_registered_name_is_refused(stack: Stack) -> N
 
 async def test_without_a_certificate_a_peer_may_only_pair(stack: Stack) -> None:
     """Anything but a signing request with a token from a peer without certificate is refused."""
-    peer = await stack.peer("nobody", certificate="request")
+    peer = await stack.mock_board("nobody", certificate="request")
     peer.send(peer.request())
     refused = await stack.history.until("Error", source="Gateway")
     assert refused.data["code"] == "ENROLLMENT_FAILED"

@@ -4,8 +4,8 @@ import pytest
 
 from harness.stack import Stack
 from harness.stack.applications import ApplicationHandle
+from harness.stack.mock_board import MockBoard
 from harness.stack.modules import padded
-from harness.stack.peers import Peer
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
     ChunkAcknowledgment,
@@ -19,28 +19,28 @@ from harness.wasmbed.protocol.messages import (
 from harness.wasmbed.resources.kinds import APPLICATION
 
 
-async def receiving(stack: Stack) -> tuple[Peer, str, ApplicationHandle]:
+async def receiving(stack: Stack) -> tuple[MockBoard, str, ApplicationHandle]:
     """A device driven by hand, its id, and an application of which it has the announcement and the first chunk."""
-    peer = await stack.peer("by-hand")
+    peer = await stack.mock_board("by-hand")
     device_id = await peer.enroll()
     await stack.device("by-hand").until(phase="Connected")
     application = await stack.deploy(padded(stack.modules("hello"), 60_000), to="by-hand", name="heavy")
-    await peer.receive(Deploy)
-    await peer.receive(ModuleChunk)
+    await peer.expect(Deploy)
+    await peer.expect(ModuleChunk)
     chunk = await stack.history.until("ModuleChunk", about="heavy")
     peer.send(ChunkAcknowledgment("heavy", 0), chunk.data["messageId"])
     await application.until_on("by-hand", state="receiving")
     return peer, device_id, application
 
 
-async def take_stop(stack: Stack, peer: Peer) -> None:
+async def take_stop(stack: Stack, peer: MockBoard) -> None:
     """Receive the chunks that were under way and the stop, and answer as a board does."""
     stop = await stack.history.until("Stop", about="heavy", source="Gateway")
     deploy = await stack.history.until("Deploy", about="heavy", source="Gateway")
     sent = stack.history.find("ModuleChunk", about="heavy", source="Gateway")
     for _ in sent[1:]:
-        await peer.receive(ModuleChunk)
-    await peer.receive(Stop)
+        await peer.expect(ModuleChunk)
+    await peer.expect(Stop)
     for chunk in sent[1:]:
         peer.send(ChunkAcknowledgment("heavy", chunk.data["index"]), chunk.data["messageId"])
     peer.send(DeploymentResult("heavy", False, "cancelled", {}, "CANCELLED"), deploy.data["messageId"])
@@ -70,13 +70,13 @@ async def test_a_transfer_that_is_not_wanted_any_more_ends_at_once(stack: Stack,
 
 async def test_a_target_that_leaves_in_the_middle_of_a_transfer(stack: Stack) -> None:
     """Its labels do not match any more: the transfer ends, and the application forgets the device."""
-    peer = await stack.peer("by-hand")
+    peer = await stack.mock_board("by-hand")
     await peer.enroll()
     device = await stack.device("by-hand").until(phase="Connected")
     await device.label(site="roof")
     application = await stack.deploy(padded(stack.modules("hello"), 60_000), to={"site": "roof"}, name="heavy")
-    await peer.receive(Deploy)
-    await peer.receive(ModuleChunk)
+    await peer.expect(Deploy)
+    await peer.expect(ModuleChunk)
     await application.until_on("by-hand", state="receiving")
     await device.label(site="cellar")
     await take_stop(stack, peer)
@@ -88,10 +88,10 @@ async def test_a_changed_module_replaces_the_one_that_is_under_way(stack: Stack)
     replacement = padded(stack.modules("hello_again"), 5_000)
     await application.redeploy(replacement)
     await take_stop(stack, peer)
-    deploy = await peer.receive(Deploy, within=20)
+    deploy = await peer.expect(Deploy, within=20)
     assert deploy.size == len(replacement)
     for _ in range(-(-deploy.size // deploy.chunk_size)):
-        await peer.receive(ModuleChunk)
+        await peer.expect(ModuleChunk)
     announced = stack.history.find("Deploy", about="heavy", source="Gateway")[-1]
     for sent in stack.history.find("ModuleChunk", about="heavy", source="Gateway"):
         if sent.n > announced.n:
@@ -109,9 +109,9 @@ async def test_an_application_of_the_same_name_made_anew_in_the_middle_of_a_tran
     replacement = padded(stack.modules("hello_again"), 3_000)
     again = await stack.deploy(replacement, to="by-hand", name="heavy")
     await take_stop(stack, peer)
-    deploy = await peer.receive(Deploy, within=20)
+    deploy = await peer.expect(Deploy, within=20)
     assert deploy.size == len(replacement)
-    await peer.receive(ModuleChunk)
+    await peer.expect(ModuleChunk)
     announced = stack.history.find("Deploy", about="heavy", source="Gateway")[-1]
     (sent,) = [each for each in stack.history.find("ModuleChunk", about="heavy") if each.n > announced.n]
     peer.send(ChunkAcknowledgment("heavy", 0), sent.data["messageId"])
@@ -139,7 +139,7 @@ async def test_a_gateway_that_is_killed_in_the_middle_of_a_transfer_that_is_then
     await application.delete()
     await stack.gateway.start()
     await application.until_gone(within=20)
-    again = await stack.peer("by-hand", credentials=peer.credentials)
+    again = await stack.mock_board("by-hand", credentials=peer.credentials)
     again.send(Heartbeat(device_id, 0, "active", {}, "ready", {"heavy": ApplicationState.RUNNING}))
     stop = await stack.history.until("Stop", about="heavy", source="Gateway")
     again.send(StopResult("heavy", True), stop.data["messageId"])

@@ -58,7 +58,7 @@ async def test_a_board_that_loses_power_comes_back_as_the_same_device(stack: Sta
 @pytest.mark.requires("wasm")
 @pytest.mark.stack(heartbeat=0.3)
 async def test_heartbeats_keep_coming(stack: Stack) -> None:
-    """A connected device beats at the interval it was told, and each beat is acknowledged."""
+    """A connected device sends heartbeats at the given interval, and each is acknowledged."""
     board = await stack.boards.power_on()
     device = await stack.device(board).until(phase="Connected")
     beat = None
@@ -75,7 +75,7 @@ async def test_heartbeats_keep_coming(stack: Stack) -> None:
 @pytest.mark.stack(heartbeat=0.3)
 async def test_three_missed_heartbeats_end_the_session(stack: Stack) -> None:
     """A device whose link is up but that has fallen silent is Disconnected, and its link is closed by the gateway."""
-    peer = await stack.peer("sleeper")
+    peer = await stack.mock_board("sleeper")
     await peer.enroll()
     device = await stack.device("sleeper").until(phase="Connected")
     closed = await stack.history.until("ConnectionClosed", about="sleeper", source="Gateway")
@@ -88,7 +88,7 @@ async def test_three_missed_heartbeats_end_the_session(stack: Stack) -> None:
 @pytest.mark.stack(heartbeat=0.3)
 async def test_a_heartbeat_with_somebody_elses_id_does_not_count(stack: Stack) -> None:
     """A device id that the gateway does not know is answered with ENROLLMENT_FAILED, and moves nothing."""
-    peer = await stack.peer("stranger")
+    peer = await stack.mock_board("stranger")
     peer.send(Heartbeat("00000000-0000-4000-8000-000000000000", 0, "active", {}, "ready"))
     refused = await stack.history.until("Error", source="Gateway")
     assert refused.data["code"] == "ENROLLMENT_FAILED"

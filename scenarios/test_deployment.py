@@ -126,8 +126,8 @@ async def test_a_deleted_application_is_stopped_first(stack: Stack) -> None:
 @pytest.mark.requires("several-applications")
 @pytest.mark.stack(heartbeat=0.3)
 async def test_an_application_deleted_while_its_device_was_away_is_stopped_when_it_returns(stack: Stack) -> None:
-    """The resource does not wait for a device that is away. Once back it names what runs, and is told to stop what
-    exists no more, once; its other application goes on."""
+    """The resource does not wait for a disconnected device. When the device returns, it lists its applications, and the
+    gateway stops the deleted one, once; the other one continues."""
     board = await stack.boards.power_on()
     device = await stack.device(board).until(phase="Connected")
     gone = await stack.deploy("idle", to=board, name="gone")
@@ -210,9 +210,9 @@ async def test_an_application_returns_after_a_reboot(stack: Stack) -> None:
 
 @pytest.mark.parametrize("to", ["by name", "all"])
 @pytest.mark.parametrize("lost", [False, True], ids=["running", "rebooted"])
-async def test_a_device_that_was_deleted_enrolls_again_and_goes_on(stack: Stack, to: str, lost: bool) -> None:
-    """Its resource is deleted while a module runs on it. It enrolls anew under a new id, and the application is
-    deployed to it again: that the module is there still is no failure, and that a reboot took it is noticed."""
+async def test_a_deleted_device_enrolls_again_and_runs_its_application(stack: Stack, to: str, lost: bool) -> None:
+    """Its resource is deleted while a module runs on it. It enrolls again with a new id, and the application is
+    deployed to it again, whether it still has the module or lost it in a reboot."""
     board = await stack.boards.power_on()
     device = await stack.device(board).until(phase="Connected")
     application = await stack.deploy("hello", to="all" if to == "all" else board)

@@ -32,7 +32,7 @@ async def assert_never_sent(stack: Stack, application: ApplicationHandle, reason
     ids=["not-wasm", "broken"],
 )
 async def test_a_bad_module_is_refused(stack: Stack, module: bytes, reason: str) -> None:
-    """What is not WebAssembly never leaves the gateway."""
+    """A module that is not WebAssembly is never sent."""
     application, _ = await deployed(stack, module)
     await assert_never_sent(stack, application, reason)
     stack.history.follows("deployment-failure")

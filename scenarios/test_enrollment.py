@@ -79,7 +79,7 @@ async def test_a_device_enrolls_by_signing_request(stack: Stack) -> None:
 
 @pytest.mark.requires("csr")
 async def test_a_pairing_token_serves_once(stack: Stack) -> None:
-    """Whoever has overheard a token that was used cannot enroll with it."""
+    """A token that was used cannot be used again, for instance by an eavesdropper."""
     board = await stack.boards.power_on(certificate="request")
     device = await stack.device(board).until(phase="Connected")
     await board.power_off()
@@ -150,7 +150,7 @@ async def test_a_device_with_unsupported_capabilities_is_refused(stack: Stack, c
 
 
 async def test_a_second_device_of_the_same_name_is_refused(stack: Stack) -> None:
-    """While a device is connected, whoever comes with the same identity is told to come later; the first stays."""
+    """While a device is connected, another one with its identity is asked to retry later; the first stays."""
     board = await stack.boards.power_on()
     device = await stack.device(board).until(phase="Connected")
     twin = await stack.boards.power_on(twin_of=board)
@@ -166,14 +166,14 @@ async def test_a_second_device_of_the_same_name_is_refused(stack: Stack) -> None
 
 async def test_the_twin_gets_in_when_the_first_has_gone(stack: Stack) -> None:
     """The refusal is for the time being: once the first device's session is over, the second is that device."""
-    first = await stack.peer("meter")
+    first = await stack.mock_board("meter")
     await first.enroll()
     await stack.device("meter").until(phase="Connected")
     device_id = stack.device("meter").status.device_id
     await first.close()
     await stack.device("meter").until(phase="Disconnected", error="Connection lost")
 
-    second = await stack.peer("meter", credentials=first.credentials)
+    second = await stack.mock_board("meter", credentials=first.credentials)
     assert await second.enroll() == device_id
     await stack.device("meter").until(phase="Connected")
     stack.history.follows("device-connection")
@@ -181,14 +181,14 @@ async def test_the_twin_gets_in_when_the_first_has_gone(stack: Stack) -> None:
 
 async def test_a_replayed_request_is_refused(stack: Stack) -> None:
     """The very same enrollment request a second time is an attack, whoever sends it."""
-    peer = await stack.peer("meter")
+    peer = await stack.mock_board("meter")
     request = peer.request()
     peer.send(request)
     await stack.history.until("EnrollmentResponse", about="meter")
     await peer.close()
     await stack.device("meter").until(phase="Disconnected")
 
-    again = await stack.peer("meter", credentials=peer.credentials)
+    again = await stack.mock_board("meter", credentials=peer.credentials)
     again.send(request)
     refused = await stack.history.until("Error", about="meter", source="Gateway")
     assert refused.data["code"] == "REPLAYED_MESSAGE"

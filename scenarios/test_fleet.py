@@ -1,4 +1,4 @@
-"""Many devices and one application: who can, does; who cannot is named; conflicts lose nothing."""
+"""Many devices and one application: it runs where it can, failures are listed, and conflicts lose nothing."""
 
 import asyncio
 
@@ -59,7 +59,7 @@ async def test_an_application_outlives_a_lost_connection(stack: Stack) -> None:
 
 
 async def test_an_outdated_write_is_a_conflict(stack: Stack) -> None:
-    """Whoever writes on top of an old version is told so, and nothing of the newer one is lost."""
+    """A write on top of an old version is refused, and nothing of the newer one is lost."""
     board = await stack.boards.power_on()
     device = await stack.device(board).until(phase="Connected")
     outdated = await stack.api.get(DEVICE, device.name)

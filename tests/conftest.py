@@ -1,4 +1,4 @@
-"""What holds for the tests of every room: ``async`` tests and fixtures, each test on an event loop of its own.
+"""Hooks for the tests of all rooms: ``async`` tests and fixtures, each test on an event loop of its own.
 
 A test of a scenario has a stack, and the harness's plugin runs it. The rooms' own tests have none; with the hooks below
 they are written alike. A room that needs another loop overrides the fixture ``new_loop``.
@@ -23,7 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart() -> None:
-    """The runs that tests start are no part of the CI job that runs the tests: they must not write into its page."""
+    """Hide the CI job from the runs that tests start: they must not write into its page."""
     for name in [name for name in os.environ if name.startswith("GITHUB_")]:
         del os.environ[name]
 
@@ -45,7 +45,7 @@ def runner(new_loop: Callable[[], asyncio.AbstractEventLoop] | None) -> Iterator
 
 @pytest.fixture
 def settings(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """What the test's marker ``settings`` says."""
+    """The options of the test's marker ``settings``."""
     return {name: value for marker in request.node.iter_markers("settings") for name, value in marker.kwargs.items()}
 
 
@@ -95,7 +95,7 @@ class LivingFixture:
         self._test_has_ended = asyncio.Event()
 
     async def enter(self) -> Any:
-        """What it yields."""
+        """Run it to its ``yield`` and return the value."""
         self._value: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._live())
         await asyncio.wait([self._task, self._value], return_when=asyncio.FIRST_COMPLETED)

@@ -45,6 +45,7 @@ FEATURES: Mapping[str, str] = {
     "several-applications": "runs several applications at the same time",
     "csr": "enrolls by signing request",
     "ed25519": "can have an Ed25519 identity",
+    "dates": "knows the time, and refuses a gateway whose certificate has expired",
     "watchdog": "resets itself when it hangs",
     "storage": "keeps an issued certificate without power",
     "ethernet": "can have an Ethernet link beside its serial line",

@@ -18,10 +18,40 @@ __all__ = ["sequences"]
 
 
 @click.group(invoke_without_command=True)
+@click.option(
+    "--check",
+    "run",
+    is_flag=False,
+    flag_value="",
+    metavar="RUN",
+    help="Fail for each diagram that accepts any history, and for each arrow that no history below the folder RUN "
+    "exercised; without RUN, of the newest run in reports.",
+)
 @click.pass_context
-def sequences(ctx: click.Context) -> int:
-    """List, read and record executable sequence diagrams."""
-    return ctx.invoke(list_flows) if ctx.invoked_subcommand is None else 0
+def sequences(ctx: click.Context, run: str | None) -> int:
+    """List, check, read and record executable sequence diagrams."""
+    if ctx.invoked_subcommand is not None:
+        return 0
+    return ctx.invoke(list_flows) if run is None else _check(Path(run) if run else None)
+
+
+def _check(run: Path | None) -> int:
+    """Print each vacuous part, and return 1 if there is any, 2 if a diagram is broken."""
+    from harness.core.errors import ProductFailure, UsageError
+    from harness.core.history import read_history
+    from harness.sequences import catalogue, vacuous
+
+    folder = run or max(Path("reports").glob("*-*T*"), default=None)
+    files = sorted(folder.rglob("history*.jsonl")) if folder is not None else []
+    if not files:
+        what = f"there is no history below {folder or 'reports'}"
+        raise UsageError(what, where="--check", do="run the scenarios first, or name the folder of a run")
+    flows, broken = catalogue()
+    for error in broken.values():
+        show_error(error)
+    problems = vacuous(flows, (read_history(file)[0] for file in files))
+    say("\n".join([*problems, f"{len(problems)} vacuous parts, by {len(files)} histories of {folder}"]))
+    return UsageError.exit_code if broken else ProductFailure.exit_code if problems else 0
 
 
 @sequences.command("list")

@@ -25,16 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "stack(**options): options of this test's stack, as in stack(heartbeat=0.5)")
-    config.addinivalue_line("markers", "requires(*features): skip if the boards lack one, as in requires('csr')")
-    config.addinivalue_line("markers", "severity(level): blocker, critical, normal, minor or trivial, for reports")
-    config.addinivalue_line(
-        "markers", "link(url, name=None, type='link'): a link in reports; type may be 'issue' or 'tms'"
-    )
     from harness.pytest_plugin.run import PLUGIN, PytestRun
     from harness.pytest_plugin.session import Session
-    from harness.pytest_plugin.settings import read_defaults, read_options
+    from harness.pytest_plugin.settings import MARKERS, read_defaults, read_options
 
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
     try:
         session = Session(config, read_options(config, os.environ), read_defaults(config))
     except UsageError as error:

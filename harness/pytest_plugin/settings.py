@@ -11,7 +11,14 @@ import pytest
 from harness.stack import sources
 from harness.stack.options import StackOptions, flag, written
 
-__all__ = ["add_options", "options_of", "project", "read_defaults", "read_options"]
+__all__ = ["MARKERS", "add_options", "options_of", "project", "read_defaults", "read_options"]
+
+MARKERS = (
+    "stack(**options): options of this test's stack, as in stack(heartbeat=0.5)",
+    "requires(*features): skip if the boards lack one, as in requires('csr')",
+    "severity(level): blocker, critical, normal, minor or trivial, for reports",
+    "link(url, name=None, type='link'): a link in reports; type may be 'issue' or 'tms'",
+)
 
 
 def add_options(parser: pytest.Parser) -> None:

@@ -19,7 +19,8 @@ from harness.stack.boards import Boards
 from harness.stack.credentials import Pki
 from harness.stack.devices import DeviceHandle
 from harness.stack.gateways import GatewayControl
-from harness.stack.peers import Peer
+from harness.stack.mock_board import MockBoard
+from harness.stack.mock_link import MockEnd
 from harness.stack.record import Record
 from harness.stack.stack import Stack
 from harness.stack.waiting import Watched
@@ -27,7 +28,7 @@ from harness.stack.waiting import Watched
 __all__ = ["OPERATIONS", "wrapped"]
 
 OPERATIONS: dict[type, dict[str, str]] = {
-    Stack: {"deploy": "deploy {module}", "peer": "peer {name} connects", "judge": "every invariant holds"},
+    Stack: {"deploy": "deploy {module}", "mock_board": "mock board {name} connects", "judge": "every invariant holds"},
     Boards: {"power_on": "power on"},
     RecordedBoard: {
         "power_on": "power on {self.name}",
@@ -55,7 +56,8 @@ OPERATIONS: dict[type, dict[str, str]] = {
         "restart": "restart {self}",
     },
     Record: {"until": "wait for {name}", "follows": "history follows {sequence}"},
-    Peer: {"enroll": "peer {self.name} enrolls", "until_closed": "peer {self.name} until it is closed"},
+    MockBoard: {"enroll": "mock board {self.name} enrolls"},
+    MockEnd: {"until_closed": "{self.name} until its connection is closed"},
     Pki: {"pair": "allow {name} to pair", "revoke": "revoke a certificate"},
 }
 """Titles of steps; they may use the operation's arguments and ``self``."""

@@ -12,7 +12,7 @@ from harness.core.errors import UsageError
 from harness.core.history import Event
 from harness.stack.applications import ApplicationHandle, parse_targets
 from harness.stack.devices import DeviceHandle
-from harness.stack.peers import Peer
+from harness.stack.mock_board import MockBoard
 from harness.stack.stack import Stack
 
 __all__ = [
@@ -79,7 +79,7 @@ def _returned_by(keyword: str) -> Callable[[object], NoReturn]:
 CONVERTERS: dict[type, Callable[[Any], Any] | Callable[[Any, Any], Any]] = {
     Duration: Duration.parse,
     Event: _returned_by("Wait For Event"),
-    Peer: _returned_by("Connect Peer"),
+    MockBoard: _returned_by("Connect Peer"),
 }
 
 

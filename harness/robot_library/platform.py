@@ -8,7 +8,7 @@ from harness.core.errors import UsageError
 from harness.robot_library.arguments import USUAL, Duration, plain_name, status_of
 from harness.robot_library.async_keywords import StackKeywords, async_keyword
 from harness.stack.credentials import Certificate
-from harness.stack.peers import Peer
+from harness.stack.mock_board import MockBoard
 from harness.wasmbed.resources.phases import GatewayPhase
 from harness.wasmbed.resources.views import GatewayStatus
 
@@ -53,30 +53,30 @@ class PlatformKeywords(StackKeywords):
 
     @async_keyword("peers")
     async def connect_peer(
-        self, name: str = "peer", certificate: Certificate = Certificate.VALID, same_as: Peer | None = None
-    ) -> Peer:
+        self, name: str = "peer", certificate: Certificate = Certificate.VALID, same_as: MockBoard | None = None
+    ) -> MockBoard:
         """Connect to the gateway as a device that sends only the test's messages. ``same_as`` gives it another peer's
         identity."""
         credentials = same_as.credentials if same_as is not None else None
-        return await self.stack.peer(plain_name(name), certificate=certificate, credentials=credentials)
+        return await self.stack.mock_board(plain_name(name), certificate=certificate, credentials=credentials)
 
     @async_keyword("peers")
-    async def enroll_peer(self, peer: Peer) -> str:
+    async def enroll_peer(self, peer: MockBoard) -> str:
         """Enroll and send one heartbeat, as a board does. Returns the device id."""
         return await peer.enroll()
 
     @async_keyword("peers")
-    async def send_heartbeat_of_peer(self, peer: Peer, device_id: str) -> None:
+    async def send_heartbeat_of_peer(self, peer: MockBoard, device_id: str) -> None:
         """Send one heartbeat and wait for its acknowledgment; ``device_id`` is the result of `Enroll Peer`."""
         await peer.beat(device_id)
 
     @async_keyword("peers")
-    async def send_enrollment_request_of_peer(self, peer: Peer) -> None:
+    async def send_enrollment_request_of_peer(self, peer: MockBoard) -> None:
         """Send an enrollment request, and nothing else."""
         peer.send(peer.request())
 
     @async_keyword("peers")
-    async def send_bytes_of_peer(self, peer: Peer, hexadecimal: str) -> None:
+    async def send_bytes_of_peer(self, peer: MockBoard, hexadecimal: str) -> None:
         """Send raw bytes, written as in ``00 00 00 04 ff``."""
         try:
             data = bytes.fromhex(hexadecimal)
@@ -85,11 +85,11 @@ class PlatformKeywords(StackKeywords):
         peer.write(data)
 
     @async_keyword("peers")
-    async def disconnect_peer(self, peer: Peer) -> None:
+    async def disconnect_peer(self, peer: MockBoard) -> None:
         """Close a peer's connection."""
         await peer.close()
 
     @async_keyword("peers")
-    async def peer_should_be_disconnected(self, peer: Peer, within: Duration = USUAL) -> None:
+    async def peer_should_be_disconnected(self, peer: MockBoard, within: Duration = USUAL) -> None:
         """Wait until the gateway closes a peer's connection."""
         await peer.until_closed(within=within)

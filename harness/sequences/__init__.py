@@ -1,9 +1,9 @@
 """Executable sequence diagrams: Mermaid in, verdict out; history in, Mermaid out.
 
-A ``sequenceDiagram`` in ``scenarios/sequences/`` states what must cross which boundary in which order. It is read
-(``reader``), bound to the events of histories (``bindings``), turned into what it allows (``compiler``, ``terms``), and
-each device or application in a history is judged by it (``judge``). The verdict is a few lines or a picture. The room
-reads histories only: it knows nothing of how they came to be.
+A ``sequenceDiagram`` in ``scenarios/sequences/`` states what must cross which boundary in which order. It is parsed
+(``reader``), bound to the events of histories (``bindings``), compiled into the behaviour that it allows (``compiler``,
+``terms``), and each device or application in a history is judged by it (``judge``). The verdict is a few lines or a
+picture. This room reads only histories; it does not know how they were recorded.
 """
 
 from harness.sequences.coverage import ArrowCoverage, Coverage, coverage
@@ -16,6 +16,7 @@ from harness.sequences.reader import parse
 from harness.sequences.recorder import record
 from harness.sequences.scanner import DiagramError
 from harness.sequences.svg import render_svg
+from harness.sequences.vacuous import vacuous
 from harness.sequences.verdict import Finding, InstanceVerdict, Mismatch, SequenceVerdict
 from harness.sequences.writer import render
 
@@ -41,5 +42,6 @@ __all__ = [
     "record",
     "render",
     "render_svg",
+    "vacuous",
     "verdict_picture",
 ]

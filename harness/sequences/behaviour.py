@@ -1,12 +1,12 @@
-"""From the tree of a diagram to what it demands: bound arrows, time limits, blocks; referred diagrams put in place.
+"""Turns the tree of a diagram into the behaviour it requires: bound arrows, time limits, and blocks.
 
-Two kinds of note have a meaning; any other is a remark:
+References are expanded. Two kinds of note have a meaning; all others are remarks:
 
 - ``Note over Gateway: within 5s`` limits the time from the arrow before it to the arrow after it, in its own flow;
-- ``Note over Device,Gateway: ref device-enrollment`` stands for that whole sequence (UML calls it an interaction use).
+- ``Note over Device,Gateway: ref device-enrollment`` stands for that whole sequence (UML's interaction use).
 
-How often a ``loop`` turns is said in parentheses at the end of its text: ``(3)``, ``(1..*)``, ``(0..5)``; without, it
-turns any number of times.
+The number of turns of a ``loop`` is in parentheses at the end of its text: ``(3)``, ``(1..*)``, ``(0..5)``. Without it,
+the loop may turn any number of times.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from harness.sequences.tree import Arrow, Diagram, Fragment, Item, Note, Section
 __all__ = ["Behaviour", "Block", "BoundArrow", "Expansion", "Limit", "expand"]
 
 DEEPEST, LARGEST = 60, 50_000
-"""Fragments inside fragments, and arrows and references in all, as far as they can be judged."""
+"""The most levels of nested fragments, and the most arrows and references in total, that can be judged."""
 
 _ONE_WAY = frozenset({"->", "-->", "->>", "-->>", "-)", "--)", "-|\\", "-|/", "--|\\", "--|/", "-\\\\", "-//"})
 _WITHIN = re.compile(r"within\b\s*(.*)", re.IGNORECASE)
@@ -35,7 +35,7 @@ _RANGE = re.compile(r"(\d+)(?:\s*\.\.\s*(\d+|\*))?")
 
 @dataclass(frozen=True, slots=True)
 class BoundArrow:
-    """An arrow and the event it stands for. ``origin`` names the sequence it is written in, ``file`` where that is."""
+    """An arrow and its event. ``origin`` names the sequence in which it is written, ``file`` that sequence's file."""
 
     position: int
     arrow: Arrow
@@ -57,14 +57,14 @@ class BoundArrow:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The next arrow comes within so many seconds."""
+    """The next arrow must come within ``seconds``."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fragment that has a meaning; ``least`` and ``most`` are a loop's bounds."""
+    """A fragment with a meaning; ``least`` and ``most`` are a loop's bounds."""
 
     kind: str
     sections: tuple[tuple[Behaviour, ...], ...]
@@ -76,17 +76,17 @@ Behaviour = BoundArrow | Limit | Block
 
 
 def expand(diagram: Diagram, name: str, file: str, refer: Callable[[str, str], tuple[Diagram, str, str]]) -> Expansion:
-    """Bind every arrow of ``diagram`` and put what it refers to in place.
+    """Bind each arrow of ``diagram``, and expand its references.
 
-    ``refer(name, where)`` finds a referred diagram: the diagram, its name and its file. Raises UsageError with the
-    file and line of what is wrong.
+    ``refer(name, where)`` finds a referenced diagram: the diagram, its name, and its file. Raises UsageError with the
+    file and line of an error.
     """
     expansion = Expansion(refer)
     items, behaviour = expansion.expand(diagram.items, _Place(name, file, (file,), ()))
     expansion.diagram = replace(diagram, items=tuple(items))
     expansion.behaviour = tuple(behaviour)
     if not expansion.arrows:
-        raise UsageError("the diagram has no arrow to judge", where=file, do="add the messages that must be seen")
+        raise UsageError("the diagram has no arrow to judge", where=file, do="add the expected messages")
     return expansion
 
 
@@ -102,7 +102,7 @@ class _Place:
 
 
 class Expansion:
-    """What came of a diagram: itself with references in place, its arrows by position, and its behaviour."""
+    """The result for a diagram: the diagram with its references expanded, its arrows by position, and its behaviour."""
 
     diagram: Diagram
     behaviour: tuple[Behaviour, ...]
@@ -137,7 +137,7 @@ class Expansion:
             raise UsageError(
                 "a time limit has no arrow after it",
                 where=f"{place.file}:{items[-1].line}",
-                do="put the note between the two arrows whose distance it limits",
+                do="put the note between the two arrows that it is about",
             )
         return kept, behaviour
 
@@ -145,7 +145,7 @@ class Expansion:
         where = f"{place.file}:{arrow.line}"
         if arrow.form not in _ONE_WAY:
             raise UsageError(
-                f"an arrow {arrow.form} does not say who sends to whom, or that it arrives",
+                f"an arrow {arrow.form} has no clear direction, or does not arrive",
                 where=f"{where}:{arrow.column}",
                 do="write ->> or -->> from the sender to the receiver",
             )
@@ -164,7 +164,7 @@ class Expansion:
         milliseconds = duration(text)
         if milliseconds is None:
             raise UsageError(
-                f"'within {text}' is no time limit", where=where, do="write it as within 5s or within 500ms"
+                f"invalid time limit 'within {text}'", where=where, do="write it as within 5s or within 500ms"
             )
         if not self.arrows:
             raise UsageError(
@@ -181,7 +181,7 @@ class Expansion:
             raise UsageError(
                 f"the sequences refer to each other in a circle: {' -> '.join(names)}",
                 where=where,
-                do="take one of the references out",
+                do="remove one of the references",
             )
         inner = _Place(found, file, (*place.chain, file), place.inside("ref").fragments)
         items, behaviour = self.expand(diagram.items, inner)
@@ -203,16 +203,16 @@ class Expansion:
             raise UsageError(
                 f"fragments and references are nested more than {DEEPEST} deep",
                 where=where,
-                do="take some of them apart: a sequence of its own for each",
+                do="move some of them to separate sequences",
             )
 
     def _count(self, where: str) -> None:
         self._size += 1
         if self._size > LARGEST:
             raise UsageError(
-                f"the diagram has more than {LARGEST} arrows, those of what it refers to included",
+                f"the diagram has more than {LARGEST} arrows, including those of its references",
                 where=where,
-                do="refer to less, or fold what repeats into a loop",
+                do="use fewer references, or a loop for repetitions",
             )
 
 
@@ -225,8 +225,8 @@ def _bounds(label: str, where: str) -> tuple[int, int | None]:
     most = least if bounds and bounds[2] is None else None if not bounds or bounds[2] == "*" else int(bounds[2])
     if not bounds or (most is not None and (most < least or most == 0)):
         raise UsageError(
-            f"({found[1]}) does not say how often the loop turns",
+            f"invalid number of turns of a loop: ({found[1]})",
             where=where,
-            do="write (3), (1..*) or (0..5), or put a remark somewhere else",
+            do="write (3), (1..*) or (0..5); a remark in parentheses cannot end the text",
         )
     return least, most

@@ -1,8 +1,8 @@
-"""Which arrow of a diagram is which event of a history: the table, and nothing but it.
+"""The table that binds the arrows of diagrams to the events of histories.
 
 A participant of a diagram is bound by its name (``participant Device as IoT board``). An arrow is bound by its two
-ends and the event's name; the data it may ask about is known for each event. What belongs to parts that are not built
-yet is in the table too, with the reason, so that the diagrams of those flows can be written and checked.
+ends and the event's name; the fields of each event's data are known. Events of parts that are not built yet are in the
+table too, with the reason, so that diagrams of those flows can be written and checked.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["PARTICIPANTS", "EventType", "Subject", "bind", "event_types"]
 
 
 class Subject(Enum):
-    """What an event is about, that is what its correlation names."""
+    """The kind of thing that an event is about, and that its correlation names."""
 
     DEVICE = "device"
     APPLICATION = "application"
@@ -42,7 +42,7 @@ PARTICIPANTS: Mapping[str, str] = {
     "GatewayController": "reconciles gateways",
     "ControllerManager": "elects the leader among the controllers",
     "Bridge": "carries a board's serial line to the gateway",
-    "User": "whoever applies resources, or sits at the dashboard",
+    "User": "a person or program that applies resources or uses the dashboard",
     "Dashboard": "the web page",
     "ApiServer": "the REST API behind the dashboard",
     "Compiler": "the service that makes modules from source",
@@ -50,7 +50,7 @@ PARTICIPANTS: Mapping[str, str] = {
     "MicroRos": "the bridge between the autopilot's topics and DDS",
     "Dds": "the DDS middleware",
 }
-"""The participants that histories know, and those of the parts to come."""
+"""The participants of histories, and those of parts that are not built yet."""
 
 _CLIENTS = ("Gateway", "DeviceController", "ApplicationController", "GatewayController", "User")
 
@@ -58,7 +58,7 @@ _CODES: Mapping[type, tuple[str, ...]] = {
     messages.Error: tuple(messages.ErrorCode),
     messages.RuntimeFault: tuple(FaultCode),
 }
-"""What a code may be, where the message class does not say it."""
+"""The possible codes, where the message class does not list them."""
 
 _DASHBOARD = "the dashboard and its REST API are not built yet"
 _COMPILER = "the compile service is not built yet"
@@ -67,11 +67,11 @@ _PX4 = "the PX4 bridge is not built yet"
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One row: where an event goes, what it is called, what its data holds.
+    """One row: an event's source, target, name, and the fields of its data.
 
-    ``telling`` are the fields that tell events of this type apart (a recorded diagram shows them). ``named_after`` is
-    what comes before the subject's name in ``data.name``, where the correlation is empty. ``pending`` is why it
-    cannot happen yet.
+    ``key_fields`` are the fields that distinguish events of this type (a recorded diagram shows them). ``name_prefix``
+    is the prefix of the subject's name in ``data.name``, for events without a correlation. ``pending`` is the reason
+    why it cannot happen yet.
     """
 
     source: str
@@ -79,8 +79,8 @@ class EventType:
     name: str
     subject: Subject | None
     fields: Mapping[str, EventField] = field(default_factory=dict, compare=False)
-    telling: tuple[str, ...] = ()
-    named_after: str | None = None
+    key_fields: tuple[str, ...] = ()
+    name_prefix: str | None = None
     pending: str = ""
 
     @property
@@ -88,10 +88,10 @@ class EventType:
         return self.source, self.target, self.name
 
     def about(self, event: Event) -> tuple[Subject | None, str]:
-        """What ``event``, one of this type, is about; an empty name if it does not say."""
-        if self.named_after is not None:
+        """The subject of ``event``, which is of this type, and its name; the name is empty if the event lacks it."""
+        if self.name_prefix is not None:
             name = str(event.data.get("name", ""))
-            return self.subject, name.removeprefix(self.named_after) if name.startswith(self.named_after) else ""
+            return self.subject, name.removeprefix(self.name_prefix) if name.startswith(self.name_prefix) else ""
         if "applicationId" in self.fields and "applicationId" not in event.data:
             return Subject.DEVICE, event.correlation
         return self.subject, event.correlation
@@ -99,8 +99,8 @@ class EventType:
 
 @cache
 def event_types() -> Mapping[tuple[str, str, str], EventType]:
-    """Every row of the table by source, target and name."""
-    rows = [*_link(), *_requests(), *_watches(), *_http(), *_to_come()]
+    """All rows of the table by source, target, and name."""
+    rows = [*_link(), *_requests(), *_watches(), *_http(), *_future()]
     return {row.key: row for row in rows}
 
 
@@ -124,8 +124,8 @@ def _link() -> Iterator[EventType]:
             if message in _CODES:
                 known["code"] = replace(known["code"], values=_CODES[message])
             subject = Subject.APPLICATION if "applicationId" in known else Subject.DEVICE
-            telling = tuple(name for name in ("code", "ok", "state") if name in known)
-            yield EventType(source, target, message.__name__, subject, known, telling)
+            key_fields = tuple(name for name in ("code", "ok", "state") if name in known)
+            yield EventType(source, target, message.__name__, subject, known, key_fields)
 
 
 def _resource_fields() -> Mapping[str, Mapping[str, EventField]]:
@@ -160,7 +160,7 @@ def _requests() -> Iterator[EventType]:
     }
     for kind, body in _resource_fields().items():
         secret = kind == SECRET.kind
-        telling = ("status.phase",) if "status" in body and body["status"] is not ANY else ()
+        key_fields = ("status.phase",) if "status" in body and body["status"] is not ANY else ()
         for source in _CLIENTS:
             for verb in ("POST", "PUT", "PATCH", "DELETE"):
                 yield EventType(
@@ -169,13 +169,13 @@ def _requests() -> Iterator[EventType]:
                     f"{verb} {kind}",
                     Subject.DEVICE if secret else _subject(kind),
                     {**common, **body},
-                    telling,
-                    named_after=PAIRING_SECRET_PREFIX if secret else None,
+                    key_fields,
+                    name_prefix=PAIRING_SECRET_PREFIX if secret else None,
                 )
 
 
 def _watches() -> Iterator[EventType]:
-    """What the API server tells those who watch."""
+    """Watch events of the API server."""
     common = {"namespace": EventField(), "name": EventField()}
     for kind, body in _resource_fields().items():
         if body["status"] is ANY:
@@ -187,13 +187,13 @@ def _watches() -> Iterator[EventType]:
 
 
 def _http() -> Iterator[EventType]:
-    """The gateway's HTTP API, as its caller sees it."""
+    """Requests to the gateway's HTTP API, as their caller sees them."""
     for name in ("DeployApplication", "StopApplication"):
         known = {"device": EventField(), "code": EventField()}
         yield EventType("ApplicationController", "Gateway", name, Subject.APPLICATION, known)
 
 
-_TO_COME: Mapping[tuple[str, Subject], tuple[tuple[str, str, str], ...]] = {
+_FUTURE: Mapping[tuple[str, Subject], tuple[tuple[str, str, str], ...]] = {
     (_DASHBOARD, Subject.APPLICATION): (
         ("User", "Dashboard", "CreateApplication, MonitorApplication"),
         ("Dashboard", "User", "CompilationFailed, ApplicationRegistered, ApplicationStatus"),
@@ -228,24 +228,22 @@ _TO_COME: Mapping[tuple[str, Subject], tuple[tuple[str, str, str], ...]] = {
 }
 
 
-def _to_come() -> Iterator[EventType]:
-    """Events of the parts that are not built yet; what their data will hold is not known."""
-    for (reason, subject), rows in _TO_COME.items():
+def _future() -> Iterator[EventType]:
+    """Events of parts that are not built yet. The fields of their data are unknown."""
+    for (reason, subject), rows in _FUTURE.items():
         for source, target, names in rows:
             for name in names.split(", "):
                 yield EventType(source, target, name, subject, pending=reason)
 
 
 def bind(source: str, target: str, label: Label) -> tuple[EventType, Label]:
-    """The event that an arrow means, and its label with values in the events' own units.
+    """The event of an arrow, and its label with values in the event's units.
 
-    Raises UsageError with a suggestion where there is no such participant, event or field.
+    Raises UsageError with a suggestion for an unknown participant, event, or field.
     """
     for participant in (source, target):
         if participant not in PARTICIPANTS:
-            raise UsageError(
-                f"no participant of a history is called {participant!r}", do=_suggest(participant, PARTICIPANTS)
-            )
+            raise UsageError(f"unknown participant {participant!r}", do=_suggest(participant, PARTICIPANTS))
     table = event_types()
     row = table.get((source, target, label.name))
     if row is None:
@@ -261,4 +259,4 @@ def bind(source: str, target: str, label: Label) -> tuple[EventType, Label]:
 def _suggest(word: str, known: Iterable[str]) -> str:
     choices = sorted(set(known))
     close = get_close_matches(word, choices, n=3, cutoff=0.4) or choices[:12]
-    return f"did you mean {' or '.join(close)}?" if close else "nothing goes this way"
+    return f"did you mean {' or '.join(close)}?" if close else "there are no events in this direction"

@@ -1,4 +1,4 @@
-"""SVG elements in layers, in the colours of light and dark, standing alone: no script, no font, no network."""
+"""SVG elements in layers, with colours for light and dark. The file needs no script, no font, and no network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from html import escape
 __all__ = ["CHARACTER", "LINE", "STYLE", "Canvas", "document"]
 
 CHARACTER, LINE = 7.25, 16.0
-"""Width of a character and height of a line at the style's font size, in pixels: the font is monospaced."""
+"""Width of a character and height of a line in pixels, at the style's font size; the font is monospaced."""
 
 STYLE = """
 .wsq { --paper: #ffffff; --ink: #1f2328; --muted: #636c76; --line: #afb8c1; --head: #f0f3f6; --note: #fff8c5;
@@ -54,7 +54,7 @@ STYLE = """
 
 
 class Canvas:
-    """Elements by layer; layers are painted in the order of their numbers."""
+    """Elements by layer. Layers are painted in the order of their numbers."""
 
     def __init__(self) -> None:
         self._layers: dict[int, list[str]] = {}
@@ -63,8 +63,8 @@ class Canvas:
         self._layers.setdefault(layer, []).append(element)
 
     def rect(self, layer: int, style: str, x: float, y: float, width: float, height: float, radius: float = 3) -> None:
-        place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
-        self.add(layer, f'<rect class="{style}" {place} rx="{radius:g}"/>')
+        box = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
+        self.add(layer, f'<rect class="{style}" {box} rx="{radius:g}"/>')
 
     def line(self, layer: int, style: str, x1: float, y1: float, x2: float, y2: float) -> None:
         self.add(layer, f'<line class="{style}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>')

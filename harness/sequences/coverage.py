@@ -1,10 +1,10 @@
-"""The coverage of sequences: how often histories contain each arrow."""
+"""Counts the arrows of sequences that a run has exercised, and finds those that it never did."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.core.history import Event
 from harness.sequences.flows import Sequence
@@ -13,27 +13,31 @@ from harness.sequences.words import letters, path, run
 
 __all__ = ["ArrowCoverage", "Coverage", "coverage"]
 
-_Key = tuple[str, str, int, str]
-"""The fields of an :class:`ArrowCoverage` without ``seen``."""
-
 
 @dataclass(frozen=True, slots=True)
 class ArrowCoverage:
-    """How often an arrow of ``sequence`` occurred in histories that follow it.
+    """The number of times that an arrow was seen, in histories that followed the sequence.
 
-    ``origin`` is the sequence or part in which the arrow is written, on ``line``.
+    ``position`` is its index in the sequence's arrows, references expanded. ``line`` is a line of ``origin``, the
+    sequence in which it is written.
     """
 
     sequence: str
+    position: int
     origin: str
     line: int
     arrow: str
     seen: int
 
+    @property
+    def text(self) -> str:
+        """The arrow, with its origin if that is another sequence."""
+        return self.arrow if self.origin == self.sequence else f"{self.arrow} (ref {self.origin})"
+
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """One row for each arrow; ``+`` adds the counts of several histories."""
+    """One row for each arrow; ``+`` adds up what several histories have exercised."""
 
     arrows: tuple[ArrowCoverage, ...]
 
@@ -42,37 +46,43 @@ class Coverage:
         return tuple(arrow for arrow in self.arrows if not arrow.seen)
 
     def __add__(self, other: Coverage) -> Coverage:
-        seen: Counter[_Key] = Counter()
+        rows: dict[tuple[str, int], ArrowCoverage] = {}
         for arrow in (*self.arrows, *other.arrows):
-            seen[arrow.sequence, arrow.origin, arrow.line, arrow.arrow] += arrow.seen
-        return Coverage(tuple(ArrowCoverage(*key, count) for key, count in seen.items()))
+            key = arrow.sequence, arrow.position
+            rows[key] = replace(arrow, seen=arrow.seen + (rows[key].seen if key in rows else 0))
+        return Coverage(tuple(rows.values()))
 
     def __str__(self) -> str:
         lines = []
         for name in dict.fromkeys(arrow.sequence for arrow in self.arrows):
             rows = [arrow for arrow in self.arrows if arrow.sequence == name]
             lines.append(f"{name}: {sum(bool(row.seen) for row in rows)} of {len(rows)} arrows")
-            lines += [f"  {row.seen or 'never':>7}  {row.arrow}  (line {row.line})" for row in rows]
+            lines += [f"  {row.seen or 'never':>7}  {row.text}  (line {row.line})" for row in rows]
         return "\n".join(lines)
 
 
 def coverage(sequences: Iterable[Sequence], events: Iterable[Event]) -> Coverage:
-    """Count the arrows that ``events`` exercise, over every instance that follows one of ``sequences``.
+    """Count the arrows that ``events`` exercise, over all instances that follow one of ``sequences``.
 
-    An arrow of a part counts for every sequence that refers to the part, and once however often it does.
+    Each sequence counts all of its arrows, including those of the sequences that it refers to.
     """
-    sequences, events = list(sequences), list(events)
-    rows: dict[_Key, None] = {}
-    seen: Counter[_Key] = Counter()
+    rows: list[ArrowCoverage] = []
+    events = list(events)
     for sequence in sequences:
-        keys = [(sequence.name, arrow.origin, arrow.arrow.line, str(arrow)) for arrow in sequence.arrows]
-        rows.update(dict.fromkeys(keys))
-        if sequence.pending:
-            continue
-        found = collect(sequence.events, sequence.subject, events, sequence.refusals)
-        for instance, word in found.words.items():
-            # One at a time: most instances of most sequences part from the diagram early.
-            steps = run(sequence, (letter for event in word for letter in letters(sequence, instance, [event])))
-            if len(steps) > len(word) and sequence.matcher.accepting(steps[-1]) is not None:
-                seen.update(keys[position] for position in path(sequence, steps))
-    return Coverage(tuple(ArrowCoverage(*key, seen[key]) for key in rows))
+        seen: Counter[int] = Counter() if sequence.pending else _seen(sequence, events)
+        for bound in sequence.arrows:
+            at = bound.position, bound.origin, bound.arrow.line
+            rows.append(ArrowCoverage(sequence.name, *at, str(bound), seen[bound.position]))
+    return Coverage(tuple(rows))
+
+
+def _seen(sequence: Sequence, events: list[Event]) -> Counter[int]:
+    """The number of times that each arrow (position) was taken by an instance that followed the sequence."""
+    seen: Counter[int] = Counter()
+    found = collect(sequence.events, sequence.subject, events, sequence.refusals)
+    for instance, word in found.words.items():
+        # One event at a time: most instances leave the diagram of most sequences early.
+        steps = run(sequence, (letter for event in word for letter in letters(sequence, instance, [event])))
+        if len(steps) > len(word) and sequence.matcher.accepting(steps[-1]) is not None:
+            seen.update(path(sequence, steps))
+    return seen

@@ -1,7 +1,7 @@
-"""Why an instance did not follow its diagram: the simplest single change that explains most of what came after.
+"""Explains why an instance did not follow its diagram, by the simplest single change that makes the rest fit.
 
-Each explanation is tried on the events themselves - leave this one out, put that arrow in, overlook the data - and the
-one after which the history goes on longest, best to its end, is told. This chooses words; it never changes a verdict.
+Each explanation is tried on the events: skip an event, insert an arrow, ignore the data. The one after which the
+history follows the diagram longest, at best to its end, is reported. This chooses the text, never the verdict.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from harness.sequences.words import letters, run
 __all__ = ["diagnose"]
 
 _SEARCHED = 2_000
-"""Configurations looked at for the shortest way on."""
+"""The most configurations in the search for the shortest continuation."""
 
 _ORDER = (Mismatch.LATE, Mismatch.DIFFERENT, Mismatch.MISPLACED, Mismatch.MISSING, Mismatch.EXTRA)
 
@@ -34,7 +34,7 @@ class _Explanation:
     @property
     def rank(self) -> tuple[bool, int, int, int]:
         changes = max(len(self.finding.arrows), 1)
-        return (self.done, self.reach, -changes, -_ORDER.index(self.finding.trouble))
+        return (self.done, self.reach, -changes, -_ORDER.index(self.finding.mismatch))
 
 
 def diagnose(sequence: Sequence, verdict: InstanceVerdict) -> Finding:
@@ -58,15 +58,15 @@ class _Diagnosis:
         found = max(self._explanations(), key=lambda explanation: explanation.rank)
         return found.finding
 
-    # the history ended
+    # The history ended too early.
 
     def _ended(self) -> Finding:
-        way = self._way(self._possible, lambda possible: self._matcher.accepting(possible) is not None)
-        missing = way or self._expected[:1]
+        missing = self._shortest(self._possible, lambda possible: self._matcher.accepting(possible) is not None)
+        missing = missing or list(self._expected[:1])
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         return Finding(Mismatch.MISSING, f"the history ends before {self._arrow(missing[0])}{more}", tuple(missing))
 
-    # an event came that must not
+    # An event came that the diagram does not allow.
 
     def _explanations(self) -> Iterator[_Explanation]:
         event = self._events[self._place]
@@ -75,8 +75,8 @@ class _Diagnosis:
         yield from self._different(event)
         yield from self._missing(event)
 
-    def _go(self, possible: Possible, index: int) -> tuple[Possible, int]:
-        """As far as the events from ``index`` on lead, limits left aside; what is possible there, and where."""
+    def _follow(self, possible: Possible, index: int) -> tuple[Possible, int]:
+        """Follow the events from ``index`` on as far as possible, ignoring time limits; return the state and index."""
         while index < len(self._letters):
             after = self._matcher.step(possible, self._letters[index], timed=False)
             if not after:
@@ -85,13 +85,13 @@ class _Diagnosis:
         return possible, index
 
     def _explained(self, finding: Finding, possible: Possible, index: int) -> _Explanation:
-        possible, reach = self._go(possible, index)
+        possible, reach = self._follow(possible, index)
         done = reach == len(self._letters) and self._matcher.accepting(possible) is not None
         return _Explanation(finding, done, reach)
 
     def _extra(self, event: Event) -> _Explanation:
-        """Without this event - or with it at a later place, where the history gets stuck for want of it."""
-        possible, reach = self._go(self._possible, self._place + 1)
+        """Try to skip this event, or to move it to the later place at which the history lacks it."""
+        possible, reach = self._follow(self._possible, self._place + 1)
         symbols = self._letters[self._place].symbols
         for position in self._matcher.expected(possible):
             if symbols >> self._symbol(position) & 1:
@@ -119,7 +119,7 @@ class _Diagnosis:
         yield self._explained(finding, after, self._place + 1)
 
     def _different(self, event: Event) -> Iterator[_Explanation]:
-        """As if its data were what the diagram asks for."""
+        """Try to ignore that the event's data differ."""
         for position in self._expected:
             arrow = self._sequence.arrows[position]
             if arrow.event.key != (event.source, event.target, event.name):
@@ -133,38 +133,41 @@ class _Diagnosis:
             yield self._explained(Finding(Mismatch.DIFFERENT, text, (position,)), after, self._place + 1)
 
     def _missing(self, event: Event) -> Iterator[_Explanation]:
-        """With the fewest arrows put in that let this event come - or with one that came later put here."""
+        """Try to insert the fewest arrows that allow this event, or to move an event that came later here."""
         letter = self._letters[self._place]
-        way = self._way(self._possible, lambda possible: bool(self._matcher.step(possible, letter, timed=False)))
-        if not way:
+        missing = self._shortest(
+            self._possible, lambda possible: bool(self._matcher.step(possible, letter, timed=False))
+        )
+        if not missing:
             return
         possible = self._possible
-        for position in way:
+        for position in missing:
             possible = self._matcher.insert(possible, position, event.at)
-        text = self._arrow(way[0]) + (f" and {len(way) - 1} more" if len(way) > 1 else "")
-        text = f"{text} {'are' if len(way) > 1 else 'is'} missing before {event.name}"
-        yield self._explained(Finding(Mismatch.MISSING, text, tuple(way)), possible, self._place)
-        stuck, reach = self._go(possible, self._place)
-        if len(way) == 1 and reach < len(self._letters) and self._letters[reach].symbols >> self._symbol(way[0]) & 1:
-            late = f"{self._arrow(way[0])} came too late: after {self._before(reach)}"
-            yield self._explained(Finding(Mismatch.MISPLACED, late, (way[0],), reach), stuck, reach + 1)
+        first, others = missing[0], len(missing) - 1
+        text = self._arrow(first) + (f" and {others} more are" if others else " is")
+        text = f"{text} missing before {event.name}"
+        yield self._explained(Finding(Mismatch.MISSING, text, tuple(missing)), possible, self._place)
+        stuck, reach = self._follow(possible, self._place)
+        if not others and reach < len(self._letters) and self._letters[reach].symbols >> self._symbol(first) & 1:
+            late = f"{self._arrow(first)} came too late: after {self._before(reach)}"
+            yield self._explained(Finding(Mismatch.MISPLACED, late, (first,), reach), stuck, reach + 1)
 
-    # help
+    # Help.
 
-    def _way(self, possible: Possible, reached: Callable[[Possible], bool]) -> list[int]:
-        """The fewest arrows that lead from ``possible`` to where ``reached`` holds; none if it is too far."""
+    def _shortest(self, possible: Possible, reached: Callable[[Possible], bool]) -> list[int]:
+        """The fewest arrows that lead from ``possible`` to a state in which ``reached`` holds; empty if too many."""
         queue: deque[tuple[Configuration, list[int]]] = deque((configuration, []) for configuration in possible)
         seen = set(possible)
         while queue and len(seen) < _SEARCHED:
-            configuration, way = queue.popleft()
+            configuration, positions = queue.popleft()
             if reached({configuration: None}):
-                return way
+                return positions
             here: Possible = {configuration: None}
             for position in self._matcher.expected(here):
                 for after in self._matcher.insert(here, position, self._at()):
                     if after not in seen:
                         seen.add(after)
-                        queue.append((after, [*way, position]))
+                        queue.append((after, [*positions, position]))
         return []
 
     def _at(self) -> float:
@@ -183,8 +186,4 @@ class _Diagnosis:
 
 
 def _seen(condition: Condition, event: Event, device: str) -> str:
-    value: object = event.data
-    for part in condition.path:
-        key = device if part == "{device}" else part
-        value = value.get(key, "nothing") if isinstance(value, dict) else "nothing"
-    return f"{'.'.join(condition.path)} = {value}"
+    return f"{'.'.join(condition.path)} = {condition.value_in(event.data, device, 'nothing')}"

@@ -1,4 +1,4 @@
-"""Files that hold diagrams: a ``.mmd`` file is one, a Markdown file has one in each Mermaid block."""
+"""Reads diagrams from files: a ``.mmd`` file is a diagram, a Markdown file has one in each Mermaid block."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ __all__ = ["Document", "read_documents"]
 
 _COMMONMARK = MarkdownIt("commonmark")
 _MDX = MarkdownIt("commonmark").disable("html_block")
-"""MDX has tags instead, with Markdown inside, and nothing that is code because it is indented."""
+"""MDX has tags with Markdown inside instead of HTML blocks, and no code by indentation."""
 _MARKDOWN = {".md": _COMMONMARK, ".markdown": _COMMONMARK, ".mdx": _MDX}
 _MERMAID = re.compile(r"mermaid(?=$|[\s{])|(?P<directive>\{\.?mermaid(?=[}\s]))")
-"""A fence's info string: that of GitHub and others, or of a directive (MyST) or attribute (Pandoc)."""
+"""A fence's info string as on GitHub, as a directive (MyST), or as an attribute (Pandoc)."""
 _INDENTED_FENCE = re.compile(r"^[ \t]+(?=```|~~~)", re.MULTILINE)
 _OPTION = re.compile(r"\s*:[\w-]+:(\s|$)")
 _LINE_END = re.compile(r"\r\n|\n|\r")
-"""CommonMark's, and no others: U+2028 and U+0085 are characters of a line."""
+"""CommonMark's line ends. U+2028 and U+0085 are ordinary characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A diagram and where it stands: the first line of its text, and the heading above it if it has no title."""
+    """A diagram, the first line of its text, and the heading above it, for a diagram without a title."""
 
     diagram: Diagram
     line: int
@@ -42,7 +42,7 @@ class Document:
         return self.diagram.title or self.heading
 
     def summary(self) -> dict[str, Any]:
-        """Title, participants, arrows and fragments, fit for JSON."""
+        """Title, participants, arrows, and fragments, as values for JSON."""
         return {
             "title": self.title,
             "line": self.line,
@@ -73,9 +73,9 @@ class Document:
 
 
 def read_documents(path: Path) -> tuple[list[Document], list[DiagramError]]:
-    """Every sequence diagram in a file, and the errors of those that do not parse: a broken one hides no other.
+    """All sequence diagrams in a file, and the errors of those that do not parse. An error hides no other diagram.
 
-    A ``.mmd`` file is one diagram, a Markdown file may have none. Raises UsageError if the file cannot be read.
+    A ``.mmd`` file is one diagram; a Markdown file may have none. Raises UsageError if the file cannot be read.
     """
     text = read_text(path, "name a .mmd, .md or .mdx file")
     markdown = _MARKDOWN.get(path.suffix.lower())
@@ -92,7 +92,7 @@ def read_documents(path: Path) -> tuple[list[Document], list[DiagramError]]:
 
 
 def _blocks(text: str, markdown: MarkdownIt) -> Iterator[tuple[str, int, str | None]]:
-    """The Mermaid blocks of a Markdown text: content, first line, and the heading above."""
+    """The Mermaid blocks of a Markdown text: content, first line, and heading above."""
     heading: str | None = None
     inside_heading = False
     lines = _LINE_END.split(text)

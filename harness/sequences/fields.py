@@ -1,7 +1,7 @@
-"""What is known of an event's data, so that a condition on a field that cannot exist is found when a diagram loads.
+"""The known fields of events' data, so that a condition on an unknown field is an error when a diagram is loaded.
 
-Nothing is listed by hand that another room already fixes: frames come from the message classes, resources from the
-schemas of their definitions.
+The fields are derived, not listed again: those of frames from the message classes, those of resources from the schemas
+of their definitions.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ __all__ = ["ANY", "EventField", "check_condition", "known_paths", "of_message", 
 
 @dataclass(frozen=True, slots=True)
 class EventField:
-    """One field: the values it may have (empty: any), whether it is a time in milliseconds, and what is inside.
+    """One field: its possible values (empty: any), whether it is a time in milliseconds, and its inner fields.
 
-    ``inside`` is None for a plain value; ``others`` is what every further name inside means. Of ``anything`` nothing is
-    known.
+    ``inside`` is None for a plain value; ``others`` describes inner fields of any other name. A field that is
+    ``anything`` has no known structure.
     """
 
     values: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ def of_schema(schema: Mapping[str, Any], name: str = "") -> EventField:
 
 
 def known_paths(known: Mapping[str, EventField], prefix: str = "") -> Iterator[str]:
-    """Every path that could stand in a condition; an open name is shown as ``*``."""
+    """All paths that a condition may use; ``*`` stands for any name."""
     for name, item in known.items():
         yield prefix + name
         yield from known_paths(item.inside or {}, f"{prefix}{name}.")
@@ -99,7 +99,7 @@ def known_paths(known: Mapping[str, EventField], prefix: str = "") -> Iterator[s
 
 
 def check_condition(condition: Condition, known: Mapping[str, EventField]) -> Condition:
-    """The condition with its values in the field's own unit. Raises UsageError, with a suggestion."""
+    """The condition with its values in the field's unit. Raises UsageError, with a suggestion, for an invalid one."""
     path = ".".join(condition.path)
     item = EventField(inside=known)
     for part in condition.path:

@@ -1,4 +1,4 @@
-"""Executable sequences: found by name, read, bound, and ready to judge."""
+"""Finds executable sequences by name, reads and binds them, and makes them ready to judge."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from harness.sequences.tree import Diagram
 
 __all__ = ["Sequence", "SequenceCatalogue", "catalogue", "load", "load_text"]
 
-_HOUSE = data_folder("scenarios/sequences")
+_OWN = data_folder("scenarios/sequences")
 _SUFFIX = ".mmd"
 
 
@@ -30,9 +30,10 @@ _SUFFIX = ".mmd"
 class Sequence:
     """A sequence diagram that can judge a history.
 
-    ``diagram`` has what it refers to in place, and ``arrows`` are in the order of its text. ``subject`` is what one
-    instance of the flow is about: a device, or an application on a device. ``pending`` is why no history can follow it
-    yet; empty where it can be judged.
+    ``diagram`` has its references expanded, and ``arrows`` are all of its arrows in order. That is the one way to count
+    the arrows of a sequence: pictures, `wasmbed sequences`, and coverage have the same. ``subject`` is what an instance
+    is about: a device, or an application on a device. ``pending`` is the reason why no history can follow it yet; empty
+    if it can be judged.
     """
 
     name: str
@@ -61,36 +62,35 @@ class Sequence:
 
     @cached_property
     def refusals(self) -> frozenset[tuple[str, str, str]]:
-        """The requests of which also the refused ones are judged: those of which an arrow asks for the ``code``."""
-        asked = (arrow for arrow in self.arrows if arrow.label.asks_for("code"))
-        return frozenset(arrow.event.key for arrow in asked)
+        """The requests that are judged even if they failed: those for which an arrow has a condition on ``code``."""
+        return frozenset(arrow.event.key for arrow in self.arrows if arrow.label.asks_for("code"))
 
     @cached_property
     def events(self) -> Mapping[tuple[str, str, str], EventType]:
-        """The events that this diagram judges, by source, target and name; any other is none of its business."""
+        """The events that this diagram judges, by source, target, and name. All others are ignored."""
         return {arrow.event.key: arrow.event for arrow in self.arrows}
 
 
 class SequenceCatalogue(NamedTuple):
-    """The sequences that load, in order of their names, and by name why others do not."""
+    """The sequences that load, in order of their names, and by name the errors of the others."""
 
     flows: list[Sequence]
     broken: dict[str, UsageError]
 
 
 def load(sequence: str | Path, folder: Path | None = None) -> Sequence:
-    """Read an executable sequence: a file, or a name of one in ``folder``, by default ``scenarios/sequences`` here and
-    then the harness's own.
+    """Read an executable sequence from a file, or by its name in ``folder``, by default in ``scenarios/sequences`` here
+    and then among the harness's own.
 
-    Raises UsageError naming file and line: a diagram that does not parse, an arrow that binds to nothing, a label with
-    an unknown field, references in a circle.
+    Raises UsageError with file and line for a syntax error, an arrow without an event, a label with an unknown field,
+    or references in a circle.
     """
     path = _find(str(sequence), folder, where=None)
     return load_text(read_text(path, "name a .mmd file"), path.stem, file=str(path), folder=path.parent)
 
 
 def load_text(text: str, name: str, *, file: str = "", folder: Path | None = None) -> Sequence:
-    """An executable sequence from its text; ``folder`` is where it looks for those it refers to."""
+    """An executable sequence from its text. Its references are looked up in ``folder``."""
     file = file or name
     known: dict[Path, Diagram] = {}
 
@@ -113,9 +113,9 @@ def load_text(text: str, name: str, *, file: str = "", folder: Path | None = Non
 
 
 def catalogue(folder: Path | None = None) -> SequenceCatalogue:
-    """Every sequence in ``folder``; without one, of those here and of the harness's own."""
-    homes = (folder,) if folder else reversed(_homes(None))
-    found = {path.stem: path for home in homes for path in home.glob(f"*{_SUFFIX}")}
+    """All sequences in ``folder``; without one, those here and the harness's own."""
+    folders = (folder,) if folder else reversed(_folders(None))
+    found = {path.stem: path for each in folders for path in each.glob(f"*{_SUFFIX}")}
     flows, broken = [], {}
     for name in sorted(found):
         try:
@@ -125,21 +125,21 @@ def catalogue(folder: Path | None = None) -> SequenceCatalogue:
     return SequenceCatalogue(flows, broken)
 
 
-def _homes(folder: Path | None) -> tuple[Path, ...]:
-    """Where sequences are looked for; the first that has one of the name gives it."""
-    return (folder or Path("scenarios") / "sequences", _HOUSE)
+def _folders(folder: Path | None) -> tuple[Path, ...]:
+    """The folders in which sequences are looked up, in order of precedence."""
+    return (folder or Path("scenarios") / "sequences", _OWN)
 
 
 def _find(sequence: str, folder: Path | None, where: str | None) -> Path:
     if sequence.endswith(_SUFFIX) and Path(sequence).is_file():
         return Path(sequence)
-    homes = _homes(folder)
-    for home in homes:
-        path = home / f"{sequence.removesuffix(_SUFFIX)}{_SUFFIX}"
+    folders = _folders(folder)
+    for each in folders:
+        path = each / f"{sequence.removesuffix(_SUFFIX)}{_SUFFIX}"
         if path.is_file():
             return path
-    names = sorted({file.stem for home in homes for file in home.glob(f"*{_SUFFIX}")})
+    names = sorted({file.stem for each in folders for file in each.glob(f"*{_SUFFIX}")})
     close = get_close_matches(Path(sequence).stem, names, n=3, cutoff=0.5)
-    there = f"there are: {', '.join(names) or 'none'}; or name a file, as in sequences/mine{_SUFFIX}"
-    hint = f"did you mean {' or '.join(close)}?" if close else there
-    raise UsageError(f"there is no sequence called {sequence!r} in {homes[0]}", where=where, do=hint)
+    known = f"the sequences are: {', '.join(names) or 'none'}; or name a file, as in sequences/mine{_SUFFIX}"
+    hint = f"did you mean {' or '.join(close)}?" if close else known
+    raise UsageError(f"there is no sequence {sequence!r} in {folders[0]}", where=where, do=hint)

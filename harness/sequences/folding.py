@@ -1,4 +1,4 @@
-"""Repetition in a list becomes loops, so that an hour of heartbeats is one line."""
+"""Folds repetitions in a list into loops, so that an hour of heartbeats is one line."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from harness.sequences.tree import Arrow
 __all__ = ["Loop", "fold"]
 
 _LONGEST = 24
-"""Items that one turn of a loop may have."""
+"""The most items in one turn of a loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """Something that was seen ``turns`` times in a row; how often does not tell two loops apart."""
+    """Items that were seen ``turns`` times in a row. Loops with the same items are equal, whatever their turns."""
 
     body: tuple[Arrow | Loop, ...]
     turns: int = field(compare=False)
 
 
 def fold(arrows: Iterable[Arrow]) -> list[Arrow | Loop]:
-    """The same arrows in the same order, with what repeats directly put into loops, innermost first."""
+    """The same arrows in the same order, with direct repetitions folded into loops, innermost first."""
     folded: list[Arrow | Loop] = list(arrows)
     length = 0
     while length != len(folded):
@@ -33,7 +33,7 @@ def fold(arrows: Iterable[Arrow]) -> list[Arrow | Loop]:
 
 
 def _fold(items: list[Arrow | Loop], size: int) -> list[Arrow | Loop]:
-    """Put what repeats with ``size`` items a turn into loops."""
+    """Fold repetitions of ``size`` items into loops."""
     numbers: dict[Arrow | Loop, int] = {}
     code = [numbers.setdefault(item, len(numbers)) for item in items]
     found: list[Arrow | Loop] = []

@@ -1,8 +1,7 @@
-"""Which events belong to which instance of a flow.
+"""Assigns events to the instances of a flow.
 
 An instance of a device's flow is a device. An instance of an application's flow is an application on a device: it has
-the application's events that name that device, those that name none, and - where the diagram asks for them - the
-device's own.
+the application's events that name that device or no device, and the device's own events if the diagram has them.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ __all__ = ["Instance", "Instances", "collect", "refused", "unknown_participants"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Instance:
-    """``name`` is the device or the application that the flow is about; ``device`` where an application runs."""
+    """``name`` is the device or the application that the flow is about, ``device`` the device of an application."""
 
     name: str
     device: str
@@ -30,7 +29,7 @@ class Instance:
 
 @dataclass(slots=True)
 class Instances:
-    """Each instance's events in order, and what could not be given to any."""
+    """The events of each instance in order, and remarks about events without an instance."""
 
     words: dict[Instance, list[Event]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
@@ -40,7 +39,7 @@ Key = tuple[str, str, str]
 
 
 def refused(event: Event) -> bool:
-    """Whether this is a request that was turned down: it changed nothing, and such a conflict is everyday life."""
+    """Whether an event is a request that failed. It changed nothing, and conflicts are normal."""
     code = event.data.get("code")
     return isinstance(code, int) and code >= 400
 
@@ -48,11 +47,11 @@ def refused(event: Event) -> bool:
 def collect(
     types: Mapping[Key, EventType], subject: Subject, events: Iterable[Event], refusals: Collection[Key] = ()
 ) -> Instances:
-    """Sort those ``events`` that are of one of ``types`` by the instances of a flow about ``subject``.
+    """Assign the ``events`` of ``types`` to the instances of a flow about ``subject``.
 
-    Requests that were refused are left out, except those of the types named by ``refusals``.
+    Failed requests are left out, except those whose type is in ``refusals``.
 
-    Raises UsageError for what is no history: events out of order, or one event with two correlations.
+    Raises UsageError for an invalid history: events out of order, or an event with two correlations.
     """
     judged = list(_judged(types, _ordered(events), refusals))
     found = Instances()
@@ -64,12 +63,12 @@ def collect(
         _applications(judged, found.words)
     nameless = sorted({event.name for event, _, name, _ in judged if not name})
     if nameless:
-        found.remarks.append(f"about no device or application, so left out: {', '.join(nameless)}")
+        found.remarks.append(f"left out, because they name no device or application: {', '.join(nameless)}")
     return found
 
 
 _Judged = tuple[Event, Subject | None, str, tuple[str, ...] | None]
-"""An event, what it is about, and for an application's the devices that it concerns (None: all)."""
+"""An event, its subject and name, and for an application's event the devices that it concerns (None: all)."""
 
 
 def _applications(judged: list[_Judged], words: dict[Instance, list[Event]]) -> None:
@@ -102,7 +101,7 @@ def _judged(types: Mapping[Key, EventType], events: Iterable[Event], refusals: C
         if row is None or event.kind is not Kind.MESSAGE or (refused(event) and row.key not in refusals):
             continue
         subject, name = row.about(event)
-        if not name and row.named_after is not None:
+        if not name and row.name_prefix is not None:
             continue
         if subject is not Subject.APPLICATION:
             own = event.data.get("device")
@@ -125,7 +124,7 @@ def _two_names(event: Event, other: str) -> UsageError:
 
 
 def _devices(event: Event) -> tuple[str, ...] | None:
-    """The devices that an application's event concerns. A patch of nothing but some devices' statuses is about them."""
+    """The devices that an application's event concerns. A patch of only some devices' statuses concerns those."""
     if (device := event.data.get("device")) is not None:
         return (str(device),)
     status = event.data.get("status")
@@ -142,7 +141,7 @@ def _ordered(events: Iterable[Event]) -> Iterable[Event]:
             raise UsageError(
                 f"event {event.n} at {event.at:.3f} s comes after event {before.n} at {before.at:.3f} s",
                 where="history",
-                do="a history is in the order of its recording; do not sort or merge it",
+                do="keep a history in the order of its recording; do not sort or merge it",
             )
         before = event
         yield event

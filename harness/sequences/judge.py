@@ -1,7 +1,7 @@
-"""The oracle: the events of each instance must be a word of the diagram.
+"""Judges a history: the events of each instance must be a word of the diagram's language.
 
-A history that ends in the middle of the diagram has not followed it, unless all that is left may be absent. Verdicts
-depend on nothing but the diagram and the events.
+A history that ends in the middle of the diagram does not follow it, unless the rest is optional. Verdicts depend only
+on the diagram and the events.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from harness.sequences.words import letters
 __all__ = ["judge"]
 
 _DIAGNOSED = 10
-"""Failed instances that are looked at closely; of the others only the place is told."""
+"""Failed instances that are diagnosed; for the others only the place is reported."""
 
 
 def judge(sequence: Sequence | str, events: Iterable[Event], only: Collection[str] = ()) -> SequenceVerdict:
     """Judge ``events`` by ``sequence`` (or the name of one).
 
-    Every device (or application on a device) that has an event of the diagram is judged; with ``only``, those that
-    it names (a device or an application). If there is none to judge, the verdict is not ok: nothing was shown.
+    Each device (or application on a device) with an event of the diagram is judged; with ``only``, those devices or
+    applications. If there is none to judge, the verdict is not ok.
 
-    Raises UsageError where nothing can be judged: the sequence is pending, or the events are no history.
+    Raises UsageError for a pending sequence or an invalid history.
     """
     sequence = load(sequence) if isinstance(sequence, str) else sequence
     if sequence.pending:
@@ -50,17 +50,17 @@ def judge(sequence: Sequence | str, events: Iterable[Event], only: Collection[st
                 verdict = replace(verdict, finding=diagnose(sequence, verdict))
         instances.append(verdict)
     remarks = list(found.remarks)
-    if strangers := unknown_participants(events):
-        remarks.append(f"unknown to the bindings: {', '.join(strangers)}")
+    if unknown := unknown_participants(events):
+        remarks.append(f"unknown participants: {', '.join(unknown)}")
     return SequenceVerdict(sequence, tuple(instances), tuple(remarks), tuple(sorted(only)))
 
 
 def _judge_instance(
-    sequence: Sequence, instance: Instance, word: list[Event], spelled: list[Letter]
+    sequence: Sequence, instance: Instance, word: list[Event], word_letters: list[Letter]
 ) -> InstanceVerdict:
     matcher = sequence.matcher
     possible = matcher.start
-    for index, letter in enumerate(spelled):
+    for index, letter in enumerate(word_letters):
         after = matcher.step(possible, letter)
         if not after:
             return InstanceVerdict(instance, tuple(word), index, tuple(matcher.expected(possible)))

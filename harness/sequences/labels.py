@@ -1,4 +1,4 @@
-"""What an executable arrow says: the event's name, and conditions on its data.
+"""Reads the label of an executable arrow: the event's name, and conditions on its data.
 
 ::
 
@@ -9,10 +9,10 @@
     PATCH Device (status.lastHeartbeat, no status.phase)
     PATCH Application (status.deviceStatuses.{device}.state = running)
 
-A field alone must be there and not null; after ``no`` it must be absent. A list meets ``=`` when it holds the value.
-``{device}`` stands for the device that is being judged. A request without a condition on its ``code`` is one that was
-not refused; the refused ones are judged only by diagrams that ask for the ``code``. Only the label's first line
-counts: what follows a ``<br/>`` is for the reader.
+A field alone must be present and not null; after ``no`` it must be absent. A list meets ``=`` if it contains the value.
+``{device}`` stands for the device that is judged. A request without a condition on ``code`` is one that succeeded;
+failed requests are judged only by diagrams with a condition on their ``code``. Only the label's first line counts: the
+text after a ``<br/>`` is for readers.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from harness.sequences.tree import plain
 __all__ = ["Comparison", "Condition", "Label", "duration", "read_label"]
 
 Value = str | float | bool | None
+_ABSENT = object()
 
 _UNITS = {"ms": 1.0, "s": 1_000.0, "min": 60_000.0, "h": 3_600_000.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h)")
@@ -38,7 +39,7 @@ _CONDITION = re.compile(rf"(no\s+)?({_PATH.pattern})\s*(?:(!?=)\s*(.*))?")
 
 
 class Comparison(Enum):
-    """How a field is judged."""
+    """A kind of condition on a field."""
 
     EQUAL = "="
     DIFFERENT = "!="
@@ -48,7 +49,7 @@ class Comparison(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One requirement on an event's data; ``values`` are the ones that ``=`` or ``!=`` names."""
+    """A condition on an event's data; ``values`` are those after ``=`` or ``!=``."""
 
     path: tuple[str, ...]
     test: Comparison
@@ -59,19 +60,24 @@ class Condition:
         return "{device}" in self.path
 
     def holds(self, data: Mapping[str, Any], device: str) -> bool:
-        """Whether ``data`` meets it, ``{device}`` being ``device``."""
-        value: Any = data
-        for part in self.path:
-            key = device if part == "{device}" else part
-            if not isinstance(value, Mapping) or key not in value:
-                return self.test is Comparison.ABSENT
-            value = value[key]
-        if self.test is Comparison.ABSENT:
-            return False
+        """Whether ``data`` meets the condition, with ``device`` for ``{device}``."""
+        value = self.value_in(data, device, _ABSENT)
+        if value is _ABSENT or self.test is Comparison.ABSENT:
+            return value is _ABSENT and self.test is Comparison.ABSENT
         if self.test is Comparison.PRESENT:
             return value is not None
         found = any(_same(wanted, value) for wanted in self.values)
         return found == (self.test is Comparison.EQUAL)
+
+    def value_in(self, data: Mapping[str, Any], device: str, absent: object = None) -> Any:
+        """The value of the field in ``data``; ``absent`` if it is missing."""
+        value: Any = data
+        for part in self.path:
+            key = device if part == "{device}" else part
+            if not isinstance(value, Mapping) or key not in value:
+                return absent
+            value = value[key]
+        return value
 
     def __str__(self) -> str:
         path = ".".join(self.path)
@@ -82,7 +88,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """An event's name and what must hold of its data."""
+    """An event's name and the conditions on its data."""
 
     name: str
     conditions: tuple[Condition, ...] = ()
@@ -96,12 +102,12 @@ class Label:
 
 
 def read_label(text: str) -> Label:
-    """Read an arrow's text. Raises UsageError (the caller adds where)."""
+    """Read an arrow's text. Raises UsageError without ``where``, which the caller adds."""
     first = plain(text)[0]
     found = _LABEL.fullmatch(first)
     if not found:
         raise UsageError(
-            f"the label {first!r} names no event",
+            f"invalid label {first!r}",
             do="write the event's name, then its conditions in one pair of parentheses",
         )
     name, conditions = found[1], found[2]
@@ -111,7 +117,7 @@ def read_label(text: str) -> Label:
 
 
 def duration(text: str) -> float | None:
-    """``30s``, ``500 ms``, ``1.5min`` in milliseconds; None if it is no duration."""
+    """``30s``, ``500 ms``, ``1.5min`` in milliseconds; None if ``text`` is not a duration."""
     found = _DURATION.fullmatch(text.strip())
     return float(found[1]) * _UNITS[found[2]] if found else None
 
@@ -120,7 +126,7 @@ def _condition(text: str, label: str) -> Condition:
     found = _CONDITION.fullmatch(text)
     if not found or (found[1] and found[3]) or found[4] == "":
         raise UsageError(
-            f"{text!r} in {label!r} is no condition",
+            f"invalid condition {text!r} in {label!r}",
             do="write 'field', 'no field', 'field = value', 'field = one | other' or 'field != value'",
         )
     path = tuple(found[2].split("."))
@@ -130,11 +136,11 @@ def _condition(text: str, label: str) -> Condition:
 
 
 def _split(text: str, separator: str) -> list[str]:
-    parts, depth, start = [], False, 0
+    parts, quoted, start = [], False, 0
     for index, character in enumerate(text):
         if character == '"':
-            depth = not depth
-        elif character == separator and not depth:
+            quoted = not quoted
+        elif character == separator and not quoted:
             parts.append(text[start:index].strip())
             start = index + 1
     return [*parts, text[start:].strip()]

@@ -1,4 +1,4 @@
-"""Where the columns of a picture stand: as close as their heads and what is written between them allow."""
+"""Places the columns of a picture as close as their heads and the texts between them allow."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 MARGIN, SELF, INSET = 24.0, 34.0, 9.0
-"""Pixels around a picture, of an arrow to oneself, and by which an inner fragment is narrower."""
+"""Pixels: the margin of a picture, the width of an arrow to itself, and the inset of an inner fragment."""
 
 _WIDEST = 36
 _GAP = 26.0
@@ -33,7 +33,7 @@ _GAP = 26.0
 
 @dataclass(frozen=True, slots=True)
 class ArrowMark:
-    """How an arrow is set apart: ``bad``, ``hint`` or ``unreached``; ``badge`` says why; a ghost was never seen."""
+    """An arrow's highlight: ``bad``, ``hint``, or ``unreached``; ``badge`` is the reason; a ghost was never seen."""
 
     style: str
     badge: str = ""
@@ -55,7 +55,7 @@ class Column:
 
 
 def columns(diagram: Diagram, marks: Mapping[int, ArrowMark]) -> tuple[dict[str, Column], float]:
-    """Every participant's column, and the width of the whole."""
+    """The column of each participant, and the total width."""
     found = {item.name: Column(item, plain(item.title)) for item in diagram.participants}
     placed = list(found.values())
     if not placed:
@@ -77,7 +77,7 @@ def columns(diagram: Diagram, marks: Mapping[int, ArrowMark]) -> tuple[dict[str,
 
 
 def _needs(diagram: Diagram, marks: Mapping[int, ArrowMark], order: list[str]) -> Iterator[tuple[int, int, float]]:
-    """Pairs of columns and how far apart they must be; one past the last column stands for the right edge."""
+    """Pairs of columns and their minimum distance; one past the last column stands for the right edge."""
     position, places = 0, {name: place for place, name in enumerate(order)}
     for _, item, _ in walk(diagram.items):
         if isinstance(item, Arrow):
@@ -111,7 +111,7 @@ def _span(need: tuple[int, int, float]) -> int:
 
 
 def arrow_lines(text: str) -> list[str]:
-    """An arrow's lines: a condition in parentheses goes under the event's name."""
+    """The lines of an arrow's text: the conditions in parentheses go below the event's name."""
     first, *others = plain(text)
     name, bracket, conditions = first.partition(" (")
     if bracket and len(first) > 24:
@@ -133,7 +133,7 @@ def text_width(lines: list[str]) -> float:
 
 
 def box_label(label: str) -> str:
-    """A box's text without the colour that may stand first."""
+    """A box's text without a colour at its start."""
     first, _, rest = label.strip().partition(" ")
     if first.lower().startswith(("rgb", "hsl")):
         return label[label.find(")") + 1 :].strip()

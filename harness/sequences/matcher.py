@@ -1,4 +1,4 @@
-"""Follows one instance's events through an automaton: which terms are possible now, and how it came to be there."""
+"""Follows one instance's events through an automaton: the possible terms, and the arrows that led to them."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from harness.sequences.terms import Move
 __all__ = ["Configuration", "Letter", "Matcher", "Possible", "trail"]
 
 Configuration = tuple[int, tuple[float, ...]]
-"""A term, and for each flow when it last moved (infinite: not yet). Without time limits there are no clocks."""
+"""A term, and the time at which each flow last moved (infinite: never). Without time limits there are no clocks."""
 
 Possible = Mapping[Configuration, tuple[Configuration, int] | None]
-"""The configurations that are possible, each with one that led to it and the arrow that was taken."""
+"""The possible configurations, each with a predecessor and the arrow between them."""
 
 _Reasons = dict[Configuration, tuple[Configuration, int] | None]
 
 _MOST, _MOST_TIMED, _MOST_ALIKE = 1_000, 200, 100
-"""Possible configurations at once, beyond which a diagram is refused as too ambiguous: without clocks, with, and of one
-shape. Those of one shape are always new terms and are all compared, so they cost the most."""
+"""The most possible configurations at a time; beyond that a diagram is refused as too ambiguous: without clocks, with
+clocks, and of one shape. Configurations of one shape are always new terms and are all compared, so they cost most."""
 
 _TOLERANCE = 1e-6
-"""Seconds by which a limit may be missed, so that decimal fractions mean what they say."""
+"""Seconds by which a limit may be exceeded, for rounding errors of decimal fractions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One event to the automaton: the symbols it satisfies, as bits, and when it was."""
+    """One event for the automaton: the symbols it satisfies, as bits, and its time."""
 
     symbols: int
     at: float
 
 
 class Matcher:
-    """Steps through an automaton. It holds no state of its own: whoever asks keeps what is possible."""
+    """Steps through an automaton. It holds no state: the caller keeps the possible configurations."""
 
     def __init__(self, automaton: Automaton) -> None:
         self.automaton = automaton
@@ -45,7 +45,7 @@ class Matcher:
         self.start: Possible = {(automaton.start, clocks): None}
 
     def step(self, possible: Possible, letter: Letter, *, timed: bool = True) -> Possible:
-        """What is possible after an event; empty if it must not come now. ``timed`` false leaves limits aside."""
+        """The possible configurations after an event; none if it is not allowed. ``timed`` false ignores limits."""
         terms, with_clocks = self.automaton.terms, self.automaton.timed
         after: _Reasons = {}
         for configuration in possible:
@@ -60,7 +60,7 @@ class Matcher:
         return after
 
     def _uncovered(self, after: _Reasons) -> _Reasons:
-        """Without those that allow nothing which another does not: with wider bounds, and no clock further back."""
+        """Remove configurations that another one covers: with wider bounds, and no clock further back."""
         terms = self.automaton.terms
         by_shape: dict[int, list[Configuration]] = {}
         for term, clocks in after:
@@ -74,7 +74,7 @@ class Matcher:
         return {configuration: after[configuration] for kept in by_shape.values() for configuration in kept}
 
     def _clocks(self, clocks: tuple[float, ...], move: Move, at: float, timed: bool) -> tuple[float, ...] | None:
-        """The clocks after ``move``; None if it comes too late."""
+        """The clocks after ``move``; None if it is too late."""
         moved = list(clocks)
         for flow, flows in move.opens:
             for opened in flows:
@@ -96,7 +96,7 @@ class Matcher:
         return sorted({move.position for term, _ in possible for move in terms.moves(term, -1)})
 
     def insert(self, possible: Possible, position: int, at: float) -> Possible:
-        """What would be possible if the arrow at ``position`` were seen now."""
+        """The possible configurations if the arrow at ``position`` were seen now."""
         terms = self.automaton.terms
         after: _Reasons = {}
         for configuration in possible:
@@ -108,11 +108,11 @@ class Matcher:
         return after
 
 
-def _refuse_above(most: int, ways: int) -> None:
-    if ways > most:
+def _refuse_above(most: int, count: int) -> None:
+    if count > most:
         raise UsageError(
-            f"the diagram is too ambiguous: more than {most} ways to read the same events",
-            do="give the arrows that look alike conditions that tell them apart",
+            f"the diagram is too ambiguous: more than {most} readings of the same events",
+            do="add conditions that distinguish arrows of the same event",
         )
 
 
@@ -121,7 +121,7 @@ def _as_late(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 
 
 def trail(steps: list[Possible], end: Configuration) -> Iterator[int]:
-    """The arrows of one way through ``steps`` that ends in ``end``, last first."""
+    """The arrows of one path through ``steps`` that ends in ``end``, last first."""
     configuration = end
     for possible in reversed(steps):
         reason = possible[configuration]

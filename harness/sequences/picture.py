@@ -1,4 +1,4 @@
-"""A verdict as a picture: the whole diagram with its marks, beside what really happened."""
+"""Draws a verdict: the whole diagram with marks, beside the actual events."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["verdict_picture"]
 
 _EDGE, _TOP = 16.0, 64.0
 _NEAR = 6
-"""Events before and after the place that are drawn one by one; the others are folded into loops."""
+"""The number of events before and after the failure that are drawn one by one; others are folded into loops."""
 
 
 def verdict_picture(verdict: SequenceVerdict) -> str:
-    """A stand-alone SVG. With several failures the first is drawn; without, the diagram and the first instance."""
+    """A stand-alone SVG of the first failure, or without failures of the first instance."""
     sequence = verdict.sequence
     shown = next((instance for instance in verdict.instances if not instance.ok), None)
     shown = shown or next(iter(verdict.instances), None)
@@ -53,7 +53,7 @@ def _compose(title: str, panels: list[tuple[str, Panel]]) -> str:
 
 
 def _expected(verdict: SequenceVerdict, shown: InstanceVerdict) -> Panel:
-    """What was seen plain, what was wanted at the place marked, what was never reached faint."""
+    """The diagram: seen arrows plain, the expected ones marked, and unreached ones faint."""
     sequence = verdict.sequence
     word = shown.events if shown.place is None else shown.events[: shown.place]
     steps = run(sequence, letters(sequence, shown.instance, word))
@@ -61,16 +61,16 @@ def _expected(verdict: SequenceVerdict, shown: InstanceVerdict) -> Panel:
     marks = {position: ArrowMark("unreached") for position in range(len(sequence.arrows)) if position not in seen}
     marks |= {position: ArrowMark("hint", "expected") for position in shown.expected}
     if shown.finding:
-        badge = shown.finding.trouble.value
+        badge = shown.finding.mismatch.value
         marks |= {
-            position: ArrowMark("bad", badge, ghost=shown.finding.trouble is Mismatch.MISSING)
+            position: ArrowMark("bad", badge, ghost=shown.finding.mismatch is Mismatch.MISSING)
             for position in shown.finding.arrows
         }
     return draw(sequence.diagram, marks)
 
 
 def _seen(verdict: SequenceVerdict, shown: InstanceVerdict) -> Panel:
-    """What happened, folded where it is far from the place that differs; what is missing is drawn as a ghost."""
+    """The events, folded where they are far from the failure, with missing ones as ghosts."""
     arrows = [arrow_of(event, event_types()) for event in shown.events]
     place = len(arrows) if shown.place is None else shown.place
     finding = shown.finding
@@ -80,20 +80,20 @@ def _seen(verdict: SequenceVerdict, shown: InstanceVerdict) -> Panel:
     marks: dict[int, ArrowMark] = {}
     drawn = len(Diagram(tuple(items)).arrows)
     for index in range(first, min(last, len(arrows) + 1)):
-        if index == place and finding and finding.trouble is Mismatch.MISSING:
+        if index == place and finding and finding.mismatch is Mismatch.MISSING:
             for position in finding.arrows:
                 items.append(verdict.sequence.arrows[position].arrow)
                 marks[drawn] = ArrowMark("bad", "missing", ghost=True)
                 drawn += 1
         elif index == odd and not shown.ok:
-            marks[drawn] = ArrowMark("bad", finding.trouble.value if finding else "here")
+            marks[drawn] = ArrowMark("bad", finding.mismatch.value if finding else "here")
         items += arrows[index : index + 1]
         drawn += 1
     items += recorded_items(fold(arrows[last:]), counted=True)
-    return draw(Diagram((*_people(verdict.sequence.diagram, items), *items)), marks)
+    return draw(Diagram((*_participants(verdict.sequence.diagram, items), *items)), marks)
 
 
-def _people(diagram: Diagram, items: list[Item]) -> list[Participant]:
-    """The participants with the titles and in the order of the diagram, so that both panels show them alike."""
+def _participants(diagram: Diagram, items: list[Item]) -> list[Participant]:
+    """The participants with titles and in the order of the diagram, so that both panels look alike."""
     seen = {name for arrow in Diagram(tuple(items)).arrows for name in (arrow.source, arrow.target)}
-    return [replace(person, created=False) for person in diagram.participants if person.name in seen]
+    return [replace(each, created=False) for each in diagram.participants if each.name in seen]

@@ -1,8 +1,8 @@
-"""Mermaid in: the text of a ``sequenceDiagram`` becomes a tree, or an error with line, column and what was expected.
+"""Parses Mermaid: the text of a ``sequenceDiagram`` becomes a tree, or an error with line, column, and expectation.
 
-The language is that of Mermaid 11: its own documentation, and where that is silent its grammar. It is read line by
-line because it is lexed by line: after ``loop`` or ``:`` everything up to the line's end is text, and a participant
-may be called almost anything. Nothing here is recursive, so diagrams may be nested to any depth.
+The language is that of Mermaid 11: its documentation, and where that is silent its grammar. It is read line by line,
+as Mermaid's lexer does: after ``loop`` or ``:`` the rest of the line is text, and a participant may have almost any
+name. The parser is not recursive, so diagrams may be nested to any depth.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class _Reader:
             self._source.fail(f"'{word} {name}' has no message after it", offset, do)
         return Diagram(tuple(opened.items), self._source.front_matter, self._source.directives)
 
-    # one statement
+    # One statement.
 
     def _statement(self, start: int, end: int) -> None:
         text = self._text[start:end]
@@ -158,7 +158,7 @@ class _Reader:
         if SECTION_WORDS.get(opened.kind) != word:
             owner = next(kind for kind, separator in SECTION_WORDS.items() if separator == word)
             inside = f"inside '{opened.kind}' from line {opened.line}" if opened.kind else "outside of any fragment"
-            self._source.fail(f"'{word}' belongs to '{owner}', but stands {inside}", start, f"open '{owner}' before it")
+            self._source.fail(f"'{word}' belongs to '{owner}', but is {inside}", start, f"open '{owner}' before it")
         opened.close_section()
         opened.label, opened.label_line = label, self._source.line(start)
 
@@ -173,7 +173,7 @@ class _Reader:
         else:
             self._add(Fragment(opened.kind, tuple(opened.sections)))
 
-    # names and texts
+    # Names and texts.
 
     def _past_blanks(self, offset: int, end: int) -> int:
         while offset < end and self._text[offset] in " \t":
@@ -181,12 +181,12 @@ class _Reader:
         return offset
 
     def _name(self, start: int, end: int, expected: str) -> str:
-        """A name in a message, a note or a menu, where what looks like an arrow is one."""
+        """A name in a message, a note, or a menu, which cannot contain an arrow."""
         name = self._checked(start, end, expected, _BAD_WHERE_ARROWS_ARE)
         if (first := _WORD.match(name)) and first[0].lower() in _KEYWORDS:
             start = self._past_blanks(start, end)
             do = f"give it another name, and declare it: participant X as {name}"
-            self._source.expected(f"{expected}, but {first[0]!r} is a word of the language", start, do)
+            self._source.expected(f"{expected}, but {first[0]!r} is a keyword", start, do)
         self._known.add(name)
         return name
 
@@ -242,7 +242,7 @@ class _Reader:
         if created:
             if name in self._known:
                 do = f"give it another name, and its title after 'as': create participant X as {name}"
-                self._source.fail(f"'create {name}', but there is a {name} already", start, do)
+                self._source.fail(f"'create {name}', but {name} exists already", start, do)
             self._pending["create"] = (name, start)
         if (opened := self._stack[-1]).kind == "box" and self._boxes.setdefault(name, opened) is not opened:
             line = self._boxes[name].line
@@ -297,7 +297,7 @@ class _Reader:
         name = {"acctitle": "accTitle", "accdescr": "accDescr"}.get(word, word)
         return Caption(name, " ".join(text.split()) if description else text.strip(), self._source.line(start))
 
-    # messages
+    # Messages.
 
     def _arrow(self, start: int, end: int) -> Arrow:
         colon = self._text.find(":", start, end)
@@ -337,7 +337,7 @@ class _Reader:
         return arrow
 
     def _settle(self, arrow: Arrow, start: int) -> None:
-        """A message completes the ``create`` or ``destroy`` before it, and may begin or end an activation."""
+        """Apply a message: it completes a ``create`` or ``destroy`` before it, and may start or end an activation."""
         for word, ends in (("create", {arrow.target}), ("destroy", {arrow.source, arrow.target})):
             if word in self._pending:
                 name, offset = self._pending.pop(word)

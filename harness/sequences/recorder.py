@@ -1,4 +1,4 @@
-"""The other way round: a history becomes a diagram that accepts it, to start a new executable sequence from."""
+"""Turns a history into a diagram that accepts it, as the start of a new executable sequence."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ __all__ = ["arrow_of", "record", "recorded_items"]
 def record(events: Iterable[Event], about: str | None = None) -> str:
     """The history as Mermaid text: repetitions become loops, and instances that differ become an ``alt``.
 
-    ``about`` is ``device`` or ``application``; without it, applications if the history has any. The diagram accepts
-    the history that it comes from. Raises UsageError if there is nothing to record.
+    ``about`` is ``device`` or ``application``, by default ``application`` if the history has any. The diagram accepts
+    the history. Raises UsageError if there is nothing to record.
     """
     events = list(events)
     for subject in _subjects(about):
@@ -29,7 +29,7 @@ def record(events: Iterable[Event], about: str | None = None) -> str:
         words = collect(types, subject, events).words
         if words:
             return _render(words, subject, types, events)
-    raise UsageError(f"nothing in this history is about {f'an {about}' if about == 'application' else 'a device'}")
+    raise UsageError(f"this history has no events about {f'an {about}' if about == 'application' else 'a device'}")
 
 
 def _subjects(about: str | None) -> list[Subject]:
@@ -48,27 +48,27 @@ def _render(
     types: Mapping[tuple[str, str, str], EventType],
     events: list[Event],
 ) -> str:
-    ways: dict[tuple[Arrow | Loop, ...], list[Instance]] = {}
+    variants: dict[tuple[Arrow | Loop, ...], list[Instance]] = {}
     for instance, word in words.items():
-        ways.setdefault(tuple(fold([arrow_of(event, types) for event in word])), []).append(instance)
+        variants.setdefault(tuple(fold([arrow_of(event, types) for event in word])), []).append(instance)
     seen = {name for word in words.values() for event in word for name in (event.source, event.target)}
     items: list[Item] = [Caption("title", f"Recorded: {len(words)} {subject.value}{'s' if len(words) > 1 else ''}")]
     items += [Participant(name) for name in PARTICIPANTS if name in seen]
-    items += _merge({tuple(recorded_items(way)): found for way, found in ways.items()})
+    items += _merge({tuple(recorded_items(variant)): found for variant, found in variants.items()})
     comments = [f"%% recorded from {sum(map(len, words.values()))} of {len(events)} events"]
     return "\n".join(comments) + "\n" + render(Diagram(tuple(items)))
 
 
-def _merge(ways: Mapping[tuple[Item, ...], list[Instance]]) -> list[Item]:
-    """What all have in common at the beginning and at the end, and between the two an ``alt`` of how they differ."""
-    every = list(ways)
+def _merge(variants: Mapping[tuple[Item, ...], list[Instance]]) -> list[Item]:
+    """The common beginning and end of all variants, and between them an ``alt`` of their differences."""
+    every = list(variants)
     if len(every) == 1:
         return list(every[0])
     head = [column[0] for column in takewhile(_alike, zip(*every, strict=False))]
-    rests = [way[len(head) :] for way in every]
+    rests = [variant[len(head) :] for variant in every]
     tail = [column[0] for column in takewhile(_alike, zip(*(reversed(rest) for rest in rests), strict=False))]
     sections = []
-    for rest, instances in zip(rests, ways.values(), strict=True):
+    for rest, instances in zip(rests, variants.values(), strict=True):
         names = ", ".join(map(str, instances[:3])) + (f" and {len(instances) - 3} more" if len(instances) > 3 else "")
         sections.append(Section(escape(names), rest[: len(rest) - len(tail)]))
     return [*head, Fragment("alt", tuple(sections)), *reversed(tail)]
@@ -79,7 +79,7 @@ def _alike(column: tuple[Item, ...]) -> bool:
 
 
 def recorded_items(folded: Iterable[Arrow | Loop], *, counted: bool = False) -> list[Item]:
-    """Folded arrows as items of a diagram; ``counted`` writes beside a loop how often it was seen."""
+    """Folded arrows as items of a diagram; with ``counted`` a loop shows its number of turns."""
     return [
         item
         if isinstance(item, Arrow)
@@ -93,15 +93,15 @@ def _turns(loop: Loop, counted: bool) -> str:
 
 
 def arrow_of(event: Event, types: Mapping[tuple[str, str, str], EventType]) -> Arrow:
-    """An event as an executable arrow, with conditions on the fields that tell events of its type apart."""
+    """An event as an executable arrow, with conditions on the key fields of its type."""
     row = types.get((event.source, event.target, event.name))
     conditions = []
-    for path in row.telling if row else ():
+    for path in row.key_fields if row else ():
         value: object = event.data
         for part in path.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
         if isinstance(value, str | bool) and not (isinstance(value, str) and set(value) & set('"<>\n\r')):
-            told: Value = value
-            conditions.append(Condition(tuple(path.split(".")), Comparison.EQUAL, (told,)))
+            wanted: Value = value
+            conditions.append(Condition(tuple(path.split(".")), Comparison.EQUAL, (wanted,)))
     text = str(Label(event.name, tuple(conditions)))
     return Arrow(event.source, "->>", event.target, escape(text))

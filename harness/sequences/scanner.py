@@ -1,4 +1,4 @@
-"""The text of a diagram, cut into statements, and the way to say where in it something is wrong."""
+"""Cuts the text of a diagram into statements, and reports errors with their lines and columns."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class DiagramError(UsageError):
 
 
 def is_sequence_diagram(text: str) -> bool:
-    """Whether ``text`` claims to be one, whatever its faults."""
+    """Whether ``text`` starts as a sequence diagram; it may have errors."""
     return _HEADER.match(_COMMENT.sub("", _DIRECTIVE.sub("", _FRONT_MATTER.sub("", text))).lstrip()) is not None
 
 
 class Source:
-    """The text, without what is no statement: front matter, directives and comments are blanked, places stay."""
+    """The text with front matter, directives, and comments blanked, so that lines and columns stay the same."""
 
     def __init__(self, text: str, file: str, first_line: int) -> None:
         self.text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
@@ -65,14 +65,14 @@ class Source:
         raise DiagramError(what, self.line(offset), self.column(offset), file=self.file, do=do)
 
     def expected(self, expected: str, offset: int, do: str | None = None) -> NoReturn:
-        """Fail, saying also what stands there instead."""
+        """Fail with the expectation and the text that was found."""
         end = self.text.find("\n", offset)
         found = self.text[offset : end if end >= 0 else None].strip()
         seen = f"'{found[:40]}'" if found else "the end of the line" if end >= 0 else "the end of the text"
         self.fail(f"expected {expected}, found {seen}", offset, do)
 
     def statements(self) -> Iterator[tuple[int, int]]:
-        """Start and end of each statement after ``sequenceDiagram``; a line or ``;`` ends one, ``#`` a comment."""
+        """Start and end of each statement after ``sequenceDiagram``. A line or ``;`` ends it; ``#`` is a comment."""
         text, offset, begun = self.text, 0, False
         while offset < len(text):
             if text[offset].isspace() or (begun and text[offset] == ";"):
@@ -108,12 +108,12 @@ class Source:
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             offset = found.start(1) + (mark.index if mark else 0)
-            self.fail(f"the front matter is not YAML: {getattr(error, 'problem', error)}", offset)
+            self.fail(f"invalid YAML in the front matter: {getattr(error, 'problem', error)}", offset)
         if content is not None and not isinstance(content, dict):
             self.fail("expected 'key: value' lines in the front matter", found.start())
         return content or {}
 
 
 def _blank(found: re.Match[str]) -> str:
-    """As much room as ``found`` took, so that lines and columns stay true."""
+    """Blanks of the same length, so that lines and columns stay the same."""
     return re.sub(r"[^\n]", " ", found[0])

@@ -1,4 +1,4 @@
-"""A sequence diagram as a picture: columns for participants, rows for what happens between them."""
+"""Draws a sequence diagram: columns for participants, rows for messages, notes, and fragments."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _GROUND, _FRAMES, _LIFELINES, _ACTIVE, _FRONT = range(5)
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A drawn diagram, to be put into a picture."""
+    """A drawn diagram, as a part of a picture."""
 
     width: float
     height: float
@@ -70,7 +70,7 @@ class _Frame:
 
 
 def _spread(form: str) -> tuple[float, float]:
-    """How far an arrow's tip reaches above and below the line; that of a half arrow is on one side."""
+    """The extent of an arrow's tip above and below the line; a half arrow has it on one side."""
     if not any(mark in form for mark in ("|", "//", "\\\\")):
         return 4.0, 4.0
     return (4.0, 0.0) if ("\\" in form) != form.startswith(_REVERSE) else (0.0, 4.0)
@@ -132,7 +132,7 @@ class _Drawing:
         for index, line in enumerate(column.lines):
             self._canvas.text(_FRONT, "name", column.x, y + index * LINE, line)
 
-    # rows
+    # Rows.
 
     def _item(self, item: object) -> None:
         match item:
@@ -281,7 +281,7 @@ class _Drawing:
             self._canvas.text(_FRONT, "plain", centre, self._y + 19 + index * LINE, line)
         self._y += height + 12
 
-    # fragments
+    # Fragments.
 
     def _fragment(self, visit: Visit, fragment: Fragment, index: int, frames: list[_Frame]) -> None:
         if visit is Visit.ENTER:

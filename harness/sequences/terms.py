@@ -1,15 +1,15 @@
-"""The behaviour a diagram allows, as terms and their partial derivatives (Antimirov, 1996): exact, built as needed.
+"""The behaviour that a diagram allows, as terms and their partial derivatives (Antimirov, 1996), built on demand.
 
 A term is a regular expression over the positions of a diagram's arrows, with bounded repetition, interleaving
-(shuffle), atomic regions and time limits. What may follow once an arrow was seen is again a set of terms, so a history
-is judged event by event, without ever building the automaton of the whole diagram. Equal terms are one number, and
-each derivative is computed once.
+(shuffle), atomic regions, and time limits. The behaviour after an arrow is again a set of terms, so a history is judged
+event by event, without building the automaton of the whole diagram. Equal terms have one number, and each derivative is
+computed once.
 
-How often a loop may still turn is part of its term, so two readings of the same events often differ in nothing but such
-bounds: then the one with the wider bounds allows all that the other does (``covers``), and the other need not be kept.
+The remaining turns of a loop are part of its term, so two readings of the same events often differ only in such bounds.
+Then the one with the wider bounds allows all that the other allows (``covers``), and the other is dropped.
 
-Time limits need to know when the flow that they stand in last moved. Flow 0 is the diagram itself; each section of a
-``par`` is a flow of its own, which starts where the flow around it stood when the ``par`` was entered.
+A time limit depends on the time at which its flow last moved. Flow 0 is the diagram itself; each section of a ``par``
+is a separate flow, which starts with the time of the flow around it when the ``par`` is entered.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from typing import NamedTuple
 __all__ = ["EMPTY", "Move", "Terms"]
 
 EMPTY = 0
-"""The term that allows nothing more."""
+"""The term that allows no more events."""
 
 
 class Move(NamedTuple):
-    """One way to take an event: the arrow's position, the term that remains, and what this does to the clocks.
+    """A way to take an event: the arrow's position, the remaining term, and the effect on the clocks.
 
-    ``opens`` are the flows that start (each group with the flow whose clock it takes over); ``limits`` the flows whose
-    clock must not be further back than so many seconds.
+    ``opens`` are the flows that start, each group with the flow whose clock it inherits; ``limits`` are flows with the
+    most seconds since they last moved.
     """
 
     position: int
@@ -89,7 +89,7 @@ class _Within:
 
 @dataclass(frozen=True, slots=True)
 class _Turns:
-    """How often a loop may still turn."""
+    """The remaining turns of a loop."""
 
     least: int
     most: float
@@ -99,20 +99,19 @@ class _Turns:
 
 
 _Bounds = _Turns | tuple[int, ...]
-"""Those of one loop, or the numbers of those of several terms."""
+"""The bounds of one loop, or the numbers of the bounds of several terms."""
 
 _Row = _Empty | _Arrow | _Sequence | _Choice | _Repeat | _Parallel | _Atomic | _Within
 
 
 class Terms:
-    """A table of terms, each known by its number.
+    """A table of terms, which are referred to by number.
 
-    ``symbols`` gives for each position the symbol it stands for: a letter is the set of symbols (as bits) that one
-    event satisfies.
+    ``symbols`` has the symbol of each position. A letter is the set of symbols, as bits, that an event satisfies.
     """
 
     def __init__(self, symbols: list[int], *, timed: bool = False) -> None:
-        # With clocks it matters which of two arrows that look alike was taken: each moves the clocks of its own flows.
+        # With clocks, two arrows with the same symbol differ: each moves the clocks of its own flows.
         self._looks = list(range(len(symbols))) if timed else symbols
         self._symbols = symbols
         self._rows: list[_Row] = [_Empty()]
@@ -131,11 +130,11 @@ class Terms:
         return self._nullable[term]
 
     def shape(self, term: int) -> int:
-        """A number that terms share which differ only in loops' bounds, and in where arrows that look alike stand."""
+        """A number shared by terms that differ only in the bounds of loops and the positions of equal arrows."""
         return self._shapes[term]
 
     def covers(self, term: int, other: int) -> bool:
-        """Whether ``term`` allows all that ``other``, of the same shape, does: no loop of it has narrower bounds."""
+        """Whether ``term`` allows everything that ``other``, of the same shape, allows: no loop has narrower bounds."""
         left = [(self._bounds[term], self._bounds[other])]
         while left:
             wider, narrower = left.pop()
@@ -148,7 +147,7 @@ class Terms:
                 return False
         return True
 
-    # how terms are made
+    # Making terms.
 
     def _number(self, row: _Row, nullable: bool, locked: bool = False) -> int:
         number = self._numbers.get(row)
@@ -163,7 +162,7 @@ class Terms:
         return number
 
     def _shape(self, row: _Row) -> tuple[_Row, int]:
-        """``row`` without its loops' bounds, and these."""
+        """``row`` without the bounds of its loops, and the number of these bounds."""
         shapes, bounds = self._shapes, self._bounds
         match row:
             case _Arrow(position):
@@ -189,12 +188,12 @@ class Terms:
                 return row, 0
 
     def _alike(self, terms: Iterable[int]) -> tuple[tuple[int, ...], int]:
-        """The shapes of ``terms`` whose order means nothing, and their bounds in the same order."""
+        """The shapes of ``terms`` in a canonical order, and their bounds in the same order."""
         pairs = sorted((self._shapes[term], self._bounds[term]) for term in terms)
         return tuple(shape for shape, _ in pairs), self._joined(*(bounds for _, bounds in pairs))
 
     def _joined(self, *bounds: int) -> int:
-        """Bounds of several terms as one; terms without any add nothing, so terms of one shape join the same way."""
+        """The bounds of several terms as one. Terms without bounds add nothing, so terms of one shape join alike."""
         some = tuple(filter(None, bounds))
         return some[0] if len(some) == 1 else self._bound_number(some)
 
@@ -230,9 +229,9 @@ class Terms:
         return body if (least, most) == (1, 1) else self._number(_Repeat(body, least, most), least == 0)
 
     def parallel(self, flow: int, flows: tuple[int, ...], sections: Iterable[int], *, opened: bool = False) -> int:
-        """Every interleaving of the sections; they are told apart by what they still allow, so their order is none.
+        """All interleavings of the sections, in any order: only the terms of the sections matter.
 
-        ``flows`` are those of the sections, inside ``flow``; empty where nothing asks for the time.
+        ``flows`` are those of the sections, inside ``flow``; empty in a diagram without time limits.
         """
         left = tuple(sorted(section for section in sections if section != EMPTY))
         if len(left) < 2 and (opened or not flows):
@@ -242,17 +241,17 @@ class Terms:
         return self._number(row, nullable, any(self._locked[section] for section in left))
 
     def atomic(self, body: int, *, entered: bool = False) -> int:
-        """Once ``body`` has begun, nothing that runs in parallel comes in between."""
+        """Once ``body`` has started, no parallel section may come in between."""
         return EMPTY if body == EMPTY else self._number(_Atomic(body, entered), self._nullable[body], entered)
 
     def within(self, flow: int, seconds: float, then: int) -> int:
         """The next event of ``then`` comes at most ``seconds`` after ``flow`` last moved."""
         return EMPTY if then == EMPTY else self._number(_Within(flow, seconds, then), self._nullable[then])
 
-    # what may come next
+    # Derivatives.
 
     def moves(self, term: int, letter: int) -> tuple[Move, ...]:
-        """The ways on from ``term`` with an event that satisfies the symbols in ``letter`` (-1: with any event)."""
+        """The moves of ``term`` with an event that satisfies the symbols in ``letter`` (-1: with any event)."""
         key = (term, letter)
         known = self._moves.get(key)
         if known is None:
@@ -260,7 +259,7 @@ class Terms:
         return known
 
     def _derive(self, term: int, letter: int) -> list[Move]:
-        """Along a sequence, as far as what stands first may be absent; limits on the way bind whatever comes next."""
+        """The moves along a sequence, past parts that are optional. A limit applies to the next event after it."""
         found: list[Move] = []
         limits: dict[int, float] = {}
         while True:
@@ -311,7 +310,7 @@ class Terms:
         return found
 
     def _release(self, term: int) -> int | None:
-        """``term`` with the atomic region that it is in left behind; None if that is not finished."""
+        """``term`` after its atomic region; None if that is not finished."""
         match self._rows[term]:
             case _Atomic(body):
                 return EMPTY if self._nullable[body] else None

@@ -1,6 +1,6 @@
-"""What a Mermaid sequence diagram says, as values: no layout, no meaning yet.
+"""The syntax tree of a Mermaid sequence diagram, without layout or meaning.
 
-Texts are kept as written; :func:`plain` gives the words that a reader of the picture sees.
+Texts are kept as written; :func:`plain` returns the text that a reader of the picture sees.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ SECTION_WORDS: Mapping[str, str | None] = {
     "break": None,
     "rect": None,
 }
-"""Each kind of fragment, and the word that begins a further section of it."""
+"""The kinds of fragments, each with the keyword of its further sections."""
 
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """``participant`` or ``actor``; ``settings`` is what stands between ``@{`` and ``}``."""
+    """``participant`` or ``actor``; ``settings`` are those between ``@{`` and ``}``."""
 
     name: str
     label: str | None = None
@@ -62,13 +62,13 @@ class Participant:
 
     @property
     def title(self) -> str:
-        """What the picture shows: the label after ``as``, the alias in the settings, or the name."""
+        """The title in a picture: the label after ``as``, the alias in the settings, or the name."""
         return self.label or str(self.settings.get("alias") or self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A group of participants; ``label`` begins with a colour where one was given."""
+    """A group of participants; ``label`` starts with the colour, if there is one."""
 
     label: str
     participants: tuple[Participant, ...]
@@ -85,7 +85,7 @@ class Destroy:
 class Arrow:
     """A message. ``form`` is the arrow as written (``->>``); ``activation`` is ``+``, ``-`` or nothing.
 
-    ``column`` is where the message begins, ``text_column`` where its text does, from 1.
+    ``column`` is the first column of the message, ``text_column`` that of its text, from 1.
     """
 
     source: str
@@ -148,7 +148,7 @@ class Caption:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One part of a fragment: the text beside its keyword, and what is inside."""
+    """One part of a fragment: the text after its keyword, and its items."""
 
     label: str
     items: tuple[Item, ...]
@@ -191,7 +191,7 @@ class Diagram:
 
     @property
     def fragments(self) -> list[tuple[int, Fragment]]:
-        """Every fragment with its depth (0 at the top), in order of appearance."""
+        """All fragments with their depth (0 at the top), in order of appearance."""
         found, depth = [], 0
         for visit, item, _ in walk(self.items):
             if visit is Visit.ENTER and isinstance(item, Fragment):
@@ -201,7 +201,7 @@ class Diagram:
 
     @property
     def participants(self) -> list[Participant]:
-        """Declared or not, in the order of the picture's columns. The last declaration that gives a title counts."""
+        """All participants, declared or not, in the order of the columns. The last declaration with a title counts."""
         known: dict[str, Participant] = {}
         for _, item, _ in walk(self.items):
             for participant in _mentioned(item):
@@ -227,7 +227,7 @@ def _mentioned(item: Item) -> Sequence[Participant]:
 
 
 class Visit(Enum):
-    """Where a walk stands."""
+    """The kind of a step of a walk."""
 
     ITEM = auto()
     ENTER = auto()
@@ -236,7 +236,7 @@ class Visit(Enum):
 
 
 def walk(items: Sequence[Item]) -> Iterator[tuple[Visit, Item, int]]:
-    """Every item in order of the text, without recursion however deep it is nested.
+    """All items in the order of the text, without recursion.
 
     A fragment appears as ENTER, then SECTION before each further section (with its index), then LEAVE.
     """
@@ -266,6 +266,6 @@ _ENTITY = re.compile(r"#(\w+);")
 
 
 def plain(text: str) -> list[str]:
-    """The lines that a reader sees: ``<br/>`` breaks a line, ``#9829;`` and ``#quot;`` are characters."""
+    """The lines that a reader sees: ``<br/>`` breaks a line; ``#9829;`` and ``#quot;`` are characters."""
     text = _ENTITY.sub(lambda code: html.unescape(f"&{'#' if code[1].isdigit() else ''}{code[1]};"), text)
     return [line.strip() for line in _BREAK.split(_WRAP.sub("", text))]

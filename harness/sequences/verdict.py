@@ -1,8 +1,8 @@
-"""What the oracle says, and says it to people: the few arrows around the first place that differs."""
+"""The verdict of a sequence, and its text: a few arrows around the first event that differs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -19,7 +19,7 @@ _BEFORE, _AFTER, _SHOWN, _RAW, _FIELDS = 3, 2, 3, 1_200, 4
 
 
 class Mismatch(StrEnum):
-    """What is wrong at the first place that differs."""
+    """The kinds of differences."""
 
     MISSING = "missing"
     """An arrow of the diagram was not seen."""
@@ -35,12 +35,12 @@ class Mismatch(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The simplest explanation: the ``trouble``, in words, and the arrows (positions) that it is about.
+    """The simplest explanation: the kind of difference, its text, and the arrows (positions) that it is about.
 
-    ``event`` is the index in the instance's events of the one that was seen elsewhere, for MISPLACED.
+    For MISPLACED, ``event`` is the index in the instance's events of the one that was seen elsewhere.
     """
 
-    trouble: Mismatch
+    mismatch: Mismatch
     text: str
     arrows: tuple[int, ...] = ()
     event: int | None = None
@@ -50,8 +50,8 @@ class Finding:
 class InstanceVerdict:
     """One device, or one application on a device.
 
-    ``place`` is the index in ``events`` of the first that must not come there (their number: the history ended too
-    early), None where all is well; ``expected`` are the positions of the arrows that could have come instead.
+    ``place`` is the index in ``events`` of the first that is not allowed there, or their number if the history ended
+    too early; None if the instance followed the sequence. ``expected`` are the positions of the arrows allowed there.
     """
 
     instance: Instance
@@ -66,13 +66,13 @@ class InstanceVerdict:
 
     @property
     def event(self) -> Event | None:
-        """The first event that differs; None where all is well or the history ended."""
+        """The first event that differs; None if there is none, or if the history ended too early."""
         return self.events[self.place] if self.place is not None and self.place < len(self.events) else None
 
 
 @dataclass(frozen=True, slots=True)
 class SequenceVerdict:
-    """Whether a history follows a sequence, and where not. ``str()`` is for people."""
+    """Whether a history follows a sequence, and where not. ``str()`` is a text for people."""
 
     sequence: Sequence
     instances: tuple[InstanceVerdict, ...]
@@ -100,9 +100,9 @@ class SequenceVerdict:
         count = len(self.instances)
         if not count:
             named = f" {' or '.join(self.only)}" if self.only else ""
-            yield f"no event of this sequence was seen for any {subject}{named}, so the history does not follow it"
+            yield f"the history has no event of this sequence for any {subject}{named}, so it does not follow it"
             first = self.sequence.arrows[0]
-            yield f"  the first arrow that was expected: {first}   ({first.where})"
+            yield f"  the first expected arrow: {first}   ({first.where})"
         elif self.ok:
             yield f"{self._all()} followed it"
         elif count == self._subjects():
@@ -120,7 +120,7 @@ class SequenceVerdict:
             if others := failures[1:]:
                 yield f"    {'likewise':<10}{_names(others)}"
         if rest := [failure for failures in list(alike.values())[_SHOWN:] for failure in failures]:
-            yield f"\nothers in other ways: {_names(rest)}"
+            yield f"\nother failures: {_names(rest)}"
         for remark in self.remarks:
             yield f"note: {remark}"
 
@@ -128,7 +128,7 @@ class SequenceVerdict:
         return len({verdict.instance.name for verdict in self.instances})
 
     def _all(self) -> str:
-        """What was judged: an application on twenty devices is one application."""
+        """The judged instances in words: an application on twenty devices is one application."""
         subjects, count = self._subjects(), len(self.instances)
         devices = len({verdict.instance.device for verdict in self.instances if verdict.instance.device})
         what = _count(subjects, self.sequence.subject.value)
@@ -139,32 +139,57 @@ class SequenceVerdict:
     def _failure(self, failure: InstanceVerdict) -> Iterator[str]:
         place = failure.place or 0
         finding = failure.finding
-        yield f"{failure.instance}: {finding.text if finding else f'event {place + 1} differs'}"
         start = max(place - _BEFORE, 0)
+        shown = failure.events[start : place + 1 + _AFTER]
+        lines = dict(enumerate(self._routes(failure, shown), start))
+        yield f"{failure.instance}: {finding.text if finding else f'event {place + 1} differs'}"
         if start:
-            yield f"    {'...':<10}{start} events as they should be"
-        for event in failure.events[start:place]:
-            yield f"    {'seen':<10}{route(event)}"
+            yield f"    {'...':<10}{start} events as expected"
+        for index in range(start, place):
+            yield f"    {'seen':<10}{lines.pop(index)}"
         for position in failure.expected:
             arrow = self.sequence.arrows[position]
-            wanted = (
-                " <- missing" if finding and position in finding.arrows and finding.trouble is Mismatch.MISSING else ""
-            )
-            yield f"  > {'expected':<10}{arrow}   ({arrow.where}){wanted}"
+            is_missing = finding and position in finding.arrows and finding.mismatch is Mismatch.MISSING
+            yield f"  > {'expected':<10}{arrow}   ({arrow.where}){' <- missing' if is_missing else ''}"
         if not failure.expected:
-            last = self.sequence.arrows[self._way(failure)[-1]]
+            last = self.sequence.arrows[self._path(failure)[-1]]
             yield f"  > {'expected':<10}nothing more, the diagram ends here   ({last.where})"
         if failure.event is None:
             yield f"  x {'seen':<10}nothing more: the history ends here"
             return
-        yield f"  x {'seen':<10}{route(failure.event)}"
-        for event in failure.events[place + 1 : place + 1 + _AFTER]:
-            yield f"    {'then':<10}{route(event)}"
+        yield f"  x {'seen':<10}{lines.pop(place)}"
+        for line in lines.values():
+            yield f"    {'then':<10}{line}"
         raw = failure.event.to_json()
         yield f"    {'raw':<10}{raw if len(raw) <= _RAW else raw[:_RAW] + '... (cut)'}"
 
-    def _way(self, failure: InstanceVerdict) -> list[int]:
-        """The arrows that were taken before the place that differs."""
+    def _routes(self, failure: InstanceVerdict, events: Iterable[Event]) -> Iterator[str]:
+        """The events as arrows. Lines that would look the same show the fields by which the diagram tells their events
+        apart; the event that differs shows the fields that an expected arrow of its type has conditions on."""
+        events = list(events)
+        fields = [self._asked_fields(event, failure.instance.device) for event in events]
+        expected = {self.sequence.arrows[position].event.key for position in failure.expected}
+        for event, own in zip(events, fields, strict=True):
+            alike = [other for each, other in zip(events, fields, strict=True) if route(each) == route(event)]
+            if event is failure.event and _key(event) in expected:
+                yield route(event, own.values())
+            else:
+                yield route(event, [text for name, text in own.items() if any(text != other[name] for other in alike)])
+
+    def _asked_fields(self, event: Event, device: str) -> dict[str, str]:
+        """The fields of an event on which arrows of its type have conditions, by path, as a diagram writes them:
+        ``state = running``, ``publications``, ``no publications``."""
+        found = {}
+        for arrow in self.sequence.arrows:
+            for condition in arrow.label.conditions if arrow.event.key == _key(event) else ():
+                value = condition.value_in(event.data, device)
+                name = ".".join(condition.path)
+                inside = isinstance(value, dict | list | tuple)
+                found[name] = f"no {name}" if value is None else name if inside else f"{name} = {value}"
+        return found
+
+    def _path(self, failure: InstanceVerdict) -> list[int]:
+        """The arrows taken before the place that differs."""
         word = letters(self.sequence, failure.instance, failure.events[: failure.place])
         return path(self.sequence, run(self.sequence, word))
 
@@ -178,26 +203,31 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'s' if number > 1 else ''}"
 
 
-def route(event: Event) -> str:
-    """An event as an arrow, with the data that tells it apart; of a change without a phase, what it changed."""
+def _key(event: Event) -> tuple[str, str, str]:
+    return event.source, event.target, event.name
+
+
+def route(event: Event, fields: Iterable[str] = ()) -> str:
+    """An event as an arrow, with its key fields and further ``fields``; a change without a phase names its fields."""
     status = event.data.get("status")
     status = status if isinstance(status, dict) else {}
-    telling = {"status.phase": status.get("phase")}
+    shown = {"status.phase": status.get("phase")}
     request = event.name.startswith(("PATCH ", "POST ", "PUT ", "DELETE "))
     if event.name.startswith("PATCH ") and isinstance(devices := status.get("deviceStatuses"), dict):
-        told = [(name, found) for name, found in devices.items() if isinstance(found, dict)]
-        telling |= {f"{name}.state": found.get("state") for name, found in told[:2]}
-    if event.name.startswith("PATCH ") and not any(telling.values()):
-        telling["changed"] = _changed(event, status) or None
-    telling |= {key: event.data.get(key) for key in ("code", "ok", "state", "reason")}
-    if request and telling["code"] in (200, 201):
-        telling["code"] = None
-    said = ", ".join(f"{key} = {value}" for key, value in telling.items() if value is not None)
-    return f"{event.source}->>{event.target}: {event.name}{f' ({said})' if said else ''}"
+        entries = [(name, found) for name, found in devices.items() if isinstance(found, dict)]
+        shown |= {f"{name}.state": found.get("state") for name, found in entries[:2]}
+    if event.name.startswith("PATCH ") and not any(shown.values()):
+        shown["changed"] = _changed(event, status) or None
+    shown |= {key: event.data.get(key) for key in ("code", "ok", "state", "reason")}
+    if request and shown["code"] in (200, 201):
+        shown["code"] = None
+    texts = [f"{key} = {value}" for key, value in shown.items() if value is not None]
+    texts += [text for text in fields if text not in texts]
+    return f"{event.source}->>{event.target}: {event.name}" + (f" ({', '.join(texts)})" if texts else "")
 
 
 def _changed(event: Event, status: dict[str, Any]) -> str:
-    """Which fields a request was about: those of the status by name, else the parts of the object."""
+    """The fields that a request changed: those of the status by name, else the parts of the spec."""
     if status:
         return " ".join(f"status.{name}" for name in list(status)[:_FIELDS])
     spec = event.data.get("spec")

@@ -1,4 +1,4 @@
-"""An instance's events as the automaton reads them, and the way they take through it."""
+"""Converts an instance's events to letters for the automaton, and finds their path through it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["letters", "path", "run"]
 def letters(
     sequence: Sequence, instance: Instance, word: Iterable[Event], shared: dict[int, int] | None = None
 ) -> list[Letter]:
-    """What each event of an instance is to the automaton. ``shared`` keeps what does not depend on the instance."""
+    """The letter of each event of an instance. ``shared`` caches those that do not depend on the instance."""
     shared = {} if shared is None else shared
     found = []
     for event in word:
@@ -31,9 +31,9 @@ def letters(
 
 
 def _satisfied(event: Event, candidates: Iterable[tuple[int, tuple[Condition, ...]]], device: str) -> int:
-    symbols, turned_down = 0, refused(event)
+    symbols, failed = 0, refused(event)
     for number, conditions in candidates:
-        if turned_down and not any(condition.path == ("code",) for condition in conditions):
+        if failed and not any(condition.path == ("code",) for condition in conditions):
             continue
         if all(condition.holds(event.data, device) for condition in conditions):
             symbols |= 1 << number
@@ -41,7 +41,7 @@ def _satisfied(event: Event, candidates: Iterable[tuple[int, tuple[Condition, ..
 
 
 def run(sequence: Sequence, word: Iterable[Letter]) -> list[Possible]:
-    """What was possible before the first event and after each; shorter than that where one must not come."""
+    """The possible configurations before the first event and after each; the list ends before an event not allowed."""
     matcher = sequence.matcher
     steps = [matcher.start]
     for letter in word:
@@ -53,6 +53,6 @@ def run(sequence: Sequence, word: Iterable[Letter]) -> list[Possible]:
 
 
 def path(sequence: Sequence, steps: list[Possible]) -> list[int]:
-    """The arrow (position) that each event took, on one way through ``steps``; one that ends well if there is one."""
+    """The arrow (position) of each event on one path through ``steps``, at best one that is accepted."""
     end = sequence.matcher.accepting(steps[-1]) or next(iter(steps[-1]))
     return list(trail(steps, end))[::-1]

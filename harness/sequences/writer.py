@@ -1,4 +1,4 @@
-"""Mermaid out: a tree becomes text that reads back as the same tree."""
+"""Writes a tree as Mermaid text that parses to the same tree."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _INDENT = "    "
 
 
 def escape(text: str) -> str:
-    """``text`` as Mermaid must have it inside a statement: ``;`` and ``#`` as entities, one line."""
+    """``text`` escaped for a statement of Mermaid: ``;`` and ``#`` as entities, on one line."""
     text = re.sub("[#;]", lambda found: "#35;" if found[0] == "#" else "#59;", text)
     return re.sub(r"\s*\n\s*", "<br/>", text)
 
 
 def render(diagram: Diagram) -> str:
-    """The diagram as Mermaid text, ending in a line feed."""
+    """The diagram as Mermaid text, with a line feed at the end."""
     lines: list[str] = []
     if diagram.front_matter:
         content = yaml.safe_dump(dict(diagram.front_matter), sort_keys=False, allow_unicode=True)

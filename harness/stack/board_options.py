@@ -19,7 +19,7 @@ class BoardOptions(TypedDict, total=False):
     name: str | None
     """The device's name; of several boards each gets a number after it."""
     certificate: Certificate | str
-    """What the board has to prove its identity; :attr:`Certificate.VALID` by default."""
+    """The board's credentials; :attr:`Certificate.VALID` by default."""
     twin_of: Board | None
     """Another board, whose identity this one gets instead."""
     device_type: str | None

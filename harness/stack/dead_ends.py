@@ -35,6 +35,8 @@ def dead_end(resource: Resource, name: str, object: Object | None, phase: object
         return None
     if phase in _ahead(resource, present, object) or _is_outdated(history, resource, name):
         return None
+    if (object.get("metadata") or {}).get("deletionTimestamp"):
+        return "it is being deleted"
     reason = status.get("error")
     return f"it is {present}, and no move leads from there without a change" + (f": {reason}" if reason else "")
 

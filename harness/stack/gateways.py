@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
 
 from harness.core.clock import Clock
 from harness.core.errors import UsageError
@@ -16,7 +22,7 @@ from harness.stack.waiting import Watched
 from harness.wasmbed.gateway.gateway import Gateway
 from harness.wasmbed.gateway.settings import GatewaySettings
 from harness.wasmbed.resources.api import ResourceApi
-from harness.wasmbed.resources.kinds import GATEWAY
+from harness.wasmbed.resources.kinds import GATEWAY, SECRET
 from harness.wasmbed.resources.views import Gateway as GatewayResource
 from harness.wasmbed.resources.views import GatewayStatus
 
@@ -67,10 +73,14 @@ class GatewayControl(Watched[GatewayResource]):
     def running(self) -> bool:
         return self._gateway is not None
 
-    async def start(self) -> None:
-        """Start it. Raises RigError if its port is taken."""
+    async def start(self, **settings: Any) -> None:
+        """Start it; ``settings`` are fields of :class:`GatewaySettings` that change from now on.
+
+        Raises RigError if its port is taken.
+        """
         if self._gateway is not None:
             raise UsageError("the gateway is running", where=self.name, do="stop or kill it first")
+        self._settings = replace(self._settings, **settings)
         gateway = Gateway(
             self._settings,
             self._identities,
@@ -108,8 +118,40 @@ class GatewayControl(Watched[GatewayResource]):
             self._pki.gateway_stopped()
             await bounded(self._clock, STOP, f"{what} of gateway {self.name}", end(gateway))
 
-    async def restart(self) -> None:
-        """Stop it gracefully and start it again at the same addresses."""
+    async def restart(self, **settings: Any) -> None:
+        """Stop it gracefully and start it again at the same addresses; ``settings`` as for :meth:`start`."""
         self._recorder.fault("restart gateway", "Gateway", gateway=self.name)
         await self.stop()
-        await self.start()
+        await self.start(**settings)
+
+    async def token(self) -> str:
+        """The bearer token of its HTTP API, as its Secret has it."""
+        secret = await self._api.get(SECRET, f"gateway-{self.name}-api")
+        return b64decode(secret["data"]["token"]).decode()
+
+    async def ask(self, method: str, path: str, *, token: str | None = None, body: Any = None) -> tuple[int, str]:
+        """Send a request to its HTTP API; returns the HTTP status and the text of the answer.
+
+        It shows the gateway's own token unless ``token`` is another, or empty for none; ``body`` is sent as JSON.
+        """
+        token = await self.token() if token is None else token
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with (
+            aiohttp.ClientSession("http://{}:{}".format(*self.http_endpoint), headers=headers) as http,
+            http.request(method, path, json=body) as answer,
+        ):
+            return answer.status, await answer.text()
+
+    async def sessions(self) -> dict[str, dict[str, Any]]:
+        """What it says of its sessions, by device; those that no device has claimed are left out."""
+        _, text = await self.ask("GET", "/api/v1/sessions")
+        return {session["device"]: session for session in json.loads(text)["sessions"] if session["device"]}
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """A figure of ``/metrics``, 0 for one that it does not name; ``name`` without ``wasmbed_gateway_``."""
+        _, text = await self.ask("GET", "/metrics", token="")
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name == f"wasmbed_gateway_{name}" and sample.labels == labels:
+                    return sample.value
+        return 0.0

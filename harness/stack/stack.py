@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,20 +19,23 @@ from harness.core.history import MOST_EVENTS
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, SystemNetwork
 from harness.core.redaction import Redaction
+from harness.stack.api_faults import ApiFaults
 from harness.stack.applications import ApplicationHandle
 from harness.stack.backends import make_cluster
 from harness.stack.boards import Boards
 from harness.stack.credentials import Certificate, Pki
 from harness.stack.devices import DeviceHandle
 from harness.stack.gateways import GatewayControl
+from harness.stack.mock_board import MockBoard
+from harness.stack.mock_gateway import MockGateway
 from harness.stack.modules import Modules
 from harness.stack.options import StackOptions
-from harness.stack.peers import Peer
 from harness.stack.record import Record
 from harness.stack.recorder import RECORDER, Recorder
 from harness.stack.timeouts import bounded
-from harness.wasmbed.controllers import ControllerManager
+from harness.wasmbed.controllers import ControllerManager, ControllerSettings
 from harness.wasmbed.gateway.settings import GatewaySettings
+from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.resources import manifests
 from harness.wasmbed.resources.api import ResourceApi
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
@@ -64,6 +68,9 @@ class Stack:
     """The cluster's API as ``User``, the person or program that uses the platform."""
     cluster: Cluster
     modules: Modules
+    api_faults: ApiFaults
+    """Makes requests to the cluster fail."""
+    controllers: ControllerManager
 
     def __init__(
         self,
@@ -106,6 +113,7 @@ class Stack:
         redaction = Redaction(self.randomness.fork("redaction").bytes(32))
         recorder = self._recorder = Recorder(self.history, redaction)
 
+        self.api_faults = ApiFaults(recorder.fault)
         randomness = self.randomness.fork("cluster")
         self.cluster = make_cluster(self.options, self.clock, randomness, recorder.cluster, self._namespace)
         self._at_end("the cluster", self.cluster.stop, self.cluster.patience)
@@ -115,32 +123,21 @@ class Stack:
         watching = recorder.watch(self._client(RECORDER), self.clock, self.randomness.fork("recorder"))
         await self._bounded("the recorder", watching)
         if platform:
-            await self._start_platform(recorder)
+            await self._start_platform()
 
-    async def _start_platform(self, recorder: Recorder) -> None:
+    async def _start_platform(self) -> None:
         self.pki = Pki(self.clock, self.randomness.fork("pki"), self.api)
-        settings = GatewaySettings(
-            listen=self._listen,
-            http=self._http,
-            heartbeat_interval=self.options.heartbeat,
-            status_interval=STATUS_INTERVAL,
-            last_seen_interval=self.options.beat,
-            retry_after=RETRY_AFTER,
-        )
-        self.gateway = GatewayControl(
-            settings, self.pki, self._client("Gateway"), self.clock, self.network, self.randomness, recorder
-        )
+        self.gateway = self._make_gateway(self._gateway_settings())
         self._ends.push_async_callback(self.gateway.stop)
         await self.gateway.start()
 
-        controllers = ControllerManager(self._client, self.clock, self.randomness.fork("controllers"))
-        self._at_end("the controllers", controllers.stop)
-        await self._bounded("the controllers", controllers.start())
+        self.controllers = self.make_controllers("controllers")
+        await self._bounded("the controllers", self.controllers.start())
 
         environment = BoardEnvironment(
-            self.clock, self.network, self.randomness.fork("boards"), recorder.platform, recorder.failure
+            self.clock, self.network, self.randomness.fork("boards"), self._recorder.platform, self._recorder.failure
         )
-        self.boards = Boards(self.options, environment, self.pki, recorder, self.gateway.endpoint, self._folder)
+        self.boards = Boards(self.options, environment, self.pki, self._recorder, self.gateway.endpoint, self._folder)
         self._ends.push_async_callback(self.boards.stop)
         self.history.note("stack started", **self._described())
         self._ends.callback(self.history.note, "stack stopping")
@@ -204,19 +201,70 @@ class Stack:
         await application.wrote(await self.api.create(APPLICATION, manifest))
         return application
 
-    async def peer(
+    def make_controllers(self, name: str, settings: ControllerSettings | None = None) -> ControllerManager:
+        """Another manager of the controllers, which waits for the lease once it is started; stopped at the end."""
+        randomness = self.randomness.fork(name)
+        manager = ControllerManager(self._client, self.clock, randomness, settings=settings, identity=name)
+        self._at_end(name, manager.stop)
+        return manager
+
+    async def add_gateway(self, name: str, **settings: Any) -> GatewayControl:
+        """Start another gateway; ``settings`` are fields of
+        :class:`~harness.wasmbed.gateway.settings.GatewaySettings` that differ from the first one's."""
+        gateway = self._make_gateway(
+            replace(self._gateway_settings(), name=name, listen=ANY_PORT, http=ANY_PORT, **settings)
+        )
+        self._ends.push_async_callback(gateway.stop)
+        await gateway.start()
+        return gateway
+
+    async def mock_board(
         self,
         name: str = "peer",
         *,
         certificate: Certificate | str = Certificate.VALID,
         credentials: Credentials | None = None,
-    ) -> Peer:
-        """A device driven by the test, connected to the gateway (see :class:`Peer`). The stack closes it at its end."""
+        endpoint: Endpoint | None = None,
+    ) -> MockBoard:
+        """A board that the test drives message by message, connected to the gateway, or to ``endpoint`` (see
+        :class:`~harness.stack.mock_board.MockBoard`); closed at the end at the latest."""
         credentials = credentials or await self.pki.credentials(name, certificate)
-        peer = Peer(name, credentials, self.clock, self.randomness.fork(f"peer {name} {self.history.recorded}"))
-        await peer.connect(self.network, self.gateway.endpoint)
-        self._at_end(f"the connection of {name}", peer.close)
-        return peer
+        randomness = self.randomness.fork(f"peer {name} {self.history.recorded}")
+        board = MockBoard(name, credentials, self.clock, randomness)
+        self.history.note("mock board", about=name)
+        await board.connect(endpoint or self.gateway.endpoint, self.network)
+        self._at_end(f"the connection of {name}", board.close)
+        return board
+
+    async def mock_gateway(
+        self,
+        name: str = "mock-gateway",
+        *,
+        identities: Iterable[Identity] | None = None,
+        listen: Endpoint = ANY_PORT,
+        heartbeat: float | None = None,
+    ) -> MockGateway:
+        """A gateway that the test drives message by message (see :class:`~harness.stack.mock_gateway.MockGateway`).
+
+        Boards that are made from now on connect to it instead of the stack's own. It presents a certificate that they
+        accept unless ``identities`` says otherwise; ``heartbeat`` is the interval in seconds that it gives, by default
+        the stack's. Its links are in the history, each event with ``mock: Gateway``.
+        """
+        gateway = MockGateway(
+            self.pki.gateway(name) if identities is None else identities,
+            self.pki.devices.certificate,
+            name=name,
+            listen=listen,
+            clock=self.clock,
+            network=self.network,
+            heartbeat=heartbeat or self.options.heartbeat,
+            tap=self._recorder.platform,
+        )
+        await gateway.start()
+        self._at_end(f"the mock gateway {name}", gateway.stop)
+        self.history.note("mock gateway", gateway=name)
+        self.boards.gateway = gateway.endpoint
+        return gateway
 
     def judge(self) -> None:
         """Judge the history so far by the invariants. Raises ProductFailure naming each broken one, and RigError if the
@@ -240,8 +288,22 @@ class Stack:
         self._numbers[stem] = number = self._numbers.get(stem, 0) + 1
         return f"{stem}-{number}"
 
+    def _make_gateway(self, settings: GatewaySettings) -> GatewayControl:
+        api = self._client("Gateway")
+        return GatewayControl(settings, self.pki, api, self.clock, self.network, self.randomness, self._recorder)
+
+    def _gateway_settings(self) -> GatewaySettings:
+        return GatewaySettings(
+            listen=self._listen,
+            http=self._http,
+            heartbeat_interval=self.options.heartbeat,
+            status_interval=STATUS_INTERVAL,
+            last_seen_interval=self.options.beat,
+            retry_after=RETRY_AFTER,
+        )
+
     def _client(self, name: str) -> ResourceApi:
-        api = self.cluster.client(name)
+        api = self.api_faults.client(name, self.cluster.client(name))
         self._at_end(f"the connection of {name}", api.close)
         return api
 

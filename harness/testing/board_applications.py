@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.core.errors import ProductFailure
-from harness.testing.bench import LIMITS, Bench, BenchPeer, module
+from harness.testing.bench import LIMITS, Bench, BoardConnection, module
 from harness.testing.require import require
 from harness.wasmbed.protocol.messages import (
     CANCELLED,
@@ -209,14 +209,14 @@ async def forgets_applications_at_reset(bench: Bench) -> None:
     )
 
 
-async def _run_fine(peer: BenchPeer) -> None:
+async def _run_fine(peer: BoardConnection) -> None:
     result = await peer.deploy("fine", module("faults"), entry="fine")
     require(result.ok, f"the board refused a good module: {result.code} {result.error}")
     status = await peer.expect(ApplicationStatus)
     require(status.state is ApplicationState.RUNNING, f"a module whose entry returned is {status.state}")
 
 
-async def _fault(peer: BenchPeer, binary: bytes, entry: str, limits: Limits) -> RuntimeFault:
+async def _fault(peer: BoardConnection, binary: bytes, entry: str, limits: Limits) -> RuntimeFault:
     result = await peer.deploy(entry, binary, entry=entry, limits=limits)
     require(result.ok, f"{entry}: the deployment was refused: {result.error}")
     fault = await peer.expect(RuntimeFault)

@@ -40,7 +40,7 @@ async def boots_and_switches_off(bench: Bench) -> None:
     peer = await bench.gateway.accept()
     await board.power_off()
     require(board.power is Power.OFF, "the board is on after power_off")
-    await peer.closed()
+    await peer.until_closed()
     await board.power_off()
     await bench.gateway.silence(1.0)
 
@@ -81,7 +81,7 @@ async def enrolls_with_signing_request(bench: Bench) -> None:
     require(name == f"CN={bench.name}", f"the signing request is for {name}, not CN={bench.name}")
     device_id = bench.randomness.uuid()
     peer.link.send(EnrollmentResponse(device_id, "scripted", "127.0.0.1:0", 1000, issued), envelope.message_id)
-    await peer.closed()
+    await peer.until_closed()
     again = await bench.gateway.accept()
     require(again.link.peer_certificate == issued, "the board came back without the certificate it was issued")
     second = await again.enroll(device_id)
@@ -103,7 +103,7 @@ async def waits_when_told_to(bench: Bench) -> None:
     envelope = await peer.receive()
     refused = bench.clock.now()
     peer.link.send(Error(ErrorCode.DUPLICATE_DEVICE, "another one is here", retry_after=1500), envelope.message_id)
-    await peer.closed()
+    await peer.until_closed()
     again = await bench.gateway.accept()
     waited = bench.clock.now() - refused
     require(waited >= 1.4, f"told to wait 1.5 s, the board came back after {waited:.2f} s")
@@ -127,8 +127,8 @@ async def keeps_its_heartbeat(bench: Bench) -> None:
 async def gives_up_a_silent_gateway(bench: Bench) -> None:
     """Heartbeats that nobody answers end the connection, and the board comes back as who it is."""
     peer = await bench.enrolled()
-    peer.answers_heartbeats = False
-    await peer.closed()
+    peer.hold()
+    await peer.until_closed()
     again = await bench.gateway.accept()
     heartbeat = await again.expect(Heartbeat)
     require(heartbeat.device_id == peer.device_id, "the board came back with another device id")
@@ -138,7 +138,7 @@ async def resumes_after_a_lost_link(bench: Bench) -> None:
     """A cut link stays cut; restored, the board resumes with a heartbeat and its device id, without enrollment."""
     peer = await bench.enrolled()
     await bench.board.cut_link()
-    await peer.closed()
+    await peer.until_closed()
     require(bench.board.power is Power.ON, "cutting the link switched the board off")
     await bench.gateway.silence(1.0)
     await bench.board.restore_link()
@@ -152,11 +152,10 @@ async def enrolls_anew_when_forgotten(bench: Bench) -> None:
     peer = await bench.enrolled()
     peer.link.abort()
     again = await bench.gateway.accept()
-    again.answers_heartbeats = False
-    envelope = await again.receive(heartbeats=True)
-    require(isinstance(envelope.message, Heartbeat), f"resumed with {envelope.message}, expected a heartbeat")
-    again.link.send(Error(ErrorCode.ENROLLMENT_FAILED, "unknown device id"), envelope.message_id)
-    again.answers_heartbeats = True
+    again.hold()
+    await again.expect(Heartbeat)
+    again.reply(Error(ErrorCode.ENROLLMENT_FAILED, "unknown device id"))
+    again.release()
     await again.enroll(bench.randomness.uuid())
 
 
@@ -178,7 +177,7 @@ async def restarts_with_its_identity(bench: Bench) -> None:
     lines = len(bench.board.console.lines)
     await bench.board.reset()
     require(bench.board.power is Power.ON, "the board is off after a reset")
-    await peer.closed()
+    await peer.until_closed()
     again = await bench.gateway.accept()
     require(again.link.peer_certificate == bench.certificate, "the board came back with another certificate")
     await again.enroll(peer.device_id)
@@ -192,7 +191,7 @@ async def restarts_in_the_middle_of_traffic(bench: Bench) -> None:
         for _ in range(200):
             peer.link.send(HeartbeatAcknowledgment(0))
         await bench.board.reset()
-        await peer.closed()
+        await peer.until_closed()
         again = await bench.gateway.accept()
         await again.enroll(peer.device_id)
         peer = again
@@ -204,7 +203,7 @@ async def leaves_nothing_without_power(bench: Bench) -> None:
     peer = await bench.enrolled()
     await bench.board.cut_power()
     require(bench.board.power is Power.OFF, "the board is on after cut_power")
-    await peer.closed()
+    await peer.until_closed()
     left = [task.get_name() for task in asyncio.all_tasks() - before if not task.done()]
     require(not left, f"tasks that are left: {', '.join(left)}")
     await bench.gateway.silence(1.0)
@@ -222,8 +221,8 @@ async def survives_garbage(bench: Bench) -> None:
         (1 << 31).to_bytes(4, "big") + b"oversized",
         bytes(4),
     ):
-        peer.link.raw.write(garbage)
-        await peer.closed()
+        peer.write(garbage)
+        await peer.until_closed()
         device_id, peer = peer.device_id, await bench.gateway.accept()
         peer.device_id = (await peer.expect(Heartbeat)).device_id
         require(peer.device_id == device_id, f"resumed as {peer.device_id}, not {device_id}")
@@ -232,7 +231,7 @@ async def survives_garbage(bench: Bench) -> None:
 async def answers_unknown_tags(bench: Bench) -> None:
     """A well-formed message of an unknown kind is answered with an error, and the session goes on."""
     peer = await bench.enrolled()
-    peer.link.raw.write(frame(bytes.fromhex("83010b8218c8a0")))  # [1, 11, [200, {}]]
+    peer.write(frame(bytes.fromhex("83010b8218c8a0")))  # [1, 11, [200, {}]]
     await peer.expect(Error, 11)
     await peer.expect(Heartbeat)
 

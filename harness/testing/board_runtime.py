@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from harness.core.errors import ProductFailure
 from harness.stack.modules import assemble
-from harness.testing.bench import LIMITS, Bench, BenchPeer
+from harness.testing.bench import LIMITS, Bench, BoardConnection
 from harness.testing.require import require
 from harness.wasmbed.protocol.messages import (
     ApplicationStatus,
@@ -111,7 +111,7 @@ async def keeps_tables_small(bench: Bench) -> None:
     require(status.error is None, f"a growth beyond the limit was not refused: {status.error}")
 
 
-async def _stop(peer: BenchPeer, name: str) -> None:
+async def _stop(peer: BoardConnection, name: str) -> None:
     """Stop an application, whatever it still says."""
     request = peer.link.send(Stop(name))
     while True:

@@ -89,17 +89,17 @@ def test_power_on_off_cut_and_reset(run: Run) -> None:
             peer = await bench.enrolled()
             assert emulators() == {board.pid}
             await board.reset()
-            await peer.closed()
+            await peer.until_closed()
             peer = await bench.gateway.accept()
             await peer.enroll(DEVICE_ID)
             assert [line for line in board.console.lines if "reset=external boots=1" in line]
             await board.power_off()
-            await peer.closed()
+            await peer.until_closed()
             assert board.console.lines[-1].endswith("power: off")
             assert not emulators()
             peer = await bench.enrolled()
             await board.cut_power()
-            await peer.closed()
+            await peer.until_closed()
             assert (board.power, emulators()) == (Power.OFF, set())
 
     run(play())
@@ -115,7 +115,7 @@ def test_the_link_carries_the_session_and_the_console_words(run: Run) -> None:
             assert min(board.counters.up, board.counters.down) > 500
             assert all(line.isprintable() for line in board.console.lines)
             await board.cut_link()
-            await peer.closed()
+            await peer.until_closed()
             await board.power_off()
             connecting = asyncio.create_task(board.console.until_next("link: connecting", 20))
             await board.power_on()
@@ -325,7 +325,7 @@ def test_an_emulator_that_dies_leaves_a_board_without_power(run: Run) -> None:
             peer, board = await bench.enrolled(), qemu(bench)
             assert board.pid is not None
             os.kill(board.pid, signal.SIGKILL)
-            await peer.closed()
+            await peer.until_closed()
             while board.pid is not None:
                 await asyncio.wait([asyncio.ensure_future(bench.clock.sleep(0.01))])
             assert board.power is Power.OFF

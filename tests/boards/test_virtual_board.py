@@ -18,7 +18,7 @@ from harness.boards.virtual import Backoff, VirtualTier
 from harness.core.clock import Clock, ManualClock, SystemClock
 from harness.core.identifiers import Randomness
 from harness.core.network import SystemNetwork
-from harness.testing.bench import LIMITS, Bench, BenchPeer, Expectations, module
+from harness.testing.bench import LIMITS, Bench, BoardConnection, Expectations, module
 from harness.wasmbed.pki.keys import generate_key
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
@@ -122,7 +122,7 @@ async def shows(bench: Bench, pattern: str) -> re.Match[str]:
     return await bench.board.console.until(pattern, 20)
 
 
-async def run_app(peer: BenchPeer, name: str, binary: bytes, entry: str = "run", **options: Any) -> None:
+async def run_app(peer: BoardConnection, name: str, binary: bytes, entry: str = "run", **options: Any) -> None:
     result = await peer.deploy(name, binary, entry=entry, **options)
     assert result.ok, result
 
@@ -206,7 +206,7 @@ def test_switches_do_nothing_twice(run: Run) -> None:
             await bench.gateway.silence(0.1)
             await board.cut_link()
             await board.cut_link()
-            await peer.closed()
+            await peer.until_closed()
 
     run(play())
 
@@ -237,7 +237,7 @@ def test_the_console_tells_the_story(run: Run) -> None:
         "link: connecting to GATEWAY",
         "link: up, TLSv1.3",
         "enrollment: requested with certificate",
-        "enrollment: enrolled at scripted as ID, heartbeat every 30000 ms",
+        "enrollment: enrolled at mock-gateway as ID, heartbeat every 30000 ms",
         "link: heartbeat answered",
         f"app probe: receiving {len(module('probe'))} bytes in 3 chunks",
         "app probe: deployed, 65536 bytes of memory",
@@ -279,7 +279,7 @@ def test_a_refusal_is_shown_with_what_to_do(run: Run) -> None:
             peer = await bench.connected()
             request = await peer.receive()
             peer.link.send(Error("CERTIFICATE_INVALID", "expired", action="RENEW_CERTIFICATE"), request.message_id)
-            await peer.closed()
+            await peer.until_closed()
             await shows(bench, r"error from gateway: CERTIFICATE_INVALID: expired \(RENEW_CERTIFICATE\)")
             await shows(bench, "link: enrollment refused: CERTIFICATE_INVALID")
             again = await bench.gateway.accept()
@@ -305,7 +305,7 @@ def test_a_certificate_it_cannot_use_is_not_kept(run: Run, issued: bytes | str |
                 EnrollmentResponse("00000000-0000-4000-8000-000000000001", "g", "g:1", 1000, certificate),
                 request.message_id,
             )
-            await peer.closed()
+            await peer.until_closed()
             await shows(bench, "link: no usable certificate")
             again = (await (await bench.gateway.accept()).receive()).message
             assert isinstance(again, EnrollmentRequest)
@@ -323,7 +323,7 @@ def test_a_heartbeat_interval_of_zero_is_refused(run: Run) -> None:
             peer.link.send(
                 EnrollmentResponse("00000000-0000-4000-8000-000000000001", "g", "g:1", 0), request.message_id
             )
-            await peer.closed()
+            await peer.until_closed()
             await shows(bench, "heartbeat interval of 0 ms")
 
     run(play())
@@ -336,7 +336,7 @@ def test_it_does_not_wait_for_ever_for_an_answer(run: Run) -> None:
             peer = await bench.connected()
             await peer.receive()
             await clock.advance(30)
-            await peer.closed()
+            await peer.until_closed()
             await shows(bench, "no answer to the enrollment request for 30 s")
             await clock.advance(1)
             await (await bench.gateway.accept()).receive()
@@ -516,7 +516,7 @@ def test_what_happens_while_the_link_is_down_is_told_later(run: Run) -> None:
             await run_app(peer, "trapping", trapping)
             await peer.expect(ApplicationStatus)
             await bench.board.cut_link()
-            await peer.closed()
+            await peer.until_closed()
             said = asyncio.create_task(shows(bench, r"app waiting: \[info\] later"))
             broke = asyncio.create_task(shows(bench, "app trapping: fault TRAP"))
             await _ticking(bench, clock, said, broke)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from harness.core.loop import give_way
 from harness.wasmbed.controllers.lease import LeaderLease
 from harness.wasmbed.resources.api import ApiError, Conflict
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, LEASE
@@ -46,6 +47,14 @@ async def test_the_first_manager_acts_and_the_others_wait(world: World) -> None:
     assert lease["spec"]["renewTime"] > lease["spec"]["acquireTime"]
     for claimant in claimants:
         await claimant.end()
+
+
+async def test_one_that_ends_before_it_knows_the_lease_leaves_nothing(world: World) -> None:
+    claimant = Claimant(world, "a")
+    await give_way()
+    assert "informer-leases" in {task.get_name() for task in asyncio.all_tasks()}
+    await claimant.end()
+    assert "informer-leases" not in {task.get_name() for task in asyncio.all_tasks()}
 
 
 async def test_a_lease_without_a_holder_is_free(world: World) -> None:

@@ -15,7 +15,7 @@ from harness.core.clock import SystemClock
 from harness.core.identifiers import Randomness
 from harness.core.loop import new_runner
 from harness.core.network import SystemNetwork
-from harness.testing.bench import Bench, BenchPeer, Expectations
+from harness.testing.bench import Bench, BoardConnection, Expectations
 from harness.wasmbed.pki.keys import Algorithm
 from harness.wasmbed.protocol.messages import DeploymentResult, Limits, RuntimeFault, Stop, StopResult
 
@@ -52,14 +52,14 @@ REFUSED = {
 }
 
 
-async def deployed(peer: BenchPeer, binary: bytes) -> DeploymentResult:
+async def deployed(peer: BoardConnection, binary: bytes) -> DeploymentResult:
     """The board's answer; the application is stopped again."""
     result = await peer.deploy("app", binary, limits=LIMITS, chunk_size=1024)
     await stopped(peer)
     return result
 
 
-async def stopped(peer: BenchPeer) -> None:
+async def stopped(peer: BoardConnection) -> None:
     peer.link.send(Stop("app"))
     while not isinstance((await peer.receive()).message, StopResult):
         pass

@@ -300,6 +300,27 @@ async def test_a_phase_that_is_being_written_is_not_written_a_second_time(world:
     assert len(connections()) == 1
 
 
+async def test_a_loss_is_not_written_over_a_session_at_another_gateway(world: World) -> None:
+    answered, asked = asyncio.Event(), asyncio.Event()
+
+    def answer_late(verb: str, resource: Any, name: str) -> Any:
+        if (verb, name) != ("patch_status", "dev-1"):
+            return None
+        asked.set()
+        return answered.wait()
+
+    device = await world.connected("dev-1")
+    await world.phase("dev-1", "Connected")
+    world.api.fail = answer_late
+    device.link.abort()
+    await asked.wait()
+    world.api.fail = lambda verb, resource, name: None
+    await world.api.patch_status(DEVICE, "dev-1", {"status": {"phase": "Connected", "gateway": "gateway-2"}})
+    answered.set()
+    await world.gateway.stop()
+    assert world.phases("dev-1")[-1] == "Connected"
+
+
 @pytest.mark.settings(clock=ManualClock)
 async def test_the_gateway_registers_itself_and_stays_alive(world: World) -> None:
     gateway = world.gateway_object()

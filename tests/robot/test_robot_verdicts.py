@@ -98,7 +98,7 @@ USAGE = {
     "Devices And Labels Together": "labels: cannot be combined with the argument to",
     "An Option Is Unknown": "unknown option: hartbeat",
     "An Expression Is Invalid": "'[unclosed' is not a regular expression: unterminated character set",
-    "A Peer Is Given As Text": "UsageError: Argument 'peer' got value 'somebody' that cannot be converted to Peer",
+    "A Peer Is Given As Text": "UsageError: Argument 'peer' got value 'somebody' that cannot be converted to MockBoard",
     "An Event Is Given As Text": "'Heartbeat' that cannot be converted to Event: give the value that Wait For Event",
     "A Tier Is Unknown": "unknown tier 'quemu'\n  -> did you mean 'qemu'?",
     "A Feature Is Unknown": "no boards have the feature 'tsl'\n  -> did you mean 'tls'?",

@@ -18,7 +18,7 @@ from harness.core.clock import SystemClock
 from harness.core.identifiers import Randomness
 from harness.core.loop import new_runner
 from harness.core.network import SystemNetwork
-from harness.testing.bench import Bench, BenchPeer, Expectations
+from harness.testing.bench import Bench, BoardConnection, Expectations
 from harness.wasmbed.pki.keys import Algorithm
 from harness.wasmbed.protocol.messages import ApplicationStatus, Limits, RuntimeFault, Stop, StopResult
 from harness.wasmbed.runtime.interface import PAGE_SIZE
@@ -125,7 +125,7 @@ async def measured(run: Run, expected: dict[str, str]) -> dict[str, str]:
     return found | {f"{what}, as bits": await bits(run, binary) for what, binary in BITS.items()}
 
 
-async def played(peer: BenchPeer, binary: bytes) -> ApplicationStatus | RuntimeFault:
+async def played(peer: BoardConnection, binary: bytes) -> ApplicationStatus | RuntimeFault:
     """Run a module on the board and stop it; returns the board's report."""
     result = await peer.deploy("app", binary, limits=PLENTY, chunk_size=1024)
     assert result.ok, result

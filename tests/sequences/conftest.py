@@ -29,8 +29,8 @@ class Builder:
             data["device"] = device
         if "applicationId" in event.fields:
             data["applicationId"] = APPLICATION
-        if event.named_after is not None:
-            data["name"] = event.named_after + device
+        if event.name_prefix is not None:
+            data["name"] = event.name_prefix + device
         for condition in sorted(conditions, key=lambda condition: -len(condition.path)):
             if condition.test is not Comparison.ABSENT:
                 _put(data, condition.path, _some_value(condition, conditions), device)
@@ -38,7 +38,7 @@ class Builder:
 
     def event(self, number: int, event: EventType, data: dict[str, Any], device: str = DEVICE) -> Event:
         correlation = APPLICATION if event.subject is Subject.APPLICATION else device
-        if event.named_after is not None:
+        if event.name_prefix is not None:
             correlation = ""
         return Event(number * STEP, number, Kind.MESSAGE, *event.key, data, correlation)
 

@@ -37,14 +37,14 @@ def test_only_the_first_line_of_a_label_counts() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "names no event"),
-        ("Error (code", "names no event"),
-        ("Error (code) now", "names no event"),
-        ("Error ()", "is no condition"),
-        ("Error (code =)", "is no condition"),
-        ("Error (no code = X)", "is no condition"),
-        ("Error (code > 3)", "is no condition"),
-        ("Error (code, , message)", "is no condition"),
+        ("", "invalid label"),
+        ("Error (code", "invalid label"),
+        ("Error (code) now", "invalid label"),
+        ("Error ()", "invalid condition"),
+        ("Error (code =)", "invalid condition"),
+        ("Error (no code = X)", "invalid condition"),
+        ("Error (code > 3)", "invalid condition"),
+        ("Error (code, , message)", "invalid condition"),
     ],
 )
 def test_a_label_that_says_nothing_is_refused(text: str, words: str) -> None:
@@ -98,10 +98,10 @@ def test_a_time_is_compared_in_the_fields_own_unit() -> None:
 @pytest.mark.parametrize(
     ("source", "target", "text", "what", "do"),
     [
-        ("Gatway", "Device", "Error", "no participant of a history is called 'Gatway'", "did you mean Gateway"),
+        ("Gatway", "Device", "Error", "unknown participant 'Gatway'", "did you mean Gateway"),
         ("Gateway", "Device", "EnrolmentResponse", "no event called", "did you mean EnrollmentResponse?"),
         ("Device", "Gateway", "EnrollmentResponse", "no event called", "EnrollmentResponse goes Gateway->>Device"),
-        ("Device", "Dds", "Anything", "no event called", "nothing goes this way"),
+        ("Device", "Dds", "Anything", "no event called", "there are no events in this direction"),
         ("Gateway", "Device", "Error (cod = X)", "no field 'cod'", "did you mean code"),
         ("Device", "Gateway", "Heartbeat (metrics.a.b)", "no field 'metrics.a.b'", "did you mean"),
         ("Gateway", "Device", "Error (code = CERTIFICAT_INVALID)", "is never", "did you mean CERTIFICATE_INVALID"),
@@ -155,7 +155,7 @@ def test_a_sequence_is_found_by_name_file_and_folder(tmp_path: Path) -> None:
     assert load("mine", tmp_path).name == load(file).name == load(str(file)).name == "mine"
     assert load("parts/closed").name == "closed"
     assert [flow.name for flow in catalogue(tmp_path).flows] == ["mine"]
-    with pytest.raises(UsageError, match="there is no sequence called 'device-enrolment'") as error:
+    with pytest.raises(UsageError, match="there is no sequence 'device-enrolment'") as error:
         load("device-enrolment")
     assert "did you mean device-enrollment" in (error.value.do or "")
     with pytest.raises(UsageError, match="there is no sequence") as error:
@@ -183,17 +183,17 @@ def test_own_sequences_stand_beside_those_of_the_harness(tmp_path: Path, monkeyp
     ("body", "place", "words"),
     [
         ("Device->>Gateway: Heartbeat\nDevice->>Gateway: Heartbeet", ":3:19", "no event called 'Heartbeet'"),
-        ("Device->>Gateway: Heartbeat (", ":2:19", "names no event"),
-        ("  Device-xGateway: Heartbeat", ":2:3", "an arrow -x does not say"),
-        ("Device<<->>Gateway: Heartbeat", ":2:1", "an arrow <<->> does not say"),
-        ("Device->>Gatewy: Heartbeat", ":2:1", "no participant of a history is called 'Gatewy'"),
-        ("loop (often)\nDevice->>Gateway: Heartbeat\nend", ":2", "does not say how often"),
-        ("loop (3..2)\nDevice->>Gateway: Heartbeat\nend", ":2", "does not say how often"),
-        ("loop (0)\nDevice->>Gateway: Heartbeat\nend", ":2", "does not say how often"),
+        ("Device->>Gateway: Heartbeat (", ":2:19", "invalid label"),
+        ("  Device-xGateway: Heartbeat", ":2:3", "an arrow -x has no clear direction"),
+        ("Device<<->>Gateway: Heartbeat", ":2:1", "an arrow <<->> has no clear direction"),
+        ("Device->>Gatewy: Heartbeat", ":2:1", "unknown participant 'Gatewy'"),
+        ("loop (often)\nDevice->>Gateway: Heartbeat\nend", ":2", "invalid number of turns of a loop"),
+        ("loop (3..2)\nDevice->>Gateway: Heartbeat\nend", ":2", "invalid number of turns of a loop"),
+        ("loop (0)\nDevice->>Gateway: Heartbeat\nend", ":2", "invalid number of turns of a loop"),
         ("Note over Device: within 5s\nDevice->>Gateway: Heartbeat", ":2", "before the first arrow"),
-        ("Device->>Gateway: Heartbeat\nNote over Device: within a while", ":3", "is no time limit"),
+        ("Device->>Gateway: Heartbeat\nNote over Device: within a while", ":3", "invalid time limit"),
         ("Device->>Gateway: Heartbeat\nNote over Device: within 5s", ":3", "no arrow after it"),
-        ("Note over Device: ref nowhere-to-be-found", ":2", "there is no sequence called"),
+        ("Note over Device: ref nowhere-to-be-found", ":2", "there is no sequence"),
         ("Device->>Gateway: Heartbeat\n" + "opt\n" * 70 + "end\n" * 70, ":63", "nested more than 60 deep"),
         ("Note over Device: nothing to judge", "", "no arrow to judge"),
     ],
@@ -231,7 +231,7 @@ def test_references_that_multiply_or_go_too_deep_are_refused(tmp_path: Path) -> 
         (tmp_path / f"twice-{number}.mmd").write_text(text + (reference * 2 if number < 30 else ""))
         (tmp_path / f"deep-{number}.mmd").write_text(text + reference.replace("twice", "deep"))
     (tmp_path / "deep-61.mmd").write_text(text)
-    with pytest.raises(UsageError, match="more than 50000 arrows, those of what it refers to included"):
+    with pytest.raises(UsageError, match="more than 50000 arrows, including those of its references"):
         load("twice-0", tmp_path)
     with pytest.raises(UsageError, match="nested more than 60 deep"):
         load("deep-0", tmp_path)

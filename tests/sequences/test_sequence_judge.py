@@ -116,8 +116,13 @@ FOLLOWED = [
     ("application-monitoring", BACK + ANNOUNCED + TRANSFERRED + RUNNING),
     (
         "application-stop",
-        ANNOUNCED + TRANSFERRED + RUNNING + "User->>Kubernetes: DELETE Application\nApplicationController->>Gateway: "
-        "StopApplication\nGateway->>Device: Stop\nDevice->>Gateway: StopResult (ok = true)",
+        ANNOUNCED + TRANSFERRED + RUNNING + "User->>Kubernetes: DELETE Application\n"
+        "ApplicationController->>Kubernetes: PATCH Application (status.phase = Stopping)\n"
+        "ApplicationController->>Gateway: StopApplication\nGateway->>Device: Stop\n"
+        "Device->>Gateway: StopResult (ok = true)\n"
+        "ApplicationController->>Kubernetes: PATCH Application (status.phase = Stopped)\n"
+        "ApplicationController->>Kubernetes: PATCH Application (metadata.finalizers)\n"
+        "Kubernetes->>ApplicationController: DELETED Application",
     ),
     (
         "deployment-failure",
@@ -155,7 +160,7 @@ def test_what_is_missing_is_told_with_what_came_instead(build: Any) -> None:
     verdict = judge("device-enrollment", events)
     (failure,) = verdict.failures
     assert failure.finding is not None
-    assert (failure.finding.trouble, failure.place) == (Mismatch.MISSING, 8)
+    assert (failure.finding.mismatch, failure.place) == (Mismatch.MISSING, 8)
     assert failure.event is not None
     assert failure.event.name == "EnrollmentAcknowledgment"
     with pytest.raises(ProductFailure) as error:
@@ -168,7 +173,7 @@ def test_what_is_missing_is_told_with_what_came_instead(build: Any) -> None:
         "sequence device-enrollment: 1 of 1 device did not follow it",
         "",
         f"board-1: {response} is missing before EnrollmentAcknowledgment",
-        "...       5 events as they should be",
+        "...       5 events as expected",
         "seen      Kubernetes->>Gateway: MODIFIED Device (status.phase = Enrolling)",
         "seen      DeviceController->>Kubernetes: PATCH Device (status.phase = Enrolled)",
         "seen      Kubernetes->>Gateway: MODIFIED Device (status.phase = Enrolled)",
@@ -205,7 +210,7 @@ def test_an_event_that_does_not_belong(build: Any) -> None:
     events = build.history(ENROLLED + "Gateway->>Kubernetes: POST Device (spec.publicKey, spec.deviceType)" + CONNECTED)
     (failure,) = judge("device-enrollment", events).failures
     assert failure.finding is not None
-    assert failure.finding.trouble is Mismatch.EXTRA
+    assert failure.finding.mismatch is Mismatch.EXTRA
     assert failure.finding.text == "Gateway->>Kubernetes: POST Device is not expected here"
 
 
@@ -225,7 +230,7 @@ def test_an_event_too_early_and_one_too_late(build: Any) -> None:
     early = [*events[:6], events[response], *events[6:response], *events[response + 1 :]]
     (failure,) = judge("device-enrollment", _renumber(early)).failures
     assert failure.finding is not None
-    assert failure.finding.trouble is Mismatch.MISPLACED
+    assert failure.finding.mismatch is Mismatch.MISPLACED
     assert (
         failure.finding.text
         == "EnrollmentResponse came too early: it belongs after MODIFIED Device (status.phase = Enrolled)"
@@ -234,7 +239,7 @@ def test_an_event_too_early_and_one_too_late(build: Any) -> None:
     late = [*events[:post], *events[post + 1 : 10], events[post], *events[10:]]
     (failure,) = judge("device-enrollment", _renumber(late)).failures
     assert failure.finding is not None
-    assert failure.finding.trouble is Mismatch.MISPLACED
+    assert failure.finding.mismatch is Mismatch.MISPLACED
     assert "came too late: after EnrollmentAcknowledgment" in failure.finding.text
 
 
@@ -250,7 +255,7 @@ def test_an_event_too_late_for_its_limit(build: Any) -> None:
     late = [replace(event, at=event.at + 12) if event.n >= 9 else event for event in events]
     (failure,) = judge("device-enrollment", late).failures
     assert failure.finding is not None
-    assert failure.finding.trouble is Mismatch.LATE
+    assert failure.finding.mismatch is Mismatch.LATE
     assert failure.finding.text == "EnrollmentAcknowledgment came 12 s after the arrow before it, later than 10 s"
 
 
@@ -269,7 +274,7 @@ def test_each_device_is_judged_by_itself(build: Any) -> None:
     assert judge("device-enrollment", events, only=["board-1"]).ok
     nobody = judge("device-enrollment", events, only=["board-3"])
     assert not nobody.ok
-    assert "no event of this sequence was seen for any device board-3" in str(nobody)
+    assert "the history has no event of this sequence for any device board-3" in str(nobody)
 
 
 def test_many_failures_are_summed_up(build: Any) -> None:
@@ -281,7 +286,7 @@ def test_many_failures_are_summed_up(build: Any) -> None:
     assert shown.endswith("    likewise  " + ", ".join(f"board-{n:02}" for n in range(1, 11)) + " and 9 more")
     different = [build.history("\n".join(ENROLLED.split("\n")[:n]), f"b{n}") for n in range(2, 8)]
     shown = str(judge("device-enrollment", _renumber([event for events in different for event in events])))
-    assert shown.endswith("others in other ways: b5, b6, b7")
+    assert shown.endswith("other failures: b5, b6, b7")
 
 
 def test_diagrams_of_ten_thousand_arrows_are_judged_or_refused(build: Any) -> None:
@@ -299,13 +304,11 @@ def test_diagrams_of_ten_thousand_arrows_are_judged_or_refused(build: Any) -> No
 def test_a_history_without_the_flow_does_not_follow_it() -> None:
     verdict = judge("device-enrollment", [])
     assert not verdict.ok
-    assert (
-        str(verdict).splitlines()[1].startswith("  the first arrow that was expected: Device->>Gateway: TlsConnected")
-    )
+    assert str(verdict).splitlines()[1].startswith("  the first expected arrow: Device->>Gateway: TlsConnected")
 
 
 def test_applications_are_judged_on_each_device(build: Any) -> None:
-    """What names no device is about all of them; a patch of some devices' statuses is about those."""
+    """An event without a device concerns all of them; a patch of some devices' statuses concerns those."""
     flow = load_text(
         "sequenceDiagram\n"
         "User->>Kubernetes: POST Application\n"
@@ -439,10 +442,10 @@ def test_participants_and_events_that_nobody_knows_are_remarked(build: Any) -> N
     verdict = judge("device-enrollment", _renumber([strange, nameless, *events]))
     assert verdict.ok
     assert verdict.remarks == (
-        "about no device or application, so left out: TlsConnected",
-        "unknown to the bindings: Gatway",
+        "left out, because they name no device or application: TlsConnected",
+        "unknown participants: Gatway",
     )
-    assert "note: unknown to the bindings: Gatway" in str(verdict)
+    assert "note: unknown participants: Gatway" in str(verdict)
 
 
 def test_a_hundred_thousand_events_over_a_thousand_devices(build: Any) -> None:
@@ -471,6 +474,6 @@ def test_a_gateway_that_answered_before_the_device_was_registered() -> None:
     assert not trouble
     (failure,) = judge("device-enrollment", events).failures
     assert failure.finding is not None
-    assert failure.finding.trouble is Mismatch.MISPLACED
+    assert failure.finding.mismatch is Mismatch.MISPLACED
     assert failure.finding.text.startswith("EnrollmentResponse came too early")
     assert judge("connection-establishment", events).ok

@@ -31,7 +31,7 @@ DEVICE, APPLICATION = "board-1", "blink"
 STEP = 0.01
 FLOWS = [flow.name for flow in catalogue().flows if not flow.pending]
 _SAMPLE = 10
-"""Of the mutants that were caught, every so many also goes to the judge with its explanations, and to the naive one."""
+"""One in this number of caught mutants is also judged with explanations, and by the naive judge."""
 KINDS = ("drop", "swap", "duplicate", "retarget", "alter", "late")
 
 
@@ -127,7 +127,7 @@ def _arrows(sequence: Sequence, events: list[Event]) -> list[BoundArrow]:
 
 
 def _follows(sequence: Sequence, events: list[Event]) -> bool:
-    """What the verdict's ``ok`` is, without the explanations."""
+    """The verdict's ``ok``, without explanations."""
     words = collect(sequence.events, sequence.subject, events, sequence.refusals).words
     runs = [(word, run(sequence, letters(sequence, instance, word))) for instance, word in words.items()]
     ended = [len(steps) > len(word) and sequence.matcher.accepting(steps[-1]) is not None for word, steps in runs]
@@ -260,7 +260,7 @@ class _Naive:
     def _step(
         self, items: Rest, since: float | None, limit: float | None, event: Event
     ) -> Iterator[tuple[Rest, float | None]]:
-        """What remains of ``items``, and when this flow has moved."""
+        """The rest of ``items``, and the time at which this flow moved."""
         if not items:
             return
         first, rest = items[0], items[1:]

@@ -171,7 +171,7 @@ def test_the_verdicts_picture_marks_both_sides(
     verdict = judge("certificate-invalid", build.history(text))
     (failure,) = verdict.failures
     assert failure.finding is not None
-    assert failure.finding.trouble is trouble
+    assert failure.finding.mismatch is trouble
     svg = verdict_picture(verdict)
     expected, seen = (
         "".join(panel.itertext())
@@ -194,7 +194,7 @@ def test_a_verdict_without_failure_or_instance_has_a_picture_too(build: Any) -> 
     good = verdict_picture(judge("certificate-invalid", build.history(LINES.format(GOOD))))
     assert "1 device followed it" in "".join(texts(good))
     nobody = verdict_picture(judge("certificate-invalid", []))
-    assert "no event of this sequence was seen" in "".join(texts(nobody))
+    assert "the history has no event of this sequence" in "".join(texts(nobody))
     assert len(elements(nobody, "g")) > len(load("certificate-invalid").arrows)
 
 

@@ -74,9 +74,9 @@ def test_a_history_of_both_is_recorded_as_applications_unless_asked(build: Any) 
     assert "TlsConnected" in record(events, "device")
     with pytest.raises(UsageError, match="cannot be about 'gateway'"):
         record(events, "gateway")
-    with pytest.raises(UsageError, match="nothing in this history is about an application"):
+    with pytest.raises(UsageError, match="this history has no events about an application"):
         record(build.history(FIRST), "application")
-    with pytest.raises(UsageError, match="nothing in this history is about a device"):
+    with pytest.raises(UsageError, match="this history has no events about a device"):
         record([])
 
 

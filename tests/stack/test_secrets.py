@@ -87,12 +87,12 @@ async def test_everything_that_has_secrets(stack, tmp_path, caplog):
 
 async def refused(stack):
     """Enroll a peer with a pairing token that was never issued."""
-    peer = await stack.peer("stranger", certificate="request")
+    peer = await stack.mock_board("stranger", certificate="request")
     wrong = "wrong-pairing-token-31415926"
     remember(wrong.encode())
     csr = create_signing_request(load_private_key(peer.credentials.private_key), "stranger")
     peer.send(dataclasses.replace(peer.request(), csr=csr, pairing_token=wrong))
-    assert (await peer.receive(Error)).code == "ENROLLMENT_FAILED"
+    assert (await peer.expect(Error)).code == "ENROLLMENT_FAILED"
 
 
 async def secrets(session):
@@ -133,7 +133,7 @@ async def secrets(session):
 async def test_a_failure_shows_its_local_values(stack):
     remembering(stack.pki)
     credentials = await stack.pki.credentials("shown", "request")
-    peer = await stack.peer("shown", credentials=credentials)
+    peer = await stack.mock_board("shown", credentials=credentials)
     request = dataclasses.replace(peer.request(), pairing_token=credentials.pairing_token)
     assert (credentials, request) == ()
 '''

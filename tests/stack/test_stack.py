@@ -36,7 +36,7 @@ async def one_life(folder: Path | None = None) -> None:
         await application.until(phase="Running", statistics={"running": 3})
         await boards[0].cut_power()
         await stack.gateway.restart()
-        await stack.peer("by-hand")
+        await stack.mock_board("by-hand")
         if folder is not None:
             await stack.cluster.write_kubeconfig(folder / "kubeconfig")
         await stack.device(boards[1]).until(phase="Connected")
@@ -225,9 +225,9 @@ async def test_concurrent_actions_on_a_board_run_one_after_another() -> None:
 async def test_a_seed_gives_the_same_device_ids() -> None:
     async def ids() -> list[str | None]:
         async with Stack(OPTIONS.replace(seed=7)) as stack:
-            peer = await stack.peer("one")
+            peer = await stack.mock_board("one")
             first = await peer.enroll()
-            return [first, await (await stack.peer("two")).enroll()]
+            return [first, await (await stack.mock_board("two")).enroll()]
 
     assert await ids() == await ids()
 
@@ -236,18 +236,18 @@ async def test_a_peer_names_the_message_that_did_not_come() -> None:
     from harness.wasmbed.protocol.messages import EnrollmentResponse, Error, HeartbeatAcknowledgment
 
     async with Stack(OPTIONS) as stack:
-        peer = await stack.peer("one")
-        with pytest.raises(ProductFailure, match=r"no Error within 0\.05 s"):
-            await peer.receive(Error, within=0.05)
-        with pytest.raises(ProductFailure, match="still connected"):
+        peer = await stack.mock_board("one")
+        with pytest.raises(ProductFailure, match=r"did not send Error within 0\.05 s"):
+            await peer.expect(Error, within=0.05)
+        with pytest.raises(ProductFailure, match="did not end the connection"):
             await peer.until_closed(within=0.05)
         peer.send(peer.request())
-        with pytest.raises(ProductFailure, match="expected HeartbeatAcknowledgment, received"):
-            await peer.receive(HeartbeatAcknowledgment)
+        with pytest.raises(ProductFailure, match="expected HeartbeatAcknowledgment"):
+            await peer.expect(HeartbeatAcknowledgment)
         await stack.gateway.kill()
         await peer.until_closed()
-        with pytest.raises(ProductFailure, match="no EnrollmentResponse"):
-            await peer.receive(EnrollmentResponse)
+        with pytest.raises(ProductFailure, match="where EnrollmentResponse was expected"):
+            await peer.expect(EnrollmentResponse)
 
 
 async def test_concurrent_revocations_are_each_waited_for() -> None:
@@ -256,6 +256,6 @@ async def test_concurrent_revocations_are_each_waited_for() -> None:
         bad = [await stack.pki.credentials(name) for name in names]
         await asyncio.gather(*map(stack.pki.revoke, bad))
         for name, credentials in zip(names, bad, strict=True):
-            peer = await stack.peer(name, credentials=credentials)
+            peer = await stack.mock_board(name, credentials=credentials)
             peer.send(peer.request())
-            assert "revoked" in (await peer.receive(Error)).message
+            assert "revoked" in (await peer.expect(Error)).message

@@ -107,7 +107,7 @@ def test_what_is_left_after_a_power_cut_is_noticed(monkeypatch: pytest.MonkeyPat
     started: list[asyncio.Task[None]] = []
 
     async def leaking(self: VirtualBoard) -> None:
-        started.append(asyncio.create_task(self._world.clock.sleep(1), name="forgotten"))
+        started.append(asyncio.create_task(self._environment.clock.sleep(1), name="forgotten"))
         await self._halt(goodbye=False)
 
     monkeypatch.setattr(VirtualBoard, "cut_power", leaking)

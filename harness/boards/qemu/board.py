@@ -34,7 +34,7 @@ PLAIN_SERIAL = "plain-serial"
 PLAIN_SERIAL_CAPABILITIES = ("tls", "cbor", "gpio", "sensor")
 """The capabilities that such a board claims: ``tls`` because the bridge speaks TLS for it."""
 
-EMULATED = frozenset({"reset", "pause", "debug", "record"})
+EMULATED = frozenset({"dates", "reset", "pause", "debug", "record"})
 """The features that every board gets from QEMU."""
 
 

@@ -158,7 +158,9 @@ class ApplicationController(Controller):
     async def _stop(self, application: Application, retries: RetryState) -> float | None:
         nothing, now = Rollout({}, out_of_reach(application, {})), self.clock.now()
         if application.status.phase != Phase.STOPPED:
-            application = await self._writer.write(application, Phase.STOPPING, lambda _: _stopping(retries))
+            application = await self._writer.write(
+                application, Phase.STOPPING, lambda _: _stopping(application, retries)
+            )
         holders = self._device_index.holders(application)
         if holders:
             return await self._requests.stop(application, retries, holders)
@@ -176,7 +178,9 @@ class ApplicationController(Controller):
         stopped = application.status.phase in (Phase.PENDING, Phase.STOPPED)
         if holders:
             if not stopped:
-                application = await self._writer.write(application, Phase.STOPPING, lambda _: _stopping(retries))
+                application = await self._writer.write(
+                    application, Phase.STOPPING, lambda _: _stopping(application, retries)
+                )
             return await self._requests.stop(application, retries, holders)
         if not stopped:
             application = await self._writer.write(application, Phase.STOPPED, lambda _: {"health": "unknown"})
@@ -217,9 +221,10 @@ def _named(assessments: Mapping[str, DeviceAssessment], state: DeviceState) -> l
     return [name for name, assessment in assessments.items() if assessment.state is state]
 
 
-def _stopping(retries: RetryState) -> dict[str, Any]:
+def _stopping(application: Application, retries: RetryState) -> dict[str, Any]:
     gateway_failures = [f"{name}: {failure.reason}" for name, failure in retries.gateway_failures.items()]
-    return {"health": "unknown", "error": gateway_failures[0] if gateway_failures else None}
+    error = gateway_failures[0] if gateway_failures else None
+    return {"observedGeneration": application.generation, "health": "unknown", "error": error}
 
 
 def _address(raw: Object | None) -> tuple[str, str | None]:

@@ -56,8 +56,8 @@ class LeaderLease:
 
         Returns when ``act`` returns. It gives the lease back also when it is cancelled.
         """
-        await self._informer.start()
         try:
+            await self._informer.start()
             while True:
                 await self._acquire()
                 log.info("%s leads", self.identity)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.core.clock import Clock
+from harness.core.errors import reason
 from harness.core.identifiers import Randomness
 from harness.core.logs import get_log
 from harness.wasmbed.controllers.application import ApplicationController
@@ -20,7 +21,7 @@ from harness.wasmbed.controllers.gateway_client import GatewayClient, HttpGatewa
 from harness.wasmbed.controllers.lease import LeaderLease
 from harness.wasmbed.controllers.packages import Packages
 from harness.wasmbed.controllers.requests import Requests
-from harness.wasmbed.resources.api import Resource, ResourceApi
+from harness.wasmbed.resources.api import ApiError, Resource, ResourceApi
 from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, GATEWAY
 from harness.wasmbed.resources.modules import ConfigMapModuleStore
@@ -190,8 +191,16 @@ class ControllerManager:
             attempts=settings.attempts,
         )
 
+    async def _catch_up(self) -> None:
+        """Wait until the copies have what the manager before wrote last: moves are judged by them."""
+        try:
+            await asyncio.gather(*(informer.catch_up(self.settings.request_within) for informer in self._informers))
+        except (OSError, ApiError) as error:
+            log.warning("the copies may be behind: %s", reason(error))
+
     async def _reconcile(self) -> None:
         """Run the controllers until this is cancelled; after a call of :meth:`stop`, only finish present work."""
+        await self._catch_up()
         self._idle.clear()
         running: list[asyncio.Task[Any]] = [
             asyncio.create_task(controller.run(), name=controller.name) for controller in self._controllers

@@ -114,7 +114,7 @@ class PartsBuilder:
     def _cluster_side(self) -> ClusterSide:
         settings, api, clock, randomness = self.settings, self.api, self.clock, self.randomness
         cache = DeviceCache(api, clock, randomness)
-        target = ClusterTarget(cache)
+        target = ClusterTarget(cache, settings.name)
         requests, timeout = settings.api_requests, settings.api_timeout
         writer = StatusWriter(api, clock, randomness, requests=requests, timeout=timeout, target=target)
         beat_writer = StatusWriter(api, clock, randomness, requests=1, timeout=timeout)

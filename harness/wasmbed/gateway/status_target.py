@@ -24,6 +24,9 @@ class StatusTarget(Protocol):
     def current(self, resource: Resource, name: str) -> Object | None:
         """Return the last known form of an object; None if it has to be read from the API server."""
 
+    def is_overtaken(self, resource: Resource, current: Object, status: Status) -> bool:
+        """Whether what another party wrote into ``current`` makes ``status`` wrong, so that it is not written."""
+
     def written(self, resource: Resource, answer: Object) -> None:
         """Take over the API server's answer to a write."""
 
@@ -43,6 +46,9 @@ class UncachedTarget(StatusTarget):
     def current(self, resource: Resource, name: str) -> Object | None:
         return None
 
+    def is_overtaken(self, resource: Resource, current: Object, status: Status) -> bool:
+        return False
+
     def written(self, resource: Resource, answer: Object) -> None:
         pass
 
@@ -57,10 +63,10 @@ class UncachedTarget(StatusTarget):
 
 
 class ClusterTarget(StatusTarget):
-    """The Devices and Applications of a gateway. Devices are read from its ``cache``."""
+    """The Devices and Applications of the gateway ``name``. Devices are read from its ``cache``."""
 
-    def __init__(self, cache: DeviceCache) -> None:
-        self._cache = cache
+    def __init__(self, cache: DeviceCache, name: str) -> None:
+        self._cache, self._name = cache, name
         self._gone_handlers: list[Callable[[Resource, str, Status], object]] = []
 
     def on_gone(self, handler: Callable[[Resource, str, Status], object]) -> None:
@@ -69,6 +75,12 @@ class ClusterTarget(StatusTarget):
 
     def current(self, resource: Resource, name: str) -> Object | None:
         return self._cache.current(resource, name)
+
+    def is_overtaken(self, resource: Resource, current: Object, status: Status) -> bool:
+        """A link that is lost here says nothing about a device that has moved to another gateway."""
+        if resource != DEVICE or status.get("phase") != DevicePhase.DISCONNECTED:
+            return False
+        return (current.get("status") or {}).get("gateway") not in (None, self._name)
 
     def written(self, resource: Resource, answer: Object) -> None:
         self._cache.remember(resource, answer)

@@ -201,6 +201,8 @@ class StatusWriter:
         while True:
             if current is None:
                 current = await self._api.get(resource, name)
+            if self._target.is_overtaken(resource, current, status):
+                return current
             step = self._next_step(resource, current, status)
             version = {"resourceVersion": current["metadata"]["resourceVersion"]}
             try:

@@ -82,12 +82,23 @@ class Authority:
         self.certificate = certificate.public_bytes(serialization.Encoding.DER)
 
     @classmethod
-    def create(cls, common_name: str, clock: Clock, *, algorithm: str = Algorithm.P256) -> Authority:
-        """Return a new root, valid for ten years, that signs end-entity certificates only."""
+    def create(
+        cls,
+        common_name: str,
+        clock: Clock,
+        *,
+        algorithm: str = Algorithm.P256,
+        lifetime: tuple[float, float] | None = None,
+    ) -> Authority:
+        """Return a new root that signs end-entity certificates only.
+
+        It is valid for ten years, or from the first to the second of ``lifetime``, in seconds of the clock.
+        """
+        begin, end = lifetime or (clock.now() - ALLOWANCE, clock.now() + AUTHORITY_LIFETIME)
         key = generate_key(algorithm)
         name = subject(common_name)
         builder = (
-            _builder(name, name, key.public_key(), clock.now() - ALLOWANCE, clock.now() + AUTHORITY_LIFETIME)
+            _builder(name, name, key.public_key(), begin, end)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage("key_cert_sign", "crl_sign"), critical=True)
         )

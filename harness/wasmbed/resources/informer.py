@@ -116,6 +116,15 @@ class Informer:
 
         await self.wait_until(has_arrived, within, name=name)
 
+    async def catch_up(self, within: float) -> None:
+        """Wait until the copy is as new as what the API server lists now, for a party that begins to act on it.
+
+        Raises :class:`TimeoutError` after ``within`` seconds, and what a request raises.
+        """
+        async with self._clock.deadline(within):
+            for listed in (await self.api.list(self.resource, **self._selectors)).items:
+                await self.follow(listed, within)
+
     async def wait_for(self, name: str, predicate: Callable[[Object | None], bool], within: float) -> Object | None:
         """Wait until ``predicate`` holds for the object of that name (None: it does not exist); returns the object.
 

@@ -102,7 +102,7 @@ function TestList({ run, shown }: { run: Run; shown: number[] }) {
     );
   };
   if (shown.length <= 200) return <ul class="tests">{shown.map((index) => <li key={index}>{row(index)}</li>)}</ul>;
-  return <Rows class="tests box" role="list" label="Tests" length={shown.length} height={72} row={(index) => <div role="listitem">{row(shown[index]!)}</div>} />;
+  return <Rows class="tests box" role="list" label="Tests" length={shown.length} height={80} row={(index) => <div role="listitem">{row(shown[index]!)}</div>} />;
 }
 
 /** The first line of a message is its summary. */

@@ -1,0 +1,217 @@
+"""An API server that a test makes fail: for one client or all, for some requests or every one, until it says otherwise.
+
+The fault is made in front of the client, so it works on every kind of cluster. What fails never reaches the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+
+from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceApi, ResourceList, WatchEvent, api_error
+
+__all__ = ["ApiFault", "ApiFaults"]
+
+REASONS = {
+    409: "Conflict",
+    410: "Expired",
+    429: "TooManyRequests",
+    500: "InternalError",
+    503: "ServiceUnavailable",
+    504: "Timeout",
+}
+
+
+@dataclass(eq=False)
+class ApiFault:
+    """Requests that fail. None and empty match everything; ``left`` is how many more fail (None: all)."""
+
+    client: str | None
+    verbs: frozenset[str]
+    kind: str | None
+    name: str | None
+    code: int | None
+    left: int | None
+    hit: int = 0
+    """Requests that failed, or were held back, so far."""
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the first request has met the fault."""
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when requests that are held back may go on."""
+
+    def matches(self, client: str, verb: str, resource: Resource, name: str) -> bool:
+        return (
+            self.left != 0
+            and self.client in (None, client)
+            and (not self.verbs or verb in self.verbs)
+            and self.kind in (None, resource.kind)
+            and self.name in (None, name)
+        )
+
+    async def apply(self, resource: Resource, name: str) -> None:
+        """Fail, or wait until requests may go on. Raises ApiError, or ConnectionRefusedError for no code."""
+        self.hit += 1
+        self.reached.set()
+        if self.left is not None:
+            self.left -= 1
+        if self.code == 0:
+            await self.released.wait()
+            return
+        if self.code is None:
+            raise ConnectionRefusedError("the API server cannot be reached: the test says so")
+        raise _error(self.code, f"{resource.kind} {name}")
+
+
+@dataclass(eq=False, slots=True)
+class _Watch:
+    """An open watch. ``ends_with``: None while it goes on; 0 or an HTTP code when it has to end."""
+
+    client: str
+    kind: str
+    ends_with: int | None = None
+
+
+class ApiFaults:
+    """The faults of one stack's API server. ``note`` records that one begins or ends."""
+
+    def __init__(self, note: Callable[..., object]) -> None:
+        self._note = note
+        self._active: list[ApiFault] = []
+        self._watches: set[_Watch] = set()
+
+    @contextmanager
+    def failing(
+        self,
+        *verbs: str,
+        client: str | None = None,
+        kind: str | None = None,
+        name: str | None = None,
+        code: int | None = None,
+        times: int | None = None,
+    ) -> Iterator[ApiFault]:
+        """Inside, requests fail: with that HTTP ``code``, or without one as if the server was not there.
+
+        ``verbs`` are methods of :class:`~harness.wasmbed.resources.api.ResourceApi`: ``get``, ``patch_status``,
+        ``watch``, ... ``client`` is who asks (``Gateway``, ``DeviceController``), ``kind`` and ``name`` are the
+        object's, and ``times`` is how many requests fail.
+        """
+        fault = ApiFault(client, frozenset(verbs), kind, name, code, times)
+        what = f"API fails with {code}" if code else "API outage"
+        self._note(what, "Kubernetes", verbs=sorted(verbs), client=client, resource=kind, named=name, times=times)
+        self._active.append(fault)
+        try:
+            yield fault
+        finally:
+            self._active.remove(fault)
+            self._note("API restored", "Kubernetes")
+
+    @contextmanager
+    def holding(
+        self, *verbs: str, client: str | None = None, kind: str | None = None, name: str | None = None
+    ) -> Iterator[ApiFault]:
+        """Inside, requests wait before they are sent, until the block ends or ``released`` is set."""
+        fault = ApiFault(client, frozenset(verbs), kind, name, 0, None)
+        self._note("API requests held", "Kubernetes", verbs=sorted(verbs), client=client, resource=kind, named=name)
+        self._active.append(fault)
+        try:
+            yield fault
+        finally:
+            self._active.remove(fault)
+            fault.released.set()
+
+    def break_watches(self, *, client: str | None = None, kind: str | None = None, code: int = 0) -> int:
+        """End the watches that are open now, each before its next event; returns how many.
+
+        With a ``code`` they end with that error: 410 for a version that the server no longer keeps.
+        """
+        chosen = [each for each in self._watches if client in (None, each.client) and kind in (None, each.kind)]
+        for watch in chosen:
+            watch.ends_with = code
+        self._note(f"watches end with {code}" if code else "watches end", "Kubernetes", client=client, resource=kind)
+        return len(chosen)
+
+    def client(self, name: str, api: ResourceApi) -> ResourceApi:
+        """``api`` for the client of that name, with these faults in front."""
+        return _Faulty(self, name, api)
+
+    async def enter(self, client: str, verb: str, resource: Resource, name: str) -> None:
+        """Apply the faults that a request meets."""
+        for fault in tuple(self._active):
+            if fault.matches(client, verb, resource, name):
+                await fault.apply(resource, name)
+
+    @contextmanager
+    def watching(self, client: str, resource: Resource) -> Iterator[_Watch]:
+        """Inside, a watch is open."""
+        watch = _Watch(client, resource.kind)
+        self._watches.add(watch)
+        try:
+            yield watch
+        finally:
+            self._watches.discard(watch)
+
+
+class _Faulty(ResourceApi):
+    def __init__(self, faults: ApiFaults, client: str, api: ResourceApi) -> None:
+        self._faults, self._client, self._api = faults, client, api
+        self.namespace = api.namespace
+
+    async def get(self, resource: Resource, name: str) -> Object:
+        await self._faults.enter(self._client, "get", resource, name)
+        return await self._api.get(resource, name)
+
+    async def list(self, resource: Resource, *, label_selector: str = "", field_selector: str = "") -> ResourceList:
+        await self._faults.enter(self._client, "list", resource, "")
+        return await self._api.list(resource, label_selector=label_selector, field_selector=field_selector)
+
+    async def create(self, resource: Resource, body: Object) -> Object:
+        await self._faults.enter(self._client, "create", resource, str(body["metadata"].get("name") or ""))
+        return await self._api.create(resource, body)
+
+    async def replace(self, resource: Resource, name: str, body: Object) -> Object:
+        await self._faults.enter(self._client, "replace", resource, name)
+        return await self._api.replace(resource, name, body)
+
+    async def patch(self, resource: Resource, name: str, patch: Object) -> Object:
+        await self._faults.enter(self._client, "patch", resource, name)
+        return await self._api.patch(resource, name, patch)
+
+    async def patch_status(self, resource: Resource, name: str, patch: Object) -> Object:
+        await self._faults.enter(self._client, "patch_status", resource, name)
+        return await self._api.patch_status(resource, name, patch)
+
+    async def delete(
+        self, resource: Resource, name: str, *, uid: str | None = None, resource_version: str | None = None
+    ) -> None:
+        await self._faults.enter(self._client, "delete", resource, name)
+        await self._api.delete(resource, name, uid=uid, resource_version=resource_version)
+
+    @asynccontextmanager
+    async def watch(
+        self, resource: Resource, *, resource_version: str, label_selector: str = "", field_selector: str = ""
+    ) -> AsyncIterator[AsyncIterator[WatchEvent]]:
+        await self._faults.enter(self._client, "watch", resource, "")
+        selectors = {"label_selector": label_selector, "field_selector": field_selector}
+        with self._faults.watching(self._client, resource) as watch:
+            async with self._api.watch(resource, resource_version=resource_version, **selectors) as events:
+                yield _until(watch, events)
+
+    async def close(self) -> None:
+        await self._api.close()
+
+
+def _error(code: int, what: str) -> ApiError:
+    return api_error({"code": code, "reason": REASONS.get(code, ""), "message": f"{what}: the test makes this fail"})
+
+
+async def _until(watch: _Watch, events: AsyncIterator[WatchEvent]) -> AsyncIterator[WatchEvent]:
+    """The events up to the moment at which the watch has to end."""
+    async for event in events:
+        if watch.ends_with is None:
+            yield event
+        elif watch.ends_with:
+            raise _error(watch.ends_with, "the watch")
+        else:
+            return

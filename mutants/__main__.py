@@ -1,0 +1,111 @@
+"""``python -m mutants``: put each defect into a copy of the sources and run the scenarios until one fails.
+
+Results are kept in ``reports/mutants``, one line each, and the table beside them: a run that was stopped goes on where
+it was. Exit status 1 if an end's share of caught defects is below what is wanted and all its defects were judged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatch
+from pathlib import Path
+from queue import SimpleQueue
+
+from harness.core.errors import UsageError
+from mutants.defect import AREAS, Defect, load
+from mutants.scratch import Result, Scratch
+from mutants.table import WANTED, table
+
+ROOT = Path(__file__).resolve().parent.parent
+OUTPUT = ROOT / "reports" / "mutants"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m mutants", description=__doc__)
+    parser.add_argument("patterns", nargs="*", metavar="NAME", help="defects to judge, by name or pattern; else all")
+    parser.add_argument("-j", type=int, default=1, metavar="N", dest="workers", help="defects at the same time")
+    parser.add_argument("--area", choices=sorted(AREAS), help="only defects of this area")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth defect, for a sample")
+    parser.add_argument("--again", choices=("all", "missed"), help="judge these again although they have a result")
+    parser.add_argument("--list", action="store_true", help="only list the defects, and refuse stale ones")
+    given = parser.parse_args(arguments)
+    try:
+        defects = load(ROOT)
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return 2
+    chosen = [each for each in defects if given.area in (None, each.area) and _is_named(each, given.patterns)]
+    chosen = chosen[:: given.every]
+    if given.list:
+        print("\n".join(f"{each.name:48} {each.area:14} {each.what}" for each in chosen))
+        return 0
+    known = _read(defects)
+    if given.again is not None:
+        for each in chosen:
+            if each.name in known and (given.again == "all" or not known[each.name].caught):
+                del known[each.name]
+    waiting = [each for each in chosen if each.name not in known]
+    _judge(waiting, known, defects, given.workers)
+    return _verdict(known, defects)
+
+
+def _judge(waiting: Sequence[Defect], known: dict[str, Result], defects: Sequence[Defect], workers: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="wasmbed-mutants-") as folder, ThreadPoolExecutor(workers) as pool:
+        copies: SimpleQueue[Scratch] = SimpleQueue()
+        for number in range(workers if waiting else 0):
+            copies.put(Scratch(ROOT, Path(folder) / str(number)))
+
+        def judge(defect: Defect) -> Result:
+            copy = copies.get()
+            try:
+                return copy.judge(defect)
+            finally:
+                copies.put(copy)
+
+        for number, result in enumerate(pool.map(judge, waiting), 1):
+            known[result.name] = result
+            _write(known, defects)
+            outcome = f"caught by {result.catcher}, {result.test}" if result.caught else "MISSED"
+            print(f"{number}/{len(waiting)} {result.name}: {outcome} ({result.seconds:.0f} s)", flush=True)
+
+
+def _is_named(defect: Defect, patterns: Sequence[str]) -> bool:
+    return not patterns or any(fnmatch(defect.name, pattern) for pattern in patterns)
+
+
+def _read(defects: Sequence[Defect]) -> dict[str, Result]:
+    path = OUTPUT / "results.jsonl"
+    if not path.exists():
+        return {}
+    present = {defect.name: defect.digest for defect in defects}
+    found = [Result(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
+    return {result.name: result for result in found if present.get(result.name) == result.digest}
+
+
+def _write(known: dict[str, Result], defects: Sequence[Defect]) -> None:
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    results = [known[name] for name in sorted(known)]
+    (OUTPUT / "results.jsonl").write_text("".join(f"{result.to_json()}\n" for result in results), "utf-8")
+    (OUTPUT / "mutants.md").write_text(table(results, {defect.name for defect in defects} - set(known)), "utf-8")
+
+
+def _verdict(known: dict[str, Result], defects: Sequence[Defect]) -> int:
+    _write(known, defects)
+    print(f"table: {OUTPUT.relative_to(ROOT) / 'mutants.md'}")
+    failed = False
+    for end, wanted in WANTED.items():
+        names = [defect.name for defect in defects if AREAS[defect.area].end == end]
+        judged = [known[name] for name in names if name in known]
+        caught = sum(result.caught for result in judged)
+        print(f"{end}: {caught} of {len(judged)} caught, {len(names) - len(judged)} not judged")
+        failed |= bool(names) and len(judged) == len(names) and caught < wanted * len(names)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,446 @@
+"""Who may come in, come back, and ask: everything a gateway has to refuse, from peers driven by hand."""
+
+from base64 import b64encode
+from dataclasses import replace
+
+import cbor2
+import pytest
+from cryptography import x509
+
+from harness.boards.board import Credentials
+from harness.stack import MockBoard, Stack
+from harness.wasmbed.pki.authority import Authority
+from harness.wasmbed.pki.keys import Algorithm, generate_key, load_private_key, private_key_der, public_key_der
+from harness.wasmbed.protocol.framing import frame
+from harness.wasmbed.protocol.messages import (
+    ApplicationState,
+    EnrollmentAcknowledgment,
+    EnrollmentResponse,
+    Error,
+    ErrorCode,
+    HeartbeatAcknowledgment,
+    RuntimeFault,
+)
+from harness.wasmbed.resources.kinds import CONFIG_MAP, SECRET
+
+pytestmark = pytest.mark.severity("critical")
+
+CRL = "wasmbed-device-crl"
+
+
+async def enrolled(stack: Stack, name: str) -> MockBoard:
+    """A mock board that is Connected."""
+    board = await stack.mock_board(name)
+    await board.enroll()
+    await stack.device(name).until(phase="Connected")
+    return board
+
+
+async def back(stack: Stack, board: MockBoard) -> MockBoard:
+    """The same device on a new connection, after its first was lost; it has said nothing yet."""
+    await board.close()
+    await stack.device(board.name).until(phase="Disconnected")
+    again = await stack.mock_board(board.name, credentials=board.credentials)
+    again.device_id = board.device_id
+    return again
+
+
+async def refused(stack: Stack, board: MockBoard, code: ErrorCode, reason: str = "") -> None:
+    """The next word is that refusal, the session ends where it is about who the peer is, and the device stays away."""
+    error = await board.expect(Error)
+    assert error.code == code
+    assert reason in error.message
+    if code is ErrorCode.CERTIFICATE_INVALID:
+        assert error.action == "RENEW_CERTIFICATE"
+        await board.until_closed()
+    await stack.history.until("Error", about=board.name, source="Gateway", code=str(code))
+    assert not stack.device(board.name).exists or stack.device(board.name).status.phase != "Connected"
+
+
+def revocations(stack: Stack, *boards: MockBoard, authority: Authority | None = None) -> bytes:
+    """A list that revokes these boards beside those that are revoked already."""
+    authority = authority or stack.pki.devices
+    for board in boards:
+        certificate = board.credentials.certificate
+        assert certificate is not None
+        authority.revoke(x509.load_der_x509_certificate(certificate).serial_number)
+    return authority.crl()
+
+
+async def publish(stack: Stack, crl: bytes) -> None:
+    """Write a list where gateways read it."""
+    await stack.api.patch(CONFIG_MAP, CRL, {"binaryData": {"crl.der": b64encode(crl).decode()}})
+
+
+async def test_a_revoked_device_cannot_resume(stack: Stack) -> None:
+    """It was away when it was revoked. A heartbeat under its id, on a session of its own, is refused."""
+    meter = await enrolled(stack, "meter")
+    await meter.close()
+    await stack.device("meter").until(phase="Disconnected")
+    await stack.pki.revoke(meter.credentials)
+    again = await stack.mock_board("meter", credentials=meter.credentials)
+    again.send(meter.heartbeat())
+    await refused(stack, again, ErrorCode.CERTIFICATE_INVALID, "revoked")
+    told = stack.history.find("Error", about="meter", source="Gateway")[-1]
+    await stack.history.until("ConnectionClosed", about="meter", after=told)
+    stack.history.follows("certificate-invalid", only=["meter"])
+    stack.history.follows("device-revoked", only=["meter"])
+
+
+async def test_a_device_with_a_renewed_certificate_is_the_device_that_it_was(stack: Stack) -> None:
+    """Refused with what was revoked, as who it was and anew; with another certificate for its key it enrolls, under its
+    id."""
+    meter = await enrolled(stack, "meter")
+    await meter.close()
+    await stack.device("meter").until(phase="Disconnected")
+    await stack.pki.revoke(meter.credentials)
+    again = await stack.mock_board("meter", credentials=meter.credentials)
+    again.send(meter.heartbeat())
+    await refused(stack, again, ErrorCode.CERTIFICATE_INVALID, "revoked")
+    anew = await stack.mock_board("meter", credentials=meter.credentials)
+    anew.send(anew.request())
+    await refused(stack, anew, ErrorCode.CERTIFICATE_INVALID, "revoked")
+    key = load_private_key(meter.credentials.private_key, "test").public_key()
+    renewed = replace(meter.credentials, certificate=stack.pki.devices.issue_device("meter", key))
+    with_it = await stack.mock_board("meter", credentials=renewed)
+    assert await with_it.enroll() == meter.device_id
+    await stack.device("meter").until(phase="Connected")
+    stack.history.follows("certificate-renewed")
+
+
+async def test_a_list_that_revokes_two_ends_two_sessions_and_no_third(stack: Stack) -> None:
+    """Each revoked device is told and dismissed; the others keep their sessions."""
+    one, two, three = [await enrolled(stack, name) for name in ("one", "two", "three")]
+    await stack.pki.revoke(one.credentials)
+    crl = revocations(stack, two)
+    await publish(stack, crl)
+    for board in (one, two):
+        assert (await board.expect(Error)).code == ErrorCode.CERTIFICATE_INVALID
+        await board.until_closed()
+        await stack.device(board.name).until(phase="Disconnected")
+    stack.history.follows("device-revoked", only=["one", "two"])
+    await three.beat()
+    assert stack.device("three").status.phase == "Connected"
+
+
+async def test_one_list_that_revokes_two_at_once(stack: Stack) -> None:
+    """Both are in the same new list: both sessions end."""
+    boards = [await enrolled(stack, name) for name in ("one", "two")]
+    spare = await enrolled(stack, "spare")
+    await stack.pki.revoke(await stack.pki.credentials("somebody"))
+    await publish(stack, revocations(stack, *boards))
+    for board in boards:
+        await board.until_closed()
+        await stack.device(board.name).until(phase="Disconnected")
+    await spare.beat()
+
+
+@pytest.mark.parametrize("how", ["older", "same-number", "strangers", "garbage", "deleted", "emptied"])
+async def test_a_list_that_must_not_count_takes_nothing_back(stack: Stack, how: str) -> None:
+    """An older list, another with the same number, a stranger's, garbage, none: what was revoked stays so."""
+    older = stack.pki.devices.crl()
+    meter = await enrolled(stack, "meter")
+    await stack.pki.revoke(meter.credentials)
+    await meter.until_closed()
+    await stack.device("meter").until(phase="Disconnected")
+    if how == "deleted":
+        await stack.api.delete(CONFIG_MAP, CRL)
+        garbage = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": CRL},
+            "binaryData": {"crl.der": "AA=="},
+        }
+        await stack.api.create(CONFIG_MAP, garbage)
+        await stack.history.until("RevocationListRefused")
+    elif how == "emptied":
+        await stack.api.patch(CONFIG_MAP, CRL, {"binaryData": None})
+        await stack.history.until("RevocationListRefused")
+    else:
+        if how == "same-number":
+            crl = _same_number(stack)
+        elif how == "strangers":
+            crl = revocations(stack, authority=Authority.create("Wasmbed devices", stack.clock))
+        else:
+            crl = older if how == "older" else b"not a list"
+        await publish(stack, crl)
+        await stack.history.until("RevocationListRefused")
+    again = await stack.mock_board("meter", credentials=meter.credentials)
+    again.send(again.request())
+    await refused(stack, again, ErrorCode.CERTIFICATE_INVALID, "revoked")
+
+
+def _same_number(stack: Stack) -> bytes:
+    """A list of the same authority with the number of the one in use, which revokes nobody."""
+    devices = stack.pki.devices
+    revoked, devices._revoked = devices._revoked, {}
+    try:
+        return devices.crl()
+    finally:
+        devices._revoked = revoked
+
+
+async def test_devices_of_an_expired_authority_are_refused(stack: Stack) -> None:
+    """Their own certificates are still valid; their authority's is not."""
+    await stack.gateway.stop()
+    now = stack.clock.now()
+    stack.pki.devices = Authority.create("Expired devices", stack.clock, lifetime=(now - 30 * 86_400, now - 3_600))
+    await stack.gateway.start()
+    meter = await stack.mock_board("meter")
+    meter.send(meter.request())
+    await refused(stack, meter, ErrorCode.CERTIFICATE_INVALID, "expired")
+    assert not stack.device("meter").exists
+
+
+async def test_the_key_of_the_request_has_to_be_the_certificates(stack: Stack) -> None:
+    """A valid certificate does not enroll somebody else's key."""
+    meter = await stack.mock_board("meter")
+    meter.send(replace(meter.request(), public_key=public_key_der(generate_key().public_key())))
+    await refused(stack, meter, ErrorCode.CERTIFICATE_INVALID, "key")
+    assert not stack.device("meter").exists
+
+
+async def test_another_key_under_a_known_name_cannot_resume(stack: Stack) -> None:
+    """A valid certificate of that name for another key, and the device's id: still not the device."""
+    meter = await enrolled(stack, "meter")
+    await meter.close()
+    await stack.device("meter").until(phase="Disconnected")
+    impostor = await stack.mock_board("meter")
+    impostor.device_id = meter.device_id
+    impostor.send(impostor.heartbeat())
+    await refused(stack, impostor, ErrorCode.CERTIFICATE_INVALID)
+
+
+async def test_a_known_device_cannot_resume_under_another_ones_id(stack: Stack) -> None:
+    """The id belongs to somebody else, who is not disturbed; under its own it may come back."""
+    other = await enrolled(stack, "other")
+    again = await back(stack, await enrolled(stack, "meter"))
+    own = again.device_id
+    again.device_id = other.device_id
+    again.send(again.heartbeat())
+    await refused(stack, again, ErrorCode.ENROLLMENT_FAILED)
+    await other.beat()
+    await again.beat(own)
+    await stack.device("meter").until(phase="Connected")
+    stack.history.follows("device-resumed", only=["meter"])
+
+
+async def test_a_session_stays_with_the_id_it_began_with(stack: Stack) -> None:
+    """A connected device that beats under another one's id is refused, and the other's record says nothing of it."""
+    other, meter = await enrolled(stack, "other"), await enrolled(stack, "meter")
+    own, meter.device_id = meter.device_id, other.device_id
+    meter.send(meter.heartbeat(ghost=ApplicationState.RUNNING))
+    assert (await meter.expect(Error)).code == ErrorCode.ENROLLMENT_FAILED
+    assert own != other.device_id
+    await other.beat()
+    assert "ghost" not in (stack.device("other").status.applications or ())
+
+
+async def test_an_acknowledgment_of_another_id_ends_the_session(stack: Stack) -> None:
+    """The device acknowledges an id that it was not given: refused, and never Connected."""
+    other, meter = await enrolled(stack, "other"), await stack.mock_board("meter")
+    meter.send(meter.request())
+    await meter.expect(EnrollmentResponse)
+    meter.reply(EnrollmentAcknowledgment(other.device_id))
+    await refused(stack, meter, ErrorCode.ENROLLMENT_FAILED)
+    await meter.until_closed()
+    assert "Connected" not in stack.history.phases("meter")
+    await other.beat()
+
+
+async def test_a_nonce_belongs_to_its_device(stack: Stack) -> None:
+    """Two devices may use the same nonce; one device may not use it twice, however many enrolled in between."""
+    meter = await stack.mock_board("meter")
+    request = meter.request()
+    meter.send(request)
+    await meter.expect(EnrollmentResponse)
+    await meter.close()
+    await stack.device("meter").until(phase="Disconnected")
+    for number in range(5):
+        other = await stack.mock_board(f"other-{number}")
+        other.send(replace(other.request(), nonce=request.nonce))
+        await other.expect(EnrollmentResponse)
+    again = await stack.mock_board("meter", credentials=meter.credentials)
+    again.send(request)
+    await refused(stack, again, ErrorCode.REPLAYED_MESSAGE)
+
+
+async def test_a_message_id_counts_once_in_a_session_and_once_for_each_device(stack: Stack) -> None:
+    """A heartbeat or a fault with an id that came before is refused, and the session goes on; others may use it."""
+    meter, other = await enrolled(stack, "meter"), await enrolled(stack, "other")
+    sent = meter.send(meter.heartbeat())
+    await meter.expect(HeartbeatAcknowledgment, sent)
+    meter.send(meter.heartbeat(), sent)
+    assert (await meter.expect(Error, sent)).code == ErrorCode.REPLAYED_MESSAGE
+    other.send(other.heartbeat(), sent + 1000)
+    meter.send(meter.heartbeat(), sent + 1000)
+    await other.expect(HeartbeatAcknowledgment, sent + 1000)
+    await meter.expect(HeartbeatAcknowledgment, sent + 1000)
+    meter.send(RuntimeFault("ghost", "TRAP", "again"), sent)
+    assert (await meter.expect(Error, sent)).code == ErrorCode.REPLAYED_MESSAGE
+    await meter.beat()
+
+
+async def test_an_enrollment_request_in_a_session_is_refused(stack: Stack) -> None:
+    """It is enrolled already; its session goes on under its id."""
+    meter = await enrolled(stack, "meter")
+    meter.send(meter.request())
+    assert (await meter.expect(Error)).code == ErrorCode.DUPLICATE_DEVICE
+    await meter.beat()
+    assert len(stack.history.find("POST Device", source="Gateway")) == 1
+
+
+async def test_a_refused_twin_takes_nothing_from_the_first(stack: Stack) -> None:
+    """It comes while the first is connected and is refused. The first beats on and stays Connected, in its session."""
+    meter = await enrolled(stack, "meter")
+    since = stack.device("meter").status.connected_since
+    for _ in range(3):
+        twin = await stack.mock_board("meter", credentials=meter.credentials)
+        twin.send(twin.request())
+        error = await twin.expect(Error)
+        assert error.code == ErrorCode.DUPLICATE_DEVICE
+        assert error.retry_after is not None
+        assert 1 <= error.retry_after <= stack.options.heartbeat * 1000
+        await twin.until_closed()
+        await meter.beat()
+    await stack.history.until("ConnectionClosed", about="meter")
+    await meter.beat()
+    status = stack.device("meter").status
+    assert (status.phase, status.connected_since) == ("Connected", since)
+    assert stack.history.phases("meter").count("Disconnected") == 0
+
+
+@pytest.mark.parametrize("token", ["", "none", "prefix", "longer", "another-gateways", "pairing"])
+async def test_only_its_own_token_opens_a_gateways_api(stack: Stack, token: str) -> None:
+    """No token, the beginning of it, more than it, another gateway's, a pairing token: 401, and nothing happens."""
+    meter = await enrolled(stack, "meter")
+    own = await stack.gateway.token()
+    given = {
+        "": "",
+        "none": "x",
+        "prefix": own[:-1],
+        "longer": own + "0",
+        "another-gateways": await (await stack.add_gateway("gateway-2")).token(),
+        "pairing": await stack.pki.pair("somebody"),
+    }[token]
+    for method, path in (
+        ("GET", "/api/v1/sessions"),
+        ("GET", "/api/v1/applications/app/devices/meter"),
+        ("PUT", "/api/v1/applications/app/devices/meter"),
+        ("DELETE", "/api/v1/applications/app/devices/meter"),
+    ):
+        status, text = await stack.gateway.ask(method, path, token=given)
+        assert (status, "sessions" in text and "meter" in text) == (401, False)
+    assert (await stack.gateway.ask("GET", "/api/v1/sessions"))[0] == 200
+    await meter.beat()
+    assert not stack.history.find("StopApplication")
+
+
+@pytest.mark.parametrize("how", ["prefix", "longer", "another-devices", "empty", "none", "not-a-pairing-secret"])
+async def test_only_its_own_token_lets_a_device_pair(stack: Stack, how: str) -> None:
+    """The beginning of its token, more than it, another device's: refused, and the token itself still serves once."""
+    meter = await stack.mock_board("meter", certificate="request")
+    request, own = meter.pairing_request(), meter.credentials.pairing_token or ""
+    others = await stack.pki.pair("other")
+    if how == "not-a-pairing-secret":
+        await stack.api.patch(SECRET, "pairing-meter", {"metadata": {"labels": {"wasmbed.io/purpose": None}}})
+    given = {"prefix": own[:-1], "longer": own + "0", "another-devices": others, "empty": "", "none": None}.get(
+        how, own
+    )
+    meter.send(replace(request, pairing_token=given))
+    await refused(stack, meter, ErrorCode.ENROLLMENT_FAILED, "token")
+    assert not stack.device("meter").exists
+    if how != "not-a-pairing-secret":
+        assert await stack.api.get(SECRET, "pairing-meter")
+        again = await stack.mock_board("meter", credentials=meter.credentials)
+        again.send(again.pairing_request())
+        assert (await again.expect(EnrollmentResponse)).certificate
+
+
+async def test_a_token_is_spent_before_the_certificate_is_there(stack: Stack) -> None:
+    """Two that come with one token at the same time: one certificate, and its issue comes after the token's end."""
+    one = await stack.mock_board("meter", certificate="request")
+    two = await stack.mock_board("meter", credentials=one.credentials)
+    with stack.api_faults.holding("delete", client="Gateway", kind="Secret"):
+        one.send(one.pairing_request())
+        two.send(two.pairing_request())
+        await stack.history.until("EnrollmentRequest", about="meter")
+    answers = [(await board.receive()).message for board in (one, two)]
+    assert sorted(type(answer).__name__ for answer in answers) == ["EnrollmentResponse", "Error"]
+    spent = await stack.history.until("DELETE Secret", source="Gateway", code=200)
+    issued = await stack.history.until("EnrollmentResponse", about="meter")
+    assert spent.n < issued.n
+
+
+async def test_a_certificate_that_was_issued_is_for_the_key_and_the_name_that_asked(stack: Stack) -> None:
+    """And it is good for nothing but a device: the one that comes back with it enrolls as that device."""
+    first = await stack.mock_board("meter", certificate="request")
+    first.send(first.pairing_request())
+    issued = await first.expect(EnrollmentResponse)
+    assert issued.certificate is not None
+    certificate = x509.load_der_x509_certificate(issued.certificate)
+    assert certificate.subject.rfc4514_string() == "CN=meter"
+    await first.until_closed()
+    credentials = replace(first.credentials, certificate=issued.certificate, pairing_token=None)
+    second = await stack.mock_board("meter", credentials=credentials)
+    assert await second.enroll() == issued.device_id
+    await stack.device("meter").until(phase="Connected", device_id=issued.device_id)
+
+
+async def test_a_stranger_may_only_ask_to_pair(stack: Stack) -> None:
+    """Without a certificate a heartbeat, under the id of a device that exists, is refused."""
+    meter = await enrolled(stack, "meter")
+    stranger = await stack.mock_board("stranger", certificate="request")
+    stranger.device_id = meter.device_id
+    stranger.send(stranger.heartbeat())
+    assert (await stranger.expect(Error)).code == ErrorCode.ENROLLMENT_FAILED
+    await stranger.until_closed()
+    await meter.beat()
+    assert stack.device("meter").status.phase == "Connected"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param("83010b8206a20161610062 6162".replace(" ", ""), id="keys-unsorted"),
+        pytest.param("83010b8206a200616101f500", id="a-byte-behind"),
+        pytest.param("83010b8206a2006161006162", id="a-key-twice"),
+        pytest.param("83010b8206bf0061610 1f5ff".replace(" ", ""), id="indefinite-length"),
+        pytest.param("8301180b8206a200616101f5", id="not-the-shortest-id"),
+        pytest.param("83011b00000001000000008206a200616101f5", id="an-id-of-33-bits"),
+        pytest.param("83012082 06a200616101f5".replace(" ", ""), id="a-negative-id"),
+    ],
+)
+async def test_what_the_contract_does_not_allow_ends_the_session_and_changes_nothing(
+    stack: Stack, payload: str
+) -> None:
+    """A StopResult that is not deterministic CBOR, or not of the contract: an error, and the end. The device may come
+    back."""
+    meter = await enrolled(stack, "meter")
+    meter.write(frame(bytes.fromhex(payload)))
+    assert (await meter.expect(Error)).code == ErrorCode.PROTOCOL_ERROR
+    await meter.until_closed()
+    await stack.device("meter").until(phase="Disconnected")
+    assert not stack.history.find("StopResult")
+    again = await stack.mock_board("meter", credentials=meter.credentials)
+    await again.beat(meter.device_id)
+    await stack.device("meter").until(phase="Connected")
+
+
+async def test_a_field_that_the_gateway_does_not_know_is_ignored(stack: Stack) -> None:
+    """A newer device's enrollment and heartbeat with a field more."""
+    meter = await enrolled(stack, "meter")
+    fields = {0: meter.device_id, 1: 0, 2: "running", 3: {}, 4: "ready", 5: {}, 99: True}
+    meter.write(frame(cbor2.dumps([1, 4242, [0, fields]], canonical=True)))
+    await meter.expect(HeartbeatAcknowledgment, 4242)
+    await meter.beat()
+
+
+async def test_credentials_of_another_algorithm_are_as_good(stack: Stack) -> None:
+    """A P-256 identity enrolls beside the Ed25519 ones."""
+    key = generate_key(Algorithm.P256)
+    certificate = stack.pki.devices.issue_device("meter", key.public_key())
+    credentials = Credentials(stack.pki.servers.certificates, private_key_der(key), certificate)
+    meter = await stack.mock_board("meter", credentials=credentials)
+    await meter.enroll()
+    await stack.device("meter").until(phase="Connected")

@@ -1,0 +1,497 @@
+"""The world does its worst to the platform: the API server fails, others write, gateways die, managers change."""
+
+import asyncio
+from base64 import b64encode
+
+import pytest
+
+from harness.core.loop import give_way
+from harness.stack import MockBoard, Stack
+from harness.stack.modules import padded
+from harness.wasmbed.controllers import ControllerSettings
+from harness.wasmbed.protocol.messages import (
+    ApplicationState,
+    ApplicationStatus,
+    ChunkAcknowledgment,
+    Deploy,
+    DeploymentResult,
+    EnrollmentAcknowledgment,
+    EnrollmentResponse,
+    Error,
+    ErrorCode,
+    ModuleChunk,
+    Stop,
+    StopResult,
+)
+from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, LEASE, SECRET
+
+
+async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
+    """A mock board that is Connected."""
+    board = await stack.mock_board(name)
+    await board.enroll()
+    await stack.device(name).until(phase="Connected")
+    return board
+
+
+# The API server.
+
+
+@pytest.mark.parametrize("code", [None, 500, 503, 429, 504], ids=["away", "500", "503", "429", "504"])
+async def test_devices_live_through_an_outage_of_the_api_server(stack: Stack, code: int | None) -> None:
+    """Sessions go on; what was heard meanwhile is written when the server is back, and nothing is lost."""
+    meter, other = await enrolled(stack), await enrolled(stack, "other")
+    with stack.api_faults.failing("patch_status", client="Gateway", kind="Device", code=code) as outage:
+        await meter.beat()
+        await other.close()
+        await outage.reached.wait()
+        await meter.beat()
+        assert stack.device("other").status.phase == "Connected"
+    await stack.device("other").until(phase="Disconnected", error="Connection lost", within=20)
+    await meter.beat()
+    assert stack.history.phases("meter").count("Disconnected") == 0
+
+
+@pytest.mark.parametrize("code", [500, 409, None], ids=["500", "409", "away"])
+async def test_an_enrollment_lives_through_a_failing_write(stack: Stack, code: int | None) -> None:
+    """The first writes of it fail, as such things do; it is written all the same and answered once."""
+    meter = await stack.mock_board("meter")
+    with stack.api_faults.failing("patch_status", client="Gateway", kind="Device", code=code, times=2) as fault:
+        await meter.enroll()
+        await stack.device("meter").until(phase="Connected", within=20)
+    assert fault.hit == 2
+    assert stack.history.phases("meter") == ["Pending", "Enrolling", "Enrolled", "Connected"]
+    assert len(stack.history.find("EnrollmentResponse")) == 1
+
+
+async def test_a_device_that_comes_in_an_outage_is_told_to_come_again(stack: Stack) -> None:
+    """Its Device cannot be made: a refusal with a time, and it gets in when the server is back."""
+    meter = await stack.mock_board("meter")
+    with stack.api_faults.failing("create", client="Gateway", kind="Device", code=503):
+        meter.send(meter.request())
+        error = await meter.expect(Error, within=60)
+        assert error.code == ErrorCode.ENROLLMENT_FAILED
+        assert error.retry_after is not None
+        await meter.until_closed()
+    assert not stack.device("meter").exists
+    again = await stack.mock_board("meter", credentials=meter.credentials)
+    await again.enroll()
+    await stack.device("meter").until(phase="Connected")
+
+
+@pytest.mark.parametrize("code", [0, 410, 500], ids=["ended", "410", "500"])
+@pytest.mark.requires("wasm")
+async def test_watches_that_end_are_taken_up_again(stack: Stack, code: int) -> None:
+    """Every watch of the platform ends, or its version is no longer kept: what happens afterwards is seen, once."""
+    board = await stack.boards.power_on()
+    await stack.device(board).until(phase="Connected")
+    for client in ("Gateway", "DeviceController", "ApplicationController", "GatewayController"):
+        assert stack.api_faults.break_watches(client=client, code=code)
+    application = await stack.deploy("hello", to=board)
+    late = await stack.boards.power_on(name="late")
+    await stack.device(late).until(phase="Connected", within=30)
+    await application.until(phase="Running", within=30)
+    assert len(stack.history.find("Deploy", about=application.name)) == 1
+    await application.delete()
+    await application.until_gone(within=30)
+
+
+@pytest.mark.parametrize("client", ["ApplicationController", "DeviceController", "Gateway"])
+@pytest.mark.requires("wasm")
+async def test_conflicts_are_resolved(stack: Stack, client: str) -> None:
+    """Three writes of one party in a row lose against somebody else's: each is made again on what is there now."""
+    with stack.api_faults.failing("patch_status", "patch", client=client, code=409, times=3):
+        board = await stack.boards.power_on()
+        await stack.device(board).until(phase="Connected", within=30)
+        application = await stack.deploy("hello", to=board)
+        await application.until(phase="Running", within=30)
+    assert len(stack.history.find("DeploymentResult", about=application.name)) == 1
+    stack.history.follows("application-deployment")
+
+
+@pytest.mark.requires("wasm")
+async def test_an_application_lives_through_an_outage(stack: Stack) -> None:
+    """Its controller can write nothing while its device answers; afterwards the Application says what is so."""
+    board = await stack.boards.power_on()
+    await stack.device(board).until(phase="Connected")
+    with stack.api_faults.failing(client="ApplicationController", kind="Application", code=503) as outage:
+        application = await stack.deploy("hello", to=board)
+        await outage.reached.wait()
+    await application.until(phase="Running", statistics={"running": 1}, within=60)
+
+
+async def test_what_was_deleted_while_nobody_watched_is_noticed(stack: Stack) -> None:
+    """The controllers' watches end with 410, and a device is deleted before they are back: the list says that it is
+    gone, and the application has a target less."""
+    one, two = await enrolled(stack, "one"), await enrolled(stack, "two")
+    application = await stack.deploy("hello", to="all", name="app")
+    await one.run_module()
+    await two.run_module()
+    await application.until(phase="Running", statistics={"target": 2})
+    assert stack.api_faults.break_watches(client="DeviceController", kind="Device", code=410)
+    with stack.api_faults.holding("watch", "list", client="DeviceController", kind="Device"):
+        await stack.device("one").delete()
+        await stack.device("one").until_gone()
+        await two.beat()
+    await application.until(phase="Running", statistics={"target": 1, "running": 1}, within=20)
+
+
+# Others who write.
+
+
+async def test_a_device_that_somebody_made_up_is_judged(stack: Stack) -> None:
+    """Its key is no key: the controller does not enroll it, and says why."""
+    spec = {"publicKey": b64encode(b"no key").decode(), "deviceType": "mcu"}
+    body = {"apiVersion": DEVICE.api_version, "kind": DEVICE.kind, "metadata": {"name": "ghost"}, "spec": spec}
+    await stack.api.create(DEVICE, body)
+    await stack.api.patch_status(DEVICE, "ghost", {"status": {"phase": "Enrolling", "gateway": "gateway-9"}})
+    await stack.device("ghost").until(phase="Failed", health="unhealthy", error=lambda error: "publicKey" in error)
+    spec = {"publicKey": b64encode(b"\x30\x00").decode()}
+    await stack.api.patch(DEVICE, "ghost", {"spec": spec})
+    await stack.api.patch_status(DEVICE, "ghost", {"status": {"phase": "Enrolling"}})
+    await stack.device("ghost").until(phase="Enrolled", error=None)
+
+
+@pytest.mark.stack(beat=0.5)
+async def test_a_device_that_somebody_wrote_off_is_connected_again(stack: Stack) -> None:
+    """Its record is changed by a stranger while its session lives: the gateway sets it right, and the session is the
+    same."""
+    meter = await enrolled(stack)
+    since = stack.device("meter").status.connected_since
+    lost = {"phase": "Disconnected", "error": "says who", "connectedSince": None, "lastHeartbeat": None}
+    await stack.api.patch_status(DEVICE, "meter", {"status": lost})
+    await stack.device("meter").until(phase="Connected", error=None, connected_since=since)
+    await meter.beat()
+    assert not stack.history.find("ConnectionClosed")
+
+
+@pytest.mark.stack(beat=0.5)
+async def test_a_device_that_somebody_wrote_connected_is_not(stack: Stack) -> None:
+    """Nobody is there: the gateway that the record names says so."""
+    meter = await enrolled(stack)
+    await meter.close()
+    await stack.device("meter").until(phase="Disconnected")
+    await stack.api.patch_status(DEVICE, "meter", {"status": {"phase": "Connected"}})
+    await stack.device("meter").until(phase="Disconnected", error="Connection lost")
+
+
+@pytest.mark.requires("wasm")
+async def test_an_application_that_a_stranger_rewrote_is_set_right(stack: Stack) -> None:
+    """Statistics and health that somebody else wrote do not stay when its device reports; annotations do."""
+    meter = await enrolled(stack)
+    application = await stack.deploy("hello", to="meter")
+    await meter.run_module()
+    await application.until(phase="Running")
+    mine = {"metadata": {"annotations": {"example.com/mine": "1"}}}
+    await application.wrote(await stack.api.patch(APPLICATION, application.name, mine))
+    wrong = {"health": "unhealthy", "statistics": {"running": 7}, "error": "rumours"}
+    await stack.api.patch_status(APPLICATION, application.name, {"status": wrong})
+    await application.until(phase="Running", health="healthy", statistics={"running": 1}, error=None, within=20)
+    assert application.resource.metadata["annotations"] == {"example.com/mine": "1"}
+
+
+async def test_labels_decide_and_changed_labels_decide_anew(stack: Stack) -> None:
+    """A selector with two labels means devices that have both. One that loses a label is stopped and forgotten; one
+    that gets it is deployed to."""
+    both, one, none = [await enrolled(stack, name) for name in ("both", "one", "none")]
+    await stack.device("both").label(site="roof", kind="pump")
+    await stack.device("one").label(site="roof")
+    application = await stack.deploy("hello", to={"site": "roof", "kind": "pump"}, name="app")
+    await both.run_module()
+    await application.until(phase="Running", statistics={"target": 1, "running": 1})
+    await stack.device("one").label(kind="pump")
+    await one.run_module()
+    await application.until(phase="Running", statistics={"target": 2, "running": 2})
+    await stack.device("both").label(site="cellar")
+    await both.obey_stop()
+    await application.until(
+        statistics={"target": 1, "running": 1}, device_statuses=lambda entries: list(entries) == ["one"]
+    )
+    await none.beat()
+    assert {event.data["device"] for event in stack.history.find("Deploy")} == {"both", "one"}
+
+
+async def test_a_target_that_leaves_while_its_device_is_away(stack: Stack) -> None:
+    """The spec names another device meanwhile. The one that is back is stopped when it names the application."""
+    first, second = await enrolled(stack, "first"), await enrolled(stack, "second")
+    application = await stack.deploy("hello", to="first", name="app")
+    await first.run_module()
+    await application.until(phase="Running")
+    await first.close()
+    await stack.device("first").until(phase="Disconnected")
+    targets = {"targetDevices": {"deviceNames": ["second"]}}
+    await application.wrote(await stack.api.patch(APPLICATION, "app", {"spec": targets}))
+    await second.run_module()
+    await application.until(phase="Running", statistics={"target": 1, "running": 1})
+    again = await stack.mock_board("first", credentials=first.credentials)
+    await again.beat(first.device_id, app=ApplicationState.RUNNING)
+    await again.obey_stop()
+    await application.until(device_statuses=lambda entries: list(entries) == ["second"], within=20)
+    assert application.status.phase == "Running"
+
+
+# Gateways.
+
+
+async def test_a_full_gateway_says_so_and_takes_the_next_when_one_leaves(stack: Stack) -> None:
+    """GATEWAY_FULL with a time; those that are in are not disturbed."""
+    await stack.gateway.stop()
+    await stack.gateway.start(sessions=1)
+    first = await enrolled(stack, "first")
+    second = await stack.mock_board("second")
+    second.send(second.request())
+    error = await second.expect(Error)
+    assert error.code == ErrorCode.GATEWAY_FULL
+    assert error.retry_after is not None
+    assert 250 <= error.retry_after <= 60_000
+    await second.until_closed()
+    assert not stack.device("second").exists
+    await first.beat()
+    await first.close()
+    await stack.device("first").until(phase="Disconnected")
+    again = await stack.mock_board("second", credentials=second.credentials)
+    await again.enroll()
+    await stack.device("second").until(phase="Connected")
+
+
+async def test_a_draining_gateway_says_goodbye_to_each_device(stack: Stack) -> None:
+    """GATEWAY_DRAINING with a time in milliseconds, then the end; the record is complete when it is gone."""
+    boards = [await enrolled(stack, name) for name in ("one", "two")]
+    stopping = asyncio.create_task(stack.gateway.stop())
+    for board in boards:
+        error = await board.expect(Error)
+        assert error.code == ErrorCode.GATEWAY_DRAINING
+        assert error.retry_after is not None
+        assert 250 <= error.retry_after <= 60_000
+        await board.until_closed()
+    await stopping
+    for board in boards:
+        await stack.device(board.name).until(phase="Disconnected")
+    await stack.gateway.until(phase="Offline", connected_devices=0)
+    stack.history.follows("gateway-drained")
+
+
+@pytest.mark.stack(beat=0.3)
+async def test_a_device_moves_to_another_gateway_when_its_own_dies(stack: Stack) -> None:
+    """It resumes there under its id, its application with it; the dead one is Offline and names no device."""
+    other = await stack.add_gateway("gateway-2")
+    meter = await enrolled(stack)
+    application = await stack.deploy("hello", to="meter", name="app")
+    await meter.run_module()
+    await application.until(phase="Running")
+    await stack.gateway.kill()
+    await stack.gateway.until(phase="Offline", connected_devices=0, within=30)
+    await stack.device("meter").until(phase="Disconnected", error="Connection lost")
+    await application.until(phase="Unknown", health="unknown")
+    moved = await stack.mock_board("meter", credentials=meter.credentials, endpoint=other.endpoint)
+    await moved.beat(meter.device_id, app=ApplicationState.RUNNING)
+    await stack.device("meter").until(phase="Connected", gateway="gateway-2", device_id=meter.device_id)
+    await application.until(phase="Running", health="healthy", error=None, within=20)
+    await application.stop()
+    await moved.obey_stop()
+    await application.until(phase="Stopped")
+    assert len(stack.history.find("Deploy", about="app")) == 1
+    stack.history.follows("gateway-failover")
+
+
+async def test_a_device_that_is_at_one_gateway_can_move_while_that_lives(stack: Stack) -> None:
+    """It leaves the one and comes to the other: Connected there, and the first one's goodbye does not undo it."""
+    other = await stack.add_gateway("gateway-2")
+    meter = await enrolled(stack)
+    await meter.close()
+    while True:
+        moved = await stack.mock_board("meter", credentials=meter.credentials, endpoint=other.endpoint)
+        moved.send(moved.request())
+        message = (await moved.receive()).message
+        if isinstance(message, EnrollmentResponse):
+            break
+        assert isinstance(message, Error)
+        assert message.retry_after  # its old gateway was writing the loss
+        await moved.until_closed()
+        await stack.clock.sleep(message.retry_after / 1000)
+    moved.reply(EnrollmentAcknowledgment(message.device_id))
+    await moved.beat(message.device_id)
+    await stack.device("meter").until(phase="Connected", gateway="gateway-2")
+    await stack.gateway.stop()
+    await moved.beat()
+    assert stack.device("meter").status.phase == "Connected"
+
+
+async def test_a_killed_gateway_leaves_nothing_connected_that_its_successor_does_not_know(stack: Stack) -> None:
+    """Its successor sets the record right before it takes anybody in."""
+    meter = await enrolled(stack)
+    await stack.gateway.kill()
+    assert stack.device("meter").status.phase == "Connected"
+    await stack.gateway.start()
+    await stack.device("meter").until(phase="Disconnected", error="Connection lost")
+    again = await stack.mock_board("meter", credentials=meter.credentials)
+    await again.beat(meter.device_id)
+    await stack.device("meter").until(phase="Connected")
+
+
+async def test_a_token_that_was_replaced_is_read_again(stack: Stack) -> None:
+    """The gateway starts with another token; deployments go on, and the old one opens nothing."""
+    meter = await enrolled(stack)
+    first = await stack.deploy("hello", to="meter", name="first")
+    await meter.run_module()
+    await first.until(phase="Running")
+    old = await stack.gateway.token()
+    await stack.gateway.stop()
+    new = b64encode(b"another-token").decode()
+    await stack.api.patch(SECRET, f"gateway-{stack.gateway.name}-api", {"data": {"token": new}})
+    await stack.gateway.start()
+    again = await stack.mock_board("meter", credentials=meter.credentials)
+    await again.beat(meter.device_id, first=ApplicationState.RUNNING)
+    second = await stack.deploy("hello", to="meter", name="second")
+    await again.run_module()
+    await second.until(phase="Running", within=20)
+    assert (await stack.gateway.ask("GET", "/api/v1/sessions", token=old))[0] == 401
+
+
+async def test_a_gateway_without_its_answer_is_asked_again_later(stack: Stack) -> None:
+    """The Secret with its token is gone: the deployment waits, says why, and goes on when it is there again."""
+    meter = await enrolled(stack)
+    name = f"gateway-{stack.gateway.name}-api"
+    secret = await stack.api.get(SECRET, name)
+    await stack.api.delete(SECRET, name)
+    application = await stack.deploy("hello", to="meter", name="app")
+    await application.until(error=lambda error: error is not None and name in error)
+    assert not stack.history.find("Deploy", about="app")
+    kept = {key: secret[key] for key in ("apiVersion", "kind", "type", "data")}
+    metadata = {"name": name, "labels": secret["metadata"]["labels"]}
+    await stack.api.create(SECRET, {**kept, "metadata": metadata})
+    await meter.run_module(within=60)
+    await application.until(phase="Running", error=None)
+
+
+# Managers.
+
+
+async def test_a_second_manager_acts_when_the_first_has_gone(stack: Stack) -> None:
+    """It waits for the lease; from then on it deploys. At no time do both act."""
+    meter = await enrolled(stack)
+    second = stack.make_controllers("second", ControllerSettings(lease_duration=3.0))
+    await second.start()
+    assert not second.leading
+    first = await stack.deploy("hello", to="meter", name="one")
+    await meter.run_module()
+    await first.until(phase="Running")
+    assert stack.controllers.leading
+    assert not second.leading
+    await stack.controllers.stop()
+    given_back = await stack.api.get(LEASE, "wasmbed-controllers")
+    assert given_back["spec"]["holderIdentity"] in ("", "second")
+    after = await stack.deploy("hello", to="meter", name="two")
+    await meter.run_module(within=60)
+    await after.until(phase="Running")
+    assert second.leading
+    lease = await stack.api.get(LEASE, "wasmbed-controllers")
+    assert lease["spec"]["holderIdentity"] == "second"
+    assert lease["spec"]["leaseTransitions"] >= 1
+
+
+@pytest.mark.stack(heartbeat=60.0)
+async def test_a_manager_that_lost_its_lease_acts_no_more(stack: Stack) -> None:
+    """Somebody else has the lease and renews it: what is asked meanwhile is left to the other."""
+    meter = await enrolled(stack)
+    lease = await stack.api.get(LEASE, "wasmbed-controllers")
+    spec = {**lease["spec"], "holderIdentity": "somebody-else", "leaseDurationSeconds": 3600}
+    await stack.api.patch(LEASE, "wasmbed-controllers", {"spec": spec})
+    await stack.history.until("PUT Lease", source="ControllerManager", code=409, within=60)
+    while stack.controllers.leading:
+        await give_way()
+    application = await stack.deploy("hello", to="meter", name="app")
+    await meter.beat()
+    await stack.api.patch(LEASE, "wasmbed-controllers", {"spec": {"holderIdentity": ""}})
+    await meter.run_module(within=60)
+    await application.until(phase="Running")
+
+
+# Devices that are slow, silent, or wrong.
+
+
+@pytest.mark.parametrize("what", ["first-chunk", "result"])
+async def test_a_device_that_falls_silent_in_a_transfer_holds_up_nobody(stack: Stack, what: str) -> None:
+    """It acknowledges nothing, or never says how it ended: the deployment is over with a reason, and the next
+    application gets its turn."""
+    await stack.gateway.stop()
+    await stack.gateway.start(reply_timeout=0.3)
+    meter = await enrolled(stack)
+    application = await stack.deploy("hello", to="meter", name="app")
+    if what == "result":
+        await meter.receive_module()
+    code = "TRANSFER_INTERRUPTED" if what == "first-chunk" else "TIMEOUT"
+    failed = await stack.history.until(
+        "PATCH Application", about="app", source="Gateway", status=lambda status: code in str(status), within=30
+    )
+    assert "s" in str(failed.data["status"]["deviceStatuses"]["meter"]["error"])
+    await application.delete()
+    following = await stack.deploy("hello_again", to="meter", name="following")
+    while not isinstance(message := (envelope := await meter.receive()).message, Deploy) or (
+        message.application_id != "following"
+    ):
+        if isinstance(message, Stop):
+            meter.send(StopResult("app", ok=True), envelope.message_id)
+    meter.send(Error("TOO_LARGE", "no room"), envelope.message_id)
+    await following.until_on("meter", state="failed", code="TOO_LARGE", within=30)
+    assert not stack.history.find("ConnectionClosed", about="meter")
+
+
+async def test_a_connection_that_says_nothing_is_closed(stack: Stack) -> None:
+    """Secured, and no message in the time for the first: the gateway ends it and says why in its record."""
+    await stack.gateway.stop()
+    await stack.gateway.start(first_message_timeout=0.3)
+    silent, meter = await stack.mock_board("silent"), await enrolled(stack)
+    await silent.until_closed()
+    closed = await stack.history.until("ConnectionClosed", about="silent")
+    assert "no message within 0.3 s" in closed.data["reason"]
+    await meter.beat()
+
+
+async def test_a_slow_device_is_waited_for(stack: Stack) -> None:
+    """It acknowledges one chunk at a time, each after a heartbeat was answered; the transfer completes."""
+    meter = await enrolled(stack)
+    module = padded(stack.modules("hello"), 20_000)
+    application = await stack.deploy(module, to="meter", name="app")
+    await meter.expect(Deploy)
+    announced, waiting, left = meter.latest, [], len(module)
+    while left:
+        envelope = await meter.receive()
+        if isinstance(envelope.message, ModuleChunk):
+            waiting.append(envelope)
+            meter.send(meter.heartbeat())
+        else:
+            chunk = waiting.pop(0)
+            assert isinstance(chunk.message, ModuleChunk)
+            meter.send(ChunkAcknowledgment("app", chunk.message.index), chunk.message_id)
+            left -= len(chunk.message.data)
+    meter.send(DeploymentResult("app", ok=True), announced)
+    meter.send(ApplicationStatus("app", ApplicationState.RUNNING))
+    await application.until(phase="Running")
+
+
+async def test_a_device_that_forgets_is_deployed_to_again(stack: Stack) -> None:
+    """It resumes without the application: the heartbeat does not name it, and it gets it again."""
+    meter = await enrolled(stack)
+    application = await stack.deploy("hello", to="meter", name="app")
+    await meter.run_module()
+    await application.until(phase="Running")
+    await meter.close()
+    await application.until(phase="Unknown")
+    again = await stack.mock_board("meter", credentials=meter.credentials)
+    await again.beat(meter.device_id)
+    await again.run_module(within=30)
+    await application.until(phase="Running", statistics={"running": 1, "unknown": 0})
+
+
+async def test_a_link_that_stays_silent_after_the_enrollment(stack: Stack) -> None:
+    """The response is out and nothing follows: the device is never called Connected."""
+    meter = await stack.mock_board("meter")
+    meter.send(meter.request())
+    await meter.expect(EnrollmentResponse)
+    other = await enrolled(stack, "other")
+    await other.beat()
+    assert stack.device("meter").status.phase == "Enrolled"
+    await meter.close()
+    await stack.device("meter").until(phase="Disconnected")
+    assert "Connected" not in stack.history.phases("meter")

@@ -1,0 +1,173 @@
+"""What a gateway says of itself - sessions, metrics, its resource - and what is left of what has gone: nothing."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from harness.stack import MockBoard, Stack
+from harness.wasmbed.protocol.framing import frame
+from harness.wasmbed.protocol.messages import ApplicationState, Error, HeartbeatAcknowledgment
+
+
+async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
+    """A mock board that is Connected."""
+    board = await stack.mock_board(name)
+    await board.enroll()
+    await stack.device(name).until(phase="Connected")
+    return board
+
+
+async def gone(stack: Stack, board: MockBoard) -> None:
+    """Close its connection and wait until the gateway has noticed."""
+    await board.close()
+    await stack.history.until("ConnectionClosed", about=board.name)
+
+
+def _descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_sessions_are_those_that_are_there(stack: Stack) -> None:
+    """Each device with id, state, since when, last heartbeat and applications; gone with its link."""
+    meter, other = await enrolled(stack), await enrolled(stack, "other")
+    application = await stack.deploy("hello", to="meter", name="app")
+    await meter.run_module()
+    await application.until(phase="Running")
+    sessions = await stack.gateway.sessions()
+    assert set(sessions) == {"meter", "other"}
+    assert sessions["meter"]["deviceId"] == meter.device_id
+    assert sessions["meter"]["state"] == "connected"
+    assert sessions["meter"]["connectedSince"] == stack.device("meter").status.connected_since
+    assert sessions["meter"]["applications"] == {"app": "running"}
+    assert sessions["other"]["applications"] == {}
+    before = sessions["meter"]["lastHeartbeat"]
+    await meter.beat(app=ApplicationState.RUNNING)
+    assert (await stack.gateway.sessions())["meter"]["lastHeartbeat"] > before
+    await application.stop()
+    await meter.obey_stop()
+    await application.until(phase="Stopped")
+    assert (await stack.gateway.sessions())["meter"]["applications"] == {}
+    await gone(stack, other)
+    assert set(await stack.gateway.sessions()) == {"meter"}
+
+
+async def test_metrics_count_what_happened(stack: Stack) -> None:
+    """Sessions by state, messages by type, enrollments and jobs by result, rejected handshakes, status writes."""
+    gateway = stack.gateway
+    meter = await enrolled(stack)
+    assert await gateway.metric("sessions", state="connected") == 1
+    assert await gateway.metric("enrollments_total", result="ok") == 1
+    assert await gateway.metric("messages_total", type="EnrollmentRequest") == 1
+    beats = await gateway.metric("messages_total", type="Heartbeat")
+    for _ in range(3):
+        await meter.beat()
+    assert await gateway.metric("messages_total", type="Heartbeat") == beats + 3
+    twin = await stack.mock_board("meter", credentials=meter.credentials)
+    twin.send(twin.request())
+    await twin.until_closed()
+    assert await gateway.metric("enrollments_total", result="DUPLICATE_DEVICE") == 1
+    application = await stack.deploy("hello", to="meter", name="app")
+    await meter.run_module()
+    await application.until(phase="Running")
+    await application.stop()
+    await meter.obey_stop()
+    await application.until(phase="Stopped")
+    assert await gateway.metric("jobs_total", job="deployment", result="ok") == 1
+    assert await gateway.metric("jobs_total", job="stopping", result="ok") == 1
+    stranger = await stack.boards.power_on(name="stranger", certificate="unknown-authority")
+    await stack.history.until("TlsRejected")
+    await stranger.power_off()
+    assert await gateway.metric("tls_rejected_total") == len(stack.history.find("TlsRejected"))
+    assert await gateway.metric("status_writes_total") >= 3
+    await gone(stack, meter)
+    assert await gateway.metric("sessions", state="connected") == 0
+
+
+async def test_failed_and_cancelled_jobs_are_counted_as_such(stack: Stack) -> None:
+    """A deployment that the device refuses, and one that is deleted in the middle."""
+    meter = await enrolled(stack)
+    refused = await stack.deploy("hello", to="meter", name="refused")
+    delivery = await meter.receive_module()
+    meter.send(Error("TOO_LARGE", "no room"), delivery.message_id)
+    await refused.until_on("meter", state="failed")
+    assert await stack.gateway.metric("jobs_total", job="deployment", result="failed") == 1
+    assert await stack.gateway.metric("jobs_total", job="deployment", result="ok") == 0
+
+
+@pytest.mark.stack(beat=0.3)
+async def test_the_gateway_says_how_many_devices_it_has(stack: Stack) -> None:
+    """connectedDevices follows: two, one, none; and lastSeen moves on."""
+    one, two = await enrolled(stack, "one"), await enrolled(stack, "two")
+    await stack.gateway.until(phase="Online", connected_devices=2)
+    seen = stack.gateway.status.last_seen
+    await one.close()
+    await stack.gateway.until(connected_devices=1, last_seen=lambda moment: moment > seen)
+    await two.close()
+    await stack.gateway.until(connected_devices=0)
+
+
+async def test_status_writes_that_failed_are_counted_and_none_stays_pending(stack: Stack) -> None:
+    """Two writes fail and are made again: two failures, nothing pending."""
+    meter = await stack.mock_board("meter")
+    with stack.api_faults.failing("patch_status", client="Gateway", kind="Device", code=500, times=2):
+        await meter.enroll()
+        await stack.device("meter").until(phase="Connected", within=20)
+    assert await stack.gateway.metric("status_failures_total") == 2
+    async with asyncio.timeout(30):
+        while await stack.gateway.metric("status_pending"):
+            await meter.beat()
+
+
+async def test_a_hundred_connections_leave_nothing_behind(stack: Stack) -> None:
+    """Enrolled, refused, cut off in a frame, without a word: the gateway has no session, task or descriptor more."""
+    meter = await enrolled(stack)
+    await gone(stack, await enrolled(stack, "first"))
+    before, files = len(asyncio.all_tasks()), _descriptors()
+    boards = [await stack.mock_board(f"guest-{number}") for number in range(20)]
+    for number, board in enumerate(boards):
+        if number % 4 == 0:
+            await board.enroll()
+        elif number % 4 == 1:
+            board.device_id = meter.device_id
+            board.send(board.heartbeat())
+        elif number % 4 == 2:
+            board.write(frame(bytes(64))[:20])
+    for board in boards:
+        await gone(stack, board)
+    for _ in range(80):
+        again = await stack.mock_board("first", credentials=boards[0].credentials)
+        await again.close()
+    while len(stack.history.find("ConnectionClosed") + stack.history.find("TlsRejected")) < 101:
+        await stack.history.until(after=stack.history[-1], reason=bool)
+    assert set(await stack.gateway.sessions()) == {"meter"}
+    assert await stack.gateway.metric("sessions", state="opened") == 0
+    await meter.beat()
+    assert len(asyncio.all_tasks()) <= before + 1, [task.get_name() for task in asyncio.all_tasks()]
+    assert _descriptors() <= files + 1
+
+
+async def test_health_and_readiness_of_the_http_api(stack: Stack) -> None:
+    """Ready while it serves; nothing answers when it has gone; unknown paths and devices are said to be unknown."""
+    assert await stack.gateway.ask("GET", "/healthz", token="") == (200, "ok\n")
+    assert await stack.gateway.ask("GET", "/readyz", token="") == (200, "ok\n")
+    status, text = await stack.gateway.ask("GET", "/api/v1/applications/app/devices/nobody")
+    assert (status, "nobody" in text) == (404, True)
+    assert (await stack.gateway.ask("DELETE", "/api/v1/applications/app/devices/nobody"))[0] == 404
+    assert (await stack.gateway.ask("PUT", "/api/v1/applications/app/devices/nobody", body={"no": "module"}))[0] == 400
+    assert (await stack.gateway.ask("GET", "/nowhere", token=""))[0] == 404
+
+
+@pytest.mark.stack(heartbeat=0.3)
+async def test_unanswered_peers_leave_no_timer(stack: Stack) -> None:
+    """A device that fell silent is given up once; the record has one loss and one end."""
+    meter = await enrolled(stack)
+    closed = await stack.history.until("ConnectionClosed", about="meter", source="Gateway")
+    assert "heartbeats missed" in closed.data["reason"]
+    await meter.until_closed()
+    await stack.device("meter").until(phase="Disconnected")
+    other = await enrolled(stack, "other")
+    sent = other.send(other.heartbeat())
+    await other.expect(HeartbeatAcknowledgment, sent)
+    assert len(stack.history.find("ConnectionClosed", about="meter")) == 1
+    assert stack.history.phases("meter").count("Disconnected") == 1
