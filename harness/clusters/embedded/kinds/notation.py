@@ -130,7 +130,7 @@ def _field(group: str, text: str) -> Object:
             schema |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": words.pop(0).split("+")}
         elif word == "merge":
             schema["x-kubernetes-patch-strategy"] = "merge"
-            if words and words[0].isidentifier() and words[0] not in ("by", "in", "port", *_FLAGS):
+            if words and words[0].isidentifier() and words[0] not in ("by", "in", *_FLAGS):
                 schema["x-kubernetes-patch-merge-key"] = words.pop(0)
         else:
             demands.append(f"in {words.pop(0)}" if word == "in" else word)
