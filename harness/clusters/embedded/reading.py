@@ -278,7 +278,7 @@ def requested_form(served: ResourceType, accept: str, query: Mapping[str, str], 
     known = False
     for clause in accept.split(","):
         media, *parameters = (part.strip() for part in clause.split(";"))
-        if media not in (JSON, YAML, "*/*", "application/*"):
+        if media not in (JSON, YAML, "*/*") and not (served.custom and media == "application/*"):
             continue
         known = True
         options = dict(parameter.partition("=")[::2] for parameter in parameters)
