@@ -193,7 +193,11 @@ THEME = Theme(
         post("what may I do, nowhere", f"{_REVIEWS}/selfsubjectrulesreviews", {"spec": {}}),
         get("reviews cannot be listed", f"{_REVIEWS}/selfsubjectaccessreviews"),
         *prepare(
-            post("a role that makes roles", _ROLES, _role("maker", _rule("roles rolebindings", "*", _GROUP))),
+            post(
+                "a role that makes roles",
+                _ROLES,
+                _role("maker", _rule("roles rolebindings", "create update get list", _GROUP)),
+            ),
             post("its binding", _BINDINGS, _bind("makers", "maker", _user("maker"))),
             get("it works", _ROLES, headers=_MAKER, until=(200,)),
         ),
