@@ -80,6 +80,8 @@ def share(new: Any, old: Any) -> Any:
                 new[index] = shared = share(item, known)
                 equal = equal and shared is known
         return old if equal else new
+    if kind is float:
+        return old if new == old and str(new) == str(old) else new  # 0.0 and -0.0 are written differently
     return old if new == old else new
 
 
