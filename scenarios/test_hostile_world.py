@@ -6,6 +6,7 @@ from base64 import b64encode
 import pytest
 
 from harness.core.loop import give_way
+from harness.core.network import Endpoint
 from harness.stack import MockBoard, Stack
 from harness.stack.modules import padded
 from harness.wasmbed.controllers import ControllerSettings
@@ -27,11 +28,26 @@ from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, LEASE, SECRET
 
 
 async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
-    """A mock board that is Connected."""
-    board = await stack.mock_board(name)
-    await board.enroll()
+    """A mock board that is Connected, however often it is told to come again, as a board does it."""
+    board = await admitted(stack, await stack.mock_board(name))
     await stack.device(name).until(phase="Connected")
     return board
+
+
+async def admitted(stack: Stack, board: MockBoard, endpoint: Endpoint | None = None) -> MockBoard:
+    """The board, or the same device on the connection on which it was enrolled in the end."""
+    while True:
+        board.send(board.request())
+        message = (await board.receive()).message
+        if isinstance(message, EnrollmentResponse):
+            board.reply(EnrollmentAcknowledgment(message.device_id))
+            await board.beat(message.device_id)
+            return board
+        assert isinstance(message, Error)
+        assert message.retry_after
+        await board.until_closed()
+        await stack.clock.sleep(message.retry_after / 1000)
+        board = await stack.mock_board(board.name, credentials=board.credentials, endpoint=endpoint)
 
 
 # The API server.
@@ -158,6 +174,7 @@ async def test_a_device_that_somebody_wrote_off_is_connected_again(stack: Stack)
     same."""
     meter = await enrolled(stack)
     since = stack.device("meter").status.connected_since
+    await meter.beat()
     lost = {"phase": "Disconnected", "error": "says who", "connectedSince": None, "lastHeartbeat": None}
     await stack.api.patch_status(DEVICE, "meter", {"status": lost})
     await stack.device("meter").until(phase="Connected", error=None, connected_since=since)
@@ -299,18 +316,8 @@ async def test_a_device_that_is_at_one_gateway_can_move_while_that_lives(stack: 
     other = await stack.add_gateway("gateway-2")
     meter = await enrolled(stack)
     await meter.close()
-    while True:
-        moved = await stack.mock_board("meter", credentials=meter.credentials, endpoint=other.endpoint)
-        moved.send(moved.request())
-        message = (await moved.receive()).message
-        if isinstance(message, EnrollmentResponse):
-            break
-        assert isinstance(message, Error)
-        assert message.retry_after  # its old gateway was writing the loss
-        await moved.until_closed()
-        await stack.clock.sleep(message.retry_after / 1000)
-    moved.reply(EnrollmentAcknowledgment(message.device_id))
-    await moved.beat(message.device_id)
+    there = await stack.mock_board("meter", credentials=meter.credentials, endpoint=other.endpoint)
+    moved = await admitted(stack, there, other.endpoint)
     await stack.device("meter").until(phase="Connected", gateway="gateway-2")
     await stack.gateway.stop()
     await moved.beat()
