@@ -96,7 +96,7 @@ def same(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(key in other and same(item, other[key]) for key, item in one.items())
     if kind is list:
         return len(one) == len(other) and all(map(same, one, other))
-    return bool(one == other)
+    return bool(one == other) and (kind is not float or str(one) == str(other))
 
 
 def identity(value: Any) -> Hashable:

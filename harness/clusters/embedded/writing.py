@@ -285,7 +285,7 @@ class Writer:
         old = served.from_storage(stored) if stored is not None and served.from_storage else stored
         if not served.custom:
             drop_nulls(new, old)
-            drop_empties(served.schema.raw, new, old)
+            drop_empties(dict(served.schema.raw), new, old)
         if old is None or new["metadata"] is not old["metadata"]:
             new["metadata"] = {name: item for name, item in new["metadata"].items() if item not in _EMPTY}
         unknown: list[str] = []
@@ -382,14 +382,14 @@ class Writer:
 
     @staticmethod
     def _undecodable(served: ResourceType, body: Object, field: str) -> StatusError:
-        problem = decoding_problem(served.kind, served.schema.raw, body)
+        problem = decoding_problem(served.kind, dict(served.schema.raw), body)
         if served.custom and problem is not None:
             problem = problem.replace("ObjectMeta.metadata.", "ObjectMeta.")
         return bad_request(f"{_in_version(served)}: {problem or f'{field} is not of the right type'}")
 
     def _check_time(self, served: ResourceType, body: Object) -> None:
         """Raise the refusal for a time that cannot be read, although the server sets its own."""
-        if decoding_problem(served.kind, served.schema.raw, {"metadata": body["metadata"]}) is not None:
+        if decoding_problem(served.kind, dict(served.schema.raw), {"metadata": body["metadata"]}) is not None:
             raise self._undecodable(served, body, "metadata.creationTimestamp")
 
     def _check_identity(self, served: ResourceType, key: Key, meta: Object, old: Object) -> None:

@@ -81,7 +81,7 @@ def _covers(rule: Object, part: Object) -> bool:
 
 
 def _all_in(wanted: list[str], own: list[str] | None) -> bool:
-    return bool(own) and ("*" in own or set(wanted) <= set(own))
+    return own is not None and ("*" in own or set(wanted) <= set(own))
 
 
 def _compact(parts: list[Object]) -> list[Object]:
