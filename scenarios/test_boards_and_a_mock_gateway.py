@@ -1,4 +1,4 @@
-"""What a good board does, whatever its gateway does: late, wrong, repeated, silent, or somebody else."""
+"""A good board, whatever its gateway does: late, wrong, repeated, silent, or somebody else."""
 
 import pytest
 
@@ -196,7 +196,7 @@ async def test_a_board_does_not_answer_two_questions_with_one_id(stack: Stack) -
 async def test_a_frame_that_is_not_the_contracts_ends_the_connection_and_not_the_board(
     stack: Stack, payload: str
 ) -> None:
-    """What is not deterministic CBOR is not obeyed. The board resumes as who it was."""
+    """Frames that are not deterministic CBOR are not obeyed. The board resumes as who it was."""
     gateway, _, connection = await enrolled(stack)
     connection.write(len(bytes.fromhex(payload)).to_bytes(4, "big") + bytes.fromhex(payload))
     await connection.until_closed()

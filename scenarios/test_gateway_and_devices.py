@@ -1,4 +1,4 @@
-"""What a good gateway says to a device and believes of it: ids, units, chunks, order; devices driven by hand."""
+"""A good gateway: ids, units, chunks and order of its messages, and the reports that it believes. Devices by hand."""
 
 import hashlib
 
@@ -85,7 +85,7 @@ async def test_every_answer_carries_its_requests_id(stack: Stack) -> None:
 
 
 async def test_a_gateway_uses_no_id_twice(stack: Stack) -> None:
-    """What it sends of itself on one connection has ids that differ: questions, announcements, chunks, stops."""
+    """The requests that it sends on one connection has ids that differ: questions, announcements, chunks, stops."""
     meter, application, _ = await running(stack)
     await application.redeploy(padded(stack.modules("hello_again"), 5 * CHUNK))
     await meter.obey_stop()
@@ -267,7 +267,7 @@ async def test_a_device_that_refuses_says_why_and_is_not_asked_again(stack: Stac
 
 
 async def test_what_a_device_reports_of_an_application_that_it_was_not_given(stack: Stack) -> None:
-    """States, faults and publications of an application that does not exist: it is told to stop it, nothing is made of
+    """States, faults and publications of an application that does not exist: it gets a stop, nothing is made of
     it, and the session goes on."""
     meter = await enrolled(stack)
     meter.send(ApplicationStatus("ghost", ApplicationState.RUNNING, {}, None, [Publication("a", b"b")]))

@@ -28,7 +28,7 @@ from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, LEASE, SECRET
 
 
 async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
-    """A mock board that is Connected, however often it is told to come again, as a board does it."""
+    """A mock board that is Connected, however often the gateway asks it to come again."""
     board = await admitted(stack, await stack.mock_board(name))
     await stack.device(name).until(phase="Connected")
     return board
@@ -156,7 +156,7 @@ async def test_what_was_deleted_while_nobody_watched_is_noticed(stack: Stack) ->
 
 
 async def test_a_device_that_somebody_made_up_is_judged(stack: Stack) -> None:
-    """Its key is no key: the controller does not enroll it, and says why."""
+    """Its key is not a key: the controller does not enroll it, and says why."""
     spec = {"publicKey": b64encode(b"no key").decode(), "deviceType": "mcu"}
     body = {"apiVersion": DEVICE.api_version, "kind": DEVICE.kind, "metadata": {"name": "ghost"}, "spec": spec}
     await stack.api.create(DEVICE, body)
@@ -176,7 +176,8 @@ async def test_a_device_that_somebody_wrote_off_is_connected_again(stack: Stack)
     since = stack.device("meter").status.connected_since
     await meter.beat()
     lost = {"phase": "Disconnected", "error": "says who", "connectedSince": None, "lastHeartbeat": None}
-    await stack.api.patch_status(DEVICE, "meter", {"status": lost})
+    device = stack.device("meter")
+    await device.wrote(await stack.api.patch_status(DEVICE, "meter", {"status": lost}))
     await stack.device("meter").until(phase="Connected", error=None, connected_since=since)
     await meter.beat()
     assert not stack.history.find("ConnectionClosed")
@@ -188,7 +189,8 @@ async def test_a_device_that_somebody_wrote_connected_is_not(stack: Stack) -> No
     meter = await enrolled(stack)
     await meter.close()
     await stack.device("meter").until(phase="Disconnected")
-    await stack.api.patch_status(DEVICE, "meter", {"status": {"phase": "Connected"}})
+    device = stack.device("meter")
+    await device.wrote(await stack.api.patch_status(DEVICE, "meter", {"status": {"phase": "Connected"}}))
     await stack.device("meter").until(phase="Disconnected", error="Connection lost")
 
 
@@ -202,7 +204,7 @@ async def test_an_application_that_a_stranger_rewrote_is_set_right(stack: Stack)
     mine = {"metadata": {"annotations": {"example.com/mine": "1"}}}
     await application.wrote(await stack.api.patch(APPLICATION, application.name, mine))
     wrong = {"health": "unhealthy", "statistics": {"running": 7}, "error": "rumours"}
-    await stack.api.patch_status(APPLICATION, application.name, {"status": wrong})
+    await application.wrote(await stack.api.patch_status(APPLICATION, application.name, {"status": wrong}))
     await application.until(phase="Running", health="healthy", statistics={"running": 1}, error=None, within=20)
     assert application.resource.metadata["annotations"] == {"example.com/mine": "1"}
 

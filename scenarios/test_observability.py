@@ -1,10 +1,11 @@
-"""What a gateway says of itself - sessions, metrics, its resource - and what is left of what has gone: nothing."""
+"""A gateway describes itself - sessions, metrics, its resource - and keeps nothing of connections that have ended."""
 
 import asyncio
 from pathlib import Path
 
 import pytest
 
+from harness.core.loop import give_way
 from harness.stack import MockBoard, Stack
 from harness.wasmbed.protocol.framing import frame
 from harness.wasmbed.protocol.messages import ApplicationState, Error, HeartbeatAcknowledgment
@@ -118,7 +119,7 @@ async def test_status_writes_that_failed_are_counted_and_none_stays_pending(stac
     assert await stack.gateway.metric("status_failures_total") == 2
     async with asyncio.timeout(30):
         while await stack.gateway.metric("status_pending"):
-            await meter.beat()
+            await give_way()
 
 
 async def test_a_hundred_connections_leave_nothing_behind(stack: Stack) -> None:

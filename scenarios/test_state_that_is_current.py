@@ -1,4 +1,4 @@
-"""What a status says is so now: nothing of an earlier session, run or failure is left in it."""
+"""A status is current: nothing of an earlier session, run or failure is left in it."""
 
 from dataclasses import replace
 
