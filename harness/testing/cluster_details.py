@@ -1,4 +1,4 @@
-"""What a cluster kind has to do that is easily left out. Each function is one check; its docstring is the rule."""
+"""Rules for cluster kinds that are easily left out. Each function is one check; its docstring is the rule."""
 
 from __future__ import annotations
 
