@@ -1,10 +1,10 @@
-"""Whether a cluster keeps to the contract: for whoever adds a kind, with no platform needed.
+"""Checks that a kind of cluster keeps the contract, without a platform, for authors of a kind.
 
     from harness.testing.cluster import check_cluster
 
     asyncio.run(check_cluster(MyCluster))
 
-All checks share one cluster, since some kinds take long to start; each has objects of its own in it.
+All checks share one cluster, because some kinds take long to start; each check has its own objects.
 """
 
 from __future__ import annotations
@@ -77,13 +77,13 @@ async def check_cluster(
 ) -> None:
     """Run every check, or ``only`` some, against one cluster.
 
-    ``progress`` is told each check's name and its outcome: ``passed`` or ``failed``. Raises ProductFailure with all
+    ``progress`` is called with each check's name and outcome: ``passed`` or ``failed``. Raises ProductFailure with all
     failures by name, RigError if the cluster cannot be started, UsageError for an unknown check.
     """
     names = list(CLUSTER_CHECKS) if only is None else list(only)
     for name in names:
         if name not in CLUSTER_CHECKS:
-            raise UsageError(f"no check {name!r}", do=f"the checks are {', '.join(CLUSTER_CHECKS)}")
+            raise UsageError(f"unknown check {name!r}", do=f"the checks are {', '.join(CLUSTER_CHECKS)}")
     failures: dict[str, str] = {}
     async with _ground(factory) as ground:
         for name in names:
@@ -102,10 +102,10 @@ async def check_cluster(
 
 @asynccontextmanager
 async def _ground(factory: ClusterFactory) -> AsyncIterator[ClusterFixture]:
-    told: list[TapCall] = []
+    calls: list[TapCall] = []
 
     def tap(source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
-        told.append(TapCall(source, target, name, data, correlation))
+        calls.append(TapCall(source, target, name, data, correlation))
 
     clock, randomness = SystemClock(), Randomness()
     cluster = factory(clock, randomness, f"check-{randomness.token(4)}", tap)
@@ -113,7 +113,7 @@ async def _ground(factory: ClusterFactory) -> AsyncIterator[ClusterFixture]:
         await cluster.start()
         api = cluster.client("Checker")
         try:
-            yield ClusterFixture(cluster, api, clock, randomness, told)
+            yield ClusterFixture(cluster, api, clock, randomness, calls)
         finally:
             await api.close()
     finally:

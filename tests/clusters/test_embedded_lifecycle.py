@@ -217,7 +217,7 @@ async def test_a_definition_takes_its_objects_along(api):
     marked = await api("DELETE", path)
     assert marked["status"]["conditions"][-1]["type"] == "Terminating"
     assert await names(api, WIDGETS) == ["held"]
-    assert (await api.refused("POST", WIDGETS, api.widget("two")))[:2] == (405, "MethodNotAllowed")
+    assert (await api.refused("POST", WIDGETS, api.widget("two")))[:2] == (403, "Forbidden")
     await api("PATCH", f"{WIDGETS}/held", {"metadata": {"finalizers": None}}, MERGE_PATCH)
     assert (await api.refused("GET", path))[0] == 404
     assert (await api.refused("GET", WIDGETS))[0] == 404

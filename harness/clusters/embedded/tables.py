@@ -49,7 +49,9 @@ class TableForm:
         return table
 
     def _row(self, entry: StoredObject, now: float) -> Object:
-        row: Object = {"cells": [_cell(column, entry.object, now, as_text=self._served.custom) for column in self._served.columns]}
+        row: Object = {
+            "cells": [_cell(column, entry.object, now, as_text=self._served.custom) for column in self._served.columns]
+        }
         if self._include == "Object":
             convert = self._served.from_storage
             row["object"] = convert(entry.object) if convert else entry.object

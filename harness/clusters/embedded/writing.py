@@ -9,6 +9,15 @@ from typing import Any
 import orjson
 
 from harness.clusters.embedded import apply, errors, metadata
+from harness.clusters.embedded.body_checks import (
+    check_finalizers,
+    check_identity,
+    check_time,
+    in_version,
+    metadata_of,
+    other_uid,
+    wrong_name,
+)
 from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.builtin import CRD_TYPE
 from harness.clusters.embedded.definitions import complete_definition, established_status, new_status
@@ -23,7 +32,7 @@ from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Key, StoredObject
 from harness.clusters.embedded.typed import check_config
 from harness.clusters.embedded.types import ResourceType
-from harness.clusters.embedded.values import Object, copy_value, drop_nulls, lookup, share
+from harness.clusters.embedded.values import Object, copy_value, drop_nulls, share
 
 __all__ = ["Options", "Outcome", "Writer"]
 
@@ -84,13 +93,13 @@ class Writer:
 
         ``put``: made by a PUT for an object that is not there, which may not demand a version or a uid.
         """
-        meta = self._metadata(served, body, namespace)
+        meta = metadata_of(served, body, namespace, self._state.registry)
         if put:
             meta.pop("resourceVersion", None)
             if uid := meta.get("uid"):
-                raise _other_uid(served, (namespace, meta["name"]), uid, self._state.randomness.uuid())
+                raise other_uid(served, (namespace, meta["name"]), uid, self._state.randomness.uuid())
         if not served.custom and meta.get("creationTimestamp"):
-            self._check_time(served, body)
+            check_time(served, body)
         if meta.get("resourceVersion"):
             raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
         name = meta.get("name") or self._generate(meta.get("generateName"))
@@ -148,13 +157,13 @@ class Writer:
         if (config.get("kind"), config.get("apiVersion")) != (served.kind, served.api_version):
             raise bad_request(f"invalid object type: {group}/{version}, Kind={config.get('kind', '')}")
         names_namespace = "namespace" in (config.get("metadata") or {})
-        config_meta = self._metadata(served, config, key[0])
+        config_meta = metadata_of(served, config, key[0], self._state.registry)
         if not names_namespace:
             config_meta.pop("namespace", None)
         if config_meta.get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
         if config_meta.setdefault("name", key[1]) != key[1]:
-            raise _wrong_name(config_meta["name"], key[1])
+            raise wrong_name(config_meta["name"], key[1])
         check_config(config, served.schema, options.budget)
         config = _relevant(served, config, subresource)
         manager = Manager(options.manager, "Apply", served.api_version, subresource)
@@ -180,12 +189,12 @@ class Writer:
 
     def check_name(self, served: ResourceType, key: Key, body: Object) -> None:
         """Raise the refusal unless a replaced object says the name in its path."""
-        name = self._metadata(served, body, key[0]).get("name")
+        name = metadata_of(served, body, key[0], self._state.registry).get("name")
         if not name:
             message = f"the name of the object ({key[1]} based on URL) was undeterminable: name must be provided"
             raise bad_request(message)
         if name != key[1]:
-            raise _wrong_name(name, key[1])
+            raise wrong_name(name, key[1])
 
     def update(
         self,
@@ -208,7 +217,7 @@ class Writer:
         if share(new, old) is old:
             return Outcome(entry)
         new, warnings = self._admit(served, new, entry.object, options, subresource, applied=applied, patched=not put)
-        self._check_finalizers(served, new["metadata"], entry.object["metadata"])
+        check_finalizers(served, new["metadata"], entry.object["metadata"])
         if share(new, entry.object) is entry.object:
             return Outcome(entry, warnings=warnings)
         if served.counts_generation and self._spec_changed(served, new, entry.object):
@@ -235,8 +244,8 @@ class Writer:
         if not isinstance(proposed, dict):
             raise bad_request("the object is not a JSON object")
         new = dict(proposed)
-        meta = new["metadata"] = dict(self._metadata(served, new, key[0]))
-        self._check_identity(served, key, meta, old)
+        meta = new["metadata"] = dict(metadata_of(served, new, key[0], self._state.registry))
+        check_identity(served, key, meta, old)
         managed = meta.get("managedFields")
         if not managed or (managed != [{}] and not are_valid(managed)):
             managed = old["metadata"].get("managedFields")
@@ -285,7 +294,7 @@ class Writer:
         old = served.from_storage(stored) if stored is not None and served.from_storage else stored
         if not served.custom:
             drop_nulls(new, old)
-            drop_empties(served.schema.raw, new, old)
+            drop_empties(dict(served.schema.raw), new, old)
         if old is None or new["metadata"] is not old["metadata"]:
             new["metadata"] = {name: item for name, item in new["metadata"].items() if item not in _EMPTY}
         unknown: list[str] = []
@@ -301,7 +310,7 @@ class Writer:
         wrong_types = [cause for cause in causes if cause.reason == "FieldValueTypeInvalid"]
         if wrong_types and not served.custom:
             problem = decoding_problem(served.kind, dict(served.schema.raw), new)
-            raise bad_request(f"{_in_version(served)}: {problem or wrong_types[0]}")
+            raise bad_request(f"{in_version(served)}: {problem or wrong_types[0]}")
         meta = new["metadata"]
         if not wrong_types and (old is None or meta is not old["metadata"]):
             causes.extend(metadata.check_metadata(meta, served.plural, served.path_names))
@@ -334,88 +343,8 @@ class Writer:
             detail = f"strict decoding error: {', '.join(said)}"
             raise errors.invalid("", "", "", [errors.invalid_value("patch", errors.show(patched), detail)])
         if said and options.validation == "Strict":
-            raise bad_request(f"{_in_version(served)}: strict decoding error: {', '.join(said)}")
+            raise bad_request(f"{in_version(served)}: strict decoding error: {', '.join(said)}")
         return said if options.validation == "Warn" else []
-
-    def _metadata(self, served: ResourceType, body: Object, namespace: str) -> Object:
-        """The body's metadata, after checking that the body is about this type and namespace."""
-        self._check_kind(served, body)
-        meta = body.setdefault("metadata", {})
-        if not isinstance(meta, dict):
-            raise self._undecodable(served, body, "metadata")
-        if served.namespaced:
-            if meta.setdefault("namespace", namespace) != namespace:
-                raise bad_request(
-                    "the namespace of the provided object does not match the namespace sent on the request"
-                )
-        else:
-            meta.pop("namespace", None)
-        for member in ("name", "generateName", "resourceVersion"):
-            if not isinstance(meta.get(member) or "", str):
-                raise self._undecodable(served, body, f"metadata.{member}")
-        return meta
-
-    def _check_kind(self, served: ResourceType, body: Object) -> None:
-        """Raise the refusal for the body of another kind; complete one that does not say its kind."""
-        if served.custom and not body.get("kind"):
-            shown = orjson.dumps(body).decode()
-            message = (
-                f"the object provided is unrecognized (must be of type {served.kind}): Object 'Kind' is missing in "
-            )
-            raise bad_request(f"{message}'{shown}' ({shown[:30]}{' ...' * (len(shown) > 30)})")
-        kind, api_version = body.setdefault("kind", served.kind), body.setdefault("apiVersion", served.api_version)
-        if (kind, api_version) == (served.kind, served.api_version):
-            return
-        group, _, version = str(api_version).rpartition("/")
-        if served.custom and api_version == served.api_version:
-            cause = errors.invalid_value("kind", kind, f"must be {served.kind}")
-            raise errors.invalid(served.group, str(kind), lookup(body, ("metadata", "name")) or "", [cause])
-        if served.custom:
-            what = "the API version in the data ({}) does not match the expected API version ({})"
-            raise bad_request(what.format(api_version, served.api_version))
-        start = f'{kind} in version "{version}" cannot be handled as a {served.kind}: '
-        if any((one.group, one.version, one.kind) == (group, version, kind) for one in self._state.registry):
-            own = served.group.partition(".")[0] or "core"
-            raise bad_request(f"{start}converting ({version}.{kind}) to ({own}.{served.kind}): unknown conversion")
-        known = f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:111"'
-        raise bad_request(start + known)
-
-    @staticmethod
-    def _undecodable(served: ResourceType, body: Object, field: str) -> StatusError:
-        problem = decoding_problem(served.kind, served.schema.raw, body)
-        if served.custom and problem is not None:
-            problem = problem.replace("ObjectMeta.metadata.", "ObjectMeta.")
-        return bad_request(f"{_in_version(served)}: {problem or f'{field} is not of the right type'}")
-
-    def _check_time(self, served: ResourceType, body: Object) -> None:
-        """Raise the refusal for a time that cannot be read, although the server sets its own."""
-        if decoding_problem(served.kind, served.schema.raw, {"metadata": body["metadata"]}) is not None:
-            raise self._undecodable(served, body, "metadata.creationTimestamp")
-
-    def _check_identity(self, served: ResourceType, key: Key, meta: Object, old: Object) -> None:
-        if meta.get("name", key[1]) != key[1]:
-            raise _wrong_name(meta.get("name", ""), key[1])
-        uid, version = meta.get("uid"), meta.get("resourceVersion")
-        if uid and uid != old["metadata"]["uid"]:
-            raise _other_uid(served, key, uid, old["metadata"]["uid"])
-        if version and version != old["metadata"]["resourceVersion"]:
-            raise errors.conflict(served.group, served.plural, key[1])
-        if not version and not served.unconditional_update:
-            cause = errors.invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
-            raise errors.invalid(served.group, served.plural, key[1], [cause])
-        meta["resourceVersion"] = old["metadata"]["resourceVersion"]
-
-    @staticmethod
-    def _check_finalizers(served: ResourceType, meta: Object, old: Object) -> None:
-        if "deletionTimestamp" not in old:
-            return
-        before = set(old.get("finalizers") or ())
-        added = [item for item in meta.get("finalizers") or () if item not in before]
-        if added:
-            listed = "[]string{" + ", ".join(f'"{item}"' for item in added) + "}"
-            message = f"no new finalizers can be added if the object is being deleted, found new finalizers {listed}"
-            cause = errors.forbidden_field("metadata.finalizers", message)
-            raise errors.invalid(served.group, served.kind, meta["name"], [cause])
 
     @staticmethod
     def _spec_changed(served: ResourceType, new: Object, old: Object) -> bool:
@@ -443,14 +372,6 @@ def _check_size(stored: Object) -> None:
         raise StatusError(500, "", "etcdserver: request is too large")
 
 
-def _other_uid(served: ResourceType, key: Key, wanted: str, actual: str) -> StatusError:
-    """The refusal of a write that demands another object of the same name, in the words of Kubernetes' storage."""
-    place = "/".join(filter(None, (served.group if served.custom else "", served.plural, *key)))
-    why = f"StorageError: invalid object, Code: 4, Key: /registry/{place}, ResourceVersion: 0, AdditionalErrorMsg: "
-    why += f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {actual}"
-    return errors.conflict(served.group, served.plural, key[1], why)
-
-
 def _begins(path: tuple[str, ...], starts: tuple[tuple[str, ...], ...]) -> bool:
     return any(path[: len(start)] == start for start in starts)
 
@@ -473,11 +394,3 @@ def _keep(new: Object, old: Object, members: tuple[str, ...]) -> None:
             new[member] = old[member]
         else:
             new.pop(member, None)
-
-
-def _in_version(served: ResourceType) -> str:
-    return f'{served.kind} in version "{served.version}" cannot be handled as a {served.kind}'
-
-
-def _wrong_name(given: str, expected: str) -> errors.StatusError:
-    return bad_request(f"the name of the object ({given}) does not match the name on the URL ({expected})")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -55,7 +56,12 @@ class ServerUnderTest:
         sent = {name: value for name, value in given.items() if value is not None}
         url = URL(self._address + target, encoded=True)
         async with self._session.request(
-            method, url, data=body, headers=sent, skip_auto_headers=left_out, allow_redirects=False
+            method,
+            url,
+            data=None if body is None else io.BytesIO(body),
+            headers=sent,
+            skip_auto_headers=left_out,
+            allow_redirects=False,
         ) as response:
             found: dict[str, list[str]] = {}
             for name, value in response.headers.items():

@@ -33,7 +33,7 @@ def check_grant(roles: Roles, user: User, plural: str, new: Object) -> None:
         allowed = Attributes("bind", GROUP, "v1", kind, "", namespace, reference["name"])
         rules = roles.rules_of(reference, namespace)
         if rules is None and not roles.decide(user, allowed).allowed:
-            raise errors.not_found(GROUP, f"{reference['kind'].lower()}", reference["name"])
+            raise errors.not_found(GROUP, plural, reference["name"])
     else:
         allowed = Attributes("escalate", GROUP, "v1", plural, "", namespace, name)
         rules = new.get("rules") or []
@@ -81,7 +81,7 @@ def _covers(rule: Object, part: Object) -> bool:
 
 
 def _all_in(wanted: list[str], own: list[str] | None) -> bool:
-    return bool(own) and ("*" in own or set(wanted) <= set(own))
+    return own is not None and ("*" in own or set(wanted) <= set(own))
 
 
 def _compact(parts: list[Object]) -> list[Object]:

@@ -41,7 +41,8 @@ class Reviews:
         if not isinstance(body, dict):
             raise bad_request("the body of a review is a JSON object")
         given: Object = body.get("metadata") if isinstance(body.get("metadata"), dict) else {}  # type: ignore[assignment]
-        spec = body.get("spec") if isinstance(body.get("spec"), dict) else {}
+        found = body.get("spec")
+        spec: Object = found if isinstance(found, dict) else {}
         review: Object = {"kind": served.kind, "apiVersion": served.api_version, "metadata": {**given}}
         match served.plural:
             case "selfsubjectreviews":
