@@ -8,11 +8,12 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: page page-check images help demo test test-boards apiserver test-apiserver test-watches robot keywords renode lint bench soak mutants sequences docs coverage setup boards firmware firmware-check apps
+.PHONY: page page-check images help demo test test-deep test-boards apiserver test-apiserver test-watches robot keywords renode lint bench soak mutants sequences docs coverage setup boards firmware firmware-check apps
 
 help:
 	@echo "make demo       the main scenarios on 20 virtual and 3 emulated boards, with a report"
 	@echo "make test       the tests and scenarios, on $(WORKERS) workers (WORKERS=n)"
+	@echo "make test-deep  the tests of properties, with four times as many examples"
 	@echo "make test-boards  all scenarios on real firmware in QEMU"
 	@echo "make apiserver  build a real kube-apiserver with etcd for --cluster=apiserver (needs Go)"
 	@echo "make test-apiserver  all scenarios on that API server"
@@ -39,8 +40,12 @@ help:
 demo: $(READY) boards
 	@$(BIN)/pytest scenarios/test_demo.py --fleet=20 --live -q -o console_output_style=classic
 
+# A worker that has no test left takes half of those that wait for another.
 test: $(READY) boards
-	@$(BIN)/pytest -n $(WORKERS) $(PYTEST_ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist=worksteal $(PYTEST_ARGS)
+
+test-deep: $(READY)
+	@$(BIN)/pytest tests -m hypothesis --hypothesis-profile=deep -n $(WORKERS) --dist=worksteal $(PYTEST_ARGS)
 
 # Renode must be installed: RENODE names it, or it is on the PATH; see docs/renode.md.
 renode: $(READY) boards

@@ -13,6 +13,11 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings as examples
+
+from tests.examples import QUICK
+
+examples.load_profile(QUICK)  # --hypothesis-profile=deep comes after it
 
 TIME_LIMIT = 300.0
 """Seconds for an asynchronous test, and for each of its fixtures."""

@@ -1,9 +1,14 @@
-"""What the system says of running processes. A process or thread may end while it is asked for."""
+"""Processes that tests start, and what the system says of them. A process or thread may end while it is asked for."""
 
 from __future__ import annotations
 
 import contextlib
+import sys
 from pathlib import Path
+
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+"""The command of a pytest that a test starts. Hypothesis's plugin would import all of Hypothesis at the end of the run,
+which is a third of the processor time of a small one."""
 
 
 def command(pid: int) -> str:

@@ -80,6 +80,12 @@ class MockBoard(MockEnd):
         self._randomness = randomness or Randomness()
 
     @property
+    def address(self) -> str:
+        """Its end of the connection, ``host:port``: the ``address`` of the link in the record. Empty without one."""
+        end = self.link.raw.get_extra_info("sockname") if hasattr(self.link, "raw") else None
+        return f"{end[0]}:{end[1]}" if end else ""
+
+    @property
     def public_key(self) -> bytes:
         """SubjectPublicKeyInfo of its key, DER."""
         return public_key_der(self._key.public_key())

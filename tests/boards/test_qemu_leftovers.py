@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 
 from harness.boards.platform import find_platforms
 from harness.boards.qemu import QemuTier
+from tests.processes import PYTEST
 
 KIND = "mps2-an385"
 IMAGE = find_platforms("qemu-system-arm")[KIND].image_path
@@ -89,7 +89,7 @@ def test_an_ended_run_leaves_nothing(tmp_path: Path, test: str, number: signal.S
         server.settimeout(PATIENCE)
         mark = f"{tmp_path}:{server.getsockname()[1]}"
         environment = {**os.environ, MARK: mark, "TMPDIR": str(tmp_path / "tmp")}
-        command = [*WITH_SIGNALS, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, "-k", test]
+        command = [*WITH_SIGNALS, *PYTEST, "-q", *options, "-k", test]
         with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
             try:
                 server.accept()[0].close()

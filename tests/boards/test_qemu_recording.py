@@ -83,7 +83,7 @@ def test_a_replay_writes_the_same_bytes(run_folder: Path, capfdbinary: pytest.Ca
         output = capfdbinary.readouterr()
         assert output.out == recording.console.read_bytes()
         assert words in output.out
-        assert b"replayed pump-1: the " in output.err
+        assert f"replayed pump-1: {len(output.out)} bytes, equal to the recording".encode() in output.err
 
 
 @live
@@ -244,7 +244,7 @@ def test_many_recordings_are_counted(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_a_folder_without_a_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for folder, words in ((tmp_path, "--record=yes"), (tmp_path / "nowhere", "there is no such run")):
+    for folder, words in ((tmp_path, "--record=yes"), (tmp_path / "nowhere", "the folder does not exist")):
         assert command(["replay", str(folder)]) == UsageError.exit_code
         assert words in capsys.readouterr().err
 
@@ -252,7 +252,7 @@ def test_a_folder_without_a_recording(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_a_recording_of_an_unknown_board(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recording_of(tmp_path / "1", "pump-1", kind="quantum")
     assert command(["replay", str(tmp_path)]) == UsageError.exit_code
-    assert "a quantum was recorded" in capsys.readouterr().err
+    assert "the recorded kind of board is not available here: quantum" in capsys.readouterr().err
 
 
 def test_a_recording_that_lacks_something_is_refused(tmp_path: Path) -> None:

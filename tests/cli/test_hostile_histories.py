@@ -16,6 +16,7 @@ from harness.cli.main import run
 from harness.core.history_lines import DEEPEST, LONGEST
 from harness.core.loop import new_runner
 from harness.stack import Stack
+from tests.examples import examples
 
 EVENT = {"at": 1, "n": 0, "kind": "note", "source": "", "target": "", "name": "x", "data": {}}
 STATE = EVENT | {"kind": "state", "source": "Kubernetes", "name": "Device"}
@@ -165,7 +166,7 @@ def altered(draw: st.DrawFn, events: list[dict[str, Any]]) -> bytes:
 
 UNHURRIED = settings(
     deadline=None,
-    max_examples=40,
+    max_examples=examples(40),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
 )
 

@@ -16,6 +16,7 @@ from harness.clusters.embedded.server import ApiServer
 from harness.core.clock import ManualClock
 from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.kinds import load_crds
+from tests.examples import examples
 
 DEVICES = "/apis/wasmbed.io/v1/namespaces/default/devices"
 NAMES = st.sampled_from("abc")
@@ -78,7 +79,7 @@ async def perform(server, verb, name, body):
     return await server.handle(Request(method, path, query, headers, orjson.dumps(body) if body is not None else b""))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(OPERATIONS, max_size=25))
 def test_watches_tell_the_whole_story_and_nothing_stored_is_altered(operations):
     async def main():
@@ -198,7 +199,7 @@ def requests(draw):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(requests(), max_size=20))
 def test_no_request_makes_the_server_fail(asked):
     async def main():

@@ -18,6 +18,7 @@ from markdown_it import MarkdownIt
 
 from harness.cli.main import wasmbed
 from harness.stack import StackOptions
+from tests.processes import PYTEST
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))]
@@ -72,7 +73,7 @@ def test_the_guide_to_async_tests_runs(tmp_path: Path) -> None:
         "\n\n".join(blocks(ROOT / "docs" / "how-to" / "write-async-tests.md", "python"))
     )
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        [*PYTEST, "-q"],
         cwd=tmp_path,
         env={name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "WASMBED_"))},
         capture_output=True,

@@ -21,6 +21,7 @@ from harness.wasmbed.pki.errors import CertificateInvalid
 from harness.wasmbed.pki.identity import Identity, create_signing_request
 from harness.wasmbed.pki.keys import generate_key
 from harness.wasmbed.pki.requests import read_signing_request
+from tests.examples import examples
 
 Provision = Callable[..., Identity]
 
@@ -223,7 +224,7 @@ SAMPLES = {
 # The library only warns of some damage; such bytes then fail the check of the signature.
 @pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 @pytest.mark.parametrize("what", SAMPLES)
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(damage=st.data())
 def test_damaged_bytes_are_refused_or_mean_the_same(what: str, damage: st.DataObject) -> None:
     good, read = SAMPLES[what]

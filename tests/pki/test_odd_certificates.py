@@ -33,6 +33,7 @@ from tests.der import (
     public_key,
     sequence,
 )
+from tests.examples import examples
 
 # The library only warns of some oddities; as errors they would change the result.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore:Parsed a serial number")
@@ -156,7 +157,7 @@ def test_another_kind_of_key_is_named(key: ec.EllipticCurvePrivateKey) -> None:
     assert verdict(der) == "a key that is neither Ed25519 nor P-256"
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(damage=st.data())
 def test_every_signed_certificate_is_accepted_or_refused_with_a_reason(damage: st.DataObject) -> None:
     parts = {

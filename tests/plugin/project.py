@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from tests.processes import PYTEST
+
 ALLURE = {"passed": "passed", "unexpected pass": "passed", "failed": "failed"}
 """Allure's status of an outcome. ``broken`` counts as failed, and all other outcomes are skipped."""
 
@@ -29,14 +31,14 @@ class Project:
         self, *arguments: str, within: Path | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run the tests of the project, from the folder ``within`` if given."""
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+        command = [*PYTEST, *arguments]
         return self.shell(command, within=within, **environment)
 
     def shell(
         self, command: list[str], within: Path | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "WASMBED_"))}
-        kept["PYTEST_ADDOPTS"] = "-p no:asyncio -p no:anyio -p no:trio"  # installed for tests about these plugins
+        kept["PYTEST_ADDOPTS"] = "-p no:asyncio -p no:anyio -p no:trio -p no:hypothesispytest"
         kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
         return subprocess.run(
             command,

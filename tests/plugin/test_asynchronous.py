@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.processes import PYTEST
+
 OTHERS = ("asyncio", "anyio", "trio")
 """Other plugins that run coroutines."""
 FOLDER = Path(sys.prefix, "async-plugins")
@@ -55,8 +57,10 @@ def run(tmp_path: Path) -> Run:
         without = [part for name in absent for part in ("-p", f"no:{name}")] if plugins else []
         if "asyncio" in plugins:  # without this option it prints a warning
             without += ["-o", "asyncio_default_fixture_loop_scope=function"]
+        if "hypothesis" in code:
+            without += ["-p", "hypothesispytest"]
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *without, *arguments],
+            [*PYTEST, *without, *arguments],
             cwd=tmp_path,
             env=environment,
             capture_output=True,

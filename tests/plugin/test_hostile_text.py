@@ -4,8 +4,9 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
+
+from tests.processes import PYTEST
 
 HOSTILE = "X\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\x85\u2028\u202e\u2066\rY"
 RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -51,7 +52,7 @@ async def test_logged(stack):
 def test_a_failure_report_has_no_control_characters(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(CODE)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-rA", "--showlocals", "-vv", "--annotations=yes", "--summary=summary.md"],
+        [*PYTEST, "-rA", "--showlocals", "-vv", "--annotations=yes", "--summary=summary.md"],
         cwd=tmp_path,
         env={name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "WASMBED_"))},
         capture_output=True,

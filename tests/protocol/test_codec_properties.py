@@ -21,10 +21,11 @@ from harness.wasmbed.protocol.messages import (
     Limits,
     Publication,
 )
+from tests.examples import examples
 
 # No deadline and no health check of slow generation: the machine may be busy.
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-THOROUGH = settings(QUICK, max_examples=400)
+QUICK = settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+THOROUGH = settings(QUICK, max_examples=examples(400))
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 unsigned = st.integers(0, 2**64 - 1)

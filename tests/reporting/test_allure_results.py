@@ -15,6 +15,7 @@ import pytest
 from harness.reporting import allure
 from harness.reporting.allure_steps import OPERATIONS
 from harness.reporting.trend_file import read_trend
+from tests.processes import PYTEST
 
 TOOL = Path(__file__).parent / "allure" / "node_modules" / ".bin" / "allure"
 ALONE = "-p no:asyncio -p no:anyio -p no:trio"
@@ -64,7 +65,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "WASMBED_", "GITHUB_"))}
     job = {"GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": "https://example.org"}
     job |= {"GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ID": "7"}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n1", "--alluredir=results", "--seed=7"]
+    command = [*PYTEST, "-n1", "--alluredir=results", "--seed=7"]
     done = subprocess.run(command, cwd=folder, env=kept | job, capture_output=True, text=True, timeout=600, check=False)
     assert "3 failed, 2 passed, 1 not run" in done.stdout, done.stdout + done.stderr
     return folder / "results"

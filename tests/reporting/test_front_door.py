@@ -4,7 +4,6 @@ import json
 import os
 import resource
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -12,6 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from harness.reporting.trend_file import read_trend
+from tests.processes import PYTEST
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ALONE = "-p no:asyncio -p no:anyio -p no:trio"
@@ -59,7 +59,7 @@ def run(tmp_path: Path) -> Run:
         hidden = ("PYTEST_", "WASMBED_", "GITHUB_", *(["COVERAGE_"] if limit is not None else []))
         kept = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+            [*PYTEST, "-q", *arguments],
             cwd=tmp_path,
             env=kept | environment,
             capture_output=True,

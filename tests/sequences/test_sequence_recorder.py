@@ -14,6 +14,7 @@ from harness.core.history import Event, Kind
 from harness.sequences import coverage, judge, load, load_text, record
 from harness.sequences.folding import Loop, fold
 from harness.sequences.tree import Arrow
+from tests.examples import examples
 
 BEAT = "Device->>Gateway: Heartbeat\nGateway->>Device: HeartbeatAcknowledgment\n"
 WRITE = "Gateway->>Kubernetes: PATCH Device (status.phase = {})\n"
@@ -99,7 +100,7 @@ _steps = st.sampled_from([*BEAT.strip().splitlines(), WRITE.format("Connected"),
 
 
 @given(st.lists(st.tuples(st.sampled_from(["b1", "b2", "b3"]), st.lists(_steps, min_size=1, max_size=12)), min_size=1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_recorded_diagram_accepts_its_own_history(parts: list[tuple[str, list[str]]]) -> None:
     key = {
         "Heartbeat": ("Device", "Gateway"),

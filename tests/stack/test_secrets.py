@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from base64 import b64decode, b64encode
 from pathlib import Path
+
+from tests.processes import PYTEST
 
 TESTS = '''
 import asyncio
@@ -143,7 +144,7 @@ def test_the_files_of_a_run_hold_none_of_its_secrets(tmp_path: Path) -> None:
     project, secrets = tmp_path / "project", tmp_path / "secrets"
     project.mkdir()
     (project / "test_secrets.py").write_text(TESTS)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'temporary'}", "-rA"]
+    command = [*PYTEST, f"--basetemp={tmp_path / 'temporary'}", "-rA"]
     options = ["--alluredir=results", "--junitxml=own.xml", "--heartbeat=1", "--log-file=log.txt", "--log-file-level=0"]
     done = subprocess.run(
         [*command, *options, "-v"],

@@ -75,7 +75,7 @@ def test_a_certificate_that_does_not_survive_is_noticed(monkeypatch: pytest.Monk
     def store(self: Flash, certificate: bytes) -> None: ...
 
     monkeypatch.setattr(Flash, "store", store)
-    assert "without the certificate it was issued" in fails("enrolls_with_signing_request")
+    assert "the board came back without the issued certificate" in fails("enrolls_with_signing_request")
 
 
 def test_a_board_that_ignores_retry_after_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +113,7 @@ def test_a_task_left_after_a_power_cut_is_noticed(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(VirtualBoard, "cut_power", leaking)
 
     async def wait_for_it(tier: VirtualTier) -> None:
-        with pytest.raises(ProductFailure, match="tasks that are left: forgotten"):
+        with pytest.raises(ProductFailure, match="the board left tasks: forgotten"):
             await run_board_check("leaves_nothing_without_power", made_by(tier), expectations=HURRY)
         await asyncio.gather(*started)
 
@@ -150,7 +150,7 @@ def test_a_board_that_believes_any_hash_is_noticed(monkeypatch: pytest.MonkeyPat
 
 def test_an_application_that_cannot_be_stopped_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def stop(self: Applications, message: Any, message_id: int) -> None:
-        self._around.send(StopResult(message.application_id, ok=False, error="no"), message_id)
+        self._board.send(StopResult(message.application_id, ok=False, error="no"), message_id)
 
     monkeypatch.setattr(Applications, "stop", stop)
     assert "stopping gave" in fails("stops")

@@ -58,8 +58,9 @@ async def test_failures_are_alike(module: str, outcome: str) -> None:
     require_alike(virtual, emulated, ("virtual", KIND))
 
 
-def test_a_different_history_is_recognised() -> None:
-    shown = difference(played("virtual"), played(KIND, module="trap", outcome="Error"), ("virtual", KIND))
+async def test_a_different_history_is_recognised() -> None:
+    virtual, emulated = await played("virtual"), await played(KIND, module="trap", outcome="Error")
+    shown = difference(virtual, emulated, ("virtual", KIND))
     assert "-    Running" in shown
     assert "+    RuntimeFault on device 1" in shown
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -41,8 +43,14 @@ SELF_SUBJECT_RULES_REVIEW = Resource("authorization.k8s.io", "v1", "selfsubjectr
 
 def load_crds() -> list[dict[str, Any]]:
     """Return new copies of the three CustomResourceDefinitions, in the order devices, applications, gateways."""
+    return deepcopy(_crds())
+
+
+@cache
+def _crds() -> list[dict[str, Any]]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     folder = files(__package__) / "crds"
     return [
-        yaml.safe_load((folder / f"{resource.plural}.yaml").read_text("utf-8"))
+        yaml.load((folder / f"{resource.plural}.yaml").read_text("utf-8"), loader)
         for resource in (DEVICE, APPLICATION, GATEWAY)
     ]
