@@ -5,6 +5,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "extensions"))
+sys.path.insert(0, str(Path(__file__).parent.parent))  # the examples of the invariants are those of their tests
 
 project = "Wasmbed harness"
 author = "the Wasmbed harness developers"

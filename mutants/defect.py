@@ -26,7 +26,7 @@ class Area:
     """``platform``, ``board`` or ``firmware``."""
     first: tuple[str, ...]
     board: str = "virtual"
-    """What the scenarios run on; a board with firmware has its image built anew with each defect."""
+    """The board that the scenarios run on. A board with firmware has its image built anew with each defect."""
 
 
 @dataclass(frozen=True, slots=True)

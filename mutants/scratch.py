@@ -30,7 +30,8 @@ CATCHERS = (
     ("invariant", r"what must always hold|^invariants?\b"),
     ("wire", r"wasmbed\.cddl|wire conformance"),
     ("sequence", r"\bsequence [a-z-]+: \d+ of"),
-    ("mock", r"^[\w-]+: the (gateway|board) (sent|did not|ended|broke|replied)|the board (did not )?connect"),
+    ("mock", r"^[\w-]+: the (gateway|board) (sent|did not|ended|broke|replied)"),
+    ("mock", r"the board (did not )?connect|no handshake failed"),
     ("until", r"did not reach|can no longer reach|cannot reach|no event |unreachable"),
     ("rig", r"^RigError"),
 )
@@ -38,7 +39,7 @@ CATCHERS = (
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one defect. ``test`` is the scenario that caught it, ``catcher`` the kind of judge, ``blamed`` the
+    """The outcome of one defect. ``test`` is the scenario that caught it, ``catcher`` the kind of judge, ``blamed`` the
     party in its verdict; None and empty where none did. ``seconds`` of wall time."""
 
     name: str
@@ -103,7 +104,7 @@ class Scratch:
             _write(path, original)
 
     def _build(self, area: Area) -> Failure | None:
-        """Build the image of a board that has firmware; an error of the compiler is no catch."""
+        """Build the image of a board that has firmware; an error of the compiler does not count as a catch."""
         if area.end != "firmware":
             return None
         command = [sys.executable, "firmware/build.py", area.board]

@@ -1,4 +1,4 @@
-"""What became of the defects, as Markdown by area and end."""
+"""The outcomes of the defects, as Markdown by area and end."""
 
 from __future__ import annotations
 

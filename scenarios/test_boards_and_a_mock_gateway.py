@@ -1,13 +1,15 @@
-"""What a good board does, whatever its gateway does: late, wrong, repeated, silent, or somebody else."""
+"""A good board, whatever its gateway does: late, wrong, repeated, silent, or somebody else."""
 
 import pytest
 
 from harness.boards.board import Board
+from harness.core.errors import ProductFailure
 from harness.stack import MockGateway, Stack
 from harness.stack.mock_gateway import BoardConnection
 from harness.wasmbed.pki.authority import DEVICE_USAGES
 from harness.wasmbed.pki.keys import Algorithm
 from harness.wasmbed.pki.server_authorities import ServerAuthorities
+from harness.wasmbed.protocol.codec import encode
 from harness.wasmbed.protocol.framing import frame
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
@@ -19,6 +21,7 @@ from harness.wasmbed.protocol.messages import (
     DeviceInfoRequest,
     EnrollmentRequest,
     EnrollmentResponse,
+    Envelope,
     Error,
     Heartbeat,
     HeartbeatAcknowledgment,
@@ -193,12 +196,24 @@ async def test_a_board_does_not_answer_two_questions_with_one_id(stack: Stack) -
 async def test_a_frame_that_is_not_the_contracts_ends_the_connection_and_not_the_board(
     stack: Stack, payload: str
 ) -> None:
-    """What is not deterministic CBOR is not obeyed. The board resumes as who it was."""
+    """Frames that are not deterministic CBOR are not obeyed. The board resumes as who it was."""
     gateway, _, connection = await enrolled(stack)
     connection.write(len(bytes.fromhex(payload)).to_bytes(4, "big") + bytes.fromhex(payload))
     await connection.until_closed()
     again = await gateway.accept()
     assert (await again.expect(Heartbeat)).device_id == DEVICE_ID
+
+
+async def test_a_frame_to_a_board_may_come_in_pieces(stack: Stack) -> None:
+    """Cut at its header, in the middle, and before its last byte: it is answered when all of it is there."""
+    _, _, connection = await enrolled(stack)
+    for number, cut in enumerate((2, 4, 6, 9)):
+        data = frame(encode(Envelope(100 + number, DeviceInfoRequest())))
+        connection.write(data[:cut])
+        with pytest.raises(ProductFailure, match="did not send DeviceInfo"):
+            await connection.expect(DeviceInfo, within=0.2)
+        connection.write(data[cut:])
+        await connection.expect(DeviceInfo, 100 + number)
 
 
 async def test_a_board_ignores_fields_that_it_does_not_know(stack: Stack) -> None:

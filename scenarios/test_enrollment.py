@@ -180,7 +180,7 @@ async def test_the_twin_gets_in_when_the_first_has_gone(stack: Stack) -> None:
 
 
 async def test_a_replayed_request_is_refused(stack: Stack) -> None:
-    """The very same enrollment request a second time is an attack, whoever sends it."""
+    """The very same enrollment request a second time is an attack, by any sender."""
     peer = await stack.mock_board("meter")
     request = peer.request()
     peer.send(request)

@@ -1,4 +1,4 @@
-"""What a good gateway says to a device and believes of it: ids, units, chunks, order; devices driven by hand."""
+"""A good gateway: ids, units, chunks and order of its messages, and the reports that it believes. Devices by hand."""
 
 import hashlib
 
@@ -9,6 +9,8 @@ from harness.stack import MockBoard, Stack
 from harness.stack.applications import ApplicationHandle
 from harness.stack.mock_board import Delivery
 from harness.stack.modules import padded
+from harness.wasmbed.protocol.codec import encode
+from harness.wasmbed.protocol.framing import frame
 from harness.wasmbed.protocol.messages import (
     ApplicationState,
     ApplicationStatus,
@@ -18,6 +20,7 @@ from harness.wasmbed.protocol.messages import (
     DeviceInfo,
     DeviceInfoRequest,
     EnrollmentResponse,
+    Envelope,
     Error,
     HeartbeatAcknowledgment,
     ModuleChunk,
@@ -82,7 +85,7 @@ async def test_every_answer_carries_its_requests_id(stack: Stack) -> None:
 
 
 async def test_a_gateway_uses_no_id_twice(stack: Stack) -> None:
-    """What it sends of itself on one connection has ids that differ: questions, announcements, chunks, stops."""
+    """The requests that it sends on one connection has ids that differ: questions, announcements, chunks, stops."""
     meter, application, _ = await running(stack)
     await application.redeploy(padded(stack.modules("hello_again"), 5 * CHUNK))
     await meter.obey_stop()
@@ -177,6 +180,39 @@ async def test_a_result_for_another_exchange_is_no_result(stack: Stack, wrong: s
     await application.until(phase="Failed")
     entry = application.on("meter")
     assert (entry.code, entry.error) == ("TOO_LARGE", "it does not fit")
+    written = stack.history.find("PATCH Application", about="app", source="Gateway", code=200)
+    assert not [event for event in written if "deployed" in str(event.data["status"])]
+
+
+async def test_a_stop_that_another_exchange_answers_is_still_under_way(stack: Stack) -> None:
+    """A StopResult with another id: the application is Stopping until the stop's own result comes."""
+    meter, application, _ = await running(stack)
+    await application.stop()
+    await meter.expect(Stop)
+    own = meter.latest
+    await application.until(phase="Stopping")
+    meter.send(StopResult("app", ok=True), 4711)
+    await meter.beat()
+    meter.send(StopResult("app", ok=True), own)
+    await application.until(phase="Stopped")
+    answered = await stack.history.until("StopResult", about="app", messageId=own)
+    written = stack.history.find("PATCH Application", about="app", source="Gateway", code=200)
+    assert answered.n < min(event.n for event in written if "stopped" in str(event.data["status"]))
+    assert answered.n < _phase(stack, "app", "Stopped")
+
+
+async def test_a_frame_may_come_in_pieces(stack: Stack) -> None:
+    """Cut in its header, after it, in the middle, before its last byte: the gateway reads it once it is complete."""
+    meter = await enrolled(stack)
+    data = frame(encode(Envelope(5000, meter.heartbeat())))
+    other = await enrolled(stack, "other")
+    for number, cut in enumerate((2, 4, len(data) // 2, len(data) - 1)):
+        data = frame(encode(Envelope(5000 + number, meter.heartbeat())))
+        meter.write(data[:cut])
+        await other.beat()
+        assert not stack.history.find("Heartbeat", about="meter", messageId=5000 + number)
+        meter.write(data[cut:])
+        await meter.expect(HeartbeatAcknowledgment, 5000 + number)
 
 
 async def test_one_deployment_at_a_time_goes_to_a_device(stack: Stack) -> None:
@@ -230,7 +266,7 @@ async def test_a_device_that_refuses_says_why_and_is_not_asked_again(stack: Stac
 
 
 async def test_what_a_device_reports_of_an_application_that_it_was_not_given(stack: Stack) -> None:
-    """States, faults and publications of an application that does not exist: it is told to stop it, nothing is made of
+    """States, faults and publications of an application that does not exist: it gets a stop, nothing is made of
     it, and the session goes on."""
     meter = await enrolled(stack)
     meter.send(ApplicationStatus("ghost", ApplicationState.RUNNING, {}, None, [Publication("a", b"b")]))

@@ -1,4 +1,4 @@
-"""Who may come in, come back, and ask: everything a gateway has to refuse, from peers driven by hand."""
+"""Everything that a gateway has to refuse: peers that come in, come back, or ask, driven by hand."""
 
 from base64 import b64encode
 from dataclasses import replace
@@ -109,7 +109,7 @@ async def test_a_device_with_a_renewed_certificate_is_the_device_that_it_was(sta
 
 
 async def test_a_list_that_revokes_two_ends_two_sessions_and_no_third(stack: Stack) -> None:
-    """Each revoked device is told and dismissed; the others keep their sessions."""
+    """Each revoked device gets the reason and is dismissed; the others keep their sessions."""
     one, two, three = [await enrolled(stack, name) for name in ("one", "two", "three")]
     await stack.pki.revoke(one.credentials)
     crl = revocations(stack, two)

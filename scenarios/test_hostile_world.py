@@ -6,6 +6,7 @@ from base64 import b64encode
 import pytest
 
 from harness.core.loop import give_way
+from harness.core.network import Endpoint
 from harness.stack import MockBoard, Stack
 from harness.stack.modules import padded
 from harness.wasmbed.controllers import ControllerSettings
@@ -27,11 +28,26 @@ from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, LEASE, SECRET
 
 
 async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
-    """A mock board that is Connected."""
-    board = await stack.mock_board(name)
-    await board.enroll()
+    """A mock board that is Connected, however often the gateway asks it to come again."""
+    board = await admitted(stack, await stack.mock_board(name))
     await stack.device(name).until(phase="Connected")
     return board
+
+
+async def admitted(stack: Stack, board: MockBoard, endpoint: Endpoint | None = None) -> MockBoard:
+    """The board, or the same device on the connection on which it was enrolled in the end."""
+    while True:
+        board.send(board.request())
+        message = (await board.receive()).message
+        if isinstance(message, EnrollmentResponse):
+            board.reply(EnrollmentAcknowledgment(message.device_id))
+            await board.beat(message.device_id)
+            return board
+        assert isinstance(message, Error)
+        assert message.retry_after
+        await board.until_closed()
+        await stack.clock.sleep(message.retry_after / 1000)
+        board = await stack.mock_board(board.name, credentials=board.credentials, endpoint=endpoint)
 
 
 # The API server.
@@ -140,7 +156,7 @@ async def test_what_was_deleted_while_nobody_watched_is_noticed(stack: Stack) ->
 
 
 async def test_a_device_that_somebody_made_up_is_judged(stack: Stack) -> None:
-    """Its key is no key: the controller does not enroll it, and says why."""
+    """Its key is not a key: the controller does not enroll it, and says why."""
     spec = {"publicKey": b64encode(b"no key").decode(), "deviceType": "mcu"}
     body = {"apiVersion": DEVICE.api_version, "kind": DEVICE.kind, "metadata": {"name": "ghost"}, "spec": spec}
     await stack.api.create(DEVICE, body)
@@ -158,8 +174,10 @@ async def test_a_device_that_somebody_wrote_off_is_connected_again(stack: Stack)
     same."""
     meter = await enrolled(stack)
     since = stack.device("meter").status.connected_since
+    await meter.beat()
     lost = {"phase": "Disconnected", "error": "says who", "connectedSince": None, "lastHeartbeat": None}
-    await stack.api.patch_status(DEVICE, "meter", {"status": lost})
+    device = stack.device("meter")
+    await device.wrote(await stack.api.patch_status(DEVICE, "meter", {"status": lost}))
     await stack.device("meter").until(phase="Connected", error=None, connected_since=since)
     await meter.beat()
     assert not stack.history.find("ConnectionClosed")
@@ -171,7 +189,8 @@ async def test_a_device_that_somebody_wrote_connected_is_not(stack: Stack) -> No
     meter = await enrolled(stack)
     await meter.close()
     await stack.device("meter").until(phase="Disconnected")
-    await stack.api.patch_status(DEVICE, "meter", {"status": {"phase": "Connected"}})
+    device = stack.device("meter")
+    await device.wrote(await stack.api.patch_status(DEVICE, "meter", {"status": {"phase": "Connected"}}))
     await stack.device("meter").until(phase="Disconnected", error="Connection lost")
 
 
@@ -185,7 +204,7 @@ async def test_an_application_that_a_stranger_rewrote_is_set_right(stack: Stack)
     mine = {"metadata": {"annotations": {"example.com/mine": "1"}}}
     await application.wrote(await stack.api.patch(APPLICATION, application.name, mine))
     wrong = {"health": "unhealthy", "statistics": {"running": 7}, "error": "rumours"}
-    await stack.api.patch_status(APPLICATION, application.name, {"status": wrong})
+    await application.wrote(await stack.api.patch_status(APPLICATION, application.name, {"status": wrong}))
     await application.until(phase="Running", health="healthy", statistics={"running": 1}, error=None, within=20)
     assert application.resource.metadata["annotations"] == {"example.com/mine": "1"}
 
@@ -299,19 +318,24 @@ async def test_a_device_that_is_at_one_gateway_can_move_while_that_lives(stack: 
     other = await stack.add_gateway("gateway-2")
     meter = await enrolled(stack)
     await meter.close()
-    while True:
-        moved = await stack.mock_board("meter", credentials=meter.credentials, endpoint=other.endpoint)
-        moved.send(moved.request())
-        message = (await moved.receive()).message
-        if isinstance(message, EnrollmentResponse):
-            break
-        assert isinstance(message, Error)
-        assert message.retry_after  # its old gateway was writing the loss
-        await moved.until_closed()
-        await stack.clock.sleep(message.retry_after / 1000)
-    moved.reply(EnrollmentAcknowledgment(message.device_id))
-    await moved.beat(message.device_id)
+    there = await stack.mock_board("meter", credentials=meter.credentials, endpoint=other.endpoint)
+    moved = await admitted(stack, there, other.endpoint)
     await stack.device("meter").until(phase="Connected", gateway="gateway-2")
+    await stack.gateway.stop()
+    await moved.beat()
+    assert stack.device("meter").status.phase == "Connected"
+
+
+async def test_a_loss_that_is_written_late_is_not_written_over_another_session(stack: Stack) -> None:
+    """The write of the loss waits while the device enrolls at another gateway: Connected there is what stays."""
+    other = await stack.add_gateway("gateway-2")
+    meter = await enrolled(stack)
+    with stack.api_faults.holding("patch_status", client="Gateway", kind="Device", name="meter", times=1) as held:
+        await meter.close()
+        await held.reached.wait()
+        there = await stack.mock_board("meter", credentials=meter.credentials, endpoint=other.endpoint)
+        moved = await admitted(stack, there, other.endpoint)
+        await stack.device("meter").until(phase="Connected", gateway="gateway-2")
     await stack.gateway.stop()
     await moved.beat()
     assert stack.device("meter").status.phase == "Connected"

@@ -1,4 +1,4 @@
-"""What only happens when several things meet: each such arm of a sequence diagram is made to happen here.
+"""Arms of sequence diagrams that only happen when several things meet: each is made to happen here.
 
 `wasmbed sequences --check` refuses an arrow that no history exercises: what a judge tolerates has to happen somewhere.
 """
@@ -117,7 +117,7 @@ async def test_a_device_that_is_on_record_at_a_gateway_that_is_no_more(stack: St
 
 
 async def test_a_device_that_is_back_before_its_gateway_hears_that_it_was_deleted(stack: Stack) -> None:
-    """The gateway's watch is late: what it believes to be there is not. The device is told to come again, and enrolls
+    """The gateway's watch is late: what it believes to be there is not. The device is asked to come again, and enrolls
     under a new id when the gateway knows."""
     meter = await enrolled(stack)
     await meter.close()

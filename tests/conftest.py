@@ -25,6 +25,7 @@ TIME_LIMIT = 300.0
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "settings(**options): how the room's fixture makes what the test is about")
+    config.addinivalue_line("markers", "time_limit(seconds): of an asynchronous test that takes longer than others")
 
 
 def pytest_sessionstart() -> None:
@@ -66,7 +67,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     parameters = inspect.signature(pyfuncitem.obj).parameters
     arguments = {name: value for name, value in pyfuncitem.funcargs.items() if name in parameters}
-    pyfuncitem.funcargs["runner"].run(asyncio.wait_for(pyfuncitem.obj(**arguments), TIME_LIMIT))
+    marker = pyfuncitem.get_closest_marker("time_limit")
+    limit = TIME_LIMIT if marker is None else marker.args[0]
+    pyfuncitem.funcargs["runner"].run(asyncio.wait_for(pyfuncitem.obj(**arguments), limit))
     return True
 
 

@@ -1,13 +1,15 @@
 """Directives of the reference pages: tables from the code, and pictures of sequences.
 
 ``{reference} options`` is replaced by the table of that name (see :data:`TABLES`). ``{flows}`` is replaced by a section
-for each executable sequence, under the name that ``follows()`` takes, with a picture that the harness draws.
+for each executable sequence, under the name that ``follows()`` takes, with a picture that the harness draws, and
+``{invariants}`` by one for each invariant.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from textwrap import wrap
 
 import contracts
 import tables
@@ -72,13 +74,32 @@ class Flows(SphinxDirective):
         return sections
 
 
+class Invariants(SphinxDirective):
+    """A section for each invariant: its sentence, whom it convicts, its source, and the verdict on a history that
+    breaks it."""
+
+    def run(self) -> list[nodes.Node]:
+        from harness.invariants import RULES
+        from tests.invariants.histories import EXAMPLES, Story
+
+        lines = []
+        for name, rule in RULES.items():
+            story = Story()
+            EXAMPLES[name].breaks(story)
+            verdict = next(str(violation) for violation in story.violations() if violation.rule == name)
+            lines += [f"## {name}", "", rule.sentence(), "", f"*Convicts*: {rule.party}. *Source*: {rule.source}.", ""]
+            lines += ["```text", *wrap(verdict, 110), "```", ""]
+        return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
+
+
 def outdated(app: Sphinx, env: BuildEnvironment, *changes: set[str]) -> list[str]:
     """The reference pages: Sphinx does not see changes of the code that they come from."""
-    return [page for page in env.found_docs if page.startswith("reference/")]
+    return [page for page in env.found_docs if page.startswith("reference/") or page == "invariants"]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("reference", ReferenceTable)
     app.add_directive("flows", Flows)
+    app.add_directive("invariants", Invariants)
     app.connect("env-get-outdated", outdated)
     return {"parallel_read_safe": False}

@@ -84,9 +84,9 @@ def codes() -> Iterable[Row]:
 def invariants() -> Iterable[Row]:
     from harness.invariants import RULES
 
-    yield "invariant", "rule for every history"
+    yield "invariant", "rule for every history", "convicts"
     for name, rule in RULES.items():
-        yield f"`{name}`", first_paragraph(rule)
+        yield f"`{name}`", rule.sentence(), str(rule.party)
 
 
 def flows() -> Iterable[Row]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def check(history: Path, names: tuple[str, ...], only: tuple[str, ...], picture: Path | None) -> int:
     """Judge HISTORY (a history.jsonl, or a folder with some) by the invariants, and by each --sequence."""
     from harness.core.history import read_history
-    from harness.invariants import RULES, find_violations
+    from harness.invariants import RULES, Judgement
     from harness.sequences import load, verdict_picture
 
     sequences = [load(name) for name in names]
@@ -40,11 +40,14 @@ def check(history: Path, names: tuple[str, ...], only: tuple[str, ...], picture:
     broken, drawn = 0, None
     for file in files:
         events, trouble = read_history(file)
-        violations = find_violations(events)
+        judgement = Judgement()
+        for event in events:
+            judgement.see(event)
+        violations = judgement.violations()
         broken += bool(violations)
         say("broken" if violations else "good", fg="red" if violations else "green", nl=False)
         say(f"  {file}  {len(events)} events, {len(RULES)} rules")
-        for line in (*trouble, *map(str, violations)):
+        for line in (*trouble, *map(str, violations), *judgement.unjudged):
             say(indent(line, "    "))
         for sequence in sequences:
             drawn = _judge(file, sequence, events, only)

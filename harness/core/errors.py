@@ -62,10 +62,15 @@ class RigError(HarnessError, RuntimeError):
 
 
 class ProductFailure(HarnessError, AssertionError):
-    """The platform or the firmware behaved incorrectly."""
+    """The platform or the firmware behaved incorrectly. ``party`` is the part of it that the record convicts
+    (``gateway``, ``board NAME``), empty where it does not tell."""
 
     exit_code = 1
     blame = "product"
+
+    def __init__(self, what: str, *, where: str | None = None, do: str | None = None, party: str = "") -> None:
+        super().__init__(what, where=where, do=do)
+        self.party = party
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -26,6 +26,9 @@ _FIELDS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "TokenRequest": (("status", "token"),),
     "ServiceAccount": (("status", "token"),),
     "EnrollmentRequest": (("pairingToken",),),
+    "DeployApplication": (("token",),),
+    "StopApplication": (("token",),),
+    "token": (("token",),),
 }
 """Where secrets are, by the kind of an object or a message. TokenRequests are recorded as their ServiceAccount's."""
 _ENVIRONMENTS: Mapping[str, tuple[str, ...]] = {

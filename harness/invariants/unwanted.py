@@ -7,13 +7,14 @@ finish what came before the ``Stop``. Only where no message is sent it is a time
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from harness.core.history import Event, Kind
-from harness.wasmbed.resources.kinds import APPLICATION
+from harness.core.history import Event
+from harness.invariants.invariant import Invariant, Party, Violation, on
+from harness.invariants.ledger import Ledger
 
-__all__ = ["CHUNKS", "RUNS_ON", "nothing_runs_unwanted"]
+__all__ = ["CHUNKS", "RUNS_ON", "NothingRunsUnwanted"]
 
 CHUNKS = 8
 """Chunks that a gateway may still send after it was asked to stop, before its ``Stop``: twice a window."""
@@ -42,34 +43,72 @@ class _Pair:
         self.chunks = 0
 
 
-def nothing_runs_unwanted(events: Sequence[Event]) -> Iterator[tuple[Event, str]]:
+class NothingRunsUnwanted(Invariant):
     """Nothing is sent to a device, or runs on it, after its Application was deleted or stopped."""
-    pairs: defaultdict[tuple[str, str], _Pair] = defaultdict(_Pair)
-    unwanted: dict[str, Event] = {}
-    calm: defaultdict[str, float] = defaultdict(float)
-    """By device, the time from which on its link is up and nothing broke."""
-    for event in events:
-        application, device = event.correlation, str(event.data.get("device") or "")
-        pair = pairs[application, device] if application and device else _Pair()
-        if event.kind is Kind.FAULT:
-            for name in calm:
-                calm[name] = event.at
-        elif event.kind is Kind.STATE and event.name == APPLICATION.kind:
-            _take_wish(event, unwanted)
-        elif event.name == "DeployApplication":
-            pairs[application, device] = _Pair(stop=pair.stop, stopped=pair.stopped)
-        elif event.name == "StopApplication":
-            pair.asked = True
-        elif event.name == "PATCH Application" and event.source == "Gateway" and event.data.get("code") == 404:
-            for name in (event.data.get("status") or {}).get("deviceStatuses") or () if application in unwanted else ():
-                pairs[application, name].asked = True
-        elif event.name == "TlsConnected":
-            calm[device] = event.at
+
+    name = "nothing runs after its Application is deleted or stopped"
+    party = Party.GATEWAY
+    source = "diagram transfer-cancelled; wasmbed.cddl (stop)"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._pairs: defaultdict[tuple[str, str], _Pair] = defaultdict(_Pair)
+        self._unwanted: dict[str, Event] = {}
+        self._calm: defaultdict[str, float] = defaultdict(float)
+        """By device, the time from which on its link is up and nothing broke."""
+
+    @on("fault")
+    def disturbed(self, event: Event) -> Iterator[Violation]:
+        for name in self._calm:
+            self._calm[name] = event.at
+        yield from ()
+
+    @on("state Application")
+    def changed(self, event: Event) -> Iterator[Violation]:
+        _take_wish(event, self._unwanted)
+        yield from ()
+
+    @on("DeployApplication", "StopApplication")
+    def asked(self, event: Event) -> Iterator[Violation]:
+        key = (event.correlation, str(event.data.get("device") or ""))
+        if event.name == "DeployApplication":
+            present = self._pairs[key]
+            self._pairs[key] = _Pair(stop=present.stop, stopped=present.stopped)
         else:
-            for broken, message in _judge(event, application, device, pairs, unwanted, calm):
-                if not broken.broken:
-                    broken.broken = True
-                    yield event, message
+            self._pairs[key].asked = True
+        yield from ()
+
+    @on("PATCH Application")
+    def learned(self, event: Event) -> Iterator[Violation]:
+        gone = event.source == "Gateway" and event.data.get("code") == 404 and event.correlation in self._unwanted
+        for name in (event.data.get("status") or {}).get("deviceStatuses") or () if gone else ():
+            self._pairs[event.correlation, name].asked = True
+        yield from ()
+
+    @on("TlsConnected")
+    def connected(self, event: Event) -> Iterator[Violation]:
+        self._calm[str(event.data.get("device") or "")] = event.at
+        yield from ()
+
+    @on("Heartbeat", "Stop", "StopResult", "Deploy", "ModuleChunk", "ApplicationStatus", "DeploymentResult")
+    def crossed(self, event: Event) -> Iterator[Violation]:
+        device = str(event.data.get("device") or "")
+        party = Party.GATEWAY if event.source == "Gateway" else Party.BOARD
+        link = self.ledger.link(event)
+        found = _judge(event, event.correlation, device, self._pairs, self._unwanted, self._calm)
+        for broken, message in found:
+            if not broken.broken:
+                broken.broken = True
+                unasked = party is Party.BOARD and not broken.stopped
+                blamed = self._who_forgot(broken) if unasked else party
+                yield self.broken(event, message, party=blamed, link=link)
+
+    @staticmethod
+    def _who_forgot(pair: _Pair) -> Party:
+        """Who has to do with an application that runs although nobody wants it, and that its board never stopped."""
+        if pair.stop:
+            return Party.BOARD
+        return Party.GATEWAY if pair.asked else Party.APPLICATION_CONTROLLER
 
 
 def _take_wish(event: Event, unwanted: dict[str, Event]) -> None:

@@ -90,7 +90,11 @@ def test_on_stack(item: pytest.Function, hosted: HostedStack) -> Iterator[None]:
         patch.setattr(holder, name, _ordinary(function, hosted))
         # Another plugin's item class would run the test on that plugin's loop.
         patch.setattr(item, "runtest", partial(pytest.Function.runtest, item), raising=False)
-        yield
+        try:
+            yield
+        except Exception as error:
+            hosted.accuse(error)
+            raise
     if is_asynchronous(function):
         hosted.judge()
 

@@ -14,17 +14,19 @@ from harness.reporting.verdict import PhaseResult
 
 __all__ = ["blame_of", "explain", "is_subtest", "keep_unjudged", "lost_of", "phase_of", "set_lost"]
 
-_BLAME, _MESSAGE, _LOST = "wasmbed_blame", "wasmbed_message", "wasmbed_lost"
+_BLAME, _MESSAGE, _LOST, _PARTY = "wasmbed_blame", "wasmbed_message", "wasmbed_lost", "wasmbed_party"
 _PHASES = ("setup", "call", "teardown", "collect")
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 Report = pytest.TestReport | pytest.CollectReport
 
 
-def explain(report: pytest.TestReport, blame: str, message: str | None = None) -> None:
-    """Add the blame for a failure, and for one of the harness's own errors its message."""
+def explain(report: pytest.TestReport, blame: str, message: str | None = None, party: str = "") -> None:
+    """Add the blame for a failure, the part of the product that the record convicts, and for one of the harness's own
+    errors its message."""
     setattr(report, _BLAME, blame)
     setattr(report, _MESSAGE, message)
+    setattr(report, _PARTY, party)
 
 
 def blame_of(report: Report) -> str | None:
@@ -56,7 +58,8 @@ def phase_of(report: Report) -> PhaseResult | None:
         return PhaseResult("not run", _message(report).removeprefix("not run: "), blame, when)
     if outcome in ("failed", "rerun"):  # pytest-rerunfailures' "rerun": it failed and is tried again
         known = blame if blame != "unknown" else None
-        return PhaseResult("failed", _message(report), known, when) if report.longrepr is not None else None
+        party = getattr(report, _PARTY, "")
+        return PhaseResult("failed", _message(report), known, when, party) if report.longrepr is not None else None
     if when == "subtest":
         return None
     reason = getattr(report, "wasxfail", None)

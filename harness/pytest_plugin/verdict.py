@@ -19,7 +19,7 @@ from harness.pytest_plugin.settings import options_of
 from harness.reporting import allure
 from harness.reporting.junit import properties_of
 from harness.reporting.runs import read_test
-from harness.reporting.verdict import UNKNOWN, PhaseResult, Verdict, blame_for, worst
+from harness.reporting.verdict import UNKNOWN, PhaseResult, Verdict, blame_for, notes_of, party_for, worst
 
 __all__ = ["Recorded", "begin", "explain_failure", "record", "recorded", "trim_traceback"]
 
@@ -86,7 +86,8 @@ def explain_failure(item: pytest.Item, call: pytest.CallInfo[None], report: pyte
     error = _error(call)
     if error is not None and (report.failed or isinstance(error, RigError)):
         found.verdict.line = _line(item, error) or found.verdict.line
-        explain(report, blame_for(error) or UNKNOWN, str(error) if isinstance(error, HarnessError) else None)
+        message = "\n\n".join([str(error), *notes_of(error)]) if isinstance(error, HarnessError) else None
+        explain(report, blame_for(error) or UNKNOWN, message, party_for(error))
         _show(item, report, error)
     elif report.failed:  # pytest's own failure: a strict xfail that passed
         explain(report, UNKNOWN)

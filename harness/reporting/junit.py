@@ -51,6 +51,7 @@ def properties_of(test: TestRecord) -> Iterator[tuple[str, str]]:
     properties: dict[str, Any] = {
         "outcome": test.outcome if test.outcome in ("expected failure", "unexpected pass") else None,
         "blame": test.blame,
+        "party": details.get("party"),
         "tier": options.get("boards"),
         "cluster": options.get("cluster"),
         "fleet": options.get("fleet"),

@@ -19,7 +19,17 @@ from harness.core.plain_json import plain
 from harness.reporting.runs import TestRecord
 from harness.stack.options import StackOptions
 
-__all__ = ["INTERRUPTED", "OUTCOMES", "UNKNOWN", "PhaseResult", "Verdict", "blame_for", "worst"]
+__all__ = [
+    "INTERRUPTED",
+    "OUTCOMES",
+    "UNKNOWN",
+    "PhaseResult",
+    "Verdict",
+    "blame_for",
+    "notes_of",
+    "party_for",
+    "worst",
+]
 
 UNKNOWN = "unknown"
 """The blame for an error that is neither an error of the harness nor a failed assertion."""
@@ -41,6 +51,8 @@ class PhaseResult:
     blame: str | None = None
     when: str = "test"
     """``setup``, ``call``, ``subtest``, ``teardown``, ``crash`` or ``collect`` of pytest; ``test`` elsewhere."""
+    party: str = ""
+    """The part of the product that the record convicts, if it does: ``gateway``, ``board NAME``."""
 
 
 @dataclass
@@ -53,6 +65,8 @@ class Verdict:
     """One of :data:`OUTCOMES`."""
     blame: str | None = None
     """``product``, ``rig`` or ``usage``; None if the test passed or the cause is unknown."""
+    party: str = ""
+    """The part of the product that the record convicts, if it does: ``gateway``, ``board NAME``."""
     message: str = ""
     duration: float = 0.0
     """Seconds of setup, call and teardown."""
@@ -102,9 +116,9 @@ class Verdict:
         self.phases = list(phases)
         bad = worst(self.phases)
         if bad is None:
-            self.outcome, self.blame, self.message = "passed", None, ""
+            self.outcome, self.blame, self.party, self.message = "passed", None, "", ""
             return
-        self.outcome, self.blame = bad.outcome, bad.blame
+        self.outcome, self.blame, self.party = bad.outcome, bad.blame, bad.party
         messages = dict.fromkeys(
             phase.message for phase in self.phases if phase.outcome == bad.outcome and phase.message
         )
@@ -114,7 +128,8 @@ class Verdict:
         """Add an error. ``text`` is the front door's text for errors that are not the harness's."""
         outcome = "not run" if isinstance(error, RigError) else "failed"
         message = text if text and not isinstance(error, HarnessError) else reason(error)
-        self.judge([*self.phases, PhaseResult(outcome, message, blame_for(error))])
+        message = "\n\n".join([message, *notes_of(error)])
+        self.judge([*self.phases, PhaseResult(outcome, message, blame_for(error), party=party_for(error))])
 
     def skip(self, reason: str) -> None:
         """Set the outcome ``skipped``."""
@@ -163,3 +178,13 @@ def blame_for(error: BaseException) -> str | None:
     if isinstance(error, HarnessError):
         return error.blame
     return str(ProductFailure.blame) if isinstance(error, AssertionError) else None
+
+
+def party_for(error: BaseException) -> str:
+    """The part of the product that an error convicts; empty if it names none."""
+    return str(getattr(error, "party", ""))
+
+
+def notes_of(error: BaseException) -> list[str]:
+    """The notes that were added to an error, such as whom the record convicts."""
+    return [str(note) for note in getattr(error, "__notes__", ())]

@@ -106,13 +106,19 @@ def event_types() -> Mapping[tuple[str, str, str], EventType]:
 
 def _link() -> Iterator[EventType]:
     """The device's link, as the gateway sees it."""
-    device = {"device": EventField()}
+    device = {"device": EventField(), "link": EventField()}
+    frame = {"messageId": EventField(), "frame": EventField(), "frameSize": EventField()}
     certificate = EventField(
-        inside={"subject": EventField(), "serial": EventField(), "issuer": EventField(), "unreadable": EventField()}
+        inside={
+            name: EventField()
+            for name in ("subject", "serial", "issuer", "publicKey", "notBefore", "notAfter", "usages", "unreadable")
+        }
     )
-    connected = {**device, "certificate": certificate, "version": EventField()}
+    connected = {**device, "certificate": certificate, "version": EventField(), "address": EventField()}
     yield EventType("Device", "Gateway", "TlsConnected", Subject.DEVICE, connected)
     yield EventType("Device", "Gateway", "TlsRejected", Subject.DEVICE, {**device, "reason": EventField()})
+    unreadable = {**device, **frame, "reason": EventField()}
+    yield EventType("Device", "Gateway", "UnreadableFrame", Subject.DEVICE, unreadable)
     yield EventType("Kubernetes", "Gateway", "RevocationListRefused", None, {"reason": EventField()})
     for source, target, union in (
         ("Device", "Gateway", messages.DeviceMessage),
@@ -120,7 +126,7 @@ def _link() -> Iterator[EventType]:
     ):
         yield EventType(source, target, "ConnectionClosed", Subject.DEVICE, {**device, "reason": EventField()})
         for message in typing.get_args(union):
-            known = {**of_message(message), **device, "messageId": EventField()}
+            known = {**of_message(message), **device, **frame}
             if message in _CODES:
                 known["code"] = replace(known["code"], values=_CODES[message])
             subject = Subject.APPLICATION if "applicationId" in known else Subject.DEVICE
@@ -189,7 +195,7 @@ def _watches() -> Iterator[EventType]:
 def _http() -> Iterator[EventType]:
     """Requests to the gateway's HTTP API, as their caller sees them."""
     for name in ("DeployApplication", "StopApplication"):
-        known = {"device": EventField(), "code": EventField()}
+        known = {name: EventField() for name in ("device", "code", "gateway", "token")} | {"wanted": ANY}
         yield EventType("ApplicationController", "Gateway", name, Subject.APPLICATION, known)
 
 

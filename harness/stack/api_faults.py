@@ -14,9 +14,10 @@ from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceAp
 
 __all__ = ["ApiFault", "ApiFaults"]
 
+GONE = 410
 REASONS = {
     409: "Conflict",
-    410: "Expired",
+    GONE: "Expired",
     429: "TooManyRequests",
     500: "InternalError",
     503: "ServiceUnavailable",
@@ -109,10 +110,16 @@ class ApiFaults:
 
     @contextmanager
     def holding(
-        self, *verbs: str, client: str | None = None, kind: str | None = None, name: str | None = None
+        self,
+        *verbs: str,
+        client: str | None = None,
+        kind: str | None = None,
+        name: str | None = None,
+        times: int | None = None,
     ) -> Iterator[ApiFault]:
-        """Inside, requests wait before they are sent, until the block ends or ``released`` is set."""
-        fault = ApiFault(client, frozenset(verbs), kind, name, 0, None)
+        """Inside, requests wait before they are sent, until the block ends or ``released`` is set; only the first
+        ``times`` of them if given."""
+        fault = ApiFault(client, frozenset(verbs), kind, name, 0, times)
         self._note("API requests held", "Kubernetes", verbs=sorted(verbs), client=client, resource=kind, named=name)
         self._active.append(fault)
         try:
@@ -157,6 +164,8 @@ class _Faulty(ResourceApi):
     def __init__(self, faults: ApiFaults, client: str, api: ResourceApi) -> None:
         self._faults, self._client, self._api = faults, client, api
         self.namespace = api.namespace
+        self._expired: set[str] = set()
+        """Kinds whose watches ended with 410: they have to be listed before they are watched again."""
 
     async def get(self, resource: Resource, name: str) -> Object:
         await self._faults.enter(self._client, "get", resource, name)
@@ -164,6 +173,7 @@ class _Faulty(ResourceApi):
 
     async def list(self, resource: Resource, *, label_selector: str = "", field_selector: str = "") -> ResourceList:
         await self._faults.enter(self._client, "list", resource, "")
+        self._expired.discard(resource.kind)
         return await self._api.list(resource, label_selector=label_selector, field_selector=field_selector)
 
     async def create(self, resource: Resource, body: Object) -> Object:
@@ -193,25 +203,28 @@ class _Faulty(ResourceApi):
         self, resource: Resource, *, resource_version: str, label_selector: str = "", field_selector: str = ""
     ) -> AsyncIterator[AsyncIterator[WatchEvent]]:
         await self._faults.enter(self._client, "watch", resource, "")
+        if resource.kind in self._expired:
+            raise _error(GONE, "the watch")
         selectors = {"label_selector": label_selector, "field_selector": field_selector}
         with self._faults.watching(self._client, resource) as watch:
             async with self._api.watch(resource, resource_version=resource_version, **selectors) as events:
-                yield _until(watch, events)
+                yield self._until(watch, events)
 
     async def close(self) -> None:
         await self._api.close()
 
+    async def _until(self, watch: _Watch, events: AsyncIterator[WatchEvent]) -> AsyncIterator[WatchEvent]:
+        """The events up to the moment at which the watch has to end."""
+        async for event in events:
+            if watch.ends_with is None:
+                yield event
+                continue
+            if watch.ends_with == GONE:
+                self._expired.add(watch.kind)
+            if watch.ends_with:
+                raise _error(watch.ends_with, "the watch")
+            return
+
 
 def _error(code: int, what: str) -> ApiError:
     return api_error({"code": code, "reason": REASONS.get(code, ""), "message": f"{what}: the test makes this fail"})
-
-
-async def _until(watch: _Watch, events: AsyncIterator[WatchEvent]) -> AsyncIterator[WatchEvent]:
-    """The events up to the moment at which the watch has to end."""
-    async for event in events:
-        if watch.ends_with is None:
-            yield event
-        elif watch.ends_with:
-            raise _error(watch.ends_with, "the watch")
-        else:
-            return

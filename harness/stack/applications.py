@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.core.errors import ProductFailure, UsageError
+from harness.invariants.absence import Absence, missing_from_application
 from harness.stack.boards import Boards
 from harness.stack.dead_ends import dead_end
 from harness.stack.record import Record
@@ -75,6 +76,9 @@ class ApplicationHandle(Watched[Application]):
             for device in self.devices():
                 self._boards.check_alive(device)
             raise
+
+    def _missing(self) -> Absence | None:
+        return missing_from_application(self._record, self.name, self.devices())
 
     def devices(self) -> list[str]:
         object = self._informer.get(self.name)

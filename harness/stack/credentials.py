@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -28,8 +29,9 @@ from harness.wasmbed.resources.names import (
     TOKEN_KEY,
     pairing_secret,
 )
+from harness.wasmbed.resources.timestamps import format_timestamp
 
-__all__ = ["Certificate", "Pki"]
+__all__ = ["Certificate", "Pki", "validity"]
 
 
 class Certificate(StrEnum):
@@ -58,10 +60,13 @@ class Certificate(StrEnum):
 
 
 class Pki:
-    """The authorities that sign gateways, the one that signs devices, and one that is not trusted."""
+    """The authorities that sign gateways, the one that signs devices, and one that is not trusted.
 
-    def __init__(self, clock: Clock, randomness: Randomness, api: ResourceApi) -> None:
-        self._clock, self._randomness, self._api = clock, randomness, api
+    ``note`` records what is issued and revoked, as :meth:`Recorder.note` does.
+    """
+
+    def __init__(self, clock: Clock, randomness: Randomness, api: ResourceApi, note: Callable[..., object]) -> None:
+        self._clock, self._randomness, self._api, self._note = clock, randomness, api, note
         self.servers = ServerAuthorities("Wasmbed gateways", clock)
         self.devices = Authority.create("Wasmbed devices", clock)
         self._untrusted: Authority | None = None
@@ -109,6 +114,7 @@ class Pki:
     async def pair(self, name: str) -> str:
         """Allow one device of that name to enroll by signing request; returns the one-time token."""
         token = self._randomness.token()
+        self._note("pairing token issued", name, token=token)
         await self._api.create(
             SECRET,
             {
@@ -130,7 +136,7 @@ class Pki:
         async with self._publishing:  # so that the next list that the gateway loads is this one
             self.devices.revoke(x509.load_der_x509_certificate(credentials.certificate).serial_number)
             loaded = self._manager.next_update() if self._manager is not None else None
-            await self._publish()
+            serials = await self._publish()
             if loaded is None:
                 return
             try:
@@ -140,18 +146,37 @@ class Pki:
                 raise ProductFailure(
                     "did not load the revocation list within 10 s", where=f"gateway, ConfigMap {CRL_CONFIG_MAP}"
                 ) from None
+            self._note("revocation list in force", serials=serials)
 
     def gateway_stopped(self) -> None:
         """Note that there is no gateway whose reload :meth:`revoke` could wait for."""
         self._manager = None
 
-    async def _publish(self) -> None:
-        data = {CRL_KEY: b64encode(self.devices.crl()).decode()}
+    async def _publish(self) -> list[str]:
+        """Write the list into the cluster; returns the serial numbers that it holds."""
+        crl = self.devices.crl()
+        listed = x509.load_der_x509_crl(crl)
+        serials = [str(entry.serial_number) for entry in listed]
+        data = {CRL_KEY: b64encode(crl).decode()}
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": CRL_CONFIG_MAP}, "binaryData": data}
         try:
             await self._api.patch(CONFIG_MAP, CRL_CONFIG_MAP, {"binaryData": data})
         except NotFound:
             await self._api.create(CONFIG_MAP, body)
+        number = listed.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+        self._note("revocation list published", number=number, serials=serials)
+        return serials
+
+
+def validity(certificate: bytes) -> dict[str, str]:
+    """Whose certificate, DER, it is, who signed it, and from when until when it is valid."""
+    read = x509.load_der_x509_certificate(certificate)
+    return {
+        "subject": read.subject.rfc4514_string(),
+        "issuer": read.issuer.rfc4514_string(),
+        "notBefore": format_timestamp(read.not_valid_before_utc.timestamp()),
+        "notAfter": format_timestamp(read.not_valid_after_utc.timestamp()),
+    }
 
 
 class _Manager(CertificateManager):

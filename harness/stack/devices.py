@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from harness.core.errors import ProductFailure
 from harness.core.history import Kind
+from harness.invariants.absence import Absence, missing_from_device
 from harness.stack.boards import Boards
 from harness.stack.record import Record
 from harness.stack.waiting import Watched
@@ -46,6 +47,9 @@ class DeviceHandle(Watched[Device]):
     def console(self) -> Sequence[str]:
         """The console lines of the boards of this device."""
         return self._boards.console(self.name)
+
+    def _missing(self) -> Absence | None:
+        return missing_from_device(self._record, self.name)
 
     def devices(self) -> list[str]:
         return [self.name]

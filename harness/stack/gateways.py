@@ -15,14 +15,16 @@ from harness.core.clock import Clock
 from harness.core.errors import UsageError
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
-from harness.stack.credentials import Pki
+from harness.stack.credentials import Pki, validity
+from harness.stack.observation import observe
 from harness.stack.recorder import Recorder
 from harness.stack.timeouts import bounded
 from harness.stack.waiting import Watched
 from harness.wasmbed.gateway.gateway import Gateway
 from harness.wasmbed.gateway.settings import GatewaySettings
-from harness.wasmbed.resources.api import ResourceApi
+from harness.wasmbed.resources.api import ApiError, ResourceApi
 from harness.wasmbed.resources.kinds import GATEWAY, SECRET
+from harness.wasmbed.resources.names import TOKEN_KEY, gateway_api_secret
 from harness.wasmbed.resources.views import Gateway as GatewayResource
 from harness.wasmbed.resources.views import GatewayStatus
 
@@ -53,6 +55,7 @@ class GatewayControl(Watched[GatewayResource]):
         self._clock, self._network, self._randomness, self._recorder = clock, network, randomness, recorder
         self._identities = pki.gateway(settings.name)
         self._gateway: Gateway | None = None
+        self._token = ""
 
     @property
     def status(self) -> GatewayStatus:
@@ -94,8 +97,14 @@ class GatewayControl(Watched[GatewayResource]):
         )
         await bounded(self._clock, START, f"start of gateway {self.name}", gateway.start())
         self._gateway = gateway
-        self._recorder.note("gateway up", gateway=self.name)
+        self._token = await self._read_token()
+        self._recorder.note("gateway up", gateway=self.name, **self._described())
         self._settings = replace(self._settings, listen=gateway.endpoint, http=gateway.http_endpoint)
+
+    async def observe(self) -> None:
+        """Record its own account of its sessions and metrics, if it is running."""
+        if self._gateway is not None:
+            await observe(self.name, self.http_endpoint, self._token, self._recorder, self._clock)
 
     async def stop(self) -> None:
         """Stop it gracefully: it tells its devices and drains. Does nothing if it is not running."""
@@ -110,6 +119,26 @@ class GatewayControl(Watched[GatewayResource]):
     async def abandon(self) -> None:
         """End it at once, without recording a fault: for the end of a stack."""
         await self._end("kill", Gateway.kill)
+
+    async def _read_token(self) -> str:
+        """The token of its HTTP API; empty where the cluster does not answer."""
+        try:
+            return await self.token()
+        except (ApiError, OSError, KeyError, ValueError):
+            return ""
+
+    def _described(self) -> dict[str, Any]:
+        """What judges have to know of it: its settings, in milliseconds, its token, and the certificates it shows."""
+        settings = self._settings
+        return {
+            "token": self._token,
+            "heartbeatInterval": int(1000 * settings.heartbeat_interval),
+            "missedHeartbeats": settings.missed_heartbeats,
+            "retryAfter": int(1000 * settings.retry_after),
+            "chunkWindow": settings.chunk_window,
+            "certificates": [validity(identity.certificate) for identity in self._identities],
+            "deviceAuthority": validity(self._pki.devices.certificate),
+        }
 
     async def _end(self, what: str, end: Callable[[Gateway], Awaitable[None]]) -> None:
         gateway, self._gateway = self._gateway, None
@@ -126,8 +155,8 @@ class GatewayControl(Watched[GatewayResource]):
 
     async def token(self) -> str:
         """The bearer token of its HTTP API, as its Secret has it."""
-        secret = await self._api.get(SECRET, f"gateway-{self.name}-api")
-        return b64decode(secret["data"]["token"]).decode()
+        secret = await self._api.get(SECRET, gateway_api_secret(self.name))
+        return b64decode(secret["data"][TOKEN_KEY]).decode()
 
     async def ask(self, method: str, path: str, *, token: str | None = None, body: Any = None) -> tuple[int, str]:
         """Send a request to its HTTP API; returns the HTTP status and the text of the answer.

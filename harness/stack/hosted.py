@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self, TypeVar
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError, UsageError
 from harness.core.loop import new_runner
+from harness.invariants import describe, find_violations
 from harness.stack.options import StackOptions
 from harness.stack.stack import Stack
 
@@ -63,9 +64,20 @@ class HostedStack:
 
         async def judge() -> None:
             __tracebackhide__ = True
+            await self.stack.observe()
             self.stack.judge()
 
         self._runner.run(self._blamed(judge()))
+
+    def accuse(self, error: BaseException) -> None:
+        """Add to the error of a test's body whom its record convicts, if anybody: as a note, and as its ``party``."""
+        history = getattr(self.stack, "history", None)
+        if history is None or isinstance(error, RigError | UsageError):
+            return
+        if found := find_violations(history):
+            error.add_note(describe(found))
+            if not getattr(error, "party", ""):
+                error.party = found[0].convicts  # type: ignore[attr-defined]
 
     async def _blamed(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of ``work``. Any failure while the cluster is gone is a RigError."""

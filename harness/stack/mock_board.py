@@ -41,7 +41,7 @@ from harness.wasmbed.protocol.messages import (
 __all__ = ["Delivery", "MockBoard"]
 
 QUESTIONS = (DeviceInfoRequest, ApplicationStatusRequest)
-"""What a gateway asks without being asked. A mock board leaves it unanswered unless a test expects it."""
+"""Requests that a gateway sends unprompted. A mock board leaves it unanswered unless a test expects it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Delivery:
 
 
 class MockBoard(MockEnd):
-    """One connection to a gateway. Sends what it is told to; answers nothing by itself."""
+    """One connection to a gateway. It sends only what the test asks it to, and answers nothing by itself."""
 
     other: ClassVar[str] = "the gateway"
 
@@ -78,6 +78,12 @@ class MockBoard(MockEnd):
         self.device_id = ""
         """The id that the gateway gave at :meth:`enroll`."""
         self._randomness = randomness or Randomness()
+
+    @property
+    def address(self) -> str:
+        """Its end of the connection, ``host:port``: the ``address`` of the link in the record. Empty without one."""
+        end = self.link.raw.get_extra_info("sockname") if hasattr(self.link, "raw") else None
+        return f"{end[0]}:{end[1]}" if end else ""
 
     @property
     def public_key(self) -> bytes:

@@ -261,7 +261,7 @@ class MockGateway:
         connection = BoardConnection(self.name, link, self._clock, self._patience, self._heartbeat)
         if self._tap is not None:
             certificate = link.peer_certificate
-            link.tap = connection.recorder = LinkRecorder(_marked(self._tap))
+            link.tap = connection.recorder = LinkRecorder(_marked(self._tap), self.name, link.peer_address)
             connection.recorder.opened(certificate, link.tls_version)
         for ended in (each for each in self._connections if each.link.closed):
             ended.ended()

@@ -38,7 +38,7 @@ class MockEnd:
     """
 
     other: ClassVar[str]
-    """What the other end is, in messages."""
+    """The name of the other end in messages."""
 
     def __init__(self, name: str, link: MockLink, clock: Clock, patience: float) -> None:
         self.name, self.link, self.patience = name, link, patience

@@ -12,6 +12,7 @@ from harness.core.identifiers import Randomness
 from harness.core.logs import get_log
 from harness.core.order import Order
 from harness.core.redaction import LAST_APPLIED, Redaction
+from harness.invariants.cbor import mask_secrets
 from harness.stack.record import Record
 from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceApi
 from harness.wasmbed.resources.informer import Informer
@@ -26,6 +27,8 @@ CATCH_UP = 5.0
 RECORDER = "Recorder"
 """The recorder's name at the cluster. Its own watches are not recorded."""
 
+_SECRET_FRAMES = frozenset({"EnrollmentRequest", "Deploy", "UnreadableFrame"})
+"""Messages whose bytes may hold a secret."""
 _NOISE = {"managedFields", "resourceVersion", "uid", "creationTimestamp", "selfLink"}
 
 
@@ -42,7 +45,10 @@ class Recorder:
 
     def platform(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
         """The tap for links and HTTP requests."""
-        self._put(Kind.MESSAGE, source, target, name, self._redaction.redact(name, data), correlation)
+        redacted = self._redaction.redact(name, data)
+        if name in _SECRET_FRAMES and "frame" in data:
+            redacted = {**redacted, "frame": mask_secrets(data["frame"], data["frameSize"])}
+        self._put(Kind.MESSAGE, source, target, name, redacted, correlation)
 
     def failure(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
         """The tap for failures that boards report."""
@@ -53,8 +59,9 @@ class Recorder:
         self._put(Kind.CONSOLE, "Device", "", "Console", {"text": line, **data}, about)
 
     def note(self, what: str, about: str = "", **data: Any) -> None:
-        """Record an action of the harness."""
-        self._order.put(lambda: self.record.note(what, about, **data))
+        """Record an action of the harness. A token that ``data`` holds is replaced by its mark."""
+        redacted = self._redaction.redact("token", data)
+        self._order.put(lambda: self.record.note(what, about, **redacted))
 
     def fault(self, what: str, target: str, about: str = "", **data: Any) -> None:
         """Record a fault that the harness caused at ``target``."""

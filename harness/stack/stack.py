@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -32,6 +33,7 @@ from harness.stack.modules import Modules
 from harness.stack.options import StackOptions
 from harness.stack.record import Record
 from harness.stack.recorder import RECORDER, Recorder
+from harness.stack.stalls import note_stalls
 from harness.stack.timeouts import bounded
 from harness.wasmbed.controllers import ControllerManager, ControllerSettings
 from harness.wasmbed.gateway.settings import GatewaySettings
@@ -122,11 +124,13 @@ class Stack:
         self._at_end("the recorder", recorder.stop)
         watching = recorder.watch(self._client(RECORDER), self.clock, self.randomness.fork("recorder"))
         await self._bounded("the recorder", watching)
+        stalls = asyncio.create_task(note_stalls(recorder, self.clock))
+        self._ends.callback(stalls.cancel)
         if platform:
             await self._start_platform()
 
     async def _start_platform(self) -> None:
-        self.pki = Pki(self.clock, self.randomness.fork("pki"), self.api)
+        self.pki = Pki(self.clock, self.randomness.fork("pki"), self.api, self._recorder.note)
         self.gateway = self._make_gateway(self._gateway_settings())
         self._ends.push_async_callback(self.gateway.stop)
         await self.gateway.start()
@@ -233,6 +237,7 @@ class Stack:
         board = MockBoard(name, credentials, self.clock, randomness)
         self.history.note("mock board", about=name)
         await board.connect(endpoint or self.gateway.endpoint, self.network)
+        self._recorder.note("peer connected", name, address=board.address)
         self._at_end(f"the connection of {name}", board.close)
         return board
 
@@ -265,6 +270,11 @@ class Stack:
         self.history.note("mock gateway", gateway=name)
         self.boards.gateway = gateway.endpoint
         return gateway
+
+    async def observe(self) -> None:
+        """Record what the gateway says of itself, for the judges: at the end of a test's body."""
+        if (gateway := getattr(self, "gateway", None)) is not None:
+            await gateway.observe()
 
     def judge(self) -> None:
         """Judge the history so far by the invariants. Raises ProductFailure naming each broken one, and RigError if the

@@ -9,7 +9,9 @@ import yaml
 
 from harness.core.clock import time_to_wait
 from harness.core.errors import ProductFailure, RigError, UsageError, suggestion
-from harness.core.history import Kind
+from harness.core.history import Event, Kind
+from harness.invariants.absence import Absence
+from harness.invariants.invariant import Party
 from harness.stack.dead_ends import dead_end
 from harness.stack.diagnostics import console_ends, crashes, describe_crash, interventions, replays, summary
 from harness.stack.record import Record, format_events, plain
@@ -155,14 +157,29 @@ class Watched(Generic[View]):
             await self._informer.wait_for(self.name, judge, time_to_wait(within))
         except TimeoutError:
             what = f"did not reach {wanted} within {within:g} s"
-            raise ProductFailure(self._verdict(what), where=str(self)) from None
+            raise self._failure(what) from None
         except Unreachable as end:
-            raise ProductFailure(self._verdict(f"can no longer reach {wanted}", str(end)), where=str(self)) from None
+            raise self._failure(f"can no longer reach {wanted}", str(end)) from None
 
-    def _verdict(self, what: str, why: str | None = None) -> str:
-        object, devices = self._informer.get(self.name), self.devices()
+    def _failure(self, what: str, why: str | None = None) -> ProductFailure:
+        """With whom the record convicts: the owner of a crash, or whoever's turn it was."""
+        devices = self.devices()
         crashed = crashes(self._record, devices, self._since())
+        missing = None if crashed or why else self._missing()
+        party = f"{Party.BOARD} {crashed[-1].data.get('device')}" if crashed else missing.convicts if missing else ""
+        return ProductFailure(self._verdict(what, crashed, devices, why, missing), where=str(self), party=party)
+
+    def _missing(self) -> Absence | None:
+        """The step that did not come, where the record tells."""
+        return None
+
+    def _verdict(
+        self, what: str, crashed: list[Event], devices: list[str], why: str | None, missing: Absence | None
+    ) -> str:
+        object = self._informer.get(self.name)
         what = f"{what}; {summary(crashed) if crashed else why or _brief(object)}"
+        if missing is not None:
+            what = f"{what}; {missing}"
         if crashed:
             devices = list(dict.fromkeys([event.data["device"] for event in reversed(crashed)] + devices))
         parts = [what]

@@ -1,1 +1,1 @@
-"""Conformance kits: what every cluster kind and every board tier has to do, for third parties too."""
+"""Conformance kits: the rules that every kind of cluster and every tier of boards keeps, also for third parties."""

@@ -1,4 +1,4 @@
-"""Where a board is checked: a mock gateway, and one board that connects to it."""
+"""The setup of a check: a mock gateway, and one board that connects to it."""
 
 from __future__ import annotations
 
@@ -27,15 +27,18 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
-    """What the board is given: ``patience`` seconds for anything it has to do, and its ``heartbeat`` interval in
-    seconds. A slow board wants more of both."""
+    """The times of a check: ``patience`` seconds for each action of the board, and its ``heartbeat`` interval in
+    seconds.
+
+    Give a slow board more of both. A board closes a link whose heartbeats are not answered for three intervals, so an
+    interval has to be long against every pause of the board and of this process."""
 
     patience: float = 10.0
     heartbeat: float = 0.3
 
 
 def module(name: str) -> bytes:
-    """One of the modules that come with this package: ``probe``, ``faults``, ``stranger``."""
+    """Assemble one of this package's modules: ``probe``, ``faults``, ``stranger``."""
     path = files("harness.testing") / "modules" / f"{name}.wat"
     return assemble(path.read_text("utf-8"), str(path))
 
@@ -59,7 +62,7 @@ class Bench:
         self.gateway = self.make_gateway(self.servers.issue("scripted-gateway", ("localhost", LOOPBACK)))
         self.pairing_token = environment.randomness.token()
         self.certificate: bytes | None = None
-        """The one that the board was made with."""
+        """The certificate that the board was made with."""
         self._board: Board | None = None
 
     @property
@@ -68,11 +71,11 @@ class Bench:
 
     @property
     def board(self) -> Board:
-        """The board, made with a certificate unless :meth:`make_board` made it otherwise."""
+        """The board; unless :meth:`make_board` was called it is made with a certificate."""
         return self._board or self.make_board()
 
     def make_gateway(self, identities: Iterable[Identity]) -> MockGateway:
-        """Another gateway; the caller starts and stops it."""
+        """Make another gateway; the caller starts and stops it."""
         return MockGateway(
             identities,
             self.devices.certificate,
@@ -83,7 +86,7 @@ class Bench:
         )
 
     def make_board(self, *, certificate: bool = True, server_name: str = "localhost") -> Board:
-        """The board, for the gateway of this bench: with a certificate, or with a pairing token."""
+        """Make the board for this bench's gateway, with a certificate or with a pairing token."""
         key = generate_key(self._algorithm)
         if certificate:
             self.certificate = self.devices.issue_device(self.name, key.public_key())
@@ -98,23 +101,23 @@ class Bench:
         return self._board
 
     def console_tail(self) -> list[str]:
-        """What the board wrote last."""
+        """Return the last lines of the board's console."""
         return self._board.console.lines[-12:] if self._board is not None else []
 
     async def connected(self) -> BoardConnection:
-        """The board switched on, and its connection."""
+        """Power the board on; returns its connection."""
         await self.board.power_on()
         return await self.gateway.accept()
 
     async def enrolled(self, *, interval: float | None = None) -> BoardConnection:
-        """The board switched on and admitted."""
+        """Power the board on and enroll it; returns its connection."""
         peer = await self.connected()
         await peer.enroll(self.randomness.uuid(), interval=interval)
         return peer
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Bench]:
-        """Gateway up; at the end the board is switched off and the gateway gone."""
+        """Start the gateway; at the end of the block, cut the board's power and stop the gateway."""
         await self.gateway.start()
         try:
             yield self

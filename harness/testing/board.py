@@ -1,4 +1,4 @@
-"""Whether a board keeps to the contract: for whoever adds a tier, with no platform needed.
+"""Checks that a board keeps the contract, without a platform, for authors of a tier.
 
     from harness.testing.board import check_board
 
@@ -31,9 +31,9 @@ __all__ = ["BOARD_CHECKS", "BoardCheck", "BoardFactory", "Expectations", "check_
 
 @dataclass(frozen=True, slots=True)
 class BoardCheck:
-    """One thing a board has to do; only boards with all of ``features`` have to.
+    """One rule for boards with all of ``features``.
 
-    ``alone``: it looks at the whole process, so no other check may run at the same time.
+    ``alone``: it examines the whole process, so no other check may run at the same time.
     """
 
     name: str
@@ -104,10 +104,10 @@ async def run_board_check(
     expectations: Expectations | None = None,
     environment: BoardEnvironment | None = None,
 ) -> bool:
-    """Run one check; False if it does not apply to boards with these features.
+    """Run one check. Returns False if it does not apply to boards with these features.
 
-    Raises ProductFailure saying what the board did, RigError if there was no board to check, UsageError for an
-    unknown check.
+    Raises ProductFailure describing the board's behaviour, RigError if the board could not be started, UsageError for
+    an unknown check.
     """
     check = _named(name)
     environment = environment or BoardEnvironment(SystemClock(), SystemNetwork(), Randomness())
@@ -135,11 +135,11 @@ async def check_board(
     environment: BoardEnvironment | None = None,
     progress: Callable[[str, str], object] | None = None,
 ) -> None:
-    """Run every check, or ``only`` some, up to ``at_once`` together where the rig has as many boards.
+    """Run every check, or ``only`` some, up to ``at_once`` at the same time.
 
-    ``progress`` is told each check's name and its outcome: ``passed``, ``skipped``, ``failed`` or ``not run``.
-    Raises ProductFailure with all failures by name; RigError if nothing failed but something could not be run;
-    UsageError for an unknown check, before any is run.
+    ``progress`` is called with each check's name and outcome: ``passed``, ``skipped``, ``failed`` or ``not run``.
+    Raises ProductFailure with all failures by name; RigError if none failed but some could not be run; UsageError for
+    an unknown check, before any is run.
     """
     failures: dict[str, ProductFailure] = {}
     not_run: dict[str, RigError] = {}
@@ -173,12 +173,12 @@ async def check_board(
 
 def _named(name: str) -> BoardCheck:
     if name not in BOARD_CHECKS:
-        raise UsageError(f"no check {name!r}", do=f"the checks are {', '.join(BOARD_CHECKS)}")
+        raise UsageError(f"unknown check {name!r}", do=f"the checks are {', '.join(BOARD_CHECKS)}")
     return BOARD_CHECKS[name]
 
 
 def _features(factory: BoardFactory, environment: BoardEnvironment) -> frozenset[str]:
-    """What the factory's boards can do, asked of one that is never switched on."""
+    """Return the features of the factory's boards, from a board that is never powered on."""
     key = generate_key(Algorithm.P256)
     authority = ServerAuthorities("Check servers", environment.clock).certificates
     credentials = Credentials(authority, private_key_der(key))

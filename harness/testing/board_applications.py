@@ -1,4 +1,4 @@
-"""What a board has to do with applications: receive, judge, run, report, stop."""
+"""Checks of a board's applications: receiving, validating, running, reporting, stopping."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ from harness.wasmbed.runtime.interface import FaultCode, sensor_value
 
 
 async def runs_and_publishes(bench: Bench) -> None:
-    """Chunks acknowledged, then the result, then running with what the entry published; then its ticks."""
+    """The board acknowledges chunks, sends the result, then the state running with the entry's publications, then those
+    of its ticks."""
     peer = await bench.enrolled()
     binary = module("probe")
     require((await peer.deploy("probe", binary, arguments=("alpha",), environment={"SITE": "hall"})).ok, "not ok")
@@ -56,7 +57,7 @@ async def runs_and_publishes(bench: Bench) -> None:
 
 
 async def stops(bench: Bench) -> None:
-    """A stopped application is gone, and so is one that was never there; it can be deployed again."""
+    """A stopped application is removed and can be deployed again; stopping an unknown application succeeds."""
     peer = await bench.enrolled()
     for _ in range(2):
         await _run_fine(peer)
@@ -65,7 +66,7 @@ async def stops(bench: Bench) -> None:
         heartbeat = await peer.expect(Heartbeat)
         require("fine" not in heartbeat.applications, f"after the stop the heartbeat says {heartbeat.applications}")
     result = await peer.expect(StopResult, peer.link.send(Stop("never-there")))
-    require(result.application_id == "never-there", f"stopping what is not there gave {result}")
+    require(result.application_id == "never-there", f"stopping an unknown application gave {result}")
 
 
 async def tells_the_state(bench: Bench) -> None:
@@ -74,13 +75,16 @@ async def tells_the_state(bench: Bench) -> None:
     await _run_fine(peer)
     for name in ("fine", None):
         status = await peer.expect(ApplicationStatus, peer.link.send(ApplicationStatusRequest(name)))
-        require((status.application_id, status.state) == ("fine", ApplicationState.RUNNING), f"told {status}")
+        require(
+            (status.application_id, status.state) == ("fine", ApplicationState.RUNNING), f"the board reported {status}"
+        )
     status = await peer.expect(ApplicationStatus, peer.link.send(ApplicationStatusRequest("other")))
-    require(status.state is ApplicationState.STOPPED, f"an application that is not there is {status.state}")
+    require(status.state is ApplicationState.STOPPED, f"an unknown application is {status.state}")
 
 
 async def refuses_what_it_cannot_run(bench: Bench) -> None:
-    """Wrong hash, too large, not WebAssembly, unknown import, no such entry, too much memory: each with a reason."""
+    """The board refuses a wrong hash, a module that is too large, not WebAssembly, an unknown import, a missing entry,
+    and too much memory, each with a reason."""
     peer = await bench.enrolled()
     faults = module("faults")
     information = await peer.expect(DeviceInfo, peer.link.send(DeviceInfoRequest()))
@@ -103,7 +107,7 @@ async def refuses_what_it_cannot_run(bench: Bench) -> None:
 
 
 async def notices_a_missing_chunk(bench: Bench) -> None:
-    """A chunk that was left out ends the deployment; one that comes twice is acknowledged twice."""
+    """A missing chunk ends the deployment; a repeated chunk is acknowledged again."""
     peer = await bench.enrolled()
     faults = module("faults")
     digest = hashlib.sha256(faults).digest()
@@ -117,7 +121,7 @@ async def notices_a_missing_chunk(bench: Bench) -> None:
 
 async def cancels_a_transfer(bench: Bench) -> None:
     """A stop, or another deployment, in the middle of a transfer ends it: the deployment is answered with CANCELLED,
-    and chunks that are still under way are ignored."""
+    and chunks that were already sent are ignored."""
     peer = await bench.enrolled()
     faults = module("faults")
     announced = Deploy("fine", "fine", len(faults), hashlib.sha256(faults).digest(), 16, LIMITS, "fine")
@@ -138,7 +142,8 @@ async def cancels_a_transfer(bench: Bench) -> None:
 
 
 async def reports_faults(bench: Bench) -> None:
-    """Traps, no fuel, too much memory, a pointer that strays: each with its code, and the board lives on."""
+    """Traps, a lack of fuel, too much memory, and an invalid pointer are reported with their codes, and the board
+    continues."""
     peer = await bench.enrolled()
     faults = module("faults")
     cases: list[tuple[str, Limits, FaultCode]] = [
@@ -163,7 +168,7 @@ async def reports_faults(bench: Bench) -> None:
 
 
 async def ends_an_endless_loop(bench: Bench) -> None:
-    """A call that takes too long is ended, and meanwhile the board keeps its heartbeat."""
+    """A call that takes too long is ended, and meanwhile the board sends heartbeats."""
     peer = await bench.enrolled()
     limit = round(5000 * bench.expectations.heartbeat)
     fault = await _fault(peer, module("faults"), "spin", Limits(LIMITS.memory, (1 << 63) - 1, limit))
@@ -173,7 +178,7 @@ async def ends_an_endless_loop(bench: Bench) -> None:
 
 
 async def keeps_what_runs(bench: Bench) -> None:
-    """A second deployment of a running application is refused, and the first runs on, over a lost link too."""
+    """A second deployment of a running application is refused, and the first continues, also after a lost link."""
     peer = await bench.enrolled()
     await _run_fine(peer)
     _require_refusal(await peer.deploy("fine", module("faults"), entry="trap"))
@@ -185,7 +190,7 @@ async def keeps_what_runs(bench: Bench) -> None:
 
 
 async def gives_up_a_broken_transfer(bench: Bench) -> None:
-    """A connection that ends in the middle of a module leaves nothing of it, and the next deployment works."""
+    """If the connection ends in the middle of a module, the board drops it, and the next deployment works."""
     peer = await bench.enrolled()
     faults = module("faults")
     peer.link.send(Deploy("fine", "fine", len(faults), hashlib.sha256(faults).digest(), 16, LIMITS, "fine"))
@@ -198,7 +203,7 @@ async def gives_up_a_broken_transfer(bench: Bench) -> None:
 
 
 async def forgets_applications_at_reset(bench: Bench) -> None:
-    """Applications are in memory: a reset ends them."""
+    """A reset ends all applications."""
     peer = await bench.enrolled()
     await _run_fine(peer)
     await bench.board.reset()

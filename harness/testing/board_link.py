@@ -1,4 +1,4 @@
-"""What a board has to do on its link: connect, prove who it is, enroll, keep in touch, come back."""
+"""Checks of a board's link: connecting, authentication, enrollment, heartbeats, and reconnection."""
 
 from __future__ import annotations
 
@@ -29,11 +29,14 @@ from harness.wasmbed.protocol.messages import (
 
 __all__: list[str] = []
 
+MOST_PAUSES = 7
+"""Failed connections after which a board's pauses must have grown."""
+
 
 async def boots_and_switches_off(bench: Bench) -> None:
-    """Power on and off are what they say, and a second time changes nothing."""
+    """Power on and power off take effect, and a second power off changes nothing."""
     board = bench.board
-    require(board.power is Power.OFF, "the board was on before it was switched on")
+    require(board.power is Power.OFF, "the board was on before it was powered on")
     await board.power_on()
     require(board.power is Power.ON, "the board is off after power_on")
     require(board.console.lines, "the console shows nothing after boot")
@@ -46,14 +49,15 @@ async def boots_and_switches_off(bench: Bench) -> None:
 
 
 async def authenticates_with_tls_1_3(bench: Bench) -> None:
-    """TLS 1.3, with the certificate it was given."""
+    """The board uses TLS 1.3 with its certificate."""
     peer = await bench.connected()
     require(peer.link.tls_version == "TLSv1.3", f"the link is {peer.link.tls_version}")
     require(peer.link.peer_certificate == bench.certificate, "the board did not present its certificate")
 
 
 async def enrolls_with_certificate(bench: Bench) -> None:
-    """A complete request with the certificate's key, an acknowledgment with the request's id, then a heartbeat."""
+    """The board sends a complete request with the certificate's key, acknowledges the answer with the request's id,
+    then sends a heartbeat."""
     peer = await bench.connected()
     request = await peer.enroll(bench.randomness.uuid())
     require(bench.certificate is not None, "no certificate")
@@ -65,15 +69,16 @@ async def enrolls_with_certificate(bench: Bench) -> None:
 
 
 async def enrolls_with_signing_request(bench: Bench) -> None:
-    """Without a certificate: signing request and token, then back with what was issued, which is kept."""
+    """Without a certificate the board sends signing request and token, connects again with the issued certificate, and
+    keeps it."""
     bench.make_board(certificate=False)
     peer = await bench.connected()
-    require(peer.link.peer_certificate is None, "the board presented a certificate it was not given")
+    require(peer.link.peer_certificate is None, "the board presented a certificate that it was not given")
     envelope = await peer.receive()
     request = envelope.message
     if not isinstance(request, EnrollmentRequest) or request.csr is None:
         raise ProductFailure(f"the board began with {request}, expected an enrollment request with signing request")
-    require(request.pairing_token == bench.pairing_token, "the pairing token is not the one it was given")
+    require(request.pairing_token == bench.pairing_token, "the pairing token is not the board's")
     issued = bench.devices.sign_request(request.csr)
     certificate = x509.load_der_x509_certificate(issued)
     require(_public_key(certificate) == request.public_key, "the signing request is for another key")
@@ -83,7 +88,7 @@ async def enrolls_with_signing_request(bench: Bench) -> None:
     peer.link.send(EnrollmentResponse(device_id, "scripted", "127.0.0.1:0", 1000, issued), envelope.message_id)
     await peer.until_closed()
     again = await bench.gateway.accept()
-    require(again.link.peer_certificate == issued, "the board came back without the certificate it was issued")
+    require(again.link.peer_certificate == issued, "the board came back without the issued certificate")
     second = await again.enroll(device_id)
     require(second.nonce != request.nonce, "the second enrollment request has the first one's nonce")
     restarts: dict[str, Callable[[], Awaitable[None]]] = {
@@ -98,20 +103,22 @@ async def enrolls_with_signing_request(bench: Bench) -> None:
 
 
 async def waits_when_told_to(bench: Bench) -> None:
-    """After a refusal with a retry-after it does not come back earlier."""
+    """After a refusal with a retry-after, the board does not connect earlier."""
     peer = await bench.connected()
     envelope = await peer.receive()
     refused = bench.clock.now()
-    peer.link.send(Error(ErrorCode.DUPLICATE_DEVICE, "another one is here", retry_after=1500), envelope.message_id)
+    peer.link.send(
+        Error(ErrorCode.DUPLICATE_DEVICE, "another device has this identity", retry_after=1500), envelope.message_id
+    )
     await peer.until_closed()
     again = await bench.gateway.accept()
     waited = bench.clock.now() - refused
-    require(waited >= 1.4, f"told to wait 1.5 s, the board came back after {waited:.2f} s")
+    require(waited >= 1.4, f"the gateway asked the board to wait 1.5 s, it came back after {waited:.2f} s")
     await again.enroll(bench.randomness.uuid())
 
 
 async def keeps_its_heartbeat(bench: Bench) -> None:
-    """Heartbeats come with the interval it was told, by its own clock, and their time goes forward."""
+    """Heartbeats come at the gateway's interval, by the board's own clock."""
     interval = bench.expectations.heartbeat
     peer = await bench.enrolled()
     for _ in range(4):
@@ -125,7 +132,7 @@ async def keeps_its_heartbeat(bench: Bench) -> None:
 
 
 async def gives_up_a_silent_gateway(bench: Bench) -> None:
-    """Heartbeats that nobody answers end the connection, and the board comes back as who it is."""
+    """Unanswered heartbeats end the connection, and the board comes back with its device id."""
     peer = await bench.enrolled()
     peer.hold()
     await peer.until_closed()
@@ -135,11 +142,12 @@ async def gives_up_a_silent_gateway(bench: Bench) -> None:
 
 
 async def resumes_after_a_lost_link(bench: Bench) -> None:
-    """A cut link stays cut; restored, the board resumes with a heartbeat and its device id, without enrollment."""
+    """A cut link stays cut. After it is restored the board resumes with a heartbeat and its device id, not with an
+    enrollment."""
     peer = await bench.enrolled()
     await bench.board.cut_link()
     await peer.until_closed()
-    require(bench.board.power is Power.ON, "cutting the link switched the board off")
+    require(bench.board.power is Power.ON, "cutting the link powered the board off")
     await bench.gateway.silence(1.0)
     await bench.board.restore_link()
     again = await bench.gateway.accept()
@@ -148,7 +156,7 @@ async def resumes_after_a_lost_link(bench: Bench) -> None:
 
 
 async def enrolls_anew_when_forgotten(bench: Bench) -> None:
-    """A gateway that does not know its device id makes it enroll again."""
+    """If the gateway does not know its device id, the board enrolls again."""
     peer = await bench.enrolled()
     peer.link.abort()
     again = await bench.gateway.accept()
@@ -160,15 +168,16 @@ async def enrolls_anew_when_forgotten(bench: Bench) -> None:
 
 
 async def comes_back_slower_and_slower(bench: Bench) -> None:
-    """While every attempt fails, the pauses between them grow."""
+    """While every connection fails, the pauses between them grow."""
     peer = await bench.connected()
-    pauses = []
-    for _ in range(5):
+    pauses: list[float] = []
+    # A pause includes a handshake, which takes long on a busy machine: then only a later pause is twice as long.
+    while len(pauses) < 5 or max(pauses[3:]) <= 2 * min(pauses[:2]):
+        require(len(pauses) < MOST_PAUSES, f"the pauses were {', '.join(f'{p:.2f} s' for p in pauses)}")
         lost = bench.clock.now()
         peer.link.abort()
         peer = await bench.gateway.accept()
         pauses.append(bench.clock.now() - lost)
-    require(max(pauses[3:]) > 2 * min(pauses[:2]), f"the pauses were {', '.join(f'{p:.2f} s' for p in pauses)}")
 
 
 async def restarts_with_its_identity(bench: Bench) -> None:
@@ -185,7 +194,7 @@ async def restarts_with_its_identity(bench: Bench) -> None:
 
 
 async def restarts_in_the_middle_of_traffic(bench: Bench) -> None:
-    """A reset while much is on its way to the board loses that, and nothing of what comes after."""
+    """A reset while many bytes are queued for the board loses these bytes, and no later ones."""
     peer = await bench.enrolled()
     for _ in range(5):
         for _ in range(200):
@@ -198,21 +207,21 @@ async def restarts_in_the_middle_of_traffic(bench: Bench) -> None:
 
 
 async def leaves_nothing_without_power(bench: Bench) -> None:
-    """Without power the connection is gone, nothing comes back, and no task of the board is left."""
+    """A power cut ends the connection; the board does not connect, and leaves no task."""
     before = asyncio.all_tasks()
     peer = await bench.enrolled()
     await bench.board.cut_power()
     require(bench.board.power is Power.OFF, "the board is on after cut_power")
     await peer.until_closed()
     left = [task.get_name() for task in asyncio.all_tasks() - before if not task.done()]
-    require(not left, f"tasks that are left: {', '.join(left)}")
+    require(not left, f"the board left tasks: {', '.join(left)}")
     await bench.gateway.silence(1.0)
     again = await bench.enrolled()
     require(again.link.peer_certificate == bench.certificate, "the board came back with another certificate")
 
 
 async def survives_garbage(bench: Bench) -> None:
-    """Bytes that are no message end the connection, not the board: it resumes, as who it was."""
+    """Bytes that are not a message end the connection, not the board: it resumes with its device id."""
     peer = await bench.enrolled()
     for garbage in (
         frame(b"\xff\xff\xff"),
@@ -229,7 +238,7 @@ async def survives_garbage(bench: Bench) -> None:
 
 
 async def answers_unknown_tags(bench: Bench) -> None:
-    """A well-formed message of an unknown kind is answered with an error, and the session goes on."""
+    """A well-formed message with an unknown tag is answered with an error, and the session continues."""
     peer = await bench.enrolled()
     peer.write(frame(bytes.fromhex("83010b8218c8a0")))  # [1, 11, [200, {}]]
     await peer.expect(Error, 11)
@@ -237,14 +246,14 @@ async def answers_unknown_tags(bench: Bench) -> None:
 
 
 async def tells_about_itself(bench: Bench) -> None:
-    """Device information is answered with the request's id."""
+    """A request for device information is answered with the request's id."""
     peer = await bench.enrolled()
     information = await peer.expect(DeviceInfo, peer.link.send(DeviceInfoRequest()))
     require(information.memory > 0 and information.architecture, f"incomplete: {information}")
 
 
 async def refuses_an_unknown_authority(bench: Bench) -> None:
-    """A gateway whose certificate another authority signed is not told anything."""
+    """The board sends nothing to a gateway whose certificate another authority signed."""
     board = bench.board
     await bench.gateway.stop()
     impostor = bench.make_gateway(ServerAuthorities("Impostors", bench.clock).issue("impostor"))
@@ -261,7 +270,7 @@ async def refuses_an_unknown_authority(bench: Bench) -> None:
 
 
 async def refuses_a_wrong_server_name(bench: Bench) -> None:
-    """A gateway whose certificate is for another host is not told anything."""
+    """The board sends nothing to a gateway whose certificate is for another host."""
     bench.make_board(server_name="somebody-else.example")
     await bench.board.power_on()
     await bench.gateway.rejected()
@@ -269,13 +278,13 @@ async def refuses_a_wrong_server_name(bench: Bench) -> None:
 
 
 async def ignores_what_it_did_not_ask(bench: Bench) -> None:
-    """An answer without a question changes nothing."""
+    """A response without a request changes nothing."""
     peer = await bench.enrolled()
     peer.link.send(HeartbeatAcknowledgment(0))
     peer.link.send(EnrollmentResponse(bench.randomness.uuid(), "other", "127.0.0.1:1", 1))
     await peer.expect(Error)
     heartbeat = await peer.expect(Heartbeat)
-    require(heartbeat.device_id == peer.device_id, "the board took over a device id that it did not ask for")
+    require(heartbeat.device_id == peer.device_id, "the board accepted a device id that it had not requested")
 
 
 def _public_key(certificate: x509.Certificate) -> bytes:

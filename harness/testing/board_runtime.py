@@ -1,5 +1,5 @@
-"""Checks that a board's runtime behaves like that of every other board: the modules it accepts, what runs first, the
-limits."""
+"""Checks that a board's runtime behaves like that of every other board: the modules that it accepts, the order of
+calls, and the limits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _DATA = '(memory (export "memory") 1) (data (i32.const 0) "firstthirdforth")'
 _FRAME = f'{_DATA} (func (export "run") (call $say (i32.const 10)))'
 _SAY = "(func $say (param i32) (call $log (i32.const 2) (local.get 0) (i32.const 5)))"
 _NOT_ENOUGH = "NOT_ENOUGH_MEMORY"
-"""The code of a board that is too small for a module that others take."""
+"""The code of a board that lacks the memory for a module that other boards accept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Judged:
 
 
 def judged_modules() -> list[Judged]:
-    """The modules of ``verdicts.json``: proposals, limits, the host interface."""
+    """Read the modules of ``verdicts.json``: proposals, limits, the host interface."""
     text = (files("harness.testing") / "modules" / "verdicts.json").read_text("utf-8")
     return [
         Judged(case["name"], bytes.fromhex(case["hex"]), case["verdict"] == "accepted") for case in json.loads(text)
@@ -62,7 +62,7 @@ async def judges_modules(bench: Bench) -> None:
         result = await peer.deploy("judged", judged.module)
         if judged.accepted:
             fine = result.ok or result.code == _NOT_ENOUGH
-            require(fine, f"{judged.name}: refused as {result.code}: {result.error}, other devices take it")
+            require(fine, f"{judged.name}: refused as {result.code}: {result.error}, other devices accept it")
         else:
             require(not result.ok, f"{judged.name}: accepted, every other device refuses it")
             require(result.code == "INVALID_MODULE", f"{judged.name}: refused as {result.code}, not INVALID_MODULE")
@@ -70,14 +70,14 @@ async def judges_modules(bench: Bench) -> None:
 
 
 async def initializes(bench: Bench) -> None:
-    """The start function and _initialize run before the entry, with the memory at hand; a fault names which it was."""
+    """The start function and _initialize run before the entry and can use the memory; a fault names its function."""
     peer = await bench.enrolled()
     start = "(start $s) (func $s (call $say (i32.const 0)))"
     reactor = '(func (export "_initialize") (call $say (i32.const 5)))'
     result = await peer.deploy("first", assemble(f"(module {_LOG} {_FRAME} {_SAY} {start} {reactor})"))
     require(result.ok, f"a module with a start function and _initialize was refused: {result.error}")
-    for word in ("first", "third", "forth"):
-        await bench.board.console.until(word, bench.expectations.patience)
+    for line in ("first", "third", "forth"):
+        await bench.board.console.until(line, bench.expectations.patience)
     await _stop(peer, "first")
     endless = "(loop (br 0))"
     cases = {
@@ -85,21 +85,21 @@ async def initializes(bench: Bench) -> None:
         f'(func (export "_initialize") {endless})': "_initialize: ",
     }
     for limits in (replace(LIMITS, fuel=10), Limits(LIMITS.memory, (1 << 63) - 1, 60_000)):
-        for body, words in cases.items():
+        for body, prefix in cases.items():
             result = await peer.deploy("late", assemble(f"(module {_LOG} {_FRAME} {_SAY} {body})"), limits=limits)
             code = FaultCode.OUT_OF_FUEL
-            require(not result.ok and result.code == code, f"{words}{result.code}, expected {code}")
+            require(not result.ok and result.code == code, f"{prefix}{result.code}, expected {code}")
             fuel = min(limits.fuel, DEPLOYMENT_FUEL)
-            expected = f"{words}used up its {fuel} units of fuel"
-            require(result.error == expected, f"told {result.error!r}, expected {expected!r}")
-    # Copying segments costs no fuel, so a module that starts nothing is loaded with hardly any.
+            expected = f"{prefix}used up its {fuel} units of fuel"
+            require(result.error == expected, f"the error is {result.error!r}, expected {expected!r}")
+    # Copying segments costs no fuel, so a module without a start function can be loaded with little.
     little = replace(LIMITS, fuel=10)
     result = await peer.deploy("late", assemble(f"(module {_LOG} {_FRAME} {_SAY})"), limits=little)
     require(result.ok, f"a module without a start function was refused with little fuel: {result.error}")
 
 
 async def keeps_tables_small(bench: Bench) -> None:
-    """A growth of a table beyond the limit returns -1, as a growth of the memory does."""
+    """A growth of a table beyond the limit returns -1, like a growth of the memory."""
     peer = await bench.enrolled()
     grow = "(func $grow (param i32) (result i32) (table.grow $t (ref.null func) (local.get 0)))"
     refused = "(if (i32.ne (call $grow (i32.const {})) (i32.const -1)) (then unreachable))"
@@ -112,7 +112,7 @@ async def keeps_tables_small(bench: Bench) -> None:
 
 
 async def _stop(peer: BoardConnection, name: str) -> None:
-    """Stop an application, whatever it still says."""
+    """Stop an application, and ignore its other messages."""
     request = peer.link.send(Stop(name))
     while True:
         message = (await peer.receive()).message

@@ -1,10 +1,10 @@
-"""Whether a cluster keeps to the contract: for whoever adds a kind, with no platform needed.
+"""Checks that a kind of cluster keeps the contract, without a platform, for authors of a kind.
 
     from harness.testing.cluster import check_cluster
 
     asyncio.run(check_cluster(MyCluster))
 
-All checks share one cluster, since some kinds take long to start; each has objects of its own in it.
+All checks share one cluster, because some kinds take long to start; each check has its own objects.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from harness.clusters.cluster import ClusterFactory
 from harness.core.clock import SystemClock
 from harness.core.errors import HarnessError, ProductFailure, UsageError
 from harness.core.identifiers import Randomness
+from harness.testing import cluster_details as details
 from harness.testing import cluster_objects as objects
 from harness.testing import cluster_watches as watches
 from harness.testing.cluster_fixture import ClusterFixture, TapCall
@@ -48,6 +49,12 @@ CLUSTER_CHECKS: Mapping[str, ClusterCheck] = MappingProxyType(
             objects.collects_dependents,
             objects.selects,
             objects.keeps_other_kinds,
+            details.keeps_microseconds,
+            details.creates_by_replacing,
+            details.reserves_names,
+            details.limits_data,
+            details.refuses_wrong_types,
+            details.serves_new_types,
             watches.tells_changes_in_order,
             watches.goes_on_where_it_stopped,
             watches.watches_a_selection,
@@ -70,13 +77,13 @@ async def check_cluster(
 ) -> None:
     """Run every check, or ``only`` some, against one cluster.
 
-    ``progress`` is told each check's name and its outcome: ``passed`` or ``failed``. Raises ProductFailure with all
+    ``progress`` is called with each check's name and outcome: ``passed`` or ``failed``. Raises ProductFailure with all
     failures by name, RigError if the cluster cannot be started, UsageError for an unknown check.
     """
     names = list(CLUSTER_CHECKS) if only is None else list(only)
     for name in names:
         if name not in CLUSTER_CHECKS:
-            raise UsageError(f"no check {name!r}", do=f"the checks are {', '.join(CLUSTER_CHECKS)}")
+            raise UsageError(f"unknown check {name!r}", do=f"the checks are {', '.join(CLUSTER_CHECKS)}")
     failures: dict[str, str] = {}
     async with _ground(factory) as ground:
         for name in names:
@@ -89,16 +96,16 @@ async def check_cluster(
             if progress is not None:
                 progress(name, "failed" if name in failures else "passed")
     if failures:
-        details = "\n".join(f"{name}: {what}" for name, what in failures.items())
-        raise ProductFailure(f"{len(failures)} of {len(names)} cluster checks failed: {', '.join(failures)}\n{details}")
+        listed = "\n".join(f"{name}: {what}" for name, what in failures.items())
+        raise ProductFailure(f"{len(failures)} of {len(names)} cluster checks failed: {', '.join(failures)}\n{listed}")
 
 
 @asynccontextmanager
 async def _ground(factory: ClusterFactory) -> AsyncIterator[ClusterFixture]:
-    told: list[TapCall] = []
+    calls: list[TapCall] = []
 
     def tap(source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
-        told.append(TapCall(source, target, name, data, correlation))
+        calls.append(TapCall(source, target, name, data, correlation))
 
     clock, randomness = SystemClock(), Randomness()
     cluster = factory(clock, randomness, f"check-{randomness.token(4)}", tap)
@@ -106,7 +113,7 @@ async def _ground(factory: ClusterFactory) -> AsyncIterator[ClusterFixture]:
         await cluster.start()
         api = cluster.client("Checker")
         try:
-            yield ClusterFixture(cluster, api, clock, randomness, told)
+            yield ClusterFixture(cluster, api, clock, randomness, calls)
         finally:
             await api.close()
     finally:

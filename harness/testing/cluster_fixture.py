@@ -1,4 +1,4 @@
-"""What a check of a cluster kind stands on: the cluster, a client of it, and what its tap was told."""
+"""The setup of a cluster check: the cluster, a client of it, and the calls of its tap."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from harness.wasmbed.resources.manifests import device
 __all__ = ["ClusterFixture", "TapCall", "refused"]
 
 PATIENCE = 30.0
-"""Seconds within which a cluster has to tell of a change."""
+"""Seconds within which a watch has to report a change."""
 COLLECTED_WITHIN = 90.0
-"""Seconds within which it has to do what it does by itself: a garbage collector learns of new types every 30 s."""
+"""Seconds within which the garbage collector has to delete an object; it discovers new types every 30 s."""
 
 E = TypeVar("E", bound=ApiError)
 
@@ -39,7 +39,8 @@ class TapCall:
 
 @asynccontextmanager
 async def refused(kind: type[E], what: str) -> AsyncIterator[list[E]]:
-    """The block must be refused with ``kind``; the list holds the refusal afterwards. ``what`` names the request."""
+    """Raise ProductFailure unless the block raises ``kind``; the list has that error afterwards. ``what`` names the
+    request."""
     caught: list[E] = []
     try:
         yield caught
@@ -53,29 +54,29 @@ async def refused(kind: type[E], what: str) -> AsyncIterator[list[E]]:
 
 @dataclass
 class ClusterFixture:
-    """A started cluster and a client called ``Checker``; every check uses names of its own."""
+    """A started cluster and a client named ``Checker``; every check uses its own names."""
 
     cluster: Cluster
     api: ResourceApi
     clock: Clock
     randomness: Randomness
-    told: list[TapCall] = field(default_factory=list)
+    calls: list[TapCall] = field(default_factory=list)
 
     def name(self, prefix: str = "check") -> str:
-        """A name that nobody has used."""
+        """Return an unused name."""
         return f"{prefix}-{self.randomness.token(4)}"
 
     async def make_device(self, **more: Any) -> Object:
-        """A Device that the API server stored."""
+        """Create a Device; returns it as stored."""
         return await self.api.create(DEVICE, self.device(**more))
 
     def device(self, **more: Any) -> Object:
-        """A Device to be created, of type ``virtual``."""
+        """Return a Device of type ``virtual`` to be created."""
         name = more.pop("name", None) or self.name()
         return device(name, public_key=b"no key at all", device_type="virtual", **more)
 
     async def goes(self, resource: Resource, name: str, what: str) -> None:
-        """Wait until there is no such object; ProductFailure saying ``what`` stayed."""
+        """Wait until the object is deleted. Raises ProductFailure, which names it ``what``, if it stays."""
         field_selector = f"metadata.name={name}"
         try:
             async with self.clock.deadline(COLLECTED_WITHIN):
@@ -91,7 +92,7 @@ class ClusterFixture:
             raise ProductFailure(f"{what} stayed for {COLLECTED_WITHIN:g} s") from error
 
     async def events(self, events: AsyncIterator[WatchEvent], count: int) -> list[WatchEvent]:
-        """The next events of a watch that are no bookmarks; ProductFailure if they do not come."""
+        """Return the next events of a watch, without bookmarks. Raises ProductFailure if they do not come."""
         taken: list[WatchEvent] = []
         try:
             async with self.clock.deadline(PATIENCE):
@@ -102,9 +103,9 @@ class ClusterFixture:
         except (TimeoutError, StopAsyncIteration) as error:
             seen = ", ".join(f"{one.type} {one.object['metadata']['name']}" for one in taken) or "nothing"
             ended = "ended" if isinstance(error, StopAsyncIteration) else f"was silent for {PATIENCE:g} s"
-            raise ProductFailure(f"a watch told {seen} of {count} events and then {ended}") from error
+            raise ProductFailure(f"a watch reported {seen} of {count} events and then {ended}") from error
         return taken
 
     async def at_once(self, *calls: Any) -> list[Any]:
-        """What these coroutines return, run together."""
+        """Run coroutines at the same time; returns their results."""
         return list(await asyncio.gather(*calls))

@@ -1,4 +1,4 @@
-"""What a cluster kind has to do with objects. Each function is one check; its docstring is the rule."""
+"""Checks of objects in a kind of cluster. Each function is one check, and its docstring is the rule."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from harness.wasmbed.resources.kinds import APPLICATION, CONFIG_MAP, DEVICE, LEA
 
 
 async def stores_what_it_is_given(ground: ClusterFixture) -> None:
-    """A created object is there as it was given, with metadata that the server adds."""
+    """A created object is stored as it was given, with the server's metadata."""
     given = ground.device(labels={"shelf": "a"})
     made = await ground.api.create(DEVICE, given)
     found = await ground.api.get(DEVICE, given["metadata"]["name"])
-    require(found == made, "an object is another one when it is read again")
+    require(found == made, "an object differs when it is read again")
     require(found["spec"] == given["spec"], f"the spec {given['spec']} came back as {found['spec']}")
     meta = found["metadata"]
     require(meta["labels"] == {"shelf": "a"}, f"the labels came back as {meta.get('labels')}")
@@ -27,7 +27,7 @@ async def stores_what_it_is_given(ground: ClusterFixture) -> None:
 
 
 async def keeps_what_it_has(ground: ClusterFixture) -> None:
-    """What a client does to an object in its hands changes nothing on the server, and the other way round."""
+    """A change of a client's copy of an object changes nothing on the server, and vice versa."""
     given = ground.device()
     made = await ground.api.create(DEVICE, given)
     made["spec"]["deviceType"] = given["spec"]["deviceType"] = "altered"
@@ -47,30 +47,30 @@ async def refuses_a_name_twice(ground: ClusterFixture) -> None:
 
 
 async def says_what_is_not_there(ground: ClusterFixture) -> None:
-    """What is not there is answered with 404, whatever the verb."""
+    """Every verb on an absent object is answered with 404."""
     name = ground.name("absent")
-    async with refused(NotFound, "get of what is not there"):
+    async with refused(NotFound, "a get of an absent object"):
         await ground.api.get(DEVICE, name)
-    async with refused(NotFound, "a patch of what is not there"):
+    async with refused(NotFound, "a patch of an absent object"):
         await ground.api.patch(DEVICE, name, {"metadata": {"labels": {"a": "b"}}})
-    async with refused(NotFound, "a status patch of what is not there"):
+    async with refused(NotFound, "a status patch of an absent object"):
         await ground.api.patch_status(DEVICE, name, {"status": {"phase": "Enrolling"}})
-    async with refused(NotFound, "a deletion of what is not there"):
+    async with refused(NotFound, "a deletion of an absent object"):
         await ground.api.delete(DEVICE, name)
 
 
 async def makes_up_names(ground: ClusterFixture) -> None:
-    """``generateName`` makes names that differ."""
+    """``generateName`` makes different names."""
     one, other = [ground.device() for _ in range(2)]
     for given in (one, other):
         given["metadata"] = {"generateName": "made-"}
     names = [(await ground.api.create(DEVICE, given))["metadata"]["name"] for given in (one, other)]
-    require(all(name.startswith("made-") for name in names), f"the names do not begin as asked: {names}")
-    require(names[0] != names[1], f"one name was made up twice: {names[0]}")
+    require(all(name.startswith("made-") for name in names), f"the names lack the prefix made-: {names}")
+    require(names[0] != names[1], f"one name was generated twice: {names[0]}")
 
 
 async def defaults_and_prunes(ground: ClusterFixture) -> None:
-    """Defaults of the schema are filled in, and what it does not name is dropped."""
+    """The schema's defaults are filled in, and fields that it lacks are dropped."""
     name = ground.name()
     given: Object = {
         "apiVersion": APPLICATION.api_version,
@@ -85,7 +85,7 @@ async def defaults_and_prunes(ground: ClusterFixture) -> None:
 
 
 async def validates(ground: ClusterFixture) -> None:
-    """What breaks the schema is refused with 422, and the causes name the fields."""
+    """An object that breaks the schema is refused with 422, and the causes name the fields."""
     given = ground.device()
     given["spec"].pop("publicKey")
     given["spec"]["capabilities"] = "wasm"
@@ -96,7 +96,7 @@ async def validates(ground: ClusterFixture) -> None:
     require("spec.capabilities" in causes, f"the causes do not name spec.capabilities: {causes}")
     made = await ground.make_device()
     name = made["metadata"]["name"]
-    async with refused(Invalid, "a phase that there is not"):
+    async with refused(Invalid, "an unknown phase"):
         await ground.api.patch_status(DEVICE, name, {"status": {"phase": "Dreaming"}})
     require(await ground.api.get(DEVICE, name) == made, "a refused patch changed something")
 
@@ -116,7 +116,7 @@ async def merges_patches(ground: ClusterFixture) -> None:
 
 
 async def keeps_the_status_apart(ground: ClusterFixture) -> None:
-    """The status is written through its subresource only, and nothing else is."""
+    """The status is written only through its subresource, and the subresource writes nothing else."""
     given = ground.device()
     given["status"] = {"phase": "Connected"}
     made = await ground.api.create(DEVICE, given)
@@ -132,7 +132,7 @@ async def keeps_the_status_apart(ground: ClusterFixture) -> None:
 
 
 async def counts_generations(ground: ClusterFixture) -> None:
-    """The generation grows with the spec, not with status or labels; nothing moves when nothing changed."""
+    """The generation grows with the spec, not with status or labels; a patch without a change changes nothing."""
     made = await ground.make_device()
     name = made["metadata"]["name"]
     status = await ground.api.patch_status(DEVICE, name, {"status": {"phase": "Enrolling"}})
@@ -145,7 +145,7 @@ async def counts_generations(ground: ClusterFixture) -> None:
 
 
 async def refuses_stale_writes(ground: ClusterFixture) -> None:
-    """A write that names a resourceVersion which is not the present one is refused with 409."""
+    """A write with an old resourceVersion is refused with 409."""
     made = await ground.make_device()
     name = made["metadata"]["name"]
     fresh = await ground.api.patch(DEVICE, name, {"metadata": {"labels": {"a": "b"}}})
@@ -161,7 +161,7 @@ async def refuses_stale_writes(ground: ClusterFixture) -> None:
 
 
 async def lets_one_of_two_win(ground: ClusterFixture) -> None:
-    """Of writers with the same resourceVersion one wins, and the others get 409."""
+    """Of several writers with the same resourceVersion, one succeeds and the others get 409."""
     made = await ground.make_device()
     name, version = made["metadata"]["name"], made["metadata"]["resourceVersion"]
 
@@ -180,7 +180,7 @@ async def lets_one_of_two_win(ground: ClusterFixture) -> None:
 
 
 async def deletes_on_conditions(ground: ClusterFixture) -> None:
-    """A deletion with a uid or resourceVersion that is not the object's is refused with 409."""
+    """A deletion with another uid or resourceVersion than the object's is refused with 409."""
     made = await ground.make_device()
     name, meta = made["metadata"]["name"], made["metadata"]
     async with refused(Conflict, "a deletion with another uid"):
@@ -194,7 +194,7 @@ async def deletes_on_conditions(ground: ClusterFixture) -> None:
 
 
 async def waits_for_finalizers(ground: ClusterFixture) -> None:
-    """A deleted object stays, marked, until its last finalizer is taken off."""
+    """A deleted object stays, marked, until its last finalizer is removed."""
     given = ground.device()
     name = given["metadata"]["name"]
     given["metadata"]["finalizers"] = ["wasmbed.io/check"]
@@ -205,7 +205,7 @@ async def waits_for_finalizers(ground: ClusterFixture) -> None:
     async with refused(Invalid, "a finalizer on an object that is being deleted"):
         await ground.api.patch(DEVICE, name, {"metadata": {"finalizers": ["wasmbed.io/check", "wasmbed.io/more"]}})
     await ground.api.patch(DEVICE, name, {"metadata": {"finalizers": None}})
-    await ground.goes(DEVICE, name, "an object whose last finalizer is off")
+    await ground.goes(DEVICE, name, "an object without finalizers")
 
 
 async def collects_dependents(ground: ClusterFixture) -> None:
@@ -216,7 +216,7 @@ async def collects_dependents(ground: ClusterFixture) -> None:
     reference |= {member: owner["metadata"][member] for member in ("name", "uid")}
     await ground.api.create(CONFIG_MAP, {"metadata": {"name": name, "ownerReferences": [reference]}})
     await ground.api.delete(DEVICE, owner["metadata"]["name"])
-    await ground.goes(CONFIG_MAP, name, "an object whose owner is gone")
+    await ground.goes(CONFIG_MAP, name, "an object whose owner was deleted")
 
 
 async def selects(ground: ClusterFixture) -> None:

@@ -1,4 +1,5 @@
-"""What a cluster kind has to do with watches, its tap and its kubeconfig. Each function is one check."""
+"""Checks of watches, tap and kubeconfig of a kind of cluster. Each function is one check, and its docstring is the
+rule."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
 
 async def tells_changes_in_order(ground: ClusterFixture) -> None:
-    """A watch tells what happens after its resourceVersion, in order, each change once."""
+    """A watch reports each change after its resourceVersion once and in order."""
     before = await ground.api.list(DEVICE)
     name = (await ground.make_device())["metadata"]["name"]
     async with ground.api.watch(DEVICE, resource_version=before.resource_version) as events:
@@ -24,10 +25,10 @@ async def tells_changes_in_order(ground: ClusterFixture) -> None:
         await ground.api.delete(DEVICE, name)
         seen = await ground.events(events, 4)
     kinds = [event.type for event in seen]
-    require(kinds == ["ADDED", "MODIFIED", "MODIFIED", "DELETED"], f"the watch told {kinds}")
+    require(kinds == ["ADDED", "MODIFIED", "MODIFIED", "DELETED"], f"the watch reported {kinds}")
     versions = [event.object["metadata"]["resourceVersion"] for event in seen]
     require(len(set(versions)) == 4, f"resourceVersions repeat: {versions}")
-    require(seen[2].object["status"]["phase"] == "Enrolling", "a change is told without what changed")
+    require(seen[2].object["status"]["phase"] == "Enrolling", "a watch event lacks the change")
 
 
 async def goes_on_where_it_stopped(ground: ClusterFixture) -> None:
@@ -43,11 +44,12 @@ async def goes_on_where_it_stopped(ground: ClusterFixture) -> None:
             for event in await ground.events(events, 2):
                 seen.append(event.object["spec"]["firmwareVersion"])
                 version = event.object["metadata"]["resourceVersion"]
-    require(seen == ["0a", "0b", "1a", "1b", "2a", "2b"], f"three watches in a row told {seen}")
+    require(seen == ["0a", "0b", "1a", "1b", "2a", "2b"], f"three consecutive watches reported {seen}")
 
 
 async def watches_a_selection(ground: ClusterFixture) -> None:
-    """A watch with selectors tells of objects that come to match as ADDED, that cease to as DELETED."""
+    """A watch with selectors reports an object that begins to match as ADDED, and one that ceases to match as
+    DELETED."""
     shelf = ground.name("shelf")
     version = (await ground.api.list(DEVICE)).resource_version
     async with ground.api.watch(DEVICE, resource_version=version, label_selector=f"shelf={shelf}") as events:
@@ -56,11 +58,11 @@ async def watches_a_selection(ground: ClusterFixture) -> None:
         await ground.api.patch(DEVICE, name, {"metadata": {"labels": {"shelf": "other"}}})
         await ground.api.patch(DEVICE, other, {"metadata": {"labels": {"shelf": shelf}}})
         seen = [(event.type, event.object["metadata"]["name"]) for event in await ground.events(events, 3)]
-    require(seen == [("ADDED", name), ("DELETED", name), ("ADDED", other)], f"the watch told {seen}")
+    require(seen == [("ADDED", name), ("DELETED", name), ("ADDED", other)], f"the watch reported {seen}")
 
 
 async def serves_many_watchers(ground: ClusterFixture) -> None:
-    """Twenty watchers see the same, each its own copy."""
+    """Twenty watchers get the same events, each its own copy."""
     name = (await ground.make_device())["metadata"]["name"]
     version = (await ground.api.list(DEVICE)).resource_version
     async with AsyncExitStack() as stack:
@@ -72,21 +74,21 @@ async def serves_many_watchers(ground: ClusterFixture) -> None:
         ]
         for step in range(3):
             await ground.api.patch(DEVICE, name, {"spec": {"firmwareVersion": str(step)}})
-        told: list[list[WatchEvent]] = await ground.at_once(*(ground.events(events, 3) for events in watches))
-    versions = {tuple(event.object["spec"]["firmwareVersion"] for event in seen) for seen in told}
+        received: list[list[WatchEvent]] = await ground.at_once(*(ground.events(events, 3) for events in watches))
+    versions = {tuple(event.object["spec"]["firmwareVersion"] for event in seen) for seen in received}
     require(versions == {("0", "1", "2")}, f"the watchers saw {sorted(versions)}")
-    told[0][0].object["spec"]["firmwareVersion"] = "altered"
-    require(told[1][0].object["spec"]["firmwareVersion"] == "0", "two watchers share an object")
+    received[0][0].object["spec"]["firmwareVersion"] = "altered"
+    require(received[1][0].object["spec"]["firmwareVersion"] == "0", "two watchers share an object")
 
 
 async def tells_the_tap(ground: ClusterFixture) -> None:
-    """Requests that change something, and deliveries of the three custom resources, reach the tap as documented."""
+    """Writing requests, and deliveries of the three custom resources, reach the tap as documented."""
     version = (await ground.api.list(DEVICE)).resource_version
     async with (
         ground.api.watch(DEVICE, resource_version=version) as events,
         ground.api.watch(DEVICE, resource_version=version) as others,
     ):
-        start = len(ground.told)
+        start = len(ground.calls)
         made = await ground.make_device()
         name = made["metadata"]["name"]
         await ground.api.patch_status(DEVICE, name, {"status": {"phase": "Enrolling"}})
@@ -95,8 +97,8 @@ async def tells_the_tap(ground: ClusterFixture) -> None:
         await ground.api.get(DEVICE, name)
         await ground.api.delete(DEVICE, name)
         await ground.at_once(ground.events(events, 3), ground.events(others, 3))
-    told = [one for one in ground.told[start:] if one.correlation == name]
-    requests = [one for one in told if one.target == "Kubernetes"]
+    calls = [one for one in ground.calls[start:] if one.correlation == name]
+    requests = [one for one in calls if one.target == "Kubernetes"]
     found = [(one.source, one.name, one.data["code"], one.data["subresource"]) for one in requests]
     expected = [
         ("Checker", "POST Device", 201, ""),
@@ -104,28 +106,28 @@ async def tells_the_tap(ground: ClusterFixture) -> None:
         ("Checker", "POST Device", 409, ""),
         ("Checker", "DELETE Device", 200, ""),
     ]
-    require(found == expected, f"the tap was told of the requests {found}")
+    require(found == expected, f"the tap got the requests {found}")
     place = {"namespace": ground.api.namespace, "name": name}
-    require(all(place.items() <= one.data.items() for one in requests), "a request is told without its object's place")
-    require(requests[0].data["spec"] == made["spec"], "a request is told without its spec")
-    require(requests[1].data["status"] == {"phase": "Enrolling"}, "a request is told without its status")
-    deliveries: list[TapCall] = [one for one in told if one.source == "Kubernetes"]
+    require(all(place.items() <= one.data.items() for one in requests), "a request at the tap lacks namespace or name")
+    require(requests[0].data["spec"] == made["spec"], "a request at the tap lacks its spec")
+    require(requests[1].data["status"] == {"phase": "Enrolling"}, "a request at the tap lacks its status")
+    deliveries: list[TapCall] = [one for one in calls if one.source == "Kubernetes"]
     seen = [(one.target, one.name, one.data["status"].get("phase")) for one in deliveries]
     expected_deliveries = [
         ("Checker", "ADDED Device", "Pending"),
         ("Checker", "MODIFIED Device", "Enrolling"),
         ("Checker", "DELETED Device", "Enrolling"),
     ]
-    require(seen == expected_deliveries, f"the tap was told of the deliveries {seen}")
+    require(seen == expected_deliveries, f"the tap got the deliveries {seen}")
 
 
 async def tells_causes_first(ground: ClusterFixture) -> None:
-    """Whoever reacts to an event at once is told after the write that caused it, also where the event comes first."""
+    """The tap gets a write before the event that it caused, also if the event arrives first."""
     given = ground.device()
     name = given["metadata"]["name"]
     given["metadata"]["finalizers"] = ["wasmbed.io/check"]
     version = (await ground.api.create(DEVICE, given))["metadata"]["resourceVersion"]
-    field, steps, start = f"metadata.name={name}", range(20), len(ground.told)
+    field, steps, start = f"metadata.name={name}", range(20), len(ground.calls)
     async with ground.api.watch(DEVICE, resource_version=version, field_selector=field) as events:
 
         async def write() -> None:
@@ -135,47 +137,49 @@ async def tells_causes_first(ground: ClusterFixture) -> None:
             await ground.api.patch(DEVICE, name, {"metadata": {"finalizers": None}})
 
         await ground.at_once(write(), ground.events(events, len(steps) + 2))
-    told = [(one.name, one.data.get("status", {}).get("deviceStatus")) for one in ground.told[start:]]
+    calls = [(one.name, one.data.get("status", {}).get("deviceStatus")) for one in ground.calls[start:]]
     for step in map(str, steps):
-        require(_in_order(told, ("PATCH Device", step), ("MODIFIED Device", step)), "a change is told before its PATCH")
+        is_ordered = _in_order(calls, ("PATCH Device", step), ("MODIFIED Device", step))
+        require(is_ordered, "a change came to the tap before its PATCH")
     last = steps[-1]
-    require(told.count(("MODIFIED Device", str(last))) == 2, "a deletion that waits for a finalizer is not told")
-    names = [what for what, _ in told]
+    require(calls.count(("MODIFIED Device", str(last))) == 2, "the tap lacks a deletion that waits for a finalizer")
+    names = [what for what, _ in calls]
     end = names.index("DELETED Device")
-    require("DELETE Device" in names[:end], "an end is told before its DELETE")
-    require(names[:end].count("PATCH Device") == len(steps) + 1, "an end is told before the PATCH that let it come")
+    require("DELETE Device" in names[:end], "a deletion came to the tap before its DELETE")
+    patches = names[:end].count("PATCH Device")
+    require(patches == len(steps) + 1, "a deletion came to the tap before the PATCH that removed the finalizer")
 
 
-def _in_order(told: Sequence[object], cause: object, effect: object) -> bool:
-    return cause in told and effect in told and told.index(cause) < told.index(effect)
+def _in_order(calls: Sequence[object], cause: object, effect: object) -> bool:
+    return cause in calls and effect in calls and calls.index(cause) < calls.index(effect)
 
 
 async def writes_a_kubeconfig(ground: ClusterFixture) -> None:
-    """The kubeconfig leads other programs to the same objects, over a real socket, and only with its credentials."""
+    """With the kubeconfig, and only with its credentials, other programs reach the same objects over a real socket."""
     made = await ground.make_device()
     name = made["metadata"]["name"]
     with tempfile.TemporaryDirectory(prefix="wasmbed-check-") as folder:
         path = Path(folder) / "kubeconfig"
         await ground.cluster.write_kubeconfig(path)
-        require(path.stat().st_mode & 0o077 == 0, "others may read the kubeconfig")
+        require(path.stat().st_mode & 0o077 == 0, "other users can read the kubeconfig")
         outside = await KubernetesApi.open(ground.api.namespace, kubeconfig=path, name="Outsider")
         try:
-            require(await outside.get(DEVICE, name) == made, "an object is another one over the socket")
+            require(await outside.get(DEVICE, name) == made, "an object differs over the socket")
             version = made["metadata"]["resourceVersion"]
             async with outside.watch(DEVICE, resource_version=version) as events:
                 await ground.api.patch(DEVICE, name, {"metadata": {"labels": {"a": "b"}}})
                 seen = (await ground.events(events, 1))[0].object
-            require(seen["metadata"]["labels"] == {"a": "b"}, "a change is told without what changed")
+            require(seen["metadata"]["labels"] == {"a": "b"}, "a watch event lacks the change")
             await outside.patch_status(DEVICE, name, {"status": {"phase": "Enrolling"}})
         finally:
             await outside.close()
     found = await ground.api.get(DEVICE, name)
-    require(found["status"]["phase"] == "Enrolling", "what came over the socket was not stored")
+    require(found["status"]["phase"] == "Enrolling", "a write over the socket was not stored")
 
 
 async def refuses_what_it_does_not_know(ground: ClusterFixture) -> None:
-    """A resource type that there is not is answered with 404."""
+    """An unknown resource type is answered with 404."""
     unknown = type(DEVICE)(DEVICE.group, DEVICE.version, "nonsenses", "Nonsense")
-    async with refused(ApiError, "a list of a type that there is not") as caught:
+    async with refused(ApiError, "a list of an unknown type") as caught:
         await ground.api.list(unknown)
     require(caught[0].code == 404, f"the answer is {caught[0].code}, not 404")

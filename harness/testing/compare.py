@@ -1,13 +1,12 @@
-"""Whether two histories tell the same story: one scenario on two tiers of boards, for example.
+"""Compares two histories, for example of one scenario on two tiers of boards.
 
     difference(on_virtual, on_qemu, ("virtual", "qemu"))        # "" or a diff to read
 
-What a board is and when things happen differs from tier to tier; what is said, in which order, and what becomes of
-the resources must not. So a history is reduced to what each device and each application went through: the messages
-one way, the messages the other way, and the phases. Names and ids become ``device 1``, ``id 1`` in the order in which
-they appear; times, measurements, keys and free words become ``...``; of the heartbeats of a connection the first
-counts. Requests to the cluster are left out: how many there are depends on timing; so is what is said about an
-application that was deleted, when the gateway tidies up behind it.
+Tiers may differ in the boards' descriptions and in times, but not in the messages, their order, and the phases of
+resources. So a history is reduced, for each device and each application, to the messages in each direction and the
+phases. Names and ids become ``device 1``, ``id 1`` in the order of their appearance; times, measurements, keys and free
+text become ``...``; only the first heartbeat of a connection counts. Requests to the cluster are left out, because
+their number depends on timing, and so are messages about an application after its deletion.
 """
 
 from __future__ import annotations
@@ -30,23 +29,23 @@ VARIES = frozenset(
         *("gatewayEndpoint", "gatewayName", "memory", "metrics", "resourceUse", "runtimeFeatures"),
     }
 )
-"""Fields of a message whose presence counts, not their value."""
+"""Fields of a message that are compared by presence, not by value."""
 LEFT_OUT = frozenset({"device", "messageId"})
 IDS = frozenset({"deviceId"})
 SETS = frozenset({"capabilities"})
-"""Lists whose order means nothing."""
-SPOKEN = {"Device", "Gateway", "ApplicationController"}
-"""Between whom messages are compared."""
+"""Lists that are compared without order."""
+COMPARED = {"Device", "Gateway", "ApplicationController"}
+"""The parties whose messages are compared."""
 BEATS = frozenset({"Heartbeat", "HeartbeatAcknowledgment"})
 
 
 def story(events: Iterable[Event]) -> list[str]:
-    """What happened, a line each, subject by subject: equal for two runs of a scenario unless something differs."""
-    return [line for subject in _Subjects(events).told.values() for line in subject.lines()]
+    """Reduce a history to lines, subject by subject. The lines of two runs are equal unless the runs differ."""
+    return [line for subject in _Subjects(events).found.values() for line in subject.lines()]
 
 
 def difference(first: Iterable[Event], second: Iterable[Event], names: tuple[str, str] = ("first", "second")) -> str:
-    """The lines of the two stories that differ, with their neighbours, as a unified diff; empty if they are alike."""
+    """Return a unified diff of the two histories' lines; empty if they are equal."""
     lines = difflib.unified_diff(story(first), story(second), *names, lineterm="", n=2)
     return "\n".join(line for line in lines if not line.startswith("@@"))
 
@@ -54,27 +53,27 @@ def difference(first: Iterable[Event], second: Iterable[Event], names: tuple[str
 def require_alike(
     first: Iterable[Event], second: Iterable[Event], names: tuple[str, str] = ("first", "second")
 ) -> None:
-    """Raise ProductFailure with the difference, if there is one."""
+    """Raise ProductFailure with the difference between two histories, if there is one."""
     if found := difference(first, second, names):
-        raise ProductFailure(f"{names[0]} and {names[1]} tell different stories:\n{found}", where="compare")
+        raise ProductFailure(f"{names[0]} and {names[1]} differ:\n{found}", where="compare")
 
 
 class _Subject:
-    """One device or application, and what it went through, a list for each direction."""
+    """The messages and phases of one device or application, in one list for each direction."""
 
     def __init__(self, label: str) -> None:
         self.label = label
         self._lanes: dict[str, list[str]] = {}
-        self._beaten: set[str] = set()
+        self._seen_beats: set[str] = set()
 
     def add(self, lane: str, name: str, text: str) -> None:
         if self._lanes.get("phases", [""])[-1] == "deleted" and name != "phase":
             return
         if name == "TlsConnected":
-            self._beaten.clear()
-        if name in BEATS and name in self._beaten:
+            self._seen_beats.clear()
+        if name in BEATS and name in self._seen_beats:
             return
-        self._beaten.add(name)
+        self._seen_beats.add(name)
         lines = self._lanes.setdefault(lane, [])
         if not lines or lines[-1] != text:
             lines.append(text)
@@ -87,15 +86,15 @@ class _Subject:
 
 class _Subjects:
     def __init__(self, events: Iterable[Event]) -> None:
-        self.told: dict[str, _Subject] = {}
+        self.found: dict[str, _Subject] = {}
         self._labels: dict[str, str] = {}
         self._ids: dict[str, str] = {}
         for event in events:
             if event.correlation:
-                self._hear(event)
+                self._add(event)
 
-    def _hear(self, event: Event) -> None:
-        if event.kind is Kind.MESSAGE and {event.source, event.target} <= SPOKEN:
+    def _add(self, event: Event) -> None:
+        if event.kind is Kind.MESSAGE and {event.source, event.target} <= COMPARED:
             device = self._label(event.data.get("device"), "device")
             subject = self._subject(event.correlation, "application")
             data = {key: self._field(key, value) for key, value in event.data.items() if key not in LEFT_OUT}
@@ -110,9 +109,9 @@ class _Subjects:
             self._subject(event.correlation, "device").add("faults", "Crash", f"Crash {event.data.get('cause')}")
 
     def _subject(self, name: str, kind: str) -> _Subject:
-        if name not in self.told:
-            self.told[name] = _Subject(self._label(name, kind))
-        return self.told[name]
+        if name not in self.found:
+            self.found[name] = _Subject(self._label(name, kind))
+        return self.found[name]
 
     def _label(self, name: object, kind: str) -> str:
         if not name or not isinstance(name, str):

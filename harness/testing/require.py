@@ -1,4 +1,4 @@
-"""What every check says when something is not as it must be."""
+"""The way in which every check reports a rule that is broken."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ __all__ = ["require"]
 
 
 def require(holds: object, what: str) -> None:
-    """Raise ProductFailure saying ``what`` was found unless it holds."""
+    """Raise ProductFailure with the message ``what`` unless ``holds`` is true."""
     if not holds:
         raise ProductFailure(what)

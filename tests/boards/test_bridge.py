@@ -1,10 +1,9 @@
-"""The bridge carries a board's bytes to the gateway and back, and is where a link is cut."""
+"""The bridge forwards bytes between board and gateway, and cuts the link on request."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,13 @@ from harness.core.network import SystemNetwork
 
 OPEN, CLOSE = LineMark.OPEN.wire(), LineMark.CLOSE.wire()
 HUNG = 120
-"""Seconds after which nothing more is to be expected, however busy the machine is."""
+"""Seconds to wait at most, on a machine that may be busy."""
 MUCH = 16 << 20
 """Bytes: more than the system holds for two sockets."""
 
 
 class Peer(asyncio.Protocol):
-    """An end that remembers what it got and lets a test wait for it."""
+    """An end that records the received bytes, so that a test can wait for them."""
 
     def __init__(self) -> None:
         self.received = bytearray()
@@ -52,7 +51,7 @@ class Peer(asyncio.Protocol):
 
 
 class Scene:
-    """A board's end of the serial line, a bridge, and a gateway that takes connections."""
+    """A board's end of the serial line, a bridge, and a gateway that accepts connections."""
 
     def __init__(self, board: Peer, bridge: Bridge) -> None:
         self.board, self.bridge = board, bridge
@@ -70,8 +69,8 @@ class Scene:
         return peer
 
 
-@asynccontextmanager
-async def scene(tmp_path: Path, *, on_request: bool = False) -> AsyncIterator[Scene]:
+@pytest.fixture
+async def stage(tmp_path: Path, settings: dict[str, bool]) -> AsyncIterator[Scene]:
     network, loop = SystemNetwork(), asyncio.get_running_loop()
     holder: list[Scene] = []
 
@@ -86,7 +85,7 @@ async def scene(tmp_path: Path, *, on_request: bool = False) -> AsyncIterator[Sc
     def note(source: str, target: str, name: str, data: Any, correlation: str) -> None:
         holder[0].notes.append(name)
 
-    bridge = Bridge("board-1", gateway.endpoint, network, note, on_request=on_request)
+    bridge = Bridge("board-1", gateway.endpoint, network, note, **settings)
     path = str(tmp_path / "serial")
     server = await loop.create_unix_server(lambda: bridge, path)
     _, board = await loop.create_unix_connection(Peer, path)
@@ -104,138 +103,105 @@ async def scene(tmp_path: Path, *, on_request: bool = False) -> AsyncIterator[Sc
             await peer.until(lambda peer=peer: peer.lost)
 
 
-def run(tmp_path: Path, play: Callable[[Scene], Any], *, on_request: bool = False) -> None:
-    async def whole() -> None:
-        async with scene(tmp_path, on_request=on_request) as stage:
-            await play(stage)
-
-    asyncio.run(whole())
-
-
-def test_bytes_go_both_ways_unchanged(tmp_path: Path) -> None:
+async def test_bytes_go_both_ways_unchanged(stage: Scene) -> None:
     every_byte = bytes(range(256)) * 300
-
-    async def play(stage: Scene) -> None:
-        board = stage.board
-        board.transport.write(b"noise" + OPEN)
-        await board.until(lambda: bytes(board.received) == OPEN)
-        gateway = await stage.call(1)
-        board.transport.write(Line.stuff(every_byte))
-        await gateway.until(lambda: len(gateway.received) == len(every_byte))
-        assert bytes(gateway.received) == every_byte
-        gateway.transport.write(every_byte)
-        await board.until(lambda: bytes(board.received) == OPEN + Line.stuff(every_byte))
-        assert (stage.bridge.counters.up, stage.bridge.counters.down) == (len(every_byte), len(every_byte))
-        assert stage.notes == ["LinkOpened"]
-
-    run(tmp_path, play)
+    board = stage.board
+    board.transport.write(b"noise" + OPEN)
+    await board.until(lambda: bytes(board.received) == OPEN)
+    gateway = await stage.call(1)
+    board.transport.write(Line.stuff(every_byte))
+    await gateway.until(lambda: len(gateway.received) == len(every_byte))
+    assert bytes(gateway.received) == every_byte
+    gateway.transport.write(every_byte)
+    await board.until(lambda: bytes(board.received) == OPEN + Line.stuff(every_byte))
+    assert (stage.bridge.counters.up, stage.bridge.counters.down) == (len(every_byte), len(every_byte))
+    assert stage.notes == ["LinkOpened"]
 
 
-def test_the_board_hears_when_the_gateway_hangs_up(tmp_path: Path) -> None:
-    async def play(stage: Scene) -> None:
-        stage.board.transport.write(OPEN)
-        gateway = await stage.call(1)
-        gateway.transport.close()
-        await stage.board.until(lambda: bytes(stage.board.received) == OPEN + CLOSE)
-
-    run(tmp_path, play)
+async def test_the_board_gets_a_close_mark_when_the_gateway_closes(stage: Scene) -> None:
+    stage.board.transport.write(OPEN)
+    gateway = await stage.call(1)
+    gateway.transport.close()
+    await stage.board.until(lambda: bytes(stage.board.received) == OPEN + CLOSE)
 
 
-def test_a_board_that_connects_anew_ends_its_old_connection(tmp_path: Path) -> None:
-    async def play(stage: Scene) -> None:
-        stage.board.transport.write(OPEN)
-        first = await stage.call(1)
-        await stage.board.until(lambda: bytes(stage.board.received) == OPEN)
-        stage.board.transport.write(OPEN)
-        await stage.board.until(lambda: bytes(stage.board.received) == OPEN + OPEN)
-        await first.until(lambda: first.lost)
-        assert stage.bridge.counters.connections == 2
-
-    run(tmp_path, play)
+async def test_a_board_that_connects_again_ends_its_old_connection(stage: Scene) -> None:
+    stage.board.transport.write(OPEN)
+    first = await stage.call(1)
+    await stage.board.until(lambda: bytes(stage.board.received) == OPEN)
+    stage.board.transport.write(OPEN)
+    await stage.board.until(lambda: bytes(stage.board.received) == OPEN + OPEN)
+    await first.until(lambda: first.lost)
+    assert stage.bridge.counters.connections == 2
 
 
-def test_a_board_that_closes_ends_the_connection_in_order(tmp_path: Path) -> None:
-    async def play(stage: Scene) -> None:
-        stage.board.transport.write(OPEN)
-        gateway = await stage.call(1)
-        stage.board.transport.write(b"bye" + CLOSE)
-        await gateway.until(lambda: gateway.lost)
-        assert bytes(gateway.received) == b"bye"
-
-    run(tmp_path, play)
+async def test_a_board_that_closes_ends_the_connection_in_order(stage: Scene) -> None:
+    stage.board.transport.write(OPEN)
+    gateway = await stage.call(1)
+    stage.board.transport.write(b"bye" + CLOSE)
+    await gateway.until(lambda: gateway.lost)
+    assert bytes(gateway.received) == b"bye"
 
 
-def test_a_cut_link_is_silent_until_it_is_restored(tmp_path: Path) -> None:
-    async def play(stage: Scene) -> None:
-        stage.board.transport.write(OPEN)
-        gateway = await stage.call(1)
-        await stage.board.until(lambda: bytes(stage.board.received) == OPEN)
-        stage.bridge.cut()
-        await gateway.until(lambda: gateway.lost)
-        stage.bridge.data_received(OPEN)
-        stage.bridge.restore()
-        await stage.board.until(lambda: bytes(stage.board.received) == OPEN + CLOSE)
-        stage.board.transport.write(OPEN)
-        again = await stage.call(2)
-        await stage.board.until(lambda: bytes(stage.board.received) == OPEN + CLOSE + OPEN)
-        stage.bridge.restore()
-        again.transport.write(b"still there")
-        await stage.board.until(lambda: bytes(stage.board.received) == OPEN + CLOSE + OPEN + b"still there")
-
-    run(tmp_path, play)
+async def test_a_cut_link_is_silent_until_it_is_restored(stage: Scene) -> None:
+    stage.board.transport.write(OPEN)
+    gateway = await stage.call(1)
+    await stage.board.until(lambda: bytes(stage.board.received) == OPEN)
+    stage.bridge.cut()
+    await gateway.until(lambda: gateway.lost)
+    stage.bridge.data_received(OPEN)
+    stage.bridge.restore()
+    await stage.board.until(lambda: bytes(stage.board.received) == OPEN + CLOSE)
+    stage.board.transport.write(OPEN)
+    again = await stage.call(2)
+    await stage.board.until(lambda: bytes(stage.board.received) == OPEN + CLOSE + OPEN)
+    stage.bridge.restore()
+    again.transport.write(b"still there")
+    await stage.board.until(lambda: bytes(stage.board.received) == OPEN + CLOSE + OPEN + b"still there")
 
 
-def test_no_gateway_is_told_to_the_board(tmp_path: Path) -> None:
-    async def whole() -> None:
-        network = SystemNetwork()
-        listener = await network.listen(Peer, ("127.0.0.1", 0))
-        endpoint = listener.endpoint
-        await listener.close()
-        bridge = Bridge("board-1", endpoint, network)
-        path = str(tmp_path / "serial")
-        server = await asyncio.get_running_loop().create_unix_server(lambda: bridge, path)
-        _, board = await asyncio.get_running_loop().create_unix_connection(Peer, path)
-        board.transport.write(OPEN)
-        await board.until(lambda: bytes(board.received) == CLOSE)
-        await bridge.close()
-        server.close()
-        await board.until(lambda: board.lost)
-
-    asyncio.run(whole())
+async def test_the_board_gets_a_close_mark_without_a_gateway(tmp_path: Path) -> None:
+    network = SystemNetwork()
+    listener = await network.listen(Peer, ("127.0.0.1", 0))
+    endpoint = listener.endpoint
+    await listener.close()
+    bridge = Bridge("board-1", endpoint, network)
+    path = str(tmp_path / "serial")
+    server = await asyncio.get_running_loop().create_unix_server(lambda: bridge, path)
+    _, board = await asyncio.get_running_loop().create_unix_connection(Peer, path)
+    board.transport.write(OPEN)
+    await board.until(lambda: bytes(board.received) == CLOSE)
+    await bridge.close()
+    server.close()
+    await board.until(lambda: board.lost)
 
 
-def test_a_gateway_that_does_not_read_stops_the_board(tmp_path: Path) -> None:
-    async def play(stage: Scene) -> None:
-        stage.board.transport.write(OPEN)
-        gateway = await stage.call(1)
-        gateway.transport.pause_reading()
-        stage.board.transport.write(b"x" * MUCH)
-        await stage.board.until(lambda: bytes(stage.board.received) == OPEN)
-        assert stage.board.transport.get_write_buffer_size() > 0
-        gateway.transport.resume_reading()
-        await gateway.until(lambda: len(gateway.received) == MUCH)
-
-    run(tmp_path, play)
+async def test_a_gateway_that_does_not_read_stops_the_board(stage: Scene) -> None:
+    stage.board.transport.write(OPEN)
+    gateway = await stage.call(1)
+    gateway.transport.pause_reading()
+    stage.board.transport.write(b"x" * MUCH)
+    await stage.board.until(lambda: bytes(stage.board.received) == OPEN)
+    assert stage.board.transport.get_write_buffer_size() > 0
+    gateway.transport.resume_reading()
+    await gateway.until(lambda: len(gateway.received) == MUCH)
 
 
-def test_a_board_that_does_not_read_stops_the_gateway(tmp_path: Path) -> None:
-    async def play(stage: Scene) -> None:
-        stage.board.transport.write(OPEN)
-        gateway = await stage.call(1)
-        await stage.board.until(lambda: bytes(stage.board.received) == OPEN)
-        stage.board.transport.pause_reading()
-        gateway.transport.write(b"x" * MUCH)
-        stage.board.transport.write(b"heard")
-        await gateway.until(lambda: bytes(gateway.received) == b"heard")
-        assert gateway.transport.get_write_buffer_size() > 0
-        stage.board.transport.resume_reading()
-        await stage.board.until(lambda: len(stage.board.received) == len(OPEN) + MUCH)
-
-    run(tmp_path, play)
+async def test_a_board_that_does_not_read_stops_the_gateway(stage: Scene) -> None:
+    stage.board.transport.write(OPEN)
+    gateway = await stage.call(1)
+    await stage.board.until(lambda: bytes(stage.board.received) == OPEN)
+    stage.board.transport.pause_reading()
+    gateway.transport.write(b"x" * MUCH)
+    stage.board.transport.write(b"heard")
+    await gateway.until(lambda: bytes(gateway.received) == b"heard")
+    assert gateway.transport.get_write_buffer_size() > 0
+    stage.board.transport.resume_reading()
+    await stage.board.until(lambda: len(stage.board.received) == len(OPEN) + MUCH)
 
 
 async def _much_on_its_way(stage: Scene, much: bytes) -> Peer:
-    """A gateway that has sent much to a board that does not read."""
+    """Make a gateway send many bytes to a board that does not read."""
     stage.board.transport.write(OPEN)
     gateway = await stage.call(1)
     await stage.board.until(lambda: bytes(stage.board.received) == OPEN)
@@ -246,73 +212,61 @@ async def _much_on_its_way(stage: Scene, much: bytes) -> Peer:
     return gateway
 
 
-def test_a_link_that_is_cut_takes_what_is_on_its_way_with_it(tmp_path: Path) -> None:
-    async def play(stage: Scene) -> None:
-        gateway = await _much_on_its_way(stage, b"x" * MUCH)
-        stage.bridge.cut()
-        await gateway.until(lambda: gateway.lost)
-        stage.bridge.restore()
-        stage.board.transport.resume_reading()
-        await stage.board.until(lambda: stage.board.received.endswith(CLOSE))
-        assert len(stage.board.received) < 1 << 20, "no more than what the system holds for a socket"
-
-    run(tmp_path, play)
+async def test_a_cut_link_drops_the_queued_bytes(stage: Scene) -> None:
+    gateway = await _much_on_its_way(stage, b"x" * MUCH)
+    stage.bridge.cut()
+    await gateway.until(lambda: gateway.lost)
+    stage.bridge.restore()
+    stage.board.transport.resume_reading()
+    await stage.board.until(lambda: stage.board.received.endswith(CLOSE))
+    assert len(stage.board.received) < 1 << 20, "no more than what the system holds for a socket"
 
 
-def test_the_word_to_stop_overtakes_what_waits_for_the_board(tmp_path: Path) -> None:
+async def test_the_shutdown_mark_overtakes_queued_bytes(stage: Scene) -> None:
     much = b"\x10DD" * (1 << 20)
-
-    async def play(stage: Scene) -> None:
-        gateway = await _much_on_its_way(stage, much)
-        stage.bridge.shut_down()
-        gateway.transport.close()
-        stage.board.transport.resume_reading()
-        await stage.board.until(lambda: stage.board.received.endswith(CLOSE))
-        before, after = stage.board.received[len(OPEN) : -len(CLOSE)].split(LineMark.SHUTDOWN.wire())
-        assert before + after == Line.stuff(much)
-        assert len(before) < 1 << 20
-
-    run(tmp_path, play)
+    gateway = await _much_on_its_way(stage, much)
+    stage.bridge.shut_down()
+    gateway.transport.close()
+    stage.board.transport.resume_reading()
+    await stage.board.until(lambda: stage.board.received.endswith(CLOSE))
+    before, after = stage.board.received[len(OPEN) : -len(CLOSE)].split(LineMark.SHUTDOWN.wire())
+    assert before + after == Line.stuff(much)
+    assert len(before) < 1 << 20
 
 
-def test_a_board_that_asks_for_each_byte_gets_no_other(tmp_path: Path) -> None:
+@pytest.mark.settings(on_request=True)
+async def test_a_board_that_requests_each_byte_gets_no_other(stage: Scene) -> None:
     ask = LineMark.ASK.wire()
-
-    async def play(stage: Scene) -> None:
-        board = stage.board
-        board.transport.write(OPEN + ask)
-        await board.until(lambda: bytes(board.received) == OPEN[:1])
-        gateway = await stage.call(1)
-        board.transport.write(ask)
-        await board.until(lambda: bytes(board.received) == OPEN)
-        board.transport.write(ask + ask + b"twice")  # it was reset in between, and still wants one byte
-        await gateway.until(lambda: bytes(gateway.received) == b"twice")
-        gateway.transport.write(b"abcd")
-        await board.until(lambda: bytes(board.received) == OPEN + b"a")
-        board.transport.write(ask)
-        await board.until(lambda: bytes(board.received) == OPEN + b"ab")
-        board.transport.write(OPEN + ask)  # what was on its way is of no use any more
-        await board.until(lambda: bytes(board.received) == OPEN + b"ab" + OPEN[:1])
-        await stage.call(2)
-        board.transport.write(ask)
-        await board.until(lambda: bytes(board.received) == OPEN + b"ab" + OPEN)
-        await stage.call(2)
-        await stage.call(2)
-
-    run(tmp_path, play, on_request=True)
+    board = stage.board
+    board.transport.write(OPEN + ask)
+    await board.until(lambda: bytes(board.received) == OPEN[:1])
+    gateway = await stage.call(1)
+    board.transport.write(ask)
+    await board.until(lambda: bytes(board.received) == OPEN)
+    board.transport.write(ask + ask + b"twice")  # it was reset in between, and still wants one byte
+    await gateway.until(lambda: bytes(gateway.received) == b"twice")
+    gateway.transport.write(b"abcd")
+    await board.until(lambda: bytes(board.received) == OPEN + b"a")
+    board.transport.write(ask)
+    await board.until(lambda: bytes(board.received) == OPEN + b"ab")
+    board.transport.write(OPEN + ask)  # what was on its way is of no use any more
+    await board.until(lambda: bytes(board.received) == OPEN + b"ab" + OPEN[:1])
+    await stage.call(2)
+    board.transport.write(ask)
+    await board.until(lambda: bytes(board.received) == OPEN + b"ab" + OPEN)
+    await stage.call(2)
+    await stage.call(2)
 
 
-def test_a_board_that_asks_slowly_stops_the_gateway(tmp_path: Path) -> None:
-    async def play(stage: Scene) -> None:
-        stage.board.transport.write(OPEN)
-        gateway = await stage.call(1)
-        gateway.transport.write(b"x" * (64 << 20))
-        stage.board.transport.write(b"heard")
-        await gateway.until(lambda: bytes(gateway.received) == b"heard")
-        assert gateway.transport.get_write_buffer_size() > 0
-        assert stage.bridge.counters.down < 8 << 20
-
-    run(tmp_path, play, on_request=True)
+@pytest.mark.settings(on_request=True)
+async def test_a_board_that_requests_slowly_stops_the_gateway(stage: Scene) -> None:
+    stage.board.transport.write(OPEN)
+    gateway = await stage.call(1)
+    gateway.transport.write(b"x" * (64 << 20))
+    stage.board.transport.write(b"heard")
+    await gateway.until(lambda: bytes(gateway.received) == b"heard")
+    assert gateway.transport.get_write_buffer_size() > 0
+    assert stage.bridge.counters.down < 8 << 20
 
 
 @given(st.lists(st.one_of(st.binary(min_size=1), st.sampled_from(LineMark))), st.integers(1, 7))
@@ -331,7 +285,7 @@ def test_an_unknown_mark_is_noise(noise: bytes) -> None:
 
 
 @given(st.lists(st.one_of(st.binary(min_size=1), st.sampled_from(LineMark))), st.data())
-def test_an_end_that_begins_or_stops_anywhere_takes_nothing_for_a_mark_that_is_none(
+def test_an_end_that_begins_or_stops_anywhere_reads_no_false_mark(
     parts: list[bytes | LineMark], data: st.DataObject
 ) -> None:
     wire = b"".join(part.wire() if isinstance(part, LineMark) else Line.stuff(part) for part in parts)

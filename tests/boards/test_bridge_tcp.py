@@ -1,4 +1,4 @@
-"""The bridge of a board that connects by TCP itself."""
+"""The bridge of a board that connects by TCP."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from harness.boards.bridge import LineMark, TcpBridge
-from harness.core.loop import new_runner
 from harness.core.network import SystemNetwork
+from tests.loops import harness_loop
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 HUNG = 120.0
 
 
 class SerialLine(asyncio.Transport):
-    """What the bridge writes towards the board's UART."""
+    """Records the bytes that the bridge writes to the board's UART."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +54,7 @@ class Scene:
         return streams
 
     async def through(self) -> tuple[Streams, Streams]:
-        """A connection of the board's, and what the gateway sees of it."""
+        """Open a connection of the board; returns its two ends, at the board and at the gateway."""
         self.opened.clear()
         near = await self.connect()
         far = await self.calls.get()
@@ -88,116 +90,90 @@ async def scene(*, gateway_listens: bool = True) -> AsyncIterator[Scene]:
         await asyncio.gather(*(writer.wait_closed() for writer in made.open), return_exceptions=True)
 
 
+new_loop = pytest.fixture(harness_loop, name="new_loop")
+
+
 async def is_over(reader: asyncio.StreamReader) -> bool:
-    """Whether a connection ends, in order or not, before another byte."""
+    """Whether a connection ends, in order or not, before another byte arrives."""
     try:
         return await reader.read() == b""
     except ConnectionResetError:
         return True
 
 
-def play(coroutine: Any) -> None:
-    with new_runner() as runner:
-        runner.run(coroutine)
+async def test_bytes_go_both_ways_unchanged_and_counted() -> None:
+    async with scene() as here:
+        (reader, writer), (from_board, to_board) = await here.through()
+        writer.write(b"up\x10")
+        assert await from_board.readexactly(3) == b"up\x10"
+        to_board.write(b"down\x10")
+        assert await reader.readexactly(5) == b"down\x10"
+        assert (here.bridge.counters.up, here.bridge.counters.down, here.bridge.counters.connections) == (3, 5, 1)
+        writer.close()
+        assert await from_board.read() == b""
+        assert here.notes == ["LinkOpened", "LinkClosed"]
+        assert here.line.written == b""
 
 
-def test_bytes_go_both_ways_unchanged_and_counted() -> None:
-    async def act() -> None:
-        async with scene() as here:
-            (reader, writer), (from_board, to_board) = await here.through()
-            writer.write(b"up\x10")
-            assert await from_board.readexactly(3) == b"up\x10"
-            to_board.write(b"down\x10")
-            assert await reader.readexactly(5) == b"down\x10"
-            assert (here.bridge.counters.up, here.bridge.counters.down, here.bridge.counters.connections) == (3, 5, 1)
-            writer.close()
-            assert await from_board.read() == b""
-            assert here.notes == ["LinkOpened", "LinkClosed"]
-            assert here.line.written == b""
-
-    play(act())
+async def test_a_new_connection_ends_the_one_before() -> None:
+    async with scene() as here:
+        (reader, _), (first, _) = await here.through()
+        await here.through()
+        assert await is_over(reader)
+        assert await is_over(first)
 
 
-def test_a_new_connection_ends_the_one_before() -> None:
-    async def act() -> None:
-        async with scene() as here:
-            (reader, _), (first, _) = await here.through()
-            await here.through()
-            assert await is_over(reader)
-            assert await is_over(first)
-
-    play(act())
+async def test_a_restarted_board_ends_its_connection_over_the_serial_line() -> None:
+    async with scene() as here:
+        _, (from_board, _) = await here.through()
+        here.bridge.data_received(b"\0" + LineMark.CLOSE.wire())
+        assert await from_board.read() == b""
 
 
-def test_a_board_that_starts_anew_says_so_on_its_serial_line() -> None:
-    async def act() -> None:
-        async with scene() as here:
-            _, (from_board, _) = await here.through()
-            here.bridge.data_received(b"\0" + LineMark.CLOSE.wire())
-            assert await from_board.read() == b""
-
-    play(act())
-
-
-def test_while_the_link_is_cut_nothing_comes_of_a_connection() -> None:
-    async def act() -> None:
-        async with scene() as here:
-            _, (from_board, _) = await here.through()
-            here.bridge.cut()
-            assert await is_over(from_board)
-            again, writer = await here.connect()
-            writer.write(b"is anybody there")
-            await writer.drain()
-            assert here.calls.empty()
-            here.bridge.restore()
-            assert here.line.written == LineMark.CLOSE.wire()
-            assert await is_over(again)
-            await here.through()
-
-    play(act())
+async def test_a_connection_is_not_forwarded_while_the_link_is_cut() -> None:
+    async with scene() as here:
+        _, (from_board, _) = await here.through()
+        here.bridge.cut()
+        assert await is_over(from_board)
+        again, writer = await here.connect()
+        writer.write(b"is anybody there")
+        await writer.drain()
+        assert here.calls.empty()
+        here.bridge.restore()
+        assert here.line.written == LineMark.CLOSE.wire()
+        assert await is_over(again)
+        await here.through()
 
 
-def test_when_the_gateway_closes_or_is_not_there_the_board_is_told() -> None:
-    async def closes() -> None:
-        async with scene() as here:
-            (reader, _), (_, to_board) = await here.through()
-            to_board.write(b"last words")
-            to_board.close()
-            assert await reader.read() == b"last words"
-
-    async def is_not_there() -> None:
-        async with scene(gateway_listens=False) as here:
-            reader, _ = await here.connect()
-            assert await reader.read() == b""
-            assert here.notes == ["LinkRefused"]
-
-    play(closes())
-    play(is_not_there())
+async def test_the_board_sees_a_gateway_that_closes_or_is_absent() -> None:
+    async with scene() as here:
+        (reader, _), (_, to_board) = await here.through()
+        to_board.write(b"last words")
+        to_board.close()
+        assert await reader.read() == b"last words"
+    async with scene(gateway_listens=False) as here:
+        reader, _ = await here.connect()
+        assert await reader.read() == b""
+        assert here.notes == ["LinkRefused"]
 
 
-def test_it_asks_the_board_to_stop_over_the_serial_line() -> None:
-    async def act() -> None:
-        async with scene() as here:
-            here.bridge.shut_down()
-            assert here.line.written == LineMark.SHUTDOWN.wire()
-
-    play(act())
+async def test_the_shutdown_mark_goes_over_the_serial_line() -> None:
+    async with scene() as here:
+        here.bridge.shut_down()
+        assert here.line.written == LineMark.SHUTDOWN.wire()
 
 
-def test_a_side_that_takes_nothing_makes_the_other_wait() -> None:
-    async def act() -> None:
-        async with scene() as here:
-            (_, writer), (from_board, _) = await here.through()
-            sent = 0
-            try:
-                async with asyncio.timeout(0.5):
-                    while True:
-                        writer.write(bytes(1 << 20))
-                        await writer.drain()
-                        sent += 1 << 20
-            except TimeoutError:
-                pass
-            assert here.bridge.counters.up < sent + (2 << 20)
-            assert len(await from_board.readexactly(sent)) == sent
-
-    play(act())
+async def test_a_side_that_does_not_read_makes_the_other_wait() -> None:
+    async with scene() as here:
+        (_, writer), (from_board, _) = await here.through()
+        sent = 0
+        try:
+            async with asyncio.timeout(0.5):
+                while True:
+                    writer.write(bytes(1 << 20))
+                    await writer.drain()
+                    sent += 1 << 20
+        except TimeoutError:
+            pass
+        assert here.bridge.counters.up < sent + (2 << 20)
+        assert len(await from_board.readexactly(sent)) == sent

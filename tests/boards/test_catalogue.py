@@ -1,8 +1,7 @@
-"""Which boards can be had, and the words for choosing among them."""
+"""The catalogue lists the available boards and parses the option that selects boards."""
 
 from __future__ import annotations
 
-import asyncio
 from importlib.metadata import EntryPoint, EntryPoints
 from typing import ClassVar
 
@@ -20,7 +19,7 @@ from harness.wasmbed.pki.keys import generate_key, private_key_der
 
 
 class Emulated(Tier):
-    """Two kinds of boards that nobody can make."""
+    """A tier with two kinds of boards that cannot be made."""
 
     name: ClassVar[str] = "emulated"
     closed: ClassVar[list[str]] = []
@@ -70,7 +69,7 @@ def catalogue() -> Catalogue:
         ),
     ],
 )
-def test_a_selection_in_words(text: str, selection: list[Selection]) -> None:
+def test_a_selection_as_text(text: str, selection: list[Selection]) -> None:
     assert catalogue().parse(text) == selection
     assert catalogue().parse(",".join(str(each) for each in selection)) == selection
 
@@ -98,7 +97,7 @@ def test_a_selection_in_words(text: str, selection: list[Selection]) -> None:
         ("usb-bord", "cannot run here: serial: needs a serial port: plug a board in"),
     ],
 )
-def test_a_selection_that_cannot_be_says_what_to_change(text: str, words: str) -> None:
+def test_an_invalid_selection_is_refused_with_what_to_change(text: str, words: str) -> None:
     with pytest.raises(UsageError) as wrong:
         catalogue().parse(text)
     assert words in str(wrong.value)
@@ -116,22 +115,19 @@ def test_an_unknown_tier_is_the_callers_mistake() -> None:
         catalogue().tier("qemu")
 
 
-def test_boards_come_from_the_tier_of_their_kind() -> None:
-    async def scene() -> None:
-        boards = catalogue()
-        assert boards.kinds == {"virtual": "virtual", "big-board": "emulated", "small-board": "emulated"}
-        environment = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness())
-        authority = Authority.create("Servers", environment.clock).certificate
-        credentials = Credentials(authority, private_key_der(generate_key()))
-        settings = BoardSettings("b", credentials, ("127.0.0.1", 1), "localhost")
-        assert boards.make("virtual", settings, environment).kind == "virtual"
-        with pytest.raises(NotImplementedError):
-            boards.make("small-board", settings, environment)
-        assert boards.tier("emulated") is boards.find("small-board")[0]
-        await boards.close()
-        assert Emulated.closed == ["emulated"]
-
-    asyncio.run(scene())
+async def test_boards_come_from_the_tier_of_their_kind() -> None:
+    boards = catalogue()
+    assert boards.kinds == {"virtual": "virtual", "big-board": "emulated", "small-board": "emulated"}
+    environment = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness())
+    authority = Authority.create("Servers", environment.clock).certificate
+    credentials = Credentials(authority, private_key_der(generate_key()))
+    settings = BoardSettings("b", credentials, ("127.0.0.1", 1), "localhost")
+    assert boards.make("virtual", settings, environment).kind == "virtual"
+    with pytest.raises(NotImplementedError):
+        boards.make("small-board", settings, environment)
+    assert boards.tier("emulated") is boards.find("small-board")[0]
+    await boards.close()
+    assert Emulated.closed == ["emulated"]
 
 
 def test_the_virtual_tier_is_registered() -> None:
@@ -154,7 +150,7 @@ def test_a_tier_that_does_not_load_does_not_take_the_others_along(monkeypatch: p
         boards.tier("broken")
 
 
-def test_a_tier_that_cannot_run_here_still_tells_its_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tier_that_cannot_run_here_still_lists_its_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Emulated, "unavailable", lambda: "there is no emulator")
     point = EntryPoint("emulated", "test_catalogue:Emulated", "harness.boards")
     monkeypatch.setattr(EntryPoint, "load", lambda self: Emulated)
@@ -166,12 +162,12 @@ def test_a_tier_that_cannot_run_here_still_tells_its_kinds(monkeypatch: pytest.M
         boards.find("small-board")
 
 
-def test_what_boards_can_do_is_in_the_vocabulary() -> None:
+def test_every_feature_of_boards_is_in_the_vocabulary() -> None:
     assert Catalogue().features >= VirtualTier().features()
     assert Catalogue().features <= FEATURES.keys()
     assert FEATURES.keys() >= LINKS
 
 
-def test_a_catalogue_of_nothing_says_so() -> None:
+def test_an_empty_catalogue_is_reported() -> None:
     with pytest.raises(UsageError, match="is the harness installed"):
         Catalogue([]).parse("virtual")

@@ -1,4 +1,4 @@
-"""The clock's interrupt sees what no hardware sees on some boards: a firmware that hangs, a stack that overflows."""
+"""On boards without such hardware, the clock's interrupt detects a firmware that hangs and a stack that overflows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TIERS = {"qemu": QemuTier, "renode": RenodeTier}
 
 
 def crash(tier: str, kind: str, self_test: str) -> Event:
-    """The event of a crash that was asked for, once the board is Connected again."""
+    """Provoke a crash; returns its event after the board is Connected again."""
     missing = TIERS[tier].unavailable()
     if missing is None and not load_platform(PLATFORMS / kind / "board.toml").image_path.exists():
         missing = f"no image of {kind}: `make firmware`"
@@ -45,7 +45,7 @@ def test_a_hang_is_ended_and_shows_where_it_was(tier: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["stm32f4-discovery", "arduino-nano-33-ble"])
-def test_a_stack_that_overflows_in_renode_is_told_with_its_recursion(kind: str) -> None:
+def test_a_stack_overflow_in_renode_is_reported_with_its_recursion(kind: str) -> None:
     event = crash("renode", kind, "stack-overflow")
     assert event.data["cause"] == "stack-overflow"
     assert sum("overflow" in frame for frame in event.data["backtrace"]) > 3

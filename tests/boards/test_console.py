@@ -1,4 +1,4 @@
-"""What a board says, in lines, and the waiting for one."""
+"""A console splits a board's output into lines, and lets callers wait for one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_line_without_an_end_is_cut() -> None:
     assert len(console.lines) == 10 * 4096 * 8 // Console.LONGEST
 
 
-def test_listeners_hear_what_comes_until_they_leave() -> None:
+def test_listeners_get_lines_until_they_unsubscribe() -> None:
     console, heard = Console("pump", SystemClock()), []
     console.write("before")
     leave = console.listen(heard.append)
@@ -65,32 +65,29 @@ def test_long_lines_are_kept_by_their_size(monkeypatch: pytest.MonkeyPatch) -> N
     assert console.lines[-1] == "next"
 
 
-def test_waiting_for_a_line() -> None:
-    async def scene() -> None:
-        clock = ManualClock()
-        console = Console("pump", clock)
-        console.write("version 1.2")
-        assert (await console.until(r"version (\d)"))[1] == "1"
-        waiting = asyncio.create_task(console.until("ready"))
-        await clock.advance(1)
-        console.write("not yet")
-        console.write("ready")
-        console.write("ready again")
-        assert (await waiting)[0] == "ready"
-        late = asyncio.create_task(console.until("never", within=5))
-        await clock.advance(5)
-        with pytest.raises(ProductFailure, match="ready again") as failure:
-            await late
-        assert "pump" in str(failure.value)
-        silent = asyncio.create_task(Console("other", clock).until("x", within=1))
-        await clock.advance(1)
-        with pytest.raises(ProductFailure, match="nothing"):
-            await silent
-
-    asyncio.run(scene())
+async def test_waiting_for_a_line() -> None:
+    clock = ManualClock()
+    console = Console("pump", clock)
+    console.write("version 1.2")
+    assert (await console.until(r"version (\d)"))[1] == "1"
+    waiting = asyncio.create_task(console.until("ready"))
+    await clock.advance(1)
+    console.write("not yet")
+    console.write("ready")
+    console.write("ready again")
+    assert (await waiting)[0] == "ready"
+    late = asyncio.create_task(console.until("never", within=5))
+    await clock.advance(5)
+    with pytest.raises(ProductFailure, match="ready again") as failure:
+        await late
+    assert "pump" in str(failure.value)
+    silent = asyncio.create_task(Console("other", clock).until("x", within=1))
+    await clock.advance(1)
+    with pytest.raises(ProductFailure, match="nothing"):
+        await silent
 
 
-def test_what_was_written_when_the_power_went_is_a_line_of_its_own() -> None:
+def test_an_incomplete_line_at_power_off_is_a_separate_line() -> None:
     console = Console("pump", SystemClock())
     console.feed(b"hal\xe2\x86")
     console.end()

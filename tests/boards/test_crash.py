@@ -1,4 +1,4 @@
-"""Crashes are read from what a firmware wrote; the lines were captured from the five self-tests on mps2-an385."""
+"""Crashes are read from a firmware's output. The lines were captured from the five self-tests on mps2-an385."""
 
 from __future__ import annotations
 
@@ -72,18 +72,18 @@ def test_each_crash_counts_once() -> None:
     assert "message" not in found[3]
 
 
-def test_a_reset_by_the_watchdog_without_last_words_is_a_crash() -> None:
+def test_a_reset_by_the_watchdog_without_a_report_is_a_crash() -> None:
     boot = "BOOT board=mps2-an385 firmware=1.0.0 reset=watchdog boots=1"
     assert crashes(boot) == [{"cause": "watchdog"}]
     assert crashes(f"{boot}\n{boot}") == [{"cause": "watchdog"}] * 2
 
 
 @pytest.mark.parametrize("reset", ["power-on", "external", "", "something-new"])
-def test_a_reset_that_somebody_wanted_is_none(reset: str) -> None:
+def test_an_intended_reset_is_not_a_crash(reset: str) -> None:
     assert crashes(f"BOOT board=mps2-an385 firmware=1.0.0 reset={reset} boots=1\nBOOT") == []
 
 
-def test_last_words_that_break_off_are_told_at_the_next_boot() -> None:
+def test_an_incomplete_crash_report_is_completed_by_the_next_boot() -> None:
     text = "FAULT cause=hard-fault pc=0x00000ad8\nBOOT board=mps2-an385 firmware=1.0.0 reset=hard-fault boots=1"
     assert crashes(text) == [{"cause": "hard-fault", "registers": {"pc": "0x00000ad8"}, "at": "0x00000ad8"}]
 
@@ -91,7 +91,7 @@ def test_last_words_that_break_off_are_told_at_the_next_boot() -> None:
 @pytest.mark.parametrize(
     "line", ["FAULT", "FAULT cause=", "FAULT pc=0xzz", "PANIC", "", " FAULT cause=x", "FAULTY x=1"]
 )
-def test_lines_that_only_look_like_it_break_nothing(line: str) -> None:
+def test_lines_that_resemble_a_crash_report_break_nothing(line: str) -> None:
     assert crashes(line) == []
 
 
@@ -130,7 +130,7 @@ def test_addresses_become_names(image: Path, capsys: pytest.CaptureFixture[str])
     assert crash["at"] == "mycrate::foo+0x4"
 
 
-def test_what_is_no_image_has_no_names(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_has_no_names(tmp_path: Path) -> None:
     (tmp_path / "text.elf").write_text("not an ELF file at all, but long enough to be one")
     (tmp_path / "empty.elf").write_bytes(b"")
     for image in ("text.elf", "empty.elf", "absent.elf"):

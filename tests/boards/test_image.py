@@ -1,4 +1,4 @@
-"""What can be an image for a board, and what cannot."""
+"""A file that cannot be an image for a board is refused with the reason."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_an_image_fits_its_board(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize(("image", "board"), [(F4, F7), (F4, MPS2), (MPS2, F4)])
-def test_an_image_for_other_memory_is_told(image: Platform, board: Platform) -> None:
+def test_an_image_for_other_memory_is_refused(image: Platform, board: Platform) -> None:
     built(image)
     with pytest.raises(RigError, match=rf"{image.image} is for another board: it has \d+ bytes at 0x"):
         check_image(replace(board, image=image.image))
@@ -49,13 +49,13 @@ def test_a_board_with_less_memory_is_another() -> None:
         check_image(replace(MPS2, program_memory=less))
 
 
-def test_an_image_for_another_processor_is_told() -> None:
+def test_an_image_for_another_processor_is_refused() -> None:
     built(MPS2)
     with pytest.raises(RigError, match="another processor: EM_ARM, not EM_RISCV"):
         check_image(replace(MPS2, target="riscv32imac-unknown-none-elf"))
 
 
-def test_an_image_that_is_cut_off_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_that_is_cut_off_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     beginning = built(MPS2).read_bytes()[:300_000]
     monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))
     (tmp_path / MPS2.image).write_bytes(beginning)
@@ -75,7 +75,7 @@ def test_an_image_that_is_cut_off_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     ],
     ids=["missing", "empty", "text", "folder", "beginning", "program"],
 )
-def test_what_is_no_image(
+def test_a_file_that_is_not_an_image_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object], words: str
 ) -> None:
     monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))

@@ -1,4 +1,4 @@
-"""The boards' descriptions: those there are make sense, and a bad one is named with what is wrong."""
+"""The descriptions in ``platforms/`` are consistent, and an invalid one is reported with its error."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ def test_each_board_is_described(path: Path) -> None:
     assert platform.cannot or platform.features >= {"tls", "wasm", "csr", "storage", "watchdog"}
 
 
-def test_images_lie_where_the_firmware_is_built_unless_told_otherwise(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_images_lie_where_the_firmware_is_built_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(IMAGES_VARIABLE, raising=False)
     platform = load_platform(ROOT / "platforms" / "mps2-an385" / "board.toml")
     assert platform.image_path == ROOT / "firmware" / "images" / "mps2-an385.elf"
@@ -77,7 +75,7 @@ def test_a_board_may_need_more_of_its_emulator(tmp_path: Path) -> None:
     assert " ".join(command).endswith("-bios none -kernel image -device loader,file=blob,addr=0x21e00000,force-raw=on")
 
 
-def test_what_a_description_says_is_what_is_read(tmp_path: Path) -> None:
+def test_every_key_of_a_description_is_read(tmp_path: Path) -> None:
     platform = load_platform(written(tmp_path, GOOD.replace('minimum = "7.2"', 'minimum = "10.0.1"')))
     assert isinstance(platform, Platform)
     assert platform.minimum == (10, 0, 1)
@@ -111,7 +109,7 @@ def test_a_bad_description_is_named(tmp_path: Path, pattern: str, replacement: s
     assert "platforms/README.md" in str(caught.value)
 
 
-def test_a_description_that_is_not_text_or_not_there(tmp_path: Path) -> None:
+def test_a_description_that_is_not_text_or_is_missing(tmp_path: Path) -> None:
     path = written(tmp_path, "")
     path.write_bytes(b"\xff\xfe\x00")
     for bad in (path, tmp_path / "absent" / "board.toml"):

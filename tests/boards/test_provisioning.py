@@ -24,7 +24,7 @@ WORLD = BoardEnvironment(ManualClock(1_700_000_000.25), SystemNetwork(), Randomn
 
 
 def opened(blob: bytes) -> dict[int, object]:
-    """The map of a blob, whose frame is right."""
+    """Return the map of a blob, after a check of its frame."""
     assert blob[:4] == b"WBID"
     length = int.from_bytes(blob[4:8], "big")
     body, digest = blob[8 : 8 + length], blob[8 + length :]
@@ -35,7 +35,7 @@ def opened(blob: bytes) -> dict[int, object]:
     return fields
 
 
-def test_the_least_that_a_board_is_told() -> None:
+def test_the_smallest_blob() -> None:
     fields = opened(provisioning_blob(SETTINGS, WORLD))
     entropy = fields.pop(8)
     assert isinstance(entropy, bytes)
@@ -54,7 +54,7 @@ def test_the_least_that_a_board_is_told() -> None:
     }
 
 
-def test_what_is_not_given_is_not_there_and_what_is_given_is() -> None:
+def test_only_given_settings_are_in_the_blob() -> None:
     credentials = replace(CREDENTIALS, certificate=None, pairing_token="secret")
     settings = replace(
         SETTINGS,
@@ -83,7 +83,7 @@ def test_entropy_is_fresh_for_each_blob() -> None:
     assert len({opened(provisioning_blob(SETTINGS, WORLD))[8] for _ in range(10)}) == 10
 
 
-def test_a_key_that_is_none_is_refused() -> None:
+def test_an_invalid_key_is_refused() -> None:
     broken = replace(SETTINGS, credentials=replace(CREDENTIALS, private_key=b"?"))
     with pytest.raises(UsageError, match="pump-1: the private key cannot be read"):
         provisioning_blob(broken, WORLD)

@@ -1,4 +1,4 @@
-"""A board in QEMU with real firmware: its switches, its lines, its memory, and everything that can be wrong with it."""
+"""A board in QEMU with real firmware: power, lines, memory, and every way in which a start can fail."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -33,12 +33,11 @@ PLATFORM = find_platforms("qemu-system-arm")[KIND]
 MISSING = QemuTier.unavailable() or (None if PLATFORM.image_path.exists() else f"no image of {KIND}: `make firmware`")
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
-Run = Callable[[Coroutine[Any, Any, None]], None]
 DEVICE_ID = "00000000-0000-4000-8000-000000000001"
 
 
 def emulators() -> set[int]:
-    """The processes of QEMU that this one has started."""
+    """Return the QEMU processes that this process has started."""
     return {pid for pid in children(os.getpid()) if "qemu-system" in command(pid)}
 
 
@@ -56,7 +55,7 @@ async def scene(kind: str = KIND, **settings: Any) -> AsyncIterator[Bench]:
         return tier.make(kind, replace(given, **settings), environment)
 
     environment = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness(7))
-    bench = Bench("pump-1", factory, environment, Expectations(patience=20), Algorithm.P256)
+    bench = Bench("pump-1", factory, environment, Expectations(patience=60, heartbeat=1.0), Algorithm.P256)
     try:
         async with bench.open():
             yield bench
@@ -70,7 +69,7 @@ def qemu(bench: Bench) -> QemuBoard:
 
 
 async def trouble(bench: Bench, *words: str, error: type[HarnessError] = RigError) -> None:
-    """The board does not start, says why, and leaves nothing."""
+    """Check that the board does not start, that the error says why, and that nothing is left."""
     with pytest.raises(error) as caught:
         await bench.board.power_on()
     assert all(word in str(caught.value) for word in words), str(caught.value)
@@ -78,106 +77,91 @@ async def trouble(bench: Bench, *words: str, error: type[HarnessError] = RigErro
     assert not emulators()
 
 
-def test_power_on_off_cut_and_reset(run: Run) -> None:
-    async def play() -> None:
-        async with scene() as bench:
-            board = qemu(bench)
-            assert (board.power, board.pid) == (Power.OFF, None)
-            await board.reset()
-            await board.power_off()
-            await board.cut_power()
-            peer = await bench.enrolled()
-            assert emulators() == {board.pid}
-            await board.reset()
-            await peer.until_closed()
-            peer = await bench.gateway.accept()
-            await peer.enroll(DEVICE_ID)
-            assert [line for line in board.console.lines if "reset=external boots=1" in line]
-            await board.power_off()
-            await peer.until_closed()
-            assert board.console.lines[-1].endswith("power: off")
-            assert not emulators()
-            peer = await bench.enrolled()
-            await board.cut_power()
-            await peer.until_closed()
-            assert (board.power, emulators()) == (Power.OFF, set())
-
-    run(play())
+async def test_power_on_off_cut_and_reset() -> None:
+    async with scene() as bench:
+        board = qemu(bench)
+        assert (board.power, board.pid) == (Power.OFF, None)
+        await board.reset()
+        await board.power_off()
+        await board.cut_power()
+        peer = await bench.enrolled()
+        assert emulators() == {board.pid}
+        await board.reset()
+        await peer.until_closed()
+        peer = await bench.gateway.accept()
+        await peer.enroll(DEVICE_ID)
+        assert [line for line in board.console.lines if "reset=external boots=1" in line]
+        await board.power_off()
+        await peer.until_closed()
+        assert board.console.lines[-1].endswith("power: off")
+        assert not emulators()
+        peer = await bench.enrolled()
+        await board.cut_power()
+        await peer.until_closed()
+        assert (board.power, emulators()) == (Power.OFF, set())
 
 
-def test_the_link_carries_the_session_and_the_console_words(run: Run) -> None:
-    async def play() -> None:
-        async with scene() as bench:
-            peer = await bench.enrolled()
-            await peer.expect(Heartbeat)
-            board = qemu(bench)
-            assert board.counters.connections == 1
-            assert min(board.counters.up, board.counters.down) > 500
-            assert all(line.isprintable() for line in board.console.lines)
-            await board.cut_link()
-            await peer.until_closed()
-            await board.power_off()
-            connecting = asyncio.create_task(board.console.until_next("link: connecting", 20))
-            await board.power_on()
-            await connecting
-            await bench.gateway.silence(0.3)
-            await board.restore_link()
-            again = await bench.gateway.accept()
-            await again.enroll(DEVICE_ID)
-
-    run(play())
+async def test_the_link_carries_the_session_and_the_console_has_its_lines() -> None:
+    async with scene() as bench:
+        peer = await bench.enrolled()
+        await peer.expect(Heartbeat)
+        board = qemu(bench)
+        assert board.counters.connections == 1
+        assert min(board.counters.up, board.counters.down) > 500
+        assert all(line.isprintable() for line in board.console.lines)
+        await board.cut_link()
+        await peer.until_closed()
+        await board.power_off()
+        connecting = asyncio.create_task(board.console.until_next("link: connecting", 20))
+        await board.power_on()
+        await connecting
+        await bench.gateway.silence(0.3)
+        await board.restore_link()
+        again = await bench.gateway.accept()
+        await again.enroll(DEVICE_ID)
 
 
-def test_a_gateway_that_comes_later_is_found(run: Run) -> None:
-    async def play() -> None:
-        async with scene() as bench:
-            await bench.gateway.stop()
-            await bench.board.power_on()
-            await bench.board.console.until("link: no connection", 20)
-            await bench.gateway.start()
-            await (await bench.gateway.accept()).enroll(DEVICE_ID)
-
-    run(play())
+async def test_a_board_finds_a_gateway_that_starts_later() -> None:
+    async with scene() as bench:
+        await bench.gateway.stop()
+        await bench.board.power_on()
+        await bench.board.console.until("link: no connection", 20)
+        await bench.gateway.start()
+        await (await bench.gateway.accept()).enroll(DEVICE_ID)
 
 
-def test_without_power_memory_is_empty_but_for_what_is_stored(run: Run) -> None:
+async def test_a_power_cut_clears_memory_except_storage() -> None:
     storage = PLATFORM.storage
     assert storage is not None
 
-    async def play() -> None:
-        async with scene() as bench:
-            await bench.board.power_on()
-            end = storage.origin + storage.size
-            places = (storage.origin - 4, storage.origin, end - 4, end)
-            async with qemu(bench).debugger() as debugger:
-                for place in places:
-                    await debugger.write_memory(place, b"kept")
-            await bench.board.cut_power()
-            await bench.board.power_on()
-            async with qemu(bench).debugger() as debugger:
-                found = [await debugger.read_memory(place, 4) for place in places]
-            assert found == [bytes(4), b"kept", b"kept", bytes(4)]
-
-    run(play())
+    async with scene() as bench:
+        await bench.board.power_on()
+        end = storage.origin + storage.size
+        places = (storage.origin - 4, storage.origin, end - 4, end)
+        async with qemu(bench).debugger() as debugger:
+            for place in places:
+                await debugger.write_memory(place, b"kept")
+        await bench.board.cut_power()
+        await bench.board.power_on()
+        async with qemu(bench).debugger() as debugger:
+            found = [await debugger.read_memory(place, 4) for place in places]
+        assert found == [bytes(4), b"kept", b"kept", bytes(4)]
 
 
-def test_a_paused_board_says_nothing_until_it_goes_on(run: Run) -> None:
-    async def play() -> None:
-        async with scene() as bench:
-            peer = await bench.enrolled()
-            board = qemu(bench)
-            await board.pause()
-            said = board.counters.up
-            await bench.clock.sleep(3 * bench.expectations.heartbeat)
-            assert board.counters.up == said
-            await board.resume()
-            await peer.expect(Heartbeat)
-            await board.cut_power()
-            for switch in (board.pause, board.resume):
-                with pytest.raises(UsageError, match="the board is off"):
-                    await switch()
-
-    run(play())
+async def test_a_paused_board_is_silent_until_it_resumes() -> None:
+    async with scene() as bench:
+        peer = await bench.enrolled()
+        board = qemu(bench)
+        await board.pause()
+        said = board.counters.up
+        await bench.clock.sleep(3 * bench.expectations.heartbeat)
+        assert board.counters.up == said
+        await board.resume()
+        await peer.expect(Heartbeat)
+        await board.cut_power()
+        for switch in (board.pause, board.resume):
+            with pytest.raises(UsageError, match="the board is off"):
+                await switch()
 
 
 @pytest.mark.parametrize(
@@ -188,59 +172,47 @@ def test_a_paused_board_says_nothing_until_it_goes_on(run: Run) -> None:
     ],
     ids=["mps2-an385", "riscv32-virt"],
 )
-def test_memory_and_registers_of_a_running_board(run: Run, kind: str, program: range, ram: range) -> None:
+async def test_memory_and_registers_of_a_running_board(kind: str, program: range, ram: range) -> None:
     if (missing := QemuTier().about(kind).unavailable) is not None:
         pytest.skip(missing)
 
-    async def play() -> None:
-        async with scene(kind) as bench:
-            peer = await bench.enrolled()
-            place = qemu(bench).platform.provisioning
-            async with qemu(bench).debugger() as debugger:
-                assert await debugger.read_memory(place.origin, 4) == b"WBID"
-                registers = await debugger.read_registers()
-                assert registers["pc"] in program
-                assert registers["sp"] in ram
-                await debugger.write_memory(place.origin + place.size - 8, b"written!")
-                with pytest.raises(RigError, match="no memory"):
-                    await debugger.read_memory(0xF000_0000, 4)
-            await peer.expect(Heartbeat)
-            async with qemu(bench).debugger() as debugger:
-                assert await debugger.read_memory(place.origin + place.size - 8, 8) == b"written!"
-            await peer.expect(Heartbeat)
-
-    run(play())
+    async with scene(kind) as bench:
+        peer = await bench.enrolled()
+        place = qemu(bench).platform.provisioning
+        async with qemu(bench).debugger() as debugger:
+            assert await debugger.read_memory(place.origin, 4) == b"WBID"
+            registers = await debugger.read_registers()
+            assert registers["pc"] in program
+            assert registers["sp"] in ram
+            await debugger.write_memory(place.origin + place.size - 8, b"written!")
+            with pytest.raises(RigError, match="no memory"):
+                await debugger.read_memory(0xF000_0000, 4)
+        await peer.expect(Heartbeat)
+        async with qemu(bench).debugger() as debugger:
+            assert await debugger.read_memory(place.origin + place.size - 8, 8) == b"written!"
+        await peer.expect(Heartbeat)
 
 
-def test_without_an_image_it_says_how_to_get_one(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def play() -> None:
-        async with scene() as bench:
-            monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))
-            await trouble(bench, "no image mps2-an385.elf", "make firmware")
-
-    run(play())
+async def test_a_missing_image_is_reported_with_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scene() as bench:
+        monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))
+        await trouble(bench, "no image mps2-an385.elf", "make firmware")
 
 
-def test_an_image_for_another_board_is_noticed(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_image_for_another_board_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mps2-an386.elf").symlink_to(PLATFORM.image_path)
     monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))
 
-    async def play() -> None:
-        async with scene("mps2-an386") as bench:
-            await trouble(bench, "mps2-an386.elf is an image for mps2-an385", "make firmware")
-
-    run(play())
+    async with scene("mps2-an386") as bench:
+        await trouble(bench, "mps2-an386.elf is an image for mps2-an385", "make firmware")
 
 
-def test_what_is_no_image_is_not_started(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / PLATFORM.image).write_bytes(b"this is no ELF file")
+async def test_a_file_that_is_not_an_image_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / PLATFORM.image).write_bytes(b"this is not an ELF file")
     monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))
 
-    async def play() -> None:
-        async with scene() as bench:
-            await trouble(bench, "is not an image", "make firmware")
-
-    run(play())
+    async with scene() as bench:
+        await trouble(bench, "is not an image", "make firmware")
 
 
 SILENT = 'void reset(void) { for (;;) __asm__ volatile("wfi"); }'
@@ -262,8 +234,8 @@ void reset(void) {
     [(SILENT, ["did not come up within 1 s", "wrote nothing"]), (CHATTER, ["did not come up", "BOOT", "HALT? no"])],
     ids=["silent", "chatter"],
 )
-def test_other_firmware_is_noticed(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, words: list[str]
+async def test_other_firmware_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, words: list[str]
 ) -> None:
     compiler = shutil.which("arm-none-eabi-gcc")
     if compiler is None:
@@ -273,15 +245,12 @@ def test_other_firmware_is_noticed(
     )
     flags = ["-mcpu=cortex-m3", "-mthumb", "-Os", "-nostdlib", "-Wl,--section-start=.vectors=0", "-Wl,-Ttext=0x80"]
     command = [compiler, *flags, "-Wl,-e,reset", "-o", tmp_path / PLATFORM.image, tmp_path / "other.c"]
-    subprocess.run(command, check=True)
+    subprocess.run(command, check=True)  # noqa: ASYNC221 - nothing else runs on this loop
     monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))
     monkeypatch.setattr(QemuBoard, "RUNS_WITHIN", 1.0)
 
-    async def play() -> None:
-        async with scene() as bench:
-            await trouble(bench, *words, "make firmware")
-
-    run(play())
+    async with scene() as bench:
+        await trouble(bench, *words, "make firmware")
 
 
 @pytest.mark.parametrize(
@@ -296,80 +265,62 @@ def test_other_firmware_is_noticed(
     ],
     ids=["end", "most", "bit", "magic", "all", "length"],
 )
-def test_a_bad_blob_is_the_firmwares_complaint(
-    run: Run, monkeypatch: pytest.MonkeyPatch, damage: Callable[[bytes], bytes], words: str
+async def test_a_bad_blob_is_the_firmwares_complaint(
+    monkeypatch: pytest.MonkeyPatch, damage: Callable[[bytes], bytes], words: str
 ) -> None:
     monkeypatch.setattr(
         "harness.boards.qemu.board.provisioning_blob",
         lambda *arguments: damage(provisioning_blob(*arguments)),
     )
 
-    async def play() -> None:
-        async with scene() as bench:
-            await trouble(bench, "the firmware halted", words)
-
-    run(play())
+    async with scene() as bench:
+        await trouble(bench, "the firmware halted", words)
 
 
-def test_a_blob_that_does_not_fit_is_refused(run: Run) -> None:
-    async def play() -> None:
-        async with scene(capabilities=("x" * 70_000,)) as bench:
-            await trouble(bench, "room for 65536", error=UsageError)
-
-    run(play())
+async def test_a_blob_that_does_not_fit_is_refused() -> None:
+    async with scene(capabilities=("x" * 70_000,)) as bench:
+        await trouble(bench, "room for 65536", error=UsageError)
 
 
-def test_an_emulator_that_dies_leaves_a_board_without_power(run: Run) -> None:
-    async def play() -> None:
-        async with scene() as bench:
-            peer, board = await bench.enrolled(), qemu(bench)
-            assert board.pid is not None
-            os.kill(board.pid, signal.SIGKILL)
-            await peer.until_closed()
-            while board.pid is not None:
-                await asyncio.wait([asyncio.ensure_future(bench.clock.sleep(0.01))])
-            assert board.power is Power.OFF
-            await board.power_off()
-            again = await bench.enrolled()
-            await again.expect(Heartbeat)
-
-    run(play())
+async def test_an_emulator_that_dies_leaves_a_board_without_power() -> None:
+    async with scene() as bench:
+        peer, board = await bench.enrolled(), qemu(bench)
+        assert board.pid is not None
+        os.kill(board.pid, signal.SIGKILL)
+        await peer.until_closed()
+        while board.pid is not None:
+            await asyncio.wait([asyncio.ensure_future(bench.clock.sleep(0.01))])
+        assert board.power is Power.OFF
+        await board.power_off()
+        again = await bench.enrolled()
+        await again.expect(Heartbeat)
 
 
-def test_a_start_that_is_interrupted_leaves_nothing(run: Run) -> None:
-    async def play() -> None:
-        async with scene() as bench:
-            for _ in range(2):
-                starting = asyncio.create_task(bench.board.power_on())
-                await bench.board.console.until_next("^BOOT", 20)
-                starting.cancel()
-                with pytest.raises(asyncio.CancelledError):
-                    await starting
-                assert not emulators()
-                assert bench.board.power is Power.OFF
-            await (await bench.connected()).enroll(DEVICE_ID)
-
-    run(play())
+async def test_a_start_that_is_interrupted_leaves_nothing() -> None:
+    async with scene() as bench:
+        for _ in range(2):
+            starting = asyncio.create_task(bench.board.power_on())
+            await bench.board.console.until_next("^BOOT", 20)
+            starting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+            assert not emulators()
+            assert bench.board.power is Power.OFF
+        await (await bench.connected()).enroll(DEVICE_ID)
 
 
-def test_a_start_that_is_interrupted_at_any_moment_leaves_nothing(run: Run) -> None:
-    async def play() -> None:
-        async with scene() as bench:
-            for moment in range(0, 60, 4):
-                starting = asyncio.create_task(bench.board.power_on())
-                await bench.clock.sleep(moment / 1000)
-                starting.cancel()
-                await asyncio.gather(starting, return_exceptions=True)
-                await bench.board.cut_power()
-                assert not emulators()
-
-    run(play())
+async def test_a_start_that_is_interrupted_at_any_moment_leaves_nothing() -> None:
+    async with scene() as bench:
+        for moment in range(0, 60, 4):
+            starting = asyncio.create_task(bench.board.power_on())
+            await bench.clock.sleep(moment / 1000)
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            await bench.board.cut_power()
+            assert not emulators()
 
 
-def test_a_hang_needs_a_watchdog(run: Run) -> None:
-    async def play() -> None:
-        async with scene(self_test="hang") as bench:
-            qemu(bench).features -= {"watchdog"}
-            await trouble(bench, "no watchdog", error=UsageError)
-
-    run(play())
+async def test_a_hang_needs_a_watchdog() -> None:
+    async with scene(self_test="hang") as bench:
+        qemu(bench).features -= {"watchdog"}
+        await trouble(bench, "no watchdog", error=UsageError)

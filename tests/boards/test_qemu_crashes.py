@@ -1,4 +1,4 @@
-"""Real firmware is made to fail in every way there is: each is an event with its cause, and the board comes back."""
+"""Every failure of real firmware is an event with its cause, and the board comes back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def crashes(kind: str) -> dict[str, Event]:
-    """One board for each self-test, all in one world: the event of each crash, once the board is Connected again."""
+    """The event of each self-test's crash, of one board each in one stack, after the board is Connected again."""
 
     async def crash(stack: Stack, self_test: str) -> Event:
         watchdog = 3.0 if self_test == "hang" else None
@@ -64,7 +64,7 @@ def test_a_crash_is_a_fault_with_its_cause(crashes: dict[str, Event], self_test:
     assert len(event.data["backtrace"]) > 1
 
 
-def test_a_hard_fault_tells_where_and_why(kind: str, crashes: dict[str, Event]) -> None:
+def test_a_hard_fault_is_reported_with_place_and_cause(kind: str, crashes: dict[str, Event]) -> None:
     data = crashes["hard-fault"].data
     assert "wasmbed_boards::" in data["at"]
     if kind == "riscv32-virt":
@@ -75,7 +75,7 @@ def test_a_hard_fault_tells_where_and_why(kind: str, crashes: dict[str, Event]) 
         assert int(data["faultStatus"]["cfsr"], 16) & 1 << 16  # UNDEFINSTR
 
 
-def test_a_panic_tells_its_message_and_who_called(crashes: dict[str, Event]) -> None:
+def test_a_panic_is_reported_with_its_message_and_callers(crashes: dict[str, Event]) -> None:
     data = crashes["panic"].data
     assert data["message"].endswith("provoked")
     assert "self_test.rs" in data["message"]
@@ -87,11 +87,11 @@ def test_a_stack_overflow_shows_the_recursion(crashes: dict[str, Event]) -> None
     assert sum("self_test::overflow" in function for function in data["backtrace"]) > 3
 
 
-def test_heap_exhaustion_tells_what_was_left(crashes: dict[str, Event]) -> None:
+def test_heap_exhaustion_is_reported_with_the_free_memory(crashes: dict[str, Event]) -> None:
     data = crashes["heap-exhaustion"].data
     assert int(data["numbers"]["free"]) < int(data["numbers"]["used"])
     assert "memory allocation" in data["message"]
 
 
-def test_a_hang_tells_where_it_hung(crashes: dict[str, Event]) -> None:
+def test_a_hang_is_reported_with_its_place(crashes: dict[str, Event]) -> None:
     assert "wasmbed_boards::" in crashes["hang"].data["at"]

@@ -1,4 +1,4 @@
-"""However a test run ends, no emulator and no file of one is left behind."""
+"""A test run that ends in any way leaves no emulator and no file of one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = [
 ]
 PATIENCE = 60
 WITH_SIGNALS = ["env", "--default-signal=HUP"]
-"""Before a command: whoever runs the tests may ignore hangups."""
+"""Prefix of a command that restores the default action of hangups: the caller of the tests may ignore them."""
 MARK = "WASMBED_TEST_OF_LEFTOVERS"
 GOES_ON = f"""
 import asyncio, os, socket
@@ -49,7 +49,7 @@ async def test_starts(stack):
 
 
 def marked(mark: str) -> list[int]:
-    """The processes whose environment has it."""
+    """Return the processes whose environment has the mark."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -81,9 +81,7 @@ def all_end(mark: str) -> None:
     ],
     ids=lambda value: value.name if isinstance(value, signal.Signals) else None,
 )
-def test_a_run_that_is_ended_leaves_nothing(
-    tmp_path: Path, test: str, number: signal.Signals, options: list[str]
-) -> None:
+def test_an_ended_run_leaves_nothing(tmp_path: Path, test: str, number: signal.Signals, options: list[str]) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_goes_on.py").write_text(GOES_ON)
     (tmp_path / "tmp").mkdir()

@@ -1,4 +1,4 @@
-"""A QEMU process is started, talked to and ended without a trace. The guest is `guest/echo.c`."""
+"""A QEMU process is started, used and ended without leftovers. Its firmware is `guest/echo.c`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -73,10 +71,6 @@ class Rig:
         return self
 
 
-def run(play: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(play())
-
-
 def gone(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -85,51 +79,42 @@ def gone(pid: int) -> bool:
     return False
 
 
-def test_link_and_console_are_separate_lines(image: Path) -> None:
-    async def play() -> None:
+async def test_link_and_console_are_separate_lines(image: Path) -> None:
+    rig = await Rig(image).start()
+    try:
+        await rig.console.until(b"hello\n")
+        rig.link.transport.write(b"abc" * 500)
+        await rig.link.until(b"ABC" * 500)
+        assert rig.console.received == b"hello\n"
+    finally:
+        await rig.machine.stop()
+    assert rig.machine.exited is not None
+    assert rig.machine.exited.result() == 0
+
+
+async def test_a_reset_starts_the_guest_again(image: Path) -> None:
+    rig = await Rig(image).start()
+    try:
+        await rig.console.until(b"hello\n")
+        await rig.machine.execute("system_reset")
+        await rig.console.until(b"hello\nhello\n")
+    finally:
+        await rig.machine.stop()
+
+
+async def test_killed_or_stopped_nothing_is_left(image: Path) -> None:
+    for end in ("kill", "stop"):
         rig = await Rig(image).start()
-        try:
-            await rig.console.until(b"hello\n")
-            rig.link.transport.write(b"abc" * 500)
-            await rig.link.until(b"ABC" * 500)
-            assert rig.console.received == b"hello\n"
-        finally:
-            await rig.machine.stop()
-        assert rig.machine.exited is not None
-        assert rig.machine.exited.result() == 0
-
-    run(play)
-
-
-def test_a_reset_starts_the_guest_again(image: Path) -> None:
-    async def play() -> None:
-        rig = await Rig(image).start()
-        try:
-            await rig.console.until(b"hello\n")
-            await rig.machine.execute("system_reset")
-            await rig.console.until(b"hello\nhello\n")
-        finally:
-            await rig.machine.stop()
-
-    run(play)
-
-
-def test_killed_or_stopped_nothing_is_left(image: Path) -> None:
-    async def play() -> None:
-        for end in ("kill", "stop"):
-            rig = await Rig(image).start()
-            pid = rig.machine.pid
-            assert pid is not None
-            await getattr(rig.machine, end)()
-            assert gone(pid)
-            assert rig.machine.pid is None
-            await rig.machine.stop()
-
-    run(play)
+        pid = rig.machine.pid
+        assert pid is not None
+        await getattr(rig.machine, end)()
+        assert gone(pid)
+        assert rig.machine.pid is None
+        await rig.machine.stop()
 
 
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv of util-linux")
-def test_a_killed_test_run_takes_its_emulators_with_it(image: Path, tmp_path: Path) -> None:
+async def test_a_killed_test_run_takes_its_emulators_with_it(image: Path, tmp_path: Path) -> None:
     script = tmp_path / "run.py"
     script.write_text(
         "import asyncio, sys\n"
@@ -143,77 +128,65 @@ def test_a_killed_test_run_takes_its_emulators_with_it(image: Path, tmp_path: Pa
         "asyncio.run(play())\n"
     )
     command = [sys.executable, str(script), str(Path(__file__).parent), str(image)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: ASYNC220 - nothing else runs
         assert process.stdout is not None
         emulator = int(process.stdout.readline())
         ended = os.pidfd_open(emulator)
         process.send_signal(signal.SIGKILL)
 
-        async def play() -> None:
-            over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            asyncio.get_running_loop().add_reader(ended, lambda: over.done() or over.set_result(None))
-            async with asyncio.timeout(20):
-                await over
-
-        run(play)
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(ended, lambda: over.done() or over.set_result(None))
+        await over
+        loop.remove_reader(ended)
         os.close(ended)
 
 
-def test_memory_and_registers_are_read_and_written(image: Path, tmp_path: Path) -> None:
-    async def play() -> None:
-        rig, stub = await Rig(image).start(), GdbStub("board-1")
-        try:
-            await rig.console.until(b"hello\n")
-            await rig.machine.execute("stop")
-            await rig.machine.monitor(f"gdbserver unix:{tmp_path / 'gdb'},server=on,wait=off")
-            await stub.open(str(tmp_path / "gdb"))
-            assert int.from_bytes(await stub.read_memory(0, 4), "little") == 0x20080000
-            await stub.write_memory(0x20001000, bytes(range(256)) * 10)
-            assert await stub.read_memory(0x20001000, 2560) == bytes(range(256)) * 10
-            registers = await stub.read_registers()
-            assert registers["sp"] <= 0x20080000
-            assert 0x80 <= registers["pc"] < 0x400
-            with pytest.raises(RigError, match="no memory to read"):
-                await stub.read_memory(0x90000000, 4)
-            await stub.close()
-        finally:
-            await rig.machine.stop()
-
-    run(play)
+async def test_memory_and_registers_are_read_and_written(image: Path, tmp_path: Path) -> None:
+    rig, stub = await Rig(image).start(), GdbStub("board-1")
+    try:
+        await rig.console.until(b"hello\n")
+        await rig.machine.execute("stop")
+        await rig.machine.monitor(f"gdbserver unix:{tmp_path / 'gdb'},server=on,wait=off")
+        await stub.open(str(tmp_path / "gdb"))
+        assert int.from_bytes(await stub.read_memory(0, 4), "little") == 0x20080000
+        await stub.write_memory(0x20001000, bytes(range(256)) * 10)
+        assert await stub.read_memory(0x20001000, 2560) == bytes(range(256)) * 10
+        registers = await stub.read_registers()
+        assert registers["sp"] <= 0x20080000
+        assert 0x80 <= registers["pc"] < 0x400
+        with pytest.raises(RigError, match="no memory to read"):
+            await stub.read_memory(0x90000000, 4)
+        await stub.close()
+    finally:
+        await rig.machine.stop()
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [(("-M", "no-such-board"), "unsupported machine"), (("-kernel", "/nowhere.elf"), "nowhere.elf")],
 )
-def test_qemus_own_words_are_told_when_it_does_not_start(image: Path, arguments: tuple[str, str], words: str) -> None:
-    async def play() -> None:
-        with pytest.raises(RigError, match=words):
-            await Rig(image, *arguments).start()
-
-    run(play)
-
-
-def test_a_missing_program_is_the_rigs_failure(image: Path) -> None:
-    async def play() -> None:
-        rig = Rig(image)
-        rig.machine.command[0] = "no-such-emulator"
-        with pytest.raises(RigError):
-            await rig.start()
-
-    run(play)
+async def test_qemus_error_output_is_shown_when_it_does_not_start(
+    image: Path, arguments: tuple[str, str], words: str
+) -> None:
+    with pytest.raises(RigError, match=words):
+        await Rig(image, *arguments).start()
 
 
-def test_a_command_that_qemu_refuses_is_the_rigs_failure(image: Path) -> None:
-    async def play() -> None:
-        rig = await Rig(image).start()
-        try:
-            with pytest.raises(RigError, match="refused"):
-                await rig.machine.execute("no-such-command")
-        finally:
-            await rig.machine.stop()
+async def test_a_missing_program_is_the_rigs_failure(image: Path) -> None:
+    rig = Rig(image)
+    rig.machine.command[0] = "no-such-emulator"
+    with pytest.raises(RigError):
+        await rig.start()
 
-    run(play)
+
+async def test_a_command_that_qemu_refuses_is_the_rigs_failure(image: Path) -> None:
+    rig = await Rig(image).start()
+    try:
+        with pytest.raises(RigError, match="refused"):
+            await rig.machine.execute("no-such-command")
+    finally:
+        await rig.machine.stop()
 
 
 def test_a_line_holds_more_unread_bytes_than_an_ordinary_pair_of_sockets() -> None:

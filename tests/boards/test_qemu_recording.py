@@ -32,12 +32,13 @@ from harness.testing.board import Expectations, check_board
 KIND = "mps2-an385"
 PLATFORM = find_platforms("qemu-system-arm")[KIND]
 MISSING = QemuTier.unavailable() or (None if PLATFORM.image_path.exists() else f"no image of {KIND}: `make firmware`")
+SLOW = Expectations(patience=60, heartbeat=2.0)
 live = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a stack with a recorded board, which failed, lost its power and came back."""
+    """The folder of a stack whose recorded board failed, lost its power and came back."""
     folder = tmp_path_factory.mktemp("run")
 
     async def play() -> None:
@@ -82,7 +83,7 @@ def test_a_replay_writes_the_same_bytes(run_folder: Path, capfdbinary: pytest.Ca
         output = capfdbinary.readouterr()
         assert output.out == recording.console.read_bytes()
         assert words in output.out
-        assert b"replayed pump-1: the " in output.err
+        assert f"replayed pump-1: {len(output.out)} bytes, equal to the recording".encode() in output.err
 
 
 @live
@@ -96,7 +97,7 @@ def test_a_recording_is_its_owners_for_it_holds_a_private_key(run_folder: Path) 
 
 
 @live
-def test_a_replay_can_be_stepped_and_steps_the_same_way(run_folder: Path) -> None:
+async def test_a_replay_can_be_stepped_and_steps_the_same_way(run_folder: Path) -> None:
     recording = find_recordings(run_folder)[0]
 
     async def step() -> dict[str, int]:
@@ -120,29 +121,24 @@ def test_a_replay_can_be_stepped_and_steps_the_same_way(run_folder: Path) -> Non
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
         assert process.stderr is not None
-        told = (await process.stderr.readuntil(b"target remote ")) + await process.stderr.readline()
-        assert b"gdb-multiarch" in told
+        output = (await process.stderr.readuntil(b"target remote ")) + await process.stderr.readline()
+        assert b"gdb-multiarch" in output
         stub = GdbStub("pump-1")
-        await stub.open(shlex.split(told.decode().splitlines()[-1])[-1].removeprefix("target remote "))
+        await stub.open(shlex.split(output.decode().splitlines()[-1])[-1].removeprefix("target remote "))
         await stub.run_to(address)
         assert (await stub.read_registers())["pc"] == address
         await stub.close()
         written, _ = await process.communicate()
         assert (process.returncode, written) == (0, recording.console.read_bytes())
 
-    async def scene() -> None:
-        async with asyncio.timeout(90):
-            first = await step()
-            assert await step() == first
-            await run_to(first["pc"])
-
-    with new_runner() as runner:
-        runner.run(scene())
+    first = await step()
+    assert await step() == first
+    await run_to(first["pc"])
 
 
 @live
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_a_replay_that_is_ended_leaves_nothing(
+def test_an_ended_replay_leaves_nothing(
     run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -172,7 +168,7 @@ def test_a_recording_that_is_changed_is_noticed(run_folder: Path, capfd: pytest.
 
 
 @live
-def test_a_log_that_is_cut_off_is_the_rigs_failure(run_folder: Path) -> None:
+def test_a_log_that_is_cut_off_is_a_failure_of_the_rig(run_folder: Path) -> None:
     recording = find_recordings(run_folder)[0]
     log = recording.folder / "log"
     kept = log.read_bytes()
@@ -185,41 +181,31 @@ def test_a_log_that_is_cut_off_is_the_rigs_failure(run_folder: Path) -> None:
 
 
 @live
-def test_the_kit_leaves_out_what_a_recorded_board_lacks(tmp_path: Path) -> None:
+async def test_the_kit_skips_what_a_recorded_board_lacks(tmp_path: Path) -> None:
     found: dict[str, str] = {}
 
-    async def play() -> None:
-        tier = QemuTier()
-        try:
-            await check_board(
-                lambda settings, environment: tier.make(
-                    KIND, replace(settings, recording=tmp_path / settings.name), environment
-                ),
-                only=["enrolls_with_certificate", "restarts_with_its_identity"],
-                expectations=Expectations(patience=20),
-                progress=found.__setitem__,
-            )
-        finally:
-            await tier.close()
-
-    with new_runner() as runner:
-        runner.run(play())
+    tier = QemuTier()
+    try:
+        await check_board(
+            lambda settings, shared: tier.make(KIND, replace(settings, recording=tmp_path / settings.name), shared),
+            only=["enrolls_with_certificate", "restarts_with_its_identity"],
+            expectations=SLOW,
+            progress=found.__setitem__,
+        )
+    finally:
+        await tier.close()
     assert found == {"enrolls_with_certificate": "passed", "restarts_with_its_identity": "skipped"}
     assert len(find_recordings(tmp_path)) == 1
 
 
 @live
-def test_what_cannot_be_recorded_is_refused(tmp_path: Path) -> None:
-    async def play() -> None:
-        async with Stack(StackOptions(), folder=tmp_path) as stack:
-            with pytest.raises(UsageError, match="boards of kind virtual cannot be recorded"):
-                await stack.boards.power_on("virtual", record=True)
-        async with Stack(StackOptions()) as stack:
-            with pytest.raises(UsageError, match="no folder for recordings"):
-                await stack.boards.power_on(KIND, record=True)
-
-    with new_runner() as runner:
-        runner.run(play())
+async def test_a_board_that_cannot_be_recorded_is_refused(tmp_path: Path) -> None:
+    async with Stack(StackOptions(), folder=tmp_path) as stack:
+        with pytest.raises(UsageError, match="boards of kind virtual cannot be recorded"):
+            await stack.boards.power_on("virtual", record=True)
+    async with Stack(StackOptions()) as stack:
+        with pytest.raises(UsageError, match="no folder for recordings"):
+            await stack.boards.power_on(KIND, record=True)
 
 
 def recording_of(folder: Path, board: str, **changes: object) -> Recording:
@@ -258,15 +244,15 @@ def test_many_recordings_are_counted(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_a_folder_without_a_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for folder, words in ((tmp_path, "--record=yes"), (tmp_path / "nowhere", "there is no such run")):
+    for folder, words in ((tmp_path, "--record=yes"), (tmp_path / "nowhere", "the folder does not exist")):
         assert command(["replay", str(folder)]) == UsageError.exit_code
         assert words in capsys.readouterr().err
 
 
-def test_a_board_that_is_not_here_any_more(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recording_of_an_unknown_board(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recording_of(tmp_path / "1", "pump-1", kind="quantum")
     assert command(["replay", str(tmp_path)]) == UsageError.exit_code
-    assert "a quantum was recorded" in capsys.readouterr().err
+    assert "the recorded kind of board is not available here: quantum" in capsys.readouterr().err
 
 
 def test_a_recording_that_lacks_something_is_refused(tmp_path: Path) -> None:
@@ -307,7 +293,7 @@ FACTS = {"board": "pump-1", "kind": "mps2-an385", "program": "qemu-system-arm", 
         (json.dumps(FACTS | {"image": None}), "is not a recording: 'image' is None"),
     ],
 )
-def test_a_description_that_is_damaged_is_told_as_such(tmp_path: Path, facts: str, words: str) -> None:
+def test_a_damaged_description_is_refused(tmp_path: Path, facts: str, words: str) -> None:
     (tmp_path / "recording.json").write_bytes(facts.encode("latin-1"))
     with pytest.raises(UsageError) as refused:
         Recording(tmp_path).facts  # noqa: B018
@@ -317,7 +303,7 @@ def test_a_description_that_is_damaged_is_told_as_such(tmp_path: Path, facts: st
 @pytest.mark.parametrize(
     "spoil", [lambda data: data[:20], lambda data: b"x" + data, lambda data: data[:40] + b"\0" * 40]
 )
-def test_memory_that_is_damaged_is_told_as_such(tmp_path: Path, spoil: Any) -> None:
+def test_damaged_memory_is_refused(tmp_path: Path, spoil: Any) -> None:
     (tmp_path / "memory.gz").write_bytes(spoil(gzip.compress(bytes(range(200)))))
     with tempfile.TemporaryFile() as target, pytest.raises(UsageError, match="is damaged: ") as refused:
         Recording(tmp_path).unpack_memory(target)

@@ -1,4 +1,4 @@
-"""The tier of emulated boards without any emulator: what it offers, and what it says when something is missing."""
+"""The tier of boards in QEMU without an emulator: its kinds, and its messages when something is missing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def fresh() -> Iterator[None]:
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for QEMU, alone on the PATH, that tells its version."""
+    """Put a program on the PATH, instead of QEMU, that prints this version."""
     path = tmp_path / "qemu-system-arm"
     says(path, "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)")
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -43,7 +43,7 @@ def says(program: Path, words: str) -> None:
     room.qemu_version.cache_clear()
 
 
-def test_without_qemu_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_qemu_is_reported_with_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert room.qemu_version("qemu-system-arm") is None
     assert "apt-get install qemu-system-arm" in (QemuTier.unavailable() or "")
@@ -63,7 +63,9 @@ def test_one_emulator_without_the_other(program: Path, tmp_path: Path, monkeypat
     assert QemuTier().make("riscv32-virt", SETTINGS, WORLD).kind == "riscv32-virt"
 
 
-def test_without_images_it_says_how_to_get_them(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_images_are_reported_with_how_to_get_them(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))
     assert re.search("make firmware.*WASMBED_IMAGES", QemuTier.unavailable() or "")
     (tmp_path / "mps2-an500.elf").touch()
@@ -81,9 +83,9 @@ def test_an_image_that_is_only_for_refused_boards_does_not_count(
 @pytest.mark.parametrize(("words", "found"), [("QEMU emulator version 6.1.9", "6.1.9"), ("what?", "unknown")])
 def test_a_qemu_that_is_too_old_is_named(program: Path, words: str, found: str) -> None:
     says(program, words)
-    told = f"needs QEMU 7.2 or newer; the version of {program} is {found}"
-    assert (QemuTier.unavailable() or "").startswith(told)
-    with pytest.raises(RigError, match=f"mps2-an385: {re.escape(told)}"):
+    expected = f"needs QEMU 7.2 or newer; the version of {program} is {found}"
+    assert (QemuTier.unavailable() or "").startswith(expected)
+    with pytest.raises(RigError, match=f"mps2-an385: {re.escape(expected)}"):
         QemuTier().make("mps2-an385", SETTINGS, WORLD)
 
 
@@ -104,7 +106,7 @@ def test_a_board_that_only_a_newer_qemu_has(program: Path) -> None:
         QemuTier().make("olimex-stm32-h405", SETTINGS, WORLD)
 
 
-def test_a_refused_board_says_why_and_how_to_have_it_all_the_same(program: Path) -> None:
+def test_a_refused_board_is_reported_with_its_other_link(program: Path) -> None:
     with pytest.raises(UsageError, match=r"stm32vldiscovery: .*\n.*, or ask for stm32vldiscovery\+plain-serial"):
         QemuTier().make("stm32vldiscovery", SETTINGS, WORLD)
     about = QemuTier().about("stm32vldiscovery").unavailable or ""

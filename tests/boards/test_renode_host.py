@@ -1,14 +1,11 @@
-"""The host's protocol, from both ends: what goes over the pipe, what is told when there is no Renode, and that nothing
-is left of a host, however it ends."""
+"""The protocol between harness and host, its errors without Renode, and that an ended host leaves nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,7 +17,6 @@ from harness.boards.renode.monitor import THREADS, Gone, surroundings
 from harness.core.clock import SystemClock
 from harness.core.errors import RigError, UsageError
 
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
 MACHINE = ask.Machine(
     "pump-1", "/f4.repl", "/f4.elf", "sysbus.cpu", 400, ask.Wire("sysbus.usart2", "/l"), ask.Wire("sysbus.usart3", "/c")
 )
@@ -78,7 +74,7 @@ def test_every_request_is_tried() -> None:
         b'{"id": 1, "request": "Create", "quantum": 1, "machine": {"link": {}, "console": {}}}',
     ],
 )
-def test_what_is_no_request_is_refused(line: bytes) -> None:
+def test_an_invalid_request_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - JSON's own words, or ours
         ask.decode_request(line)
 
@@ -102,15 +98,15 @@ def test_virtual_time_is_read_to_the_microsecond() -> None:
 
 
 def test_memory_is_read_as_digits() -> None:
-    told = "[\n0xAB, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,\n0x00, 0x7F,\n]"
-    assert bytes.fromhex(_digits(told)) == b"\xab" + bytes(10) + b"\x7f"
+    output = "[\n0xAB, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,\n0x00, 0x7F,\n]"
+    assert bytes.fromhex(_digits(output)) == b"\xab" + bytes(10) + b"\x7f"
 
 
-# what the host types, and when: this monitor only writes down
+# the host's commands and their order, with a monitor that only records
 
 
 class Diary:
-    """Writes down what it is told to do; it has nothing to say."""
+    """Records its commands and prints nothing."""
 
     via = "diary"
     pid = 0
@@ -120,7 +116,7 @@ class Diary:
         self._wanted: tuple[str, asyncio.Future[None]] | None = None
 
     async def typed(self, command: str) -> None:
-        """Return when that is typed."""
+        """Return when ``command`` is executed."""
         self._wanted = command, asyncio.get_running_loop().create_future()
         await self._wanted[1]
 
@@ -138,108 +134,95 @@ class Diary:
         raise AssertionError
 
     async def close(self) -> None:
-        """There is nothing to end."""
+        """Do nothing: there is no process."""
 
     def since(self) -> list[str]:
         lines, self.lines = self.lines, []
         return [line for line in lines if line in ("start", "pause") or "IsHalted" in line or "RunFor" in line]
 
 
-def test_time_passes_only_while_some_processor_runs(run: Run, tmp_path: Path) -> None:
-    """Renode lets virtual time run away when all processors are held."""
+async def test_time_passes_only_while_some_processor_runs(tmp_path: Path) -> None:
+    """Renode lets virtual time run ahead when all processors are halted."""
 
-    async def scene() -> None:
-        diary = Diary()
-        host = RenodeHost(diary, tmp_path)
-        await host.begin()
-        await host.carry_out(ask.Create(MACHINE, 0.005))
-        await host.carry_out(ask.Run())
-        assert "start" not in diary.since()
-        await host.carry_out(ask.PowerOn("pump-1", "/blob", 0))
-        assert diary.since() == ["sysbus.cpu IsHalted false"]
-        await host.resume_time()
-        assert diary.since() == ["start"]
-        await host.carry_out(ask.Reset("pump-1"))
-        assert diary.since() == ["pause"]
-        await host.resume_time()
-        assert diary.since() == ["start"]
-        await host.carry_out(ask.Pause("pump-1"))
-        assert diary.since() == ["pause", "sysbus.cpu IsHalted true"]
-        await host.resume_time()
-        assert diary.since() == []
-        await host.carry_out(ask.Resume("pump-1"))
-        await host.resume_time()
-        assert diary.since() == ["sysbus.cpu IsHalted false", "start"]
-        await host.carry_out(ask.RunFor(0.5))
-        await host.resume_time()
-        assert diary.since() == ["pause", 'emulation RunFor "0.500000"']
-        await host.carry_out(ask.PowerOff("pump-1"))
-        await host.carry_out(ask.RunFor(0.5))
-        assert diary.since() == ["sysbus.cpu IsHalted true"]
-        await host.carry_out(ask.Load("/save", (MACHINE,), ("pump-1",)))
-        assert diary.since() == []
-        await host.carry_out(ask.Run())
-        await host.resume_time()
-        assert diary.since() == ["start"]
-
-    run(scene())
+    diary = Diary()
+    host = RenodeHost(diary, tmp_path)
+    await host.begin()
+    await host.carry_out(ask.Create(MACHINE, 0.005))
+    await host.carry_out(ask.Run())
+    assert "start" not in diary.since()
+    await host.carry_out(ask.PowerOn("pump-1", "/blob", 0))
+    assert diary.since() == ["sysbus.cpu IsHalted false"]
+    await host.resume_time()
+    assert diary.since() == ["start"]
+    await host.carry_out(ask.Reset("pump-1"))
+    assert diary.since() == ["pause"]
+    await host.resume_time()
+    assert diary.since() == ["start"]
+    await host.carry_out(ask.Pause("pump-1"))
+    assert diary.since() == ["pause", "sysbus.cpu IsHalted true"]
+    await host.resume_time()
+    assert diary.since() == []
+    await host.carry_out(ask.Resume("pump-1"))
+    await host.resume_time()
+    assert diary.since() == ["sysbus.cpu IsHalted false", "start"]
+    await host.carry_out(ask.RunFor(0.5))
+    await host.resume_time()
+    assert diary.since() == ["pause", 'emulation RunFor "0.500000"']
+    await host.carry_out(ask.PowerOff("pump-1"))
+    await host.carry_out(ask.RunFor(0.5))
+    assert diary.since() == ["sysbus.cpu IsHalted true"]
+    await host.carry_out(ask.Load("/save", (MACHINE,), ("pump-1",)))
+    assert diary.since() == []
+    await host.carry_out(ask.Run())
+    await host.resume_time()
+    assert diary.since() == ["start"]
 
 
-def test_a_new_machine_is_started_with_the_others(run: Run, tmp_path: Path) -> None:
-    async def scene() -> None:
-        diary = Diary()
-        host = RenodeHost(diary, tmp_path)
-        for request in (ask.Create(MACHINE, 0.005), ask.Run(), ask.PowerOn("pump-1", "/blob", 0)):
-            await host.carry_out(request)
-        await host.resume_time()
-        diary.since()
-        other = ask.Machine("pump-2", "/f4.repl", "/f4.elf", "sysbus.cpu", 400, MACHINE.link, MACHINE.console)
-        await host.carry_out(ask.Create(other, 0.005))
-        await host.resume_time()
-        assert diary.since()[-1] == "start"
-
-    run(scene())
+async def test_a_new_machine_is_started_with_the_others(tmp_path: Path) -> None:
+    diary = Diary()
+    host = RenodeHost(diary, tmp_path)
+    for request in (ask.Create(MACHINE, 0.005), ask.Run(), ask.PowerOn("pump-1", "/blob", 0)):
+        await host.carry_out(request)
+    await host.resume_time()
+    diary.since()
+    other = ask.Machine("pump-2", "/f4.repl", "/f4.elf", "sysbus.cpu", 400, MACHINE.link, MACHINE.console)
+    await host.carry_out(ask.Create(other, 0.005))
+    await host.resume_time()
+    assert diary.since()[-1] == "start"
 
 
-def test_a_fleet_is_switched_on_before_time_goes_on(run: Run, tmp_path: Path) -> None:
-    """Each command takes longer while boards run, and so do the boards."""
+async def test_a_fleet_is_powered_on_before_time_resumes(tmp_path: Path) -> None:
+    """Each command takes longer while boards run."""
 
-    async def scene() -> None:
-        diary = Diary()
-        requests = asyncio.StreamReader()
-        for number, request in enumerate((ask.Create(MACHINE, 0.005), ask.Run(), ask.PowerOn("pump-1", "/blob", 0))):
-            requests.feed_data(ask.encode_request(number, request))
-        with (tmp_path / "answers").open("wb") as answers:
-            serving = asyncio.create_task(serve(RenodeHost(diary, tmp_path), requests, Pipe(answers)))
-            await diary.typed("start")
-            assert diary.lines.count("start") == 1
-            requests.feed_eof()
-            await serving
-        assert (tmp_path / "answers").read_bytes().count(b"value") == 3
-
-    run(scene())
+    diary = Diary()
+    requests = asyncio.StreamReader()
+    for number, request in enumerate((ask.Create(MACHINE, 0.005), ask.Run(), ask.PowerOn("pump-1", "/blob", 0))):
+        requests.feed_data(ask.encode_request(number, request))
+    with (tmp_path / "answers").open("wb") as answers:
+        serving = asyncio.create_task(serve(RenodeHost(diary, tmp_path), requests, Pipe(answers)))
+        await diary.typed("start")
+        assert diary.lines.count("start") == 1
+        requests.feed_eof()
+        await serving
+    assert (tmp_path / "answers").read_bytes().count(b"value") == 3
 
 
-def test_a_machine_that_is_not_there(run: Run, tmp_path: Path) -> None:
+async def test_a_request_for_an_unknown_machine_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no machine 'pump-9'"):
-        run(RenodeHost(Diary(), tmp_path).carry_out(ask.Reset("pump-9")))
+        await RenodeHost(Diary(), tmp_path).carry_out(ask.Reset("pump-9"))
 
 
 # the process
 
 
-def test_without_renode_it_says_so_and_leaves_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_renode_is_reported_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RENODE", "/nowhere/renode")
-
-    async def scene() -> Path:
-        host = HostProcess("host 1", SystemClock())
-        folder = host.folder
-        with pytest.raises(RigError, match=r"renode did not start: No such file"):
-            await host.start()
-        assert host.pid is None
-        return folder
-
-    assert not run(scene()).exists()
+    host = HostProcess("host 1", SystemClock())
+    folder = host.folder
+    with pytest.raises(RigError, match=r"renode did not start: No such file"):
+        await host.start()
+    assert host.pid is None
+    assert not folder.exists()
 
 
 def program(folder: Path, text: str) -> str:
@@ -249,32 +232,25 @@ def program(folder: Path, text: str) -> str:
     return str(path)
 
 
-def test_a_renode_that_ends_at_once_is_told_with_its_words(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_renode_that_ends_at_once_is_reported_with_its_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RENODE", program(tmp_path, "echo 'mono: not found' >&2; exit 3"))
 
-    async def scene() -> None:
-        with pytest.raises(RigError, match=r"(?s)it ended with status 3.*mono: not found.*wasmbed doctor"):
-            await HostProcess("host 1", SystemClock()).start()
-
-    run(scene())
+    with pytest.raises(RigError, match=r"(?s)it ended with status 3.*mono: not found.*wasmbed doctor"):
+        await HostProcess("host 1", SystemClock()).start()
 
 
-def test_a_renode_that_is_too_old_is_refused(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # It knows no command but the two that tell which Renode it is.
+async def test_a_renode_that_is_too_old_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tells = 'case "$l" in version) echo "Renode, version 1.13.2.9";; echo*) eval "$l";; esac'
     monkeypatch.setenv("RENODE", program(tmp_path, f"while read -r l; do {tells}; done"))
 
-    async def scene() -> None:
-        with pytest.raises(RigError, match=r"it is version 1\.13\.2\.9, 1\.15 or newer is needed"):
-            await HostProcess("host 1", SystemClock()).start()
-
-    run(scene())
+    with pytest.raises(RigError, match=r"it is version 1\.13\.2\.9, 1\.15 or newer is needed"):
+        await HostProcess("host 1", SystemClock()).start()
 
 
 def peer(text: str) -> list[str]:
-    """A host whose Renode is not looked at: it says ``text``, and nothing more unless told."""
+    """A host without a Renode: it executes ``text`` as Python code after its first line."""
     ready = '{"event": "ready", "version": "1.15.0", "via": "test", "pid": null}'
     return [sys.executable, "-c", f"import sys, os\nprint('{ready}', flush=True)\n{text}"]
 
@@ -290,45 +266,36 @@ def peer(text: str) -> list[str]:
         ),
     ],
 )
-def test_a_host_that_dies_in_the_middle_of_a_request(run: Run, text: str, words: str) -> None:
-    async def scene() -> None:
-        host = HostProcess("host 1", SystemClock(), peer(text))
-        heard: list[RigError] = []
-        host.on_end = heard.append
+async def test_a_host_that_dies_in_the_middle_of_a_request(text: str, words: str) -> None:
+    host = HostProcess("host 1", SystemClock(), peer(text))
+    heard: list[RigError] = []
+    host.on_end = heard.append
+    await host.start()
+    with pytest.raises(RigError) as caught:
+        await host.ask(ask.Now())
+    assert words in str(caught.value)
+    assert heard == [caught.value]
+    with pytest.raises(RigError):
+        await host.ask(ask.Now())
+    await host.kill()
+
+
+async def test_a_host_that_does_not_answer_is_given_up() -> None:
+    host = HostProcess("host 1", SystemClock(), peer("sys.stdin.read()"))
+    host.ANSWER_WITHIN = 0.2
+    await host.start()
+    pid = host.pid
+    assert pid is not None
+    with pytest.raises(RigError, match=r"did not answer Now within 0\.2 s"):
+        await host.ask(ask.Now())
+    assert not alive(pid)
+
+
+async def test_a_host_that_never_starts_is_given_up() -> None:
+    host = HostProcess("host 1", SystemClock(), [sys.executable, "-c", "import sys; sys.stdin.read()"])
+    host.START_WITHIN = 0.2
+    with pytest.raises(RigError, match=r"did not come up within 0\.2 s"):
         await host.start()
-        with pytest.raises(RigError) as caught:
-            await host.ask(ask.Now())
-        assert words in str(caught.value)
-        assert heard == [caught.value]
-        with pytest.raises(RigError):
-            await host.ask(ask.Now())
-        await host.kill()
-
-    run(scene())
-
-
-def test_a_host_that_does_not_answer_is_given_up(run: Run) -> None:
-    async def scene() -> None:
-        host = HostProcess("host 1", SystemClock(), peer("sys.stdin.read()"))
-        host.ANSWER_WITHIN = 0.2
-        await host.start()
-        pid = host.pid
-        assert pid is not None
-        with pytest.raises(RigError, match=r"did not answer Now within 0\.2 s"):
-            await host.ask(ask.Now())
-        assert not alive(pid)
-
-    run(scene())
-
-
-def test_a_host_that_never_comes_up_is_given_up(run: Run) -> None:
-    async def scene() -> None:
-        host = HostProcess("host 1", SystemClock(), [sys.executable, "-c", "import sys; sys.stdin.read()"])
-        host.START_WITHIN = 0.2
-        with pytest.raises(RigError, match=r"did not come up within 0\.2 s"):
-            await host.start()
-
-    run(scene())
 
 
 @pytest.mark.parametrize(
@@ -342,45 +309,38 @@ def test_a_host_that_never_comes_up_is_given_up(run: Run) -> None:
         ('"usage": {"what": "odd", "where": "here", "do": "this"}', UsageError, "here: odd\n  -> this"),
     ],
 )
-def test_what_was_refused_is_told(run: Run, answer: str, error: type[Exception], words: str) -> None:
-    async def scene() -> None:
-        text = f"sys.stdin.readline()\nprint('{{\"id\": 1, {answer}}}', flush=True)\nsys.stdin.read()"
-        host = HostProcess("host 1", SystemClock(), peer(text))
-        await host.start()
-        with pytest.raises(error) as caught:
-            await host.ask(ask.Now())
-        assert words in str(caught.value)
-        await host.kill()
-
-    run(scene())
+async def test_a_refused_request_is_reported(answer: str, error: type[Exception], words: str) -> None:
+    text = f"sys.stdin.readline()\nprint('{{\"id\": 1, {answer}}}', flush=True)\nsys.stdin.read()"
+    host = HostProcess("host 1", SystemClock(), peer(text))
+    await host.start()
+    with pytest.raises(error) as caught:
+        await host.ask(ask.Now())
+    assert words in str(caught.value)
+    await host.kill()
 
 
-def test_it_ends_with_the_harness(run: Run, tmp_path: Path) -> None:
-    """A harness that is killed leaves no host: its input ends."""
-
-    async def scene() -> str:
-        code = (
-            "import asyncio, sys\n"
-            "from harness.boards.renode.driver import HostProcess\n"
-            "from harness.core.clock import SystemClock\n"
-            f"host = HostProcess('host 1', SystemClock(), {peer('sys.stdin.read()')!r})\n"
-            "async def main():\n"
-            "    await host.start()\n"
-            "    print(host.pid, host.folder, flush=True)\n"
-            "    await asyncio.get_running_loop().create_future()\n"
-            "asyncio.run(main())\n"
-        )
-        harness = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
-        assert harness.stdout is not None
-        pid, folder = (await harness.stdout.readline()).decode().split()
-        ended = os.pidfd_open(int(pid))
-        gone = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().add_reader(ended, gone.set_result, None)
-        harness.kill()
-        await harness.communicate()
-        await gone
-        asyncio.get_running_loop().remove_reader(ended)
-        os.close(ended)
-        return folder
-
-    os.rmdir(run(scene()))
+async def test_it_ends_with_the_harness() -> None:
+    """A killed harness leaves no host, because the host's input ends."""
+    code = (
+        "import asyncio, sys\n"
+        "from harness.boards.renode.driver import HostProcess\n"
+        "from harness.core.clock import SystemClock\n"
+        f"host = HostProcess('host 1', SystemClock(), {peer('sys.stdin.read()')!r})\n"
+        "async def main():\n"
+        "    await host.start()\n"
+        "    print(host.pid, host.folder, flush=True)\n"
+        "    await asyncio.get_running_loop().create_future()\n"
+        "asyncio.run(main())\n"
+    )
+    harness = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    assert harness.stdout is not None
+    pid, folder = (await harness.stdout.readline()).decode().split()
+    ended = os.pidfd_open(int(pid))
+    gone = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().add_reader(ended, gone.set_result, None)
+    harness.kill()
+    await harness.communicate()
+    await gone
+    asyncio.get_running_loop().remove_reader(ended)
+    os.close(ended)
+    os.rmdir(folder)

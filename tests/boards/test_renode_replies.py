@@ -1,4 +1,4 @@
-"""What real Renodes answered, read: which words mean that a command failed, and what is an answer."""
+"""Replies of real Renodes are read: failures are recognised, and values are extracted."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from harness.boards.renode.replies import Log, read_reply
 FOLDER = Path(__file__).parent / "renode_replies"
 
 
-def told(name: str) -> list[tuple[str, str, str]]:
-    """Command, what the monitor printed, and what is to be read from it."""
+def cases(name: str) -> list[tuple[str, str, str]]:
+    """Read the cases of a file: command, the monitor's output, and the expected result."""
     parts = re.split(r"^>>> ", (FOLDER / f"{name}.txt").read_text("utf-8"), flags=re.MULTILINE)[1:]
     found = []
     for part in parts:
@@ -23,9 +23,9 @@ def told(name: str) -> list[tuple[str, str, str]]:
     return found
 
 
-@pytest.mark.parametrize(("command", "printed", "read"), told("bad"))
+@pytest.mark.parametrize(("command", "printed", "read"), cases("bad"))
 @pytest.mark.parametrize("answers", [False, True])
-def test_a_command_that_failed_is_told(command: str, printed: str, read: str, answers: bool) -> None:
+def test_a_failed_command_is_recognised(command: str, printed: str, read: str, answers: bool) -> None:
     if answers and command.startswith("Load "):
         pytest.skip("a command that has nothing to say")
     reply = read_reply(printed, answers=answers)
@@ -33,25 +33,25 @@ def test_a_command_that_failed_is_told(command: str, printed: str, read: str, an
     assert reply.failure.splitlines()[0] == read.splitlines()[0]
 
 
-@pytest.mark.parametrize(("command", "printed", "read"), told("good"))
-def test_a_command_that_went_well_is_none(command: str, printed: str, read: str) -> None:
+@pytest.mark.parametrize(("command", "printed", "read"), cases("good"))
+def test_a_successful_command_is_recognised(command: str, printed: str, read: str) -> None:
     reply = read_reply(printed, answers=bool(read))
     assert reply.failure is None
     assert reply.value == read
 
 
-def test_words_of_a_command_that_should_say_nothing_are_trouble() -> None:
+def test_output_of_a_silent_command_is_a_failure() -> None:
     assert read_reply("(b0) Save @x\nsomething new in Renode 2\n", answers=False).failure == "something new in Renode 2"
     assert read_reply("(b0) sysbus.cpu Name\nsomething new\n", answers=True).failure is None
 
 
-def test_where_the_platform_is_wrong_is_told_too() -> None:
-    printed = next(printed for command, printed, _ in told("bad") if "broken.repl" in command)
+def test_the_place_of_an_error_in_a_platform_is_kept() -> None:
+    printed = next(printed for command, printed, _ in cases("bad") if "broken.repl" in command)
     assert "At broken.repl:3:6:" in (read_reply(printed, answers=False).failure or "")
 
 
-def test_help_that_comes_before_the_trouble_is_left_out() -> None:
-    printed = next(printed for command, printed, _ in told("bad") if "usart99" in command)
+def test_help_before_an_error_is_left_out() -> None:
+    printed = next(printed for command, printed, _ in cases("bad") if "usart99" in command)
     assert read_reply(printed, answers=False).failure == "Parameters did not match the signature"
 
 

@@ -1,4 +1,4 @@
-"""The commands that are generated for Renode's monitor: their grammar, their order, and what has no words there."""
+"""The generated commands for Renode's monitor: grammar, order, and values that cannot be expressed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ GRAMMAR = (
     r"logFile @\S+ true",
     r"logLevel \d",
 )
-"""What Renode documents, as far as it is used."""
+"""The part of Renode's documented grammar that is used."""
 
 
 def lines(request: ask.Request, *machines: ask.Machine) -> list[str]:
@@ -81,7 +81,7 @@ def test_power_means_empty_memory_and_a_running_processor() -> None:
     assert lines(ask.PowerOff("pump-1")) == ['mach set "pump-1"', "sysbus.cpu IsHalted true"]
 
 
-def test_what_a_board_keeps_moves_in_and_out() -> None:
+def test_a_boards_storage_is_read_and_written() -> None:
     assert lines(ask.Read("pump-1", 0x080F0000, 4096)) == ['mach set "pump-1"', "sysbus ReadBytes 0x80f0000 4096"]
     assert lines(ask.Write("pump-1", "/run/1.storage", 0x080F0000)) == [
         'mach set "pump-1"',
@@ -133,11 +133,11 @@ def test_every_line_keeps_to_the_grammar(request_: ask.Request) -> None:
         assert line in own or any(re.fullmatch(form, line) for form in GRAMMAR), line
 
 
-def test_a_fresh_renode_is_told_where_to_log() -> None:
+def test_a_new_renode_gets_its_log_file() -> None:
     assert [command.text for command in beginning("/run/log")] == ["logFile @/run/log true", "logLevel 3"]
 
 
-def test_a_command_of_the_callers_own_goes_to_its_machine() -> None:
+def test_a_callers_command_goes_to_its_machine() -> None:
     assert lines(ask.Execute("pump-1", " sysbus.cpu PC ")) == ['mach set "pump-1"', "sysbus.cpu PC"]
     for odd in ("", "  ", "pause\nquit"):
         with pytest.raises(UsageError, match="is not one line"):
@@ -162,12 +162,12 @@ def test_no_stretch_of_time(seconds: float) -> None:
         lines(ask.RunFor(seconds))
 
 
-def test_what_is_too_short_for_renode_is_its_shortest() -> None:
+def test_a_time_below_renodes_resolution_is_rounded_up() -> None:
     assert lines(ask.RunFor(1e-9)) == ['emulation RunFor "0.000001"']
 
 
 @pytest.mark.parametrize("request_", [ask.Run(), ask.Stand()])
-def test_what_the_host_decides_has_no_commands_of_its_own(request_: ask.Request) -> None:
+def test_requests_that_the_host_handles_have_no_commands(request_: ask.Request) -> None:
     with pytest.raises(ValueError, match="is not a monitor command"):
         lines(request_)
 
@@ -204,7 +204,7 @@ def test_its_script_for_people_makes_the_same_machine(kind: RenodePlatform) -> N
 
 
 @pytest.mark.parametrize("kind", BOARDS.values(), ids=BOARDS.keys())
-def test_its_description_stands_on_renodes_own_and_fetches_nothing(kind: RenodePlatform) -> None:
+def test_a_description_builds_on_renodes_own_and_fetches_nothing(kind: RenodePlatform) -> None:
     text = kind.description.read_text("utf-8")
     assert re.match(r'using "platforms/boards/\w[-\w]*\.repl"', text)
     assert "init:" in text  # in the place of upstream's, which fetches register names from the network

@@ -1,4 +1,4 @@
-"""The tier without any Renode: what it offers, and what it says when something is missing or wrong."""
+"""The tier without a Renode: its kinds, and its messages when something is missing or invalid."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import io
 import os
 import pty
 import tty
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from elftools.elf.elffile import ELFFile
@@ -29,9 +28,8 @@ from harness.core.identifiers import Randomness
 from harness.core.network import SystemNetwork
 
 SETTINGS = BoardSettings("pump-1", Credentials(b"", b""), ("127.0.0.1", 1), "localhost")
-WORLD = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness(1))
+ENVIRONMENT = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness(1))
 KIND = "stm32f4-discovery"
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +50,7 @@ def program(folder: Path, text: str) -> str:
 # what is here
 
 
-def test_without_renode_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_renode_is_reported_with_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(room, "has_library", lambda: False)
     monkeypatch.setattr(installation, "has_library", lambda: False)
@@ -64,7 +62,7 @@ def test_without_renode_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytes
     assert failure.startswith("not found: install Renode")
 
 
-def test_a_variable_that_names_nothing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_that_names_no_program_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(installation.VARIABLE, str(tmp_path / "nothing"))
     monkeypatch.setattr(installation, "has_library", lambda: False)
     failure, _ = installation.describe()
@@ -81,7 +79,7 @@ def test_a_variable_that_names_nothing_is_told(tmp_path: Path, monkeypatch: pyte
         ("what?", None, "does not start: it printed no version"),
     ],
 )
-def test_the_version_is_told(
+def test_the_version_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, version: tuple[int, ...] | None, failure: str | None
 ) -> None:
     named = program(tmp_path, f"echo '{says}'")
@@ -103,7 +101,7 @@ def test_pyrenode3_alone_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert installation.describe() == (None, "through pyrenode3")
 
 
-def test_without_images_it_says_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_images_are_reported_with_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(installation.VARIABLE, program(tmp_path, "true"))
     monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))
     assert "make firmware" in (RenodeTier.unavailable() or "")
@@ -121,25 +119,25 @@ def test_the_kinds_are_those_of_the_platforms() -> None:
     assert tier.memory(KIND) <= 60 << 20
 
 
-def test_a_refused_board_says_why() -> None:
+def test_a_refused_board_is_reported_with_the_reason() -> None:
     tier = RenodeTier()
     with pytest.raises(UsageError, match=r"arduino-uno-r4: .*32 KiB"):
-        tier.make("arduino-uno-r4", SETTINGS, WORLD)
+        tier.make("arduino-uno-r4", SETTINGS, ENVIRONMENT)
     assert "32 KiB" in (tier.about("arduino-uno-r4").unavailable or "")
 
 
 def test_an_unknown_kind_is_the_callers_mistake() -> None:
-    for ask in (RenodeTier().features, RenodeTier().about, lambda kind: RenodeTier().make(kind, SETTINGS, WORLD)):
+    for ask in (RenodeTier().features, RenodeTier().about, lambda kind: RenodeTier().make(kind, SETTINGS, ENVIRONMENT)):
         with pytest.raises(UsageError, match="no board kind 'quantum'"):
             ask("quantum")
 
 
-def test_a_board_without_image_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+async def test_a_board_without_image_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(IMAGES_VARIABLE, str(tmp_path))
     tier = RenodeTier()
     assert "make firmware" in (tier.about(KIND).unavailable or "")
     with pytest.raises(RigError, match=rf"there is no image {KIND}\.elf"):
-        run(tier.make(KIND, SETTINGS, WORLD).power_on())
+        await tier.make(KIND, SETTINGS, ENVIRONMENT).power_on()
 
 
 @pytest.mark.parametrize("text", ["many", "0"])
@@ -167,7 +165,7 @@ def test_a_folder_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert (kind.mips, kind.commands) == (50, ("sysbus LogAllPeripheralsAccess",))
     assert kind.description == (tmp_path / "mine" / f"{KIND}.repl").resolve()
     with pytest.raises(RigError, match=rf"there is no {KIND}\.repl"):
-        RenodeTier().make("mine", SETTINGS, WORLD)
+        RenodeTier().make("mine", SETTINGS, ENVIRONMENT)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +176,7 @@ def test_a_folder_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         ("mips = 100", 'mips = "fast"', r"\[renode\] is invalid"),
     ],
 )
-def test_what_is_wrong_in_it_is_named(
+def test_an_error_in_the_renode_section_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, words: str
 ) -> None:
     own(tmp_path, monkeypatch, old, new)
@@ -190,106 +188,97 @@ def test_what_is_wrong_in_it_is_named(
 # the farm
 
 
-def test_there_has_to_be_room_to_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+async def test_saving_needs_disk_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(farms, "ROOM", 1 << 60)
     with pytest.raises(RigError, match="MiB are needed to save boards"):
-        run(Farm().snapshot(tmp_path))
+        await Farm().snapshot(tmp_path)
 
 
-def test_a_farm_without_hosts_has_nothing_to_do(run: Run) -> None:
-    async def scene() -> None:
-        farm = Farm()
-        await farm.run_for(1)
-        assert farm.stands
-        await farm.run()
-        snapshot = await farm.snapshot()
-        assert snapshot.size == 0
-        await snapshot.restore()
-        folder = farm.folder
-        assert folder.exists()
-        await farm.close()
-        assert not folder.exists()
-
-    run(scene())
+async def test_a_farm_without_hosts_has_nothing_to_do() -> None:
+    farm = Farm()
+    await farm.run_for(1)
+    assert farm.stands
+    await farm.run()
+    snapshot = await farm.snapshot()
+    assert snapshot.size == 0
+    await snapshot.restore()
+    folder = farm.folder
+    assert folder.exists()
+    await farm.close()
+    assert not folder.exists()
 
 
 # the serial line
 
 
-def test_a_terminal_is_a_transport_both_ways(run: Run) -> None:
-    async def scene() -> None:
-        loop = asyncio.get_running_loop()
-        more: asyncio.Queue[object] = asyncio.Queue()
+async def test_a_terminal_is_a_transport_both_ways() -> None:
+    loop = asyncio.get_running_loop()
+    more: asyncio.Queue[object] = asyncio.Queue()
 
-        class Protocol(asyncio.Protocol):
-            def data_received(self, data: bytes) -> None:
-                more.put_nowait(data)
+    class Protocol(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            more.put_nowait(data)
 
-            def pause_writing(self) -> None:
-                more.put_nowait("pause")
+        def pause_writing(self) -> None:
+            more.put_nowait("pause")
 
-            def resume_writing(self) -> None:
-                more.put_nowait("resume")
+        def resume_writing(self) -> None:
+            more.put_nowait("resume")
 
-            def connection_lost(self, exc: Exception | None) -> None:
-                more.put_nowait("lost")
+        def connection_lost(self, exc: Exception | None) -> None:
+            more.put_nowait("lost")
 
-        master, slave = pty.openpty()
-        tty.setraw(slave)
-        line = SerialLine.open(Path(os.ttyname(slave)), Protocol())
-        os.close(slave)
-        os.write(master, bytes(range(256)))
-        heard = b""
-        while len(heard) < 256:
-            heard += await more.get()  # type: ignore[operator]
-        assert heard == bytes(range(256))
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    line = SerialLine.open(Path(os.ttyname(slave)), Protocol())
+    os.close(slave)
+    os.write(master, bytes(range(256)))
+    heard = b""
+    while len(heard) < 256:
+        heard += await more.get()  # type: ignore[operator]
+    assert heard == bytes(range(256))
 
-        line.pause_reading()
-        os.write(master, b"later")
-        line.resume_reading()
-        assert await more.get() == b"later"
+    line.pause_reading()
+    os.write(master, b"later")
+    line.resume_reading()
+    assert await more.get() == b"later"
 
-        # More than the terminal holds: the protocol is told to wait, and every byte arrives.
-        sent = bytes(range(256)) * 1024
-        line.write(sent)
-        assert await more.get() == "pause"
-        os.set_blocking(master, False)
-        got = bytearray()
-        done = loop.create_future()
+    # More than the terminal holds: the protocol has to wait, and every byte arrives.
+    sent = bytes(range(256)) * 1024
+    line.write(sent)
+    assert await more.get() == "pause"
+    os.set_blocking(master, False)
+    got = bytearray()
+    done = loop.create_future()
 
-        def read() -> None:
-            got.extend(os.read(master, 65_536))
-            if len(got) >= len(sent) and not done.done():
-                done.set_result(None)
+    def read() -> None:
+        got.extend(os.read(master, 65_536))
+        if len(got) >= len(sent) and not done.done():
+            done.set_result(None)
 
-        loop.add_reader(master, read)
-        await done
-        assert got == sent
-        assert await more.get() == "resume"
-        loop.remove_reader(master)
+    loop.add_reader(master, read)
+    await done
+    assert got == sent
+    assert await more.get() == "resume"
+    loop.remove_reader(master)
 
-        os.close(master)
-        assert await more.get() == "lost"
-        assert line.is_closing()
-        line.write(b"nobody hears")
-        line.close()
-
-    run(scene())
+    os.close(master)
+    assert await more.get() == "lost"
+    assert line.is_closing()
+    line.write(b"nobody hears")
+    line.close()
 
 
-def test_a_line_that_is_not_there_or_no_terminal(tmp_path: Path, run: Run) -> None:
-    async def scene() -> None:
-        with pytest.raises(RigError, match="serial line does not exist"):
-            SerialLine.open(tmp_path / "1.link", asyncio.Protocol())
-        (tmp_path / "file").touch()
-        with pytest.raises(RigError, match="is not a terminal"):
-            SerialLine.open(tmp_path / "file", asyncio.Protocol())
-
-    run(scene())
+async def test_a_serial_line_that_is_missing_or_not_a_terminal_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RigError, match="serial line does not exist"):
+        SerialLine.open(tmp_path / "1.link", asyncio.Protocol())
+    (tmp_path / "file").touch()
+    with pytest.raises(RigError, match="is not a terminal"):
+        SerialLine.open(tmp_path / "file", asyncio.Protocol())
 
 
 @pytest.mark.parametrize("kind", ["stm32f4-discovery", "arduino-nano-33-ble", "stm32f746g-disco"])
-def test_a_machine_gets_what_is_loaded_and_no_symbols(kind: str) -> None:
+def test_a_machine_gets_the_loaded_part_without_symbols(kind: str) -> None:
     image = find_renode_platforms()[kind].platform.image_path
     if not image.exists():
         pytest.skip(f"no image of {kind}: `make firmware`")
@@ -306,7 +295,7 @@ def test_a_machine_gets_what_is_loaded_and_no_symbols(kind: str) -> None:
 
 
 class SavingHost:
-    """A host process that saves a file, and notes what it is asked."""
+    """A host process that saves a file and records its requests."""
 
     pid, failure, on_end = 1, None, None
 
@@ -334,20 +323,17 @@ class SavingHost:
     ],
     ids=["cut", "changed", "gone"],
 )
-def test_a_damaged_snapshot_is_told_before_anything_is_lost(
-    tmp_path: Path, run: Run, spoil: Callable[[Path], object], words: str
+async def test_a_damaged_snapshot_is_refused_before_anything_changes(
+    tmp_path: Path, spoil: Callable[[Path], object], words: str
 ) -> None:
-    async def scene() -> None:
-        farm = Farm(host=SavingHost)  # type: ignore[arg-type]
-        farm._hosts.append(MachineHost(farm._make("host 1", WORLD.clock)))
-        snapshot = await farm.snapshot(tmp_path)
-        assert snapshot.size == 10_240
-        path = tmp_path / os.listdir(tmp_path)[0]
-        spoil(path)
-        with pytest.raises(RigError, match=words) as refused:
-            await snapshot.restore()
-        assert refused.value.where == str(path)
-        (host,) = farm._hosts
-        assert "kill" not in host.process.asked, "the boards still run"  # type: ignore[attr-defined]
-
-    run(scene())
+    farm = Farm(host=SavingHost)  # type: ignore[arg-type]
+    farm._hosts.append(MachineHost(farm._make("host 1", ENVIRONMENT.clock)))
+    snapshot = await farm.snapshot(tmp_path)
+    assert snapshot.size == 10_240
+    path = tmp_path / os.listdir(tmp_path)[0]
+    spoil(path)
+    with pytest.raises(RigError, match=words) as refused:
+        await snapshot.restore()
+    assert refused.value.where == str(path)
+    (host,) = farm._hosts
+    assert "kill" not in host.process.asked, "the boards still run"  # type: ignore[attr-defined]

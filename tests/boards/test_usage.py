@@ -1,4 +1,4 @@
-"""What boards cost is read from the system, and a fleet that does not fit is refused with numbers."""
+"""Usage of boards is read from the system, and a fleet that does not fit is refused with figures."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from harness.boards import usage as room
 from harness.boards.usage import Usage, available_memory, check_fits, usage_of
 from harness.boards.virtual import VirtualTier
 from harness.core.errors import RigError
-from harness.core.loop import new_runner
 from harness.stack import Stack, StackOptions
 
 
 @pytest.fixture
 def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A system whose files a test writes."""
+    """A system whose files in ``/proc`` a test writes."""
     monkeypatch.setattr(room, "PROC", tmp_path)
     monkeypatch.setattr(room, "CGROUP", tmp_path / "cgroup")
     (tmp_path / "cgroup").mkdir()
@@ -40,7 +39,7 @@ def test_a_process_is_accounted(system: Path) -> None:
 
 
 @pytest.mark.parametrize("stat", ["", "42 (name", "42 (name) S 1 2"])
-def test_a_process_that_is_gone_is_none(system: Path, stat: str) -> None:
+def test_an_ended_process_has_no_usage(system: Path, stat: str) -> None:
     assert usage_of(42) is None
     (system / "42").mkdir()
     (system / "42" / "stat").write_text(stat)
@@ -49,7 +48,7 @@ def test_a_process_that_is_gone_is_none(system: Path, stat: str) -> None:
     assert usage_of(42) is None
 
 
-def test_this_process_is_accounted_where_linux_tells() -> None:
+def test_this_process_is_accounted_on_linux() -> None:
     if not Path("/proc/self/smaps_rollup").exists():
         pytest.skip("this system has no /proc/self/smaps_rollup")
     found = usage_of(os.getpid())
@@ -74,7 +73,7 @@ def test_without_a_container_the_system_counts(system: Path) -> None:
     assert available_memory() == 1 << 20
 
 
-def test_what_nobody_tells_refuses_nothing(system: Path) -> None:
+def test_unknown_memory_refuses_nothing(system: Path) -> None:
     assert available_memory() is None
     check_fits(1_000_000, 1 << 30, "mps2-an385")
 
@@ -95,20 +94,15 @@ def test_a_fleet_that_does_not_fit_is_refused_with_numbers(system: Path) -> None
     assert "ask for" not in str(caught.value)
 
 
-def test_a_stack_refuses_it_before_it_makes_a_board(monkeypatch: pytest.MonkeyPatch, system: Path) -> None:
+async def test_a_stack_refuses_it_before_it_makes_a_board(monkeypatch: pytest.MonkeyPatch, system: Path) -> None:
     memory(system, 1 << 30)
     monkeypatch.setattr(VirtualTier, "memory", lambda self, kind: 10 << 20)
-
-    async def play() -> None:
-        async with Stack(StackOptions()) as stack:
-            with pytest.raises(RigError, match="200 boards need 200 x 10 MiB"):
-                await stack.boards.power_on(count=200)
-            assert len(stack.boards) == 0
-            await stack.boards.power_on(count=2)
-            assert stack.boards.usage() == {}
-
-    with new_runner() as runner:
-        runner.run(play())
+    async with Stack(StackOptions()) as stack:
+        with pytest.raises(RigError, match="200 boards need 200 x 10 MiB"):
+            await stack.boards.power_on(count=200)
+        assert len(stack.boards) == 0
+        await stack.boards.power_on(count=2)
+        assert stack.boards.usage() == {}
 
 
 def test_more_boards_than_file_descriptors_are_refused_with_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +121,6 @@ def test_more_boards_than_file_descriptors_are_refused_with_numbers(monkeypatch:
     assert str(refused.value.do).startswith("raise it: ")
 
 
-def test_where_nobody_tells_of_file_descriptors_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_file_descriptors_refuse_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.core.descriptors.available", lambda: None)
     check_fits(1_000_000, 0, "virtual", opened=2)

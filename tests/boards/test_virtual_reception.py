@@ -1,4 +1,4 @@
-"""A module put together from chunks, and every way in which that goes wrong."""
+"""A module is assembled from chunks, and every wrong chunk is refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_chunks_of_any_size_make_the_module(module: bytes, size: int) -> None:
     assert results == [None] * (len(parts) - 1) + [module]
 
 
-def test_a_chunk_that_comes_again_changes_nothing() -> None:
+def test_a_repeated_chunk_changes_nothing() -> None:
     reception = Reception(DEPLOY, 100)
     for index in (0, 0, 1, 0, 1, 2):
         assert reception.add(chunk(index)) is None

@@ -1,14 +1,13 @@
-"""Modules on virtual boards: calls, limits, faults, the host's functions, and threads that stay free."""
+"""Modules on virtual boards: calls, limits, faults, host functions, and threads."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import hashlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import wasmtime
@@ -24,7 +23,6 @@ from harness.wasmbed.protocol.messages import Limits
 from harness.wasmbed.runtime.interface import FUNCTIONS, FaultCode, LogLevel
 from harness.wasmbed.runtime.limits import DEPLOYMENT_FUEL, MAXIMUM_SENSORS
 
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
 LIMITS = Limits(memory=4 * 65_536, fuel=1_000_000, wall_time=5_000)
 IMPORTS = "".join(
     f'(import "wasmbed" "{function.name}" (func ${function.name} (param {" ".join(function.parameter_types)}) '
@@ -67,15 +65,12 @@ async def loaded(
             guest.close()
 
 
-def test_a_call_returns_what_the_function_does_and_what_it_used(run: Run) -> None:
-    async def scene() -> None:
-        async with loaded(assemble('(func (export "run") (result i32) i32.const 42)')) as guest:
-            assert await guest.call("run") == 42
-            assert guest.metrics["fuel_used"] > 0
-            assert guest.metrics["memory_bytes"] == guest.memory_bytes == 65_536
-            assert not guest.has_tick
-
-    run(scene())
+async def test_a_call_returns_the_result_and_its_resource_use() -> None:
+    async with loaded(assemble('(func (export "run") (result i32) i32.const 42)')) as guest:
+        assert await guest.call("run") == 42
+        assert guest.metrics["fuel_used"] > 0
+        assert guest.metrics["memory_bytes"] == guest.memory_bytes == 65_536
+        assert not guest.has_tick
 
 
 @pytest.mark.parametrize(
@@ -112,34 +107,28 @@ def test_a_call_returns_what_the_function_does_and_what_it_used(run: Run) -> Non
         ),
     ],
 )
-def test_a_call_that_ends_early_says_why(run: Run, body: str, limits: Limits, code: FaultCode, words: str) -> None:
-    async def scene() -> None:
-        host = HostInterface(lambda: 0, ("x",))
-        async with loaded(assemble(f'(func $self (export "run") {body})'), limits=limits, host=host) as guest:
-            with pytest.raises(Fault) as fault:
-                await guest.call("run")
-            assert (fault.value.code, words in fault.value.message) == (code, True), fault.value.message
-            assert fault.value.backtrace
-            assert len(fault.value.backtrace) <= 16
-            assert fault.value.use["memory_bytes"] >= 65_536
-            assert ("fuel_used" in fault.value.use) == (code is FaultCode.OUT_OF_FUEL)
-            assert "\n" not in fault.value.message
-
-    run(scene())
+async def test_a_failed_call_has_its_cause(body: str, limits: Limits, code: FaultCode, words: str) -> None:
+    host = HostInterface(lambda: 0, ("x",))
+    async with loaded(assemble(f'(func $self (export "run") {body})'), limits=limits, host=host) as guest:
+        with pytest.raises(Fault) as fault:
+            await guest.call("run")
+        assert (fault.value.code, words in fault.value.message) == (code, True), fault.value.message
+        assert fault.value.backtrace
+        assert len(fault.value.backtrace) <= 16
+        assert fault.value.use["memory_bytes"] >= 65_536
+        assert ("fuel_used" in fault.value.use) == (code is FaultCode.OUT_OF_FUEL)
+        assert "\n" not in fault.value.message
 
 
-def test_a_refused_growth_that_the_module_survives_is_no_fault_of_the_next_call(run: Run) -> None:
+async def test_a_refused_growth_that_the_module_survives_is_no_fault_of_the_next_call() -> None:
     body = '(func (export "run") (drop (memory.grow (i32.const 1000)))) (func (export "tick") (result i32) unreachable)'
 
-    async def scene() -> None:
-        async with loaded(assemble(body)) as guest:
-            await guest.call("run")
-            assert guest.has_tick
-            with pytest.raises(Fault) as fault:
-                await guest.call("tick")
-            assert fault.value.code is FaultCode.TRAP
-
-    run(scene())
+    async with loaded(assemble(body)) as guest:
+        await guest.call("run")
+        assert guest.has_tick
+        with pytest.raises(Fault) as fault:
+            await guest.call("tick")
+        assert fault.value.code is FaultCode.TRAP
 
 
 @pytest.mark.parametrize(
@@ -169,39 +158,30 @@ def test_a_refused_growth_that_the_module_survives_is_no_fault_of_the_next_call(
         (assemble('(global (export "run") i32 (i32.const 1))'), "run", "'run'"),
     ],
 )
-def test_what_cannot_be_loaded_is_refused_in_words(run: Run, module: bytes, entry: str, words: str) -> None:
-    async def scene() -> None:
-        with pytest.raises(NotLoadable) as refused:
-            async with loaded(module, entry=entry):
-                pass
-        assert words in refused.value.reason
-        assert refused.value.code is DeploymentCode.INVALID_MODULE
-
-    run(scene())
+async def test_a_module_that_cannot_be_loaded_is_refused_with_the_reason(module: bytes, entry: str, words: str) -> None:
+    with pytest.raises(NotLoadable) as refused:
+        async with loaded(module, entry=entry):
+            pass
+    assert words in refused.value.reason
+    assert refused.value.code is DeploymentCode.INVALID_MODULE
 
 
-def test_a_start_function_runs_under_the_same_limits(run: Run) -> None:
-    async def scene() -> None:
-        module = assemble('(func $endless (loop (br 0))) (start $endless) (func (export "run"))')
-        with pytest.raises(Fault) as fault:
-            async with loaded(module):
-                pass
-        assert fault.value.code is FaultCode.OUT_OF_FUEL
-
-    run(scene())
+async def test_a_start_function_runs_under_the_same_limits() -> None:
+    module = assemble('(func $endless (loop (br 0))) (start $endless) (func (export "run"))')
+    with pytest.raises(Fault) as fault:
+        async with loaded(module):
+            pass
+    assert fault.value.code is FaultCode.OUT_OF_FUEL
 
 
-def test_what_runs_before_the_entry_has_the_memory_at_hand(run: Run) -> None:
+async def test_functions_before_the_entry_can_use_the_memory() -> None:
     say = "(func $say (param i32) (call $log (i32.const 2) (local.get 0) (i32.const 3)))"
     text = f"""{say} (data (i32.const 0) "oneTwo") (start $s) (func $s (call $say (i32.const 0)))
         (func (export "_initialize") (call $say (i32.const 3))) (func (export "run"))"""
 
-    async def scene() -> None:
-        async with loaded(assemble(text)) as guest:
-            assert [line for _, line in guest.host.lines] == ["one", "Two"]
-            assert guest.metrics["fuel_used"] > 0
-
-    run(scene())
+    async with loaded(assemble(text)) as guest:
+        assert [line for _, line in guest.host.lines] == ["one", "Two"]
+        assert guest.metrics["fuel_used"] > 0
 
 
 @pytest.mark.parametrize(
@@ -218,184 +198,148 @@ def test_what_runs_before_the_entry_has_the_memory_at_hand(run: Run) -> None:
         ),
     ],
 )
-def test_what_ends_early_before_the_entry_says_which_function(run: Run, body: str, fuel: int, words: str) -> None:
-    async def scene() -> None:
-        with pytest.raises(Fault) as fault:
-            async with loaded(assemble(f'{body} (func (export "run"))'), limits=replace(LIMITS, fuel=fuel)):
-                pass
-        assert words in fault.value.message
-        assert fault.value.backtrace
-
-    run(scene())
+async def test_a_failure_before_the_entry_names_the_function(body: str, fuel: int, words: str) -> None:
+    with pytest.raises(Fault) as fault:
+        async with loaded(assemble(f'{body} (func (export "run"))'), limits=replace(LIMITS, fuel=fuel)):
+            pass
+    assert words in fault.value.message
+    assert fault.value.backtrace
 
 
-def test_a_module_that_starts_nothing_is_loaded_with_little_fuel(run: Run) -> None:
+async def test_a_module_without_a_start_function_is_loaded_with_little_fuel() -> None:
     """wasmtime charges for copying segments."""
 
-    async def scene() -> None:
-        module = assemble(f'(data (i32.const 0) "{"x" * 5000}") (func (export "run"))')
-        async with loaded(module, limits=replace(LIMITS, fuel=10)) as guest:
-            assert guest.metrics["fuel_used"] == 0
-            await guest.call("run")
-
-    run(scene())
+    module = assemble(f'(data (i32.const 0) "{"x" * 5000}") (func (export "run"))')
+    async with loaded(module, limits=replace(LIMITS, fuel=10)) as guest:
+        assert guest.metrics["fuel_used"] == 0
+        await guest.call("run")
 
 
-def test_a_backtrace_is_about_the_module_that_was_sent(run: Run) -> None:
-    """The start function, which is exported to be called, moves the code."""
+async def test_a_backtrace_is_about_the_module_that_was_sent() -> None:
+    """Exporting the start function moves the code."""
     body = '(func $fail unreachable) (func $s) (func (export "run") (call $fail))'
 
-    async def scene() -> None:
-        places = []
-        for text in (body, f"{body} (start $s)"):
-            module = assemble(text)
-            async with loaded(module) as guest:
-                with pytest.raises(Fault) as fault:
-                    await guest.call("run")
-            place = int(fault.value.backtrace[0].rpartition(" at ")[2], 16)
-            assert module[place] == 0x00, "the instruction unreachable"
-            places.append(place)
-        assert places[1] == places[0] + 3, "the start section is before the code"
-
-    run(scene())
+    places = []
+    for text in (body, f"{body} (start $s)"):
+        module = assemble(text)
+        async with loaded(module) as guest:
+            with pytest.raises(Fault) as fault:
+                await guest.call("run")
+        place = int(fault.value.backtrace[0].rpartition(" at ")[2], 16)
+        assert module[place] == 0x00, "the instruction unreachable"
+        places.append(place)
+    assert places[1] == places[0] + 3, "the start section is before the code"
 
 
-def test_what_a_board_has_no_memory_for_is_told_with_figures(run: Run) -> None:
-    async def scene() -> None:
-        module = bytes(wasmtime.wat2wasm('(module (memory (export "memory") 20) (func (export "run")))'))
-        with pytest.raises(NotLoadable) as refused:
-            async with loaded(module, limits=replace(LIMITS, memory=1 << 24)):
-                pass
-        assert refused.value.code is DeploymentCode.NOT_ENOUGH_MEMORY
-        assert refused.value.reason == "needs 1310720 bytes of memory, this board gives a module 1048576"
-
-    run(scene())
+async def test_a_module_that_needs_too_much_memory_is_refused_with_figures() -> None:
+    module = bytes(wasmtime.wat2wasm('(module (memory (export "memory") 20) (func (export "run")))'))
+    with pytest.raises(NotLoadable) as refused:
+        async with loaded(module, limits=replace(LIMITS, memory=1 << 24)):
+            pass
+    assert refused.value.code is DeploymentCode.NOT_ENOUGH_MEMORY
+    assert refused.value.reason == "needs 1310720 bytes of memory, this board gives a module 1048576"
 
 
 @pytest.mark.parametrize(("growth", "allowed"), [(50_000_000, False), (10_000, False), (9_999, True), (-1, False)])
-def test_a_table_grows_as_far_as_devices_allow(run: Run, growth: int, allowed: bool) -> None:
+async def test_a_table_grows_as_far_as_devices_allow(growth: int, allowed: bool) -> None:
     text = f"""(table $t 1 funcref) (func (export "run") (result i32)
         (table.grow $t (ref.null func) (i32.const {growth})))"""
 
-    async def scene() -> None:
-        async with loaded(assemble(text)) as guest:
-            assert await guest.call("run") == (1 if allowed else -1)
-
-    run(scene())
+    async with loaded(assemble(text)) as guest:
+        assert await guest.call("run") == (1 if allowed else -1)
 
 
-def test_a_store_holds_one_module(run: Run) -> None:
-    """A second instance, memory or a ninth table is more than any module has."""
+async def test_a_store_holds_one_module() -> None:
+    """A second instance, a second memory and a ninth table are above the limits of every module."""
 
-    async def scene() -> None:
-        module = assemble('(func (export "run"))')
-        async with loaded(module) as guest:
-            compiled = await guest._worker.compile(module, hashlib.sha256(module).digest())
-            with pytest.raises(wasmtime.WasmtimeError, match="resource limit exceeded"):
-                guest._worker.linker.instantiate(guest._store, compiled)
-
-    run(scene())
+    module = assemble('(func (export "run"))')
+    async with loaded(module) as guest:
+        compiled = await guest._worker.compile(module, hashlib.sha256(module).digest())
+        with pytest.raises(wasmtime.WasmtimeError, match="resource limit exceeded"):
+            guest._worker.linker.instantiate(guest._store, compiled)
 
 
-def test_calls_inside_each_other_are_bounded(run: Run) -> None:
+async def test_calls_inside_each_other_are_bounded() -> None:
     text = """(global $left (mut i32) (i32.const 2000))
         (func $f (global.set $left (i32.sub (global.get $left) (i32.const 1))) (if (global.get $left) (then (call $f))))
         (func (export "run") (call $f))"""
 
-    async def scene() -> None:
-        for levels, fits in ((2000, False), (512, True)):
-            async with loaded(assemble(text.replace("2000", str(levels)))) as guest:
-                if fits:
+    for levels, fits in ((2000, False), (512, True)):
+        async with loaded(assemble(text.replace("2000", str(levels)))) as guest:
+            if fits:
+                await guest.call("run")
+            else:
+                with pytest.raises(Fault, match="stack"):
                     await guest.call("run")
-                else:
-                    with pytest.raises(Fault, match="stack"):
-                        await guest.call("run")
-
-    run(scene())
 
 
-def test_the_time_limit_is_on_the_given_clock(run: Run) -> None:
-    async def scene() -> None:
-        clock = ManualClock()
-        module = assemble('(func (export "run") (loop (br 0)))')
-        limits = Limits(65_536, (1 << 63) - 1, 60_000)
-        async with loaded(module, limits=limits, clock=clock) as guest:
-            call = asyncio.create_task(guest.call("run"))
-            await clock.advance(59.0)
-            assert not call.done()
-            await clock.advance(1.0)
-            with pytest.raises(Fault, match="60000 ms"):
+async def test_the_time_limit_is_on_the_given_clock() -> None:
+    clock = ManualClock()
+    module = assemble('(func (export "run") (loop (br 0)))')
+    limits = Limits(65_536, (1 << 63) - 1, 60_000)
+    async with loaded(module, limits=limits, clock=clock) as guest:
+        call = asyncio.create_task(guest.call("run"))
+        await clock.advance(59.0)
+        assert not call.done()
+        await clock.advance(1.0)
+        with pytest.raises(Fault, match="60000 ms"):
+            await call
+
+
+async def test_an_endless_loop_holds_up_its_own_thread_only() -> None:
+    endless = assemble('(func (export "run") (loop (br 0)))')
+    limits = Limits(65_536, (1 << 63) - 1, 60_000)
+    async with runtime(threads=2) as shared:
+        first, second = shared.worker(), shared.worker()
+        assert first is not second
+        assert shared.worker() is first
+        async with loaded(endless, limits=limits, worker=first) as stuck:
+            call = asyncio.create_task(stuck.call("run"))
+            async with loaded(assemble('(func (export "run") (result i32) i32.const 1)'), worker=second) as other:
+                assert await other.call("run") == 1
+            assert first.busy
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
                 await call
-
-    run(scene())
-
-
-def test_an_endless_loop_holds_up_its_own_thread_only(run: Run) -> None:
-    async def scene() -> None:
-        endless = assemble('(func (export "run") (loop (br 0)))')
-        limits = Limits(65_536, (1 << 63) - 1, 60_000)
-        async with runtime(threads=2) as shared:
-            first, second = shared.worker(), shared.worker()
-            assert first is not second
-            assert shared.worker() is first
-            async with loaded(endless, limits=limits, worker=first) as stuck:
-                call = asyncio.create_task(stuck.call("run"))
-                async with loaded(assemble('(func (export "run") (result i32) i32.const 1)'), worker=second) as other:
-                    assert await other.call("run") == 1
-                assert first.busy
-                call.cancel()
-                with pytest.raises(asyncio.CancelledError):
-                    await call
-                assert not first.busy
-                # The thread is free again, and the interruption did not hit the next call.
-                async with loaded(assemble('(func (export "run") (result i32) i32.const 2)'), worker=first) as next_one:
-                    assert await next_one.call("run") == 2
-
-    run(scene())
+            assert not first.busy
+            # The thread is free again, and the interruption did not hit the next call.
+            async with loaded(assemble('(func (export "run") (result i32) i32.const 2)'), worker=first) as next_one:
+                assert await next_one.call("run") == 2
 
 
-def test_a_module_is_compiled_once_on_a_worker_and_the_oldest_is_forgotten(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+async def test_a_module_is_compiled_once_on_a_worker_and_the_oldest_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("harness.boards.virtual.runtime._CACHED_MODULES", 2)
 
-    async def scene() -> None:
-        modules = [assemble(f'(func (export "run") (result i32) i32.const {number})') for number in range(3)]
-        digests = [hashlib.sha256(module).digest() for module in modules]
-        async with runtime() as shared:
-            worker = shared.worker()
-            first = await worker.compile(modules[0], digests[0])
-            assert await worker.compile(modules[0], digests[0]) is first
-            await worker.compile(modules[1], digests[1])
-            assert await worker.compile(modules[0], digests[0]) is first
-            await worker.compile(modules[2], digests[2])
-            assert await worker.compile(modules[0], digests[0]) is first
-            with pytest.raises(wasmtime.WasmtimeError):
-                await worker.compile(b"nothing", bytes(32))
-
-    run(scene())
+    modules = [assemble(f'(func (export "run") (result i32) i32.const {number})') for number in range(3)]
+    digests = [hashlib.sha256(module).digest() for module in modules]
+    async with runtime() as shared:
+        worker = shared.worker()
+        first = await worker.compile(modules[0], digests[0])
+        assert await worker.compile(modules[0], digests[0]) is first
+        await worker.compile(modules[1], digests[1])
+        assert await worker.compile(modules[0], digests[0]) is first
+        await worker.compile(modules[2], digests[2])
+        assert await worker.compile(modules[0], digests[0]) is first
+        with pytest.raises(wasmtime.WasmtimeError):
+            await worker.compile(b"nothing", bytes(32))
 
 
-def test_memory_is_given_back(run: Run) -> None:
-    async def scene() -> None:
-        module = assemble('(func (export "run"))')
-        async with runtime(threads=1) as shared:
-            for _ in range(3):
-                async with loaded(module, worker=shared.worker()):
-                    assert len(shared.worker().memories._live) == 1
-            gc.collect()
-            assert not shared.worker().memories._live
-
-    run(scene())
+async def test_memory_is_given_back() -> None:
+    module = assemble('(func (export "run"))')
+    async with runtime(threads=1) as shared:
+        for _ in range(3):
+            async with loaded(module, worker=shared.worker()):
+                assert len(shared.worker().memories._live) == 1
+        gc.collect()
+        assert not shared.worker().memories._live
 
 
-def test_nobody_running_is_a_fault_of_the_rig(run: Run) -> None:
-    async def scene() -> None:
-        async with runtime() as shared:
-            with pytest.raises(RigError, match="none was running"):
-                shared.worker()._current()
-
-    run(scene())
+async def test_a_host_call_without_a_module_is_a_failure_of_the_rig() -> None:
+    async with runtime() as shared:
+        with pytest.raises(RigError, match="none was running"):
+            shared.worker()._current()
 
 
 def test_everything_a_module_may_ask_of_the_host() -> None:
@@ -441,7 +385,7 @@ def test_readings_are_counted_for_as_many_sensors_as_devices_count() -> None:
     assert host.sensor_read(MAXIMUM_SENSORS) == first[MAXIMUM_SENSORS]
 
 
-def test_what_a_module_says_is_bounded() -> None:
+def test_log_lines_of_a_module_are_bounded() -> None:
     host = HostInterface(lambda: 0)
     host.memory = LinearMemory(65_536, 65_536)
     host.memory.write(0, b"t")

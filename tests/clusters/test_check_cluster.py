@@ -78,7 +78,7 @@ def test_a_cluster_that_lets_everything_through():
     failed, message = failures(cluster, "refuses_a_name_twice", "says_what_is_not_there", "deletes_on_conditions")
     assert failed == {"refuses_a_name_twice", "says_what_is_not_there", "deletes_on_conditions"}
     assert "a second object of one name was not refused, but has to be with Conflict" in message
-    assert "a deletion of what is not there was refused with 404 NotFound" in message
+    assert "a deletion of an absent object was refused with 404 NotFound" in message
 
 
 def test_a_cluster_whose_watches_end_or_are_silent(monkeypatch):
@@ -92,7 +92,7 @@ def test_a_cluster_whose_watches_end_or_are_silent(monkeypatch):
         yield events()
 
     _, message = failures(broken(watch=ended), "tells_changes_in_order")
-    assert "a watch told ADDED x of 4 events and then ended" in message
+    assert "a watch reported ADDED x of 4 events and then ended" in message
 
     @asynccontextmanager
     async def silent(self, resource, **more):
@@ -101,14 +101,14 @@ def test_a_cluster_whose_watches_end_or_are_silent(monkeypatch):
             yield events
 
     _, message = failures(broken(watch=silent), "tells_changes_in_order")
-    assert "a watch told nothing of 4 events and then was silent for 0.05 s" in message
+    assert "a watch reported nothing of 4 events and then was silent for 0.05 s" in message
 
     async def delete(self, resource, name, **conditions):
         pass
 
     monkeypatch.setattr(cluster_fixture, "COLLECTED_WITHIN", 0.05)
     _, message = failures(broken(delete=delete), "collects_dependents")
-    assert "an object whose owner is gone stayed for 0.05 s" in message
+    assert "an object whose owner was deleted stayed for 0.05 s" in message
 
 
 def test_what_breaks_inside_a_check_is_a_failure_too():
@@ -120,7 +120,7 @@ def test_what_breaks_inside_a_check_is_a_failure_too():
 
 
 def test_checks_and_clusters_that_there_are_not():
-    with pytest.raises(UsageError, match="no check 'dances'"):
+    with pytest.raises(UsageError, match="unknown check 'dances'"):
         asyncio.run(check_cluster(EmbeddedCluster, only=["dances"]))
 
     class Absent(EmbeddedCluster):

@@ -1,4 +1,4 @@
-"""What builds the firmware: memory maps become linker scripts, images are measured against budgets."""
+"""The firmware's build tools turn memory maps into linker scripts, and compare images with budgets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BOARDS: dict[str, Any] = boards.find_boards()
 
 
 def board_with(tmp_path: Path, old: str, new: str) -> Any:
-    """mps2-an385, with one thing different."""
+    """Read the description of mps2-an385 with one change."""
     text = (boards.PLATFORMS / "mps2-an385" / "board.toml").read_text("utf-8")
     assert old in text
     path = tmp_path / "board.toml"
@@ -75,13 +75,13 @@ def test_two_boards_with_one_image_are_refused(tmp_path: Path) -> None:
         boards.find_boards(tmp_path)
 
 
-def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"board\.toml: "):
         board_with(tmp_path, "[build]", "[build")
 
 
 def elf(path: Path, *sections: tuple[int, int, int, int]) -> Path:
-    """An ELF file of nothing but section headers: kind, flags, address, size."""
+    """Write an ELF file that has only section headers: kind, flags, address, size."""
     header = b"\x7fELF\x01\x01".ljust(0x20, b"\0") + struct.pack("<I", 0x34)
     header = header.ljust(0x2E, b"\0") + struct.pack("<HH", 40, len(sections)) + b"\0\0"
     bodies = (
@@ -104,7 +104,7 @@ def test_sizes_are_read_from_the_image(tmp_path: Path) -> None:
     assert "1,100" in images.table([image])
 
 
-def test_an_image_over_its_budget_is_told_what_to_do(tmp_path: Path) -> None:
+def test_an_image_above_its_budget_is_reported_with_what_to_do(tmp_path: Path) -> None:
     board = BOARDS["lm3s6965evb"]
     image = images.Image(board, board.budget["flash"] + 1, board.budget["ram"], "")
     flash, ram = image.complaints()
@@ -125,7 +125,7 @@ def test_a_missing_tool_is_named_with_its_package() -> None:
 
 
 def build_script() -> Any:
-    """`firmware/build.py`; not by its name, which a package of others has, too."""
+    """Load `firmware/build.py`, by its path because a package has the same name."""
     spec = importlib.util.spec_from_file_location("firmware_build", ROOT / "firmware" / "build.py")
     assert spec is not None
     assert spec.loader is not None
@@ -148,7 +148,7 @@ class Compiler:
             raise toolchain.Failed(self.words)
 
 
-def test_one_board_that_cannot_be_built_takes_no_other_along(
+def test_a_board_that_cannot_be_built_does_not_affect_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = build_script()
@@ -171,7 +171,7 @@ def test_one_board_that_cannot_be_built_takes_no_other_along(
     assert "region `FLASH' overflowed by 96 bytes\nleft out: mps2-an386; the reason" in err
 
 
-def test_a_target_without_its_tools_takes_no_other_along(
+def test_a_target_without_its_tools_does_not_affect_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def find(target: str) -> Compiler:
@@ -191,7 +191,7 @@ def test_a_target_without_its_tools_takes_no_other_along(
     assert "building 1 images for thumbv7m-none-eabi" in capsys.readouterr().out
 
 
-def test_a_board_without_a_source_is_told_what_a_new_board_takes(
+def test_a_board_without_a_source_is_reported_with_the_steps_for_a_new_board(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = build_script()
@@ -218,7 +218,7 @@ def test_cargo_is_quoted_only_when_it_fails(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("script", ["build.py", "apps.py", "check.py"])
 def test_ctrl_c_ends_a_build_without_a_traceback(tmp_path: Path, script: str) -> None:
-    """The tools end as with Ctrl-C in a terminal, where everybody in the foreground gets it."""
+    """The tools get the signal too, as with Ctrl-C in a terminal."""
     for name in ("cargo", "rustup", "rustc", "clang", "arm-none-eabi-ld"):
         tool = tmp_path / name
         tool.write_text("#!/bin/sh\nkill -INT $PPID\nexit 130\n", "utf-8")

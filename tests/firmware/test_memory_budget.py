@@ -1,4 +1,4 @@
-"""What a board promises of modules fits into the heap that its image leaves."""
+"""A board's limits of modules fit into the heap that its image leaves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_largest_module_fits(name: str) -> None:
 
 
 @pytest.mark.parametrize(("limit", "value"), [("module", 16 << 10), ("memory", 128 << 10)])
-def test_a_promise_that_does_not_fit_is_a_complaint(limit: str, value: int) -> None:
+def test_a_limit_that_does_not_fit_is_reported(limit: str, value: int) -> None:
     board = BOARDS["stm32f4-discovery"]
     board = dataclasses.replace(board, limits=board.limits | {limit: value})
     (complaint,) = images.Image(board, 1, VARIABLES, "").complaints()
@@ -31,6 +31,6 @@ def test_a_promise_that_does_not_fit_is_a_complaint(limit: str, value: int) -> N
     assert "platforms/stm32f4-discovery/board.toml" in complaint
 
 
-def test_an_empty_image_is_a_complaint() -> None:
+def test_an_empty_image_is_reported() -> None:
     (complaint,) = images.Image(BOARDS["stm32f4-discovery"], 0, VARIABLES, "").complaints()
     assert "is empty" in complaint

@@ -1,4 +1,4 @@
-"""A board that cannot do TLS has the bridge do it, when it is asked to in so many words."""
+"""The bridge does TLS for a board that cannot, if the link ``plain-serial`` is asked for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from harness.boards.platform import find_platforms
 from harness.boards.qemu import QemuTier
 from harness.core.errors import UsageError
-from harness.core.loop import new_runner
 from harness.stack import Stack, StackOptions
 
 KIND = "stm32vldiscovery"
@@ -21,37 +20,29 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_it_is_enrolled_and_comes_back_after_the_link_broke() -> None:
-    async def scene() -> None:
-        async with asyncio.timeout(90), Stack(StackOptions(heartbeat=1.0)) as stack:
-            with pytest.raises(UsageError, match=r"cannot do TLS in 8 KiB(.|\n)*stm32vldiscovery\+plain-serial"):
-                await stack.boards.power_on(KIND)
-            board = await stack.boards.power_on(KIND, link="plain-serial")
-            device = stack.device(board)
-            await device.until(phase="Connected", within=20)
-            connected = stack.history.find("TlsConnected", about=board.name)[0]
-            assert connected.data["version"] == "TLSv1.3"
-            assert any(line.endswith("link: up, plain") for line in board.console.lines)
-            await board.cut_link()
-            await device.until(phase="Disconnected", within=20)
-            await board.restore_link()
-            await device.until(phase="Connected", within=20)
-            latest = stack.history.find("Heartbeat", about=board.name)[-1]
-            beat = await stack.history.until("Heartbeat", about=board.name, after=latest, within=20)
-            assert beat.data["runtimeStatus"] == "unavailable"
-            await board.power_off()
-            await device.until(phase="Disconnected", within=20)
-            stack.judge()
-
-    with new_runner() as runner:
-        runner.run(scene())
+async def test_a_board_enrolls_and_comes_back_after_its_link_broke() -> None:
+    async with asyncio.timeout(90), Stack(StackOptions(heartbeat=1.0)) as stack:
+        with pytest.raises(UsageError, match=r"cannot do TLS in 8 KiB(.|\n)*stm32vldiscovery\+plain-serial"):
+            await stack.boards.power_on(KIND)
+        board = await stack.boards.power_on(KIND, link="plain-serial")
+        device = stack.device(board)
+        await device.until(phase="Connected", within=20)
+        connected = stack.history.find("TlsConnected", about=board.name)[0]
+        assert connected.data["version"] == "TLSv1.3"
+        assert any(line.endswith("link: up, plain") for line in board.console.lines)
+        await board.cut_link()
+        await device.until(phase="Disconnected", within=20)
+        await board.restore_link()
+        await device.until(phase="Connected", within=20)
+        latest = stack.history.find("Heartbeat", about=board.name)[-1]
+        beat = await stack.history.until("Heartbeat", about=board.name, after=latest, within=20)
+        assert beat.data["runtimeStatus"] == "unavailable"
+        await board.power_off()
+        await device.until(phase="Disconnected", within=20)
+        stack.judge()
 
 
-def test_a_gateway_does_not_take_it_without_the_certificate_that_it_trusts() -> None:
-    async def scene() -> None:
-        async with asyncio.timeout(60), Stack(StackOptions()) as stack:
-            board = await stack.boards.power_on(KIND, link="plain-serial", certificate="expired")
-            await stack.history.until("Error", about=board.name, within=20, code="CERTIFICATE_INVALID")
-
-    with new_runner() as runner:
-        runner.run(scene())
+async def test_a_gateway_refuses_it_with_an_expired_certificate() -> None:
+    async with Stack(StackOptions()) as stack:
+        board = await stack.boards.power_on(KIND, link="plain-serial", certificate="expired")
+        await stack.history.until("Error", about=board.name, within=20, code="CERTIFICATE_INVALID")

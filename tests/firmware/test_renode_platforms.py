@@ -1,4 +1,4 @@
-"""The boards in Renode: memory maps, drivers and scripts fit the machine that Renode makes of the ``.repl`` files."""
+"""Memory maps, drivers and scripts of boards in Renode fit the machines of their ``.repl`` files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ REAL_MEMORY = {
     "arduino-nano-33-ble": {"flash": 1 << 20, "ram": 256 << 10},
     "stm32f746g-disco": {"flash": 1 << 20, "sram": 320 << 10},
 }
-"""The chips' own: STM32F407VG, nRF52840, STM32F746NG."""
+"""The memory of the chips STM32F407VG, nRF52840 and STM32F746NG."""
 PROGRAM = os.environ.get("RENODE") or shutil.which("renode")
 
 parametrized = pytest.mark.parametrize("name", NAMES)
@@ -40,7 +40,7 @@ parametrized = pytest.mark.parametrize("name", NAMES)
 
 @dataclass(frozen=True)
 class Description:
-    """A machine: what its ``.repl`` adds to Renode's own description."""
+    """A machine: Renode's own description with the additions of its ``.repl``."""
 
     base: str
     memory: dict[str, Any]
@@ -68,7 +68,7 @@ def region_of(name: str, what: str) -> Any:
 
 
 def holder(machine: Description, region: Any) -> str | None:
-    """The machine's memory that a region lies in."""
+    """Return the machine's memory that contains a region."""
     holding = [part for part, own in machine.memory.items() if own.origin <= region.origin and region.end <= own.end]
     return holding[0] if holding else None
 
@@ -79,7 +79,7 @@ def test_there_are_boards_in_renode() -> None:
 
 
 @parametrized
-def test_the_memory_is_the_chips(name: str) -> None:
+def test_the_memory_map_is_the_chips(name: str) -> None:
     memory = Description.read(name).memory
     for part, size in REAL_MEMORY[name].items():
         assert memory[part].size == size, part
@@ -95,8 +95,8 @@ def test_the_memory_map_lies_in_the_machine(name: str) -> None:
 
 
 @parametrized
-def test_nothing_of_the_machine_lies_below_the_stack_that_is_worth_anything(name: str) -> None:
-    """A stack that overflows runs into nothing, or into a ROM; a look at the stack pointer comes later than it does."""
+def test_no_writable_memory_lies_below_the_stack(name: str) -> None:
+    """A stack overflow reaches no memory, or ROM: the check of the stack pointer comes later."""
     bottom = region_of(name, "ram").origin
     hit = holder(Description.read(name), boards.Region(bottom - 4096, 4096))
     assert hit in {None, "rom", "rom2"}
@@ -162,7 +162,7 @@ def test_the_image_lies_in_the_machine_and_starts(name: str) -> None:
         pytest.fail("nothing lies where the processor looks for its first instruction")
 
 
-def test_the_smallest_says_what_it_cannot_do_and_has_no_image() -> None:
+def test_the_smallest_board_lists_its_limitations_and_has_no_image() -> None:
     facts = FACTS["arduino-uno-r4"]
     assert facts["memory"]["ram"]["size"] == 32 << 10
     assert "32 KiB" in facts["refused"]

@@ -1,4 +1,4 @@
-"""The sample applications do the same on a virtual board, in wasmtime, as on real firmware, in wasmi."""
+"""The sample applications behave alike on a virtual board, in wasmtime, and on real firmware, in wasmi."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IMAGE = find_platforms("qemu-system-arm")[KIND].image_path
 
 @dataclass(frozen=True)
 class Sample:
-    """A module, what it is told, and how many publications or which fault it comes to."""
+    """A module, its arguments, and the number of publications or the fault that is expected."""
 
     module: str
     publications: int = 0
@@ -51,7 +51,7 @@ PAGES = 4
 
 
 def missing() -> str | None:
-    """Why the comparison cannot be made here."""
+    """Return why the comparison cannot run here; None if it can."""
     if reason := QemuTier.unavailable():
         return reason
     if not IMAGE.exists():
@@ -64,7 +64,7 @@ pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 
 
 async def deeds(stack: Stack, sample: Sample, device: str) -> dict[str, Any]:
-    """What an application published on a device, and the code of the fault it ended with."""
+    """Return an application's publications on a device, and the code of its fault."""
     if sample.fault is not None:
         fault = await stack.history.until("RuntimeFault", about=sample.name, within=30, device=device)
         return {"publications": [], "fault": fault.data["code"]}
@@ -79,7 +79,7 @@ async def deeds(stack: Stack, sample: Sample, device: str) -> dict[str, Any]:
 
 
 async def heap_used(stack: Stack, device: str) -> int:
-    """Bytes of a board's heap, as its next heartbeat tells."""
+    """Return the used bytes of a board's heap, from its next heartbeat."""
     latest = stack.history.find("Heartbeat", about=device)[-1]
     beat = await stack.history.until("Heartbeat", about=device, after=latest, within=20)
     return int(beat.data["metrics"]["heap_used_bytes"])
@@ -87,7 +87,7 @@ async def heap_used(stack: Stack, device: str) -> int:
 
 @pytest.fixture(scope="module")
 def results() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """Of each sample, what it did on the virtual board and on the emulated one."""
+    """The results of each sample on the virtual board and on the emulated one."""
 
     async def play() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
         found = {}
@@ -139,6 +139,6 @@ def test_the_samples_compute_what_they_should(results: dict[str, Any]) -> None:
     assert published("grow-stop") == [str(PAGES - 1)]
 
 
-def test_applications_leave_nothing_behind(results: dict[str, Any]) -> None:
+def test_stopped_applications_leave_no_memory(results: dict[str, Any]) -> None:
     before, after = results["heap"]
     assert after["used"] <= before["used"] + 1024

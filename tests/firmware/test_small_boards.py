@@ -1,8 +1,7 @@
-"""A board with 128 KiB of RAM runs what the README promises, and refuses the rest with figures."""
+"""A board with 128 KiB of RAM runs modules within its limits, and refuses others with figures."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from harness.boards.board import BoardEnvironment
 from harness.boards.qemu import QemuTier
 from harness.core.clock import SystemClock
 from harness.core.identifiers import Randomness
-from harness.core.loop import new_runner
 from harness.core.network import SystemNetwork
 from harness.testing.bench import Bench, BoardConnection, Expectations
 from harness.wasmbed.pki.keys import Algorithm
@@ -53,7 +51,7 @@ REFUSED = {
 
 
 async def deployed(peer: BoardConnection, binary: bytes) -> DeploymentResult:
-    """The board's answer; the application is stopped again."""
+    """Deploy a module and stop it again; returns the board's result."""
     result = await peer.deploy("app", binary, limits=LIMITS, chunk_size=1024)
     await stopped(peer)
     return result
@@ -65,37 +63,31 @@ async def stopped(peer: BoardConnection) -> None:
         pass
 
 
-def test_modules_fit_or_are_refused_with_figures_and_no_call_ends_the_board() -> None:
+async def test_modules_fit_or_are_refused_with_figures_and_no_call_ends_the_board() -> None:
     if (missing := QemuTier.unavailable() or QemuTier().about(KIND).unavailable) is not None:
         pytest.skip(missing)
-
-    async def play() -> dict[str, DeploymentResult]:
-        tier = QemuTier()
-        environment = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness())
-        expectations = Expectations(patience=60, heartbeat=10)
-        bench = Bench("small", lambda *given: tier.make(KIND, *given), environment, expectations, Algorithm.P256)
-        results = {}
-        try:
-            async with asyncio.timeout(170), bench.open():
-                peer = await bench.enrolled()
-                for name, binary in (FIT | REFUSED).items():
-                    results[name] = await deployed(peer, binary)
-                for sample in sorted(SAMPLES.glob("*.wasm")):
-                    results[sample.stem] = await deployed(peer, sample.read_bytes())
-                # As much code as fits, and calls until the stacks are full: a trap, and the board lives on.
-                deep = module(f"{DEEP} {f'(func (param i32) (result i32) {DENSE})' * 34}")
-                assert (await peer.deploy("app", deep, limits=LIMITS, chunk_size=1024)).ok
-                fault = await peer.expect(RuntimeFault)
-                assert (fault.code, fault.message) == ("TRAP", "call stack exhausted")
-                await stopped(peer)
-                results["again"] = await deployed(peer, FIT["3 KiB with a page"])
-                assert not any(line.startswith(("FAULT", "PANIC")) for line in bench.board.console.lines)
-        finally:
-            await tier.close()
-        return results
-
-    with new_runner() as runner:
-        results = runner.run(play())
+    tier = QemuTier()
+    environment = BoardEnvironment(SystemClock(), SystemNetwork(), Randomness())
+    expectations = Expectations(patience=60, heartbeat=10)
+    bench = Bench("small", lambda *given: tier.make(KIND, *given), environment, expectations, Algorithm.P256)
+    results: dict[str, DeploymentResult] = {}
+    try:
+        async with bench.open():
+            peer = await bench.enrolled()
+            for name, binary in (FIT | REFUSED).items():
+                results[name] = await deployed(peer, binary)
+            for sample in sorted(SAMPLES.glob("*.wasm")):
+                results[sample.stem] = await deployed(peer, sample.read_bytes())
+            # As much code as fits, and calls until the stacks are full: a trap, and the board lives on.
+            deep = module(f"{DEEP} {f'(func (param i32) (result i32) {DENSE})' * 34}")
+            assert (await peer.deploy("app", deep, limits=LIMITS, chunk_size=1024)).ok
+            fault = await peer.expect(RuntimeFault)
+            assert (fault.code, fault.message) == ("TRAP", "call stack exhausted")
+            await stopped(peer)
+            results["again"] = await deployed(peer, FIT["3 KiB with a page"])
+            assert not any(line.startswith(("FAULT", "PANIC")) for line in bench.board.console.lines)
+    finally:
+        await tier.close()
     for name, result in results.items():
         if name not in REFUSED:
             assert result.ok, (name, result)

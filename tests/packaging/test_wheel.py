@@ -1,4 +1,4 @@
-"""A wheel has everything that the harness needs outside its repository."""
+"""A wheel has every file that the harness needs outside its repository."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ print(len(Modules(Path("nowhere"))("hello")))
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a wheel would unpack to."""
+    """The folder of an unpacked wheel."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "setup.py", "-q", "egg_info", f"--egg-base={folder}"]
     command += ["build", f"--build-base={folder}/build", f"--build-lib={folder}/lib"]

@@ -124,7 +124,7 @@ async def test_the_peers_certificate_and_address_are_known(contexts: Contexts, i
 
 async def test_a_tap_sees_both_directions() -> None:
     seen: list[tuple[Direction, m.Envelope]] = []
-    async with linked(tap=lambda direction, envelope: seen.append((direction, envelope))) as (gateway, device):
+    async with linked(tap=lambda direction, envelope, _: seen.append((direction, envelope))) as (gateway, device):
         gateway.send(STOP)
         device.send(STOPPED, (await device.receive()).message_id)
         await gateway.receive()

@@ -1,4 +1,4 @@
-"""Faults of the API server: who meets them, how often, and that a history says of them."""
+"""Faults of the API server: the clients that meet them, how often, and the events about them."""
 
 import asyncio
 from pathlib import Path

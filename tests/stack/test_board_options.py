@@ -8,15 +8,16 @@ import pytest
 
 from harness.core.errors import UsageError
 from harness.robot_library.boards import BoardKeywords
+from harness.stack import Stack, StackOptions
 from harness.stack.board_options import BoardOptions, check_options
-from harness.stack.stack import Stack
 
 
-async def test_an_unknown_option_is_refused_with_the_one_that_was_meant(stack: Stack) -> None:
-    with pytest.raises(UsageError, match="unknown option 'nmae'") as caught:
-        await stack.boards.power_on(nmae="pump-1")  # type: ignore[call-overload]
-    assert "name" in caught.value.do
-    assert len(stack.boards) == 0
+async def test_an_unknown_option_is_refused_with_the_one_that_was_meant() -> None:
+    async with Stack(StackOptions()) as stack:
+        with pytest.raises(UsageError, match="unknown option 'nmae'") as caught:
+            await stack.boards.power_on(nmae="pump-1")  # type: ignore[call-overload]
+        assert "name" in caught.value.do
+        assert len(stack.boards) == 0
 
 
 def test_an_unknown_certificate_is_refused() -> None:

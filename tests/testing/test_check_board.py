@@ -1,4 +1,4 @@
-"""The kit for boards: the virtual board passes, and boards with something wrong fail the check that is about it."""
+"""The kit for boards: the virtual board passes, and a defective board fails the check of its defect."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_virtual_board_passes() -> None:
 
 
 def fails(check: str, factory: Callable[[VirtualTier], BoardFactory] = made_by, backoff: Backoff | None = None) -> str:
-    """What the kit says about a board that fails ``check``."""
+    """Return the kit's message about a board that fails ``check``."""
     failure: list[ProductFailure] = []
 
     async def play(tier: VirtualTier) -> None:
@@ -59,7 +59,7 @@ def fails(check: str, factory: Callable[[VirtualTier], BoardFactory] = made_by, 
     return str(failure[0])
 
 
-# Each of these breaks one thing of the virtual board, and names the check that has to notice.
+# Each test breaks one behaviour of the virtual board, and names the check that has to fail.
 
 
 def test_a_board_that_stays_on_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,12 +75,12 @@ def test_a_certificate_that_does_not_survive_is_noticed(monkeypatch: pytest.Monk
     def store(self: Flash, certificate: bytes) -> None: ...
 
     monkeypatch.setattr(Flash, "store", store)
-    assert "without the certificate it was issued" in fails("enrolls_with_signing_request")
+    assert "the board came back without the issued certificate" in fails("enrolls_with_signing_request")
 
 
 def test_a_board_that_ignores_retry_after_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uplink, "reconnect_delay", lambda backoff, failures, retry_after, randomness: 0.01)
-    assert "told to wait 1.5 s" in fails("waits_when_told_to")
+    assert "asked the board to wait 1.5 s" in fails("waits_when_told_to")
 
 
 def test_a_board_that_hammers_the_gateway_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,7 @@ def test_a_board_that_waits_for_a_dead_gateway_is_noticed(monkeypatch: pytest.Mo
     assert "did not end the connection" in fails("gives_up_a_silent_gateway")
 
 
-def test_what_is_left_after_a_power_cut_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_left_after_a_power_cut_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[asyncio.Task[None]] = []
 
     async def leaking(self: VirtualBoard) -> None:
@@ -113,7 +113,7 @@ def test_what_is_left_after_a_power_cut_is_noticed(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(VirtualBoard, "cut_power", leaking)
 
     async def wait_for_it(tier: VirtualTier) -> None:
-        with pytest.raises(ProductFailure, match="tasks that are left: forgotten"):
+        with pytest.raises(ProductFailure, match="the board left tasks: forgotten"):
             await run_board_check("leaves_nothing_without_power", made_by(tier), expectations=HURRY)
         await asyncio.gather(*started)
 
@@ -150,7 +150,7 @@ def test_a_board_that_believes_any_hash_is_noticed(monkeypatch: pytest.MonkeyPat
 
 def test_an_application_that_cannot_be_stopped_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def stop(self: Applications, message: Any, message_id: int) -> None:
-        self._around.send(StopResult(message.application_id, ok=False, error="no"), message_id)
+        self._board.send(StopResult(message.application_id, ok=False, error="no"), message_id)
 
     monkeypatch.setattr(Applications, "stop", stop)
     assert "stopping gave" in fails("stops")
@@ -170,14 +170,14 @@ def test_a_reply_with_another_id_is_noticed(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 class Absent(VirtualBoard):
-    """A board that is not there."""
+    """A board that cannot be started."""
 
     async def power_on(self) -> None:
         raise RigError("no board answers", do="plug it in")
 
 
 class Plain(VirtualBoard):
-    """A board that can only do TLS."""
+    """A board with only the feature ``tls``."""
 
     features: ClassVar[frozenset[str]] = frozenset({"tls"})
 
@@ -199,7 +199,7 @@ def variant(kind: type[VirtualBoard]) -> Callable[[VirtualTier], BoardFactory]:
     return factory
 
 
-def test_a_board_that_is_not_there_was_not_judged() -> None:
+def test_a_board_that_cannot_be_started_is_not_judged() -> None:
     outcomes: dict[str, str] = {}
 
     async def play(tier: VirtualTier) -> None:
@@ -231,14 +231,14 @@ def test_a_check_that_does_not_exist() -> None:
         with pytest.raises(UsageError, match="the checks are boots_and_switches_off"):
             await run_board_check("flies", made_by(tier))
         outcomes: dict[str, str] = {}
-        with pytest.raises(UsageError, match="no check 'flies'"):
+        with pytest.raises(UsageError, match="unknown check 'flies'"):
             await check_board(made_by(tier), only=["boots_and_switches_off", "flies"], progress=outcomes.__setitem__)
         assert outcomes == {}, "nothing is run, nor left running"
 
     with_tier(play)
 
 
-def test_every_check_says_what_it_is_about() -> None:
+def test_every_check_has_a_summary() -> None:
     assert len(BOARD_CHECKS) >= 28
     for name, check in BOARD_CHECKS.items():
         assert check.name == name

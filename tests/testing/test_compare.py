@@ -1,4 +1,4 @@
-"""Two histories are compared by the story they tell, whatever the boards were and whenever things happened."""
+"""Histories are compared by messages and phases, independent of kinds of boards and times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.testing.compare import difference, require_alike, story
 
 
 class Scene:
-    """Writes a history of one device and one application."""
+    """Make a history of one device and one application."""
 
     def __init__(self, device: str, number: int, at: float = 0.0) -> None:
         self.device, self.at, self.events = device, at, list[Event]()
@@ -70,7 +70,7 @@ def test_the_same_story_of_other_boards_at_another_time_is_the_same() -> None:
         assert secret not in json.dumps(lines)
 
 
-def test_what_crosses_in_time_is_no_difference() -> None:
+def test_messages_that_cross_are_not_a_difference() -> None:
     first = Scene("a", 1).up("Heartbeat").down("Stop").up("StopResult")
     second = Scene("b", 2).down("Stop").up("Heartbeat").up("StopResult")
     assert difference(first, second) == ""

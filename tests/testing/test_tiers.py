@@ -1,8 +1,6 @@
-"""The same scenario on a simulated device and on real firmware tells the same story."""
+"""The same scenario has equal histories on a virtual board and on real firmware."""
 
 from __future__ import annotations
-
-import asyncio
 
 import pytest
 
@@ -11,9 +9,9 @@ from harness.boards.qemu import QemuTier
 from harness.boards.renode import RenodeTier
 from harness.boards.renode.platform import find_renode_platforms
 from harness.core.history import Event
-from harness.core.loop import new_runner
 from harness.stack import Stack, StackOptions
 from harness.testing.compare import difference, require_alike
+from tests.loops import harness_loop
 
 KIND = "mps2-an385"
 IMAGE = find_platforms("qemu-system-arm")[KIND].image_path
@@ -21,47 +19,48 @@ MISSING = QemuTier.unavailable() or (None if IMAGE.exists() else f"no image of {
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 
-def played(kind: str, *, certificate: str = "valid", module: str = "hello", outcome: str = "Running") -> list[Event]:
-    """Enrollment, deployment, stop, and the end of the board, on a board of that kind."""
+new_loop = pytest.fixture(harness_loop, name="new_loop")
 
-    async def play() -> list[Event]:
-        async with asyncio.timeout(50), Stack(StackOptions()) as stack:
-            board = await stack.boards.power_on(kind, certificate=certificate)
-            device = await stack.device(board).until(phase="Connected", within=20)
-            application = await stack.deploy(module, to=board)
-            await application.until(phase=outcome, within=20)
-            if outcome == "Running":
-                await application.until_on(device.name, state="running")
-                await application.stop()
-                await application.until(phase="Stopped")
-            await application.delete()
-            await application.until_gone()
-            await board.cut_link()
-            await device.until(phase="Disconnected")
-            await board.restore_link()
-            await device.until(phase="Connected", within=20)
-            await board.power_off()
-            await device.until(phase="Disconnected")
-            return list(stack.history)
 
-    with new_runner() as runner:
-        return runner.run(play())
+async def played(
+    kind: str, *, certificate: str = "valid", module: str = "hello", outcome: str = "Running"
+) -> list[Event]:
+    """Enrollment, deployment, stop, and power-off of a board of that kind; returns the history."""
+    async with Stack(StackOptions()) as stack:
+        board = await stack.boards.power_on(kind, certificate=certificate)
+        device = await stack.device(board).until(phase="Connected", within=20)
+        application = await stack.deploy(module, to=board)
+        await application.until(phase=outcome, within=20)
+        if outcome == "Running":
+            await application.until_on(device.name, state="running")
+            await application.stop()
+            await application.until(phase="Stopped")
+        await application.delete()
+        await application.until_gone()
+        await board.cut_link()
+        await device.until(phase="Disconnected")
+        await board.restore_link()
+        await device.until(phase="Connected", within=20)
+        await board.power_off()
+        await device.until(phase="Disconnected")
+        return list(stack.history)
 
 
 @pytest.mark.parametrize("certificate", ["valid", "request"])
-def test_enrollment_deployment_and_stop(certificate: str) -> None:
-    virtual, emulated = (played(kind, certificate=certificate) for kind in ("virtual", KIND))
+async def test_enrollment_deployment_and_stop(certificate: str) -> None:
+    virtual, emulated = [await played(kind, certificate=certificate) for kind in ("virtual", KIND)]
     require_alike(virtual, emulated, ("virtual", KIND))
 
 
 @pytest.mark.parametrize(("module", "outcome"), [("trap", "Error"), ("missing_import", "Failed")])
-def test_what_goes_wrong_goes_wrong_alike(module: str, outcome: str) -> None:
-    virtual, emulated = (played(kind, module=module, outcome=outcome) for kind in ("virtual", KIND))
+async def test_failures_are_alike(module: str, outcome: str) -> None:
+    virtual, emulated = [await played(kind, module=module, outcome=outcome) for kind in ("virtual", KIND)]
     require_alike(virtual, emulated, ("virtual", KIND))
 
 
-def test_another_story_is_told_apart() -> None:
-    shown = difference(played("virtual"), played(KIND, module="trap", outcome="Error"), ("virtual", KIND))
+async def test_a_different_history_is_recognised() -> None:
+    virtual, emulated = await played("virtual"), await played(KIND, module="trap", outcome="Error")
+    shown = difference(virtual, emulated, ("virtual", KIND))
     assert "-    Running" in shown
     assert "+    RuntimeFault on device 1" in shown
 
@@ -72,7 +71,7 @@ NO_RENODE = RenodeTier.unavailable()
 
 @pytest.mark.skipif(NO_RENODE is not None, reason=str(NO_RENODE))
 @pytest.mark.parametrize("kind", RENODE)
-def test_renode_tells_the_story_of_qemu_and_of_virtual_boards(kind: str) -> None:
+def test_renode_qemu_and_virtual_boards_have_equal_histories(kind: str) -> None:
     if not find_renode_platforms()[kind].platform.image_path.exists():
         pytest.skip(f"no image of {kind}: `make firmware`")
     virtual, emulated, in_renode = (played(each) for each in ("virtual", KIND, kind))
@@ -82,6 +81,6 @@ def test_renode_tells_the_story_of_qemu_and_of_virtual_boards(kind: str) -> None
 
 @pytest.mark.skipif(NO_RENODE is not None, reason=str(NO_RENODE))
 @pytest.mark.parametrize(("module", "outcome"), [("trap", "Error"), ("missing_import", "Failed")])
-def test_renode_goes_wrong_alike(module: str, outcome: str) -> None:
+def test_failures_in_renode_are_alike(module: str, outcome: str) -> None:
     virtual, in_renode = (played(each, module=module, outcome=outcome) for each in ("virtual", RENODE[0]))
     require_alike(virtual, in_renode, ("virtual", RENODE[0]))

@@ -1,4 +1,4 @@
-//! What the machine needs from a link beside the serial one.
+//! The interface of a link beside the serial one.
 
 use wasmbed_node::hardware::Link;
 

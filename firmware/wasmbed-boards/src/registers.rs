@@ -1,7 +1,7 @@
 //! Access to device registers, and how long a driver waits for a device.
 
-/// How often a driver polls a device before it gives up. An emulated serial port accepts nothing while its harness is
-/// busy, so this is about a second.
+/// How often a driver polls a device before it gives up: about a second. The emulator of a busy harness accepts no byte
+/// for a while.
 pub const PATIENCE: u32 = 10_000_000;
 
 /// Reads the register at `address`.

@@ -87,7 +87,7 @@ impl Uart {
         }
     }
 
-    /// Sends a byte; waits some milliseconds for room at most. False: there was none.
+    /// Sends a byte; waits about a second for room at most. False: there was none.
     pub fn send(self, byte: u8) -> bool {
         let port = match self {
             Self::Cmsdk(base) => Sender { status: base + 0x04, mask: 0b01, ready: 0, data: base },

@@ -26,7 +26,7 @@ pub trait Port {
     /// Takes the byte that [`Self::peek`] showed.
     fn take(&self);
 
-    /// Sends a byte, after a short wait for room if necessary; false: there was no room.
+    /// Sends a byte, after a wait for room if necessary; false: there was no room.
     fn write(&self, byte: u8) -> bool;
 }
 

@@ -13,7 +13,7 @@ pub enum ProtocolError {
     Malformed {
         /// The message's id, if it could be read before the error.
         message_id: Option<u32>,
-        /// What is wrong.
+        /// The error.
         reason: &'static str,
         /// Offset in the frame, bytes, of the item that is wrong.
         at: usize,
@@ -28,7 +28,7 @@ pub enum ProtocolError {
         message: &'static str,
         /// The field's number, if one field is wrong.
         field: Option<u8>,
-        /// What is wrong.
+        /// The error.
         reason: &'static str,
         /// Offset in the frame, bytes, of the item that is wrong.
         at: usize,

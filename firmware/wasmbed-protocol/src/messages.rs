@@ -283,7 +283,7 @@ message! {
         1 => message: &'a str,
         /// Milliseconds to wait before the next attempt.
         2 => retry_after: Option<u64>,
-        /// What the device should do, for example `RENEW_CERTIFICATE`.
+        /// The action that the device should take, for example `RENEW_CERTIFICATE`.
         3 => action: Option<&'a str>,
     }
 }

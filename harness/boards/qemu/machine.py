@@ -30,7 +30,7 @@ logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)  # noqa: TID251
 ON_THE_LINE = 4096
 """Bytes for the board that the system buffers. They cannot be taken back, and arrive before later ones."""
 UNREAD_ON_THE_LINE = 4 << 20
-"""The same the other way, as the system counts it; ``net.core.wmem_max`` bounds it."""
+"""The same for bytes from the board, by the system's accounting; ``net.core.wmem_max`` limits it."""
 
 
 class Machine:
@@ -226,10 +226,10 @@ class Machine:
 
 
 def line_pair() -> tuple[socket.socket, socket.socket]:
-    """Our end of a serial line and the emulator's, which writes byte by byte.
+    """Return the harness's end of a serial line and the emulator's, which writes byte by byte.
 
-    Linux counts each small write to such a socket as most of a kilobyte. With the usual limit a line is full after 278
-    bytes that we have not read yet, and a firmware drops what it cannot send for a while.
+    Linux accounts almost a kilobyte for each small write to such a socket. With the default limit a line is full after
+    278 unread bytes, and a firmware drops bytes that it cannot send for about a second.
     """
     ours, theirs = socket.socketpair()
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_ON_THE_LINE)

@@ -116,9 +116,9 @@ class HttpApi:
             return _refuse(408, f"the request was not complete within {self._settings.http_timeout:g} s")
 
     def _shows_token(self, request: web.Request) -> bool:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        given = token.strip().encode("utf-8", "surrogateescape")  # as aiohttp decodes bytes that are not UTF-8
-        return scheme.lower() == "bearer" and compare_digest(given, self._token)
+        scheme, token = _credentials(request)
+        given = token.encode("utf-8", "surrogateescape")  # as aiohttp decodes bytes that are not UTF-8
+        return scheme == "bearer" and compare_digest(given, self._token)
 
     async def _healthz(self, request: web.Request) -> web.StreamResponse:
         return web.Response(text="ok\n")
@@ -148,7 +148,7 @@ class HttpApi:
             deployment = DeploymentRequest.from_json(orjson.loads(body))
         except ValueError as error:
             return _refuse(400, f"the body is not a deployment request: {error}")
-        self._record("DeployApplication", application, device)
+        self._record(request, "DeployApplication", application, device, wanted=_describe_request(deployment))
         return await self._accept(self._deployments.deploy(application, device, deployment))
 
     async def _ask(self, request: web.Request) -> web.StreamResponse:
@@ -164,7 +164,7 @@ class HttpApi:
 
     async def _stop(self, request: web.Request) -> web.StreamResponse:
         application, device = _names(request)
-        self._record("StopApplication", application, device)
+        self._record(request, "StopApplication", application, device)
         return await self._accept(self._deployments.stop(application, device))
 
     async def _accept(self, action: Awaitable[None]) -> web.StreamResponse:
@@ -178,9 +178,28 @@ class HttpApi:
             return answer
         return _json(202, {"accepted": True})
 
-    def _record(self, name: str, application: str, device: str) -> None:
+    def _record(self, request: web.Request, name: str, application: str, device: str, **data: Any) -> None:
         if self._tap is not None:
-            self._tap("ApplicationController", "Gateway", name, {"device": device}, application)
+            data = {"device": device, "gateway": self._settings.name, "token": _credentials(request)[1], **data}
+            self._tap("ApplicationController", "Gateway", name, data, application)
+
+
+def _credentials(request: web.Request) -> tuple[str, str]:
+    """The scheme in lower case, and what follows it."""
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    return scheme.lower(), given.strip()
+
+
+def _describe_request(wanted: DeploymentRequest) -> dict[str, Any]:
+    """What a deployment request asks for, in the words of ``Deploy``, without the module and its environment."""
+    return {
+        "size": len(wanted.module),
+        "sha256": wanted.sha256.hex(),
+        "limits": {"memory": wanted.memory, "fuel": wanted.fuel, "wallTime": wanted.wall_time},
+        "entry": wanted.entry,
+        "arguments": list(wanted.args),
+        "generation": wanted.generation,
+    }
 
 
 def _names(request: web.Request) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 from harness.core.clock import Clock
 from harness.core.history import Tap
@@ -41,6 +42,7 @@ class LinkService:
         self._settings, self._clock, self._sessions = settings, clock, sessions
         self._handler, self._device_status, self._queues, self._tap = handler, device_status, queues, tap
         self._log = SummedLog(log, clock)
+        self._links = itertools.count(1)
         self._tasks: dict[asyncio.Task[None], Session] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -49,7 +51,8 @@ class LinkService:
         certificate = link.peer_certificate
         session = Session(link, anonymous=certificate is None)
         if self._tap is not None:
-            link.tap = recorder = LinkRecorder(self._tap)
+            name = f"{self._settings.name}/{next(self._links)}"
+            link.tap = recorder = LinkRecorder(self._tap, name, link.peer_address)
             recorder.opened(certificate, link.tls_version)
         link.stalled = lambda is_stalled: self._stalled(session, is_stalled)
         replaced = self._sessions.open(session)

@@ -16,7 +16,7 @@ from harness.core.loop import give_way
 from harness.core.network import Endpoint
 from harness.wasmbed.protocol import codec as version_1
 from harness.wasmbed.protocol.envelope import LARGEST_MESSAGE_ID
-from harness.wasmbed.protocol.errors import LinkClosed
+from harness.wasmbed.protocol.errors import LinkClosed, ProtocolError
 from harness.wasmbed.protocol.framing import DEFAULT_LIMIT, FrameDecoder, frame
 from harness.wasmbed.protocol.messages import Envelope, Message
 
@@ -37,8 +37,9 @@ class Direction(Enum):
     RECEIVED = "received"
 
 
-LinkTap = Callable[[Direction, Envelope], object]
-"""Called with every message that is sent, and with every received one when it is taken."""
+LinkTap = Callable[[Direction, "Envelope | ProtocolError", bytes], object]
+"""Called with every message that is sent, and with every received one when it is taken, and with its frame's payload.
+Where a received payload breaks the contract, with the error in place of the message."""
 
 
 class Codec(Protocol):
@@ -160,9 +161,14 @@ class Link(asyncio.Protocol):
         self._turn += 1
         if self._paused and len(self._frames) < self.HIGH_WATER // 2:
             self._resume()
-        envelope = self._decode(payload)
+        try:
+            envelope = self._decode(payload)
+        except ProtocolError as error:
+            if self.tap is not None:
+                self.tap(Direction.RECEIVED, error, payload)
+            raise
         if self.tap is not None:
-            self.tap(Direction.RECEIVED, envelope)
+            self.tap(Direction.RECEIVED, envelope, payload)
         return envelope
 
     def send(self, message: Message, message_id: int | None = None) -> int:
@@ -178,9 +184,10 @@ class Link(asyncio.Protocol):
             message_id = self._next_id
             self._next_id = (message_id + 1) & LARGEST_MESSAGE_ID
         envelope = Envelope(message_id, message)
-        data = frame(self._codec.encode(envelope), self._limit)
+        payload = self._codec.encode(envelope)
+        data = frame(payload, self._limit)
         if self.tap is not None:
-            self.tap(Direction.SENT, envelope)
+            self.tap(Direction.SENT, envelope, payload)
         self._transport.write(data)
         if not self._writable:
             self._unsent += len(data)

@@ -316,7 +316,7 @@ impl Guest {
 }
 
 /// Returns the exported function of that name, without parameters and with one of these lists of results; None: there
-/// is no export of that name.
+/// the module exports no function of that name.
 fn function(
     store: &Store<Host>,
     instance: Instance,

@@ -1,0 +1,252 @@
+"""The step that did not come: which party's turn it was when a device or an application got no further.
+
+A wait that ends without its event says only that something is missing. The enrollment and the deployment are chains of
+steps, each with one party whose turn it is; the first step that is missing in the record convicts that party. A record
+that stood still for long speaks against it: then the machine may be at fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from harness.core.history import Event, Kind
+from harness.invariants.invariant import Party
+from harness.invariants.ledger import status_of
+
+__all__ = ["Absence", "missing_from_application", "missing_from_device"]
+
+STALL = 0.5
+"""The part of a wait that may pass without any event before it speaks against a verdict, ..."""
+SHORT = 1.0
+"""... where it is longer than these seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A step that is missing, and the event after which it was due."""
+
+    party: Party
+    who: str
+    message: str
+    after: Event | None
+    against: str = ""
+
+    @property
+    def convicts(self) -> str:
+        """The party in words."""
+        return f"{self.party} {self.who}".rstrip()
+
+    def __str__(self) -> str:
+        since = f" (since event {self.after.n})" if self.after is not None else ""
+        verdict = "the record does not tell which part is at fault" if self.party is Party.PRODUCT else ""
+        text = f"{verdict or f'convicts {self.convicts}'}: {self.message}{since}"
+        return f"{text}; against it: {self.against}" if self.against else text
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One step: the event that is it, the party whose turn it is, and what is said when it is missing."""
+
+    is_it: Callable[[Event], bool]
+    party: Party
+    missing: str
+
+
+def missing_from_device(events: Iterable[Event], device: str) -> Absence | None:
+    """The first step that is missing between the device's last power-on and its phase Connected; None if none is."""
+    of_device = [event for event in events if device in (event.correlation, event.data.get("device"))]
+    starts = [n for n, event in enumerate(of_device) if event.name in ("power on", "TlsConnected", "reset")]
+    if not starts:
+        return None
+    chain = of_device[starts[-1] :]
+    if chain[0].name != "TlsConnected":
+        message = f"no handshake of {device} was completed after it was switched on"
+        return _absence(of_device, Party.PRODUCT, device, message, chain[0])
+    if closed := next((event for event in chain if event.name == "ConnectionClosed"), None):
+        return _refused(of_device, chain, device, closed)
+    asked = next((event for event in chain if event.name in ("EnrollmentRequest", "Heartbeat")), None)
+    steps = [
+        _Step(lambda event: event is asked, Party.BOARD, f"{device} has not asked to enroll, nor sent a heartbeat")
+    ]
+    if asked is not None and asked.name == "EnrollmentRequest":
+        steps += _enrollment(device)
+    steps += [
+        _Step(_named("Heartbeat"), Party.BOARD, f"{device} has not sent a heartbeat"),
+        _Step(_named("HeartbeatAcknowledgment"), Party.GATEWAY, f"the gateway has not answered {device}'s heartbeat"),
+        _Step(_wrote("Device", "Connected"), Party.GATEWAY, f"the gateway has not written that {device} is Connected"),
+    ]
+    return _first_missing(of_device, chain, steps, device)
+
+
+def _enrollment(device: str) -> list[_Step]:
+    return [
+        _Step(_wrote("Device", "Enrolling"), Party.GATEWAY, f"the gateway has not written that {device} is Enrolling"),
+        _Step(
+            lambda event: _wrote("Device", "Enrolled")(event) or _wrote("Device", "Failed")(event),
+            Party.DEVICE_CONTROLLER,
+            f"the device controller has not judged the enrollment of {device}",
+        ),
+        _Step(
+            _named("EnrollmentResponse"), Party.GATEWAY, f"the gateway has not answered {device}'s enrollment request"
+        ),
+        _Step(_named("EnrollmentAcknowledgment"), Party.BOARD, f"{device} has not acknowledged its enrollment"),
+    ]
+
+
+def _refused(events: Sequence[Event], chain: Sequence[Event], device: str, closed: Event) -> Absence:
+    """The link has ended: whoever ended it, and what was said before."""
+    error = next((event for event in reversed(chain) if event.name == "Error"), None)
+    reason = closed.data.get("reason")
+    if error is not None:
+        message = f"the {error.source.lower()} refused: {error.data.get('code')}: {error.data.get('message')}"
+        return _absence(events, Party.PRODUCT, device, message, error)
+    by = "gateway" if closed.source == "Gateway" else device
+    return _absence(events, Party.PRODUCT, device, f"{by} ended the link of {device} ({reason})", closed)
+
+
+def missing_from_application(events: Iterable[Event], application: str, devices: Sequence[str]) -> Absence | None:
+    """The first step that is missing between the application's last change and what its spec asks for: for the first
+    of ``devices`` that got no further."""
+    record = list(events)
+    about = [event for event in record if application in (event.correlation, event.data.get("name"))]
+    changed = [
+        event
+        for event in about
+        if event.kind is Kind.STATE and ("spec" in event.data or event.data["change"] != "modified")
+    ]
+    if not changed:
+        return None
+    since = changed[-1]
+    about = [event for event in about if event.n >= since.n]
+    leaves = since.data["change"] == "deleted" or (since.data.get("spec") or {}).get("stopped") or _is_deleting(about)
+    for device in devices:
+        chain = [event for event in about if event.data.get("device") in (None, device)]
+        steps = _stop(application, device) if leaves else _deployment(application, device, chain)
+        if (found := _first_missing(record, chain, steps, device)) is not None:
+            return found
+    wanted = ("Stopped",) if leaves else ("Running", "PartiallyRunning")
+    done = any(_wrote("Application", phase)(event) for event in about for phase in wanted)
+    if done or not devices:
+        return None
+    message = f"the application controller has not written what has become of {application}"
+    return _absence(record, Party.APPLICATION_CONTROLLER, "", message, about[-1])
+
+
+def _is_deleting(about: Iterable[Event]) -> bool:
+    return any(event.name == "DELETE Application" for event in about)
+
+
+def _deployment(application: str, device: str, chain: Sequence[Event]) -> list[_Step]:
+    pair = f"{application} on {device}"
+    failed = next((event for event in chain if event.name == "DeploymentResult" and not event.data.get("ok")), None)
+    steps = [
+        _Step(
+            _named("DeployApplication"),
+            Party.APPLICATION_CONTROLLER,
+            f"the application controller has not asked to deploy {pair}",
+        ),
+        _Step(_named("Deploy"), Party.GATEWAY, f"the gateway was asked to deploy {pair} and has not begun"),
+        *_chunks(device, chain),
+        _Step(_named("DeploymentResult"), Party.BOARD, f"{device} has all of {application} and has not answered"),
+        _Step(
+            lambda event: _wrote_entry(event, device, "failed" if failed is not None else "deployed", "running"),
+            Party.GATEWAY,
+            f"{device} has answered its deployment, and the gateway has not written that",
+        ),
+    ]
+    if failed is None:
+        steps += [
+            _Step(
+                lambda event: event.name in ("ApplicationStatus", "RuntimeFault"),
+                Party.BOARD,
+                f"{device} has not said that {application} runs",
+            ),
+            _Step(
+                lambda event: _wrote_entry(event, device, "running", "error", "stopped"),
+                Party.GATEWAY,
+                f"{device} has said how {application} is, and the gateway has not written that",
+            ),
+        ]
+    return steps
+
+
+def _chunks(device: str, chain: Sequence[Event]) -> list[_Step]:
+    """What is missing of a transfer."""
+    deploy = next((event for event in reversed(chain) if event.name == "Deploy"), None)
+    if deploy is None or any(event.name == "DeploymentResult" and event.n > deploy.n for event in chain):
+        return []
+    size, each = deploy.data.get("size") or 0, deploy.data.get("chunkSize") or 1
+    sent = {event.data.get("index") for event in chain if event.name == "ModuleChunk" and event.n > deploy.n}
+    taken = {event.data.get("index") for event in chain if event.name == "ChunkAcknowledgment" and event.n > deploy.n}
+    if unanswered := sorted(index for index in sent - taken if isinstance(index, int)):
+        return [_Step(lambda event: False, Party.BOARD, f"{device} has not acknowledged chunk {unanswered[0]}")]
+    chunks = -(-size // each)
+    if len(sent) < chunks:
+        return [_Step(lambda event: False, Party.GATEWAY, f"the gateway has sent {len(sent)} of {chunks} chunks")]
+    return []
+
+
+def _stop(application: str, device: str) -> list[_Step]:
+    pair = f"{application} on {device}"
+    return [
+        _Step(
+            _named("StopApplication"),
+            Party.APPLICATION_CONTROLLER,
+            f"the application controller has not asked to stop {pair}",
+        ),
+        _Step(_named("Stop"), Party.GATEWAY, f"the gateway was asked to stop {pair} and has not told the device"),
+        _Step(_named("StopResult"), Party.BOARD, f"{device} has not answered that it stopped {application}"),
+        _Step(
+            lambda event: _wrote_entry(event, device, "stopped", "error"),
+            Party.GATEWAY,
+            f"{device} has stopped {application}, and the gateway has not written that",
+        ),
+    ]
+
+
+def _named(name: str) -> Callable[[Event], bool]:
+    return lambda event: event.name == name
+
+
+def _wrote(kind: str, phase: str) -> Callable[[Event], bool]:
+    return lambda event: (
+        ((event.name == f"PATCH {kind}" and event.data.get("code") == 200) or event.name == kind)
+        and status_of(event).get("phase") == phase
+    )
+
+
+def _wrote_entry(event: Event, device: str, *states: str) -> bool:
+    entries = status_of(event).get("deviceStatuses")
+    entry = entries.get(device) if isinstance(entries, Mapping) and event.name == "PATCH Application" else None
+    return isinstance(entry, Mapping) and entry.get("state") in states and event.source == "Gateway"
+
+
+def _first_missing(
+    record: Sequence[Event], chain: Sequence[Event], steps: Iterable[_Step], device: str
+) -> Absence | None:
+    after: Event | None = chain[0] if chain else None
+    for step in steps:
+        found = next((event for event in chain if step.is_it(event)), None)
+        if found is None:
+            return _absence(record, step.party, device if step.party is Party.BOARD else "", step.missing, after)
+        after = found if after is None or found.n > after.n else after
+    return None
+
+
+def _absence(record: Sequence[Event], party: Party, who: str, message: str, after: Event | None) -> Absence:
+    """With the longest time in which nothing at all was recorded, if it is long: the machine may have stood still."""
+    later = [event for event in record if after is not None and event.n >= after.n]
+    gaps = [(second.at - first.at, first) for first, second in pairwise(later)]
+    longest, event = max(gaps, key=lambda gap: gap[0], default=(0.0, None))
+    waited = later[-1].at - later[0].at if later else 0.0
+    against = ""
+    stalled = sum(each.data.get("seconds") or 0.0 for each in later if each.name == "stood still")
+    if stalled:
+        against = f"the machine stood still for {stalled:.1f} s meanwhile"
+    elif event is not None and longest > max(SHORT, STALL * waited):
+        against = (
+            f"nothing at all was recorded for {longest:.1f} s after event {event.n}: the machine may have stood still"
+        )
+    return Absence(party, who if party is Party.BOARD else "", message, after, against)

@@ -1,0 +1,93 @@
+"""What a board says of itself, against what was done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from harness.core.history import Event
+from harness.invariants.invariant import Invariant, Party, Violation, on
+from harness.invariants.ledger import Ledger, Link
+
+__all__ = ["BOARDS"]
+
+_RUNS = frozenset({"deployed", "running"})
+
+
+class MemoryIsLost(Invariant):
+    """A board names as deployed or running only applications that it was sent since its power came or it was reset."""
+
+    name = "applications do not survive a reset"
+    party = Party.BOARD
+    source = "diagram execution-on-device"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._sent: dict[tuple[str, str], Event] = {}
+        self._judged: set[tuple[str, str, int]] = set()
+
+    @on("Deploy")
+    def sent(self, event: Event) -> Iterator[Violation]:
+        self._sent[str(event.data.get("device")), event.correlation] = event
+        yield from ()
+
+    @on("Heartbeat")
+    def beat(self, event: Event) -> Iterator[Violation]:
+        applications = event.data.get("applications")
+        for name, state in applications.items() if isinstance(applications, Mapping) else ():
+            yield from self._judge(event, name, state)
+
+    @on("ApplicationStatus")
+    def reported(self, event: Event) -> Iterator[Violation]:
+        yield from self._judge(event, event.correlation, event.data.get("state"))
+
+    def _judge(self, event: Event, application: str, state: object) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        if link is None or not link.known or state not in _RUNS:
+            return
+        boot = self.ledger.boots.get(link.device)
+        if boot is None or boot.name == "restore" or link.opened.n < boot.n:
+            return
+        sent = self._sent.get((link.device, application))
+        key = (link.device, application, boot.n)
+        if (sent is None or sent.n < boot.n) and key not in self._judged:
+            self._judged.add(key)
+            message = f"{link.device} says that {application} is {state}; it was not sent it since {boot.name}"
+            yield self.broken(event, message, cause=boot, link=link)
+
+
+class FailedIsNotRunning(Invariant):
+    """A board that answered a deployment with a failure does not run that application until it is sent it again."""
+
+    name = "failed deployments do not run"
+    party = Party.BOARD
+    source = "diagram deployment-failure"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._failed: dict[tuple[Link, str], Event] = {}
+
+    @on("Deploy")
+    def sent(self, event: Event) -> Iterator[Violation]:
+        if (link := self.ledger.link(event)) is not None:
+            self._failed.pop((link, event.correlation), None)
+        yield from ()
+
+    @on("DeploymentResult")
+    def answered(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        if link is not None and event.data.get("ok") is False and event.data.get("code") != "ALREADY_DEPLOYED":
+            self._failed[link, event.correlation] = event
+        yield from ()
+
+    @on("Heartbeat")
+    def beat(self, event: Event) -> Iterator[Violation]:
+        link, applications = self.ledger.link(event), event.data.get("applications")
+        if link is None or not isinstance(applications, Mapping):
+            return
+        for name, state in applications.items():
+            if state in _RUNS and (failed := self._failed.pop((link, name), None)) is not None:
+                message = f"{link.device} says that {name} is {state}; it answered that its deployment failed"
+                yield self.broken(event, message, cause=failed, link=link)
+
+
+BOARDS = (MemoryIsLost, FailedIsNotRunning)

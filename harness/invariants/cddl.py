@@ -1,0 +1,276 @@
+"""Checks items against a contract in CDDL (RFC 8610), as much of the language as ``wasmbed.cddl`` uses.
+
+The file itself is the contract: what it does not allow is a fault, whatever a codec makes of it. Two things it says in
+words: unknown fields of a message are ignored, and unknown messages are answered, so neither is a fault.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from harness.core.errors import UsageError
+from harness.invariants.cbor import Item
+
+__all__ = ["Contract", "load_contract"]
+
+Check = Callable[[Item, str], Iterator[str]]
+"""Yields what is wrong with an item at a place in words (``field 3``)."""
+
+_TOKENS = re.compile(
+    r"""\s+|;[^\n]*|(?P<range>-?\d+\.\.-?\d+)|(?P<number>-?\d+)|"(?P<text>[^"]*)"|(?P<name>\.?[a-z][a-z0-9-]*)"""
+    r"""|(?P<mark>=>|[=\[\]{}(),:/?*])"""
+)
+_TYPES = {"uint": (0,), "bstr": (2,), "tstr": (3,), "bool": (7,), "int": (0, 1)}
+_MOST_UNSIGNED = 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """An entry of a map or an array. ``key`` is None in an array, and for a key that any item of a type may be."""
+
+    key: int | None
+    check: Check
+    required: bool = True
+    repeated: bool = False
+    key_check: Check | None = None
+
+
+class Contract:
+    """The rules of a file. Raises UsageError naming what it cannot read."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens = [(kind, match[kind]) for match in _scan(text) if (kind := match.lastgroup) is not None]
+        self._at = 0
+        self._rules: dict[str, Check] = {}
+        self._tags: dict[str, int] = {}
+        while self._at < len(self._tokens):
+            self._read_rule()
+
+    def faults(self, rule: str, item: Item) -> list[str]:
+        """What in ``item`` breaks the rule of that name, each with its place."""
+        return list(self._rules[rule](item, ""))
+
+    def _read_rule(self) -> None:
+        name = self._take("name")
+        self._expect("=")
+        begin = self._at
+        self._rules[name] = self._read_choice()
+        tokens = self._tokens[begin : begin + 2]
+        if tokens[0] == ("mark", "[") and tokens[1][0] == "number":
+            self._tags[name] = int(tokens[1][1])
+
+    def _read_choice(self) -> Check:
+        begin = self._at
+        checks = [self._read_type()]
+        names = [self._tokens[begin][1]]
+        while self._peek() == ("mark", "/"):
+            self._at += 1
+            names.append(self._tokens[self._at][1])
+            checks.append(self._read_type())
+        return checks[0] if len(checks) == 1 else self._choice(names, checks)
+
+    def _choice(self, names: list[str], checks: list[Check]) -> Check:
+        def check(item: Item, where: str) -> Iterator[str]:
+            tagged = {self._tags[name]: each for name, each in zip(names, checks, strict=True) if name in self._tags}
+            if len(tagged) == len(checks):  # messages: the tag says which one it is
+                yield from _check_tagged(item, where, tagged)
+            elif all(any(True for _ in each(item, where)) for each in checks):
+                yield f"{_at(where)}{item} is none of {', '.join(names)}"
+
+        return check
+
+    def _read_type(self) -> Check:
+        kind, value = self._tokens[self._at]
+        self._at += 1
+        if kind == "range":
+            least, most = map(int, re.findall(r"(?:^|(?<=\.\.))-?\d+", value))
+            return _whole_number(least, most)
+        if kind == "number":
+            return _whole_number(int(value), int(value))
+        if kind == "text":
+            return _literal(value)
+        if (kind, value) == ("mark", "["):
+            return _array(self._read_members("]"))
+        if (kind, value) == ("mark", "{"):
+            return _map(self._read_members("}"))
+        if kind != "name":
+            raise UsageError(f"cannot read {value!r}", where="CDDL", do="write what wasmbed.cddl uses of RFC 8610")
+        shortest, longest = self._read_size()
+        if value not in _TYPES:
+            return lambda item, where: self._rules[value](item, where)
+        if value == "uint":
+            return _whole_number(0, _MOST_UNSIGNED if longest is None else 256**longest - 1)
+        return _plain(value, shortest, longest)
+
+    def _read_size(self) -> tuple[int, int | None]:
+        if self._peek() != ("name", ".size"):
+            return 0, None
+        self._at += 1
+        enclosed = self._peek() == ("mark", "(")
+        self._at += enclosed
+        numbers = re.findall(r"\d+", self._tokens[self._at][1])
+        self._at += 1 + enclosed
+        return int(numbers[0]), int(numbers[-1])
+
+    def _read_members(self, end: str) -> list[_Member]:
+        members = []
+        while self._peek() != ("mark", end):
+            mark = self._peek()
+            optional, repeated = mark == ("mark", "?"), mark == ("mark", "*")
+            self._at += optional or repeated
+            following = self._tokens[self._at + 1]
+            if following == ("mark", ":"):
+                key = int(self._take("number"))
+                self._at += 1
+                members.append(_Member(key, self._read_choice(), not optional))
+            else:
+                check = self._read_choice()
+                if self._peek() == ("mark", "=>"):
+                    self._at += 1
+                    members.append(_Member(None, self._read_choice(), False, True, check))
+                else:
+                    members.append(_Member(None, check, not (optional or repeated), repeated))
+            if self._peek() == ("mark", ","):
+                self._at += 1
+        self._at += 1
+        return members
+
+    def _peek(self) -> tuple[str, str]:
+        return self._tokens[self._at] if self._at < len(self._tokens) else ("", "")
+
+    def _take(self, kind: str) -> str:
+        found, value = self._peek()
+        if found != kind:
+            raise UsageError(f"{value!r} where a {kind} is due", where="CDDL", do="correct the contract")
+        self._at += 1
+        return value
+
+    def _expect(self, mark: str) -> None:
+        if self._take("mark") != mark:
+            raise UsageError(f"no {mark!r} where one is due", where="CDDL", do="correct the contract")
+
+
+@cache
+def load_contract() -> Contract:
+    """The contract of the wire."""
+    return Contract(files("harness.wasmbed.protocol").joinpath("wasmbed.cddl").read_text("utf-8"))
+
+
+def _scan(text: str) -> Iterator[re.Match[str]]:
+    at = 0
+    while at < len(text):
+        match = _TOKENS.match(text, at)
+        if match is None:
+            raise UsageError(f"cannot read {text[at : at + 20]!r}", where="CDDL", do="correct the contract")
+        yield match
+        at = match.end()
+
+
+def _at(where: str) -> str:
+    return f"{where}: " if where else ""
+
+
+def _inside(where: str, place: str) -> str:
+    return f"{where}, {place}" if where else place
+
+
+def _whole_number(least: int, most: int) -> Check:
+    wanted = str(least) if least == most else f"a whole number from {least} to {most}"
+
+    def check(item: Item, where: str) -> Iterator[str]:
+        if item.is_cut:
+            return
+        if item.major > 1 or not least <= item.value <= most:
+            yield f"{_at(where)}{item} where {wanted} is due"
+
+    return check
+
+
+def _literal(text: str) -> Check:
+    wanted = text.encode()
+
+    def check(item: Item, where: str) -> Iterator[str]:
+        if not item.is_cut and (item.major != 3 or item.value not in (wanted, None)):
+            yield f'{_at(where)}{item} where "{text}" is due'
+
+    return check
+
+
+def _plain(name: str, least: int, most: int | None) -> Check:
+    majors = _TYPES[name]
+
+    def check(item: Item, where: str) -> Iterator[str]:
+        if item.is_cut:
+            return
+        if item.major not in majors or (name == "bool" and not isinstance(item.value, bool)):
+            yield f"{_at(where)}{item} where {name} is due"
+        elif most is not None and not least <= item.length <= most:
+            bounds = f"{least}" if least == most else f"{least} to {most}"
+            yield f"{_at(where)}{item.length} bytes where {bounds} are due"
+
+    return check
+
+
+def _array(members: list[_Member]) -> Check:
+    repeated = members[0] if len(members) == 1 and members[0].repeated else None
+
+    def check(item: Item, where: str) -> Iterator[str]:
+        if item.is_cut:
+            return
+        if item.major != 4:
+            yield f"{_at(where)}{item} where an array is due"
+        elif repeated is not None:
+            for index, each in enumerate(item.value):
+                yield from repeated.check(each, _inside(where, f"element {index}"))
+        elif item.end and len(item.value) != len(members):
+            yield f"{_at(where)}{len(item.value)} elements where {len(members)} are due"
+        else:
+            for member, each in zip(members, item.value, strict=False):
+                yield from member.check(each, where)
+
+    return check
+
+
+def _map(members: list[_Member]) -> Check:
+    known = {member.key: member for member in members if member.key is not None}
+    several = next((member for member in members if member.repeated), None)
+
+    def check(item: Item, where: str) -> Iterator[str]:
+        if item.is_cut:
+            return
+        if item.major != 5:
+            yield f"{_at(where)}{item} where a map is due"
+            return
+        for key, value in item.value:
+            place = _inside(where, f"field {key}")
+            if several is not None and several.key_check is not None:
+                yield from several.key_check(key, _inside(where, f"key {key}"))
+                yield from several.check(value, place)
+            elif key.major != 0:
+                yield f"{place}: a field number that is not an unsigned integer"
+            elif key.value in known:
+                yield from known[key.value].check(value, place)
+        if item.end:  # otherwise the rest was not recorded
+            present = {key.value for key, _ in item.value if key.major == 0}
+            for number, member in known.items():
+                if member.required and number not in present:
+                    yield f"{_inside(where, f'field {number}')} is missing"
+
+    return check
+
+
+def _check_tagged(item: Item, where: str, tagged: Mapping[int, Check]) -> Iterator[str]:
+    value: Any = item.value
+    if item.is_cut:
+        return
+    if item.major != 4 or not isinstance(value, list) or (item.end and len(value) < 1):
+        yield f"{_at(where)}{item} where a message is due"
+    elif value and value[0].major != 0 and not value[0].is_cut:
+        yield f"{_at(where)}{value[0]} where a message's tag is due"
+    elif value and (known := tagged.get(value[0].value)) is not None:
+        yield from known(item, where)

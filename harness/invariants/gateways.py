@@ -1,0 +1,186 @@
+"""What a gateway says of itself - status, session list, metrics - against the links that the record knows."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+
+from harness.core.history import Event
+from harness.invariants.invariant import Invariant, Party, Violation, on
+from harness.invariants.ledger import Ledger, Link, status_of
+
+__all__ = ["GATEWAYS"]
+
+COUNTED = (
+    "Heartbeat", "EnrollmentRequest", "EnrollmentAcknowledgment", "ApplicationStatus", "DeploymentResult", "StopResult",
+    "DeviceInfo", "RuntimeFault", "ChunkAcknowledgment", "Error",
+)  # fmt: skip
+
+
+class ConnectedDevices(Invariant):
+    """A gateway's connectedDevices is a number of devices that it had since it wrote the one before."""
+
+    name = "connected devices"
+    party = Party.GATEWAY
+    source = "docs/reference/resources (Gateway)"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._spoken: defaultdict[str, set[Link]] = defaultdict(set)
+        """By gateway, the links on which a device asked for something."""
+        self._accepted: defaultdict[str, set[Link]] = defaultdict(set)
+        """Those of them that the gateway accepted."""
+        self._bounds: dict[str, tuple[int, int]] = {}
+        """The fewest and the most sessions since the gateway's last word."""
+        self._are_named = True
+        """Whether every link says which gateway's it is."""
+
+    @on("EnrollmentRequest", "Heartbeat", "EnrollmentResponse", "HeartbeatAcknowledgment")
+    def spoke(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        if link is not None and not link.gateway:
+            self._are_named = False
+        if link is not None and link.known and link.closed is None:
+            self._spoken[link.gateway].add(link)
+            if event.source == "Gateway" and not event.data.get("certificate"):
+                self._accepted[link.gateway].add(link)
+            self._count(link.gateway)
+        yield from ()
+
+    @on("ConnectionClosed")
+    def closed(self, event: Event) -> Iterator[Violation]:
+        if (link := self.ledger.link(event)) is not None:
+            self._spoken[link.gateway].discard(link)
+            self._accepted[link.gateway].discard(link)
+            self._count(link.gateway)
+        yield from ()
+
+    @on("note gateway up")
+    def started(self, event: Event) -> Iterator[Violation]:
+        gateway = str(event.data.get("gateway"))
+        self._spoken.pop(gateway, None)
+        self._accepted.pop(gateway, None)
+        self._bounds[gateway] = (0, 0)
+        yield from ()
+
+    @on("PATCH Gateway")
+    def written(self, event: Event) -> Iterator[Violation]:
+        told, name = status_of(event).get("connectedDevices"), str(event.data.get("name"))
+        if event.source != "Gateway" or not isinstance(told, int) or event.data.get("code") != 200:
+            return
+        bounds = self._bounds.get(name)
+        if bounds is None or not self._are_named or status_of(event).get("phase") == "Offline":
+            return
+        least, most = bounds
+        self._bounds.pop(name)
+        self._count(name)
+        if not least <= told <= most:
+            seen = f"{least}" if least == most else f"{least} to {most}"
+            yield self.broken(event, f"gateway {name} wrote connectedDevices {told}; its links say {seen}")
+
+    def _count(self, gateway: str) -> None:
+        """Widen the bounds by what is so now."""
+        accepted, spoken = len(self._accepted[gateway]), len(self._spoken[gateway])
+        least, most = self._bounds.get(gateway, (accepted, spoken))
+        self._bounds[gateway] = (min(least, accepted), max(most, spoken))
+
+
+class LiveGatewayIsOnline(Invariant):
+    """The gateway controller writes Offline only for a gateway that has missed its beats."""
+
+    name = "live gateways are online"
+    party = Party.GATEWAY_CONTROLLER
+    source = "docs/reference/resources (Gateway)"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._beats: dict[str, Event] = {}
+
+    @on("PATCH Gateway")
+    def written(self, event: Event) -> Iterator[Violation]:
+        status, name = status_of(event), str(event.data.get("name"))
+        if event.data.get("code") != 200:
+            return
+        if event.source == "Gateway":
+            self._beats[name] = event
+        elif event.source == "GatewayController" and status.get("phase") == "Offline":
+            beat = self._beats.get(name)
+            present = self.ledger.object("Gateway", name).get("status") or {}
+            interval = (present.get("lastSeenIntervalMilliseconds") or 0) / 1000
+            if beat is not None and interval and event.at - beat.at < interval:
+                message = f"gateway {name} was written Offline {event.at - beat.at:.1f} s after a sign of life"
+                yield self.broken(event, f"{message}; it gives one every {interval:g} s", cause=beat, waited=beat)
+
+
+class SessionsListed(Invariant):
+    """The sessions that a gateway lists are the links that it has: none that ended, none left out, each with its device
+    and its state."""
+
+    name = "sessions are listed"
+    party = Party.GATEWAY
+    source = "docs/reference/http-api (/api/v1/sessions)"
+
+    @on("note gateway observed")
+    def observed(self, event: Event) -> Iterator[Violation]:
+        gateway, since = str(event.data.get("gateway")), event.data.get("since") or 0
+        listed = {str(each.get("address")): each for each in event.data.get("sessions") or () if each.get("address")}
+        known = {link.address: link for link in self.ledger.links.values() if link.gateway == gateway and link.address}
+        if not known:
+            return
+        for address, session in listed.items():
+            link = known.get(address)
+            if link is not None and link.closed is not None and link.closed.n < since:
+                message = f"the gateway lists a session of {link.device}, whose link {link.name} has ended"
+                yield self.broken(event, message, cause=link.closed, link=link)
+            elif link is not None and session.get("device") not in (None, link.device):
+                message = f"the gateway lists {session.get('device')} at {address}, which is {link.device}"
+                yield self.broken(event, message, cause=link.opened, link=link)
+        for address, link in known.items():
+            if link.closed is None and link.opened.n < since and address not in listed and not _was_replaced(link):
+                message = f"the gateway does not list the session of {link.device} (link {link.name})"
+                yield self.broken(event, message, cause=link.opened, link=link)
+
+
+def _was_replaced(link: Link) -> bool:
+    """Whether the gateway may have given the session up before the link's end: it never spoke, or was refused."""
+    return link.said is None or link.refused is not None
+
+
+class MetricsCount(Invariant):
+    """A gateway's metrics count what crossed its links since it began: messages by type, and sessions."""
+
+    name = "metrics count"
+    party = Party.GATEWAY
+    source = "docs/reference/http-api (/metrics)"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._counts: dict[str, Counter[str]] = {}
+
+    @on("note gateway up")
+    def started(self, event: Event) -> Iterator[Violation]:
+        self._counts[str(event.data.get("gateway"))] = Counter()
+        yield from ()
+
+    @on(*COUNTED)
+    def said(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        if event.source == "Device" and link is not None and (counts := self._counts.get(link.gateway)) is not None:
+            counts[event.name] += 1
+        yield from ()
+
+    @on("note gateway observed")
+    def observed(self, event: Event) -> Iterator[Violation]:
+        counts = self._counts.get(str(event.data.get("gateway")))
+        metrics = event.data.get("metrics")
+        if counts is None or not isinstance(metrics, Mapping) or not metrics:
+            return
+        for kind in COUNTED:
+            counted = metrics.get(f"wasmbed_gateway_messages_total{{type={kind}}}", 0)
+            # A message is in the record before it is counted, and the record goes on during the answer.
+            if counted > counts[kind] or (counts[kind] and not counted):
+                message = f"the gateway's metrics count {counted:.0f} messages {kind}; {counts[kind]} crossed its links"
+                yield self.broken(event, message)
+
+
+GATEWAYS = (ConnectedDevices, LiveGatewayIsOnline, SessionsListed, MetricsCount)

@@ -1,0 +1,138 @@
+"""All invariants on one history: live, event by event, or a file years later."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from harness.core.errors import ProductFailure, RigError, reason
+from harness.core.history import Event
+from harness.invariants.application_status import APPLICATION_STATUS
+from harness.invariants.boards import BOARDS
+from harness.invariants.device_status import DEVICE_STATUS
+from harness.invariants.exchanges import EXCHANGES
+from harness.invariants.gateways import GATEWAYS
+from harness.invariants.identity import IDENTITY
+from harness.invariants.invariant import EVERY, Handler, Invariant, Party, Violation, key_of
+from harness.invariants.ledger import Ledger
+from harness.invariants.sessions import SESSIONS
+from harness.invariants.timing import TIMING
+from harness.invariants.transfers import TRANSFERS
+from harness.invariants.unwanted import NothingRunsUnwanted
+from harness.invariants.wire import WIRE
+
+__all__ = ["RULES", "Judgement", "describe", "find_violations", "judge"]
+
+TOLD = 10
+"""Violations that a verdict tells; of more it says how many there are."""
+MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What reading an event raises that is not made as a tap makes it."""
+RULES: Mapping[str, type[Invariant]] = {
+    each.name: each
+    for each in (
+        *WIRE,
+        *SESSIONS,
+        *EXCHANGES,
+        *IDENTITY,
+        *TIMING,
+        *DEVICE_STATUS,
+        *TRANSFERS,
+        *APPLICATION_STATUS,
+        NothingRunsUnwanted,
+        *GATEWAYS,
+        *BOARDS,
+    )
+}
+"""Every invariant, by its name."""
+
+
+class Judgement:
+    """The invariants at work on one history, of which :meth:`see` gets every event in order."""
+
+    def __init__(self) -> None:
+        self._ledger = Ledger()
+        self._invariants = [rule(self._ledger) for rule in RULES.values()]
+        self._handlers: defaultdict[str, list[Handler]] = defaultdict(list)
+        for invariant in self._invariants:
+            for key, handler in invariant.handlers():
+                self._handlers[key].append(handler)
+        self._every = self._handlers.pop(EVERY, [])
+        self._found: list[Violation] = []
+        self._last: Event | None = None
+        self.unjudged: list[str] = []
+        """Events that were not made as a tap makes them, and what could not read them: the first few."""
+
+    def see(self, event: Event) -> None:
+        """Judge the next event. Never raises, whatever a file holds. What a mock gateway does is the test's doing."""
+        self._last = event
+        if "mock" in event.data:
+            return
+        try:
+            self._ledger.see(event)
+        except MISSHAPEN as error:
+            self._cannot_read(event, "the ledger", error)
+        for handler in (*self._every, *self._handlers.get(key_of(event), ())):
+            try:
+                self._found.extend(handler(event))
+            except MISSHAPEN as error:
+                self._cannot_read(event, handler.__qualname__, error)
+        self._ledger.settle(event)
+
+    def _cannot_read(self, event: Event, reader: str, error: Exception) -> None:
+        if len(self.unjudged) < TOLD:
+            self.unjudged.append(f"{reader} cannot read event {event.n} ({event.name}): {reason(error)}")
+
+    def violations(self) -> list[Violation]:
+        """Every violation so far, in the order of the events. What a test itself sends by hand convicts nobody, nor
+        does what came late on a machine that stood still."""
+        found = list(self._found)
+        if self._last is not None:
+            for invariant in self._invariants:
+                try:
+                    found.extend(invariant.finish(self._last))
+                except MISSHAPEN as error:
+                    self._cannot_read(self._last, invariant.name, error)
+        return sorted(filter(self._counts, found), key=lambda violation: violation.event.n)
+
+    def _counts(self, violation: Violation) -> bool:
+        by_hand = violation.link is not None and self._ledger.is_by_hand(violation.link)
+        late = violation.waited is not None and self._ledger.stood_still(*violation.waited)
+        return not late and not (by_hand and violation.party is Party.BOARD)
+
+
+def find_violations(events: Iterable[Event]) -> list[Violation]:
+    """Every violation of every invariant, in the order of the events."""
+    return _judged(events).violations()
+
+
+def judge(events: Iterable[Event]) -> None:
+    """Raise ProductFailure naming every violation and whom it convicts, if there is any, and RigError where an event
+    could not be judged."""
+    judgement = _judged(events)
+    if found := judgement.violations():
+        raise ProductFailure(
+            describe(found),
+            where="invariants",
+            do="look at those events in history.jsonl, or in the report",
+            party=found[0].convicts,
+        )
+    if judgement.unjudged:
+        raise RigError("; ".join(judgement.unjudged), where="invariants", do="report this; the product was not judged")
+
+
+def _judged(events: Iterable[Event]) -> Judgement:
+    judgement = Judgement()
+    for event in events:
+        judgement.see(event)
+    return judgement
+
+
+def describe(found: list[Violation]) -> str:
+    """The verdict of violations: the first in its first line, then all of them, one a line."""
+    others = dict.fromkeys(violation.convicts for violation in found[1:])
+    others.pop(found[0].convicts, None)
+    also = f"; also convicted: {', '.join(others)}" if others else ""
+    lines = [f"  {violation}" for violation in found[:TOLD]]
+    if len(found) > TOLD:
+        lines.append(f"  and {len(found) - TOLD} more")
+    return f"{found[0]}{also}\nthe history breaks what must always hold:\n" + "\n".join(lines)

@@ -1,0 +1,280 @@
+"""Times on the wire and how they are kept: units, intervals, silence. All are milliseconds (``wasmbed.cddl``)."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+from harness.core.history import Event
+from harness.invariants.invariant import EVERY, Invariant, Party, Violation, on
+from harness.invariants.ledger import Ledger, Link, status_of
+
+__all__ = ["TIMING", "Deadlines"]
+
+HOUR = 3600.0
+"""Seconds by which a clock may be wrong: a wrong unit is wrong by more."""
+LONGEST_RETRY = 600_000
+"""Milliseconds after which a device is asked to come back at most."""
+LONGEST_INTERVAL = 1e12
+"""Milliseconds between two heartbeats; a history may name more than a float holds."""
+ROUNDING = 0.98
+EARLY = 0.75
+"""The part of a retry-after that a device waits at least: an emulator's clock may run fast."""
+SILENCE = 2.5
+"""Seconds of silence that convict a virtual board at least; a shorter one may be the machine's."""
+EMULATED_SILENCE = 15.0
+"""The same for a board in an emulator, or a real one."""
+KNOWN_TIME = 1_000_000_000_000
+"""A device time from here on is counted since the epoch."""
+
+Key = TypeVar("Key")
+
+
+class Deadlines(Generic[Key]):
+    """What has to happen by when; each event costs the same however much waits."""
+
+    def __init__(self) -> None:
+        self._causes: dict[Key, Event] = {}
+        self._queue: list[tuple[float, int, Key, Event]] = []
+        self._order = itertools.count()
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(tuple(self._causes))
+
+    def set(self, key: Key, cause: Event, seconds: float) -> None:
+        """It is due ``seconds`` after ``cause``, instead of when it was due before."""
+        self._causes[key] = cause
+        heapq.heappush(self._queue, (cause.at + seconds, next(self._order), key, cause))
+
+    def drop(self, *keys: Key) -> None:
+        """These have happened, or need not any more."""
+        for key in keys:
+            self._causes.pop(key, None)
+
+    def passed(self, now: float) -> Iterator[tuple[Key, Event]]:
+        """What is overdue, once."""
+        while self._queue and self._queue[0][0] < now:
+            _, _, key, cause = heapq.heappop(self._queue)
+            if self._causes.get(key) is cause:
+                del self._causes[key]
+                yield key, cause
+
+
+class GatewayTime(Invariant):
+    """The time in an answer to a heartbeat is the gateway's, in milliseconds since the epoch, and never goes back."""
+
+    name = "gateway time"
+    party = Party.GATEWAY
+    source = "wasmbed.cddl (heartbeat-acknowledgment)"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._last: dict[Link, Event] = {}
+
+    @on("HeartbeatAcknowledgment")
+    def answered(self, event: Event) -> Iterator[Violation]:
+        told, link = event.data.get("gatewayTime"), self.ledger.link(event)
+        if not isinstance(told, int) or link is None:
+            return
+        if abs(told / 1000 - event.at) > HOUR:
+            message = f"the gateway told {link.device} the time {told}; in milliseconds it was {event.at * 1000:.0f}"
+            yield self.broken(event, message, link=link)
+        before = self._last.get(link)
+        if before is not None and before.data["gatewayTime"] > told:
+            message = f"the gateway's time for {link.device} went back from {before.data['gatewayTime']} to {told}"
+            yield self.broken(event, message, cause=before, link=link)
+        self._last[link] = event
+
+
+class DeviceTime(Invariant):
+    """A device's time does not go back on a link, and is in milliseconds where it is counted since the epoch."""
+
+    name = "device time"
+    party = Party.BOARD
+    source = "wasmbed.cddl (heartbeat, field 1)"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._last: dict[Link, Event] = {}
+
+    @on("Heartbeat")
+    def beat(self, event: Event) -> Iterator[Violation]:
+        told, link = event.data.get("deviceTime"), self.ledger.link(event)
+        if not isinstance(told, int) or link is None or not link.known:
+            return
+        before = self._last.get(link)
+        self._last[link] = event
+        if before is not None and before.data["deviceTime"] > told:
+            message = f"the time of {link.device} went back from {before.data['deviceTime']} to {told}"
+            yield self.broken(event, message, cause=before, link=link)
+        if told / 1000 > event.at + 365 * 24 * HOUR:
+            message = f"{link.device} told the time {told}; in milliseconds it was {event.at * 1000:.0f}"
+            yield self.broken(event, message, link=link)
+
+
+class HeartbeatInterval(Invariant):
+    """The interval that a gateway gives a device is the one it is set to, in milliseconds."""
+
+    name = "heartbeat interval"
+    party = Party.GATEWAY
+    source = "wasmbed.cddl (enrollment-response, field 3)"
+
+    @on("EnrollmentResponse")
+    def enrolled(self, event: Event) -> Iterator[Violation]:
+        link, told = self.ledger.link(event), event.data.get("heartbeatInterval")
+        up = self.ledger.gateways.get(link.gateway) if link is not None else None
+        wanted = up.data.get("heartbeatInterval") if up is not None else None
+        if link is not None and wanted is not None and told is not None and told != wanted:
+            message = f"the gateway told {link.device} to beat every {told} ms; it is set to {wanted} ms"
+            yield self.broken(event, message, cause=up, link=link)
+
+
+class RetryAfter(Invariant):
+    """A retry-after is in milliseconds: at least the shortest that the gateway is set to, at most ten minutes."""
+
+    name = "retry after"
+    party = Party.GATEWAY
+    source = "wasmbed.cddl (error, field 2)"
+
+    @on("Error")
+    def refused(self, event: Event) -> Iterator[Violation]:
+        link, told = self.ledger.link(event), event.data.get("retryAfter")
+        if link is None or event.source != "Gateway" or not isinstance(told, int):
+            return
+        up = self.ledger.gateways.get(link.gateway)
+        least = ROUNDING * (up.data.get("retryAfter") or 0) if up is not None else 0
+        if not least <= told <= LONGEST_RETRY:
+            message = f"the gateway told {link.device} to come back after {told} ms; it is {least:.0f} at least"
+            yield self.broken(event, message, cause=up, link=link)
+
+
+class WaitsToRetry(Invariant):
+    """A device that was told to come back later does not come back before."""
+
+    name = "devices wait to retry"
+    party = Party.BOARD
+    source = "wasmbed.cddl (error, field 2: retry after)"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._told: dict[str, tuple[Event, Link]] = {}
+
+    @on("Error")
+    def refused(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        if link is not None and event.source == "Gateway" and isinstance(event.data.get("retryAfter"), int):
+            self._told[link.device] = event, link
+        yield from ()
+
+    @on("TlsConnected")
+    def connected(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        if link is None or (told := self._told.get(link.device)) is None:
+            return
+        error, earlier = told
+        if error.at + error.data["retryAfter"] / 1000 < event.at:
+            del self._told[link.device]
+        elif self._is_same(link, earlier) and not self.ledger.is_disturbed(link.device, error):
+            waited, least = event.at - error.at, error.data["retryAfter"] / 1000
+            if waited < EARLY * least:
+                message = f"{link.device} came back after {waited:.2f} s; it was told to wait {least:.2f} s"
+                against = "a second board of the same name" if link.certificate is None else ""
+                yield self.broken(event, message, cause=error, link=link, against=against)
+
+    @staticmethod
+    def _is_same(link: Link, earlier: Link) -> bool:
+        """Whether both links are of one board: a twin has another certificate."""
+        serials = [(each.certificate or {}).get("serial") for each in (link, earlier)]
+        return serials[0] == serials[1] and serials[0] is not None
+
+
+class BoardsBeat(Invariant):
+    """A board with an enrolled link sends heartbeats until the link ends, the test stops it, or its power goes."""
+
+    name = "boards beat"
+    party = Party.BOARD
+    source = "diagram heartbeat-and-monitoring"
+
+    @on("ConnectionClosed")
+    def closed(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        if link is None or event.source != "Gateway" or link.connected is None or not link.beats:
+            return
+        interval = self._interval(link)
+        last = link.beats[-1]
+        silence = event.at - last.at
+        virtual = self.ledger.board_kind.startswith("virtual")
+        least = max(3 * interval * ROUNDING, SILENCE if virtual else EMULATED_SILENCE)
+        if interval and silence >= least and not self.ledger.is_disturbed(link.device, last):
+            message = (
+                f"{link.device} sent no heartbeat for {silence:.1f} s although its interval is {interval:g} s, and its"
+                f" link was closed ({event.data.get('reason')}); {link.last_said()}"
+            )
+            against = "" if virtual else "an emulator on a busy machine may stand still"
+            yield self.broken(event, message, cause=last, link=link, against=against, waited=last)
+
+    def _interval(self, link: Link) -> float:
+        told = link.response.data.get("heartbeatInterval") if link.response is not None else None
+        if not isinstance(told, int | float):
+            up = self.ledger.gateways.get(link.gateway)
+            told = up.data.get("heartbeatInterval") if up is not None else 0
+        return min(float(told or 0), LONGEST_INTERVAL) / 1000
+
+
+class LiveLinksConnect(Invariant):
+    """A device whose enrolled link is up for three heartbeats is Connected."""
+
+    name = "live links are connected"
+    party = Party.GATEWAY
+    source = "DESIGN section 6"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._due = Deadlines[str]()
+        self._phases: dict[str, str] = {}
+
+    @on(EVERY)
+    def passed(self, event: Event) -> Iterator[Violation]:
+        for device, since in self._due.passed(event.at):
+            link = self.ledger.link(since)
+            phase = self._phases.get(device)
+            if link is None or link.beats or not link.known:
+                said = f"; {link.last_said()}" if link is not None and link.said is not None else ""
+                message = f"the link of {device} was up for three heartbeats and it is {phase}{said}"
+                yield self.broken(since, message, link=link, waited=since)
+            else:
+                message = f"{device} sent no heartbeat in three intervals after its enrollment; {link.last_said()}"
+                yield self.broken(since, message, party=Party.BOARD, link=link, waited=since)
+
+    @on("EnrollmentResponse")
+    def enrolled(self, event: Event) -> Iterator[Violation]:
+        device = str(event.data.get("device") or event.correlation)
+        interval = event.data.get("heartbeatInterval")
+        is_awaited = not event.data.get("certificate") and self._phases.get(device) != "Connected"
+        if is_awaited and isinstance(interval, int | float) and 0 < interval < float("inf"):
+            self._due.set(device, event, 3 * min(interval, LONGEST_INTERVAL) / 1000)
+        yield from ()
+
+    @on("ConnectionClosed", "TlsConnected")
+    def changed(self, event: Event) -> Iterator[Violation]:
+        self._due.drop(str(event.data.get("device") or event.correlation))
+        yield from ()
+
+    @on("fault")
+    def disturbed(self, event: Event) -> Iterator[Violation]:
+        self._due.drop(str(event.data.get("device") or event.correlation))
+        yield from ()
+
+    @on("state Device")
+    def written(self, event: Event) -> Iterator[Violation]:
+        name, phase = str(event.data["name"]), status_of(event).get("phase")
+        if phase:
+            self._phases[name] = phase
+        if event.data.get("change") == "deleted" or phase == "Connected":
+            self._due.drop(name)
+        yield from ()
+
+
+TIMING = (GatewayTime, DeviceTime, HeartbeatInterval, RetryAfter, WaitsToRetry, BoardsBeat, LiveLinksConnect)

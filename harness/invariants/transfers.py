@@ -1,0 +1,312 @@
+"""Deployments on the wire: what is sent is what was asked for, whole, in order, and one at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.core.history import Event, Kind
+from harness.invariants.invariant import EVERY, Invariant, Party, Violation, on
+from harness.invariants.ledger import Ledger, Link, status_of
+from harness.invariants.timing import Deadlines
+
+__all__ = ["TRANSFERS"]
+
+ANSWER_TIME = 60.0
+"""Seconds within which a deployment that a gateway took on must have an outcome."""
+GIVEN_UP = 8.0
+"""Seconds without progress after which a gateway may give a deployment up and begin another."""
+WINDOW = 16
+"""Chunks sent ahead of their acknowledgment at most, where the record does not say the gateway's window."""
+FIELDS = ("size", "sha256", "limits", "entry", "arguments")
+
+
+@dataclass(slots=True)
+class _Transfer:
+    deploy: Event
+    sent: int = 0
+    """Chunks sent at least once; they are sent in order."""
+    unacknowledged: set[int] = field(default_factory=set)
+    moved: float = 0.0
+    """When anything of it crossed the link last."""
+    over: Event | None = None
+
+    @property
+    def chunks(self) -> int:
+        size, each = self.deploy.data.get("size") or 0, self.deploy.data.get("chunkSize") or 1
+        return int(-(-size // each))
+
+
+class Transfers(Invariant):
+    """A gateway sends a module's chunks in order, each of the size that the Deploy names and the last the rest, no more
+    of them ahead than its window, and one deployment to a device at a time."""
+
+    name = "transfers"
+    party = Party.GATEWAY
+    source = "wasmbed.cddl (deploy, module-chunk); diagram application-deployment"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._current: dict[Link, _Transfer] = {}
+
+    @on("Deploy")
+    def announced(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        if link is None or not link.known or "size" not in event.data:
+            return
+        present = self._current.get(link)
+        self._current[link] = _Transfer(event, moved=event.at)
+        if present is None or present.over is not None or event.at - present.moved > GIVEN_UP:
+            return
+        if present.deploy.correlation != event.correlation:
+            message = (
+                f"the gateway began to deploy {event.correlation} to {link.device} while it deploys"
+                f" {present.deploy.correlation} there ({present.sent} of {present.chunks} chunks sent)"
+            )
+            yield self.broken(event, message, cause=present.deploy, link=link)
+
+    @on("ModuleChunk")
+    def sent(self, event: Event) -> Iterator[Violation]:
+        link, index = self.ledger.link(event), event.data.get("index")
+        if link is None or not link.known or not isinstance(index, int) or "data" not in event.data:
+            return
+        transfer = self._current.get(link)
+        about = f"chunk {index} of {event.correlation} to {link.device}"
+        if transfer is None or transfer.deploy.correlation != event.correlation:
+            yield self.broken(event, f"{about} was sent without a Deploy", link=link)
+            return
+        transfer.moved = event.at
+        if index >= transfer.chunks:
+            yield self.broken(event, f"{about}: there are {transfer.chunks}", cause=transfer.deploy, link=link)
+            return
+        if index > transfer.sent:
+            message = f"{about} was sent before chunk {transfer.sent}"
+            yield self.broken(event, message, cause=transfer.deploy, link=link)
+        transfer.sent = max(transfer.sent, index + 1)
+        transfer.unacknowledged.add(index)
+        yield from self._judge_content(event, transfer, about, index, link)
+        up = self.ledger.gateways.get(link.gateway)
+        window = (up.data.get("chunkWindow") if up is not None else None) or WINDOW
+        if len(transfer.unacknowledged) > window:
+            message = f"{about} is number {len(transfer.unacknowledged)} without acknowledgment; the window is {window}"
+            yield self.broken(event, message, cause=transfer.deploy, link=link)
+
+    def _judge_content(
+        self, event: Event, transfer: _Transfer, about: str, index: int, link: Link
+    ) -> Iterator[Violation]:
+        size, each = transfer.deploy.data["size"], transfer.deploy.data.get("chunkSize") or 0
+        wanted = min(each, size - index * each)
+        found, digest = _content(event.data["data"])
+        if found != wanted:
+            message = f"{about} has {found} bytes, not {wanted} ({size} bytes in chunks of {each})"
+            yield self.broken(event, message, cause=transfer.deploy, link=link)
+        elif transfer.chunks == 1 and digest != transfer.deploy.data.get("sha256"):
+            yield self.broken(
+                event, f"{about} is not the module of the Deploy's SHA-256", cause=transfer.deploy, link=link
+            )
+
+    @on("ChunkAcknowledgment")
+    def acknowledged(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        transfer = self._current.get(link) if link is not None else None
+        if transfer is not None and transfer.deploy.correlation == event.correlation:
+            transfer.unacknowledged.discard(event.data.get("index", -1))
+            transfer.moved = event.at
+        yield from ()
+
+    @on("DeploymentResult")
+    def answered(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        transfer = self._current.get(link) if link is not None else None
+        if link is None or transfer is None or transfer.deploy.data.get("messageId") != event.data.get("messageId"):
+            return
+        transfer.over = event
+        if event.data.get("ok") and transfer.sent < transfer.chunks:
+            message = (
+                f"{link.device} says that it has deployed {event.correlation}; it was sent {transfer.sent} of"
+                f" {transfer.chunks} chunks"
+            )
+            yield self.broken(event, message, party=Party.BOARD, cause=transfer.deploy, link=link)
+
+    @on("Stop", "Error")
+    def ended(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        transfer = self._current.get(link) if link is not None else None
+        if transfer is not None and (event.source == "Device" or event.correlation == transfer.deploy.correlation):
+            transfer.over = event
+        yield from ()
+
+    @on("PATCH Application")
+    def failed(self, event: Event) -> Iterator[Violation]:
+        """A gateway that writes a deployment failed has given it up."""
+        entries = status_of(event).get("deviceStatuses")
+        if event.source != "Gateway" or not isinstance(entries, Mapping):
+            return
+        for device, entry in entries.items():
+            if isinstance(entry, Mapping) and entry.get("state") == "failed":
+                for link in self.ledger.open_links(device):
+                    transfer = self._current.get(link)
+                    if transfer is not None and transfer.deploy.correlation == event.correlation:
+                        transfer.over = event
+        yield from ()
+
+
+def _content(described: Any) -> tuple[int, str]:
+    """Size and SHA-256 of bytes as an event shows them."""
+    if isinstance(described, Mapping):
+        return int(described.get("size") or 0), str(described.get("sha256"))
+    content = bytes.fromhex(str(described))
+    return len(content), hashlib.sha256(content).hexdigest()
+
+
+class DeployAsAsked(Invariant):
+    """A gateway deploys what it was asked to deploy, to the device that it was asked for, once for each request:
+    module, limits, entry and arguments."""
+
+    name = "deploy as asked"
+    party = Party.GATEWAY
+    source = "docs/reference/http-api; wasmbed.cddl (deploy)"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._asked: dict[tuple[str, str], Event] = {}
+        self._begun: set[tuple[str, str]] = set()
+        self._is_told = False
+
+    @on("DeployApplication")
+    def asked(self, event: Event) -> Iterator[Violation]:
+        if "wanted" in event.data:
+            self._is_told = True
+            key = (event.correlation, str(event.data.get("device")))
+            self._asked[key] = event
+            self._begun.discard(key)
+        yield from ()
+
+    @on("Deploy")
+    def sent(self, event: Event) -> Iterator[Violation]:
+        link = self.ledger.link(event)
+        if link is None or not self._is_told:
+            return
+        key = (event.correlation, link.device)
+        request = self._asked.get(key)
+        if request is None or key in self._begun:
+            again = " again" if request is not None else ""
+            message = f"the gateway deploys {event.correlation} to {link.device}{again} and was not asked to"
+            yield self.broken(event, message, cause=request, link=link)
+            return
+        self._begun.add(key)
+        for field_name in FIELDS:
+            asked, found = request.data["wanted"].get(field_name), event.data.get(field_name)
+            if asked is not None and found is not None and asked != found:
+                message = f"the gateway deploys {event.correlation} to {link.device} with {field_name} {found}; it was"
+                yield self.broken(event, f"{message} asked for {asked}", cause=request, link=link)
+
+
+class AskedAsSpecified(Invariant):
+    """The application controller asks a gateway for what the Application's spec says: limits, entry, arguments, and a
+    module of that size."""
+
+    name = "asked as specified"
+    party = Party.APPLICATION_CONTROLLER
+    source = "docs/reference/resources (Application)"
+
+    @on("DeployApplication")
+    def asked(self, event: Event) -> Iterator[Violation]:
+        wanted = event.data.get("wanted")
+        application = self.ledger.object("Application", event.correlation)
+        generation = (application.get("metadata") or {}).get("generation")
+        if not isinstance(wanted, Mapping) or generation is None or wanted.get("generation") != generation:
+            return
+        spec = application.get("spec") or {}
+        config = spec.get("config") or {}
+        limits = wanted.get("limits") or {}
+        pairs = [
+            ("memoryLimit", config.get("memoryLimit"), limits.get("memory")),
+            ("fuel", config.get("fuel"), limits.get("fuel")),
+            ("timeLimit", config.get("timeLimit"), limits.get("wallTime")),
+            ("entry", config.get("entry"), wanted.get("entry")),
+            ("args", config.get("args"), wanted.get("arguments")),
+        ]
+        for field_name, specified, asked in pairs:
+            if specified is not None and specified != asked:
+                message = f"{event.correlation} has {field_name} {specified}; the controller asked for {asked}"
+                yield self.broken(event, message)
+
+
+class NoLostDeployment(Invariant):
+    """What a gateway took on ends somehow: an answer, a stop, a lost connection, or the application's own end."""
+
+    name = "no lost deployment"
+    party = Party.PRODUCT
+    source = "DESIGN section 6"
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._waiting = Deadlines[tuple[str, str]]()
+        self._sent: dict[tuple[str, str], _Transfer] = {}
+
+    @on(EVERY)
+    def passed(self, event: Event) -> Iterator[Violation]:
+        for (application, device), request in self._waiting.passed(event.at):
+            message = f"nothing came of deploying {application} to {device} in {ANSWER_TIME:g} s"
+            party, why = self._convict((application, device))
+            who = device if party is Party.BOARD else ""
+            yield self.broken(request, f"{message}{why}", party=party, who=who, waited=request)
+
+    def _convict(self, key: tuple[str, str]) -> tuple[Party, str]:
+        transfer = self._sent.get(key)
+        if transfer is None:
+            return Party.GATEWAY, ": it was never sent"
+        if transfer.sent < transfer.chunks and not transfer.unacknowledged:
+            return (
+                Party.GATEWAY,
+                f": chunk {transfer.sent} of {transfer.chunks} was not sent, and all were acknowledged",
+            )
+        if transfer.chunks and transfer.unacknowledged:
+            return Party.BOARD, f": chunk {min(transfer.unacknowledged)} was not acknowledged"
+        return (Party.BOARD, ": it has the whole module") if transfer.chunks else (Party.PRODUCT, "")
+
+    @on("DeployApplication")
+    def asked(self, event: Event) -> Iterator[Violation]:
+        key = (event.correlation, str(event.data.get("device") or ""))
+        self._sent.pop(key, None)
+        self._waiting.set(key, event, ANSWER_TIME)
+        yield from ()
+
+    @on("Deploy", "ModuleChunk", "ChunkAcknowledgment")
+    def moved(self, event: Event) -> Iterator[Violation]:
+        key = (event.correlation, str(event.data.get("device") or ""))
+        if event.name == "Deploy":
+            self._sent[key] = _Transfer(event)
+        elif (transfer := self._sent.get(key)) is not None and isinstance(index := event.data.get("index"), int):
+            if event.name == "ModuleChunk":
+                transfer.sent = max(transfer.sent, index + 1)
+                transfer.unacknowledged.add(index)
+            else:
+                transfer.unacknowledged.discard(index)
+        yield from ()
+
+    @on("DeploymentResult", "StopApplication", "RuntimeFault")
+    def answered(self, event: Event) -> Iterator[Violation]:
+        self._waiting.drop((event.correlation, str(event.data.get("device") or "")))
+        yield from ()
+
+    @on("ConnectionClosed", "TlsConnected")
+    def disconnected(self, event: Event) -> Iterator[Violation]:
+        gone = str(event.data.get("device") or event.correlation)
+        self._waiting.drop(*(key for key in self._waiting if key[1] == gone))
+        yield from ()
+
+    @on("state Application")
+    def changed(self, event: Event) -> Iterator[Violation]:
+        name = str(event.data["name"])
+        if event.kind is Kind.STATE and event.data.get("change") == "deleted":
+            self._waiting.drop(*(key for key in self._waiting if key[0] == name))
+        entries = status_of(event).get("deviceStatuses") or {}
+        self._waiting.drop(*((name, device) for device, entry in entries.items() if entry and entry.get("state")))
+        yield from ()
+
+
+TRANSFERS = (Transfers, DeployAsAsked, AskedAsSpecified, NoLostDeployment)

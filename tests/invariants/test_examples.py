@@ -1,0 +1,42 @@
+"""Each invariant is broken by the history that it is about, by the right party, and not by one that nearly is."""
+
+import inspect
+
+import pytest
+
+from harness.invariants import RULES
+from tests.invariants.histories import EXAMPLES, Story
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_history_that_breaks_it_convicts_the_party(name: str) -> None:
+    story, example = Story(), EXAMPLES[name]
+    example.breaks(story)
+    found = [violation for violation in story.violations() if violation.rule == name]
+    assert [violation.party for violation in found][:1] == [example.party]
+    assert str(found[0]).startswith(f"convicts {example.party}")
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_history_that_nearly_breaks_it_breaks_nothing(name: str) -> None:
+    story = Story()
+    EXAMPLES[name].nearly(story)
+    assert [str(violation) for violation in story.violations()] == []
+
+
+def test_every_invariant_has_a_sentence_and_a_source() -> None:
+    assert len(RULES) >= 25
+    assert set(EXAMPLES) == set(RULES)
+    for name, rule in RULES.items():
+        assert rule.sentence().endswith(".")
+        assert rule.source
+        assert rule.name == name
+        assert inspect.getdoc(rule)
+
+
+@pytest.mark.parametrize("name", ["boards beat", "live links are connected", "ended links are written"])
+def test_a_machine_that_stood_still_excuses_what_came_late(name: str) -> None:
+    story = Story()
+    story.gets_late = lambda: story.note("stood still", seconds=2.0)
+    EXAMPLES[name].breaks(story)
+    assert name not in story.broken()
