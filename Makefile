@@ -8,7 +8,7 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: page page-check images help demo test test-deep test-boards apiserver test-apiserver test-watches robot keywords renode lint bench soak mutants sequences docs coverage setup boards firmware firmware-check apps
+.PHONY: kube-diff page page-check images help demo test test-deep test-boards apiserver test-apiserver test-watches robot keywords renode lint bench soak mutants sequences docs coverage setup boards firmware firmware-check apps
 
 help:
 	@echo "make demo       the main scenarios on 20 virtual and 3 emulated boards, with a report"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-boards  all scenarios on real firmware in QEMU"
 	@echo "make apiserver  build a real kube-apiserver with etcd for --cluster=apiserver (needs Go)"
 	@echo "make test-apiserver  all scenarios on that API server"
+	@echo "make kube-diff  how the embedded API server differs from that one: docs/reference/kubernetes-differences.md"
 	@echo "make test-watches  all scenarios with early, late and batched watch events"
 	@echo "make renode     tests and scenarios of boards in Renode, if it is installed"
 	@echo "make robot      the Robot Framework suites, on $(WORKERS) workers (ROBOT_ARGS=\"--variable BOARDS:qemu\" for other boards)"
@@ -67,6 +68,10 @@ test-apiserver: $(READY) boards
 	@why=$$($(BIN)/python -c 'from harness.clusters.apiserver import ApiserverCluster as kind; print(kind.unavailable() or "")') && \
 	if [ -n "$$why" ]; then echo "skipped: scenarios on a real API server: $$why" >&2; else \
 	$(BIN)/pytest scenarios --cluster=apiserver -n $(WORKERS) $(PYTEST_ARGS); fi
+
+# Names of themes print their differences instead: make kube-diff THEMES="scale rules".
+kube-diff: $(READY)
+	@$(BIN)/python -m tests.clusters.differential $(THEMES)
 
 test-watches: $(READY) boards
 	@for when in early late batched; do $(BIN)/pytest scenarios --watches=$$when -n $(WORKERS) $(PYTEST_ARGS) || exit; done

@@ -17,7 +17,9 @@ import uvloop
 from rich.console import Console
 from rich.table import Column, Table
 
-MODULES = ("enrollment", "overload", "memory", "cluster", "qemu", "renode", "report", "sequences", "judges")
+MODULES = (
+    "enrollment", "overload", "memory", "cluster", "kubernetes", "qemu", "renode", "report", "sequences", "judges",
+)  # fmt: skip
 LONG = ("soak",)
 """Measured only when named: ten minutes."""
 OUTPUT = Path("reports") / "bench.json"

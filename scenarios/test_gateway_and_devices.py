@@ -185,21 +185,20 @@ async def test_a_result_for_another_exchange_is_no_result(stack: Stack, wrong: s
 
 
 async def test_a_stop_that_another_exchange_answers_is_still_under_way(stack: Stack) -> None:
-    """A StopResult with another id: the next deployment waits for the stop's own."""
+    """A StopResult with another id: the application is Stopping until the stop's own result comes."""
     meter, application, _ = await running(stack)
     await application.stop()
     await meter.expect(Stop)
     own = meter.latest
+    await application.until(phase="Stopping")
     meter.send(StopResult("app", ok=True), 4711)
-    await application.until(phase="Stopped")
-    await application.start()
-    asked = stack.history.find("StopApplication", about="app")[-1]
-    await stack.history.until("DeployApplication", about="app", after=asked)
     await meter.beat()
-    assert len(stack.history.find("Deploy", about="app")) == 1
     meter.send(StopResult("app", ok=True), own)
-    await meter.run_module()
-    await application.until(phase="Running")
+    await application.until(phase="Stopped")
+    answered = await stack.history.until("StopResult", about="app", messageId=own)
+    written = stack.history.find("PATCH Application", about="app", source="Gateway", code=200)
+    assert answered.n < min(event.n for event in written if "stopped" in str(event.data["status"]))
+    assert answered.n < _phase(stack, "app", "Stopped")
 
 
 async def test_a_frame_may_come_in_pieces(stack: Stack) -> None:

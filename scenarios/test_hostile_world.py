@@ -326,6 +326,21 @@ async def test_a_device_that_is_at_one_gateway_can_move_while_that_lives(stack: 
     assert stack.device("meter").status.phase == "Connected"
 
 
+async def test_a_loss_that_is_written_late_is_not_written_over_another_session(stack: Stack) -> None:
+    """The write of the loss waits while the device enrolls at another gateway: Connected there is what stays."""
+    other = await stack.add_gateway("gateway-2")
+    meter = await enrolled(stack)
+    with stack.api_faults.holding("patch_status", client="Gateway", kind="Device", name="meter", times=1) as held:
+        await meter.close()
+        await held.reached.wait()
+        there = await stack.mock_board("meter", credentials=meter.credentials, endpoint=other.endpoint)
+        moved = await admitted(stack, there, other.endpoint)
+        await stack.device("meter").until(phase="Connected", gateway="gateway-2")
+    await stack.gateway.stop()
+    await moved.beat()
+    assert stack.device("meter").status.phase == "Connected"
+
+
 async def test_a_killed_gateway_leaves_nothing_connected_that_its_successor_does_not_know(stack: Stack) -> None:
     """Its successor sets the record right before it takes anybody in."""
     meter = await enrolled(stack)

@@ -110,10 +110,16 @@ class ApiFaults:
 
     @contextmanager
     def holding(
-        self, *verbs: str, client: str | None = None, kind: str | None = None, name: str | None = None
+        self,
+        *verbs: str,
+        client: str | None = None,
+        kind: str | None = None,
+        name: str | None = None,
+        times: int | None = None,
     ) -> Iterator[ApiFault]:
-        """Inside, requests wait before they are sent, until the block ends or ``released`` is set."""
-        fault = ApiFault(client, frozenset(verbs), kind, name, 0, None)
+        """Inside, requests wait before they are sent, until the block ends or ``released`` is set; only the first
+        ``times`` of them if given."""
+        fault = ApiFault(client, frozenset(verbs), kind, name, 0, times)
         self._note("API requests held", "Kubernetes", verbs=sorted(verbs), client=client, resource=kind, named=name)
         self._active.append(fault)
         try:

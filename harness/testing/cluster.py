@@ -18,6 +18,7 @@ from harness.clusters.cluster import ClusterFactory
 from harness.core.clock import SystemClock
 from harness.core.errors import HarnessError, ProductFailure, UsageError
 from harness.core.identifiers import Randomness
+from harness.testing import cluster_details as details
 from harness.testing import cluster_objects as objects
 from harness.testing import cluster_watches as watches
 from harness.testing.cluster_fixture import ClusterFixture, TapCall
@@ -48,6 +49,12 @@ CLUSTER_CHECKS: Mapping[str, ClusterCheck] = MappingProxyType(
             objects.collects_dependents,
             objects.selects,
             objects.keeps_other_kinds,
+            details.keeps_microseconds,
+            details.creates_by_replacing,
+            details.reserves_names,
+            details.limits_data,
+            details.refuses_wrong_types,
+            details.serves_new_types,
             watches.tells_changes_in_order,
             watches.goes_on_where_it_stopped,
             watches.watches_a_selection,
@@ -89,8 +96,8 @@ async def check_cluster(
             if progress is not None:
                 progress(name, "failed" if name in failures else "passed")
     if failures:
-        details = "\n".join(f"{name}: {what}" for name, what in failures.items())
-        raise ProductFailure(f"{len(failures)} of {len(names)} cluster checks failed: {', '.join(failures)}\n{details}")
+        listed = "\n".join(f"{name}: {what}" for name, what in failures.items())
+        raise ProductFailure(f"{len(failures)} of {len(names)} cluster checks failed: {', '.join(failures)}\n{listed}")
 
 
 @asynccontextmanager

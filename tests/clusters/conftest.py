@@ -95,6 +95,10 @@ def widget(name: str = "one", **spec: Any) -> dict[str, Any]:
     }
 
 
+NO_SUCH_PAGE = b"404 page not found\n"
+"""The answer to a path of which the server knows nothing."""
+
+
 @dataclass
 class Api:
     """Requests to a server, as a client on a socket would make them: bodies are bytes, answers are parsed."""
@@ -119,7 +123,7 @@ class Api:
         )
 
     async def __call__(self, method: str, path: str, body: Any = b"", media: str = "application/json") -> Any:
-        """The body of an answer that is no refusal."""
+        """The body of an answer that is not a refusal."""
         response = await self.ask(method, path, body, media)
         answer = orjson.loads(response.content.encode())
         assert response.status < 400, answer
@@ -130,13 +134,15 @@ class Api:
     ) -> tuple[int, str, dict[str, Any]]:
         """Code, reason and Status of a refusal."""
         response = await self.ask(method, path, body, media)
+        if response.content.encode() == NO_SUCH_PAGE:
+            return response.status, "", {"message": NO_SUCH_PAGE.decode()}
         status = orjson.loads(response.content.encode())
         assert response.status >= 400, status
         assert (status["kind"], status["status"], status["code"]) == ("Status", "Failure", response.status)
-        return response.status, status["reason"], status
+        return response.status, status.get("reason", ""), status
 
     async def lines(self, response: Response) -> list[Any]:
-        """What a watch has to tell now."""
+        """The events that a watch has now."""
         assert response.watcher is not None
         read = asyncio.ensure_future(response.watcher.read())
         await self.clock.advance(0)

@@ -255,7 +255,7 @@ class Platform:
         self.process.communicate()
 
     def end(self):
-        """What it still says."""
+        """Its last words."""
         return self.process.communicate(timeout=120)[0]
 
 

@@ -1,4 +1,4 @@
-"""What is told of a watch event follows the write that caused it, however late that is answered."""
+"""The record of a watch event follows the write that caused it, however late that is answered."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.wasmbed.resources.kinds import APPLICATION, DEVICE
 
 
 class Scene:
-    """Clients of a cluster, and what its tap is told."""
+    """Clients of a cluster, and the record of its tap."""
 
     def __init__(self):
         self.told = []

@@ -103,10 +103,10 @@ async def test_a_definition_has_a_thousand_columns_at_most(api):
 
 
 async def test_a_large_set_is_checked_for_duplicates_by_hashing(api):
-    tags = [f"t{number}" for number in range(300_000)]
+    tags = [f"t{number}" for number in range(30_000)]
     await api("POST", WIDGETS, api.widget(tags=tags))
     _, _, status = await api.refused("PATCH", f"{WIDGETS}/one", {"spec": {"tags": [*tags, "t0"]}}, MERGE_PATCH)
-    assert 'spec.tags[300000]: Duplicate value: "t0"' in status["message"]
+    assert 'spec.tags[30000]: Duplicate value: "t0"' in status["message"]
 
 
 async def test_who_owns_a_large_set_is_known_up_to_a_limit(api):
@@ -137,13 +137,13 @@ async def test_large_lists_with_keys_are_applied_and_given_up(api):
 
 async def test_a_strategic_patch_of_a_large_list_finds_its_items_by_their_keys(api):
     services = "/api/v1/namespaces/default/services"
-    ports = [{"name": f"p{number}", "port": number + 1} for number in range(30_000)]
+    ports = [{"name": f"p{number}", "port": number + 1} for number in range(5_000)]
     await api("POST", services, {"metadata": {"name": "s"}, "spec": {"ports": ports}})
     order = [{"port": port["port"]} for port in reversed(ports)]
-    change = [{"port": port["port"], "name": f"q{port['port']}"} for port in ports]
+    change = [{"port": port["port"], "name": f"q{port['port']}"} for port in reversed(ports)]
     patch = {"spec": {"ports": change, "$setElementOrder/ports": order}}
     patched = await api("PATCH", f"{services}/s", patch, STRATEGIC_PATCH)
-    assert [port["name"] for port in patched["spec"]["ports"][:2]] == ["q30000", "q29999"]
+    assert [port["name"] for port in patched["spec"]["ports"][:2]] == ["q5000", "q4999"]
 
 
 async def test_copies_in_a_json_patch_are_bounded_by_what_they_add(api):
@@ -159,7 +159,7 @@ async def test_copies_in_a_json_patch_are_bounded_by_what_they_add(api):
 
 
 async def test_a_json_patch_may_not_shift_a_long_list_ten_thousand_times(api):
-    await api("POST", WIDGETS, api.widget(anything={"a": [1] * 1_400_000}))
+    await api("POST", WIDGETS, api.widget(anything={"a": [1] * 700_000}))
     for operation in (
         {"op": "add", "path": "/spec/anything/a/0", "value": 1},
         {"op": "remove", "path": "/spec/anything/a/0"},
@@ -168,14 +168,14 @@ async def test_a_json_patch_may_not_shift_a_long_list_ten_thousand_times(api):
         _, reason, status = await api.refused("PATCH", f"{WIDGETS}/one", [operation] * 10_000, JSON_PATCH)
         assert reason == "Invalid"
         assert TOO_MUCH in status["message"]
-    assert len((await api("GET", f"{WIDGETS}/one"))["spec"]["anything"]["a"]) == 1_400_000
+    assert len((await api("GET", f"{WIDGETS}/one"))["spec"]["anything"]["a"]) == 700_000
 
 
 async def test_of_a_failed_test_in_a_json_patch_only_the_beginning_is_told(api):
     await api("POST", WIDGETS, api.widget(anything={"a": "x" * 100_000}))
     test = [{"op": "test", "path": "/spec/anything", "value": {}}]
     _, _, status = await api.refused("PATCH", f"{WIDGETS}/one", test, JSON_PATCH)
-    assert len(status["message"]) == 1000
+    assert status["message"] == "the server rejected our request due to an error in our request"
 
 
 async def test_of_a_thousand_faults_a_hundred_are_told(api):
@@ -183,7 +183,7 @@ async def test_of_a_thousand_faults_a_hundred_are_told(api):
     assert len(status["details"]["causes"]) == 100
     unknown = {f"f{number}": 1 for number in range(100_000)}
     answer = await api.ask("POST", WIDGETS, api.widget(**unknown))
-    assert answer.headers["Warning"].count("unknown field") == 100
+    assert len(answer.warnings) == 100
 
 
 async def test_a_selector_costs_by_the_labels_of_an_object_and_asks_for_all_it_says(api):
@@ -231,19 +231,18 @@ def test_a_budget_is_spent_once():
 async def test_an_object_does_not_grow_without_end_patch_by_patch(api):
     await api("POST", WIDGETS, api.widget())
     for number in range(3):
-        patch = {"spec": {"anything": {f"p{number}": "x" * 1_000_000}}}
+        patch = {"spec": {"anything": {f"p{number}": "x" * 500_000}}}
         await api("PATCH", f"{WIDGETS}/one", patch, MERGE_PATCH)
-    patch = {"spec": {"anything": {"more": "x" * 1_000_000}}}
-    code, reason, status = await api.refused("PATCH", f"{WIDGETS}/one", patch, MERGE_PATCH)
-    assert (code, reason) == (413, "RequestEntityTooLarge")
-    assert status["message"] == "Request entity too large: limit is 3145728"
+    patch = {"spec": {"anything": {"more": "x" * 500_000}}}
+    code, _, status = await api.refused("PATCH", f"{WIDGETS}/one", patch, MERGE_PATCH)
+    assert (code, status["message"]) == (500, "etcdserver: request is too large")
 
 
 async def test_large_changes_are_kept_for_watches_up_to_a_size(api):
     await api("POST", WIDGETS, api.widget())
     start = api.server.version
     for number in range(70):
-        patch = {"spec": {"anything": {"a": str(number) * 1_000_000}}}
+        patch = {"spec": {"anything": {"a": f"{number:02d}" * 500_000}}}
         await api("PATCH", f"{WIDGETS}/one", patch, MERGE_PATCH)
     (gone,) = (await api.lines(await api.ask("GET", f"{WIDGETS}?watch=1&resourceVersion={start}")))[:1]
     assert (gone["type"], gone["object"]["code"]) == ("ERROR", 410)

@@ -29,7 +29,8 @@ async def test_discovery(api):
         "singularName": "widget",
         "namespaced": True,
         "kind": "Widget",
-        "verbs": ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+        "verbs": ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"],
+        "storageVersionHash": widgets["storageVersionHash"],
         "shortNames": ["wd"],
         "categories": ["all"],
     }
@@ -121,9 +122,11 @@ async def test_access_reviews_say_yes(api):
     assert answer["status"]["allowed"] is True
     assert (answer["kind"], answer["spec"]) == ("SelfSubjectAccessReview", review["spec"])
     for wrong in ({}, {"spec": {}}, []):
-        assert (await api.refused("POST", f"{group}/selfsubjectaccessreviews", wrong))[0] == 400
+        assert (await api.refused("POST", f"{group}/selfsubjectaccessreviews", wrong))[0] in (400, 422)
+    review["spec"]["resourceAttributes"]["namespace"] = "default"
+    review["spec"]["user"] = "User"
     local = await api("POST", f"{group}/namespaces/default/localsubjectaccessreviews", review)
-    assert local["status"]["allowed"] is True
+    assert local["status"]["allowed"] is False  # a user without rights
     rules = await api("POST", f"{group}/selfsubjectrulesreviews", {"spec": {"namespace": "default"}})
     assert rules["status"]["resourceRules"][0]["verbs"] == ["*"]
     self = await api("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {})

@@ -57,26 +57,31 @@ def test_requests_over_a_socket():
             data=orjson.dumps({"extra": 1, "data": {"k": None}}),
             headers={"Content-Type": "application/merge-patch+json"},
         ) as response:
-            assert response.headers["Warning"] == '299 - "unknown field \\"extra\\""'
-            assert (await response.json())["data"] == {}
+            assert response.headers.getall("Warning") == ['299 - "unknown field \\"extra\\""']
+            assert "data" not in await response.json()
         async with session.get(f"{CONFIG_MAPS}/x%2Fy") as response:
             assert (response.status, (await response.json())["message"]) == (404, 'configmaps "x/y" not found')
 
     with_front(scene)
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer wrong", "bearer sesame", "Basic c2VzYW1l", "Bearer s\udce9same"])
-def test_without_the_token_nobody_gets_in(header):
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [(None, 403), ("", 403), ("Basic c2VzYW1l", 403), ("Bearer wrong", 401), ("Bearer s\udce9same", 401)],
+)
+def test_without_the_token_nobody_gets_in(header, code):
+    """A client without a token is anonymous, and may read what says that the server lives; a wrong token is refused."""
+
     async def scene(server, session):
         headers = {} if header is None else {"Authorization": header}
         async with aiohttp.ClientSession(str(session._base_url)) as stranger:
             async with stranger.get(CONFIG_MAPS, headers=headers) as response:
-                assert response.status == 401
+                assert response.status == code
                 status = await response.json()
-                assert (status["kind"], status["reason"], status["code"]) == ("Status", "Unauthorized", 401)
+                assert (status["kind"], status["code"]) == ("Status", code)
             for path in ("/healthz", "/livez", "/readyz", "/version"):
                 async with stranger.get(path, headers=headers) as response:
-                    assert response.status == 200
+                    assert response.status == (200 if code == 403 else 401)
 
     with_front(scene)
 

@@ -49,8 +49,7 @@ async def test_finalizers_hold_an_object(api):
 async def test_preconditions_of_a_deletion(api):
     made = await api("POST", WIDGETS, api.widget())
     for wrong in ({"dryRun": -1}, {"preconditions": "x"}, {"preconditions": {"uid": 1}}, [], "x"):
-        code, _, status = await api.refused("DELETE", f"{WIDGETS}/one", wrong)
-        assert (code, "has to be DeleteOptions" in status["message"]) == (400, True)
+        assert (await api.refused("DELETE", f"{WIDGETS}/one", wrong))[:2] == (400, "BadRequest")
     for conditions, text in (({"uid": "x"}, "the UID in the precondition (x)"), ({"resourceVersion": "1"}, "1")):
         code, reason, status = await api.refused("DELETE", f"{WIDGETS}/one", {"preconditions": conditions})
         assert (code, reason) == (409, "Conflict")
@@ -201,7 +200,7 @@ async def test_a_definition_changes_what_is_served(api):
     assert put["apiVersion"] == "example.org/v2"
     assert (await api("GET", f"{WIDGETS}/one"))["spec"]["size"] == 3
     groups = await api("GET", "/apis/example.org")
-    assert [one["version"] for one in groups["versions"]] == ["v1", "v2"]
+    assert [one["version"] for one in groups["versions"]] == ["v2", "v1"]
     watch = await api.ask("GET", f"{newer}?watch=1")
     assert (await api.lines(watch))[0]["object"]["apiVersion"] == "example.org/v2"
     await api("PATCH", path, {"spec": {"versions": [version]}}, MERGE_PATCH)
@@ -218,7 +217,7 @@ async def test_a_definition_takes_its_objects_along(api):
     marked = await api("DELETE", path)
     assert marked["status"]["conditions"][-1]["type"] == "Terminating"
     assert await names(api, WIDGETS) == ["held"]
-    assert (await api.refused("POST", WIDGETS, api.widget("two")))[:2] == (405, "MethodNotAllowed")
+    assert (await api.refused("POST", WIDGETS, api.widget("two")))[:2] == (403, "Forbidden")
     await api("PATCH", f"{WIDGETS}/held", {"metadata": {"finalizers": None}}, MERGE_PATCH)
     assert (await api.refused("GET", path))[0] == 404
     assert (await api.refused("GET", WIDGETS))[0] == 404
@@ -240,6 +239,12 @@ async def test_a_kind_that_is_taken_is_not_served(api):
     other["metadata"]["name"] = "gadgets.example.org"
     other["spec"]["names"] = {"plural": "gadgets", "kind": "Widget"}
     made = await api("POST", DEFINITIONS, other)
+    assert made["status"] == {
+        "conditions": None,
+        "acceptedNames": {"plural": "", "kind": ""},
+        "storedVersions": ["v1"],
+    }
+    made = await api("GET", f"{DEFINITIONS}/gadgets.example.org")
     assert {one["type"]: one["status"] for one in made["status"]["conditions"]} == {
         "NamesAccepted": "False",
         "Established": "False",
@@ -256,42 +261,38 @@ async def test_definitions_that_are_wrong_or_ask_for_what_is_not_there(api):
     cases = [
         ({"group": "org"}, "spec.group", "FieldValueInvalid"),
         ({"scope": "World"}, "spec.scope", "FieldValueNotSupported"),
-        ({"conversion": {"strategy": "Webhook"}}, "spec.conversion.strategy", "FieldValueNotSupported"),
+        ({"conversion": {"strategy": "Magic"}}, "spec.conversion.strategy", "FieldValueNotSupported"),
+        ({"conversion": {"strategy": "Webhook"}}, "spec.conversion.webhookClientConfig", "FieldValueRequired"),
         ({"preserveUnknownFields": True}, "spec.preserveUnknownFields", "FieldValueInvalid"),
         ({"names": {"plural": "others", "kind": "Widget"}}, "metadata.name", "FieldValueInvalid"),
         ({"versions": [{**base, "storage": False}]}, "spec.versions", "FieldValueInvalid"),
         ({"versions": [base, {**base, "storage": False}]}, "spec.versions", "FieldValueInvalid"),
         ({"versions": [{**base, "name": "V 1"}]}, "spec.versions[0].name", "FieldValueInvalid"),
-        ({"versions": [{**base, "served": False}]}, "spec.versions[0].served", "FieldValueForbidden"),
         ({"versions": [{**base, "schema": {}}]}, "spec.versions[0].schema.openAPIV3Schema", "FieldValueRequired"),
         (
             {"versions": [{**base, "schema": {"openAPIV3Schema": {"type": "array", "items": {"type": "string"}}}}]},
-            "spec.versions[0].schema.openAPIV3Schema.type",
+            "spec.validation.openAPIV3Schema.type",
             "FieldValueInvalid",
         ),
         (
-            {"versions": [{**base, "additionalPrinterColumns": [{"name": "x", "type": "word", "jsonPath": ".a["}]}]},
-            "spec.versions[0].additionalPrinterColumns[0].jsonPath",
+            {"versions": [{**base, "additionalPrinterColumns": [{"name": "x", "type": "word", "jsonPath": "a"}]}]},
+            "spec.additionalPrinterColumns[0].JSONPath",
             "FieldValueInvalid",
         ),
         (
             {"versions": [{**base, "selectableFields": [{"jsonPath": ".a[0]"}]}]},
-            "spec.versions[0].selectableFields[0].jsonPath",
+            "spec.selectableFields[0].jsonPath",
             "FieldValueInvalid",
         ),
     ]
-    where = "spec.versions[0].schema.openAPIV3Schema.properties[spec]"
+    where = "spec.validation.openAPIV3Schema.properties[spec]"
     cases += [
-        (with_schema(minimum="1"), f"{where}.minimum", "FieldValueInvalid"),
-        (with_schema(properties={"a": 1}), f"{where}.properties[a]", "FieldValueInvalid"),
-        (with_schema(anyOf=["x"]), f"{where}.anyOf[0]", "FieldValueInvalid"),
-        (with_schema(required=[1]), f"{where}.required", "FieldValueInvalid"),
         (with_schema(type="word"), f"{where}.type", "FieldValueNotSupported"),
         (with_schema(properties={"a": {}}), f"{where}.properties[a].type", "FieldValueRequired"),
         (
-            with_schema(**{"x-kubernetes-validations": [{"rule": "true"}]}),
-            f"{where}.x-kubernetes-validations",
-            "FieldValueForbidden",
+            with_schema(**{"x-kubernetes-validations": [{"rule": "self.a =="}]}),
+            f"{where}.x-kubernetes-validations[0].rule",
+            "FieldValueInvalid",
         ),
         (with_schema(uniqueItems=True), f"{where}.uniqueItems", "FieldValueForbidden"),
         (
@@ -323,10 +324,24 @@ async def test_definitions_that_are_wrong_or_ask_for_what_is_not_there(api):
         code, _, status = await api.refused("POST", DEFINITIONS, given)
         causes = {cause["field"]: cause["reason"] for cause in status["details"]["causes"]}
         assert (code, causes.get(field)) == (422, reason), (field, causes)
+    for form in ({"minimum": "1"}, {"properties": {"a": 1}}, {"anyOf": ["x"]}, {"required": [1]}):
+        given = api.definition()
+        given["spec"] |= with_schema(**form)
+        code, _, status = await api.refused("POST", DEFINITIONS, given)
+        assert code == 400
+        assert "json: cannot unmarshal" in status["message"]
     await api("POST", DEFINITIONS, api.definition())
     for change in ({"scope": "Cluster"}, {"group": "other.org"}, {"names": {"kind": "Gadget"}}):
         path = f"{DEFINITIONS}/widgets.example.org"
         assert "field is immutable" in (await api.refused("PATCH", path, {"spec": change}, MERGE_PATCH))[2]["message"]
+
+
+async def test_a_definition_may_serve_no_version(api):
+    await api("DELETE", f"{DEFINITIONS}/widgets.example.org")
+    given = api.definition(served=False)
+    await api("POST", DEFINITIONS, given)
+    assert (await api.ask("GET", WIDGETS)).status == 404
+    await api("DELETE", f"{DEFINITIONS}/widgets.example.org")
 
 
 async def test_cluster_scoped_types(api):
@@ -348,4 +363,4 @@ async def test_column_types_are_checked(api, column):
     path = f"{DEFINITIONS}/widgets.example.org"
     version = {**api.definition()["spec"]["versions"][0], "additionalPrinterColumns": [column]}
     _, _, status = await api.refused("PATCH", path, {"spec": {"versions": [version]}}, MERGE_PATCH)
-    assert "must be one of integer,number,string,boolean,date" in status["message"]
+    assert "must be one of boolean,date,integer,number,string" in status["message"]

@@ -128,7 +128,7 @@ async def test_a_definition_whose_pattern_looks_ahead_is_refused(api):
     _, reason, status = await api.refused("POST", DEFINITIONS, wanted)
     assert reason == "Invalid"
     (cause,) = status["details"]["causes"]
-    assert cause["field"] == ("spec.versions[0].schema.openAPIV3Schema.properties[spec].properties[note].pattern")
+    assert cause["field"] == ("spec.validation.openAPIV3Schema.properties[spec].properties[note].pattern")
     assert cause["message"] == (
         'Invalid value: "^(?!x)": must be a valid regular expression, but isn\'t: '
         "error parsing regexp: invalid or unsupported Perl syntax: `(?!`"

@@ -252,15 +252,15 @@ def test_what_cannot_be_read_is_refused_and_its_token_not_logged(caplog):
 
 
 @pytest.mark.parametrize(
-    ("query", "agent", "lines"),
-    [("", "kubectl/v1", 1), ("", "curl/8", 20), ("?pretty=1", "x", 20), ("?pretty=false", "curl/8", 1)],
+    ("query", "agent", "indented"),
+    [("", "kubectl/v1", False), ("", "curl/8", True), ("?pretty=1", "x", True), ("?pretty=false", "curl/8", False)],
 )
-def test_an_answer_is_indented_for_those_who_show_it_as_it_comes(query, agent, lines):
+def test_an_answer_is_indented_for_those_who_show_it_as_it_comes(query, agent, indented):
     async def scene(server, connect, endpoint):
         client = await connect()
         await client.ask(CONFIG_MAPS, TOKEN, '{"metadata":{"name":"a"}}')
         status, body = await client.ask(f"{CONFIG_MAPS}{query}", f"{TOKEN}User-Agent: {agent}\r\n")
-        assert (status, len(body.splitlines())) == (200, lines)
+        assert (status, len(body.splitlines()) > 1) == (200, indented)
         assert orjson.loads(body)["items"][0]["metadata"]["name"] == "a"
 
     with_server(scene)

@@ -123,12 +123,6 @@ def judge(schema, value):
         ),
         (
             {"type": "integer"},
-            1.5,
-            "TypeInvalid",
-            'spec: Invalid value: "number": spec in body must be of type integer: "number"',
-        ),
-        (
-            {"type": "integer"},
             True,
             "TypeInvalid",
             'spec: Invalid value: "boolean": spec in body must be of type integer: "boolean"',
@@ -191,9 +185,9 @@ def judge(schema, value):
         ),
         (
             {"type": "integer", "format": "int32"},
-            2**40,
-            "TypeInvalid",
-            "spec: Invalid value: 1099511627776: spec in body must be of type int32",
+            1 << 40,
+            "Invalid",
+            '<nil>: Invalid value: "": Checked value must be of type integer with format int32 in spec',
         ),
         (
             {"type": "integer", "minimum": 1},
@@ -229,7 +223,7 @@ def judge(schema, value):
             {"type": "array", "minItems": 1, "items": {"type": "string"}},
             [],
             "Invalid",
-            "spec: Invalid value: []: spec in body should have at least 1 items",
+            "spec: Invalid value: 0: spec in body should have at least 1 items",
         ),
         (
             {"type": "array", "maxItems": 1, "items": {"type": "string"}},
@@ -241,7 +235,7 @@ def judge(schema, value):
             {"type": "object", "minProperties": 1},
             {},
             "Invalid",
-            "spec: Invalid value: {}: spec in body should have at least 1 properties",
+            "spec: Invalid value: 0: spec in body should have at least 1 properties",
         ),
         (
             {"type": "object", "maxProperties": 2},
@@ -289,6 +283,13 @@ def judge(schema, value):
 )
 def test_one_thing_is_wrong(schema, value, reason, message):
     assert judge(schema, value) == [(reason, message)]
+
+
+def test_a_fraction_is_not_an_integer():
+    assert judge({"type": "integer"}, 1.5) == [
+        ("TypeInvalid", 'spec: Invalid value: "number": spec in body must be of type integer: "number"'),
+        ("Invalid", '<nil>: Invalid value: "": Checked value must be of type integer (default format) in spec'),
+    ]
 
 
 def test_alternatives_that_all_fail_say_why():

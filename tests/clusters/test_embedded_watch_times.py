@@ -29,7 +29,7 @@ def test_the_contract_holds_whenever_they_come(times):
 
 
 def order_of(times, writes=1):
-    """What happens in which order: a writer's answers, and a watcher's events."""
+    """The order of events: a writer's answers, and a watcher's events."""
     happened = []
 
     async def main():

@@ -65,7 +65,7 @@ def test_what_is_read(text, value):
 async def test_what_is_refused(api, text, why):
     code, reason, status = await api.refused("POST", WIDGETS, text, YAML)
     assert (code, reason) == (400, "BadRequest")
-    assert status["message"].startswith("error decoding YAML: ")
+    assert status["message"].startswith("the object provided is unrecognized (must be of type Widget): yaml: ")
     assert why in status["message"]
 
 

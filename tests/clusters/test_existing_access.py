@@ -1,4 +1,4 @@
-"""What is found out about a cluster that exists before anything is made in it, and whose namespaces are whose."""
+"""Checks of an existing cluster before anything is made in it, and the owners of namespaces."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 29, tzinfo=UTC).timestamp()
 
 
 class Answers:
-    """An API server that says what it is told to."""
+    """An API server whose answers a test chooses."""
 
     def __init__(self, **answers):
         self.namespace = "mine"

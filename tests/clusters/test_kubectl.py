@@ -155,7 +155,7 @@ def test_looking_around(kubectl):
         assert "*.*" in await kubectl("auth", "can-i", "--list")
         explained = await kubectl("explain", "device.spec")
         assert "publicKey\t<string>" in explained
-        assert "What the device is, as it said when it enrolled." in explained
+        assert "The device's properties, as it reported them when it enrolled." in explained
         assert "map[string]string" in await kubectl("explain", "configmap.data")
         code, output = await kubectl.run("get", "nonsense")
         assert code == 1

@@ -71,7 +71,7 @@ class User:
 
 
 def until_gone(pid):
-    """Wait for the end of a process that is no child of ours."""
+    """Wait for the end of a process that is not a child of ours."""
     descriptor = os.pidfd_open(pid)
     try:
         assert session.select.select([descriptor], [], [], 30)[0], "it still runs"

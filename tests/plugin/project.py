@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from tests.processes import PYTEST
+from tests.forked import run_pytest
 
 ALLURE = {"passed": "passed", "unexpected pass": "passed", "failed": "failed"}
 """Allure's status of an outcome. ``broken`` counts as failed, and all other outcomes are skipped."""
@@ -31,25 +31,29 @@ class Project:
         self, *arguments: str, within: Path | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run the tests of the project, from the folder ``within`` if given."""
-        command = [*PYTEST, *arguments]
-        return self.shell(command, within=within, **environment)
+        return run_pytest(*arguments, folder=within or self.folder, environment=self._kept() | environment)
 
     def shell(
         self, command: list[str], within: Path | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "WASMBED_"))}
-        kept["PYTEST_ADDOPTS"] = "-p no:asyncio -p no:anyio -p no:trio -p no:hypothesispytest"
-        kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
         return subprocess.run(
             command,
             cwd=within or self.folder,
-            env=kept | environment,
+            env=self._kept() | environment,
             capture_output=True,
             text=True,
             errors="replace",
             timeout=300,
             check=False,
         )
+
+    @staticmethod
+    def _kept() -> dict[str, str]:
+        """The environment of all runs."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "WASMBED_"))}
+        kept["PYTEST_ADDOPTS"] = "-p no:asyncio -p no:anyio -p no:trio -p no:hypothesispytest"
+        kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+        return kept
 
     @property
     def report(self) -> Path:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes import PYTEST
+from tests.forked import run_pytest
 
 OTHERS = ("asyncio", "anyio", "trio")
 """Other plugins that run coroutines."""
@@ -59,15 +58,7 @@ def run(tmp_path: Path) -> Run:
             without += ["-o", "asyncio_default_fixture_loop_scope=function"]
         if "hypothesis" in code:
             without += ["-p", "hypothesispytest"]
-        done = subprocess.run(
-            [*PYTEST, *without, *arguments],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        done = run_pytest(*without, *arguments, folder=tmp_path, environment=environment)
         results = [json.loads(path.read_text()) for path in tmp_path.glob("reports/*/*/result.json")]
         return Ran(done.returncode, done.stdout, {one["test"].rpartition("::")[2]: one for one in results})
 

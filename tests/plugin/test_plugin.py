@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.plugin.project import Project
+from tests.processes import PYTEST
 
 PASSES = '''
 async def test_enrolls(stack):
@@ -268,7 +269,8 @@ def test_the_projects_file_may_be_above_the_folder_of_the_tests(project: Project
 
 def test_tests_without_a_stack_do_not_load_the_modules_of_stacks(project: Project) -> None:
     code = "import atexit, sys; atexit.register(lambda: print('loaded', *sys.modules))\ndef test_plain(): pass"
-    done = project.run(code)
+    (project.folder / "test_it.py").write_text(code)
+    done = project.shell([*PYTEST])
     assert done.returncode == 0, done.stdout
     loaded = set(done.stdout.rpartition("loaded")[2].split())
     assert "harness.pytest_plugin.run" in loaded

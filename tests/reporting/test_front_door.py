@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from harness.reporting.trend_file import read_trend
+from tests.forked import run_pytest
 from tests.processes import PYTEST
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -58,6 +59,8 @@ def run(tmp_path: Path) -> Run:
         (tmp_path / "test_it.py").write_text(code)
         hidden = ("PYTEST_", "WASMBED_", "GITHUB_", *(["COVERAGE_"] if limit is not None else []))
         kept = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
+        if limit is None:
+            return run_pytest("-q", *arguments, folder=tmp_path, environment=kept | environment)
         return subprocess.run(
             [*PYTEST, "-q", *arguments],
             cwd=tmp_path,
@@ -66,7 +69,7 @@ def run(tmp_path: Path) -> Run:
             text=True,
             timeout=600,
             check=False,
-            preexec_fn=None if limit is None else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
         )
 
     return run

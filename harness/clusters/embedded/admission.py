@@ -1,17 +1,16 @@
-"""What the API server adds to, and demands of, objects of the built-in types beyond their schemas."""
+"""Additions to, and demands on, objects of the built-in types beyond their schemas."""
 
 from __future__ import annotations
 
 import base64
 import re
-from typing import Any
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.errors import Cause
-from harness.clusters.embedded.values import Object, lookup, same
+from harness.clusters.embedded.values import Object, same
 from harness.wasmbed.resources.names import NAMESPACE_NAME_LABEL
 
-__all__ = ["config_map", "namespace", "secret", "workload"]
+__all__ = ["config_map", "namespace", "secret"]
 
 _DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}\Z")
 _DATA_KEY_MESSAGE = (
@@ -19,12 +18,13 @@ _DATA_KEY_MESSAGE = (
     "or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
 _DATA_LIMIT = 1 << 20
-
-
-def _refuse(new: Object, causes: list[Cause]) -> None:
-    if causes:
-        group = new["apiVersion"].rpartition("/")[0]
-        raise errors.invalid(group, new["kind"], new["metadata"].get("name", ""), causes)
+_NEEDED = {
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+}
+"""The keys that a Secret of some type has to have."""
 
 
 def namespace(new: Object, old: Object | None) -> None:
@@ -34,18 +34,18 @@ def namespace(new: Object, old: Object | None) -> None:
         new["status"] = {"phase": "Active"}
     metadata = new["metadata"]
     labels = metadata.get("labels") or {}
-    if labels.get(NAMESPACE_NAME_LABEL) != metadata["name"]:
-        new["metadata"] = {**metadata, "labels": {**labels, NAMESPACE_NAME_LABEL: metadata["name"]}}
+    name = metadata.get("name")
+    if name and labels.get(NAMESPACE_NAME_LABEL) != name:
+        new["metadata"] = {**metadata, "labels": {**labels, NAMESPACE_NAME_LABEL: name}}
 
 
-def config_map(new: Object, old: Object | None) -> None:
+def config_map(new: Object, old: Object | None) -> list[Cause]:
     """Keys are file names, all of it fits into 1 MiB, and an immutable one stays."""
     causes = _data_causes(new, ("data", "binaryData"))
-    causes += _immutable_causes(new, old, ("data", "binaryData"))
-    _refuse(new, causes)
+    return causes + _immutable_causes(new, old, ("data", "binaryData"))
 
 
-def secret(new: Object, old: Object | None) -> None:
+def secret(new: Object, old: Object | None) -> list[Cause]:
     """``stringData`` becomes ``data``; the type stays what it was."""
     strings = new.pop("stringData", None)
     if strings:
@@ -56,8 +56,9 @@ def secret(new: Object, old: Object | None) -> None:
     causes = _data_causes(new, ("data",))
     if old is not None and new["type"] != old.get("type"):
         causes.append(errors.invalid_value("type", new["type"], "field is immutable"))
-    causes += _immutable_causes(new, old, ("data",))
-    _refuse(new, causes)
+    data = new.get("data") or {}
+    causes += [errors.required(f"data[{key}]") for key in _NEEDED.get(new["type"], ()) if key not in data]
+    return causes + _immutable_causes(new, old, ("data",))
 
 
 def _data_causes(new: Object, members: tuple[str, ...]) -> list[Cause]:
@@ -65,12 +66,17 @@ def _data_causes(new: Object, members: tuple[str, ...]) -> list[Cause]:
     size = 0
     for member in members:
         for key, value in (new.get(member) or {}).items():
-            size += len(value)
+            size += len(value.encode()) if member == "data" and new["kind"] == "ConfigMap" else _decoded(value)
             if not _DATA_KEY.match(key):
                 causes.append(errors.invalid_value(f"{member}[{key}]", key, _DATA_KEY_MESSAGE))
-    if size > _DATA_LIMIT * 4 // 3:
-        causes.append(errors.too_long("data", _DATA_LIMIT))
+    if size > _DATA_LIMIT:
+        causes.append(errors.too_long("[]" if new["kind"] == "ConfigMap" else "data", _DATA_LIMIT))
     return causes
+
+
+def _decoded(text: str) -> int:
+    """The number of bytes that a text in base64 stands for."""
+    return len(text) * 3 // 4 - text[-2:].count("=")
 
 
 def _immutable_causes(new: Object, old: Object | None, members: tuple[str, ...]) -> list[Cause]:
@@ -84,20 +90,3 @@ def _immutable_causes(new: Object, old: Object | None, members: tuple[str, ...])
     if not new.get("immutable"):
         causes.append(errors.forbidden_field("immutable", "field is immutable when `immutable` is set"))
     return causes
-
-
-def workload(new: Object, old: Object | None) -> None:
-    """The selector matches the template's labels, and stays."""
-    causes: list[Cause] = []
-    selector: Any = lookup(new, ("spec", "selector")) or {}
-    wanted = selector.get("matchLabels") or {}
-    labels = lookup(new, ("spec", "template", "metadata", "labels")) or {}
-    if any(labels.get(key) != value for key, value in wanted.items()):
-        causes.append(
-            errors.invalid_value("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
-        )
-    if not selector:
-        causes.append(errors.required("spec.selector"))
-    if old is not None and not same(selector, lookup(old, ("spec", "selector"))):
-        causes.append(errors.invalid_value("spec.selector", selector, "field is immutable"))
-    _refuse(new, causes)

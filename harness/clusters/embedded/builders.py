@@ -58,7 +58,7 @@ def unique(items: Object) -> Object:
 
 
 def keyed(items: Object, *keys: str) -> Object:
-    """A list whose items are told apart by the members ``keys``."""
+    """A list whose items are distinguished by the members ``keys``."""
     return {
         "type": "array",
         "items": items,
@@ -117,10 +117,6 @@ OBJECT_META = described(
         ownerReferences={
             **keyed(
                 obj(
-                    "apiVersion",
-                    "kind",
-                    "name",
-                    "uid",
                     apiVersion=STRING,
                     kind=STRING,
                     name=STRING,

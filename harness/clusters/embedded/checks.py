@@ -12,7 +12,10 @@ from harness.clusters.embedded.formats import FORMATS
 from harness.clusters.embedded.patterns import compile_pattern
 from harness.clusters.embedded.values import identity
 
-__all__ = ["Check", "checks_of", "in_body"]
+__all__ = ["DEMANDS", "Check", "checks_of", "in_body"]
+
+DEMANDS = "x-go-demands"
+"""The keyword of built-in kinds for what Go's validation demands: ``>=0``, ``>0``, ``port``, ``in A|B``."""
 
 Check = Callable[[Any, str, Budget], "Cause | None"]
 """From a value, its path and what the request may still cost, to what is wrong with it."""
@@ -58,18 +61,58 @@ def checks_of(raw: Mapping[str, Any]) -> tuple[Check, ...]:
         else:
             limit(numbers, lambda value: value > most, f"should be less than or equal to {most}")
     if factor := raw.get("multipleOf"):
-        limit(numbers, lambda value: value % factor != 0, f"should be a multiple of {factor}")
+        checks.append(_multiple_of(factor))
     if (fewest := raw.get("minItems")) is not None:
-        limit((list,), lambda value: len(value) < fewest, f"should have at least {fewest} items")
+        checks.append(_at_least(list, fewest, "items"))
     if (at_least := raw.get("minProperties")) is not None:
-        limit((dict,), lambda value: len(value) < at_least, f"should have at least {at_least} properties")
+        checks.append(_at_least(dict, at_least, "properties"))
     if (most_items := raw.get("maxItems")) is not None:
         checks.append(_at_most(list, most_items))
     if (most_members := raw.get("maxProperties")) is not None:
         checks.append(_at_most(dict, most_members))
     if (allowed := raw.get("enum")) is not None:
         checks.append(_enumeration(allowed))
+    checks.extend(_demanded(text) for text in raw.get(DEMANDS, ()))
     return tuple(checks)
+
+
+def _multiple_of(factor: float) -> Check:
+    """kube-openapi cuts the fraction of the factor off where the value is whole: 0.5 refuses every whole number."""
+    whole = int(factor)
+
+    def check(value: Any, path: str, budget: Budget) -> Cause | None:
+        if type(value) is int and whole <= 0:
+            detail = f"factor MultipleOf declared for {path} must be positive: {whole}"
+            return errors.invalid_value(path, whole, detail)
+        if type(value) in (int, float) and value % (whole if type(value) is int else factor) != 0:
+            return errors.invalid_value(path, value, f"{in_body(path)} should be a multiple of {factor}")
+        return None
+
+    return check
+
+
+def _demanded(text: str) -> Check:
+    """A check of a built-in kind, whose messages have no path in them."""
+    word, _, rest = text.partition(" ")
+    if word == "in":
+        words = rest.split("|")
+
+        def check(value: Any, path: str, budget: Budget) -> Cause | None:
+            return None if value in words else errors.unsupported_value(path, value, words)
+
+        return check
+    if word == "port":
+        least, most, detail = 1, 65535, "must be between 1 and 65535, inclusive"
+    elif word.startswith(">="):
+        least, most, detail = int(word[2:]), 1 << 63, f"must be greater than or equal to {word[2:]}"
+    else:
+        least, most, detail = int(word[1:]) + 1, 1 << 63, f"must be greater than {word[1:]}"
+
+    def within(value: Any, path: str, budget: Budget) -> Cause | None:
+        outside = type(value) is int and not least <= value <= most
+        return errors.invalid_value(path, value, detail) if outside else None
+
+    return within
 
 
 def _no_longer_than(limit: int) -> Check:
@@ -97,8 +140,21 @@ def _format(name: str, fits: Callable[[Any], bool]) -> Check:
     def check(value: Any, path: str, budget: Budget) -> Cause | None:
         if fits(value):
             return None
+        if type(value) in (int, float):
+            return errors.invalid_value(
+                "<nil>", "", f"Checked value must be of type integer with format {name} in {path}"
+            )
         text = f': "{value}"' if type(value) is str else ""
         return errors.type_invalid(path, value, f"{in_body(path)} must be of type {name}{text}")
+
+    return check
+
+
+def _at_least(kind: type[Sized], limit: int, what: str) -> Check:
+    def check(value: Any, path: str, budget: Budget) -> Cause | None:
+        if not isinstance(value, kind) or len(value) >= limit:
+            return None
+        return errors.invalid_value(path, len(value), f"{in_body(path)} should have at least {limit} {what}")
 
     return check
 

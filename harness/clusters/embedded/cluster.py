@@ -92,6 +92,7 @@ class EmbeddedCluster(Cluster):
         for definition in _definitions():
             await _install(server, copy_value(definition))
         server.create_namespace(self.namespace)
+        server.start_types_late()
         self._server = server
 
     @staticmethod
@@ -151,7 +152,7 @@ class EmbeddedCluster(Cluster):
     async def listen(self) -> tuple[Endpoint, bytes, str]:
         """Serve over a socket; returns where, the authority to trust (DER), and the token that lets in.
 
-        Raises :class:`RigError` where the port cannot be had.
+        Raises :class:`RigError` where the port is not available.
         """
         if self._access is None:
             # Other programs judge this certificate, by the machine's time, whatever clock the cluster runs on.

@@ -3,204 +3,89 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.builders import OBJECT_META, STRING
 from harness.clusters.embedded.builtin import AGE, CRD_TYPE, NAME
+from harness.clusters.embedded.definition_checks import definition_causes
+from harness.clusters.embedded.definition_form import read_form
 from harness.clusters.embedded.errors import Cause
 from harness.clusters.embedded.jsonpath import compile_path, simple_path
-from harness.clusters.embedded.patterns import BadPattern, compile_pattern
+from harness.clusters.embedded.scale import ScalePaths
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.types import Column, ResourceType
 from harness.clusters.embedded.values import Object, copy_value, lookup
 
-__all__ = ["complete_definition", "established_status", "types_of"]
-
-_COLUMN_TYPES = ("integer", "number", "string", "boolean", "date")
-_TYPES = ("array", "boolean", "integer", "number", "object", "string")
-_LOGICAL = ("allOf", "anyOf", "oneOf")
-_NUMBER = (int, float)
-_KEYWORDS: Mapping[str, type | tuple[type, ...]] = {
-    "type": str,
-    "format": str,
-    "pattern": str,
-    "description": str,
-    "title": str,
-    "nullable": bool,
-    "required": list,
-    "enum": list,
-    "properties": dict,
-    "items": dict,
-    "additionalProperties": (dict, bool),
-    "not": dict,
-    **dict.fromkeys(_LOGICAL, list),
-    **dict.fromkeys(("minimum", "maximum", "multipleOf"), _NUMBER),
-    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), int),
-    **dict.fromkeys(("exclusiveMinimum", "exclusiveMaximum"), bool),
-    "x-kubernetes-list-type": str,
-    "x-kubernetes-list-map-keys": list,
-    "x-kubernetes-map-type": str,
-}
-"""The types of a schema's keywords."""
-_COLUMNS_LIMIT = 1000
-"""A list as a table looks up all columns in every object."""
-_STEPS_AN_INSTRUCTION = 2
-"""Of the budget, for compiling one instruction of a pattern's program."""
-_VERSION = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?\Z")
+__all__ = ["complete_definition", "established_status", "new_status", "types_of", "version_rank"]
 
 
-def complete_definition(new: Object, old: Object | None, budget: Budget) -> None:
-    """Fill in the names that follow from others; refuse what is wrong or not implemented (422 with its causes).
+_MISSING_VERSION = (
+    "missing from spec.versions; {0} was previously a storage version, and must remain in spec.versions until a "
+    "storage migration ensures no data remains persisted in {0} and removes {0} from status.storedVersions"
+)
+_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+"""The verbs of custom resources, in the order in which the API server lists them."""
 
+
+def complete_definition(new: Object, old: Object | None, budget: Budget, found: Sequence[Cause] = ()) -> list[str]:
+    """Fill in the names that follow from others, and return warnings; refuse what is wrong (422 with its causes).
+
+    ``found``: faults of its metadata.
     Raises :class:`OutOfBudget`.
     """
-    spec = new["spec"]
-    names = spec["names"]
+    spec = new.setdefault("spec", {})
+    for member in ("group", "scope"):
+        spec.setdefault(member, "")
+    names = spec.setdefault("names", {})
+    names.setdefault("plural", "")
+    names.setdefault("kind", "")
     names.setdefault("singular", names["kind"].lower())
-    names.setdefault("listKind", f"{names['kind']}List")
+    names.setdefault("listKind", names["kind"] and f"{names['kind']}List")
     spec.setdefault("conversion", {"strategy": "None"})
-    causes = _causes(new["metadata"].get("name", ""), spec, budget)
-    if old is not None:
-        before = old["spec"]
-        for member in ("group", "scope"):
-            if spec[member] != before[member]:
-                causes.append(errors.invalid_value(f"spec.{member}", spec[member], "field is immutable"))
-        if names["kind"] != before["names"]["kind"]:
-            causes.append(errors.invalid_value("spec.names.kind", names["kind"], "field is immutable"))
+    for version in spec.setdefault("versions", None) or ():
+        for member, value in (("name", ""), ("served", False), ("storage", False)):
+            version.setdefault(member, value)
+        if (schema := lookup(version, ("schema", "openAPIV3Schema"))) is not None:
+            read_form(schema, "spec.versions.schema.openAPIV3Schema", budget)
+    warnings: list[str] = []
+    causes = [*found, *(_changed_causes(new, old) if old is not None else ())]
+    causes += definition_causes(new, budget, warnings, is_new=old is None)
     if causes:
         raise errors.invalid(CRD_TYPE.group, CRD_TYPE.kind, new["metadata"].get("name", ""), causes)
+    return warnings
 
 
-def _causes(name: str, spec: Object, budget: Budget) -> list[Cause]:
-    causes: list[Cause] = []
-    plural, group, versions = spec["names"]["plural"], spec["group"], spec["versions"]
-    if name and name != f"{plural}.{group}":
-        causes.append(errors.invalid_value("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
-    if "." not in group:
-        causes.append(errors.invalid_value("spec.group", group, "should be a domain with at least one dot"))
-    if spec["scope"] not in ("Cluster", "Namespaced"):
-        causes.append(errors.unsupported_value("spec.scope", spec["scope"], ("Cluster", "Namespaced")))
-    if spec["conversion"]["strategy"] != "None":
-        field = "spec.conversion.strategy"
-        causes.append(errors.unsupported_value(field, spec["conversion"]["strategy"], ("None",)))
-    if spec.get("preserveUnknownFields"):
-        message = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema"
-        causes.append(errors.invalid_value("spec.preserveUnknownFields", True, message))
-    if sum(version["storage"] for version in versions) != 1:
-        message = "must have exactly one version marked as storage version"
-        causes.append(errors.invalid_value("spec.versions", [item["name"] for item in versions], message))
-    if len({version["name"] for version in versions}) != len(versions):
-        message = "must contain unique version names"
-        causes.append(errors.invalid_value("spec.versions", [item["name"] for item in versions], message))
-    for index, version in enumerate(versions):
-        _check_version(version, f"spec.versions[{index}]", causes, budget)
-    return causes
-
-
-def _check_version(version: Object, field: str, causes: list[Cause], budget: Budget) -> None:
-    if not _VERSION.match(version["name"]):
-        causes.append(errors.invalid_value(f"{field}.name", version["name"], "a DNS-1035 label is needed"))
-    if version["storage"] and not version["served"]:
-        causes.append(errors.forbidden_field(f"{field}.served", "this server needs to serve the stored version"))
-    schema = lookup(version, ("schema", "openAPIV3Schema"))
-    if schema is None:
-        causes.append(errors.required(f"{field}.schema.openAPIV3Schema", "schemas are required"))
-    else:
-        where = f"{field}.schema.openAPIV3Schema"
-        if schema.get("type") != "object":
-            causes.append(errors.invalid_value(f"{where}.type", schema.get("type", ""), "must be object at the root"))
-        _check_schema(schema, where, causes, budget)
-    columns = version.get("additionalPrinterColumns") or ()
-    if len(columns) > _COLUMNS_LIMIT:
-        causes.append(errors.too_many(f"{field}.additionalPrinterColumns", len(columns), _COLUMNS_LIMIT))
-    for number, column in enumerate(columns):
-        where = f"{field}.additionalPrinterColumns[{number}]"
-        if column["type"] not in _COLUMN_TYPES:
-            message = f"must be one of {','.join(_COLUMN_TYPES)}"
-            causes.append(errors.invalid_value(f"{where}.type", column["type"], message))
-        try:
-            compile_path(column["jsonPath"])
-        except ValueError as error:
-            causes.append(errors.invalid_value(f"{where}.jsonPath", column["jsonPath"], f"is an invalid path: {error}"))
-    for number, selectable in enumerate(version.get("selectableFields") or ()):
-        where = f"{field}.selectableFields[{number}].jsonPath"
-        try:
-            simple_path(selectable["jsonPath"])
-        except ValueError as error:
-            causes.append(errors.invalid_value(where, selectable["jsonPath"], f"is an invalid path: {error}"))
-
-
-def _check_schema(schema: Object, field: str, causes: list[Cause], budget: Budget, *, structural: bool = True) -> None:
-    """Structural rules, patterns that do not compile, and what is refused because it would not be enforced."""
-    budget.spend(1, field)
-    misfits = [name for name, kinds in _KEYWORDS.items() if name in schema and not isinstance(schema[name], kinds)]
-    causes.extend(
-        errors.invalid_value(f"{field}.{name}", schema[name], "is not of the keyword's type") for name in misfits
-    )
-    if misfits or not _check_nested(schema, field, causes):
-        return
-    kind = schema.get("type")
-    free = schema.get("x-kubernetes-int-or-string") or schema.get("x-kubernetes-preserve-unknown-fields")
-    if kind is not None and kind not in _TYPES:
-        causes.append(errors.unsupported_value(f"{field}.type", kind, _TYPES))
-    if structural and kind is None and not free:
-        causes.append(errors.required(f"{field}.type", "must not be empty for specified object fields"))
-    if schema.get("x-kubernetes-validations"):
-        where = f"{field}.x-kubernetes-validations"
-        causes.append(errors.forbidden_field(where, "CEL rules are not evaluated by this server"))
-    causes.extend(
-        errors.forbidden_field(f"{field}.{keyword}", f"{keyword} is not supported")
-        for keyword in ("$ref", "definitions", "dependencies", "patternProperties", "uniqueItems")
-        if schema.get(keyword)
-    )
-    if pattern := schema.get("pattern"):
-        try:
-            budget.spend(compile_pattern(pattern).size * _STEPS_AN_INSTRUCTION, field)
-        except BadPattern as error:
-            message = f"must be a valid regular expression, but isn't: {error}"
-            causes.append(errors.invalid_value(f"{field}.pattern", pattern, message))
-    if structural and kind == "array" and not isinstance(schema.get("items"), dict):
-        causes.append(errors.required(f"{field}.items", "must be specified"))
-    if schema.get("x-kubernetes-list-type") == "map" and not schema.get("x-kubernetes-list-map-keys"):
-        where = f"{field}.x-kubernetes-list-map-keys"
-        causes.append(errors.required(where, "must not be empty if x-kubernetes-list-type is map"))
-    additional = schema.get("additionalProperties")
-    if schema.get("properties") and additional is not None and additional is not False:
-        message = "additionalProperties and properties are mutual exclusive"
-        causes.append(errors.forbidden_field(f"{field}.additionalProperties", message))
-    for name, child in (schema.get("properties") or {}).items():
-        _check_schema(child, f"{field}.properties[{name}]", causes, budget, structural=structural)
-    for keyword in ("items", "additionalProperties", "not"):
-        if isinstance(child := schema.get(keyword), dict):
-            _check_schema(child, f"{field}.{keyword}", causes, budget, structural=structural and keyword != "not")
-    for keyword in _LOGICAL:
-        for index, child in enumerate(schema.get(keyword) or ()):
-            _check_schema(child, f"{field}.{keyword}[{index}]", causes, budget, structural=False)
-
-
-def _check_nested(schema: Object, field: str, causes: list[Cause]) -> bool:
-    """Whether all that has to be a schema in a schema is a JSON object."""
-    nested = [(f"{field}.properties[{name}]", child) for name, child in (schema.get("properties") or {}).items()]
-    for keyword in _LOGICAL:
-        nested += [(f"{field}.{keyword}[{index}]", child) for index, child in enumerate(schema.get(keyword) or ())]
-    wrong = [errors.invalid_value(where, child, "is no schema") for where, child in nested if type(child) is not dict]
-    wrong += [
-        errors.invalid_value(f"{field}.{keyword}", schema[keyword], "has to be a list of names")
-        for keyword in ("required", "x-kubernetes-list-map-keys")
-        if not all(isinstance(name, str) for name in schema.get(keyword) or ())
+def _changed_causes(new: Object, old: Object) -> list[Cause]:
+    """Return the faults of a change: names, and versions in which objects may be stored."""
+    spec = new["spec"]
+    names = {version["name"] for version in spec["versions"] or ()}
+    left = [
+        errors.invalid_value(f"status.storedVersions[{index}]", name, _MISSING_VERSION.format(name))
+        for index, name in enumerate(lookup(new, ("status", "storedVersions")) or ())
+        if name not in names
     ]
-    causes.extend(wrong)
-    return not wrong
+    return left + [
+        errors.invalid_value(".".join(("spec", *path)), lookup(spec, path), "field is immutable")
+        for path in (("group",), ("scope",), ("names", "kind"), ("names", "plural"))
+        if lookup(spec, path) != lookup(old["spec"], path)
+    ]
+
+
+def version_rank(name: str) -> tuple[int, int, int]:
+    """A key to sort versions by, as clients prefer them: v2, v1, v1beta2, v1beta1, v1alpha1, and then all others."""
+    match = re.fullmatch(r"v(\d+)(?:(alpha|beta)(\d+))?", name)
+    if match is None:
+        return (0, 0, 0)
+    return ({"alpha": 1, "beta": 2, None: 3}[match[2]], int(match[1]), int(match[3] or 0))
 
 
 def types_of(definition: Object) -> list[ResourceType]:
     """The served versions of a definition, the stored one first."""
     spec = definition["spec"]
     versions = [version for version in spec["versions"] if version["served"]]
-    stored = next(f"{spec['group']}/{version['name']}" for version in versions if version["storage"])
+    stored = next(f"{spec['group']}/{version['name']}" for version in spec["versions"] if version["storage"])
     return [_type(spec, version, stored) for version in sorted(versions, key=lambda version: not version["storage"])]
 
 
@@ -209,18 +94,23 @@ def _type(spec: Object, version: Object, stored_as: str) -> ResourceType:
     subresources = version.get("subresources") or {}
     served_as = f"{spec['group']}/{version['name']}"
     columns = version.get("additionalPrinterColumns")
+    schema = Schema(_with_metadata(version["schema"]["openAPIV3Schema"])).with_rules()
     return ResourceType(
         group=spec["group"],
         version=version["name"],
         plural=names["plural"],
         kind=names["kind"],
-        schema=Schema(_with_metadata(version["schema"]["openAPIV3Schema"])),
+        schema=schema,
         namespaced=spec["scope"] == "Namespaced",
         singular=names["singular"],
         list_kind=names["listKind"],
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
         has_status="status" in subresources,
+        more_subresources=("scale",) if "scale" in subresources else (),
+        scale=_scale(subresources.get("scale")),
+        verbs=_VERBS,
+        deprecation=_deprecation(spec, version),
         counts_generation=True,
         custom=True,
         unconditional_update=False,
@@ -229,24 +119,71 @@ def _type(spec: Object, version: Object, stored_as: str) -> ResourceType:
             item["jsonPath"].lstrip("."): simple_path(item["jsonPath"])
             for item in version.get("selectableFields") or ()
         },
-        from_storage=None if served_as == stored_as else _as(served_as),
-        to_storage=None if served_as == stored_as else _as(stored_as),
+        from_storage=None if served_as == stored_as else _converted(served_as, schema),
+        to_storage=None if served_as == stored_as else _converted(stored_as, _stored_schema(spec), defaults=True),
     )
 
 
-def _as(api_version: str) -> Any:
-    return lambda stored: {**stored, "apiVersion": api_version}
+def _scale(raw: Object | None) -> ScalePaths | None:
+    if raw is None:
+        return None
+    wanted, actual = (_keys(raw[member]) for member in ("specReplicasPath", "statusReplicasPath"))
+    return ScalePaths(wanted, actual, _keys(raw.get("labelSelectorPath", "")))
+
+
+def _keys(path: str) -> tuple[str, ...]:
+    return tuple(part for part in path.split(".") if part)
+
+
+def _deprecation(spec: Object, version: Object) -> str:
+    """The warning of a deprecated version, or the empty text."""
+    if not version.get("deprecated"):
+        return ""
+    if text := version.get("deprecationWarning"):
+        return str(text)
+    served = [one["name"] for one in spec["versions"] if one["served"] and not one.get("deprecated")]
+    best = max(served, key=version_rank, default="")
+    kind, advice = spec["names"]["kind"], ""
+    if best and version_rank(best) > version_rank(version["name"]):
+        advice = f"; use {spec['group']}/{best} {kind}"
+    return f"{spec['group']}/{version['name']} {kind} is deprecated{advice}"
+
+
+def _stored_schema(spec: Object) -> Schema:
+    stored = next(version for version in spec["versions"] if version["storage"])
+    return Schema(_with_metadata(stored["schema"]["openAPIV3Schema"]))
+
+
+def _converted(api_version: str, schema: Schema, *, defaults: bool = False) -> Callable[[Object], Object]:
+    """A conversion without a webhook: another version in the same words, without fields that it lacks."""
+
+    def convert(stored: Object) -> Object:
+        converted: Object = copy_value({**stored, "apiVersion": api_version})
+        schema.prune(converted, None, "", [])
+        if defaults:
+            schema.default(converted, None, Budget())
+        return converted
+
+    return convert
 
 
 def _column(raw: Object) -> Column:
+    try:
+        value = compile_path(raw["jsonPath"])
+    except ValueError:  # A path that nobody can follow shows nothing.
+        value = _nothing
     return Column(
         raw["name"],
-        compile_path(raw["jsonPath"]),
+        value,
         raw["type"],
         raw.get("description", ""),
         raw.get("format", ""),
         raw.get("priority", 0),
     )
+
+
+def _nothing(_: Object) -> None:
+    """The value of a column that has none."""
 
 
 def _with_metadata(schema: Object) -> Object:
@@ -256,6 +193,12 @@ def _with_metadata(schema: Object) -> Object:
     metadata = {**OBJECT_META, "properties": members}
     properties = {"apiVersion": STRING, "kind": STRING, **(schema.get("properties") or {}), "metadata": metadata}
     return {**schema, "properties": properties}
+
+
+def new_status(definition: Object) -> Object:
+    """The status of a definition before anybody has looked at its names."""
+    stored = next(version["name"] for version in definition["spec"]["versions"] if version["storage"])
+    return {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": [stored]}
 
 
 def established_status(definition: Object, taken: set[str], now: str) -> Object:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import Any
 
+from harness.clusters.embedded.definitions import version_rank
 from harness.clusters.embedded.errors import no_such_path
 from harness.clusters.embedded.types import Registry, ResourceType
 from harness.clusters.embedded.values import Object
 
-__all__ = ["VERSION", "api_groups", "api_versions", "group", "resources", "root_paths"]
+__all__ = ["VERSION", "api_groups", "api_versions", "group", "resources", "root_paths", "sorted_groups"]
 
+_ORDER = (
+    "", "apiregistration.k8s.io", "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io",
+    "autoscaling", "batch", "certificates.k8s.io", "networking.k8s.io", "policy", "rbac.authorization.k8s.io",
+    "storage.k8s.io", "admissionregistration.k8s.io", "apiextensions.k8s.io", "scheduling.k8s.io",
+    "coordination.k8s.io", "node.k8s.io", "discovery.k8s.io",
+)  # fmt: skip
 VERSION = {
     "major": "1",
     "minor": "32",
@@ -31,16 +40,27 @@ def api_versions() -> Object:
 
 def api_groups(registry: Registry) -> Object:
     """``/apis``."""
-    groups = [_group(name, versions) for name, versions in registry.group_versions().items() if name]
+    groups = [_group(name, _sorted(versions)) for name, versions in sorted_groups(registry) if name]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+
+
+def sorted_groups(registry: Registry) -> list[tuple[str, list[str]]]:
+    """Every group with its versions, in the order of Kubernetes' priorities; then those of definitions, by name."""
+    found = registry.group_versions().items()
+    places = {name: place for place, name in enumerate(_ORDER)}
+    return sorted(found, key=lambda item: (places.get(item[0], len(places)), item[0]))
 
 
 def group(registry: Registry, name: str) -> Object:
     """``/apis/GROUP``."""
-    versions = registry.group_versions().get(name)
+    versions = _sorted(registry.group_versions().get(name, []))
     if not versions or not name:
         raise no_such_path()
     return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions)}
+
+
+def _sorted(versions: list[str]) -> list[str]:
+    return sorted(versions, key=version_rank, reverse=True)
 
 
 def _group(name: str, versions: list[str]) -> Object:
@@ -58,12 +78,27 @@ def resources(registry: Registry, group_name: str, version: str) -> Object:
         listed.append(_resource(served))
         if served.has_status:
             listed.append(_status(served))
+        if served.scale is not None:
+            listed.append(_scale(served))
+        if "token" in served.more_subresources:
+            listed.append(_TOKEN)
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",
         "groupVersion": types[0].api_version,
         "resources": listed,
     }
+
+
+_TOKEN: Object = {
+    "name": "serviceaccounts/token",
+    "singularName": "",
+    "namespaced": True,
+    "group": "authentication.k8s.io",
+    "version": "v1",
+    "kind": "TokenRequest",
+    "verbs": ["create"],
+}
 
 
 def _resource(served: ResourceType) -> Object:
@@ -78,7 +113,16 @@ def _resource(served: ResourceType) -> Object:
         described["shortNames"] = list(served.short_names)
     if served.categories:
         described["categories"] = list(served.categories)
+    if "get" in served.verbs:
+        described["storageVersionHash"] = _storage_hash(served)
     return described
+
+
+def _storage_hash(served: ResourceType) -> str:
+    """Return a digest of the stored version's name, which changes with it."""
+    stored = (served.to_storage({})["apiVersion"] if served.to_storage else served.api_version).rpartition("/")
+    name = f"{stored[0]}/{stored[2]}/{served.kind}"
+    return base64.b64encode(hashlib.sha256(name.encode()).digest()[:8]).decode()
 
 
 def _status(served: ResourceType) -> Object:
@@ -91,10 +135,22 @@ def _status(served: ResourceType) -> Object:
     }
 
 
+def _scale(served: ResourceType) -> Object:
+    return {
+        "name": f"{served.plural}/scale",
+        "singularName": "",
+        "namespaced": served.namespaced,
+        "group": "autoscaling",
+        "version": "v1",
+        "kind": "Scale",
+        "verbs": ["get", "patch", "update"],
+    }
+
+
 def root_paths(registry: Registry) -> Object:
     """``/``."""
     paths = ["/api", "/api/v1", "/apis"]
-    for name, versions in registry.group_versions().items():
+    for name, versions in sorted_groups(registry):
         if name:
             paths.append(f"/apis/{name}")
             paths.extend(f"/apis/{name}/{version}" for version in versions)

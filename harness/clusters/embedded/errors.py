@@ -26,6 +26,7 @@ __all__ = [
     "method_not_allowed",
     "no_such_path",
     "not_found",
+    "not_supported",
     "required",
     "show",
     "too_long",
@@ -35,6 +36,8 @@ __all__ = [
     "unsupported_value",
 ]
 
+_IN_OBJECTS = {ord(one): f"\\u{ord(one):04x}" for one in "<>&"}
+"""Go escapes these in the JSON of objects and lists."""
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
 
@@ -62,8 +65,9 @@ class StatusError(Exception):
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         }
+        if self.reason:
+            status["reason"] = self.reason
         if self.details is not None:
             status["details"] = {key: value for key, value in self.details.items() if value}
         status["code"] = self.code
@@ -72,7 +76,7 @@ class StatusError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What is wrong with one field of an object."""
+    """A fault of one field of an object."""
 
     reason: str
     field: str
@@ -84,7 +88,8 @@ class Cause:
 
 def show(value: object) -> str:
     """A value as Kubernetes' messages print it."""
-    return orjson.dumps(value).decode()
+    text = orjson.dumps(value).decode()
+    return text.translate(_IN_OBJECTS) if isinstance(value, dict | list) else text
 
 
 def required(field: str, detail: str = "") -> Cause:
@@ -165,9 +170,23 @@ def bad_request(message: str) -> StatusError:
     return StatusError(400, "BadRequest", message)
 
 
-def forbidden(group: str, plural: str, name: str, why: str, causes: Sequence[Mapping[str, str]] = ()) -> StatusError:
+def forbidden(
+    group: str,
+    plural: str,
+    name: str,
+    why: str,
+    causes: Sequence[Mapping[str, str]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> StatusError:
     details = {"name": name, "group": group, "kind": plural, "causes": list(causes)}
-    return StatusError(403, "Forbidden", f'{qualified(group, plural)} "{name}" is forbidden: {why}', details)
+    what = f'{qualified(group, plural)} "{name}"' if name else qualified(group, plural)
+    return StatusError(403, "Forbidden", f"{what} is forbidden: {why}", details, headers)
+
+
+def not_supported(verb: str, group: str, plural: str) -> StatusError:
+    """The refusal of a verb that a subresource of a custom resource lacks."""
+    message = f'{verb} is not supported on resources of kind "{qualified(group, plural)}"'
+    return StatusError(405, "MethodNotAllowed", message, {"group": group, "kind": plural})
 
 
 def method_not_allowed(allowed: Iterable[str] = ()) -> StatusError:

@@ -6,6 +6,7 @@ from typing import Any
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.builders import ANY, INTEGER, OBJECT_META, STRING, TIME, obj
+from harness.clusters.embedded.errors import Cause
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.types import Column, ResourceType
 from harness.clusters.embedded.values import Object, lookup
@@ -71,11 +72,11 @@ _COLUMNS = (
 )
 
 
-def _prepare(new: Object, old: Object | None) -> None:
+def _prepare(new: Object, old: Object | None) -> list[Cause]:
     about = lookup(new, ("involvedObject", "namespace")) or "default"
     if about != new["metadata"]["namespace"]:
-        cause = errors.invalid_value("involvedObject.namespace", about, "does not match event.namespace")
-        raise errors.invalid("", "Event", new["metadata"].get("name", ""), [cause])
+        return [errors.invalid_value("involvedObject.namespace", about, "does not match event.namespace")]
+    return []
 
 
 def core_type() -> ResourceType:
@@ -87,6 +88,7 @@ def core_type() -> ResourceType:
         "Event",
         Schema({"type": "object", "description": "Something that happened to an object.", "properties": _MEMBERS}),
         short_names=("ev",),
+        put_creates=True,
         columns=_COLUMNS,
         prepare=_prepare,
         selectable={
@@ -109,6 +111,7 @@ def grouped_type() -> ResourceType:
         "Event",
         Schema({"type": "object", "description": "Something that happened to an object.", "properties": members}),
         short_names=("ev",),
+        put_creates=True,
         columns=_COLUMNS,
         prepare=_prepare,
         selectable={

@@ -15,23 +15,36 @@ from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.values import Object
 
-__all__ = ["Fields", "Path", "Paths", "dotted", "dump", "element", "load", "without"]
+__all__ = [
+    "STEPS",
+    "UNOWNED_METADATA",
+    "Fields",
+    "Path",
+    "Paths",
+    "dotted",
+    "dump",
+    "element",
+    "load",
+    "order",
+    "with_parents",
+    "without",
+]
 
 Path = tuple[str, ...]
 Paths = frozenset[Path]
 
-_STEPS = 8
+STEPS = 8
 """Of the budget, for one field; a request goes through the fields of an object up to three times."""
 _Branch = dict[str, Any]
 _END = ""
 """Ends a path in the tree of those that are to be removed."""
 
-_UNOWNED = frozenset(
-    ("apiVersion", "kind", "metadata.name", "metadata.namespace", "metadata.creationTimestamp", "metadata.selfLink")
-) | frozenset(
-    ("metadata.uid", "metadata.resourceVersion", "metadata.generation", "metadata.managedFields",
-     "metadata.deletionTimestamp", "metadata.deletionGracePeriodSeconds", "metadata.generateName")
+_METADATA = ("f:metadata",)
+UNOWNED_METADATA = frozenset(
+    ("name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields",
+     "resourceVersion")
 )  # fmt: skip
+"""Members of ``metadata`` that no manager owns."""
 
 
 class Fields:
@@ -42,7 +55,7 @@ class Fields:
         self._root, self._schema = value, schema
         self._values: dict[Path, Any] = {}
         for path, item in _walk(value, schema, ()):
-            budget.spend(_STEPS)
+            budget.spend(STEPS)
             if not _unowned(path):
                 self._values[path] = item
         self._indexes: dict[int, dict[str, Any]] = {}
@@ -80,13 +93,18 @@ class Fields:
 
 
 def _unowned(path: Path) -> bool:
-    return ".".join(part[2:] for part in path[:2]) in _UNOWNED or path == ("f:metadata",) or path[0][2:] in _UNOWNED
+    if path[0] == "f:metadata":
+        return len(path) == 1 or path[1][2:] in UNOWNED_METADATA
+    return path in (("f:apiVersion",), ("f:kind",))
 
 
 def _walk(value: Any, schema: Schema | None, path: Path) -> Iterator[tuple[Path, Any]]:
     if type(value) is dict and value and not (schema is not None and schema.atomic):
         for name, item in value.items():
-            yield from _walk(item, schema.child(name) if schema is not None else None, (*path, f"f:{name}"))
+            here, child = (*path, f"f:{name}"), schema.child(name) if schema is not None else None
+            if (schema is None or name not in schema.properties) and _has_members(item, child):
+                yield here, True
+            yield from _walk(item, child, here)
     elif type(value) is list and value and schema is not None and schema.list_type != "atomic":
         for item in value:
             part = element(item, schema)
@@ -98,6 +116,12 @@ def _walk(value: Any, schema: Schema | None, path: Path) -> Iterator[tuple[Path,
                 yield here, item
     elif path:
         yield path, value
+
+
+def _has_members(value: Any, schema: Schema | None) -> bool:
+    if type(value) is dict:
+        return bool(value) and not (schema is not None and schema.atomic)
+    return type(value) is list and bool(value) and schema is not None and schema.list_type != "atomic"
 
 
 def element(item: Any, schema: Schema) -> str:
@@ -114,7 +138,7 @@ def _default(schema: Schema, name: str) -> Any:
 
 
 def without(value: Any, paths: Iterable[Path], schema: Schema | None) -> Any:
-    """``value`` without what is at these paths. Shares the rest."""
+    """``value`` without what is at these paths. Shares the rest. What they empty is null, as the API server has it."""
     removed: _Branch = {}
     for path in paths:
         branch = removed
@@ -133,31 +157,48 @@ def _without(value: Any, removed: _Branch, schema: Schema | None) -> Any:
                 left[name] = item
             elif _END not in branch:
                 left[name] = _without(item, branch, schema.child(name) if schema is not None else None)
-        return left
+        return left or (None if value else left)
     if type(value) is list and schema is not None:
         branches = ((item, removed.get(element(item, schema))) for item in value)
-        return [
+        items = [
             item if branch is None else _without(item, branch, schema.items)
             for item, branch in branches
             if branch is None or _END not in branch
         ]
+        return items or (None if value else items)
     return value
 
 
 def dump(paths: Paths) -> Object:
     """A set in its FieldsV1 form."""
     root: Object = {}
-    items = []
+    ends = []
     for path in sorted(paths):
         node = root
         for part in path:
             node = node.setdefault(part, {})
-        if path[-1][0] in "kv":
-            items.append(node)
-    for node in items:
+        ends.append(node)
+    for node in ends:
         if node:
             node["."] = {}
     return root
+
+
+def with_parents(paths: Paths, schema: Schema) -> Paths:
+    """The set, and every named field of the schema on the way to one of its members; items of maps are not."""
+    found = set(paths)
+    for path in paths:
+        node: Schema | None = schema
+        for depth, part in enumerate(path[:-1], 1):
+            named = False
+            if node is not None and part.startswith("f:"):
+                named = part[2:] in node.properties
+                node = node.child(part[2:])
+            elif node is not None:
+                node = node.items
+            if named and path[:depth] != _METADATA:
+                found.add(path[:depth])
+    return frozenset(found)
 
 
 def load(fields: Any) -> Paths:
@@ -175,6 +216,11 @@ def _load(node: Any, path: Path) -> Iterator[Path]:
             yield path
         elif part[:2] in ("f:", "k:", "v:"):
             yield from _load(child, (*path, part))
+
+
+def order(path: Path) -> list[tuple[bool, str]]:
+    """A key to sort paths by: what an object has itself comes before what its members have."""
+    return [(depth < len(path), part) for depth, part in enumerate(path, 1)]
 
 
 def dotted(path: Path) -> str:

@@ -10,12 +10,15 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+from multidict import CIMultiDict
 
+from harness.clusters.embedded.access.users import ADMIN, ANONYMOUS, User
+from harness.clusters.embedded.encodings import ZIPPED_FROM, Compressor, media_of, takes_gzip, to_yaml, zipped
 from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.logs import Logs
-from harness.clusters.embedded.messages import JSON, Listing, Plain, Request, Response
+from harness.clusters.embedded.messages import JSON, YAML, Listing, Plain, Request, Response
 from harness.clusters.embedded.query import is_pretty
-from harness.clusters.embedded.server import OPEN_PATHS, ApiServer
+from harness.clusters.embedded.server import ApiServer
 from harness.clusters.embedded.watching import Watcher
 from harness.core.clock import Clock
 from harness.core.errors import RigError, reason
@@ -37,11 +40,19 @@ _SHUTDOWN_SECONDS = 1.0
 _LONG = 500
 """A list of more objects is sent in pieces, and other requests are served between them."""
 _TEXT = {"Content-Type": "text/plain; charset=utf-8"}
+_ZIPPED = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
 _CLOSE = {"Connection": "close"}
 """The rest of the body would be read as the next request."""
 
 Pieces = AsyncGenerator[bytes, None]
 Ready = Callable[[], Awaitable[object]]
+
+
+class _Request(web.BaseRequest):
+    """A request whose answers do not say which program made them."""
+
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        response.headers.popall("Server", None)
 
 
 class HttpServer:
@@ -62,18 +73,18 @@ class HttpServer:
         """``ready`` is awaited before every request."""
         self._server, self._logs, self._ready = server, logs, ready
         self._clock, self._network, self._places = clock, network, places
-        self._authorization = f"Bearer {token}".encode()
+        self._token = token.encode()
         self._tls = tls
         self._http: web.Server | None = None
         self._door: HttpDoor | None = None
         self._listener: Listener | None = None
 
     async def start(self, endpoint: Endpoint) -> Endpoint:
-        """Listen; returns where. Raises :class:`RigError` naming the port that cannot be had."""
+        """Listen; returns where. Raises :class:`RigError` naming the port that is not available."""
         limit, loop = self._server.body_limit + 1, asyncio.get_running_loop()
 
         def make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-            return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=limit)
+            return _Request(message, payload, protocol, writer, task, loop, client_max_size=limit)
 
         http = web.Server(
             self._handle, request_factory=make_request, handler_cancellation=True, access_log=None, logger=log
@@ -108,27 +119,38 @@ class HttpServer:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._door is None:
             raise RuntimeError("a request before the start")
-        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-        knows_token = hmac.compare_digest(given, self._authorization)
-        async with self._door.request(request.protocol, knows_token=knows_token):
+        user = self._user(request.headers.get("Authorization", ""))
+        known = user is not None and user is not ANONYMOUS
+        async with self._door.request(request.protocol, knows_token=known):
             try:
-                return await self._send(request, self._door, await self._respond(request, knows_token=knows_token))
+                return await self._send(request, self._door, await self._respond(request, user))
             except StatusError as error:
                 answer = Response(error.code, Plain(error.status()), dict(error.headers))
                 return await self._send(request, self._door, answer)
 
-    async def _respond(self, request: web.BaseRequest, *, knows_token: bool) -> Response | Pieces:
+    def _user(self, authorization: str) -> User | None:
+        """Return the user that makes a request, by its ``Authorization`` header; None where that is not valid."""
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            return ANONYMOUS
+        if hmac.compare_digest(token.strip().encode("utf-8", "surrogateescape"), self._token):
+            return ADMIN
+        return self._server.bearer(authorization)
+
+    async def _respond(self, request: web.BaseRequest, user: User | None) -> Response | Pieces:
         """The server's answer, or the text of a log. Raises :class:`StatusError`."""
         path = request.rel_url.raw_path
-        if not knows_token and path not in OPEN_PATHS:
+        if user is None:
             raise StatusError(401, "Unauthorized", "Unauthorized")
+        client = _client(request.headers.get("User-Agent", ""))
+        asked = Request(request.method, path, request.query, request.headers, b"", client, user=user)
         if self._logs is not None and (device := self._logs.name(path)) is not None:
+            self._server.admit(asked)
             return await self._logs.open(request.method, request.query, device)
-        body = await self._body(request)
+        asked.body = await self._body(request)
         if self._ready is not None:
             await self._ready()
-        client = _client(request.headers.get("User-Agent", ""))
-        return await self._server.handle(Request(request.method, path, request.query, request.headers, body, client))
+        return await self._server.handle(asked)
 
     async def _body(self, request: web.BaseRequest) -> bytes:
         if not request.body_exists:
@@ -148,17 +170,27 @@ class HttpServer:
     async def _send(self, request: web.BaseRequest, door: HttpDoor, answer: Response | Pieces) -> web.StreamResponse:
         if not isinstance(answer, Response):
             return await self._stream(request, door, web.StreamResponse(headers=_TEXT), answer)
-        headers = {"Content-Type": answer.content_type, **answer.headers}
+        headers = _headers(answer)
+        wants_yaml = answer.content_type == JSON and media_of(request.headers.get("Accept", "")) == YAML
         pretty = answer.content_type == JSON and is_pretty(request.query, request.headers.get("User-Agent", ""))
         if answer.watcher is not None:
             stream = web.StreamResponse(headers=headers)
             return await self._stream(request, door, stream, _events(answer.watcher))
         if isinstance(answer.content, Listing) and len(answer.content.entries) > _LONG and not pretty:
+            wants_gzip = takes_gzip(request.headers)
+            if wants_gzip:
+                headers.update(_ZIPPED)
             stream = web.StreamResponse(headers=headers)
-            return await self._stream(request, door, stream, _parts(answer.content))
+            return await self._stream(request, door, stream, _parts(answer.content, zipped=wants_gzip))
         data = answer.content.encode()
-        if pretty:
+        if wants_yaml:
+            headers["Content-Type"] = YAML
+            data = to_yaml(data)
+        elif pretty:
             data = orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2)
+        if len(data) > ZIPPED_FROM and takes_gzip(request.headers):
+            headers.update(_ZIPPED)
+            data = zipped(data)
         plain = web.Response(body=data, status=answer.status, headers=headers)
         if "Connection" in answer.headers:
             plain.force_close()
@@ -181,6 +213,13 @@ class HttpServer:
         return stream
 
 
+def _headers(answer: Response) -> CIMultiDict[str]:
+    headers = CIMultiDict({"Content-Type": answer.content_type, **answer.headers})
+    for warning in answer.warnings:
+        headers.add("Warning", f"299 - {orjson.dumps(warning).decode()}")
+    return headers
+
+
 async def _events(watcher: Watcher) -> Pieces:
     try:
         while (lines := await watcher.read()) is not None:
@@ -189,9 +228,16 @@ async def _events(watcher: Watcher) -> Pieces:
         watcher.close()
 
 
-async def _parts(listing: Listing) -> Pieces:
+async def _parts(listing: Listing, *, zipped: bool) -> Pieces:
+    compressor = Compressor() if zipped else None
     for part in listing.parts():
-        yield part
+        if compressor is None:
+            yield part
+        else:
+            for piece in compressor.pieces(part):
+                yield piece
+    if compressor is not None:
+        yield compressor.end()
 
 
 def _client(user_agent: str) -> str:

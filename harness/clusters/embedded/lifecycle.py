@@ -11,16 +11,18 @@ from typing import Any
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.builtin import CRD_TYPE
 from harness.clusters.embedded.definitions import types_of
-from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.owners import Owners
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Key, StoredObject
 from harness.clusters.embedded.types import ResourceType
 from harness.clusters.embedded.values import Object
+from harness.core.clock import Timer
 
 __all__ = ["Lifecycle"]
 
 _FOREGROUND = "foregroundDeletion"
+_CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+"""The finalizer that holds a definition until its objects are gone."""
 _LASTING = ("default", "kube-public", "kube-system")
 
 
@@ -33,20 +35,45 @@ class Lifecycle:
         self._terminating: set[str] = set()
         self._ended: deque[tuple[str, ResourceType, StoredObject]] = deque()
         self._draining = False
+        self._timers: set[Timer] = set()
 
     def created(self, served: ResourceType, entry: StoredObject) -> None:
         """An object came: serve what it defines; it goes again if all its owners are gone."""
         if served is CRD_TYPE:
-            self._serve(entry.object)
+            self._serve_soon(entry.object)
         owners = entry.object["metadata"].get("ownerReferences")
-        if owners and not any(self._owners.exists(owner["uid"]) for owner in owners):
-            key = (entry.object["metadata"].get("namespace", ""), entry.object["metadata"]["name"])
+        namespace = entry.object["metadata"].get("namespace", "")
+        if owners and not any(self._owners.exists(owner["uid"], namespace) for owner in owners):
+            key = (namespace, entry.object["metadata"]["name"])
             self.delete(served, key)
 
     def changed(self, served: ResourceType, entry: StoredObject) -> None:
         """An object changed: serve what it defines now."""
         if served is CRD_TYPE:
             self._serve(entry.object)
+
+    def _serve_soon(self, definition: Object) -> None:
+        """Serve a new type now, or after the time that other clients may need to learn of it."""
+        delay = self._state.timing.before_new_types
+        if not delay:
+            self._serve(definition)
+            return
+        key = ("", definition["metadata"]["name"])
+
+        def serve() -> None:
+            self._timers.discard(timer)
+            entry = self._state.collection(CRD_TYPE).get(key)
+            if entry is not None:
+                self._serve(entry.object)
+
+        timer = self._state.clock.call_later(delay, serve)
+        self._timers.add(timer)
+
+    def close(self) -> None:
+        """Serve no further type."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
 
     def _serve(self, definition: Object) -> None:
         spec = definition["spec"]
@@ -60,7 +87,8 @@ class Lifecycle:
                 self._state.registry.remove(served.group, served.plural, served.version)
         for served in types:
             self._state.registry.add(served)
-        self._owners.follow(types[0].collection, self._state.collection(types[0]))
+        if types:
+            self._owners.follow(types[0].collection, self._state.collection(types[0]))
 
     def kinds_taken(self, definition: Object) -> set[str]:
         """The kinds of a definition's group that other types have."""
@@ -71,13 +99,13 @@ class Lifecycle:
             if served.group == spec["group"] and served.plural != spec["names"]["plural"]
         }
 
-    def check_definition_open(self, served: ResourceType) -> None:
+    def check_definition_open(self, served: ResourceType, name: str) -> None:
         """Raise the refusal while a type is being removed."""
         if served.custom:
             definition = self._state.collection(CRD_TYPE).get(("", served.name))
             if definition is not None and "deletionTimestamp" in definition.object["metadata"]:
                 message = "create not allowed while custom resource definition is terminating"
-                raise StatusError(405, "MethodNotAllowed", message, {"group": served.group, "kind": served.plural})
+                raise errors.forbidden(served.group, served.plural, name, message)
 
     def delete(
         self,
@@ -98,12 +126,16 @@ class Lifecycle:
         is_namespace = served.name == "namespaces"
         if is_namespace and key[1] in _LASTING:
             raise errors.forbidden("", "namespaces", key[1], "this namespace may not be deleted")
-        if dry_run:
-            return entry, True
         meta = entry.object["metadata"]
+        finalizers = list(meta.get("finalizers") or ())
+        if served is CRD_TYPE and _CLEANUP not in finalizers and "deletionTimestamp" not in meta:
+            finalizers.append(_CLEANUP)
+        if dry_run:
+            if not finalizers or "deletionTimestamp" in meta:
+                return entry, not finalizers
+            return StoredObject(self._marked(served, entry, finalizers), entry.version), False
         if policy == "Orphan":
             self._orphan(meta["uid"])
-        finalizers = list(meta.get("finalizers") or ())
         if (
             policy == "Foreground"
             and _FOREGROUND not in finalizers
@@ -127,30 +159,38 @@ class Lifecycle:
             if wanted and wanted != actual:
                 message = f"the {label} in the precondition ({wanted}) does not match the {label} in record ({actual})"
                 message += f". The object might have been {why}"
-                raise errors.conflict(served.group, served.plural, meta["name"], message)
+                raise errors.conflict(served.group, served.kind, meta["name"], message)
 
     def _mark(self, served: ResourceType, key: Key, entry: StoredObject, finalizers: list[str]) -> StoredObject:
-        meta = {**entry.object["metadata"], "deletionTimestamp": self._state.now(), "deletionGracePeriodSeconds": 0}
+        marked = self._marked(served, entry, finalizers)
+        if served.name == "namespaces":
+            self._terminating.add(key[1])
+        return self._state.store.write(self._state.collection(served), "MODIFIED", key, marked)
+
+    def _marked(self, served: ResourceType, entry: StoredObject, finalizers: list[str]) -> Object:
+        """An object whose deletion has begun."""
+        meta = {**entry.object["metadata"], "deletionTimestamp": self._state.now()}
+        if served.name != "namespaces" and served is not CRD_TYPE:
+            meta["deletionGracePeriodSeconds"] = 0
         if finalizers:
             meta["finalizers"] = finalizers
-        if served.counts_generation:
+        if served.counts_generation and served is not CRD_TYPE:
             meta["generation"] = meta.get("generation", 0) + 1
         marked = {**entry.object, "metadata": meta}
         if served.name == "namespaces":
             marked["status"] = {**marked.get("status", {}), "phase": "Terminating"}
-            self._terminating.add(key[1])
         elif served is CRD_TYPE:
-            message = "CustomResource deletion is in progress"
+            message = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
             condition = {
                 "type": "Terminating",
                 "status": "True",
                 "lastTransitionTime": meta["deletionTimestamp"],
-                "reason": "InstanceDeletionInProgress",
+                "reason": "InstanceDeletionPending",
                 "message": message,
             }
             status = marked["status"]
             marked["status"] = {**status, "conditions": [*status["conditions"], condition]}
-        return self._state.store.write(self._state.collection(served), "MODIFIED", key, marked)
+        return marked
 
     def _follow_deletion(self, served: ResourceType, key: Key, entry: StoredObject, *, foreground: bool) -> None:
         """Delete what a marked object holds: a namespace's contents, a definition's objects, dependents."""
@@ -215,7 +255,7 @@ class Lifecycle:
         if entry is None:
             return
         owners = entry.object["metadata"]["ownerReferences"]
-        left = [owner for owner in owners if self._owners.exists(owner["uid"])]
+        left = [owner for owner in owners if self._owners.exists(owner["uid"], key[0])]
         if left:
             self._set_metadata(served, key, entry, {"ownerReferences": left})
         else:
@@ -282,8 +322,14 @@ class Lifecycle:
         entry = self._state.collection(CRD_TYPE).get(("", name))
         if entry is None or "deletionTimestamp" not in entry.object["metadata"]:
             return
-        if not entry.object["metadata"].get("finalizers") and self.may_go(CRD_TYPE, ("", name)):
-            self.remove(CRD_TYPE, ("", name), {**entry.object, "metadata": dict(entry.object["metadata"])})
+        if not self.may_go(CRD_TYPE, ("", name)):
+            return
+        left = [item for item in entry.object["metadata"].get("finalizers") or () if item != _CLEANUP]
+        if left:
+            self._set_metadata(CRD_TYPE, ("", name), entry, {"finalizers": left})
+            return
+        meta = {member: value for member, value in entry.object["metadata"].items() if member != "finalizers"}
+        self.remove(CRD_TYPE, ("", name), {**entry.object, "metadata": meta})
 
     def _withdraw(self, definition: Object) -> None:
         for served in self._types_of(definition):

@@ -1,4 +1,4 @@
-"""What a board writes, as the ``log`` of its Device: asked for and followed like a Pod's log in Kubernetes."""
+"""The output of a board, as the ``log`` of its Device: asked for and followed like a Pod's log in Kubernetes."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Logs:
 
 
 class _Reader:
-    """What waits for one reader, who may not be reading at all: it ends with the last line that there was room for."""
+    """The lines that wait for one reader, which may not read at all: they end with the last line that fits."""
 
     def __init__(self) -> None:
         self._lines: asyncio.Queue[str | None] = asyncio.Queue()

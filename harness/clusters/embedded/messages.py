@@ -1,4 +1,4 @@
-"""What goes in and out of the server, whatever carries it: a socket, or a call in the same process."""
+"""The data that goes in and out of the server, whatever carries it: a socket, or a call in the same process."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Any, Protocol
 
 import orjson
 
+from harness.clusters.embedded.access.users import ADMIN, User
 from harness.clusters.embedded.store import StoredObject
 from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.embedded.watching import Presentation, Watcher
 
-__all__ = ["JSON", "Content", "Listing", "Plain", "Raw", "Request", "Response", "Stored"]
+__all__ = ["JSON", "YAML", "Content", "Listing", "Plain", "Raw", "Request", "Response", "Stored"]
 
 JSON = "application/json"
+YAML = "application/yaml"
 _PART = 200
 """Objects in one part of a list."""
 
@@ -34,6 +36,8 @@ class Request:
     body: Any = b""
     client: str = "User"
     in_process: bool = False
+    user: User = ADMIN
+    """The authenticated user; once the request is let in, the user that it impersonates."""
 
 
 class Content(Protocol):
@@ -118,5 +122,7 @@ class Response:
     status: int
     content: Content
     headers: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    """Texts that the client shows its user: each becomes a Warning header of its own."""
     content_type: str = JSON
     watcher: Watcher | None = None

@@ -1,4 +1,4 @@
-"""What holds for the metadata of every object: names, labels, owners, finalizers."""
+"""Rules for the metadata of every object: names, labels, owners, finalizers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,18 @@ from harness.clusters.embedded import errors
 from harness.clusters.embedded.errors import Cause
 from harness.clusters.embedded.values import Object
 
-__all__ = ["NAME_SUFFIX_ALPHABET", "check_metadata", "label_causes", "name_problem"]
+__all__ = [
+    "NAME_SUFFIX_ALPHABET",
+    "check_metadata",
+    "dns_1035_problem",
+    "label_causes",
+    "label_problem",
+    "name_problem",
+    "subdomain_problem",
+]
 
 NAME_SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-"""What ``generateName`` draws its five characters from (no vowels, so no words)."""
+"""``generateName`` draws its five characters from (no vowels, so no words)."""
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _DNS_LABEL = re.compile(rf"{_LABEL}\Z")
@@ -49,8 +57,12 @@ _VALUE_MESSAGE = (
 )
 
 
-def name_problem(name: str, plural: str) -> str | None:
-    """What is wrong with an object's name, in Kubernetes' words."""
+def name_problem(name: str, plural: str, path_names: bool = False) -> str | None:
+    """Return the fault of an object's name, in Kubernetes' words."""
+    if path_names:
+        return _segment_problem(name)
+    if plural == "namespaces" and "." in name:
+        return "must not contain dots"
     if plural == "namespaces":
         pattern, limit, message = _DNS_LABEL, 63, _LABEL_MESSAGE
     elif plural == "services":
@@ -62,13 +74,42 @@ def name_problem(name: str, plural: str) -> str | None:
     return None if pattern.match(name) else message
 
 
-def check_metadata(metadata: Object, plural: str) -> list[Cause]:
-    """What is wrong with an object's metadata."""
+def subdomain_problem(text: str) -> str | None:
+    """Return the fault of a DNS-1123 subdomain."""
+    if len(text) > 253:
+        return "must be no more than 253 bytes"
+    return None if _DNS_SUBDOMAIN.match(text) else _SUBDOMAIN_MESSAGE
+
+
+def label_problem(text: str) -> str | None:
+    """Return the fault of a DNS-1123 label."""
+    if len(text) > 63:
+        return "must be no more than 63 bytes"
+    return None if _DNS_LABEL.match(text) else _LABEL_MESSAGE
+
+
+def dns_1035_problem(text: str) -> str | None:
+    """Return the fault of a DNS-1035 label."""
+    if len(text) > 63:
+        return "must be no more than 63 bytes"
+    return None if _DNS_1035.match(text) else _1035_MESSAGE
+
+
+def _segment_problem(name: str) -> str | None:
+    """Return the fault of a name that only has to be a segment of a path."""
+    if name in (".", ".."):
+        return f"may not be '{name}'"
+    wrong = next((char for char in "/%" if char in name), None)
+    return f"may not contain '{wrong}'" if wrong else None
+
+
+def check_metadata(metadata: Object, plural: str, path_names: bool = False) -> list[Cause]:
+    """Return the fault of an object's metadata."""
     causes: list[Cause] = []
     name = metadata.get("name", "")
     if not name:
         causes.append(errors.required("metadata.name", "name or generateName is required"))
-    elif problem := name_problem(name, plural):
+    elif problem := name_problem(name, plural, path_names):
         causes.append(errors.invalid_value("metadata.name", name, problem))
     if labels := metadata.get("labels"):
         causes.extend(label_causes(labels, "metadata.labels"))
@@ -85,7 +126,7 @@ def check_metadata(metadata: Object, plural: str) -> list[Cause]:
 
 
 def label_causes(labels: Object, field: str) -> list[Cause]:
-    """What is wrong with a map of labels."""
+    """Return the fault of a map of labels."""
     causes = []
     for key, value in labels.items():
         if problem := _qualified_problem(key):
@@ -118,12 +159,17 @@ def _check_annotations(annotations: Object, causes: list[Cause]) -> None:
 
 def _check_owners(owners: list[Any], causes: list[Cause]) -> None:
     causes.extend(
-        errors.required(f"metadata.ownerReferences.{member}", "must not be empty")
+        errors.invalid_value(f"metadata.ownerReferences.{member}", "", "must not be empty")
         for owner in owners
         for member in ("apiVersion", "kind", "name", "uid")
-        if owner.get(member) == ""
+        if not owner.get(member)
     )
-    controllers = [owner["name"] for owner in owners if owner.get("controller")]
+    causes.extend(
+        errors.invalid_value("metadata.ownerReferences", owner, "/v1, Kind=Event is disallowed from being an owner")
+        for owner in owners
+        if (owner.get("apiVersion"), owner.get("kind")) == ("v1", "Event")
+    )
+    controllers = [f"{owner.get('kind')}/{owner.get('name')}" for owner in owners if owner.get("controller")]
     if len(controllers) > 1:
         found = " and ".join(controllers)
         message = f'Only one reference can have Controller set to true. Found "true" in references for {found}'

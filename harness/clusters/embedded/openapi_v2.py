@@ -14,7 +14,7 @@ from harness.clusters.embedded.values import Object
 __all__ = ["MEDIA_TYPE", "encode"]
 
 MEDIA_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-"""What it is called in an answer; clients ask for it with an ``@``, which they could not read back."""
+"""Its name in an answer; clients ask for it with an ``@``, which they could not read back."""
 
 
 def encode(document: Object) -> bytes:

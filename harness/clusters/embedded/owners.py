@@ -1,4 +1,4 @@
-"""Who owns whom (``metadata.ownerReferences``), kept up to date with every change."""
+"""Owners and their dependents (``metadata.ownerReferences``), kept up to date with every change."""
 
 from __future__ import annotations
 
@@ -56,8 +56,13 @@ class Owners:
         for owner in after or ():
             self._dependents.setdefault(owner["uid"], {})[place] = None
 
-    def exists(self, uid: str) -> bool:
-        return uid in self._by_uid
+    def exists(self, uid: str, namespace: str) -> bool:
+        """Whether there is such an owner for an object of a namespace: a namespaced owner is in the same one.
+
+        An owner in a namespace says nothing about a dependent outside all of them, which is therefore kept.
+        """
+        place = self._by_uid.get(uid)
+        return place is not None and (not namespace or place[1][0] in ("", namespace))
 
     def place(self, uid: str) -> Place | None:
         """Where an object is."""

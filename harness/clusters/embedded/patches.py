@@ -16,7 +16,7 @@ from harness.clusters.embedded.errors import StatusError, bad_request
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.values import NESTING_LIMIT, Object, copy_value, identity, is_too_deep
 
-__all__ = ["JSON_PATCH", "MERGE_PATCH", "STRATEGIC_PATCH", "json_patch", "merge_patch", "strategic_patch"]
+__all__ = ["JSON_PATCH", "JSON_TYPES", "MERGE_PATCH", "STRATEGIC_PATCH", "json_patch", "merge_patch", "strategic_patch"]
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -27,8 +27,15 @@ _STEPS = 10
 """Of the budget, for one operation."""
 _ITEMS_A_STEP = 1000
 """How many items of a list are moved in one step."""
-_MESSAGE_LIMIT = 1000
-"""Characters of what is said of a patch: the library shows whole objects."""
+_OPERATIONS = "[]handlers.jsonPatchOp"
+_WRONG = (
+    jsonpatch.JsonPatchConflict, jsonpatch.JsonPatchTestFailed, jsonpatch.JsonPointerException,
+    jsonpatch.InvalidJsonPatch, KeyError, TypeError, ValueError,
+)  # fmt: skip
+JSON_TYPES: dict[type, str] = {
+    dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number", type(None): "null",
+}  # fmt: skip
+"""The words of Go's messages for the types of JSON."""
 _COPIES_LIMIT = 3 << 20
 """Bytes of JSON that the copies of one patch may add, as in Kubernetes: 22 copies of copies make 4 million of one."""
 
@@ -50,7 +57,8 @@ def json_patch(value: Object, patch: Any, budget: Budget) -> Any:
     """RFC 6902. Raises the 422 refusal where a test fails or a path is not there, 400 for an invalid patch;
     :class:`OutOfBudget`."""
     if not isinstance(patch, list) or not all(isinstance(operation, dict) for operation in patch):
-        raise bad_request("error decoding patch: json: a JSON patch is an array of operations")
+        what = JSON_TYPES[type(patch)] if not isinstance(patch, list) else "value"
+        raise bad_request(f"error decoding patch: json: cannot unmarshal {what} into Go value of type {_OPERATIONS}")
     if len(patch) > _OPERATIONS_LIMIT:
         message = f"The allowed maximum operations in a JSON patch is {_OPERATIONS_LIMIT}, got {len(patch)}"
         raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: {message}")
@@ -58,19 +66,43 @@ def json_patch(value: Object, patch: Any, budget: Budget) -> Any:
     try:
         for operation in patch:
             budget.spend(_STEPS + _moved(operation, patched) // _ITEMS_A_STEP)
-            if operation.get("op") == "copy":
-                copied += len(orjson.dumps(jsonpatch.JsonPointer(operation["from"]).resolve(patched)))
+            meant = _as_kubernetes_reads_it(operation, patched)
+            if meant is None:
+                continue
+            if meant.get("op") == "copy":
+                copied += len(orjson.dumps(jsonpatch.JsonPointer(meant["from"]).resolve(patched)))
                 if copied > _COPIES_LIMIT:
                     raise _too_many_copies(copied)
-            patched = jsonpatch.JsonPatch([operation]).apply(patched, in_place=True)
-    except (jsonpatch.JsonPatchConflict, jsonpatch.JsonPatchTestFailed, jsonpatch.JsonPointerException) as error:
-        message = f"the server rejected our request due to an error in our request: {error}"
-        raise StatusError(422, "Invalid", message[:_MESSAGE_LIMIT], {}) from error
-    except (jsonpatch.InvalidJsonPatch, KeyError, TypeError, ValueError) as error:
-        raise bad_request(f"error decoding patch: {error}"[:_MESSAGE_LIMIT]) from error
+            patched = jsonpatch.JsonPatch([meant]).apply(patched, in_place=True)
+    except _WRONG as error:
+        message = "the server rejected our request due to an error in our request"
+        raise StatusError(422, "Invalid", message, {}) from error
     if is_too_deep(patched):
         raise bad_request(f"exceeded max depth: the object would be nested more than {NESTING_LIMIT} times")
     return patched
+
+
+def _as_kubernetes_reads_it(operation: Object, document: Any) -> Object | None:
+    """An operation in RFC 6902's terms; None for one that changes nothing.
+
+    Kubernetes' library counts items from the end with negative numbers, replaces members that are not there, takes a
+    missing value for null, and lets a test for null hold where nothing is.
+    """
+    op, path = operation.get("op"), operation.get("path")
+    if not isinstance(path, str) or op not in ("add", "replace", "remove", "test"):
+        return operation
+    head, _, last = path.rpartition("/")
+    parent = jsonpatch.JsonPointer(head).resolve(document, None)
+    meant = operation if op == "remove" else {"value": None, **operation}
+    if type(parent) is list and last[:1] == "-" and last[1:].isdecimal() and last[1:]:
+        index = len(parent) + (op == "add") - int(last[1:])
+        return {**meant, "path": f"{head}/{index if index >= 0 else len(parent) + 1}"}
+    key = last.replace("~1", "/").replace("~0", "~")
+    if type(parent) is dict and key not in parent and op in ("replace", "test"):
+        if op == "test" and meant["value"] is None:
+            return None
+        return {**meant, "op": "add"} if op == "replace" else meant
+    return meant
 
 
 def _moved(operation: Object, document: Any) -> int:

@@ -87,6 +87,26 @@ _MESSAGES: Mapping[str, Mapping[int, _Field]] = {
         (1, "gracePeriodSeconds:int"), (2, "preconditions:Preconditions"), (3, "orphanDependents:bool"),
         (4, "propagationPolicy:string"), (5, "dryRun:[string]"),
     ),
+    "TokenRequest": _message(
+        (1, "metadata:ObjectMeta"), (2, "spec:TokenRequestSpec"), (3, "status:TokenRequestStatus"),
+    ),
+    "TokenRequestSpec": _message(
+        (1, "audiences:[string]"), (3, "boundObjectRef:BoundObjectReference"), (4, "expirationSeconds:int"),
+    ),
+    "TokenRequestStatus": _message((1, "token:string"), (2, "expirationTimestamp:time")),
+    "BoundObjectReference": _message(
+        (1, "kind:string"), (2, "apiVersion:string"), (3, "name:string"), (4, "uid:string"),
+    ),
+    "Role": _message((1, "metadata:ObjectMeta"), (2, "rules:[PolicyRule]")),
+    "ClusterRole": _message((1, "metadata:ObjectMeta"), (2, "rules:[PolicyRule]")),
+    "PolicyRule": _message(
+        (1, "verbs:[string]"), (2, "apiGroups:[string]"), (3, "resources:[string]"), (4, "resourceNames:[string]"),
+        (5, "nonResourceURLs:[string]"),
+    ),
+    "RoleBinding": _message((1, "metadata:ObjectMeta"), (2, "subjects:[Subject]"), (3, "roleRef:RoleRef")),
+    "ClusterRoleBinding": _message((1, "metadata:ObjectMeta"), (2, "subjects:[Subject]"), (3, "roleRef:RoleRef")),
+    "Subject": _message((1, "kind:string"), (2, "apiGroup:string"), (3, "name:string"), (4, "namespace:string")),
+    "RoleRef": _message((1, "apiGroup:string"), (2, "kind:string"), (3, "name:string")),
     "Preconditions": _message((1, "uid:string"), (2, "resourceVersion:string")),
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ import orjson
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.errors import StatusError, bad_request
-from harness.clusters.embedded.messages import Content, Listing, Plain, Stored
+from harness.clusters.embedded.messages import JSON, YAML, Content, Listing, Plain, Stored
 from harness.clusters.embedded.query import boolean, check_list_options, flag, integer
 from harness.clusters.embedded.selectors import FieldSelector, parse_field_selector, parse_label_selector
 from harness.clusters.embedded.state import State
@@ -22,7 +22,7 @@ from harness.clusters.embedded.types import ResourceType
 from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.embedded.watching import Presentation, Selection, Watcher
 
-__all__ = ["AsStored", "Reader", "Selectors"]
+__all__ = ["AsStored", "Reader", "Selectors", "WithoutKind"]
 
 _LONGEST_WATCH = 365 * 86_400
 """Seconds; what a client may name is more than a clock can wait."""
@@ -55,6 +55,20 @@ class _Converted:
         return copied
 
 
+class WithoutKind:
+    """Objects of a built-in kind in a list, which names their kind once."""
+
+    def __init__(self, form: Presentation) -> None:
+        self._form = form
+
+    def encode(self, entry: StoredObject) -> bytes:
+        return orjson.dumps(self.copy(entry))
+
+    def copy(self, entry: StoredObject) -> Object:
+        copied = self._form.copy(entry)
+        return {name: item for name, item in copied.items() if name not in ("kind", "apiVersion")}
+
+
 AS_STORED = AsStored()
 _METADATA = MetadataForm()
 
@@ -65,7 +79,7 @@ def plain_form(served: ResourceType) -> Presentation:
 
 
 class Selectors:
-    """What a list or a watch is restricted to, from the query."""
+    """The restrictions of a list or a watch, from the query."""
 
     def __init__(self, served: ResourceType, query: Mapping[str, str], namespace: str, name: str = "") -> None:
         labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
@@ -123,7 +137,7 @@ class Reader:
     def get(self, served: ResourceType, key: Key, form: Presentation, query: Mapping[str, str]) -> Content:
         """One object. Raises the 404 refusal."""
         if query.get("resourceVersion"):
-            self._state.check_version(query["resourceVersion"])
+            self._state.check_version(query["resourceVersion"], 500)
         entry = self._state.collection(served).get(key)
         if entry is None:
             raise errors.not_found(served.group, served.plural, key[1])
@@ -153,8 +167,12 @@ class Reader:
         if after is not None:
             entries = (found for found in entries if found[0] > after)
         limit = integer(query, "limit") or 0
+        if query.get("resourceVersion") == "0" and not query.get("continue"):
+            limit = 0  # what is in the cache is sent as a whole
         chosen, left = selectors.choose(entries, limit)
         metadata: Object = {"resourceVersion": str(version)}
+        if served.custom:
+            metadata["continue"] = ""
         if left:
             metadata["continue"] = _continue_token(version, chosen[-1][0])
             if not selectors.selective:
@@ -164,7 +182,8 @@ class Reader:
             return Plain(form.table(found_entries, metadata))
         if isinstance(form, MetadataForm):
             return Listing("PartialObjectMetadataList", GROUP_VERSION, metadata, found_entries, form)
-        return Listing(served.lists_as, served.api_version, metadata, found_entries, form)
+        items = form if served.custom else WithoutKind(form)
+        return Listing(served.lists_as, served.api_version, metadata, found_entries, items)
 
     def _page_start(self, query: Mapping[str, str]) -> tuple[int, Key | None, bool]:
         """The version to list, the key to go on after, and whether that version may be in the past."""
@@ -184,7 +203,6 @@ class Reader:
         self,
         served: ResourceType,
         namespace: str,
-        name: str,
         form: Presentation,
         query: Mapping[str, str],
         *,
@@ -194,7 +212,7 @@ class Reader:
         """A watch from the query's resourceVersion on; from the present state where it names none. Raises the refusals
         400 and 422."""
         check_list_options(query)
-        selectors = Selectors(served, query, namespace, name)
+        selectors = Selectors(served, query, namespace)
         selection = Selection(selectors.namespace, selectors.name, selectors.predicate)
         timing = self._state.timing
         watcher = Watcher(selection, form, encoded=encoded, limit=self._queue_limit, timing=timing, delivered=delivered)
@@ -208,9 +226,8 @@ class Reader:
                     entries, self._initial_end(served) if initial and flag(query, "allowWatchBookmarks") else None
                 )
             else:
-                version = self._state.store.parse_version(wanted) if wanted else self._state.store.version
-                if version > self._state.store.version:
-                    raise errors.expired(f"too large resource version: {version}, current: {self._state.store.version}")
+                version = self._state.store.parse_version(wanted, 500) if wanted else self._state.store.version
+                watcher.begin_after(version if version > self._state.store.version else 0)
                 for change in collection.changes_after(version):
                     if _concerns(selection, change.key):
                         watcher.offer(change, {})
@@ -228,7 +245,7 @@ class Reader:
         return watcher
 
     def _bookmark(self, served: ResourceType) -> Object:
-        metadata = {"resourceVersion": str(self._state.store.version), "creationTimestamp": None}
+        metadata: Object = {"resourceVersion": str(self._state.store.version)}
         return {"kind": served.kind, "apiVersion": served.api_version, "metadata": metadata}
 
     def _initial_end(self, served: ResourceType) -> Object:
@@ -247,20 +264,23 @@ def _continue_token(version: int, key: Key) -> str:
 
 def _read_continue(token: str) -> tuple[int, Key]:
     try:
-        read: Any = orjson.loads(base64.urlsafe_b64decode(token))
+        decoded = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        read: Any = orjson.loads(decoded)
         return int(read["rv"]), (str(read["after"][0]), str(read["after"][1]))
     except (ArithmeticError, ValueError, KeyError, IndexError, TypeError, binascii.Error) as error:
-        raise bad_request("continue key is not valid") from error
+        raise bad_request("invalid continue token: continue key is not valid") from error
 
 
 def requested_form(served: ResourceType, accept: str, query: Mapping[str, str], state: State) -> Presentation:
     """The first form that ``Accept`` names and the server has. Raises the 406 refusal."""
-    if not accept or accept == "application/json":
+    if not accept or accept == JSON:
         return plain_form(served)
+    known = False
     for clause in accept.split(","):
         media, *parameters = (part.strip() for part in clause.split(";"))
-        if media not in ("application/json", "application/*", "*/*"):
+        if media not in (JSON, YAML, "*/*") and not (served.custom and media == "application/*"):
             continue
+        known = True
         options = dict(parameter.partition("=")[::2] for parameter in parameters)
         kind = options.get("as")
         if kind is None:
@@ -271,4 +291,7 @@ def requested_form(served: ResourceType, accept: str, query: Mapping[str, str], 
             return TableForm(served, query.get("includeObject", ""), state.clock)
         if kind in ("PartialObjectMetadata", "PartialObjectMetadataList"):
             return _METADATA
-    raise StatusError(406, "NotAcceptable", "only the following media types are accepted: application/json")
+    listed = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+    if not known and not served.custom:
+        raise StatusError(406, "NotAcceptable", f"406: Not Acceptable\n\nAvailable representations: {listed}", {})
+    raise StatusError(406, "NotAcceptable", f"only the following media types are accepted: {listed}")

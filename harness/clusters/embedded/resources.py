@@ -1,26 +1,39 @@
-"""What the server does for one resource type: the verbs, their options, and their answers."""
+"""The server's work for one resource type: the verbs, their options, and their answers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from harness.clusters.embedded import errors
+from harness.clusters.embedded.access.access import Access
 from harness.clusters.embedded.apply import APPLY_PATCH
 from harness.clusters.embedded.bodies import media_type
-from harness.clusters.embedded.budget import Budget, OutOfBudget
+from harness.clusters.embedded.budget import OutOfBudget
 from harness.clusters.embedded.builders import BOOLEAN, INTEGER, STRING, array, obj
-from harness.clusters.embedded.errors import Cause, StatusError, bad_request, method_not_allowed, show
+from harness.clusters.embedded.errors import Cause, StatusError, bad_request, method_not_allowed
+from harness.clusters.embedded.field_changes import changes
+from harness.clusters.embedded.kinds.access_rules import GROUP as RBAC
+from harness.clusters.embedded.kinds.decoding import decoding_problem
 from harness.clusters.embedded.lifecycle import Lifecycle
-from harness.clusters.embedded.messages import Listing, Plain, Request, Response
-from harness.clusters.embedded.patches import JSON_PATCH, MERGE_PATCH, json_patch, merge_patch, strategic_patch
+from harness.clusters.embedded.messages import JSON, Listing, Plain, Request, Response
+from harness.clusters.embedded.ownership import Manager, record
+from harness.clusters.embedded.patches import (
+    JSON_PATCH,
+    JSON_TYPES,
+    MERGE_PATCH,
+    json_patch,
+    merge_patch,
+    strategic_patch,
+)
 from harness.clusters.embedded.query import boolean, flag, integer
 from harness.clusters.embedded.reading import Reader, Selectors, plain_form, requested_form
-from harness.clusters.embedded.reviews import REVIEWS
-from harness.clusters.embedded.schema import Schema
+from harness.clusters.embedded.repeats import repeated_fields
+from harness.clusters.embedded.scale import scale_of, scaled
 from harness.clusters.embedded.state import State
-from harness.clusters.embedded.store import Key
+from harness.clusters.embedded.store import Key, StoredObject
 from harness.clusters.embedded.types import ResourceType
 from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.embedded.writing import Options, Outcome, Writer
@@ -29,23 +42,26 @@ from harness.clusters.recording import RequestRecorder
 __all__ = ["Resources", "Target"]
 
 _VALIDATION = ("Ignore", "Strict", "Warn")
-_DELETE_OPTIONS = Schema(
-    obj(
-        preconditions=obj(uid=STRING, resourceVersion=STRING),
-        propagationPolicy=STRING,
-        orphanDependents={**BOOLEAN, "nullable": True},
-        gracePeriodSeconds=INTEGER,
-        dryRun=array(STRING),
-    )
+_DELETE_OPTIONS = obj(
+    preconditions=obj(uid=STRING, resourceVersion=STRING),
+    propagationPolicy=STRING,
+    orphanDependents={**BOOLEAN, "nullable": True},
+    gracePeriodSeconds=INTEGER,
+    dryRun=array(STRING),
 )
+_WORDS = {"POST": "create", "DELETE": "delete"}
+_ENDING = ("namespaces", "customresourcedefinitions.apiextensions.k8s.io")
+"""Types whose objects end after a while: a deletion is answered with the object."""
 _POLICIES = ("Foreground", "Background", "Orphan")
+_MANAGER_LIMIT = 128
+"""Bytes of a field manager's name."""
 _OPTIONS = {"POST": "Create", "PUT": "Update", "PATCH": "Patch", "DELETE": "Delete"}
 """The name of a verb's options, without the word Options."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a request's path names."""
+    """The object or collection that a request's path names."""
 
     served: ResourceType
     namespace: str
@@ -61,12 +77,19 @@ class Resources:
     """The verbs."""
 
     def __init__(
-        self, state: State, reader: Reader, writer: Writer, lifecycle: Lifecycle, recorder: RequestRecorder | None
+        self,
+        state: State,
+        reader: Reader,
+        writer: Writer,
+        lifecycle: Lifecycle,
+        access: Access,
+        recorder: RequestRecorder | None,
     ) -> None:
         self._state = state
         self._reader = reader
         self._writer = writer
         self._lifecycle = lifecycle
+        self._access = access
         self._recorder = recorder
 
     def ensure_namespace(self, name: str) -> None:
@@ -76,12 +99,20 @@ class Resources:
 
     def handle(self, request: Request, target: Target, body: Any) -> Response:
         """Answer a request for a resource. Raises refusals."""
+        response = self._handled(request, target, body)
+        if target.served.deprecation:
+            response.warnings.append(target.served.deprecation)
+        return response
+
+    def _handled(self, request: Request, target: Target, body: Any) -> Response:
         method = request.method
         if method == "GET":
             return self._read(request, target)
         verb = self._verb(method, target)
-        if target.served.name in REVIEWS:
-            return self._review(target, body)
+        if target.served.verbs == ("create",):
+            return Response(201, Plain(self._review(request, target, body)))
+        if target.subresource == "token":
+            return Response(201, Plain(self._access.tokens.request(target.namespace, target.name, body)))
         if method == "DELETE" and body is not None:
             _check_delete_options(body)
         dry_run = _dry_run(request, body)
@@ -95,6 +126,15 @@ class Resources:
             raise refusal from error
         self._tell(request, target, name, response.status, told, dry_run)
         return response
+
+    def _review(self, request: Request, target: Target, body: Any) -> Object:
+        served, options = target.served, self._options(request, target, dry_run=False)
+        review = self._access.review(served, target.namespace, request.user, body)
+        manager = Manager(options.manager, "Update", served.api_version)
+        change = changes({"spec": {}}, review, served.schema, options.budget, without="status")
+        if entries := record([], change, manager, self._state.now()):
+            review["metadata"]["managedFields"] = entries
+        return review
 
     def _tell(self, request: Request, target: Target, name: str, code: int, body: Any, dry_run: bool) -> None:
         if self._recorder is not None and not dry_run:
@@ -116,6 +156,8 @@ class Resources:
         verbs: dict[str, Callable[..., tuple[Response, str]]] = {}
         if not named and scoped:
             verbs = {"POST": self._create, "DELETE": self._delete_collection}
+        elif named and target.subresource == "token":
+            verbs = {"POST": self._create}
         elif named and target.subresource:
             verbs = {"PUT": self._replace, "PATCH": self._patch}
         elif named:
@@ -123,19 +165,25 @@ class Resources:
         if target.served.verbs == ("create",):
             verbs = {"POST": self._create} if not named else {}
         if method not in verbs:
+            if target.served.custom and target.subresource:
+                raise errors.not_supported(_WORDS[method], target.served.group, target.served.plural)
             raise method_not_allowed(("GET", *verbs))
         return verbs[method]
 
     def _read(self, request: Request, target: Target) -> Response:
         served, query = target.served, request.query
-        if "get" not in served.verbs:
+        if "get" not in served.verbs or target.subresource == "token":
             raise method_not_allowed(("POST",))
+        if target.subresource == "scale":
+            entry = self._state.collection(served).get(target.key)
+            if entry is None:
+                raise errors.not_found(served.group, served.plural, target.name)
+            return Response(200, self._scale(served, entry))
         form = requested_form(served, request.headers.get("accept", ""), query, self._state)
-        if flag(query, "watch") and not target.subresource:
+        if flag(query, "watch") and not target.name:
             watcher = self._reader.watch(
                 served,
                 target.namespace,
-                target.name,
                 form,
                 query,
                 encoded=not request.in_process,
@@ -146,42 +194,42 @@ class Resources:
             return Response(200, self._reader.get(served, target.key, form, query))
         return Response(200, self._reader.list(served, target.namespace, form, query))
 
+    @staticmethod
+    def _scale(served: ResourceType, entry: StoredObject) -> Plain:
+        assert served.scale is not None, "a subresource that is served has its paths"
+        return Plain(scale_of(entry.object, served.scale))
+
     def _deliveries(self, client: str, served: ResourceType) -> Callable[[str, Object], object] | None:
         recorder = self._recorder
         if recorder is None or not recorder.tells_watches_of(served.group):
             return None
         return lambda change, stored: recorder.delivery(client, change, served.kind, stored)
 
-    @staticmethod
-    def _review(target: Target, body: Any) -> Response:
-        if not isinstance(body, dict):
-            raise bad_request("the body of a review is a JSON object")
-        about = {"apiVersion": target.served.api_version, "kind": target.served.kind, "metadata": {}}
-        return Response(201, Plain(REVIEWS[target.served.name]({**about, **body})))
-
     def _create(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
-        outcome = self._writer.create(target.served, target.namespace, _object(body), self._options(request, dry_run))
+        options = self._options(request, target, dry_run)
+        outcome = self._writer.create(target.served, target.namespace, _object(body), options)
         return self._written(request, target, outcome), outcome.entry.object["metadata"]["name"]
 
     def _replace(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
+        served, options = target.served, self._options(request, target, dry_run)
         proposed = _object(body)
-        outcome = self._writer.update(
-            target.served,
-            target.key,
-            target.subresource,
-            lambda _: proposed,
-            self._options(request, dry_run),
-            put=True,
-        )
+        if target.subresource != "scale":
+            self._writer.check_name(served, target.key, proposed)
+        if served.put_creates and not target.subresource and self._state.collection(served).get(target.key) is None:
+            outcome = self._writer.create(served, target.namespace, proposed, options, put=True)
+        else:
+            outcome = self._update(target, lambda _: proposed, options, put=True)
         return self._written(request, target, outcome), target.name
 
     def _patch(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
-        served, media, options = target.served, media_type(request), self._options(request, dry_run)
+        served, media, options = target.served, media_type(request), self._options(request, target, dry_run)
         change: Callable[[Object], Any]
         if media == APPLY_PATCH:
             if not request.query.get("fieldManager"):
                 cause = errors.required("fieldManager", "is required for apply patch")
                 raise errors.invalid("meta.k8s.io", "PatchOptions", "", [cause])
+            if target.subresource == "scale":
+                raise bad_request("the scale of a custom resource cannot be applied: send a merge patch")
             outcome = self._writer.apply(served, target.key, target.subresource, _object(body), options)
             return self._written(request, target, outcome), target.name
         if boolean(request.query, "force") is not None:
@@ -193,7 +241,7 @@ class Resources:
                 return json_patch(old, body, options.budget)
 
         elif media == MERGE_PATCH:
-            patch = _object(body)
+            patch = _members(body, "error decoding patch: ")
 
             def change(old: Object) -> Any:
                 return merge_patch(old, patch)
@@ -201,13 +249,21 @@ class Resources:
         else:
             if served.custom:
                 raise errors.unsupported_media_type((JSON_PATCH, MERGE_PATCH, APPLY_PATCH))
-            strategic = _object(body)
+            strategic = _members(body)
 
             def change(old: Object) -> Any:
                 return copy_value(strategic_patch(old, strategic, served.schema))
 
-        outcome = self._writer.update(served, target.key, target.subresource, change, options)
+        outcome = self._update(target, change, options)
         return self._written(request, target, outcome), target.name
+
+    def _update(
+        self, target: Target, change: Callable[[Object], Any], options: Options, *, put: bool = False
+    ) -> Outcome:
+        served = target.served
+        if target.subresource == "scale" and served.scale is not None:
+            change = scaled(served.scale, change, served.group, served.kind, whole=put)
+        return self._writer.update(served, target.key, target.subresource, change, options, put=put)
 
     def _delete(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
         served = target.served
@@ -220,7 +276,7 @@ class Resources:
             policy=_policy(request, body),
             dry_run=dry_run,
         )
-        if not gone or served.name == "namespaces":
+        if not gone or served.collection in _ENDING:
             form = requested_form(served, request.headers.get("accept", ""), request.query, self._state)
             return Response(200, self._reader.present(entry, form)), target.name
         details = {
@@ -245,23 +301,31 @@ class Resources:
         content = Listing(served.lists_as, served.api_version, metadata, deleted, plain_form(served))
         return Response(200, content), ""
 
-    def _options(self, request: Request, dry_run: bool) -> Options:
+    def _options(self, request: Request, target: Target, dry_run: bool) -> Options:
         query = request.query
         size = len(request.body) if isinstance(request.body, bytes) else 0
+        approve = None
+        if target.served.group == RBAC and not request.user.is_master:
+            approve = partial(self._access.check_grant, request.user, target.served.plural)
+        repeated = _repeated(request)
         if not query:
-            return Options(dry_run, _manager(request), size=size)
+            return Options(dry_run, _manager(request), repeated=repeated, size=size, approve=approve)
         validation = query.get("fieldValidation") or "Warn"
         if validation not in _VALIDATION:
             cause = errors.unsupported_value("fieldValidation", validation, ("", *_VALIDATION))
             raise _invalid_options(request.method, cause)
         manager = query.get("fieldManager") or _manager(request)
-        return Options(dry_run, manager, validation, flag(query, "force"), size=size)
+        if problem := _manager_problem(manager):
+            raise _invalid_options(request.method, problem)
+        force = flag(query, "force")
+        return Options(dry_run, manager, validation, force, repeated=repeated, size=size, approve=approve)
 
     def _written(self, request: Request, target: Target, outcome: Outcome) -> Response:
+        if target.subresource == "scale":
+            return Response(200, self._scale(target.served, outcome.entry))
         form = requested_form(target.served, request.headers.get("accept", ""), request.query, self._state)
         response = Response(201 if outcome.created else 200, self._reader.present(outcome.entry, form))
-        if outcome.warnings:
-            response.headers["Warning"] = ", ".join(f"299 - {show(warning)}" for warning in outcome.warnings)
+        response.warnings += outcome.warnings
         return response
 
 
@@ -272,8 +336,15 @@ def _too_costly(served: ResourceType, name: str, field: str) -> StatusError:
 
 def _object(body: Any) -> Object:
     if not isinstance(body, dict):
-        raise bad_request("the body of the request is no JSON object")
+        raise bad_request("the body of the request is not a JSON object")
     return body
+
+
+def _members(patch: Any, start: str = "") -> Object:
+    if not isinstance(patch, dict):
+        what = JSON_TYPES[type(patch)]
+        raise bad_request(f"{start}json: cannot unmarshal {what} into Go value of type map[string]interface {{}}")
+    return patch
 
 
 def _name_in(body: Any) -> str:
@@ -293,15 +364,24 @@ def _dry_run(request: Request, body: Any) -> bool:
     return bool(wanted)
 
 
+def _repeated(request: Request) -> list[str]:
+    """The fields that the body of an object names twice; patches are not asked."""
+    if request.method == "PATCH" or type(request.body) is not bytes or media_type(request) != JSON:
+        return []
+    return repeated_fields(request.body)
+
+
 def _invalid_options(method: str, cause: Cause) -> StatusError:
     return errors.invalid("meta.k8s.io", f"{_OPTIONS[method]}Options", "", [cause])
 
 
 def _check_delete_options(body: Any) -> None:
-    causes: list[errors.Cause] = []
-    _DELETE_OPTIONS.validate(body, None, "DeleteOptions", causes, Budget())
-    if causes:
-        raise bad_request(f"the body of a deletion has to be DeleteOptions: {causes[0]}")
+    kind = body.get("kind")
+    if kind not in (None, "", "DeleteOptions"):
+        known = f'no kind "{kind}" is registered for version "{body.get("apiVersion", "")}"'
+        raise bad_request(f'{known} in scheme "pkg/runtime/scheme.go:111"')
+    if problem := decoding_problem("DeleteOptions", _DELETE_OPTIONS, body):
+        raise bad_request(problem)
 
 
 def _policy(request: Request, options: Object | None) -> str:
@@ -323,7 +403,18 @@ def _policy(request: Request, options: Object | None) -> str:
 
 def _manager(request: Request) -> str:
     """The field manager of a request that names none: what the client calls itself."""
-    return request.headers.get("user-agent", request.client).partition("/")[0] or "unknown"
+    called = request.client if request.in_process else request.headers.get("user-agent", "")
+    return called.partition("/")[0][:_MANAGER_LIMIT] or "unknown"
+
+
+def _manager_problem(manager: str) -> Cause | None:
+    if len(manager.encode()) > _MANAGER_LIMIT:
+        return errors.too_long("fieldManager", _MANAGER_LIMIT)
+    for position, character in enumerate(manager):
+        if not character.isprintable():
+            detail = f"invalid character U+{ord(character):04X} (at position {position})"
+            return errors.invalid_value("fieldManager", manager, detail)
+    return None
 
 
 def _success(details: Object) -> Object:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from harness.clusters.embedded.errors import bad_request
 from harness.clusters.embedded.values import Object, lookup
 
-__all__ = ["FieldSelector", "parse_field_selector", "parse_label_selector"]
+__all__ = ["FieldSelector", "label_selector_of", "parse_field_selector", "parse_label_selector"]
 
 Labels = Mapping[str, str]
 
@@ -79,6 +79,25 @@ class _Requirements:
             and all(_number(labels.get(key), limit) > limit for key, limit in self._above.items())
             and all(_number(labels.get(key), limit) < limit for key, limit in self._below.items())
         )
+
+
+def label_selector_of(selector: Object) -> Callable[[Labels], bool]:
+    """The predicate of a LabelSelector in an object; an empty one matches everything."""
+    wanted = selector.get("matchLabels") or {}
+    terms = [(one["key"], one["operator"], one.get("values") or ()) for one in selector.get("matchExpressions") or ()]
+
+    def holds(labels: Labels) -> bool:
+        return all(labels.get(key) == value for key, value in wanted.items()) and all(
+            {
+                "In": labels.get(key) in values,
+                "NotIn": labels.get(key) not in values,
+                "Exists": key in labels,
+                "DoesNotExist": key not in labels,
+            }.get(operator, False)
+            for key, operator, values in terms
+        )
+
+    return holds
 
 
 def _limit(key: str, text: str) -> int:

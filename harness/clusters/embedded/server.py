@@ -5,20 +5,26 @@ Everything here happens at once, on the event loop of the caller: two requests n
 
 from __future__ import annotations
 
+import hashlib
+from typing import Any
 from urllib.parse import unquote
 
 from harness.clusters.embedded import discovery, openapi_v2
+from harness.clusters.embedded.access.access import Access
+from harness.clusters.embedded.access.reviews import review_types
+from harness.clusters.embedded.access.users import User
+from harness.clusters.embedded.aggregated import Aggregated
 from harness.clusters.embedded.bodies import read_body
-from harness.clusters.embedded.errors import StatusError, method_not_allowed, no_such_path
+from harness.clusters.embedded.errors import StatusError, method_not_allowed, no_such_path, not_found
 from harness.clusters.embedded.expiry import Expiry
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Content, Plain, Raw, Request, Response
 from harness.clusters.embedded.openapi import OpenApi
 from harness.clusters.embedded.reading import DEFAULT_QUEUE_LIMIT, Reader
 from harness.clusters.embedded.resources import Resources, Target
-from harness.clusters.embedded.reviews import review_types
 from harness.clusters.embedded.snapshot import dump_snapshot, load_snapshot
 from harness.clusters.embedded.state import DEFAULT_LOG_LIMIT, State
+from harness.clusters.embedded.types import ResourceType
 from harness.clusters.embedded.values import copy_value
 from harness.clusters.embedded.writing import Writer
 from harness.clusters.recording import RequestRecorder
@@ -34,11 +40,13 @@ __all__ = ["DEFAULT_BODY_LIMIT", "ApiServer"]
 DEFAULT_BODY_LIMIT = 3 << 20
 """The longest body, in bytes; longer ones get 413."""
 
-OPEN_PATHS = frozenset(("/healthz", "/livez", "/readyz", "/version"))
-"""What may be asked without a token."""
-
 _NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+_TEXT = "text/plain; charset=utf-8"
 _log = get_log(__name__)
+
+
+class NoSuchPage(Exception):
+    """No part of the server is at a path: it answers in plain text."""
 
 
 class ApiServer:
@@ -60,20 +68,27 @@ class ApiServer:
         self._state = State(clock, randomness, log_limit, watches)
         for served in review_types():
             self._state.registry.add(served)
+        self._access = Access(self._state)
         self._lifecycle = Lifecycle(self._state)
         self._lifecycle.restored()
         self._expiry = Expiry(self._state, self._lifecycle)
         self._expiry.restored()
         self._openapi = OpenApi(self._state.registry)
+        self._aggregated = Aggregated(self._state.registry)
         self._resources = Resources(
             self._state,
             Reader(self._state, queue_limit),
             Writer(self._state, self._lifecycle),
             self._lifecycle,
+            self._access,
             RequestRecorder(tap) if tap is not None else None,
         )
         for name in _NAMESPACES:
             self.create_namespace(name)
+
+    def start_types_late(self) -> None:
+        """From now on let the paths of new types be 404 for a short time, where watch events are late too."""
+        self._state.timing.starts_types_late = True
 
     def create_namespace(self, name: str) -> None:
         """Make a namespace that is not there yet."""
@@ -92,9 +107,12 @@ class ApiServer:
         """The answer to a request, made at once; refusals and failures too are answers."""
         try:
             self._expiry.sweep()
+            self._access.admit(request)
             return self._answer(request)
         except StatusError as refusal:
             return _refused(refusal)
+        except NoSuchPage:
+            return Response(404, Raw(b"404 page not found\n"), content_type=_TEXT)
         except Exception as error:
             _log.exception("%s %s failed", request.method, request.path)
             message = f"Internal error occurred: {error!r}"
@@ -113,17 +131,25 @@ class ApiServer:
     def _document(self, request: Request, parts: list[str]) -> Response:
         registry = self._state.registry
         content: Content
+        if parts in (["api"], ["apis"]) and (found := self._aggregated.answer(request, core=parts == ["api"])):
+            return found
         match parts:
             case []:
                 content = Plain(discovery.root_paths(registry))
             case ["version"]:
                 content = Plain(discovery.VERSION)
+            case [".well-known", "openid-configuration"]:
+                content = Plain(self._access.tokens.configuration(request.headers.get("host", "127.0.0.1")))
+            case ["openid", "v1", "jwks"]:
+                return Response(200, Plain(self._access.tokens.keys()), content_type="application/jwk-set+json")
             case ["healthz" | "livez" | "readyz"]:
-                return Response(200, Raw(b"ok"), content_type="text/plain; charset=utf-8")
+                return Response(200, Raw(b"ok"), content_type=_TEXT)
             case ["api"]:
                 content = Plain(discovery.api_versions())
             case ["apis"]:
                 content = Plain(discovery.api_groups(registry))
+            case ["apis", group, *version] if not registry.knows(group, *version[:1]):
+                raise NoSuchPage
             case ["apis", group]:
                 content = Plain(discovery.group(registry, group))
             case ["api", version]:
@@ -135,11 +161,11 @@ class ApiServer:
             case ["openapi", "v3"]:
                 content = Plain(self._openapi.index())
             case ["openapi", "v3", "api", version]:
-                content = Raw(self._openapi.group_version("", version))
+                return _tagged(request, self._openapi.group_version("", version))
             case ["openapi", "v3", "apis", group, version]:
-                content = Raw(self._openapi.group_version(group, version))
+                return _tagged(request, self._openapi.group_version(group, version))
             case _:
-                raise no_such_path()
+                raise NoSuchPage
         return Response(200, content)
 
     def _openapi_2(self, request: Request) -> Response:
@@ -153,16 +179,23 @@ class ApiServer:
         if parts[0] == "namespaces" and len(parts) > 2 and (group or parts[2] not in ("status", "finalize")):
             namespace, parts = parts[1], parts[2:]
         served = self._state.registry.find(group, version, parts[0])
+        if served is None and not request.in_process and not self._state.registry.knows(group, version):
+            raise NoSuchPage
         if served is None or len(parts) > 3 or (namespace and not served.namespaced):
             raise no_such_path()
         name = parts[1] if len(parts) > 1 else ""
         subresource = parts[2] if len(parts) > 2 else ""
-        if subresource and not (subresource == "status" and served.has_status):
-            raise no_such_path()
+        if subresource and subresource not in served.subresources:
+            raise not_found(group, served.plural, name) if served.custom else no_such_path()
         if name and served.namespaced and not namespace:
             raise no_such_path()
-        body = read_body(request, self.body_limit) if request.method not in ("GET", "HEAD") else None
+        body = self._body(request, served)
         return self._resources.handle(request, Target(served, namespace, name, subresource), body)
+
+    def _body(self, request: Request, served: ResourceType) -> Any:
+        if request.method not in ("POST", "PUT", "PATCH", "DELETE"):
+            return None
+        return read_body(request, self.body_limit, served.kind, custom=served.custom)
 
     def dump(self) -> bytes:
         """A snapshot of everything stored."""
@@ -173,6 +206,15 @@ class ApiServer:
         load_snapshot(self._state, snapshot)
         self._lifecycle.restored()
         self._expiry.restored()
+        self._access.restored()
+
+    def bearer(self, authorization: str) -> User | None:
+        """The user whom an ``Authorization`` header with a ServiceAccount's token names; None for any other header."""
+        return self._access.bearer(authorization)
+
+    def admit(self, request: Request) -> None:
+        """Raise the refusal unless a request may be made; for those that are answered elsewhere."""
+        self._access.admit(request)
 
     def break_watches(self) -> None:
         """End every watch, as a server that restarts does; clients go on from where they were."""
@@ -180,12 +222,13 @@ class ApiServer:
             hub.close()
 
     def forget_changes(self) -> None:
-        """Forget what happened up to now: who resumes from before gets 410 and has to list again."""
+        """Forget what happened up to now: a client that resumes from before gets 410 and has to list again."""
         self._state.store.compact()
 
     def close(self) -> None:
         """End every watch and refuse further calls in this process."""
         self.closed = True
+        self._lifecycle.close()
         self.break_watches()
 
     def is_namespaced(self, resource: Resource) -> bool:
@@ -201,6 +244,15 @@ class ApiServer:
     def watch_count(self) -> int:
         """How many watches are open."""
         return sum(len(hub.watchers()) for hub in self._state.hubs())
+
+
+def _tagged(request: Request, document: bytes) -> Response:
+    """A document that clients keep, and ask for again by its tag."""
+    tag = f'"{hashlib.sha512(document).hexdigest().upper()}"'
+    headers = {"ETag": tag, "Vary": "Accept"}
+    if request.headers.get("if-none-match") == tag:
+        return Response(304, Raw(b""), headers)
+    return Response(200, Raw(document), headers)
 
 
 def _refused(refusal: StatusError) -> Response:

@@ -34,7 +34,7 @@ def load_snapshot(state: State, document: bytes) -> None:
     version, objects = read.get("resourceVersion"), read.get("objects")
     if not isinstance(version, int) or not isinstance(objects, dict):
         raise ValueError("it lacks resourceVersion or objects")
-    if read.get("sha256") != _digest(version, objects):
+    if read.get("sha256") != _digest(version, objects) or orjson.dumps(read) != document:
         raise ValueError("it is damaged: the SHA-256 of its content is another than it says")
     loaded = []
     try:

@@ -1,4 +1,4 @@
-"""What all operations of one server share."""
+"""The state that all operations of one server share."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class State:
         return collection
 
     def hub(self, served: ResourceType) -> Hub:
-        """Who watches a type."""
+        """The watchers of a type."""
         self.collection(served)
         return self._hubs[served.collection]
 
@@ -61,14 +61,14 @@ class State:
         """The time as objects carry it (RFC 3339, whole seconds)."""
         return datetime.fromtimestamp(int(self.clock.now()), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def check_version(self, text: str) -> int:
+    def check_version(self, text: str, code: int = 400) -> int:
         """A resourceVersion that a reader demands. Raises the refusal for one that is not reached yet."""
-        version = self.store.parse_version(text)
+        version = self.store.parse_version(text, code)
         if version > self.store.version:
             message = f"Too large resource version: {version}, current: {self.store.version}"
             cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
             details = {"causes": [cause], "retryAfterSeconds": 1}
-            raise StatusError(504, "Timeout", f"Timeout: {message}", details)
+            raise StatusError(504, "Timeout", f"Timeout: {message}", details, {"Retry-After": "1"})
         return version
 
     def namespace_is_open(self, namespace: str, served: ResourceType, name: str) -> None:

@@ -1,6 +1,6 @@
-"""What is stored, in which version, and what changed: one counter for everything, one log per resource type.
+"""Stored objects, their versions, and their changes: one counter for everything, one log per resource type.
 
-An entry is never altered, and neither is the object in it; whoever hands an object out of the server copies it.
+An entry is never altered, and neither is the object in it; code that hands an object out of the server copies it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class StoredObject:
 
 
 class Change:
-    """What happened at one resourceVersion: the entry it left, and the one it found."""
+    """The change at one resourceVersion: the entry it left, and the one it found."""
 
     __slots__ = ("entry", "key", "previous", "size", "type", "version")
 
@@ -115,7 +115,7 @@ class Collection:
         )
 
     def changes_after(self, version: int) -> list[Change]:
-        """What happened since, oldest first. Raises the 410 refusal where a part of it is forgotten."""
+        """Return the changes since, oldest first. Raises the 410 refusal where a part of it is forgotten."""
         return self._newest_first(version)[::-1]
 
     def _newest_first(self, version: int) -> list[Change]:
@@ -215,8 +215,8 @@ class Store:
         collection.record(Change(kind, key, entry, collection.get(key), size))
         return entry
 
-    def parse_version(self, text: str) -> int:
-        """A resourceVersion that a client sent. Raises the 400 refusal for one that is no number."""
+    def parse_version(self, text: str, code: int = 400) -> int:
+        """A resourceVersion that a client sent. Raises a refusal, 400 or 500, for one that is not a number."""
         why = ""
         if not text.isascii() or not text.isdigit():
             why = "invalid syntax"
@@ -224,5 +224,7 @@ class Store:
             why = "value out of range"
         if why:
             message = f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": {why}'
-            raise StatusError(400, "BadRequest", f"resourceVersion: {message}")
+            if code == 400:
+                raise StatusError(400, "BadRequest", f"invalid resource version: resourceVersion: {message}")
+            raise StatusError(code, "", f"resourceVersion: {message}")
         return int(text)

@@ -49,7 +49,9 @@ class TableForm:
         return table
 
     def _row(self, entry: StoredObject, now: float) -> Object:
-        row: Object = {"cells": [_cell(column, entry.object, now) for column in self._served.columns]}
+        row: Object = {
+            "cells": [_cell(column, entry.object, now, as_text=self._served.custom) for column in self._served.columns]
+        }
         if self._include == "Object":
             convert = self._served.from_storage
             row["object"] = convert(entry.object) if convert else entry.object
@@ -79,21 +81,22 @@ def partial_metadata(stored: Object) -> Object:
 def _definition(column: Column) -> Object:
     return {
         "name": column.name,
-        "type": column.type,
+        "type": "string" if column.type == "age" else column.type,
         "format": column.format,
         "description": column.description,
         "priority": column.priority,
     }
 
 
-def _cell(column: Column, stored: Object, now: float) -> Any:
+def _cell(column: Column, stored: Object, now: float, *, as_text: bool) -> Any:
+    """``as_text``: whether a column of type string shows a number as a text; those of built-in types do not."""
     source = column.value
     value = lookup(stored, source) if isinstance(source, tuple) else source(stored)
-    if column.type == "date":
+    if column.type in ("date", "age"):
         return _age(value, now)
     if value is None or isinstance(value, str | int | float | bool):
         wanted = column.type
-        if value is not None and wanted == "string" and not isinstance(value, str):
+        if as_text and value is not None and wanted == "string" and not isinstance(value, str):
             return orjson.dumps(value).decode()
         return value
     return orjson.dumps(value).decode()

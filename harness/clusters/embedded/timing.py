@@ -1,6 +1,6 @@
-"""What the server does to watch events, so that they arrive when it was asked to let them.
+"""The arrival of watch events: prompt, or at times that were asked for.
 
-An API server promises nothing of it. So that nobody comes to rely on how fast this one is, it can be told to use what
+An API server promises nothing of it. So that nobody comes to rely on how fast this one is, it can use what
 it is allowed: to answer a writer after everybody else has heard of the write, or to let watches wait.
 """
 
@@ -23,10 +23,17 @@ LATEST = 0.1
 
 
 class Timing:
-    """What one server does of it."""
+    """The timing of one server."""
 
     def __init__(self, times: WatchTimes, clock: Clock, randomness: Randomness) -> None:
         self._times, self._clock, self._randomness = times, clock, randomness
+        self.starts_types_late = False
+        """Set once the types are there that the starter of the server needs at once."""
+
+    @property
+    def before_new_types(self) -> float:
+        """Seconds for which the path of a new type is still 404, after its definition is Established."""
+        return LATEST if self.starts_types_late and self._times in (WatchTimes.LATE, WatchTimes.BATCHED) else 0.0
 
     async def before_answer(self) -> None:
         """Wait as long as the answer to a write is late."""
@@ -46,7 +53,7 @@ class Timing:
 
 
 class Waiting(Generic[T]):
-    """What is on its way to one watch, in order: each thing for itself, or together with the first that waits."""
+    """The events on their way to one watch, in order: each by itself, or together with the first that waits."""
 
     def __init__(
         self, clock: Clock, delay: Callable[[], float], arrived: Callable[[T], object], *, together: bool = False

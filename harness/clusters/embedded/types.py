@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.clusters.embedded.errors import Cause
+from harness.clusters.embedded.scale import ScalePaths
 from harness.clusters.embedded.schema import Schema
 from harness.clusters.embedded.values import Object
 
-__all__ = ["ALL_VERBS", "Column", "Registry", "ResourceType"]
+__all__ = ["ALL_VERBS", "NO_COLLECTION", "Column", "Prepare", "Registry", "ResourceType"]
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+NO_COLLECTION = tuple(verb for verb in ALL_VERBS if verb != "deletecollection")
+
+
+Prepare = Callable[[Object, "Object | None"], "Iterable[Cause] | None"]
+"""Completes a new object, in place, and says what is wrong with it; the second argument is the stored one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +55,24 @@ class ResourceType:
     """Whether it comes from a CustomResourceDefinition."""
     unconditional_update: bool = True
     """Whether a PUT may leave out the resourceVersion."""
+    more_subresources: tuple[str, ...] = ()
+    """Beside the status."""
+    scale: ScalePaths | None = None
+    """Where an object has its replicas, if they are a subresource."""
+    put_creates: bool = False
+    """Whether a PUT may create an object that is not there."""
+    deprecation: str = ""
+    """The warning that every answer about the type carries."""
+    path_names: bool = False
+    """Whether names are anything that can be a segment of a path, instead of a DNS subdomain."""
     columns: tuple[Column, ...] = ()
     selectable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Field selectors beside ``metadata.name`` and ``metadata.namespace``, and the paths that they read."""
-    prepare: Callable[[Object, Object | None], None] | None = None
-    """Completes and checks a new object (the second argument is the stored one); raises :class:`StatusError`."""
+    prepare: Prepare | None = None
+    unowned: tuple[tuple[str, ...], ...] = ()
+    """Fields that the server sets by itself when an object is made, as paths of managed fields."""
+    make_blank: Callable[[], Object] = dict
+    """Returns the members that an object shows before anybody sets a field; no manager owns those."""
     storage: str = ""
     """The name of the collection that keeps the objects; differs where two groups serve the same ones."""
     from_storage: Callable[[Object], Object] | None = None
@@ -76,6 +96,20 @@ class ResourceType:
         return self.list_kind or f"{self.kind}List"
 
     @property
+    def subresources(self) -> tuple[str, ...]:
+        scale = ("scale",) * (self.scale is not None)
+        return (*self.more_subresources, *scale, *("status",) * self.has_status)
+
+    @property
+    def blank(self) -> Object:
+        return self.make_blank()
+
+    @property
+    def unset(self) -> str:
+        """The member that a new object has from the server and not from its maker, or the empty name."""
+        return "status" if self.has_status else ""
+
+    @property
     def called(self) -> str:
         """The singular name."""
         return self.singular or self.kind.lower()
@@ -87,7 +121,7 @@ class Registry:
     def __init__(self) -> None:
         self._types: dict[tuple[str, str, str], ResourceType] = {}
         self.revision = 0
-        """Grows with every change, for whoever keeps something made from it."""
+        """Grows with every change, for code that keeps something made from it."""
 
     def __iter__(self) -> Iterator[ResourceType]:
         return iter(self._types.values())
@@ -102,6 +136,11 @@ class Registry:
         for key in [key for key in self._types if (key[0], key[2]) == (group, plural) and version in ("", key[1])]:
             del self._types[key]
         self.revision += 1
+
+    def knows(self, group: str, version: str = "") -> bool:
+        """Whether a group is served, and the version of it; a built-in group answers for all its versions."""
+        types = [served for served in self if served.group == group]
+        return any(not version or not served.custom or served.version == version for served in types)
 
     def find(self, group: str, version: str, plural: str) -> ResourceType | None:
         return self._types.get((group, version, plural))

@@ -80,6 +80,8 @@ def share(new: Any, old: Any) -> Any:
                 new[index] = shared = share(item, known)
                 equal = equal and shared is known
         return old if equal else new
+    if kind is float:
+        return old if new == old and str(new) == str(old) else new  # 0.0 and -0.0 are written differently
     return old if new == old else new
 
 
@@ -94,7 +96,7 @@ def same(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(key in other and same(item, other[key]) for key, item in one.items())
     if kind is list:
         return len(one) == len(other) and all(map(same, one, other))
-    return bool(one == other)
+    return bool(one == other) and (kind is not float or str(one) == str(other))
 
 
 def identity(value: Any) -> Hashable:

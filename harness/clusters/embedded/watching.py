@@ -1,4 +1,4 @@
-"""Watches: each change is told once to those who asked for it, and put in words once for all of them.
+"""Watches: each change goes once to each watcher that asked for it, and is encoded once for all of them.
 
 A watcher's queue is bounded. One that does not keep up is ended, not fed: its client goes on from the last
 resourceVersion that it saw.
@@ -23,7 +23,7 @@ __all__ = ["BOOKMARK_SECONDS", "Hub", "Presentation", "Selection", "Watcher"]
 
 BOOKMARK_SECONDS = 60.0
 BYTES_LIMIT = 64 << 20
-"""What the encoded events that wait for one watcher may weigh."""
+"""The largest size of the encoded events that wait for one watcher."""
 _CHUNK = 1 << 20
 
 Predicate = Callable[[Object], bool]
@@ -82,6 +82,7 @@ class Watcher:
         self._presentation = presentation
         self._encoded = encoded
         self._limit = limit
+        self._after = 0
         self._delivered = delivered
         self._queue: deque[Item] = deque()
         self._waiting = timing.waiting(self._arrived)
@@ -94,9 +95,13 @@ class Watcher:
         self.closed = False
 
     def begin(self, entries: Iterable[StoredObject], end: Object | None = None) -> None:
-        """What the client gets first, as ``ADDED``; ``end`` is the bookmark that follows."""
+        """The objects that the client gets first, as ``ADDED``; ``end`` is the bookmark that follows."""
         self._initial.extend(entries)
         self._initial_end = end
+
+    def begin_after(self, version: int) -> None:
+        """Say nothing of changes up to a version of the future."""
+        self._after = version
 
     def limit_time(self, clock: Clock, seconds: float) -> None:
         """End the watch after ``seconds``."""
@@ -116,6 +121,8 @@ class Watcher:
 
     def offer(self, change: Change, lines: Lines) -> None:
         """Queue a change, if the selection is about it. ``lines`` keeps what is already encoded of this change."""
+        if change.version <= self._after:
+            return
         seen = self.selection.classify(change)
         if seen is None:
             return
@@ -131,7 +138,7 @@ class Watcher:
         self._append(kind, entry, line)
 
     def put(self, kind: str, value: Object) -> None:
-        """Queue an event that is no change of the store: a bookmark or an error."""
+        """Queue an event that does not come from the store: a bookmark or an error."""
         line = b'{"type":"' + kind.encode() + b'","object":' + orjson.dumps(value) + b"}\n" if self._encoded else b""
         self._append(kind, value, line)
 

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from harness.clusters.embedded import apply, errors, metadata
+from harness.clusters.embedded.body_checks import (
+    check_finalizers,
+    check_identity,
+    check_time,
+    in_version,
+    metadata_of,
+    other_uid,
+    wrong_name,
+)
 from harness.clusters.embedded.budget import Budget
 from harness.clusters.embedded.builtin import CRD_TYPE
-from harness.clusters.embedded.definitions import complete_definition, established_status
+from harness.clusters.embedded.definitions import complete_definition, established_status, new_status
 from harness.clusters.embedded.errors import Cause, StatusError, bad_request
+from harness.clusters.embedded.field_changes import changes
+from harness.clusters.embedded.kinds.decoding import decoding_problem
+from harness.clusters.embedded.kinds.empties import drop_empties
 from harness.clusters.embedded.lifecycle import Lifecycle
+from harness.clusters.embedded.ownership import Manager, are_valid, record, with_entries
 from harness.clusters.embedded.schema import CAUSES_LIMIT
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Key, StoredObject
+from harness.clusters.embedded.typed import check_config
 from harness.clusters.embedded.types import ResourceType
 from harness.clusters.embedded.values import Object, copy_value, drop_nulls, share
 
 __all__ = ["Options", "Outcome", "Writer"]
 
-_OBJECT_LIMIT = 3 << 20
-"""Bytes of an object's JSON."""
+_CONTROLLERS = "kube-apiserver"
+"""The manager of what the API server writes by itself."""
+_OBJECT_LIMIT, _MESSAGE_LIMIT = 3 << 19, 2 << 20
+"""Bytes of an object's JSON: what etcd stores by default, and what a client may send it."""
 _GENERATED_NAME_LIMIT = 63
 _EMPTY: tuple[Any, ...] = (None, {}, [])
 _KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
@@ -31,21 +47,25 @@ _KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSe
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a writing request asks for beside its body."""
+    """The options of a writing request."""
 
     dry_run: bool = False
     manager: str = "unknown"
     validation: str = "Warn"
-    """What becomes of unknown fields: ``Ignore``, ``Warn`` or ``Strict``."""
+    """The treatment of unknown fields: ``Ignore``, ``Warn`` or ``Strict``."""
     force: bool = False
     budget: Budget = field(default_factory=Budget)
+    approve: Callable[[Object], object] | None = None
+    """Raises a refusal for an object that this user may not store."""
+    repeated: Sequence[str] = ()
+    """Fields that the body names twice."""
     size: int = 0
     """Bytes of the request's body; of a request in the same process they are not counted."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a write came to: the object as it is now."""
+    """The result of a write: the object as it is now."""
 
     entry: StoredObject
     created: bool = False
@@ -66,67 +86,115 @@ class Writer:
         body: Object,
         options: Options,
         managed: list[Object] | None = None,
+        *,
+        put: bool = False,
     ) -> Outcome:
-        """A new object, with these ``managedFields``. Raises the refusals 400, 403, 404 (namespace), 409 and 422."""
-        meta = self._metadata(served, body, namespace)
+        """A new object, with these ``managedFields``. Raises the refusals 400, 403, 404 (namespace), 409 and 422.
+
+        ``put``: made by a PUT for an object that is not there, which may not demand a version or a uid.
+        """
+        meta = metadata_of(served, body, namespace, self._state.registry)
+        if put:
+            meta.pop("resourceVersion", None)
+            if uid := meta.get("uid"):
+                raise other_uid(served, (namespace, meta["name"]), uid, self._state.randomness.uuid())
+        if not served.custom and meta.get("creationTimestamp"):
+            check_time(served, body)
         if meta.get("resourceVersion"):
-            raise bad_request("resourceVersion should not be set on objects to be created")
+            raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
         name = meta.get("name") or self._generate(meta.get("generateName"))
         if name:
             meta["name"] = name
         if served.namespaced:
             self._state.namespace_is_open(namespace, served, name)
-        self._lifecycle.check_definition_open(served)
+        self._lifecycle.check_definition_open(served, name)
         for member in (*_KEPT, "resourceVersion", "selfLink", "managedFields"):
             meta.pop(member, None)
         if served.has_status:
             body.pop("status", None)
+        meta["uid"] = self._state.randomness.uuid()
+        meta["creationTimestamp"] = self._state.now()
         new, warnings = self._admit(served, body, None, options)
         meta = new["metadata"]
         key = (meta.get("namespace", ""), meta["name"])
         collection = self._state.collection(served)
-        if collection.get(key) is not None:
-            raise errors.already_exists(served.group, served.plural, name)
-        meta["uid"] = self._state.randomness.uuid()
-        meta["creationTimestamp"] = self._state.now()
+        existing = collection.get(key)
+        if existing is not None:
+            refusal = errors.already_exists(served.group, served.plural, name)
+            if "deletionTimestamp" in existing.object["metadata"]:
+                refusal.message = f"object is being deleted: {refusal.message}"
+            raise refusal
         if served.counts_generation:
             meta["generation"] = 1
+        if managed is None:
+            manager = Manager(options.manager, "Update", served.api_version)
+            made = body if served.to_storage else new
+            change = changes(served.blank, made, served.schema, options.budget, without=served.unset)
+            change.set = [path for path in change.set if not _begins(path, served.unowned)]
+            managed = record([], change, manager, self._state.now())
         if managed:
             meta["managedFields"] = managed
         if options.dry_run:
             return Outcome(StoredObject(new, 0), True, warnings)
         entry = self._state.store.write(collection, "ADDED", key, new, options.size)
-        self._lifecycle.created(served, entry)
+        self._lifecycle.created(served, self._establish(key, entry) if served is CRD_TYPE else entry)
         return Outcome(entry, True, warnings)
+
+    def _established(self, definition: Object) -> Object:
+        return established_status(definition, self._lifecycle.kinds_taken(definition), self._state.now())
+
+    def _establish(self, key: Key, entry: StoredObject) -> StoredObject:
+        """Accept a new definition's names, in a write that follows the answer's, as the API server's controllers do."""
+        new = {**entry.object, "status": self._established(entry.object)}
+        change = changes(entry.object, new, CRD_TYPE.schema, Budget())
+        manager = Manager(_CONTROLLERS, "Update", CRD_TYPE.api_version, "status")
+        new = with_entries(new, record(new["metadata"].get("managedFields") or [], change, manager, self._state.now()))
+        return self._state.store.write(self._state.collection(CRD_TYPE), "MODIFIED", key, new)
 
     def apply(self, served: ResourceType, key: Key, subresource: str, config: Object, options: Options) -> Outcome:
         """Server-side apply; creates what is not there."""
-        config_meta = self._metadata(served, config, key[0])
+        group, _, version = str(config.get("apiVersion", "")).rpartition("/")
+        if (config.get("kind"), config.get("apiVersion")) != (served.kind, served.api_version):
+            raise bad_request(f"invalid object type: {group}/{version}, Kind={config.get('kind', '')}")
+        names_namespace = "namespace" in (config.get("metadata") or {})
+        config_meta = metadata_of(served, config, key[0], self._state.registry)
+        if not names_namespace:
+            config_meta.pop("namespace", None)
         if config_meta.get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
         if config_meta.setdefault("name", key[1]) != key[1]:
-            raise _wrong_name(config_meta["name"], key[1])
+            raise wrong_name(config_meta["name"], key[1])
+        check_config(config, served.schema, options.budget)
         config = _relevant(served, config, subresource)
-        unknown: list[str] = []
-        served.schema.prune(config, None, "", unknown)
-        warnings = self._unknown(served, unknown, options)
-        manager = apply.Manager(options.manager, "Apply", served.api_version, subresource)
+        manager = Manager(options.manager, "Apply", served.api_version, subresource)
         schema, now = served.schema, self._state.now()
         if self._state.collection(served).get(key) is None:
             if subresource:
                 raise errors.not_found(served.group, served.plural, key[1])
-            owned = apply.apply_patch(None, config, schema, manager, options.budget, force=options.force, now=now)
-            outcome = self.create(served, key[0], config, options, owned["metadata"]["managedFields"])
-            outcome.warnings += warnings
-            return outcome
+            if uid := config_meta.pop("uid", None):
+                why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                raise errors.conflict(served.group, served.plural, key[1], why)
+            owned = apply.apply_patch(
+                None, config, schema, manager, options.budget, force=options.force, now=now, blank=served.blank
+            )
+            return self.create(served, key[0], config, options, owned["metadata"]["managedFields"])
 
         def applied(old: Object) -> Any:
-            patched = apply.apply_patch(old, config, schema, manager, options.budget, force=options.force, now=now)
+            patched = apply.apply_patch(
+                old, config, schema, manager, options.budget, force=options.force, now=now, blank=served.blank
+            )
             return copy_value(patched)
 
-        outcome = self.update(served, key, subresource, applied, options, applied=True)
-        outcome.warnings += warnings
-        return outcome
+        return self.update(served, key, subresource, applied, options, applied=True)
+
+    def check_name(self, served: ResourceType, key: Key, body: Object) -> None:
+        """Raise the refusal unless a replaced object says the name in its path."""
+        name = metadata_of(served, body, key[0], self._state.registry).get("name")
+        if not name:
+            message = f"the name of the object ({key[1]} based on URL) was undeterminable: name must be provided"
+            raise bad_request(message)
+        if name != key[1]:
+            raise wrong_name(name, key[1])
 
     def update(
         self,
@@ -148,29 +216,40 @@ class Writer:
         new = self._settable(served, key, subresource, change(old), old, put=put)
         if share(new, old) is old:
             return Outcome(entry)
-        new, warnings = self._admit(served, new, entry.object, options)
-        self._check_finalizers(served, new["metadata"], entry.object["metadata"])
+        new, warnings = self._admit(served, new, entry.object, options, subresource, applied=applied, patched=not put)
+        check_finalizers(served, new["metadata"], entry.object["metadata"])
         if share(new, entry.object) is entry.object:
             return Outcome(entry, warnings=warnings)
         if served.counts_generation and self._spec_changed(served, new, entry.object):
             new["metadata"] = {**new["metadata"], "generation": entry.object["metadata"].get("generation", 0) + 1}
         if new["metadata"].get("managedFields") and not applied:
-            manager = apply.Manager(options.manager, "Update", served.api_version, subresource)
-            now = self._state.now()
-            new = apply.track_update(entry.object, new, served.schema, manager, options.budget, now=now)
+            new = self._tracked(served, subresource, new, entry.object, options)
         return Outcome(self._amend(served, key, new, options), warnings=warnings)
+
+    def _tracked(self, served: ResourceType, subresource: str, new: Object, old: Object, options: Options) -> Object:
+        """``new`` with the fields that changed given to the manager of the request."""
+        without = "" if subresource == "status" else served.unset
+        before, after = (served.from_storage(one) if served.from_storage else one for one in (old, new))
+        change = changes(before, after, served.schema, options.budget, without=without)
+        if not change:
+            return new
+        manager = Manager(options.manager, "Update", served.api_version, subresource)
+        now = "" if subresource == "scale" else self._state.now()
+        return with_entries(new, record(new["metadata"]["managedFields"], change, manager, now))
 
     def _settable(
         self, served: ResourceType, key: Key, subresource: str, proposed: Any, old: Object, *, put: bool
     ) -> Object:
         """The stored object with what the request may change of it taken from ``proposed``."""
         if not isinstance(proposed, dict):
-            raise bad_request("the object is no JSON object")
+            raise bad_request("the object is not a JSON object")
         new = dict(proposed)
-        meta = new["metadata"] = dict(self._metadata(served, new, key[0]))
-        self._check_identity(served, key, meta, old, put=put)
-        managed = meta.get("managedFields") or old["metadata"].get("managedFields")
-        if subresource:
+        meta = new["metadata"] = dict(metadata_of(served, new, key[0], self._state.registry))
+        check_identity(served, key, meta, old)
+        managed = meta.get("managedFields")
+        if not managed or (managed != [{}] and not are_valid(managed)):
+            managed = old["metadata"].get("managedFields")
+        if subresource == "status":
             meta = dict(old["metadata"])
             status = {"status": new["status"]} if "status" in new else {}
             new = {name: item for name, item in old.items() if name != "status"} | {"metadata": meta} | status
@@ -198,98 +277,74 @@ class Writer:
         return entry
 
     def _admit(
-        self, served: ResourceType, new: Object, stored: Object | None, options: Options
+        self,
+        served: ResourceType,
+        new: Object,
+        stored: Object | None,
+        options: Options,
+        subresource: str = "",
+        *,
+        applied: bool = False,
+        patched: bool = False,
     ) -> tuple[Object, list[str]]:
-        """Prune, default, validate, complete. ``new`` comes in the served form and leaves in the stored one."""
+        """Prune, default, validate, complete. ``new`` comes in the served form and leaves in the stored one.
+
+        Null that comes from a merge of what was ``applied`` stays, and is refused where a field may not have it.
+        """
         old = served.from_storage(stored) if stored is not None and served.from_storage else stored
         if not served.custom:
             drop_nulls(new, old)
+            drop_empties(dict(served.schema.raw), new, old)
         if old is None or new["metadata"] is not old["metadata"]:
             new["metadata"] = {name: item for name, item in new["metadata"].items() if item not in _EMPTY}
         unknown: list[str] = []
-        served.schema.prune(new, old, "", unknown)
-        warnings = self._unknown(served, unknown, options)
+        served.schema.prune(new, old, "", unknown, nulls=applied)
+        warnings = self._unknown(served, unknown, options, new if patched else None)
         causes: list[Cause] = []
         served.schema.default(new, old, options.budget)
         served.schema.validate(new, old, "", causes, options.budget)
+        if not served.custom:  # Go looks for duplicates in a kind's own rules.
+            causes = [cause for cause in causes if cause.reason != "FieldValueDuplicate"]
+        if served.custom:
+            served.schema.judge_valid(new, old, causes, options.budget)
         wrong_types = [cause for cause in causes if cause.reason == "FieldValueTypeInvalid"]
         if wrong_types and not served.custom:
-            raise bad_request(f"{_in_version(served)}: {wrong_types[0]}")
+            problem = decoding_problem(served.kind, dict(served.schema.raw), new)
+            raise bad_request(f"{in_version(served)}: {problem or wrong_types[0]}")
         meta = new["metadata"]
         if not wrong_types and (old is None or meta is not old["metadata"]):
-            causes.extend(metadata.check_metadata(meta, served.plural))
-        if causes:
-            raise errors.invalid(served.group, served.kind, meta.get("name", ""), causes[:CAUSES_LIMIT])
+            causes.extend(metadata.check_metadata(meta, served.plural, served.path_names))
         if served.to_storage:
             new = served.to_storage(new)
-        if served.prepare is not None:
-            served.prepare(new, stored)
-        elif served is CRD_TYPE:
-            complete_definition(new, stored, options.budget)
-            new["status"] = established_status(new, self._lifecycle.kinds_taken(new), self._state.now())
+        if served.prepare is not None and not wrong_types:
+            causes.extend(served.prepare(new, stored) or ())
+        is_definition = served is CRD_TYPE and (stored is None or subresource != "status")
+        if causes and not is_definition:
+            if subresource == "status":
+                causes = [_of_status(cause) for cause in causes]
+            raise errors.invalid(served.group, served.kind, meta.get("name", ""), causes[:CAUSES_LIMIT])
+        if is_definition:
+            warnings += complete_definition(new, stored, options.budget, causes)
+            new["status"] = new_status(new) if stored is None else self._established(new)
+        if options.approve is not None:
+            options.approve(new)
         _check_size(new)
         return new, warnings
 
     @staticmethod
-    def _unknown(served: ResourceType, unknown: list[str], options: Options) -> list[str]:
-        """What to say of fields that were dropped. Raises the 400 refusal where validation is strict."""
-        said = [f'unknown field "{path}"' for path in unknown[:CAUSES_LIMIT]]
+    def _unknown(served: ResourceType, unknown: list[str], options: Options, patched: Object | None) -> list[str]:
+        """Return the warnings about fields that were dropped.
+
+        Raises the refusal where validation is strict: 400, and 422 for an object that a patch has made.
+        """
+        said = [f'duplicate field "{path}"' for path in options.repeated]
+        said += [f'unknown field "{path}"' for path in sorted(unknown)[:CAUSES_LIMIT]]
+        if said and options.validation == "Strict" and patched is not None:
+            detail = f"strict decoding error: {', '.join(said)}"
+            raise errors.invalid("", "", "", [errors.invalid_value("patch", errors.show(patched), detail)])
         if said and options.validation == "Strict":
-            raise bad_request(f"{_in_version(served)}: strict decoding error: {', '.join(said)}")
+            raise bad_request(f"{in_version(served)}: strict decoding error: {', '.join(said)}")
         return said if options.validation == "Warn" else []
-
-    def _metadata(self, served: ResourceType, body: Object, namespace: str) -> Object:
-        """The body's metadata, after checking that the body is about this type and namespace."""
-        if served.custom and not body.get("kind"):
-            raise bad_request("Object 'Kind' is missing in the body of the request")
-        kind, api_version = body.setdefault("kind", served.kind), body.setdefault("apiVersion", served.api_version)
-        if (kind, api_version) != (served.kind, served.api_version):
-            what = "the API version in the data ({}) does not match the expected API version ({})"
-            raise bad_request(what.format(f"{api_version}, Kind={kind}", f"{served.api_version}, Kind={served.kind}"))
-        meta = body.setdefault("metadata", {})
-        if not isinstance(meta, dict):
-            raise bad_request(f"{_in_version(served)}: metadata is no JSON object")
-        if served.namespaced:
-            if meta.setdefault("namespace", namespace) != namespace:
-                raise bad_request(
-                    "the namespace of the provided object does not match the namespace sent on the request"
-                )
-        else:
-            meta.pop("namespace", None)
-        for member in ("name", "generateName", "resourceVersion"):
-            if not isinstance(meta.get(member) or "", str):
-                raise bad_request(f"{_in_version(served)}: metadata.{member} is no string")
-        return meta
-
-    def _check_identity(self, served: ResourceType, key: Key, meta: Object, old: Object, *, put: bool) -> None:
-        if meta.get("name", key[1]) != key[1] or (put and not meta.get("name")):
-            raise _wrong_name(meta.get("name", ""), key[1])
-        uid, version = meta.get("uid"), meta.get("resourceVersion")
-        if uid and uid != old["metadata"]["uid"]:
-            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
-            raise errors.conflict(served.group, served.plural, key[1], why)
-        if version and version != old["metadata"]["resourceVersion"]:
-            raise errors.conflict(served.group, served.plural, key[1])
-        if not version and not served.unconditional_update:
-            cause = errors.Cause(
-                "FieldValueInvalid",
-                "metadata.resourceVersion",
-                "Invalid value: 0x0: must be specified for an update",
-            )
-            raise errors.invalid(served.group, served.kind, key[1], [cause])
-        meta["resourceVersion"] = old["metadata"]["resourceVersion"]
-
-    @staticmethod
-    def _check_finalizers(served: ResourceType, meta: Object, old: Object) -> None:
-        if "deletionTimestamp" not in old:
-            return
-        before = set(old.get("finalizers") or ())
-        added = [item for item in meta.get("finalizers") or () if item not in before]
-        if added:
-            listed = "[]string{" + ", ".join(f'"{item}"' for item in added) + "}"
-            message = f"no new finalizers can be added if the object is being deleted, found new finalizers {listed}"
-            cause = errors.forbidden_field("metadata.finalizers", message)
-            raise errors.invalid(served.group, served.kind, meta["name"], [cause])
 
     @staticmethod
     def _spec_changed(served: ResourceType, new: Object, old: Object) -> bool:
@@ -310,8 +365,15 @@ def _check_size(stored: Object) -> None:
         size = len(orjson.dumps(stored))
     except orjson.JSONEncodeError as error:
         raise bad_request(f"the object is not JSON: {error}") from error
+    if size > _MESSAGE_LIMIT:
+        what = f"trying to send message larger than max ({size} vs. {_MESSAGE_LIMIT})"
+        raise StatusError(500, "", f"rpc error: code = ResourceExhausted desc = {what}")
     if size > _OBJECT_LIMIT:
-        raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {_OBJECT_LIMIT}")
+        raise StatusError(500, "", "etcdserver: request is too large")
+
+
+def _begins(path: tuple[str, ...], starts: tuple[tuple[str, ...], ...]) -> bool:
+    return any(path[: len(start)] == start for start in starts)
 
 
 def _relevant(served: ResourceType, config: Object, subresource: str) -> Object:
@@ -321,17 +383,14 @@ def _relevant(served: ResourceType, config: Object, subresource: str) -> Object:
     return {name: item for name, item in config.items() if name != "status" or not served.has_status}
 
 
+def _of_status(cause: Cause) -> Cause:
+    """A fault in the words of a write to the status, which is judged by itself."""
+    return Cause(cause.reason, cause.field, cause.message.replace(": status.", ": ").replace('"status.', '"'))
+
+
 def _keep(new: Object, old: Object, members: tuple[str, ...]) -> None:
     for member in members:
         if member in old:
             new[member] = old[member]
         else:
             new.pop(member, None)
-
-
-def _in_version(served: ResourceType) -> str:
-    return f'{served.kind} in version "{served.version}" cannot be handled as a {served.kind}'
-
-
-def _wrong_name(given: str, expected: str) -> errors.StatusError:
-    return bad_request(f"the name of the object ({given}) does not match the name on the URL ({expected})")

@@ -40,6 +40,9 @@ def read_yaml(body: bytes) -> Any:
             return orjson.loads(orjson.dumps(_Document(loader).read()))
         finally:
             loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line if error.problem_mark is not None else 0
+        raise ValueError(f"line {max(line, 1)}: {error.problem}") from error
     except (yaml.YAMLError, orjson.JSONEncodeError) as error:
         raise ValueError(str(error)) from error
 

@@ -113,7 +113,8 @@ class SessionHandler:
                 if expected or not superseded:
                     self._application_status.deployed(session, message)
             case StopResult():
-                self._application_status.stopped(session, message)
+                if expected or not self._queues.is_about(session, message.application_id):
+                    self._application_status.stopped(session, message)
             case DeviceInfo():
                 self._device_status.informed(session, message)
             case RuntimeFault():

@@ -16,8 +16,9 @@ from typing import Any
 import orjson
 
 from harness.clusters.embedded.cluster import EmbeddedCluster
+from harness.clusters.embedded.errors import no_such_path
 from harness.clusters.embedded.logs import Log
-from harness.clusters.embedded.messages import Request
+from harness.clusters.embedded.messages import JSON, Request
 from harness.clusters.embedded.process.channel import Channel
 from harness.clusters.embedded.watching import Watcher
 from harness.core.clock import SystemClock
@@ -100,7 +101,8 @@ class _Worker:
     ) -> Coroutine[Any, Any, None] | None:
         given = b"" if body is None else body
         response = self.cluster.server.answer(Request(method, path, query, headers, given, client))
-        content = orjson.Fragment(response.content.encode())
+        plain = response.content_type != JSON  # for a path where nothing is, in words that a browser shows
+        content = no_such_path().status() if plain else orjson.Fragment(response.content.encode())
         self.channel.send("answer", number, response.status, content, response.watcher is not None)
         return self._watch(number, response.watcher) if response.watcher is not None else None
 
