@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,6 @@ import pytest
 
 from harness.core.history import Kind
 from harness.reporting import write_run_report
-from tests.processes import PYTEST
 
 TABS = ("timeline", "sequences", "resources", "consoles", "metrics")
 PROJECT = '''
@@ -56,7 +56,7 @@ def real_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     (folder / "test_project.py").write_text(PROJECT)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("WASMBED_", "PYTEST_"))}
-    command = [*PYTEST, "-q", "--seed=7", "-c", os.devnull]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--seed=7", "-c", os.devnull]
     done = subprocess.run(
         [*command, f"--rootdir={folder}", str(folder)],
         cwd=folder,
