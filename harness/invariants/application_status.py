@@ -226,7 +226,7 @@ class PhaseAddsUp(Invariant):
 
     name = "phases add up"
     party = Party.APPLICATION_CONTROLLER
-    source = "docs/reference/resources (Application); DESIGN section 5"
+    source = "docs/reference/resources (Application)"
 
     @on("state Application")
     def changed(self, event: Event) -> Iterator[Violation]:

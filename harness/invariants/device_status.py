@@ -32,7 +32,7 @@ class LegalPhases(Invariant):
 
     name = "legal phases"
     party = Party.PRODUCT
-    source = "DESIGN section 5; docs/reference/resources"
+    source = "docs/reference/resources"
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
@@ -60,7 +60,7 @@ class DisconnectedIsCleared(Invariant):
 
     name = "disconnected devices"
     party = Party.GATEWAY
-    source = "DESIGN section 5; diagram connection-lost"
+    source = "docs/reference/resources (Device); diagram connection-lost"
 
     @on("state Device")
     def changed(self, event: Event) -> Iterator[Violation]:

@@ -191,7 +191,7 @@ class NoReplayAccepted(_OfLinks):
 
     name = "replays are refused"
     party = Party.GATEWAY
-    source = "DESIGN section 4 (REPLAYED_MESSAGE)"
+    source = "docs/reference/protocol (REPLAYED_MESSAGE)"
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)

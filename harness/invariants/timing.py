@@ -228,7 +228,7 @@ class LiveLinksConnect(Invariant):
 
     name = "live links are connected"
     party = Party.GATEWAY
-    source = "DESIGN section 6"
+    source = "diagrams device-connection and heartbeat-and-monitoring"
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)

@@ -240,7 +240,7 @@ class NoLostDeployment(Invariant):
 
     name = "no lost deployment"
     party = Party.PRODUCT
-    source = "DESIGN section 6"
+    source = "diagrams application-deployment and deployment-failure"
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
