@@ -1,4 +1,4 @@
-"""What the Device resource says, against what crossed the device's links: phases, times, health, spec."""
+"""Compares the Device's status with the messages on the device's links: phases, times, health, spec."""
 
 from __future__ import annotations
 
@@ -118,8 +118,8 @@ class ConnectedSince(Invariant):
 
 
 class VitalSigns(Invariant):
-    """What a gateway writes of a device's metrics, runtime, status and health is what one of its latest heartbeats
-    said."""
+    """The metrics, runtime, status and health that a gateway writes for a device are those of one of its latest
+    heartbeats."""
 
     name = "vital signs"
     party = Party.GATEWAY

@@ -1,4 +1,4 @@
-"""Who is let in: certificates, keys, ids, tokens, nonces and revocations, judged by what the record says of each."""
+"""Rules about admission: certificates, keys, ids, tokens, nonces and revocations."""
 
 from __future__ import annotations
 
