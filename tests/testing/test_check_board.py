@@ -108,7 +108,7 @@ def test_a_task_left_after_a_power_cut_is_noticed(monkeypatch: pytest.MonkeyPatc
 
     async def leaking(self: VirtualBoard) -> None:
         started.append(asyncio.create_task(self._environment.clock.sleep(1), name="forgotten"))
-        await self._halt(goodbye=False)
+        await self._halt(orderly=False)
 
     monkeypatch.setattr(VirtualBoard, "cut_power", leaking)
 
