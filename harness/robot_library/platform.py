@@ -62,7 +62,7 @@ class PlatformKeywords(StackKeywords):
 
     @async_keyword("peers")
     async def enroll_peer(self, peer: MockBoard) -> str:
-        """Enroll a mock board: complete the enrollment and send one heartbeat, as a board does. Returns the device id."""
+        """Enroll a mock board and send one heartbeat, as a board does. Returns the device id."""
         return await peer.enroll()
 
     @async_keyword("peers")
