@@ -75,7 +75,7 @@ class ClusterFixture:
         name = more.pop("name", None) or self.name()
         return device(name, public_key=b"no key at all", device_type="virtual", **more)
 
-    async def goes(self, resource: Resource, name: str, what: str) -> None:
+    async def wait_until_deleted(self, resource: Resource, name: str, what: str) -> None:
         """Wait until the object is deleted. Raises ProductFailure, which names it ``what``, if it stays."""
         field_selector = f"metadata.name={name}"
         try:
