@@ -91,7 +91,7 @@ def test_a_cluster_that_dies_in_the_middle_is_the_rigs_fault(monkeypatch):
         await asyncio.to_thread(os.waitpid, server, 0)
         with pytest.raises(OSError):  # noqa: PT011
             await cluster.client("User").list(DEVICE)
-        with pytest.raises(RigError, match=r"the cluster does not answer any more(.|\n)*its last words"):
+        with pytest.raises(RigError, match=r"the cluster does not answer any more(.|\n)*the end of its log:"):
             await cluster.check()
 
     within_a_cluster(scene)
