@@ -201,7 +201,7 @@ class Resources:
 
     def _deliveries(self, client: str, served: ResourceType) -> Callable[[str, Object], object] | None:
         recorder = self._recorder
-        if recorder is None or not recorder.tells_watches_of(served.group):
+        if recorder is None or not recorder.records_watches_of(served.group):
             return None
         return lambda change, stored: recorder.delivery(client, change, served.kind, stored)
 
@@ -385,7 +385,7 @@ def _check_delete_options(body: Any) -> None:
 
 
 def _policy(request: Request, options: Object | None) -> str:
-    """The fate of dependents, from the body, or from the query of a request without a body."""
+    """How dependents are deleted, from the body, or from the query of a request without a body."""
     if options is None:
         policy, orphan = request.query.get("propagationPolicy"), boolean(request.query, "orphanDependents")
         integer(request.query, "gracePeriodSeconds")
@@ -402,7 +402,7 @@ def _policy(request: Request, options: Object | None) -> str:
 
 
 def _manager(request: Request) -> str:
-    """The field manager of a request that names none: what the client calls itself."""
+    """The default field manager: the client's name for itself."""
     called = request.client if request.in_process else request.headers.get("user-agent", "")
     return called.partition("/")[0][:_MANAGER_LIMIT] or "unknown"
 
