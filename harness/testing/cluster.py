@@ -85,10 +85,10 @@ async def check_cluster(
         if name not in CLUSTER_CHECKS:
             raise UsageError(f"unknown check {name!r}", do=f"the checks are {', '.join(CLUSTER_CHECKS)}")
     failures: dict[str, str] = {}
-    async with _ground(factory) as ground:
+    async with _started(factory) as fixture:
         for name in names:
             try:
-                await CLUSTER_CHECKS[name](ground)
+                await CLUSTER_CHECKS[name](fixture)
             except HarnessError as failure:
                 failures[name] = failure.what
             except (ApiError, OSError, KeyError, TypeError) as error:
@@ -101,7 +101,7 @@ async def check_cluster(
 
 
 @asynccontextmanager
-async def _ground(factory: ClusterFactory) -> AsyncIterator[ClusterFixture]:
+async def _started(factory: ClusterFactory) -> AsyncIterator[ClusterFixture]:
     calls: list[TapCall] = []
 
     def tap(source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
