@@ -72,8 +72,8 @@ async def test_requests_over_a_socket(session):
     ("header", "code"),
     [(None, 403), ("", 403), ("Basic c2VzYW1l", 403), ("Bearer wrong", 401), ("Bearer s\udce9same", 401)],
 )
-async def test_without_the_token_nobody_gets_in(session, header, code):
-    """A client without a token is anonymous, and may read what says that the server lives; a wrong token is refused."""
+async def test_requests_without_the_token_are_refused(session, header, code):
+    """A client without a token is anonymous, and may read its health; a wrong token is refused."""
     headers = {} if header is None else {"Authorization": header}
     async with aiohttp.ClientSession(str(session._base_url)) as stranger:
         async with stranger.get(CONFIG_MAPS, headers=headers) as response:
@@ -95,7 +95,7 @@ async def test_bodies_have_a_limit(session):
         assert (response.status, (await response.json())["reason"]) == (400, "BadRequest")
 
 
-async def test_garbage_on_the_socket_harms_nobody(session, caplog):
+async def test_garbage_on_the_socket_does_not_harm_other_clients(session, caplog):
     caplog.set_level(logging.CRITICAL)
     for garbage in (b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9\r\n\r\n", b"\x00" * 5000, b"POST"):
         reader, writer = await asyncio.open_connection(session._base_url.host, session._base_url.port)

@@ -304,7 +304,7 @@ async def test_dry_run_answers_and_keeps_nothing(api):
     assert (await api.refused("POST", f"{WIDGETS}?dryRun=All", api.widget(size=99)))[0] == 422
 
 
-async def test_unknown_fields_are_dropped_told_or_refused(api):
+async def test_unknown_fields_are_dropped_reported_or_refused(api):
     given = api.widget(bogus=1, ports=[{"name": "a", "extra": 1}]) | {"extra": 1}
     given["metadata"]["extra"] = 1
     response = await api.ask("POST", WIDGETS, given)

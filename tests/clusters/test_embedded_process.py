@@ -1,4 +1,4 @@
-"""The embedded API server in a process of its own: the same server, told of in order, and never left behind."""
+"""The embedded API server in a process of its own: the same server, recorded in order, and never left behind."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_it_is_a_cluster_like_any_other():
 
 
 @pytest.mark.settings(tapped=True)
-async def test_what_is_told_has_causes_before_their_effects(cluster, told, tmp_path):
+async def test_the_record_has_causes_before_their_effects(cluster, told, tmp_path):
     """Of requests over the socket too: the write, then its delivery, then what the receiver does about it."""
     api = cluster.client("Controller")
     listed = await api.list(DEVICE)
@@ -132,7 +132,7 @@ async def test_boards_consoles_are_logs_there_too(cluster, tmp_path):
             assert await response.read() == b"one\ntwo\n"
 
 
-async def test_a_server_that_is_killed_is_told_to_all_who_wait_for_it(cluster):
+async def test_all_callers_learn_that_the_server_was_killed(cluster):
     api = cluster.client("User")
     version = (await api.list(CONFIG_MAP)).resource_version
     async with api.watch(CONFIG_MAP, resource_version=version) as events:

@@ -63,7 +63,7 @@ async def test_a_cluster_that_is_gone_is_left_alone(embedded, path):
     await cluster.stop()
 
 
-async def test_the_tap_is_told_nothing_without_an_answer(embedded, path):
+async def test_a_request_without_an_answer_is_not_recorded(embedded, path):
     told = []
     cluster = KubeconfigCluster(SystemClock(), Randomness(), "mine", lambda *call: told.append(call), kubeconfig=path)
     await cluster.start()
