@@ -122,6 +122,9 @@ def missing_from_application(events: Iterable[Event], application: str, devices:
     about = [event for event in about if event.n >= since.n]
     leaves = since.data["change"] == "deleted" or (since.data.get("spec") or {}).get("stopped") or _is_deleting(about)
     for device in devices:
+        if not leaves and (away := _away(record, device)) is not None:
+            message = f"{device} is {away.data['status']['phase']}, so {application} cannot be deployed there"
+            return _absence(record, Party.PRODUCT, device, message, away)
         chain = [event for event in about if event.data.get("device") in (None, device)]
         steps = _stop(application, device) if leaves else _deployment(application, device, chain)
         if (found := _first_missing(record, chain, steps, device)) is not None:
@@ -132,6 +135,14 @@ def missing_from_application(events: Iterable[Event], application: str, devices:
         return None
     message = f"the application controller has not written what has become of {application}"
     return _absence(record, Party.APPLICATION_CONTROLLER, "", message, about[-1])
+
+
+def _away(record: Sequence[Event], device: str) -> Event | None:
+    """The event that made a device anything but Connected, if that is its latest phase."""
+    states = (event for event in reversed(record) if event.kind is Kind.STATE and event.name == "Device")
+    phases = (event for event in states if event.data.get("name") == device and status_of(event).get("phase"))
+    latest = next(phases, None)
+    return latest if latest is not None and status_of(latest)["phase"] != "Connected" else None
 
 
 def _is_deleting(about: Iterable[Event]) -> bool:

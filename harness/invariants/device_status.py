@@ -132,7 +132,10 @@ class VitalSigns(Invariant):
     @on("Heartbeat")
     def beat(self, event: Event) -> Iterator[Violation]:
         device = str(event.data.get("device") or event.correlation)
-        self._beats.setdefault(device, deque(maxlen=REMEMBERED)).append(event)
+        beats = self._beats.setdefault(device, deque(maxlen=REMEMBERED))
+        if beats and _says(beats[-1].data) == _says(event.data):
+            beats.pop()  # a device that sends the same without end pushes nothing else out
+        beats.append(event)
         yield from ()
 
     @on("PATCH Device")
@@ -151,6 +154,10 @@ class VitalSigns(Invariant):
                 f"the gateway wrote of {name} what none of its heartbeats said: {_difference(status, newest.data)}"
             )
             yield self.broken(event, message, cause=newest)
+
+
+def _says(beat: Mapping[str, Any]) -> list[Any]:
+    return [beat.get(field) for field in ("status", "runtimeStatus", "metrics", "applications")]
 
 
 def _fits(status: Mapping[str, Any], beat: Mapping[str, Any]) -> bool:
