@@ -5,12 +5,12 @@ client's name, target ``Kubernetes``, name ``POST Device``, ``PATCH Device``, ``
 data holds ``code`` (the HTTP status), ``namespace``, ``name``, ``subresource`` (or empty) and the top-level fields of
 the request's body (``metadata``, ``spec``, ``status``). Watch deliveries of the three custom resources: source
 ``Kubernetes``, target the client's name, name ``ADDED Device`` and so on, data ``namespace``, ``name`` and ``status``;
-a client with several watches is told once of each change.
+for a client with several watches, a delivery is recorded once for each change.
 The correlation is the object's name for Devices and Applications, else empty.
 
-An effect is told after its cause: a watch event of some resourceVersion follows the request that made that version,
-although a real API server delivers it before the writer has the answer. A tap with an ``order``
-(:class:`harness.core.order.Order`) is told through that, which keeps a place free for the request.
+An effect is recorded after its cause: a watch event of some resourceVersion follows the request that made that version,
+although a real API server may deliver it before the writer has the answer. A tap with an ``order``
+(:class:`harness.core.order.Order`) records through that, which reserves a place for the request.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ __all__ = ["Cluster", "ClusterFactory"]
 
 
 class Cluster(ABC):
-    """A Kubernetes API for one test's world, with Wasmbed's CRDs installed and the namespace made."""
+    """A Kubernetes API for one stack, with Wasmbed's CRDs installed and the namespace created."""
 
     kind: ClassVar[str]
     shared: ClassVar[bool] = False
-    """Whether other worlds may live on the same cluster at the same time: then each needs a namespace of its own."""
+    """Whether several stacks can share a cluster at the same time, each in its own namespace."""
     patience: ClassVar[float] = 120.0
     """Seconds after which :meth:`start` and :meth:`stop` are given up."""
     options: ClassVar[frozenset[str]] = frozenset()

@@ -1,4 +1,4 @@
-"""What the kinds have in common whose API server is started for the session and ends with it."""
+"""The base of cluster kinds whose API server is started for the session."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["OwnCluster"]
 
 
 class OwnCluster(KubeconfigCluster):
-    """A namespace on a real API server without nodes. The first world of a session starts it."""
+    """A namespace on a real API server without nodes. The first stack of a session starts it."""
 
     patience: ClassVar[float] = 120.0
     options: ClassVar[frozenset[str]] = frozenset()
@@ -34,7 +34,7 @@ class OwnCluster(KubeconfigCluster):
     @classmethod
     @abstractmethod
     def command(cls) -> Sequence[str]:
-        """What starts the server; see :func:`harness.clusters.session.join`."""
+        """Return the command that starts the server; see :func:`harness.clusters.session.join`."""
 
     async def start(self) -> None:
         self._server = await asyncio.to_thread(join, self.kind, self.command())
@@ -42,7 +42,7 @@ class OwnCluster(KubeconfigCluster):
         await super().start()
 
     async def _check(self, api: KubernetesApi) -> None:
-        """It is as it was made, and nobody else's."""
+        """Nothing to check: this session started the server."""
 
     async def lost(self) -> None:
         if self._server is not None:
@@ -50,8 +50,8 @@ class OwnCluster(KubeconfigCluster):
         raise RigError("the Kubernetes API server ended by itself", where=f"cluster {self.kind}", do=self._advice())
 
     def _advice(self) -> str:
-        last_words = self._server.last_words() if self._server is not None else ""
-        return f"see the machine's free memory; its last words:{last_words or ' none'}"
+        end = self._server.last_lines() if self._server is not None else ""
+        return f"see the machine's free memory; the end of its log:{end or ' empty'}"
 
     def _left_behind(self) -> None:
-        """It goes with the server at the latest."""
+        """The server's end removes the namespace."""

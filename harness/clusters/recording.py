@@ -1,4 +1,4 @@
-"""What every cluster kind tells its tap, in the words of the contract in :mod:`harness.clusters.cluster`."""
+"""Records what crosses the API server's boundary, in the form of the contract in :mod:`harness.clusters.cluster`."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class RequestRecorder:
     def __init__(self, tap: Tap) -> None:
         self._tap = tap
         self.order: Order = getattr(tap, "order", None) or Order()
-        """In which everything is told: the tap's own, where others tell into the same record."""
-        self._told: OrderedDict[tuple[str, str, str, str], str] = OrderedDict()
+        """The order of all reports: the tap's, if others report into the same record."""
+        self._recorded: OrderedDict[tuple[str, str, str, str], str] = OrderedDict()
 
     def request(
         self,
@@ -44,9 +44,9 @@ class RequestRecorder:
         body: Any,
         put: Put | None = None,
     ) -> None:
-        """A request that changes something, with the HTTP status of its answer. A JSON patch is told as it is.
+        """Record a request that changes something, with the HTTP status of its answer; a JSON patch as it is.
 
-        ``put`` is where in the order it belongs, if not at its end.
+        ``put`` is its place in the order, if not the end.
         """
         data: Object = {"code": code, "namespace": namespace, "name": name, "subresource": subresource}
         if isinstance(body, dict):
@@ -57,12 +57,12 @@ class RequestRecorder:
         (put or self.order.put)(lambda: self._tap(client, _SERVER, f"{method} {kind}", data, correlation))
 
     @staticmethod
-    def tells_watches_of(group: str) -> bool:
-        """Whether watch deliveries of a group's types are told."""
+    def records_watches_of(group: str) -> bool:
+        """Whether watch events of this group are recorded."""
         return group == GROUP
 
     def delivery(self, client: str, change: str, kind: str, stored: Object) -> None:
-        """A watch event that reached ``client``; if it has several watches, once."""
+        """Record a watch event that reached ``client``; once if it has several watches."""
         metadata = stored["metadata"]
         name, namespace = metadata["name"], metadata.get("namespace", "")
         if not self._is_news((client, kind, namespace, name), metadata["resourceVersion"]):
@@ -72,19 +72,19 @@ class RequestRecorder:
         self.order.put(lambda: self._tap(_SERVER, client, f"{change} {kind}", data, correlation))
 
     def _is_news(self, key: tuple[str, str, str, str], version: str) -> bool:
-        told = self._told.get(key)
-        if told == version or (told is not None and _is_older(version, told)):
+        recorded = self._recorded.get(key)
+        if recorded == version or (recorded is not None and _is_older(version, recorded)):
             return False
-        self._told[key] = version
-        self._told.move_to_end(key)
-        if len(self._told) > _REMEMBERED:
-            self._told.popitem(last=False)
+        self._recorded[key] = version
+        self._recorded.move_to_end(key)
+        if len(self._recorded) > _REMEMBERED:
+            self._recorded.popitem(last=False)
         return True
 
 
-def _is_older(version: str, told: str) -> bool:
-    """By resourceVersions, where they are numbers (KEP-5504)."""
-    return version.isdigit() and told.isdigit() and int(version) < int(told)
+def _is_older(version: str, recorded: str) -> bool:
+    """Compare resourceVersions that are numbers (KEP-5504)."""
+    return version.isdigit() and recorded.isdigit() and int(version) < int(recorded)
 
 
 def _correlation(group: str, kind: str, name: str) -> str:
@@ -92,7 +92,7 @@ def _correlation(group: str, kind: str, name: str) -> str:
 
 
 def _short(value: Any) -> Any:
-    """A copy in which long texts, such as modules, are told by size and digest only."""
+    """Return a copy with long texts replaced by size and digest."""
     if type(value) is dict:
         return {name: _short(item) for name, item in value.items()}
     if type(value) is list:

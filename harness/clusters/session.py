@@ -1,9 +1,9 @@
 """A server that is started for a session: shared by its processes, and gone when the last of them is, however it ended.
 
 The server's folder holds a FIFO that every user keeps open for writing: the kernel counts the users, so there is
-nothing to clean up after a ``kill -9``. Whoever opens it holds the folder's lock, and so does the server while it makes
-sure that nobody is left; then it removes the folder. Only a server that was killed itself leaves one, and the next
-start takes that away.
+nothing to clean up after a ``kill -9``. A process that opens it holds the folder's lock, and so does the server while
+it makes sure that no user remains; then it removes the folder. Only a server that was killed itself leaves its folder,
+and the next start removes that.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from harness.core.identifiers import Randomness
 __all__ = ["PREFIX", "Server", "is_running", "join", "sweep"]
 
 PREFIX = "wasmbed-server-"
-"""How the servers' folders are called, in the folder for temporary files."""
+"""The prefix of the names of the servers' folders, in the folder for temporary files."""
 SESSION = ("PYTEST_XDIST_TESTRUNUID", "WASMBED_RUN_FOLDER")
 """Environment variables that all processes of a session have in common: pytest-xdist's, and pabot's through us."""
 READY_WITHIN = 100.0
@@ -38,27 +38,27 @@ class Server:
     """A server that this process uses, until it ends."""
 
     def __init__(self, folder: Path, use: int, pid: int | None = None) -> None:
-        """``pid``: of the server, where this process has started it."""
+        """``pid``: the server's, if this process started it."""
         self._folder, self._use, self._pid = folder, use, pid
 
     @property
     def kubeconfig(self) -> Path:
-        """How to reach it."""
+        """The kubeconfig file of the server."""
         return self._folder / "kubeconfig"
 
     @property
     def log(self) -> Path:
-        """What it says."""
+        """Its output."""
         return self._folder / "log"
 
     def is_running(self) -> bool:
-        """Whether the other end of the FIFO is there."""
+        """Whether the server still has the FIFO open."""
         poll = select.poll()
         poll.register(self._use, 0)
         return not poll.poll(0)
 
     async def ended(self) -> None:
-        """Wait until it ends; for ever where another process has started it, or the system cannot tell."""
+        """Wait until it ends; for ever if another process started it, or if the system has no pidfd."""
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
         descriptor = os.pidfd_open(self._pid) if self._pid is not None and hasattr(os, "pidfd_open") else None
@@ -71,15 +71,15 @@ class Server:
                 loop.remove_reader(descriptor)
                 os.close(descriptor)
 
-    def last_words(self) -> str:
-        """The end of its log, beginning with a line feed; empty where there is none."""
+    def last_lines(self) -> str:
+        """Return the end of its log, beginning with a line feed; empty if there is none."""
         with suppress(OSError):
             lines = self.log.read_text("utf-8", "replace").strip().splitlines()[-LAST_LINES:]
             return "".join(f"\n    {line[:LONGEST]}" for line in lines)
         return ""
 
     def leave(self) -> None:
-        """Use it no more."""
+        """Stop using the server."""
         os.close(self._use)
 
 
@@ -88,11 +88,11 @@ _joining = threading.Lock()
 
 
 def join(kind: str, command: Sequence[str]) -> Server:
-    """The session's server of a kind, which this process uses until it ends.
+    """Return the session's server of a kind, which this process uses until it ends.
 
-    The first who asks starts it: ``command`` gets the folder as its last argument, says ``ready`` when ``kubeconfig``
-    is there, and ends when the FIFO has no writer any more. Whoever asks meanwhile waits. Raises RigError where it does
-    not come up.
+    The first process that asks starts it: ``command`` gets the folder as its last argument, prints ``ready`` when
+    ``kubeconfig`` exists, and ends when the FIFO has no writer any more. Other processes wait meanwhile. Raises
+    RigError if the server does not start.
     """
     with _joining:
         if (joined := _joined.pop(kind, None)) is not None:
@@ -108,22 +108,22 @@ def join(kind: str, command: Sequence[str]) -> Server:
         with _locked(folder):
             try:
                 server = Server(folder, os.open(folder / "users", os.O_WRONLY | os.O_NONBLOCK))
-            except OSError:  # nobody has started it, or it was killed
+            except OSError:  # not started yet, or killed
                 server = _start(folder, [*command, str(folder)])
         return _joined.setdefault(kind, server)
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder that is there and stays there."""
+    """Hold the lock of a folder that exists until it is released."""
     while True:
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
         try:
             if not _is_ours(folder):
-                raise RigError("is somebody else's", where=str(folder), do="remove it, or set TMPDIR")
+                raise RigError("the folder belongs to another user", where=str(folder), do="remove it, or set TMPDIR")
             descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except FileNotFoundError:  # a server has just ended and taken it away
+        except FileNotFoundError:  # a server has just ended and removed it
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -150,11 +150,11 @@ def _start(folder: Path, command: Sequence[str]) -> Server:
     # Open for both, so that neither end waits for the other; that would also hide its end, so not for long.
     both = os.open(users, os.O_RDWR)
     try:
-        ready, told = os.pipe()
+        ready, output = os.pipe()
         try:
-            pid = _spawn(folder, command, told)
+            pid = _spawn(folder, command, output)
         finally:
-            os.close(told)
+            os.close(output)
         try:
             said = _line(ready)
         finally:
@@ -163,9 +163,9 @@ def _start(folder: Path, command: Sequence[str]) -> Server:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             what = f"was not ready within {READY_WITHIN:g} s" if said is None else "ended at once"
-            last_words = Server(folder, both).last_words()
+            end = Server(folder, both).last_lines()
             raise RigError(
-                f"the API server {what}; its last words:{last_words or ' none'}",
+                f"the API server {what}; the end of its log:{end or ' empty'}",
                 where=command[0],
                 do="see the machine's load and free memory",
             )
@@ -175,7 +175,7 @@ def _start(folder: Path, command: Sequence[str]) -> Server:
 
 
 def _line(descriptor: int) -> bytes | None:
-    """What comes out of a pipe up to a line feed or its end; None where nothing does in time."""
+    """Read one line from a pipe; None on timeout."""
     line = b""
     while not line.endswith(b"\n"):
         if not select.select([descriptor], [], [], READY_WITHIN)[0]:
@@ -186,11 +186,11 @@ def _line(descriptor: int) -> bytes | None:
     return line
 
 
-def _spawn(folder: Path, command: Sequence[str], told: int) -> int:
-    """Start the server in a session of its own: Ctrl-C is for its users."""
+def _spawn(folder: Path, command: Sequence[str], output: int) -> int:
+    """Start the server in a separate process group: Ctrl-C is for its users."""
     log = str(folder / "log")
     actions = [
-        (os.POSIX_SPAWN_DUP2, told, 1),
+        (os.POSIX_SPAWN_DUP2, output, 1),
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 2, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
     ]
@@ -201,7 +201,7 @@ def _spawn(folder: Path, command: Sequence[str], told: int) -> int:
 
 
 def sweep() -> list[Path]:
-    """Take away what servers that were killed have left; returns what is gone."""
+    """Remove the folders of servers that were killed; return the removed folders."""
     return [folder for folder in _folders() if _remove_if_dead(folder)]
 
 

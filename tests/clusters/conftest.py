@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
@@ -15,8 +15,6 @@ from harness.clusters.embedded.messages import Request, Response
 from harness.clusters.embedded.server import ApiServer
 from harness.core.clock import ManualClock
 from harness.core.identifiers import Randomness
-
-T = TypeVar("T")
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
@@ -159,24 +157,6 @@ def make_api(**settings: Any) -> Api:
     if settings.pop("tapped", False):
         settings["tap"] = lambda *call: told.append(call)
     return Api(ApiServer(clock, Randomness(7), **settings), clock, told)
-
-
-Play = Callable[[Callable[[Api], Awaitable[T]]], T]
-
-
-@pytest.fixture
-def play() -> Play[Any]:
-    """Runs a scene against a fresh server that serves Widgets."""
-
-    def run(scene: Callable[[Api], Awaitable[T]], **settings: Any) -> T:
-        async def main() -> T:
-            api = make_api(**settings)
-            await api("POST", DEFINITIONS, definition())
-            return await scene(api)
-
-        return asyncio.run(main())
-
-    return run
 
 
 @pytest.fixture

@@ -30,23 +30,18 @@ from harness.wasmbed.resources.manifests import application, device
 built = pytest.mark.skipif(ApiserverCluster.unavailable() is not None, reason=str(ApiserverCluster.unavailable()))
 
 
-def within_a_cluster(scene):
-    async def main():
-        cluster = ApiserverCluster(SystemClock(), Randomness(), f"test-{Randomness().token(4)}")
-        await cluster.start()
-        try:
-            async with asyncio.timeout(180):
-                await scene(cluster)
-        finally:
-            await cluster.stop()
-
-    asyncio.run(main())
+@pytest.fixture
+async def cluster():
+    cluster = ApiserverCluster(SystemClock(), Randomness(), f"test-{Randomness().token(4)}")
+    await cluster.start()
+    yield cluster
+    await cluster.stop()
 
 
 @built
-def test_it_passes_the_conformance_kit():
+async def test_it_passes_the_conformance_kit():
     outcomes = {}
-    asyncio.run(check_cluster(ApiserverCluster, progress=outcomes.__setitem__))
+    await check_cluster(ApiserverCluster, progress=outcomes.__setitem__)
     assert outcomes == dict.fromkeys(CLUSTER_CHECKS, "passed")
 
 
@@ -63,12 +58,12 @@ def assets(tmp_path_factory):
     return str(folder)
 
 
-def test_envtest_passes_what_needs_no_controllers(assets, monkeypatch):
+async def test_envtest_passes_what_needs_no_controllers(assets, monkeypatch):
     if assets:
         monkeypatch.setenv("KUBEBUILDER_ASSETS", assets)
     outcomes = {}
     checks = [name for name in CLUSTER_CHECKS if name != "collects_dependents"]
-    asyncio.run(check_cluster(EnvtestCluster, only=checks, progress=outcomes.__setitem__))
+    await check_cluster(EnvtestCluster, only=checks, progress=outcomes.__setitem__)
     assert outcomes == dict.fromkeys(checks, "passed")
 
 
@@ -79,22 +74,18 @@ def test_envtest_says_what_is_missing(monkeypatch, tmp_path):
 
 
 @built
-def test_a_cluster_that_dies_in_the_middle_is_the_rigs_fault(monkeypatch):
+async def test_a_cluster_that_dies_in_the_middle_is_the_rigs_fault(cluster, monkeypatch):
     monkeypatch.setenv("PYTEST_XDIST_TESTRUNUID", f"dies-{os.getpid()}")
     monkeypatch.setattr("harness.clusters.session._joined", {})
-
-    async def scene(cluster):
+    await cluster.check()
+    folder = cluster._path.parent
+    server = next(int(pid) for pid in os.listdir("/proc") if pid.isdigit() and str(folder) in arguments(pid))
+    os.kill(server, 9)
+    await asyncio.to_thread(os.waitpid, server, 0)
+    with pytest.raises(OSError):  # noqa: PT011
+        await cluster.client("User").list(DEVICE)
+    with pytest.raises(RigError, match=r"the cluster does not answer any more(.|\n)*the end of its log:"):
         await cluster.check()
-        folder = cluster._path.parent
-        server = next(int(pid) for pid in os.listdir("/proc") if pid.isdigit() and str(folder) in arguments(pid))
-        os.kill(server, 9)
-        await asyncio.to_thread(os.waitpid, server, 0)
-        with pytest.raises(OSError):  # noqa: PT011
-            await cluster.client("User").list(DEVICE)
-        with pytest.raises(RigError, match=r"the cluster does not answer any more(.|\n)*its last words"):
-            await cluster.check()
-
-    within_a_cluster(scene)
 
 
 def arguments(pid):
@@ -105,55 +96,48 @@ def arguments(pid):
 
 
 @built
-def test_rights_that_are_missing_are_named(tmp_path):
+async def test_rights_that_are_missing_are_named(cluster, tmp_path):
     accounts = Resource("", "v1", "serviceaccounts", "ServiceAccount")
     roles = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
     bindings = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
-
-    async def scene(cluster):
-        api = await KubernetesApi.open(cluster.namespace, kubeconfig=cluster._path)
-        await api.create(accounts, {"metadata": {"name": "guest"}})
-        rules = [{"apiGroups": ["wasmbed.io"], "resources": ["*"], "verbs": ["*"]}]
-        await api.create(roles, {"metadata": {"name": "guest"}, "rules": rules})
-        subject = {"kind": "ServiceAccount", "name": "guest", "namespace": cluster.namespace}
-        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "guest"}
-        await api.create(bindings, {"metadata": {"name": "guest"}, "roleRef": role, "subjects": [subject]})
-        path = f"/api/v1/namespaces/{cluster.namespace}/serviceaccounts/guest/token"
-        token = (await api._call("POST", path, body={"spec": {}}))["status"]["token"]
-        await api.close()
-        config = yaml.safe_load(cluster._path.read_text())
-        config["users"][0]["user"] = {"token": token}
-        guest = tmp_path / "guest"
-        guest.write_text(yaml.safe_dump(config))
-        stranger = KubeconfigCluster(SystemClock(), Randomness(), cluster.namespace, kubeconfig=guest)
-        with pytest.raises(RigError) as caught:
-            await stranger.start()
-        await stranger.stop()
-        assert "these credentials may not" in str(caught.value)
-        assert 'resources: ["namespaces"]\n      verbs: [create, delete, list, watch]' in str(caught.value)
-        assert "devices" not in str(caught.value)
-
-    within_a_cluster(scene)
+    api = await KubernetesApi.open(cluster.namespace, kubeconfig=cluster._path)
+    await api.create(accounts, {"metadata": {"name": "guest"}})
+    rules = [{"apiGroups": ["wasmbed.io"], "resources": ["*"], "verbs": ["*"]}]
+    await api.create(roles, {"metadata": {"name": "guest"}, "rules": rules})
+    subject = {"kind": "ServiceAccount", "name": "guest", "namespace": cluster.namespace}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "guest"}
+    await api.create(bindings, {"metadata": {"name": "guest"}, "roleRef": role, "subjects": [subject]})
+    path = f"/api/v1/namespaces/{cluster.namespace}/serviceaccounts/guest/token"
+    token = (await api._call("POST", path, body={"spec": {}}))["status"]["token"]
+    await api.close()
+    config = yaml.safe_load(cluster._path.read_text())
+    config["users"][0]["user"] = {"token": token}
+    guest = tmp_path / "guest"
+    guest.write_text(yaml.safe_dump(config))
+    stranger = KubeconfigCluster(SystemClock(), Randomness(), cluster.namespace, kubeconfig=guest)
+    with pytest.raises(RigError) as caught:
+        await stranger.start()
+    await stranger.stop()
+    assert "these credentials may not" in str(caught.value)
+    assert 'resources: ["namespaces"]\n      verbs: [create, delete, list, watch]' in str(caught.value)
+    assert "devices" not in str(caught.value)
 
 
 @built
-def test_a_namespace_goes_with_the_finalizers_in_it(tmp_path):
-    async def scene(cluster):
-        guest = KubeconfigCluster(SystemClock(), Randomness(), f"g-{cluster.namespace}", kubeconfig=cluster._path)
-        await guest.start()
-        held = application("app", module=b"\0asm\1\0\0\0", all_devices=True)
-        held["metadata"]["finalizers"] = ["wasmbed.io/stop"]
-        await guest.client("User").create(APPLICATION, held)
-        await guest.stop()
-        assert await LEAVING.settle(SystemClock()) == []
-        with pytest.raises(NotFound):
-            await cluster.client("User").get(NAMESPACE, guest.namespace)
-
-    within_a_cluster(scene)
+async def test_a_namespace_goes_with_the_finalizers_in_it(cluster):
+    guest = KubeconfigCluster(SystemClock(), Randomness(), f"g-{cluster.namespace}", kubeconfig=cluster._path)
+    await guest.start()
+    held = application("app", module=b"\0asm\1\0\0\0", all_devices=True)
+    held["metadata"]["finalizers"] = ["wasmbed.io/stop"]
+    await guest.client("User").create(APPLICATION, held)
+    await guest.stop()
+    assert await LEAVING.settle(SystemClock()) == []
+    with pytest.raises(NotFound):
+        await cluster.client("User").get(NAMESPACE, guest.namespace)
 
 
 @built
-def test_what_keeps_a_namespace_is_said(monkeypatch):
+async def test_what_keeps_a_namespace_is_said(cluster, monkeypatch):
     async def until_it_is_known(api, name):
         field = f"metadata.name={name}"
         async with api.watch(NAMESPACE, resource_version="0", field_selector=field) as events:
@@ -161,44 +145,38 @@ def test_what_keeps_a_namespace_is_said(monkeypatch):
                 if any(one["status"] == "True" for one in event.object["status"].get("conditions", ())):
                     return
 
-    async def scene(cluster):
-        guest = KubeconfigCluster(SystemClock(), Randomness(), f"k-{cluster.namespace}", kubeconfig=cluster._path)
-        await guest.start()
-        held = device("d", public_key=b"k", device_type="virtual")
-        held["metadata"]["finalizers"] = ["example.com/mine"]
-        await guest.client("User").create(DEVICE, held)
-        await guest.stop()
-        await until_it_is_known(cluster.client("User"), guest.namespace)
-        monkeypatch.setattr("harness.clusters.existing.namespaces.GONE_WITHIN", 0.5)
-        (said,) = await LEAVING.settle(SystemClock())
-        assert said.startswith(f"namespace {guest.namespace} is still there: ")
-        assert "example.com/mine in 1 resource instances" in said
-
-    within_a_cluster(scene)
+    guest = KubeconfigCluster(SystemClock(), Randomness(), f"k-{cluster.namespace}", kubeconfig=cluster._path)
+    await guest.start()
+    held = device("d", public_key=b"k", device_type="virtual")
+    held["metadata"]["finalizers"] = ["example.com/mine"]
+    await guest.client("User").create(DEVICE, held)
+    await guest.stop()
+    await until_it_is_known(cluster.client("User"), guest.namespace)
+    monkeypatch.setattr("harness.clusters.existing.namespaces.GONE_WITHIN", 0.5)
+    (said,) = await LEAVING.settle(SystemClock())
+    assert said.startswith(f"namespace {guest.namespace} is still there: ")
+    assert "example.com/mine in 1 resource instances" in said
 
 
 @built
-def test_clean_removes_what_killed_runs_left_and_nobody_elses(capsys):
+async def test_clean_removes_what_killed_runs_left_and_nobody_elses(cluster, capsys):
     async def make(api, name, **metadata):
         await api.create(NAMESPACE, {"metadata": {"name": name, **metadata}})
 
-    async def scene(cluster):
-        api, mine = cluster.client("User"), ownership()
-        machine, pid, started = mine["annotations"]["wasmbed.io/process"].split()
-        dead = {"wasmbed.io/process": f"{machine} {pid} {int(started) - 1}"}
-        names = [f"{name}-{cluster.namespace}" for name in ("dead", "others", "used")]
-        await make(api, names[0], labels=mine["labels"], annotations=dead)
-        await make(api, names[1], labels={"app.kubernetes.io/managed-by": "Helm"})
-        await make(api, names[2], **mine)
-        code = await asyncio.to_thread(run, ["clean", "--cluster", f"--kubeconfig={cluster._path}", "--reports=none"])
-        assert code == 0
-        said = capsys.readouterr().out
-        assert f"removed namespace {names[0]}\n" in said
-        assert f"kept namespace {names[2]}: process {pid} uses it\n" in said
-        left = {item["metadata"]["name"] for item in (await api.list(NAMESPACE)).items}
-        assert left & set(names) == set(names[1:])
-
-    within_a_cluster(scene)
+    api, mine = cluster.client("User"), ownership()
+    machine, pid, started = mine["annotations"]["wasmbed.io/process"].split()
+    dead = {"wasmbed.io/process": f"{machine} {pid} {int(started) - 1}"}
+    names = [f"{name}-{cluster.namespace}" for name in ("dead", "others", "used")]
+    await make(api, names[0], labels=mine["labels"], annotations=dead)
+    await make(api, names[1], labels={"app.kubernetes.io/managed-by": "Helm"})
+    await make(api, names[2], **mine)
+    code = await asyncio.to_thread(run, ["clean", "--cluster", f"--kubeconfig={cluster._path}", "--reports=none"])
+    assert code == 0
+    said = capsys.readouterr().out
+    assert f"removed namespace {names[0]}\n" in said
+    assert f"kept namespace {names[2]}: process {pid} uses it\n" in said
+    left = {item["metadata"]["name"] for item in (await api.list(NAMESPACE)).items}
+    assert left & set(names) == set(names[1:])
 
 
 def test_a_program_that_is_not_built_is_said_with_the_command(monkeypatch, tmp_path, capsys):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
@@ -26,27 +25,27 @@ def broken(**overrides):
     return Cluster
 
 
-def failures(factory, *only):
+async def failures(factory, *only):
     outcomes = {}
     with pytest.raises(ProductFailure) as caught:
-        asyncio.run(check_cluster(factory, only=only or None, progress=outcomes.__setitem__))
+        await check_cluster(factory, only=only or None, progress=outcomes.__setitem__)
     return {name for name, outcome in outcomes.items() if outcome == "failed"}, str(caught.value)
 
 
-def test_all_failures_are_told_by_name(monkeypatch):
+async def test_all_failures_are_reported_by_name(monkeypatch):
     monkeypatch.setattr(cluster_fixture, "PATIENCE", 0.2)
     monkeypatch.setattr(cluster_fixture, "COLLECTED_WITHIN", 0.2)
 
     async def patch_status(self, resource, name, patch):
         return await EmbeddedApi.patch(self, resource, name, patch)
 
-    failed, message = failures(broken(patch_status=patch_status))
+    failed, message = await failures(broken(patch_status=patch_status))
     assert {"keeps_the_status_apart", "tells_changes_in_order", "selects"} <= failed
     assert message.startswith(f"{len(failed)} of {len(CLUSTER_CHECKS)} cluster checks failed: ")
     assert "keeps_the_status_apart: the status became {'phase': 'Pending'}" in message
 
 
-def test_a_cluster_that_shares_its_objects():
+async def test_a_cluster_that_shares_its_objects():
     kept = {}
 
     async def get(self, resource, name):
@@ -56,12 +55,12 @@ def test_a_cluster_that_shares_its_objects():
         made = await EmbeddedApi.create(self, resource, body)
         return kept.setdefault(made["metadata"]["name"], made)
 
-    failed, message = failures(broken(get=get, create=create), "keeps_what_it_has")
+    failed, message = await failures(broken(get=get, create=create), "keeps_what_it_has")
     assert failed == {"keeps_what_it_has"}
     assert "an object was altered without a request" in message
 
 
-def test_a_cluster_that_lets_everything_through():
+async def test_a_cluster_that_lets_everything_through():
     async def create(self, resource, body):
         try:
             return await EmbeddedApi.create(self, resource, body)
@@ -75,13 +74,13 @@ def test_a_cluster_that_lets_everything_through():
             raise Conflict(error.status) from error
 
     cluster = broken(create=create, delete=delete)
-    failed, message = failures(cluster, "refuses_a_name_twice", "says_what_is_not_there", "deletes_on_conditions")
+    failed, message = await failures(cluster, "refuses_a_name_twice", "says_what_is_not_there", "deletes_on_conditions")
     assert failed == {"refuses_a_name_twice", "says_what_is_not_there", "deletes_on_conditions"}
     assert "a second object of one name was not refused, but has to be with Conflict" in message
     assert "a deletion of an absent object was refused with 404 NotFound" in message
 
 
-def test_a_cluster_whose_watches_end_or_are_silent(monkeypatch):
+async def test_a_cluster_whose_watches_end_or_are_silent(monkeypatch):
     monkeypatch.setattr(cluster_fixture, "PATIENCE", 0.05)
 
     @asynccontextmanager
@@ -91,7 +90,7 @@ def test_a_cluster_whose_watches_end_or_are_silent(monkeypatch):
 
         yield events()
 
-    _, message = failures(broken(watch=ended), "tells_changes_in_order")
+    _, message = await failures(broken(watch=ended), "tells_changes_in_order")
     assert "a watch reported ADDED x of 4 events and then ended" in message
 
     @asynccontextmanager
@@ -100,32 +99,32 @@ def test_a_cluster_whose_watches_end_or_are_silent(monkeypatch):
         async with EmbeddedApi.watch(self, resource, **more) as events:
             yield events
 
-    _, message = failures(broken(watch=silent), "tells_changes_in_order")
+    _, message = await failures(broken(watch=silent), "tells_changes_in_order")
     assert "a watch reported nothing of 4 events and then was silent for 0.05 s" in message
 
     async def delete(self, resource, name, **conditions):
         pass
 
     monkeypatch.setattr(cluster_fixture, "COLLECTED_WITHIN", 0.05)
-    _, message = failures(broken(delete=delete), "collects_dependents")
+    _, message = await failures(broken(delete=delete), "collects_dependents")
     assert "an object whose owner was deleted stayed for 0.05 s" in message
 
 
-def test_what_breaks_inside_a_check_is_a_failure_too():
+async def test_what_breaks_inside_a_check_is_a_failure_too():
     async def create(self, resource, body):
         return {}
 
-    _, message = failures(broken(create=create), "counts_generations")
+    _, message = await failures(broken(create=create), "counts_generations")
     assert "counts_generations: KeyError: 'metadata'" in message
 
 
-def test_checks_and_clusters_that_there_are_not():
+async def test_unknown_checks_and_clusters_are_refused():
     with pytest.raises(UsageError, match="unknown check 'dances'"):
-        asyncio.run(check_cluster(EmbeddedCluster, only=["dances"]))
+        await check_cluster(EmbeddedCluster, only=["dances"])
 
     class Absent(EmbeddedCluster):
         async def start(self):
             raise RigError("no cluster here")
 
     with pytest.raises(RigError, match="no cluster here"):
-        asyncio.run(check_cluster(Absent))
+        await check_cluster(Absent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import stat
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import orjson
@@ -22,37 +23,38 @@ from harness.wasmbed.resources.kinds import APPLICATION, CONFIG_MAP, CUSTOM_RESO
 from harness.wasmbed.resources.manifests import application, device
 
 
-def with_cluster(scene, clock=None, **settings):
-    async def main():
-        cluster = EmbeddedCluster(clock or SystemClock(), Randomness(3), **settings)
-        await cluster.start()
-        try:
-            async with asyncio.timeout(20):
-                return await scene(cluster)
-        finally:
-            await cluster.stop()
+@asynccontextmanager
+async def running(clock=None, **settings):
+    cluster = EmbeddedCluster(clock or SystemClock(), Randomness(3), **settings)
+    await cluster.start()
+    try:
+        yield cluster
+    finally:
+        await cluster.stop()
 
-    return asyncio.run(main())
+
+@pytest.fixture
+async def cluster(settings):
+    async with running(**settings) as cluster:
+        yield cluster
 
 
 def board(name="d1", **more):
     return device(name, public_key=b"key", device_type="virtual", **more)
 
 
-def test_it_passes_the_conformance_kit():
+async def test_it_passes_the_conformance_kit():
     outcomes = {}
-    asyncio.run(check_cluster(EmbeddedCluster, progress=outcomes.__setitem__))
+    await check_cluster(EmbeddedCluster, progress=outcomes.__setitem__)
     assert outcomes == dict.fromkeys(CLUSTER_CHECKS, "passed")
 
 
-def test_the_resource_types_and_the_namespace_are_there():
-    async def scene(cluster):
-        api = cluster.client("User")
-        listed = await api.list(CUSTOM_RESOURCE_DEFINITION)
-        assert {item["metadata"]["name"] for item in listed.items} >= {"devices.wasmbed.io", "applications.wasmbed.io"}
-        assert (await api.get(NAMESPACE, "edge"))["status"]["phase"] == "Active"
-
-    with_cluster(scene, namespace="edge")
+@pytest.mark.settings(namespace="edge")
+async def test_the_resource_types_and_the_namespace_are_there(cluster):
+    api = cluster.client("User")
+    listed = await api.list(CUSTOM_RESOURCE_DEFINITION)
+    assert {item["metadata"]["name"] for item in listed.items} >= {"devices.wasmbed.io", "applications.wasmbed.io"}
+    assert (await api.get(NAMESPACE, "edge"))["status"]["phase"] == "Active"
 
 
 async def test_before_and_after():
@@ -69,50 +71,43 @@ async def test_before_and_after():
     await api.close()
 
 
-def test_a_call_lets_others_have_a_turn():
-    async def scene(cluster):
-        api = cluster.client("User")
-        turns = []
+async def test_a_call_lets_others_have_a_turn(cluster):
+    api = cluster.client("User")
+    turns = []
 
-        async def caller(name):
-            for _ in range(3):
-                await api.list(DEVICE)
-                turns.append(name)
+    async def caller(name):
+        for _ in range(3):
+            await api.list(DEVICE)
+            turns.append(name)
 
-        await asyncio.gather(caller("a"), caller("b"))
-        assert turns == ["a", "b"] * 3
-
-    with_cluster(scene)
+    await asyncio.gather(caller("a"), caller("b"))
+    assert turns == ["a", "b"] * 3
 
 
-def test_refusals_come_as_the_ports_exceptions():
-    async def scene(cluster):
-        api = cluster.client("User")
-        with pytest.raises(NotFound) as caught:
-            await api.get(DEVICE, "no/body")
-        assert caught.value.status["message"] == 'devices.wasmbed.io "no/body" not found'
-        with pytest.raises(ApiError, match="could not find the requested resource"):
-            await api.list(Resource("wasmbed.io", "v1", "nonsenses", "Nonsense"))
-        with pytest.raises(TypeError, match="JSON has no form for set"):
-            await api.create(DEVICE, {"metadata": {"name": {1}}})
-        await api.create(DEVICE, board())
-        before = cluster.server.version
-        await api.patch(DEVICE, "d1", {"metadata": {"labels": {"a": "b"}}})
-        cluster.server.forget_changes()
-        async with api.watch(DEVICE, resource_version=str(before)) as events:
-            with pytest.raises(Gone):
-                await anext(events)
-        with pytest.raises(ApiError):
-            async with api.watch(DEVICE, resource_version="x"):
-                pass
-
-    with_cluster(scene)
+async def test_refusals_come_as_the_ports_exceptions(cluster):
+    api = cluster.client("User")
+    with pytest.raises(NotFound) as caught:
+        await api.get(DEVICE, "no/body")
+    assert caught.value.status["message"] == 'devices.wasmbed.io "no/body" not found'
+    with pytest.raises(ApiError, match="could not find the requested resource"):
+        await api.list(Resource("wasmbed.io", "v1", "nonsenses", "Nonsense"))
+    with pytest.raises(TypeError, match="JSON has no form for set"):
+        await api.create(DEVICE, {"metadata": {"name": {1}}})
+    await api.create(DEVICE, board())
+    before = cluster.server.version
+    await api.patch(DEVICE, "d1", {"metadata": {"labels": {"a": "b"}}})
+    cluster.server.forget_changes()
+    async with api.watch(DEVICE, resource_version=str(before)) as events:
+        with pytest.raises(Gone):
+            await anext(events)
+    with pytest.raises(ApiError):
+        async with api.watch(DEVICE, resource_version="x"):
+            pass
 
 
-def test_a_watch_brings_bookmarks_and_ends_with_the_server():
+async def test_a_watch_brings_bookmarks_and_ends_with_the_server():
     clock = ManualClock()
-
-    async def scene(cluster):
+    async with running(clock) as cluster:
         api = cluster.client("User")
         version = (await api.list(DEVICE)).resource_version
         async with api.watch(DEVICE, resource_version=version) as events:
@@ -128,14 +123,11 @@ def test_a_watch_brings_bookmarks_and_ends_with_the_server():
             assert cluster.server.watch_count() == 1
         assert cluster.server.watch_count() == 0
 
-    with_cluster(scene, clock)
 
-
-def test_the_tap_is_told_in_the_contracts_words():
-    told = []
-
-    async def scene(cluster):
-        start = len(told)
+async def test_the_tap_gets_what_the_contract_names():
+    calls = []
+    async with running(tap=lambda *call: calls.append(call)) as cluster:
+        start = len(calls)
         gateway, user = cluster.client("Gateway"), cluster.client("User")
         version = (await gateway.list(APPLICATION)).resource_version
         async with gateway.watch(APPLICATION, resource_version=version) as events:
@@ -145,9 +137,7 @@ def test_the_tap_is_told_in_the_contracts_words():
         await user.create(CONFIG_MAP, {"metadata": {"name": "c"}, "data": {"k": "v"}})
         with pytest.raises(NotFound):
             await gateway.patch_status(DEVICE, "none", {"status": {"phase": "Enrolling"}})
-        return told[start:]
-
-    made, delivered, config, refused = with_cluster(scene, tap=lambda *call: told.append(call))
+        made, delivered, config, refused = calls[start:]
     assert made[:3] == ("User", "Kubernetes", "POST Application")
     assert made[4] == "app"
     assert (made[3]["code"], made[3]["namespace"], made[3]["name"], made[3]["subresource"]) == (
@@ -190,46 +180,40 @@ async def test_json_patches_and_dry_runs_at_the_tap(api):
     assert len(api.told) == count
 
 
-def test_a_kubeconfig_is_private_and_complete(tmp_path):
-    async def scene(cluster):
-        path = tmp_path / "deep" / "config"
-        with pytest.raises(UsageError, match="cannot be written"):
-            await cluster.write_kubeconfig(path)
-        path.parent.mkdir()
+@pytest.mark.settings(namespace="edge")
+async def test_a_kubeconfig_is_private_and_complete(cluster, tmp_path):
+    path = tmp_path / "deep" / "config"
+    with pytest.raises(UsageError, match="cannot be written"):
         await cluster.write_kubeconfig(path)
-        first = path.read_bytes()
-        await cluster.write_kubeconfig(path)
-        assert path.read_bytes() == first
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        config = yaml.safe_load(first)
-        assert config["contexts"][0]["context"]["namespace"] == "edge"
-        assert config["clusters"][0]["cluster"]["server"].startswith("https://127.0.0.1:")
-        assert [one.name for one in path.parent.iterdir()] == ["config"]
-        (tmp_path / "file").write_text("")
-        with pytest.raises(UsageError, match="cannot be written"):
-            await cluster.write_kubeconfig(tmp_path / "file" / "config")
-
-    with_cluster(scene, namespace="edge")
-
-
-def test_a_port_in_use_is_the_rigs_fault(tmp_path):
-    async def scene(cluster):
-        (_, port), _, _ = await cluster.listen()
-        other = EmbeddedCluster(SystemClock(), Randomness(), port=port)
-        await other.start()
-        try:
-            with pytest.raises(RigError, match=f"port {port}"):
-                await other.write_kubeconfig(tmp_path / "config")
-        finally:
-            await other.stop()
-
-    with_cluster(scene)
+    path.parent.mkdir()
+    await cluster.write_kubeconfig(path)
+    first = path.read_bytes()
+    await cluster.write_kubeconfig(path)
+    assert path.read_bytes() == first
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    config = yaml.safe_load(first)
+    assert config["contexts"][0]["context"]["namespace"] == "edge"
+    assert config["clusters"][0]["cluster"]["server"].startswith("https://127.0.0.1:")
+    assert [one.name for one in path.parent.iterdir()] == ["config"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot be written"):
+        await cluster.write_kubeconfig(tmp_path / "file" / "config")
 
 
-def test_a_snapshot_is_where_the_next_one_goes_on(tmp_path):
+async def test_a_port_in_use_is_the_rigs_fault(cluster, tmp_path):
+    (_, port), _, _ = await cluster.listen()
+    other = EmbeddedCluster(SystemClock(), Randomness(), port=port)
+    await other.start()
+    try:
+        with pytest.raises(RigError, match=f"port {port}"):
+            await other.write_kubeconfig(tmp_path / "config")
+    finally:
+        await other.stop()
+
+
+async def test_a_snapshot_is_where_the_next_one_goes_on(tmp_path):
     path = tmp_path / "cluster.json"
-
-    async def first(cluster):
+    async with running(snapshot=path) as cluster:
         api = cluster.client("User")
         await api.create(NAMESPACE, {"metadata": {"name": "ending", "finalizers": ["x.io/a"]}})
         await api.delete(NAMESPACE, "ending")
@@ -239,11 +223,10 @@ def test_a_snapshot_is_where_the_next_one_goes_on(tmp_path):
         cluster.save()
         assert orjson.loads(path.read_bytes())["resourceVersion"] == cluster.server.version
         await api.patch_status(DEVICE, "d1", {"status": {"phase": "Enrolling"}})
-        return await api.get(DEVICE, "d1"), cluster.server.version
-
-    async def second(cluster):
+        left = await api.get(DEVICE, "d1"), cluster.server.version
+    async with running(snapshot=path) as cluster:
         api = cluster.client("User")
-        found, version = await api.get(DEVICE, "d1"), cluster.server.version
+        assert (await api.get(DEVICE, "d1"), cluster.server.version) == left
         async with api.watch(DEVICE, resource_version="2") as events:
             with pytest.raises(Gone):
                 await anext(events)
@@ -253,11 +236,6 @@ def test_a_snapshot_is_where_the_next_one_goes_on(tmp_path):
         await api.delete(DEVICE, "d1")
         with pytest.raises(NotFound):
             await api.get(CONFIG_MAP, "child")
-        return found, version
-
-    left = with_cluster(first, snapshot=path)
-    found, version = with_cluster(second, snapshot=path)
-    assert (found, version) == left
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -272,27 +250,20 @@ def test_a_snapshot_is_where_the_next_one_goes_on(tmp_path):
         b'{"form":"wasmbed-embedded-cluster/2","resourceVersion":3,"objects":{"x":[{"metadata":{"name":"a","resourceVersion":"9"}}]}}',
     ],
 )
-def test_a_snapshot_that_is_none_is_named(tmp_path: Path, content):
+async def test_an_invalid_snapshot_is_named(tmp_path: Path, content):
     path = tmp_path / "cluster.json"
     path.write_bytes(content)
-
-    async def main():
-        cluster = EmbeddedCluster(SystemClock(), Randomness(), snapshot=path)
-        with pytest.raises(UsageError, match="the snapshot cannot be read") as caught:
-            await cluster.start()
-        assert caught.value.where == str(path)
-        await cluster.stop()
-
-    asyncio.run(main())
+    cluster = EmbeddedCluster(SystemClock(), Randomness(), snapshot=path)
+    with pytest.raises(UsageError, match="the snapshot cannot be read") as caught:
+        await cluster.start()
+    assert caught.value.where == str(path)
+    await cluster.stop()
     assert path.read_bytes() == content
 
 
-def test_saving_needs_a_file():
-    async def scene(cluster):
-        with pytest.raises(UsageError, match="no file for a snapshot"):
-            cluster.save()
-
-    with_cluster(scene)
+async def test_saving_needs_a_file(cluster):
+    with pytest.raises(UsageError, match="no file for a snapshot"):
+        cluster.save()
 
 
 async def test_a_definition_that_is_refused_is_the_rigs_fault(monkeypatch):
@@ -304,17 +275,14 @@ async def test_a_definition_that_is_refused_is_the_rigs_fault(monkeypatch):
         await EmbeddedCluster(SystemClock(), Randomness()).start()
 
 
-def test_a_damaged_snapshot_is_told_as_such(tmp_path):
+async def test_a_damaged_snapshot_is_refused(tmp_path):
     """Any byte that was changed, removed or added."""
     path = tmp_path / "cluster.json"
-
-    async def fill(cluster):
+    async with running(snapshot=path) as cluster:
         api = cluster.client("User")
         for name in ("d1", "d2"):
             await api.create(DEVICE, board(name))
         await api.create(CONFIG_MAP, {"metadata": {"name": "c"}, "data": {"k": "v"}})
-
-    with_cluster(fill, snapshot=path)
     whole, random = path.read_bytes(), Randomness(7)
 
     async def refused(content):
@@ -325,24 +293,17 @@ def test_a_damaged_snapshot_is_told_as_such(tmp_path):
         await cluster.stop()
         return caught.value.what
 
-    async def main():
-        told = []
-        for number in range(400):
-            at = int.from_bytes(random.bytes(4)) % len(whole)
-            other = bytes([whole[at] ^ (1 + random.bytes(1)[0] % 255)])
-            changed = (whole[:at] + other + whole[at + 1 :], whole[:at], whole[:at] + other + whole[at:])[number % 3]
-            if changed != whole:
-                told.append(await refused(changed))
-        return told
-
-    told = asyncio.run(main())
-    assert sum("it is damaged: the SHA-256 of its content is another" in words for words in told) > 50
+    refusals = []
+    for number in range(400):
+        at = int.from_bytes(random.bytes(4)) % len(whole)
+        other = bytes([whole[at] ^ (1 + random.bytes(1)[0] % 255)])
+        changed = (whole[:at] + other + whole[at + 1 :], whole[:at], whole[:at] + other + whole[at:])[number % 3]
+        if changed != whole:
+            refusals.append(await refused(changed))
+    assert sum("the SHA-256 of the content does not match" in refusal for refusal in refusals) > 50
     path.write_bytes(whole)
-
-    async def look(cluster):
-        return len((await cluster.client("User").list(DEVICE)).items)
-
-    assert with_cluster(look, snapshot=path) == 2
+    async with running(snapshot=path) as cluster:
+        assert len((await cluster.client("User").list(DEVICE)).items) == 2
 
 
 async def test_a_stop_on_a_full_disk_closes_what_listens(tmp_path, monkeypatch):

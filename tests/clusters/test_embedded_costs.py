@@ -171,14 +171,14 @@ async def test_a_json_patch_may_not_shift_a_long_list_ten_thousand_times(api):
     assert len((await api("GET", f"{WIDGETS}/one"))["spec"]["anything"]["a"]) == 700_000
 
 
-async def test_of_a_failed_test_in_a_json_patch_only_the_beginning_is_told(api):
+async def test_the_refusal_of_a_failed_json_patch_test_quotes_only_the_beginning(api):
     await api("POST", WIDGETS, api.widget(anything={"a": "x" * 100_000}))
     test = [{"op": "test", "path": "/spec/anything", "value": {}}]
     _, _, status = await api.refused("PATCH", f"{WIDGETS}/one", test, JSON_PATCH)
     assert status["message"] == "the server rejected our request due to an error in our request"
 
 
-async def test_of_a_thousand_faults_a_hundred_are_told(api):
+async def test_a_refusal_lists_a_hundred_of_a_thousand_faults(api):
     _, _, status = await api.refused("POST", WIDGETS, api.widget(tags=[1] * 1_000_000))
     assert len(status["details"]["causes"]) == 100
     unknown = {f"f{number}": 1 for number in range(100_000)}

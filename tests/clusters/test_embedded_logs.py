@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import asynccontextmanager
 
 import aiohttp
 
@@ -15,7 +15,7 @@ from harness.core.network import SystemNetwork
 
 
 class Console:
-    """A board's, that writes when told."""
+    """A board's console; the test writes to it."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -32,60 +32,53 @@ class Console:
                 listener(line)
 
 
-def with_reader(scene) -> None:
-    async def main() -> None:
-        console = Console()
+@asynccontextmanager
+async def followed():
+    """A console, its logs, and the content of a reader that follows it; the log must end within the block."""
+    console = Console()
 
-        async def find(name: str) -> Console:
-            return console
+    async def find(name: str) -> Console:
+        return console
 
-        logs = Logs("wasmbed", find)
-        console.write("booted")
+    logs = Logs("wasmbed", find)
+    console.write("booted")
 
-        clock = SystemClock()
-        front = HttpServer(ApiServer(clock, Randomness()), clock, SystemNetwork(), token="sesame", logs=logs)
-        url = "http://{}:{}".format(*await front.start(("127.0.0.1", 0)))
-        path = "/apis/wasmbed.io/v1/namespaces/wasmbed/devices/pump-1/log"
-        headers = {"Authorization": "Bearer sesame"}
-        try:
-            async with asyncio.timeout(20), aiohttp.ClientSession(url, headers=headers) as session:
-                async with session.get(f"{path}?follow=True&tailLines=1") as response:
-                    assert await response.content.readline() == b"booted\n"
-                    await scene(console, logs, response.content)
-                    assert await response.content.read() == b""
-                async with session.get(f"{path}?follow=0&tailLines=2") as response:
-                    assert (await response.read()).split() == [line.encode() for line in console.lines[-2:]]
-                for query, code in (("tailLines=-1", 422), ("tailLines=x", 400)):
-                    async with session.get(f"{path}?{query}") as response:
-                        assert response.status == code
-            assert console.listeners == []
-        finally:
-            await front.stop()
-
-    asyncio.run(main())
+    clock = SystemClock()
+    front = HttpServer(ApiServer(clock, Randomness()), clock, SystemNetwork(), token="sesame", logs=logs)
+    url = "http://{}:{}".format(*await front.start(("127.0.0.1", 0)))
+    path = "/apis/wasmbed.io/v1/namespaces/wasmbed/devices/pump-1/log"
+    headers = {"Authorization": "Bearer sesame"}
+    try:
+        async with aiohttp.ClientSession(url, headers=headers) as session:
+            async with session.get(f"{path}?follow=True&tailLines=1") as response:
+                assert await response.content.readline() == b"booted\n"
+                yield console, logs, response.content
+                assert await response.content.read() == b""
+            async with session.get(f"{path}?follow=0&tailLines=2") as response:
+                assert (await response.read()).split() == [line.encode() for line in console.lines[-2:]]
+            for query, code in (("tailLines=-1", 422), ("tailLines=x", 400)):
+                async with session.get(f"{path}?{query}") as response:
+                    assert response.status == code
+        assert console.listeners == []
+    finally:
+        await front.stop()
 
 
-def test_a_log_is_followed_until_the_cluster_ends():
-    async def scene(console, logs, content):
+async def test_a_log_is_followed_until_the_cluster_ends():
+    async with followed() as (console, logs, content):
         console.write("one", "two")
         assert await content.readline() == b"one\n"
         assert await content.readline() == b"two\n"
         logs.close()
 
-    with_reader(scene)
 
-
-def test_a_reader_who_is_far_behind_gets_what_there_was_room_for_and_is_let_go():
-    async def scene(console, logs, content):
+async def test_a_reader_who_is_far_behind_gets_what_there_was_room_for_and_is_let_go():
+    async with followed() as (console, _, content):
         console.write(*map(str, range(25_000)))
         assert (await content.read()).split() == [str(line).encode() for line in range(10_000)]
 
-    with_reader(scene)
 
-
-def test_a_reader_who_is_far_behind_in_long_lines_is_let_go_too():
-    async def scene(console, logs, content):
+async def test_a_reader_who_is_far_behind_in_long_lines_is_let_go_too():
+    async with followed() as (console, _, content):
         console.write(*("x" * 65_536 for _ in range(100)))
         assert len(await content.read()) == 64 * 65_537
-
-    with_reader(scene)

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import socket
 import ssl
-from contextlib import asynccontextmanager
 
 import orjson
 import pytest
@@ -49,99 +48,90 @@ class Client:
         self.writer.transport.abort()
 
 
-def with_server(scene, clock=None, **places):
-    bounds = {"connections": 8, "per_address": 4, "timeout": 60.0, "idle": 90.0, **places}
-
-    @asynccontextmanager
-    async def served():
-        used = clock or SystemClock()
-        server = ApiServer(used, Randomness())
-        front = HttpServer(server, used, SystemNetwork(), token="sesame", places=HttpPlaces(**bounds))
-        endpoint = await front.start(("127.0.0.1", 0))
-        clients = []
-
-        async def connect():
-            clients.append(Client(*await asyncio.open_connection(*endpoint)))
-            return clients[-1]
-
-        try:
-            yield server, connect, endpoint
-        finally:
-            for client in clients:
-                await client.close()
-            server.close()
-            await front.stop()
-
-    async def main():
-        async with asyncio.timeout(120), served() as parts:
-            await scene(*parts)
-
-    asyncio.run(main())
+@pytest.fixture
+def clock(request):
+    return getattr(request, "param", SystemClock)()
 
 
-def test_idle_strangers_make_room_for_each_other_and_keep_nobody_with_the_token_out():
-    async def scene(server, connect, endpoint):
-        known = [await connect() for _ in range(3)]
-        for client in known:
-            assert (await client.ask(CONFIG_MAPS, TOKEN))[0] == 200
-        strangers = [await connect() for _ in range(4)]
-        for stranger in strangers:
-            assert (await stranger.ask("/version"))[0] == 200
-        for _ in range(3):
-            assert (await (await connect()).ask(CONFIG_MAPS, TOKEN))[0] == 200
-        assert [await stranger.ended() for stranger in strangers[:2]] == [b""] * 2
-        for client in known:
-            assert (await client.ask(CONFIG_MAPS, TOKEN))[0] == 200
-
-    with_server(scene)
+@pytest.fixture
+async def server(clock):
+    server = ApiServer(clock, Randomness())
+    yield server
+    server.close()
 
 
-def test_a_wrong_token_is_a_strangers():
-    async def scene(server, connect, endpoint):
-        liars = [await connect() for _ in range(4)]
-        for liar in liars:
-            assert (await liar.ask(CONFIG_MAPS, "Authorization: Bearer wrong\r\n"))[0] == 401
+@pytest.fixture
+async def endpoint(server, clock, settings):
+    places = HttpPlaces(**{"connections": 8, "per_address": 4, "timeout": 60.0, "idle": 90.0, **settings})
+    front = HttpServer(server, clock, SystemNetwork(), token="sesame", places=places)
+    yield await front.start(("127.0.0.1", 0))
+    server.close()
+    await front.stop()
+
+
+@pytest.fixture
+async def connect(endpoint):
+    """A function that opens a connection."""
+    clients = []
+
+    async def connect():
+        clients.append(Client(*await asyncio.open_connection(*endpoint)))
+        return clients[-1]
+
+    yield connect
+    for client in clients:
+        await client.close()
+
+
+async def test_idle_strangers_make_room_for_each_other_and_keep_nobody_with_the_token_out(connect):
+    known = [await connect() for _ in range(3)]
+    for client in known:
+        assert (await client.ask(CONFIG_MAPS, TOKEN))[0] == 200
+    strangers = [await connect() for _ in range(4)]
+    for stranger in strangers:
+        assert (await stranger.ask("/version"))[0] == 200
+    for _ in range(3):
         assert (await (await connect()).ask(CONFIG_MAPS, TOKEN))[0] == 200
-        assert await liars[0].ended() == b""
-
-    with_server(scene)
-
-
-def test_a_watch_is_no_idle_connection_and_keeps_its_place():
-    clock = ManualClock()
-
-    async def scene(server, connect, endpoint):
-        watching, idle = await connect(), await connect()
-        watching.write(f"{CONFIG_MAPS}?watch=True&resourceVersion={server.version}", TOKEN)
-        await watching.reader.readuntil(b"\r\n\r\n")
-        assert (await idle.ask("/version", TOKEN))[0] == 200
-        await clock.advance(95)
-        assert await idle.ended() == b""
-        assert (await (await connect()).ask(CONFIG_MAPS, TOKEN, '{"metadata":{"name":"a"}}'))[0] == 201
-        await watching.reader.readline()  # the length of the chunk
-        event = orjson.loads(await watching.reader.readline())
-        assert event["object"]["metadata"]["name"] == "a"
-
-    with_server(scene, clock)
+    assert [await stranger.ended() for stranger in strangers[:2]] == [b""] * 2
+    for client in known:
+        assert (await client.ask(CONFIG_MAPS, TOKEN))[0] == 200
 
 
-def test_the_first_request_and_the_next_one_have_their_times():
-    clock = ManualClock()
-
-    async def scene(server, connect, endpoint):
-        silent, half, asked, known = [await connect() for _ in range(4)]
-        half.writer.write(b"GET /version HTTP/1.1\r\nHo")
-        assert (await asked.ask("/version"))[0] == 200
-        assert (await known.ask("/version", TOKEN))[0] == 200
-        await clock.advance(61)
-        assert [await client.ended() for client in (silent, half, asked)] == [b""] * 3
-        assert (await known.ask("/version", TOKEN))[0] == 200
-
-    with_server(scene, clock)
+async def test_a_wrong_token_is_a_strangers(connect):
+    liars = [await connect() for _ in range(4)]
+    for liar in liars:
+        assert (await liar.ask(CONFIG_MAPS, "Authorization: Bearer wrong\r\n"))[0] == 401
+    assert (await (await connect()).ask(CONFIG_MAPS, TOKEN))[0] == 200
+    assert await liars[0].ended() == b""
 
 
-class ToldOfDeadlines(ManualClock):
-    """A clock that says when somebody begins to wait with a deadline."""
+@pytest.mark.parametrize("clock", [ManualClock], indirect=True)
+async def test_a_watch_is_no_idle_connection_and_keeps_its_place(server, connect, clock):
+    watching, idle = await connect(), await connect()
+    watching.write(f"{CONFIG_MAPS}?watch=True&resourceVersion={server.version}", TOKEN)
+    await watching.reader.readuntil(b"\r\n\r\n")
+    assert (await idle.ask("/version", TOKEN))[0] == 200
+    await clock.advance(95)
+    assert await idle.ended() == b""
+    assert (await (await connect()).ask(CONFIG_MAPS, TOKEN, '{"metadata":{"name":"a"}}'))[0] == 201
+    await watching.reader.readline()  # the length of the chunk
+    event = orjson.loads(await watching.reader.readline())
+    assert event["object"]["metadata"]["name"] == "a"
+
+
+@pytest.mark.parametrize("clock", [ManualClock], indirect=True)
+async def test_the_first_request_and_the_next_one_have_their_times(connect, clock):
+    silent, half, asked, known = [await connect() for _ in range(4)]
+    half.writer.write(b"GET /version HTTP/1.1\r\nHo")
+    assert (await asked.ask("/version"))[0] == 200
+    assert (await known.ask("/version", TOKEN))[0] == 200
+    await clock.advance(61)
+    assert [await client.ended() for client in (silent, half, asked)] == [b""] * 3
+    assert (await known.ask("/version", TOKEN))[0] == 200
+
+
+class DeadlineNoticingClock(ManualClock):
+    """A clock with an event that is set when a wait with a deadline begins."""
 
     def __init__(self):
         super().__init__()
@@ -152,52 +142,42 @@ class ToldOfDeadlines(ManualClock):
         return super().deadline(seconds)
 
 
-def test_a_body_that_does_not_come_is_not_waited_for():
-    clock = ToldOfDeadlines()
-
-    async def scene(server, connect, endpoint):
-        client = await connect()
-        client.writer.write(f"POST {CONFIG_MAPS} HTTP/1.1\r\nHost: x\r\n{TOKEN}Content-Length: 100\r\n\r\n{{".encode())
-        await clock.asked.wait()
-        await clock.advance(61)
-        assert b"408" in await client.reader.readline()
-        await client.reader.readuntil(b"\r\n\r\n")
-        assert b'"reason":"Timeout"' in await client.reader.read(1000)
-
-    with_server(scene, clock)
+@pytest.mark.parametrize("clock", [DeadlineNoticingClock], indirect=True)
+async def test_a_body_that_does_not_come_is_not_waited_for(connect, clock):
+    client = await connect()
+    client.writer.write(f"POST {CONFIG_MAPS} HTTP/1.1\r\nHost: x\r\n{TOKEN}Content-Length: 100\r\n\r\n{{".encode())
+    await clock.asked.wait()
+    await clock.advance(61)
+    assert b"408" in await client.reader.readline()
+    await client.reader.readuntil(b"\r\n\r\n")
+    assert b'"reason":"Timeout"' in await client.reader.read(1000)
 
 
-def test_a_watch_whose_reader_does_not_read_is_ended():
-    clock = ManualClock()
-
-    async def scene(server, connect, endpoint):
-        loop = asyncio.get_running_loop()
-        with socket.socket() as deaf:
-            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            deaf.setblocking(False)
-            await loop.sock_connect(deaf, endpoint)
-            await loop.sock_sendall(deaf, f"GET {CONFIG_MAPS}?watch=1 HTTP/1.1\r\nHost: x\r\n{TOKEN}\r\n".encode())
-            writing = await connect()
-            while not server.watch_count():
-                assert (await writing.ask("/version", TOKEN))[0] == 200
-            for number in range(100):
-                body = orjson.dumps({"metadata": {"name": f"c{number}"}, "data": {"a": "x" * 500_000}}).decode()
-                assert (await writing.ask(CONFIG_MAPS, TOKEN, body))[0] == 201
-                await clock.advance(61)
-            assert server.watch_count() == 0
-
-    with_server(scene, clock)
+@pytest.mark.parametrize("clock", [ManualClock], indirect=True)
+async def test_a_watch_whose_reader_does_not_read_is_ended(server, connect, endpoint, clock):
+    loop = asyncio.get_running_loop()
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.setblocking(False)
+        await loop.sock_connect(deaf, endpoint)
+        await loop.sock_sendall(deaf, f"GET {CONFIG_MAPS}?watch=1 HTTP/1.1\r\nHost: x\r\n{TOKEN}\r\n".encode())
+        writing = await connect()
+        while not server.watch_count():
+            assert (await writing.ask("/version", TOKEN))[0] == 200
+        for number in range(100):
+            body = orjson.dumps({"metadata": {"name": f"c{number}"}, "data": {"a": "x" * 500_000}}).decode()
+            assert (await writing.ask(CONFIG_MAPS, TOKEN, body))[0] == 201
+            await clock.advance(61)
+        assert server.watch_count() == 0
 
 
-def test_when_all_places_are_at_work_a_newcomer_is_told():
-    async def scene(server, connect, endpoint):
-        for _ in range(2):
-            watching = await connect()
-            watching.write(f"{CONFIG_MAPS}?watch=1&resourceVersion={server.version}", TOKEN)
-            await watching.reader.readuntil(b"\r\n\r\n")
-        assert b"503 Service Unavailable" in await (await connect()).ended()
-
-    with_server(scene, connections=2)
+@pytest.mark.settings(connections=2)
+async def test_a_new_connection_is_refused_if_all_places_are_in_use(server, connect):
+    for _ in range(2):
+        watching = await connect()
+        watching.write(f"{CONFIG_MAPS}?watch=1&resourceVersion={server.version}", TOKEN)
+        await watching.reader.readuntil(b"\r\n\r\n")
+    assert b"503 Service Unavailable" in await (await connect()).ended()
 
 
 async def test_nine_hundred_idle_tls_connections_do_not_shut_the_server(tmp_path):
@@ -227,25 +207,21 @@ async def test_nine_hundred_idle_tls_connections_do_not_shut_the_server(tmp_path
         await main()
 
 
-def test_what_cannot_be_read_is_refused_and_its_token_not_logged(caplog):
+async def test_what_cannot_be_read_is_refused_and_its_token_not_logged(connect, caplog):
     caplog.set_level(logging.DEBUG)
-
-    async def scene(server, connect, endpoint):
-        for head, body in (
-            ("Authorization: Bearer sesame\x01\r\n", ""),
-            ("Authorization : Bearer sesame\r\n", ""),
-            (f"{TOKEN}X: {'x' * 9000}\r\n", ""),
-            (f"{TOKEN}Content-Encoding: gzip\r\n", "sesame"),
-            (f"{TOKEN}Transfer-Encoding: chunked\r\n", "ZZsesame\r\n"),
-        ):
-            client = await connect()
-            client.write(CONFIG_MAPS, head, body)
-            assert b" 400 " in await client.reader.readline()
+    for head, body in (
+        ("Authorization: Bearer sesame\x01\r\n", ""),
+        ("Authorization : Bearer sesame\r\n", ""),
+        (f"{TOKEN}X: {'x' * 9000}\r\n", ""),
+        (f"{TOKEN}Content-Encoding: gzip\r\n", "sesame"),
+        (f"{TOKEN}Transfer-Encoding: chunked\r\n", "ZZsesame\r\n"),
+    ):
         client = await connect()
-        client.writer.write(b"GET /?token=sesame HTTP/9.9\r\n\r\n")
+        client.write(CONFIG_MAPS, head, body)
         assert b" 400 " in await client.reader.readline()
-
-    with_server(scene)
+    client = await connect()
+    client.writer.write(b"GET /?token=sesame HTTP/9.9\r\n\r\n")
+    assert b" 400 " in await client.reader.readline()
     assert "it is not a valid HTTP request (BadHttpMessage)" in caplog.text
     assert "sesame" not in caplog.text
     assert "Traceback" not in caplog.text
@@ -255,30 +231,24 @@ def test_what_cannot_be_read_is_refused_and_its_token_not_logged(caplog):
     ("query", "agent", "indented"),
     [("", "kubectl/v1", False), ("", "curl/8", True), ("?pretty=1", "x", True), ("?pretty=false", "curl/8", False)],
 )
-def test_an_answer_is_indented_for_those_who_show_it_as_it_comes(query, agent, indented):
-    async def scene(server, connect, endpoint):
-        client = await connect()
-        await client.ask(CONFIG_MAPS, TOKEN, '{"metadata":{"name":"a"}}')
-        status, body = await client.ask(f"{CONFIG_MAPS}{query}", f"{TOKEN}User-Agent: {agent}\r\n")
-        assert (status, len(body.splitlines()) > 1) == (200, indented)
-        assert orjson.loads(body)["items"][0]["metadata"]["name"] == "a"
-
-    with_server(scene)
+async def test_an_answer_is_indented_for_those_who_show_it_as_it_comes(connect, query, agent, indented):
+    client = await connect()
+    await client.ask(CONFIG_MAPS, TOKEN, '{"metadata":{"name":"a"}}')
+    status, body = await client.ask(f"{CONFIG_MAPS}{query}", f"{TOKEN}User-Agent: {agent}\r\n")
+    assert (status, len(body.splitlines()) > 1) == (200, indented)
+    assert orjson.loads(body)["items"][0]["metadata"]["name"] == "a"
 
 
-def test_a_large_list_comes_in_parts():
-    async def scene(server, connect, endpoint):
-        client = await connect()
-        names = [f"c{number:04}" for number in range(1100)]
-        for name in names:
-            assert (await client.ask(CONFIG_MAPS, TOKEN, orjson.dumps({"metadata": {"name": name}}).decode()))[0] == 201
-        client.write(CONFIG_MAPS, f"{TOKEN}Connection: close\r\n")
-        head, _, chunked = (await client.ended()).partition(b"\r\n\r\n")
-        assert b"Transfer-Encoding: chunked" in head
-        body = b""
-        while chunked:
-            size, _, rest = chunked.partition(b"\r\n")
-            body, chunked = body + rest[: int(size, 16)], rest[int(size, 16) + 2 :]
-        assert [item["metadata"]["name"] for item in orjson.loads(body)["items"]] == names
-
-    with_server(scene)
+async def test_a_large_list_comes_in_parts(connect):
+    client = await connect()
+    names = [f"c{number:04}" for number in range(1100)]
+    for name in names:
+        assert (await client.ask(CONFIG_MAPS, TOKEN, orjson.dumps({"metadata": {"name": name}}).decode()))[0] == 201
+    client.write(CONFIG_MAPS, f"{TOKEN}Connection: close\r\n")
+    head, _, chunked = (await client.ended()).partition(b"\r\n\r\n")
+    assert b"Transfer-Encoding: chunked" in head
+    body = b""
+    while chunked:
+        size, _, rest = chunked.partition(b"\r\n")
+        body, chunked = body + rest[: int(size, 16)], rest[int(size, 16) + 2 :]
+    assert [item["metadata"]["name"] for item in orjson.loads(body)["items"]] == names

@@ -1,4 +1,4 @@
-"""The embedded API server in a process of its own: the same server, told of in order, and never left behind."""
+"""The embedded API server in a process of its own: the same server, recorded in order, and never left behind."""
 
 from __future__ import annotations
 
@@ -28,17 +28,19 @@ def device(name):
     return {**DEVICE_BODY, "metadata": {"name": name}}
 
 
-def with_cluster(scene, tap=None):
-    async def main():
-        cluster = EmbeddedProcessCluster(SystemClock(), Randomness(), "wasmbed", tap)
-        await cluster.start()
-        try:
-            async with asyncio.timeout(120):
-                await scene(cluster)
-        finally:
-            await cluster.stop()
+@pytest.fixture
+def told():
+    """The tap's calls, if the test's settings have ``tapped``."""
+    return []
 
-    asyncio.run(main())
+
+@pytest.fixture
+async def cluster(settings, told):
+    tap = (lambda *call: told.append(call)) if settings.get("tapped") else None
+    cluster = EmbeddedProcessCluster(SystemClock(), Randomness(), "wasmbed", tap)
+    await cluster.start()
+    yield cluster
+    await cluster.stop()
 
 
 async def session_of(cluster, tmp_path):
@@ -52,71 +54,61 @@ async def session_of(cluster, tmp_path):
     return aiohttp.ClientSession(config["clusters"][0]["cluster"]["server"], headers=headers, connector=connector)
 
 
-def test_it_is_a_cluster_like_any_other():
-    asyncio.run(check_cluster(EmbeddedProcessCluster))
+async def test_it_is_a_cluster_like_any_other():
+    await check_cluster(EmbeddedProcessCluster)
 
 
-def test_what_is_told_has_causes_before_their_effects(tmp_path):
+@pytest.mark.settings(tapped=True)
+async def test_the_record_has_causes_before_their_effects(cluster, told, tmp_path):
     """Of requests over the socket too: the write, then its delivery, then what the receiver does about it."""
-    told = []
-
-    async def scene(cluster):
-        api = cluster.client("Controller")
-        listed = await api.list(DEVICE)
-        async with (
-            await session_of(cluster, tmp_path) as session,
-            api.watch(DEVICE, resource_version=listed.resource_version) as events,
+    api = cluster.client("Controller")
+    listed = await api.list(DEVICE)
+    async with (
+        await session_of(cluster, tmp_path) as session,
+        api.watch(DEVICE, resource_version=listed.resource_version) as events,
+    ):
+        for number in range(20):
+            async with session.post("/apis/wasmbed.io/v1/namespaces/wasmbed/devices", json=device(f"d{number}")):
+                pass
+            event = await anext(events)
+            await api.patch_status(DEVICE, event.object["metadata"]["name"], {"status": {"phase": "Enrolling"}})
+            assert (await anext(events)).object["status"]["phase"] == "Enrolling"
+    expected = []
+    for number in range(20):
+        for source, target, name in (
+            ("User", "Kubernetes", "POST Device"),
+            ("Kubernetes", "Controller", "ADDED Device"),
+            ("Controller", "Kubernetes", "PATCH Device"),
+            ("Kubernetes", "Controller", "MODIFIED Device"),
         ):
-            for number in range(20):
-                async with session.post("/apis/wasmbed.io/v1/namespaces/wasmbed/devices", json=device(f"d{number}")):
-                    pass
-                event = await anext(events)
-                await api.patch_status(DEVICE, event.object["metadata"]["name"], {"status": {"phase": "Enrolling"}})
-                assert (await anext(events)).object["status"]["phase"] == "Enrolling"
-        expected = []
-        for number in range(20):
-            for source, target, name in (
-                ("User", "Kubernetes", "POST Device"),
-                ("Kubernetes", "Controller", "ADDED Device"),
-                ("Controller", "Kubernetes", "PATCH Device"),
-                ("Kubernetes", "Controller", "MODIFIED Device"),
-            ):
-                expected.append((source, target, name, f"d{number}"))
-        assert [(*event[:3], event[4]) for event in told if event[4]] == expected
-
-    with_cluster(scene, tap=lambda *event: told.append(event))
+            expected.append((source, target, name, f"d{number}"))
+    assert [(*event[:3], event[4]) for event in told if event[4]] == expected
 
 
-def test_two_hundred_requests_at_once_and_one_that_is_given_up():
-    async def scene(cluster):
-        api = cluster.client("User")
-        names = [f"c{number}" for number in range(200)]
-        await asyncio.gather(*(api.create(CONFIG_MAP, {"metadata": {"name": name}}) for name in names))
-        assert {item["metadata"]["name"] for item in (await api.list(CONFIG_MAP)).items} == set(names)
-        with pytest.raises(Conflict):
-            await api.create(CONFIG_MAP, {"metadata": {"name": "c0"}})
-        given_up = asyncio.create_task(api.list(CONFIG_MAP))
-        await SystemClock().sleep(0)  # it is on its way
-        given_up.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await given_up
-        assert (await api.get(CONFIG_MAP, "c1"))["metadata"]["name"] == "c1"
-
-    with_cluster(scene)
+async def test_two_hundred_requests_at_once_and_one_that_is_given_up(cluster):
+    api = cluster.client("User")
+    names = [f"c{number}" for number in range(200)]
+    await asyncio.gather(*(api.create(CONFIG_MAP, {"metadata": {"name": name}}) for name in names))
+    assert {item["metadata"]["name"] for item in (await api.list(CONFIG_MAP)).items} == set(names)
+    with pytest.raises(Conflict):
+        await api.create(CONFIG_MAP, {"metadata": {"name": "c0"}})
+    given_up = asyncio.create_task(api.list(CONFIG_MAP))
+    await SystemClock().sleep(0)  # it is on its way
+    given_up.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+    assert (await api.get(CONFIG_MAP, "c1"))["metadata"]["name"] == "c1"
 
 
-def test_a_message_of_many_megabytes_comes_whole():
-    async def scene(cluster):
-        api = cluster.client("User")
-        data = {"a": "x" * 1_000_000}
-        for number in range(20):
-            await api.create(CONFIG_MAP, {"metadata": {"name": f"c{number}"}, "data": data})
-        assert [item["data"] for item in (await api.list(CONFIG_MAP)).items] == [data] * 20
-
-    with_cluster(scene)
+async def test_a_message_of_many_megabytes_comes_whole(cluster):
+    api = cluster.client("User")
+    data = {"a": "x" * 1_000_000}
+    for number in range(20):
+        await api.create(CONFIG_MAP, {"metadata": {"name": f"c{number}"}, "data": data})
+    assert [item["data"] for item in (await api.list(CONFIG_MAP)).items] == [data] * 20
 
 
-def test_boards_consoles_are_logs_there_too(tmp_path):
+async def test_boards_consoles_are_logs_there_too(cluster, tmp_path):
     class Console:
         def __init__(self):
             self.lines, self.listeners = ["one", "two"], []
@@ -125,42 +117,36 @@ def test_boards_consoles_are_logs_there_too(tmp_path):
             self.listeners.append(listener)
             return lambda: self.listeners.remove(listener)
 
-    async def scene(cluster):
-        console = Console()
-        cluster.serve_logs(lambda name: console if name == "pump-1" else None)
-        path = "/apis/wasmbed.io/v1/namespaces/wasmbed/devices"
-        async with await session_of(cluster, tmp_path) as session:
-            async with session.get(f"{path}/pump-2/log") as response:
-                assert response.status == 404
-            async with session.get(f"{path}/pump-1/log?tailLines=1&follow=True") as response:
-                assert await response.content.readline() == b"two\n"
-                for listener in console.listeners:
-                    listener("three")
-                assert await response.content.readline() == b"three\n"
-            async with session.get(f"{path}/pump-1/log") as response:
-                assert await response.read() == b"one\ntwo\n"
-
-    with_cluster(scene)
+    console = Console()
+    cluster.serve_logs(lambda name: console if name == "pump-1" else None)
+    path = "/apis/wasmbed.io/v1/namespaces/wasmbed/devices"
+    async with await session_of(cluster, tmp_path) as session:
+        async with session.get(f"{path}/pump-2/log") as response:
+            assert response.status == 404
+        async with session.get(f"{path}/pump-1/log?tailLines=1&follow=True") as response:
+            assert await response.content.readline() == b"two\n"
+            for listener in console.listeners:
+                listener("three")
+            assert await response.content.readline() == b"three\n"
+        async with session.get(f"{path}/pump-1/log") as response:
+            assert await response.read() == b"one\ntwo\n"
 
 
-def test_a_server_that_is_killed_is_told_to_all_who_wait_for_it():
-    async def scene(cluster):
-        api = cluster.client("User")
-        version = (await api.list(CONFIG_MAP)).resource_version
-        async with api.watch(CONFIG_MAP, resource_version=version) as events:
-            waiting = asyncio.ensure_future(anext(events))
-            cluster._process.send_signal(signal.SIGSTOP)
-            asked = asyncio.ensure_future(api.get(CONFIG_MAP, "x"))
-            cluster._process.kill()
-            for task in (waiting, asked):
-                with pytest.raises(OSError, match="the embedded cluster is stopped"):
-                    await task
-        with pytest.raises(RigError, match="ended by itself \\(killed by SIGKILL\\)"):
-            await cluster.lost()
-        with pytest.raises(OSError, match="the embedded cluster is stopped"):
-            await api.get(CONFIG_MAP, "x")
-
-    with_cluster(scene)
+async def test_all_callers_learn_that_the_server_was_killed(cluster):
+    api = cluster.client("User")
+    version = (await api.list(CONFIG_MAP)).resource_version
+    async with api.watch(CONFIG_MAP, resource_version=version) as events:
+        waiting = asyncio.ensure_future(anext(events))
+        cluster._process.send_signal(signal.SIGSTOP)
+        asked = asyncio.ensure_future(api.get(CONFIG_MAP, "x"))
+        cluster._process.kill()
+        for task in (waiting, asked):
+            with pytest.raises(OSError, match="the embedded cluster is stopped"):
+                await task
+    with pytest.raises(RigError, match="ended by itself \\(killed by SIGKILL\\)"):
+        await cluster.lost()
+    with pytest.raises(OSError, match="the embedded cluster is stopped"):
+        await api.get(CONFIG_MAP, "x")
 
 
 def test_nothing_is_left_of_it_when_its_starter_is_killed():

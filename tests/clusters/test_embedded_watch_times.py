@@ -18,51 +18,48 @@ from harness.wasmbed.resources.manifests import device
 
 
 @pytest.mark.parametrize("times", WatchTimes)
-def test_the_contract_holds_whenever_they_come(times):
+async def test_the_contract_holds_whenever_they_come(times):
     outcomes = {}
 
     def factory(*given):
         return EmbeddedCluster(*given, watches=times)
 
-    asyncio.run(check_cluster(factory, progress=outcomes.__setitem__))
+    await check_cluster(factory, progress=outcomes.__setitem__)
     assert outcomes == dict.fromkeys(CLUSTER_CHECKS, "passed")
 
 
-def order_of(times, writes=1):
+async def order_of(times, writes=1):
     """The order of events: a writer's answers, and a watcher's events."""
     happened = []
+    cluster = EmbeddedCluster(SystemClock(), Randomness(1), watches=times)
+    await cluster.start()
+    writer, watcher = cluster.client("Writer"), cluster.client("Watcher")
+    await writer.create(DEVICE, device("d", public_key=b"k", device_type="virtual"))
+    version = (await watcher.list(DEVICE)).resource_version
 
-    async def main():
-        cluster = EmbeddedCluster(SystemClock(), Randomness(1), watches=times)
-        await cluster.start()
-        writer, watcher = cluster.client("Writer"), cluster.client("Watcher")
-        await writer.create(DEVICE, device("d", public_key=b"k", device_type="virtual"))
-        version = (await watcher.list(DEVICE)).resource_version
+    async def watch():
+        async with watcher.watch(DEVICE, resource_version=version) as events:
+            for _ in range(writes):
+                event = await anext(events)
+                happened.append(f"event {event.object['status']['deviceStatus']}")
 
-        async def watch():
-            async with watcher.watch(DEVICE, resource_version=version) as events:
-                for _ in range(writes):
-                    event = await anext(events)
-                    happened.append(f"event {event.object['status']['deviceStatus']}")
+    watching = asyncio.ensure_future(watch())
+    for number in range(writes):
+        await writer.patch_status(DEVICE, "d", {"status": {"deviceStatus": str(number)}})
+        happened.append(f"answer {number}")
+    await watching
+    await cluster.stop()
 
-        watching = asyncio.ensure_future(watch())
-        for number in range(writes):
-            await writer.patch_status(DEVICE, "d", {"status": {"deviceStatus": str(number)}})
-            happened.append(f"answer {number}")
-        await watching
-        await cluster.stop()
-
-    asyncio.run(main())
     return happened
 
 
-def test_early_is_before_the_answer():
-    assert order_of(WatchTimes.EARLY, 3) == [f"{what} {n}" for n in range(3) for what in ("event", "answer")]
+async def test_early_is_before_the_answer():
+    assert await order_of(WatchTimes.EARLY, 3) == [f"{what} {n}" for n in range(3) for what in ("event", "answer")]
 
 
 @pytest.mark.parametrize("times", [WatchTimes.LATE, WatchTimes.BATCHED])
-def test_late_is_after_the_answer_and_in_order(times):
-    happened = order_of(times, 3)
+async def test_late_is_after_the_answer_and_in_order(times):
+    happened = await order_of(times, 3)
     assert happened[0] == "answer 0"
     assert [one for one in happened if one.startswith("event")] == ["event 0", "event 1", "event 2"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -54,27 +53,27 @@ def test_a_cluster_on_this_machine_needs_no_leave(kubeconfig, host):
     check_context(kubeconfig, f"https://{host}:6443", None)
 
 
-def test_a_kubernetes_that_is_too_old_is_named():
+async def test_a_kubernetes_that_is_too_old_is_named():
     for minor, text in (("30", "1.30.5"), ("20+", "1.20.1-eks")):
         old = Answers(version={"major": "1", "minor": minor, "gitVersion": f"v{text}"})
         with pytest.raises(RigError, match=rf"Kubernetes v{text}(.|\n)*-> use Kubernetes 1\.31 or newer"):
-            asyncio.run(check_version(old, "config"))
-    asyncio.run(check_version(Answers(version={"major": "1", "minor": "36", "gitVersion": "v1.36.3"}), "config"))
+            await check_version(old, "config")
+    await check_version(Answers(version={"major": "1", "minor": "36", "gitVersion": "v1.36.3"}), "config")
 
 
-def test_rights_that_are_missing_are_named_with_the_rules_that_give_them():
+async def test_rights_that_are_missing_are_named_with_the_rules_that_give_them():
     everything = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
-    asyncio.run(check_rights(Answers(rules=[everything]), "config"))
+    await check_rights(Answers(rules=[everything]), "config")
     own = {"apiGroups": ["wasmbed.io"], "resources": ["*", "*/status"], "verbs": ["*"]}
     core = {"apiGroups": [""], "resources": ["secrets", "configmaps"], "verbs": ["*"]}
     reads = {"apiGroups": ["", "apiextensions.k8s.io"], "resources": ["*"], "verbs": ["get", "list", "watch"]}
     one = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["*"], "resourceNames": ["x"]}
     with pytest.raises(RigError) as caught:
-        asyncio.run(check_rights(Answers(rules=[own, core, reads, one]), "config"))
+        await check_rights(Answers(rules=[own, core, reads, one]), "config")
     text = str(caught.value)
     assert "may not create/delete/get/list/patch/update/watch leases, create/delete namespaces\n" in text
     assert '    - apiGroups: [""]\n      resources: ["namespaces"]\n      verbs: [create, delete]' in text
-    asyncio.run(check_rights(Answers(rules=[], incomplete=True), "config"))
+    await check_rights(Answers(rules=[], incomplete=True), "config")
 
 
 def namespace(**annotations):

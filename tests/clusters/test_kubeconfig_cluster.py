@@ -17,120 +17,102 @@ from harness.wasmbed.resources.kinds import DEVICE, NAMESPACE
 from harness.wasmbed.resources.manifests import device
 
 
-def behind(scene, tmp_path, **settings):
-    async def main():
-        embedded = EmbeddedCluster(SystemClock(), Randomness(), **settings)
-        await embedded.start()
-        try:
-            path = tmp_path / "config"
-            await embedded.write_kubeconfig(path)
-            async with asyncio.timeout(40):
-                await scene(embedded, path)
-        finally:
-            await embedded.stop()
-
-    asyncio.run(main())
+@pytest.fixture
+async def embedded(settings):
+    """The cluster behind the kubeconfig."""
+    embedded = EmbeddedCluster(SystemClock(), Randomness(), **settings)
+    await embedded.start()
+    yield embedded
+    await embedded.stop()
 
 
-def test_it_passes_the_conformance_kit(tmp_path):
-    async def scene(embedded, path):
-        outcomes = {}
-        await check_cluster(lambda *given: KubeconfigCluster(*given, kubeconfig=path), progress=outcomes.__setitem__)
-        assert outcomes == dict.fromkeys(CLUSTER_CHECKS, "passed")
-        names = [item["metadata"]["name"] for item in (await embedded.client("Test").list(NAMESPACE)).items]
-        assert not [name for name in names if name.startswith("check-")]
-
-    behind(scene, tmp_path)
+@pytest.fixture
+async def path(embedded, tmp_path):
+    """The kubeconfig file."""
+    path = tmp_path / "config"
+    await embedded.write_kubeconfig(path)
+    return path
 
 
-def test_a_namespace_that_was_there_stays(tmp_path):
-    async def scene(embedded, path):
-        cluster = KubeconfigCluster(SystemClock(), Randomness(), "mine", kubeconfig=path)
-        await embedded.client("Test").create(NAMESPACE, {"metadata": {"name": "mine"}})
-        await cluster.start()
-        first, second = (cluster.client("User") for _ in range(2))
-        await asyncio.gather(*(first.list(DEVICE) for _ in range(5)))
-        made = await first.create(DEVICE, device("d1", public_key=b"k", device_type="virtual"))
-        assert await second.get(DEVICE, "d1") == made
-        await cluster.stop()
-        await cluster.stop()
-        assert await embedded.client("Test").get(NAMESPACE, "mine")
-
-    behind(scene, tmp_path, namespace="other")
+async def test_it_passes_the_conformance_kit(embedded, path):
+    outcomes = {}
+    await check_cluster(lambda *given: KubeconfigCluster(*given, kubeconfig=path), progress=outcomes.__setitem__)
+    assert outcomes == dict.fromkeys(CLUSTER_CHECKS, "passed")
+    names = [item["metadata"]["name"] for item in (await embedded.client("Test").list(NAMESPACE)).items]
+    assert not [name for name in names if name.startswith("check-")]
 
 
-def test_a_cluster_that_is_gone_is_left_alone(tmp_path):
-    async def scene(embedded, path):
-        cluster = KubeconfigCluster(SystemClock(), Randomness(), "mine", kubeconfig=path)
-        await cluster.start()
-        await embedded.client("Test").delete(NAMESPACE, "mine")
-        await cluster.stop()
+@pytest.mark.settings(namespace="other")
+async def test_a_namespace_that_was_there_stays(embedded, path):
+    cluster = KubeconfigCluster(SystemClock(), Randomness(), "mine", kubeconfig=path)
+    await embedded.client("Test").create(NAMESPACE, {"metadata": {"name": "mine"}})
+    await cluster.start()
+    first, second = (cluster.client("User") for _ in range(2))
+    await asyncio.gather(*(first.list(DEVICE) for _ in range(5)))
+    made = await first.create(DEVICE, device("d1", public_key=b"k", device_type="virtual"))
+    assert await second.get(DEVICE, "d1") == made
+    await cluster.stop()
+    await cluster.stop()
+    assert await embedded.client("Test").get(NAMESPACE, "mine")
 
-    behind(scene, tmp_path)
+
+async def test_a_cluster_that_is_gone_is_left_alone(embedded, path):
+    cluster = KubeconfigCluster(SystemClock(), Randomness(), "mine", kubeconfig=path)
+    await cluster.start()
+    await embedded.client("Test").delete(NAMESPACE, "mine")
+    await cluster.stop()
 
 
-def test_the_tap_is_told_nothing_without_an_answer(tmp_path):
+async def test_a_request_without_an_answer_is_not_recorded(embedded, path):
     told = []
+    cluster = KubeconfigCluster(SystemClock(), Randomness(), "mine", lambda *call: told.append(call), kubeconfig=path)
+    await cluster.start()
+    client = cluster.client("User")
+    with pytest.raises(NotFound):
+        await client.delete(NAMESPACE, "nobody")
+    assert [(call[2], call[3]["code"], call[3]["namespace"]) for call in told] == [("DELETE Namespace", 404, "")]
+    await embedded.stop()
+    with pytest.raises(OSError):  # noqa: PT011
+        await client.create(DEVICE, device("d", public_key=b"k", device_type="virtual"))
+    assert len(told) == 1
+    await cluster.stop()
 
-    async def scene(embedded, path):
-        cluster = KubeconfigCluster(
-            SystemClock(), Randomness(), "mine", lambda *call: told.append(call), kubeconfig=path
-        )
+
+async def test_what_is_wrong_with_the_file_or_the_cluster_is_said(embedded, path, tmp_path, monkeypatch):
+    broken = tmp_path / "broken"
+    broken.write_text("not: a kubeconfig")
+    with pytest.raises(UsageError, match="not a usable Kubernetes configuration"):
+        await KubeconfigCluster(SystemClock(), Randomness(), kubeconfig=broken).start()
+    token = next(line for line in path.read_text().splitlines() if "token" in line)
+    stranger = tmp_path / "stranger"
+    stranger.write_text(path.read_text().replace(token, "    token: wrong"))
+    cluster = KubeconfigCluster(SystemClock(), Randomness(), kubeconfig=stranger)
+    with pytest.raises(RigError, match="refused to be set up: Unauthorized"):
         await cluster.start()
-        client = cluster.client("User")
-        with pytest.raises(NotFound):
-            await client.delete(NAMESPACE, "nobody")
-        assert [(call[2], call[3]["code"], call[3]["namespace"]) for call in told] == [("DELETE Namespace", 404, "")]
-        await embedded.stop()
-        with pytest.raises(OSError):  # noqa: PT011
-            await client.create(DEVICE, device("d", public_key=b"k", device_type="virtual"))
-        assert len(told) == 1
-        await cluster.stop()
-
-    behind(scene, tmp_path)
-
-
-def test_what_is_wrong_with_the_file_or_the_cluster_is_said(tmp_path, monkeypatch):
-    async def scene(embedded, path):
-        broken = tmp_path / "broken"
-        broken.write_text("not: a kubeconfig")
-        with pytest.raises(UsageError, match="not a usable Kubernetes configuration"):
-            await KubeconfigCluster(SystemClock(), Randomness(), kubeconfig=broken).start()
-        token = next(line for line in path.read_text().splitlines() if "token" in line)
-        stranger = tmp_path / "stranger"
-        stranger.write_text(path.read_text().replace(token, "    token: wrong"))
-        cluster = KubeconfigCluster(SystemClock(), Randomness(), kubeconfig=stranger)
-        with pytest.raises(RigError, match="refused to be set up: Unauthorized"):
-            await cluster.start()
-        await cluster.stop()
-        cluster = KubeconfigCluster(SystemClock(), Randomness(), kubeconfig=path)
-        with pytest.raises(UsageError, match="cannot be copied"):
-            await cluster.write_kubeconfig(tmp_path / "broken" / "config")
-        await embedded.stop()
-        with pytest.raises(RigError, match="cannot be reached"):
-            await cluster.start()
-        await cluster.stop()
-
-    behind(scene, tmp_path)
+    await cluster.stop()
+    cluster = KubeconfigCluster(SystemClock(), Randomness(), kubeconfig=path)
+    with pytest.raises(UsageError, match="cannot be copied"):
+        await cluster.write_kubeconfig(tmp_path / "broken" / "config")
+    await embedded.stop()
+    with pytest.raises(RigError, match="cannot be reached"):
+        await cluster.start()
+    await cluster.stop()
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nowhere"))
     assert "nowhere is not there" in KubeconfigCluster.unavailable()
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
     assert KubeconfigCluster.unavailable() is None
 
 
-def test_a_copy_of_a_kubeconfig_is_for_its_owner_only_whatever_was_there(tmp_path):
-    async def scene(embedded, path):
-        copy = tmp_path / "copy"
-        copy.write_text("open to everybody")
-        copy.chmod(0o644)
-        await KubeconfigCluster(SystemClock(), Randomness(), kubeconfig=path).write_kubeconfig(copy)
-        assert copy.read_bytes() == path.read_bytes()
-        assert copy.stat().st_mode & 0o077 == 0
-
-    behind(scene, tmp_path)
+async def test_a_copy_of_a_kubeconfig_is_for_its_owner_only_whatever_was_there(path, tmp_path):
+    copy = tmp_path / "copy"
+    copy.write_text("open to everybody")
+    copy.chmod(0o644)
+    await KubeconfigCluster(SystemClock(), Randomness(), kubeconfig=path).write_kubeconfig(copy)
+    assert copy.read_bytes() == path.read_bytes()
+    assert copy.stat().st_mode & 0o077 == 0
 
 
-def test_a_type_that_is_never_established_is_waited_for_only_so_long(tmp_path, monkeypatch):
+async def test_a_type_that_is_never_established_is_waited_for_only_so_long(path, monkeypatch):
     monkeypatch.setattr("harness.clusters.existing.definitions.is_established", lambda _: False)
 
     class NoticedClock(ManualClock):
@@ -140,14 +122,11 @@ def test_a_type_that_is_never_established_is_waited_for_only_so_long(tmp_path, m
             self.waited_on.set()
             return super().call_later(seconds, callback)
 
-    async def scene(embedded, path):
-        clock = NoticedClock()
-        cluster = KubeconfigCluster(clock, Randomness(), kubeconfig=path)
-        starting = asyncio.ensure_future(cluster.start())
-        await clock.waited_on.wait()
-        await clock.advance(31)
-        with pytest.raises(RigError, match="was not established within 30 s"):
-            await starting
-        await cluster.stop()
-
-    behind(scene, tmp_path)
+    clock = NoticedClock()
+    cluster = KubeconfigCluster(clock, Randomness(), kubeconfig=path)
+    starting = asyncio.ensure_future(cluster.start())
+    await clock.waited_on.wait()
+    await clock.advance(31)
+    with pytest.raises(RigError, match="was not established within 30 s"):
+        await starting
+    await cluster.stop()

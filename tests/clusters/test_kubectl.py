@@ -119,228 +119,197 @@ class Kubectl:
         return output
 
 
+@pytest.fixture
+async def cluster():
+    cluster = EmbeddedCluster(SystemClock(), Randomness())
+    await cluster.start()
+    yield cluster
+    await cluster.stop()
+
+
 @pytest.fixture(params=["path", "1.20"])
-def kubectl(request, tmp_path):
-    """Runs a scene with kubectl and a cluster."""
-    program = binary(request.param)
-    if program is None:
+def program(request):
+    found = binary(request.param)
+    if found is None:
         wanted = "kubectl is not on PATH" if request.param == "path" else "kubectl 1.20 is not at .cache/kubectl-1.20"
         pytest.skip(wanted)
-
-    def run(scene):
-        async def main():
-            cluster = EmbeddedCluster(SystemClock(), Randomness())
-            kubectl = Kubectl(program, request.param == "1.20", tmp_path)
-            await cluster.start()
-            try:
-                await cluster.write_kubeconfig(tmp_path / "config")
-                async with asyncio.timeout(50):
-                    await scene(kubectl, cluster)
-            finally:
-                await kubectl.end()
-                await cluster.stop()
-
-        asyncio.run(main())
-
-    return run
+    return found, request.param == "1.20"
 
 
-def test_looking_around(kubectl):
-    async def scene(kubectl, cluster):
-        assert "v1.32.0+wasmbed" in await kubectl("version")
-        resources = await kubectl("api-resources", "--no-headers")
-        assert {"dev", "app,apps", "gw", "ns", "cm"} <= set(resources.split())
-        assert "Active" in await kubectl("get", "ns", "wasmbed")
-        assert (await kubectl("auth", "can-i", "create", "devices")).strip() == "yes"
-        assert "*.*" in await kubectl("auth", "can-i", "--list")
-        explained = await kubectl("explain", "device.spec")
-        assert "publicKey\t<string>" in explained
-        assert "The device's properties, as it reported them when it enrolled." in explained
-        assert "map[string]string" in await kubectl("explain", "configmap.data")
-        code, output = await kubectl.run("get", "nonsense")
-        assert code == 1
-        assert "the server doesn't have a resource type" in output
-
-    kubectl(scene)
+@pytest.fixture
+async def kubectl(program, cluster, tmp_path):
+    await cluster.write_kubeconfig(tmp_path / "config")
+    kubectl = Kubectl(*program, tmp_path)
+    yield kubectl
+    await kubectl.end()
 
 
-def test_applying_and_reading(kubectl):
-    async def scene(kubectl, cluster):
-        both = f"{DEVICE_YAML}---{CONFIG_YAML}"
-        assert await kubectl("apply", "-f", "-", stdin=both) == "device.wasmbed.io/d1 created\nconfigmap/c1 created\n"
-        assert (await kubectl("apply", "-f", "-", stdin=both)).count("unchanged") == 2
-        changed = both.replace('b: "2"', 'c: "3"').replace("mcu", "virtual")
-        assert (await kubectl("apply", "-f", "-", stdin=changed)).count("configured") == 2
-        data = yaml.safe_load(await kubectl("get", "configmap", "c1", "-o", "yaml"))["data"]
-        assert data == {"a": "1", "c": "3"}
-        device = json.loads(await kubectl("get", "dev", "d1", "-o", "json"))
-        assert (device["spec"]["deviceType"], device["metadata"]["generation"]) == ("virtual", 2)
-        header, row = (await kubectl("get", "devices")).splitlines()
-        assert header.split() == ["NAME", "PHASE", "GATEWAY", "HEALTH", "LAST-HEARTBEAT", "AGE"]
-        assert row.split()[:2] == ["d1", "Pending"]
-        assert "virtual" in await kubectl("get", "devices", "-o", "wide")
-        assert (await kubectl("get", "devices", "-A", "--no-headers")).split()[:2] == ["wasmbed", "d1"]
-        for selector in (("-l", "shelf=a"), ("--field-selector", "metadata.name=d1,status.phase=Pending")):
-            assert "d1" in await kubectl("get", "dev", *selector)
-        assert "No resources found" in await kubectl("get", "dev", "-l", "shelf=b")
-        code, output = await kubectl.run("get", "dev", "--field-selector", "spec.publicKey=1")
-        assert (code, "field label not supported" in output) == (1, True)
-        described = await kubectl("describe", "device", "d1")
-        assert "Device Type:" in described
-        assert "Events:" in described
-        assert "Active" in await kubectl("describe", "namespace", "wasmbed")
-
-    kubectl(scene)
+async def test_looking_around(kubectl):
+    assert "v1.32.0+wasmbed" in await kubectl("version")
+    resources = await kubectl("api-resources", "--no-headers")
+    assert {"dev", "app,apps", "gw", "ns", "cm"} <= set(resources.split())
+    assert "Active" in await kubectl("get", "ns", "wasmbed")
+    assert (await kubectl("auth", "can-i", "create", "devices")).strip() == "yes"
+    assert "*.*" in await kubectl("auth", "can-i", "--list")
+    explained = await kubectl("explain", "device.spec")
+    assert "publicKey\t<string>" in explained
+    assert "The device's properties, as it reported them when it enrolled." in explained
+    assert "map[string]string" in await kubectl("explain", "configmap.data")
+    code, output = await kubectl.run("get", "nonsense")
+    assert code == 1
+    assert "the server doesn't have a resource type" in output
 
 
-def test_creating(kubectl):
-    async def scene(kubectl, cluster):
-        assert await kubectl("create", "namespace", "n1") == "namespace/n1 created\n"
-        await kubectl("create", "configmap", "c", "-n", "n1", "--from-literal=a=b")
-        await kubectl("create", "secret", "generic", "s", "-n", "n1", "--from-literal=p=q")
-        await kubectl("create", "serviceaccount", "robot", "-n", "n1")
-        assert await kubectl("get", "secret", "s", "-n", "n1", "-o", "jsonpath={.data.p}") == "cQ=="
-        code, output = await kubectl.run("create", "configmap", "c", "-n", "n1")
-        assert (code, "already exists" in output) == (1, True)
-        tried = await kubectl("create", "configmap", "t", "--from-literal=a=b", "--dry-run=server", "-o", "name")
-        assert tried == "configmap/t\n"
-        code, output = await kubectl.run("get", "configmap", "t")
-        assert (code, "not found" in output) == (1, True)
-        assert await kubectl("delete", "namespace", "n1") == 'namespace "n1" deleted\n'
-        code, output = await kubectl.run("create", "-f", "-", stdin=DEVICE_YAML.replace("mcu", "[]"))
-        assert code == 1
-        assert "spec.deviceType" in output
-        code, output = await kubectl.run("create", "-f", "-", stdin=DEVICE_YAML.replace("mcu", "mcu, extra: 1"))
-        assert code == 1
-        assert "unknown field" in output
-
-    kubectl(scene)
-
-
-def test_patching_labelling_and_deleting(kubectl):
-    async def scene(kubectl, cluster):
-        await kubectl("create", "-f", "-", stdin=f"{DEVICE_YAML}---{CONFIG_YAML}")
-        merge = json.dumps({"spec": {"firmwareVersion": "1"}})
-        assert await kubectl("patch", "dev", "d1", "--type=merge", "-p", merge) == "device.wasmbed.io/d1 patched\n"
-        operations = [
-            {"op": "test", "path": "/spec/firmwareVersion", "value": "1"},
-            {"op": "replace", "path": "/spec/firmwareVersion", "value": "2"},
-        ]
-        await kubectl("patch", "dev", "d1", "--type=json", "-p", json.dumps(operations))
-        assert await kubectl("get", "dev", "d1", "-o", "jsonpath={.spec.firmwareVersion}") == "2"
-        await kubectl("patch", "configmap", "c1", "-p", json.dumps({"data": {"k": "v"}}))
-        assert await kubectl("get", "configmap", "c1", "-o", "jsonpath={.data.k}") == "v"
-        await kubectl("label", "dev", "d1", "shelf=b", "--overwrite")
-        await kubectl("annotate", "dev", "d1", "note=x")
-        assert "d1" in await kubectl("get", "dev", "-l", "shelf=b")
-        code, output = await kubectl.run("patch", "dev", "d1", "-p", "{}")
-        assert (code, "application/merge-patch+json" in output) == (1, True)
-        assert "deleted" in await kubectl("delete", "configmap", "c1", "--wait")
-        assert "deleted" in await kubectl("delete", "dev", "--all")
-        code, output = await kubectl.run("delete", "dev", "d1")
-        assert (code, 'devices.wasmbed.io "d1" not found' in output) == (1, True)
-
-    kubectl(scene)
+async def test_applying_and_reading(kubectl):
+    both = f"{DEVICE_YAML}---{CONFIG_YAML}"
+    assert await kubectl("apply", "-f", "-", stdin=both) == "device.wasmbed.io/d1 created\nconfigmap/c1 created\n"
+    assert (await kubectl("apply", "-f", "-", stdin=both)).count("unchanged") == 2
+    changed = both.replace('b: "2"', 'c: "3"').replace("mcu", "virtual")
+    assert (await kubectl("apply", "-f", "-", stdin=changed)).count("configured") == 2
+    data = yaml.safe_load(await kubectl("get", "configmap", "c1", "-o", "yaml"))["data"]
+    assert data == {"a": "1", "c": "3"}
+    device = json.loads(await kubectl("get", "dev", "d1", "-o", "json"))
+    assert (device["spec"]["deviceType"], device["metadata"]["generation"]) == ("virtual", 2)
+    header, row = (await kubectl("get", "devices")).splitlines()
+    assert header.split() == ["NAME", "PHASE", "GATEWAY", "HEALTH", "LAST-HEARTBEAT", "AGE"]
+    assert row.split()[:2] == ["d1", "Pending"]
+    assert "virtual" in await kubectl("get", "devices", "-o", "wide")
+    assert (await kubectl("get", "devices", "-A", "--no-headers")).split()[:2] == ["wasmbed", "d1"]
+    for selector in (("-l", "shelf=a"), ("--field-selector", "metadata.name=d1,status.phase=Pending")):
+        assert "d1" in await kubectl("get", "dev", *selector)
+    assert "No resources found" in await kubectl("get", "dev", "-l", "shelf=b")
+    code, output = await kubectl.run("get", "dev", "--field-selector", "spec.publicKey=1")
+    assert (code, "field label not supported" in output) == (1, True)
+    described = await kubectl("describe", "device", "d1")
+    assert "Device Type:" in described
+    assert "Events:" in described
+    assert "Active" in await kubectl("describe", "namespace", "wasmbed")
 
 
-def test_waiting_for_finalizers(kubectl):
-    async def scene(kubectl, cluster):
-        api = cluster.client("Test")
-        await kubectl("create", "-f", "-", stdin=DEVICE_YAML)
-        await api.patch(DEVICE, "d1", {"metadata": {"finalizers": ["x.io/a"]}})
-        version = (await api.list(DEVICE)).resource_version
-        deleting = await kubectl.start("delete", "dev", "d1")
-        async with api.watch(DEVICE, resource_version=version) as events:
-            assert "deletionTimestamp" in (await anext(events)).object["metadata"]
-        assert deleting.returncode is None
-        await api.patch(DEVICE, "d1", {"metadata": {"finalizers": None}})
-        output, _ = await deleting.communicate()
-        assert (deleting.returncode, output) == (0, b'device.wasmbed.io "d1" deleted\n')
-
-    kubectl(scene)
-
-
-def test_watching(kubectl):
-    async def scene(kubectl, cluster):
-        await kubectl("create", "-f", "-", stdin=DEVICE_YAML)
-        watching = await kubectl.start("get", "dev", "-w")
-        assert (await watching.stdout.readline()).startswith(b"NAME")
-        assert (await watching.stdout.readline()).split()[:2] == [b"d1", b"Pending"]
-        api = cluster.client("Test")
-        await api.patch_status(DEVICE, "d1", {"status": {"phase": "Enrolling"}})
-        assert (await watching.stdout.readline()).split()[:2] == [b"d1", b"Enrolling"]
-        watching.terminate()
-        await watching.communicate()
-
-    kubectl(scene)
+async def test_creating(kubectl):
+    assert await kubectl("create", "namespace", "n1") == "namespace/n1 created\n"
+    await kubectl("create", "configmap", "c", "-n", "n1", "--from-literal=a=b")
+    await kubectl("create", "secret", "generic", "s", "-n", "n1", "--from-literal=p=q")
+    await kubectl("create", "serviceaccount", "robot", "-n", "n1")
+    assert await kubectl("get", "secret", "s", "-n", "n1", "-o", "jsonpath={.data.p}") == "cQ=="
+    code, output = await kubectl.run("create", "configmap", "c", "-n", "n1")
+    assert (code, "already exists" in output) == (1, True)
+    tried = await kubectl("create", "configmap", "t", "--from-literal=a=b", "--dry-run=server", "-o", "name")
+    assert tried == "configmap/t\n"
+    code, output = await kubectl.run("get", "configmap", "t")
+    assert (code, "not found" in output) == (1, True)
+    assert await kubectl("delete", "namespace", "n1") == 'namespace "n1" deleted\n'
+    code, output = await kubectl.run("create", "-f", "-", stdin=DEVICE_YAML.replace("mcu", "[]"))
+    assert code == 1
+    assert "spec.deviceType" in output
+    code, output = await kubectl.run("create", "-f", "-", stdin=DEVICE_YAML.replace("mcu", "mcu, extra: 1"))
+    assert code == 1
+    assert "unknown field" in output
 
 
-def test_waiting(kubectl):
-    async def scene(kubectl, cluster):
-        await kubectl("create", "-f", "-", stdin=DEVICE_YAML)
-        condition = "--for=condition=Ready" if kubectl.old else "--for=jsonpath={.status.phase}=Enrolling"
-        waiting = await kubectl.start("wait", condition, "dev/d1", "--timeout=30s")
-        api = cluster.client("Test")
-        ready = {"type": "Ready", "status": "True", "reason": "Tested", "message": ""}
-        ready["lastTransitionTime"] = "2026-01-01T00:00:00Z"
-        await api.patch_status(DEVICE, "d1", {"status": {"phase": "Enrolling", "conditions": [ready]}})
-        output, _ = await waiting.communicate()
-        assert (waiting.returncode, output) == (0, b"device.wasmbed.io/d1 condition met\n")
-
-    kubectl(scene)
-
-
-def test_server_side_apply(kubectl):
-    async def scene(kubectl, cluster):
-        async def applied(text, *more):
-            return await kubectl.run("apply", "--server-side", *more, "-f", "-", stdin=text)
-
-        for _ in range(2):
-            assert await applied(CONFIG_YAML) == (0, "configmap/c1 serverside-applied\n")
-        other = CONFIG_YAML.replace('"1"', '"9"').replace(', b: "2"', "")
-        code, output = await applied(other, "--field-manager=other")
-        assert code == 1
-        assert 'Apply failed with 1 conflict: conflict with "kubectl": .data.a' in output
-        assert (await applied(other, "--field-manager=other", "--force-conflicts"))[0] == 0
-        data = json.loads(await kubectl("get", "configmap", "c1", "-o", "json"))["data"]
-        assert data == {"a": "9", "b": "2"}
-
-    kubectl(scene)
+async def test_patching_labelling_and_deleting(kubectl):
+    await kubectl("create", "-f", "-", stdin=f"{DEVICE_YAML}---{CONFIG_YAML}")
+    merge = json.dumps({"spec": {"firmwareVersion": "1"}})
+    assert await kubectl("patch", "dev", "d1", "--type=merge", "-p", merge) == "device.wasmbed.io/d1 patched\n"
+    operations = [
+        {"op": "test", "path": "/spec/firmwareVersion", "value": "1"},
+        {"op": "replace", "path": "/spec/firmwareVersion", "value": "2"},
+    ]
+    await kubectl("patch", "dev", "d1", "--type=json", "-p", json.dumps(operations))
+    assert await kubectl("get", "dev", "d1", "-o", "jsonpath={.spec.firmwareVersion}") == "2"
+    await kubectl("patch", "configmap", "c1", "-p", json.dumps({"data": {"k": "v"}}))
+    assert await kubectl("get", "configmap", "c1", "-o", "jsonpath={.data.k}") == "v"
+    await kubectl("label", "dev", "d1", "shelf=b", "--overwrite")
+    await kubectl("annotate", "dev", "d1", "note=x")
+    assert "d1" in await kubectl("get", "dev", "-l", "shelf=b")
+    code, output = await kubectl.run("patch", "dev", "d1", "-p", "{}")
+    assert (code, "application/merge-patch+json" in output) == (1, True)
+    assert "deleted" in await kubectl("delete", "configmap", "c1", "--wait")
+    assert "deleted" in await kubectl("delete", "dev", "--all")
+    code, output = await kubectl.run("delete", "dev", "d1")
+    assert (code, 'devices.wasmbed.io "d1" not found' in output) == (1, True)
 
 
-def test_a_deployment_is_applied_by_its_lists_keys(kubectl):
-    async def scene(kubectl, cluster):
-        async def containers():
-            text = await kubectl("get", "deployment", "web", "-o", "json")
-            return json.loads(text)["spec"]["template"]["spec"]["containers"]
-
-        await kubectl("apply", "-f", "-", stdin=DEPLOYMENT_YAML)
-        changed = DEPLOYMENT_YAML.replace("i:1", "i:2").replace('value: "1"', 'value: "2"')
-        await kubectl("apply", "-f", "-", stdin=changed)
-        first, second = await containers()
-        assert (first["image"], first["env"][0]["value"], second["image"]) == ("i:2", "2", "j:1")
-        await kubectl("set", "image", "deployment/web", "b=k:9")
-        assert [one["image"] for one in await containers()] == ["i:2", "k:9"]
-        less = "\n".join(line for line in changed.splitlines() if "name: b" not in line)
-        await kubectl("apply", "-f", "-", stdin=less)
-        assert [one["name"] for one in await containers()] == ["a"]
-        assert "0/1" in await kubectl("get", "deployment")
-
-    kubectl(scene)
+async def test_waiting_for_finalizers(kubectl, cluster):
+    api = cluster.client("Test")
+    await kubectl("create", "-f", "-", stdin=DEVICE_YAML)
+    await api.patch(DEVICE, "d1", {"metadata": {"finalizers": ["x.io/a"]}})
+    version = (await api.list(DEVICE)).resource_version
+    deleting = await kubectl.start("delete", "dev", "d1")
+    async with api.watch(DEVICE, resource_version=version) as events:
+        assert "deletionTimestamp" in (await anext(events)).object["metadata"]
+    assert deleting.returncode is None
+    await api.patch(DEVICE, "d1", {"metadata": {"finalizers": None}})
+    output, _ = await deleting.communicate()
+    assert (deleting.returncode, output) == (0, b'device.wasmbed.io "d1" deleted\n')
 
 
-def test_a_resource_type_of_ones_own(kubectl):
-    async def scene(kubectl, cluster):
-        await kubectl("apply", "-f", "-", stdin=CRD_YAML)
-        await kubectl("wait", "--for=condition=established", "crd/gadgets.example.org", "--timeout=10s")
-        gadget = "apiVersion: example.org/v1\nkind: Gadget\nmetadata: {name: g}\nspec: {size: 3}\n"
-        await kubectl("apply", "-f", "-", stdin=gadget)
-        assert (await kubectl("get", "gd", "--no-headers")).split() == ["g", "3"]
-        code, output = await kubectl.run("apply", "-f", "-", stdin=gadget.replace("3", "30"))
-        assert code == 1
-        assert "spec.size in body should be less than or equal to 9" in output
-        assert "gadgets.example.org" in await kubectl("get", "crd")
-        await kubectl("delete", "crd", "gadgets.example.org")
-        assert (await kubectl.run("get", "gd"))[0] == 1
+async def test_watching(kubectl, cluster):
+    await kubectl("create", "-f", "-", stdin=DEVICE_YAML)
+    watching = await kubectl.start("get", "dev", "-w")
+    assert (await watching.stdout.readline()).startswith(b"NAME")
+    assert (await watching.stdout.readline()).split()[:2] == [b"d1", b"Pending"]
+    api = cluster.client("Test")
+    await api.patch_status(DEVICE, "d1", {"status": {"phase": "Enrolling"}})
+    assert (await watching.stdout.readline()).split()[:2] == [b"d1", b"Enrolling"]
+    watching.terminate()
+    await watching.communicate()
 
-    kubectl(scene)
+
+async def test_waiting(kubectl, cluster):
+    await kubectl("create", "-f", "-", stdin=DEVICE_YAML)
+    condition = "--for=condition=Ready" if kubectl.old else "--for=jsonpath={.status.phase}=Enrolling"
+    waiting = await kubectl.start("wait", condition, "dev/d1", "--timeout=30s")
+    api = cluster.client("Test")
+    ready = {"type": "Ready", "status": "True", "reason": "Tested", "message": ""}
+    ready["lastTransitionTime"] = "2026-01-01T00:00:00Z"
+    await api.patch_status(DEVICE, "d1", {"status": {"phase": "Enrolling", "conditions": [ready]}})
+    output, _ = await waiting.communicate()
+    assert (waiting.returncode, output) == (0, b"device.wasmbed.io/d1 condition met\n")
+
+
+async def test_server_side_apply(kubectl):
+    async def applied(text, *more):
+        return await kubectl.run("apply", "--server-side", *more, "-f", "-", stdin=text)
+
+    for _ in range(2):
+        assert await applied(CONFIG_YAML) == (0, "configmap/c1 serverside-applied\n")
+    other = CONFIG_YAML.replace('"1"', '"9"').replace(', b: "2"', "")
+    code, output = await applied(other, "--field-manager=other")
+    assert code == 1
+    assert 'Apply failed with 1 conflict: conflict with "kubectl": .data.a' in output
+    assert (await applied(other, "--field-manager=other", "--force-conflicts"))[0] == 0
+    data = json.loads(await kubectl("get", "configmap", "c1", "-o", "json"))["data"]
+    assert data == {"a": "9", "b": "2"}
+
+
+async def test_a_deployment_is_applied_by_its_lists_keys(kubectl):
+    async def containers():
+        text = await kubectl("get", "deployment", "web", "-o", "json")
+        return json.loads(text)["spec"]["template"]["spec"]["containers"]
+
+    await kubectl("apply", "-f", "-", stdin=DEPLOYMENT_YAML)
+    changed = DEPLOYMENT_YAML.replace("i:1", "i:2").replace('value: "1"', 'value: "2"')
+    await kubectl("apply", "-f", "-", stdin=changed)
+    first, second = await containers()
+    assert (first["image"], first["env"][0]["value"], second["image"]) == ("i:2", "2", "j:1")
+    await kubectl("set", "image", "deployment/web", "b=k:9")
+    assert [one["image"] for one in await containers()] == ["i:2", "k:9"]
+    less = "\n".join(line for line in changed.splitlines() if "name: b" not in line)
+    await kubectl("apply", "-f", "-", stdin=less)
+    assert [one["name"] for one in await containers()] == ["a"]
+    assert "0/1" in await kubectl("get", "deployment")
+
+
+async def test_a_resource_type_of_ones_own(kubectl):
+    await kubectl("apply", "-f", "-", stdin=CRD_YAML)
+    await kubectl("wait", "--for=condition=established", "crd/gadgets.example.org", "--timeout=10s")
+    gadget = "apiVersion: example.org/v1\nkind: Gadget\nmetadata: {name: g}\nspec: {size: 3}\n"
+    await kubectl("apply", "-f", "-", stdin=gadget)
+    assert (await kubectl("get", "gd", "--no-headers")).split() == ["g", "3"]
+    code, output = await kubectl.run("apply", "-f", "-", stdin=gadget.replace("3", "30"))
+    assert code == 1
+    assert "spec.size in body should be less than or equal to 9" in output
+    assert "gadgets.example.org" in await kubectl("get", "crd")
+    await kubectl("delete", "crd", "gadgets.example.org")
+    assert (await kubectl.run("get", "gd"))[0] == 1

@@ -19,22 +19,22 @@ def body(name):
     return {"apiVersion": "wasmbed.io/v1", "kind": "Device", "metadata": {"name": name}, "spec": SPEC}
 
 
-def with_kubeconfig(scene, tmp_path):
-    async def main():
-        cluster = EmbeddedCluster(SystemClock(), Randomness())
-        await cluster.start()
-        try:
-            path = tmp_path / "config"
-            await cluster.write_kubeconfig(path)
-            async with asyncio.timeout(40):
-                await scene(cluster, str(path))
-        finally:
-            await cluster.stop()
-
-    asyncio.run(main())
+@pytest.fixture
+async def cluster():
+    cluster = EmbeddedCluster(SystemClock(), Randomness())
+    await cluster.start()
+    yield cluster
+    await cluster.stop()
 
 
-def test_the_synchronous_client(tmp_path):
+@pytest.fixture
+async def path(cluster, tmp_path):
+    """The kubeconfig file."""
+    await cluster.write_kubeconfig(tmp_path / "config")
+    return str(tmp_path / "config")
+
+
+async def test_the_synchronous_client(path):
     def session(path):
         from kubernetes import client, config, watch
 
@@ -83,57 +83,47 @@ def test_the_synchronous_client(tmp_path):
             api_client.rest_client.pool_manager.clear()
             api_client.close()
 
-    async def scene(cluster, path):
-        await asyncio.to_thread(session, path)
-
-    with_kubeconfig(scene, tmp_path)
+    await asyncio.to_thread(session, path)
 
 
-def test_the_asynchronous_client(tmp_path):
-    async def scene(cluster, path):
-        from kubernetes.aio import client, config, watch
+async def test_the_asynchronous_client(cluster, path):
+    from kubernetes.aio import client, config, watch
 
-        configuration = client.Configuration()
-        await config.load_kube_config(path, client_configuration=configuration)
-        async with client.ApiClient(configuration) as api_client:
-            core, custom = client.CoreV1Api(api_client), client.CustomObjectsApi(api_client)
-            secret = client.V1Secret(metadata=client.V1ObjectMeta(name="s"), string_data={"token": "t"})
-            assert (await core.create_namespaced_secret("wasmbed", secret)).data == {"token": "dA=="}
-            await custom.create_namespaced_custom_object(*WASMBED, body("d1"))
-            listed = await custom.list_namespaced_custom_object(*WASMBED)
-            assert [item["metadata"]["name"] for item in listed["items"]] == ["d1"]
-            async with watch.Watch() as watcher:
-                stream = watcher.stream(
-                    custom.list_namespaced_custom_object,
-                    *WASMBED,
-                    resource_version=listed["metadata"]["resourceVersion"],
-                )
-                waiting = asyncio.ensure_future(anext(stream))
-                await cluster.client("Test").patch(DEVICE, "d1", {"metadata": {"labels": {"a": "b"}}})
-                event = await waiting
-                assert (event["type"], event["object"]["metadata"]["labels"]) == ("MODIFIED", {"a": "b"})
-            with pytest.raises(client.ApiException) as caught:
-                await core.read_namespaced_secret("none", "wasmbed")
-            assert caught.value.status == 404
-
-    with_kubeconfig(scene, tmp_path)
+    configuration = client.Configuration()
+    await config.load_kube_config(path, client_configuration=configuration)
+    async with client.ApiClient(configuration) as api_client:
+        core, custom = client.CoreV1Api(api_client), client.CustomObjectsApi(api_client)
+        secret = client.V1Secret(metadata=client.V1ObjectMeta(name="s"), string_data={"token": "t"})
+        assert (await core.create_namespaced_secret("wasmbed", secret)).data == {"token": "dA=="}
+        await custom.create_namespaced_custom_object(*WASMBED, body("d1"))
+        listed = await custom.list_namespaced_custom_object(*WASMBED)
+        assert [item["metadata"]["name"] for item in listed["items"]] == ["d1"]
+        async with watch.Watch() as watcher:
+            stream = watcher.stream(
+                custom.list_namespaced_custom_object,
+                *WASMBED,
+                resource_version=listed["metadata"]["resourceVersion"],
+            )
+            waiting = asyncio.ensure_future(anext(stream))
+            await cluster.client("Test").patch(DEVICE, "d1", {"metadata": {"labels": {"a": "b"}}})
+            event = await waiting
+            assert (event["type"], event["object"]["metadata"]["labels"]) == ("MODIFIED", {"a": "b"})
+        with pytest.raises(client.ApiException) as caught:
+            await core.read_namespaced_secret("none", "wasmbed")
+        assert caught.value.status == 404
 
 
-def test_kubernetes_asyncio_watches_with_a_capital_letter(tmp_path, capsys):
+async def test_kubernetes_asyncio_watches_with_a_capital_letter(path, capsys):
     """Its ``watch=True`` in a query is Python's word for it, not the API's."""
+    from kubernetes_asyncio import client, config, watch
 
-    async def scene(cluster, path):
-        from kubernetes_asyncio import client, config, watch
-
-        await config.load_kube_config(path)
-        async with client.ApiClient() as api_client:
-            core, number = client.CoreV1Api(api_client), 0
-            for name in "ab":
-                await core.create_namespaced_config_map("wasmbed", {"metadata": {"name": name}})
-            async with watch.Watch().stream(core.list_namespaced_config_map, "wasmbed", timeout_seconds=1) as stream:
-                async for _ in stream:
-                    number += 1
-            print("aio watch", number)
-
-    with_kubeconfig(scene, tmp_path)
+    await config.load_kube_config(path)
+    async with client.ApiClient() as api_client:
+        core, number = client.CoreV1Api(api_client), 0
+        for name in "ab":
+            await core.create_namespaced_config_map("wasmbed", {"metadata": {"name": name}})
+        async with watch.Watch().stream(core.list_namespaced_config_map, "wasmbed", timeout_seconds=1) as stream:
+            async for _ in stream:
+                number += 1
+        print("aio watch", number)
     assert capsys.readouterr().out == "aio watch 2\n"

@@ -99,7 +99,7 @@ def test_a_process_joins_once(place):
     server = session.join("test", command())
     assert session.join("test", ["/not/used"]) is server
     assert server.is_running()
-    assert server.last_words() == "\n    the log"
+    assert server.last_lines() == "\n    the log"
 
 
 def test_a_server_that_was_killed_is_noticed_swept_and_replaced(place):
@@ -126,8 +126,8 @@ def test_what_killed_servers_of_other_sessions_left_is_swept(place, monkeypatch)
     assert (place / "wasmbed-server-of-somebody-else").exists()
 
 
-def test_a_server_that_does_not_come_up_says_its_last_words(place):
-    with pytest.raises(RigError, match="ended at once; its last words:\n    no memory"):
+def test_a_server_that_does_not_start_shows_the_end_of_its_log(place):
+    with pytest.raises(RigError, match="ended at once; the end of its log:\n    no memory"):
         session.join("test", command("import sys; sys.exit('no memory')"))
     with pytest.raises(RigError, match="cannot be started: No such file"):
         session.join("test", [str(place / "nothing")])
@@ -141,5 +141,5 @@ def test_a_server_that_is_never_ready_is_given_up(place, monkeypatch):
 
 def test_a_folder_that_is_not_ours_is_not_used(place, monkeypatch):
     monkeypatch.setattr(session, "_is_ours", lambda folder: False)
-    with pytest.raises(RigError, match="is somebody else's"):
+    with pytest.raises(RigError, match="the folder belongs to another user"):
         session.join("test", command())

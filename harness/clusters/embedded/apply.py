@@ -20,7 +20,7 @@ __all__ = ["APPLY_PATCH", "apply_patch"]
 
 APPLY_PATCH = "application/apply-patch+yaml"
 _BEFORE = "before-first-apply"
-"""The manager of an object's fields that were written while nobody recorded owners."""
+"""The manager of an object's fields that were written before owners were recorded."""
 
 
 def apply_patch(

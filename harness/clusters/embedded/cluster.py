@@ -39,7 +39,7 @@ def _definitions() -> tuple[Object, ...]:
 
 
 class EmbeddedCluster(Cluster):
-    """A Kubernetes API in this process. It has a socket only once somebody asks for a kubeconfig."""
+    """A Kubernetes API in this process. It has a socket only after a kubeconfig was requested."""
 
     kind: ClassVar[str] = "embedded"
     options: ClassVar[frozenset[str]] = frozenset(("watches",))

@@ -170,7 +170,7 @@ def _converted(api_version: str, schema: Schema, *, defaults: bool = False) -> C
 def _column(raw: Object) -> Column:
     try:
         value = compile_path(raw["jsonPath"])
-    except ValueError:  # A path that nobody can follow shows nothing.
+    except ValueError:  # A path that cannot be followed shows nothing.
         value = _nothing
     return Column(
         raw["name"],

@@ -111,7 +111,7 @@ class HttpServer:
             transports = [connection.transport for connection in http.connections]
             await http.shutdown(_SHUTDOWN_SECONDS)
             for transport in transports:
-                if transport is not None:  # A peer that is gone never answers TLS's goodbye.
+                if transport is not None:  # A peer that is gone never answers TLS's close_notify.
                     transport.abort()
         if self._door is not None:
             self._door.close()

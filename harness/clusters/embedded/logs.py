@@ -21,21 +21,21 @@ _BEHIND_CHARACTERS = 4 << 20
 
 
 class Log(Protocol):
-    """Lines that somebody writes, such as a board's console."""
+    """Lines of text that grow, such as a board's console."""
 
     @property
     def lines(self) -> Sequence[str]:
-        """Those of which it knows still."""
+        """The lines still kept."""
 
     def listen(self, listener: Callable[[str], object], /) -> Callable[[], None]:
-        """Call ``listener`` with every further line; returns what ends that."""
+        """Call ``listener`` with every further line; returns a function that unsubscribes."""
 
 
 FindLog = Callable[[str], Log | None]
 """The log of the Device of that name, if there is one."""
 
 OpenLog = Callable[[str], Awaitable[Log | None]]
-"""The same, where it may have to be asked for."""
+"""The same, fetched if necessary."""
 
 
 class Logs:

@@ -77,7 +77,7 @@ def entry_of(entries: Iterable[Object], manager: Manager) -> Object | None:
 
 
 def record(entries: Sequence[Object], change: Changes, manager: Manager, now: str) -> list[Object]:
-    """The entries after an update by ``manager``: it owns what it has set, and nobody owns what is gone."""
+    """The entries after an update by ``manager``: it owns the fields that it set; removed fields have no owner."""
     mine: Object = next((entry["fieldsV1"] for entry in entries if manager.owns(entry)), {})
     others = [entry for entry in entries if not manager.owns(entry)]
     left = [kept for entry in others if (kept := released(entry, (*change.set, *change.removed))) is not None]

@@ -116,15 +116,15 @@ class Resources:
         if method == "DELETE" and body is not None:
             _check_delete_options(body)
         dry_run = _dry_run(request, body)
-        told = copy_value(body) if self._recorder is not None and not dry_run else None
+        sent = copy_value(body) if self._recorder is not None and not dry_run else None
         try:
             response, name = verb(request, target, body, dry_run)
         except (StatusError, OutOfBudget) as error:
             name = target.name or _name_in(body)
             refusal = error if isinstance(error, StatusError) else _too_costly(target.served, name, error.path)
-            self._tell(request, target, name, refusal.code, told, dry_run)
+            self._record(request, target, name, refusal.code, sent, dry_run)
             raise refusal from error
-        self._tell(request, target, name, response.status, told, dry_run)
+        self._record(request, target, name, response.status, sent, dry_run)
         return response
 
     def _review(self, request: Request, target: Target, body: Any) -> Object:
@@ -136,7 +136,7 @@ class Resources:
             review["metadata"]["managedFields"] = entries
         return review
 
-    def _tell(self, request: Request, target: Target, name: str, code: int, body: Any, dry_run: bool) -> None:
+    def _record(self, request: Request, target: Target, name: str, code: int, body: Any, dry_run: bool) -> None:
         if self._recorder is not None and not dry_run:
             self._recorder.request(
                 request.client,
@@ -201,7 +201,7 @@ class Resources:
 
     def _deliveries(self, client: str, served: ResourceType) -> Callable[[str, Object], object] | None:
         recorder = self._recorder
-        if recorder is None or not recorder.tells_watches_of(served.group):
+        if recorder is None or not recorder.records_watches_of(served.group):
             return None
         return lambda change, stored: recorder.delivery(client, change, served.kind, stored)
 
@@ -385,7 +385,7 @@ def _check_delete_options(body: Any) -> None:
 
 
 def _policy(request: Request, options: Object | None) -> str:
-    """The fate of dependents, from the body, or from the query of a request without a body."""
+    """How dependents are deleted, from the body, or from the query of a request without a body."""
     if options is None:
         policy, orphan = request.query.get("propagationPolicy"), boolean(request.query, "orphanDependents")
         integer(request.query, "gracePeriodSeconds")
@@ -402,7 +402,7 @@ def _policy(request: Request, options: Object | None) -> str:
 
 
 def _manager(request: Request) -> str:
-    """The field manager of a request that names none: what the client calls itself."""
+    """The default field manager: the client's name for itself."""
     called = request.client if request.in_process else request.headers.get("user-agent", "")
     return called.partition("/")[0][:_MANAGER_LIMIT] or "unknown"
 

@@ -40,7 +40,7 @@ _NOT_JUDGED = (
     "validation"
 )
 CAUSES_LIMIT = 100
-"""The largest number of faults that an answer lists; nobody reads more."""
+"""The largest number of faults that an answer lists."""
 
 
 class Schema:

@@ -30,12 +30,12 @@ def load_snapshot(state: State, document: bytes) -> None:
     """Replace what is stored. Raises :class:`ValueError` with what is wrong, and then changes nothing."""
     read = orjson.loads(document)
     if not isinstance(read, dict) or read.get("form") != _FORM:
-        raise ValueError(f"it does not begin with the form {_FORM!r}")
+        raise ValueError(f"unknown format: expected {_FORM!r}")
     version, objects = read.get("resourceVersion"), read.get("objects")
     if not isinstance(version, int) or not isinstance(objects, dict):
         raise ValueError("it lacks resourceVersion or objects")
     if read.get("sha256") != _digest(version, objects) or orjson.dumps(read) != document:
-        raise ValueError("it is damaged: the SHA-256 of its content is another than it says")
+        raise ValueError("the SHA-256 of the content does not match")
     loaded = []
     try:
         for name, items in objects.items():
@@ -44,7 +44,7 @@ def load_snapshot(state: State, document: bytes) -> None:
                 key = (meta.get("namespace", ""), meta["name"])
                 loaded.append((name, key, StoredObject(item, int(meta["resourceVersion"]))))
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"an object in it is not whole: {error}") from error
+        raise ValueError(f"an object is incomplete: {error}") from error
     if any(entry.version > version for _, _, entry in loaded):
         raise ValueError("an object in it is newer than the snapshot")
     state.clear()

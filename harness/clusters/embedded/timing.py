@@ -1,7 +1,7 @@
 """The arrival of watch events: prompt, or at times that were asked for.
 
-An API server promises nothing of it. So that nobody comes to rely on how fast this one is, it can use what
-it is allowed: to answer a writer after everybody else has heard of the write, or to let watches wait.
+An API server guarantees no time of arrival. To expose clients that rely on this server's speed, it can use the
+freedom that Kubernetes allows: to answer a writer after all watches have reported the write, or to delay watches.
 """
 
 from __future__ import annotations

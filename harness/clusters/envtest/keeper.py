@@ -73,7 +73,7 @@ def _etcd_arguments(folder: Path) -> list[str]:
     return [
         f"--data-dir={folder / 'etcd'}",
         f"--listen-client-urls=unix://{folder / 'etcd.sock'}",
-        # Nobody reads what is advertised, but it has to be a host and a port.
+        # No client reads what is advertised, but it has to be a host and a port.
         "--advertise-client-urls=http://localhost:1",
         f"--listen-peer-urls=unix://{folder / 'peer.sock'}",
         "--unsafe-no-fsync",
@@ -141,7 +141,7 @@ async def _until_ready(port: int, token: str) -> None:
 
 
 def _until_unused(users: int, lock: Path) -> None:
-    """Wait until nobody has the FIFO open; from then on nobody can, for the lock is kept."""
+    """Wait until no process has the FIFO open; from then on none can open it, because the lock is held."""
     descriptor = os.open(lock, os.O_RDWR)
     while True:
         while os.read(users, 64):
@@ -151,7 +151,7 @@ def _until_unused(users: int, lock: Path) -> None:
         try:
             if not os.read(users, 1):
                 return
-        except BlockingIOError:  # somebody has come meanwhile
+        except BlockingIOError:  # another process has opened it meanwhile
             pass
         finally:
             os.set_blocking(users, True)

@@ -1,4 +1,4 @@
-"""Whether a cluster that exists may be used, and can be: found out before anything is made in it."""
+"""Checks that a cluster may be used, before anything is created in it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _NEEDED: tuple[tuple[Resource, str, tuple[str, ...]], ...] = (
     (NAMESPACE, "", ("create", "delete", "list", "watch")),
     (CUSTOM_RESOURCE_DEFINITION, "", ("get", "watch")),
 )
-"""What the harness and the platform do in a cluster."""
+"""The rights that harness and platform need."""
 
 
 def check_context(kubeconfig: Path, host: str, allowed: str | None) -> None:
@@ -49,7 +49,7 @@ def check_context(kubeconfig: Path, host: str, allowed: str | None) -> None:
         raise UsageError(
             f"context {name!r} is the cluster {host}, which others may be using",
             where=str(kubeconfig),
-            do=f"if it is meant: --allow-cluster={name}; else name another kubeconfig",
+            do=f"to use it anyway: --allow-cluster={name}; or name another kubeconfig",
         )
     if allowed != name:
         raise UsageError(
@@ -63,7 +63,7 @@ def _context(kubeconfig: Path) -> str:
     try:
         return str(yaml.safe_load(kubeconfig.read_text("utf-8")).get("current-context") or "")
     except (OSError, ValueError, AttributeError, yaml.YAMLError):
-        return ""  # whoever connects says what is wrong with it
+        return ""  # connecting reports the error
 
 
 def _is_local(url: str) -> bool:
@@ -93,7 +93,7 @@ async def check_rights(api: KubernetesApi, where: str) -> None:
     review: Object = {"spec": {"namespace": api.namespace}}
     status = (await api.create(SELF_SUBJECT_RULES_REVIEW, review))["status"]
     if status.get("incomplete"):
-        return  # the cluster cannot tell
+        return  # the cluster does not know them all
     rules: list[Any] = status.get("resourceRules") or []
     missing = list(_missing(rules))
     if missing:

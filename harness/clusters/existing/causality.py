@@ -1,9 +1,9 @@
-"""Causes before effects, for a cluster that is seen from its clients' side only.
+"""Records causes before effects for a cluster that is observed only through clients.
 
-A real API server tells a watch of a change before the one who made it has the answer. What is told of a watch event
-therefore waits while a write that may have caused it is unanswered: one to the same object, sent before. The answer
-says which version the write made, and an event of that version, or a later one, is told after it. The client itself
-never waits. Each event is looked at once, and each write is answered, or given up, within its client's bound.
+A real API server may deliver a watch event before the client that made the change gets its answer. The record of a
+watch event therefore waits while a write to the same object that was sent earlier is unanswered. The answer names the
+version that the write created; events of that version or later are recorded after it. The client itself never waits.
+Each event is looked at once, and each write is answered or abandoned within its client's time limit.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ Key = tuple[Resource, str, str]
 
 @dataclass(eq=False, slots=True)
 class _Held:
-    """A watch event that is told when nothing can be its cause any more."""
+    """A watch event that is recorded once no pending write can have caused it."""
 
     place: Place
     version: int
     gone: bool
-    """Whether it says that the object is no more."""
+    """The object was deleted."""
     ends: bool
-    """Whether it says that, or that the object is being deleted."""
+    """The object was deleted, or is being deleted."""
     suspects: int = 0
 
 
 @dataclass(eq=False, slots=True)
 class Write:
-    """A write that is on its way. ``name`` is empty where the server makes it up."""
+    """A pending write; ``name`` is empty if the server generates it."""
 
     resource: Resource
     namespace: str
     name: str
     deletes: bool
     floor: int
-    """The newest version of this type that was known when it was sent: what it makes is newer."""
+    """The newest version of this type that was known when it was sent; the write creates a newer one."""
     held: list[_Held] = field(default_factory=list)
 
     @property
@@ -50,7 +50,7 @@ class Write:
 
 
 class Causality:
-    """The writes that are on their way, and the events that wait for their answers."""
+    """The pending writes, and the events that wait for their answers."""
 
     def __init__(self, order: Order) -> None:
         self._order = order
@@ -58,20 +58,22 @@ class Causality:
         self._newest: dict[Resource, int] = {}
 
     def sent(self, resource: Resource, namespace: str, name: str, *, deletes: bool = False) -> Write:
-        """A write is on its way."""
+        """Note a pending write."""
         write = Write(resource, namespace, name, deletes, self._newest.get(resource, 0))
         self._writes.setdefault(write.key, {})[write] = None
         return write
 
     def place(self, write: Write, answer: Object | None) -> Put:
-        """Where a write that was carried out is told: before its first effect. ``answer`` is the object as the write
-        left it, None where the answer does not show it."""
+        """Return where to record a completed write: before its first effect.
+
+        ``answer`` is the object as the write left it; None if the answer does not contain it.
+        """
         self._note(write.resource, _version(answer))
         effect = next((held for held in write.held if _caused(write, answer, held)), None)
         return effect.place.put if effect is not None else self._order.put
 
     def ended(self, write: Write) -> None:
-        """What it may have caused waits no more: it was told, refused, or is given up."""
+        """Release the events that waited for ``write``."""
         writes = self._writes[write.key]
         del writes[write]
         if not writes:
@@ -82,7 +84,7 @@ class Causality:
                 held.place.release()
 
     def delivered(self, resource: Resource, kind: str, stored: Object) -> None:
-        """A watch event has come, and is told next: keep a place free before it if its cause may be on its way."""
+        """Record a watch event; reserve a place before it for a pending write that may have caused it."""
         metadata = stored["metadata"]
         version = _version(stored)
         gone = kind == "DELETED"
@@ -110,11 +112,11 @@ def _caused(write: Write, answer: Object | None, held: _Held) -> bool:
         return held.ends
     metadata = answer["metadata"]
     if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
-        return held.gone  # the answer shows the object as it was last, not the version at which it went
+        return held.gone  # the answer shows the object's last state, not the version of its deletion
     return write.floor < _version(answer) <= held.version
 
 
 def _version(stored: Object | None) -> int:
-    """The object's resourceVersion: a number that grows (KEP-5504); 0 where there is none."""
+    """Return the object's resourceVersion: a number that grows (KEP-5504); 0 if absent."""
     version = str(stored["metadata"].get("resourceVersion") or "") if stored is not None else ""
     return int(version) if version.isdecimal() else 0

@@ -1,4 +1,4 @@
-"""A client of a cluster that is reached over the network, which tells the tap what it does and sees."""
+"""A client of a cluster that is reached over the network; the tap records its requests and deliveries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Tapped:
-    """What all clients of a cluster tell its tap through."""
+    """The tap that all clients of one cluster share."""
 
     def __init__(self, tap: Tap) -> None:
         self.recorder = RequestRecorder(tap)
@@ -28,7 +28,7 @@ class Tapped:
 
 
 class TappedClient(ResourceApi):
-    """A client that connects when it is first used, and tells the tap what it does."""
+    """A client that connects when it is first used, and records its requests."""
 
     def __init__(self, kubeconfig: Path, namespace: str, name: str, tapped: Tapped | None) -> None:
         self.namespace = namespace
@@ -95,7 +95,7 @@ class TappedClient(ResourceApi):
         selectors = {"label_selector": label_selector, "field_selector": field_selector}
         api = await self.connected()
         async with api.watch(resource, resource_version=resource_version, **selectors) as events:
-            if self._tapped is not None and self._tapped.recorder.tells_watches_of(resource.group):
+            if self._tapped is not None and self._tapped.recorder.records_watches_of(resource.group):
                 yield self._deliveries(resource, events, self._tapped)
             else:
                 yield events
@@ -125,7 +125,10 @@ class TappedClient(ResourceApi):
         subresource: str = "",
         code: int = 200,
     ) -> T:
-        """What ``send`` returns. It is told with its answer, before what it has caused; without one it is not told."""
+        """Return the result of ``send``; record the request with its answer before its effects.
+
+        A request without an answer is not recorded.
+        """
         api, tapped = await self.connected(), self._tapped
         if tapped is None:
             return await send(api)

@@ -1,4 +1,4 @@
-"""The cluster kind ``kubeconfig``: a cluster that exists already, reached as a kubeconfig file says."""
+"""The cluster kind ``kubeconfig``: a cluster that exists already, reached by a kubeconfig file."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ __all__ = ["LEAVING", "KubeconfigCluster"]
 
 ANSWERS_WITHIN = 10.0
 LEAVING = Leaving()
-"""What this process has deleted: a session asks for its end when it ends itself."""
+"""Namespaces that this process deleted; checked at the end of the session."""
 
 
 class KubeconfigCluster(Cluster):
     """An existing cluster. The namespace is deleted at the end if it was made here, which takes a cluster some seconds
     and is not waited for (see :data:`LEAVING`); the resource types stay.
 
-    The tap tells what this process's clients do and see; what others do there crosses no boundary of ours.
+    The tap records only this process's clients.
     """
 
     kind: ClassVar[str] = "kubeconfig"
@@ -49,8 +49,8 @@ class KubeconfigCluster(Cluster):
         kubeconfig: Path | None = None,
         allow_cluster: str | None = None,
     ) -> None:
-        """``kubeconfig``: the file; where it is None, what ``KUBECONFIG`` names, or ``~/.kube/config``.
-        ``allow_cluster``: the context, where the cluster is on another machine."""
+        """``kubeconfig``: the file; if None, the path in ``KUBECONFIG``, or ``~/.kube/config``.
+        ``allow_cluster``: the context, if the cluster is on another machine."""
         self._clock = clock
         self.namespace = namespace
         self._tapped = Tapped(tap) if tap is not None else None
@@ -66,7 +66,7 @@ class KubeconfigCluster(Cluster):
 
     @staticmethod
     def default_path() -> Path:
-        """What ``KUBECONFIG`` names, or ``~/.kube/config``."""
+        """Return the path in ``KUBECONFIG``, or ``~/.kube/config``."""
         return Path(os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
 
     async def start(self) -> None:
@@ -89,7 +89,7 @@ class KubeconfigCluster(Cluster):
             ) from error
 
     async def _check(self, api: KubernetesApi) -> None:
-        """See that the cluster may be used and can be, before anything is made in it."""
+        """Check that the cluster may be used, before anything is created in it."""
         check_context(self._path, api.host, self._allowed)
         await check_version(api, str(self._path))
         await check_rights(api, str(self._path))
@@ -107,7 +107,7 @@ class KubeconfigCluster(Cluster):
             ) from error
 
     def _advice(self) -> str:
-        """What to do about a cluster that has gone."""
+        """Return advice for a cluster that is no longer reachable."""
         return "see why it ended, and start it again"
 
     async def stop(self) -> None:
@@ -124,7 +124,7 @@ class KubeconfigCluster(Cluster):
                 await client.close()
 
     def _left_behind(self) -> None:
-        """The namespace goes by and by."""
+        """Note the namespace as being deleted."""
         LEAVING.add(self._path, self.namespace)
 
     def client(self, name: str) -> ResourceApi:

@@ -1,4 +1,4 @@
-"""What runs that were killed have left in a cluster, found by their labels; nobody else's is touched."""
+"""Finds namespaces of killed runs by their labels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["sweep_namespaces"]
 async def sweep_namespaces(
     kubeconfig: Path, allowed: str | None, clock: Clock
 ) -> AsyncIterator[tuple[str, str | None]]:
-    """Each namespace that a run on this machine made, by name, and why it stays; None for one that was removed.
+    """Yield each namespace that a run on this machine created, and why it stays; None if it was removed.
 
     Raises UsageError and RigError as the cluster kind ``kubeconfig`` does.
     """

@@ -1,7 +1,7 @@
-"""A namespace of one's own in a cluster: made, and gone without a trace.
+"""A namespace for one run, removed without leftovers.
 
-A cluster waits five seconds before it empties a namespace that was deleted, and takes its time then. So whoever ends
-does not wait; what has become of all of them is found out once, at the end of the session.
+A cluster waits five seconds before it empties a namespace that was deleted, and takes its time then. So a stack does
+not wait for it; the session checks all of them at its end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ GONE_WITHIN = 60.0
 
 
 async def make_namespace(api: ResourceApi, name: str) -> bool:
-    """Make a namespace; whether it was not there yet, and so is ours."""
+    """Create a namespace; return False if it existed already, and so is not ours."""
     try:
         await api.create(NAMESPACE, {"metadata": {"name": name, **ownership()}})
     except Conflict:
@@ -51,20 +51,20 @@ async def _release(api: ResourceApi, resource: Resource, item: Object) -> None:
 
 
 class Leaving:
-    """The namespaces that were deleted in a cluster and may still be there."""
+    """The namespaces that were deleted in a cluster and may still exist."""
 
     def __init__(self) -> None:
         self._names: dict[Path, set[str]] = {}
 
     def add(self, kubeconfig: Path, name: str) -> None:
-        """One that was deleted."""
+        """Note a namespace that was deleted."""
         self._names.setdefault(kubeconfig, set()).add(name)
 
     def __bool__(self) -> bool:
         return bool(self._names)
 
     async def settle(self, clock: Clock) -> list[str]:
-        """Wait until all are gone; says of each that is not, what keeps it."""
+        """Wait until all are removed; return a message for each that is not, with the reason."""
         names, self._names = self._names, {}
         said: list[str] = []
         for kubeconfig, those in names.items():

@@ -1,4 +1,4 @@
-"""Whose a namespace is: written on it, so that what a killed run left can be told from what somebody still uses."""
+"""Marks a namespace with the process that uses it, so that leftovers are recognized."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY_HARNESS},{HOST_LABEL}={_host()}"
 
 
 def ownership() -> Object:
-    """The metadata by which a namespace is this process's."""
+    """Return the metadata that marks a namespace as this process's."""
     process = f"{_machine()} {os.getpid()} {_started(os.getpid())}"
     return {
         "labels": {MANAGED_BY_LABEL: MANAGED_BY_HARNESS, HOST_LABEL: _host()},
@@ -35,10 +35,10 @@ def ownership() -> Object:
 
 
 def why_kept(namespace: Object, now: float) -> str | None:
-    """Why a namespace with our labels is not to be removed; None where its run has gone.
+    """Return why a labelled namespace must stay; None if its run has ended.
 
-    ``now`` is in seconds since the epoch. What another machine of the same name made, or this one before it was
-    started anew, cannot be told apart; nobody uses it after a day.
+    ``now`` is in seconds since the epoch. A namespace of another machine with this name cannot be distinguished from
+    one of this machine before its last restart; both are taken as unused after a day.
     """
     metadata = namespace["metadata"]
     machine, _, process = str((metadata.get("annotations") or {}).get(PROCESS_ANNOTATION, "")).partition(" ")
@@ -50,7 +50,7 @@ def why_kept(namespace: Object, now: float) -> str | None:
 
 
 def _machine() -> str:
-    """This start of this machine, and the set of processes that can be seen from here."""
+    """Return an identifier of this machine's boot and of this process's PID namespace."""
     parts = []
     with suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip())
@@ -59,7 +59,7 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> str:
-    """When a process began, in a form to compare; empty where there is none."""
+    """Return when a process began, in a form to compare; empty if it does not run."""
     try:
         return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]
     except (OSError, IndexError):

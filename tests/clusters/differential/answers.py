@@ -12,9 +12,8 @@ import orjson
 
 from tests.clusters.differential.servers import Answer
 
-__all__ = ["Difference", "Value", "compare", "normal", "without_variation"]
+__all__ = ["Difference", "compare", "normal", "without_variation"]
 
-Value = Any
 VARIES = "<varies>"
 _HEADERS = (
     "content-type", "content-encoding", "warning", "etag", "vary", "location", "retry-after", "www-authenticate",
@@ -36,13 +35,13 @@ class Difference:
     embedded: str
 
 
-def normal(answer: Answer, token: str) -> Value:
+def normal(answer: Answer, token: str) -> Any:
     """An answer as a JSON value. ``token`` is in all names that a run has made."""
     body = answer.body
     if answer.headers.get("content-encoding") == ["gzip"]:
         body = gzip.decompress(body)
     kind = answer.headers.get("content-type", [""])[0]
-    content: Value
+    content: Any
     if "json" in kind:
         text = body.decode("utf-8", "replace").replace(token, "kd-token")
         try:
@@ -60,7 +59,7 @@ def normal(answer: Answer, token: str) -> Value:
     return {"status": answer.status, "headers": headers, "body": content}
 
 
-def _cleaned(value: Value, key: str = "") -> Value:
+def _cleaned(value: Any, key: str = "") -> Any:
     if isinstance(value, dict):
         cleaned = {_UID.sub("<uid>", name): _cleaned(item, name) for name, item in value.items()}
         if isinstance(entries := cleaned.get("managedFields"), list):
@@ -75,7 +74,7 @@ def _cleaned(value: Value, key: str = "") -> Value:
     return value
 
 
-def _manager(entry: Value) -> str:
+def _manager(entry: Any) -> str:
     """A key to sort managed fields by; the servers sort them by the second of their last write."""
     identity = {name: item for name, item in entry.items() if name not in ("fieldsV1", "time")}
     return orjson.dumps(identity, option=orjson.OPT_SORT_KEYS).decode()
@@ -89,7 +88,7 @@ def _text(text: str) -> str:
     return _VERSION_TEXT.sub(r"\1\2<version>", text)
 
 
-def _sorted_causes(status: dict[str, Value]) -> dict[str, Value]:
+def _sorted_causes(status: dict[str, Any]) -> dict[str, Any]:
     """The real server lists causes in the order of a map in Go."""
     details = status.get("details")
     causes = details.get("causes") if isinstance(details, dict) else None
@@ -101,7 +100,7 @@ def _sorted_causes(status: dict[str, Value]) -> dict[str, Value]:
     return status
 
 
-def without_variation(one: Value, other: Value) -> Value:
+def without_variation(one: Any, other: Any) -> Any:
     """The answers of two runs of the real server as one; what differs between them is marked."""
     if isinstance(one, dict) and isinstance(other, dict):
         return {
@@ -113,7 +112,7 @@ def without_variation(one: Value, other: Value) -> Value:
     return one if one == other and type(one) is type(other) else VARIES
 
 
-def compare(real: Value, embedded: Value, path: str = "") -> list[Difference]:
+def compare(real: Any, embedded: Any, path: str = "") -> list[Difference]:
     """All differences, in the order of the real answer."""
     if real == VARIES:
         return []
@@ -135,11 +134,11 @@ def compare(real: Value, embedded: Value, path: str = "") -> list[Difference]:
     return [Difference(path, _shown(real), _shown(embedded))]
 
 
-def _shown(value: Value) -> str:
+def _shown(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def saved(answer: Answer) -> Mapping[str, Value]:
+def saved(answer: Answer) -> Mapping[str, Any]:
     """The body of an answer that later requests refer to."""
     try:
         body = orjson.loads(answer.body)

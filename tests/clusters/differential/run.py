@@ -12,7 +12,7 @@ import orjson
 
 from harness.core.clock import SystemClock
 from harness.core.identifiers import Randomness
-from tests.clusters.differential.answers import Difference, Value, compare, normal, saved, without_variation
+from tests.clusters.differential.answers import Difference, compare, normal, saved, without_variation
 from tests.clusters.differential.requests import Request, Theme, delete, post, prepare
 from tests.clusters.differential.servers import Answer, ServerUnderTest, both
 
@@ -56,17 +56,17 @@ async def _theme(theme: Theme, real: ServerUnderTest, embedded: ServerUnderTest)
     ]
 
 
-def _differences(request: Request, real: Value, embedded: Value) -> list[Difference]:
+def _differences(request: Request, real: Any, embedded: Any) -> list[Difference]:
     found = compare(real, embedded)
     return [one for one in found if not (request.varies and one.path.startswith(request.varies))]
 
 
-async def _play(theme: Theme, server: ServerUnderTest) -> list[Value]:
+async def _play(theme: Theme, server: ServerUnderTest) -> list[Any]:
     token = f"kd-{Randomness().token(4)}"
     names: dict[str, Any] = {"$NS": token, "$GROUP": f"{token}.example.org"}
     before = prepare(post("namespace", "/api/v1/namespaces", {"metadata": {"name": "$NS"}})) if theme.namespace else []
     answers = []
-    kept: dict[str, Mapping[str, Value]] = {}
+    kept: dict[str, Mapping[str, Any]] = {}
     try:
         for request in [*before, *theme.requests]:
             answer = await _ask(server, request, names, kept)
@@ -92,7 +92,7 @@ def _clearing(theme: Theme) -> list[Request]:
 
 
 async def _ask(
-    server: ServerUnderTest, request: Request, names: Mapping[str, Any], kept: Mapping[str, Mapping[str, Value]]
+    server: ServerUnderTest, request: Request, names: Mapping[str, Any], kept: Mapping[str, Mapping[str, Any]]
 ) -> Answer:
     """The answer to a request, which is repeated until it is the awaited one. Raises :class:`AssertionError`."""
     target = _filled(request.path, names, kept)
@@ -111,12 +111,12 @@ async def _ask(
     raise AssertionError(f"{request.name}: {answer.status} instead of {request.until}: {answer.body[:500]!r}")
 
 
-def _filled(text: str, names: Mapping[str, str], kept: Mapping[str, Mapping[str, Value]]) -> str:
+def _filled(text: str, names: Mapping[str, str], kept: Mapping[str, Mapping[str, Any]]) -> str:
     for name, value in names.items():
         text = text.replace(name, value)
 
     def look_up(found: re.Match[str]) -> str:
-        value: Value = kept.get(found[1])
+        value: Any = kept.get(found[1])
         if value is None:
             return found[0]
         for part in found[2].split("."):

@@ -1,4 +1,4 @@
-"""The aim of a request, as roles name it: a verb on a resource, or on a path."""
+"""The target of a request, as roles name it: a verb on a resource, or on a path."""
 
 from __future__ import annotations
 

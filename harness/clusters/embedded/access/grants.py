@@ -1,4 +1,4 @@
-"""Nobody grants what they do not have: the check of new roles and bindings (RBAC's privilege escalation check)."""
+"""The RBAC privilege escalation check: a user grants only rights that the user has."""
 
 from __future__ import annotations
 

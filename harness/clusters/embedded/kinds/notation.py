@@ -32,7 +32,7 @@ GO_TYPE = "x-go-type"
 """The keyword that holds the name of a field's type in Go, which messages about undecodable bodies name."""
 
 SHOWN = "x-go-shown"
-"""The keyword of a field whose default is Go's zero, and which nobody has set if it has that value."""
+"""The keyword of a field whose default is Go's zero, and which counts as unset if it has that value."""
 
 _SHARED = "core"
 _SCALARS: dict[str, Object] = {
@@ -91,7 +91,7 @@ def fields_of(group: str, struct: str) -> Object:
 
 @cache
 def blank_of(group: str, struct: str) -> Object:
-    """The members of a struct that are shown although nobody has set them. It is shared: do not alter it."""
+    """The members of a struct that are shown although they are unset. It is shared: do not alter it."""
     return _blank(fields_of(group, struct))
 
 

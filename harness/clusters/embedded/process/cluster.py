@@ -126,7 +126,7 @@ class EmbeddedProcessCluster(Cluster):
             case "answer":
                 self._server.answered(*arguments)
             case "events":
-                self._server.told(*arguments)
+                self._server.delivered(*arguments)
             case "unwatched":
                 self._server.unwatched(*arguments)
             case "log":

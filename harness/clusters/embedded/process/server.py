@@ -84,7 +84,7 @@ class RemoteServer:
             watch = self._watches[number] = _Watch(lambda: self._unwatch(number))
         asked.set_result(_Answer(status, _Received(content), watch))
 
-    def told(self, number: int, events: list[Object]) -> None:
+    def delivered(self, number: int, events: list[Object]) -> None:
         """Events of a watch came."""
         if number in self._watches:
             self._watches[number].put(events)
