@@ -29,7 +29,7 @@ help:
 	@echo "make page       the report page from harness/reporting/frontend (needs Node 20.19 or newer)"
 	@echo "make page-check  compare the committed report page with its sources"
 	@echo "make images     the pictures in docs/images (needs Chromium)"
-	@echo "make lint       ruff, robocop, mypy --strict, import contract"
+	@echo "make lint       ruff, robocop, mypy --strict, import contract, plain English"
 	@echo "make setup      .venv, which the other commands create by themselves"
 	@echo "make docs       the documentation, in docs/build"
 	@echo "make bench      benchmarks against other implementations, in reports/bench.json"
@@ -125,6 +125,7 @@ lint: $(READY)
 	@$(BIN)/robocop format --check robot
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(PYTHON) .ci/plain-english
 	@if command -v gofmt >/dev/null; then test -z "$$(gofmt -l apiserver)" || { echo "run: gofmt -w apiserver" >&2; exit 1; }; \
 	else echo "skipped: gofmt: Go is not installed" >&2; fi
 
