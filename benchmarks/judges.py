@@ -1,4 +1,4 @@
-"""What the invariants cost of a suite's time: tests with and without their judgement, in the same run."""
+"""The invariants' share of a suite's time: tests with and without their judgement, in the same run."""
 
 from __future__ import annotations
 

@@ -195,7 +195,7 @@ def test_a_build_that_fails_shows_gos_last_words(monkeypatch, tmp_path):
     go.chmod(0o755)
     monkeypatch.setattr(program, "program", lambda: tmp_path / "folder" / "wasmbed-apiserver")
     monkeypatch.setattr(program, "find_go", lambda: str(go))
-    with pytest.raises(RigError, match=r"go's last words:\nk8s\.io/api@v0\.36\.3: no such host\n(.|\n)*GOPROXY"):
+    with pytest.raises(RigError, match=r"the end of go's output:\nk8s\.io/api@v0\.36\.3: no such host\n(.|\n)*GOPROXY"):
         program.build()
     assert list((tmp_path / "folder").iterdir()) == []
 
