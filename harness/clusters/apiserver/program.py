@@ -65,7 +65,7 @@ def find_go() -> str | None:
 def build() -> tuple[Path, bool]:
     """Build the program if it is not there; returns it, and whether it had to be built.
 
-    Raises RigError where there is no Go or the build fails: a Go module that cannot be had, a full disk.
+    Raises RigError where there is no Go or the build fails: an unavailable Go module, a full disk.
     """
     target = program()
     if target.is_file():
@@ -89,9 +89,9 @@ def build() -> tuple[Path, bool]:
         if done.returncode:
             last = "\n".join(done.stderr.strip().splitlines()[-LAST_LINES:])
             raise RigError(
-                f"the program was not built; go's last words:\n{last}",
+                f"the program was not built; the end of go's output:\n{last}",
                 where=str(sources()),
-                do="if a module could not be had, see GOPROXY in: go help environment",
+                do="if a module could not be downloaded, see GOPROXY in: go help environment",
             )
         built.replace(target)
     return target, True
