@@ -1,4 +1,4 @@
-"""Peers that cannot prove who they are: told why where TLS allows it, and never more than a log line otherwise."""
+"""Peers without a valid certificate get the reason if TLS allows it; otherwise they leave one log line at most."""
 
 import pytest
 
@@ -26,7 +26,7 @@ async def test_a_bad_certificate_is_refused(stack: Stack, certificate: str, reas
 
 @pytest.mark.parametrize("certificate", ["unknown-authority", "server-only"])
 async def test_what_tls_itself_refuses_ends_the_handshake(stack: Stack, certificate: str) -> None:
-    """A certificate that somebody else signed, or that is for servers: a TLS alert, no session, no resource."""
+    """A certificate that another authority signed, or that is for servers: a TLS alert, no session, no resource."""
     board = await stack.boards.power_on(certificate=certificate)
     rejected = await stack.history.until("TlsRejected")
     assert rejected.data["reason"]
@@ -68,9 +68,9 @@ async def test_another_key_under_a_registered_name_is_refused(stack: Stack) -> N
 
 async def test_without_a_certificate_a_peer_may_only_pair(stack: Stack) -> None:
     """Anything but a signing request with a token from a peer without certificate is refused."""
-    peer = await stack.mock_board("nobody", certificate="request")
+    peer = await stack.mock_board("unknown", certificate="request")
     peer.send(peer.request())
     refused = await stack.history.until("Error", source="Gateway")
     assert refused.data["code"] == "ENROLLMENT_FAILED"
     await peer.until_closed()
-    assert not stack.device("nobody").exists
+    assert not stack.device("unknown").exists

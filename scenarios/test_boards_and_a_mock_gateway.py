@@ -1,4 +1,4 @@
-"""A good board, whatever its gateway does: late, wrong, repeated, silent, or somebody else."""
+"""A correct board against a gateway that is late, wrong, repeats itself, is silent, or is an impostor."""
 
 import pytest
 
@@ -131,7 +131,8 @@ async def test_a_board_that_is_told_to_stay_away_while_it_resumes_does(stack: St
 
 
 async def test_a_lie_about_the_time_to_wait_does_not_lose_a_board(stack: Stack) -> None:
-    """Zero, and four billion milliseconds: it comes back after the one, and is not stuck in the other for good."""
+    """A gateway asks a board to wait zero and four billion milliseconds: the board returns after the first, and a power
+    cycle ends the second."""
     gateway = await stack.mock_gateway()
     board = await stack.boards.power_on()
     connection = await gateway.accept()
@@ -162,7 +163,7 @@ async def test_the_pauses_of_a_board_grow_and_are_not_the_same(stack: Stack) -> 
 
 
 async def test_a_repeated_enrollment_response_changes_nothing(stack: Stack) -> None:
-    """One that nobody asked for is refused: neither the id nor the interval is taken over."""
+    """A board refuses an EnrollmentResponse that it did not ask for: it takes over neither the id nor the interval."""
     _, _, connection = await enrolled(stack, interval=BEAT)
     sent = connection.send(EnrollmentResponse(OTHER_ID, "other", "127.0.0.1:1", 3_600_000))
     await connection.expect(Error, sent)
@@ -238,8 +239,8 @@ async def test_a_forgotten_board_enrolls_anew(stack: Stack) -> None:
 
 
 async def test_an_impostor_is_told_nothing(stack: Stack) -> None:
-    """Somebody at the gateway's address whose certificate another authority signed: no handshake, no message. The
-    board goes on asking, and enrolls when the gateway is back."""
+    """A server at the gateway's address has a certificate of another authority: no handshake, no message. The board
+    goes on asking, and enrolls when the gateway is back."""
     impostor = await stack.mock_gateway(identities=ServerAuthorities("Impostors", stack.clock).issue("impostor"))
     board = await stack.boards.power_on()
     assert await impostor.rejected()
@@ -341,7 +342,7 @@ async def test_a_module_that_is_not_what_was_announced_does_not_run(stack: Stack
 
 @pytest.mark.requires("wasm")
 async def test_a_chunk_that_comes_twice_is_acknowledged_twice_and_counted_once(stack: Stack) -> None:
-    """Its sender has not seen the first acknowledgment in time."""
+    """A gateway that has not seen a chunk's acknowledgment in time sends the chunk again."""
     _, _, connection = await enrolled(stack)
     module = stack.modules("hello")
     half = len(module) // 2 + 1
@@ -465,7 +466,7 @@ async def test_an_application_that_was_stopped_leaves_no_memory(stack: Stack) ->
 async def test_messages_of_an_unknown_application_are_answered_with_an_error(stack: Stack) -> None:
     """A chunk that belongs to no announcement; the session goes on."""
     _, _, connection = await enrolled(stack)
-    await connection.expect(Error, connection.send(ModuleChunk("nobody", 0, b"x")))
+    await connection.expect(Error, connection.send(ModuleChunk("unknown", 0, b"x")))
     await connection.expect(DeviceInfo, connection.send(DeviceInfoRequest()))
 
 

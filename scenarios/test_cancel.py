@@ -69,7 +69,8 @@ async def test_a_transfer_that_is_not_wanted_any_more_ends_at_once(stack: Stack,
 
 
 async def test_a_target_that_leaves_in_the_middle_of_a_transfer(stack: Stack) -> None:
-    """Its labels do not match any more: the transfer ends, and the application forgets the device."""
+    """A device's labels no longer match during its transfer: the transfer ends, and the application forgets the
+    device."""
     peer = await stack.mock_board("by-hand")
     await peer.enroll()
     device = await stack.device("by-hand").until(phase="Connected")
@@ -101,7 +102,8 @@ async def test_a_changed_module_replaces_the_one_that_is_under_way(stack: Stack)
 
 
 async def test_an_application_of_the_same_name_made_anew_in_the_middle_of_a_transfer(stack: Stack) -> None:
-    """Somebody took the finalizer away: the old resource is gone at once. What the device gets is the new one."""
+    """Another client removes the Application's finalizer: the old resource is deleted at once. The device gets the new
+    one."""
     peer, _, application = await receiving(stack)
     await application.delete()
     await stack.api.patch(APPLICATION, "heavy", {"metadata": {"finalizers": []}})
@@ -120,7 +122,7 @@ async def test_an_application_of_the_same_name_made_anew_in_the_middle_of_a_tran
 
 
 async def test_one_that_waits_behind_another_is_never_sent(stack: Stack) -> None:
-    """And its resource does not wait for the other transfer."""
+    """An application that is cancelled while it waits for another transfer is never sent, and does not wait for it."""
     peer, _, _ = await receiving(stack)
     waiting = await stack.deploy("hello", to="by-hand", name="waiting")
     await stack.history.until("DeployApplication", about="waiting")
@@ -132,7 +134,8 @@ async def test_one_that_waits_behind_another_is_never_sent(stack: Stack) -> None
 
 
 async def test_a_gateway_that_is_killed_in_the_middle_of_a_transfer_that_is_then_deleted(stack: Stack) -> None:
-    """Its successor sends nothing of it, and stops it where a device names it all the same."""
+    """The successor of a killed gateway sends nothing of a deleted application, and stops it if a device names it all
+    the same."""
     peer, device_id, application = await receiving(stack)
     await stack.gateway.kill()
     before = chunks(stack)
@@ -149,8 +152,8 @@ async def test_a_gateway_that_is_killed_in_the_middle_of_a_transfer_that_is_then
 @pytest.mark.requires("wasm")
 @pytest.mark.parametrize("how", ["deleted", "stopped"])
 async def test_a_board_runs_nothing_of_what_was_cancelled(stack: Stack, how: str) -> None:
-    """And the next deployment starts right away. Where the link is so fast that the module was there before the word to
-    stop, it has been stopped."""
+    """After a cancelled deployment the next one starts at once. If the link is so fast that the module arrived before
+    the stop, the module was stopped."""
     board = await stack.boards.power_on()
     device = await stack.device(board).until(phase="Connected")
     heavy = padded(stack.modules("hello"), min(200_000, device.spec.largest_module or 65_536))

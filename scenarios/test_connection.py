@@ -34,7 +34,7 @@ async def test_a_device_reconnects_without_enrolling_again(stack: Stack) -> None
 
 
 async def test_a_clean_power_off_disconnects(stack: Stack) -> None:
-    """A board that is switched off says goodbye."""
+    """A board that is switched off closes its link in order."""
     board = await stack.boards.power_on()
     device = await stack.device(board).until(phase="Connected")
     await board.power_off()
@@ -43,7 +43,7 @@ async def test_a_clean_power_off_disconnects(stack: Stack) -> None:
 
 
 async def test_a_board_that_loses_power_comes_back_as_the_same_device(stack: Stack) -> None:
-    """No goodbye on the link; with power again the board enrolls anew and keeps its id."""
+    """A board that loses power does not close its link in order; with power again it enrolls anew and keeps its id."""
     board = await stack.boards.power_on()
     device = await stack.device(board).until(phase="Connected")
     device_id = device.status.device_id
@@ -86,7 +86,7 @@ async def test_three_missed_heartbeats_end_the_session(stack: Stack) -> None:
 
 
 @pytest.mark.stack(heartbeat=0.3)
-async def test_a_heartbeat_with_somebody_elses_id_does_not_count(stack: Stack) -> None:
+async def test_a_heartbeat_with_another_devices_id_does_not_count(stack: Stack) -> None:
     """A device id that the gateway does not know is answered with ENROLLMENT_FAILED, and moves nothing."""
     peer = await stack.mock_board("stranger")
     peer.send(Heartbeat("00000000-0000-4000-8000-000000000000", 0, "active", {}, "ready"))
@@ -112,7 +112,7 @@ async def test_devices_survive_a_gateway_restart(stack: Stack) -> None:
 
 
 async def test_devices_survive_a_killed_gateway(stack: Stack) -> None:
-    """Nobody says goodbye when a gateway is killed; its successor takes the devices over."""
+    """A killed gateway closes no link in order; its successor takes the devices over."""
     board = await stack.boards.power_on()
     device = await stack.device(board).until(phase="Connected")
     device_id, session = device.status.device_id, device.status.connected_since

@@ -32,7 +32,7 @@ async def test_a_fleet_runs_an_application(stack: Stack) -> None:
 
 
 @pytest.mark.requires("wasm")
-async def test_a_broken_module_harms_nobody(stack: Stack) -> None:
+async def test_a_broken_module_harms_no_other(stack: Stack) -> None:
     """An endless loop is cut by its fuel on every board; the boards stay Connected and run the next application."""
     boards = await stack.boards.power_on(count=stack.options.fleet)
     for board in boards:
@@ -47,7 +47,8 @@ async def test_a_broken_module_harms_nobody(stack: Stack) -> None:
 
 
 async def test_a_fleet_survives_the_death_of_its_gateway(stack: Stack) -> None:
-    """The gateway is killed without a goodbye; its successor gets every board back, under the id it had."""
+    """The gateway is killed without closing its links in order; its successor gets every board back under the same
+    id."""
     boards = await stack.boards.power_on(count=stack.options.fleet)
     devices = [await stack.device(board).until(phase="Connected", within=60) for board in boards]
     before = {device.name: (device.status.device_id, device.status.connected_since) for device in devices}

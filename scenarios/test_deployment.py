@@ -211,8 +211,8 @@ async def test_an_application_returns_after_a_reboot(stack: Stack) -> None:
 @pytest.mark.parametrize("to", ["by name", "all"])
 @pytest.mark.parametrize("lost", [False, True], ids=["running", "rebooted"])
 async def test_a_deleted_device_enrolls_again_and_runs_its_application(stack: Stack, to: str, lost: bool) -> None:
-    """Its resource is deleted while a module runs on it. It enrolls again with a new id, and the application is
-    deployed to it again, whether it still has the module or lost it in a reboot."""
+    """A Device is deleted while a module runs on the board. The board enrolls again with a new id, and the application
+    is deployed to it again, whether the board still has the module or lost it in a reboot."""
     board = await stack.boards.power_on()
     device = await stack.device(board).until(phase="Connected")
     application = await stack.deploy("hello", to="all" if to == "all" else board)
@@ -254,7 +254,7 @@ async def test_a_device_is_asked_how_its_application_is(stack: Stack) -> None:
             said = await answer.json()
         assert (answer.status, said["state"], said["error"]) == (200, "running", None)
         assert said["metrics"]["memory_bytes"] >= 65_536
-        async with http.get(f"/api/v1/applications/nobody/devices/{device.name}") as answer:
+        async with http.get(f"/api/v1/applications/unknown/devices/{device.name}") as answer:
             assert (await answer.json())["state"] == "stopped"
     asked = await stack.history.until("ApplicationStatusRequest", about=application.name, source="Gateway")
     await stack.history.until(
@@ -265,7 +265,7 @@ async def test_a_device_is_asked_how_its_application_is(stack: Stack) -> None:
 
 @pytest.mark.requires("several-applications")
 async def test_two_applications_share_a_device(stack: Stack) -> None:
-    """One that stops does not disturb the other."""
+    """Of two applications on a device, one that stops does not disturb the other."""
     board = await stack.boards.power_on()
     name = (await stack.device(board).until(phase="Connected")).name
     one = await stack.deploy("idle", to=board, name="one")

@@ -139,7 +139,8 @@ async def test_a_device_of_an_unknown_type_is_refused(stack: Stack) -> None:
 
 @pytest.mark.parametrize("capabilities", [("tls", "cbor", "teleport"), ("wasm",)], ids=["unknown", "missing"])
 async def test_a_device_with_unsupported_capabilities_is_refused(stack: Stack, capabilities: tuple[str, ...]) -> None:
-    """A capability that nobody knows, or a required one that is missing: refused by name, no resource."""
+    """A device with an unknown capability, or without a required one, is refused; the error names it, and no Device is
+    created."""
     board = await stack.boards.power_on(capabilities=capabilities)
     refused = await stack.history.until("Error", about=board.name, source="Gateway")
     assert refused.data["code"] == "UNSUPPORTED_CAPABILITY"

@@ -74,8 +74,8 @@ async def test_an_outdated_write_is_a_conflict(stack: Stack) -> None:
 
 @pytest.mark.requires("wasm")
 async def test_the_platform_wins_over_a_writer_that_interferes(stack: Stack) -> None:
-    """Somebody else changes the resource whenever the controller has: the application is deployed all the same, for
-    writers that meet a conflict read again and go on."""
+    """Another client changes the Application after each change of the controller: the application is deployed all the
+    same, because writers that meet a conflict read again and continue."""
     boards = await stack.boards.power_on(count=2)
     for board in boards:
         await stack.device(board).until(phase="Connected")

@@ -1,4 +1,4 @@
-"""A good gateway: ids, units, chunks and order of its messages, and the reports that it believes. Devices by hand."""
+"""A correct gateway: ids, units, chunks, order of its messages, and accepted reports. Mock boards drive it."""
 
 import hashlib
 
@@ -164,7 +164,8 @@ async def test_acknowledgments_in_another_order_and_twice(stack: Stack) -> None:
 
 @pytest.mark.parametrize("wrong", ["id", "application"])
 async def test_a_result_for_another_exchange_is_no_result(stack: Stack, wrong: str) -> None:
-    """It carries another id, or is about another application: the deployment goes on until its own comes."""
+    """A DeploymentResult has another message id, or names another application: the deployment continues until its own
+    result comes."""
     meter = await enrolled(stack)
     application = await stack.deploy("hello", to="meter", name="app")
     delivery = await meter.receive_module()
@@ -235,7 +236,7 @@ async def test_one_deployment_at_a_time_goes_to_a_device(stack: Stack) -> None:
 
 
 async def test_two_devices_are_served_at_the_same_time(stack: Stack) -> None:
-    """One that answers nothing does not hold up the other."""
+    """A device that answers nothing does not hold up another device."""
     slow, quick = await enrolled(stack, "slow"), await enrolled(stack, "quick")
     application = await stack.deploy(padded(stack.modules("hello"), 3 * CHUNK), to=["slow", "quick"], name="app")
     await slow.expect(Deploy)
@@ -357,7 +358,8 @@ async def test_an_enrollment_is_answered_when_it_is_on_record(stack: Stack) -> N
 
 
 async def test_nothing_is_written_of_a_device_after_its_link_has_ended(stack: Stack) -> None:
-    """It beats and drops the link at once: it ends Disconnected, without a heartbeat, and stays so."""
+    """A device sends a heartbeat and drops the link at once: it ends Disconnected, without a heartbeat, and stays
+    so."""
     meter = await enrolled(stack)
     for _ in range(20):
         meter.send(meter.heartbeat())

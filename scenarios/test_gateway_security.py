@@ -1,4 +1,4 @@
-"""Everything that a gateway has to refuse: peers that come in, come back, or ask, driven by hand."""
+"""Everything that a gateway has to refuse: mock boards and HTTP clients that connect, return, or send requests."""
 
 from base64 import b64encode
 from dataclasses import replace
@@ -46,7 +46,8 @@ async def back(stack: Stack, board: MockBoard) -> MockBoard:
 
 
 async def refused(stack: Stack, board: MockBoard, code: ErrorCode, reason: str = "") -> None:
-    """The next word is that refusal, the session ends where it is about who the peer is, and the device stays away."""
+    """Assert that the next message is that refusal, that the session ends if it is about identity, and that no Device
+    is created."""
     error = await board.expect(Error)
     assert error.code == code
     assert reason in error.message
@@ -73,7 +74,7 @@ async def publish(stack: Stack, crl: bytes) -> None:
 
 
 async def test_a_revoked_device_cannot_resume(stack: Stack) -> None:
-    """It was away when it was revoked. A heartbeat under its id, on a session of its own, is refused."""
+    """A device was away when its certificate was revoked. Its heartbeat on a new session is refused."""
     meter = await enrolled(stack, "meter")
     await meter.close()
     await stack.device("meter").until(phase="Disconnected")
@@ -127,7 +128,7 @@ async def test_one_list_that_revokes_two_at_once(stack: Stack) -> None:
     """Both are in the same new list: both sessions end."""
     boards = [await enrolled(stack, name) for name in ("one", "two")]
     spare = await enrolled(stack, "spare")
-    await stack.pki.revoke(await stack.pki.credentials("somebody"))
+    await stack.pki.revoke(await stack.pki.credentials("another"))
     await publish(stack, revocations(stack, *boards))
     for board in boards:
         await board.until_closed()
@@ -137,7 +138,8 @@ async def test_one_list_that_revokes_two_at_once(stack: Stack) -> None:
 
 @pytest.mark.parametrize("how", ["older", "same-number", "strangers", "garbage", "deleted", "emptied"])
 async def test_a_list_that_must_not_count_takes_nothing_back(stack: Stack, how: str) -> None:
-    """An older list, another with the same number, a stranger's, garbage, none: what was revoked stays so."""
+    """An older list, one with the same number, one of another authority, garbage, and no list leave revocations in
+    force."""
     older = stack.pki.devices.crl()
     meter = await enrolled(stack, "meter")
     await stack.pki.revoke(meter.credentials)
@@ -171,7 +173,7 @@ async def test_a_list_that_must_not_count_takes_nothing_back(stack: Stack, how: 
 
 
 def _same_number(stack: Stack) -> bytes:
-    """A list of the same authority with the number of the one in use, which revokes nobody."""
+    """Return a list of the same authority with the number of the current one, without any revocation."""
     devices = stack.pki.devices
     revoked, devices._revoked = devices._revoked, {}
     try:
@@ -181,7 +183,7 @@ def _same_number(stack: Stack) -> bytes:
 
 
 async def test_devices_of_an_expired_authority_are_refused(stack: Stack) -> None:
-    """Their own certificates are still valid; their authority's is not."""
+    """Devices with valid certificates of an expired authority are refused."""
     await stack.gateway.stop()
     now = stack.clock.now()
     stack.pki.devices = Authority.create("Expired devices", stack.clock, lifetime=(now - 30 * 86_400, now - 3_600))
@@ -193,7 +195,7 @@ async def test_devices_of_an_expired_authority_are_refused(stack: Stack) -> None
 
 
 async def test_the_key_of_the_request_has_to_be_the_certificates(stack: Stack) -> None:
-    """A valid certificate does not enroll somebody else's key."""
+    """A valid certificate does not enroll another key."""
     meter = await stack.mock_board("meter")
     meter.send(replace(meter.request(), public_key=public_key_der(generate_key().public_key())))
     await refused(stack, meter, ErrorCode.CERTIFICATE_INVALID, "key")
@@ -212,7 +214,8 @@ async def test_another_key_under_a_known_name_cannot_resume(stack: Stack) -> Non
 
 
 async def test_a_known_device_cannot_resume_under_another_ones_id(stack: Stack) -> None:
-    """The id belongs to somebody else, who is not disturbed; under its own it may come back."""
+    """A device that uses another device's id is refused, and the other is not disturbed; under its own id it may
+    return."""
     other = await enrolled(stack, "other")
     again = await back(stack, await enrolled(stack, "meter"))
     own = again.device_id
@@ -282,7 +285,7 @@ async def test_a_message_id_counts_once_in_a_session_and_once_for_each_device(st
 
 
 async def test_an_enrollment_request_in_a_session_is_refused(stack: Stack) -> None:
-    """It is enrolled already; its session goes on under its id."""
+    """A connected device that asks to enroll is refused; its session continues under its id."""
     meter = await enrolled(stack, "meter")
     meter.send(meter.request())
     assert (await meter.expect(Error)).code == ErrorCode.DUPLICATE_DEVICE
@@ -291,7 +294,8 @@ async def test_an_enrollment_request_in_a_session_is_refused(stack: Stack) -> No
 
 
 async def test_a_refused_twin_takes_nothing_from_the_first(stack: Stack) -> None:
-    """It comes while the first is connected and is refused. The first beats on and stays Connected, in its session."""
+    """A twin connects while the first device is connected, and is refused. The first stays Connected, in its
+    session."""
     meter = await enrolled(stack, "meter")
     since = stack.device("meter").status.connected_since
     for _ in range(3):
@@ -321,7 +325,7 @@ async def test_only_its_own_token_opens_a_gateways_api(stack: Stack, token: str)
         "prefix": own[:-1],
         "longer": own + "0",
         "another-gateways": await (await stack.add_gateway("gateway-2")).token(),
-        "pairing": await stack.pki.pair("somebody"),
+        "pairing": await stack.pki.pair("another"),
     }[token]
     for method, path in (
         ("GET", "/api/v1/sessions"),
@@ -373,7 +377,7 @@ async def test_a_token_is_spent_before_the_certificate_is_there(stack: Stack) ->
 
 
 async def test_a_certificate_that_was_issued_is_for_the_key_and_the_name_that_asked(stack: Stack) -> None:
-    """And it is good for nothing but a device: the one that comes back with it enrolls as that device."""
+    """The issued certificate names the device; the device that returns with it enrolls under the same id."""
     first = await stack.mock_board("meter", certificate="request")
     first.send(first.pairing_request())
     issued = await first.expect(EnrollmentResponse)

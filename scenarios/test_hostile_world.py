@@ -1,4 +1,4 @@
-"""The world does its worst to the platform: the API server fails, others write, gateways die, managers change."""
+"""The platform survives API server errors, concurrent writers, gateway crashes, and controller failover."""
 
 import asyncio
 from base64 import b64encode
@@ -28,7 +28,7 @@ from harness.wasmbed.resources.kinds import APPLICATION, DEVICE, LEASE, SECRET
 
 
 async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
-    """A mock board that is Connected, however often the gateway asks it to come again."""
+    """A mock board that reached Connected; it enrolls again as often as the gateway asks it to."""
     board = await admitted(stack, await stack.mock_board(name))
     await stack.device(name).until(phase="Connected")
     return board
@@ -55,7 +55,7 @@ async def admitted(stack: Stack, board: MockBoard, endpoint: Endpoint | None = N
 
 @pytest.mark.parametrize("code", [None, 500, 503, 429, 504], ids=["away", "500", "503", "429", "504"])
 async def test_devices_live_through_an_outage_of_the_api_server(stack: Stack, code: int | None) -> None:
-    """Sessions go on; what was heard meanwhile is written when the server is back, and nothing is lost."""
+    """Sessions continue during an outage of the API server; messages of that time are written when it is back."""
     meter, other = await enrolled(stack), await enrolled(stack, "other")
     with stack.api_faults.failing("patch_status", client="Gateway", kind="Device", code=code) as outage:
         await meter.beat()
@@ -70,7 +70,7 @@ async def test_devices_live_through_an_outage_of_the_api_server(stack: Stack, co
 
 @pytest.mark.parametrize("code", [500, 409, None], ids=["500", "409", "away"])
 async def test_an_enrollment_lives_through_a_failing_write(stack: Stack, code: int | None) -> None:
-    """The first writes of it fail, as such things do; it is written all the same and answered once."""
+    """The first two status writes of an enrollment fail; the gateway repeats them and answers the device once."""
     meter = await stack.mock_board("meter")
     with stack.api_faults.failing("patch_status", client="Gateway", kind="Device", code=code, times=2) as fault:
         await meter.enroll()
@@ -81,7 +81,7 @@ async def test_an_enrollment_lives_through_a_failing_write(stack: Stack, code: i
 
 
 async def test_a_device_that_comes_in_an_outage_is_told_to_come_again(stack: Stack) -> None:
-    """Its Device cannot be made: a refusal with a time, and it gets in when the server is back."""
+    """While the API server cannot create the Device, the gateway refuses with retry-after; later the device enrolls."""
     meter = await stack.mock_board("meter")
     with stack.api_faults.failing("create", client="Gateway", kind="Device", code=503):
         meter.send(meter.request())
@@ -115,7 +115,7 @@ async def test_watches_that_end_are_taken_up_again(stack: Stack, code: int) -> N
 @pytest.mark.parametrize("client", ["ApplicationController", "DeviceController", "Gateway"])
 @pytest.mark.requires("wasm")
 async def test_conflicts_are_resolved(stack: Stack, client: str) -> None:
-    """Three writes of one party in a row lose against somebody else's: each is made again on what is there now."""
+    """Three writes of one party in a row conflict with another client's: each is repeated on the current resource."""
     with stack.api_faults.failing("patch_status", "patch", client=client, code=409, times=3):
         board = await stack.boards.power_on()
         await stack.device(board).until(phase="Connected", within=30)
@@ -127,7 +127,8 @@ async def test_conflicts_are_resolved(stack: Stack, client: str) -> None:
 
 @pytest.mark.requires("wasm")
 async def test_an_application_lives_through_an_outage(stack: Stack) -> None:
-    """Its controller can write nothing while its device answers; afterwards the Application says what is so."""
+    """The application controller cannot write while the device answers; afterwards the Application shows the device's
+    state."""
     board = await stack.boards.power_on()
     await stack.device(board).until(phase="Connected")
     with stack.api_faults.failing(client="ApplicationController", kind="Application", code=503) as outage:
@@ -136,7 +137,7 @@ async def test_an_application_lives_through_an_outage(stack: Stack) -> None:
     await application.until(phase="Running", statistics={"running": 1}, within=60)
 
 
-async def test_what_was_deleted_while_nobody_watched_is_noticed(stack: Stack) -> None:
+async def test_a_device_that_is_deleted_while_watches_are_down_is_noticed(stack: Stack) -> None:
     """The controllers' watches end with 410, and a device is deleted before they are back: the list says that it is
     gone, and the application has a target less."""
     one, two = await enrolled(stack, "one"), await enrolled(stack, "two")
@@ -155,8 +156,8 @@ async def test_what_was_deleted_while_nobody_watched_is_noticed(stack: Stack) ->
 # Others who write.
 
 
-async def test_a_device_that_somebody_made_up_is_judged(stack: Stack) -> None:
-    """Its key is not a key: the controller does not enroll it, and says why."""
+async def test_a_device_that_another_client_creates_is_judged(stack: Stack) -> None:
+    """Another client creates a Device whose key is invalid: the controller does not enroll it, and says why."""
     spec = {"publicKey": b64encode(b"no key").decode(), "deviceType": "mcu"}
     body = {"apiVersion": DEVICE.api_version, "kind": DEVICE.kind, "metadata": {"name": "ghost"}, "spec": spec}
     await stack.api.create(DEVICE, body)
@@ -169,9 +170,9 @@ async def test_a_device_that_somebody_made_up_is_judged(stack: Stack) -> None:
 
 
 @pytest.mark.stack(beat=0.5)
-async def test_a_device_that_somebody_wrote_off_is_connected_again(stack: Stack) -> None:
-    """Its record is changed by a stranger while its session lives: the gateway sets it right, and the session is the
-    same."""
+async def test_a_device_that_another_client_wrote_disconnected_is_corrected(stack: Stack) -> None:
+    """Another client overwrites the Device's status during a session; the gateway corrects it and the session
+    continues."""
     meter = await enrolled(stack)
     since = stack.device("meter").status.connected_since
     await meter.beat()
@@ -184,8 +185,8 @@ async def test_a_device_that_somebody_wrote_off_is_connected_again(stack: Stack)
 
 
 @pytest.mark.stack(beat=0.5)
-async def test_a_device_that_somebody_wrote_connected_is_not(stack: Stack) -> None:
-    """Nobody is there: the gateway that the record names says so."""
+async def test_a_device_that_another_client_wrote_connected_is_corrected(stack: Stack) -> None:
+    """Another client writes that a disconnected device is Connected; the gateway that the Device names corrects it."""
     meter = await enrolled(stack)
     await meter.close()
     await stack.device("meter").until(phase="Disconnected")
@@ -196,7 +197,7 @@ async def test_a_device_that_somebody_wrote_connected_is_not(stack: Stack) -> No
 
 @pytest.mark.requires("wasm")
 async def test_an_application_that_a_stranger_rewrote_is_set_right(stack: Stack) -> None:
-    """Statistics and health that somebody else wrote do not stay when its device reports; annotations do."""
+    """Another client's statistics and health are replaced when the device reports; its annotations stay."""
     meter = await enrolled(stack)
     application = await stack.deploy("hello", to="meter")
     await meter.run_module()
@@ -253,7 +254,7 @@ async def test_a_target_that_leaves_while_its_device_is_away(stack: Stack) -> No
 
 
 async def test_a_full_gateway_says_so_and_takes_the_next_when_one_leaves(stack: Stack) -> None:
-    """GATEWAY_FULL with a time; those that are in are not disturbed."""
+    """A full gateway refuses with GATEWAY_FULL and retry-after; connected devices are not disturbed."""
     await stack.gateway.stop()
     await stack.gateway.start(sessions=1)
     first = await enrolled(stack, "first")
@@ -273,8 +274,9 @@ async def test_a_full_gateway_says_so_and_takes_the_next_when_one_leaves(stack: 
     await stack.device("second").until(phase="Connected")
 
 
-async def test_a_draining_gateway_says_goodbye_to_each_device(stack: Stack) -> None:
-    """GATEWAY_DRAINING with a time in milliseconds, then the end; the record is complete when it is gone."""
+async def test_a_draining_gateway_asks_each_device_to_return_later(stack: Stack) -> None:
+    """A gateway that shuts down sends GATEWAY_DRAINING with retry-after and closes each link; every Device is
+    Disconnected afterwards."""
     boards = [await enrolled(stack, name) for name in ("one", "two")]
     stopping = asyncio.create_task(stack.gateway.stop())
     for board in boards:
@@ -292,7 +294,8 @@ async def test_a_draining_gateway_says_goodbye_to_each_device(stack: Stack) -> N
 
 @pytest.mark.stack(beat=0.3)
 async def test_a_device_moves_to_another_gateway_when_its_own_dies(stack: Stack) -> None:
-    """It resumes there under its id, its application with it; the dead one is Offline and names no device."""
+    """A device of a killed gateway resumes at another under its id, with its application; the killed one is Offline and
+    names no device."""
     other = await stack.add_gateway("gateway-2")
     meter = await enrolled(stack)
     application = await stack.deploy("hello", to="meter", name="app")
@@ -314,7 +317,7 @@ async def test_a_device_moves_to_another_gateway_when_its_own_dies(stack: Stack)
 
 
 async def test_a_device_that_is_at_one_gateway_can_move_while_that_lives(stack: Stack) -> None:
-    """It leaves the one and comes to the other: Connected there, and the first one's goodbye does not undo it."""
+    """A device that moves to a second gateway stays Connected there when the first gateway shuts down."""
     other = await stack.add_gateway("gateway-2")
     meter = await enrolled(stack)
     await meter.close()
@@ -342,7 +345,7 @@ async def test_a_loss_that_is_written_late_is_not_written_over_another_session(s
 
 
 async def test_a_killed_gateway_leaves_nothing_connected_that_its_successor_does_not_know(stack: Stack) -> None:
-    """Its successor sets the record right before it takes anybody in."""
+    """The successor of a killed gateway corrects the Devices before it accepts a connection."""
     meter = await enrolled(stack)
     await stack.gateway.kill()
     assert stack.device("meter").status.phase == "Connected"
@@ -392,7 +395,7 @@ async def test_a_gateway_without_its_answer_is_asked_again_later(stack: Stack) -
 
 
 async def test_a_second_manager_acts_when_the_first_has_gone(stack: Stack) -> None:
-    """It waits for the lease; from then on it deploys. At no time do both act."""
+    """A second manager waits for the lease and deploys after it has it. At no time do both act."""
     meter = await enrolled(stack)
     second = stack.make_controllers("second", ControllerSettings(lease_duration=3.0))
     await second.start()
@@ -416,10 +419,10 @@ async def test_a_second_manager_acts_when_the_first_has_gone(stack: Stack) -> No
 
 @pytest.mark.stack(heartbeat=60.0)
 async def test_a_manager_that_lost_its_lease_acts_no_more(stack: Stack) -> None:
-    """Somebody else has the lease and renews it: what is asked meanwhile is left to the other."""
+    """Another holder has the lease: the manager leaves all requests to it until the lease is free."""
     meter = await enrolled(stack)
     lease = await stack.api.get(LEASE, "wasmbed-controllers")
-    spec = {**lease["spec"], "holderIdentity": "somebody-else", "leaseDurationSeconds": 3600}
+    spec = {**lease["spec"], "holderIdentity": "another-manager", "leaseDurationSeconds": 3600}
     await stack.api.patch(LEASE, "wasmbed-controllers", {"spec": spec})
     await stack.history.until("PUT Lease", source="ControllerManager", code=409, within=60)
     while stack.controllers.leading:
@@ -435,8 +438,8 @@ async def test_a_manager_that_lost_its_lease_acts_no_more(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("what", ["first-chunk", "result"])
-async def test_a_device_that_falls_silent_in_a_transfer_holds_up_nobody(stack: Stack, what: str) -> None:
-    """It acknowledges nothing, or never says how it ended: the deployment is over with a reason, and the next
+async def test_a_device_that_falls_silent_in_a_transfer_holds_up_no_other(stack: Stack, what: str) -> None:
+    """A device acknowledges no chunk, or never sends the result: the deployment fails with a reason, and the next
     application gets its turn."""
     await stack.gateway.stop()
     await stack.gateway.start(reply_timeout=0.3)
@@ -473,7 +476,7 @@ async def test_a_connection_that_says_nothing_is_closed(stack: Stack) -> None:
 
 
 async def test_a_slow_device_is_waited_for(stack: Stack) -> None:
-    """It acknowledges one chunk at a time, each after a heartbeat was answered; the transfer completes."""
+    """A device acknowledges one chunk at a time, each after a heartbeat was answered; the transfer completes."""
     meter = await enrolled(stack)
     module = padded(stack.modules("hello"), 20_000)
     application = await stack.deploy(module, to="meter", name="app")
@@ -495,7 +498,8 @@ async def test_a_slow_device_is_waited_for(stack: Stack) -> None:
 
 
 async def test_a_device_that_forgets_is_deployed_to_again(stack: Stack) -> None:
-    """It resumes without the application: the heartbeat does not name it, and it gets it again."""
+    """A device resumes without the application: its heartbeat does not name it, and the application is deployed
+    again."""
     meter = await enrolled(stack)
     application = await stack.deploy("hello", to="meter", name="app")
     await meter.run_module()

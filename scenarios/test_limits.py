@@ -130,7 +130,7 @@ async def test_fuel_is_counted_for_each_call(stack: Stack) -> None:
 
 
 async def test_the_same_module_under_other_limits_is_deployed_again(stack: Stack) -> None:
-    """Its bytes are the same; memory, fuel and time are not: stopped, sent with the new limits, running."""
+    """A module gets other limits for memory, fuel and time: it is stopped, sent with the new limits, and runs."""
     board = await connected(stack)
     application = await stack.deploy("idle", to=board, name="app", memory=2 * PAGE, fuel=50_000, time_limit=500)
     await application.until(phase="Running")

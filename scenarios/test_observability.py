@@ -154,10 +154,10 @@ async def test_health_and_readiness_of_the_http_api(stack: Stack) -> None:
     """Ready while it serves; nothing answers when it has gone; unknown paths and devices are said to be unknown."""
     assert await stack.gateway.ask("GET", "/healthz", token="") == (200, "ok\n")
     assert await stack.gateway.ask("GET", "/readyz", token="") == (200, "ok\n")
-    status, text = await stack.gateway.ask("GET", "/api/v1/applications/app/devices/nobody")
-    assert (status, "nobody" in text) == (404, True)
-    assert (await stack.gateway.ask("DELETE", "/api/v1/applications/app/devices/nobody"))[0] == 404
-    assert (await stack.gateway.ask("PUT", "/api/v1/applications/app/devices/nobody", body={"no": "module"}))[0] == 400
+    status, text = await stack.gateway.ask("GET", "/api/v1/applications/app/devices/absent")
+    assert (status, "absent" in text) == (404, True)
+    assert (await stack.gateway.ask("DELETE", "/api/v1/applications/app/devices/absent"))[0] == 404
+    assert (await stack.gateway.ask("PUT", "/api/v1/applications/app/devices/absent", body={"no": "module"}))[0] == 400
     assert (await stack.gateway.ask("GET", "/nowhere", token=""))[0] == 404
 
 

@@ -1,4 +1,4 @@
-"""Applications on devices out of reach are unknown; nobody waits for a phase that cannot be reached any more."""
+"""Applications on devices out of reach are unknown; a wait for an unreachable phase fails at once."""
 
 import pytest
 
@@ -37,7 +37,8 @@ async def test_boards_without_power_are_counted_apart(stack: Stack) -> None:
 
 
 async def test_an_application_of_which_nothing_is_heard_is_unknown(stack: Stack) -> None:
-    """Its only device loses the link; when it is back, its heartbeat says that the module ran on."""
+    """An application is unknown while its only device has no link; when the device is back, its heartbeat says that the
+    module ran on."""
     board = await stack.boards.power_on()
     device = await stack.device(board).until(phase="Connected")
     application = await stack.deploy("idle", to=board)
@@ -54,8 +55,8 @@ async def test_an_application_of_which_nothing_is_heard_is_unknown(stack: Stack)
 
 @pytest.mark.stack(beat=0.5)
 async def test_a_gateway_that_dies_leaves_nothing_that_is_known_to_run(stack: Stack) -> None:
-    """It misses three of its own beats and is Offline, and the verdict names them; its devices are Disconnected, and
-    what ran on them is unknown. Its successor hears them again."""
+    """A gateway that misses three of its own heartbeats is Offline, and the verdict names them; its devices are
+    Disconnected, and their applications are unknown. Its successor hears them again."""
     boards = await stack.boards.power_on(count=2)
     for board in boards:
         await stack.device(board).until(phase="Connected", within=30)
@@ -107,7 +108,7 @@ async def test_what_was_stopped_or_deleted_is_not_waited_for(stack: Stack) -> No
 
 @pytest.mark.requires("reset")
 async def test_what_the_test_has_just_done_may_change_everything(stack: Stack) -> None:
-    """Nobody gives up between a reset and what comes of it."""
+    """A wait does not fail early between a reset and its consequences."""
     board = await stack.boards.power_on()
     await stack.device(board).until(phase="Connected")
     application = await stack.deploy("trap", to=board)

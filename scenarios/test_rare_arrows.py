@@ -28,7 +28,7 @@ async def enrolled(stack: Stack, name: str = "meter") -> MockBoard:
 
 
 async def test_a_heartbeat_that_was_being_written_when_the_link_ended(stack: Stack) -> None:
-    """Its write is answered after the link's end, and before the loss is written: nothing of it is left."""
+    """A heartbeat's write is answered after the link's end and before the loss is written: nothing of it remains."""
     meter = await enrolled(stack)
     with stack.api_faults.holding("patch_status", client="Gateway", kind="Device") as held:
         await meter.beat()
@@ -40,19 +40,19 @@ async def test_a_heartbeat_that_was_being_written_when_the_link_ended(stack: Sta
         stack.history.follows(sequence)
 
 
-async def test_a_heartbeat_that_was_being_written_when_the_gateway_said_goodbye(stack: Stack) -> None:
-    """The device reads late: the write is answered between the goodbye and the link's end."""
+async def test_a_heartbeat_that_was_being_written_when_the_gateway_began_to_drain(stack: Stack) -> None:
+    """A device reads late: the write is answered between GATEWAY_DRAINING and the link's end."""
     meter = await enrolled(stack)
     with stack.api_faults.holding("patch_status", client="Gateway", kind="Device") as held:
         await meter.beat()
         await held.reached.wait()
         meter.stop_reading()
         stopping = asyncio.create_task(stack.gateway.stop())
-        goodbye = await stack.history.until("Error", about="meter", code="GATEWAY_DRAINING")
+        draining = await stack.history.until("Error", about="meter", code="GATEWAY_DRAINING")
         assert (await stack.gateway.ask("GET", "/readyz", token=""))[0] == 503
         assert (await stack.gateway.ask("GET", "/healthz", token=""))[0] == 200
         held.released.set()
-        await stack.history.until("PATCH Device", about="meter", after=goodbye)
+        await stack.history.until("PATCH Device", about="meter", after=draining)
     meter.read_again()
     await meter.until_closed()
     await stopping
@@ -91,7 +91,8 @@ async def test_an_application_that_is_stopped_while_its_phase_is_being_written(s
 
 
 async def test_a_device_that_is_on_record_at_a_gateway_that_is_no_more(stack: Stack) -> None:
-    """Its record says Connected elsewhere. It enrolls here: Disconnected in between, and then as every device."""
+    """A Device is Connected at a gateway that no longer exists. The board enrolls at another: Disconnected in between,
+    then as usual."""
     meter = await stack.mock_board("meter")
     request = meter.request()
     known = manifests.device(
@@ -182,7 +183,8 @@ async def test_devices_that_refuse_one_after_the_other(stack: Stack) -> None:
 
 
 async def test_devices_on_which_it_breaks_one_after_the_other(stack: Stack) -> None:
-    """It breaks on one before it runs on the other, and then there too: PartiallyRunning, and Error at the end."""
+    """An application fails on one device before it runs on the other, and then there too: PartiallyRunning, then
+    Error."""
     one, two = await enrolled(stack, "one"), await enrolled(stack, "two")
     application = await stack.deploy("hello", to=["one", "two"], name="app")
     first, second = await one.receive_module(), await two.receive_module()

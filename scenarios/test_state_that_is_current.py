@@ -92,7 +92,7 @@ async def test_health_is_what_the_last_heartbeat_said(stack: Stack, status: str,
 
 
 async def test_what_a_device_is_now_replaces_what_it_was(stack: Stack) -> None:
-    """It comes back with other firmware and capabilities: the spec says so, the id and the key are the same."""
+    """A device returns with other firmware and capabilities: the spec shows them, the id and the key are the same."""
     meter = await enrolled(stack)
     device = stack.device("meter")
     key, device_id = device.spec.public_key, device.status.device_id

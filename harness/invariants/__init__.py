@@ -1,4 +1,4 @@
-"""What must hold in any history, whatever the test was about. Judges events alone: live, or a file years later."""
+"""Rules that hold in every history; they judge events alone, live or from a file."""
 
 from harness.invariants.invariant import Invariant, Party, Violation
 from harness.invariants.judgement import RULES, Judgement, describe, find_violations, judge

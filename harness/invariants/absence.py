@@ -1,8 +1,8 @@
-"""The step that did not come: which party's turn it was when a device or an application got no further.
+"""Names the missing step, and the party that had to act, when a device or an application got no further.
 
-A wait that ends without its event says only that something is missing. The enrollment and the deployment are chains of
-steps, each with one party whose turn it is; the first step that is missing in the record convicts that party. A record
-that stood still for long speaks against it: then the machine may be at fault.
+A wait that times out says only that something is missing. The enrollment and the deployment are chains of steps, and
+one party has to act in each; the first step that is missing in the record convicts that party. A long silent period is
+evidence against the verdict: the machine may have been suspended.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from harness.invariants.ledger import status_of
 __all__ = ["Absence", "missing_from_application", "missing_from_device"]
 
 STALL = 0.5
-"""The part of a wait that may pass without any event before it speaks against a verdict, ..."""
 SHORT = 1.0
-"""... where it is longer than these seconds."""
+"""A wait is doubtful if a silent period is longer than STALL of it and longer than SHORT seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +39,14 @@ class Absence:
 
     def __str__(self) -> str:
         since = f" (since event {self.after.n})" if self.after is not None else ""
-        verdict = "the record does not tell which part is at fault" if self.party is Party.PRODUCT else ""
+        verdict = "the record does not show which part is at fault" if self.party is Party.PRODUCT else ""
         text = f"{verdict or f'convicts {self.convicts}'}: {self.message}{since}"
         return f"{text}; against it: {self.against}" if self.against else text
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One step: the event that is it, the party whose turn it is, and what is said when it is missing."""
+    """One step: the condition for its event, the party that has to act, and the message if it is missing."""
 
     is_it: Callable[[Event], bool]
     party: Party
@@ -96,7 +95,7 @@ def _enrollment(device: str) -> list[_Step]:
 
 
 def _refused(events: Sequence[Event], chain: Sequence[Event], device: str, closed: Event) -> Absence:
-    """The link has ended: whoever ended it, and what was said before."""
+    """The party that ended the link, and the last error on it."""
     error = next((event for event in reversed(chain) if event.name == "Error"), None)
     reason = closed.data.get("reason")
     if error is not None:
@@ -184,7 +183,7 @@ def _deployment(application: str, device: str, chain: Sequence[Event]) -> list[_
 
 
 def _chunks(device: str, chain: Sequence[Event]) -> list[_Step]:
-    """What is missing of a transfer."""
+    """Return the missing step of a transfer."""
     deploy = next((event for event in reversed(chain) if event.name == "Deploy"), None)
     if deploy is None or any(event.name == "DeploymentResult" and event.n > deploy.n for event in chain):
         return []
@@ -247,7 +246,7 @@ def _first_missing(
 
 
 def _absence(record: Sequence[Event], party: Party, who: str, message: str, after: Event | None) -> Absence:
-    """With the longest time in which nothing at all was recorded, if it is long: the machine may have stood still."""
+    """Build the verdict; a long silent period is evidence against it, because the machine may have been suspended."""
     later = [event for event in record if after is not None and event.n >= after.n]
     gaps = [(second.at - first.at, first) for first, second in pairwise(later)]
     longest, event = max(gaps, key=lambda gap: gap[0], default=(0.0, None))
@@ -255,9 +254,7 @@ def _absence(record: Sequence[Event], party: Party, who: str, message: str, afte
     against = ""
     stalled = sum(each.data.get("seconds") or 0.0 for each in later if each.name == "stood still")
     if stalled:
-        against = f"the machine stood still for {stalled:.1f} s meanwhile"
+        against = f"the machine was suspended for {stalled:.1f} s meanwhile"
     elif event is not None and longest > max(SHORT, STALL * waited):
-        against = (
-            f"nothing at all was recorded for {longest:.1f} s after event {event.n}: the machine may have stood still"
-        )
+        against = f"nothing was recorded for {longest:.1f} s after event {event.n}: the machine may have been suspended"
     return Absence(party, who if party is Party.BOARD else "", message, after, against)

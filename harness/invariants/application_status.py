@@ -1,4 +1,4 @@
-"""What the Application resource says, against what its devices said: states, outputs, stops, sums."""
+"""Compares the Application's status with its devices' messages: states, outputs, stops, sums."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.invariants.ledger import Ledger, status_of
 __all__ = ["APPLICATION_STATUS"]
 
 SAID_BY_DEVICE = frozenset({"deployed", "running", "stopped"})
-"""States that a gateway writes only when the device said so."""
+"""States that a gateway writes only after the device reported them."""
 HOLDING = frozenset({"deployed", "running"})
 PUBLICATIONS = 256
 """Publications of one application on one device that are remembered, the latest."""
@@ -42,7 +42,7 @@ class _Pair:
 
 
 class _Pairs(Invariant):
-    """What is known of each application on each device."""
+    """The state of each application on each device."""
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
@@ -226,7 +226,7 @@ class PhaseAddsUp(Invariant):
 
     name = "phases add up"
     party = Party.APPLICATION_CONTROLLER
-    source = "docs/reference/resources (Application); DESIGN section 5"
+    source = "docs/reference/resources (Application)"
 
     @on("state Application")
     def changed(self, event: Event) -> Iterator[Violation]:

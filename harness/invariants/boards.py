@@ -1,4 +1,4 @@
-"""What a board says of itself, against what was done to it."""
+"""Compares a board's messages with what the test did to it."""
 
 from __future__ import annotations
 

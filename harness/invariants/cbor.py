@@ -77,11 +77,11 @@ class Frame:
 
 
 class _Cut(Exception):
-    """What comes next was not recorded."""
+    """The bytes at the reading position were not recorded."""
 
 
 class _Malformed(Exception):
-    """What comes next cannot be found."""
+    """The end of an item is unknown, so no later item can be read."""
 
 
 def read_frame(head: bytes, size: int) -> Frame:

@@ -52,7 +52,7 @@ class Contract:
             self._read_rule()
 
     def faults(self, rule: str, item: Item) -> list[str]:
-        """What in ``item`` breaks the rule of that name, each with its place."""
+        """Return the parts of ``item`` that break the rule of that name, each with its place."""
         return list(self._rules[rule](item, ""))
 
     def _read_rule(self) -> None:

@@ -1,4 +1,4 @@
-"""What the Device resource says, against what crossed the device's links: phases, times, health, spec."""
+"""Compares the Device's status with the messages on the device's links: phases, times, health, spec."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class LegalPhases(Invariant):
 
     name = "legal phases"
     party = Party.PRODUCT
-    source = "DESIGN section 5; docs/reference/resources"
+    source = "docs/reference/resources"
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
@@ -60,7 +60,7 @@ class DisconnectedIsCleared(Invariant):
 
     name = "disconnected devices"
     party = Party.GATEWAY
-    source = "DESIGN section 5; diagram connection-lost"
+    source = "docs/reference/resources (Device); diagram connection-lost"
 
     @on("state Device")
     def changed(self, event: Event) -> Iterator[Violation]:
@@ -118,8 +118,8 @@ class ConnectedSince(Invariant):
 
 
 class VitalSigns(Invariant):
-    """What a gateway writes of a device's metrics, runtime, status and health is what one of its latest heartbeats
-    said."""
+    """The metrics, runtime, status and health that a gateway writes for a device are those of one of its latest
+    heartbeats."""
 
     name = "vital signs"
     party = Party.GATEWAY

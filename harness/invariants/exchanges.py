@@ -33,7 +33,7 @@ STARTS = ("Deploy", "ModuleChunk", "Stop", "DeviceInfoRequest", "ApplicationStat
 
 @dataclass(slots=True)
 class _Requests:
-    """What one end asked on a link, by message and id, until it is answered."""
+    """Requests of one end of a link by message and id: those without an answer, and those with one."""
 
     waiting: dict[tuple[str, int], Event] = field(default_factory=dict)
     answered: dict[tuple[str, int], Event] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class _Requests:
 
 
 class _OfLinks(Invariant):
-    """What is kept of each link from its beginning in the record on."""
+    """An invariant with a state for each link whose beginning is in the record."""
 
     source = SOURCE
 
@@ -191,7 +191,7 @@ class NoReplayAccepted(_OfLinks):
 
     name = "replays are refused"
     party = Party.GATEWAY
-    source = "DESIGN section 4 (REPLAYED_MESSAGE)"
+    source = "docs/reference/protocol (REPLAYED_MESSAGE)"
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)

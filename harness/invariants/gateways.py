@@ -1,4 +1,4 @@
-"""What a gateway says of itself - status, session list, metrics - against the links that the record knows."""
+"""Compares a gateway's status, session list and metrics with the links in the record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is let in: certificates, keys, ids, tokens, nonces and revocations, judged by what the record says of each."""
+"""Rules about admission: certificates, keys, ids, tokens, nonces and revocations."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class CertifiedKey(_Admission):
     its Device was registered with."""
 
     name = "one key a device"
-    source = "DESIGN section 4 (CERTIFICATE_INVALID: key other than the registered one)"
+    source = "docs/reference/protocol (CERTIFICATE_INVALID: key other than the registered one)"
 
     @on(*ACCEPTED)
     def accepted(self, event: Event) -> Iterator[Violation]:
@@ -135,7 +135,7 @@ class KnownId(Invariant):
 
     name = "the device's own id"
     party = Party.GATEWAY
-    source = "DESIGN section 4; diagrams device-enrollment and device-connection"
+    source = "docs/reference/protocol; diagrams device-enrollment and device-connection"
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
@@ -181,7 +181,7 @@ class FreshNonces(Invariant):
 
     name = "fresh nonces"
     party = Party.GATEWAY
-    source = "wasmbed.cddl (nonce, fresh for each request); DESIGN section 4 (REPLAYED_MESSAGE)"
+    source = "wasmbed.cddl (nonce, fresh for each request); docs/reference/protocol (REPLAYED_MESSAGE)"
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
@@ -336,7 +336,7 @@ class TrustedGateway(Invariant):
 
     name = "a gateway to trust"
     party = Party.BOARD
-    source = "RFC 5280 section 4.1.2.5; DESIGN section 4 (mutual TLS)"
+    source = "RFC 5280 section 4.1.2.5; diagram connection-establishment (mutual TLS)"
 
     @on("TlsConnected")
     def connected(self, event: Event) -> Iterator[Violation]:
@@ -355,7 +355,7 @@ class AuthenticatedDevices(Invariant):
 
     name = "authenticated devices"
     party = Party.GATEWAY
-    source = "DESIGN section 6"
+    source = "diagrams device-enrollment and device-enrollment-by-request"
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
@@ -390,7 +390,7 @@ class UniqueIds(Invariant):
 
     name = "unique device ids"
     party = Party.GATEWAY
-    source = "DESIGN section 6"
+    source = "docs/reference/resources (Device)"
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)

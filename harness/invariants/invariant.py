@@ -67,10 +67,10 @@ class Violation:
     cause: Event | None = None
     """The earlier event that ``event`` contradicts."""
     against: str = ""
-    """What speaks against the verdict."""
+    """Evidence against the verdict."""
     link: Link | None = None
     waited: tuple[float, float] | None = None
-    """From when until when something had to happen, where that is what is broken."""
+    """Start and end of the time in which something had to happen; None if the violation is not about lateness."""
 
     @property
     def convicts(self) -> str:
@@ -81,7 +81,7 @@ class Violation:
         cause = f", against event {self.cause.n}" if self.cause is not None else ""
         evidence = f"{self.rule}: {self.message} (event {self.event.n}{cause})"
         if self.party is Party.PRODUCT:
-            verdict = f"convicts the product: the record does not tell which part; {evidence}"
+            verdict = f"convicts the product: the record does not show which part; {evidence}"
         else:
             verdict = f"convicts {self.convicts}: {evidence}"
         return f"{verdict}; against it: {self.against}" if self.against else verdict
@@ -120,7 +120,7 @@ class Invariant:
     party: ClassVar[Party]
     """The party that a violation convicts, unless it says another."""
     source: ClassVar[str]
-    """What says that it must hold."""
+    """The document that requires it."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -132,12 +132,12 @@ class Invariant:
                 yield key, getattr(self, name)
 
     def finish(self, last: Event) -> Iterator[Violation]:
-        """What can be said when the history is over."""
+        """Yield violations that show only at the end."""
         yield from ()
 
     @classmethod
     def sentence(cls) -> str:
-        """What must hold."""
+        """Return the rule as a sentence."""
         return " ".join((inspect.getdoc(cls) or "").partition("\n\n")[0].split()).replace("``", "`")
 
     def broken(

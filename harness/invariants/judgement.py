@@ -24,9 +24,9 @@ from harness.invariants.wire import WIRE
 __all__ = ["RULES", "Judgement", "describe", "find_violations", "judge"]
 
 TOLD = 10
-"""Violations that a verdict tells; of more it says how many there are."""
+"""Violations that a verdict lists."""
 MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-"""What reading an event raises that is not made as a tap makes it."""
+"""Exceptions raised by an event of unexpected shape."""
 RULES: Mapping[str, type[Invariant]] = {
     each.name: each
     for each in (
@@ -60,7 +60,7 @@ class Judgement:
         self._found: list[Violation] = []
         self._last: Event | None = None
         self.unjudged: list[str] = []
-        """Events that were not made as a tap makes them, and what could not read them: the first few."""
+        """Events of unexpected shape, and the invariants that could not read them: the first few."""
 
     def see(self, event: Event) -> None:
         """Judge the next event. Never raises, whatever a file holds. What a mock gateway does is the test's doing."""
@@ -83,8 +83,8 @@ class Judgement:
             self.unjudged.append(f"{reader} cannot read event {event.n} ({event.name}): {reason(error)}")
 
     def violations(self) -> list[Violation]:
-        """Every violation so far, in the order of the events. What a test itself sends by hand convicts nobody, nor
-        does what came late on a machine that stood still."""
+        """Every violation so far, in the order of the events. A message that a test sends by hand convicts no
+        party, and neither does lateness on a suspended machine."""
         found = list(self._found)
         if self._last is not None:
             for invariant in self._invariants:

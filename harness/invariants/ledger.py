@@ -1,4 +1,4 @@
-"""What a history has said so far: links, gateways, boards and resources, kept once for all invariants.
+"""The state of links, gateways, boards and resources, derived once from the history for all invariants.
 
 Each event costs the same however long the history is. A link is named by the gateway's tap; in a history without such
 names each device has one link at a time.
@@ -19,7 +19,7 @@ BEATS = 16
 """Heartbeats of a link that are remembered, the latest."""
 _WRITES = ("POST ", "PATCH ", "PUT ")
 _REBOOTS = frozenset({"power on", "cut power", "reset", "restore"})
-"""What is done to a board after which it has nothing in memory."""
+"""Actions that clear a board's memory."""
 NOTED_WITHIN = 1.0
 """Seconds after a stall within which it is noted."""
 BAD_REQUEST, SERVER_ERROR = 400, 500
@@ -52,7 +52,7 @@ class Link:
 
     @property
     def certificate(self) -> Mapping[str, Any] | None:
-        """What the record says of the device's certificate; None without one."""
+        """The device's certificate as the record shows it; None without one."""
         found = self.opened.data.get("certificate")
         return found if isinstance(found, Mapping) else {} if found else None
 
@@ -62,7 +62,7 @@ class Link:
 
     @property
     def gateway(self) -> str:
-        """The gateway's name, where the link's name tells it."""
+        """The gateway's name, if the link's name contains it."""
         return self.name.rpartition("/")[0]
 
     def last_said(self) -> str:
@@ -95,7 +95,7 @@ class Ledger:
         self.now = 0.0
         """When the present event happened."""
         self._stalls: list[tuple[float, float]] = []
-        """When the machine stood still, from and until."""
+        """When the machine was suspended, from and until."""
         self.board_kind = ""
         """The tier of the boards."""
 
@@ -136,7 +136,7 @@ class Ledger:
         return link.address in self.peers or (link.device in self._mocks and link.device not in self.boots)
 
     def stood_still(self, begin: float, end: float) -> bool:
-        """Whether the machine stood still meanwhile: what came late then says nothing of who sent it."""
+        """Whether the machine was suspended meanwhile, so that lateness convicts no party."""
         return any(since < end + NOTED_WITHIN and until > begin for since, until in self._stalls)
 
     def see(self, event: Event) -> None:

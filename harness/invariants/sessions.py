@@ -1,7 +1,7 @@
 """The state machine of a session, seen from either end: each end is convicted for what it sends out of turn.
 
-The diagrams device-enrollment, device-connection and heartbeat-and-monitoring, DESIGN section 4, and the exchanges of
-``wasmbed.cddl`` fix the turns.
+The diagrams device-enrollment, device-connection and heartbeat-and-monitoring, and the exchanges of ``wasmbed.cddl``,
+fix the turns.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class GatewayTurns(Invariant):
 
     name = "gateway turns"
     party = Party.GATEWAY
-    source = "diagrams device-enrollment and certificate-invalid; DESIGN section 4"
+    source = "diagrams device-enrollment and certificate-invalid; docs/reference/protocol"
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)

@@ -33,7 +33,7 @@ Key = TypeVar("Key")
 
 
 class Deadlines(Generic[Key]):
-    """What has to happen by when; each event costs the same however much waits."""
+    """Deadlines by key; constant cost for each event."""
 
     def __init__(self) -> None:
         self._causes: dict[Key, Event] = {}
@@ -44,17 +44,17 @@ class Deadlines(Generic[Key]):
         return iter(tuple(self._causes))
 
     def set(self, key: Key, cause: Event, seconds: float) -> None:
-        """It is due ``seconds`` after ``cause``, instead of when it was due before."""
+        """Set or replace the deadline: ``seconds`` after ``cause``."""
         self._causes[key] = cause
         heapq.heappush(self._queue, (cause.at + seconds, next(self._order), key, cause))
 
     def drop(self, *keys: Key) -> None:
-        """These have happened, or need not any more."""
+        """Remove deadlines that were met or no longer apply."""
         for key in keys:
             self._causes.pop(key, None)
 
     def passed(self, now: float) -> Iterator[tuple[Key, Event]]:
-        """What is overdue, once."""
+        """Yield each missed deadline once."""
         while self._queue and self._queue[0][0] < now:
             _, _, key, cause = heapq.heappop(self._queue)
             if self._causes.get(key) is cause:
@@ -151,7 +151,7 @@ class RetryAfter(Invariant):
 
 
 class WaitsToRetry(Invariant):
-    """A device that was told to come back later does not come back before."""
+    """A device that received a retry-after does not come back before it is over."""
 
     name = "devices wait to retry"
     party = Party.BOARD
@@ -179,7 +179,7 @@ class WaitsToRetry(Invariant):
         elif self._is_same(link, earlier) and not self.ledger.is_disturbed(link.device, error):
             waited, least = event.at - error.at, error.data["retryAfter"] / 1000
             if waited < EARLY * least:
-                message = f"{link.device} came back after {waited:.2f} s; it was told to wait {least:.2f} s"
+                message = f"{link.device} came back after {waited:.2f} s; the gateway had asked for {least:.2f} s"
                 against = "a second board of the same name" if link.certificate is None else ""
                 yield self.broken(event, message, cause=error, link=link, against=against)
 
@@ -212,7 +212,7 @@ class BoardsBeat(Invariant):
                 f"{link.device} sent no heartbeat for {silence:.1f} s although its interval is {interval:g} s, and its"
                 f" link was closed ({event.data.get('reason')}); {link.last_said()}"
             )
-            against = "" if virtual else "an emulator on a busy machine may stand still"
+            against = "" if virtual else "an emulator on a busy machine may be suspended"
             yield self.broken(event, message, cause=last, link=link, against=against, waited=last)
 
     def _interval(self, link: Link) -> float:
@@ -228,7 +228,7 @@ class LiveLinksConnect(Invariant):
 
     name = "live links are connected"
     party = Party.GATEWAY
-    source = "DESIGN section 6"
+    source = "diagrams device-connection and heartbeat-and-monitoring"
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)

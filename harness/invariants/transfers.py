@@ -236,11 +236,12 @@ class AskedAsSpecified(Invariant):
 
 
 class NoLostDeployment(Invariant):
-    """What a gateway took on ends somehow: an answer, a stop, a lost connection, or the application's own end."""
+    """A deployment that a gateway accepted has an outcome: an answer, a stop, a lost connection, or the application's
+    own end."""
 
     name = "no lost deployment"
     party = Party.PRODUCT
-    source = "DESIGN section 6"
+    source = "diagrams application-deployment and deployment-failure"
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)

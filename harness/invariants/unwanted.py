@@ -19,7 +19,7 @@ __all__ = ["CHUNKS", "RUNS_ON", "NothingRunsUnwanted"]
 CHUNKS = 8
 """Chunks that a gateway may still send after it was asked to stop, before its ``Stop``: twice a window."""
 RUNS_ON = 60.0
-"""Seconds on a link after which an application that nobody wants must not be named any more, whoever forgot it."""
+"""Seconds after which heartbeats must no longer name an unwanted application."""
 _RUNS = ("deployed", "running")
 
 
@@ -105,7 +105,7 @@ class NothingRunsUnwanted(Invariant):
 
     @staticmethod
     def _who_forgot(pair: _Pair) -> Party:
-        """Who has to do with an application that runs although nobody wants it, and that its board never stopped."""
+        """Return the party at fault for an unwanted application that runs, and that its board never stopped."""
         if pair.stop:
             return Party.BOARD
         return Party.GATEWAY if pair.asked else Party.APPLICATION_CONTROLLER

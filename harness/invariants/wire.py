@@ -65,7 +65,7 @@ class FramesKeepTheContract(Invariant):
     """Every frame is one item that ``wasmbed.cddl`` allows, in the deterministic encoding; a gateway refuses each that
     is not, and no other, and reads in it what is there.
 
-    Whoever sent the frame is convicted for what is in it, and the gateway for what it makes of it.
+    The sender of a frame is convicted for its contents, and the gateway for its reaction to them.
     """
 
     name = "frames keep the contract"

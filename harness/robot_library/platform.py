@@ -1,4 +1,4 @@
-"""Keywords about the gateway, and about devices driven by the test."""
+"""Keywords about the gateway, and about mock boards, which the keywords call peers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["PlatformKeywords"]
 
 
 class PlatformKeywords(StackKeywords):
-    """Keywords about the gateway, and about peers: connections that the test drives message by message."""
+    """Keywords about the gateway, and about peers: mock boards that the test drives message by message."""
 
     @async_keyword("gateway", "faults")
     async def restart_gateway(self) -> None:
@@ -55,29 +55,30 @@ class PlatformKeywords(StackKeywords):
     async def connect_peer(
         self, name: str = "peer", certificate: Certificate = Certificate.VALID, same_as: MockBoard | None = None
     ) -> MockBoard:
-        """Connect to the gateway as a device that sends only the test's messages. ``same_as`` gives it another peer's
-        identity."""
+        """Connect a mock board, a *peer*, to the gateway and return it. It sends only what the test asks it to, and
+        answers nothing by itself. ``same_as`` gives it another mock board's identity."""
         credentials = same_as.credentials if same_as is not None else None
         return await self.stack.mock_board(plain_name(name), certificate=certificate, credentials=credentials)
 
     @async_keyword("peers")
     async def enroll_peer(self, peer: MockBoard) -> str:
-        """Enroll and send one heartbeat, as a board does. Returns the device id."""
+        """Enroll a mock board and send one heartbeat, as a board does. Returns the device id."""
         return await peer.enroll()
 
     @async_keyword("peers")
     async def send_heartbeat_of_peer(self, peer: MockBoard, device_id: str) -> None:
-        """Send one heartbeat and wait for its acknowledgment; ``device_id`` is the result of `Enroll Peer`."""
+        """Send one heartbeat of a mock board and wait for its acknowledgment; ``device_id`` is the result of
+        `Enroll Peer`."""
         await peer.beat(device_id)
 
     @async_keyword("peers")
     async def send_enrollment_request_of_peer(self, peer: MockBoard) -> None:
-        """Send an enrollment request, and nothing else."""
+        """Send a mock board's enrollment request, and nothing else."""
         peer.send(peer.request())
 
     @async_keyword("peers")
     async def send_bytes_of_peer(self, peer: MockBoard, hexadecimal: str) -> None:
-        """Send raw bytes, written as in ``00 00 00 04 ff``."""
+        """Send raw bytes from a mock board, written as in ``00 00 00 04 ff``."""
         try:
             data = bytes.fromhex(hexadecimal)
         except ValueError as error:
@@ -86,10 +87,10 @@ class PlatformKeywords(StackKeywords):
 
     @async_keyword("peers")
     async def disconnect_peer(self, peer: MockBoard) -> None:
-        """Close a peer's connection."""
+        """Close a mock board's connection."""
         await peer.close()
 
     @async_keyword("peers")
     async def peer_should_be_disconnected(self, peer: MockBoard, within: Duration = USUAL) -> None:
-        """Wait until the gateway closes a peer's connection."""
+        """Wait until the gateway closes a mock board's connection."""
         await peer.until_closed(within=within)

@@ -169,7 +169,7 @@ class Pki:
 
 
 def validity(certificate: bytes) -> dict[str, str]:
-    """Whose certificate, DER, it is, who signed it, and from when until when it is valid."""
+    """Return subject, issuer and validity of a DER certificate."""
     read = x509.load_der_x509_certificate(certificate)
     return {
         "subject": read.subject.rfc4514_string(),

@@ -128,7 +128,7 @@ class GatewayControl(Watched[GatewayResource]):
             return ""
 
     def _described(self) -> dict[str, Any]:
-        """What judges have to know of it: its settings, in milliseconds, its token, and the certificates it shows."""
+        """Return the facts that judges need: settings (times in milliseconds), token, and shown certificates."""
         settings = self._settings
         return {
             "token": self._token,
@@ -172,7 +172,7 @@ class GatewayControl(Watched[GatewayResource]):
             return answer.status, await answer.text()
 
     async def sessions(self) -> dict[str, dict[str, Any]]:
-        """What it says of its sessions, by device; those that no device has claimed are left out."""
+        """Return the gateway's own session list, by device; sessions that no device has claimed are left out."""
         _, text = await self.ask("GET", "/api/v1/sessions")
         return {session["device"]: session for session in json.loads(text)["sessions"] if session["device"]}
 

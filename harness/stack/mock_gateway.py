@@ -163,7 +163,7 @@ class BoardConnection(MockEnd):
             self.link.send(HeartbeatAcknowledgment(round(self._clock.now() * 1000)), message_id)
 
     def ended(self) -> None:
-        """Record that the connection is over, if it is not on record: nobody may have waited for its end."""
+        """Record that the connection is over, if it is not in the record: no caller may have waited for its end."""
         self._over(LinkClosed("closed by the peer", by_peer=True))
 
     def _over(self, closed: LinkClosed) -> None:

@@ -162,7 +162,7 @@ class Watched(Generic[View]):
             raise self._failure(f"can no longer reach {wanted}", str(end)) from None
 
     def _failure(self, what: str, why: str | None = None) -> ProductFailure:
-        """With whom the record convicts: the owner of a crash, or whoever's turn it was."""
+        """Build the failure; it names the convicted party: a crashed board, or the party of the missing step."""
         devices = self.devices()
         crashed = crashes(self._record, devices, self._since())
         missing = None if crashed or why else self._missing()
@@ -170,7 +170,7 @@ class Watched(Generic[View]):
         return ProductFailure(self._verdict(what, crashed, devices, why, missing), where=str(self), party=party)
 
     def _missing(self) -> Absence | None:
-        """The step that did not come, where the record tells."""
+        """Return the missing step, if the record shows it."""
         return None
 
     def _verdict(

@@ -271,7 +271,7 @@ async def refuses_an_unknown_authority(bench: Bench) -> None:
 
 async def refuses_a_wrong_server_name(bench: Bench) -> None:
     """The board sends nothing to a gateway whose certificate is for another host."""
-    bench.make_board(server_name="somebody-else.example")
+    bench.make_board(server_name="other.example")
     await bench.board.power_on()
     await bench.gateway.rejected()
     await bench.gateway.silence(0.2)

@@ -25,12 +25,12 @@ VARIES = frozenset(
     {
         *("architecture", "certificate", "deviceType", "firmwareVersion", "largestModule", "mcuType"),
         *("backtrace", "error", "message", "reason"),
-        *("deviceTime", "gatewayTime", "nonce", "publicKey", "csr", "pairingToken"),
+        *("address", "deviceTime", "gatewayTime", "nonce", "publicKey", "csr", "pairingToken", "token"),
         *("gatewayEndpoint", "gatewayName", "memory", "metrics", "resourceUse", "runtimeFeatures"),
     }
 )
 """Fields of a message that are compared by presence, not by value."""
-LEFT_OUT = frozenset({"device", "messageId"})
+LEFT_OUT = frozenset({"device", "messageId", "frame", "frameSize"})
 IDS = frozenset({"deviceId"})
 SETS = frozenset({"capabilities"})
 """Lists that are compared without order."""

@@ -65,13 +65,25 @@ def tracked() -> list[str]:
     return [f"/{name}" for name in {*files, *(str(folder) for file in files for folder in Path(file).parents)}]
 
 
+NAMED_FILE = re.compile(r"`([\w./*-]+(?:\.(?:py|rs|mmd|cddl|toml|yaml)|/))`")
+
+
 def test_every_file_of_the_reading_path_exists() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    named = set(re.findall(r"`([\w./*-]+(?:\.(?:py|rs|mmd|cddl|toml|yaml)|/))`", text))
+    named = set(NAMED_FILE.findall(text))
     assert len(named) > 40
     names = tracked()
     missing = [name for name in named if not any(re.search(rf"/{_pattern(name)}$", file) for file in names)]
     assert sorted(missing) == []
+
+
+def test_every_file_of_the_table_of_rooms_is_in_its_room() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    rooms = dict(re.findall(r"^\| `([\w/]+)` \| (.+) \|$", text, re.MULTILINE))
+    assert len(rooms) > 10
+    named = [f"{room}/{name}" for room, names in rooms.items() for name in NAMED_FILE.findall(names)]
+    assert len(named) > 40
+    assert [name for name in named if not any((ROOT / "harness").glob(name))] == []
 
 
 def _pattern(name: str) -> str:

@@ -112,7 +112,7 @@ def test_an_image_above_its_budget_is_reported_with_what_to_do(tmp_path: Path) -
     assert "platforms/lm3s6965evb/board.toml" in ram
 
 
-def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "image"
     path.write_bytes(b"MZ")
     with pytest.raises(ValueError, match="not an ELF file"):
@@ -177,7 +177,7 @@ def test_a_target_without_its_tools_does_not_affect_others(
     def find(target: str) -> Compiler:
         if target.startswith("riscv"):
             raise toolchain.Missing(f"no Rust compiler for {target}")
-        return Compiler("nobody")
+        return Compiler("no-board")
 
     script = build_script()
     monkeypatch.setattr(script, "find_toolchain", find)

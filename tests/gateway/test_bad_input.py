@@ -148,7 +148,7 @@ async def test_ten_thousand_connections_without_a_handshake_keep_no_device_out(w
 
 
 @pytest.mark.parametrize("start", ["16", "160301000101160301000200"])
-@pytest.mark.settings(handshakes=4, handshake_patience=0.02)
+@pytest.mark.settings(handshakes=4, handshake_timeout_under_load=0.02)
 async def test_a_slow_loris_in_the_handshake_keeps_no_device_out(world: World, start: str) -> None:
     async def scene(world: World) -> None:
         crowd = [socket.create_connection(world.gateway.endpoint) for _ in range(20)]

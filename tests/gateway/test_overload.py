@@ -49,7 +49,7 @@ async def ask(world: World, count: int) -> list[Any]:
     return devices
 
 
-@pytest.mark.settings(enrollments=2, handshake_patience=60.0, enrollment_wait=60.0, enrollment_timeout=60.0)
+@pytest.mark.settings(enrollments=2, handshake_timeout_under_load=60.0, enrollment_wait=60.0, enrollment_timeout=60.0)
 async def test_many_devices_are_enrolled_a_few_at_a_time(world: World) -> None:
     """No handshake begins while enrollments wait, and no device is refused."""
 

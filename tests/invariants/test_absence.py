@@ -1,4 +1,4 @@
-"""What a wait that ends without its event says: whose turn it was."""
+"""A wait that times out names the party that had to act."""
 
 from collections.abc import Callable
 
@@ -60,7 +60,7 @@ def test_a_refusal_is_told_and_convicts_nobody() -> None:
     found = missing_from_device(story.history, "pump-1")
     assert found is not None
     assert str(found).startswith(
-        "the record does not tell which part is at fault: the gateway refused: ENROLLMENT_FAILED"
+        "the record does not show which part is at fault: the gateway refused: ENROLLMENT_FAILED"
     )
 
 
@@ -116,4 +116,4 @@ def test_a_record_that_stood_still_speaks_against_it() -> None:
     story.device("UnreadableFrame", reason="?")
     found = missing_from_device([*story.history], "pump-1")
     assert found is not None
-    assert "nothing at all was recorded for 5.0 s" in found.against
+    assert "nothing was recorded for 5.0 s" in found.against

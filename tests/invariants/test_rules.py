@@ -42,7 +42,7 @@ def story() -> Story:
 
 
 def enroll(story: Story, name: str = "pump-1", device_id: str = "id-1") -> None:
-    """What every good enrollment leaves."""
+    """Record a correct enrollment."""
     story.says("Device", "Gateway", "TlsConnected", name, device=name, certificate={"subject": f"CN={name}"})
     story.says("Device", "Gateway", "EnrollmentRequest", name, device=name)
     story.says("Gateway", "Kubernetes", "POST Device", name, name=name, code=201)

@@ -1,4 +1,4 @@
-"""What a verdict says, and to whom: the first line, the party, what a failed body adds."""
+"""Verdicts: the first line, the party, and what a failed body adds."""
 
 from types import SimpleNamespace
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""The two mocks without a stack: as a test of somebody else's gateway or firmware uses them."""
+"""The two mocks without a stack: as a test of another gateway or another firmware uses them."""
 
 from __future__ import annotations
 
@@ -50,86 +50,64 @@ async def both(recorded: list[Any] | None = None) -> AsyncIterator[tuple[BoardCo
             await board.close()
 
 
-def play(story: Any) -> None:
-    asyncio.run(story())
+async def test_each_enrolls_the_other() -> None:
+    async with both() as (gateway, board):
+        request, device_id = await asyncio.gather(gateway.enroll(DEVICE_ID), board.enroll())
+        assert device_id == DEVICE_ID
+        assert request.public_key == board.public_key
 
 
-def test_each_enrolls_the_other() -> None:
-    async def story() -> None:
-        async with both() as (gateway, board):
-            request, device_id = await asyncio.gather(gateway.enroll(DEVICE_ID), board.enroll())
-            assert device_id == DEVICE_ID
-            assert request.public_key == board.public_key
-
-    play(story)
-
-
-def test_a_module_goes_over_and_is_stopped() -> None:
-    async def story() -> None:
-        async with both() as (gateway, board):
-            await asyncio.gather(gateway.enroll(DEVICE_ID), board.enroll())
-            module = bytes(range(256)) * 3
-            result, delivery = await asyncio.gather(gateway.deploy("pump", module), board.run_module())
-            assert (result, delivery.module) == (DeploymentResult("pump", ok=True), module)
-            await gateway.expect(ApplicationStatus)
-            stop = gateway.send(Stop("pump"))
-            assert (await board.obey_stop()).application_id == "pump"
-            await gateway.expect(StopResult, stop)
-
-    play(story)
+async def test_a_module_goes_over_and_is_stopped() -> None:
+    async with both() as (gateway, board):
+        await asyncio.gather(gateway.enroll(DEVICE_ID), board.enroll())
+        module = bytes(range(256)) * 3
+        result, delivery = await asyncio.gather(gateway.deploy("pump", module), board.run_module())
+        assert (result, delivery.module) == (DeploymentResult("pump", ok=True), module)
+        await gateway.expect(ApplicationStatus)
+        stop = gateway.send(Stop("pump"))
+        assert (await board.obey_stop()).application_id == "pump"
+        await gateway.expect(StopResult, stop)
 
 
-def test_answers_are_held_back_until_they_are_released() -> None:
-    async def story() -> None:
-        async with both() as (gateway, board):
-            board.device_id = DEVICE_ID
-            gateway.hold()
-            first, second = (board.send(board.heartbeat(pump=ApplicationState.RUNNING)) for _ in range(2))
+async def test_answers_are_held_back_until_they_are_released() -> None:
+    async with both() as (gateway, board):
+        board.device_id = DEVICE_ID
+        gateway.hold()
+        first, second = (board.send(board.heartbeat(pump=ApplicationState.RUNNING)) for _ in range(2))
+        await gateway.expect(Heartbeat)
+        await gateway.expect(Heartbeat)
+        gateway.reply(Error("BUSY", "later", retry_after=5))
+        await board.expect(Error, second)
+        with pytest.raises(ProductFailure, match="did not send HeartbeatAcknowledgment within"):
+            await board.expect(HeartbeatAcknowledgment, within=0.05)
+        gateway.release()
+        await board.expect(HeartbeatAcknowledgment, first)
+        assert [beat.applications for beat in gateway.heartbeats] == [{"pump": "running"}] * 2
+
+
+async def test_what_is_not_expected_names_who_sent_it() -> None:
+    async with both() as (gateway, board):
+        asked = board.send(board.request())
+        with pytest.raises(ProductFailure, match=r"the board sent EnrollmentRequest.*, expected Heartbeat"):
             await gateway.expect(Heartbeat)
-            await gateway.expect(Heartbeat)
-            gateway.reply(Error("BUSY", "later", retry_after=5))
-            await board.expect(Error, second)
-            with pytest.raises(ProductFailure, match="did not send HeartbeatAcknowledgment within"):
-                await board.expect(HeartbeatAcknowledgment, within=0.05)
-            gateway.release()
-            await board.expect(HeartbeatAcknowledgment, first)
-            assert [beat.applications for beat in gateway.heartbeats] == [{"pump": "running"}] * 2
-
-    play(story)
-
-
-def test_what_is_not_expected_names_who_sent_it() -> None:
-    async def story() -> None:
-        async with both() as (gateway, board):
-            asked = board.send(board.request())
-            with pytest.raises(ProductFailure, match=r"the board sent EnrollmentRequest.*, expected Heartbeat"):
-                await gateway.expect(Heartbeat)
-            gateway.send(EnrollmentResponse(DEVICE_ID, "mock", "127.0.0.1:0", 1000), asked + 7)
-            with pytest.raises(
-                ProductFailure, match=f"the gateway replied with the wrong id: .* {asked + 7}, expected"
-            ):
-                await board.expect(EnrollmentResponse, asked)
-            gateway.write(bytes.fromhex("00000002ffff"))
-            with pytest.raises(ProductFailure, match="the gateway broke the protocol"):
-                await board.receive()
-            await gateway.close()
-            await board.until_closed()
-            with pytest.raises(LinkClosed):
-                board.send(board.request())
-
-    play(story)
+        gateway.send(EnrollmentResponse(DEVICE_ID, "mock", "127.0.0.1:0", 1000), asked + 7)
+        with pytest.raises(ProductFailure, match=f"the gateway replied with the wrong id: .* {asked + 7}, expected"):
+            await board.expect(EnrollmentResponse, asked)
+        gateway.write(bytes.fromhex("00000002ffff"))
+        with pytest.raises(ProductFailure, match="the gateway broke the protocol"):
+            await board.receive()
+        await gateway.close()
+        await board.until_closed()
+        with pytest.raises(LinkClosed):
+            board.send(board.request())
 
 
-def test_the_links_of_a_mock_gateway_are_recorded_as_a_mocks() -> None:
+async def test_the_links_of_a_mock_gateway_are_recorded_as_a_mocks() -> None:
     recorded: list[Any] = []
-
-    async def story() -> None:
-        async with both(recorded) as (gateway, board):
-            await asyncio.gather(gateway.enroll(DEVICE_ID), board.enroll())
-            await board.close()
-            await gateway.until_closed()
-
-    play(story)
+    async with both(recorded) as (gateway, board):
+        await asyncio.gather(gateway.enroll(DEVICE_ID), board.enroll())
+        await board.close()
+        await gateway.until_closed()
     assert [event[2] for event in recorded] == [
         "TlsConnected",
         "EnrollmentRequest",

@@ -158,7 +158,7 @@ async def test_a_verdict_lists_the_actions_of_the_test() -> None:
         with pytest.raises(ProductFailure) as failure:
             await application.until(phase="Running", within=0.1)
         first, second, third, *rest = str(failure.value).splitlines()
-        assert "; it is Deploying: 0 of 1 devices have the module, 1 not connected; the record does not tell" in first
+        assert "; it is Deploying: 0 of 1 devices have the module, 1 not connected; the record does not show" in first
         assert "virtual-1 is Disconnected, so hello-1 cannot be deployed there" in first
         assert second == "  actions of the test:"
         assert third.endswith(f"cut link  {board.name}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -23,104 +23,94 @@ from harness.wasmbed.runtime.interface import LogLevel
 HURRY = Expectations(patience=2.0, heartbeat=0.2)
 
 
-def with_tier(play: Callable[[VirtualTier], Any], backoff: Backoff | None = None) -> None:
-    async def scene() -> None:
-        tier = VirtualTier(backoff=backoff or Backoff(first=0.1))
-        try:
-            async with asyncio.timeout(60):
-                await play(tier)
-        finally:
-            await tier.close()
-
-    asyncio.run(scene())
+@pytest.fixture
+async def tier() -> AsyncIterator[VirtualTier]:
+    """The virtual tier, with short pauses between attempts to connect."""
+    tier = VirtualTier(backoff=Backoff(first=0.1))
+    yield tier
+    await tier.close()
 
 
 def made_by(tier: VirtualTier) -> BoardFactory:
     return lambda settings, environment: tier.make("virtual", settings, environment)
 
 
-def test_the_virtual_board_passes() -> None:
+async def test_the_virtual_board_passes(tier: VirtualTier) -> None:
     outcomes: dict[str, str] = {}
-    with_tier(lambda tier: check_board(made_by(tier), at_once=10, progress=outcomes.__setitem__))
+    await check_board(made_by(tier), at_once=10, progress=outcomes.__setitem__)
     assert outcomes == dict.fromkeys(BOARD_CHECKS, "passed")
 
 
-def fails(check: str, factory: Callable[[VirtualTier], BoardFactory] = made_by, backoff: Backoff | None = None) -> str:
-    """Return the kit's message about a board that fails ``check``."""
-    failure: list[ProductFailure] = []
-
-    async def play(tier: VirtualTier) -> None:
+async def fails(check: str) -> str:
+    """Return the kit's message about a virtual board that fails ``check``."""
+    tier = VirtualTier(backoff=Backoff(first=0.05, longest=0.2))
+    try:
         with pytest.raises(ProductFailure) as caught:
-            await check_board(factory(tier), only=[check], expectations=HURRY)
-        failure.append(caught.value)
-
-    with_tier(play, backoff or Backoff(first=0.05, longest=0.2))
-    assert f"1 of 1 board checks failed: {check}" in str(failure[0])
-    return str(failure[0])
+            await check_board(made_by(tier), only=[check], expectations=HURRY)
+    finally:
+        await tier.close()
+    assert f"1 of 1 board checks failed: {check}" in str(caught.value)
+    return str(caught.value)
 
 
 # Each test breaks one behaviour of the virtual board, and names the check that has to fail.
 
 
-def test_a_board_that_stays_on_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_board_that_stays_on_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def ignored(self: VirtualBoard) -> None: ...
 
     monkeypatch.setattr(VirtualBoard, "power_off", ignored)
-    words = fails("boots_and_switches_off")
+    words = await fails("boots_and_switches_off")
     assert "the board is on after power_off" in words
     assert "enrollment: requested" in words, "the console's last lines belong to the verdict"
 
 
-def test_a_certificate_that_does_not_survive_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_certificate_that_does_not_survive_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     def store(self: Flash, certificate: bytes) -> None: ...
 
     monkeypatch.setattr(Flash, "store", store)
-    assert "the board came back without the issued certificate" in fails("enrolls_with_signing_request")
+    assert "the board came back without the issued certificate" in await fails("enrolls_with_signing_request")
 
 
-def test_a_board_that_ignores_retry_after_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_board_that_ignores_retry_after_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uplink, "reconnect_delay", lambda backoff, failures, retry_after, randomness: 0.01)
-    assert "asked the board to wait 1.5 s" in fails("waits_when_told_to")
+    assert "asked the board to wait 1.5 s" in await fails("waits_when_told_to")
 
 
-def test_a_board_that_hammers_the_gateway_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_board_that_hammers_the_gateway_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uplink, "reconnect_delay", lambda backoff, failures, retry_after, randomness: 0.2)
-    assert "the pauses were" in fails("comes_back_slower_and_slower")
+    assert "the pauses were" in await fails("comes_back_slower_and_slower")
 
 
-def test_a_heartbeat_that_is_too_fast_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_heartbeat_that_is_too_fast_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     enrolled = BoardSession._enrolled
 
     def hasty(self: BoardSession, response: Any, message_id: int) -> None:
         enrolled(self, replace(response, heartbeat_interval=response.heartbeat_interval // 10), message_id)
 
     monkeypatch.setattr(BoardSession, "_enrolled", hasty)
-    assert "the board's gaps were" in fails("keeps_its_heartbeat")
+    assert "the board's gaps were" in await fails("keeps_its_heartbeat")
 
 
-def test_a_board_that_waits_for_a_dead_gateway_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_board_that_waits_for_a_dead_gateway_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.boards.virtual.session.MISSED_HEARTBEATS", 10_000)
-    assert "did not end the connection" in fails("gives_up_a_silent_gateway")
+    assert "did not end the connection" in await fails("gives_up_a_silent_gateway")
 
 
-def test_a_task_left_after_a_power_cut_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_task_left_after_a_power_cut_is_noticed(tier: VirtualTier, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[asyncio.Task[None]] = []
 
     async def leaking(self: VirtualBoard) -> None:
         started.append(asyncio.create_task(self._environment.clock.sleep(1), name="forgotten"))
-        await self._halt(goodbye=False)
+        await self._halt(orderly=False)
 
     monkeypatch.setattr(VirtualBoard, "cut_power", leaking)
-
-    async def wait_for_it(tier: VirtualTier) -> None:
-        with pytest.raises(ProductFailure, match="the board left tasks: forgotten"):
-            await run_board_check("leaves_nothing_without_power", made_by(tier), expectations=HURRY)
-        await asyncio.gather(*started)
-
-    with_tier(wait_for_it)
+    with pytest.raises(ProductFailure, match="the board left tasks: forgotten"):
+        await run_board_check("leaves_nothing_without_power", made_by(tier), expectations=HURRY)
+    await asyncio.gather(*started)
 
 
-def test_trust_in_anybody_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_trust_in_anybody_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     import ssl
 
     def gullible(self: VirtualTier, *_: Any) -> ssl.SSLContext:
@@ -130,11 +120,11 @@ def test_trust_in_anybody_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         return context
 
     monkeypatch.setattr(VirtualTier, "_context", gullible)
-    assert "no handshake failed" in fails("refuses_an_unknown_authority")
-    assert "did not present its certificate" in fails("authenticates_with_tls_1_3")
+    assert "no handshake failed" in await fails("refuses_an_unknown_authority")
+    assert "did not present its certificate" in await fails("authenticates_with_tls_1_3")
 
 
-def test_a_board_that_believes_any_hash_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_board_that_believes_any_hash_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     add = Reception.add
 
     def believing(self: Reception, chunk: Any) -> bytes | None:
@@ -145,25 +135,25 @@ def test_a_board_that_believes_any_hash_is_noticed(monkeypatch: pytest.MonkeyPat
         return add(self, chunk)
 
     monkeypatch.setattr(Reception, "add", believing)
-    assert "the board accepted" in fails("refuses_what_it_cannot_run")
+    assert "the board accepted" in await fails("refuses_what_it_cannot_run")
 
 
-def test_an_application_that_cannot_be_stopped_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_application_that_cannot_be_stopped_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def stop(self: Applications, message: Any, message_id: int) -> None:
         self._board.send(StopResult(message.application_id, ok=False, error="no"), message_id)
 
     monkeypatch.setattr(Applications, "stop", stop)
-    assert "stopping gave" in fails("stops")
+    assert "stopping gave" in await fails("stops")
 
 
-def test_a_reply_with_another_id_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reply_with_another_id_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     send = BoardSession.send
 
     def confused(self: BoardSession, message: Any, message_id: int | None = None) -> bool:
         return send(self, message, None if isinstance(message, DeploymentResult) else message_id)
 
     monkeypatch.setattr(BoardSession, "send", confused)
-    assert "DeploymentResult to" in fails("runs_and_publishes")
+    assert "DeploymentResult to" in await fails("runs_and_publishes")
 
 
 # What is not the board's fault, and what does not apply.
@@ -182,42 +172,33 @@ class Plain(VirtualBoard):
     features: ClassVar[frozenset[str]] = frozenset({"tls"})
 
 
-def variant(kind: type[VirtualBoard]) -> Callable[[VirtualTier], BoardFactory]:
-    def factory(tier: VirtualTier) -> BoardFactory:
-        def make(settings: BoardSettings, environment: BoardEnvironment) -> Board:
-            return kind(
-                settings,
-                environment,
-                tier._runtime,
-                lambda authority, identity: tier._context(authority, identity, environment.clock),
-                Backoff(first=0.05),
-                LogLevel.INFO,
-            )
+def variant(tier: VirtualTier, kind: type[VirtualBoard]) -> BoardFactory:
+    """Return a factory of boards of that class."""
 
-        return make
+    def make(settings: BoardSettings, environment: BoardEnvironment) -> Board:
+        return kind(
+            settings,
+            environment,
+            tier._runtime,
+            lambda authority, identity: tier._context(authority, identity, environment.clock),
+            Backoff(first=0.05),
+            LogLevel.INFO,
+        )
 
-    return factory
+    return make
 
 
-def test_a_board_that_cannot_be_started_is_not_judged() -> None:
+async def test_a_board_that_cannot_be_started_is_not_judged(tier: VirtualTier) -> None:
     outcomes: dict[str, str] = {}
-
-    async def play(tier: VirtualTier) -> None:
-        with pytest.raises(RigError, match=r"1 board checks could not be run\n.*no board answers"):
-            await check_board(variant(Absent)(tier), only=["boots_and_switches_off"], progress=outcomes.__setitem__)
-
-    with_tier(play)
+    with pytest.raises(RigError, match=r"1 board checks could not be run\n.*no board answers"):
+        await check_board(variant(tier, Absent), only=["boots_and_switches_off"], progress=outcomes.__setitem__)
     assert outcomes == {"boots_and_switches_off": "not run"}
 
 
-def test_checks_that_do_not_apply_are_skipped() -> None:
+async def test_checks_that_do_not_apply_are_skipped(tier: VirtualTier) -> None:
     outcomes: dict[str, str] = {}
-
-    async def play(tier: VirtualTier) -> None:
-        names = ["enrolls_with_certificate", "enrolls_with_signing_request", "restarts_with_its_identity", "stops"]
-        await check_board(variant(Plain)(tier), only=names, progress=outcomes.__setitem__)
-
-    with_tier(play)
+    names = ["enrolls_with_certificate", "enrolls_with_signing_request", "restarts_with_its_identity", "stops"]
+    await check_board(variant(tier, Plain), only=names, progress=outcomes.__setitem__)
     assert outcomes == {
         "enrolls_with_certificate": "passed",
         "enrolls_with_signing_request": "skipped",
@@ -226,16 +207,13 @@ def test_checks_that_do_not_apply_are_skipped() -> None:
     }
 
 
-def test_a_check_that_does_not_exist() -> None:
-    async def play(tier: VirtualTier) -> None:
-        with pytest.raises(UsageError, match="the checks are boots_and_switches_off"):
-            await run_board_check("flies", made_by(tier))
-        outcomes: dict[str, str] = {}
-        with pytest.raises(UsageError, match="unknown check 'flies'"):
-            await check_board(made_by(tier), only=["boots_and_switches_off", "flies"], progress=outcomes.__setitem__)
-        assert outcomes == {}, "nothing is run, nor left running"
-
-    with_tier(play)
+async def test_an_unknown_check_is_refused_before_any_check_runs(tier: VirtualTier) -> None:
+    with pytest.raises(UsageError, match="the checks are boots_and_switches_off"):
+        await run_board_check("flies", made_by(tier))
+    outcomes: dict[str, str] = {}
+    with pytest.raises(UsageError, match="unknown check 'flies'"):
+        await check_board(made_by(tier), only=["boots_and_switches_off", "flies"], progress=outcomes.__setitem__)
+    assert outcomes == {}, "nothing is run, nor left running"
 
 
 def test_every_check_has_a_summary() -> None:

@@ -39,11 +39,11 @@ class Scene:
         return self.add(Kind.STATE, "Kubernetes", "", kind, about, change=change, status={"phase": phase})
 
     def enrolled(self, beats: int = 1, **request: Any) -> Scene:
-        self.up("TlsConnected", version="TLSv1.3", certificate={"serial": self.id})
+        self.up("TlsConnected", version="TLSv1.3", certificate={"serial": self.id}, address=f"127.0.0.1:{self.at}")
         self.up("EnrollmentRequest", messageId=1, **{"capabilities": ["tls"], "mcuType": self.device, **request})
         self.phase("Device", "Enrolling").phase("Device", "Enrolled")
         self.down("EnrollmentResponse", messageId=1, deviceId=self.id, gatewayEndpoint=f"127.0.0.1:{self.at}")
-        self.up("EnrollmentAcknowledgment", deviceId=self.id, messageId=1)
+        self.up("EnrollmentAcknowledgment", deviceId=self.id, messageId=1, frame=self.id, frameSize=len(str(self.at)))
         for number in range(beats):
             self.up("Heartbeat", deviceId=self.id, deviceTime=self.at, metrics={"x": self.at}, messageId=number)
             self.down("HeartbeatAcknowledgment", gatewayTime=self.at, messageId=number)
@@ -51,6 +51,8 @@ class Scene:
 
     def deployed(self, application: str, phase: str = "Running") -> Scene:
         self.add(Kind.MESSAGE, "User", "Kubernetes", "CREATE Application", application)
+        token = f"(secret {self.id})"
+        self.add(Kind.MESSAGE, "ApplicationController", "Gateway", "DeployApplication", application, token=token)
         self.down("Deploy", application, applicationId=application, size=10)
         self.up("DeploymentResult", application, applicationId=application, ok=True, metrics={"fuel_used": self.at})
         return self.phase("Application", "Deploying", application).phase("Application", phase, application)

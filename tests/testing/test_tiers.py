@@ -71,16 +71,16 @@ NO_RENODE = RenodeTier.unavailable()
 
 @pytest.mark.skipif(NO_RENODE is not None, reason=str(NO_RENODE))
 @pytest.mark.parametrize("kind", RENODE)
-def test_renode_qemu_and_virtual_boards_have_equal_histories(kind: str) -> None:
+async def test_renode_qemu_and_virtual_boards_have_equal_histories(kind: str) -> None:
     if not find_renode_platforms()[kind].platform.image_path.exists():
         pytest.skip(f"no image of {kind}: `make firmware`")
-    virtual, emulated, in_renode = (played(each) for each in ("virtual", KIND, kind))
+    virtual, emulated, in_renode = [await played(each) for each in ("virtual", KIND, kind)]
     require_alike(virtual, in_renode, ("virtual", kind))
     require_alike(emulated, in_renode, (KIND, kind))
 
 
 @pytest.mark.skipif(NO_RENODE is not None, reason=str(NO_RENODE))
 @pytest.mark.parametrize(("module", "outcome"), [("trap", "Error"), ("missing_import", "Failed")])
-def test_failures_in_renode_are_alike(module: str, outcome: str) -> None:
-    virtual, in_renode = (played(each, module=module, outcome=outcome) for each in ("virtual", RENODE[0]))
+async def test_failures_in_renode_are_alike(module: str, outcome: str) -> None:
+    virtual, in_renode = [await played(each, module=module, outcome=outcome) for each in ("virtual", RENODE[0])]
     require_alike(virtual, in_renode, ("virtual", RENODE[0]))

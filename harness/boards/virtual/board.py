@@ -48,21 +48,21 @@ class VirtualBoard(Board):
     async def power_off(self) -> None:
         if self._firmware is not None:
             self._firmware.say("power: off")
-            await self._halt(goodbye=True)
+            await self._halt(orderly=True)
 
     async def cut_power(self) -> None:
-        await self._halt(goodbye=False)
+        await self._halt(orderly=False)
 
     async def reset(self) -> None:
         """Restart the firmware; a board that is off stays off."""
         if self._firmware is not None:
-            await self._halt(goodbye=False)
+            await self._halt(orderly=False)
             self._boot()
 
     async def cut_link(self) -> None:
         self._link_is_cut = True
         if self._firmware is not None:
-            await self._firmware.uplink.stop(goodbye=False)
+            await self._firmware.uplink.stop(orderly=False)
 
     async def restore_link(self) -> None:
         self._link_is_cut = False
@@ -76,7 +76,7 @@ class VirtualBoard(Board):
         if not self._link_is_cut:
             self._firmware.uplink.start(self.name)
 
-    async def _halt(self, *, goodbye: bool) -> None:
+    async def _halt(self, *, orderly: bool) -> None:
         firmware, self._firmware = self._firmware, None
         if firmware is not None:
-            await firmware.halt(goodbye=goodbye)
+            await firmware.halt(orderly=orderly)

@@ -89,9 +89,9 @@ class Firmware:
         self.say(f"wasmbed {FIRMWARE_VERSION} on {DEVICE_TYPE} board {settings.name}")
         self.say(f"identity: {'certificate' if flash.has_certificate else 'key without certificate'}")
 
-    async def halt(self, *, goodbye: bool) -> None:
-        """Stop everything. With ``goodbye`` the link is closed in order, else it breaks."""
-        await self.uplink.stop(goodbye=goodbye)
+    async def halt(self, *, orderly: bool) -> None:
+        """Stop everything. With ``orderly`` the link is closed in order, else it is aborted."""
+        await self.uplink.stop(orderly=orderly)
         await self._applications.clear()
 
     def uptime_ms(self) -> int:

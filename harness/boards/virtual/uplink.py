@@ -22,7 +22,7 @@ __all__ = ["RECONNECT", "Uplink", "reconnect_delay"]
 
 CONNECTION_TIME = 30.0
 """Seconds for connection and handshake together."""
-GOODBYE_TIME = 2.0
+CLOSE_TIME = 2.0
 """Seconds within which the gateway has to answer the close of the link."""
 
 
@@ -88,14 +88,14 @@ class Uplink:
             self._task = asyncio.get_running_loop().create_task(self._stay_connected(), name=name)
             self._task.add_done_callback(self._show_panic)
 
-    async def stop(self, *, goodbye: bool) -> None:
-        """End the connection, in order with ``goodbye``, else like a break. It can be started again and keeps its
-        device id."""
+    async def stop(self, *, orderly: bool) -> None:
+        """End the connection: close it in order with ``orderly``, else abort it. It can be started again and keeps
+        its device id."""
         task, self._task = self._task, None
         if task is None:
             return
         link = self._link
-        if link is not None and not goodbye:
+        if link is not None and not orderly:
             link.abort()
         task.cancel()
         await asyncio.wait([task])
@@ -175,7 +175,7 @@ class Uplink:
 
     async def _close(self, link: Link) -> None:
         try:
-            async with self._clock.deadline(GOODBYE_TIME):
+            async with self._clock.deadline(CLOSE_TIME):
                 await link.close()
         except TimeoutError:
             await link.close()

@@ -79,7 +79,7 @@ class DeviceListener:
             handshakes=settings.handshakes,
             silence=settings.silence_timeout,
             handshake=settings.handshake_timeout,
-            patience=settings.handshake_patience,
+            patience=settings.handshake_timeout_under_load,
             rejected=self._rejected,
             behind=self._places.places,
             unread=_UNREAD,

@@ -191,7 +191,7 @@ def _credentials(request: web.Request) -> tuple[str, str]:
 
 
 def _describe_request(wanted: DeploymentRequest) -> dict[str, Any]:
-    """What a deployment request asks for, in the words of ``Deploy``, without the module and its environment."""
+    """Return a deployment request's content as ``Deploy`` fields, without the module and its environment."""
     return {
         "size": len(wanted.module),
         "sha256": wanted.sha256.hex(),

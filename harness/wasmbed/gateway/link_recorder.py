@@ -102,7 +102,8 @@ def _describe_certificate(der: bytes | None) -> tuple[str, dict[str, Any] | None
 
 
 def _usages(certificate: x509.Certificate) -> list[str]:
-    """What its key is for, of what a device's key must be: ``digitalSignature``, ``clientAuth``; ``ca`` for none."""
+    """Return the certificate's key usages that matter for a device: ``digitalSignature``, ``clientAuth``, and ``ca``,
+    which a device must not have."""
     usage, extended = find_extension(certificate, x509.KeyUsage), find_extension(certificate, x509.ExtendedKeyUsage)
     constraints = find_extension(certificate, x509.BasicConstraints)
     found = {

@@ -25,7 +25,7 @@ class GatewaySettings:
     listen: Endpoint = ("127.0.0.1", 8081)
     http: Endpoint = ("127.0.0.1", 8080)
     advertise: str | None = None
-    """The ``host:port`` that is sent to devices; the address where it listens if None."""
+    """The ``host:port`` that is sent to devices; None: the address at which the gateway listens."""
     device_types: frozenset[str] = frozenset({"mcu", "virtual"})
 
     heartbeat_interval: float = 30.0
@@ -34,69 +34,70 @@ class GatewaySettings:
     status_interval: float = 10.0
     """A device's heartbeats, and an application's outputs, are written at most once per interval."""
     last_seen_interval: float = 10.0
-    """Between two beats in the Gateway's own status, which names it: a gateway that misses several is Offline. Sessions
-    are compared with the record as often."""
+    """Seconds between two writes of the gateway's own heartbeat; its status names the interval, and a gateway that
+    misses several is Offline. Sessions are compared with the record as often."""
 
     sessions: int = 10_000
     unclaimed: int = 512
-    """Connections after the handshake that have not claimed a device name."""
+    """The most connections that have not claimed a device name after their handshake."""
     waiting: int = 16_384
-    """Connections that have not begun the handshake."""
+    """The most connections that have not begun the handshake."""
     handshakes: int = 256
-    """Handshakes at once."""
+    """The most handshakes at the same time."""
     silence_timeout: float = 5.0
     handshake_timeout: float = 10.0
-    handshake_patience: float = 2.0
-    """The same while other connections wait to begin theirs."""
+    handshake_timeout_under_load: float = 2.0
+    """``handshake_timeout`` while other connections wait."""
     first_message_timeout: float = 10.0
     close_timeout: float = 2.0
-    """For a peer to read the last message and close."""
+    """Seconds for a peer to read the last message and close."""
     write_timeout: float = 10.0
-    """For a peer to read, once 64 KiB wait for it."""
+    """Seconds for a peer to read, once 64 KiB wait for it."""
     session_errors: int = 32
-    """Messages of one session answered with an error between two heartbeats; one more ends the session."""
+    """The most messages of one session that are answered with an error between two heartbeats; one more ends the
+    session."""
     frame_limit: int = DEFAULT_LIMIT
 
     enrollments: int = 64
     """The most enrollments under way; fewer after some were not completed in time. While others wait, no handshake
     begins, so that those under way are completed."""
     enrollment_wait: float = 15.0
-    """For an enrollment to begin; a device waits 30 s for the answer."""
+    """Seconds for an enrollment to begin; a device waits 30 s for the answer."""
     enrollment_timeout: float = 10.0
-    """For the device controller to confirm an enrollment."""
+    """Seconds for the device controller to confirm an enrollment."""
     retry_after: float = 5.0
-    """The shortest ``retry_after`` that is sent to a refused peer."""
+    """Seconds: the shortest ``retry_after`` that is sent to a refused peer."""
     return_rate: float = 100.0
-    """Devices per second that are asked to return, when many are refused at once."""
+    """Devices per second that are asked to return, when many are refused at the same time."""
     nonces: int = 65_536
-    """Enrollment nonces remembered, to detect replays."""
+    """Enrollment nonces that are remembered, to detect replays."""
 
     chunk_size: int = 4096
     chunk_window: int = 4
-    """Chunks sent ahead of their acknowledgment."""
+    """The most chunks that are sent ahead of their acknowledgment."""
     reply_timeout: float = 10.0
-    """For each step of an exchange that the gateway begins."""
+    """Seconds for each step of an exchange that the gateway begins."""
     chunk_attempts: int = 3
     """The times that a chunk is sent, or the result awaited, before a transfer fails."""
     modules: int = 64
-    """Different modules in memory at once."""
+    """The most different modules in memory at the same time."""
     device_queue: int = 32
-    """Deployments and stops that wait for one device."""
+    """The most deployments and stops that wait for one device."""
     device_applications: int = 64
-    """Applications that one device may report on."""
+    """The most applications that one device may report on."""
 
     api_timeout: float = 10.0
-    """For one request to the API server."""
+    """Seconds for one request to the API server."""
     api_requests: int = 32
-    """Status writes at once."""
+    """Status writes at the same time."""
     http_connections: int = 128
     http_per_address: int = 32
-    """Connections from one address on which no request has shown the token."""
+    """The most connections from one address on which no request has shown the token."""
     http_body_limit: int = 2 << 20
     http_timeout: float = 10.0
-    """For a client to send a request, from the connection or the last answer on, and to read the answer."""
+    """Seconds for a client to send a request, from the connection or the last answer on, and to read the answer."""
     start_timeout: float = 30.0
-    """For the API server to answer at all."""
+    """Seconds for the API server to answer at all."""
     drain_timeout: float = 10.0
 
     def __post_init__(self) -> None:

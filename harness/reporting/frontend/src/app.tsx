@@ -1,25 +1,10 @@
-// The address names the view, so that a link or the back button leads to it.
+// The page: shows the view that the address names, and the keys that lead from view to view.
 
 import { useEffect, useState } from "preact/hooks";
+import { address, read } from "./address";
 import type { Run } from "./data";
 import { Overview } from "./overview";
 import { TestPage } from "./test";
-
-export interface Place {
-  test: number | null;
-  tab: string;
-  event: number | null;
-}
-
-function read(tests: number): Place {
-  const found = /^#test-(\d+)(?:\/([a-z]+))?(?:\/(\d+))?$/.exec(location.hash);
-  const test = found && Number(found[1]) < tests ? Number(found[1]) : null;
-  return { test, tab: found?.[2] ?? "timeline", event: found?.[3] ? Number(found[3]) : null };
-}
-
-export function address(test: number, tab = "timeline", event: number | null = null): string {
-  return `#test-${test}/${tab}${event === null ? "" : `/${event}`}`;
-}
 
 export function App({ run }: { run: Run }) {
   const [place, setPlace] = useState(() => read(run.tests.length));

@@ -2,11 +2,9 @@
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type Lane, boardLanes, participantLanes } from "./lanes";
-import { AXIS, type Geometry, LANES_TOP, draw, hit } from "./painter";
+import { AXIS, type Geometry, LANES_TOP, type Span, draw, hit } from "./painter";
 import { type EventStore, FAULT } from "./store";
 import { clock, count, px, seconds } from "./format";
-
-export type Span = readonly [from: number, to: number];
 
 interface Props {
   store: EventStore;

@@ -1,7 +1,7 @@
 // The run: command and outcome, all tests, sequence coverage, and earlier runs.
 
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { address } from "./app";
+import { address } from "./address";
 import { CoverageTable } from "./coverage";
 import type { Outcome, Run, Test } from "./data";
 import { Trend } from "./trend";

@@ -1,12 +1,12 @@
 // Draws the map: only visible lanes, and one event for each pixel.
 
 import type { Lane } from "./lanes";
-import type { Span } from "./map";
 import { CONSOLE, type EventStore, FAULT, NOTE, STATE } from "./store";
 
 export const AXIS = 20, LANES_TOP = 4;
 const NEAR = 6;
 
+export type Span = readonly [from: number, to: number];
 export interface Geometry { width: number; room: number; gutter: number; height: number; top: number; span: Span }
 interface Marks { chosen: number | null; faults: number[]; drag: [number, number] | null; over: number | null }
 

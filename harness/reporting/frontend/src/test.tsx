@@ -1,7 +1,7 @@
 // One test: verdict, command to run it again, and views of its history that share the selected event.
 
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { type Place, address } from "./app";
+import { type Place, address } from "./address";
 import { Chart } from "./chart";
 import { Consoles } from "./consoles";
 import { type PackedEvents, type Run, type Test, embedded } from "./data";

@@ -3,7 +3,8 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Arrows } from "./arrows";
 import { Detail } from "./detail";
-import { TimeMap, type Span } from "./map";
+import { TimeMap } from "./map";
+import type { Span } from "./painter";
 import { Chips, Empty, Keys } from "./parts";
 import { type EventStore, FAULT, KINDS } from "./store";
 import { count, plural, seconds } from "./format";

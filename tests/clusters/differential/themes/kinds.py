@@ -13,6 +13,10 @@ _POD: dict[str, Any] = {"containers": [{"name": "main", "image": "busybox"}]}
 _LABELS = {"app": "web"}
 _TEMPLATE: dict[str, Any] = {"metadata": {"labels": _LABELS}, "spec": _POD}
 _WORKLOAD: dict[str, Any] = {"selector": {"matchLabels": _LABELS}, "template": _TEMPLATE}
+_CLAIM: dict[str, Any] = {
+    "metadata": {"name": "data", "labels": _LABELS},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+}
 _JOB_POD: dict[str, Any] = {"template": {"spec": {**_POD, "restartPolicy": "Never"}}}
 _WEBHOOK: dict[str, Any] = {
     "name": "check.example.org",
@@ -188,6 +192,7 @@ THEME = Theme(
         ),
         _new("apps/v1", "deployments", "an unknown field", spec={**_WORKLOAD, "replica": 3}),
         _new("apps/v1", "statefulsets", "as usual", spec={**_WORKLOAD, "serviceName": "web"}),
+        _new("apps/v1", "statefulsets", "with claims", spec={**_WORKLOAD, "volumeClaimTemplates": [_CLAIM]}),
         _new("apps/v1", "daemonsets", "as usual", spec=_WORKLOAD),
         _new("apps/v1", "replicasets", "as usual", spec=_WORKLOAD),
         _new("batch/v1", "jobs", "as usual", spec=_JOB_POD),
