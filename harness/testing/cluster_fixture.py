@@ -15,17 +15,13 @@ from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceApi, WatchEvent
 from harness.wasmbed.resources.kinds import DEVICE
 from harness.wasmbed.resources.manifests import device
-from harness.wasmbed.resources.names import GROUP
 
-__all__ = ["COLLECTED_WITHIN", "FINALIZER", "SECOND_FINALIZER", "ClusterFixture", "TapCall", "refused"]
+__all__ = ["ClusterFixture", "TapCall", "refused"]
 
 PATIENCE = 30.0
 """Seconds within which a watch has to report a change."""
 COLLECTED_WITHIN = 90.0
 """Seconds within which the garbage collector has to delete an object; it discovers new types every 30 s."""
-FINALIZER = f"{GROUP}/check"
-SECOND_FINALIZER = f"{GROUP}/more"
-"""Finalizers of the checks only; no controller removes them."""
 
 E = TypeVar("E", bound=ApiError)
 

@@ -189,7 +189,7 @@ def test_a_program_that_is_not_built_is_said_with_the_command(monkeypatch, tmp_p
     assert program.missing().endswith("run make apiserver")
 
 
-def test_a_build_that_fails_shows_gos_last_words(monkeypatch, tmp_path):
+def test_a_build_that_fails_shows_the_end_of_gos_output(monkeypatch, tmp_path):
     go = tmp_path / "go"
     go.write_text("#!/bin/sh\necho 'k8s.io/api@v0.36.3: no such host' >&2\nexit 1\n")
     go.chmod(0o755)
@@ -233,7 +233,7 @@ class Platform:
         self.process.communicate()
 
     def end(self):
-        """Its last words."""
+        """Its output to the end."""
         return self.process.communicate(timeout=120)[0]
 
 
