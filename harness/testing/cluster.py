@@ -85,7 +85,7 @@ async def check_cluster(
         if name not in CLUSTER_CHECKS:
             raise UsageError(f"unknown check {name!r}", do=f"the checks are {', '.join(CLUSTER_CHECKS)}")
     failures: dict[str, str] = {}
-    async with _started(factory) as fixture:
+    async with _fixture(factory) as fixture:
         for name in names:
             try:
                 await CLUSTER_CHECKS[name](fixture)
@@ -101,7 +101,7 @@ async def check_cluster(
 
 
 @asynccontextmanager
-async def _started(factory: ClusterFactory) -> AsyncIterator[ClusterFixture]:
+async def _fixture(factory: ClusterFactory) -> AsyncIterator[ClusterFixture]:
     calls: list[TapCall] = []
 
     def tap(source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from harness.testing.cluster_fixture import FINALIZER, SECOND_FINALIZER, ClusterFixture, refused
+from harness.testing.cluster_fixture import ClusterFixture, refused
 from harness.testing.require import require
 from harness.wasmbed.resources.api import Conflict, Invalid, NotFound, Object
 from harness.wasmbed.resources.kinds import APPLICATION, CONFIG_MAP, DEVICE, LEASE, SECRET
-from harness.wasmbed.resources.names import CRL_KEY
+from harness.wasmbed.resources.names import CRL_KEY, GROUP
 
 
 async def stores_what_it_is_given(fixture: ClusterFixture) -> None:
@@ -198,13 +198,13 @@ async def waits_for_finalizers(fixture: ClusterFixture) -> None:
     """A deleted object stays, marked, until its last finalizer is removed."""
     given = fixture.device()
     name = given["metadata"]["name"]
-    given["metadata"]["finalizers"] = [FINALIZER]
+    given["metadata"]["finalizers"] = [f"{GROUP}/check"]
     await fixture.api.create(DEVICE, given)
     await fixture.api.delete(DEVICE, name)
     marked = await fixture.api.get(DEVICE, name)
     require(marked["metadata"].get("deletionTimestamp"), "a deleted object with a finalizer is not marked")
     async with refused(Invalid, "a finalizer on an object that is being deleted"):
-        await fixture.api.patch(DEVICE, name, {"metadata": {"finalizers": [FINALIZER, SECOND_FINALIZER]}})
+        await fixture.api.patch(DEVICE, name, {"metadata": {"finalizers": [f"{GROUP}/check", f"{GROUP}/more"]}})
     await fixture.api.patch(DEVICE, name, {"metadata": {"finalizers": None}})
     await fixture.wait_until_deleted(DEVICE, name, "an object without finalizers")
 

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from harness.testing.cluster_fixture import FINALIZER, ClusterFixture, TapCall, refused
+from harness.testing.cluster_fixture import ClusterFixture, TapCall, refused
 from harness.testing.require import require
 from harness.wasmbed.resources.api import ApiError, Conflict, WatchEvent
 from harness.wasmbed.resources.kinds import DEVICE
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
+from harness.wasmbed.resources.names import GROUP
 
 
 async def tells_changes_in_order(fixture: ClusterFixture) -> None:
@@ -125,7 +126,7 @@ async def tells_causes_first(fixture: ClusterFixture) -> None:
     """The tap gets a write before the event that it caused, also if the event arrives first."""
     given = fixture.device()
     name = given["metadata"]["name"]
-    given["metadata"]["finalizers"] = [FINALIZER]
+    given["metadata"]["finalizers"] = [f"{GROUP}/check"]
     version = (await fixture.api.create(DEVICE, given))["metadata"]["resourceVersion"]
     field, steps, start = f"metadata.name={name}", range(20), len(fixture.calls)
     async with fixture.api.watch(DEVICE, resource_version=version, field_selector=field) as events:
