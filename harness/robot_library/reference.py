@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 from robot.libdocpkg import LibraryDocumentation
@@ -17,8 +18,12 @@ __all__ = ["document", "write_reference"]
 LIBRARY = "harness.robot_library"
 
 
+@cache
 def document() -> LibraryDoc:
-    """Return the library's keywords as libdoc describes them, their documentation converted to HTML."""
+    """Return the library's keywords as libdoc describes them, their documentation converted to HTML.
+
+    Made once a process: a second time, libdoc leaves the return types out.
+    """
     found: LibraryDoc = LibraryDocumentation(LIBRARY)
     found.convert_docs_to_html()
     for each in (found, *found.inits, *found.keywords):
