@@ -22,7 +22,7 @@ LIBRARY = "harness.robot_library"
 def document() -> LibraryDoc:
     """Return the library's keywords as libdoc describes them, their documentation converted to HTML.
 
-    Made once a process: a second time, libdoc leaves the return types out.
+    Made once a process: libdoc finds no return types when it reads this library a second time.
     """
     found: LibraryDoc = LibraryDocumentation(LIBRARY)
     found.convert_docs_to_html()
