@@ -138,19 +138,22 @@ class LeaderLease:
                 self._held = None
 
     async def _renew(self, held: Object) -> Object | None:
-        """Return the renewed lease, or None if another manager holds it."""
+        """Return the renewed lease, or None if another manager holds it, or it was deleted."""
+        is_stale = False
         while True:
             try:
+                if is_stale:
+                    held = await self._api.get(LEASE, self.name)
+                    if _holder(held) != self.identity:
+                        return None
                 spec = {**held["spec"], "renewTime": format_timestamp(self._clock.now())}
                 renewed = await self._api.replace(LEASE, self.name, {**held, "spec": spec})
                 self._informer.remember(renewed)
                 return renewed
             except NotFound:
                 return None
-            except Conflict:
-                held = await self._api.get(LEASE, self.name)
-                if _holder(held) != self.identity:
-                    return None
+            except Conflict:  # also of a lease that was deleted: a PUT would create it
+                is_stale = True
             except (OSError, ApiError) as error:
                 log.warning("lease %s: %s; trying again", self.name, reason(error))
                 await self._clock.sleep(self._randomness.jitter(self.duration / 15))
