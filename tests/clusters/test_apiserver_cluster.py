@@ -32,6 +32,22 @@ built = pytest.mark.skipif(ApiserverCluster.unavailable() is not None, reason=st
 
 @pytest.fixture
 async def cluster():
+    """A namespace on the server of the session, which tests on the other workers use too."""
+    cluster = ApiserverCluster(SystemClock(), Randomness(), f"test-{Randomness().token(4)}")
+    await cluster.start()
+    yield cluster
+    await cluster.stop()
+
+
+@pytest.fixture
+def other_session(monkeypatch):
+    monkeypatch.setenv("PYTEST_XDIST_TESTRUNUID", f"alone-{os.getpid()}-{Randomness().token(4)}")
+    monkeypatch.setattr("harness.clusters.session._joined", {})
+
+
+@pytest.fixture
+async def lone_cluster(other_session):
+    """A namespace on a server that no other test uses."""
     cluster = ApiserverCluster(SystemClock(), Randomness(), f"test-{Randomness().token(4)}")
     await cluster.start()
     yield cluster
@@ -74,9 +90,8 @@ def test_envtest_says_what_is_missing(monkeypatch, tmp_path):
 
 
 @built
-async def test_a_cluster_that_dies_in_the_middle_is_the_rigs_fault(cluster, monkeypatch):
-    monkeypatch.setenv("PYTEST_XDIST_TESTRUNUID", f"dies-{os.getpid()}")
-    monkeypatch.setattr("harness.clusters.session._joined", {})
+async def test_a_cluster_that_dies_in_the_middle_is_the_rigs_fault(lone_cluster):
+    cluster = lone_cluster
     await cluster.check()
     folder = cluster._path.parent
     server = next(int(pid) for pid in os.listdir("/proc") if pid.isdigit() and str(folder) in arguments(pid))
@@ -159,7 +174,9 @@ async def test_what_keeps_a_namespace_is_said(cluster, monkeypatch):
 
 
 @built
-async def test_clean_removes_what_killed_runs_left_and_nobody_elses(cluster, capsys):
+async def test_clean_removes_what_killed_runs_left_and_nobody_elses(lone_cluster, capsys):
+    cluster = lone_cluster
+
     async def make(api, name, **metadata):
         await api.create(NAMESPACE, {"metadata": {"name": name, **metadata}})
 
@@ -171,8 +188,8 @@ async def test_clean_removes_what_killed_runs_left_and_nobody_elses(cluster, cap
     await make(api, names[1], labels={"app.kubernetes.io/managed-by": "Helm"})
     await make(api, names[2], **mine)
     code = await asyncio.to_thread(run, ["clean", "--cluster", f"--kubeconfig={cluster._path}", "--reports=none"])
-    assert code == 0
-    said = capsys.readouterr().out
+    said, error = capsys.readouterr()
+    assert code == 0, error
     assert f"removed namespace {names[0]}\n" in said
     assert f"kept namespace {names[2]}: process {pid} uses it\n" in said
     left = {item["metadata"]["name"] for item in (await api.list(NAMESPACE)).items}
