@@ -41,8 +41,12 @@ async def cluster():
 
 @pytest.fixture
 def other_session(monkeypatch):
+    servers = {}
     monkeypatch.setenv("PYTEST_XDIST_TESTRUNUID", f"alone-{os.getpid()}-{Randomness().token(4)}")
-    monkeypatch.setattr("harness.clusters.session._joined", {})
+    monkeypatch.setattr("harness.clusters.session._joined", servers)
+    yield
+    for server in servers.values():
+        server.leave()
 
 
 @pytest.fixture
