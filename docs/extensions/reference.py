@@ -80,7 +80,8 @@ class Invariants(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         from harness.invariants import RULES
-        from tests.invariants.histories import EXAMPLES, Story
+        from tests.invariants.histories import EXAMPLES
+        from tests.invariants.story import Story
 
         lines = []
         for name, rule in RULES.items():

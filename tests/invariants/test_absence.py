@@ -6,7 +6,7 @@ import pytest
 
 from harness.invariants import Party
 from harness.invariants.absence import missing_from_application, missing_from_device
-from tests.invariants.histories import ID, Story
+from tests.invariants.story import ID, Story
 
 TURNS: dict[str, tuple[Callable[[Story], object], Party, str]] = {
     "handshake": (lambda s: s.note("power on", "pump-1"), Party.PRODUCT, "no handshake"),

@@ -5,7 +5,8 @@ import inspect
 import pytest
 
 from harness.invariants import RULES
-from tests.invariants.histories import EXAMPLES, Story
+from tests.invariants.histories import EXAMPLES
+from tests.invariants.story import Story
 
 
 @pytest.mark.parametrize("name", RULES)

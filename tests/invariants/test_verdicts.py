@@ -9,7 +9,8 @@ from harness.core.errors import ProductFailure, UsageError
 from harness.invariants import find_violations, judge
 from harness.reporting.verdict import Verdict, notes_of
 from harness.stack.hosted import HostedStack
-from tests.invariants.histories import EXAMPLES, Story
+from tests.invariants.histories import EXAMPLES
+from tests.invariants.story import Story
 
 
 def wrong_time() -> Story:
