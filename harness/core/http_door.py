@@ -25,6 +25,9 @@ __all__ = ["HttpDoor", "HttpPlaces"]
 
 log = get_log(__name__)
 
+_UNSENT = 64 << 10
+"""Bytes of an answer that wait for a client to read, before its writer has to wait too."""
+
 
 @dataclass(frozen=True, slots=True)
 class HttpPlaces:
@@ -184,6 +187,7 @@ class _Place(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=_UNSENT)
         peer: Any = transport.get_extra_info("peername")
         self.address = str(peer[0]) if isinstance(peer, tuple) else "unknown"
         self.handler = self._door.enter(self)

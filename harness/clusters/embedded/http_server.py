@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Any
 
@@ -13,10 +13,11 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from harness.clusters.embedded.access.users import ADMIN, ANONYMOUS, User
-from harness.clusters.embedded.encodings import ZIPPED_FROM, Compressor, media_of, takes_gzip, to_yaml, zipped
+from harness.clusters.embedded.encodings import ZIPPED_FROM, compressed, media_of, takes_gzip, to_yaml, zipped
 from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.logs import Logs
 from harness.clusters.embedded.messages import JSON, YAML, Listing, Plain, Request, Response
+from harness.clusters.embedded.pieces import PIECE, begun, gathered
 from harness.clusters.embedded.query import is_pretty
 from harness.clusters.embedded.server import ApiServer
 from harness.clusters.embedded.watching import Watcher
@@ -31,20 +32,18 @@ __all__ = ["HttpServer", "Ready"]
 
 log = server_log(__name__)
 
-_ADMISSION = Admission(waiting=256)
-"""Connections before their handshake; more than clients open at a time."""
+_ADMISSION = Admission(waiting=256, unread=64 << 10)
+"""Connections before their handshake, more than clients open at a time; and what the kernel keeps of an answer."""
 _PLACES = HttpPlaces(connections=512, per_address=64, timeout=30.0, idle=90.0)
 """A watch is one request: it has no time limit as long as its client reads."""
 _SHUTDOWN_SECONDS = 1.0
 
-_LONG = 500
-"""A list of more objects is sent in pieces, and other requests are served between them."""
 _TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 _ZIPPED = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
 _CLOSE = {"Connection": "close"}
 """The rest of the body would be read as the next request."""
 
-Pieces = AsyncGenerator[bytes, None]
+Pieces = AsyncGenerator[bytes | memoryview, None]
 Ready = Callable[[], Awaitable[object]]
 
 
@@ -176,21 +175,29 @@ class HttpServer:
         if answer.watcher is not None:
             stream = web.StreamResponse(headers=headers)
             return await self._stream(request, door, stream, _events(answer.watcher))
-        if isinstance(answer.content, Listing) and len(answer.content.entries) > _LONG and not pretty:
-            wants_gzip = takes_gzip(request.headers)
-            if wants_gzip:
-                headers.update(_ZIPPED)
-            stream = web.StreamResponse(headers=headers)
-            return await self._stream(request, door, stream, _parts(answer.content, zipped=wants_gzip))
-        data = answer.content.encode()
+        wants_gzip = takes_gzip(request.headers)
+        if isinstance(answer.content, Listing) and not pretty and not wants_yaml:
+            parts, long = begun(answer.content.parts(), ZIPPED_FROM)
+            if long:
+                if wants_gzip:
+                    headers.update(_ZIPPED)
+                stream = web.StreamResponse(headers=headers)
+                return await self._stream(request, door, stream, _parts(parts, zipped=wants_gzip))
+            data = b"".join(parts)
+        else:
+            data = answer.content.encode()
         if wants_yaml:
             headers["Content-Type"] = YAML
             data = to_yaml(data)
         elif pretty:
             data = orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2)
-        if len(data) > ZIPPED_FROM and takes_gzip(request.headers):
+        if len(data) > ZIPPED_FROM and wants_gzip:
             headers.update(_ZIPPED)
             data = zipped(data)
+        if len(data) > PIECE and request.method != "HEAD":
+            stream = web.StreamResponse(status=answer.status, headers=headers)
+            stream.content_length = len(data)
+            return await self._stream(request, door, stream, _parts([data], zipped=False))
         plain = web.Response(body=data, status=answer.status, headers=headers)
         if "Connection" in answer.headers:
             plain.force_close()
@@ -222,22 +229,16 @@ def _headers(answer: Response) -> CIMultiDict[str]:
 
 async def _events(watcher: Watcher) -> Pieces:
     try:
-        while (lines := await watcher.read()) is not None:
-            yield lines
+        while (pieces := await watcher.read()) is not None:
+            for piece in gathered(pieces):
+                yield piece
     finally:
         watcher.close()
 
 
-async def _parts(listing: Listing, *, zipped: bool) -> Pieces:
-    compressor = Compressor() if zipped else None
-    for part in listing.parts():
-        if compressor is None:
-            yield part
-        else:
-            for piece in compressor.pieces(part):
-                yield piece
-    if compressor is not None:
-        yield compressor.end()
+async def _parts(parts: Iterable[bytes], *, zipped: bool) -> Pieces:
+    for piece in gathered(compressed(parts) if zipped else parts):
+        yield piece
 
 
 def _client(user_agent: str) -> str:
