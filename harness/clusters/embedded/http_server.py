@@ -13,6 +13,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from harness.clusters.embedded.access.users import ADMIN, ANONYMOUS, User
+from harness.clusters.embedded.connections import HEAD_LIMIT, Connection, refusal_of
 from harness.clusters.embedded.encodings import ZIPPED_FROM, compressed, media_of, takes_gzip, to_yaml, zipped
 from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.logs import Logs
@@ -37,6 +38,8 @@ _ADMISSION = Admission(waiting=256, unread=64 << 10)
 _PLACES = HttpPlaces(connections=512, per_address=64, timeout=30.0, idle=90.0)
 """A watch is one request: it has no time limit as long as its client reads."""
 _SHUTDOWN_SECONDS = 1.0
+_HEAD = 2 * HEAD_LIMIT
+"""Bytes that a client may send before its head is complete."""
 
 _TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 _ZIPPED = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
@@ -85,10 +88,10 @@ class HttpServer:
         def make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
             return _Request(message, payload, protocol, writer, task, loop, client_max_size=limit)
 
-        http = web.Server(
-            self._handle, request_factory=make_request, handler_cancellation=True, access_log=None, logger=log
+        http = web.Server(self._handle, request_factory=make_request, handler_cancellation=True)
+        door = HttpDoor(
+            lambda: Connection(http, loop=loop, access_log=None, logger=log), self._places, self._clock, head=_HEAD
         )
-        door = HttpDoor(http, self._places, self._clock)
         try:
             self._listener = await self._network.listen(door, endpoint, tls=self._tls, admission=_ADMISSION)
         except OSError as error:
@@ -121,6 +124,9 @@ class HttpServer:
         user = self._user(request.headers.get("Authorization", ""))
         known = user is not None and user is not ANONYMOUS
         async with self._door.request(request.protocol, knows_token=known):
+            if (refusal := refusal_of(request)) is not None:
+                await self._door.send(request, refusal)
+                return refusal
             try:
                 return await self._send(request, self._door, await self._respond(request, user))
             except StatusError as error:
@@ -156,6 +162,9 @@ class HttpServer:
             return b""
         try:
             async with self._clock.deadline(self._places.timeout):
+                if request.headers.get("Expect", "").lower() == "100-continue":
+                    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                    request.writer.output_size = 0  # so that aiohttp still sends its answer's head
                 return await request.read()
         except web.HTTPRequestEntityTooLarge:
             message = f"Request entity too large: limit is {self._server.body_limit}"
