@@ -13,6 +13,7 @@ from harness.core.errors import UsageError
 from harness.core.history import Tap
 from harness.wasmbed.resources.api import ApiError, Object, Resource, ResourceApi, ResourceList, WatchEvent
 from harness.wasmbed.resources.kubernetes_api import CLUSTER_SCOPED, KubernetesApi
+from harness.wasmbed.resources.outages import OutageLog
 
 __all__ = ["Tapped", "TappedClient"]
 
@@ -30,11 +31,14 @@ class Tapped:
 class TappedClient(ResourceApi):
     """A client that connects when it is first used, and records its requests."""
 
-    def __init__(self, kubeconfig: Path, namespace: str, name: str, tapped: Tapped | None) -> None:
+    def __init__(
+        self, kubeconfig: Path, namespace: str, name: str, tapped: Tapped | None, outages: OutageLog | None = None
+    ) -> None:
         self.namespace = namespace
         self._kubeconfig = kubeconfig
         self._name = name
         self._tapped = tapped
+        self._outages = outages
         self._opened: KubernetesApi | None = None
         self._had_configuration = kubeconfig.exists()
 
@@ -46,7 +50,9 @@ class TappedClient(ResourceApi):
         """
         if self._opened is None:
             try:
-                opened = await KubernetesApi.open(self.namespace, kubeconfig=self._kubeconfig, name=self._name)
+                opened = await KubernetesApi.open(
+                    self.namespace, kubeconfig=self._kubeconfig, name=self._name, outages=self._outages
+                )
             except UsageError as error:
                 if self._had_configuration and not self._kubeconfig.exists():
                     raise ConnectionError(f"{self._kubeconfig} was removed") from error

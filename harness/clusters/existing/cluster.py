@@ -19,10 +19,13 @@ from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.api import ApiError, ResourceApi
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
+from harness.wasmbed.resources.outages import OutageLog
 
 __all__ = ["LEAVING", "KubeconfigCluster"]
 
 ANSWERS_WITHIN = 10.0
+GIVEN_UP_AFTER = 120.0
+"""Seconds without an answer after which a cluster counts as lost; a control plane restarts in less."""
 LEAVING = Leaving()
 """Namespaces that this process deleted; checked at the end of the session."""
 
@@ -58,6 +61,7 @@ class KubeconfigCluster(Cluster):
         self._allowed = allow_cluster
         self._clients: list[TappedClient] = []
         self._owns_namespace = False
+        self._outages = OutageLog(clock)
 
     @classmethod
     def unavailable(cls) -> str | None:
@@ -110,6 +114,14 @@ class KubeconfigCluster(Cluster):
         """Return advice for a cluster that is no longer reachable."""
         return "see why it ended, and start it again"
 
+    async def lost(self) -> None:
+        why = await self._outages.lasts(GIVEN_UP_AFTER)
+        raise RigError(
+            f"the cluster has not answered for {GIVEN_UP_AFTER:g} s: {why}",
+            where=str(self._path),
+            do=f"{self._advice()}; then start the platform again",
+        )
+
     async def stop(self) -> None:
         try:
             if self._owns_namespace:
@@ -128,10 +140,10 @@ class KubeconfigCluster(Cluster):
         LEAVING.add(self._path, self.namespace)
 
     def client(self, name: str) -> ResourceApi:
-        return self._client(name, self._tapped)
+        return self._client(name, self._tapped, self._outages)
 
-    def _client(self, name: str, tapped: Tapped | None) -> TappedClient:
-        client = TappedClient(self._path, self.namespace, name, tapped)
+    def _client(self, name: str, tapped: Tapped | None, outages: OutageLog | None = None) -> TappedClient:
+        client = TappedClient(self._path, self.namespace, name, tapped, outages)
         self._clients.append(client)
         return client
 

@@ -19,6 +19,7 @@ import aiohttp
 from harness.core.errors import UsageError, reason
 from harness.wasmbed.resources.api import Object, Resource, ResourceApi, ResourceList, WatchEvent, api_error
 from harness.wasmbed.resources.kinds import CUSTOM_RESOURCE_DEFINITION, NAMESPACE, SELF_SUBJECT_RULES_REVIEW
+from harness.wasmbed.resources.outages import OutageLog, Unreachable
 
 __all__ = ["CLUSTER_SCOPED", "KubernetesApi"]
 
@@ -31,14 +32,24 @@ WATCH = aiohttp.ClientTimeout(total=None, sock_connect=30)
 class KubernetesApi(ResourceApi):
     """One namespace of a real API server."""
 
-    def __init__(self, client: Any, namespace: str) -> None:
-        """``client`` is a ``kubernetes.aio.client.ApiClient``; it is closed with this."""
+    def __init__(self, client: Any, namespace: str, outages: OutageLog | None = None) -> None:
+        """``client`` is a ``kubernetes.aio.client.ApiClient``; it is closed with this.
+
+        With ``outages``, a server that cannot be reached is logged there, and network errors are :class:`Unreachable`.
+        """
         self._client = client
         self.namespace = namespace
+        self._outages = outages
 
     @classmethod
     async def open(
-        cls, namespace: str, *, kubeconfig: Path | None = None, context: str | None = None, name: str = ""
+        cls,
+        namespace: str,
+        *,
+        kubeconfig: Path | None = None,
+        context: str | None = None,
+        name: str = "",
+        outages: OutageLog | None = None,
     ) -> KubernetesApi:
         """Connect with a kubeconfig file, or without one as the pod's service account.
 
@@ -66,7 +77,7 @@ class KubernetesApi(ResourceApi):
             ) from error
         if name:
             api_client.user_agent = name
-        return cls(api_client, namespace)
+        return cls(api_client, namespace, outages)
 
     @property
     def host(self) -> str:
@@ -122,13 +133,13 @@ class KubernetesApi(ResourceApi):
             "labelSelector": label_selector,
             "fieldSelector": field_selector,
         }
-        with _network_errors():
+        with self._network():
             response = await self._request("GET", self._path(resource), query, timeout=WATCH)
         try:
             if response.status >= 400:
-                with _network_errors():
+                with self._network():
                     raise api_error(_status(response, await response.read()))
-            async with aclosing(_events(response)) as events:
+            async with aclosing(self._events(response)) as events:
                 yield events
         finally:
             _drop(response)
@@ -142,13 +153,13 @@ class KubernetesApi(ResourceApi):
         It has all lines, or the last ``tail`` ones; with ``follow`` also the lines to come.
         """
         query = {"follow": "true" if follow else "", "tailLines": "" if tail is None else str(tail)}
-        with _network_errors():
+        with self._network():
             response = await self._request("GET", f"{self._path(resource, name)}/log", query, timeout=WATCH)
         try:
             if response.status >= 400:
-                with _network_errors():
+                with self._network():
                     raise api_error(_status(response, await response.read()))
-            with _network_errors():
+            with self._network():
                 yield response.content.iter_any()
         finally:
             _drop(response)
@@ -172,7 +183,7 @@ class KubernetesApi(ResourceApi):
         member: str = "kind",
     ) -> Object:
         """Return the answer; an API server's has this ``member``."""
-        with _network_errors():
+        with self._network():
             response = await self._request(method, path, query, body)
             async with response:
                 data = await response.read()
@@ -203,13 +214,34 @@ class KubernetesApi(ResourceApi):
             "data": BytesIO(json.dumps(body).encode()) if body is not None else None,
         }
         session: aiohttp.ClientSession = rest.pool_manager
-        return await session.request(
-            method,
-            f"{configuration.host}{path}{'?' + urlencode(given) if given else ''}",
-            headers=headers,
-            timeout=timeout,
-            **{name: value for name, value in options.items() if value is not None},
-        )
+        try:
+            response = await session.request(
+                method,
+                f"{configuration.host}{path}{'?' + urlencode(given) if given else ''}",
+                headers=headers,
+                timeout=timeout,
+                **{name: value for name, value in options.items() if value is not None},
+            )
+        except (aiohttp.ClientError, OSError) as error:
+            if self._outages is not None:
+                self._outages.failed(self.host, reason(error))
+            raise
+        if self._outages is not None:
+            self._outages.answered(self.host)
+        return response
+
+    def _network(self) -> _network_errors:
+        return _network_errors(Unreachable if self._outages is not None else ConnectionError)
+
+    async def _events(self, response: aiohttp.ClientResponse) -> AsyncGenerator[WatchEvent, None]:
+        """Yield events, one JSON document per line. Lines have no limit, because an Application contains its module."""
+        rest = b""
+        with self._network():
+            async for data in response.content.iter_any():
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    if line:
+                        yield _event(json.loads(line))
 
 
 def _object(data: bytes, member: str) -> Object:
@@ -234,13 +266,20 @@ def _drop(response: aiohttp.ClientResponse) -> None:
 class _network_errors:
     """Turns aiohttp's exceptions into :class:`OSError`, which the port promises for all network errors."""
 
+    def __init__(self, unreachable: type[ConnectionError]) -> None:
+        self._unreachable = unreachable
+
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, aiohttp.InvalidURL):
             raise ConnectionError(f"{error} is not a URL") from error
+        if isinstance(error, aiohttp.ClientPayloadError):
+            raise self._unreachable("the connection ended in the middle of an answer") from error
         if isinstance(error, aiohttp.ClientError) and not isinstance(error, OSError):
-            raise ConnectionError(reason(error)) from error
+            raise self._unreachable(reason(error)) from error
+        if isinstance(error, OSError) and self._unreachable is Unreachable:
+            raise Unreachable(reason(error)) from error
 
 
 def _status(response: aiohttp.ClientResponse, data: bytes) -> Object:
@@ -251,17 +290,6 @@ def _status(response: aiohttp.ClientResponse, data: bytes) -> Object:
     except (ValueError, KeyError, TypeError):
         pass
     return {"code": response.status, "reason": response.reason, "message": data.decode("utf-8", "replace")[:500]}
-
-
-async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[WatchEvent, None]:
-    """Yield events, one JSON document per line. Lines have no limit, because an Application contains its module."""
-    rest = b""
-    with _network_errors():
-        async for data in response.content.iter_any():
-            *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                if line:
-                    yield _event(json.loads(line))
 
 
 def _event(raw: Object) -> WatchEvent:
