@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import yaml
 
 from harness.clusters.embedded import EmbeddedCluster
 from harness.clusters.existing import KubeconfigCluster
@@ -33,7 +34,8 @@ async def path(embedded, tmp_path):
     """The kubeconfig file."""
     path = tmp_path / "config"
     await embedded.write_kubeconfig(path)
-    return path
+    yield path
+    path.unlink()  # the namespaces end with the server: the session need not look for them
 
 
 async def test_it_passes_the_conformance_kit(embedded, path):
@@ -156,3 +158,13 @@ async def test_a_cluster_that_stays_away_is_reported_once_and_given_up(embedded,
     for informer in informers:
         await informer.stop()
     await cluster.stop()
+
+
+async def test_the_kubeconfig_that_it_writes_names_its_namespace(path, tmp_path):
+    cluster = KubeconfigCluster(SystemClock(), Randomness(), "mine", kubeconfig=path)
+    await cluster.write_kubeconfig(tmp_path / "copy")
+    original, copy = (yaml.safe_load(one.read_text()) for one in (path, tmp_path / "copy"))
+    assert original["contexts"][0]["context"]["namespace"] != "mine"
+    assert copy["contexts"][0]["context"].pop("namespace") == "mine"
+    original["contexts"][0]["context"].pop("namespace")
+    assert copy == original

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import ClassVar
 
+import yaml
+
 from harness.clusters.cluster import Cluster
 from harness.clusters.existing.access import check_context, check_rights, check_version
 from harness.clusters.existing.client import Tapped, TappedClient
@@ -149,7 +151,7 @@ class KubeconfigCluster(Cluster):
 
     async def write_kubeconfig(self, path: Path) -> None:
         try:
-            content = self._path.read_bytes()
+            content = _in_namespace(self._path.read_bytes(), self.namespace)
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(path, content)
         except OSError as error:
@@ -158,3 +160,14 @@ class KubeconfigCluster(Cluster):
                 where=str(self._path),
                 do="name a file that can be written",
             ) from error
+
+
+def _in_namespace(kubeconfig: bytes, namespace: str) -> bytes:
+    """A kubeconfig whose current context names the namespace."""
+    try:
+        config = yaml.safe_load(kubeconfig)
+        (context,) = [each["context"] for each in config["contexts"] if each["name"] == config["current-context"]]
+        context["namespace"] = namespace
+    except (yaml.YAMLError, TypeError, LookupError, ValueError):
+        return kubeconfig  # whoever reads it says what is wrong with it
+    return yaml.safe_dump(config, sort_keys=False).encode()
