@@ -27,6 +27,7 @@ from harness.clusters.embedded.kinds.decoding import decoding_problem
 from harness.clusters.embedded.kinds.empties import drop_empties
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.ownership import Manager, are_valid, record, with_entries
+from harness.clusters.embedded.scale import check_replicas
 from harness.clusters.embedded.schema import CAUSES_LIMIT
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Key, StoredObject
@@ -303,6 +304,8 @@ class Writer:
         causes: list[Cause] = []
         served.schema.default(new, old, options.budget)
         served.schema.validate(new, old, "", causes, options.budget)
+        if served.scale is not None:
+            causes += check_replicas(new, served.scale)
         if not served.custom:  # Go looks for duplicates in a kind's own rules.
             causes = [cause for cause in causes if cause.reason != "FieldValueDuplicate"]
         if served.custom:
