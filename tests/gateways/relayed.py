@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -43,6 +44,7 @@ class RelayedWorld(World):
     def _relayed(self, *event: Any) -> None:
         self.relayed.append(event)  # type: ignore[arg-type]
         self.recorded.set()
+        self.recorded = asyncio.Event()
 
     def make_identity(self, name: str, authority: Authority | None = None, **overrides: Any) -> Identity:
         identity = super().make_identity(name, authority, **overrides)
@@ -65,7 +67,6 @@ class RelayedWorld(World):
     async def until_true(self, condition: Any) -> None:
         """Wait until an event of either record makes ``condition`` true."""
         while not condition():
-            self.recorded.clear()
             await self.recorded.wait()
 
     def of_links(self) -> list[Event]:

@@ -130,6 +130,7 @@ class RelayedLink:
 
     def refuse(self) -> None:
         """Reset the board's connection, because there is none to the gateway."""
+        self._observer.dismiss()
         self._lost.add(self.far)
         if self.near in self._lost:
             self._over(self)

@@ -69,6 +69,10 @@ class CiphertextObserver:
         ends = ("Device", "Gateway") if by_device else ("Gateway", "Device")
         self._tap(*ends, "ConnectionClosed", {"reason": reason, "device": "", "link": self._link}, "")
 
+    def dismiss(self) -> None:
+        """Report nothing: there is no link."""
+        self._is_over = True
+
 
 class LinkObserver:
     """Decodes the bytes of one link in both directions, seen from the gateway, and reports them to ``tap``.
@@ -126,6 +130,10 @@ class LinkObserver:
         if self._last_error is not None and not by_device:
             reason = f"{self._last_error.code}: {self._last_error.message}"
         self._recorder.closed(by_device, reason)
+
+    def dismiss(self) -> None:
+        """Report nothing: there is no link."""
+        self._is_over = True
 
     def _frame(self, recorder: LinkRecorder, direction: Direction, payload: bytes) -> None:
         try:
