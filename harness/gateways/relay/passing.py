@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from harness.core.clock import Clock
 from harness.gateways.relay.handshake import Handshake
@@ -94,7 +95,7 @@ class Passing:
         try:
             while (payload := way.frames.pop()) is not None:
                 for delay, altered in self._tamper(direction, payload):
-                    way.valve.push(lambda data=frame(altered): self._send(direction, way, data), delay=delay)  # type: ignore[misc]
+                    way.valve.push(partial(self._send, direction, way, frame(altered)), delay=delay)
         except ProtocolError:
             way.frames = None
 

@@ -110,7 +110,7 @@ class Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=MOST_WAITING)
-        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):  # instead of Linux's megabytes, so that back-pressure passes
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):  # not Linux's megabytes: back-pressure passes
             self._socket().setsockopt(socket.SOL_SOCKET, option, MOST_WAITING)
         if self._holds:
             self._transport.pause_reading()
