@@ -31,7 +31,9 @@ _ANSWERS_WITHIN = 60.0
 _ASKED = re.compile(r"/api/v1/applications/([^/]+)/devices/([^/]+)")
 _JUDGED = frozenset({202, 404, 429})
 """The answers to a request that is understood: accepted, the device is not connected, too many."""
-_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host", "upgrade", "te", "trailer"})
+_HOP = frozenset(
+    {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "upgrade", "te", "trailer"}
+)
 
 
 class Reserved(Protocol):
@@ -106,9 +108,7 @@ class HttpRecorder:
         kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in _HOP]
         return web.Response(status=answer.status, reason=answer.reason, headers=kept, body=content)  # type: ignore[arg-type]
 
-    def _record(
-        self, reserved: Reserved, request: web.BaseRequest, body: bytes, application: str, device: str
-    ) -> None:
+    def _record(self, reserved: Reserved, request: web.BaseRequest, body: bytes, application: str, device: str) -> None:
         token = request.headers.get("Authorization", "").partition(" ")[2].strip()
         data: dict[str, Any] = {"device": device, "gateway": self._gateway, "token": token}
         name = "StopApplication"

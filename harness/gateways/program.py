@@ -10,6 +10,7 @@ import asyncio
 import os
 import shutil
 import signal
+import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -40,8 +41,9 @@ class Program:
 
     def __init__(self, where: str, clock: Clock, line: Callable[[str], object]) -> None:
         self._where, self._clock, self._line = where, clock, line
-        self._transport: asyncio.SubprocessTransport | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._keep = -1
+        self._output: _Output | None = None
         self._folder: Path | None = None
         self._last: deque[str] = deque(maxlen=LAST_LINES)
         self._wanted: tuple[Callable[[str], object], asyncio.Future[str]] | None = None
@@ -52,9 +54,7 @@ class Program:
     @property
     def pid(self) -> int | None:
         """The process id while it runs."""
-        if self._transport is None or self.ended.done() or self._transport.get_returncode() is not None:
-            return None
-        return self._transport.get_pid()
+        return self._process.pid if self._process is not None and not self.ended.done() else None
 
     async def start(
         self, command: Sequence[str], folder: Path, *, environment: Mapping[str, str], directory: Path
@@ -74,18 +74,16 @@ class Program:
         watched, self._keep = os.pipe()
         self._folder = folder
         try:
-            loop = asyncio.get_running_loop()
-            transport, _ = await loop.subprocess_exec(
-                lambda: _Output(self._received, self.ended),
-                *("/bin/sh", "-c", _WATCHED, "sh", str(folder), str(program), *command[1:]),
+            self._process = process = subprocess.Popen(
+                ["/bin/sh", "-c", _WATCHED, "sh", str(folder), str(program), *command[1:]],
                 stdin=watched,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                bufsize=0,
                 env=dict(environment),
                 cwd=directory,
                 start_new_session=True,
             )
-            self._transport = transport
         except OSError as error:
             self._forget()
             raise RigError(
@@ -93,6 +91,21 @@ class Program:
             ) from error
         finally:
             os.close(watched)
+        assert process.stdout is not None
+        self._output = _Output(process.stdout.fileno(), self._received)
+        exited = os.pidfd_open(process.pid)
+        asyncio.get_running_loop().add_reader(exited, self._exited, process, exited)
+
+    def _exited(self, process: subprocess.Popen[bytes], descriptor: int) -> None:
+        """The process has ended: read the rest of its output, and tell."""
+        asyncio.get_running_loop().remove_reader(descriptor)
+        os.close(descriptor)
+        code = process.wait()
+        if self._output is not None:
+            self._output.finish()
+        if process.stdout is not None:
+            process.stdout.close()
+        self.ended.set_result(code)
 
     async def until_line(self, matches: Callable[[str], object]) -> str:
         """Wait for a line of which ``matches`` is true; returns it. A line that has come already is not seen."""
@@ -115,9 +128,8 @@ class Program:
 
     def signal(self, number: int) -> None:
         """Send a signal to the process, if it runs."""
-        if self._transport is not None and self.pid is not None:
-            with suppress(ProcessLookupError):
-                self._transport.send_signal(number)
+        if self._process is not None and not self.ended.done():
+            self._process.send_signal(number)
 
     async def stop(self, number: int, within: float) -> bool:
         """Ask it to end by a signal, and kill it after ``within`` seconds. Returns whether it ended by itself."""
@@ -135,21 +147,17 @@ class Program:
     async def kill(self) -> None:
         """Kill it and everything that it started, and remove its folder."""
         self.asked_to_end = True
-        if self._transport is None:
-            self._forget()
-            return
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._transport.get_pid(), signal.SIGKILL)
-        try:
-            async with self._clock.deadline(ENDS_WITHIN):
-                await asyncio.shield(self.ended)
-        except TimeoutError:
-            raise RigError(
-                f"process {self._transport.get_pid()} does not end", where=self._where, do="end it"
-            ) from None
-        finally:
-            self._transport.close()
-            self._forget()
+        if self._process is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            try:
+                async with self._clock.deadline(ENDS_WITHIN):
+                    await asyncio.shield(self.ended)
+            except TimeoutError:
+                raise RigError(f"process {self._process.pid} does not end", where=self._where, do="end it") from None
+            finally:
+                self._forget()
+        self._forget()
 
     def _forget(self) -> None:
         if self._keep >= 0:
@@ -166,32 +174,38 @@ class Program:
             self._wanted[1].set_result(line)
 
 
-class _Output(asyncio.SubprocessProtocol):
-    """Cuts output into lines, and tells the end once all of it is read."""
+class _Output:
+    """Reads a program's output, and cuts it into lines."""
 
-    def __init__(self, line: Callable[[str], object], ended: asyncio.Future[int]) -> None:
-        self._line, self._ended = line, ended
+    def __init__(self, descriptor: int, line: Callable[[str], object]) -> None:
+        self._descriptor, self._line = descriptor, line
         self._rest = b""
-        self._transport: asyncio.SubprocessTransport | None = None
+        os.set_blocking(descriptor, False)
+        asyncio.get_running_loop().add_reader(descriptor, self._read)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.SubprocessTransport)
-        self._transport = transport
+    def finish(self) -> None:
+        """Read what is there, and no more."""
+        while self._read():
+            pass
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+        if self._rest:
+            self._put(self._rest)
 
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
+    def _read(self) -> bool:
+        try:
+            data = os.read(self._descriptor, 65_536)
+        except BlockingIOError:
+            return False
+        if not data:
+            asyncio.get_running_loop().remove_reader(self._descriptor)
+            return False
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._put(line)
         while len(self._rest) > LINE_LIMIT:
             self._put(self._rest[:LINE_LIMIT])
             self._rest = self._rest[LINE_LIMIT:]
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._rest:
-            self._put(self._rest)
-        if not self._ended.done():
-            code = self._transport.get_returncode() if self._transport is not None else None
-            self._ended.set_result(-1 if code is None else code)
+        return True
 
     def _put(self, line: bytes) -> None:
         for begin in range(0, max(1, len(line)), LINE_LIMIT):

@@ -16,7 +16,7 @@ from harness.core.errors import ProductFailure, UsageError
 from harness.core.identifiers import Randomness
 from harness.wasmbed.pki.authority import DAY, DEVICE_USAGES, SERVER_USAGES, Authority, Usages
 from harness.wasmbed.pki.identity import Identity
-from harness.wasmbed.pki.keys import Algorithm, generate_key, private_key_der
+from harness.wasmbed.pki.keys import Algorithm, PrivateKey, generate_key, private_key_der, public_key_der
 from harness.wasmbed.pki.server_authorities import ServerAuthorities
 from harness.wasmbed.resources.api import NotFound, ResourceApi
 from harness.wasmbed.resources.kinds import CONFIG_MAP, SECRET
@@ -72,6 +72,7 @@ class Pki:
         self._lists: dict[str, list[asyncio.Future[None]]] = {}
         """By gateway: who waits for it to load a revocation list."""
         self._publishing = asyncio.Lock()
+        self._keys: dict[bytes, PrivateKey] = {}
 
     def gateway(self, name: str) -> tuple[Identity, ...]:
         """The identities of a gateway with a loopback address."""
@@ -85,6 +86,7 @@ class Pki:
         certificate = Certificate.of(certificate)
         await self._clock.sleep(0)  # a thousand keys take a second: a cancellation must get through
         key = generate_key(algorithm)
+        self._keys[public_key_der(key.public_key())] = key
         private_key = private_key_der(key)
         if certificate is Certificate.REQUEST:
             return Credentials(self.servers.certificates, private_key, pairing_token=await self.pair(name))
@@ -105,6 +107,10 @@ class Pki:
         if certificate is Certificate.REVOKED:
             await self.revoke(credentials)
         return credentials
+
+    def key_of(self, public_key: bytes) -> PrivateKey | None:
+        """The private key of issued credentials, by their public key (SubjectPublicKeyInfo, DER)."""
+        return self._keys.get(public_key)
 
     async def pair(self, name: str) -> str:
         """Allow one device of that name to enroll by signing request; returns the one-time token."""

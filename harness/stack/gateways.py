@@ -57,7 +57,7 @@ class GatewayControl(Watched[GatewayResource]):
         self._settings, self._kind, self._choice, self._pki, self._cluster = settings, kind, choice, pki, cluster
         self._clock, self._network, self._randomness, self._recorder = clock, network, randomness, recorder
         self._identities = pki.gateway(settings.name)
-        self._boundary = None if kind.records else GatewayBoundary(settings, pki, clock, network, recorder)
+        self._boundary = None if kind.records else self._make_boundary()
         self._gateway: Gateway | None = None
         self._token = ""
 
@@ -102,9 +102,14 @@ class GatewayControl(Watched[GatewayResource]):
             self._pki.gateway_started(self.name)
         self._token = await self._read_token()
         self._recorder.note("gateway up", gateway=self.name, **self._described())
-        self._settings = replace(self._settings, listen=gateway.endpoint, http=gateway.http_endpoint or ANY_PORT)
+        self._settings = replace(self._settings, http=gateway.http_endpoint or ANY_PORT)
         if self._boundary is not None:
-            await self._boundary.open(gateway)
+            self._boundary.open(gateway)
+        else:
+            self._settings = replace(self._settings, listen=gateway.endpoint)
+
+    def _make_boundary(self) -> GatewayBoundary:
+        return GatewayBoundary(self._settings, self._identities, self._pki, self._clock, self._network, self._recorder)
 
     def _setup(self) -> GatewaySetup:
         settings = self._settings
@@ -130,7 +135,7 @@ class GatewayControl(Watched[GatewayResource]):
 
     async def stop(self) -> None:
         """Stop it gracefully: it tells its devices and drains. Does nothing if it is not running."""
-        await self._end("stop", Gateway.stop)
+        await self._end("stop", lambda gateway: gateway.stop())
 
     async def kill(self) -> None:
         """End it as if its process were killed: no device gets a message."""
@@ -140,7 +145,7 @@ class GatewayControl(Watched[GatewayResource]):
 
     async def abandon(self) -> None:
         """End it at once, without recording a fault: for the end of a stack."""
-        await self._end("kill", Gateway.kill)
+        await self._end("kill", lambda gateway: gateway.kill())
 
     async def _read_token(self) -> str:
         """The token of its HTTP API; empty where the cluster does not answer."""
@@ -167,8 +172,6 @@ class GatewayControl(Watched[GatewayResource]):
         if gateway is not None:
             self._recorder.note("gateway down", gateway=self.name)
             self._pki.gateway_stopped(self.name)
-            if self._boundary is not None:
-                await self._boundary.refuse()
             await bounded(self._clock, STOP, f"{what} of gateway {self.name}", end(gateway))
 
     def check(self) -> None:

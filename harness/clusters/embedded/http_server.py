@@ -153,9 +153,7 @@ class HttpServer:
             return ADMIN
         return self._server.bearer(authorization)
 
-    async def _respond(
-        self, request: web.BaseRequest, user: User | None, program: Program | None
-    ) -> Response | Pieces:
+    async def _respond(self, request: web.BaseRequest, user: User | None, program: Program | None) -> Response | Pieces:
         """The server's answer, or the text of a log. Raises :class:`StatusError`."""
         path = request.rel_url.raw_path
         if user is None:
