@@ -47,6 +47,12 @@ class Choice:
     """The file and table, for messages."""
     folder: Path = field(default_factory=Path)
     """The project's folder, for relative paths in the table."""
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """The line of each key of the table in its file, as far as it is known."""
+
+    def at(self, key: str) -> str:
+        """Where a key is written, for messages."""
+        return f"{self.where}, line {self.lines[key]}" if key in self.lines else f"{self.where} {key}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
