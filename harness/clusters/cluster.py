@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
+from harness.clusters.gate import Gate
 from harness.core.clock import Clock
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
@@ -67,6 +68,11 @@ class Cluster(ABC):
     @abstractmethod
     async def write_kubeconfig(self, path: Path) -> None:
         """Write a kubeconfig with which ``kubectl`` reaches this cluster over a real socket."""
+
+    async def give_access(self, name: str, path: Path, gate: Gate) -> bool:
+        """Write a kubeconfig for another program, which calls itself ``name`` in the record whatever it says; its
+        requests pass ``gate``. Returns False, and writes nothing, if this kind cannot tell programs apart."""
+        return False
 
 
 ClusterFactory = Callable[[Clock, Randomness, str, Tap | None], Cluster]

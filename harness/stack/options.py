@@ -98,6 +98,23 @@ class StackOptions:
             "metavar": "KIND",
         },
     )
+    gateway: str = field(
+        default="reference",
+        metadata={
+            "parse": _name,
+            "help": "whose gateway: reference (in this process), process (the same as a program), or a table "
+            "[gateways.NAME] of harness.toml",
+            "metavar": "KIND",
+        },
+    )
+    gateway_file: Path | None = field(
+        default=None,
+        metadata={
+            "parse": Path,
+            "help": "TOML file with the tables [gateways.NAME], instead of the project's harness.toml",
+            "metavar": "PATH",
+        },
+    )
     seed: int | None = field(
         default=None, metadata={"parse": _seed, "help": "seed of all random values except keys", "metavar": "N"}
     )

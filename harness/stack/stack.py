@@ -26,6 +26,8 @@ from harness.stack.backends import make_cluster
 from harness.stack.boards import Boards
 from harness.stack.credentials import Certificate, Pki
 from harness.stack.devices import DeviceHandle
+from harness.stack.gateway_boundary import GatewayAccess
+from harness.stack.gateway_choice import find_gateway
 from harness.stack.gateways import GatewayControl
 from harness.stack.mock_board import MockBoard
 from harness.stack.mock_gateway import MockGateway
@@ -50,6 +52,8 @@ STATUS_INTERVAL = 0.5
 """Seconds between two writes of heartbeats or outputs: short, because tests wait for them."""
 RETRY_AFTER = 0.5
 """Seconds after which a device that the gateway refused for now may try again."""
+GATEWAY_CLIENT = "Gateway"
+"""A gateway's name at the cluster."""
 ANY_PORT: Endpoint = ("127.0.0.1", 0)
 
 
@@ -132,7 +136,6 @@ class Stack:
     async def _start_platform(self) -> None:
         self.pki = Pki(self.clock, self.randomness.fork("pki"), self.api, self._recorder.note)
         self.gateway = self._make_gateway(self._gateway_settings())
-        self._ends.push_async_callback(self.gateway.stop)
         await self.gateway.start()
 
         self.controllers = self.make_controllers("controllers")
@@ -218,7 +221,6 @@ class Stack:
         gateway = self._make_gateway(
             replace(self._gateway_settings(), name=name, listen=ANY_PORT, http=ANY_PORT, **settings)
         )
-        self._ends.push_async_callback(gateway.stop)
         await gateway.start()
         return gateway
 
@@ -280,6 +282,8 @@ class Stack:
         """Judge the history so far by the invariants. Raises ProductFailure naming each broken one, and RigError if the
         oldest events are no longer in memory."""
         self.history.check_whole()
+        if (gateway := getattr(self, "gateway", None)) is not None:
+            gateway.check()
         invariants.judge(self.history)
 
     def _targets(self, to: Any) -> dict[str, Any]:
@@ -299,8 +303,25 @@ class Stack:
         return f"{stem}-{number}"
 
     def _make_gateway(self, settings: GatewaySettings) -> GatewayControl:
-        api = self._client("Gateway")
-        return GatewayControl(settings, self.pki, api, self.clock, self.network, self.randomness, self._recorder)
+        kind, choice = find_gateway(self.options)
+        gateway = GatewayControl(
+            settings,
+            kind,
+            choice,
+            self.pki,
+            GatewayAccess(self._client(GATEWAY_CLIENT), self._give_access),
+            self.clock,
+            self.network,
+            self.randomness,
+            self._recorder,
+        )
+        self._ends.push_async_callback(gateway.close)
+        return gateway
+
+    async def _give_access(self, path: Path) -> None:
+        """Write a kubeconfig for a gateway in another process."""
+        if not await self.cluster.give_access(GATEWAY_CLIENT, path, self.api_faults):
+            await self.cluster.write_kubeconfig(path)
 
     def _gateway_settings(self) -> GatewaySettings:
         return GatewaySettings(

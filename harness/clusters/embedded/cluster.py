@@ -15,6 +15,7 @@ from harness.clusters.embedded.messages import Request
 from harness.clusters.embedded.patches import MERGE_PATCH
 from harness.clusters.embedded.server import ApiServer
 from harness.clusters.embedded.values import Object, copy_value
+from harness.clusters.gate import Gate
 from harness.clusters.files import replace_file
 from harness.clusters.watch_times import WatchTimes
 from harness.core.clock import Clock, SystemClock
@@ -141,6 +142,12 @@ class EmbeddedCluster(Cluster):
     async def write_kubeconfig(self, path: Path) -> None:
         endpoint, authority, token = await self.listen()
         write_kubeconfig(path, endpoint, authority, token, self.namespace)
+
+    async def give_access(self, name: str, path: Path, gate: Gate) -> bool:
+        endpoint, authority, _ = await self.listen()
+        assert self._front is not None
+        write_kubeconfig(path, endpoint, authority, self._front.admit(name, gate), self.namespace)
+        return True
 
     def serve_logs(self, find: FindLog) -> None:
         """Offer boards' consoles as the logs of their Devices, to those whom :meth:`write_kubeconfig` lets in."""

@@ -17,9 +17,12 @@ from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import CONFIG_MAP
 from harness.wasmbed.resources.names import CRL_CONFIG_MAP, CRL_KEY
 
-__all__ = ["Revocations"]
+__all__ = ["IN_FORCE", "Revocations"]
 
 log = get_log(__name__)
+
+IN_FORCE = "the revocation list of the cluster is in force"
+"""The log line after a list was loaded, for programs that wait for it."""
 
 
 class Revocations:
@@ -61,4 +64,5 @@ class Revocations:
             if self._tap is not None:
                 self._tap("Kubernetes", "Gateway", "RevocationListRefused", {"reason": reason(error)}, "")
             return
+        log.info("%s", IN_FORCE)
         self._dismissals.certificates_changed()

@@ -81,6 +81,11 @@ class Authority:
         self._crl_number = 1
         self.certificate = certificate.public_bytes(serialization.Encoding.DER)
 
+    @property
+    def private_key_der(self) -> bytes:
+        """Its key as PKCS #8, for a gateway in another process that signs with it."""
+        return private_key_der(self._key)
+
     @classmethod
     def create(
         cls,
