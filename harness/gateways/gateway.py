@@ -31,6 +31,7 @@ FEATURES: Mapping[str, str] = {
     "gateway-pairing": "signs the requests of devices that pair",
     "gateway-revocation": "shows when a revocation list is in force",
     "gateway-reload": "reads its certificates again while it runs",
+    "gateway-reasons": "the record has its own reasons for closing links",
     "several-gateways": "more than one of them can run at the same time",
     "gateway-api-faults": "its requests to the cluster can be made to fail",
 }
