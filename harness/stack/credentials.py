@@ -16,7 +16,14 @@ from harness.core.errors import ProductFailure, UsageError
 from harness.core.identifiers import Randomness
 from harness.wasmbed.pki.authority import DAY, DEVICE_USAGES, SERVER_USAGES, Authority, Usages
 from harness.wasmbed.pki.identity import Identity
-from harness.wasmbed.pki.keys import Algorithm, PrivateKey, generate_key, private_key_der, public_key_der
+from harness.wasmbed.pki.keys import (
+    Algorithm,
+    PrivateKey,
+    generate_key,
+    load_private_key,
+    private_key_der,
+    public_key_der,
+)
 from harness.wasmbed.pki.server_authorities import ServerAuthorities
 from harness.wasmbed.resources.api import NotFound, ResourceApi
 from harness.wasmbed.resources.kinds import CONFIG_MAP, SECRET
@@ -107,6 +114,11 @@ class Pki:
         if certificate is Certificate.REVOKED:
             await self.revoke(credentials)
         return credentials
+
+    def know(self, credentials: Credentials) -> None:
+        """Note the key of credentials that were not issued here, for a relay that has to speak for their holder."""
+        key = load_private_key(credentials.private_key, "credentials")
+        self._keys[public_key_der(key.public_key())] = key
 
     def key_of(self, public_key: bytes) -> PrivateKey | None:
         """The private key of issued credentials, by their public key (SubjectPublicKeyInfo, DER)."""

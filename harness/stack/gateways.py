@@ -60,11 +60,17 @@ class GatewayControl(Watched[GatewayResource]):
         self._boundary = None if kind.records else self._make_boundary()
         self._gateway: Gateway | None = None
         self._token = ""
+        self._direct: Endpoint | None = None
 
     @property
     def features(self) -> frozenset[str]:
         """What can be done with it; the names are in :data:`harness.gateways.gateway.FEATURES`."""
         return self._kind.features_of(self._choice)
+
+    @property
+    def in_process(self) -> bool:
+        """Whether it runs in this process, so that its tasks and descriptors are this process's."""
+        return self._boundary is None
 
     @property
     def status(self) -> GatewayStatus:
@@ -75,6 +81,13 @@ class GatewayControl(Watched[GatewayResource]):
     def endpoint(self) -> Endpoint:
         """Its address for devices; the same after a restart."""
         return self._settings.listen if self._boundary is None else self._boundary.endpoint
+
+    @property
+    def direct_endpoint(self) -> Endpoint:
+        """Where the gateway itself listens, or listened last: past the relay, if there is one."""
+        if self._direct is None:
+            raise UsageError("the gateway was not started", where=self.name, do="start it first")
+        return self._direct
 
     @property
     def http_endpoint(self) -> Endpoint:
@@ -97,7 +110,7 @@ class GatewayControl(Watched[GatewayResource]):
             await self._boundary.prepare()
         gateway = self._kind(self._setup(), self._choice)
         await bounded(self._clock, START, f"start of gateway {self.name}", gateway.start())
-        self._gateway = gateway
+        self._gateway, self._direct = gateway, gateway.endpoint
         if "gateway-revocation" in self.features:
             self._pki.gateway_started(self.name)
         self._token = await self._read_token()

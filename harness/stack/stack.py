@@ -234,7 +234,10 @@ class Stack:
     ) -> MockBoard:
         """A board that the test drives message by message, connected to the gateway, or to ``endpoint`` (see
         :class:`~harness.stack.mock_board.MockBoard`); closed at the end at the latest."""
-        credentials = credentials or await self.pki.credentials(name, certificate)
+        if credentials is None:
+            credentials = await self.pki.credentials(name, certificate)
+        else:
+            self.pki.know(credentials)
         randomness = self.randomness.fork(f"peer {name} {self.history.recorded}")
         board = MockBoard(name, credentials, self.clock, randomness)
         self.history.note("mock board", about=name)
