@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from harness.wasmbed.gateway.settings import GatewaySettings
     from harness.wasmbed.pki.identity import Identity
 
+F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path)
 CLIENT = "Gateway"
 """Its name at the cluster."""
 _VARIABLE = "WASMBED_GATEWAY_"
 
 
-def _option(name: str, **attributes: Any) -> Any:
+def _option(name: str, **attributes: Any) -> Callable[[F], F]:
     variable = _VARIABLE + name.removeprefix("--").upper().replace("-", "_")
     return click.option(name, envvar=variable, show_envvar=True, **attributes)
 
@@ -99,7 +100,7 @@ async def gateway(
         await api.close()
 
 
-async def _serve(serving: Gateway, reload: Any) -> int:
+async def _serve(serving: Gateway, reload: Callable[[], None]) -> int:
     """Run it until a signal; returns the exit code."""
     from harness.cli.ending import End
 
@@ -118,7 +119,7 @@ async def _serve(serving: Gateway, reload: Any) -> int:
     return 0
 
 
-def _reload(reload: Any) -> None:
+def _reload(reload: Callable[[], None]) -> None:
     log = logging.getLogger(__name__)  # noqa: TID251, the text is our own
     try:
         reload()

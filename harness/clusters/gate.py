@@ -1,4 +1,4 @@
-"""What a stack can put before the requests of a client that come over a socket: failures, delays, and ends of watches."""
+"""What a stack puts before the requests of a client that come over a socket: failures, delays, ends of watches."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ FEATURES: Mapping[str, str] = {
     "gateway-pairing": "signs the requests of devices that pair",
     "gateway-revocation": "shows when a revocation list is in force",
     "gateway-reload": "reads its certificates again while it runs",
+    "gateway-reasons": "the record has its own reasons for closing links",
     "several-gateways": "more than one of them can run at the same time",
     "gateway-api-faults": "its requests to the cluster can be made to fail",
 }
@@ -47,6 +48,12 @@ class Choice:
     """The file and table, for messages."""
     folder: Path = field(default_factory=Path)
     """The project's folder, for relative paths in the table."""
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """The line of each key of the table in its file, as far as it is known."""
+
+    def at(self, key: str) -> str:
+        """Where a key is written, for messages."""
+        return f"{self.where}, line {self.lines[key]}" if key in self.lines else f"{self.where} {key}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

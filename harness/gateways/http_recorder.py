@@ -106,7 +106,7 @@ class HttpRecorder:
         except (aiohttp.ClientError, OSError):
             return _cut(request)
         kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in _HOP]
-        return web.Response(status=answer.status, reason=answer.reason, headers=kept, body=content)  # type: ignore[arg-type]
+        return web.Response(status=answer.status, reason=answer.reason, headers=kept, body=content)
 
     def _record(self, reserved: Reserved, request: web.BaseRequest, body: bytes, application: str, device: str) -> None:
         token = request.headers.get("Authorization", "").partition(" ")[2].strip()

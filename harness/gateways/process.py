@@ -14,7 +14,7 @@ from harness.core.network import Endpoint
 from harness.gateways.files import GatewayFiles
 from harness.gateways.gateway import FEATURES, Choice, Gateway, GatewaySetup
 from harness.gateways.program import Program, describe_end
-from harness.wasmbed.gateway.revocations import IN_FORCE
+from harness.wasmbed.gateway.revocations import IN_FORCE, REFUSED
 from harness.wasmbed.gateway.settings_file import parse_endpoint, write_settings
 from harness.wasmbed.pki.identity import Identity
 from harness.wasmbed.pki.keys import write_file
@@ -22,6 +22,7 @@ from harness.wasmbed.pki.keys import write_file
 __all__ = ["ProcessGateway"]
 
 _READY = re.compile(r"ready devices=(\S+) http=(\S+)")
+_REFUSED = re.compile(re.escape(REFUSED).replace("%s", "(.*)"))
 _STARTS_WITHIN = 15.0
 """Seconds for Python to start, beside the gateway's own ``start_timeout``."""
 _OURS = "WASMBED_GATEWAY_"
@@ -31,7 +32,7 @@ class ProcessGateway(Gateway):
     """SIGTERM drains it, SIGHUP makes it read its certificates again."""
 
     kind: ClassVar[str] = "process"
-    features: ClassVar[frozenset[str]] = frozenset(FEATURES)
+    features: ClassVar[frozenset[str]] = frozenset(FEATURES) - {"gateway-reasons"}
 
     def __init__(self, setup: GatewaySetup, choice: Choice) -> None:
         super().__init__(setup, choice)
@@ -128,3 +129,5 @@ class ProcessGateway(Gateway):
         self.setup.console(line)
         if line.endswith(IN_FORCE):
             self.setup.revocations_loaded()
+        elif refused := _REFUSED.search(line):
+            self.setup.tap("Kubernetes", "Gateway", "RevocationListRefused", {"reason": refused[1]}, "")

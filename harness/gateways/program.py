@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from harness.core.clock import Clock
 from harness.core.errors import RigError, UsageError, reason
@@ -74,7 +75,7 @@ class Program:
         watched, self._keep = os.pipe()
         self._folder = folder
         try:
-            self._process = process = subprocess.Popen(
+            self._process = process = subprocess.Popen(  # noqa: ASYNC220, it takes a millisecond
                 ["/bin/sh", "-c", _WATCHED, "sh", str(folder), str(program), *command[1:]],
                 stdin=watched,
                 stdout=subprocess.PIPE,
@@ -111,7 +112,8 @@ class Program:
         """Wait for a line of which ``matches`` is true; returns it. A line that has come already is not seen."""
         line: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._wanted = matches, line
-        await asyncio.wait([line, self.ended], return_when=asyncio.FIRST_COMPLETED)
+        either: list[asyncio.Future[Any]] = [line, self.ended]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         self._wanted = None
         if not line.done():
             raise self.failure(f"ended at once, before it was ready: {describe_end(self.ended.result())}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -44,10 +45,7 @@ def find_gateway(options: StackOptions, root: Path | None = None) -> tuple[type[
     root = root or sources.find_root(Path.cwd())
     tables = sources.read_gateways(root, options.gateway_file)
     if name in tables:
-        where, table = tables[name]
-        kind = _kind_of(table, where, kinds)
-        folder = (options.gateway_file or root / "harness.toml").resolve().parent
-        choice = Choice(kind, {key: value for key, value in table.items() if key != _KIND}, where, folder)
+        choice = _described(name, *tables[name], kinds)
     elif name in kinds:
         choice = Choice(name, where=f"--gateway={name}", folder=root)
     else:
@@ -64,15 +62,30 @@ def find_gateway(options: StackOptions, root: Path | None = None) -> tuple[type[
     return loaded, choice
 
 
-def _kind_of(table: Mapping[str, Any], where: str, kinds: list[str]) -> str:
-    kind = table.get(_KIND, "command")
-    if kind not in kinds:
-        raise UsageError(
-            f"unknown kind {kind!r}",
-            where=where,
-            do=f"{suggestion(str(kind), kinds)}the kinds are {', '.join(kinds)}",
-        )
-    return str(kind)
+def _described(name: str, file: str, table: Mapping[str, Any], kinds: list[str]) -> Choice:
+    lines = _lines(Path(file).read_text("utf-8"), name)
+    rest = {key: value for key, value in table.items() if key != _KIND}
+    choice = Choice(str(table.get(_KIND, "command")), rest, f"{file} [gateways.{name}]", Path(file).parent, lines)
+    if choice.kind not in kinds:
+        do = f"{suggestion(choice.kind, kinds)}the kinds are {', '.join(kinds)}"
+        raise UsageError(f"unknown kind {choice.kind!r}", where=choice.at(_KIND), do=do)
+    return choice
+
+
+def _lines(text: str, name: str) -> dict[str, int]:
+    """The line of each key of a table ``[gateways.NAME]``, and of each table below it."""
+    header = re.compile(rf"""\s*\[(?:[\w.-]+\.)?gateways\.["']?{re.escape(name)}["']?(?:\.([\w-]+))?[\w."'-]*\]""")
+    found: dict[str, int] = {}
+    inside = below = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("["):
+            opened = header.match(line)
+            inside, below = opened is not None, opened is not None and opened[1] is not None
+            if opened is not None and opened[1] is not None:
+                found.setdefault(opened[1], number)
+        elif inside and not below and (key := re.match(r"""\s*["']?([\w-]+)["']?\s*[.=]""", line)):
+            found.setdefault(key[1], number)
+    return found
 
 
 def _kinds() -> list[str]:

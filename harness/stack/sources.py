@@ -53,22 +53,22 @@ def read_file(root: Path) -> tuple[dict[str, Given], dict[str, dict[str, Given]]
 
 
 def read_gateways(root: Path, file: Path | None = None) -> dict[str, tuple[str, dict[str, Any]]]:
-    """The tables ``[gateways.NAME]`` of the project at ``root``, or of another ``file``: where each is, and its content.
+    """The tables ``[gateways.NAME]`` of the project at ``root``, or of another ``file``, each with the file's path.
 
-    Raises UsageError.
-    """
-    if file is not None:
-        found, where = _load(file), str(file)
-    elif (root / FILE).is_file():
-        found, where = _load(root / FILE), FILE
-    else:
-        shared = root / "pyproject.toml"
-        found = _load(shared).get("tool", {}).get("wasmbed-harness", {}) if shared.is_file() else {}
-        where = f"pyproject.toml {TABLE}"
+    Raises UsageError."""
+    path = file or gateways_file(root)
+    found = _load(path) if path is not None else {}
+    if path is not None and path.name == "pyproject.toml":
+        found = found.get("tool", {}).get("wasmbed-harness", {})
     tables = found.get(GATEWAYS, {})
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise UsageError("is not a table", where=f"{where}: {GATEWAYS}", do="write [gateways.NAME] and keys below it")
-    return {name: (f"{where} [gateways.{name}]", table) for name, table in tables.items()}
+        raise UsageError("is not a table", where=f"{path} {GATEWAYS}", do="write [gateways.NAME] and keys below it")
+    return {name: (str(path), table) for name, table in tables.items()}
+
+
+def gateways_file(root: Path) -> Path | None:
+    """The project's file, if it has one."""
+    return next((root / name for name in (FILE, "pyproject.toml") if (root / name).is_file()), None)
 
 
 def find_root(folder: Path) -> Path:

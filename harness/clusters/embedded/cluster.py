@@ -15,8 +15,8 @@ from harness.clusters.embedded.messages import Request
 from harness.clusters.embedded.patches import MERGE_PATCH
 from harness.clusters.embedded.server import ApiServer
 from harness.clusters.embedded.values import Object, copy_value
-from harness.clusters.gate import Gate
 from harness.clusters.files import replace_file
+from harness.clusters.gate import Gate
 from harness.clusters.watch_times import WatchTimes
 from harness.core.clock import Clock, SystemClock
 from harness.core.errors import RigError, UsageError, reason

@@ -17,10 +17,12 @@ from harness.wasmbed.resources.informer import Informer
 from harness.wasmbed.resources.kinds import CONFIG_MAP
 from harness.wasmbed.resources.names import CRL_CONFIG_MAP, CRL_KEY
 
-__all__ = ["IN_FORCE", "Revocations"]
+__all__ = ["IN_FORCE", "REFUSED", "Revocations"]
 
 log = get_log(__name__)
 
+REFUSED = f"ConfigMap {CRL_CONFIG_MAP}: %s: the last revocation list stays in force"
+"""The log line, with the reason, after a list was refused."""
 IN_FORCE = "the revocation list of the cluster is in force"
 """The log line after a list was loaded, for programs that wait for it."""
 
@@ -60,7 +62,7 @@ class Revocations:
                 raise CertificateInvalid(f"no {CRL_KEY} in binaryData")
             self._certificates.update_revocations(b64decode(content))
         except (CertificateInvalid, ValueError) as error:
-            log.error("ConfigMap %s: %s: the last revocation list stays in force", CRL_CONFIG_MAP, reason(error))
+            log.error(REFUSED, reason(error))
             if self._tap is not None:
                 self._tap("Kubernetes", "Gateway", "RevocationListRefused", {"reason": reason(error)}, "")
             return

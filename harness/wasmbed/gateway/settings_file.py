@@ -35,11 +35,8 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 def write_settings(settings: GatewaySettings) -> str:
     """The text of a file from which :func:`read_settings` reads these settings."""
-    lines = []
-    for name in _KNOWN:
-        if (value := getattr(settings, name)) is not None:
-            lines.append(f"{name} = {_toml(value)}\n")
-    return "".join(lines)
+    values = {name: getattr(settings, name) for name in _KNOWN}
+    return "".join(f"{name} = {_toml(value)}\n" for name, value in values.items() if value is not None)
 
 
 def parse_setting(name: str, value: Any, where: str) -> Any:

@@ -82,9 +82,9 @@ class Authority:
         self.certificate = certificate.public_bytes(serialization.Encoding.DER)
 
     @property
-    def private_key_der(self) -> bytes:
-        """Its key as PKCS #8, for a gateway in another process that signs with it."""
-        return private_key_der(self._key)
+    def private_key(self) -> PrivateKey:
+        """Its key, for a gateway in another process that signs with it."""
+        return self._key
 
     @classmethod
     def create(
