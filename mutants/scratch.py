@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -13,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import cache_from_source
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 from harness.core.clock import SystemClock
+from harness.reporting.catchers import catches
 from mutants.defect import AREAS, Area, Defect, mutated
 
 __all__ = ["Result", "Scratch"]
@@ -26,15 +25,6 @@ Failure = tuple[str | None, str, str, str]
 COPIED = ("harness", "scenarios", "platforms", "conftest.py", "pyproject.toml", "harness.toml")
 DEADLINE = 900.0
 """Seconds that the scenarios with one defect may take; one that hangs them is caught."""
-CATCHERS = (
-    ("invariant", r"what must always hold|^invariants?\b"),
-    ("wire", r"wasmbed\.cddl|wire conformance"),
-    ("sequence", r"\bsequence [a-z-]+: \d+ of"),
-    ("mock", r"^[\w-]+: the (gateway|board) (sent|did not|ended|broke|replied)"),
-    ("mock", r"the board (did not )?connect|no handshake failed"),
-    ("until", r"did not reach|can no longer reach|cannot reach|no event |unreachable"),
-    ("rig", r"^RigError"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +130,8 @@ class Scratch:
         if done.returncode in (0, 5):
             return None
         for document in reports.glob("*/junit.xml"):
-            for case in ET.parse(document).iter("testcase"):
-                verdict = next((child for child in case if child.tag in ("failure", "error", "skipped")), None)
-                if verdict is not None and (verdict.tag != "skipped" or verdict.get("type") == "rig"):
-                    return _described(case, verdict)
+            for catch in catches(document.parent):
+                return catch.test, catch.judge, catch.blamed, catch.words
         return None, "crash", "", (done.stdout + done.stderr)[-300:]
 
 
@@ -152,13 +140,3 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, "utf-8")
     if path.suffix == ".py":
         Path(cache_from_source(str(path))).unlink(missing_ok=True)
-
-
-def _described(case: ET.Element, verdict: ET.Element) -> Failure:
-    words = verdict.get("message") or verdict.text or ""
-    whole = f"{words}\n{verdict.text or ''}"
-    catcher = next((name for name, pattern in CATCHERS if re.search(pattern, whole, re.MULTILINE)), "assert")
-    said = {item.get("name"): item.get("value") for item in case.iter("property")}
-    blamed = said.get("party") or said.get("blame") or verdict.get("type") or ""
-    name = "{}.py::{}".format((case.get("classname") or "").replace(".", "/"), case.get("name"))
-    return name, catcher, blamed, words.strip().splitlines()[0] if words.strip() else ""

@@ -10,7 +10,7 @@ from harness.core.clock import Clock
 from harness.core.network import Endpoint, Network
 from harness.gateways.gateway import Gateway
 from harness.gateways.http_recorder import HttpRecorder
-from harness.gateways.relay import Relay
+from harness.gateways.relay import Relay, Tamper
 from harness.stack.credentials import Pki
 from harness.stack.recorder import Recorder
 from harness.wasmbed.gateway.settings import GatewaySettings
@@ -43,7 +43,9 @@ class GatewayBoundary:
         clock: Clock,
         network: Network,
         recorder: Recorder,
+        tamper: Tamper | None = None,
     ) -> None:
+        """``tamper`` alters the frames of its links."""
         self._http = HttpRecorder(settings.name, recorder.reserve, clock, network)
         self._relay = Relay(
             settings.listen,
@@ -56,6 +58,7 @@ class GatewayBoundary:
             name=settings.name,
             device_authority=pki.devices.certificate,
             limit=settings.frame_limit,
+            tamper=tamper,
         )
         self._prepared = False
 

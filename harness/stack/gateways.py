@@ -16,6 +16,7 @@ from harness.core.errors import UsageError
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network
 from harness.gateways.gateway import Choice, Gateway, GatewaySetup
+from harness.gateways.relay.defects import NO_DEFECT, find_defect
 from harness.stack.credentials import Pki, validity
 from harness.stack.gateway_boundary import ANY_PORT, GatewayAccess, GatewayBoundary
 from harness.stack.observation import observe
@@ -52,12 +53,14 @@ class GatewayControl(Watched[GatewayResource]):
         network: Network,
         randomness: Randomness,
         recorder: Recorder,
+        wire_defect: str | None = None,
     ) -> None:
+        """``wire_defect``: the name of a defect of :mod:`harness.gateways.relay.defects` on its links."""
         super().__init__(settings.name, recorder.informer(GATEWAY), recorder.record)
         self._settings, self._kind, self._choice, self._pki, self._cluster = settings, kind, choice, pki, cluster
         self._clock, self._network, self._randomness, self._recorder = clock, network, randomness, recorder
         self._identities = pki.gateway(settings.name)
-        self._boundary = None if kind.records else self._make_boundary()
+        self._boundary = None if kind.records and wire_defect is None else self._make_boundary(wire_defect or NO_DEFECT)
         self._gateway: Gateway | None = None
         self._token = ""
         self._direct: Endpoint | None = None
@@ -121,8 +124,22 @@ class GatewayControl(Watched[GatewayResource]):
         else:
             self._settings = replace(self._settings, listen=gateway.endpoint)
 
-    def _make_boundary(self) -> GatewayBoundary:
-        return GatewayBoundary(self._settings, self._identities, self._pki, self._clock, self._network, self._recorder)
+    def _make_boundary(self, wire_defect: str) -> GatewayBoundary:
+        defect, noted = find_defect(wire_defect), []
+
+        def applied() -> None:
+            if not noted:
+                noted.append(self._recorder.note("wire defect", defect=wire_defect))
+
+        return GatewayBoundary(
+            self._settings,
+            self._identities,
+            self._pki,
+            self._clock,
+            self._network,
+            self._recorder,
+            tamper=defect.tamper(applied) if defect is not None else None,
+        )
 
     def _setup(self) -> GatewaySetup:
         settings = self._settings
@@ -136,7 +153,7 @@ class GatewayControl(Watched[GatewayResource]):
             clock=self._clock,
             network=self._network,
             randomness=self._randomness.fork(self.name),
-            tap=self._recorder.platform,
+            tap=self._recorder.platform if self._boundary is None else _record_nothing,
             console=lambda line: self._recorder.gateway_line(line, self.name),
             revocations_loaded=lambda: self._pki.list_loaded(self.name),
         )
@@ -249,3 +266,7 @@ class GatewayControl(Watched[GatewayResource]):
                 if sample.name == f"wasmbed_gateway_{name}" and sample.labels == labels:
                     return sample.value
         return 0.0
+
+
+def _record_nothing(*event: Any) -> None:
+    """The tap of a gateway that the harness records from outside."""

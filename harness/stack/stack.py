@@ -317,6 +317,7 @@ class Stack:
             self.network,
             self.randomness,
             self._recorder,
+            self.options.wire_defect,
         )
         self._ends.push_async_callback(gateway.close)
         return gateway
