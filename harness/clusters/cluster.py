@@ -35,6 +35,8 @@ class Cluster(ABC):
     kind: ClassVar[str]
     shared: ClassVar[bool] = False
     """Whether several stacks can share a cluster at the same time, each in its own namespace."""
+    keeps_state: ClassVar[bool] = False
+    """Whether it can keep everything in a folder of the stack, its keyword ``state``, beyond the end of the process."""
     patience: ClassVar[float] = 120.0
     """Seconds after which :meth:`start` and :meth:`stop` are given up."""
     options: ClassVar[frozenset[str]] = frozenset()
