@@ -1,4 +1,4 @@
-"""The state folder of an embedded cluster: what is acknowledged is kept, and what is damaged is told."""
+"""The state folder of an embedded cluster: what is acknowledged is kept, and damage is refused."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def logs(folder):
 
 
 async def content(folder):
-    """What a cluster finds in a copy of the folder, as after a crash."""
+    """The ConfigMaps that a cluster finds in a copy of the folder, as after a crash."""
     copy = folder.with_name("copy")
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(folder, copy)
@@ -90,7 +90,7 @@ async def test_everything_acknowledged_survives_kill_9(tmp_path):
 
 
 def kill_after(lines, folder, acknowledged, deleted):
-    """Let a process write until it has acknowledged so many requests."""
+    """Kill a process that writes after about that number of acknowledged requests."""
     command = [sys.executable, "-m", "tests.clusters.durable_writer", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as child:
         for _ in range(lines):

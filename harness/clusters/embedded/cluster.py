@@ -67,7 +67,7 @@ class EmbeddedCluster(Cluster):
     ) -> None:
         """``port``: where to listen, 0 for any. ``snapshot``: a file to go on from, and to leave at the end.
         ``state``: a folder to go on from, in which everything is kept before it is acknowledged; ``starter`` is the
-        process that another use of the folder is told to stop, by default this one.
+        process to stop before another use of the folder, by default this one.
 
         ``open_log``: where the logs of Devices are, instead of :meth:`serve_logs`. ``ready`` is awaited before every
         request that comes over the socket. ``watches``: when watch events arrive.

@@ -22,7 +22,7 @@ _AUTHORITY = "api-authority"
 
 
 class AccessKeys:
-    """What an API server identifies itself and its clients with."""
+    """The credentials by which an API server and its clients know each other."""
 
     def __init__(
         self, authority: Authority, token: str, account_key: ec.EllipticCurvePrivateKey, port: int = 0

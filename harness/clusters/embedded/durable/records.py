@@ -1,6 +1,6 @@
 """Lines that tell whether they are whole: length and CRC-32 in hexadecimal, then JSON, then a newline.
 
-JSON as orjson writes it holds no newline. So what a crash left of the last line has none either, and is told apart from
+JSON as orjson writes it holds no newline. So what a crash left of the last line has none either, unlike
 a line that was whole once and has changed since.
 """
 
