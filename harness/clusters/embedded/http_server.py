@@ -16,10 +16,9 @@ from harness.clusters.embedded.access.users import ADMIN, ANONYMOUS, User
 from harness.clusters.embedded.encodings import ZIPPED_FROM, Compressor, media_of, takes_gzip, to_yaml, zipped
 from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.logs import Logs
-from harness.clusters.embedded.messages import JSON, YAML, Listing, Plain, Request, Response
+from harness.clusters.embedded.messages import JSON, YAML, Listing, Plain, Request, Response, Watch
 from harness.clusters.embedded.query import is_pretty
 from harness.clusters.embedded.server import ApiServer
-from harness.clusters.embedded.watching import Watcher
 from harness.core.clock import Clock
 from harness.core.errors import RigError, reason
 from harness.core.http_door import HttpDoor, HttpPlaces
@@ -220,7 +219,7 @@ def _headers(answer: Response) -> CIMultiDict[str]:
     return headers
 
 
-async def _events(watcher: Watcher) -> Pieces:
+async def _events(watcher: Watch) -> Pieces:
     try:
         while (lines := await watcher.read()) is not None:
             yield lines
