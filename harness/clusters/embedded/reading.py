@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -33,6 +34,8 @@ DEFAULT_QUEUE_LIMIT = 10_000
 class AsStored:
     """Objects in the form in which they are kept."""
 
+    shared = True
+
     def encode(self, entry: StoredObject) -> bytes:
         return entry.json
 
@@ -41,22 +44,25 @@ class AsStored:
         return copied
 
 
+@dataclass(frozen=True)
 class _Converted:
     """Objects in the form of another version or group."""
 
-    def __init__(self, convert: Callable[[Object], Object]) -> None:
-        self._convert = convert
+    convert: Callable[[Object], Object]
+    shared: ClassVar[bool] = True
 
     def encode(self, entry: StoredObject) -> bytes:
-        return orjson.dumps(self._convert(entry.object))
+        return orjson.dumps(self.convert(entry.object))
 
     def copy(self, entry: StoredObject) -> Object:
-        copied: Object = copy_value(self._convert(entry.object))
+        copied: Object = copy_value(self.convert(entry.object))
         return copied
 
 
 class WithoutKind:
     """Objects of a built-in kind in a list, which names their kind once."""
+
+    shared = True
 
     def __init__(self, form: Presentation) -> None:
         self._form = form

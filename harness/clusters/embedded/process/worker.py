@@ -127,8 +127,9 @@ class _Worker:
     async def _watch(self, number: int, watcher: Watch) -> None:
         self._watches[number] = watcher
         try:
-            while (lines := await watcher.read()) is not None:
-                self.channel.send("events", number, orjson.Fragment(b"[" + b",".join(lines.splitlines()) + b"]"))
+            while (pieces := await watcher.read()) is not None:
+                lines = b"".join(pieces).splitlines()
+                self.channel.send("events", number, orjson.Fragment(b"[" + b",".join(lines) + b"]"))
                 await self.channel.drained()
             self.channel.send("unwatched", number)
         finally:
