@@ -1,0 +1,246 @@
+"""Runs scenarios in processes of their own, copies (``fork``) of one that has imported and collected everything.
+
+``python -m mutants.isolated JOB``: the job's file and its results are JSON. Scenarios mostly wait, so several run at the
+same time, and the first that fails may end the others. One that hangs is killed and decides nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import selectors
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+__all__ = ["Job", "Outcome", "is_catch", "main"]
+
+UNFINISHED = "hang"
+IMPORTED = (
+    "harness.boards.qemu.tier",
+    "harness.boards.renode.tier",
+    "harness.boards.virtual.tier",
+    "harness.clusters.embedded",
+    "harness.invariants",
+    "harness.reporting.finish",
+    "harness.sequences",
+    "harness.stack.hosted",
+    "harness.wasmbed.controllers.manager",
+    "harness.wasmbed.gateway.gateway",
+)
+"""What every scenario imports, with the defect in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to run."""
+
+    tests: list[str]
+    """Ids, in the order in which they begin."""
+    output: str
+    """The file of the outcomes, one line of JSON for each test that was run."""
+    options: list[str] = field(default_factory=list)
+    together: int = 4
+    """Tests at the same time."""
+    limit: float = 100.0
+    """Seconds until a test is killed."""
+    to_the_end: bool = False
+    """Whether to go on after the first failure."""
+    measured: list[str] = field(default_factory=list)
+    """Folders: note the lines below them that each test executes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The outcome of one test. ``message`` and ``party`` are of its verdict."""
+
+    test: str
+    outcome: str
+    """One of the harness's outcomes, or ``hang``, or ``crash``."""
+    message: str = ""
+    blame: str | None = None
+    party: str = ""
+    seconds: float = 0.0
+    """Processor time."""
+    lines: dict[str, list[int]] = field(default_factory=dict)
+    """The lines that it executed, by file."""
+
+
+def is_catch(outcome: Mapping[str, Any]) -> bool:
+    """Whether a judge said something in these fields of an outcome: a test that merely took too long was not judged."""
+    overdue = "the test did not end within" in outcome["message"].partition("\n")[0]
+    return outcome["outcome"] == "failed" and (bool(outcome["party"]) or not overdue)
+
+
+class Isolated:
+    """The plugin: runs the job's tests instead of pytest's own loop."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        place = {name: number for number, name in enumerate(self._job.tests)}
+        items[:] = sorted((item for item in items if item.nodeid in place), key=lambda item: place[item.nodeid])
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        if session.testsfailed:
+            raise pytest.UsageError("the scenarios cannot be collected")
+        for name in IMPORTED:
+            importlib.import_module(name)
+        waiting, running = list(session.items), _Running()
+        with Path(self._job.output).open("a", encoding="utf-8") as output:
+            while waiting or running:
+                while waiting and len(running) < self._job.together:
+                    running.start(waiting.pop(0), self._job)
+                for outcome in running.finished(self._job.limit):
+                    output.write(json.dumps(asdict(outcome)) + "\n")
+                    output.flush()
+                    if is_catch(asdict(outcome)) and not self._job.to_the_end:
+                        waiting.clear()
+                        running.kill()
+        os._exit(0)  # the page of the run would be made otherwise
+
+
+class _Running:
+    """The tests under way."""
+
+    def __init__(self) -> None:
+        from harness.core.clock import SystemClock  # not before pytest: it rewrites the assertions of what it imports
+
+        self._clock = SystemClock()
+        self._selector = selectors.DefaultSelector()
+        self._children: dict[int, tuple[str, int, float, bytearray]] = {}
+        """By their pipe: the test, the process, its end, and what it has written."""
+
+    def __len__(self) -> int:
+        return len(self._children)
+
+    def start(self, item: pytest.Item, job: Job) -> None:
+        reading, writing = os.pipe()
+        if (pid := os.fork()) == 0:
+            os.close(reading)
+            _run(item, job, writing)
+        os.close(writing)
+        self._children[reading] = (item.nodeid, pid, self._clock.now() + job.limit, bytearray())
+        self._selector.register(reading, selectors.EVENT_READ)
+
+    def finished(self, limit: float) -> list[Outcome]:
+        """Wait until a test has ended, or its time has."""
+        first = min(end for _, _, end, _ in self._children.values())
+        found = []
+        for key, _ in self._selector.select(max(0.0, first - self._clock.now())):
+            written = os.read(key.fd, 1 << 16)
+            self._children[key.fd][3].extend(written)
+            if not written:
+                test, seconds, said = self._end(key.fd)
+                found.append(_outcome(test, seconds, said))
+        now = self._clock.now()
+        for descriptor in [each for each, child in self._children.items() if child[2] <= now]:
+            test, seconds, _ = self._end(descriptor)
+            found.append(Outcome(test, UNFINISHED, f"did not end within {limit:g} s", seconds=seconds))
+        return found
+
+    def kill(self) -> None:
+        """End all of them."""
+        for descriptor in list(self._children):
+            self._end(descriptor)
+
+    def _end(self, descriptor: int) -> tuple[str, float, bytes]:
+        test, pid, _, written = self._children.pop(descriptor)
+        self._selector.unregister(descriptor)
+        os.close(descriptor)
+        _kill_group(pid)
+        used = os.wait4(pid, 0)[2]
+        return test, round(used.ru_utime + used.ru_stime, 2), bytes(written)
+
+
+def _kill_group(pid: int) -> None:
+    """Kill a test's process and those that it left behind, which are of its group."""
+    for each in (os.kill, os.killpg):
+        try:
+            each(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def _outcome(test: str, seconds: float, written: bytes) -> Outcome:
+    try:
+        return Outcome(test, seconds=seconds, **json.loads(written))
+    except ValueError:
+        return Outcome(test, "crash", "its process ended without a result", seconds=seconds)
+
+
+class _Reports:
+    """The results of the phases of one test."""
+
+    def __init__(self) -> None:
+        self.phases: list[Any] = []
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        from harness.pytest_plugin.reports import phase_of
+
+        if (phase := phase_of(report)) is not None:
+            self.phases.append(phase)
+
+
+def _run(item: pytest.Item, job: Job, writing: int) -> NoReturn:
+    """Run one test in this process, and end the process."""
+    from harness.reporting.verdict import worst
+
+    os.setpgid(0, 0)
+    reports, measured = _Reports(), _Measured(job.measured)
+    item.config.pluginmanager.register(reports)
+    with measured:
+        item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
+    bad = worst(reports.phases)
+    said: dict[str, Any] = {"outcome": "passed", "lines": measured.lines}
+    if bad is not None:
+        said |= {"outcome": bad.outcome, "message": bad.message, "blame": bad.blame, "party": bad.party}
+    with os.fdopen(writing, "w", encoding="utf-8", errors="replace") as pipe:
+        json.dump(said, pipe)
+    os._exit(0)
+
+
+class _Measured:
+    """Notes the lines below some folders that are executed inside ``with``; nothing without folders."""
+
+    def __init__(self, folders: Sequence[str]) -> None:
+        self._folders = folders
+        self.lines: dict[str, list[int]] = {}
+
+    def __enter__(self) -> None:
+        if self._folders:
+            import coverage
+
+            include = [f"{Path(folder).resolve()}/*" for folder in self._folders]
+            self._coverage = coverage.Coverage(data_file=None, include=include, config_file=False)
+            self._coverage.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self._folders:
+            self._coverage.stop()
+            data = self._coverage.get_data()
+            for file in data.measured_files():
+                self.lines[os.path.relpath(file)] = sorted(data.lines(file) or ())
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a job. Returns pytest's exit status if the tests cannot be collected; else the process ends with 0."""
+    job = Job(**json.loads(Path(arguments[0]).read_text("utf-8")))
+    # A descriptor for each scenario's sockets; many run at the same time.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    files = list(dict.fromkeys(name.partition("::")[0] for name in job.tests))
+    given = ["-q", "-s", "-p", "no:cacheprovider", *job.options, *files]
+    return int(pytest.main(given, plugins=[Isolated(job)]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
