@@ -8,6 +8,7 @@ and all its defects were judged.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ from mutants.table import RIGHT, WANTED, table
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "reports" / "mutants"
+BATCH = 12
+"""Defects that one interpreter judges."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,23 +63,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _judge(waiting: Sequence[Defect], workers: int) -> None:
+    done = itertools.count(1)
     with ExitStack() as ends, ThreadPoolExecutor(workers) as pool:
         copies: SimpleQueue[Scratch] = SimpleQueue()
         for _ in range(min(workers, len(waiting))):
             copies.put(ends.enter_context(Scratch.claimed(ROOT, OUTPUT)))
 
-        def judge(defect: Defect) -> Result:
+        def judge(defects: Sequence[Defect]) -> None:
             copy = copies.get()
             try:
-                return copy.judge(defect)
+                for result in copy.judge(defects):
+                    _keep(result)
+                    outcome = f"caught by {result.catcher}, {result.test}" if result.caught else "MISSED"
+                    cost = f"{result.ran} scenarios, {result.seconds:.0f} s of processor time"
+                    print(f"{next(done)}/{len(waiting)} {result.name}: {outcome} ({cost})", flush=True)
             finally:
                 copies.put(copy)
 
-        for number, result in enumerate(pool.map(judge, waiting), 1):
-            _keep(result)
-            outcome = f"caught by {result.catcher}, {result.test}" if result.caught else "MISSED"
-            cost = f"{result.seconds:.0f} s, {result.ran} scenarios, {result.cpu:.0f} s of processor time"
-            print(f"{number}/{len(waiting)} {result.name}: {outcome} ({cost})", flush=True)
+        list(pool.map(judge, [waiting[start : start + BATCH] for start in range(0, len(waiting), BATCH)]))
 
 
 def _is_named(defect: Defect, patterns: Sequence[str]) -> bool:

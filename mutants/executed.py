@@ -1,4 +1,4 @@
-"""Which scenario executes which line of the product: measured, kept as data, and asked which scenarios a defect touches.
+"""Which scenario executes which line of the product: measured, and kept as data.
 
 Lines are counted from the first line of their function, so that the data stays right for a function that only moved.
 Of a function that changed since, every scenario that ran it counts.

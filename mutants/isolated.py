@@ -1,7 +1,8 @@
 """Runs scenarios in processes of their own, copies (``fork``) of one that has imported and collected everything.
 
-``python -m mutants.isolated JOB``: the job's file and its results are JSON. Scenarios mostly wait, so several run at the
-same time, and the first that fails may end the others. One that hangs is killed and decides nothing.
+``python -m mutants.isolated JOB``: the job's file and its results are JSON. A defect is put into the copies only.
+Scenarios mostly wait, so several run at the same time, and the first that fails may end the others of its task. One
+that hangs is killed and decides nothing.
 """
 
 from __future__ import annotations
@@ -16,13 +17,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self, TextIO
 
 import pytest
 
-__all__ = ["Job", "Outcome", "is_catch", "main"]
+from mutants.swap import swap
+
+__all__ = ["UNDECIDED", "Job", "Outcome", "Task", "is_catch", "main"]
 
 UNFINISHED = "hang"
+UNDECIDED = (UNFINISHED, "crash", "not run")
+"""Outcomes that decide nothing."""
 IMPORTED = (
     "harness.boards.qemu.tier",
     "harness.boards.renode.tier",
@@ -39,11 +44,22 @@ IMPORTED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """What to run."""
+class Task:
+    """Scenarios to run, in the order in which they begin, with a defect if there is one."""
 
+    name: str
     tests: list[str]
-    """Ids, in the order in which they begin."""
+    file: str = ""
+    """The file of the defect, below the present folder."""
+    text: str = ""
+    """The file's text with the defect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to run, one task after the other."""
+
+    tasks: list[Task]
     output: str
     """The file of the outcomes, one line of JSON for each test that was run."""
     options: list[str] = field(default_factory=list)
@@ -56,11 +72,17 @@ class Job:
     measured: list[str] = field(default_factory=list)
     """Folders: note the lines below them that each test executes."""
 
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        content = json.loads(path.read_text("utf-8"))
+        return cls(**{**content, "tasks": [Task(**task) for task in content["tasks"]]})
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of one test. ``message`` and ``party`` are of its verdict."""
+    """The outcome of one test of a task. ``message`` and ``party`` are of its verdict."""
 
+    task: str
     test: str
     outcome: str
     """One of the harness's outcomes, or ``hang``, or ``crash``."""
@@ -85,36 +107,37 @@ class Isolated:
     def __init__(self, job: Job) -> None:
         self._job = job
 
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        place = {name: number for number, name in enumerate(self._job.tests)}
-        items[:] = sorted((item for item in items if item.nodeid in place), key=lambda item: place[item.nodeid])
-
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         if session.testsfailed:
             raise pytest.UsageError("the scenarios cannot be collected")
         for name in IMPORTED:
             importlib.import_module(name)
-        waiting, running = list(session.items), _Running()
+        items = {item.nodeid: item for item in session.items}
         with Path(self._job.output).open("a", encoding="utf-8") as output:
-            while waiting or running:
-                while waiting and len(running) < self._job.together:
-                    running.start(waiting.pop(0), self._job)
-                for outcome in running.finished(self._job.limit):
-                    output.write(json.dumps(asdict(outcome)) + "\n")
-                    output.flush()
-                    if is_catch(asdict(outcome)) and not self._job.to_the_end:
-                        waiting.clear()
-                        running.kill()
+            for task in self._job.tasks:
+                self._run(task, [items[name] for name in task.tests if name in items], output)
         os._exit(0)  # the page of the run would be made otherwise
+
+    def _run(self, task: Task, waiting: list[pytest.Item], output: TextIO) -> None:
+        running = _Running(self._job, task)
+        while waiting or running:
+            while waiting and len(running) < self._job.together:
+                running.start(waiting.pop(0))
+            for outcome in running.finished():
+                output.write(json.dumps(asdict(outcome)) + "\n")
+                output.flush()
+                if is_catch(asdict(outcome)) and not self._job.to_the_end:
+                    waiting.clear()
+                    running.kill()
 
 
 class _Running:
-    """The tests under way."""
+    """The tests of a task that are under way."""
 
-    def __init__(self) -> None:
+    def __init__(self, job: Job, task: Task) -> None:
         from harness.core.clock import SystemClock  # not before pytest: it rewrites the assertions of what it imports
 
-        self._clock = SystemClock()
+        self._job, self._task, self._clock = job, task, SystemClock()
         self._selector = selectors.DefaultSelector()
         self._children: dict[int, tuple[str, int, float, bytearray]] = {}
         """By their pipe: the test, the process, its end, and what it has written."""
@@ -122,16 +145,16 @@ class _Running:
     def __len__(self) -> int:
         return len(self._children)
 
-    def start(self, item: pytest.Item, job: Job) -> None:
+    def start(self, item: pytest.Item) -> None:
         reading, writing = os.pipe()
         if (pid := os.fork()) == 0:
             os.close(reading)
-            _run(item, job, writing)
+            _run(item, self._job, self._task, writing)
         os.close(writing)
-        self._children[reading] = (item.nodeid, pid, self._clock.now() + job.limit, bytearray())
+        self._children[reading] = (item.nodeid, pid, self._clock.now() + self._job.limit, bytearray())
         self._selector.register(reading, selectors.EVENT_READ)
 
-    def finished(self, limit: float) -> list[Outcome]:
+    def finished(self) -> list[Outcome]:
         """Wait until a test has ended, or its time has."""
         first = min(end for _, _, end, _ in self._children.values())
         found = []
@@ -140,11 +163,12 @@ class _Running:
             self._children[key.fd][3].extend(written)
             if not written:
                 test, seconds, said = self._end(key.fd)
-                found.append(_outcome(test, seconds, said))
+                found.append(self._outcome(test, seconds, said))
         now = self._clock.now()
         for descriptor in [each for each, child in self._children.items() if child[2] <= now]:
             test, seconds, _ = self._end(descriptor)
-            found.append(Outcome(test, UNFINISHED, f"did not end within {limit:g} s", seconds=seconds))
+            message = f"did not end within {self._job.limit:g} s"
+            found.append(Outcome(self._task.name, test, UNFINISHED, message, seconds=seconds))
         return found
 
     def kill(self) -> None:
@@ -160,6 +184,12 @@ class _Running:
         used = os.wait4(pid, 0)[2]
         return test, round(used.ru_utime + used.ru_stime, 2), bytes(written)
 
+    def _outcome(self, test: str, seconds: float, written: bytes) -> Outcome:
+        try:
+            return Outcome(self._task.name, test, seconds=seconds, **json.loads(written))
+        except ValueError:
+            return Outcome(self._task.name, test, "crash", "its process ended without a result", seconds=seconds)
+
 
 def _kill_group(pid: int) -> None:
     """Kill a test's process and those that it left behind, which are of its group."""
@@ -168,13 +198,6 @@ def _kill_group(pid: int) -> None:
             each(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
-
-
-def _outcome(test: str, seconds: float, written: bytes) -> Outcome:
-    try:
-        return Outcome(test, seconds=seconds, **json.loads(written))
-    except ValueError:
-        return Outcome(test, "crash", "its process ended without a result", seconds=seconds)
 
 
 class _Reports:
@@ -191,11 +214,13 @@ class _Reports:
             self.phases.append(phase)
 
 
-def _run(item: pytest.Item, job: Job, writing: int) -> NoReturn:
+def _run(item: pytest.Item, job: Job, task: Task, writing: int) -> NoReturn:
     """Run one test in this process, and end the process."""
     from harness.reporting.verdict import worst
 
     os.setpgid(0, 0)
+    if task.file:
+        swap(Path.cwd(), task.file, Path(task.file).read_text("utf-8"), task.text)
     reports, measured = _Reports(), _Measured(job.measured)
     item.config.pluginmanager.register(reports)
     with measured:
@@ -234,10 +259,10 @@ class _Measured:
 
 def main(arguments: Sequence[str]) -> int:
     """Run a job. Returns pytest's exit status if the tests cannot be collected; else the process ends with 0."""
-    job = Job(**json.loads(Path(arguments[0]).read_text("utf-8")))
+    job = Job.read(Path(arguments[0]))
     # A descriptor for each scenario's sockets; many run at the same time.
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    files = list(dict.fromkeys(name.partition("::")[0] for name in job.tests))
+    files = list(dict.fromkeys(name.partition("::")[0] for task in job.tasks for name in task.tests))
     given = ["-q", "-s", "-p", "no:cacheprovider", *job.options, *files]
     return int(pytest.main(given, plugins=[Isolated(job)]))
 

@@ -12,19 +12,18 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any, Self
 
-from harness.core.clock import SystemClock
 from mutants.defect import AREAS, Area, Defect, mutated
 from mutants.executed import MEASURED, Executed
-from mutants.isolated import is_catch
+from mutants.isolated import UNDECIDED, Job, Outcome, Task, is_catch
+from mutants.swap import can_swap
 
 __all__ = ["Result", "Scratch"]
 
-CLOCK = SystemClock()
 COPIED = ("harness", "mutants", "scenarios", "platforms", "conftest.py", "pyproject.toml", "harness.toml")
 TOGETHER = {"virtual": 4}
 """Scenarios at the same time, by board; elsewhere two."""
@@ -43,7 +42,7 @@ CATCHERS = (
 @dataclass(frozen=True, slots=True)
 class Result:
     """The outcome of one defect. ``test`` is the scenario that caught it, ``catcher`` the kind of judge, ``blamed`` the
-    party in its verdict; None and empty where none did. ``seconds`` of wall time, ``ran`` scenarios were judged."""
+    party in its verdict; None and empty where none did. ``seconds`` of processor time, of ``ran`` scenarios."""
 
     name: str
     digest: str
@@ -55,9 +54,7 @@ class Result:
     blamed: str
     words: str
     seconds: float
-    ran: int = 0
-    cpu: float = 0.0
-    """Processor seconds of its scenarios."""
+    ran: int
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -116,42 +113,49 @@ class Scratch:
     def measure(self, path: Path) -> None:
         """Run every scenario without a defect, on virtual boards, and keep which lines each executes."""
         listed = self._pytest("--collect-only").stdout.splitlines()
-        found = self._run([line for line in listed if "::" in line], "virtual", to_the_end=True, measured=[*MEASURED])
+        tests = [line for line in listed if "::" in line]
+        found = self._run([Task("", tests)], "virtual", to_the_end=True, measured=[*MEASURED])
         self._keep_green(found)
         Executed.of(self.folder, found).write(path)
 
-    def judge(self, defect: Defect) -> Result:
-        """Run the scenarios that execute the defect, those of its area first, up to the first that fails.
+    def judge(self, defects: Sequence[Defect]) -> Iterator[Result]:
+        """Run for each defect the scenarios that execute it, those of its area first, up to the first that fails.
 
         A catch counts only if the same scenario passes without the defect. A scenario that hangs, and one that the rig
         did not let run, catch nothing.
         """
-        area, began = AREAS[defect.area], CLOCK.now()
-        left, cpu, ran, failed, unsound = self._order(defect, area), 0.0, 0, None, ""
-        while left:
+        together: list[Defect] = []
+        alone: list[Defect] = []
+        for defect in defects:
+            swaps = defect.file.endswith(".py") and can_swap(self._text(defect), mutated(self.folder, defect))
+            (together if swaps else alone).append(defect)
+        tasks = [Task(each.name, self._order(each), each.file, mutated(self.folder, each)) for each in together]
+        found: dict[str, list[dict[str, Any]]] = {each.name: [] for each in defects}
+        for outcome in self._run(tasks, "virtual") if tasks else ():
+            found[outcome["task"]].append(outcome)
+        broken = {}
+        for defect in alone:
             with self._defective(defect):
-                if unsound := self._build(area):
-                    break
-                outcomes = self._run(left, area.board)
-            cpu += sum(each["seconds"] for each in outcomes)
-            ran += len(outcomes)
-            failed = next((each for each in outcomes if is_catch(each)), None)
-            if failed is None or self._is_green(failed["test"], area):
-                break
-            unsound = f"{failed['test']} fails without the defect too"
-            left, failed = [test for test in left if test not in {each["test"] for each in outcomes}], None
-        seconds = round(CLOCK.now() - began, 1)
-        head = (defect.name, defect.digest, defect.area, area.end)
-        if failed is None:
-            catcher = "unsound" if unsound else "none" if ran else "not executed"
-            return Result(*head, False, None, catcher, "", unsound, seconds, ran, round(cpu, 1))
-        words = failed["message"].strip()
-        first = words.splitlines()[0][:300] if words else ""
-        blamed = failed["party"] or failed["blame"] or ""
-        return Result(*head, True, failed["test"], _catcher(words), blamed, first, seconds, ran, round(cpu, 1))
+                if error := self._build(AREAS[defect.area]):
+                    broken[defect.name] = error
+                else:
+                    task = Task(defect.name, self._order(defect))
+                    found[defect.name] = self._run([task], AREAS[defect.area].board)
+        caught: dict[str, dict[str, Any]] = {
+            each["task"]: each for outcomes in found.values() for each in reversed(outcomes) if is_catch(each)
+        }
+        boards = {each.name: AREAS[each.area].board for each in defects}
+        green = self._green((failed["test"], boards[name]) for name, failed in caught.items())
+        for defect in defects:
+            failed = caught.get(defect.name)
+            error = broken.get(defect.name, "")
+            if failed is not None and (failed["test"], boards[defect.name]) not in green:
+                failed, error = None, f"{failed['test']} fails without the defect too"
+            yield _result(defect, found[defect.name], failed, error)
 
-    def _order(self, defect: Defect, area: Area) -> list[str]:
+    def _order(self, defect: Defect) -> list[str]:
         """The scenarios that could fail, the likeliest and the cheapest first."""
+        area = AREAS[defect.area]
         touched = self.executed.touched_by(self.folder, defect)
         tests = list(self.executed.seconds) if touched is None else touched
         places = {f"scenarios/{name}": place for place, name in enumerate(area.first)}
@@ -164,7 +168,7 @@ class Scratch:
     @contextmanager
     def _defective(self, defect: Defect) -> Iterator[None]:
         path = self.folder / defect.file
-        original = path.read_text("utf-8")
+        original = self._text(defect)
         _write(path, mutated(self.folder, defect))
         try:
             yield
@@ -173,22 +177,31 @@ class Scratch:
 
     def _build(self, area: Area) -> str:
         """Build the image of a board that has firmware. Returns the compiler's error, which is not a catch."""
-        if area.end != "firmware":
-            return ""
-        command = [sys.executable, "firmware/build.py", area.board]
+        return self._build_board(area.board) if area.end == "firmware" else ""
+
+    def _build_board(self, board: str) -> str:
+        command = [sys.executable, "firmware/build.py", board]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
         return f"does not build: {done.stderr[-200:]}" if done.returncode else ""
 
-    def _is_green(self, test: str, area: Area) -> bool:
-        """Whether a scenario passes without a defect: known of the same sources, or seen now."""
+    def _text(self, defect: Defect) -> str:
+        return (self.folder / defect.file).read_text("utf-8")
+
+    def _green(self, wanted: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of these scenarios, each on a board, that pass without a defect: known of the same sources, or seen
+        now."""
         path = self.output / "green.jsonl"
-        key = [self._sources, area.board, test]
-        if path.exists() and key in map(json.loads, path.read_text("utf-8").splitlines()):
-            return True
-        self._build(area)
-        found = self._run([test], area.board)
-        self._keep_green(found, area.board)
-        return [each["outcome"] for each in found] == ["passed"]
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        green = {(test, board) for sources, board, test in map(json.loads, lines) if sources == self._sources}
+        unknown = {each for each in wanted if each not in green}
+        for board in {board for _, board in unknown}:
+            if board != "virtual":
+                self._build_board(board)
+            tests = sorted(test for test, other in unknown if other == board)
+            found = self._run([Task("", tests)], board, to_the_end=True)
+            self._keep_green(found, board)
+            green |= {(each["test"], board) for each in found if each["outcome"] == "passed"}
+        return green
 
     def _keep_green(self, outcomes: Iterable[Mapping[str, Any]], board: str = "virtual") -> None:
         self.output.mkdir(parents=True, exist_ok=True)
@@ -197,20 +210,19 @@ class Scratch:
                 if each["outcome"] == "passed":
                     file.write(json.dumps([self._sources, board, each["test"]]) + "\n")
 
-    def _run(self, tests: Sequence[str], board: str, **job: Any) -> list[dict[str, Any]]:
-        """Run scenarios in this order up to the first that fails, and return their outcomes."""
+    def _run(self, tasks: Sequence[Task], board: str, **job: Any) -> list[dict[str, Any]]:
+        """Run the scenarios of each task in their order up to the first that fails, and return their outcomes."""
         reports = self.folder / "reports"
         shutil.rmtree(reports, ignore_errors=True)
         reports.mkdir()
-        outcomes = reports / "outcomes.jsonl"
+        path, outcomes = reports / "job.json", reports / "outcomes.jsonl"
         options = [f"--boards={board}", f"--reports={reports}", "--deadline=60s"]
-        together = TOGETHER.get(board, 2)
-        whole = {"tests": tests, "output": str(outcomes), "options": options, "together": together, "limit": LIMIT}
-        (reports / "job.json").write_text(json.dumps({**whole, **job}), "utf-8")
-        done = self._python("-m", "mutants.isolated", str(reports / "job.json"))
+        whole = Job(list(tasks), str(outcomes), options, together=TOGETHER.get(board, 2), limit=LIMIT)
+        path.write_text(json.dumps(asdict(replace(whole, **job))), "utf-8")
+        done = self._python("-m", "mutants.isolated", str(path))
         if not outcomes.exists():
             said = (done.stdout + done.stderr)[-300:]
-            return [{"test": tests[0], "outcome": "crash", "message": said, "seconds": 0.0, "party": "", "blame": ""}]
+            return [asdict(Outcome(task.name, task.tests[0], "crash", said)) for task in tasks]
         return [json.loads(line) for line in outcomes.read_text("utf-8").splitlines()]
 
     def _pytest(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -220,6 +232,21 @@ class Scratch:
         """Run Python in the copy, whose modules come before those that are installed."""
         command = ["env", f"PYTHONPATH={self.folder}", sys.executable, *arguments]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+
+
+def _result(
+    defect: Defect, outcomes: Sequence[Mapping[str, Any]], failed: Mapping[str, Any] | None, error: str
+) -> Result:
+    seconds, ran = round(sum(each["seconds"] for each in outcomes), 1), len(outcomes)
+    head = (defect.name, defect.digest, defect.area, AREAS[defect.area].end)
+    if failed is None:
+        catcher = "unsound" if error else "none" if ran else "not executed"
+        undecided = [f"{each['test']}: {each['outcome']}" for each in outcomes if each["outcome"] in UNDECIDED]
+        return Result(*head, False, None, catcher, "", error or ", ".join(undecided)[:300], seconds, ran)
+    words = failed["message"].strip()
+    first = words.splitlines()[0][:300] if words else ""
+    blamed = failed["party"] or failed["blame"] or ""
+    return Result(*head, True, failed["test"], _catcher(words), blamed, first, seconds, ran)
 
 
 def _catcher(words: str) -> str:

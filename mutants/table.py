@@ -22,21 +22,22 @@ def table(results: Mapping[str, Result], defects: Sequence[Defect]) -> str:
     caught, missed = [pair for pair in judged if pair[1].caught], [pair for pair in judged if not pair[1].caught]
     left = sorted({each.name for each in defects} - set(results))
     lines = ["# Mutants", "", f"{len(judged)} defects judged, {len(left)} left.", ""]
-    lines += ["| end | area | caught | of | share | by | blamed | right party |", "|---|---|---:|---:|---:|---|---|---:|"]
+    lines += ["| end | area | caught | of | share | by | blamed | right party |"]
+    lines += ["|---|---|---:|---:|---:|---|---|---:|"]
     for end in sorted({result.end for _, result in judged}):
         of_end = [pair for pair in judged if pair[1].end == end]
         for area in sorted({result.area for _, result in of_end}):
             lines.append(_row(end, area, [pair for pair in of_end if pair[1].area == area]))
         lines.append(_row(f"**{end}**", f"wanted: {WANTED[end]:.0%}", of_end))
-    seconds = sorted(result.cpu for _, result in caught)
+    seconds = sorted(result.seconds for _, result in caught)
     if seconds:
         middle, last = seconds[len(seconds) // 2], seconds[len(seconds) * 9 // 10]
-        lines += ["", f"A caught defect took {middle:.0f} s of its scenarios' processor time, 90 % at most {last:.0f} s."]
+        lines += ["", f"A catch took {middle:.1f} s of its scenarios' processor time, 90 % at most {last:.1f} s."]
     lines += ["", "## Missed", ""]
     lines += [f"- {each.name} ({each.area}): {each.what} {_why(found)}" for each, found in missed] or ["None."]
     wrong = [(each, found) for each, found in caught if not each.is_of(found.blamed)]
     lines += ["", "## Another party, or none", ""]
-    lines += [f"- {each.name}: {found.blamed or 'none'} instead of {_parties(each)}" for each, found in wrong] or ["None."]
+    lines += [f"- {each.name}: {found.blamed or 'none'}, not {_parties(each)}" for each, found in wrong] or ["None."]
     lines += ["", "## Caught", "", "| defect | by | scenario | blamed | seconds |", "|---|---|---|---|---:|"]
     for each, found in sorted(caught, key=lambda pair: (pair[1].end, pair[1].area, pair[0].name)):
         lines.append(f"| {each.name} | {found.catcher} | {found.test or ''} | {found.blamed} | {found.seconds:.0f} |")
