@@ -150,7 +150,8 @@ class Scratch:
             failed = caught.get(defect.name)
             error = broken.get(defect.name, "")
             if failed is not None and (failed["test"], boards[defect.name]) not in green:
-                failed, error = None, f"{failed['test']} fails without the defect too"
+                error = f"{failed['test']} fails without the defect too"
+                failed = None
             yield _result(defect, found[defect.name], failed, error)
 
     def _order(self, defect: Defect) -> list[str]:
