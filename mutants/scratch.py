@@ -135,11 +135,11 @@ class Scratch:
             found[outcome["task"]].append(outcome)
         broken = {}
         for defect in alone:
+            task = Task(defect.name, self._order(defect))
             with self._defective(defect):
                 if error := self._build(AREAS[defect.area]):
                     broken[defect.name] = error
                 else:
-                    task = Task(defect.name, self._order(defect))
                     found[defect.name] = self._run([task], AREAS[defect.area].board)
         caught: dict[str, dict[str, Any]] = {
             each["task"]: each for outcomes in found.values() for each in reversed(outcomes) if is_catch(each)
