@@ -67,34 +67,31 @@ class Executed:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"seconds": self.seconds, "functions": self._functions}), "utf-8")
 
-    def touched_by(self, root: Path, defect: Defect) -> list[str] | None:
-        """The scenarios that execute a line that the defect changes; None if it is executed by the import, or if the
-        file was not measured."""
+    def touched_by(self, root: Path, defect: Defect) -> list[set[str]]:
+        """The scenarios that execute a line that the defect changes, and those that execute its function otherwise;
+        all of them if the line is executed by the import, or if the file was not measured."""
         if not defect.file.startswith(MEASURED):
-            return None
+            return [set(self._tests)]
         text = (root / defect.file).read_text("utf-8")
-        found, functions = 0, list(_functions(text))
+        functions = list(_functions(text))
+        exactly, around = 0, 0
         for line in _changed(text, mutated(root, defect)):
             inside = [function for function in functions if function.first <= line <= function.last]
             if not inside:
-                return None
+                return [set(self._tests)]
             function = max(inside, key=lambda each: each.first)
-            found |= self._tests_of(f"{defect.file}:{function.name}", function, line)
-        return [test for number, test in enumerate(self._tests) if found >> number & 1]
+            known = self._functions.get(f"{defect.file}:{function.name}", {"lines": {}, "digest": ""})
+            sets = {int(offset): int(tests, 16) for offset, tests in known["lines"].items()}
+            # Of a statement of several lines, only the first counts as executed.
+            before = [offset for offset in sets if offset <= line - function.first]
+            if known["digest"] == function.digest and before:
+                exactly |= sets[max(before)]
+            for tests in sets.values():
+                around |= tests
+        return [self._named(exactly), self._named(around & ~exactly)]
 
-    def _tests_of(self, key: str, function: _Function, line: int) -> int:
-        known = self._functions.get(key)
-        if known is None:
-            return 0
-        sets = {int(offset): int(tests, 16) for offset, tests in known["lines"].items()}
-        # Of a statement of several lines, only the first counts as executed.
-        before = [offset for offset in sets if offset <= line - function.first]
-        if known["digest"] == function.digest and before:
-            return sets[max(before)]
-        everyone = 0
-        for tests in sets.values():
-            everyone |= tests
-        return everyone
+    def _named(self, tests: int) -> set[str]:
+        return {test for number, test in enumerate(self._tests) if tests >> number & 1}
 
 
 def _inside(function: _Function) -> range:
@@ -120,10 +117,10 @@ def _functions(text: str) -> Iterator[_Function]:
 
 
 def _changed(before: str, after: str) -> Iterator[int]:
-    """The lines that the defect replaces or removes; of what it only adds, the line behind which it comes."""
+    """The lines that the defect replaces or removes; of what it only adds, the line before which it comes."""
     matcher = difflib.SequenceMatcher(None, before.splitlines(), after.splitlines(), autojunk=False)
     for kind, first, last, _, _ in matcher.get_opcodes():
         if kind in ("replace", "delete"):
             yield from range(first + 1, last + 1)
         elif kind == "insert":
-            yield max(first, 1)
+            yield min(first + 1, len(before.splitlines()))

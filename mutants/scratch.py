@@ -158,13 +158,12 @@ class Scratch:
         """The scenarios that could fail, the likeliest and the cheapest first."""
         area = AREAS[defect.area]
         touched = self.executed.touched_by(self.folder, defect)
-        tests = list(self.executed.seconds) if touched is None else touched
         places = {f"scenarios/{name}": place for place, name in enumerate(area.first)}
 
         def key(test: str) -> tuple[int, float]:
             return places.get(test.partition("::")[0], len(places)), self.executed.seconds[test]
 
-        return sorted(tests, key=key)
+        return [test for tests in touched for test in sorted(tests, key=key)]
 
     @contextmanager
     def _defective(self, defect: Defect) -> Iterator[None]:
