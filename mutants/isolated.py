@@ -43,7 +43,7 @@ IMPORTED = (
 """What every scenario imports, with the defect in it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Task:
     """Scenarios to run, in the order in which they begin, with a defect if there is one."""
 
@@ -57,14 +57,16 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to run, one task after the other."""
+    """What to run; the first tasks first."""
 
     tasks: list[Task]
     output: str
     """The file of the outcomes, one line of JSON for each test that was run."""
     options: list[str] = field(default_factory=list)
-    together: int = 4
+    together: int = 8
     """Tests at the same time."""
+    each: int = 4
+    """Tests of one task at the same time."""
     limit: float = 100.0
     """Seconds until a test is killed."""
     to_the_end: bool = False
@@ -113,82 +115,104 @@ class Isolated:
         for name in IMPORTED:
             importlib.import_module(name)
         items = {item.nodeid: item for item in session.items}
+        waiting = {task: [items[name] for name in task.tests if name in items] for task in self._job.tasks}
         with Path(self._job.output).open("a", encoding="utf-8") as output:
-            for task in self._job.tasks:
-                self._run(task, [items[name] for name in task.tests if name in items], output)
+            self._run(waiting, output)
         os._exit(0)  # the page of the run would be made otherwise
 
-    def _run(self, task: Task, waiting: list[pytest.Item], output: TextIO) -> None:
-        running = _Running(self._job, task)
-        while waiting or running:
-            while waiting and len(running) < self._job.together:
-                running.start(waiting.pop(0))
+    def _run(self, waiting: dict[Task, list[pytest.Item]], output: TextIO) -> None:
+        """Run tests of several tasks, the first tasks first."""
+        running = _Running(self._job)
+        while True:
+            for task, items in waiting.items():
+                while items and running.has_place(task):
+                    running.start(task, items.pop(0))
+            if not running:
+                return
             for outcome in running.finished():
                 output.write(json.dumps(asdict(outcome)) + "\n")
                 output.flush()
                 if is_catch(asdict(outcome)) and not self._job.to_the_end:
-                    waiting.clear()
-                    running.kill()
+                    task = next(task for task in waiting if task.name == outcome.task)
+                    waiting[task].clear()
+                    running.kill(task)
+
+
+@dataclass(slots=True)
+class _Child:
+    """A process that runs one test."""
+
+    task: Task
+    test: str
+    pid: int
+    end: float
+    """Clock seconds at which it is killed."""
+    written: bytearray = field(default_factory=bytearray)
 
 
 class _Running:
-    """The tests of a task that are under way."""
+    """The tests under way, by their pipe."""
 
-    def __init__(self, job: Job, task: Task) -> None:
+    def __init__(self, job: Job) -> None:
         from harness.core.clock import SystemClock  # not before pytest: it rewrites the assertions of what it imports
 
-        self._job, self._task, self._clock = job, task, SystemClock()
+        self._job, self._clock = job, SystemClock()
         self._selector = selectors.DefaultSelector()
-        self._children: dict[int, tuple[str, int, float, bytearray]] = {}
-        """By their pipe: the test, the process, its end, and what it has written."""
+        self._children: dict[int, _Child] = {}
 
     def __len__(self) -> int:
         return len(self._children)
 
-    def start(self, item: pytest.Item) -> None:
+    def has_place(self, task: Task) -> bool:
+        """Whether one more test of the task may begin."""
+        own = sum(child.task is task for child in self._children.values())
+        return len(self._children) < self._job.together and own < self._job.each
+
+    def start(self, task: Task, item: pytest.Item) -> None:
         reading, writing = os.pipe()
         if (pid := os.fork()) == 0:
             os.close(reading)
-            _run(item, self._job, self._task, writing)
+            _run(item, self._job, task, writing)
         os.close(writing)
-        self._children[reading] = (item.nodeid, pid, self._clock.now() + self._job.limit, bytearray())
+        self._children[reading] = _Child(task, item.nodeid, pid, self._clock.now() + self._job.limit)
         self._selector.register(reading, selectors.EVENT_READ)
 
     def finished(self) -> list[Outcome]:
         """Wait until a test has ended, or its time has."""
-        first = min(end for _, _, end, _ in self._children.values())
+        first = min(child.end for child in self._children.values())
         found = []
         for key, _ in self._selector.select(max(0.0, first - self._clock.now())):
             written = os.read(key.fd, 1 << 16)
-            self._children[key.fd][3].extend(written)
+            self._children[key.fd].written.extend(written)
             if not written:
-                test, seconds, said = self._end(key.fd)
-                found.append(self._outcome(test, seconds, said))
+                found.append(_outcome(*self._end(key.fd)))
         now = self._clock.now()
-        for descriptor in [each for each, child in self._children.items() if child[2] <= now]:
-            test, seconds, _ = self._end(descriptor)
+        for descriptor in [each for each, child in self._children.items() if child.end <= now]:
+            child, seconds = self._end(descriptor)
             message = f"did not end within {self._job.limit:g} s"
-            found.append(Outcome(self._task.name, test, UNFINISHED, message, seconds=seconds))
+            found.append(Outcome(child.task.name, child.test, UNFINISHED, message, seconds=seconds))
         return found
 
-    def kill(self) -> None:
-        """End all of them."""
-        for descriptor in list(self._children):
+    def kill(self, task: Task) -> None:
+        """End all tests of a task."""
+        for descriptor in [each for each, child in self._children.items() if child.task is task]:
             self._end(descriptor)
 
-    def _end(self, descriptor: int) -> tuple[str, float, bytes]:
-        test, pid, _, written = self._children.pop(descriptor)
+    def _end(self, descriptor: int) -> tuple[_Child, float]:
+        """End a test's process; returns the processor time that it used."""
+        child = self._children.pop(descriptor)
         self._selector.unregister(descriptor)
         os.close(descriptor)
-        _kill_group(pid)
-        used = os.wait4(pid, 0)[2]
-        return test, round(used.ru_utime + used.ru_stime, 2), bytes(written)
+        _kill_group(child.pid)
+        used = os.wait4(child.pid, 0)[2]
+        return child, round(used.ru_utime + used.ru_stime, 2)
 
-    def _outcome(self, test: str, seconds: float, written: bytes) -> Outcome:
-        try:
-            return Outcome(self._task.name, test, seconds=seconds, **json.loads(written))
-        except ValueError:
-            return Outcome(self._task.name, test, "crash", "its process ended without a result", seconds=seconds)
+
+def _outcome(child: _Child, seconds: float) -> Outcome:
+    try:
+        return Outcome(child.task.name, child.test, seconds=seconds, **json.loads(child.written))
+    except ValueError:
+        return Outcome(child.task.name, child.test, "crash", "its process ended without a result", seconds=seconds)
 
 
 def _kill_group(pid: int) -> None:

@@ -25,7 +25,7 @@ from mutants.swap import can_swap
 __all__ = ["Result", "Scratch"]
 
 COPIED = ("harness", "mutants", "scenarios", "platforms", "conftest.py", "pyproject.toml", "harness.toml")
-TOGETHER = {"virtual": 4}
+TOGETHER = {"virtual": 8}
 """Scenarios at the same time, by board; elsewhere two."""
 LIMIT = 120.0
 """Seconds after which a scenario is killed; the harness ends a test's body before (``--deadline``)."""
