@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -153,10 +153,15 @@ class GatewayControl(Watched[GatewayResource]):
             clock=self._clock,
             network=self._network,
             randomness=self._randomness.fork(self.name),
-            tap=self._recorder.platform if self._boundary is None else _record_nothing,
+            tap=self._recorder.platform if self._boundary is None else self._tap_inside,
             console=lambda line: self._recorder.gateway_line(line, self.name),
             revocations_loaded=lambda: self._pki.list_loaded(self.name),
         )
+
+    def _tap_inside(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
+        """Record what the boundary cannot see: what the gateway makes of the cluster's objects."""
+        if source == "Kubernetes":
+            self._recorder.platform(source, target, name, data, correlation)
 
     async def observe(self) -> None:
         """Record its own account of its sessions and metrics, if it is running."""
@@ -266,7 +271,3 @@ class GatewayControl(Watched[GatewayResource]):
                 if sample.name == f"wasmbed_gateway_{name}" and sample.labels == labels:
                     return sample.value
         return 0.0
-
-
-def _record_nothing(*event: Any) -> None:
-    """The tap of a gateway that the harness records from outside."""
