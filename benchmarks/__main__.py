@@ -19,6 +19,7 @@ from rich.table import Column, Table
 
 MODULES = (
     "enrollment", "overload", "memory", "cluster", "kubernetes", "qemu", "renode", "report", "sequences", "judges",
+    "scenarios",
 )  # fmt: skip
 LONG = ("soak",)
 """Measured only when named: ten minutes."""
