@@ -11,7 +11,7 @@ from harness.core.errors import reason
 from harness.core.history import Kind
 from harness.core.identifiers import Randomness
 from harness.core.logs import get_log
-from harness.core.order import Order
+from harness.core.order import Order, Place
 from harness.core.redaction import LAST_APPLIED, Redaction
 from harness.invariants.cbor import mask_secrets
 from harness.stack.record import Record
@@ -50,6 +50,14 @@ class Recorder:
         if name in _SECRET_FRAMES and "frame" in data:
             redacted = {**redacted, "frame": mask_secrets(data["frame"], data["frameSize"])}
         self._put(Kind.MESSAGE, source, target, name, redacted, correlation)
+
+    def reserve(self) -> Reserved:
+        """Reserve the next place for a message that is known later."""
+        return Reserved(self._order.hold(), self.record, self._redaction)
+
+    def gateway_line(self, line: str, gateway: str) -> None:
+        """Record a line of a gateway's log."""
+        self._put(Kind.CONSOLE, "Gateway", "", "Console", {"text": line, "gateway": gateway}, "")
 
     def failure(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
         """The tap for failures that boards report."""
@@ -116,6 +124,22 @@ class Recorder:
             self._put(Kind.STATE, "Kubernetes", "", resource.kind, redacted, correlation)
 
         return record_change
+
+
+class Reserved:
+    """A place in the record for one message. The caller must release it."""
+
+    def __init__(self, place: Place, record: Record, redaction: Redaction) -> None:
+        self._place, self._record, self._redaction = place, record, redaction
+
+    def record(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
+        """Record the message there."""
+        redacted = self._redaction.redact(name, data)
+        self._place.put(lambda: self._record.record(Kind.MESSAGE, source, target, name, redacted, correlation))
+
+    def release(self) -> None:
+        """Let the events behind it be recorded."""
+        self._place.release()
 
 
 class _ClusterTap:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from harness.clusters.cluster import Cluster
 from harness.clusters.existing.access import check_context, check_rights, check_version
 from harness.clusters.existing.client import Connection, Tapped, TappedClient
 from harness.clusters.existing.definitions import install
 from harness.clusters.existing.namespaces import Leaving, delete_namespace, make_namespace
+from harness.clusters.existing.proxy import RecordingProxy
 from harness.clusters.files import replace_file
+from harness.clusters.gate import Gate
 from harness.core.clock import Clock
 from harness.core.errors import RigError, UsageError, reason
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
+from harness.core.network import SystemNetwork
 from harness.wasmbed.resources.api import ApiError, ResourceApi
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 from harness.wasmbed.resources.names import DEFAULT_NAMESPACE
@@ -58,6 +61,7 @@ class KubeconfigCluster(Cluster):
         self._allowed = allow_cluster
         self._connection = Connection(self._path)
         self._clients: list[TappedClient] = []
+        self._proxies: list[RecordingProxy] = []
         self._owns_namespace = False
 
     @classmethod
@@ -123,6 +127,9 @@ class KubeconfigCluster(Cluster):
         except OSError:
             pass  # The cluster is gone, and the namespace with it.
         finally:
+            proxies, self._proxies = self._proxies, []
+            for proxy in proxies:
+                await proxy.stop()
             clients, self._clients = self._clients, []
             for client in clients:
                 await client.close()
@@ -140,6 +147,16 @@ class KubeconfigCluster(Cluster):
         self._clients.append(client)
         return client
 
+    async def give_access(self, name: str, path: Path, gate: Gate | None = None) -> None:
+        if self._tapped is None and gate is None:
+            await self.write_kubeconfig(path)
+            return
+        tapped = self._tapped or Tapped(_record_nothing)
+        proxy = RecordingProxy(self._path, self.namespace, name, tapped, self._clock, SystemNetwork(), gate)
+        self._proxies.append(proxy)
+        await proxy.start()
+        proxy.write_kubeconfig(path)
+
     async def write_kubeconfig(self, path: Path) -> None:
         try:
             content = self._path.read_bytes()
@@ -151,3 +168,7 @@ class KubeconfigCluster(Cluster):
                 where=str(self._path),
                 do="name a file that can be written",
             ) from error
+
+
+def _record_nothing(*event: Any) -> None:
+    """The tap of a cluster without one."""

@@ -7,7 +7,7 @@ are not used: objects stay the JSON that the server sent.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import aiohttp
+from yarl import URL
 
 from harness.core.errors import UsageError, reason
 from harness.wasmbed.resources.api import Object, Resource, ResourceApi, ResourceList, WatchEvent, api_error
@@ -193,6 +194,17 @@ class KubernetesApi(ResourceApi):
             raise api_error(_status(response, data))
         return _object(data, member)
 
+    async def forward(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> aiohttp.ClientResponse:
+        """Send a request of another program with this client's credentials; returns the answer, whose body is unread
+        and as the server sent it.
+
+        ``target`` is the path with its query, as in the request's first line. Raises :class:`OSError`.
+        """
+        with _network_errors():
+            return await self._send(method, target, dict(headers), body or None, WATCH, auto_decompress=False)
+
     async def _request(
         self,
         method: str,
@@ -203,11 +215,25 @@ class KubernetesApi(ResourceApi):
     ) -> aiohttp.ClientResponse:
         headers = {**self._client.default_headers, **self._headers, "Accept": "application/json"}
         headers["Content-Type"] = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        given = {key: value for key, value in (query or {}).items() if value}
+        target = f"{path}{'?' + urlencode(given) if given else ''}"
+        return await self._send(
+            method, target, headers, json.dumps(body).encode() if body is not None else None, timeout
+        )
+
+    async def _send(
+        self,
+        method: str,
+        target: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        timeout: aiohttp.ClientTimeout,
+        **more: Any,
+    ) -> aiohttp.ClientResponse:
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], target, method, body)
         rest, configuration = self._client.rest_client, self._client.configuration
         if rest.pool_manager is None:
             rest.pool_manager = rest._create_pool_manager()
-        given = {key: value for key, value in (query or {}).items() if value}
         options = {
             "server_hostname": configuration.tls_server_name,
             "proxy": rest.proxy,
@@ -217,17 +243,17 @@ class KubernetesApi(ResourceApi):
         session: aiohttp.ClientSession = rest.pool_manager
         return await session.request(
             method,
-            f"{configuration.host}{path}{'?' + urlencode(given) if given else ''}",
+            URL(f"{configuration.host}{target}", encoded=True),
             headers=headers,
             timeout=timeout,
             **{name: value for name, value in options.items() if value is not None},
+            **more,
         )
 
 
-def _payload(body: Object) -> bytes | BytesIO:
+def _payload(body: bytes) -> bytes | BytesIO:
     """Return what aiohttp sends: a file in pieces, for which it takes a thread, or a small body as it is."""
-    data = json.dumps(body).encode()
-    return data if len(data) <= SMALL else BytesIO(data)
+    return body if len(body) <= SMALL else BytesIO(body)
 
 
 def _object(data: bytes, member: str) -> Object:
