@@ -15,6 +15,7 @@ from harness.wasmbed.resources.kinds import APPLICATION, CONFIG_MAP, DEVICE, EVE
 __all__ = ["Asked", "Gate", "GatedClient", "Watching", "read_request"]
 
 GONE = 410
+Piece = bytes | memoryview
 
 _RESOURCES = {
     (resource.group, resource.plural): resource
@@ -60,7 +61,7 @@ class GatedClient:
         elif asked.verb == "watch" and asked.resource.kind in self._expired:
             raise _made_to_fail(GONE)
 
-    async def watch(self, path: str, events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async def watch(self, path: str, events: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
         """The pieces of a watch's answer, up to the moment at which the gate ends it."""
         asked = read_request("GET", path, {"watch": "true"})
         watching = self._gate.watching(self.name, asked.resource) if asked and self._gate else nullcontext()

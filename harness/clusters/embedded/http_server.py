@@ -144,8 +144,8 @@ class HttpServer:
                     return await self._watch(request, self._door, answer, program)
                 return await self._send(request, self._door, answer)
             except StatusError as error:
-                refusal = Response(error.code, Plain(error.status()), dict(error.headers))
-                return await self._send(request, self._door, refusal)
+                refused = Response(error.code, Plain(error.status()), dict(error.headers))
+                return await self._send(request, self._door, refused)
 
     def _user(self, authorization: str) -> User | None:
         """Return the user that makes a request, by its ``Authorization`` header; None where that is not valid."""

@@ -50,7 +50,8 @@ class RecordingProxy:
     """Passes on the requests of the program ``name``, over plain HTTP on the loopback interface.
 
     ``kubeconfig`` has the cluster and the credentials that the program gets. ``tapped`` is what the cluster's clients
-    share, so that there is one order; requests pass ``gate`` first. Requests that switch protocols (exec, port-forward) are refused.
+    share, so that there is one order. Requests pass ``gate`` first; those that switch protocols (exec,
+    port-forward) are refused.
     """
 
     def __init__(
@@ -190,7 +191,7 @@ class RecordingProxy:
         try:
             await stream.prepare(request)
             async for piece in self._gated.watch(request.rel_url.raw_path, _pieces(answer)):
-                for event in lines.push(piece):
+                for event in lines.push(bytes(piece)):
                     self._deliver(resource, event)
                 async with self._door.sending(request.protocol):
                     await stream.write(piece)
@@ -237,7 +238,7 @@ class RecordingProxy:
         return plain
 
 
-async def _pieces(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+async def _pieces(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes | memoryview, None]:
     async for piece in answer.content.iter_any():
         yield piece
 

