@@ -148,6 +148,31 @@ async def test_a_request_of_several_changes_is_kept_whole_or_not_at_all(tmp_path
     assert await content(folder) == {}
 
 
+async def test_a_log_that_ends_anywhere_has_what_was_acknowledged_up_to_there(tmp_path):
+    folder, chance = tmp_path / "state", Randomness(7)
+    states = []
+    async with running(folder) as cluster:
+        api, model = cluster.client("User"), {}
+        for number in range(40):
+            name = f"map-{below(chance, 6)}"
+            if name not in model:
+                await api.create(CONFIG_MAP, config_map(name, number))
+                model[name] = number
+            elif below(chance, 2):
+                await api.patch(CONFIG_MAP, name, {"data": {"number": str(number)}})
+                model[name] = number
+            else:
+                await api.delete(CONFIG_MAP, name)
+                del model[name]
+            states.append((logs(folder)[0].stat().st_size, dict(model)))
+    (log,) = logs(folder)
+    data = log.read_bytes()
+    for _ in range(30):
+        end = states[0][0] + below(chance, len(data) - states[0][0])
+        log.write_bytes(data[:end])
+        assert await content(folder) == [state for size, state in states if size <= end][-1], end
+
+
 async def test_a_changed_byte_is_refused_with_its_place(tmp_path):
     folder = tmp_path / "state"
     await fill(folder)

@@ -85,7 +85,7 @@ def test_dialect_u_agrees_in_both_directions(case: dict[str, Any]) -> None:
 
 
 def read(case: dict[str, Any]) -> r.Reading:
-    """A message of dialect r, which ends with the bytes and is told if they are not well-formed."""
+    """A message of dialect r, which ends with the bytes; `malformed` is set where they are not well-formed."""
     decoder = r.decode_device if case["direction"] == "device" else r.decode_gateway
     reading = decoder(bytes.fromhex(case["hex"]))
     assert reading.end == len(case["hex"]) // 2
