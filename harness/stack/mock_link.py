@@ -137,4 +137,8 @@ class MockEnd:
         return self.patience if within is None else time_to_wait(within)
 
     def _failure(self, what: str) -> ProductFailure:
-        return ProductFailure(f"{self.other} {what}", where=self.name)
+        return ProductFailure(f"{self.other} {what}", where=self.name, party=self._party())
+
+    def _party(self) -> str:
+        """The other end, for a verdict."""
+        return self.other.removeprefix("the ")

@@ -23,7 +23,9 @@ from harness.clusters.embedded.errors import StatusError, method_not_allowed, no
 from harness.clusters.embedded.expiry import Expiry
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Content, Plain, Raw, Request, Response
+from harness.clusters.embedded.negotiation import wants_protobuf
 from harness.clusters.embedded.openapi import OpenApi
+from harness.clusters.embedded.protobuf.answers import in_protobuf
 from harness.clusters.embedded.reading import DEFAULT_QUEUE_LIMIT, Reader
 from harness.clusters.embedded.resources import Resources, Target
 from harness.clusters.embedded.snapshot import dump_snapshot, load_snapshot
@@ -114,15 +116,16 @@ class ApiServer:
 
     def answer(self, request: Request) -> Response:
         """The answer to a request, made at once; refusals and failures too are answers."""
+        in_form = in_protobuf if wants_protobuf(request.headers.get("accept", "")) else _as_it_is
         try:
             if self._journal is None:
                 self._expiry.sweep()
             else:
                 self._prepare(self._journal, writes=request.method not in ("GET", "HEAD"))
             self._access.admit(request)
-            return self._answer(request)
+            return in_form(self._answer(request))
         except StatusError as refusal:
-            return _refused(refusal)
+            return in_form(_refused(refusal))
         except NoSuchPage:
             return Response(404, Raw(b"404 page not found\n"), content_type=_TEXT)
         except Exception as error:
@@ -308,6 +311,10 @@ def _tagged(request: Request, document: bytes) -> Response:
     if request.headers.get("if-none-match") == tag:
         return Response(304, Raw(b""), headers)
     return Response(200, Raw(document), headers)
+
+
+def _as_it_is(answer: Response) -> Response:
+    return answer
 
 
 def _refused(refusal: StatusError) -> Response:

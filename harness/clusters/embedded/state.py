@@ -19,6 +19,8 @@ __all__ = ["DEFAULT_LOG_LIMIT", "State"]
 
 DEFAULT_LOG_LIMIT = 4_000
 """How many changes of one type are kept for watches to resume from."""
+_AFTER_TYPE = 1.0
+"""Seconds that watches of a type outlive it, as in Kubernetes."""
 
 
 class State:
@@ -32,6 +34,8 @@ class State:
         self.store = Store(log_limit)
         self.registry = Registry()
         self._hubs: dict[str, Hub] = {}
+        self._leaving: list[Hub] = []
+        """Of types that are gone."""
         for served in built_in_types():
             self.registry.add(served)
 
@@ -67,12 +71,16 @@ class State:
         return self._hubs[served.collection]
 
     def hubs(self) -> list[Hub]:
-        return list(self._hubs.values())
+        return [*self._hubs.values(), *self._leaving]
 
     def drop(self, served: ResourceType) -> None:
-        """Forget a type's objects and end the watches of it."""
+        """Forget a type's objects, and end the watches of it a second later.
+
+        A client whose watch ends at once takes it for broken, and says so to its user.
+        """
         if (hub := self._hubs.pop(served.collection, None)) is not None:
-            hub.close()
+            self._leaving = [one for one in self._leaving if one.watchers()] + [hub]
+            hub.close_later(self.clock, _AFTER_TYPE)
         self.store.drop(served.collection)
 
     def now(self) -> str:
@@ -105,9 +113,10 @@ class State:
 
     def clear(self) -> None:
         """Forget all objects and the types that they defined."""
-        for hub in self._hubs.values():
+        for hub in self.hubs():
             hub.close()
         self._hubs.clear()
+        self._leaving.clear()
         self.store = Store(self.log_limit)
         for served in [served for served in self.registry if served.custom]:
             self.registry.remove(served.group, served.plural)

@@ -38,6 +38,11 @@ class LinkRecorder:
         self._name = ""
         self._connected: dict[str, Any] | None = None
 
+    @property
+    def device(self) -> str:
+        """The device's name; empty while it is not known."""
+        return self._name
+
     def opened(self, certificate: bytes | None, version: str | None) -> None:
         """Record that the handshake is complete."""
         self._name, described = _describe_certificate(certificate)
@@ -48,18 +53,19 @@ class LinkRecorder:
             self._record_connected()
 
     def __call__(self, direction: Direction, envelope: Envelope | ProtocolError, payload: bytes) -> None:
-        """Record a message that was sent or received, or a frame that breaks the contract."""
-        frame = {"frame": b64encode(payload[:FRAME_HEAD]).decode(), "frameSize": len(payload)}
+        """Record a message that was sent or received, or a frame that breaks the contract; without its payload if that
+        is empty, because the frame was too long to be read."""
+        frame = {"frame": b64encode(payload[:FRAME_HEAD]).decode(), "frameSize": len(payload)} if payload else {}
+        source, target = (GATEWAY, DEVICE) if direction is Direction.SENT else (DEVICE, GATEWAY)
         if isinstance(envelope, ProtocolError):
             self._record_connected()
             data = {"reason": envelope.reason, "messageId": envelope.message_id, **frame, **self._ends()}
-            self._tap(DEVICE, GATEWAY, "UnreadableFrame", data, self._name)
+            self._tap(source, target, "UnreadableFrame", data, self._name)
             return
         message = envelope.message
         if isinstance(message, EnrollmentRequest) and not self._name and message.csr is not None:
             self._name = _requested_name(message.csr)
         self._record_connected()
-        source, target = (GATEWAY, DEVICE) if direction is Direction.SENT else (DEVICE, GATEWAY)
         data = {**describe(message), "messageId": envelope.message_id, **frame, **self._ends()}
         correlation = getattr(message, "application_id", None) or self._name
         self._tap(source, target, type(message).__name__, data, correlation)

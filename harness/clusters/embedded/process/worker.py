@@ -20,9 +20,8 @@ import orjson
 from harness.clusters.embedded.cluster import EmbeddedCluster
 from harness.clusters.embedded.errors import no_such_path
 from harness.clusters.embedded.logs import Log
-from harness.clusters.embedded.messages import JSON, Request, Response
+from harness.clusters.embedded.messages import JSON, Request, Response, Watch
 from harness.clusters.embedded.process.channel import Channel
-from harness.clusters.embedded.watching import Watcher
 from harness.core.clock import SystemClock
 from harness.core.errors import HarnessError, UsageError
 from harness.core.identifiers import Randomness
@@ -37,7 +36,7 @@ class _Worker:
     def __init__(self) -> None:
         self._cluster: EmbeddedCluster | None = None
         self._channel: Channel | None = None
-        self._watches: dict[int, Watcher] = {}
+        self._watches: dict[int, Watch] = {}
         self._logs: dict[int, _RemoteLog] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -125,11 +124,12 @@ class _Worker:
         self.channel.send("answer", number, response.status, content, response.watcher is not None)
         return self._watch(number, response.watcher) if response.watcher is not None else None
 
-    async def _watch(self, number: int, watcher: Watcher) -> None:
+    async def _watch(self, number: int, watcher: Watch) -> None:
         self._watches[number] = watcher
         try:
-            while (lines := await watcher.read()) is not None:
-                self.channel.send("events", number, orjson.Fragment(b"[" + b",".join(lines.splitlines()) + b"]"))
+            while (pieces := await watcher.read()) is not None:
+                lines = b"".join(pieces).splitlines()
+                self.channel.send("events", number, orjson.Fragment(b"[" + b",".join(lines) + b"]"))
                 await self.channel.drained()
             self.channel.send("unwatched", number)
         finally:
