@@ -355,6 +355,32 @@ async def test_a_disk_that_fails_is_never_acknowledged(tmp_path, monkeypatch):
         assert str(folder) in told.value.where
 
 
+FAILING = """
+import errno, os
+from pathlib import Path
+fdatasync = os.fdatasync
+def failing(file):
+    if Path(__file__).with_name("failed").exists():
+        raise OSError(errno.EIO, "Input/output error")
+    fdatasync(file)
+os.fdatasync = failing
+"""
+
+
+async def test_a_disk_that_fails_below_a_server_in_its_own_process_is_the_rigs_failure(tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(FAILING)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    async with running(tmp_path / "state", EmbeddedProcessCluster) as cluster:
+        api = cluster.client("User")
+        await api.create(CONFIG_MAP, config_map("before", 1))
+        (tmp_path / "failed").touch()
+        with pytest.raises(ApiError, match="Input/output error"):
+            await api.create(CONFIG_MAP, config_map("after", 2))
+        with pytest.raises(RigError, match="Input/output error") as told:
+            await cluster.lost()
+        assert told.value.where == str(tmp_path / "state")
+
+
 async def test_nothing_shows_a_change_before_it_lasts_and_writers_share_a_sync(tmp_path, monkeypatch):
     async with running(tmp_path / "state") as cluster:
         api = cluster.client("User")
