@@ -428,6 +428,21 @@ async def test_watches_go_on_from_before_a_restart(tmp_path):
             assert (await anext(events)).type == "DELETED"
 
 
+async def test_members_that_a_request_leaves_alone_are_not_written_again(tmp_path):
+    folder = tmp_path / "state"
+    async with running(folder) as cluster:
+        api = cluster.client("User")
+        big = {**config_map("big", 0), "binaryData": {"module": "AAAA" * 10_000}, "immutable": False}
+        await api.create(CONFIG_MAP, big)
+        before = logs(folder)[0].stat().st_size
+        await api.patch(CONFIG_MAP, "big", {"data": {"number": "1"}, "immutable": None})
+        assert logs(folder)[0].stat().st_size - before < 2_000
+        written = await api.get(CONFIG_MAP, "big")
+    async with running(folder) as cluster:
+        assert await cluster.client("User").get(CONFIG_MAP, "big") == written
+        assert "immutable" not in written
+
+
 @asynccontextmanager
 async def server_of(folder, log_bytes):
     """A server whose logs are short."""
