@@ -79,6 +79,13 @@ KEPT = 10_000
     type=click.Path(path_type=Path),
     help="Folder for a record of everything; earlier records stay.  [default: no record]",
 )
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Folder to go on from, in which everything is kept before it is acknowledged, for the embedded clusters.  "
+    "[default: nothing is kept]",
+)
 @asynchronous
 async def up(
     boards: str,
@@ -91,6 +98,7 @@ async def up(
     heartbeat: str,
     beat: str,
     history: Path | None,
+    state: Path | None,
 ) -> int:
     """Run the platform with boards until Ctrl-C.
 
@@ -118,7 +126,14 @@ async def up(
     listen, http = ("127.0.0.1", port), ("127.0.0.1", http_port)
     ports = {OPTIONS["listen"]: listen, OPTIONS["http"]: http}
     stack = Stack(
-        options, folder=history, record=record, listen=listen, http=http, keep=KEPT, namespace=DEFAULT_NAMESPACE
+        options,
+        folder=history,
+        record=record,
+        listen=listen,
+        http=http,
+        keep=KEPT,
+        namespace=DEFAULT_NAMESPACE,
+        state=state,
     )
     if file is not None:
         await file.check(stack.clock)
@@ -128,6 +143,8 @@ async def up(
             await end.unless(_bring_up(stack, file, fleet, phases, ports, platform=only is None))
             and not end.stop_requested.done()
         ):
+            if state is not None:
+                tell(f"state     {state} (everything acknowledged is kept there)")
             tell("running; press Ctrl-C to stop")
             await end.unless(stack.cluster.lost())
     except BaseException:

@@ -11,9 +11,9 @@ import orjson
 from harness.clusters.embedded.access.users import ADMIN, User
 from harness.clusters.embedded.store import StoredObject
 from harness.clusters.embedded.values import Object, copy_value
-from harness.clusters.embedded.watching import Presentation, Watcher
+from harness.clusters.embedded.watching import Presentation
 
-__all__ = ["JSON", "YAML", "Content", "Listing", "Plain", "Raw", "Request", "Response", "Stored"]
+__all__ = ["JSON", "YAML", "Content", "Listing", "Plain", "Raw", "Request", "Response", "Stored", "Watch"]
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -116,6 +116,18 @@ class Listing:
         return {"kind": self.kind, "apiVersion": self.api_version, "metadata": dict(self.metadata), "items": items}
 
 
+class Watch(Protocol):
+    """A watch that was begun."""
+
+    async def read(self) -> list[bytes] | None:
+        """Events that wait, as they go over the socket, in pieces; None at the end."""
+
+    async def event(self) -> tuple[str, Object] | None:
+        """The next event, for a call in the same process; None at the end."""
+
+    def close(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Response:
     """An answer: content, or a watch that goes on."""
@@ -126,4 +138,4 @@ class Response:
     warnings: list[str] = field(default_factory=list)
     """Texts that the client shows its user: each becomes a Warning header of its own."""
     content_type: str = JSON
-    watcher: Watcher | None = None
+    watcher: Watch | None = None

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.builtin import built_in_types
 from harness.clusters.embedded.errors import StatusError
-from harness.clusters.embedded.store import Collection, Store
+from harness.clusters.embedded.store import Change, Collection, Store
 from harness.clusters.embedded.timing import Timing
 from harness.clusters.embedded.types import Registry, ResourceType
 from harness.clusters.embedded.watching import Hub
@@ -44,8 +44,26 @@ class State:
         collection = self.store.collection(served.collection)
         if served.collection not in self._hubs:
             hub = self._hubs[served.collection] = Hub()
-            collection.listeners.append(hub.publish)
+            collection.listeners.append(lambda change: self._publish(collection, hub, change))
         return collection
+
+    def _publish(self, collection: Collection, hub: Hub, change: Change) -> None:
+        """Tell the watchers of a change, once it is kept."""
+        if self.store.journal is None:
+            hub.publish(change)
+            return
+
+        def publish() -> None:
+            hub.publish(change)
+            if collection.get(change.key) is not change.entry:
+                change.entry.forget_json()
+
+        self.store.journal.defer(publish)
+
+    @property
+    def kept_version(self) -> int:
+        """The resourceVersion that every watcher may know: what came after it may still be lost."""
+        return self.store.version if self.store.journal is None else self.store.journal.version
 
     def hub(self, served: ResourceType) -> Hub:
         """The watchers of a type."""
