@@ -191,7 +191,7 @@ def _in_namespace(kubeconfig: bytes, namespace: str) -> bytes:
         (context,) = [each["context"] for each in config["contexts"] if each["name"] == config["current-context"]]
         context["namespace"] = namespace
     except (yaml.YAMLError, TypeError, LookupError, ValueError):
-        return kubeconfig  # whoever reads it says what is wrong with it
+        return kubeconfig  # its reader says what is wrong with it
     return yaml.safe_dump(config, sort_keys=False).encode()
 
 

@@ -1,4 +1,4 @@
-"""Bodies that are not what they should be: JSON that is broken, is no object, or has what UTF-8 cannot say; YAML."""
+"""Bodies that are not what they should be: JSON that is broken, is not an object, or has bytes that UTF-8 does not have; YAML."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _BROKEN: tuple[tuple[str, str | bytes], ...] = (
     ("a tab in a text", '{"a":"\t"}'),
     ("an unknown escape", '{"a":"\\x"}'),
     ("a short escape", '{"a":"\\u12"}'),
-    ("bytes that are no UTF-8", b'{"metadata":{"annotations":{"a":"\xff"}}}'),
+    ("bytes that UTF-8 does not have", b'{"metadata":{"annotations":{"a":"\xff"}}}'),
     ("a byte order mark", b"\xef\xbb\xbf{}"),
 )
 
@@ -80,7 +80,7 @@ def _of(path: str, api: str, kind: str) -> list[Request]:
              _object(api, kind, "two", '{"a":"\\udc00\\ud800"}')),
         post(f"{kind}: a surrogate pair", f"{path}?dryRun=All", _object(api, kind, "two", '{"a":"\\ud83d\\ude00"}')),
         post(f"{kind}: a lone surrogate in a key", f"{path}?dryRun=All", _object(api, kind, "two", '{"\\udc00":"a"}')),
-        post(f"{kind}: bytes that are no UTF-8 in a value", f"{path}?dryRun=All",
+        post(f"{kind}: bytes that UTF-8 does not have in a value", f"{path}?dryRun=All",
              _object(api, kind, "two", '{"a":"$"}').encode().replace(b"$\"", b"\xff\"")) if api == "v1"
         else delete(f"{kind}: DELETE with a number", f"{one}?dryRun=All", "1"),
     ]  # fmt: skip
