@@ -309,7 +309,7 @@ class Writer:
         causes: list[Cause] = []
         served.schema.default(new, old, options.budget)
         served.schema.validate(new, old, "", causes, options.budget)
-        if served.scale is not None:
+        if served.custom and served.scale is not None:
             causes += check_replicas(new, served.scale)
         if not served.custom:  # Go looks for duplicates in a kind's own rules.
             causes = [cause for cause in causes if cause.reason != "FieldValueDuplicate"]
