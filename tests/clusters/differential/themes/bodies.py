@@ -1,4 +1,4 @@
-"""Bodies that are not what they should be: JSON that is broken, is not an object, or has bytes that UTF-8 does not have; YAML."""
+"""Bodies that are not what they should be: broken JSON, values that are not objects, bytes that UTF-8 lacks; YAML."""
 
 from __future__ import annotations
 
