@@ -34,6 +34,8 @@ __all__ = ["GatewayControl"]
 
 START = 60.0
 STOP = 60.0
+ENDED = "GatewayEnded"
+"""The fault in the history when a gateway ends by itself."""
 
 
 class GatewayControl(Watched[GatewayResource]):
@@ -155,6 +157,7 @@ class GatewayControl(Watched[GatewayResource]):
             randomness=self._randomness.fork(self.name),
             tap=self._recorder.platform if self._boundary is None else self._tap_inside,
             console=lambda line: self._recorder.gateway_line(line, self.name),
+            ended=lambda how: self._recorder.failure("Gateway", "", ENDED, {"gateway": self.name, "how": how}, ""),
             revocations_loaded=lambda: self._pki.list_loaded(self.name),
         )
 
