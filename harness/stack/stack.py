@@ -129,8 +129,9 @@ class Stack:
         self._at_end("the cluster", self.cluster.stop, self.cluster.patience)
         await self._bounded("the cluster", self.cluster.start(), self.cluster.patience)
         self.api = self._client("User")
-        self._at_end("the recorder", recorder.stop)
-        watching = recorder.watch(self._client(RECORDER), self.clock, self.randomness.fork("recorder"))
+        recording = self._client(RECORDER)
+        self._at_end("the recorder", recorder.stop)  # before its connection is closed: it reads the latest changes
+        watching = recorder.watch(recording, self.clock, self.randomness.fork("recorder"))
         await self._bounded("the recorder", watching)
         stalls = asyncio.create_task(note_stalls(recorder, self.clock))
         self._ends.callback(stalls.cancel)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from harness.clusters.cluster import Cluster
 from harness.clusters.existing.access import check_context, check_rights, check_version
-from harness.clusters.existing.client import Tapped, TappedClient
+from harness.clusters.existing.client import Connection, Tapped, TappedClient
 from harness.clusters.existing.definitions import install
 from harness.clusters.existing.namespaces import Leaving, delete_namespace, make_namespace
 from harness.clusters.existing.proxy import RecordingProxy
@@ -59,6 +59,7 @@ class KubeconfigCluster(Cluster):
         self._tapped = Tapped(tap) if tap is not None else None
         self._path = kubeconfig or self.default_path()
         self._allowed = allow_cluster
+        self._connection = Connection(self._path)
         self._clients: list[TappedClient] = []
         self._proxies: list[RecordingProxy] = []
         self._owns_namespace = False
@@ -76,8 +77,8 @@ class KubeconfigCluster(Cluster):
     async def start(self) -> None:
         harness = self._client("Harness", None)
         try:
-            await self._check(await harness.connected())
-            await install(harness, self._clock)
+            await self._check((await self._connection.opened()).share(self.namespace, "Harness"))
+            await self._install(harness)
             self._owns_namespace = await make_namespace(harness, self.namespace)
         except ApiError as error:
             raise RigError(
@@ -98,11 +99,14 @@ class KubeconfigCluster(Cluster):
         await check_version(api, str(self._path))
         await check_rights(api, str(self._path))
 
+    async def _install(self, api: ResourceApi) -> None:
+        """See to it that the cluster serves Wasmbed's resource types."""
+        await install(api, self._clock)
+
     async def check(self) -> None:
-        harness = self._clients[0]
         try:
             async with self._clock.deadline(ANSWERS_WITHIN):
-                await (await harness.connected()).version()
+                await (await self._connection.opened()).version()
         except (OSError, ApiError) as error:
             raise RigError(
                 f"the cluster does not answer any more: {reason(error)}",
@@ -129,6 +133,7 @@ class KubeconfigCluster(Cluster):
             clients, self._clients = self._clients, []
             for client in clients:
                 await client.close()
+            await self._connection.close()
 
     def _left_behind(self) -> None:
         """Note the namespace as being deleted."""
@@ -138,7 +143,7 @@ class KubeconfigCluster(Cluster):
         return self._client(name, self._tapped)
 
     def _client(self, name: str, tapped: Tapped | None) -> TappedClient:
-        client = TappedClient(self._path, self.namespace, name, tapped)
+        client = TappedClient(self._connection, self.namespace, name, tapped)
         self._clients.append(client)
         return client
 
