@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import unquote
 
-from harness.wasmbed.resources.api import Resource
+from harness.wasmbed.resources.api import ApiError, Resource, api_error
 from harness.wasmbed.resources.kinds import APPLICATION, CONFIG_MAP, DEVICE, EVENT, GATEWAY, LEASE, SECRET
 
-__all__ = ["Asked", "Gate", "Watching", "read_request"]
+__all__ = ["Asked", "Gate", "GatedClient", "Watching", "read_request"]
+
+GONE = 410
+Piece = bytes | memoryview
 
 _RESOURCES = {
     (resource.group, resource.plural): resource
@@ -36,6 +40,49 @@ class Gate(Protocol):
 
     def watching(self, client: str, resource: Resource) -> AbstractContextManager[Watching]:
         """Inside, the client watches."""
+
+
+class GatedClient:
+    """A program that passes a gate, under the name that the record gives it."""
+
+    def __init__(self, name: str, gate: Gate | None) -> None:
+        self.name, self._gate = name, gate
+        self._expired: set[str] = set()
+        """Kinds whose watches the gate ended with 410: they have to be listed before they are watched again."""
+
+    async def enter(self, method: str, path: str, query: Mapping[str, str]) -> None:
+        """Return when a request may go on. Raises ApiError or OSError."""
+        asked = read_request(method, path, query)
+        if asked is None or self._gate is None:
+            return
+        await self._gate.enter(self.name, asked.verb, asked.resource, asked.name)
+        if asked.verb == "list":
+            self._expired.discard(asked.resource.kind)
+        elif asked.verb == "watch" and asked.resource.kind in self._expired:
+            raise _made_to_fail(GONE)
+
+    async def watch(self, path: str, events: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
+        """The pieces of a watch's answer, up to the moment at which the gate ends it."""
+        asked = read_request("GET", path, {"watch": "true"})
+        watching = self._gate.watching(self.name, asked.resource) if asked and self._gate else nullcontext()
+        async with aclosing(events):
+            with watching as watch:
+                async for piece in events:
+                    if watch is None or watch.ends_with is None:
+                        yield piece
+                        continue
+                    if watch.ends_with == GONE and asked is not None:
+                        self._expired.add(asked.resource.kind)
+                    if watch.ends_with:
+                        error = _made_to_fail(watch.ends_with)
+                        status = {"kind": "Status", "code": error.code, "reason": error.reason, "message": str(error)}
+                        yield json.dumps({"type": "ERROR", "object": status}).encode() + b"\n"
+                    return
+
+
+def _made_to_fail(code: int) -> ApiError:
+    reason = "Expired" if code == GONE else "InternalError"
+    return api_error({"code": code, "reason": reason, "message": "the watch: the test makes this fail"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 from base64 import b64encode
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from cryptography import x509
@@ -15,8 +16,15 @@ from harness.core.clock import Clock
 from harness.core.errors import ProductFailure, UsageError
 from harness.core.identifiers import Randomness
 from harness.wasmbed.pki.authority import DAY, DEVICE_USAGES, SERVER_USAGES, Authority, Usages
-from harness.wasmbed.pki.identity import Identity
-from harness.wasmbed.pki.keys import Algorithm, PrivateKey, generate_key, private_key_der, public_key_der
+from harness.wasmbed.pki.identity import KEY_FILE, Identity
+from harness.wasmbed.pki.keys import (
+    Algorithm,
+    PrivateKey,
+    generate_key,
+    load_private_key,
+    private_key_der,
+    public_key_der,
+)
 from harness.wasmbed.pki.server_authorities import ServerAuthorities
 from harness.wasmbed.resources.api import NotFound, ResourceApi
 from harness.wasmbed.resources.kinds import CONFIG_MAP, SECRET
@@ -31,6 +39,8 @@ from harness.wasmbed.resources.names import (
 from harness.wasmbed.resources.timestamps import format_timestamp
 
 __all__ = ["Certificate", "Pki", "validity"]
+
+_GATEWAYS, _DEVICES = "Wasmbed gateways", "Wasmbed devices"
 
 
 class Certificate(StrEnum):
@@ -61,13 +71,25 @@ class Certificate(StrEnum):
 class Pki:
     """The authorities that sign gateways, the one that signs devices, and one that is not trusted.
 
-    ``note`` records what is issued and revoked, as :meth:`Recorder.note` does.
+    ``note`` records what is issued and revoked, as :meth:`Recorder.note` does. ``folder`` keeps the authorities and the
+    identities of boards, so that boards and gateways know each other again after a restart.
     """
 
-    def __init__(self, clock: Clock, randomness: Randomness, api: ResourceApi, note: Callable[..., object]) -> None:
-        self._clock, self._randomness, self._api, self._note = clock, randomness, api, note
-        self.servers = ServerAuthorities("Wasmbed gateways", clock)
-        self.devices = Authority.create("Wasmbed devices", clock)
+    def __init__(
+        self,
+        clock: Clock,
+        randomness: Randomness,
+        api: ResourceApi,
+        note: Callable[..., object],
+        folder: Path | None = None,
+    ) -> None:
+        self._clock, self._randomness, self._api, self._note, self._folder = clock, randomness, api, note, folder
+        if folder is None:
+            self.servers = ServerAuthorities(_GATEWAYS, clock)
+            self.devices = Authority.create(_DEVICES, clock)
+        else:
+            self.servers = ServerAuthorities(_GATEWAYS, clock, folder / "gateways")
+            self.devices = Authority.kept_in(folder / "devices", _DEVICES, clock)
         self._untrusted: Authority | None = None
         self._lists: dict[str, list[asyncio.Future[None]]] = {}
         """By gateway: who waits for it to load a revocation list."""
@@ -84,6 +106,11 @@ class Pki:
         """Credentials for a device of that name. Returns once the gateways can know them: the pairing token is stored,
         or the revocation is published."""
         certificate = Certificate.of(certificate)
+        kept = self._folder / "boards" / name if self._folder is not None and certificate is Certificate.VALID else None
+        if kept is not None and (kept / KEY_FILE).exists():  # the last file of an identity
+            identity = Identity.load(kept)
+            self._keys[identity.public_key_der] = identity.private_key
+            return Credentials(self.servers.certificates, identity.private_key_der, certificate=identity.certificate)
         await self._clock.sleep(0)  # a thousand keys take a second: a cancellation must get through
         key = generate_key(algorithm)
         self._keys[public_key_der(key.public_key())] = key
@@ -103,10 +130,17 @@ class Pki:
         elif certificate is Certificate.SERVER_ONLY:
             options = {"usages": SERVER_USAGES}
         issued = authority.issue_device(name, key.public_key(), **options)
+        if kept is not None:
+            Identity(key, issued).save(kept, self.servers.certificates)
         credentials = Credentials(self.servers.certificates, private_key, certificate=issued)
         if certificate is Certificate.REVOKED:
             await self.revoke(credentials)
         return credentials
+
+    def know(self, credentials: Credentials) -> None:
+        """Note the key of credentials that were not issued here, for a relay that has to speak for their holder."""
+        key = load_private_key(credentials.private_key, "credentials")
+        self._keys[public_key_der(key.public_key())] = key
 
     def key_of(self, public_key: bytes) -> PrivateKey | None:
         """The private key of issued credentials, by their public key (SubjectPublicKeyInfo, DER)."""
@@ -136,6 +170,8 @@ class Pki:
             raise UsageError("these credentials have no certificate", where="pki.revoke", do="revoke issued ones")
         async with self._publishing:  # so that the next list that the gateway loads is this one
             self.devices.revoke(x509.load_der_x509_certificate(credentials.certificate).serial_number)
+            if self._folder is not None:
+                self.devices.save(self._folder / "devices")
             loaded = self._next_lists()
             serials = await self._publish()
             if not loaded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -63,11 +63,17 @@ class GatewayControl(Watched[GatewayResource]):
         self._boundary = None if kind.records and wire_defect is None else self._make_boundary(wire_defect or NO_DEFECT)
         self._gateway: Gateway | None = None
         self._token = ""
+        self._direct: Endpoint | None = None
 
     @property
     def features(self) -> frozenset[str]:
         """What can be done with it; the names are in :data:`harness.gateways.gateway.FEATURES`."""
         return self._kind.features_of(self._choice)
+
+    @property
+    def in_process(self) -> bool:
+        """Whether it runs in this process, so that its tasks and descriptors are this process's."""
+        return self._boundary is None
 
     @property
     def status(self) -> GatewayStatus:
@@ -78,6 +84,13 @@ class GatewayControl(Watched[GatewayResource]):
     def endpoint(self) -> Endpoint:
         """Its address for devices; the same after a restart."""
         return self._settings.listen if self._boundary is None else self._boundary.endpoint
+
+    @property
+    def direct_endpoint(self) -> Endpoint:
+        """Where the gateway itself listens, or listened last: past the relay, if there is one."""
+        if self._direct is None:
+            raise UsageError("the gateway was not started", where=self.name, do="start it first")
+        return self._direct
 
     @property
     def http_endpoint(self) -> Endpoint:
@@ -100,7 +113,7 @@ class GatewayControl(Watched[GatewayResource]):
             await self._boundary.prepare()
         gateway = self._kind(self._setup(), self._choice)
         await bounded(self._clock, START, f"start of gateway {self.name}", gateway.start())
-        self._gateway = gateway
+        self._gateway, self._direct = gateway, gateway.endpoint
         if "gateway-revocation" in self.features:
             self._pki.gateway_started(self.name)
         self._token = await self._read_token()
@@ -140,10 +153,15 @@ class GatewayControl(Watched[GatewayResource]):
             clock=self._clock,
             network=self._network,
             randomness=self._randomness.fork(self.name),
-            tap=self._recorder.platform if self._boundary is None else _record_nothing,
+            tap=self._recorder.platform if self._boundary is None else self._tap_inside,
             console=lambda line: self._recorder.gateway_line(line, self.name),
             revocations_loaded=lambda: self._pki.list_loaded(self.name),
         )
+
+    def _tap_inside(self, source: str, target: str, name: str, data: Mapping[str, Any], correlation: str) -> None:
+        """Record what the boundary cannot see: what the gateway makes of the cluster's objects."""
+        if source == "Kubernetes":
+            self._recorder.platform(source, target, name, data, correlation)
 
     async def observe(self) -> None:
         """Record its own account of its sessions and metrics, if it is running."""
@@ -253,7 +271,3 @@ class GatewayControl(Watched[GatewayResource]):
                 if sample.name == f"wasmbed_gateway_{name}" and sample.labels == labels:
                     return sample.value
         return 0.0
-
-
-def _record_nothing(*event: Any) -> None:
-    """The tap of a gateway that the harness records from outside."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -80,7 +81,7 @@ class Recorder:
 
     async def watch(self, api: ResourceApi, clock: Clock, randomness: Randomness) -> None:
         """Start to record changes of the three custom resources; returns once their present state is known."""
-        self._api, self._clock = api, clock
+        self._clock = clock
         for resource in (DEVICE, APPLICATION, GATEWAY):
             informer = Informer(api, resource, clock, randomness, turn=self._order.reached)
             informer.add_handler(self._handler(resource))
@@ -103,9 +104,9 @@ class Recorder:
         """Wait for the watch events of the latest writes, which may come after the end of a test."""
         try:
             async with self._clock.deadline(CATCH_UP):
-                for resource, informer in self._informers.items():
-                    for written in (await self._api.list(resource)).items:
-                        await informer.follow(written, CATCH_UP)
+                arrivals = (informer.catch_up(CATCH_UP) for informer in self._informers.values())
+                for failed in filter(None, await asyncio.gather(*arrivals, return_exceptions=True)):
+                    raise failed
         except (ApiError, OSError) as error:
             log.info("the record may lack the latest changes: %s", reason(error))
 

