@@ -36,6 +36,7 @@ class CommandGateway(Gateway):
     """Started with files and a kubeconfig; its output is in the history as lines of the gateway."""
 
     kind: ClassVar[str] = "command"
+    described: ClassVar[bool] = True
 
     def __init__(self, setup: GatewaySetup, choice: Choice) -> None:
         super().__init__(setup, choice)

@@ -97,6 +97,9 @@ class _Reader:
 
     def command(self) -> tuple[str, ...]:
         value = self._table.get("command")
+        if value is None:
+            do = "write command = ... into a table [gateways.NAME] of harness.toml, and choose it with --gateway=NAME"
+            raise UsageError("there is no command to start the gateway", where=self._choice.where, do=do)
         if isinstance(value, str):
             try:
                 value = shlex.split(value)

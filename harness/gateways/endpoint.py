@@ -22,6 +22,7 @@ class EndpointGateway(Gateway):
     """``devices`` is where it listens, ``http`` where its HTTP API is; both ``"host:port"``."""
 
     kind: ClassVar[str] = "endpoint"
+    described: ClassVar[bool] = True
 
     def __init__(self, setup: GatewaySetup, choice: Choice) -> None:
         super().__init__(setup, choice)

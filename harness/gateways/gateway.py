@@ -91,6 +91,8 @@ class Gateway(ABC):
     kind: ClassVar[str]
     features: ClassVar[frozenset[str]] = frozenset()
     """The names in :data:`FEATURES` that apply, whatever a table says."""
+    described: ClassVar[bool] = False
+    """Whether only a table says which program it is, so that the kind's name alone is no gateway."""
     records: ClassVar[bool] = False
     """Whether it reports its links and HTTP requests to the tap itself; otherwise the harness records them outside."""
 

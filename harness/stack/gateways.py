@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
@@ -66,6 +67,7 @@ class GatewayControl(Watched[GatewayResource]):
         self._gateway: Gateway | None = None
         self._token = ""
         self._direct: Endpoint | None = None
+        self._ended = asyncio.Event()
 
     @property
     def features(self) -> frozenset[str]:
@@ -157,7 +159,7 @@ class GatewayControl(Watched[GatewayResource]):
             randomness=self._randomness.fork(self.name),
             tap=self._recorder.platform if self._boundary is None else self._tap_inside,
             console=lambda line: self._recorder.gateway_line(line, self.name),
-            ended=lambda how: self._recorder.failure("Gateway", "", ENDED, {"gateway": self.name, "how": how}, ""),
+            ended=self._ended_by_itself,
             revocations_loaded=lambda: self._pki.list_loaded(self.name),
         )
 
@@ -211,6 +213,15 @@ class GatewayControl(Watched[GatewayResource]):
             self._recorder.note("gateway down", gateway=self.name)
             self._pki.gateway_stopped(self.name)
             await bounded(self._clock, STOP, f"{what} of gateway {self.name}", end(gateway))
+
+    def _ended_by_itself(self, how: str) -> None:
+        self._recorder.failure("Gateway", "", ENDED, {"gateway": self.name, "how": how}, "")
+        self._ended.set()
+
+    async def lost(self) -> None:
+        """Wait for as long as it runs, or is stopped by the harness. Raises ProductFailure when it ends by itself."""
+        await self._ended.wait()
+        self.check()
 
     def check(self) -> None:
         """Raise ProductFailure if it ended by itself."""

@@ -295,6 +295,18 @@ class Stack:
             gateway.check()
         invariants.judge(self.history)
 
+    async def lost(self) -> None:
+        """Wait for as long as cluster and gateway run. Raises RigError or ProductFailure when one ends by itself."""
+        parts = [self.cluster, self.gateway] if hasattr(self, "gateway") else [self.cluster]
+        tasks = [asyncio.ensure_future(part.lost()) for part in parts]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+
     def _targets(self, to: Any) -> dict[str, Any]:
         if to == "all":
             return {"all_devices": True}
