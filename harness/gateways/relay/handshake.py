@@ -24,6 +24,8 @@ __all__ = ["BoardHandshake", "GatewayHandshake", "Handshake", "HandshakeFailed",
 _READ_ALERT, _WRITE_ALERT = 0x4004, 0x4008
 """OpenSSL's ``SSL_CB_READ_ALERT`` and ``SSL_CB_WRITE_ALERT``."""
 _PORTION = 1 << 16
+_NO_COMPRESSED_CERTIFICATES = 1 << 32 | 1 << 33
+"""OpenSSL's ``SSL_OP_NO_TX_CERTIFICATE_COMPRESSION`` and ``SSL_OP_NO_RX_CERTIFICATE_COMPRESSION``."""
 _SCHEMES = (
     b"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:ed448:RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:"
     b"RSA+SHA256:RSA+SHA384:RSA+SHA512"
@@ -107,10 +109,16 @@ class Handshake:
 
 
 class BoardHandshake(Handshake):
-    """The gateway's end, towards a board."""
+    """The gateway's end, towards a board. ``group`` is that of the key exchange, in OpenSSL's words.
 
-    def __init__(self, context: SSL.Context) -> None:
+    With one group, OpenSSL does not tell the board which ones it would rather have: embedded-tls knows few of their
+    names, and ends a handshake with another one.
+    """
+
+    def __init__(self, context: SSL.Context, group: str = "prime256v1") -> None:
         super().__init__(context)
+        library: Any = vars(SSL)["_lib"]  # it has no public name for this
+        library.SSL_set1_curves_list(vars(self._connection)["_ssl"], group.encode())
         self._connection.set_accept_state()
 
     @property
@@ -139,7 +147,8 @@ def board_context(identities: Iterable[Identity], device_authority: bytes | None
     ``device_authority`` (DER): :attr:`Handshake.verified` says whether a certificate is one of its own.
     """
     context = _context(SSL.TLS_SERVER_METHOD)
-    # Newer OpenSSL asks for schemes that embedded-tls cannot read, and it then ends the handshake.
+    # embedded-tls ends a handshake in which it is asked for schemes or extensions that it does not know.
+    context.set_options(_NO_COMPRESSED_CERTIFICATES)
     library: Any = vars(SSL)["_lib"]  # it has no public name for this
     library.SSL_CTX_set1_sigalgs_list(vars(context)["_context"], _SCHEMES)
     context.set_verify(SSL.VERIFY_PEER, _accept)

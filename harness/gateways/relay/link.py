@@ -246,10 +246,12 @@ class RelayedLink:
         options = self._options
         assert options.board_context is not None, "this is not a tunnel"
         assert options.gateway_context is not None, "this is not a tunnel"
-        self._from_board.push(bytes(self._hello))
+        hello = bytes(self._hello)
+        self._from_board.push(hello)
         self._hello.clear()
         self._phase = _Phase.ANSWER
-        self._board, self._gateway = BoardHandshake(options.board_context), GatewayHandshake(options.gateway_context)
+        self._board = BoardHandshake(options.board_context, _group(read_client_hello(hello)))
+        self._gateway = GatewayHandshake(options.gateway_context)
         self.far.write(self._gateway.feed())
 
     def _proceed(self) -> None:
@@ -399,3 +401,10 @@ def _failure(failed: HandshakeFailed) -> str:
 
 def _alert_reason(alert: bytes) -> str:
     return f"TLS alert {alert_name(alert[-1])}"
+
+
+def _group(hello: ClientHello | None) -> str:
+    """The group of the key exchange with a board, in OpenSSL's words: the one that a gateway of this project takes."""
+    offered = (hello.shares, hello.groups) if hello is not None else ()
+    found = (name for each in offered for group, name in GROUPS.items() if group in each)
+    return next(found, "prime256v1")
