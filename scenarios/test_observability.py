@@ -86,6 +86,7 @@ async def test_metrics_count_what_happened(stack: Stack) -> None:
     assert await gateway.metric("tls_rejected_total") == len(stack.history.find("TlsRejected"))
     assert await gateway.metric("status_writes_total") >= 3
     await gone(stack, meter)
+    await stack.device("meter").until(phase="Disconnected")
     assert await gateway.metric("sessions", state="connected") == 0
 
 

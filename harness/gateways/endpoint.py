@@ -15,7 +15,7 @@ __all__ = ["EndpointGateway"]
 
 _KEYS = ("devices", "http", "features")
 _OURS = frozenset({"gateway-stop", "gateway-kill", "gateway-reload", "several-gateways", "gateway-api-faults"})
-"""What no gateway can offer that runs already."""
+"""The features that a gateway that runs already cannot have."""
 
 
 class EndpointGateway(Gateway):

@@ -59,7 +59,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySetup:
-    """What one gateway is started with."""
+    """Everything that one gateway is started with."""
 
     settings: GatewaySettings
     """Its name, where it has to listen (port 0: any free one), what it advertises, and its intervals and limits."""
@@ -92,7 +92,7 @@ class Gateway(ABC):
     features: ClassVar[frozenset[str]] = frozenset()
     """The names in :data:`FEATURES` that apply, whatever a table says."""
     described: ClassVar[bool] = False
-    """Whether only a table says which program it is, so that the kind's name alone is no gateway."""
+    """Whether only a table says which program it is, so that the kind's name alone cannot be chosen."""
     records: ClassVar[bool] = False
     """Whether it reports its links and HTTP requests to the tap itself; otherwise the harness records them outside."""
 

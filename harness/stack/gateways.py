@@ -71,7 +71,7 @@ class GatewayControl(Watched[GatewayResource]):
 
     @property
     def features(self) -> frozenset[str]:
-        """What can be done with it; the names are in :data:`harness.gateways.gateway.FEATURES`."""
+        """The features that it has; the names are in :data:`harness.gateways.gateway.FEATURES`."""
         return self._kind.features_of(self._choice)
 
     @property
