@@ -132,7 +132,7 @@ def lacking(options: StackOptions, wanted: Iterable[str]) -> str | None:
         known = sorted(FEATURES.keys() | GATEWAY_FEATURES.keys() | catalogue.features)
         if unknown := sorted(names.difference(known)):
             do = f"{suggestion(unknown[0], known)}the features are {', '.join(known)}"
-            raise UsageError(f"no boards and no gateways have the feature {unknown[0]!r}", do=do)
+            raise UsageError(f"no boards have the feature {unknown[0]!r}, nor does a gateway", do=do)
     tier, kind, _ = catalogue.find(options.boards)
     features = tier.features(kind)
     lost = NOT_RECORDED if options.record and "record" in features else frozenset()

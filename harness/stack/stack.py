@@ -297,8 +297,9 @@ class Stack:
 
     async def lost(self) -> None:
         """Wait for as long as cluster and gateway run. Raises RigError or ProductFailure when one ends by itself."""
-        parts = [self.cluster, self.gateway] if hasattr(self, "gateway") else [self.cluster]
-        tasks = [asyncio.ensure_future(part.lost()) for part in parts]
+        tasks = [asyncio.ensure_future(self.cluster.lost())]
+        if hasattr(self, "gateway"):
+            tasks.append(asyncio.ensure_future(self.gateway.lost()))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
