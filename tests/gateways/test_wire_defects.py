@@ -27,7 +27,7 @@ def _payloads(sender: str) -> list[bytes]:
 
 
 def test_the_grammar_has_every_message_and_field() -> None:
-    """What is read from the contract is what both codecs know."""
+    """The messages and fields are those that the codec knows."""
     of_codec = {
         (sender, layout.tag, tuple((field.number, not field.required) for field in layout.fields))
         for sender, layouts in (("device", DEVICE_MESSAGES), ("gateway", GATEWAY_MESSAGES))

@@ -137,8 +137,8 @@ class GatewayHandshake(Handshake):
 def board_contexts(identities: Iterable[Identity], device_authority: bytes | None) -> Mapping[int, SSL.Context]:
     """Return the parameters towards boards, for each group: each client certificate is accepted.
 
-    As with :class:`~harness.core.tls_server.TlsServer`, a context has one group, so that the board is told of no other:
-    embedded-tls cannot read the groups that newer OpenSSL has.
+    As with :class:`~harness.core.tls_server.TlsServer`, a context has one group, so that the answer to a board names no
+    other: embedded-tls cannot read the groups that newer OpenSSL has.
 
     ``device_authority`` (DER): :attr:`Handshake.verified` says whether a certificate is one of its own.
     """

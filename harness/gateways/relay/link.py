@@ -40,7 +40,7 @@ _CROWDED = "the other end does not read"
 
 @dataclass(frozen=True, slots=True)
 class LinkFault:
-    """What is wrong with a link: it is cut, nothing passes (``silent``), or all passes ``delay`` seconds later."""
+    """A disturbance of a link: it is cut, nothing passes (``silent``), or all passes ``delay`` seconds later."""
 
     cut: bool = False
     silent: bool = False
@@ -49,8 +49,10 @@ class LinkFault:
 
 @dataclass(frozen=True, slots=True)
 class LinkOptions:
-    """What all links of a relay have in common. ``signatures``: the schemes of its identities. Without contexts, the
-    links are tunnels."""
+    """The parameters that all links of a relay share; without contexts, the links are tunnels.
+
+    ``signatures``: the schemes of its identities.
+    """
 
     board_contexts: Mapping[int, SSL.Context]
     """By group (RFC 8446, section 4.2.7)."""
