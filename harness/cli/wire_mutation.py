@@ -29,9 +29,9 @@ _ENDED = (0, 1)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one defect: caught, missed, or never exercised; ``judge`` and ``blamed`` of the test that caught it.
+    """The outcome of one defect: caught, missed, or never exercised.
 
-    ``seconds`` of wall time.
+    ``judge`` and ``blamed`` are those of the test that caught it; ``seconds`` is wall time.
     """
 
     name: str
@@ -69,7 +69,7 @@ class WireMutation:
             raise UsageError(f"cannot be read: {reason(error)}", where=str(self._results), do=do) from error
 
     def check(self) -> None:
-        """Run the selection without a defect. Raises UsageError if a test fails: no defect could be told from that."""
+        """Run the selection without a defect. Raises UsageError if a test fails, since it would hide every defect."""
         found = self._run(NO_DEFECT)
         if found.outcome == CAUGHT:
             raise UsageError(
@@ -140,7 +140,7 @@ class WireMutation:
 
 
 def table(outcomes: Sequence[Outcome], gateway: str) -> str:
-    """Return the page: how many were caught, the missed ones, those never exercised, and who caught the others."""
+    """Return the page: the missed defects, those never exercised, and the judges that caught the others."""
     by = {kind: [each for each in outcomes if each.outcome == kind] for kind in (CAUGHT, MISSED, NOT_EXERCISED)}
     counted = ", ".join(f"{len(found)} {kind}" for kind, found in by.items())
     lines = ["# Defects on the wire", "", f"Gateway: {gateway}. {len(outcomes)} defects: {counted}.", ""]

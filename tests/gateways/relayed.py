@@ -72,7 +72,7 @@ class RelayedWorld(World):
             await self.recorded.wait()
 
     def of_links(self) -> list[Event]:
-        """What the gateway itself reported of its links."""
+        """The events that the gateway itself reported of its links."""
         return [event for event in self.events if {event[0], event[1]} == {"Device", "Gateway"}]
 
     def of_relay(self, name: str) -> list[Event]:
