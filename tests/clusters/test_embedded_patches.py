@@ -77,7 +77,7 @@ async def test_strategic_patches_merge_lists_by_their_keys(api):
     order = [{"name": "c"}, {"name": "a"}]
     pod = await patched([{"name": "b", "$patch": "delete"}], **{"$setElementOrder/containers": order})
     assert [one["name"] for one in pod["containers"]] == ["c", "a"]
-    pod = await patched([{"name": "z"}, {"$patch": "replace"}])
+    pod = await patched([{"name": "z", "image": "z:1"}, {"$patch": "replace"}])
     assert [one["name"] for one in pod["containers"]] == ["z"]
     pod = await patched(nodeSelector={"a": "1", "b": "2"})
     pod = await patched(nodeSelector={"$retainKeys": ["b"], "b": "3"})

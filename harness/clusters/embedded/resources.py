@@ -101,9 +101,15 @@ class Resources:
 
     def handle(self, request: Request, target: Target, body: Any) -> Response:
         """Answer a request for a resource. Raises refusals."""
-        response = self._handled(request, target, body)
-        if target.served.deprecation:
-            response.warnings.append(target.served.deprecation)
+        deprecation = target.served.deprecation
+        try:
+            response = self._handled(request, target, body)
+        except StatusError as refusal:
+            if deprecation:
+                refusal.headers = {**refusal.headers, "Warning": f'299 - "{deprecation}"'}
+            raise
+        if deprecation:
+            response.warnings.append(deprecation)
         return response
 
     def _handled(self, request: Request, target: Target, body: Any) -> Response:

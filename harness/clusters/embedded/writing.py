@@ -111,7 +111,7 @@ class Writer:
         self._lifecycle.check_definition_open(served, name)
         for member in (*_KEPT, "resourceVersion", "selfLink", "managedFields"):
             meta.pop(member, None)
-        if served.has_status:
+        if served.has_status and not served.keeps_status:
             body.pop("status", None)
         meta["uid"] = self._state.randomness.uuid()
         meta["creationTimestamp"] = self._state.now()

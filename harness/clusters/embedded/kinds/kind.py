@@ -36,7 +36,8 @@ def kind_of(
     selectable: str = "",
     deprecation: str = "",
 ) -> ResourceType:
-    """``flags``: cluster, status, generation, create (a PUT may), names (anything but a path), conditional, all."""
+    """``flags``: cluster, status, reported (a new object may have its status), generation, create (a PUT may), names
+    (anything but a path), conditional, all."""
     group, _, number = version.rpartition("/")
     file = group.partition(".")[0] or "core"
     paths = {path: tuple(path.split(".")) for path in selectable.split()}
@@ -52,6 +53,7 @@ def kind_of(
         categories=("all",) if "all" in words else ("api-extensions",) if "extension" in words else (),
         verbs=NO_COLLECTION if kind == "Namespace" else ALL_VERBS,
         has_status="status" in words,
+        keeps_status="reported" in words,
         counts_generation="generation" in words,
         unconditional_update="conditional" not in words,
         put_creates="create" in words,

@@ -7,11 +7,14 @@
 A line is the field's JSON name, ``!`` if it is required (in a status: always shown), and its type: a struct of this
 file or of ``core.fields``, ``[T]`` for a list, ``{T}`` for a map. After the type:
 
-* ``{}``: a struct that is always there; ``null`` and ``zero``: shown so where it is absent; ``=JSON``: a default
+* ``{}``: a struct that is always there; ``null``, ``zero`` and ``empty``: shown so where it is absent
+* ``=JSON``: a default
 * ``by KEYS``: a list whose items are distinguished by the members KEYS, joined by ``+``; ``set``: without duplicates
 * ``merge`` and ``merge KEY``: how a strategic merge patch changes a list
 * ``atomic``, also after a struct's name: owned as a whole
-* ``>=N``, ``>N``, ``port``, ``in A|B``: what the server demands of the value
+* ``>=N``, ``>N``, ``<=N``, ``M..N``, ``port``, ``in A|B``, ``is WORD``, ``full``: what the server demands of the value,
+  ``is WORD`` also after a struct's name; words are in :mod:`~harness.clusters.embedded.demands`. A required text is
+  ``full``
 * ``#N``: the field's number in protobuf; ``#N.M`` if its struct in Go is embedded there as field N; ``?`` after it if a
   zero differs from nothing, as behind a pointer
 
@@ -60,6 +63,7 @@ _FLAGS: dict[str, Object] = {
     "{}": {"default": {}, SHOWN: True},
     "null": {"default": None, "nullable": True, SHOWN: True},
     "zero": {"default": 0, SHOWN: True},
+    "empty": {"default": "", SHOWN: True},
     "set": {"x-kubernetes-list-type": "set"},
     "atomic": {"x-kubernetes-map-type": "atomic"},
 }
@@ -73,10 +77,12 @@ def fields_of(group: str, struct: str) -> Object:
     structs = structs_of(group)
     if struct not in structs:
         return fields_of(SHARED, struct)
-    atomic, lines = structs[struct]
+    about, lines = structs[struct]
     schema: Object = {"type": "object", "properties": {}, GO_TYPE: struct}
-    if atomic:
+    if about == "atomic":
         schema["x-kubernetes-map-type"] = "atomic"
+    elif about:
+        schema[DEMANDS] = [about]
     required = []
     for line in lines:
         name, text = line.split(" ", 1)
@@ -88,6 +94,10 @@ def fields_of(group: str, struct: str) -> Object:
                 member = {**member, "default": zero, "nullable": zero is None, SHOWN: True}
             else:
                 required.append(name)
+                if member.get("type") == "string":
+                    member = {**member, DEMANDS: ["full", *member.get(DEMANDS, ())]}
+        elif "full" in member.get(DEMANDS, ()):
+            required.append(name)
         schema["properties"][name.rstrip("!")] = member
     if required:
         schema["required"] = required
@@ -111,13 +121,13 @@ def _blank(schema: Object) -> Object:
 
 
 @cache
-def structs_of(group: str) -> dict[str, tuple[bool, tuple[str, ...]]]:
-    """Every struct of a file: whether it is atomic, and its fields as lines."""
-    found: dict[str, tuple[bool, tuple[str, ...]]] = {}
+def structs_of(group: str) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Every struct of a file: the words after its name, and its fields as lines."""
+    found: dict[str, tuple[str, tuple[str, ...]]] = {}
     for block in (Path(__file__).parent / f"{group}.fields").read_text("utf-8").split("\n\n"):
         head, *lines = [line.strip() for line in block.strip().splitlines()]
-        name, _, atomic = head.partition(" ")
-        found[name] = (bool(atomic), tuple(lines))
+        name, _, about = head.partition(" ")
+        found[name] = (about, tuple(lines))
     return found
 
 
@@ -138,7 +148,7 @@ def _field(group: str, text: str) -> Object:
             if words and words[0].isidentifier() and words[0] not in ("by", "in", *_FLAGS):
                 schema["x-kubernetes-patch-merge-key"] = words.pop(0)
         elif not word.startswith("#"):
-            demands.append(f"in {words.pop(0)}" if word == "in" else word)
+            demands.append(f"{word} {words.pop(0)}" if word in ("in", "is") else word)
     if demands:
         schema[DEMANDS] = demands
     return schema

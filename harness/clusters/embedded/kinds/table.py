@@ -5,7 +5,19 @@ from __future__ import annotations
 from functools import cache
 
 from harness.clusters.embedded import admission
-from harness.clusters.embedded.kinds import access_rules, cluster_rules, workload_rules
+from harness.clusters.embedded.kinds import (
+    access_rules,
+    batch_rules,
+    cluster_rules,
+    network_rules,
+    pod_rules,
+    resource_rules,
+    scaling_rules,
+    service_rules,
+    volume_rules,
+    webhook_rules,
+    workload_rules,
+)
 from harness.clusters.embedded.kinds.kind import kind_of as _kind
 from harness.clusters.embedded.types import ResourceType
 
@@ -30,9 +42,10 @@ def kinds() -> tuple[ResourceType, ...]:
             "Endpoints=endpoints, Age",
             "create",
             "ep",
+            network_rules.endpoints,
             deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
         ),
-        _kind("v1", "LimitRange", "limitranges", "Created At", "create", "limits", cluster_rules.limits),
+        _kind("v1", "LimitRange", "limitranges", "Created At", "create", "limits", resource_rules.limits),
         _kind(
             "v1",
             "Namespace",
@@ -51,7 +64,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "Internal-IP+=none, External-IP+=none, OS-Image+=?status.nodeInfo.osImage, "
             "Kernel-Version+=?status.nodeInfo.kernelVersion, "
             "Container-Runtime+=?status.nodeInfo.containerRuntimeVersion",
-            "cluster status",
+            "cluster status reported",
             "no",
             cluster_rules.node,
             "spec.unschedulable",
@@ -65,7 +78,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "VolumeAttributesClass=?spec.volumeAttributesClassName, Age, VolumeMode+=?spec.volumeMode",
             "status",
             "pvc",
-            cluster_rules.claim,
+            volume_rules.claim,
         ),
         _kind(
             "v1",
@@ -77,7 +90,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "Reason=status.reason, Age, VolumeMode+=?spec.volumeMode",
             "cluster status",
             "pv",
-            cluster_rules.volume,
+            volume_rules.volume,
         ),
         _kind(
             "v1",
@@ -87,7 +100,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "Node+=-spec.nodeName, Nominated Node+=-status.nominatedNodeName, Readiness Gates+=none",
             "status all generation",
             "po",
-            workload_rules.pod,
+            pod_rules.pod,
             "status.phase spec.nodeName spec.restartPolicy spec.serviceAccountName spec.schedulerName status.podIP",
         ),
         _kind(
@@ -96,7 +109,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "podtemplates",
             "Containers=containers, Images=images, Pod Labels=-template.metadata.labels",
             "generation",
-            prepare=workload_rules.template,
+            prepare=pod_rules.template,
         ),
         _kind(
             "v1",
@@ -110,7 +123,15 @@ def kinds() -> tuple[ResourceType, ...]:
             workload_rules.controller,
             "status.replicas",
         ),
-        _kind("v1", "ResourceQuota", "resourcequotas", "Request=nothing, Limit=nothing, Age", "status create", "quota"),
+        _kind(
+            "v1",
+            "ResourceQuota",
+            "resourcequotas",
+            "Request=nothing, Limit=nothing, Age",
+            "status create",
+            "quota",
+            resource_rules.quota,
+        ),
         _kind("v1", "Secret", "secrets", "Type=type, Data=data, Age", prepare=admission.secret, selectable="type"),
         _kind("v1", "ServiceAccount", "serviceaccounts", "Age", short="sa"),
         _kind(
@@ -121,7 +142,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "Port(s)=ports, Age, Selector+=-spec.selector",
             "status all create",
             "svc",
-            workload_rules.service,
+            service_rules.service,
             "spec.type spec.clusterIP",
         ),
         _kind(
@@ -130,7 +151,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "mutatingwebhookconfigurations",
             "Webhooks:integer=*webhooks, Age",
             "cluster generation extension",
-            prepare=cluster_rules.webhooks,
+            prepare=webhook_rules.webhooks,
         ),
         _kind(
             f"{_ADMISSION}",
@@ -152,7 +173,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "validatingwebhookconfigurations",
             "Webhooks:integer=*webhooks, Age",
             "cluster generation extension",
-            prepare=cluster_rules.webhooks,
+            prepare=webhook_rules.webhooks,
         ),
         _kind(
             "apps/v1",
@@ -211,7 +232,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "MinPods=?spec.minReplicas, MaxPods=spec.maxReplicas, Replicas=#status.currentReplicas, Age",
             "status all",
             "hpa",
-            cluster_rules.autoscaler,
+            scaling_rules.autoscaler,
         ),
         _kind(
             "batch/v1",
@@ -221,7 +242,7 @@ def kinds() -> tuple[ResourceType, ...]:
             f"Active:integer=*status.active, Last Schedule=-status.lastScheduleTime, Age, {_PODS}, Selector+=none",
             "status generation all",
             "cj",
-            workload_rules.cron_job,
+            batch_rules.cron_job,
         ),
         _kind(
             "batch/v1",
@@ -229,7 +250,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "jobs",
             f"Status=job-status, Completions=completions, Duration=nothing, Age, {_PODS}, Selector+=selector",
             "status generation all",
-            prepare=workload_rules.job,
+            prepare=batch_rules.job,
             selectable="status.successful",
         ),
         _kind(
@@ -256,7 +277,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "endpointslices",
             "AddressType=addressType, Ports=slice-ports, Endpoints=slice-endpoints, Age",
             "generation",
-            prepare=cluster_rules.endpoint_slice,
+            prepare=network_rules.endpoint_slice,
         ),
         _kind(
             "networking.k8s.io/v1",
@@ -264,6 +285,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "ingressclasses",
             "Controller=spec.controller, Parameters=none, Age",
             "cluster generation",
+            prepare=network_rules.ingress_class,
         ),
         _kind(
             "networking.k8s.io/v1",
@@ -272,7 +294,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "Class=-spec.ingressClassName, Hosts=hosts, Address=nothing, Ports=ingress-ports, Age",
             "status generation",
             "ing",
-            cluster_rules.ingress,
+            network_rules.ingress,
         ),
         _kind(
             "networking.k8s.io/v1",
@@ -281,7 +303,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "Pod-Selector=pod-selector, Age",
             "generation",
             "netpol",
-            cluster_rules.network_policy,
+            network_rules.network_policy,
         ),
         _kind("node.k8s.io/v1", "RuntimeClass", "runtimeclasses", "Handler=handler, Age", "cluster create"),
         _kind(
@@ -292,7 +314,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "Max Unavailable=maxUnavailable, Allowed Disruptions:integer=#status.disruptionsAllowed, Age",
             "status generation conditional",
             "pdb",
-            cluster_rules.budget,
+            scaling_rules.budget,
         ),
         _kind(
             _RBAC,
@@ -339,7 +361,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "VolumeBindingMode=volumeBindingMode, AllowVolumeExpansion=allowVolumeExpansion, Age",
             "cluster",
             "sc",
-            cluster_rules.storage_class,
+            volume_rules.storage_class,
         ),
         _kind(
             _STORAGE,
