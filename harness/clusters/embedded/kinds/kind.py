@@ -6,7 +6,7 @@ from functools import partial
 
 from harness.clusters.embedded.builders import OBJECT_META, STRING
 from harness.clusters.embedded.kinds.columns import columns_of
-from harness.clusters.embedded.kinds.notation import GO_TYPE, blank_of, fields_of
+from harness.clusters.embedded.kinds.notation import GO_TYPE, blank_of, fields_of, file_of
 from harness.clusters.embedded.scale import ScalePaths
 from harness.clusters.embedded.schema import LazySchema
 from harness.clusters.embedded.types import ALL_VERBS, NO_COLLECTION, Prepare, ResourceType
@@ -39,7 +39,7 @@ def kind_of(
     """``flags``: cluster, status, reported (a new object may have its status), generation, create (a PUT may), names
     (anything but a path), conditional, all."""
     group, _, number = version.rpartition("/")
-    file = group.partition(".")[0] or "core"
+    file = file_of(version)
     paths = {path: tuple(path.split(".")) for path in selectable.split()}
     words = flags.split()
     return ResourceType(

@@ -33,7 +33,7 @@ from harness.clusters.embedded.builders import OBJECT_META
 from harness.clusters.embedded.checks import DEMANDS
 from harness.clusters.embedded.values import Object
 
-__all__ = ["GO_TYPE", "SHARED", "blank_of", "fields_of", "structs_of"]
+__all__ = ["GO_TYPE", "SHARED", "blank_of", "fields_of", "file_of", "structs_of"]
 
 GO_TYPE = "x-go-type"
 """The keyword that holds the name of a field's type in Go, which messages about undecodable bodies name."""
@@ -43,6 +43,8 @@ SHOWN = "x-go-shown"
 
 SHARED = "core"
 """The file whose structs all others may use."""
+_OTHER_VERSIONS = {"autoscaling/v1": "autoscaling_v1"}
+"""The files of versions that differ from their group's."""
 _SCALARS: dict[str, Object] = {
     "string": {"type": "string", GO_TYPE: "string"},
     "int32": {"type": "integer", "format": "int32", GO_TYPE: "int32"},
@@ -67,6 +69,12 @@ _FLAGS: dict[str, Object] = {
     "set": {"x-kubernetes-list-type": "set"},
     "atomic": {"x-kubernetes-map-type": "atomic"},
 }
+
+
+def file_of(api_version: str) -> str:
+    """The name of the file that has the kinds of a version of a built-in group."""
+    group, _, _ = api_version.rpartition("/")
+    return _OTHER_VERSIONS.get(api_version) or group.partition(".")[0] or SHARED
 
 
 @cache

@@ -19,6 +19,15 @@ _SOURCES = {
 """Where each type of metric is described."""
 _TARGETS = ("Utilization", "Value", "AverageValue")
 _USUAL = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}
+_ALL_IN_A_QUARTER = {"type": "Percent", "value": 100, "periodSeconds": 15}
+_USUAL_BEHAVIOR: dict[str, Object] = {
+    "scaleUp": {
+        "stabilizationWindowSeconds": 0,
+        "selectPolicy": "Max",
+        "policies": [{"type": "Pods", "value": 4, "periodSeconds": 15}, _ALL_IN_A_QUARTER],
+    },
+    "scaleDown": {"selectPolicy": "Max", "policies": [_ALL_IN_A_QUARTER]},
+}
 
 
 def autoscaler(new: Object, old: Object | None) -> list[Cause]:
@@ -43,11 +52,10 @@ def autoscaler(new: Object, old: Object | None) -> list[Cause]:
         causes.append(errors.forbidden_field("spec.metrics", detail))
     for index, metric in enumerate(spec.get("metrics") or ()):
         causes += _metric_causes(metric, f"spec.metrics[{index}]")
-    for way in ("scaleUp", "scaleDown"):
-        rules = (spec.get("behavior") or {}).get(way)
-        if rules is not None and not rules.get("policies") and "policies" in rules:
-            detail = "must specify at least one Policy"
-            causes.append(errors.required(f"spec.behavior.{way}.policies", detail))
+    if spec.get("behavior") is not None:
+        spec["behavior"] = {
+            way: {**usual, **(spec["behavior"].get(way) or {})} for way, usual in _USUAL_BEHAVIOR.items()
+        }
     return causes
 
 

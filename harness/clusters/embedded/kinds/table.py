@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 from harness.clusters.embedded import admission
 from harness.clusters.embedded.kinds import (
     access_rules,
+    autoscaling_v1,
     batch_rules,
     cluster_rules,
     network_rules,
@@ -24,6 +26,10 @@ from harness.clusters.embedded.types import ResourceType
 __all__ = ["kinds"]
 
 _PODS = "Containers+=containers, Images+=images"
+_SCALER = (
+    "Reference=scaled, Targets=none, MinPods=?spec.minReplicas, MaxPods=spec.maxReplicas, "
+    "Replicas=#status.currentReplicas, Age"
+)
 _RBAC = "rbac.authorization.k8s.io/v1"
 _STORAGE = "storage.k8s.io/v1"
 _ADMISSION = "admissionregistration.k8s.io/v1"
@@ -228,11 +234,24 @@ def kinds() -> tuple[ResourceType, ...]:
             "autoscaling/v2",
             "HorizontalPodAutoscaler",
             "horizontalpodautoscalers",
-            "Reference=scaled, Targets=none, "
-            "MinPods=?spec.minReplicas, MaxPods=spec.maxReplicas, Replicas=#status.currentReplicas, Age",
+            _SCALER,
             "status all",
             "hpa",
             scaling_rules.autoscaler,
+        ),
+        replace(
+            _kind(
+                "autoscaling/v1",
+                "HorizontalPodAutoscaler",
+                "horizontalpodautoscalers",
+                _SCALER,
+                "status all",
+                "hpa",
+                scaling_rules.autoscaler,
+            ),
+            storage="horizontalpodautoscalers.autoscaling",
+            from_storage=autoscaling_v1.from_storage,
+            to_storage=autoscaling_v1.to_storage,
         ),
         _kind(
             "batch/v1",
