@@ -27,7 +27,7 @@ def test_every_kind_has_a_schema_and_columns():
 
 
 def test_names_are_served_once():
-    names = [(served.group, served.plural) for served in kinds()]
+    names = [(served.group, served.version, served.plural) for served in kinds()]
     assert len(set(names)) == len(names)
 
 

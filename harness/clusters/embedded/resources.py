@@ -16,6 +16,7 @@ from harness.clusters.embedded.builders import BOOLEAN, INTEGER, STRING, array, 
 from harness.clusters.embedded.errors import Cause, StatusError, bad_request, method_not_allowed
 from harness.clusters.embedded.field_changes import changes
 from harness.clusters.embedded.kinds.access_rules import GROUP as RBAC
+from harness.clusters.embedded.kinds.cluster_rules import SYSTEM_PRIORITIES
 from harness.clusters.embedded.kinds.decoding import decoding_problem
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import JSON, Listing, Plain, Request, Response
@@ -29,6 +30,8 @@ from harness.clusters.embedded.patches import (
     merge_patch,
     strategic_patch,
 )
+from harness.clusters.embedded.pod_actions import PodActions
+from harness.clusters.embedded.pod_subresources import POD_SUBRESOURCES
 from harness.clusters.embedded.protobuf.answers import WATCHED, ProtobufWatch
 from harness.clusters.embedded.query import boolean, flag, integer
 from harness.clusters.embedded.reading import Reader, Selectors, plain_form
@@ -93,11 +96,19 @@ class Resources:
         self._lifecycle = lifecycle
         self._access = access
         self._recorder = recorder
+        self._pods = PodActions(state, writer, lifecycle)
 
     def ensure_namespace(self, name: str) -> None:
         served = self._state.registry.storing("namespaces")
         if self._state.collection(served).get(("", name)) is None:
             self._writer.create(served, "", {"metadata": {"name": name}}, Options())
+
+    def ensure_priorities(self) -> None:
+        """Make the classes of priority that every cluster has."""
+        served = self._state.registry.storing("priorityclasses.scheduling.k8s.io")
+        for name, (value, description) in SYSTEM_PRIORITIES.items():
+            made = {"metadata": {"name": name}, "value": value, "description": description}
+            self._writer.create(served, "", made, Options(manager="kube-apiserver"))
 
     def handle(self, request: Request, target: Target, body: Any) -> Response:
         """Answer a request for a resource. Raises refusals."""
@@ -166,6 +177,8 @@ class Resources:
             verbs = {"POST": self._create, "DELETE": self._delete_collection}
         elif named and target.subresource == "token":
             verbs = {"POST": self._create}
+        elif named and "create" in POD_SUBRESOURCES.get(target.subresource, ((),))[0]:
+            verbs = {"POST": self._act_on_pod}
         elif named and target.subresource:
             verbs = {"PUT": self._replace, "PATCH": self._patch}
         elif named:
@@ -182,6 +195,8 @@ class Resources:
         served, query = target.served, request.query
         if "get" not in served.verbs or target.subresource == "token":
             raise method_not_allowed(("POST",))
+        if target.subresource in POD_SUBRESOURCES and target.subresource != "ephemeralcontainers":
+            return self._pods.read(target.key, target.subresource, query)
         if target.subresource == "scale":
             entry = self._state.collection(served).get(target.key)
             if entry is None:
@@ -216,6 +231,10 @@ class Resources:
         if recorder is None or not recorder.records_watches_of(served.group):
             return None
         return lambda change, stored: recorder.delivery(client, change, served.kind, stored)
+
+    def _act_on_pod(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
+        self._pods.act(target.key, target.subresource, body, self._options(request, target, dry_run))
+        return Response(201, Plain({**_success({}), "code": 201})), target.name
 
     def _create(self, request: Request, target: Target, body: Any, dry_run: bool) -> tuple[Response, str]:
         options = self._options(request, target, dry_run)
@@ -378,7 +397,7 @@ def _dry_run(request: Request, body: Any) -> bool:
 
 def _repeated(request: Request) -> list[str]:
     """The fields that the body of an object names twice; patches are not asked."""
-    if request.method == "PATCH" or type(request.body) is not bytes or media_type(request) != JSON:
+    if request.method == "PATCH" or type(request.body) is not bytes or not request.body or media_type(request) != JSON:
         return []
     return repeated_fields(request.body)
 
@@ -430,10 +449,5 @@ def _manager_problem(manager: str) -> Cause | None:
 
 
 def _success(details: Object) -> Object:
-    return {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Success",
-        "details": {name: value for name, value in details.items() if value},
-    }
+    shown = {"details": found} if (found := {name: value for name, value in details.items() if value}) else {}
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", **shown}

@@ -28,6 +28,7 @@ from harness.clusters.embedded.kinds.empties import drop_empties
 from harness.clusters.embedded.kinds.quantities import write_quantities
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.ownership import Manager, are_valid, record, with_entries
+from harness.clusters.embedded.pod_subresources import with_ephemeral_containers
 from harness.clusters.embedded.schema import CAUSES_LIMIT
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Key, StoredObject
@@ -255,6 +256,8 @@ class Writer:
             status = {"status": new["status"]} if "status" in new else {}
             new = {name: item for name, item in old.items() if name != "status"} | {"metadata": meta} | status
         else:
+            if subresource == "ephemeralcontainers":
+                new = with_ephemeral_containers(old, new)
             _keep(meta, old["metadata"], _KEPT)
             if served.has_status:
                 _keep(new, old, ("status",))

@@ -14,8 +14,11 @@ from harness.clusters.embedded.values import Object, lookup
 __all__ = ["SYSTEM_PRIORITIES", "lease", "node", "priority", "revision", "signing_request"]
 
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-SYSTEM_PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
-"""The classes of priority that every cluster has, and their values."""
+SYSTEM_PRIORITIES = {
+    "system-cluster-critical": (2_000_000_000, "For pods that the cluster needs, and that may run on any node."),
+    "system-node-critical": (2_000_001_000, "For pods that the cluster needs on the very node where they are."),
+}
+"""The classes of priority that every cluster has, with their values and descriptions."""
 _HIGHEST_PRIORITY = 1_000_000_000
 
 

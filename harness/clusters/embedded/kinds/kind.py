@@ -7,6 +7,7 @@ from functools import partial
 from harness.clusters.embedded.builders import OBJECT_META, STRING
 from harness.clusters.embedded.kinds.columns import columns_of
 from harness.clusters.embedded.kinds.notation import GO_TYPE, blank_of, fields_of, file_of
+from harness.clusters.embedded.pod_subresources import POD_SUBRESOURCES
 from harness.clusters.embedded.scale import ScalePaths
 from harness.clusters.embedded.schema import LazySchema
 from harness.clusters.embedded.types import ALL_VERBS, NO_COLLECTION, Prepare, ResourceType
@@ -15,6 +16,8 @@ from harness.clusters.embedded.values import Object
 __all__ = ["kind_of"]
 
 _SCALED = ("Deployment", "ReplicaSet", "ReplicationController", "StatefulSet")
+_MORE = {"ServiceAccount": ("token",), "Pod": tuple(POD_SUBRESOURCES)}
+"""Subresources beside status and scale."""
 _UNOWNED = {
     "Pod": ("spec.tolerations", "spec.priority", "spec.preemptionPolicy"),
     "Service": ("spec.clusterIPs", "spec.ipFamilies", "spec.ipFamilyPolicy"),
@@ -58,7 +61,7 @@ def kind_of(
         unconditional_update="conditional" not in words,
         put_creates="create" in words,
         path_names="names" in words,
-        more_subresources=("token",) if kind == "ServiceAccount" else (),
+        more_subresources=_MORE.get(kind, ()),
         columns=columns_of(columns),
         selectable=paths,
         prepare=prepare,

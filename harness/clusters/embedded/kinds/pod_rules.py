@@ -58,9 +58,20 @@ def pod(new: Object, old: Object | None) -> list[Cause]:
         if spec.get("ephemeralContainers"):
             causes.append(errors.forbidden_field("spec.ephemeralContainers", "cannot be set on create"))
         return causes
-    if not same(_fixed(spec), _fixed(old.get("spec") or {})):
+    before = old.get("spec") or {}
+    if quality := lookup(old, ("status", "qosClass")):
+        new["status"] = {"qosClass": quality, **(new.get("status") or {})}
+    running = {one["name"]: one for one in before.get("ephemeralContainers") or ()}
+    kept = {one["name"]: one for one in spec.get("ephemeralContainers") or ()}
+    if not same(_fixed(spec), _fixed(before)) or any(not same(kept.get(name), one) for name, one in running.items()):
         return [errors.forbidden_field("spec", _FIXED)]
-    return pod_causes(spec, "spec")
+    names = {one["name"] for member in ("containers", "initContainers") for one in spec.get(member) or ()}
+    causes += [
+        Cause("FieldValueNotFound", f"spec.ephemeralContainers[{index}].targetContainerName", f'Not found: "{wanted}"')
+        for index, one in enumerate(spec.get("ephemeralContainers") or ())
+        if (wanted := one.get("targetContainerName", "")) and wanted not in names
+    ]
+    return causes + pod_causes(spec, "spec")
 
 
 def _request_what_is_limited(container: Object) -> None:

@@ -18,6 +18,7 @@ _FAMILIES = ("IPv4", "IPv6")
 
 def service(new: Object, old: Object | None) -> list[Cause]:
     spec = new.get("spec") or {}
+    _keep_addresses(spec, (old or {}).get("spec") or {})
     _complete(spec)
     new.setdefault("status", {}).setdefault("loadBalancer", {})
     causes = _port_causes(spec)
@@ -47,6 +48,15 @@ def service(new: Object, old: Object | None) -> list[Cause]:
         detail = "may only be set for externally-accessible services"
         causes.append(errors.invalid_value("spec.externalTrafficPolicy", spec["externalTrafficPolicy"], detail))
     return causes + _changed(spec, old)
+
+
+def _keep_addresses(spec: Object, before: Object) -> None:
+    """Addresses that a change does not mention stay."""
+    if "ExternalName" in (spec.get("type"), before.get("type")) or spec.get("clusterIP"):
+        return
+    for name in ("clusterIP", "clusterIPs"):
+        if before.get(name):
+            spec[name] = before[name]
 
 
 def _complete(spec: Object) -> None:
@@ -117,9 +127,4 @@ def _changed(spec: Object, old: Object | None) -> list[Cause]:
         return []
     if spec.get("clusterIP") == before["clusterIP"]:
         return []
-    detail = "may not change once set"
-    if not spec.get("clusterIP"):
-        return [
-            errors.invalid_value("spec.clusterIPs[0]", spec.get("clusterIPs"), "primary clusterIP can not be unset")
-        ]
-    return [errors.invalid_value("spec.clusterIPs[0]", spec.get("clusterIPs"), detail)]
+    return [errors.invalid_value("spec.clusterIPs[0]", [spec.get("clusterIP")], "may not change once set")]
