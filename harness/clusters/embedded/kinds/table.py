@@ -27,8 +27,7 @@ __all__ = ["kinds"]
 
 _PODS = "Containers+=containers, Images+=images"
 _SCALER = (
-    "Reference=scaled, Targets=none, MinPods=?spec.minReplicas, MaxPods=spec.maxReplicas, "
-    "Replicas=#status.currentReplicas, Age"
+    "Reference=scaled, Targets=targets, MinPods=least, MaxPods=spec.maxReplicas, Replicas=#status.currentReplicas, Age"
 )
 _RBAC = "rbac.authorization.k8s.io/v1"
 _STORAGE = "storage.k8s.io/v1"
@@ -79,8 +78,8 @@ def kinds() -> tuple[ResourceType, ...]:
             "v1",
             "PersistentVolumeClaim",
             "persistentvolumeclaims",
-            "Status=status.phase, Volume=spec.volumeName, "
-            "Capacity=status.capacity.storage, Access Modes=nothing, StorageClass=spec.storageClassName, "
+            "Status=status.phase, Volume=~spec.volumeName, "
+            "Capacity=claimed, Access Modes=claim-modes, StorageClass=~spec.storageClassName, "
             "VolumeAttributesClass=?spec.volumeAttributesClassName, Age, VolumeMode+=?spec.volumeMode",
             "status",
             "pvc",
@@ -90,10 +89,10 @@ def kinds() -> tuple[ResourceType, ...]:
             "v1",
             "PersistentVolume",
             "persistentvolumes",
-            "Capacity=spec.capacity.storage, Access Modes=nothing, "
+            "Capacity=spec.capacity.storage, Access Modes=volume-modes, "
             "Reclaim Policy=spec.persistentVolumeReclaimPolicy, Status=status.phase, Claim=claim, "
-            "StorageClass=spec.storageClassName, VolumeAttributesClass=?spec.volumeAttributesClassName, "
-            "Reason=status.reason, Age, VolumeMode+=?spec.volumeMode",
+            "StorageClass=~spec.storageClassName, VolumeAttributesClass=?spec.volumeAttributesClassName, "
+            "Reason=~status.reason, Age, VolumeMode+=?spec.volumeMode",
             "cluster status",
             "pv",
             volume_rules.volume,
@@ -102,7 +101,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "v1",
             "Pod",
             "pods",
-            "Ready=pod-ready, Status=status.phase, Restarts=restarts, Age, IP+=-status.podIP, "
+            "Ready=pod-ready, Status=pod-status, Restarts=restarts, Age, IP+=-status.podIP, "
             "Node+=-spec.nodeName, Nominated Node+=-status.nominatedNodeName, Readiness Gates+=none",
             "status all generation",
             "po",
@@ -133,7 +132,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "v1",
             "ResourceQuota",
             "resourcequotas",
-            "Request=nothing, Limit=nothing, Age",
+            "Request=quota-requests, Limit=quota-limits, Age",
             "status create",
             "quota",
             resource_rules.quota,
@@ -144,7 +143,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "v1",
             "Service",
             "services",
-            "Type=spec.type, Cluster-IP=-spec.clusterIP, External-IP=-spec.externalName, "
+            "Type=spec.type, Cluster-IP=-spec.clusterIP, External-IP=external, "
             "Port(s)=ports, Age, Selector+=-spec.selector",
             "status all create",
             "svc",
@@ -257,8 +256,8 @@ def kinds() -> tuple[ResourceType, ...]:
             "batch/v1",
             "CronJob",
             "cronjobs",
-            "Schedule=spec.schedule, Timezone=-spec.timeZone, Suspend:boolean=spec.suspend, "
-            f"Active:integer=*status.active, Last Schedule=-status.lastScheduleTime, Age, {_PODS}, Selector+=none",
+            "Schedule=spec.schedule, Timezone=-spec.timeZone, Suspend:boolean=suspended, "
+            f"Active:integer=*status.active, Last Schedule:age=-status.lastScheduleTime, Age, {_PODS}, Selector+=none",
             "status generation all",
             "cj",
             batch_rules.cron_job,
@@ -267,7 +266,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "batch/v1",
             "Job",
             "jobs",
-            f"Status=job-status, Completions=completions, Duration=nothing, Age, {_PODS}, Selector+=selector",
+            f"Status=job-status, Completions=completions, Duration:age=duration, Age, {_PODS}, Selector+=selector",
             "status generation all",
             prepare=batch_rules.job,
             selectable="status.successful",
@@ -286,7 +285,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "coordination.k8s.io/v1",
             "Lease",
             "leases",
-            "Holder=spec.holderIdentity, Age",
+            "Holder=~spec.holderIdentity, Age",
             "create conditional",
             prepare=cluster_rules.lease,
         ),
@@ -310,7 +309,7 @@ def kinds() -> tuple[ResourceType, ...]:
             "networking.k8s.io/v1",
             "Ingress",
             "ingresses",
-            "Class=-spec.ingressClassName, Hosts=hosts, Address=nothing, Ports=ingress-ports, Age",
+            "Class=-spec.ingressClassName, Hosts=hosts, Address=balancers, Ports=ingress-ports, Age",
             "status generation",
             "ing",
             network_rules.ingress,
@@ -329,8 +328,8 @@ def kinds() -> tuple[ResourceType, ...]:
             "policy/v1",
             "PodDisruptionBudget",
             "poddisruptionbudgets",
-            "Min Available=minAvailable, "
-            "Max Unavailable=maxUnavailable, Allowed Disruptions:integer=#status.disruptionsAllowed, Age",
+            "Min Available=available, "
+            "Max Unavailable=unavailable, Allowed Disruptions:integer=#status.disruptionsAllowed, Age",
             "status generation conditional",
             "pdb",
             scaling_rules.budget,
