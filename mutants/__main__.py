@@ -1,17 +1,19 @@
 """``python -m mutants``: put each defect into a copy of the sources and run the scenarios until one fails.
 
 Results are kept in ``reports/mutants``, one line each, and the table beside them: a run that was stopped goes on where
-it was. Exit status 1 if an end's share of caught defects is below what is wanted and all its defects were judged.
+it was. Exit status 1 if an end's share of caught defects, or of the right parties among them, is below what is wanted
+and all its defects were judged.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from fnmatch import fnmatch
 from pathlib import Path
 from queue import SimpleQueue
@@ -19,10 +21,12 @@ from queue import SimpleQueue
 from harness.core.errors import UsageError
 from mutants.defect import AREAS, Defect, load
 from mutants.scratch import Result, Scratch
-from mutants.table import WANTED, table
+from mutants.table import RIGHT, WANTED, table
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "reports" / "mutants"
+BATCH = 12
+"""Defects that one interpreter judges."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--area", choices=sorted(AREAS), help="only defects of this area")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth defect, for a sample")
     parser.add_argument("--again", choices=("all", "missed"), help="judge these again although they have a result")
+    parser.add_argument("--measure", action="store_true", help="measure anew which scenario executes which lines")
     parser.add_argument("--list", action="store_true", help="only list the defects, and refuse stale ones")
     given = parser.parse_args(arguments)
     try:
@@ -44,34 +49,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.list:
         print("\n".join(f"{each.name:48} {each.area:14} {each.what}" for each in chosen))
         return 0
+    if given.measure:
+        with Scratch.claimed(ROOT, OUTPUT) as copy:
+            copy.measure(OUTPUT / "executed.json")
     known = _read(defects)
     if given.again is not None:
         for each in chosen:
             if each.name in known and (given.again == "all" or not known[each.name].caught):
                 del known[each.name]
     waiting = [each for each in chosen if each.name not in known]
-    _judge(waiting, known, defects, given.workers)
-    return _verdict(known, defects)
+    _judge(waiting, given.workers)
+    return _verdict(_read(defects), defects)
 
 
-def _judge(waiting: Sequence[Defect], known: dict[str, Result], defects: Sequence[Defect], workers: int) -> None:
-    with tempfile.TemporaryDirectory(prefix="wasmbed-mutants-") as folder, ThreadPoolExecutor(workers) as pool:
+def _judge(waiting: Sequence[Defect], workers: int) -> None:
+    done = itertools.count(1)
+    with ExitStack() as ends, ThreadPoolExecutor(workers) as pool:
         copies: SimpleQueue[Scratch] = SimpleQueue()
-        for number in range(workers if waiting else 0):
-            copies.put(Scratch(ROOT, Path(folder) / str(number)))
+        for _ in range(min(workers, len(waiting))):
+            copies.put(ends.enter_context(Scratch.claimed(ROOT, OUTPUT)))
 
-        def judge(defect: Defect) -> Result:
+        def judge(defects: Sequence[Defect]) -> None:
             copy = copies.get()
             try:
-                return copy.judge(defect)
+                for result in copy.judge(defects):
+                    _keep(result)
+                    outcome = f"caught by {result.catcher}, {result.test}" if result.caught else "MISSED"
+                    cost = f"{result.ran} scenarios, {result.seconds:.0f} s of processor time"
+                    print(f"{next(done)}/{len(waiting)} {result.name}: {outcome} ({cost})", flush=True)
             finally:
                 copies.put(copy)
 
-        for number, result in enumerate(pool.map(judge, waiting), 1):
-            known[result.name] = result
-            _write(known, defects)
-            outcome = f"caught by {result.catcher}, {result.test}" if result.caught else "MISSED"
-            print(f"{number}/{len(waiting)} {result.name}: {outcome} ({result.seconds:.0f} s)", flush=True)
+        list(pool.map(judge, [waiting[start : start + BATCH] for start in range(0, len(waiting), BATCH)]))
 
 
 def _is_named(defect: Defect, patterns: Sequence[str]) -> bool:
@@ -87,23 +96,27 @@ def _read(defects: Sequence[Defect]) -> dict[str, Result]:
     return {result.name: result for result in found if present.get(result.name) == result.digest}
 
 
-def _write(known: dict[str, Result], defects: Sequence[Defect]) -> None:
+def _keep(result: Result) -> None:
+    """Add a line: several runs may write at the same time, and the last line of a defect counts."""
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    results = [known[name] for name in sorted(known)]
-    (OUTPUT / "results.jsonl").write_text("".join(f"{result.to_json()}\n" for result in results), "utf-8")
-    (OUTPUT / "mutants.md").write_text(table(results, {defect.name for defect in defects} - set(known)), "utf-8")
+    with (OUTPUT / "results.jsonl").open("a", encoding="utf-8") as file:
+        file.write(f"{result.to_json()}\n")
 
 
 def _verdict(known: dict[str, Result], defects: Sequence[Defect]) -> int:
-    _write(known, defects)
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    (OUTPUT / "mutants.md").write_text(table(known, defects), "utf-8")
     print(f"table: {OUTPUT.relative_to(ROOT) / 'mutants.md'}")
     failed = False
     for end, wanted in WANTED.items():
-        names = [defect.name for defect in defects if AREAS[defect.area].end == end]
-        judged = [known[name] for name in names if name in known]
-        caught = sum(result.caught for result in judged)
-        print(f"{end}: {caught} of {len(judged)} caught, {len(names) - len(judged)} not judged")
-        failed |= bool(names) and len(judged) == len(names) and caught < wanted * len(names)
+        of_end = [defect for defect in defects if AREAS[defect.area].end == end]
+        judged = [(defect, known[defect.name]) for defect in of_end if defect.name in known]
+        caught = [(defect, result) for defect, result in judged if result.caught]
+        right = sum(defect.is_of(result.blamed) for defect, result in caught)
+        left = len(of_end) - len(judged)
+        print(f"{end}: {len(caught)} of {len(judged)} caught, {right} of them by the right name, {left} not judged")
+        too_few = len(caught) < wanted * len(of_end) or right < RIGHT * len(caught)
+        failed |= bool(of_end) and not left and too_few
     return 1 if failed else 0
 
 

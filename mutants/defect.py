@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,8 @@ class Area:
 
     end: str
     """``platform``, ``board`` or ``firmware``."""
+    parties: tuple[str, ...]
+    """The parties of which a verdict has to name one."""
     first: tuple[str, ...]
     board: str = "virtual"
     """The board that the scenarios run on. A board with firmware has its image built anew with each defect."""
@@ -39,6 +42,12 @@ class Defect:
     before: str
     after: str
     what: str
+    parties: Sequence[str] = ()
+    """Instead of the area's: for code that several parties share."""
+
+    def is_of(self, blamed: str) -> bool:
+        """Whether the party that a verdict names, as in ``board pump-1``, is one that has the defect."""
+        return any(f"{blamed} ".startswith(f"{party} ") for party in self.parties or AREAS[self.area].parties)
 
     @property
     def digest(self) -> str:
@@ -49,7 +58,8 @@ class Defect:
 def _areas() -> dict[str, Area]:
     content = tomllib.loads((FOLDER.parent / "areas.toml").read_text("utf-8"))
     return {
-        name: Area(area["end"], tuple(area["first"]), area.get("board", "virtual")) for name, area in content.items()
+        name: Area(area["end"], tuple(area["parties"]), tuple(area["first"]), area.get("board", "virtual"))
+        for name, area in content.items()
     }
 
 

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import itertools
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import cache_from_source
 from pathlib import Path
-from xml.etree import ElementTree as ET
+from typing import Any, Self
 
-from harness.core.clock import SystemClock
 from mutants.defect import AREAS, Area, Defect, mutated
+from mutants.executed import MEASURED, Executed
+from mutants.isolated import UNDECIDED, Job, Outcome, Task, is_catch
+from mutants.swap import can_swap
 
 __all__ = ["Result", "Scratch"]
 
-CLOCK = SystemClock()
-Failure = tuple[str | None, str, str, str]
-"""The failed scenario's id if there is one, the kind of judge, the party that it blames, and its words."""
-COPIED = ("harness", "scenarios", "platforms", "conftest.py", "pyproject.toml", "harness.toml")
-DEADLINE = 900.0
-"""Seconds that the scenarios with one defect may take; one that hangs them is caught."""
+COPIED = ("harness", "mutants", "scenarios", "platforms", "conftest.py", "pyproject.toml", "harness.toml")
+TOGETHER = {"virtual": 8}
+"""Scenarios at the same time, by board; elsewhere two."""
+LIMIT = 120.0
+"""Seconds after which a scenario is killed; the harness ends a test's body before (``--deadline``)."""
 CATCHERS = (
     ("invariant", r"what must always hold|^invariants?\b"),
     ("wire", r"wasmbed\.cddl|wire conformance"),
@@ -33,14 +36,13 @@ CATCHERS = (
     ("mock", r"^[\w-]+: the (gateway|board) (sent|did not|ended|broke|replied)"),
     ("mock", r"the board (did not )?connect|no handshake failed"),
     ("until", r"did not reach|can no longer reach|cannot reach|no event |unreachable"),
-    ("rig", r"^RigError"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """The outcome of one defect. ``test`` is the scenario that caught it, ``catcher`` the kind of judge, ``blamed`` the
-    party in its verdict; None and empty where none did. ``seconds`` of wall time."""
+    party in its verdict; None and empty where none did. ``seconds`` of processor time, of ``ran`` scenarios."""
 
     name: str
     digest: str
@@ -52,99 +54,212 @@ class Result:
     blamed: str
     words: str
     seconds: float
+    ran: int
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
 
 
 class Scratch:
-    """One copy, below ``folder``; used by one worker at a time."""
+    """One copy, below ``folder``; used by one worker at a time.
 
-    def __init__(self, root: Path, folder: Path) -> None:
-        self.root, self.folder = root, folder
+    ``output`` has the measurement, and the scenarios that passed without a defect.
+    """
+
+    def __init__(self, root: Path, folder: Path, output: Path) -> None:
+        self.root, self.folder, self.output = root, folder, output
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         for name in COPIED:
             source = root / name
             if source.is_dir():
-                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+                # What is compiled is kept: it is valid as long as the times of the sources are.
+                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("node_modules"))
             else:
                 shutil.copy(source, folder / name)
-        ignored = shutil.ignore_patterns("target", ".cache", "__pycache__")
+        ignored = shutil.ignore_patterns("target", ".cache", "__pycache__", "images")
         shutil.copytree(root / "firmware", folder / "firmware", ignore=ignored)
-        cache = root / ".cache" / "mutants" / folder.name
-        cache.mkdir(parents=True, exist_ok=True)
-        (folder / "firmware" / "target").symlink_to(cache)
+        target = folder.parent / f"{folder.name}-target"
+        target.mkdir(exist_ok=True)
+        (folder / "firmware" / "target").symlink_to(target)
+        self._sources = _digest(folder)
+        self._executed: Executed | None = None
 
-    def judge(self, defect: Defect) -> Result:
-        """Run the scenarios with the defect, those that touch its area first, up to the first that fails.
+    @classmethod
+    @contextmanager
+    def claimed(cls, root: Path, output: Path) -> Iterator[Self]:
+        """A copy that no other run uses meanwhile, always in the same folders: cargo builds a folder once."""
+        copies = root / ".cache" / "mutants"
+        copies.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count():
+            with (copies / f"{number}.lock").open("w") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                yield cls(root, copies / str(number), output)
+                return
 
-        A catch counts only if the same scenario passes without the defect.
+    @property
+    def executed(self) -> Executed:
+        """The measurement; made at the first use, if there is none."""
+        if self._executed is None:
+            path = self.output / "executed.json"
+            if not path.exists():
+                self.measure(path)
+            self._executed = Executed.read(path)
+        return self._executed
+
+    def measure(self, path: Path) -> None:
+        """Run every scenario without a defect, on virtual boards, and keep which lines each executes."""
+        listed = self._pytest("--collect-only").stdout.splitlines()
+        tests = [line for line in listed if "::" in line]
+        found = self._run([Task("", tests)], "virtual", to_the_end=True, measured=[*MEASURED])
+        self._keep_green(found)
+        Executed.of(self.folder, found).write(path)
+
+    def judge(self, defects: Sequence[Defect]) -> Iterator[Result]:
+        """Run for each defect the scenarios that execute it, those of its area first, up to the first that fails.
+
+        A catch counts only if the same scenario passes without the defect. A scenario that hangs, and one that the rig
+        did not let run, catch nothing.
         """
-        area, began = AREAS[defect.area], CLOCK.now()
-        with self._defective(defect):
-            failed = self._build(area) or self._first_failure(area, area.first) or self._first_failure(area, ())
-        seconds = CLOCK.now() - began
-        if failed is not None and failed[0]:
-            self._build(area)
-            if self._first_failure(area, (failed[0],)) is not None:
-                failed = (None, "unsound", "", f"{failed[0]} fails without the defect too")
-        test, catcher, blamed, words = failed or (None, "", "", "")
-        caught = failed is not None and catcher != "unsound"
-        head = (defect.name, defect.digest, defect.area, area.end)
-        return Result(*head, caught, test, catcher, blamed, words[:300], round(seconds, 1))
+        together: list[Defect] = []
+        alone: list[Defect] = []
+        for defect in defects:
+            swaps = defect.file.endswith(".py") and can_swap(self._text(defect), mutated(self.folder, defect))
+            (together if swaps else alone).append(defect)
+        tasks = [Task(each.name, self._order(each), each.file, mutated(self.folder, each)) for each in together]
+        found: dict[str, list[dict[str, Any]]] = {each.name: [] for each in defects}
+        for outcome in self._run(tasks, "virtual") if tasks else ():
+            found[outcome["task"]].append(outcome)
+        broken = {}
+        for defect in alone:
+            task = Task(defect.name, self._order(defect))
+            with self._defective(defect):
+                if error := self._build(AREAS[defect.area]):
+                    broken[defect.name] = error
+                else:
+                    found[defect.name] = self._run([task], AREAS[defect.area].board)
+        caught: dict[str, dict[str, Any]] = {
+            each["task"]: each for outcomes in found.values() for each in reversed(outcomes) if is_catch(each)
+        }
+        boards = {each.name: AREAS[each.area].board for each in defects}
+        green = self._green((failed["test"], boards[name]) for name, failed in caught.items())
+        for defect in defects:
+            failed = caught.get(defect.name)
+            error = broken.get(defect.name, "")
+            if failed is not None and (failed["test"], boards[defect.name]) not in green:
+                error = f"{failed['test']} fails without the defect too"
+                failed = None
+            yield _result(defect, found[defect.name], failed, error)
+
+    def _order(self, defect: Defect) -> list[str]:
+        """The scenarios that could fail, the likeliest and the cheapest first."""
+        area = AREAS[defect.area]
+        touched = self.executed.touched_by(self.folder, defect)
+        places = {f"scenarios/{name}": place for place, name in enumerate(area.first)}
+
+        def key(test: str) -> tuple[int, float]:
+            return places.get(test.partition("::")[0], len(places)), self.executed.seconds[test]
+
+        return [test for tests in touched for test in sorted(tests, key=key)]
 
     @contextmanager
     def _defective(self, defect: Defect) -> Iterator[None]:
         path = self.folder / defect.file
-        original = path.read_text("utf-8")
+        original = self._text(defect)
         _write(path, mutated(self.folder, defect))
         try:
             yield
         finally:
             _write(path, original)
 
-    def _build(self, area: Area) -> Failure | None:
-        """Build the image of a board that has firmware; an error of the compiler does not count as a catch."""
-        if area.end != "firmware":
-            return None
-        command = [sys.executable, "firmware/build.py", area.board]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
-        return (None, "unsound", "", f"does not build: {done.stderr[-200:]}") if done.returncode else None
+    def _build(self, area: Area) -> str:
+        """Build the image of a board that has firmware. Returns the compiler's error, which is not a catch."""
+        return self._build_board(area.board) if area.end == "firmware" else ""
 
-    def _first_failure(self, area: Area, tests: Sequence[str]) -> Failure | None:
-        """The first of these scenarios that fails, or of those that are not the area's: its id, the kind of judge, the
-        party that it blames, and its words."""
-        chosen = [name if name.startswith("scenarios/") else f"scenarios/{name}" for name in tests] or ["scenarios"]
-        ignored = [] if tests else [f"--ignore=scenarios/{name}" for name in area.first]
+    def _build_board(self, board: str) -> str:
+        command = [sys.executable, "firmware/build.py", board]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+        return f"does not build: {done.stderr[-200:]}" if done.returncode else ""
+
+    def _text(self, defect: Defect) -> str:
+        return (self.folder / defect.file).read_text("utf-8")
+
+    def _green(self, wanted: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of these scenarios, each on a board, that pass without a defect: known of the same sources, or seen
+        now."""
+        path = self.output / "green.jsonl"
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        green = {(test, board) for sources, board, test in map(json.loads, lines) if sources == self._sources}
+        unknown = {each for each in wanted if each not in green}
+        for board in {board for _, board in unknown}:
+            if board != "virtual":
+                self._build_board(board)
+            tests = sorted(test for test, other in unknown if other == board)
+            found = self._run([Task("", tests)], board, to_the_end=True)
+            self._keep_green(found, board)
+            green |= {(each["test"], board) for each in found if each["outcome"] == "passed"}
+        return green
+
+    def _keep_green(self, outcomes: Iterable[Mapping[str, Any]], board: str = "virtual") -> None:
+        self.output.mkdir(parents=True, exist_ok=True)
+        with (self.output / "green.jsonl").open("a", encoding="utf-8") as file:
+            for each in outcomes:
+                if each["outcome"] == "passed":
+                    file.write(json.dumps([self._sources, board, each["test"]]) + "\n")
+
+    def _run(self, tasks: Sequence[Task], board: str, **job: Any) -> list[dict[str, Any]]:
+        """Run the scenarios of each task in their order up to the first that fails, and return their outcomes."""
         reports = self.folder / "reports"
         shutil.rmtree(reports, ignore_errors=True)
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-x",
-            "-p",
-            "no:cacheprovider",
-            "--deadline=60s",
-            *ignored,
-            *chosen,
-        ]
-        environment = {**os.environ, "PYTHONPATH": str(self.folder)}
-        try:
-            done = subprocess.run(
-                command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=DEADLINE, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return None, "hang", "", f"the scenarios did not end within {DEADLINE:g} s"
-        if done.returncode in (0, 5):
-            return None
-        for document in reports.glob("*/junit.xml"):
-            for case in ET.parse(document).iter("testcase"):
-                verdict = next((child for child in case if child.tag in ("failure", "error", "skipped")), None)
-                if verdict is not None and (verdict.tag != "skipped" or verdict.get("type") == "rig"):
-                    return _described(case, verdict)
-        return None, "crash", "", (done.stdout + done.stderr)[-300:]
+        reports.mkdir()
+        path, outcomes = reports / "job.json", reports / "outcomes.jsonl"
+        options = [f"--boards={board}", f"--reports={reports}", "--deadline=60s"]
+        whole = Job(list(tasks), str(outcomes), options, together=TOGETHER.get(board, 2), limit=LIMIT)
+        path.write_text(json.dumps(asdict(replace(whole, **job))), "utf-8")
+        done = self._python("-m", "mutants.isolated", str(path))
+        if not outcomes.exists():
+            said = (done.stdout + done.stderr)[-300:]
+            return [asdict(Outcome(task.name, task.tests[0], "crash", said)) for task in tasks]
+        return [json.loads(line) for line in outcomes.read_text("utf-8").splitlines()]
+
+    def _pytest(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self._python("-m", "pytest", "scenarios", "-q", "-p", "no:cacheprovider", *arguments)
+
+    def _python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Python in the copy, whose modules come before those that are installed."""
+        command = ["env", f"PYTHONPATH={self.folder}", sys.executable, *arguments]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+
+
+def _result(
+    defect: Defect, outcomes: Sequence[Mapping[str, Any]], failed: Mapping[str, Any] | None, error: str
+) -> Result:
+    seconds, ran = round(sum(each["seconds"] for each in outcomes), 1), len(outcomes)
+    head = (defect.name, defect.digest, defect.area, AREAS[defect.area].end)
+    if failed is None:
+        catcher = "unsound" if error else "none" if ran else "not executed"
+        undecided = [f"{each['test']}: {each['outcome']}" for each in outcomes if each["outcome"] in UNDECIDED]
+        return Result(*head, False, None, catcher, "", error or ", ".join(undecided)[:300], seconds, ran)
+    words = failed["message"].strip()
+    first = words.splitlines()[0][:300] if words else ""
+    blamed = failed["party"] or failed["blame"] or ""
+    return Result(*head, True, failed["test"], _catcher(words), blamed, first, seconds, ran)
+
+
+def _catcher(words: str) -> str:
+    return next((name for name, pattern in CATCHERS if re.search(pattern, words, re.MULTILINE)), "assert")
+
+
+def _digest(folder: Path) -> str:
+    """Of the sources that decide what a scenario does."""
+    found = hashlib.sha256()
+    for path in sorted(each for name in ("harness", "scenarios") for each in (folder / name).rglob("*.*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            found.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+    return found.hexdigest()[:12]
 
 
 def _write(path: Path, text: str) -> None:
@@ -152,13 +267,3 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, "utf-8")
     if path.suffix == ".py":
         Path(cache_from_source(str(path))).unlink(missing_ok=True)
-
-
-def _described(case: ET.Element, verdict: ET.Element) -> Failure:
-    words = verdict.get("message") or verdict.text or ""
-    whole = f"{words}\n{verdict.text or ''}"
-    catcher = next((name for name, pattern in CATCHERS if re.search(pattern, whole, re.MULTILINE)), "assert")
-    said = {item.get("name"): item.get("value") for item in case.iter("property")}
-    blamed = said.get("party") or said.get("blame") or verdict.get("type") or ""
-    name = "{}.py::{}".format((case.get("classname") or "").replace(".", "/"), case.get("name"))
-    return name, catcher, blamed, words.strip().splitlines()[0] if words.strip() else ""

@@ -3,41 +3,71 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from mutants.defect import AREAS, Defect
 from mutants.scratch import Result
 
-__all__ = ["table"]
+__all__ = ["RIGHT", "WANTED", "table"]
 
 WANTED = {"platform": 0.95, "board": 0.95, "firmware": 0.90}
 """The share of each end's defects that the scenarios have to catch."""
+RIGHT = 0.90
+"""The share of the catches that have to name the right party."""
 
 
-def table(results: Sequence[Result], left: Iterable[str]) -> str:
+def table(results: Mapping[str, Result], defects: Sequence[Defect]) -> str:
     """The page: totals by end and area, who caught what, what nothing caught, and the defects not judged yet."""
-    left = sorted(left)
-    lines = ["# Mutants", "", f"{len(results)} defects judged, {len(left)} left.", ""]
-    lines += ["| end | area | caught | of | share | by | blamed |", "|---|---|---:|---:|---:|---|---|"]
-    for end in sorted({result.end for result in results}):
-        of_end = [result for result in results if result.end == end]
-        for area in sorted({result.area for result in of_end}):
-            lines.append(_row(end, area, [result for result in of_end if result.area == area]))
+    judged = [(each, results[each.name]) for each in defects if each.name in results]
+    caught, missed = [pair for pair in judged if pair[1].caught], [pair for pair in judged if not pair[1].caught]
+    left = sorted({each.name for each in defects} - set(results))
+    lines = ["# Mutants", "", f"{len(judged)} defects judged, {len(left)} left.", ""]
+    lines += ["| end | area | caught | of | share | by | blamed | right party |"]
+    lines += ["|---|---|---:|---:|---:|---|---|---:|"]
+    for end in sorted({result.end for _, result in judged}):
+        of_end = [pair for pair in judged if pair[1].end == end]
+        for area in sorted({result.area for _, result in of_end}):
+            lines.append(_row(end, area, [pair for pair in of_end if pair[1].area == area]))
         lines.append(_row(f"**{end}**", f"wanted: {WANTED[end]:.0%}", of_end))
+    seconds = sorted(result.seconds for _, result in caught)
+    if seconds:
+        middle, last = seconds[len(seconds) // 2], seconds[len(seconds) * 9 // 10]
+        lines += ["", f"A catch took {middle:.1f} s of its scenarios' processor time, 90 % at most {last:.1f} s."]
     lines += ["", "## Missed", ""]
-    lines += [f"- {each.name} ({each.area}) {each.words}".rstrip() for each in results if not each.caught] or ["None."]
+    lines += [f"- {each.name} ({each.area}): {each.what} {_why(found)}" for each, found in missed] or ["None."]
+    wrong = [(each, found) for each, found in caught if not each.is_of(found.blamed)]
+    lines += ["", "## Another party, or none", ""]
+    lines += [f"- {each.name}: {found.blamed or 'none'}, not {_parties(each)}" for each, found in wrong] or ["None."]
     lines += ["", "## Caught", "", "| defect | by | scenario | blamed | seconds |", "|---|---|---|---|---:|"]
-    for each in sorted((each for each in results if each.caught), key=lambda each: (each.end, each.area, each.name)):
-        lines.append(f"| {each.name} | {each.catcher} | {each.test or ''} | {each.blamed} | {each.seconds:.0f} |")
+    for each, found in sorted(caught, key=lambda pair: (pair[1].end, pair[1].area, pair[0].name)):
+        lines.append(f"| {each.name} | {found.catcher} | {found.test or ''} | {found.blamed} | {found.seconds:.0f} |")
     if left:
         lines += ["", "## Not judged yet", "", *(f"- {name}" for name in left)]
     return "\n".join(lines) + "\n"
 
 
-def _row(end: str, area: str, results: Sequence[Result]) -> str:
-    caught = [result for result in results if result.caught]
-    share = len(caught) / len(results)
-    by, blamed = (_tally(result.catcher for result in caught), _tally(result.blamed or "nobody" for result in caught))
-    return f"| {end} | {area} | {len(caught)} | {len(results)} | {share:.0%} | {by} | {blamed} |"
+def _why(found: Result) -> str:
+    if found.catcher == "not executed":
+        return "No scenario executes it."
+    return found.words or f"{found.ran} scenarios pass."
+
+
+def _parties(defect: Defect) -> str:
+    return " or ".join(defect.parties or AREAS[defect.area].parties)
+
+
+def _row(end: str, area: str, judged: Sequence[tuple[Defect, Result]]) -> str:
+    caught = [(each, found) for each, found in judged if found.caught]
+    share = len(caught) / len(judged)
+    right = sum(each.is_of(found.blamed) for each, found in caught) / len(caught) if caught else 0.0
+    by = _tally(found.catcher for _, found in caught)
+    blamed = _tally(_kind(found.blamed) for _, found in caught)
+    return f"| {end} | {area} | {len(caught)} | {len(judged)} | {share:.0%} | {by} | {blamed} | {right:.0%} |"
+
+
+def _kind(blamed: str) -> str:
+    """The party without the name of the one that was meant."""
+    return "board" if blamed.startswith("board ") else blamed or "none"
 
 
 def _tally(words: Iterable[str]) -> str:

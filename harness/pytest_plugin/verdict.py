@@ -87,6 +87,8 @@ def explain_failure(item: pytest.Item, call: pytest.CallInfo[None], report: pyte
     if error is not None and (report.failed or isinstance(error, RigError)):
         found.verdict.line = _line(item, error) or found.verdict.line
         message = "\n\n".join([str(error), *notes_of(error)]) if isinstance(error, HarnessError) else None
+        if message is None and party_for(error):
+            message = _with_party(report, error)
         explain(report, blame_for(error) or UNKNOWN, message, party_for(error))
         _show(item, report, error)
     elif report.failed:  # pytest's own failure: a strict xfail that passed
@@ -179,6 +181,13 @@ def _error(call: pytest.CallInfo[None]) -> BaseException | None:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
+
+
+def _with_party(report: pytest.TestReport, error: BaseException) -> str:
+    """The message of an error that is not the harness's own: its first line, and the party that the record convicts."""
+    text = str(report.longrepr)
+    headline = str(getattr(getattr(report.longrepr, "reprcrash", None), "message", text)).partition("\n")[0]
+    return f"{headline}; {notes_of(error)[-1].partition(chr(10))[0]}\n\n{text}"
 
 
 def _show(item: pytest.Item, report: pytest.TestReport, error: BaseException) -> None:

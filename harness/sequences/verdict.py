@@ -87,10 +87,26 @@ class SequenceVerdict:
     def failures(self) -> tuple[InstanceVerdict, ...]:
         return tuple(instance for instance in self.instances if not instance.ok)
 
-    def raise_on_failure(self) -> None:
-        """Raise ProductFailure with the verdict's text if it is not ok."""
+    def raise_on_failure(self, party: str = "") -> None:
+        """Raise ProductFailure with the verdict's text if it is not ok. ``party``: whom it convicts."""
         if not self.ok:
-            raise ProductFailure(str(self), where=f"sequence {self.sequence.name}")
+            raise ProductFailure(str(self), where=f"sequence {self.sequence.name}", party=party)
+
+    def suspect(self) -> tuple[str, str]:
+        """The participant of the first failure whose doing it is, and the device that it is about: the sender of the
+        arrow that is missing, or of the event that does not belong there. Empty where there is none."""
+        for failure in self.failures:
+            instance = failure.instance
+            device = instance.device or (instance.name if self.sequence.subject.value == "device" else "")
+            finding = failure.finding
+            missing = finding is not None and finding.mismatch is Mismatch.MISSING
+            if finding is not None and finding.arrows and (missing or failure.event is None):
+                return self.sequence.arrows[finding.arrows[0]].event.source, device
+            if failure.event is not None:
+                return failure.event.source, device
+            if failure.expected:
+                return self.sequence.arrows[failure.expected[0]].event.source, device
+        return "", ""
 
     def __str__(self) -> str:
         return "\n".join(self._lines())

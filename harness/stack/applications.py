@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.core.errors import ProductFailure, UsageError
 from harness.invariants.absence import Absence, missing_from_application
+from harness.stack.authors import Author
 from harness.stack.boards import Boards
 from harness.stack.dead_ends import dead_end
 from harness.stack.record import Record
@@ -59,7 +60,13 @@ class ApplicationHandle(Watched[Application]):
         """The latest output of one device: pairs of topic and payload."""
         return [(item["topic"], item["payload"]) for item in self.on(device).output]
 
-    async def wait(self, judge: Callable[[Object | None], bool], wanted: str, within: float) -> None:
+    async def wait(
+        self,
+        judge: Callable[[Object | None], bool],
+        wanted: str,
+        within: float,
+        unmet: Callable[[Object | None], Author | None] = lambda object: None,
+    ) -> None:
         """As for every resource, but a status of an older spec does not count. Raises RigError instead if a board of
         its devices went off by itself."""
 
@@ -71,7 +78,7 @@ class ApplicationHandle(Watched[Application]):
             return judge(object)
 
         try:
-            await super().wait(is_met, wanted, within)
+            await super().wait(is_met, wanted, within, unmet)
         except ProductFailure:
             for device in self.devices():
                 self._boards.check_alive(device)
@@ -102,7 +109,12 @@ class ApplicationHandle(Watched[Application]):
                 raise Unreachable(reason)
             return device in entries and wanted.fits(entries[device])
 
-        await self.wait(judge, f"{wanted} on {device}", within)
+        def unmet(object: Object | None) -> Author | None:
+            entries = Application(object).status.device_statuses if object is not None else {}
+            found = wanted.unmet(entries[device] if device in entries else DeviceEntry({}))
+            return self._author(found, ("deviceStatuses", device)) if found else None
+
+        await self.wait(judge, f"{wanted} on {device}", within, unmet)
         return self.on(device)
 
     async def stop(self) -> None:

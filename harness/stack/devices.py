@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from harness.core.errors import ProductFailure
 from harness.core.history import Kind
 from harness.invariants.absence import Absence, missing_from_device
+from harness.stack.authors import Author
 from harness.stack.boards import Boards
 from harness.stack.record import Record
 from harness.stack.waiting import Watched
@@ -59,10 +60,16 @@ class DeviceHandle(Watched[Device]):
         powered = self._record.recall("power on", kind=Kind.NOTE, about=self.name)
         return powered[-1].n if powered else 0
 
-    async def wait(self, judge: Callable[[Object | None], bool], wanted: str, within: float) -> None:
+    async def wait(
+        self,
+        judge: Callable[[Object | None], bool],
+        wanted: str,
+        within: float,
+        unmet: Callable[[Object | None], Author | None] = lambda object: None,
+    ) -> None:
         """As for every resource. Raises RigError instead if a board of this device went off by itself."""
         try:
-            await super().wait(judge, wanted, within)
+            await super().wait(judge, wanted, within, unmet)
         except ProductFailure:
             self._boards.check_alive(self.name)
             raise

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
 from harness.core.clock import SystemClock
-from harness.core.errors import RigError, UsageError
+from harness.core.errors import ProductFailure, RigError, UsageError
 from harness.core.loop import new_runner
 from harness.invariants import describe, find_violations
 from harness.stack.options import StackOptions
 from harness.stack.stack import Stack
+from harness.stack.subjects import subject_of
 
 __all__ = ["HostedStack", "Runner", "left_behind"]
 
@@ -78,6 +79,13 @@ class HostedStack:
             error.add_note(describe(found))
             if not getattr(error, "party", ""):
                 error.party = found[0].convicts  # type: ignore[attr-defined]
+        elif (
+            isinstance(error, AssertionError)
+            and not isinstance(error, ProductFailure)
+            and (author := subject_of(error, self.stack)) is not None
+        ):
+            error.add_note(str(author))
+            error.party = author.party  # type: ignore[attr-defined]
 
     async def _blamed(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of ``work``. Any failure while the cluster is gone is a RigError."""

@@ -43,6 +43,8 @@ from harness.wasmbed.protocol.messages import (
 __all__ = ["LIMITS", "BoardConnection", "MockGateway"]
 
 LIMITS = Limits(memory=4 * 65_536, fuel=1_000_000, wall_time=2_000)
+BOARD = "board"
+"""The party at the other end."""
 ANY_PORT: Endpoint = ("127.0.0.1", 0)
 
 
@@ -237,7 +239,8 @@ class MockGateway:
             async with self._clock.deadline(seconds):
                 return await self._arrived.get()
         except TimeoutError:
-            raise ProductFailure(f"the board did not connect within {seconds:g} s", where=self.name) from None
+            message = f"the board did not connect within {seconds:g} s"
+            raise ProductFailure(message, where=self.name, party=BOARD) from None
 
     async def rejected(self) -> str:
         """Why the next handshake failed. Raises ProductFailure if none does."""
@@ -245,7 +248,8 @@ class MockGateway:
             async with self._clock.deadline(self._patience):
                 return await self._rejected.get()
         except TimeoutError:
-            raise ProductFailure(f"no handshake failed within {self._patience:g} s", where=self.name) from None
+            message = f"no handshake failed within {self._patience:g} s"
+            raise ProductFailure(message, where=self.name, party=BOARD) from None
 
     async def silence(self, seconds: float) -> None:
         """Raise ProductFailure if a board connects during the next ``seconds``."""
@@ -254,7 +258,7 @@ class MockGateway:
                 await self._arrived.get()
         except TimeoutError:
             return
-        raise ProductFailure("the board connected when it must not", where=self.name)
+        raise ProductFailure("the board connected when it must not", where=self.name, party=BOARD)
 
     def _opened(self, link: Link) -> None:
         assert isinstance(link, MockLink)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
-from collections.abc import Collection, Mapping
+import linecache
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
 from harness.core.clock import time_to_wait
 from harness.core.errors import ProductFailure
 from harness.core.history import Event, History, Kind
+from harness.invariants.invariant import Party, party_of
+from harness.stack.authors import author_of_message
 
 __all__ = ["Record", "format_events", "plain"]
 
@@ -17,6 +21,11 @@ SHOWN = ("phase", "state", "ok", "cause", "code", "reason", "message", "error")
 """The fields of an event that a line about it shows."""
 BAD_REQUEST = 400
 """HTTP codes from here on report a failed request."""
+
+
+_ANSWERS = frozenset({"HeartbeatAcknowledgment", "Error", "ConnectionClosed"})
+_ANSWERED_WITHIN = 5.0
+"""Seconds, as parts/beating has it."""
 
 
 class Record(History):
@@ -92,9 +101,12 @@ class Record(History):
             async with self._clock.deadline(within):
                 return await found
         except TimeoutError:
+            author = author_of_message(self, name, about or "", source or "") if name else None
+            convicts = f"; {author}" if author is not None else ""
             raise ProductFailure(
-                f"no event {wanted} within {within:g} s; the last events:\n{format_events(self, about)}",
+                f"no event {wanted} within {within:g} s{convicts}; the last events:\n{format_events(self, about)}",
                 where="history",
+                party=author.party if author is not None else "",
             ) from None
         finally:
             unsubscribe()
@@ -120,13 +132,31 @@ class Record(History):
         self.check_whole()
         from harness.sequences import judge, verdict_picture
 
-        verdict = judge(sequence, self, only)
+        verdict = judge(sequence, _without_beats_under_way(list(self)), only)
         self.note("sequence judged", sequence=verdict.sequence.name, followed=verdict.ok)
         if self.path is not None:
             picture = self.path.with_name(f"{verdict.sequence.name}.svg")
             with suppress(OSError):  # a full disk must not change the verdict
                 picture.write_text(verdict_picture(verdict), encoding="utf-8")
-        verdict.raise_on_failure()
+        source, device = verdict.suspect()
+        party = party_of(source)
+        who = f" {device}" if party is Party.BOARD and device else ""
+        verdict.raise_on_failure("" if party is Party.PRODUCT else f"{party}{who}")
+
+
+def _without_beats_under_way(events: list[Event]) -> list[Event]:
+    """The events without the last heartbeat of a link whose answer is still to come where the history ends.
+
+    A gateway in another process answers later than a test can look. A heartbeat before that one has to be answered.
+    """
+    beats: dict[str, Event] = {}
+    for event in events:
+        if event.name == "Heartbeat":
+            beats[str(event.data.get("link"))] = event
+        elif event.name in _ANSWERS:
+            beats.pop(str(event.data.get("link")), None)
+    under_way = {event.n for event in beats.values() if events[-1].at - event.at < _ANSWERED_WITHIN}
+    return [event for event in events if event.n not in under_way] if under_way else events
 
 
 class _Wanted:
@@ -163,8 +193,25 @@ class _Wanted:
 
 
 def plain(value: Any) -> str:
-    """A wanted value as the test wrote it; a predicate by its name."""
-    return getattr(value, "__name__", str(value)) if callable(value) else str(value)
+    """A wanted value as the test wrote it; a predicate by its name, a nameless one by its expression."""
+    if not callable(value):
+        return str(value)
+    name = str(getattr(value, "__name__", value))
+    return _expression(value) if name == "<lambda>" else name
+
+
+def _expression(predicate: Callable[..., Any]) -> str:
+    """The expression of a ``lambda``, from the file that has it."""
+    code = predicate.__code__
+    try:
+        tree = ast.parse("".join(linecache.getlines(code.co_filename)))
+    except SyntaxError:
+        tree = ast.Module([], [])
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Lambda) and node.lineno == code.co_firstlineno]
+    names = [[each.arg for each in node.args.args] for node in found]
+    own = list(code.co_varnames[: code.co_argcount])
+    bodies = {ast.unparse(node.body) for node, given in zip(found, names, strict=True) if given == own}
+    return f"({bodies.pop()})" if len(bodies) == 1 else "a condition of the test"
 
 
 def format_events(history: History, about: str | None = None, last: int = 12) -> str:

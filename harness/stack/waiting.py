@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Generic, Self, TypeVar
 
 import yaml
@@ -12,17 +13,21 @@ from harness.core.errors import ProductFailure, RigError, UsageError, suggestion
 from harness.core.history import Event, Kind
 from harness.invariants.absence import Absence
 from harness.invariants.invariant import Party
+from harness.stack.authors import Author, author_of_field
 from harness.stack.dead_ends import dead_end
 from harness.stack.diagnostics import console_ends, crashes, describe_crash, interventions, replays, summary
 from harness.stack.record import Record, format_events, plain
 from harness.wasmbed.resources.api import Object
 from harness.wasmbed.resources.informer import Informer
-from harness.wasmbed.resources.view_fields import choices, field_names, part
+from harness.wasmbed.resources.view_fields import View as FieldView
+from harness.wasmbed.resources.view_fields import camel_case, choices, field_names, part
 from harness.wasmbed.resources.views import Application, Device, Gateway
 
 __all__ = ["Conditions", "Unreachable", "Watched"]
 
 FOLLOWED_WITHIN = 60.0
+SHOWN = 120
+"""Characters of a value that a verdict shows."""
 CRASHES = 3
 """Crashes that a verdict describes, the latest."""
 
@@ -49,6 +54,14 @@ class Conditions:
     def fits(self, status: Any) -> bool:
         """Whether a status meets all conditions."""
         return all(_fits(getattr(status, name), value) for name, value in self._wanted.items())
+
+    def unmet(self, status: Any) -> list[tuple[str, str]]:
+        """The fields that do not meet their condition, as resources spell them, each with a sentence of what it is."""
+        return [
+            (camel_case(name), f"{name} is {_short(getattr(status, name))}, not {plain(value)}")
+            for name, value in self._wanted.items()
+            if not _fits(getattr(status, name), value)
+        ]
 
     def __str__(self) -> str:
         return " ".join(f"{name}={plain(value)}" for name, value in self._wanted.items()) or "existence"
@@ -80,6 +93,12 @@ def _fits(found: Any, wanted: Any) -> bool:
     if isinstance(wanted, Sequence) and not isinstance(wanted, str):
         return list(found or ()) == list(wanted)
     return bool(found == wanted)
+
+
+def _short(found: Any) -> str:
+    """A value of a status for a sentence."""
+    text = repr(found.raw if isinstance(found, FieldView) else str(found) if isinstance(found, str) else found)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _item(found: Any, key: str) -> Any:
@@ -143,43 +162,78 @@ class Watched(Generic[View]):
                 raise Unreachable(reason)
             return False
 
-        await self.wait(judge, str(wanted), within)
+        await self.wait(judge, str(wanted), within, lambda object: self._unmet(wanted, object))
         return self
+
+    def _unmet(self, wanted: Conditions, object: Object | None) -> Author | None:
+        """The author of the first field of the status that does not meet its condition."""
+        if object is None:
+            return None
+        unmet = wanted.unmet(self.status_view(object.get("status") or {}))
+        return self._author(unmet, ()) if unmet else None
+
+    def _author(self, unmet: Sequence[tuple[str, str]], inside: tuple[str, ...]) -> Author:
+        """The author of the first of the fields ``inside`` a part of the status."""
+        field, sentence = unmet[0]
+        author = author_of_field(self._record, self._informer.resource.kind, self.name, (*inside, field))
+        return replace(author, evidence=f"{sentence}; {author.evidence}")
 
     async def until_gone(self, *, within: float = 10.0) -> None:
         """Wait until the resource is deleted, including its finalizers."""
         await self.wait(lambda object: object is None, "deletion", within)
 
-    async def wait(self, judge: Callable[[Object | None], bool], wanted: str, within: float) -> None:
+    async def wait(
+        self,
+        judge: Callable[[Object | None], bool],
+        wanted: str,
+        within: float,
+        unmet: Callable[[Object | None], Author | None] = lambda object: None,
+    ) -> None:
         """Wait until ``judge`` returns true. Raises ProductFailure with the crashes of its boards, the actions of the
-        test on them, the last status, the last console lines, and the last events."""
+        test on them, the last status, the last console lines, and the last events. ``unmet`` tells whose the value is
+        that was not met."""
         try:
             await self._informer.wait_for(self.name, judge, time_to_wait(within))
         except TimeoutError:
             what = f"did not reach {wanted} within {within:g} s"
-            raise self._failure(what) from None
+            raise self._failure(what, unmet) from None
         except Unreachable as end:
-            raise self._failure(f"can no longer reach {wanted}", str(end)) from None
+            raise self._failure(f"can no longer reach {wanted}", unmet, str(end)) from None
 
-    def _failure(self, what: str, why: str | None = None) -> ProductFailure:
-        """Build the failure; it names the convicted party: a crashed board, or the party of the missing step."""
+    def _failure(
+        self, what: str, unmet: Callable[[Object | None], Author | None], why: str | None = None
+    ) -> ProductFailure:
+        """Build the failure; it names the convicted party: a crashed board, the party of the missing step, or the
+        author of the value that was not met."""
         devices = self.devices()
         crashed = crashes(self._record, devices, self._since())
         missing = None if crashed or why else self._missing()
-        party = f"{Party.BOARD} {crashed[-1].data.get('device')}" if crashed else missing.convicts if missing else ""
-        return ProductFailure(self._verdict(what, crashed, devices, why, missing), where=str(self), party=party)
+        author = unmet(self._informer.get(self.name)) if missing is None or missing.party is Party.PRODUCT else None
+        if crashed:
+            party = f"{Party.BOARD} {crashed[-1].data.get('device')}"
+        else:
+            party = author.party if author is not None else missing.convicts if missing is not None else ""
+        return ProductFailure(self._verdict(what, crashed, devices, why, missing, author), where=str(self), party=party)
 
     def _missing(self) -> Absence | None:
         """Return the missing step, if the record shows it."""
         return None
 
     def _verdict(
-        self, what: str, crashed: list[Event], devices: list[str], why: str | None, missing: Absence | None
+        self,
+        what: str,
+        crashed: list[Event],
+        devices: list[str],
+        why: str | None,
+        missing: Absence | None,
+        author: Author | None,
     ) -> str:
         object = self._informer.get(self.name)
         what = f"{what}; {summary(crashed) if crashed else why or _brief(object)}"
         if missing is not None:
             what = f"{what}; {missing}"
+        if author is not None and not crashed:
+            what = f"{what}; {author}"
         if crashed:
             devices = list(dict.fromkeys([event.data["device"] for event in reversed(crashed)] + devices))
         parts = [what]

@@ -247,7 +247,7 @@ async def test_objects_are_answered_listed_and_watched_in_protobuf(api):
     assert listed == await api("GET", path)
     watch = await api.ask("GET", f"{path}?watch=true", accept=wants)
     assert watch.content_type == f"{protobuf.PROTOBUF};stream=watch"
-    frame = await watch.watcher.read()
+    (frame,) = await watch.watcher.read()
     watch.watcher.close()
     event = read(frame[4:])
     assert (int.from_bytes(frame[:4], "big"), event[1]) == (len(frame) - 4, [b"ADDED"])

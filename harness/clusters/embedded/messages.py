@@ -17,8 +17,6 @@ __all__ = ["JSON", "YAML", "Content", "Listing", "Plain", "Raw", "Request", "Res
 
 JSON = "application/json"
 YAML = "application/yaml"
-_PART = 200
-"""Objects in one part of a list."""
 
 
 @dataclass(slots=True)
@@ -103,11 +101,14 @@ class Listing:
         return b"".join(self.parts())
 
     def parts(self) -> Iterator[bytes]:
-        """The same, in parts of some hundred objects."""
+        """The same, object by object."""
         head = orjson.dumps({"kind": self.kind, "apiVersion": self.api_version, "metadata": self.metadata})
         yield head[:-1] + b',"items":['
-        for start in range(0, len(self.entries), _PART):
-            yield b"," * (start > 0) + b",".join(map(self.form.encode, self.entries[start : start + _PART]))
+        comma = b""
+        for entry in self.entries:
+            yield comma
+            yield self.form.encode(entry)
+            comma = b","
         yield b"]}"
 
     def value(self) -> Object:
@@ -118,8 +119,8 @@ class Listing:
 class Watch(Protocol):
     """A watch that was begun."""
 
-    async def read(self) -> bytes | None:
-        """All events that wait, as they go over the socket; None at the end."""
+    async def read(self) -> list[bytes] | None:
+        """Events that wait, as they go over the socket, in pieces; None at the end."""
 
     async def event(self) -> tuple[str, Object] | None:
         """The next event, for a call in the same process; None at the end."""

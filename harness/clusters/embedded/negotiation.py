@@ -57,10 +57,10 @@ def requested_form(
         if kind in _METADATA_KINDS:
             _check_number(served, kind, listed=listed)
             return METADATA
-    media_types = f"{JSON}, {YAML}, {PROTOBUF}"
+    served_types = f"{JSON}, {YAML}, {PROTOBUF}"
     if not known and not served.custom:
-        raise StatusError(406, "NotAcceptable", f"406: Not Acceptable\n\nAvailable representations: {media_types}", {})
-    raise StatusError(406, "NotAcceptable", f"only the following media types are accepted: {media_types}")
+        raise StatusError(406, "NotAcceptable", f"406: Not Acceptable\n\nAvailable representations: {served_types}", {})
+    raise StatusError(406, "NotAcceptable", f"only the following media types are accepted: {served_types}")
 
 
 def _check_number(served: ResourceType, kind: str, *, listed: bool) -> None:
@@ -68,8 +68,8 @@ def _check_number(served: ResourceType, kind: str, *, listed: bool) -> None:
     if kind.endswith("List") is listed:
         return
     package = served.group.partition(".")[0] or "core"
-    type_name = "unstructured.Unstructured" if served.custom else f"{package}.{served.kind}"
-    what = f"a list (*{type_name}List)" if listed else f"not a list (*{type_name})"
+    known = "unstructured.Unstructured" if served.custom else f"{package}.{served.kind}"
+    what = f"a list (*{known}List)" if listed else f"not a list (*{known})"
     raise StatusError(406, "NotAcceptable", f"you requested {kind}, but the requested object is {what}")
 
 

@@ -89,8 +89,11 @@ class Resources:
         lifecycle: Lifecycle,
         access: Access,
         recorder: RequestRecorder | None,
+        commit: Callable[[], None] = lambda: None,
     ) -> None:
+        """``commit`` ends a request that writes; it raises the refusal of one that cannot be kept."""
         self._state = state
+        self._commit = commit
         self._reader = reader
         self._writer = writer
         self._lifecycle = lifecycle
@@ -137,7 +140,10 @@ class Resources:
         dry_run = _dry_run(request, body)
         sent = copy_value(body) if self._recorder is not None and not dry_run else None
         try:
-            response, name = verb(request, target, body, dry_run)
+            try:
+                response, name = verb(request, target, body, dry_run)
+            finally:
+                self._commit()
         except (StatusError, OutOfBudget) as error:
             name = target.name or _name_in(body)
             refusal = error if isinstance(error, StatusError) else _too_costly(target.served, name, error.path)

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 __all__ = [
     "Field",
     "View",
+    "camel_case",
     "choices",
     "conditions_field",
     "field_names",
@@ -24,7 +25,8 @@ __all__ = [
 T = TypeVar("T")
 
 
-def _camel_case(name: str) -> str:
+def camel_case(name: str) -> str:
+    """A field's name as resources spell it."""
     head, *tail = name.split("_")
     return head + "".join(map(str.capitalize, tail))
 
@@ -40,7 +42,7 @@ class Field(Generic[T]):
         """The permitted values, if the schema lists them."""
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self._key = _camel_case(name)
+        self._key = camel_case(name)
 
     def __get__(self, view: View, owner: type) -> T:
         value = view.raw.get(self._key)

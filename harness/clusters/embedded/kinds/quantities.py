@@ -32,7 +32,7 @@ _EXACT_DIGITS = 18
 """Digits of a number that Go keeps as an integer of 64 bits."""
 _EXPONENT_LIMIT = 1 << 31
 _ONE, _AMOUNTS, _MEMBERS, _ITEMS, _VALUES = range(5)
-"""What a schema is that leads to quantities: one, a map of them, an object, a list, or a map of others."""
+"""Forms of a schema that leads to quantities: one, a map of them, an object, a list, or a map of others."""
 
 Plan = tuple[int, Any]
 

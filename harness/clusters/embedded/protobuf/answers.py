@@ -28,10 +28,10 @@ class ProtobufWatch:
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
 
-    async def read(self) -> bytes | None:
-        """All events that wait; None at the end."""
-        lines = await self._watch.read()
-        return None if lines is None else b"".join(map(_frame, lines.splitlines()))
+    async def read(self) -> list[bytes] | None:
+        """Events that wait, each a piece; None at the end."""
+        pieces = await self._watch.read()
+        return None if pieces is None else [_frame(line) for line in b"".join(pieces).splitlines()]
 
     async def event(self) -> tuple[str, Object] | None:
         return await self._watch.event()

@@ -1,0 +1,110 @@
+"""Names the party that a value comes from: who wrote a field of a status, who sends a kind of message.
+
+A judge that compares a value with what it should be knows which value is wrong. Its author is the party to convict,
+unless another judge convicts one by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from harness.core.history import Event, History, Kind
+from harness.invariants.invariant import Party, party_of
+from harness.wasmbed.protocol.messages import DeviceMessage, GatewayMessage
+
+__all__ = ["Author", "author_of_event", "author_of_field", "author_of_message", "last_words"]
+
+_FROM_DEVICES = frozenset(each.__name__ for each in get_args(DeviceMessage))
+_FROM_GATEWAYS = frozenset(each.__name__ for each in get_args(GatewayMessage))
+_BY_CONTROLLERS = {"DeployApplication": Party.APPLICATION_CONTROLLER, "StopApplication": Party.APPLICATION_CONTROLLER}
+_WRITES = ("POST ", "PUT ", "PATCH ")
+_PLATFORM = frozenset({"Gateway", "DeviceController", "ApplicationController", "GatewayController"})
+_OWNERS: Mapping[str, Mapping[str, Party]] = {
+    "Device": {"enrollments": Party.DEVICE_CONTROLLER, "enrolledAt": Party.DEVICE_CONTROLLER, "": Party.GATEWAY},
+    "Application": {"deviceStatuses": Party.GATEWAY, "": Party.APPLICATION_CONTROLLER},
+    "Gateway": {"phase": Party.GATEWAY_CONTROLLER, "conditions": Party.GATEWAY_CONTROLLER, "": Party.GATEWAY},
+}
+"""The party that writes a field, for fields that no party has written."""
+BAD_REQUEST = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """The party that a value comes from, in words as ``gateway`` or ``board pump-1``, and the evidence."""
+
+    party: str
+    evidence: str
+
+    def __str__(self) -> str:
+        return f"convicts {self.party}: {self.evidence}"
+
+
+def author_of_field(history: History, kind: str, name: str, path: Sequence[str]) -> Author:
+    """The author of a field of a status, by its path in the resource's spelling, as ``("deviceStatuses", "pump-1",
+    "state")``: the platform's latest write of it, or the party that has to write it."""
+    shown = f"status.{'.'.join(path)} of {kind} {name}" if path else f"the status of {kind} {name}"
+    for event in reversed(history):
+        if event.source in _PLATFORM and _is_write(event, kind, name) and _holds(event.data.get("status"), path):
+            party = party_of(event.source)
+            return Author(str(party), f"{shown} was last written by the {party} (event {event.n})")
+    owners = _OWNERS.get(kind, {})
+    owner = owners.get(path[0] if path else "", owners.get("", Party.PRODUCT))
+    return Author(str(owner), f"{shown} is for the {owner} to write, which has not written it")
+
+
+def author_of_message(history: History, name: str, device: str = "", source: str = "") -> Author | None:
+    """The sender of messages of that name; None for a name that several parties use, or that is not a message's."""
+    if not source and name in _FROM_DEVICES and name in _FROM_GATEWAYS:
+        return None
+    if source == "Device" or (not source and name in _FROM_DEVICES):
+        party = f"{Party.BOARD} {device}".rstrip()
+    elif source == "Gateway" or (not source and name in _FROM_GATEWAYS):
+        party = str(Party.GATEWAY)
+    elif source or name in _BY_CONTROLLERS:
+        party = str(party_of(source) if source else _BY_CONTROLLERS[name])
+    else:
+        sources = {event.source for event in history if event.name == name}
+        party = str(party_of(sources.pop())) if len(sources) == 1 else ""
+    said = last_words(history, device)
+    return Author(party, f"{name} is for the {party} to send{said}") if party and party != Party.PRODUCT else None
+
+
+def author_of_event(history: History, event: Event) -> Author | None:
+    """The party whose doing an event is."""
+    if event.kind is Kind.STATE:
+        status = event.data.get("status")
+        path = list(status)[:1] if isinstance(status, Mapping) else []
+        return author_of_field(history, event.name, str(event.data.get("name")), path)
+    party = party_of(event.source)
+    if party in (Party.PRODUCT, Party.CALLER, Party.RIG):
+        return None
+    who = str(event.data.get("device") or event.correlation) if party is Party.BOARD else ""
+    return Author(f"{party} {who}".rstrip(), f"event {event.n}, {event.name}, is its doing")
+
+
+def last_words(history: History, device: str) -> str:
+    """What a device last said, for the end of a sentence."""
+    said = next((event for event in reversed(history) if _is_said_by(event, device)), None) if device else None
+    return f"; {device} last said {said.name} (event {said.n})" if said is not None else ""
+
+
+def _is_said_by(event: Event, device: str) -> bool:
+    return event.source == "Device" and event.name in _FROM_DEVICES and event.data.get("device") == device
+
+
+def _is_write(event: Event, kind: str, name: str) -> bool:
+    if not event.name.startswith(_WRITES) or event.name.partition(" ")[2] != kind or event.data.get("name") != name:
+        return False
+    code = event.data.get("code")
+    return isinstance(code, int) and code < BAD_REQUEST
+
+
+def _holds(value: Any, path: Iterable[str]) -> bool:
+    """Whether a write has that field."""
+    for part in path:
+        if not isinstance(value, Mapping) or part not in value:
+            return False
+        value = value[part]
+    return value is not None or bool(path)
