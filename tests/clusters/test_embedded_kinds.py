@@ -31,6 +31,10 @@ def test_names_are_served_once():
     assert len(set(names)) == len(names)
 
 
+def test_every_kind_is_described():
+    assert [served.kind for served in kinds() if not served.schema.raw.get("description")] == []
+
+
 async def test_a_deployment_has_the_defaults_of_kubernetes(api):
     made = await api("POST", DEPLOYMENTS, {"metadata": {"name": "web"}, "spec": WORKLOAD})
     spec = made["spec"]

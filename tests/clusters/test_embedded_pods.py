@@ -1,4 +1,4 @@
-"""What clients ask of pods beside their objects, and what every cluster has."""
+"""Subresources of pods, and objects that every cluster has."""
 
 from __future__ import annotations
 

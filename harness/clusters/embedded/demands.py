@@ -1,4 +1,4 @@
-"""What Go's validation demands of one value of a built-in kind; messages do not repeat the path."""
+"""Demands of Go's validation on one value of a built-in kind; messages do not repeat the path."""
 
 from __future__ import annotations
 

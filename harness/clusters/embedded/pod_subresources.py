@@ -1,4 +1,4 @@
-"""What is asked of pods beside their objects: logs, commands, ports, eviction, a node. Nothing runs them here.
+"""Subresources of pods: logs, commands, ports, eviction, a node. Nothing runs the pods here.
 
 The answers are those of an API server whose pods have not been started.
 """

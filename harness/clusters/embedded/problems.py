@@ -1,4 +1,4 @@
-"""What is wrong with a text, in the words of Kubernetes' validation."""
+"""Faults of a text, in the words of Kubernetes' validation."""
 
 from __future__ import annotations
 

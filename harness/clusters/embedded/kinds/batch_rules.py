@@ -49,7 +49,7 @@ def job(new: Object, old: Object | None) -> list[Cause]:
 
 
 def _changed(spec: Object, before: Object | None) -> list[Cause]:
-    """What stays once a Job is made."""
+    """Refuse changes of fields that stay once a Job is made."""
     if before is None:
         return []
     return [

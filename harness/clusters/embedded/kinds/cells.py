@@ -240,7 +240,7 @@ def _modes(modes: Iterable[str] | None) -> str:
 
 
 def _claimed(*path: str) -> Callable[[Object], Any]:
-    """What a claim got, once it has a volume."""
+    """A value that a claim got; empty as long as it has no volume."""
     return lambda claim: (lookup(claim, path) or "") if lookup(claim, ("spec", "volumeName")) else ""
 
 

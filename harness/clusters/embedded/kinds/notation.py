@@ -86,7 +86,7 @@ def fields_of(group: str, struct: str) -> Object:
     if struct not in structs:
         return fields_of(SHARED, struct)
     about, lines = structs[struct]
-    schema: Object = {"type": "object", "properties": {}, GO_TYPE: struct}
+    schema: Object = {"type": "object", **_described(struct), "properties": {}, GO_TYPE: struct}
     if about == "atomic":
         schema["x-kubernetes-map-type"] = "atomic"
     elif about:
@@ -106,10 +106,24 @@ def fields_of(group: str, struct: str) -> Object:
                     member = {**member, DEMANDS: ["full", *member.get(DEMANDS, ())]}
         elif "full" in member.get(DEMANDS, ()):
             required.append(name)
-        schema["properties"][name.rstrip("!")] = member
+        name = name.rstrip("!")
+        schema["properties"][name] = {**_described(f".{name}"), **member}
     if required:
         schema["required"] = required
     return schema
+
+
+@cache
+def _descriptions() -> dict[str, str]:
+    """Sentences for ``kubectl explain``, by the names of structs and, with a dot before them, of fields."""
+    lines = (Path(__file__).parent / "descriptions.txt").read_text("utf-8").splitlines()
+    return {name: text for name, _, text in (line.partition(" ") for line in lines)}
+
+
+def _described(name: str) -> Object:
+    """The keyword for what is known of a struct or a field; a struct's own sentence goes before that of its field."""
+    text = _descriptions().get(name)
+    return {"description": text} if text else {}
 
 
 @cache

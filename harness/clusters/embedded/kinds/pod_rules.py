@@ -81,7 +81,7 @@ def _request_what_is_limited(container: Object) -> None:
 
 
 def _fixed(spec: Object) -> Object:
-    """What nothing may change in a pod that is there."""
+    """The part of a pod that nothing may change once it is there."""
     kept = {name: item for name, item in spec.items() if name not in _CHANGEABLE}
     for member in ("containers", "initContainers"):
         if member in kept:

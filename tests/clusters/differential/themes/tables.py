@@ -1,4 +1,4 @@
-"""What ``kubectl get -o wide`` shows of each kind: rows and columns; descriptions of columns are left out."""
+"""Tables of ``kubectl get -o wide`` for each kind: rows and columns; descriptions of columns are left out."""
 
 from __future__ import annotations
 

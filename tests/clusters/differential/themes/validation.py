@@ -291,7 +291,7 @@ def _work() -> list[Request]:
             **_WORK, "strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}},
         },
         "more than all unavailable": {**_WORK, "strategy": {"rollingUpdate": {"maxUnavailable": "110%"}}},
-        "a surge that is no percentage": {**_WORK, "strategy": {"rollingUpdate": {"maxSurge": "many"}}},
+        "a surge by a word": {**_WORK, "strategy": {"rollingUpdate": {"maxSurge": "many"}}},
         "recreated step by step": {**_WORK, "strategy": {"type": "Recreate", "rollingUpdate": {"maxSurge": 1}}},
         "a negative history": {**_WORK, "revisionHistoryLimit": -1},
         "a wrong operator": {
