@@ -12,7 +12,8 @@ from harness.clusters.embedded.pod_subresources import bound, connection_problem
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Key
 from harness.clusters.embedded.values import Object
-from harness.clusters.embedded.writing import Options, Writer
+from harness.clusters.embedded.write_options import Options
+from harness.clusters.embedded.writing import Writer
 
 __all__ = ["PodActions"]
 
