@@ -57,6 +57,15 @@ async def test_the_systems_classes_of_priority_are_there(api):
     assert code == 422
 
 
+async def test_api_services_are_those_that_are_served(api):
+    path = "/apis/apiregistration.k8s.io/v1/apiservices"
+    names = {one["metadata"]["name"] for one in (await api("GET", path))["items"]}
+    assert {"v1.", "v1.apps", "v2.autoscaling", "v1.example.org"} <= names
+    await api("DELETE", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.org")
+    assert (await api.refused("GET", f"{path}/v1.example.org"))[0] == 404
+    assert (await api("GET", f"{path}/v1.apps"))["status"]["conditions"][0]["reason"] == "Local"
+
+
 @pytest.mark.parametrize("version", ["v1", "v2"])
 async def test_an_autoscaler_has_two_versions(api, version):
     place = "/apis/autoscaling/{}/namespaces/default/horizontalpodautoscalers"

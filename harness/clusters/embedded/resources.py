@@ -9,6 +9,8 @@ from typing import Any
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.access.access import Access
+from harness.clusters.embedded.api_services import GROUP as API_SERVICES
+from harness.clusters.embedded.api_services import ApiServices
 from harness.clusters.embedded.apply import APPLY_PATCH
 from harness.clusters.embedded.bodies import media_type
 from harness.clusters.embedded.budget import OutOfBudget
@@ -91,6 +93,7 @@ class Resources:
         self._access = access
         self._recorder = recorder
         self._pods = PodActions(state, writer, lifecycle)
+        self._api_services = ApiServices(state, writer, lifecycle)
 
     def ensure_namespace(self, name: str) -> None:
         served = self._state.registry.storing("namespaces")
@@ -106,6 +109,8 @@ class Resources:
 
     def handle(self, request: Request, target: Target, body: Any) -> Response:
         """Answer a request for a resource. Raises refusals."""
+        if target.served.group == API_SERVICES:
+            self._api_services.refresh()
         deprecation = target.served.deprecation
         try:
             response = self._handled(request, target, body)

@@ -244,6 +244,20 @@ def _claimed(*path: str) -> Callable[[Object], Any]:
     return lambda claim: (lookup(claim, path) or "") if lookup(claim, ("spec", "volumeName")) else ""
 
 
+def _api_service(found: Object) -> str:
+    service = lookup(found, ("spec", "service"))
+    return f"{service.get('namespace', '')}/{service.get('name', '')}" if service else "Local"
+
+
+def _is_available(found: Object) -> str:
+    """Whether a condition says that requests are answered, and why not."""
+    for one in lookup(found, ("status", "conditions")) or ():
+        if one["type"] == "Available":
+            status, reason = one["status"], one.get("reason")
+            return f"{status} ({reason})" if status != "True" and reason else str(status)
+    return "Unknown"
+
+
 def _quota(*, limits: bool) -> Callable[[Object], str]:
     def shown(quota: Object) -> str:
         hard, used = (lookup(quota, ("status", name)) or {} for name in ("hard", "used"))
@@ -293,6 +307,8 @@ COMPUTED: dict[str, Callable[[Object], Any]] = {
     "least": _least,
     "available": _limit("minAvailable"),
     "unavailable": _limit("maxUnavailable"),
+    "api-service": _api_service,
+    "available-condition": _is_available,
     "nothing": lambda _: "",
     "none": lambda _: _NONE,
     "unset": lambda _: "<unset>",

@@ -181,6 +181,13 @@ def kinds() -> tuple[ResourceType, ...]:
             prepare=webhook_rules.webhooks,
         ),
         _kind(
+            "apiregistration.k8s.io/v1",
+            "APIService",
+            "apiservices",
+            "Service=api-service, Available=available-condition, Age",
+            "cluster status reported extension names",
+        ),
+        _kind(
             "apps/v1",
             "ControllerRevision",
             "controllerrevisions",

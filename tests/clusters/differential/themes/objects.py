@@ -9,6 +9,8 @@ from tests.clusters.differential.requests import Theme, get, patch, post, prepar
 _PODS = "/api/v1/namespaces/$NS/pods"
 _CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 _SERVICES = "/api/v1/namespaces/$NS/services"
+_APISERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
+_TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
 _POD: dict[str, Any] = {
     "metadata": {"name": "one"}, "spec": {"containers": [{"name": "main", "image": "busybox:1"}]},
 }  # fmt: skip
@@ -24,6 +26,18 @@ THEME = Theme(
         get("classes of priority", _CLASSES, stays=_WORDS),
         get("a class of priority of the system", f"{_CLASSES}/system-node-critical", stays=_WORDS),
         patch("change a class of the system", f"{_CLASSES}/system-node-critical?dryRun=All", {"value": 5}),
+        get("the group of API services", "/apis/apiregistration.k8s.io"),
+        get("resources of API services", "/apis/apiregistration.k8s.io/v1"),
+        get("an API service", f"{_APISERVICES}/v1.apps"),
+        get("the API service of the core", f"{_APISERVICES}/v1."),
+        get("the API service of another version", f"{_APISERVICES}/v2.autoscaling"),
+        get("an API service that is not there", f"{_APISERVICES}/v1.nothing"),
+        get(
+            "a Table of API services",
+            f"{_APISERVICES}/v1.apps?includeObject=None",
+            headers=_TABLE,
+            without=".description",
+        ),
         *prepare(post("a pod", _PODS, _POD, until=(201,))),
         get("no ephemeral containers", f"{_PODS}/one/ephemeralcontainers"),
         patch(
