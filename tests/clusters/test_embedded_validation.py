@@ -127,6 +127,7 @@ async def test_a_wrong_object_is_refused(api, where, spec, field, message):
     [
         (PODS, {"spec": container()}, container(image="other:1", command=["a"]), "spec"),
         (CLAIMS, {"spec": claim()}, {"accessModes": ["ReadWriteMany"]}, "spec"),
+        (CLAIMS, {"spec": claim()}, {"resources": {"requests": {"storage": "2Gi"}}}, "spec"),
         (SERVICES, {"spec": {"clusterIP": "None", "ports": [{"port": 80}]}}, {"clusterIP": "10.0.0.1"}, "clusterIPs"),
         ("/apis/batch/v1/namespaces/default/jobs", {"spec": JOB}, {"completions": 5}, "spec.completions"),
     ],
@@ -142,6 +143,22 @@ async def test_the_image_of_a_pod_can_be_changed(api):
     await api("POST", PODS, {"metadata": {"name": "one"}, "spec": container()})
     changed = await api("PATCH", f"{PODS}/one", {"spec": container(image="other:1")}, MERGE_PATCH)
     assert changed["spec"]["containers"][0]["image"] == "other:1"
+
+
+async def test_a_claim_that_is_bound_may_grow(api):
+    await api("POST", CLAIMS, {"metadata": {"name": "one"}, "spec": claim()})
+    await api("PATCH", f"{CLAIMS}/one/status", {"status": {"phase": "Bound"}}, MERGE_PATCH)
+    changed = await api(
+        "PATCH", f"{CLAIMS}/one", {"spec": claim(resources={"requests": {"storage": "2Gi"}})}, MERGE_PATCH
+    )
+    assert changed["spec"]["resources"]["requests"]["storage"] == "2Gi"
+
+
+async def test_a_service_loses_its_address_with_its_type(api):
+    await api("POST", SERVICES, {"metadata": {"name": "one"}, "spec": {"clusterIP": "None", "ports": [{"port": 80}]}})
+    named = {"spec": {"type": "ExternalName", "externalName": "example.org"}}
+    changed = await api("PATCH", f"{SERVICES}/one", named, MERGE_PATCH)
+    assert not {"clusterIP", "clusterIPs", "ipFamilies"} & changed["spec"].keys()
 
 
 async def test_a_node_comes_with_its_status(api):

@@ -193,6 +193,8 @@ def endpoint_slice(new: Object, old: Object | None) -> list[Cause]:
     if kind not in (None, "", "IPv4", "IPv6", "FQDN"):
         return [errors.unsupported_value("addressType", kind, ("FQDN", "IPv4", "IPv6"))]
     causes: list[Cause] = []
+    if old is not None and kind != old.get("addressType"):
+        causes.append(errors.invalid_value("addressType", kind, "field is immutable"))
     for index, endpoint in enumerate(new.get("endpoints") or ()):
         field = f"endpoints[{index}].addresses"
         if not endpoint.get("addresses"):

@@ -13,6 +13,7 @@ from harness.clusters.embedded.values import Object
 __all__ = ["service"]
 
 _EXTERNAL = ("NodePort", "LoadBalancer")
+_ADDRESSES = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
 _FAMILIES = ("IPv4", "IPv6")
 
 
@@ -51,7 +52,12 @@ def service(new: Object, old: Object | None) -> list[Cause]:
 
 
 def _keep_addresses(spec: Object, before: Object) -> None:
-    """Addresses that a change does not mention stay."""
+    """Addresses that a change does not mention stay, and go with a type that has some."""
+    loses = spec.get("type") == "ExternalName" and before.get("type") not in (None, "ExternalName")
+    if loses and spec.get("clusterIP") in (None, "", before.get("clusterIP")):
+        for name in _ADDRESSES:
+            spec.pop(name, None)
+        return
     if "ExternalName" in (spec.get("type"), before.get("type")) or spec.get("clusterIP"):
         return
     for name in ("clusterIP", "clusterIPs"):

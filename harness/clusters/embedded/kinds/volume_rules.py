@@ -36,8 +36,10 @@ def claim(new: Object, old: Object | None) -> list[Cause]:
         for member in ("dataSource", "dataSourceRef")
         if member in spec and not spec[member].get("name")
     ]
-    if old is not None and not same(_fixed(spec), _fixed(old.get("spec") or {})):
-        causes.append(errors.forbidden_field("spec", _FIXED))
+    if old is not None:
+        grows = _GROWS if lookup(old, ("status", "phase")) == "Bound" else ("volumeName",)
+        if not same(_without(spec, grows), _without(old.get("spec") or {}, grows)):
+            causes.append(errors.forbidden_field("spec", _FIXED))
     return causes
 
 
@@ -51,8 +53,8 @@ def _complete_source(spec: Object) -> None:
         spec["dataSourceRef"] = dict(source)
 
 
-def _fixed(spec: Object) -> Object:
-    return {name: item for name, item in spec.items() if name not in _GROWS}
+def _without(spec: Object, names: tuple[str, ...]) -> Object:
+    return {name: item for name, item in spec.items() if name not in names}
 
 
 def _mode_causes(modes: list[str]) -> list[Cause]:
