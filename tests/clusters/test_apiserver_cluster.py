@@ -160,13 +160,16 @@ async def test_a_namespace_goes_with_the_finalizers_in_it(cluster):
 async def test_a_namespace_is_emptied_wherever_its_objects_are_stored(cluster):
     """The server asks its store what a namespace has, and not all types are stored under their names."""
     api, name = cluster.client("User"), f"e-{cluster.namespace}"
+    template = {"metadata": {"labels": {"app": "one"}}, "spec": {"containers": [{"name": "one", "image": "one"}]}}
     contents = {
         Resource("", "v1", "configmaps", "ConfigMap"): {},
         Resource("", "v1", "services", "Service"): {"spec": {"ports": [{"port": 80}]}},
         Resource("", "v1", "endpoints", "Endpoints"): {},
         Resource("", "v1", "events", "Event"): {"involvedObject": {"namespace": name}},
-        Resource("", "v1", "replicationcontrollers", "ReplicationController"): {"spec": {"replicas": 0}},
-        Resource("apps", "v1", "controllerrevisions", "ControllerRevision"): {"revision": 1},
+        Resource("", "v1", "replicationcontrollers", "ReplicationController"): {
+            "spec": {"replicas": 0, "selector": {"app": "one"}, "template": template}
+        },
+        Resource("apps", "v1", "controllerrevisions", "ControllerRevision"): {"revision": 1, "data": {"a": 1}},
         Resource("coordination.k8s.io", "v1", "leases", "Lease"): {},
         Resource("networking.k8s.io", "v1", "ingresses", "Ingress"): {
             "spec": {"defaultBackend": {"service": {"name": "one", "port": {"number": 80}}}}
