@@ -32,6 +32,7 @@ COMMANDS = {
     "doctor": ("doctor", "Show what is available here, and how to get the rest."),
     "clean": ("clean", "Remove what ended runs and platforms left behind."),
     "check": ("check", "Judge a recorded history by invariants and sequences."),
+    "decode": ("decode", "Decode the bytes of a link, also of the original Wasmbed's wires."),
     "replay": ("replay", "Run a recorded board again, byte for byte, also under a debugger."),
     "sequences": ("sequences", "List, read and record executable sequence diagrams."),
     "compare": ("compare", "Show the differences between two runs."),

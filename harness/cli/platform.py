@@ -128,6 +128,8 @@ async def up(
             await end.unless(_bring_up(stack, file, fleet, phases, platform=only is None))
             and not end.stop_requested.done()
         ):
+            if state is not None:
+                tell(f"state     {state} (everything acknowledged is kept there)")
             tell("running; press Ctrl-C to stop")
             await end.unless(stack.cluster.lost())
     except BaseException:

@@ -1,16 +1,19 @@
 """A cluster that writes until it is killed, ``python -m tests.clusters.durable_writer FOLDER``: it prints each answer.
 
 A line is the name, the value and the resourceVersion of a ConfigMap that the cluster has acknowledged, or ``deleted``
-and a name.
+and a name. Logs are short, so that it is often killed while one follows another.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 from pathlib import Path
 
 from harness.clusters.embedded import EmbeddedCluster
+from harness.clusters.embedded import cluster as module
+from harness.clusters.embedded.durable.journal import Journal
 from harness.core.clock import SystemClock
 from harness.core.identifiers import Randomness
 from harness.core.loop import new_runner
@@ -21,6 +24,7 @@ WRITERS = 8
 
 
 async def main(folder: Path) -> None:
+    module.Journal = partial(Journal, log_bytes=16 << 10)
     cluster = EmbeddedCluster(SystemClock(), Randomness(), "wasmbed", state=folder)
     await cluster.start()
     api = cluster.client("Writer")

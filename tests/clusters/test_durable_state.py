@@ -148,6 +148,31 @@ async def test_a_request_of_several_changes_is_kept_whole_or_not_at_all(tmp_path
     assert await content(folder) == {}
 
 
+async def test_a_log_that_ends_anywhere_has_what_was_acknowledged_up_to_there(tmp_path):
+    folder, chance = tmp_path / "state", Randomness(7)
+    states = []
+    async with running(folder) as cluster:
+        api, model = cluster.client("User"), {}
+        for number in range(40):
+            name = f"map-{below(chance, 6)}"
+            if name not in model:
+                await api.create(CONFIG_MAP, config_map(name, number))
+                model[name] = number
+            elif below(chance, 2):
+                await api.patch(CONFIG_MAP, name, {"data": {"number": str(number)}})
+                model[name] = number
+            else:
+                await api.delete(CONFIG_MAP, name)
+                del model[name]
+            states.append((logs(folder)[0].stat().st_size, dict(model)))
+    (log,) = logs(folder)
+    data = log.read_bytes()
+    for _ in range(30):
+        end = states[0][0] + below(chance, len(data) - states[0][0])
+        log.write_bytes(data[:end])
+        assert await content(folder) == [state for size, state in states if size <= end][-1], end
+
+
 async def test_a_changed_byte_is_refused_with_its_place(tmp_path):
     folder = tmp_path / "state"
     await fill(folder)
@@ -330,6 +355,32 @@ async def test_a_disk_that_fails_is_never_acknowledged(tmp_path, monkeypatch):
         assert str(folder) in told.value.where
 
 
+FAILING = """
+import errno, os
+from pathlib import Path
+fdatasync = os.fdatasync
+def failing(file):
+    if Path(__file__).with_name("failed").exists():
+        raise OSError(errno.EIO, "Input/output error")
+    fdatasync(file)
+os.fdatasync = failing
+"""
+
+
+async def test_a_disk_that_fails_below_a_server_in_its_own_process_is_the_rigs_failure(tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(FAILING)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    async with running(tmp_path / "state", EmbeddedProcessCluster) as cluster:
+        api = cluster.client("User")
+        await api.create(CONFIG_MAP, config_map("before", 1))
+        (tmp_path / "failed").touch()
+        with pytest.raises(ApiError, match="Input/output error"):
+            await api.create(CONFIG_MAP, config_map("after", 2))
+        with pytest.raises(RigError, match="Input/output error") as told:
+            await cluster.lost()
+        assert told.value.where == str(tmp_path / "state")
+
+
 async def test_nothing_shows_a_change_before_it_lasts_and_writers_share_a_sync(tmp_path, monkeypatch):
     async with running(tmp_path / "state") as cluster:
         api = cluster.client("User")
@@ -375,6 +426,21 @@ async def test_watches_go_on_from_before_a_restart(tmp_path):
             assert (await anext(events)).object["data"]["number"] == "1"
             await api.delete(CONFIG_MAP, "map")
             assert (await anext(events)).type == "DELETED"
+
+
+async def test_members_that_a_request_leaves_alone_are_not_written_again(tmp_path):
+    folder = tmp_path / "state"
+    async with running(folder) as cluster:
+        api = cluster.client("User")
+        big = {**config_map("big", 0), "binaryData": {"module": "AAAA" * 10_000}, "immutable": False}
+        await api.create(CONFIG_MAP, big)
+        before = logs(folder)[0].stat().st_size
+        await api.patch(CONFIG_MAP, "big", {"data": {"number": "1"}, "immutable": None})
+        assert logs(folder)[0].stat().st_size - before < 2_000
+        written = await api.get(CONFIG_MAP, "big")
+    async with running(folder) as cluster:
+        assert await cluster.client("User").get(CONFIG_MAP, "big") == written
+        assert "immutable" not in written
 
 
 @asynccontextmanager

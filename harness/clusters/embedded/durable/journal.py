@@ -31,6 +31,7 @@ from harness.clusters.embedded.durable.recovery import (
 from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.state import State
 from harness.clusters.embedded.store import Change, StoredObject
+from harness.clusters.embedded.values import Object
 from harness.core.errors import RigError, reason
 from harness.core.logs import get_log
 
@@ -101,11 +102,11 @@ class Journal:
 
     def append(self, collection: str, change: Change) -> None:
         """Take a change of the present request."""
-        self._batch.append(b'["%b",%b,%b]' % (change.type.encode(), orjson.dumps(collection), change.entry.json))
+        self._batch.append(orjson.dumps([change.type, collection, *_difference(change)]))
 
     def dropped(self, collection: str) -> None:
         """Take the end of a type."""
-        self._batch.append(orjson.dumps([DROPPED, collection, None]))
+        self._batch.append(orjson.dumps([DROPPED, collection, {}, []]))
 
     def check_writable(self) -> None:
         """Raise the 500 refusal as long as the disk takes no further record."""
@@ -244,10 +245,14 @@ class Journal:
         work = partial(_snapshot, self.path, version, self._objects())
         asyncio.get_running_loop().run_in_executor(self._threads, work).add_done_callback(self._snapshot_written)
 
-    def _snapshot_written(self, done: asyncio.Future[None]) -> None:
+    def _snapshot_written(self, done: asyncio.Future[int]) -> None:
         self._snapshotting = False
-        if not done.cancelled() and (error := done.exception()) is not None:
+        if done.cancelled():
+            return
+        if (error := done.exception()) is not None:
             self._postpone(error)
+        else:  # writing snapshots costs no more than writing logs
+            self._snapshot_at = max(self._limit, done.result())
 
     def _postpone(self, error: BaseException) -> None:
         """Go on with the logs that there are; the next attempt comes after as much as the last."""
@@ -279,6 +284,17 @@ def _write(file: int, data: bytes) -> None:
         data = data[os.write(file, data) :]
 
 
-def _snapshot(folder: Path, version: int, objects: list[tuple[str, StoredObject]]) -> None:
-    write_snapshot(folder, version, objects)
+def _difference(change: Change) -> tuple[Object, list[str]]:
+    """The members that are new, and those that went. Members that a request leaves alone stay the same values: the
+    status of an application is written without its module."""
+    new, old = change.entry.object, change.previous.object if change.previous is not None else {}
+    return (
+        {name: value for name, value in new.items() if name not in old or old[name] is not value},
+        [name for name in old if name not in new],
+    )
+
+
+def _snapshot(folder: Path, version: int, objects: list[tuple[str, StoredObject]]) -> int:
+    size = write_snapshot(folder, version, objects)
     remove_older(folder)
+    return size

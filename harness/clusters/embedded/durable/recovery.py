@@ -50,8 +50,9 @@ def _logs(folder: Path) -> list[Path]:
     return sorted(folder.glob(_LOGS))
 
 
-def write_snapshot(folder: Path, version: int, objects: Iterable[tuple[str, StoredObject]]) -> None:
-    """Write the objects that there were at ``version``. Raises :class:`OSError`; the folder then has no part of it."""
+def write_snapshot(folder: Path, version: int, objects: Iterable[tuple[str, StoredObject]]) -> int:
+    """Write the objects that there were at ``version``; returns the bytes. Raises :class:`OSError`; the folder then has
+    no part of it."""
     path = folder / _SNAPSHOT.format(version)
     draft = path.with_name(f".{path.name}")
     try:
@@ -63,11 +64,13 @@ def write_snapshot(folder: Path, version: int, objects: Iterable[tuple[str, Stor
             file.write(line(orjson.dumps({"resourceVersion": version, "objects": number})))
             file.flush()
             os.fsync(file.fileno())
+            size = file.tell()
         draft.replace(path)
         sync_folder(folder)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+    return size
 
 
 def sync_folder(folder: Path) -> None:
@@ -142,11 +145,11 @@ def _load(path: Path, version: int, state: State) -> None:
 def _apply(path: Path, place: int, entries: Any, state: State) -> None:
     """Do again what a request did."""
     store = state.store
-    for kind, name, stored in entries:
+    for kind, name, members, removed in entries:
         if kind == DROPPED:
             store.drop(name)
             continue
-        meta = stored["metadata"]
+        meta = members["metadata"]
         version = int(meta["resourceVersion"])
         if version != store.version + 1:
             raise damaged(path, place, f"a change to {version} follows one to {store.version}")
@@ -155,6 +158,9 @@ def _apply(path: Path, place: int, entries: Any, state: State) -> None:
         if (previous is None) != (kind == "ADDED"):
             raise damaged(path, place, f"{kind} {name} {'/'.join(key)} does not fit what is there")
         store.version = version
+        stored = {**previous.object, **members} if previous is not None else members
+        for member in removed:
+            del stored[member]
         done = cast(Literal["ADDED", "MODIFIED", "DELETED"], kind)
         collection.record(Change(done, key, StoredObject(stored, version), previous))
 

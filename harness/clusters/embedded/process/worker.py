@@ -113,8 +113,13 @@ class _Worker:
         return self._answer(number, response)
 
     async def _answer_kept(self, number: int, response: Response) -> None:
-        """Answer once all that the answer shows is kept."""
-        follow = self._answer(number, await self.cluster.server.kept(response))
+        """Answer once all that the answer shows is kept. A client may give up its watch before."""
+        if response.watcher is not None:
+            self._watches[number] = response.watcher
+        kept = await self.cluster.server.kept(response)
+        if kept.watcher is None:
+            self._watches.pop(number, None)
+        follow = self._answer(number, kept)
         if follow is not None:
             await follow
 
