@@ -129,9 +129,8 @@ class Stack:
         self._at_end("the cluster", self.cluster.stop, self.cluster.patience)
         await self._bounded("the cluster", self.cluster.start(), self.cluster.patience)
         self.api = self._client("User")
-        recording = self._client(RECORDER)
-        self._at_end("the recorder", recorder.stop)  # before its connection is closed: it reads the latest changes
-        watching = recorder.watch(recording, self.clock, self.randomness.fork("recorder"))
+        self._at_end("the recorder", recorder.stop)
+        watching = recorder.watch(self._client(RECORDER), self.clock, self.randomness.fork("recorder"))
         await self._bounded("the recorder", watching)
         stalls = asyncio.create_task(note_stalls(recorder, self.clock))
         self._ends.callback(stalls.cancel)
@@ -343,9 +342,8 @@ class Stack:
         )
 
     def _client(self, name: str) -> ResourceApi:
-        api = self.api_faults.client(name, self.cluster.client(name))
-        self._at_end(f"the connection of {name}", api.close)
-        return api
+        """Return a client; the cluster closes it when it stops, after all parts that use it."""
+        return self.api_faults.client(name, self.cluster.client(name))
 
     def _history_file(self) -> Path | None:
         if self._folder is None:
