@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(f"{each.name:48} {each.area:14} {each.what}" for each in chosen))
         return 0
     if given.measure:
-        with Scratch.claimed(ROOT, OUTPUT) as copy:
+        with Scratch.claimed(ROOT, OUTPUT, "platform") as copy:
             copy.measure(OUTPUT / "executed.json")
     known = _read(defects)
     if given.again is not None:
@@ -66,8 +66,9 @@ def _judge(waiting: Sequence[Defect], workers: int) -> None:
     done = itertools.count(1)
     with ExitStack() as ends, ThreadPoolExecutor(workers) as pool:
         copies: SimpleQueue[Scratch] = SimpleQueue()
+        purpose = "firmware" if any(AREAS[each.area].end == "firmware" for each in waiting) else "platform"
         for _ in range(min(workers, len(waiting))):
-            copies.put(ends.enter_context(Scratch.claimed(ROOT, OUTPUT)))
+            copies.put(ends.enter_context(Scratch.claimed(ROOT, OUTPUT, purpose)))
 
         def judge(defects: Sequence[Defect]) -> None:
             copy = copies.get()

@@ -87,17 +87,18 @@ class Scratch:
 
     @classmethod
     @contextmanager
-    def claimed(cls, root: Path, output: Path) -> Iterator[Self]:
-        """A copy that no other run uses meanwhile, always in the same folders: cargo builds a folder once."""
+    def claimed(cls, root: Path, output: Path, purpose: str) -> Iterator[Self]:
+        """A copy that no other run uses meanwhile, for one purpose always in the same folders: cargo builds once what
+        stays where it is."""
         copies = root / ".cache" / "mutants"
         copies.mkdir(parents=True, exist_ok=True)
         for number in itertools.count():
-            with (copies / f"{number}.lock").open("w") as lock:
+            with (copies / f"{purpose}-{number}.lock").open("w") as lock:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     continue
-                yield cls(root, copies / str(number), output)
+                yield cls(root, copies / f"{purpose}-{number}", output)
                 return
 
     @property

@@ -93,6 +93,7 @@ class Stack:
         self._listen, self._http, self._namespace = listen, http, namespace
         self._ends = AsyncExitStack()
         self._numbers: dict[str, int] = {}
+        self._gateways: list[GatewayControl] = []
 
     async def start(self, *, platform: bool = True) -> Self:
         """Start everything; without ``platform`` only the cluster with Wasmbed's resource types, and the recorder.
@@ -272,8 +273,8 @@ class Stack:
         return gateway
 
     async def observe(self) -> None:
-        """Record what the gateway says of itself, for the judges: at the end of a test's body."""
-        if (gateway := getattr(self, "gateway", None)) is not None:
+        """Record what each gateway says of itself, for the judges: at the end of a test's body."""
+        for gateway in self._gateways:
             await gateway.observe()
 
     def judge(self) -> None:
@@ -300,7 +301,9 @@ class Stack:
 
     def _make_gateway(self, settings: GatewaySettings) -> GatewayControl:
         api = self._client("Gateway")
-        return GatewayControl(settings, self.pki, api, self.clock, self.network, self.randomness, self._recorder)
+        gateway = GatewayControl(settings, self.pki, api, self.clock, self.network, self.randomness, self._recorder)
+        self._gateways.append(gateway)
+        return gateway
 
     def _gateway_settings(self) -> GatewaySettings:
         return GatewaySettings(
