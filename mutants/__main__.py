@@ -11,7 +11,7 @@ import argparse
 import itertools
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from fnmatch import fnmatch
@@ -57,12 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for each in chosen:
             if each.name in known and (given.again == "all" or not known[each.name].caught):
                 del known[each.name]
+    caught_by = {name: result.test for name, result in _read(defects).items() if result.test}
     waiting = [each for each in chosen if each.name not in known]
-    _judge(waiting, given.workers)
+    _judge(waiting, caught_by, given.workers)
     return _verdict(_read(defects), defects)
 
 
-def _judge(waiting: Sequence[Defect], workers: int) -> None:
+def _judge(waiting: Sequence[Defect], caught_by: Mapping[str, str], workers: int) -> None:
     done = itertools.count(1)
     with ExitStack() as ends, ThreadPoolExecutor(workers) as pool:
         copies: SimpleQueue[Scratch] = SimpleQueue()
@@ -73,7 +74,7 @@ def _judge(waiting: Sequence[Defect], workers: int) -> None:
         def judge(defects: Sequence[Defect]) -> None:
             copy = copies.get()
             try:
-                for result in copy.judge(defects):
+                for result in copy.judge(defects, caught_by):
                     _keep(result)
                     outcome = f"caught by {result.catcher}, {result.test}" if result.caught else "MISSED"
                     cost = f"{result.ran} scenarios, {result.seconds:.0f} s of processor time"

@@ -27,6 +27,9 @@ _OWNERS: Mapping[str, Mapping[str, Party]] = {
     "Gateway": {"phase": Party.GATEWAY_CONTROLLER, "conditions": Party.GATEWAY_CONTROLLER, "": Party.GATEWAY},
 }
 """The party that writes a field, for fields that no party has written."""
+_REPORTS = ("DeploymentResult", "ApplicationStatus", "RuntimeFault", "StopResult")
+KEPT = 20
+"""Publications that a status keeps."""
 BAD_REQUEST = 400
 
 
@@ -44,6 +47,8 @@ class Author:
 def author_of_field(history: History, kind: str, name: str, path: Sequence[str]) -> Author:
     """The author of a field of a status, by its path in the resource's spelling, as ``("deviceStatuses", "pump-1",
     "state")``: the platform's latest write of it, or the party that has to write it."""
+    if kind == "Application" and (relayed := _relayed(history, name, path)) is not None:
+        return relayed
     shown = f"status.{'.'.join(path)} of {kind} {name}" if path else f"the status of {kind} {name}"
     for event in reversed(history):
         if event.source in _PLATFORM and _is_write(event, kind, name) and _holds(event.data.get("status"), path):
@@ -52,6 +57,65 @@ def author_of_field(history: History, kind: str, name: str, path: Sequence[str])
     owners = _OWNERS.get(kind, {})
     owner = owners.get(path[0] if path else "", owners.get("", Party.PRODUCT))
     return Author(str(owner), f"{shown} is for the {owner} to write, which has not written it")
+
+
+def _relayed(history: History, application: str, path: Sequence[str]) -> Author | None:
+    """The board whose word the entry of a device is: the gateway wrote what it last reported. The phase and the error
+    of an Application are those of its devices where one of them reports a failure."""
+    entries = _entries(history, application)
+    if path and path[0] == "deviceStatuses":
+        named = [str(path[1])] if len(path) > 1 else []
+    elif path and path[0] in ("phase", "error"):
+        named = [device for device, entry in entries.items() if entry.get("state") in ("error", "failed")]
+    else:
+        return None
+    mocks = {event.correlation for event in history if event.name == "mock board"}
+    for device in named:
+        entry, said = entries.get(device, {}), _reports(history, application, device)
+        if not said or device in mocks:
+            continue
+        last = said[-1]
+        outputs = [each.get("payload") for event in said for each in event.data.get("publications") or ()]
+        lost = len(entry.get("output") or ()) < min(len(outputs), KEPT)
+        if entry.get("state") == _state(last) and not lost:
+            code = last.data.get("code")
+            word = f"{last.name} {code}" if code else last.name
+            message = f"{application} on {device} is {entry.get('state')}, as {device} said ({word}, event {last.n})"
+            return Author(f"{Party.BOARD} {device}", message)
+    return None
+
+
+def _entries(history: History, application: str) -> dict[str, dict[str, Any]]:
+    """The entries of an Application's status as they are now, by device."""
+    entries: dict[str, dict[str, Any]] = {}
+    for event in history:
+        if event.kind is not Kind.STATE or event.name != "Application" or event.data.get("name") != application:
+            continue
+        changed = (event.data.get("status") or {}).get("deviceStatuses")
+        for device, entry in changed.items() if isinstance(changed, Mapping) else ():
+            entries[device] = {**entries.get(device, {}), **entry} if isinstance(entry, Mapping) else {}
+    return entries
+
+
+def _reports(history: History, application: str, device: str) -> list[Event]:
+    """What a device reported of an application since it was last sent to it."""
+    found: list[Event] = []
+    for event in history:
+        if event.correlation == application and event.data.get("device") == device:
+            if event.name == "Deploy":
+                found.clear()
+            elif event.name in _REPORTS:
+                found.append(event)
+    return found
+
+
+def _state(report: Event) -> str:
+    ok = bool(report.data.get("ok"))
+    if report.name == "ApplicationStatus":
+        return str(report.data.get("state"))
+    return {"DeploymentResult": "deployed" if ok else "failed", "StopResult": "stopped" if ok else "error"}.get(
+        report.name, "error"
+    )
 
 
 def author_of_message(history: History, name: str, device: str = "", source: str = "") -> Author | None:

@@ -45,7 +45,8 @@ def subject_of(error: AssertionError, stack: Stack) -> Author | None:
     if found is None:
         return None
     frame, expression, line = found
-    author = _Reader(stack, frame, line).author(expression, STEPS)
+    reader = _Reader(stack, frame, line)
+    author = reader.author(expression, STEPS) or reader.author_of_last_wait()
     return replace(author, evidence=f"{author.evidence}; asserted: {ast.unparse(expression)}") if author else None
 
 
@@ -89,6 +90,16 @@ class _Reader:
             if assigned is not None and (found := self.author(assigned, steps - 1)) is not None:
                 return found
         return None
+
+    def author_of_last_wait(self) -> Author | None:
+        """The author of what the test waited for last, above the assertion: for one that reads nothing but times."""
+        waits = [
+            node
+            for node in ast.walk(self._source())
+            if isinstance(node, ast.Await) and self._frame.f_code.co_firstlineno <= node.lineno < self._line
+        ]
+        latest = max(waits, key=lambda node: node.lineno, default=None)
+        return self.author(latest, 0) if latest is not None else None
 
     def _of_chain(self, chain: Sequence[ast.expr]) -> Author | None:
         """The author by a chain as ``device.status.phase``, from its first name on."""
@@ -189,11 +200,13 @@ class _Reader:
             return getattr(self._value(node.value), node.attr, None)
         return None
 
+    def _source(self) -> ast.Module:
+        return ast.parse("".join(linecache.getlines(self._frame.f_code.co_filename, self._frame.f_globals)))
+
     def _assigned(self, name: str) -> ast.expr | None:
         """The expression that a local name was last assigned from, above the assertion."""
-        lines = "".join(linecache.getlines(self._frame.f_code.co_filename, self._frame.f_globals))
         first, found = self._frame.f_code.co_firstlineno, None
-        for node in ast.walk(ast.parse(lines)):
+        for node in ast.walk(self._source()):
             if not first <= getattr(node, "lineno", 0) < self._line:
                 continue
             for target, value in _bindings(node):
