@@ -14,7 +14,15 @@ from harness.core.history import Event, History, Kind
 from harness.invariants.invariant import Party, party_of
 from harness.wasmbed.protocol.messages import DeviceMessage, GatewayMessage
 
-__all__ = ["Author", "author_of_event", "author_of_field", "author_of_message", "last_words"]
+__all__ = [
+    "ORDERS",
+    "Author",
+    "author_of_event",
+    "author_of_field",
+    "author_of_message",
+    "author_of_order",
+    "last_words",
+]
 
 _FROM_DEVICES = frozenset(each.__name__ for each in get_args(DeviceMessage))
 _FROM_GATEWAYS = frozenset(each.__name__ for each in get_args(GatewayMessage))
@@ -27,6 +35,8 @@ _OWNERS: Mapping[str, Mapping[str, Party]] = {
     "Gateway": {"phase": Party.GATEWAY_CONTROLLER, "conditions": Party.GATEWAY_CONTROLLER, "": Party.GATEWAY},
 }
 """The party that writes a field, for fields that no party has written."""
+ORDERS = ("Deploy", "ModuleChunk", "Stop")
+"""What a gateway sends because it was asked to."""
 _REPORTS = ("DeploymentResult", "ApplicationStatus", "RuntimeFault", "StopResult")
 KEPT = 20
 """Publications that a status keeps."""
@@ -39,6 +49,8 @@ class Author:
 
     party: str
     evidence: str
+    is_last_word: bool = False
+    """Whether no missing step of another party explains the value."""
 
     def __str__(self) -> str:
         return f"convicts {self.party}: {self.evidence}"
@@ -47,6 +59,9 @@ class Author:
 def author_of_field(history: History, kind: str, name: str, path: Sequence[str]) -> Author:
     """The author of a field of a status, by its path in the resource's spelling, as ``("deviceStatuses", "pump-1",
     "state")``: the platform's latest write of it, or the party that has to write it."""
+    if kind == "Application" and _is_out_of_reach(history, path):
+        shown, party = f"{name} on {path[1]}", Party.APPLICATION_CONTROLLER
+        return Author(str(party), f"{path[1]} is out of reach, and {shown} is for the {party} to judge")
     if kind == "Application" and (relayed := _relayed(history, name, path)) is not None:
         return relayed
     shown = f"status.{'.'.join(path)} of {kind} {name}" if path else f"the status of {kind} {name}"
@@ -83,6 +98,33 @@ def _relayed(history: History, application: str, path: Sequence[str]) -> Author 
             message = f"{application} on {device} is {entry.get('state')}, as {device} said ({word}, event {last.n})"
             return Author(f"{Party.BOARD} {device}", message)
     return None
+
+
+def _is_out_of_reach(history: History, path: Sequence[str]) -> bool:
+    """Whether a path is that of an entry whose device is not Connected."""
+    if len(path) < 2 or path[0] != "deviceStatuses":
+        return False
+    for event in reversed(history):
+        if event.kind is Kind.STATE and event.name == "Device" and event.data.get("name") == path[1]:
+            phase = (event.data.get("status") or {}).get("phase")
+            if phase is not None:
+                return bool(phase != "Connected")
+    return False
+
+
+def author_of_order(history: History, name: str, device: str) -> Author:
+    """The party that has to act before a gateway sends an order of that name to a device: the controller that has not
+    asked for it, or the gateway."""
+    request = {"Stop": "StopApplication"}.get(name, "DeployApplication")
+    for event in reversed(history):
+        if event.name == name and event.data.get("device") == device:
+            break
+        if event.name == request and event.data.get("device") == device:
+            return Author(str(Party.GATEWAY), f"it was asked to (event {event.n}, {request})")
+        if name == "Stop" and event.kind is Kind.STATE and event.data.get("change") == "deleted":
+            return Author(str(Party.GATEWAY), f"{event.name} {event.data.get('name')} is gone (event {event.n})")
+    party = Party.APPLICATION_CONTROLLER
+    return Author(str(party), f"it has not sent {request} for {device}")
 
 
 def _entries(history: History, application: str) -> dict[str, dict[str, Any]]:

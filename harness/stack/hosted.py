@@ -15,7 +15,7 @@ from harness.invariants import describe, find_violations
 from harness.stack.leftovers import Leftovers
 from harness.stack.options import StackOptions
 from harness.stack.stack import Stack
-from harness.stack.subjects import subject_of
+from harness.stack.subjects import order_missing, subject_of
 
 __all__ = ["HostedStack", "Runner", "left_behind"]
 
@@ -85,6 +85,9 @@ class HostedStack:
             error.add_note(describe(found))
             if not getattr(error, "party", ""):
                 error.party = found[0].convicts  # type: ignore[attr-defined]
+        elif isinstance(error, ProductFailure) and (author := order_missing(error, history)) is not None:
+            error.add_note(str(author))
+            error.party = author.party
         elif (
             isinstance(error, AssertionError)
             and not isinstance(error, ProductFailure)

@@ -10,15 +10,25 @@ from __future__ import annotations
 
 import ast
 import linecache
+import re
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from harness.core.history import Event
+from harness.core.errors import ProductFailure
+from harness.core.history import Event, History
 from harness.invariants.invariant import Party
-from harness.stack.authors import Author, author_of_event, author_of_field, author_of_message, last_words
+from harness.stack.authors import (
+    ORDERS,
+    Author,
+    author_of_event,
+    author_of_field,
+    author_of_message,
+    author_of_order,
+    last_words,
+)
 from harness.stack.board import RecordedBoard
 from harness.stack.mock_board import MockBoard
 from harness.stack.mock_gateway import BoardConnection, MockGateway
@@ -30,7 +40,7 @@ from harness.wasmbed.resources.view_fields import camel_case
 if TYPE_CHECKING:
     from harness.stack.stack import Stack
 
-__all__ = ["subject_of"]
+__all__ = ["order_missing", "subject_of"]
 
 STEPS = 4
 """Assignments that a name is followed through."""
@@ -48,6 +58,14 @@ def subject_of(error: AssertionError, stack: Stack) -> Author | None:
     reader = _Reader(stack, frame, line)
     author = reader.author(expression, STEPS) or reader.author_of_last_wait()
     return replace(author, evidence=f"{author.evidence}; asserted: {ast.unparse(expression)}") if author else None
+
+
+def order_missing(error: ProductFailure, history: History) -> Author | None:
+    """The party to convict if a mock board waited in vain for an order: a gateway sends one because it was asked to."""
+    found = re.match(r"the gateway did not send (\w+) within", error.what)
+    if found is None or found[1] not in ORDERS or not error.where:
+        return None
+    return author_of_order(history, found[1], error.where)
 
 
 def _assertion(error: AssertionError) -> tuple[FrameType, ast.expr, int] | None:
