@@ -21,7 +21,7 @@ from queue import SimpleQueue
 from harness.core.errors import UsageError
 from mutants.defect import AREAS, Defect, load
 from mutants.scratch import Result, Scratch
-from mutants.table import RIGHT, WANTED, table
+from mutants.table import RIGHT, WANTED, page, table
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "reports" / "mutants"
@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth defect, for a sample")
     parser.add_argument("--again", choices=("all", "missed"), help="judge these again although they have a result")
     parser.add_argument("--measure", action="store_true", help="measure anew which scenario executes which lines")
+    parser.add_argument("--page", type=Path, help="write the page of the documentation from the results, and end")
     parser.add_argument("--list", action="store_true", help="only list the defects, and refuse stale ones")
     given = parser.parse_args(arguments)
     try:
@@ -48,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = chosen[:: given.every]
     if given.list:
         print("\n".join(f"{each.name:48} {each.area:14} {each.what}" for each in chosen))
+        return 0
+    if given.page:
+        given.page.write_text(page(_read(defects), defects), "utf-8")
         return 0
     if given.measure:
         with Scratch.claimed(ROOT, OUTPUT, "platform") as copy:

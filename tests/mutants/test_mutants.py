@@ -17,6 +17,7 @@ from mutants.executed import MEASURED, Executed
 from mutants.isolated import is_catch
 from mutants.scratch import Result, Scratch
 from mutants.swap import can_swap, swap
+from mutants.table import page as documented
 from mutants.table import table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,6 +102,21 @@ def test_the_table_names_catchers_parties_and_what_was_missed() -> None:
     assert "- b: board pump-1, not gateway" in page
     assert "| a | until | scenarios/x::y | gateway | 4 |" in page
     assert page.endswith("- d\n")
+
+
+def test_the_page_shows_verdicts_of_different_areas() -> None:
+    areas = list(AREAS)
+    defects = [Defect(f"{area}/{n}", area, f"a{n}.py", "1", "2", "It breaks.") for area in areas for n in range(2)]
+    results = {}
+    for number, each in enumerate(defects):
+        area, judge = AREAS[each.area], ("until", "wire", "mock", "invariant")[number % 4]
+        party = area.parties[0]
+        head = (each.name, each.digest, each.area, area.end)
+        results[each.name] = Result(*head, True, "scenarios/x::y", judge, party, f"convicts {party}", 1, ran=1)
+    text = documented(results, defects)
+    samples = [line.partition("/")[0] for line in text.splitlines() if line.startswith("`")]
+    assert len(samples) == len(set(samples)) == 10
+    assert "## Not caught\n\nNone." in text
 
 
 def test_the_party_is_the_areas_or_the_defects_own() -> None:
