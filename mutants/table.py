@@ -43,9 +43,9 @@ def page(results: Mapping[str, Result], defects: Sequence[Defect]) -> str:
     lines = [
         "# What the scenarios catch",
         "",
-        f"{len(judged)} of {len(defects)} defects of `mutants/defects` were put into the sources one by one, and judged",
-        "by the scenarios alone ([how](../how-to/measure-the-scenarios.md)). `--page docs/reference/mutants.md` makes",
-        "this page of the results.",
+        f"{len(judged)} of {len(defects)} defects of `mutants/defects` were put into the sources one by one, and",
+        "judged by the scenarios alone ([how](../how-to/measure-the-scenarios.md)). `python -m mutants --page` makes this",
+        "page of the results.",
         "",
         *_totals(judged, caught),
         "",
