@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.table import Column, Table
 
 MODULES = (
-    "enrollment", "overload", "memory", "cluster", "kubernetes", "qemu", "renode", "report", "sequences", "judges",
+    "enrollment", "overload", "memory", "cluster", "state", "kubernetes", "qemu", "renode", "report", "sequences",
+    "judges", "relay", "scenarios",
 )  # fmt: skip
 LONG = ("soak",)
 """Measured only when named: ten minutes."""

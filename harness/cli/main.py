@@ -20,6 +20,7 @@ __all__ = ["main"]
 
 COMMANDS = {
     "up": ("platform", "Run the platform with boards until Ctrl-C."),
+    "gateway": ("gateway", "Run one gateway as a program of its own."),
     "status": ("resources", "Show gateways, devices and applications."),
     "devices": ("resources", "List the devices."),
     "apps": ("resources", "List the applications, or one application on its devices."),
@@ -31,6 +32,7 @@ COMMANDS = {
     "doctor": ("doctor", "Show what is available here, and how to get the rest."),
     "clean": ("clean", "Remove what ended runs and platforms left behind."),
     "check": ("check", "Judge a recorded history by invariants and sequences."),
+    "decode": ("decode", "Decode the bytes of a link, also of the original Wasmbed's wires."),
     "replay": ("replay", "Run a recorded board again, byte for byte, also under a debugger."),
     "sequences": ("sequences", "List, read and record executable sequence diagrams."),
     "compare": ("compare", "Show the differences between two runs."),

@@ -71,6 +71,13 @@ KEPT = 10_000
     type=click.Path(path_type=Path),
     help="Folder for a record of everything; earlier records stay.  [default: no record]",
 )
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Folder to go on from, in which everything is kept before it is acknowledged, for the embedded clusters.  "
+    "[default: nothing is kept]",
+)
 @asynchronous
 async def up(
     boards: str,
@@ -83,6 +90,7 @@ async def up(
     heartbeat: str,
     beat: str,
     history: Path | None,
+    state: Path | None,
 ) -> int:
     """Run the platform with boards until Ctrl-C.
 
@@ -103,7 +111,14 @@ async def up(
     record = _new_record(history)
     listen, http = ("127.0.0.1", port), ("127.0.0.1", http_port)
     stack = Stack(
-        options, folder=history, record=record, listen=listen, http=http, keep=KEPT, namespace=DEFAULT_NAMESPACE
+        options,
+        folder=history,
+        record=record,
+        listen=listen,
+        http=http,
+        keep=KEPT,
+        namespace=DEFAULT_NAMESPACE,
+        state=state,
     )
     if file is not None:
         await file.check(stack.clock)
@@ -113,6 +128,8 @@ async def up(
             await end.unless(_bring_up(stack, file, fleet, phases, platform=only is None))
             and not end.stop_requested.done()
         ):
+            if state is not None:
+                tell(f"state     {state} (everything acknowledged is kept there)")
             tell("running; press Ctrl-C to stop")
             await end.unless(stack.cluster.lost())
     except BaseException:

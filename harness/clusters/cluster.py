@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
+from harness.clusters.gate import Gate
 from harness.core.clock import Clock
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
@@ -35,6 +36,8 @@ class Cluster(ABC):
     kind: ClassVar[str]
     shared: ClassVar[bool] = False
     """Whether several stacks can share a cluster at the same time, each in its own namespace."""
+    keeps_state: ClassVar[bool] = False
+    """Whether it can keep everything in a folder of the stack, its keyword ``state``, beyond the end of the process."""
     patience: ClassVar[float] = 120.0
     """Seconds after which :meth:`start` and :meth:`stop` are given up."""
     options: ClassVar[frozenset[str]] = frozenset()
@@ -67,6 +70,12 @@ class Cluster(ABC):
     @abstractmethod
     async def write_kubeconfig(self, path: Path) -> None:
         """Write a kubeconfig with which ``kubectl`` reaches this cluster over a real socket."""
+
+    async def give_access(self, name: str, path: Path, gate: Gate | None = None) -> None:
+        """Write a kubeconfig for another program, whose requests are recorded as those of ``name``, whatever it calls
+        itself, and pass ``gate``. A kind that cannot do this writes the cluster's own. Raises UsageError where the file
+        cannot be written."""
+        await self.write_kubeconfig(path)
 
 
 ClusterFactory = Callable[[Clock, Randomness, str, Tap | None], Cluster]

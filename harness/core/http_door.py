@@ -10,7 +10,7 @@ its request in time, or does not read the answer, is disconnected.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -24,6 +24,11 @@ from harness.core.summed_log import SummedLog
 __all__ = ["HttpDoor", "HttpPlaces"]
 
 log = get_log(__name__)
+
+_HEAD = 1 << 20
+"""What a client may send while it is waited for a request's headers: more than HTTP parsers accept by default."""
+_UNSENT = 64 << 10
+"""Bytes of an answer that wait for a client to read, before its writer has to wait too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +52,15 @@ class HttpPlaces:
 
 
 class HttpDoor:
-    """Makes the protocols of accepted connections. ``server`` serves the ones that get a place."""
+    """Makes the protocols of accepted connections. ``connection`` makes the ones that get a place.
 
-    def __init__(self, server: web.Server, bounds: HttpPlaces, clock: Clock) -> None:
-        self._server, self._bounds, self._clock = server, bounds, clock
+    ``head``: the bytes that a client may send while it is waited for a request's headers; more disconnects it.
+    """
+
+    def __init__(
+        self, connection: Callable[[], web.RequestHandler], bounds: HttpPlaces, clock: Clock, *, head: int = _HEAD
+    ) -> None:
+        self._connection, self._bounds, self._clock, self.head = connection, bounds, clock, head
         self._log = SummedLog(log, clock)
         self._places: dict[object, _Place] = {}
         """By aiohttp's protocol object, which each request refers to."""
@@ -71,6 +81,7 @@ class HttpDoor:
             yield
             return
         place.wait(None)
+        place.unread = None
         self._idle.pop(place, None)
         if knows_token:
             self._forget_stranger(place)
@@ -122,7 +133,7 @@ class HttpDoor:
         if len(self._places) >= bounds.connections:
             self._log.warning("HTTP client %s: refused, all %d places are taken", place.address, len(self._places))
             return None
-        handler = self._server()
+        handler = self._connection()
         self._places[handler] = place
         self._add_stranger(place)
         self._expect_request(place)
@@ -154,6 +165,7 @@ class HttpDoor:
 
     def _expect_request(self, place: _Place) -> None:
         known = place not in self._strangers
+        place.unread = 0
         if known:
             self._idle[place] = None
         seconds = self._bounds.idle if known else self._bounds.timeout
@@ -169,6 +181,8 @@ class _Place(asyncio.Protocol):
         self._timer: Timer | None = None
         self.address = ""
         self.handler: web.RequestHandler | None = None
+        self.unread: int | None = None
+        """Bytes of a request that is not complete; None while one is answered."""
 
     def wait(self, timer: Timer | None) -> None:
         """Replace the running timer of this place; None stops it."""
@@ -184,6 +198,7 @@ class _Place(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=_UNSENT)
         peer: Any = transport.get_extra_info("peername")
         self.address = str(peer[0]) if isinstance(peer, tuple) else "unknown"
         self.handler = self._door.enter(self)
@@ -194,6 +209,11 @@ class _Place(asyncio.Protocol):
             self.handler.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
+        if self.unread is not None:
+            self.unread += len(data)
+            if self.unread > self._door.head:
+                self.drop()
+                return
         if self.handler is not None:
             self.handler.data_received(data)
 

@@ -99,12 +99,15 @@ class FramesKeepTheContract(Invariant):
         if (frame := _read(event)) is None:
             return
         link = self.ledger.link(event)
-        faults = self._faults(frame, "Device")
+        faults = self._faults(frame, event.source)
         device = link.device if link is not None else str(event.data.get("device"))
-        if faults:
+        if faults and event.source == "Gateway":
+            message = f"the gateway sent {device} what is not a message: {'; '.join(faults[:3])}"
+            yield self.broken(event, message, party=Party.GATEWAY, link=link)
+        elif faults:
             message = f"{device} sent what is not a message: {'; '.join(faults[:3])}"
             yield self.broken(event, message, link=link)
-        elif frame.whole and not _is_unknown(frame.item):
+        elif event.source == "Device" and frame.whole and not _is_unknown(frame.item):
             message = f"the gateway refused a frame of {device} that keeps the contract ({event.data.get('reason')})"
             yield self.broken(event, message, party=Party.GATEWAY)
 

@@ -115,10 +115,12 @@ def _link() -> Iterator[EventType]:
         }
     )
     connected = {**device, "certificate": certificate, "version": EventField(), "address": EventField()}
+    connected["relayed"] = EventField()
     yield EventType("Device", "Gateway", "TlsConnected", Subject.DEVICE, connected)
     yield EventType("Device", "Gateway", "TlsRejected", Subject.DEVICE, {**device, "reason": EventField()})
     unreadable = {**device, **frame, "reason": EventField()}
-    yield EventType("Device", "Gateway", "UnreadableFrame", Subject.DEVICE, unreadable)
+    for source, target in (("Device", "Gateway"), ("Gateway", "Device")):
+        yield EventType(source, target, "UnreadableFrame", Subject.DEVICE, unreadable)
     yield EventType("Kubernetes", "Gateway", "RevocationListRefused", None, {"reason": EventField()})
     for source, target, union in (
         ("Device", "Gateway", messages.DeviceMessage),

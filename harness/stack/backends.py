@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, cast
 
 from harness.clusters.cluster import Cluster
@@ -81,14 +82,28 @@ def _options_for(options: StackOptions, kind: type[Any]) -> dict[str, Any]:
 
 
 def make_cluster(
-    options: StackOptions, clock: Clock, randomness: Randomness, tap: Tap, namespace: str | None = None
+    options: StackOptions,
+    clock: Clock,
+    randomness: Randomness,
+    tap: Tap,
+    namespace: str | None = None,
+    state: Path | None = None,
 ) -> Cluster:
     """The cluster that ``options`` name, with ``namespace``, or by default a new namespace if the cluster is shared.
+    ``state`` is a folder to keep everything in.
 
     Raises RigError if it cannot run here, UsageError for an option that it does not take.
     """
     kind = _load(options.cluster)
     given = _options_for(options, kind)
+    if state is not None:
+        if not getattr(kind, "keeps_state", False):
+            raise UsageError(
+                f"a cluster of kind {options.cluster} keeps its state itself",
+                where=f"--state {state}",
+                do="leave it out, or choose --cluster=embedded-process",
+            )
+        given["state"] = state
     if "kubeconfig" not in given and (reason := kind.unavailable()):
         raise RigError(reason, where=f"--cluster={options.cluster}", do="see wasmbed doctor")
     if namespace is None:

@@ -26,6 +26,8 @@ from harness.stack.backends import make_cluster
 from harness.stack.boards import Boards
 from harness.stack.credentials import Certificate, Pki
 from harness.stack.devices import DeviceHandle
+from harness.stack.gateway_boundary import GatewayAccess
+from harness.stack.gateway_choice import find_gateway
 from harness.stack.gateways import GatewayControl
 from harness.stack.mock_board import MockBoard
 from harness.stack.mock_gateway import MockGateway
@@ -50,6 +52,8 @@ STATUS_INTERVAL = 0.5
 """Seconds between two writes of heartbeats or outputs: short, because tests wait for them."""
 RETRY_AFTER = 0.5
 """Seconds after which a device that the gateway refused for now may try again."""
+GATEWAY_CLIENT = "Gateway"
+"""A gateway's name at the cluster."""
 ANY_PORT: Endpoint = ("127.0.0.1", 0)
 
 
@@ -58,7 +62,8 @@ class Stack:
 
     ``folder`` receives the file ``record``; without a folder the history is kept in memory only. ``listen`` and
     ``http`` are the gateway's addresses for devices and for HTTP. ``keep`` is the number of events kept in memory.
-    ``namespace`` holds the resources; by default it is a new one on clusters that others may be using.
+    ``namespace`` holds the resources; by default it is a new one on clusters that others may be using. ``state`` is a
+    folder that keeps resources and authorities; the next stack goes on from it.
     """
 
     history: Record
@@ -84,13 +89,14 @@ class Stack:
         http: Endpoint = ANY_PORT,
         keep: int = MOST_EVENTS,
         namespace: str | None = None,
+        state: Path | None = None,
     ) -> None:
         self.options = options or StackOptions()
         self.clock = SystemClock()
         self.network = SystemNetwork()
         self.randomness = Randomness(self.options.seed)
         self._folder, self._file, self._keep = folder, record, keep
-        self._listen, self._http, self._namespace = listen, http, namespace
+        self._listen, self._http, self._namespace, self._state = listen, http, namespace, state
         self._ends = AsyncExitStack()
         self._numbers: dict[str, int] = {}
         self._gateways: list[GatewayControl] = []
@@ -118,12 +124,15 @@ class Stack:
 
         self.api_faults = ApiFaults(recorder.fault)
         randomness = self.randomness.fork("cluster")
-        self.cluster = make_cluster(self.options, self.clock, randomness, recorder.cluster, self._namespace)
+        self.cluster = make_cluster(
+            self.options, self.clock, randomness, recorder.cluster, self._namespace, self._state
+        )
         self._at_end("the cluster", self.cluster.stop, self.cluster.patience)
         await self._bounded("the cluster", self.cluster.start(), self.cluster.patience)
         self.api = self._client("User")
-        self._at_end("the recorder", recorder.stop)
-        watching = recorder.watch(self._client(RECORDER), self.clock, self.randomness.fork("recorder"))
+        recording = self._client(RECORDER)
+        self._at_end("the recorder", recorder.stop)  # before its connection is closed: it reads the latest changes
+        watching = recorder.watch(recording, self.clock, self.randomness.fork("recorder"))
         await self._bounded("the recorder", watching)
         stalls = asyncio.create_task(note_stalls(recorder, self.clock))
         self._ends.callback(stalls.cancel)
@@ -131,9 +140,9 @@ class Stack:
             await self._start_platform()
 
     async def _start_platform(self) -> None:
-        self.pki = Pki(self.clock, self.randomness.fork("pki"), self.api, self._recorder.note)
+        kept = self._state / "pki" if self._state is not None else None
+        self.pki = Pki(self.clock, self.randomness.fork("pki"), self.api, self._recorder.note, kept)
         self.gateway = self._make_gateway(self._gateway_settings())
-        self._ends.push_async_callback(self.gateway.stop)
         await self.gateway.start()
 
         self.controllers = self.make_controllers("controllers")
@@ -219,7 +228,6 @@ class Stack:
         gateway = self._make_gateway(
             replace(self._gateway_settings(), name=name, listen=ANY_PORT, http=ANY_PORT, **settings)
         )
-        self._ends.push_async_callback(gateway.stop)
         await gateway.start()
         return gateway
 
@@ -233,7 +241,10 @@ class Stack:
     ) -> MockBoard:
         """A board that the test drives message by message, connected to the gateway, or to ``endpoint`` (see
         :class:`~harness.stack.mock_board.MockBoard`); closed at the end at the latest."""
-        credentials = credentials or await self.pki.credentials(name, certificate)
+        if credentials is None:
+            credentials = await self.pki.credentials(name, certificate)
+        else:
+            self.pki.know(credentials)
         randomness = self.randomness.fork(f"peer {name} {self.history.recorded}")
         board = MockBoard(name, credentials, self.clock, randomness)
         self.history.note("mock board", about=name)
@@ -281,6 +292,8 @@ class Stack:
         """Judge the history so far by the invariants. Raises ProductFailure naming each broken one, and RigError if the
         oldest events are no longer in memory."""
         self.history.check_whole()
+        if (gateway := getattr(self, "gateway", None)) is not None:
+            gateway.check()
         invariants.judge(self.history)
 
     def _targets(self, to: Any) -> dict[str, Any]:
@@ -300,10 +313,26 @@ class Stack:
         return f"{stem}-{number}"
 
     def _make_gateway(self, settings: GatewaySettings) -> GatewayControl:
-        api = self._client("Gateway")
-        gateway = GatewayControl(settings, self.pki, api, self.clock, self.network, self.randomness, self._recorder)
+        kind, choice = find_gateway(self.options)
+        gateway = GatewayControl(
+            settings,
+            kind,
+            choice,
+            self.pki,
+            GatewayAccess(self._client(GATEWAY_CLIENT), self._give_access),
+            self.clock,
+            self.network,
+            self.randomness,
+            self._recorder,
+            self.options.wire_defect,
+        )
+        self._ends.push_async_callback(gateway.close)
         self._gateways.append(gateway)
         return gateway
+
+    async def _give_access(self, path: Path) -> None:
+        """Write a kubeconfig for a gateway in another process."""
+        await self.cluster.give_access(GATEWAY_CLIENT, path, self.api_faults)
 
     def _gateway_settings(self) -> GatewaySettings:
         return GatewaySettings(

@@ -337,3 +337,56 @@ def test_an_api_server_that_ends_is_reported_and_ends_the_platform(tmp_path: Pat
     platform.until("the Kubernetes API server ended by itself (killed by SIGKILL)")
     assert platform.end() == 3
     assert not platform.kubeconfig.exists()
+
+
+def test_a_platform_with_a_state_folder_goes_on_after_kill_9(tmp_path: Path) -> None:
+    """Boards are the same devices, applications run on, and the kubeconfig of before is the one of after."""
+    state = f"--state={tmp_path / 'state'}"
+    crashed = Platform(tmp_path, "--boards=virtual=2", state)
+    crashed.until("2 Connected")
+    kubeconfig = crashed.kubeconfig.read_bytes()
+    here = f"--kubeconfig={crashed.kubeconfig}"
+    assert run(["deploy", str(MODULES / "idle.wat"), "--to", "virtual-1", "--name=kept", here]) == 0
+    before = device_ids(crashed)
+    crashed.end(signal.SIGKILL)
+
+    platform = Platform(tmp_path, "--boards=virtual=2", state)
+    platform.until("2 Connected")
+    assert platform.kubeconfig.read_bytes() == kubeconfig
+    assert device_ids(platform) == before
+    watching = Command("monitor", here)
+    watching.until("application kept: Running")
+    watching.end(signal.SIGINT)
+    assert platform.end(signal.SIGTERM) == 0
+
+
+def device_ids(platform: Platform) -> dict[str, str]:
+    async def listed() -> dict[str, str]:
+        async with connected(platform.kubeconfig, "wasmbed") as api:
+            devices = (await api.list(DEVICE)).items
+        return {device["metadata"]["name"]: device["status"]["deviceId"] for device in devices}
+
+    with new_runner() as runner:
+        return runner.run(listed())
+
+
+def test_a_second_platform_on_a_state_folder_is_refused(tmp_path: Path) -> None:
+    state = f"--state={tmp_path / 'state'}"
+    (tmp_path / "second").mkdir()
+    first = Platform(tmp_path, state, "--boards=none")
+    first.until("running")
+    second = Platform(tmp_path / "second", state, "--boards=none")
+    assert second.end() == 3
+    assert f"in use by another wasmbed (process {first.process.pid})" in second.said
+    assert f"kill {first.process.pid}" in second.said
+    assert first.end(signal.SIGTERM) == 0
+
+
+def test_a_state_folder_is_for_clusters_without_a_store_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "thesis").write_text("mine")
+    refused = Platform(tmp_path, f"--state={tmp_path}")
+    assert refused.end() == 2
+    assert "holds files, but not the state of a cluster" in refused.said
+    refused = Platform(tmp_path, f"--state={tmp_path / 'state'}", "--cluster=apiserver")
+    assert refused.end() == 2
+    assert "a cluster of kind apiserver keeps its state itself" in refused.said

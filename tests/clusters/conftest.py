@@ -147,8 +147,8 @@ class Api:
         if not read.done():
             read.cancel()
             return []
-        data = await read
-        return [orjson.loads(line) for line in data.splitlines()] if data is not None else ["END"]
+        pieces = await read
+        return [orjson.loads(line) for line in b"".join(pieces).splitlines()] if pieces is not None else ["END"]
 
 
 def make_api(**settings: Any) -> Api:

@@ -96,8 +96,8 @@ async def check_story(operations):
     watch = await server.handle(Request("GET", DEVICES, {"watch": "1", "resourceVersion": str(start)}))
     replayed, events = {}, []
     watch.watcher.close()
-    while (lines := await watch.watcher.read()) is not None:
-        events += map(orjson.loads, lines.splitlines())
+    while (pieces := await watch.watcher.read()) is not None:
+        events += map(orjson.loads, b"".join(pieces).splitlines())
     for event in events:
         name = event["object"]["metadata"]["name"]
         assert (event["type"] == "ADDED") == (name not in replayed)

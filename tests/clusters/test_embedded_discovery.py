@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from harness.clusters.embedded import openapi_v2, protobuf
-from harness.clusters.embedded.errors import StatusError
+from harness.clusters.embedded.protobuf import wire
 
 V2 = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 
@@ -65,7 +65,7 @@ async def test_openapi_3_says_what_kubectl_looks_for(api):
 def read(data):
     """The fields of a protobuf message, by number."""
     fields = {}
-    for number, value in protobuf._fields(data):
+    for number, value in wire.fields(data):
         fields.setdefault(number, []).append(value)
     return fields
 
@@ -182,52 +182,161 @@ async def test_objects_come_as_protobuf(api):
 def test_metadata_in_protobuf():
     owner = field(5, "v1") + field(1, "ConfigMap") + field(3, "o") + field(4, "u") + field(6, 1) + field(7, 0)
     label = field(1, "a") + field(2, "b")
-    meta = (
-        META + field(7, -2) + field(8, field(1, 1_700_000_000)) + field(11, label) + field(13, owner) + field(14, "x/y")
-    )
-    assert (
-        protobuf.decode(envelope("Namespace", field(1, meta)))["metadata"]
-        == {
-            "name": "m",
-            "namespace": "default",
-            "generation": -2,
-            "creationTimestamp": "2023-11-14T22:13:20Z",
-            "labels": {"a": "b"},
-            "ownerReferences": [
-                {
-                    "apiVersion": "v1",
-                    "kind": "ConfigMap",
-                    "name": "o",
-                    "uid": "u",
-                    "controller": True,
-                    "blockOwnerDeletion": False,
-                }
-            ],
-            "finalizers": ["x/y"],
-        }
-        or True
-    )
+    moment = field(1, 1_700_000_000)
+    meta = META + field(7, -2) + field(8, moment) + field(11, label) + field(13, owner) + field(14, "x/y")
+    assert protobuf.decode(envelope("Namespace", field(1, meta)))["metadata"] == {
+        "name": "m",
+        "namespace": "default",
+        "generation": -2,
+        "creationTimestamp": "2023-11-14T22:13:20Z",
+        "labels": {"a": "b"},
+        "ownerReferences": [
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "name": "o",
+                "uid": "u",
+                "controller": True,
+                "blockOwnerDeletion": False,
+            }
+        ],
+        "finalizers": ["x/y"],
+    }
+
+
+DEPLOYMENT = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "web", "labels": {"app": "web"}},
+    "spec": {
+        "replicas": 0,
+        "selector": {"matchLabels": {"app": "web"}},
+        "strategy": {"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}},
+        "template": {
+            "metadata": {"labels": {"app": "web"}},
+            "spec": {
+                "containers": [
+                    {
+                        "name": "a",
+                        "image": "i:1",
+                        "resources": {"requests": {"cpu": "100m"}},
+                        "livenessProbe": {"httpGet": {"port": "http"}, "periodSeconds": 5},
+                        "env": [
+                            {"name": "X", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k", "optional": False}}}
+                        ],
+                    }
+                ],
+                "volumes": [{"name": "e", "emptyDir": {}}, {"name": "c", "configMap": {"name": "c", "defaultMode": 0}}],
+            },
+        },
+    },
+}
+
+
+async def test_objects_are_answered_listed_and_watched_in_protobuf(api):
+    path = "/apis/apps/v1/namespaces/default/deployments"
+    wants = f"{protobuf.PROTOBUF},application/json"
+    response = await api.ask("POST", path, protobuf.encode(DEPLOYMENT), protobuf.PROTOBUF, accept=wants)
+    assert (response.status, response.content_type) == (201, protobuf.PROTOBUF)
+    made = protobuf.decode(response.content.encode())
+    assert made == await api("GET", f"{path}/web")
+    assert made["spec"]["replicas"] == 0
+    assert made["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": "25%", "maxUnavailable": 0}
+    assert made["spec"]["template"]["spec"]["containers"][0]["livenessProbe"]["httpGet"]["port"] == "http"
+    listed = protobuf.decode((await api.ask("GET", path, accept=wants)).content.encode())
+    assert listed == await api("GET", path)
+    watch = await api.ask("GET", f"{path}?watch=true", accept=wants)
+    assert watch.content_type == f"{protobuf.PROTOBUF};stream=watch"
+    (frame,) = await watch.watcher.read()
+    watch.watcher.close()
+    event = read(frame[4:])
+    assert (int.from_bytes(frame[:4], "big"), event[1]) == (len(frame) - 4, [b"ADDED"])
+    assert protobuf.decode(read(event[2][0])[1][0]) == made
+    refused = await api.ask("GET", f"{path}/nothing", accept=wants)
+    assert protobuf.decode(refused.content.encode()) == (await api.refused("GET", f"{path}/nothing"))[2]
+
+
+async def test_tables_and_custom_resources_have_no_protobuf(api):
+    await api("POST", "/apis/example.org/v1/namespaces/default/widgets", api.widget())
+    wants = f"{protobuf.PROTOBUF},application/json"
+    custom = await api.ask("GET", "/apis/example.org/v1/namespaces/default/widgets", accept=wants)
+    assert (custom.content_type, custom.content.value()["kind"]) == ("application/json", "WidgetList")
+    table = f"{protobuf.PROTOBUF};as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1;g=meta.k8s.io"
+    shown = await api.ask("GET", "/api/v1/namespaces/default/configmaps", accept=table)
+    assert (shown.content_type, shown.content.value()["kind"]) == ("application/json", "Table")
 
 
 @pytest.mark.parametrize(
-    ("body", "code", "message"),
+    ("body", "message"),
     [
-        (b"nonsense", 400, "does not appear to be a protobuf message"),
-        (envelope("Deployment", b"", "apps/v1"), 415, "apps/v1 Deployment cannot be read from protobuf"),
-        (envelope("ConfigMap", field(9, "x")), 415, "field 9 of ConfigMap cannot be read"),
-        (b"k8s\x00" + field(1, 5), 400, "a number stands where a message is expected"),
-        (envelope("ConfigMap", b"\x0a\x05a"), 400, "a field is cut off"),
-        (envelope("ConfigMap", b"\x0b"), 400, "wire type 3 is not in use"),
-        (envelope("ConfigMap", b"\xff" * 11), 400, "a number is too long"),
-        (envelope("ConfigMap", b"\xff"), 400, "not well-formed"),
-        (envelope("ConfigMap", field(1, field(7, "x"))), 400, "bytes stand where a number is expected"),
-        (envelope("ConfigMap", field(1, field(8, field(1, "x")))), 400, "bytes stand where a time is expected"),
-        (envelope("ConfigMap", b"\x4d" + struct.pack("<I", 7)), 415, "field 9 of ConfigMap"),
-        (envelope("ConfigMap", field(2, field(1, b"\xff"))), 400, "not well-formed"),
+        (b"nonsense", "does not appear to be a protobuf message"),
+        (b"k8s\x00" + field(1, 5), "a number stands where a message is expected"),
+        (envelope("ConfigMap", b"\x0a\x05a"), "unexpected EOF"),
+        (envelope("ConfigMap", b"\x0b"), "wire type 3 is not in use"),
+        (envelope("ConfigMap", b"\xff" * 11), "a number is too long"),
+        (envelope("ConfigMap", b"\xff"), "unexpected EOF"),
+        (envelope("ConfigMap", field(1, field(7, "x"))), "bytes stand where a number is expected"),
+        (envelope("ConfigMap", field(1, field(8, field(1, "x")))), "bytes stand where a number is expected"),
+        (envelope("ConfigMap", field(1, field(8, field(1, 1 << 62)))), "too large to convert"),
+        (envelope("ConfigMap", field(2, field(1, b"\xff"))), "can't decode byte"),
     ],
 )
-def test_protobuf_that_is_not_understood(body, code, message):
-    with pytest.raises(StatusError) as caught:
-        protobuf.decode(body)
-    assert caught.value.code == code
-    assert message in caught.value.message
+async def test_protobuf_that_is_not_understood(api, body, message):
+    code, _, status = await api.refused("POST", "/api/v1/namespaces/default/configmaps", body, protobuf.PROTOBUF)
+    assert code == 400
+    assert message in status["message"]
+
+
+async def test_what_has_no_protobuf_is_not_taken_in_it(api):
+    body = envelope("Widget", b"", "example.org/v1")
+    code, _, status = await api.refused("POST", "/api/v1/namespaces/default/configmaps", body, protobuf.PROTOBUF)
+    assert (code, status["message"].partition(" in")[0]) == (415, "example.org/v1 Widget has no form")
+
+
+def test_fields_of_newer_versions_are_passed_over():
+    later = field(2, field(1, "k") + field(2, "v")) + field(99, "x") + b"\x4d" + struct.pack("<I", 7)
+    assert protobuf.decode(envelope("ConfigMap", later))["data"] == {"k": "v"}
+
+
+def test_a_definition_comes_in_protobuf_as_it_was():
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {
+            "openAPIV3Schema": {
+                "type": "object",
+                "maximum": 1.5,
+                "default": {"a": [1, None]},
+                "enum": ["a", 2],
+                "items": {"type": "string"},
+                "additionalProperties": False,
+                "properties": {"more": {"additionalProperties": {"type": "string"}, "items": [{"type": "string"}]}},
+                "dependencies": {"a": ["b"], "c": {"type": "object"}},
+                "x-kubernetes-validations": [{"rule": "true", "message": "never"}],
+                "x-kubernetes-preserve-unknown-fields": True,
+            }
+        },
+        "subresources": {"status": {}, "scale": {"specReplicasPath": ".a", "statusReplicasPath": ".b"}},
+    }
+    made = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "things.example.org"},
+        "spec": {
+            "group": "example.org",
+            "scope": "Namespaced",
+            "names": {"plural": "things", "kind": "Thing"},
+            "versions": [version],
+        },
+    }
+    assert protobuf.decode(protobuf.encode(made)) == made
+
+
+def test_what_is_nested_without_end_is_refused():
+    schema = b""
+    for _ in range(200):
+        schema = field(28, schema)
+    version = field(7, field(1, "v1") + field(4, field(1, schema)))
+    with pytest.raises(ValueError, match="nested more than 100 times"):
+        protobuf.decode(envelope("CustomResourceDefinition", field(2, version), "apiextensions.k8s.io/v1"))

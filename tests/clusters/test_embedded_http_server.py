@@ -11,6 +11,7 @@ import aiohttp
 import orjson
 import pytest
 
+from harness.clusters.embedded.connections import HEAD_LIMIT
 from harness.clusters.embedded.http_server import HttpServer
 from harness.clusters.embedded.server import ApiServer
 from harness.core.clock import SystemClock
@@ -106,6 +107,66 @@ async def test_garbage_on_the_socket_does_not_harm_other_clients(session, caplog
         await writer.wait_closed()
     async with session.get("/readyz") as response:
         assert response.status == 200
+
+
+_HEAD = b"GET /version HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sesame\r\nConnection: close\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_text", "status", "end"),
+    [
+        (_HEAD + b"X-A: " + b"a" * 900_000 + b"\r\n\r\n", 200, b"}"),
+        (_HEAD + b"".join(b"X-%d: a\r\n" % number for number in range(5000)) + b"\r\n", 200, b"}"),
+        (_HEAD + b"X-A: " + b"a" * (HEAD_LIMIT + 1) + b"\r\n\r\n", 431, b"431 Request Header Fields Too Large"),
+        (_HEAD + b"X-A: a\r\n" * 16_385 + b"\r\n", 431, b"431 Request Header Fields Too Large"),
+        (_HEAD + (b"X-A: " + b"a" * 500_000 + b"\r\n") * 3 + b"\r\n", 431, b"431 Request Header Fields Too Large"),
+        (
+            _HEAD.replace(b"/version", b"/" + b"a" * (HEAD_LIMIT + 1)) + b"\r\n",
+            431,
+            b"431 Request Header Fields Too Large",
+        ),
+        (_HEAD.replace(b"GET", b"BREW") + b"\r\n", 405, b'"code":405}'),
+        (_HEAD.replace(b"Host: x\r\n", b"") + b"\r\n", 400, b"400 Bad Request: missing required Host header"),
+        (_HEAD.replace(b"/version", b"/%zz") + b"\r\n", 400, b"400 Bad Request"),
+        (_HEAD + b"X Y\r\n\r\n", 400, b"400 Bad Request"),
+        (_HEAD + b"Transfer-Encoding: gzip\r\n\r\n", 501, b"Unsupported transfer encoding"),
+        (b"GET / HTTP/9.9\r\n\r\n", 505, b"unsupported protocol version"),
+    ],
+)
+async def test_what_is_not_http_is_answered_as_go_does_and_not_logged(session, caplog, request_text, status, end):
+    reader, writer = await asyncio.open_connection(session._base_url.host, session._base_url.port)
+    writer.write(request_text)
+    assert int((await reader.readline()).split()[1]) == status
+    assert (await reader.read()).rstrip().endswith(end)
+    writer.close()
+    assert not caplog.records
+
+
+async def test_a_head_without_an_end_is_cut_off(session, caplog):
+    _, writer = await asyncio.open_connection(session._base_url.host, session._base_url.port)
+    writer.write(_HEAD)
+
+    async def endless():
+        while True:
+            writer.write(b"X-A: " + b"a" * 100_000 + b"\r\n")
+            await writer.drain()
+
+    with pytest.raises(ConnectionError):
+        await endless()
+    writer.close()
+    assert not caplog.records
+
+
+async def test_a_client_that_waits_for_a_hundred_is_told_to_continue(session):
+    reader, writer = await asyncio.open_connection(session._base_url.host, session._base_url.port)
+    body = b'{"metadata":{"name":"a"}}'
+    writer.write(_HEAD.replace(b"GET /version", b"POST " + CONFIG_MAPS.encode()))
+    writer.write(b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
+    assert await reader.readline() == b"HTTP/1.1 100 Continue\r\n"
+    writer.write(body)
+    assert await reader.readline() == b"\r\n"
+    assert (await reader.readline()).split()[1] == b"201"
+    writer.close()
 
 
 async def test_a_watch_over_a_socket(server, session):

@@ -222,6 +222,9 @@ async def test_a_definition_takes_its_objects_along(api):
     assert (await api.refused("GET", path))[0] == 404
     assert (await api.refused("GET", WIDGETS))[0] == 404
     assert [line["type"] for line in await api.lines(watch)] == ["MODIFIED", "DELETED", "DELETED"]
+    await api.clock.advance(0.9)
+    assert await api.lines(watch) == [], "a client takes a watch that ends within a second for broken"
+    await api.clock.advance(0.2)
     assert await api.lines(watch) == ["END"]
     old = api.server.version
     await api("POST", DEFINITIONS, api.definition())

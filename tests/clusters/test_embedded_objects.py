@@ -203,6 +203,8 @@ async def test_accept_decides_what_comes(api):
     answer = (await api.ask("GET", f"{WIDGETS}/one", accept=partial)).content
     assert answer.value() == orjson.loads(answer.encode())
     assert answer.value().keys() == {"kind", "apiVersion", "metadata"}
+    assert (await api.ask("GET", WIDGETS, accept=partial)).status == 406
+    partial = partial.replace("Metadata;", "MetadataList;")
     listed = (await api.ask("GET", WIDGETS, accept=partial + ",application/json")).content
     assert listed.value() == orjson.loads(listed.encode())
     assert listed.value()["kind"] == "PartialObjectMetadataList"

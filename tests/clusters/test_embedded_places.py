@@ -212,7 +212,7 @@ async def test_what_cannot_be_read_is_refused_and_its_token_not_logged(connect, 
     for head, body in (
         ("Authorization: Bearer sesame\x01\r\n", ""),
         ("Authorization : Bearer sesame\r\n", ""),
-        (f"{TOKEN}X: {'x' * 9000}\r\n", ""),
+        (f"{TOKEN}X: \x00{'x' * 9000}\r\n", ""),
         (f"{TOKEN}Content-Encoding: gzip\r\n", "sesame"),
         (f"{TOKEN}Transfer-Encoding: chunked\r\n", "ZZsesame\r\n"),
     ):
@@ -221,8 +221,7 @@ async def test_what_cannot_be_read_is_refused_and_its_token_not_logged(connect, 
         assert b" 400 " in await client.reader.readline()
     client = await connect()
     client.writer.write(b"GET /?token=sesame HTTP/9.9\r\n\r\n")
-    assert b" 400 " in await client.reader.readline()
-    assert "it is not a valid HTTP request (BadHttpMessage)" in caplog.text
+    assert b" 505 " in await client.reader.readline()
     assert "sesame" not in caplog.text
     assert "Traceback" not in caplog.text
 

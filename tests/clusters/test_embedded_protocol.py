@@ -70,7 +70,7 @@ async def test_long_answers_are_compressed_for_those_who_read_it():
 async def test_a_list_sent_in_pieces_is_compressed_too():
     async with serving() as session:
         for number in range(510):
-            await session.post(MAPS, json={"metadata": {"name": f"m-{number}"}})
+            await session.post(MAPS, json={"metadata": {"name": f"m-{number}"}, "data": {"a": "x" * 300}})
         async with session.get(MAPS, headers={"Accept-Encoding": "gzip"}) as response:
             listed = orjson.loads(gzip.decompress(await response.read()))
         assert len(listed["items"]) == 510

@@ -207,6 +207,45 @@ async def test_creating(kubectl):
     assert "unknown field" in output
 
 
+CREATED = """
+deployment web --image=nginx:1.29 --replicas=0 --port=80
+job once --image=busybox -- date
+cronjob often --image=busybox --schedule=*/5_*_*_*_* -- date
+job again --from=cronjob/often
+quota few --hard=pods=2,cpu=1000m
+poddisruptionbudget most --selector=app=web --min-available=50%
+ingress door --rule=example.org/*=web:80
+priorityclass high --value=1000
+service clusterip web --tcp=80:8080
+service externalname far --external-name=example.org
+role reader --verb=get --resource=pods
+rolebinding reader --role=reader --user=jane
+clusterrole all-reader --verb=get,list --resource=deployments.apps
+clusterrolebinding all-reader --clusterrole=all-reader --group=people
+token default
+"""
+
+
+async def test_creating_what_kubectl_sends_in_protobuf(kubectl):
+    await kubectl("create", "serviceaccount", "default")
+    for line in CREATED.strip().splitlines():
+        words = [word.replace("_", " ") for word in line.split(" ")]
+        if kubectl.old and words[0] in ("token", "ingress", "cronjob"):
+            continue  # newer than this kubectl, or of a version that is no longer served
+        await kubectl("create", *words)
+    web = json.loads(await kubectl("get", "deployment", "web", "-o", "json"))
+    assert web["spec"]["replicas"] == 0
+    assert web["spec"]["template"]["spec"]["containers"][0]["ports"] == [{"containerPort": 80, "protocol": "TCP"}]
+    port = json.loads(await kubectl("get", "service", "web", "-o", "json"))["spec"]["ports"][0]
+    assert (port["name"], port["port"], port["targetPort"]) == ("80-8080", 80, 8080)
+    assert "Replicas:" in await kubectl("describe", "deployment", "web")
+    await kubectl("scale", "deployment", "web", "--replicas=2")
+    await kubectl("set", "image", "deployment/web", "*=nginx:2")
+    await kubectl("autoscale", "deployment", "web", "--max=3")
+    await kubectl("expose", "deployment", "web", "--name=exposed")
+    assert "nginx:2" in await kubectl("get", "deployment", "web", "-o", "wide")
+
+
 async def test_patching_labelling_and_deleting(kubectl):
     await kubectl("create", "-f", "-", stdin=f"{DEVICE_YAML}---{CONFIG_YAML}")
     merge = json.dumps({"spec": {"firmwareVersion": "1"}})

@@ -9,7 +9,7 @@ from typing import Any
 import cbor2
 import pytest
 
-from harness.wasmbed.protocol import codec, codec_v0
+from harness.wasmbed.protocol import codec
 from harness.wasmbed.protocol import messages as m
 from harness.wasmbed.protocol.deterministic import MAXIMUM_DEPTH, MAXIMUM_ITEMS
 from harness.wasmbed.protocol.errors import ProtocolError, UnknownTag, UnsupportedVersion
@@ -43,9 +43,8 @@ MEBIBYTE = 1 << 20
     ],
 )
 def test_what_the_contract_does_not_allow_is_not_sent(message: Any, named: str) -> None:
-    for wire in (codec, codec_v0):
-        with pytest.raises(ValueError, match=named):
-            wire.encode(m.Envelope(1, message))
+    with pytest.raises(ValueError, match=named):
+        codec.encode(m.Envelope(1, message))
 
 
 @pytest.mark.parametrize("message_id", [-1, 2**32, True, None, "1"])

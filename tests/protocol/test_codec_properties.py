@@ -9,7 +9,7 @@ import cbor2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.wasmbed.protocol import codec, codec_v0
+from harness.wasmbed.protocol import codec
 from harness.wasmbed.protocol.errors import ProtocolError
 from harness.wasmbed.protocol.framing import FrameDecoder, frame
 from harness.wasmbed.protocol.messages import (
@@ -79,29 +79,28 @@ def envelopes(union: Any) -> st.SearchStrategy[Envelope]:
 
 
 @QUICK
-@given(envelopes(DeviceMessage), st.sampled_from([codec, codec_v0]))
-def test_a_decoded_device_message_equals_the_encoded_one(envelope: Envelope, wire: Any) -> None:
-    assert wire.decode_device(wire.encode(envelope)) == envelope
+@given(envelopes(DeviceMessage))
+def test_a_decoded_device_message_equals_the_encoded_one(envelope: Envelope) -> None:
+    assert codec.decode_device(codec.encode(envelope)) == envelope
 
 
 @QUICK
-@given(envelopes(GatewayMessage), st.sampled_from([codec, codec_v0]))
-def test_a_decoded_gateway_message_equals_the_encoded_one(envelope: Envelope, wire: Any) -> None:
-    assert wire.decode_gateway(wire.encode(envelope)) == envelope
+@given(envelopes(GatewayMessage))
+def test_a_decoded_gateway_message_equals_the_encoded_one(envelope: Envelope) -> None:
+    assert codec.decode_gateway(codec.encode(envelope)) == envelope
 
 
 @QUICK
-@given(envelopes(DeviceMessage | GatewayMessage), st.sampled_from([codec, codec_v0]))
-def test_the_encoding_is_the_one_that_another_library_calls_canonical(envelope: Envelope, wire: Any) -> None:
-    data = wire.encode(envelope)
+@given(envelopes(DeviceMessage | GatewayMessage))
+def test_the_encoding_is_the_one_that_another_library_calls_canonical(envelope: Envelope) -> None:
+    data = codec.encode(envelope)
     assert data == cbor2.dumps(cbor2.loads(data), canonical=True)
 
 
 def decode_or_refuse(data: bytes) -> None:
-    for wire in (codec, codec_v0):
-        for decode in (wire.decode_device, wire.decode_gateway):
-            with contextlib.suppress(ProtocolError):
-                assert isinstance(decode(data), Envelope)
+    for decode in (codec.decode_device, codec.decode_gateway):
+        with contextlib.suppress(ProtocolError):
+            assert isinstance(decode(data), Envelope)
 
 
 @THOROUGH

@@ -48,7 +48,7 @@ def read_body(request: Request, limit: int, kind: str, *, custom: bool = False) 
     if not body and request.method == "DELETE":
         return None
     if media == PROTOBUF:
-        return decode(body)
+        return _read_protobuf(body, kind)
     if media in (_YAML, APPLY_PATCH):
         return _read_yaml(body, kind)
     if media != _JSON and media not in _PATCHES:
@@ -100,6 +100,14 @@ def _checked(value: Any, body: bytes) -> Any:
     if brackets > NESTING_LIMIT and is_too_deep(value):
         raise bad_request(f"exceeded max depth: the body is nested more than {NESTING_LIMIT} times")
     return value
+
+
+def _read_protobuf(body: bytes, kind: str) -> Any:
+    try:
+        return decode(body)
+    except ValueError as error:
+        start = f"the object provided is unrecognized (must be of type {kind}): "
+        raise bad_request(f"{start}{error} ({_summary(body)})") from error
 
 
 def _read_yaml(body: bytes, kind: str) -> Any:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.clusters.cluster import Cluster
 from harness.clusters.embedded.client import EmbeddedApi
+from harness.clusters.embedded.durable.folder import StateFolder
+from harness.clusters.embedded.durable.journal import Journal
+from harness.clusters.embedded.durable.keys import AccessKeys
 from harness.clusters.embedded.http_server import HttpServer, Ready
 from harness.clusters.embedded.kubeconfig import write_kubeconfig
 from harness.clusters.embedded.logs import FindLog, Log, Logs, OpenLog
@@ -16,13 +21,13 @@ from harness.clusters.embedded.patches import MERGE_PATCH
 from harness.clusters.embedded.server import ApiServer
 from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.files import replace_file
+from harness.clusters.gate import Gate
 from harness.clusters.watch_times import WatchTimes
-from harness.core.clock import Clock, SystemClock
+from harness.core.clock import Clock
 from harness.core.errors import RigError, UsageError, reason
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.core.network import Endpoint, Network, SystemNetwork
-from harness.wasmbed.pki.authority import Authority
 from harness.wasmbed.pki.tls import tls_server
 from harness.wasmbed.resources.api import ResourceApi
 from harness.wasmbed.resources.kinds import CUSTOM_RESOURCE_DEFINITION, load_crds
@@ -42,6 +47,7 @@ class EmbeddedCluster(Cluster):
     """A Kubernetes API in this process. It has a socket only after a kubeconfig was requested."""
 
     kind: ClassVar[str] = "embedded"
+    keeps_state: ClassVar[bool] = True
     options: ClassVar[frozenset[str]] = frozenset(("watches",))
 
     def __init__(
@@ -53,12 +59,16 @@ class EmbeddedCluster(Cluster):
         *,
         port: int = 0,
         snapshot: Path | None = None,
+        state: Path | None = None,
+        starter: int | None = None,
         network: Network | None = None,
         open_log: OpenLog | None = None,
         ready: Ready | None = None,
         watches: WatchTimes = WatchTimes.PROMPT,
     ) -> None:
         """``port``: where to listen, 0 for any. ``snapshot``: a file to go on from, and to leave at the end.
+        ``state``: a folder to go on from, in which everything is kept before it is acknowledged; ``starter`` is the
+        process to stop before another use of the folder, by default this one.
 
         ``open_log``: where the logs of Devices are, instead of :meth:`serve_logs`. ``ready`` is awaited before every
         request that comes over the socket. ``watches``: when watch events arrive.
@@ -69,6 +79,10 @@ class EmbeddedCluster(Cluster):
         self._tap = tap
         self._port = port
         self._snapshot = snapshot
+        self._folder = StateFolder(state) if state is not None else None
+        self._starter = starter if starter is not None else os.getpid()
+        self._journal: Journal | None = None
+        self._keys: AccessKeys | None = None
         self._network = network or SystemNetwork()
         self._watches = watches
         self._server: ApiServer | None = None
@@ -89,11 +103,34 @@ class EmbeddedCluster(Cluster):
         server = ApiServer(self._clock, self._randomness.fork("cluster"), tap=self._tap, watches=self._watches)
         if self._snapshot is not None and self._snapshot.exists():
             self._load(server, self._snapshot)
+        if self._folder is not None:
+            await self._keep(server, self._folder)
         for definition in _definitions():
             await _install(server, copy_value(definition))
         server.create_namespace(self.namespace)
         server.start_types_late()
         self._server = server
+
+    async def _keep(self, server: ApiServer, folder: StateFolder) -> None:
+        await folder.lock(self._starter)
+        journal = Journal(folder)
+        try:
+            self._keys = AccessKeys.kept_in(folder.path)
+            server.keep(journal, self._keys.account_key)
+        except BaseException:
+            await journal.close()
+            raise
+        self._journal = journal
+
+    async def lost(self) -> None:
+        if self._journal is None:
+            await super().lost()
+            return
+        raise RigError(
+            f"the state folder does not keep what is written to it: {await self._journal.failed}",
+            where=str(self._journal.path),
+            do="check the disk, then start again: nothing that was acknowledged is lost",
+        )
 
     @staticmethod
     def _load(server: ApiServer, path: Path) -> None:
@@ -118,6 +155,9 @@ class EmbeddedCluster(Cluster):
             if self._front is not None:
                 front, self._front, self._access = self._front, None, None
                 await front.stop()
+            if self._journal is not None:
+                journal, self._journal = self._journal, None
+                await journal.close()
 
     def save(self) -> None:
         """Write the snapshot now. Raises :class:`UsageError` where the cluster has no file for it, :class:`RigError`
@@ -142,6 +182,16 @@ class EmbeddedCluster(Cluster):
         endpoint, authority, token = await self.listen()
         write_kubeconfig(path, endpoint, authority, token, self.namespace)
 
+    async def give_access(self, name: str, path: Path, gate: Gate | None = None) -> None:
+        endpoint, authority, _ = await self.listen()
+        write_kubeconfig(path, endpoint, authority, self.admit(name, gate), self.namespace)
+
+    def admit(self, name: str, gate: Gate | None = None) -> str:
+        """Let in a program under that name; returns its token. The cluster has to listen."""
+        if self._front is None:
+            raise RuntimeError("the cluster does not listen")
+        return self._front.admit(name, gate)
+
     def serve_logs(self, find: FindLog) -> None:
         """Offer boards' consoles as the logs of their Devices, to those whom :meth:`write_kubeconfig` lets in."""
         self._find_log = find
@@ -155,18 +205,25 @@ class EmbeddedCluster(Cluster):
         Raises :class:`RigError` where the port is not available.
         """
         if self._access is None:
-            # Other programs judge this certificate, by the machine's time, whatever clock the cluster runs on.
-            authority = Authority.create("wasmbed embedded cluster", SystemClock(), algorithm="p256")
-            identity = authority.issue_server(_HOST, (_HOST, "localhost"), algorithm="p256")
-            token = Randomness().token(32)
-            tls = tls_server((identity,), authority.certificate)
+            keys = self._keys or AccessKeys.create()
+            identity = keys.authority.issue_server(_HOST, (_HOST, "localhost"), algorithm="p256")
+            tls = tls_server((identity,), keys.authority.certificate)
             front = HttpServer(
-                self.server, self._clock, self._network, token=token, tls=tls, logs=self._logs, ready=self._ready
+                self.server, self._clock, self._network, token=keys.token, tls=tls, logs=self._logs, ready=self._ready
             )
-            endpoint = await front.start((_HOST, self._port))
+            endpoint = await self._start_front(front, keys.port)
             self._front = front
-            self._access = (endpoint, authority.certificate, token)
+            self._access = (endpoint, keys.authority.certificate, keys.token)
+            if self._folder is not None:
+                keys.save(self._folder.path, endpoint[1])
         return self._access
+
+    async def _start_front(self, front: HttpServer, before: int) -> Endpoint:
+        """Listen on the port of ``before`` a restart if it is free, since clients know it."""
+        if before and not self._port:
+            with suppress(RigError):
+                return await front.start((_HOST, before))
+        return await front.start((_HOST, self._port))
 
 
 async def _install(server: ApiServer, definition: Object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -12,7 +12,7 @@ import yaml
 
 from harness.clusters.embedded.messages import JSON, YAML
 
-__all__ = ["Compressor", "media_of", "takes_gzip", "to_yaml", "zipped"]
+__all__ = ["compressed", "media_of", "takes_gzip", "to_yaml", "zipped"]
 
 ZIPPED_FROM = 128 << 10
 """Bytes from which on an answer is compressed, as in Kubernetes."""
@@ -68,15 +68,10 @@ def zipped(data: bytes) -> bytes:
     return gzip.compress(data, _LEVEL)
 
 
-class Compressor:
-    """Compresses a long answer piece by piece."""
-
-    def __init__(self) -> None:
-        self._zip = zlib.compressobj(_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS | 16)
-
-    def pieces(self, data: bytes) -> Iterator[bytes]:
-        if piece := self._zip.compress(data):
+def compressed(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """A long answer, compressed part by part."""
+    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+    for part in parts:
+        if piece := compressor.compress(part):
             yield piece
-
-    def end(self) -> bytes:
-        return self._zip.flush()
+    yield compressor.flush()

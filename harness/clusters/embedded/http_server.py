@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Any
 
@@ -13,38 +13,42 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from harness.clusters.embedded.access.users import ADMIN, ANONYMOUS, User
-from harness.clusters.embedded.encodings import ZIPPED_FROM, Compressor, media_of, takes_gzip, to_yaml, zipped
+from harness.clusters.embedded.connections import HEAD_LIMIT, Connection, refusal_of
+from harness.clusters.embedded.encodings import ZIPPED_FROM, compressed, media_of, takes_gzip, to_yaml, zipped
 from harness.clusters.embedded.errors import StatusError
 from harness.clusters.embedded.logs import Logs
-from harness.clusters.embedded.messages import JSON, YAML, Listing, Plain, Request, Response
+from harness.clusters.embedded.messages import JSON, YAML, Listing, Plain, Request, Response, Watch
+from harness.clusters.embedded.pieces import PIECE, begun, gathered
 from harness.clusters.embedded.query import is_pretty
 from harness.clusters.embedded.server import ApiServer
-from harness.clusters.embedded.watching import Watcher
+from harness.clusters.gate import Gate, GatedClient
 from harness.core.clock import Clock
 from harness.core.errors import RigError, reason
 from harness.core.http_door import HttpDoor, HttpPlaces
 from harness.core.http_log import server_log
+from harness.core.identifiers import Randomness
 from harness.core.network import Admission, Endpoint, Listener, Network
 from harness.core.tls_server import TlsServer
+from harness.wasmbed.resources.api import ApiError
 
 __all__ = ["HttpServer", "Ready"]
 
 log = server_log(__name__)
 
-_ADMISSION = Admission(waiting=256)
-"""Connections before their handshake; more than clients open at a time."""
+_ADMISSION = Admission(waiting=256, unread=64 << 10)
+"""Connections before their handshake, more than clients open at a time; and what the kernel keeps of an answer."""
 _PLACES = HttpPlaces(connections=512, per_address=64, timeout=30.0, idle=90.0)
 """A watch is one request: it has no time limit as long as its client reads."""
 _SHUTDOWN_SECONDS = 1.0
+_HEAD = 2 * HEAD_LIMIT
+"""Bytes that a client may send before its head is complete."""
 
-_LONG = 500
-"""A list of more objects is sent in pieces, and other requests are served between them."""
 _TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 _ZIPPED = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
 _CLOSE = {"Connection": "close"}
 """The rest of the body would be read as the next request."""
 
-Pieces = AsyncGenerator[bytes, None]
+Pieces = AsyncGenerator[bytes | memoryview, None]
 Ready = Callable[[], Awaitable[object]]
 
 
@@ -74,6 +78,7 @@ class HttpServer:
         self._server, self._logs, self._ready = server, logs, ready
         self._clock, self._network, self._places = clock, network, places
         self._token = token.encode()
+        self._programs: dict[str, GatedClient] = {}
         self._tls = tls
         self._http: web.Server | None = None
         self._door: HttpDoor | None = None
@@ -86,10 +91,10 @@ class HttpServer:
         def make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
             return _Request(message, payload, protocol, writer, task, loop, client_max_size=limit)
 
-        http = web.Server(
-            self._handle, request_factory=make_request, handler_cancellation=True, access_log=None, logger=log
+        http = web.Server(self._handle, request_factory=make_request, handler_cancellation=True)
+        door = HttpDoor(
+            lambda: Connection(http, loop=loop, access_log=None, logger=log), self._places, self._clock, head=_HEAD
         )
-        door = HttpDoor(http, self._places, self._clock)
         try:
             self._listener = await self._network.listen(door, endpoint, tls=self._tls, admission=_ADMISSION)
         except OSError as error:
@@ -100,6 +105,12 @@ class HttpServer:
             ) from error
         self._http, self._door = http, door
         return self._listener.endpoint
+
+    def admit(self, name: str, gate: Gate | None) -> str:
+        """Let in a program under that name, which has all rights; returns its token."""
+        token = Randomness().token(32)
+        self._programs[token] = GatedClient(name, gate)
+        return token
 
     async def stop(self) -> None:
         """Stop listening, and end what is open. The server's watches have to be ended before."""
@@ -119,14 +130,22 @@ class HttpServer:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._door is None:
             raise RuntimeError("a request before the start")
-        user = self._user(request.headers.get("Authorization", ""))
+        authorization = request.headers.get("Authorization", "")
+        program = self._programs.get(authorization.removeprefix("Bearer "))
+        user = ADMIN if program is not None else self._user(authorization)
         known = user is not None and user is not ANONYMOUS
         async with self._door.request(request.protocol, knows_token=known):
+            if (refusal := refusal_of(request)) is not None:
+                await self._door.send(request, refusal)
+                return refusal
             try:
-                return await self._send(request, self._door, await self._respond(request, user))
-            except StatusError as error:
-                answer = Response(error.code, Plain(error.status()), dict(error.headers))
+                answer = await self._respond(request, user, program)
+                if program is not None and isinstance(answer, Response) and answer.watcher is not None:
+                    return await self._watch(request, self._door, answer, program)
                 return await self._send(request, self._door, answer)
+            except StatusError as error:
+                refused = Response(error.code, Plain(error.status()), dict(error.headers))
+                return await self._send(request, self._door, refused)
 
     def _user(self, authorization: str) -> User | None:
         """Return the user that makes a request, by its ``Authorization`` header; None where that is not valid."""
@@ -137,12 +156,14 @@ class HttpServer:
             return ADMIN
         return self._server.bearer(authorization)
 
-    async def _respond(self, request: web.BaseRequest, user: User | None) -> Response | Pieces:
+    async def _respond(
+        self, request: web.BaseRequest, user: User | None, program: GatedClient | None
+    ) -> Response | Pieces:
         """The server's answer, or the text of a log. Raises :class:`StatusError`."""
         path = request.rel_url.raw_path
         if user is None:
             raise StatusError(401, "Unauthorized", "Unauthorized")
-        client = _client(request.headers.get("User-Agent", ""))
+        client = program.name if program is not None else _client(request.headers.get("User-Agent", ""))
         asked = Request(request.method, path, request.query, request.headers, b"", client, user=user)
         if self._logs is not None and (device := self._logs.name(path)) is not None:
             self._server.admit(asked)
@@ -150,13 +171,31 @@ class HttpServer:
         asked.body = await self._body(request)
         if self._ready is not None:
             await self._ready()
+        if program is not None:
+            await self._enter(request, path, program)
         return await self._server.handle(asked)
+
+    @staticmethod
+    async def _enter(request: web.BaseRequest, path: str, program: GatedClient) -> None:
+        """Return when a program's request may go on. Raises :class:`StatusError`, or OSError after cutting its
+        connection."""
+        try:
+            await program.enter(request.method, path, request.query)
+        except ApiError as error:
+            raise StatusError(error.code, error.reason, str(error)) from error
+        except OSError as error:
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError(str(error)) from error
 
     async def _body(self, request: web.BaseRequest) -> bytes:
         if not request.body_exists:
             return b""
         try:
             async with self._clock.deadline(self._places.timeout):
+                if request.headers.get("Expect", "").lower() == "100-continue":
+                    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                    request.writer.output_size = 0  # so that aiohttp still sends its answer's head
                 return await request.read()
         except web.HTTPRequestEntityTooLarge:
             message = f"Request entity too large: limit is {self._server.body_limit}"
@@ -176,26 +215,43 @@ class HttpServer:
         if answer.watcher is not None:
             stream = web.StreamResponse(headers=headers)
             return await self._stream(request, door, stream, _events(answer.watcher))
-        if isinstance(answer.content, Listing) and len(answer.content.entries) > _LONG and not pretty:
-            wants_gzip = takes_gzip(request.headers)
-            if wants_gzip:
-                headers.update(_ZIPPED)
-            stream = web.StreamResponse(headers=headers)
-            return await self._stream(request, door, stream, _parts(answer.content, zipped=wants_gzip))
-        data = answer.content.encode()
+        wants_gzip = takes_gzip(request.headers)
+        if isinstance(answer.content, Listing) and not pretty and not wants_yaml:
+            parts, long = begun(answer.content.parts(), ZIPPED_FROM)
+            if long:
+                if wants_gzip:
+                    headers.update(_ZIPPED)
+                stream = web.StreamResponse(headers=headers)
+                return await self._stream(request, door, stream, _parts(parts, zipped=wants_gzip))
+            data = b"".join(parts)
+        else:
+            data = answer.content.encode()
         if wants_yaml:
             headers["Content-Type"] = YAML
             data = to_yaml(data)
         elif pretty:
             data = orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2)
-        if len(data) > ZIPPED_FROM and takes_gzip(request.headers):
+        if len(data) > ZIPPED_FROM and wants_gzip:
             headers.update(_ZIPPED)
             data = zipped(data)
+        if len(data) > PIECE and request.method != "HEAD":
+            stream = web.StreamResponse(status=answer.status, headers=headers)
+            stream.content_length = len(data)
+            return await self._stream(request, door, stream, _parts([data], zipped=False))
         plain = web.Response(body=data, status=answer.status, headers=headers)
         if "Connection" in answer.headers:
             plain.force_close()
         await door.send(request, plain)
         return plain
+
+    async def _watch(
+        self, request: web.BaseRequest, door: HttpDoor, answer: Response, program: GatedClient
+    ) -> web.StreamResponse:
+        assert answer.watcher is not None
+        stream = web.StreamResponse(headers=_headers(answer))
+        return await self._stream(
+            request, door, stream, program.watch(request.rel_url.raw_path, _events(answer.watcher))
+        )
 
     @staticmethod
     async def _stream(
@@ -220,24 +276,18 @@ def _headers(answer: Response) -> CIMultiDict[str]:
     return headers
 
 
-async def _events(watcher: Watcher) -> Pieces:
+async def _events(watcher: Watch) -> Pieces:
     try:
-        while (lines := await watcher.read()) is not None:
-            yield lines
+        while (pieces := await watcher.read()) is not None:
+            for piece in gathered(pieces):
+                yield piece
     finally:
         watcher.close()
 
 
-async def _parts(listing: Listing, *, zipped: bool) -> Pieces:
-    compressor = Compressor() if zipped else None
-    for part in listing.parts():
-        if compressor is None:
-            yield part
-        else:
-            for piece in compressor.pieces(part):
-                yield piece
-    if compressor is not None:
-        yield compressor.end()
+async def _parts(parts: Iterable[bytes], *, zipped: bool) -> Pieces:
+    for piece in gathered(compressed(parts) if zipped else parts):
+        yield piece
 
 
 def _client(user_agent: str) -> str:

@@ -11,14 +11,12 @@ import orjson
 from harness.clusters.embedded.access.users import ADMIN, User
 from harness.clusters.embedded.store import StoredObject
 from harness.clusters.embedded.values import Object, copy_value
-from harness.clusters.embedded.watching import Presentation, Watcher
+from harness.clusters.embedded.watching import Presentation
 
-__all__ = ["JSON", "YAML", "Content", "Listing", "Plain", "Raw", "Request", "Response", "Stored"]
+__all__ = ["JSON", "YAML", "Content", "Listing", "Plain", "Raw", "Request", "Response", "Stored", "Watch"]
 
 JSON = "application/json"
 YAML = "application/yaml"
-_PART = 200
-"""Objects in one part of a list."""
 
 
 @dataclass(slots=True)
@@ -103,16 +101,31 @@ class Listing:
         return b"".join(self.parts())
 
     def parts(self) -> Iterator[bytes]:
-        """The same, in parts of some hundred objects."""
+        """The same, object by object."""
         head = orjson.dumps({"kind": self.kind, "apiVersion": self.api_version, "metadata": self.metadata})
         yield head[:-1] + b',"items":['
-        for start in range(0, len(self.entries), _PART):
-            yield b"," * (start > 0) + b",".join(map(self.form.encode, self.entries[start : start + _PART]))
+        comma = b""
+        for entry in self.entries:
+            yield comma
+            yield self.form.encode(entry)
+            comma = b","
         yield b"]}"
 
     def value(self) -> Object:
         items = [self.form.copy(entry) for entry in self.entries]
         return {"kind": self.kind, "apiVersion": self.api_version, "metadata": dict(self.metadata), "items": items}
+
+
+class Watch(Protocol):
+    """A watch that was begun."""
+
+    async def read(self) -> list[bytes] | None:
+        """Events that wait, as they go over the socket, in pieces; None at the end."""
+
+    async def event(self) -> tuple[str, Object] | None:
+        """The next event, for a call in the same process; None at the end."""
+
+    def close(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -125,4 +138,4 @@ class Response:
     warnings: list[str] = field(default_factory=list)
     """Texts that the client shows its user: each becomes a Warning header of its own."""
     content_type: str = JSON
-    watcher: Watcher | None = None
+    watcher: Watch | None = None

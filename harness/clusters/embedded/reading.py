@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.errors import StatusError, bad_request
-from harness.clusters.embedded.messages import JSON, YAML, Content, Listing, Plain, Stored
+from harness.clusters.embedded.messages import Content, Listing, Plain, Stored
 from harness.clusters.embedded.query import boolean, check_list_options, flag, integer
 from harness.clusters.embedded.selectors import FieldSelector, parse_field_selector, parse_label_selector
 from harness.clusters.embedded.state import State
@@ -22,7 +23,7 @@ from harness.clusters.embedded.types import ResourceType
 from harness.clusters.embedded.values import Object, copy_value
 from harness.clusters.embedded.watching import Presentation, Selection, Watcher
 
-__all__ = ["AsStored", "Reader", "Selectors", "WithoutKind"]
+__all__ = ["METADATA", "AsStored", "Reader", "Selectors", "WithoutKind", "plain_form"]
 
 _LONGEST_WATCH = 365 * 86_400
 """Seconds; what a client may name is more than a clock can wait."""
@@ -33,6 +34,8 @@ DEFAULT_QUEUE_LIMIT = 10_000
 class AsStored:
     """Objects in the form in which they are kept."""
 
+    shared = True
+
     def encode(self, entry: StoredObject) -> bytes:
         return entry.json
 
@@ -41,22 +44,25 @@ class AsStored:
         return copied
 
 
+@dataclass(frozen=True)
 class _Converted:
     """Objects in the form of another version or group."""
 
-    def __init__(self, convert: Callable[[Object], Object]) -> None:
-        self._convert = convert
+    convert: Callable[[Object], Object]
+    shared: ClassVar[bool] = True
 
     def encode(self, entry: StoredObject) -> bytes:
-        return orjson.dumps(self._convert(entry.object))
+        return orjson.dumps(self.convert(entry.object))
 
     def copy(self, entry: StoredObject) -> Object:
-        copied: Object = copy_value(self._convert(entry.object))
+        copied: Object = copy_value(self.convert(entry.object))
         return copied
 
 
 class WithoutKind:
     """Objects of a built-in kind in a list, which names their kind once."""
+
+    shared = True
 
     def __init__(self, form: Presentation) -> None:
         self._form = form
@@ -70,7 +76,7 @@ class WithoutKind:
 
 
 AS_STORED = AsStored()
-_METADATA = MetadataForm()
+METADATA = MetadataForm()
 
 
 def plain_form(served: ResourceType) -> Presentation:
@@ -219,6 +225,7 @@ class Reader:
         collection = self._state.collection(served)
         wanted = query.get("resourceVersion", "")
         initial = boolean(query, "sendInitialEvents")
+        version = self._state.store.version
         try:
             if initial or (initial is None and wanted in ("", "0")):
                 entries = [entry for _, entry in selectors.choose(collection.entries(selectors.namespace))[0]]
@@ -226,8 +233,7 @@ class Reader:
                     entries, self._initial_end(served) if initial and flag(query, "allowWatchBookmarks") else None
                 )
             else:
-                version = self._state.store.parse_version(wanted, 500) if wanted else self._state.store.version
-                watcher.begin_after(version if version > self._state.store.version else 0)
+                version = self._state.store.parse_version(wanted, 500) if wanted else version
                 for change in collection.changes_after(version):
                     if _concerns(selection, change.key):
                         watcher.offer(change, {})
@@ -237,19 +243,21 @@ class Reader:
             watcher.put("ERROR", refusal.status())
             watcher.close()
             return watcher
+        watcher.begin_after(max(version, self._state.store.version))
         self._state.hub(served).add(watcher)
         if seconds := integer(query, "timeoutSeconds"):
             watcher.limit_time(self._state.clock, min(max(seconds, 0), _LONGEST_WATCH))
         if flag(query, "allowWatchBookmarks"):
-            watcher.send_bookmarks(self._state.clock, lambda: self._bookmark(served))
+            watcher.send_bookmarks(self._state.clock, lambda: self._bookmark(served, self._state.kept_version))
         return watcher
 
-    def _bookmark(self, served: ResourceType) -> Object:
-        metadata: Object = {"resourceVersion": str(self._state.store.version)}
+    @staticmethod
+    def _bookmark(served: ResourceType, version: int) -> Object:
+        metadata: Object = {"resourceVersion": str(version)}
         return {"kind": served.kind, "apiVersion": served.api_version, "metadata": metadata}
 
     def _initial_end(self, served: ResourceType) -> Object:
-        bookmark = self._bookmark(served)
+        bookmark = self._bookmark(served, self._state.store.version)
         bookmark["metadata"]["annotations"] = {"k8s.io/initial-events-end": "true"}
         return bookmark
 
@@ -269,29 +277,3 @@ def _read_continue(token: str) -> tuple[int, Key]:
         return int(read["rv"]), (str(read["after"][0]), str(read["after"][1]))
     except (ArithmeticError, ValueError, KeyError, IndexError, TypeError, binascii.Error) as error:
         raise bad_request("invalid continue token: continue key is not valid") from error
-
-
-def requested_form(served: ResourceType, accept: str, query: Mapping[str, str], state: State) -> Presentation:
-    """The first form that ``Accept`` names and the server has. Raises the 406 refusal."""
-    if not accept or accept == JSON:
-        return plain_form(served)
-    known = False
-    for clause in accept.split(","):
-        media, *parameters = (part.strip() for part in clause.split(";"))
-        if media not in (JSON, YAML, "*/*") and not (served.custom and media == "application/*"):
-            continue
-        known = True
-        options = dict(parameter.partition("=")[::2] for parameter in parameters)
-        kind = options.get("as")
-        if kind is None:
-            return plain_form(served)
-        if options.get("g", "meta.k8s.io") != "meta.k8s.io" or options.get("v", "v1") != "v1":
-            continue
-        if kind == "Table":
-            return TableForm(served, query.get("includeObject", ""), state.clock)
-        if kind in ("PartialObjectMetadata", "PartialObjectMetadataList"):
-            return _METADATA
-    listed = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
-    if not known and not served.custom:
-        raise StatusError(406, "NotAcceptable", f"406: Not Acceptable\n\nAvailable representations: {listed}", {})
-    raise StatusError(406, "NotAcceptable", f"only the following media types are accepted: {listed}")

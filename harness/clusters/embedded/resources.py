@@ -19,6 +19,7 @@ from harness.clusters.embedded.kinds.access_rules import GROUP as RBAC
 from harness.clusters.embedded.kinds.decoding import decoding_problem
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import JSON, Listing, Plain, Request, Response
+from harness.clusters.embedded.negotiation import requested_form, wants_protobuf
 from harness.clusters.embedded.ownership import Manager, record
 from harness.clusters.embedded.patches import (
     JSON_PATCH,
@@ -28,8 +29,9 @@ from harness.clusters.embedded.patches import (
     merge_patch,
     strategic_patch,
 )
+from harness.clusters.embedded.protobuf.answers import WATCHED, ProtobufWatch
 from harness.clusters.embedded.query import boolean, flag, integer
-from harness.clusters.embedded.reading import Reader, Selectors, plain_form, requested_form
+from harness.clusters.embedded.reading import Reader, Selectors, plain_form
 from harness.clusters.embedded.repeats import repeated_fields
 from harness.clusters.embedded.scale import scale_of, scaled
 from harness.clusters.embedded.state import State
@@ -84,8 +86,11 @@ class Resources:
         lifecycle: Lifecycle,
         access: Access,
         recorder: RequestRecorder | None,
+        commit: Callable[[], None] = lambda: None,
     ) -> None:
+        """``commit`` ends a request that writes; it raises the refusal of one that cannot be kept."""
         self._state = state
+        self._commit = commit
         self._reader = reader
         self._writer = writer
         self._lifecycle = lifecycle
@@ -118,7 +123,10 @@ class Resources:
         dry_run = _dry_run(request, body)
         sent = copy_value(body) if self._recorder is not None and not dry_run else None
         try:
-            response, name = verb(request, target, body, dry_run)
+            try:
+                response, name = verb(request, target, body, dry_run)
+            finally:
+                self._commit()
         except (StatusError, OutOfBudget) as error:
             name = target.name or _name_in(body)
             refusal = error if isinstance(error, StatusError) else _too_costly(target.served, name, error.path)
@@ -179,8 +187,10 @@ class Resources:
             if entry is None:
                 raise errors.not_found(served.group, served.plural, target.name)
             return Response(200, self._scale(served, entry))
-        form = requested_form(served, request.headers.get("accept", ""), query, self._state)
-        if flag(query, "watch") and not target.name:
+        watched = flag(query, "watch") and not target.name
+        listed = not target.name and not watched
+        form = requested_form(served, request.headers.get("accept", ""), query, self._state, listed=listed)
+        if watched:
             watcher = self._reader.watch(
                 served,
                 target.namespace,
@@ -189,6 +199,8 @@ class Resources:
                 encoded=not request.in_process,
                 delivered=self._deliveries(request.client, served),
             )
+            if wants_protobuf(request.headers.get("accept", ""), custom=served.custom):
+                return Response(200, Plain(None), content_type=WATCHED, watcher=ProtobufWatch(watcher))
             return Response(200, Plain(None), watcher=watcher)
         if target.name:
             return Response(200, self._reader.get(served, target.key, form, query))

@@ -6,8 +6,11 @@ Everything here happens at once, on the event loop of the caller: two requests n
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
+
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from harness.clusters.embedded import discovery, openapi_v2
 from harness.clusters.embedded.access.access import Access
@@ -15,11 +18,14 @@ from harness.clusters.embedded.access.reviews import review_types
 from harness.clusters.embedded.access.users import User
 from harness.clusters.embedded.aggregated import Aggregated
 from harness.clusters.embedded.bodies import read_body
+from harness.clusters.embedded.durable.journal import Journal
 from harness.clusters.embedded.errors import StatusError, method_not_allowed, no_such_path, not_found
 from harness.clusters.embedded.expiry import Expiry
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.messages import Content, Plain, Raw, Request, Response
+from harness.clusters.embedded.negotiation import wants_protobuf
 from harness.clusters.embedded.openapi import OpenApi
+from harness.clusters.embedded.protobuf.answers import in_protobuf
 from harness.clusters.embedded.reading import DEFAULT_QUEUE_LIMIT, Reader
 from harness.clusters.embedded.resources import Resources, Target
 from harness.clusters.embedded.snapshot import dump_snapshot, load_snapshot
@@ -66,6 +72,7 @@ class ApiServer:
         self.body_limit = body_limit
         self.closed = False
         self._state = State(clock, randomness, log_limit, watches)
+        self._journal: Journal | None = None
         for served in review_types():
             self._state.registry.add(served)
         self._access = Access(self._state)
@@ -82,6 +89,7 @@ class ApiServer:
             self._lifecycle,
             self._access,
             RequestRecorder(tap) if tap is not None else None,
+            self._commit,
         )
         for name in _NAMESPACES:
             self.create_namespace(name)
@@ -93,30 +101,68 @@ class ApiServer:
     def create_namespace(self, name: str) -> None:
         """Make a namespace that is not there yet."""
         self._resources.ensure_namespace(name)
+        self._commit()
 
     async def handle(self, request: Request) -> Response:
         """As :meth:`answer`, for callers whose server may be elsewhere: their body stays theirs."""
         if not isinstance(request.body, bytes):
             request.body = copy_value(request.body)
         answer = self.answer(request)
+        if self._journal is not None:
+            answer = await self.kept(answer)
         if request.method not in ("GET", "HEAD"):
             await self._state.timing.before_answer()
         return answer
 
     def answer(self, request: Request) -> Response:
         """The answer to a request, made at once; refusals and failures too are answers."""
+        in_form = in_protobuf if wants_protobuf(request.headers.get("accept", "")) else _as_it_is
         try:
-            self._expiry.sweep()
+            if self._journal is None:
+                self._expiry.sweep()
+            else:
+                self._prepare(self._journal, writes=request.method not in ("GET", "HEAD"))
             self._access.admit(request)
-            return self._answer(request)
+            return in_form(self._answer(request))
         except StatusError as refusal:
-            return _refused(refusal)
+            return in_form(_refused(refusal))
         except NoSuchPage:
             return Response(404, Raw(b"404 page not found\n"), content_type=_TEXT)
         except Exception as error:
             _log.exception("%s %s failed", request.method, request.path)
             message = f"Internal error occurred: {error!r}"
             return _refused(StatusError(500, "InternalError", message, {"causes": [{"message": repr(error)}]}))
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether answers have to wait until what they show is :meth:`kept`."""
+        return self._journal is not None
+
+    async def kept(self, answer: Response) -> Response:
+        """An answer once all that it shows outlasts this process; the 500 refusal where that fails."""
+        if self._journal is not None:
+            try:
+                await self._journal.durable()
+            except StatusError as refusal:
+                if answer.watcher is not None:
+                    answer.watcher.close()
+                return _refused(refusal)
+        return answer
+
+    def _prepare(self, journal: Journal, *, writes: bool) -> None:
+        """Raise the 500 refusal where the state can no longer be read, or not be written to."""
+        journal.check()
+        if writes:
+            journal.check_writable()
+        if not journal.is_full:
+            self._expiry.sweep()
+            with suppress(StatusError):
+                journal.commit()
+
+    def _commit(self) -> None:
+        """End a request that has written. Raises the 500 refusal; nothing has happened then."""
+        if self._journal is not None:
+            self._journal.commit()
 
     def _answer(self, request: Request) -> Response:
         parts = [unquote(part) for part in request.path.split("/") if part]
@@ -204,6 +250,18 @@ class ApiServer:
     def load(self, snapshot: bytes) -> None:
         """Go on from a snapshot. Raises :class:`ValueError` where it is none."""
         load_snapshot(self._state, snapshot)
+        self._restored()
+
+    def keep(self, journal: Journal, account_key: ec.EllipticCurvePrivateKey) -> None:
+        """Go on from what a journal has, and keep everything there; ``account_key`` signs ServiceAccounts' tokens.
+
+        Raises as :meth:`Journal.open` does.
+        """
+        journal.open(self._state, self._restored)
+        self._journal = journal
+        self._access.tokens.use(account_key)
+
+    def _restored(self) -> None:
         self._lifecycle.restored()
         self._expiry.restored()
         self._access.restored()
@@ -253,6 +311,10 @@ def _tagged(request: Request, document: bytes) -> Response:
     if request.headers.get("if-none-match") == tag:
         return Response(304, Raw(b""), headers)
     return Response(200, Raw(document), headers)
+
+
+def _as_it_is(answer: Response) -> Response:
+    return answer
 
 
 def _refused(refusal: StatusError) -> Response:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from harness.clusters.embedded import errors
 from harness.clusters.embedded.builtin import built_in_types
 from harness.clusters.embedded.errors import StatusError
-from harness.clusters.embedded.store import Collection, Store
+from harness.clusters.embedded.store import Change, Collection, Store
 from harness.clusters.embedded.timing import Timing
 from harness.clusters.embedded.types import Registry, ResourceType
 from harness.clusters.embedded.watching import Hub
@@ -19,6 +19,8 @@ __all__ = ["DEFAULT_LOG_LIMIT", "State"]
 
 DEFAULT_LOG_LIMIT = 4_000
 """How many changes of one type are kept for watches to resume from."""
+_AFTER_TYPE = 1.0
+"""Seconds that watches of a type outlive it, as in Kubernetes."""
 
 
 class State:
@@ -32,6 +34,8 @@ class State:
         self.store = Store(log_limit)
         self.registry = Registry()
         self._hubs: dict[str, Hub] = {}
+        self._leaving: list[Hub] = []
+        """Of types that are gone."""
         for served in built_in_types():
             self.registry.add(served)
 
@@ -40,8 +44,26 @@ class State:
         collection = self.store.collection(served.collection)
         if served.collection not in self._hubs:
             hub = self._hubs[served.collection] = Hub()
-            collection.listeners.append(hub.publish)
+            collection.listeners.append(lambda change: self._publish(collection, hub, change))
         return collection
+
+    def _publish(self, collection: Collection, hub: Hub, change: Change) -> None:
+        """Tell the watchers of a change, once it is kept."""
+        if self.store.journal is None:
+            hub.publish(change)
+            return
+
+        def publish() -> None:
+            hub.publish(change)
+            if collection.get(change.key) is not change.entry:
+                change.entry.forget_json()
+
+        self.store.journal.defer(publish)
+
+    @property
+    def kept_version(self) -> int:
+        """The resourceVersion that every watcher may know: what came after it may still be lost."""
+        return self.store.version if self.store.journal is None else self.store.journal.version
 
     def hub(self, served: ResourceType) -> Hub:
         """The watchers of a type."""
@@ -49,12 +71,16 @@ class State:
         return self._hubs[served.collection]
 
     def hubs(self) -> list[Hub]:
-        return list(self._hubs.values())
+        return [*self._hubs.values(), *self._leaving]
 
     def drop(self, served: ResourceType) -> None:
-        """Forget a type's objects and end the watches of it."""
+        """Forget a type's objects, and end the watches of it a second later.
+
+        A client whose watch ends at once takes it for broken, and says so to its user.
+        """
         if (hub := self._hubs.pop(served.collection, None)) is not None:
-            hub.close()
+            self._leaving = [one for one in self._leaving if one.watchers()] + [hub]
+            hub.close_later(self.clock, _AFTER_TYPE)
         self.store.drop(served.collection)
 
     def now(self) -> str:
@@ -87,9 +113,10 @@ class State:
 
     def clear(self) -> None:
         """Forget all objects and the types that they defined."""
-        for hub in self._hubs.values():
+        for hub in self.hubs():
             hub.close()
         self._hubs.clear()
+        self._leaving.clear()
         self.store = Store(self.log_limit)
         for served in [served for served in self.registry if served.custom]:
             self.registry.remove(served.group, served.plural)

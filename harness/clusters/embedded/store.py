@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Literal, Protocol
 
 import orjson
 
 from harness.clusters.embedded.errors import StatusError, expired
 from harness.clusters.embedded.values import Object
 
-__all__ = ["Change", "Collection", "Key", "Store", "StoredObject"]
+__all__ = ["Change", "Collection", "Journal", "Key", "Store", "StoredObject"]
 
 Key = tuple[str, str]
 """Namespace (empty where the type has none) and name."""
@@ -65,10 +65,28 @@ class Change:
         self.version = entry.version
 
 
+class Journal(Protocol):
+    """Keeps changes beyond the end of the process."""
+
+    @property
+    def version(self) -> int:
+        """The resourceVersion up to which everything is kept."""
+
+    def append(self, collection: str, change: Change) -> None:
+        """Take a change that is about to be made."""
+
+    def dropped(self, collection: str) -> None:
+        """Take the end of a type."""
+
+    def defer(self, publish: Callable[[], object]) -> None:
+        """Call ``publish`` once the changes up to now are kept."""
+
+
 class Collection:
     """All objects of one resource type, with the log of their last changes."""
 
-    def __init__(self, floor: int, log_limit: int) -> None:
+    def __init__(self, name: str, floor: int, log_limit: int) -> None:
+        self.name = name
         self._entries: dict[Key, StoredObject] = {}
         self._namespaces: dict[str, dict[str, StoredObject]] = {}
         self._order: list[Key] | None = []
@@ -171,6 +189,7 @@ class Store:
 
     def __init__(self, log_limit: int) -> None:
         self.version = 1
+        self.journal: Journal | None = None
         self._log_limit = log_limit
         self._collections: dict[str, Collection] = {}
         self._floor = 0
@@ -181,7 +200,7 @@ class Store:
         found = self._collections.get(name)
         if found is None:
             floor = self._dropped.get(name, self._floor)
-            found = self._collections[name] = Collection(floor, self._log_limit)
+            found = self._collections[name] = Collection(name, floor, self._log_limit)
         return found
 
     def collections(self) -> Iterator[tuple[str, Collection]]:
@@ -191,6 +210,8 @@ class Store:
         """Forget a type."""
         self._collections.pop(name, None)
         self._dropped[name] = self.version
+        if self.journal is not None:
+            self.journal.dropped(name)
 
     def compact(self) -> None:
         """Forget what happened: watches and pages that start before now get 410."""
@@ -212,7 +233,10 @@ class Store:
         self.version += 1
         stored["metadata"]["resourceVersion"] = str(self.version)
         entry = StoredObject(stored, self.version)
-        collection.record(Change(kind, key, entry, collection.get(key), size))
+        change = Change(kind, key, entry, collection.get(key), size)
+        if self.journal is not None:
+            self.journal.append(collection.name, change)
+        collection.record(change)
         return entry
 
     def parse_version(self, text: str, code: int = 400) -> int:

@@ -20,6 +20,8 @@ GROUP_VERSION = "meta.k8s.io/v1"
 class TableForm:
     """Objects as rows of a Table. In a watch only the first event carries the column definitions."""
 
+    shared = False
+
     def __init__(self, served: ResourceType, include: str, clock: Clock) -> None:
         self._served = served
         self._include = include or "Metadata"
@@ -64,6 +66,8 @@ class TableForm:
 
 class MetadataForm:
     """Objects reduced to their metadata."""
+
+    shared = True
 
     def encode(self, entry: StoredObject) -> bytes:
         return orjson.dumps(partial_metadata(entry.object))

@@ -1,7 +1,7 @@
 """Watches: each change goes once to each watcher that asked for it, and is encoded once for all of them.
 
 A watcher's queue is bounded. One that does not keep up is ended, not fed: its client goes on from the last
-resourceVersion that it saw.
+resourceVersion that it saw. Queues hold references: however many watchers wait, an object's JSON exists once.
 """
 
 from __future__ import annotations
@@ -23,17 +23,23 @@ __all__ = ["BOOKMARK_SECONDS", "Hub", "Presentation", "Selection", "Watcher"]
 
 BOOKMARK_SECONDS = 60.0
 BYTES_LIMIT = 64 << 20
-"""The largest size of the encoded events that wait for one watcher."""
-_CHUNK = 1 << 20
+"""The largest size of the events that wait for one watcher."""
+_CHUNK = 64 << 10
+"""Bytes from which on no further event is taken in one go."""
 
 Predicate = Callable[[Object], bool]
-Lines = dict[tuple[str, "Presentation"], bytes]
-Item = tuple[str, StoredObject | Object, bytes]
-"""An event: its type, its object, and how it is encoded, if it is already."""
+Encoded = dict["Presentation", bytes]
+"""The JSON of one change's object, by the form."""
+Item = tuple[str, StoredObject | Object, bytes, int]
+"""An event: its type, its object, the object's JSON if there is one for all watchers, and its size in bytes."""
 
 
 class Presentation(Protocol):
     """The form in which a client wants objects."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether an object's JSON is the same for all watchers with equal forms."""
 
     def encode(self, entry: StoredObject) -> bytes:
         """The object's JSON in a watch event."""
@@ -119,35 +125,31 @@ class Watcher:
         armed = [clock.call_later(BOOKMARK_SECONDS, send)]
         self._timers.append(armed[0])
 
-    def offer(self, change: Change, lines: Lines) -> None:
-        """Queue a change, if the selection is about it. ``lines`` keeps what is already encoded of this change."""
+    def offer(self, change: Change, encoded: Encoded) -> None:
+        """Queue a change, if the selection is about it. ``encoded`` keeps what is already encoded of this change."""
         if change.version <= self._after:
             return
         seen = self.selection.classify(change)
         if seen is None:
             return
         kind, entry = seen
-        line = b""
-        if self._encoded:
-            shared = entry is change.entry
-            line = lines.get((kind, self._presentation), b"") if shared else b""
-            if not line:
-                line = self._line(kind, entry)
-                if shared:
-                    lines[kind, self._presentation] = line
-        self._append(kind, entry, line)
+        data = b""
+        if self._encoded and entry is change.entry and self._presentation.shared:
+            data = encoded.get(self._presentation, b"")
+            if not data:
+                data = encoded[self._presentation] = self._presentation.encode(entry)
+        self._append(kind, entry, data, len(data) or change.size)
 
     def put(self, kind: str, value: Object) -> None:
         """Queue an event that does not come from the store: a bookmark or an error."""
-        line = b'{"type":"' + kind.encode() + b'","object":' + orjson.dumps(value) + b"}\n" if self._encoded else b""
-        self._append(kind, value, line)
+        self._append(kind, value, b"", 0)
 
-    def _append(self, kind: str, what: StoredObject | Object, line: bytes) -> None:
-        self._weight += len(line)
+    def _append(self, kind: str, what: StoredObject | Object, data: bytes, size: int) -> None:
+        self._weight += size
         if self._waiting is not None and not self.closed:
-            self._waiting.put((kind, what, line))
+            self._waiting.put((kind, what, data, size))
         else:
-            self._arrived((kind, what, line))
+            self._arrived((kind, what, data, size))
         if len(self._queue) + len(self._waiting or ()) > self._limit or self._weight > BYTES_LIMIT:
             self.close()
 
@@ -155,30 +157,28 @@ class Watcher:
         self._queue.append(item)
         self._wake()
 
-    def _line(self, kind: str, entry: StoredObject) -> bytes:
-        return b'{"type":"' + kind.encode() + b'","object":' + self._presentation.encode(entry) + b"}\n"
+    async def read(self) -> list[bytes] | None:
+        """Events that wait, in pieces: their lines, one after the other, cut without copies of large objects.
 
-    async def read(self) -> bytes | None:
-        """All encoded events that wait, as lines; suspends while there are none; None at the end."""
+        Suspends while there are none; None at the end.
+        """
         if not await self._ready():
             return None
-        chunks: list[bytes] = []
+        pieces: list[bytes] = []
         size = 0
         while size < _CHUNK and (self._initial or self._initial_end or self._queue):
-            kind, what, line = self._take()
-            if not line and isinstance(what, StoredObject):
-                line = self._line(kind, what)
-            elif not line:
-                line = b'{"type":"' + kind.encode() + b'","object":' + orjson.dumps(what) + b"}\n"
-            chunks.append(line)
-            size += len(line)
-        return b"".join(chunks)
+            kind, what, data, _ = self._take()
+            if not data:
+                data = self._presentation.encode(what) if isinstance(what, StoredObject) else orjson.dumps(what)
+            pieces += (b'{"type":"' + kind.encode() + b'","object":', data, b"}\n")
+            size += len(data)
+        return pieces
 
     async def event(self) -> tuple[str, Object] | None:
         """The next event, its object the receiver's own; None at the end. Raises a refusal that ended the watch."""
         if not await self._ready():
             return None
-        kind, what, _ = self._take()
+        kind, what, _, _ = self._take()
         if isinstance(what, StoredObject):
             return kind, self._presentation.copy(what)
         if kind == "ERROR":
@@ -199,13 +199,13 @@ class Watcher:
     def _take(self) -> Item:
         taken: Item
         if self._initial:
-            taken = "ADDED", self._initial.popleft(), b""
+            taken = "ADDED", self._initial.popleft(), b"", 0
         elif self._initial_end is not None:
-            taken = "BOOKMARK", self._initial_end, b""
+            taken = "BOOKMARK", self._initial_end, b"", 0
             self._initial_end = None
         else:
             taken = self._queue.popleft()
-            self._weight -= len(taken[2])
+            self._weight -= taken[3]
         if self._delivered is not None and isinstance(taken[1], StoredObject):
             self._delivered(taken[0], taken[1].object)
         return taken
@@ -235,6 +235,7 @@ class Hub:
 
     def __init__(self) -> None:
         self._watchers: dict[tuple[str, str], dict[Watcher, None]] = {}
+        self._timer: Timer | None = None
 
     def add(self, watcher: Watcher) -> None:
         key = (watcher.selection.namespace, watcher.selection.name)
@@ -247,16 +248,18 @@ class Hub:
         inside.pop(watcher, None)
         if not inside:
             del self._watchers[key]
+        if not self._watchers and self._timer is not None:
+            self._timer.cancel()
 
     def publish(self, change: Change) -> None:
         """Tell those whom the change concerns."""
         if not self._watchers:
             return
         namespace, name = change.key
-        lines: Lines = {}
+        encoded: Encoded = {}
         for key in dict.fromkeys(((namespace, name), (namespace, ""), ("", name), ("", ""))):
             for watcher in tuple(self._watchers.get(key, ())):
-                watcher.offer(change, lines)
+                watcher.offer(change, encoded)
 
     def watchers(self) -> list[Watcher]:
         return [watcher for inside in self._watchers.values() for watcher in inside]
@@ -265,3 +268,8 @@ class Hub:
         """End every watch."""
         for watcher in self.watchers():
             watcher.close()
+
+    def close_later(self, clock: Clock, seconds: float) -> None:
+        """End the watches that are still open after ``seconds``."""
+        if self._watchers:
+            self._timer = clock.call_later(seconds, self.close)

@@ -25,6 +25,7 @@ from harness.clusters.embedded.errors import Cause, StatusError, bad_request
 from harness.clusters.embedded.field_changes import changes
 from harness.clusters.embedded.kinds.decoding import decoding_problem
 from harness.clusters.embedded.kinds.empties import drop_empties
+from harness.clusters.embedded.kinds.quantities import write_quantities
 from harness.clusters.embedded.lifecycle import Lifecycle
 from harness.clusters.embedded.ownership import Manager, are_valid, record, with_entries
 from harness.clusters.embedded.schema import CAUSES_LIMIT
@@ -293,6 +294,10 @@ class Writer:
         """
         old = served.from_storage(stored) if stored is not None and served.from_storage else stored
         if not served.custom:
+            try:
+                write_quantities(served, new, old)
+            except ValueError as error:
+                raise bad_request(f"{in_version(served)}: {error}") from error
             drop_nulls(new, old)
             drop_empties(dict(served.schema.raw), new, old)
         if old is None or new["metadata"] is not old["metadata"]:

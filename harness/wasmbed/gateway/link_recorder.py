@@ -31,16 +31,24 @@ class LinkRecorder:
     """Records one link from the handshake to the end.
 
     The device's name comes from the certificate or the signing request. The handshake is recorded once it is known.
-    ``link`` names the link in the record: the gateway's name and a number. ``address`` is the device's.
+    ``link`` names the link in the record: the gateway's name and a number. ``address`` is the device's as the
+    gateway sees it; ``relayed`` is its own, where the link passes a relay.
     """
 
-    def __init__(self, tap: Tap, link: str = "", address: Endpoint | None = None) -> None:
-        self._tap, self._link, self._address = tap, link, address
+    def __init__(
+        self, tap: Tap, link: str = "", address: Endpoint | None = None, relayed: Endpoint | None = None
+    ) -> None:
+        self._tap, self._link, self._address, self._relayed = tap, link, address, relayed
         self._name = ""
         self._connected: dict[str, Any] | None = None
         self._module: Any = None
         """The SHA-256 of the chunks so far of the module that is being sent, in order."""
         self._chunks = 0
+
+    @property
+    def device(self) -> str:
+        """The device's name; empty while it is not known."""
+        return self._name
 
     def opened(self, certificate: bytes | None, version: str | None) -> None:
         """Record that the handshake is complete."""
@@ -48,22 +56,25 @@ class LinkRecorder:
         self._connected = {"certificate": described, "version": version}
         if self._address is not None:
             self._connected["address"] = f"{self._address[0]}:{self._address[1]}"
+        if self._relayed is not None:
+            self._connected["relayed"] = f"{self._relayed[0]}:{self._relayed[1]}"
         if certificate is not None:
             self._record_connected()
 
     def __call__(self, direction: Direction, envelope: Envelope | ProtocolError, payload: bytes) -> None:
-        """Record a message that was sent or received, or a frame that breaks the contract."""
-        frame = {"frame": b64encode(payload[:FRAME_HEAD]).decode(), "frameSize": len(payload)}
+        """Record a message that was sent or received, or a frame that breaks the contract; without its payload if that
+        is empty, because the frame was too long to be read."""
+        frame = {"frame": b64encode(payload[:FRAME_HEAD]).decode(), "frameSize": len(payload)} if payload else {}
+        source, target = (GATEWAY, DEVICE) if direction is Direction.SENT else (DEVICE, GATEWAY)
         if isinstance(envelope, ProtocolError):
             self._record_connected()
             data = {"reason": envelope.reason, "messageId": envelope.message_id, **frame, **self._ends()}
-            self._tap(DEVICE, GATEWAY, "UnreadableFrame", data, self._name)
+            self._tap(source, target, "UnreadableFrame", data, self._name)
             return
         message = envelope.message
         if isinstance(message, EnrollmentRequest) and not self._name and message.csr is not None:
             self._name = _requested_name(message.csr)
         self._record_connected()
-        source, target = (GATEWAY, DEVICE) if direction is Direction.SENT else (DEVICE, GATEWAY)
         data = {**describe(message), **self._content(message), "messageId": envelope.message_id, **frame}
         data |= self._ends()
         correlation = getattr(message, "application_id", None) or self._name

@@ -81,6 +81,11 @@ class Authority:
         self._crl_number = 1
         self.certificate = certificate.public_bytes(serialization.Encoding.DER)
 
+    @property
+    def private_key(self) -> PrivateKey:
+        """Its key, for a gateway in another process that signs with it."""
+        return self._key
+
     @classmethod
     def create(
         cls,
@@ -103,6 +108,15 @@ class Authority:
             .add_extension(_key_usage("key_cert_sign", "crl_sign"), critical=True)
         )
         return cls(key, builder.sign(key, signature_hash(key)), clock)
+
+    @classmethod
+    def kept_in(cls, folder: Path, common_name: str, clock: Clock, *, algorithm: str = Algorithm.P256) -> Authority:
+        """The authority that ``folder`` holds; a new one, which is saved there, if it holds none."""
+        if (folder / CRL_FILE).exists():  # the last file that :meth:`save` writes
+            return cls.load(folder, clock)
+        authority = cls.create(common_name, clock, algorithm=algorithm)
+        authority.save(folder)
+        return authority
 
     def issue_device(
         self,

@@ -7,6 +7,7 @@ gateway has an identity of each authority, and TLS chooses by the client's signa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from harness.core.clock import Clock
 from harness.wasmbed.pki.authority import Authority
@@ -22,9 +23,13 @@ _ALGORITHMS = (Algorithm.P256, Algorithm.ED25519)
 class ServerAuthorities:
     """A root of each algorithm. Their names differ, because some clients find an issuer by its name only."""
 
-    def __init__(self, common_name: str, clock: Clock) -> None:
+    def __init__(self, common_name: str, clock: Clock, folder: Path | None = None) -> None:
+        """Those that ``folder`` holds, if it is given; new ones are saved there."""
         self._authorities = {
-            name: Authority.create(f"{common_name} {name}", clock, algorithm=name) for name in _ALGORITHMS
+            name: Authority.create(f"{common_name} {name}", clock, algorithm=name)
+            if folder is None
+            else Authority.kept_in(folder / name, f"{common_name} {name}", clock, algorithm=name)
+            for name in _ALGORITHMS
         }
 
     def __iter__(self) -> Iterator[Authority]:

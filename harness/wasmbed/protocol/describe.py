@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-from harness.wasmbed.protocol.messages import Limits, Message, Publication
+from harness.wasmbed.protocol.dialects.messages import DialectMessage
+from harness.wasmbed.protocol.messages import Message
 
 __all__ = ["describe"]
 
@@ -16,7 +17,7 @@ _LONGEST_HEX = 64
 """Bytes; longer values are described by size and SHA-256."""
 
 
-def describe(message: Message) -> dict[str, Any]:
+def describe(message: Message | DialectMessage) -> dict[str, Any]:
     """Return the fields of ``message`` in camelCase, fit for JSON; absent optional fields are left out.
 
     Bytes become hexadecimal, or ``{"size", "sha256"}`` if there are more than 64.
@@ -36,7 +37,7 @@ def _fields(value: object) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
-    if value is None or isinstance(value, str | int):
+    if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, bytes):
         if len(value) > _LONGEST_HEX:
@@ -44,7 +45,7 @@ def _plain(value: Any) -> Any:
         return value.hex()
     if isinstance(value, Mapping):
         return {name: _plain(element) for name, element in value.items()}
-    if isinstance(value, Publication | Limits):
+    if is_dataclass(value):
         return _fields(value)
     return [_plain(element) for element in value]
 

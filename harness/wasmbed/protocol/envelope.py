@@ -1,4 +1,4 @@
-"""The envelope ``[version, message-id, message]``, which all protocol versions share."""
+"""The envelope ``[version, message-id, message]``."""
 
 from __future__ import annotations
 

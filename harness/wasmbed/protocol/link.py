@@ -43,7 +43,7 @@ Where a received payload breaks the contract, with the error in place of the mes
 
 
 class Codec(Protocol):
-    """A protocol version: the modules ``codec`` and ``codec_v0``."""
+    """A wire with frames: the modules ``codec`` and ``dialects.u``."""
 
     def encode(self, envelope: Envelope) -> bytes: ...
     def decode_device(self, data: bytes) -> Envelope: ...

@@ -1,7 +1,7 @@
 """``wasmbed.cddl`` as a table: the tag and fields of each message, and the permitted values of each field.
 
-Both codecs use this one table. A kind's ``read`` turns a decoded CBOR value into an attribute's value, and its
-``write`` does the opposite; both raise :class:`ValueError` with a reason.
+A kind's ``read`` turns a decoded CBOR value into an attribute's value, and its ``write`` does the opposite; both raise
+:class:`ValueError` with a reason.
 """
 
 from __future__ import annotations

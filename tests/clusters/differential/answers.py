@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from harness.clusters.embedded.protobuf import decode, wire
 from tests.clusters.differential.servers import Answer
 
 __all__ = ["Difference", "compare", "normal", "without_variation"]
@@ -49,7 +50,9 @@ def normal(answer: Answer, token: str) -> Any:
         except orjson.JSONDecodeError:  # the events of a watch
             content = [_cleaned(orjson.loads(line)) for line in text.splitlines() if line]
     elif "protobuf" in kind:
-        content = {"protobuf": body[:4].decode("latin-1")}
+        objects = list(_messages(body)) if "watch" in kind else [decode(body)]
+        text = orjson.dumps(objects).decode().replace(token, "kd-token")
+        content = {"protobuf": [_cleaned(one) for one in orjson.loads(text)]}
     else:
         content = _text(body.decode("utf-8", "replace").replace(token, "kd-token"))
     headers = {name: sorted(answer.headers[name]) for name in _HEADERS if name in answer.headers}
@@ -57,6 +60,16 @@ def normal(answer: Answer, token: str) -> Any:
         headers["etag"] = ["<etag>"]
     headers = {name: [value.replace(token, "kd-token") for value in values] for name, values in headers.items()}
     return {"status": answer.status, "headers": headers, "body": content}
+
+
+def _messages(body: bytes) -> Iterator[dict[str, Any]]:
+    """The events of a watch in protobuf: each behind its length in four bytes."""
+    while body:
+        end = 4 + int.from_bytes(body[:4], "big")
+        event = dict(wire.fields(body[4:end]))
+        held = dict(wire.fields(wire.piece(event[2])))
+        yield {"type": wire.piece(event[1]).decode(), "object": decode(wire.piece(held[1]))}
+        body = body[end:]
 
 
 def _cleaned(value: Any, key: str = "") -> Any:

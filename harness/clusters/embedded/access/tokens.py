@@ -38,6 +38,10 @@ class Tokens:
         self._state = state
         self._made_key: ec.EllipticCurvePrivateKey | None = None
 
+    def use(self, key: ec.EllipticCurvePrivateKey) -> None:
+        """Sign with ``key``, so that tokens of before a restart stay valid."""
+        self._made_key = key
+
     @property
     def _key(self) -> ec.EllipticCurvePrivateKey:
         if self._made_key is None:

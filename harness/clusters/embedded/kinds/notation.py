@@ -12,6 +12,10 @@ file or of ``core.fields``, ``[T]`` for a list, ``{T}`` for a map. After the typ
 * ``merge`` and ``merge KEY``: how a strategic merge patch changes a list
 * ``atomic``, also after a struct's name: owned as a whole
 * ``>=N``, ``>N``, ``port``, ``in A|B``: what the server demands of the value
+* ``#N``: the field's number in protobuf; ``#N.M`` if its struct in Go is embedded there as field N; ``?`` after it if a
+  zero differs from nothing, as behind a pointer
+
+Some files describe what is only read and written in protobuf: ``meta``, and those of reviews, events and definitions.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from harness.clusters.embedded.builders import OBJECT_META
 from harness.clusters.embedded.checks import DEMANDS
 from harness.clusters.embedded.values import Object
 
-__all__ = ["GO_TYPE", "blank_of", "fields_of"]
+__all__ = ["GO_TYPE", "SHARED", "blank_of", "fields_of", "structs_of"]
 
 GO_TYPE = "x-go-type"
 """The keyword that holds the name of a field's type in Go, which messages about undecodable bodies name."""
@@ -34,7 +38,8 @@ GO_TYPE = "x-go-type"
 SHOWN = "x-go-shown"
 """The keyword of a field whose default is Go's zero, and which counts as unset if it has that value."""
 
-_SHARED = "core"
+SHARED = "core"
+"""The file whose structs all others may use."""
 _SCALARS: dict[str, Object] = {
     "string": {"type": "string", GO_TYPE: "string"},
     "int32": {"type": "integer", "format": "int32", GO_TYPE: "int32"},
@@ -65,9 +70,9 @@ def fields_of(group: str, struct: str) -> Object:
     """The schema of a struct of the file ``group``. It is shared: do not alter it."""
     if struct == "ObjectMeta":
         return OBJECT_META
-    structs = _structs(group)
+    structs = structs_of(group)
     if struct not in structs:
-        return fields_of(_SHARED, struct)
+        return fields_of(SHARED, struct)
     atomic, lines = structs[struct]
     schema: Object = {"type": "object", "properties": {}, GO_TYPE: struct}
     if atomic:
@@ -106,7 +111,7 @@ def _blank(schema: Object) -> Object:
 
 
 @cache
-def _structs(group: str) -> dict[str, tuple[bool, tuple[str, ...]]]:
+def structs_of(group: str) -> dict[str, tuple[bool, tuple[str, ...]]]:
     """Every struct of a file: whether it is atomic, and its fields as lines."""
     found: dict[str, tuple[bool, tuple[str, ...]]] = {}
     for block in (Path(__file__).parent / f"{group}.fields").read_text("utf-8").split("\n\n"):
@@ -132,7 +137,7 @@ def _field(group: str, text: str) -> Object:
             schema["x-kubernetes-patch-strategy"] = "merge"
             if words and words[0].isidentifier() and words[0] not in ("by", "in", *_FLAGS):
                 schema["x-kubernetes-patch-merge-key"] = words.pop(0)
-        else:
+        elif not word.startswith("#"):
             demands.append(f"in {words.pop(0)}" if word == "in" else word)
     if demands:
         schema[DEMANDS] = demands

@@ -17,8 +17,9 @@ from harness.clusters.embedded.kubeconfig import write_kubeconfig
 from harness.clusters.embedded.logs import FindLog
 from harness.clusters.embedded.process.channel import Channel
 from harness.clusters.embedded.process.server import RemoteServer
+from harness.clusters.gate import Gate
 from harness.core.clock import Clock
-from harness.core.errors import RigError, reason
+from harness.core.errors import HarnessError, RigError, UsageError, reason
 from harness.core.history import Tap
 from harness.core.identifiers import Randomness
 from harness.wasmbed.resources.api import ResourceApi
@@ -35,10 +36,19 @@ class EmbeddedProcessCluster(Cluster):
     """The embedded API server in a process of its own, on the machine's clock."""
 
     kind: ClassVar[str] = "embedded-process"
+    keeps_state: ClassVar[bool] = True
 
     def __init__(
-        self, clock: Clock, randomness: Randomness, namespace: str = DEFAULT_NAMESPACE, tap: Tap | None = None
+        self,
+        clock: Clock,
+        randomness: Randomness,
+        namespace: str = DEFAULT_NAMESPACE,
+        tap: Tap | None = None,
+        *,
+        state: Path | None = None,
     ) -> None:
+        """``state``: a folder to go on from, in which everything is kept before it is acknowledged."""
+        self._state = state
         self._clock, self._seed, self.namespace, self._tap = clock, randomness.seed, namespace, tap
         self._find_log: FindLog = lambda name: None
         self._followed: dict[int, Callable[[], None]] = {}
@@ -46,8 +56,11 @@ class EmbeddedProcessCluster(Cluster):
         self._channel: Channel | None = None
         self._server = RemoteServer(lambda: self._channel)
         self._reply: asyncio.Future[list[Any]] | None = None
+        self._failed: asyncio.Future[HarnessError] | None = None
+        """The error with which the server gave up, while its process goes on."""
 
     async def start(self) -> None:
+        self._failed = asyncio.get_running_loop().create_future()
         here, there = socket.socketpair()
         with there:
             try:
@@ -68,7 +81,8 @@ class EmbeddedProcessCluster(Cluster):
                     do="see what limits processes here (ulimit -a)",
                 ) from error
         self._channel = await Channel.open(here, self._received, self._lost)
-        await self._ask("start", self._seed, self.namespace, self._tap is not None)
+        state = str(self._state.absolute()) if self._state is not None else None
+        await self._ask("start", self._seed, self.namespace, self._tap is not None, state)
 
     async def stop(self) -> None:
         process, self._process = self._process, None
@@ -86,9 +100,13 @@ class EmbeddedProcessCluster(Cluster):
             await process.wait()
 
     async def lost(self) -> None:
-        if self._process is None:
+        if self._process is None or self._failed is None:
             raise RigError("the embedded cluster is not started", do="call start() first")
-        code = await self._process.wait()
+        ended = asyncio.ensure_future(self._process.wait())
+        done, _ = await asyncio.wait((ended, self._failed), return_when=asyncio.FIRST_COMPLETED)
+        if self._failed in done:
+            raise self._failed.result()
+        code = ended.result()
         how = f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
         raise RigError(
             f"the Kubernetes API server ended by itself ({how})",
@@ -103,19 +121,24 @@ class EmbeddedProcessCluster(Cluster):
         host, port, authority, token = await self._ask("listen")
         write_kubeconfig(path, (host, port), base64.b64decode(authority), token, self.namespace)
 
+    async def give_access(self, name: str, path: Path, gate: Gate | None = None) -> None:
+        """As of every cluster, but requests that come over the socket pass no gate here."""
+        host, port, authority, token = await self._ask("listen", name)
+        write_kubeconfig(path, (host, port), base64.b64decode(authority), token, self.namespace)
+
     def serve_logs(self, find: FindLog) -> None:
         """Offer boards' consoles as the logs of their Devices, to those whom :meth:`write_kubeconfig` lets in."""
         self._find_log = find
 
     async def _ask(self, *message: Any) -> list[Any]:
-        """Send a message and return the reply; one at a time. Raises :class:`RigError` with the server's message."""
+        """Send a message and return the reply; one at a time. Raises the server's error."""
         if self._channel is None:
             raise RigError("the embedded cluster is not started", do="call start() first")
         self._reply = asyncio.get_running_loop().create_future()
         self._channel.send(*message)
         kind, *reply = await self._reply
         if kind == "failed":
-            raise RigError(reply[0], where="the embedded cluster's process")
+            raise _error(*reply)
         return reply
 
     def _received(self, message: list[Any]) -> None:
@@ -133,6 +156,8 @@ class EmbeddedProcessCluster(Cluster):
                 self._follow(*arguments)
             case "unlog":
                 self._followed.pop(arguments[0], lambda: None)()
+            case "lost" if self._failed is not None and not self._failed.done():
+                self._failed.set_result(_error(*arguments))
             case "started" | "listening" | "failed" if self._reply is not None:
                 self._reply.set_result(message)
 
@@ -153,4 +178,8 @@ class EmbeddedProcessCluster(Cluster):
             stop()
         self._followed.clear()
         if self._reply is not None and not self._reply.done():
-            self._reply.set_result(["failed", "it ended"])
+            self._reply.set_result(["failed", "it ended", "the embedded cluster's process", None, False])
+
+
+def _error(what: str, where: str | None, do: str | None, usage: bool) -> HarnessError:
+    return (UsageError if usage else RigError)(what, where=where, do=do)

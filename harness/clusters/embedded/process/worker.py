@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,11 +20,10 @@ import orjson
 from harness.clusters.embedded.cluster import EmbeddedCluster
 from harness.clusters.embedded.errors import no_such_path
 from harness.clusters.embedded.logs import Log
-from harness.clusters.embedded.messages import JSON, Request
+from harness.clusters.embedded.messages import JSON, Request, Response, Watch
 from harness.clusters.embedded.process.channel import Channel
-from harness.clusters.embedded.watching import Watcher
 from harness.core.clock import SystemClock
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, UsageError
 from harness.core.identifiers import Randomness
 from harness.core.loop import new_runner
 
@@ -35,7 +36,7 @@ class _Worker:
     def __init__(self) -> None:
         self._cluster: EmbeddedCluster | None = None
         self._channel: Channel | None = None
-        self._watches: dict[int, Watcher] = {}
+        self._watches: dict[int, Watch] = {}
         self._logs: dict[int, _RemoteLog] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -77,7 +78,7 @@ class _Worker:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _start(self, seed: int | None, namespace: str, tapped: bool) -> None:
+    async def _start(self, seed: int | None, namespace: str, tapped: bool, state: str | None) -> None:
         def tap(*event: Any) -> None:
             self.channel.send("tap", *event)
 
@@ -88,29 +89,52 @@ class _Worker:
             tap if tapped else None,
             open_log=self._open_log,
             ready=lambda: self.channel.drained(),
+            state=Path(state) if state is not None else None,
+            starter=os.getppid(),
         )
         try:
             await self._cluster.start()
         except HarnessError as error:
-            self.channel.send("failed", str(error))
-        else:
-            self.channel.send("started")
+            self.channel.send("failed", *_told(error))
+            return
+        self.channel.send("started")
+        try:
+            await self._cluster.lost()
+        except HarnessError as error:
+            self.channel.send("lost", *_told(error))
 
     def _request(
         self, number: int, client: str, method: str, path: str, query: Any, headers: Any, body: Any
     ) -> Coroutine[Any, Any, None] | None:
         given = b"" if body is None else body
         response = self.cluster.server.answer(Request(method, path, query, headers, given, client))
+        if self.cluster.server.keeps_state:
+            return self._answer_kept(number, response)
+        return self._answer(number, response)
+
+    async def _answer_kept(self, number: int, response: Response) -> None:
+        """Answer once all that the answer shows is kept. A client may give up its watch before."""
+        if response.watcher is not None:
+            self._watches[number] = response.watcher
+        kept = await self.cluster.server.kept(response)
+        if kept.watcher is None:
+            self._watches.pop(number, None)
+        follow = self._answer(number, kept)
+        if follow is not None:
+            await follow
+
+    def _answer(self, number: int, response: Response) -> Coroutine[Any, Any, None] | None:
         plain = response.content_type != JSON  # for a path where nothing is, in words that a browser shows
         content = no_such_path().status() if plain else orjson.Fragment(response.content.encode())
         self.channel.send("answer", number, response.status, content, response.watcher is not None)
         return self._watch(number, response.watcher) if response.watcher is not None else None
 
-    async def _watch(self, number: int, watcher: Watcher) -> None:
+    async def _watch(self, number: int, watcher: Watch) -> None:
         self._watches[number] = watcher
         try:
-            while (lines := await watcher.read()) is not None:
-                self.channel.send("events", number, orjson.Fragment(b"[" + b",".join(lines.splitlines()) + b"]"))
+            while (pieces := await watcher.read()) is not None:
+                lines = b"".join(pieces).splitlines()
+                self.channel.send("events", number, orjson.Fragment(b"[" + b",".join(lines) + b"]"))
                 await self.channel.drained()
             self.channel.send("unwatched", number)
         finally:
@@ -121,11 +145,14 @@ class _Worker:
         if number in self._watches:
             self._watches[number].close()
 
-    async def _listen(self) -> None:
+    async def _listen(self, program: str = "") -> None:
+        """Listen, and let in ``program`` under a token of its own, if it is named."""
         try:
             (host, port), authority, token = await self.cluster.listen()
+            if program:
+                token = self.cluster.admit(program)
         except HarnessError as error:
-            self.channel.send("failed", str(error))
+            self.channel.send("failed", *_told(error))
         else:
             self.channel.send("listening", host, port, base64.b64encode(authority).decode(), token)
 
@@ -149,6 +176,11 @@ class _Worker:
     def _line(self, number: int, line: str) -> None:
         if number in self._logs:
             self._logs[number].put(line)
+
+
+def _told(error: HarnessError) -> tuple[str, str | None, str | None, bool]:
+    """An error for the other process."""
+    return error.what, error.where, error.do, isinstance(error, UsageError)
 
 
 class _RemoteLog:

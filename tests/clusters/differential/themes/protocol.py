@@ -111,9 +111,13 @@ THEME = Theme(
         put("a PUT to a collection", _MAPS, {}),
         patch("a PATCH of a collection", _MAPS, {}),
         delete("a DELETE of all namespaces", "/api/v1/namespaces"),
-        Request(
-            "an unknown method", "BREW", f"{_MAPS}/one", stays="the HTTP parser refuses methods that it does not know"
-        ),
+        Request("an unknown method", "BREW", f"{_MAPS}/one"),
+        get("a header of 100 kB", f"{_MAPS}/one", headers={"X-Long": "a" * 100_000}),
+        get("a header of 1.1 MB", f"{_MAPS}/one", headers={"X-Long": "a" * 1_100_000}),
+        get("a thousand headers", f"{_MAPS}/one", headers={f"X-{number}": "a" for number in range(1000)}),
+        get("headers of 1.1 MB in all", f"{_MAPS}/one", headers={f"X-{number}": "a" * 11_000 for number in range(100)}),
+        get("a long query", f"{_MAPS}/one?{'a' * 20_000}"),
+        get("a path that is not escaped", f"{_MAPS}/on%zz"),
         Request("a HEAD", "HEAD", f"{_MAPS}/one"),
         Request("OPTIONS", "OPTIONS", f"{_MAPS}/one"),
         get(

@@ -1,0 +1,112 @@
+"""The records of an open link: opened, looked at, and protected again for the other end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from harness.core.clock import Clock
+from harness.gateways.relay.handshake import Handshake
+from harness.gateways.relay.observer import LinkObserver
+from harness.gateways.relay.records import (
+    ALERT,
+    APPLICATION_DATA,
+    CHANGE_CIPHER_SPEC,
+    BadRecord,
+    Protection,
+    alert_name,
+)
+from harness.gateways.relay.stream import Stream
+from harness.gateways.relay.valve import Valve
+from harness.wasmbed.protocol.errors import ProtocolError
+from harness.wasmbed.protocol.framing import HARD_LIMIT, FrameDecoder, frame
+from harness.wasmbed.protocol.link import Direction
+
+__all__ = ["Passing", "Tamper", "Tampered"]
+
+Tampered = Iterable[tuple[float, bytes]]
+Tamper = Callable[[Direction, bytes], Tampered]
+"""Called with the payload of each frame; returns the payloads to pass on in its place, each with seconds of delay."""
+_KEY_UPDATE = 24
+_LARGEST_CONTENT = 1 << 14
+_CLOSE_NOTIFY = 0
+
+
+class _Way:
+    """One direction: the secrets of its two halves, and where it leads."""
+
+    def __init__(self, reading: Protection | None, writing: Protection | None, to: Stream, clock: Clock) -> None:
+        assert reading is not None, "the handshake is complete"
+        assert writing is not None, "the handshake is complete"
+        self.reading, self.writing, self.to = reading, writing, to
+        self.frames: FrameDecoder | None = FrameDecoder(HARD_LIMIT)
+        self.valve = Valve(clock, lambda is_full: None)
+
+    def write(self, content_type: int, content: bytes) -> None:
+        self.to.write(self.writing.seal(content_type, content))
+
+
+class Passing:
+    """Passes each record on as one record; with ``tamper``, frames in its place."""
+
+    def __init__(
+        self,
+        board: Handshake,
+        gateway: Handshake,
+        near: Stream,
+        far: Stream,
+        observer: LinkObserver,
+        clock: Clock,
+        tamper: Tamper | None,
+    ) -> None:
+        client, server = "CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"
+        self._ways = {
+            Direction.RECEIVED: _Way(board.protection(client), gateway.protection(client), far, clock),
+            Direction.SENT: _Way(gateway.protection(server), board.protection(server), near, clock),
+        }
+        self._observer, self._tamper = observer, tamper
+
+    def record(self, direction: Direction, record: bytes) -> None:
+        """Take a record from one end. One that its secret does not open passes as it is: its receiver judges it."""
+        if record[0] == CHANGE_CIPHER_SPEC:
+            return
+        way = self._ways[direction]
+        try:
+            content_type, content = way.reading.open(record)
+        except BadRecord:
+            way.to.write(record)
+            return
+        if content_type == APPLICATION_DATA:
+            self._data(direction, way, content)
+        elif content_type == ALERT:
+            self._alert(direction, way, content)
+        elif content[:1] == bytes((_KEY_UPDATE,)):
+            way.write(content_type, content)
+            way.reading.update()
+            way.writing.update()
+        # What is left are session tickets: the board could not use those of the relay's handshake.
+
+    def _data(self, direction: Direction, way: _Way, content: bytes) -> None:
+        if self._tamper is None or way.frames is None:
+            self._observer.passed(direction, content)
+            way.write(APPLICATION_DATA, content)
+            return
+        way.frames.push(content)
+        try:
+            while (payload := way.frames.pop()) is not None:
+                for delay, altered in self._tamper(direction, payload):
+                    way.valve.push(partial(self._send, direction, way, frame(altered)), delay=delay)
+        except ProtocolError:
+            way.frames = None
+
+    def _send(self, direction: Direction, way: _Way, data: bytes) -> None:
+        self._observer.passed(direction, data)
+        for at in range(0, len(data), _LARGEST_CONTENT):
+            way.write(APPLICATION_DATA, data[at : at + _LARGEST_CONTENT])
+
+    def _alert(self, direction: Direction, way: _Way, alert: bytes) -> None:
+        way.valve.push(lambda: way.write(ALERT, alert))
+        by_device = direction is Direction.RECEIVED
+        is_orderly = alert[-1:] == bytes((_CLOSE_NOTIFY,))
+        reason = "closed by the peer" if is_orderly else f"TLS alert {alert_name(alert[-1])}"
+        self._observer.ended(by_device=by_device, reason=reason, refused=not by_device)

@@ -1,0 +1,68 @@
+"""Holds one direction of a link back, as a test wishes: by a delay, or until it is released."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from harness.core.clock import Clock, Timer
+
+__all__ = ["MOST_WAITING", "Valve"]
+
+MOST_WAITING = 64 << 10
+"""Bytes that wait in one direction before its sender is not read any more."""
+
+
+class Valve:
+    """Takes actions in the order in which they are due. Without a disturbance each is taken at once.
+
+    ``crowded`` is called with True when more than :data:`MOST_WAITING` bytes wait, and with False when they do not.
+    """
+
+    def __init__(self, clock: Clock, crowded: Callable[[bool], object]) -> None:
+        self._clock, self._crowded = clock, crowded
+        self._delay, self._is_silent = 0.0, False
+        self._waiting: deque[tuple[float, Callable[[], object], int]] = deque()
+        self._size = 0
+        self._is_full = False
+        self._timer: Timer | None = None
+
+    def disturb(self, delay: float, *, is_silent: bool) -> None:
+        """Delay what comes from now on by ``delay`` seconds; while ``is_silent``, let nothing pass."""
+        self._delay, self._is_silent = delay, is_silent
+        self._pass()
+
+    def push(self, action: Callable[[], object], size: int = 0, *, delay: float = 0.0) -> None:
+        """Take ``action``, which stands for ``size`` bytes, when it is its turn; ``delay`` (seconds) is for this one,
+        and so for those behind it."""
+        delay += self._delay
+        if not (self._waiting or delay or self._is_silent):
+            action()
+            return
+        self._waiting.append((self._clock.now() + delay, action, size))
+        self._size += size
+        self._pass()
+
+    def clear(self) -> None:
+        """Drop what waits."""
+        self._waiting.clear()
+        self._size = 0
+        self._stop_timer()
+
+    def _pass(self) -> None:
+        self._stop_timer()
+        while self._waiting and not self._is_silent and self._waiting[0][0] <= self._clock.now():
+            _, action, size = self._waiting.popleft()
+            self._size -= size
+            action()
+        if self._waiting and not self._is_silent:
+            self._timer = self._clock.call_later(self._waiting[0][0] - self._clock.now(), self._pass)
+        is_full = self._size > MOST_WAITING
+        if is_full != self._is_full:
+            self._is_full = is_full
+            self._crowded(is_full)
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
