@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import ClassVar, TypeVar
 
 from harness.core.history import Event, Kind
@@ -113,6 +114,13 @@ def key_of(event: Event) -> str:
     return FAULT if event.kind is Kind.FAULT else "console"
 
 
+@cache
+def _keys(invariant: type) -> tuple[tuple[str, str], ...]:
+    """Each key of a class of invariants, and the name of the method."""
+    methods = inspect.getmembers(invariant, inspect.isfunction)
+    return tuple((key, name) for name, method in methods for key in getattr(method, "keys", ()))
+
+
 class Invariant:
     """One invariant at work on one history."""
 
@@ -127,9 +135,8 @@ class Invariant:
 
     def handlers(self) -> Iterator[tuple[str, Handler]]:
         """Its methods by the keys of the events that they are called with."""
-        for name, method in inspect.getmembers(type(self), inspect.isfunction):
-            for key in getattr(method, "keys", ()):
-                yield key, getattr(self, name)
+        for key, name in _keys(type(self)):
+            yield key, getattr(self, name)
 
     def finish(self, last: Event) -> Iterator[Violation]:
         """Yield violations that show only at the end."""

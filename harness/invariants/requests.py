@@ -8,13 +8,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.core.history import Event
-from harness.invariants.invariant import EVERY, Invariant, Party, Violation, on, party_of
+from harness.invariants.invariant import Invariant, Party, Violation, on, party_of
 from harness.invariants.ledger import Ledger, status_of
 
 __all__ = ["REQUESTS"]
 
 INVALID = frozenset({400, 403, 405, 415, 422})
 """Answers of the API server to a request that it would never take."""
+WRITES = tuple(
+    f"{verb} {kind}"
+    for verb in ("POST", "PUT", "PATCH", "DELETE")
+    for kind in ("Device", "Application", "Gateway", "Secret", "ConfigMap", "Lease")
+)
 PLATFORM = frozenset({Party.GATEWAY, Party.DEVICE_CONTROLLER, Party.APPLICATION_CONTROLLER, Party.GATEWAY_CONTROLLER})
 STOP_WITHIN = 25.0
 """Seconds after which a controller may take a stop that is not confirmed for lost, at the earliest."""
@@ -32,7 +37,7 @@ class WritesAreValid(Invariant):
     party = Party.GATEWAY
     source = "Kubernetes API conventions (response status); the schemas of the custom resources"
 
-    @on(EVERY)
+    @on(*WRITES)
     def written(self, event: Event) -> Iterator[Violation]:
         if event.target != "Kubernetes" or event.data.get("code") not in INVALID:
             return
