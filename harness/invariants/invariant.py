@@ -10,7 +10,6 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 from typing import ClassVar, TypeVar
 
 from harness.core.history import Event, Kind
@@ -114,13 +113,6 @@ def key_of(event: Event) -> str:
     return FAULT if event.kind is Kind.FAULT else "console"
 
 
-@cache
-def _keys(invariant: type) -> tuple[tuple[str, str], ...]:
-    """Each key of a class of invariants, and the name of the method."""
-    methods = inspect.getmembers(invariant, inspect.isfunction)
-    return tuple((key, name) for name, method in methods for key in getattr(method, "keys", ()))
-
-
 class Invariant:
     """One invariant at work on one history."""
 
@@ -130,12 +122,19 @@ class Invariant:
     source: ClassVar[str]
     """The document that requires it."""
 
+    _keys: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Each key, and the name of the method that is called with its events."""
+
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
 
+    def __init_subclass__(cls) -> None:
+        methods = inspect.getmembers(cls, inspect.isfunction)
+        cls._keys = tuple((key, name) for name, method in methods for key in getattr(method, "keys", ()))
+
     def handlers(self) -> Iterator[tuple[str, Handler]]:
         """Its methods by the keys of the events that they are called with."""
-        for key, name in _keys(type(self)):
+        for key, name in self._keys:
             yield key, getattr(self, name)
 
     def finish(self, last: Event) -> Iterator[Violation]:
