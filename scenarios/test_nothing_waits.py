@@ -1,4 +1,4 @@
-"""What a gateway notices it writes at once: it does not wait until it next compares its sessions with the record.
+"""A gateway writes at once: it does not wait until it next compares its sessions with the record.
 
 The comparison mends what was missed. Here it comes later than any test waits, so that it hides nothing.
 """

@@ -74,7 +74,7 @@ def missing_from_device(events: Iterable[Event], device: str) -> Absence | None:
         and refused.data.get("code") == "ENROLLMENT_FAILED"
         and not any(event.name == "EnrollmentRequest" for event in chain)
     ):
-        message = f"{device} was told to enroll and has not asked to"
+        message = f"the gateway asked {device} to enroll, and it has not requested that"
         return _absence(of_device, Party.BOARD, device, message, refused)
     steps = [
         _Step(lambda event: event is asked, Party.BOARD, f"{device} has not asked to enroll, nor sent a heartbeat")

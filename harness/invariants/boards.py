@@ -94,8 +94,8 @@ class FailedIsNotRunning(Invariant):
 
 
 class UseWithinLimits(Invariant):
-    """What a board reports of an application's use is within the limits of its deployment: memory and fuel; and a fault
-    for time or fuel names no less than the limit."""
+    """The memory and fuel that a board reports of an application are within the limits of its deployment, and a fault for
+    its time comes no earlier than the limit."""
 
     name = "use within limits"
     party = Party.BOARD

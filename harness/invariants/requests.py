@@ -1,4 +1,4 @@
-"""What the platform asks of others: writes that the API server takes, requests that gateways take, counted, and not
+"""The platform's requests: writes that the API server takes, orders that gateways take, counted, and not
 repeated without a pause."""
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ REMEMBERED = 8
 
 
 class WritesAreValid(Invariant):
-    """What the platform writes is valid and permitted: the API server refuses none of it for what it is (400, 403, 405,
+    """Each write of the platform is valid and permitted: the API server refuses none for its content (400, 403, 405,
     415, 422)."""
 
     name = "writes are valid"

@@ -1,4 +1,4 @@
-"""Names the party that a value comes from: who wrote a field of a status, who sends a kind of message.
+"""Names the party that a value comes from: the writer of a field of a status, the sender of a kind of message.
 
 A judge that compares a value with what it should be knows which value is wrong. Its author is the party to convict,
 unless another judge convicts one by name.
@@ -36,7 +36,7 @@ _OWNERS: Mapping[str, Mapping[str, Party]] = {
 }
 """The party that writes a field, for fields that no party has written."""
 ORDERS = ("Deploy", "ModuleChunk", "Stop")
-"""What a gateway sends because it was asked to."""
+"""Messages that a gateway sends because a controller asked it to."""
 _REPORTS = ("DeploymentResult", "ApplicationStatus", "RuntimeFault", "StopResult")
 KEPT = 20
 """Publications that a status keeps."""
@@ -140,7 +140,7 @@ def _entries(history: History, application: str) -> dict[str, dict[str, Any]]:
 
 
 def _reports(history: History, application: str, device: str) -> list[Event]:
-    """What a device reported of an application since it was last sent to it."""
+    """The reports of a device on an application since it was last sent to the device."""
     found: list[Event] = []
     for event in history:
         if event.correlation == application and event.data.get("device") == device:
@@ -191,7 +191,7 @@ def author_of_event(history: History, event: Event) -> Author | None:
 
 
 def last_words(history: History, device: str) -> str:
-    """What a device last said, for the end of a sentence."""
+    """The latest message of a device, for the end of a sentence."""
     said = next((event for event in reversed(history) if _is_said_by(event, device)), None) if device else None
     return f"; {device} last said {said.name} (event {said.n})" if said is not None else ""
 

@@ -1,4 +1,4 @@
-"""What a stack leaves behind when it has stopped: tasks of the platform or of a board that still run, and sockets.
+"""Finds leaks of a stack that has stopped: tasks of the platform or of a board that still run, and open sockets.
 
 Each is a leak that a long run would feel. A task that was cancelled has some turns of the event loop to
 end.

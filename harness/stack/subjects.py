@@ -46,7 +46,7 @@ STEPS = 4
 """Assignments that a name is followed through."""
 OWN = "harness."
 ASKED = frozenset({"sessions", "metric", "ask"})
-"""What a gateway says of itself."""
+"""Methods that ask a gateway about itself."""
 
 
 def subject_of(error: AssertionError, stack: Stack) -> Author | None:
@@ -61,7 +61,7 @@ def subject_of(error: AssertionError, stack: Stack) -> Author | None:
 
 
 def order_missing(error: ProductFailure, history: History) -> Author | None:
-    """The party to convict if a mock board waited in vain for an order: a gateway sends one because it was asked to."""
+    """The party to convict if a mock board waited for an order that did not come: a gateway sends one on request."""
     found = re.match(r"the gateway did not send (\w+) within", error.what)
     if found is None or found[1] not in ORDERS or not error.where:
         return None
@@ -131,7 +131,7 @@ class _Reader:
         return self._of_value(value, steps, chain)
 
     def _of_stack(self, chain: Sequence[ast.expr], steps: list[str]) -> tuple[Any, list[str]]:
-        """What ``stack.device("pump-1")``, ``stack.history`` and the like are, and the rest of the chain."""
+        """The value of ``stack.device("pump-1")``, ``stack.history`` and the like, and the rest of the chain."""
         first = steps[0] if steps else ""
         call = chain[2] if len(chain) > 2 and isinstance(chain[2], ast.Call) else None
         if first in ("device", "application") and call is not None and call.args:
