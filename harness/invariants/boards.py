@@ -94,8 +94,8 @@ class FailedIsNotRunning(Invariant):
 
 
 class UseWithinLimits(Invariant):
-    """The memory and fuel that a board reports of an application are within the limits of its deployment, and a fault for
-    its time comes no earlier than the limit."""
+    """The memory and fuel that a board reports of an application are within the limits of its deployment, and a fault
+    for its time comes no earlier than the limit."""
 
     name = "use within limits"
     party = Party.BOARD
